@@ -1,0 +1,57 @@
+# Every target is one line of shell; anything longer is Rust, or a script of its own.
+.DEFAULT_GOAL := help
+.PHONY: help demo test check build synth deploy diff bench simulate replay contract operator tools bootstraps
+
+CARGO := cargo
+SEEDS ?= 20000
+SEED ?= 1
+FUNCTIONS := -p poolbridge-capture -p poolbridge-apply -p poolbridge-operator
+
+help: ## What there is to do here
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+
+tools:
+	@sh tests/local/install.sh
+	@test -x infra/node_modules/.bin/cdk || npm ci --prefix infra --silent --no-audit --no-fund
+
+bootstraps:
+	@sh tests/local/build.sh
+
+demo: tools bootstraps ## The main job, live, on a local stack: two pools, real triggers, real functions
+	@$(CARGO) run --release --quiet -p poolbridge-tests --bin demo
+
+test: tools bootstraps ## Every test: units, properties, simulation, protocol, contract, end to end, infrastructure
+	@$(CARGO) test --release --workspace --quiet
+	@npm --prefix infra test --silent
+
+check: ## Formatting, lints, documentation
+	@$(CARGO) fmt --all --check
+	@$(CARGO) clippy --release --workspace --all-targets --quiet -- -D warnings
+	@RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --workspace --no-deps --document-private-items --quiet
+
+build: bootstraps ## The functions' bootstraps, in target/lambda
+
+synth: ## The CloudFormation template, offline
+	@test -x infra/node_modules/.bin/cdk || npm ci --prefix infra --silent --no-audit --no-fund
+	@npm --prefix infra run synth --silent
+
+diff: build ## What a deployment would change
+	@npm --prefix infra run diff --silent
+
+deploy: build ## Deploys to the account and Region that the environment names
+	@npm --prefix infra run deploy --silent
+
+bench: tools bootstraps ## AWS calls per change against their targets, and capture's own CPU time
+	@$(CARGO) run --release --quiet -p poolbridge-tests --bin bench
+
+simulate: ## Simulated worlds: make simulate SEEDS=n
+	@$(CARGO) run --release --quiet -p poolbridge-tests --bin simulate -- $(SEEDS)
+
+replay: ## One world's whole trace: make replay SEED=n
+	@$(CARGO) run --release --quiet -p poolbridge-tests --bin replay -- $(SEED)
+
+contract: tools ## The same cases on the fakes and on the local stack's services
+	@$(CARGO) test --release --quiet -p poolbridge-tests --test contract
+
+operator: ## The command line: make operator ARGS="status"
+	@$(CARGO) run --release --quiet -p poolbridge-operator -- $(ARGS)

@@ -1,0 +1,112 @@
+/**
+ * apply: takes changes off the queue and makes the two pools agree. The only function of the
+ * bridge that may write to a pool.
+ */
+import type { IWidget } from 'aws-cdk-lib/aws-cloudwatch';
+import { EventSourceMapping, type Function } from 'aws-cdk-lib/aws-lambda';
+import { Duration } from 'aws-cdk-lib';
+import { Construct } from 'constructs';
+
+import { watch } from './alarm';
+import type { Blueprint } from './blueprint';
+import { APPLY_TIMEOUT, type ChangeQueue } from './change-queue';
+import { graph } from './dashboard';
+import { RustFunction } from './rust-function';
+import type { StateTable } from './state-table';
+import { poolGrant } from './user-pool';
+
+export interface ApplyProps {
+  readonly state: StateTable;
+  readonly changes: ChangeQueue;
+}
+
+export class Apply extends Construct {
+  readonly function: Function;
+  readonly dashboardRow: IWidget[];
+
+  constructor(scope: Construct, id: string, blueprint: Blueprint, props: ApplyProps) {
+    super(scope, id);
+    const { state, changes } = props;
+    const { configuration, settings } = blueprint;
+    const { function: itself, role } = new RustFunction(this, 'Apply', blueprint, {
+      program: 'apply',
+      description: 'Makes the two pools agree about each person whose account has changed',
+      timeout: APPLY_TIMEOUT,
+      memorySize: 256,
+      environment: {
+        POOLBRIDGE_TABLE: state.table.tableName,
+        POOLBRIDGE_QUEUE_URL: changes.queue.queueUrl,
+        POOLBRIDGE_DEAD_LETTER_URL: changes.deadLetterQueue.queueUrl,
+        POOLBRIDGE_KEY: state.secret.secretArn,
+      },
+    });
+    this.function = itself;
+    state.grantLedger(role);
+    changes.grantWorking(role);
+    for (const pool of configuration.pools) {
+      role.addToPrincipalPolicy(poolGrant(this, pool, configuration.groups));
+    }
+    const mapping = new EventSourceMapping(this, 'Changes', {
+      target: this.function,
+      eventSourceArn: changes.queue.queueArn,
+      // The most that a FIFO queue hands out at once; its people are worked on concurrently.
+      batchSize: 10,
+      // One bad apple goes back alone; without this its whole batch would.
+      reportBatchItemFailures: true,
+      maxConcurrency: settings.maximumConcurrency,
+    });
+    // Lambda refuses a mapping whose function may not yet read the queue.
+    mapping.node.addDependency(role);
+    this.watchItself(blueprint);
+    this.dashboardRow = this.widgets(blueprint);
+  }
+
+  private watchItself(blueprint: Blueprint): void {
+    watch(this, blueprint, {
+      article: 'apply-errors',
+      says: 'apply broke off with a whole batch. The changes come back and are tried again.',
+      metric: this.function.metricErrors({ period: Duration.minutes(5) }),
+      above: 0,
+    });
+    watch(this, blueprint, {
+      article: 'apply-throttles',
+      says: 'Lambda had no room for apply: changes wait, and other functions may lack room too.',
+      metric: this.function.metricThrottles({ period: Duration.minutes(5) }),
+      above: 0,
+    });
+    watch(this, blueprint, {
+      article: 'malformed-changes',
+      says: 'apply dropped messages that it could not read. Somebody else may be sending to it.',
+      metric: blueprint.metrics.of('apply', 'malformed'),
+      above: 0,
+    });
+    watch(this, blueprint, {
+      article: 'apply-panics',
+      says: 'A fault of ours hit one person while everybody else went on. Their mark stands.',
+      metric: blueprint.metrics.of('apply', 'panics'),
+      above: 0,
+    });
+  }
+
+  private widgets({ metrics }: Blueprint): IWidget[] {
+    const verdicts = ['applied', 'already_true', 'later', 'held', 'refused', 'malformed', 'panics'];
+    return [
+      graph('What came of the changes', verdicts.map((verdict) =>
+        metrics.of('apply', verdict).with({ label: verdict.replace('_', ' ') }))),
+      graph('From the deed to both pools, milliseconds', [
+        metrics.of('apply', 'lag_milliseconds', 'p50').with({ label: 'median' }),
+        metrics.of('apply', 'lag_milliseconds', 'p99').with({ label: '99 of 100' }),
+      ]),
+      graph('Calls to the pools', [
+        metrics.of('apply', 'account_reads').with({ label: 'accounts read' }),
+        metrics.of('apply', 'pool_writes').with({ label: 'writes' }),
+        metrics.of('apply', 'messages').with({ label: 'messages' }),
+      ]),
+      graph('Duration of a batch, milliseconds', [
+        metrics.of('apply', 'apply_milliseconds', 'p50').with({ label: 'one person, median' }),
+        this.function.metricDuration({ statistic: 'p50', label: 'batch, median' }),
+        this.function.metricDuration({ statistic: 'Maximum', label: 'batch, longest' }),
+      ]),
+    ];
+  }
+}

@@ -1,0 +1,10 @@
+/** What every construct is built from: read once, checked, passed down. */
+import type { BridgeConfiguration } from './configuration';
+import type { BridgeMetrics } from './metrics';
+import type { Settings } from './settings';
+
+export interface Blueprint {
+  readonly settings: Settings;
+  readonly configuration: BridgeConfiguration;
+  readonly metrics: BridgeMetrics;
+}

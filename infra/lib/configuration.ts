@@ -1,0 +1,152 @@
+/**
+ * Reads the few lines of bridge.toml that decide what must be deployed: the name, the two pools,
+ * and whether groups travel. Everything else in the file is the business of the functions, which
+ * carry a copy of it and check it in depth; checking it twice would mean two truths.
+ */
+import { readFileSync } from 'node:fs';
+
+import { parse, TomlError } from 'smol-toml';
+
+import { Mistake } from './mistake';
+
+/** Which of the two pools; never which one is active, for that changes while the stack stands. */
+export type Side = 'old' | 'new';
+
+/** One user pool as far as permissions need to know it. */
+export interface PoolConfiguration {
+  readonly side: Side;
+  readonly userPoolId: string;
+  /** From `region`, or else from the pool's id. */
+  readonly region: string;
+  /** The role to assume where the pool belongs to another account. */
+  readonly roleArn?: string;
+}
+
+/** What the ground must know of bridge.toml. */
+export interface BridgeConfiguration {
+  /** Where the file was found; a copy travels in each function's package. */
+  readonly path: string;
+  readonly name: string;
+  readonly pools: readonly [PoolConfiguration, PoolConfiguration];
+  /** Whether group memberships travel. If not, apply may not write any. */
+  readonly groups: boolean;
+}
+
+// The longest name made from it is a function's (64 characters) or a queue's (80); 32 leaves room
+// for every suffix, and for a Region's or a stage's own prefix in a team's naming scheme.
+const NAME = /^[a-z][a-z0-9-]{0,30}[a-z0-9]$/;
+const USER_POOL_ID = /^([\w-]+)_[0-9A-Za-z]+$/;
+const ROLE_ARN = /^arn:[\w-]+:iam::\d{12}:role\/[\w+=,.@/-]+$/;
+
+const HINT = 'infra/example/bridge.toml shows every line with its meaning; '
+  + 'name another file with -c config=FILE or POOLBRIDGE_CONFIG';
+
+/** Reads and checks the configuration; every mistake is reported, not only the first. */
+export function readConfiguration(path: string): BridgeConfiguration {
+  const points: string[] = [];
+  const root = parseFile(path);
+  const name = text(root, 'name', '', points);
+  if (name !== undefined && !NAME.test(name)) {
+    points.push('`name` must be 2 to 32 lower-case letters, digits or hyphens, a letter first');
+  }
+  const before = pool(root, 'old', points);
+  const after = pool(root, 'new', points);
+  if (before && after && before.userPoolId === after.userPoolId) {
+    points.push('`[old]` and `[new]` name the same user pool');
+  }
+  const groups = travelsInGroups(root, points);
+  if (points.length > 0 || name === undefined || !before || !after) {
+    throw new Mistake(`${path} cannot be deployed as it stands`, HINT, points);
+  }
+  return { path, name, pools: [before, after], groups };
+}
+
+type Table = Record<string, unknown>;
+
+function parseFile(path: string): Table {
+  let content: string;
+  try {
+    content = readFileSync(path, 'utf8');
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? 'unknown';
+    throw new Mistake(`configuration ${path} cannot be read (${code})`, HINT);
+  }
+  try {
+    return parse(content);
+  } catch (error) {
+    if (!(error instanceof TomlError)) {
+      throw error;
+    }
+    // The message's first line says what; the rest quotes the file, which may not belong in a log.
+    const what = error.message.split('\n')[0] ?? 'invalid TOML';
+    throw new Mistake(`${path}:${error.line}:${error.column}: ${what}`, HINT);
+  }
+}
+
+function pool(root: Table, side: Side, points: string[]): PoolConfiguration | undefined {
+  const table = section(root, side, points);
+  if (table === undefined) {
+    points.push(`\`[${side}]\` is missing`);
+    return undefined;
+  }
+  const userPoolId = text(table, 'user_pool_id', `[${side}] `, points);
+  const fromId = userPoolId === undefined ? null : USER_POOL_ID.exec(userPoolId);
+  if (userPoolId !== undefined && fromId === null) {
+    points.push(`\`[${side}] user_pool_id\` is not a pool id, such as eu-west-1_AbCdEfGhI`);
+  }
+  const region = optionalText(table, 'region', `[${side}] `, points) ?? fromId?.[1];
+  const roleArn = optionalText(table, 'role_arn', `[${side}] `, points);
+  if (roleArn !== undefined && !ROLE_ARN.test(roleArn)) {
+    points.push(`\`[${side}] role_arn\` is not the ARN of an IAM role`);
+  }
+  if (userPoolId === undefined || region === undefined) {
+    return undefined;
+  }
+  return { side, userPoolId, region, ...(roleArn === undefined ? {} : { roleArn }) };
+}
+
+function travelsInGroups(root: Table, points: string[]): boolean {
+  const groups = section(root, 'policy', points)?.['groups'];
+  if (groups !== undefined && typeof groups !== 'boolean') {
+    points.push('`[policy] groups` must be true or false');
+  }
+  // Absent means that they travel, so that leaving the line out never costs a grant.
+  return groups !== false;
+}
+
+function section(root: Table, key: string, points: string[]): Table | undefined {
+  const value = root[key];
+  if (value === undefined) {
+    return undefined;
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    points.push(`\`${key}\` must be a table, written \`[${key}]\``);
+    return {};
+  }
+  return value as Table;
+}
+
+function text(table: Table, key: string, where: string, points: string[]): string | undefined {
+  const value = optionalText(table, key, where, points);
+  if (value === undefined && table[key] === undefined) {
+    points.push(`\`${where}${key}\` is missing`);
+  }
+  return value;
+}
+
+function optionalText(
+  table: Table,
+  key: string,
+  where: string,
+  points: string[],
+): string | undefined {
+  const value = table[key];
+  if (value === undefined) {
+    return undefined;
+  }
+  if (typeof value !== 'string' || value.trim() === '') {
+    points.push(`\`${where}${key}\` must be a text that is not empty`);
+    return undefined;
+  }
+  return value;
+}

@@ -1,0 +1,19 @@
+/**
+ * A mistake that the person at the shell can mend: what is wrong, every point of it, and a hint.
+ */
+export class Mistake extends Error {
+  constructor(
+    summary: string,
+    readonly hint: string,
+    readonly points: readonly string[] = [],
+  ) {
+    super(summary);
+    this.name = 'Mistake';
+  }
+
+  /** The mistake as it stands on a terminal. */
+  inWords(): string {
+    const points = this.points.map((point) => `  - ${point}`);
+    return [`error: ${this.message}`, ...points, `hint: ${this.hint}`].join('\n');
+  }
+}

@@ -1,0 +1,158 @@
+/**
+ * The ledger's ground: the state table, the key it is encrypted with, and the secret that its
+ * fingerprints are made with. They live and die together: without the secret the table says
+ * nothing, without the table the secret is of no use.
+ */
+import { RemovalPolicy, Stack, Validations } from 'aws-cdk-lib';
+import type { IWidget } from 'aws-cdk-lib/aws-cloudwatch';
+import {
+  AttributeType, BillingMode, ProjectionType, Table, TableEncryption,
+} from 'aws-cdk-lib/aws-dynamodb';
+import { type IGrantable, PolicyStatement } from 'aws-cdk-lib/aws-iam';
+import { Key } from 'aws-cdk-lib/aws-kms';
+import { Secret } from 'aws-cdk-lib/aws-secretsmanager';
+import { Construct } from 'constructs';
+
+import type { Blueprint } from './blueprint';
+import { graph } from './dashboard';
+
+/** The sparse index of who is not in step. */
+export const BY_STATE = 'by_state';
+
+// What an item of capture's may be called; every other partition is out of its reach.
+const PENDING_PARTITIONS = 'PENDING#*';
+
+export class StateTable extends Construct {
+  readonly table: Table;
+  readonly secret: Secret;
+  readonly dashboardRow: IWidget[];
+  private readonly key: Key;
+
+  constructor(scope: Construct, id: string, blueprint: Blueprint) {
+    super(scope, id);
+    const { name } = blueprint.configuration;
+    const { removable } = blueprint.settings;
+    // Who is linked to whom cannot be read back from the pools, so a stack that goes leaves it.
+    const removalPolicy = removable ? RemovalPolicy.DESTROY : RemovalPolicy.RETAIN;
+    this.key = new Key(this, 'Key', {
+      description: `State of the user pool bridge ${name}`,
+      enableKeyRotation: true,
+      removalPolicy,
+    });
+    this.table = new Table(this, 'Table', {
+      tableName: name,
+      partitionKey: { name: 'pk', type: AttributeType.STRING },
+      sortKey: { name: 'sk', type: AttributeType.STRING },
+      billingMode: BillingMode.PAY_PER_REQUEST,
+      encryption: TableEncryption.CUSTOMER_MANAGED,
+      encryptionKey: this.key,
+      pointInTimeRecoverySpecification: { pointInTimeRecoveryEnabled: true },
+      timeToLiveAttribute: 'expires_at',
+      deletionProtection: !removable,
+      removalPolicy,
+    });
+    this.table.addGlobalSecondaryIndex({
+      indexName: BY_STATE,
+      partitionKey: { name: 'state_shard', type: AttributeType.STRING },
+      sortKey: { name: 'updated_at', type: AttributeType.NUMBER },
+      // Not the whole item: a lease or an intent touches none of these, so it costs the index no
+      // write. Whoever lists people reads a page here and then the few persons it shows.
+      projectionType: ProjectionType.INCLUDE,
+      nonKeyAttributes: ['state', 'accounts'],
+    });
+    this.secret = new Secret(this, 'Secret', {
+      description: `Fingerprint and sealing keys of the user pool bridge ${name} derive from this`,
+      // No name of its own: a deleted secret keeps its name for weeks, and would stand in the way.
+      generateSecretString: { passwordLength: 64, excludePunctuation: true },
+      removalPolicy,
+    });
+    Validations.of(this.secret).acknowledge({
+      id: 'AwsSolutions::AwsSolutions-SMG4',
+      reason: 'Every fingerprint in the table was made with this secret: a rotation would make all '
+        + 'of them unreadable at once. Old keys stay readable until everything is re-recorded, '
+        + 'which is a deed of the bridge, not of a schedule.',
+    });
+    this.dashboardRow = this.widgets(blueprint);
+  }
+
+  /** Lets a function leave marks, and nothing else: it can read nobody and touch no person. */
+  grantMarking(grantee: IGrantable): void {
+    grantee.grantPrincipal.addToPrincipalPolicy(new PolicyStatement({
+      sid: 'LeaveMarks',
+      actions: ['dynamodb:UpdateItem'],
+      resources: [this.table.tableArn],
+      conditions: {
+        'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': [PENDING_PARTITIONS] },
+      },
+    }));
+    this.grantKeyThroughTable(grantee);
+  }
+
+  /** Lets a function keep the ledger: every item, the index, and the secret. */
+  grantLedger(grantee: IGrantable): void {
+    const grants = [
+      new PolicyStatement({
+        sid: 'KeepLedger',
+        // A transaction has no action of its own in IAM: its parts are what is allowed.
+        actions: [
+          'dynamodb:ConditionCheckItem',
+          'dynamodb:DeleteItem',
+          'dynamodb:GetItem',
+          'dynamodb:PutItem',
+          'dynamodb:Query',
+          'dynamodb:UpdateItem',
+        ],
+        resources: [this.table.tableArn],
+      }),
+      new PolicyStatement({
+        sid: 'QueryByState',
+        actions: ['dynamodb:Query'],
+        resources: [`${this.table.tableArn}/index/${BY_STATE}`],
+      }),
+      new PolicyStatement({
+        sid: 'ReadSecret',
+        actions: ['secretsmanager:GetSecretValue'],
+        resources: [this.secret.secretArn],
+      }),
+    ];
+    grants.forEach((grant) => grantee.grantPrincipal.addToPrincipalPolicy(grant));
+    this.grantKeyThroughTable(grantee);
+  }
+
+  /** The table's key, but only in DynamoDB's hands: no function can decrypt anything by itself. */
+  private grantKeyThroughTable(grantee: IGrantable): void {
+    grantee.grantPrincipal.addToPrincipalPolicy(new PolicyStatement({
+      sid: 'UseKeyThroughTable',
+      actions: [
+        'kms:Decrypt',
+        'kms:DescribeKey',
+        'kms:Encrypt',
+        'kms:GenerateDataKey',
+        'kms:GenerateDataKeyWithoutPlaintext',
+        'kms:ReEncryptFrom',
+        'kms:ReEncryptTo',
+      ],
+      resources: [this.key.keyArn],
+      conditions: {
+        StringEquals: { 'kms:ViaService': `dynamodb.${Stack.of(this).region}.amazonaws.com` },
+      },
+    }));
+  }
+
+  private widgets({ metrics }: Blueprint): IWidget[] {
+    return [
+      graph('Changes that ended held or refused', [
+        metrics.of('apply', 'held').with({ label: 'held' }),
+        metrics.of('apply', 'refused').with({ label: 'refused' }),
+      ]),
+      graph('Units read and written', [
+        this.table.metricConsumedReadCapacityUnits({ label: 'read' }),
+        this.table.metricConsumedWriteCapacityUnits({ label: 'written' }),
+      ]),
+      graph('Throttled', [
+        this.table.metric('ReadThrottleEvents', { statistic: 'Sum', label: 'reads' }),
+        this.table.metric('WriteThrottleEvents', { statistic: 'Sum', label: 'writes' }),
+      ]),
+    ];
+  }
+}

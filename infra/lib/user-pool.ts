@@ -1,0 +1,76 @@
+/**
+ * A user pool as the ground sees it: where it is, and what apply may do to it. The pools belong to
+ * the team, not to this stack; nothing here creates or changes one.
+ */
+import { Stack } from 'aws-cdk-lib';
+import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
+import type { Construct } from 'constructs';
+
+import type { PoolConfiguration } from './configuration';
+
+const READS = [
+  'cognito-idp:AdminGetUser',
+  'cognito-idp:AdminListGroupsForUser',
+  'cognito-idp:DescribeUserPool',
+  'cognito-idp:GetUserPoolMfaConfig',
+  'cognito-idp:ListGroups',
+  'cognito-idp:ListUsers',
+];
+
+const WRITES = [
+  'cognito-idp:AdminCreateUser',
+  'cognito-idp:AdminDeleteUserAttributes',
+  'cognito-idp:AdminDisableUser',
+  'cognito-idp:AdminEnableUser',
+  'cognito-idp:AdminSetUserMFAPreference',
+  'cognito-idp:AdminSetUserPassword',
+  'cognito-idp:AdminUpdateUserAttributes',
+  'cognito-idp:AdminUserGlobalSignOut',
+];
+
+const GROUP_WRITES = [
+  'cognito-idp:AdminAddUserToGroup',
+  'cognito-idp:AdminRemoveUserFromGroup',
+];
+
+/** The pool's ARN, taken to be in the stack's own account. */
+export function userPoolArn(scope: Construct, pool: PoolConfiguration): string {
+  return Stack.of(scope).formatArn({
+    service: 'cognito-idp',
+    region: pool.region,
+    resource: 'userpool',
+    resourceName: pool.userPoolId,
+  });
+}
+
+/** Why the pool's triggers cannot reach a function of this stack; undefined where they can. */
+export function outOfReach(scope: Construct, pool: PoolConfiguration): string | undefined {
+  if (pool.roleArn !== undefined) {
+    return `the ${pool.side} pool belongs to another account (role_arn)`;
+  }
+  const { region } = Stack.of(scope);
+  return pool.region === region
+    ? undefined
+    : `the ${pool.side} pool is in ${pool.region}, and this stack in ${region}`;
+}
+
+/** What apply needs of one pool: its own calls where the account is ours, else the role. */
+export function poolGrant(
+  scope: Construct,
+  pool: PoolConfiguration,
+  groups: boolean,
+): PolicyStatement {
+  const side = pool.side === 'old' ? 'Old' : 'New';
+  if (pool.roleArn !== undefined) {
+    return new PolicyStatement({
+      sid: `Assume${side}PoolRole`,
+      actions: ['sts:AssumeRole'],
+      resources: [pool.roleArn],
+    });
+  }
+  return new PolicyStatement({
+    sid: `Keep${side}PoolInStep`,
+    actions: [...READS, ...WRITES, ...(groups ? GROUP_WRITES : [])],
+    resources: [userPoolArn(scope, pool)],
+  });
+}

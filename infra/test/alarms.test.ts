@@ -1,0 +1,121 @@
+/** Whoever is woken finds out why, and every figure that is watched exists. */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { test } from 'node:test';
+
+import { runbookArticles } from '../lib/alarm';
+import { INFRA } from '../lib/infra';
+import { readMetricNames } from '../lib/metrics';
+import { mistakeOf, template } from './world';
+
+interface Alarm {
+  readonly AlarmName: string;
+  readonly AlarmDescription: string;
+  readonly AlarmActions?: string[];
+  readonly OKActions?: string[];
+  readonly Namespace: string;
+  readonly MetricName: string;
+  readonly Dimensions: { readonly Name: string; readonly Value: unknown }[];
+  readonly Threshold: number;
+  readonly TreatMissingData: string;
+}
+
+const RUNBOOK = readFileSync(resolve(INFRA, 'RUNBOOK.md'), 'utf8');
+
+test('what must wake somebody does', () => {
+  const watched = Object.fromEntries(alarms().map((alarm) => [
+    alarm.AlarmName,
+    `${alarm.Namespace} ${alarm.MetricName} > ${alarm.Threshold}`,
+  ]));
+  assert.deepEqual(watched, {
+    'acme-dead-letter-not-empty': 'AWS/SQS ApproximateNumberOfMessagesVisible > 0',
+    'acme-changes-are-late': 'AWS/SQS ApproximateAgeOfOldestMessage > 900',
+    'acme-capture-errors': 'AWS/Lambda Errors > 0',
+    'acme-capture-throttles': 'AWS/Lambda Throttles > 0',
+    'acme-capture-failed-open': 'poolbridge capture_failed > 0',
+    'acme-apply-errors': 'AWS/Lambda Errors > 0',
+    'acme-apply-throttles': 'AWS/Lambda Throttles > 0',
+    'acme-malformed-changes': 'poolbridge malformed > 0',
+    'acme-apply-panics': 'poolbridge panics > 0',
+  });
+});
+
+test('every figure of ours that is watched is one that the functions publish', () => {
+  const { namespace, capture, apply } = readMetricNames();
+  const ours = alarms().filter((alarm) => !alarm.Namespace.startsWith('AWS/'));
+  assert.ok(ours.length > 0);
+  for (const alarm of ours) {
+    assert.equal(alarm.Namespace, namespace);
+    assert.ok([...capture, ...apply].includes(alarm.MetricName), alarm.MetricName);
+    assert.deepEqual(alarm.Dimensions, [{ Name: 'name', Value: 'acme' }]);
+  }
+});
+
+test('a figure that is renamed in the functions alone fails the synthesis', () => {
+  const names = readMetricNames();
+  const renamed = { ...names, apply: names.apply.map((name) => name.replace('panics', 'faults')) };
+  assert.match(mistakeOf({ metricNames: renamed }), /apply publishes no metric named panics/);
+  const divided = { ...names, dimensions: ['name', 'side'] };
+  assert.match(mistakeOf({ metricNames: divided }), /dimensions name, side/);
+});
+
+test('every alarm leads to its article, and every article belongs to an alarm', () => {
+  const led = alarms().map((alarm) => {
+    const article = alarm.AlarmName.replace(/^acme-/, '');
+    assert.ok(alarm.AlarmDescription.endsWith(`What to do: infra/RUNBOOK.md#${article}`));
+    return article;
+  });
+  assert.deepEqual(led.sort(), runbookArticles().sort());
+});
+
+test('every article says what happened, how to look and what to do', () => {
+  const [, alarmsOn = ''] = RUNBOOK.split('\n## Alarms\n');
+  const [articles = ''] = alarmsOn.split('\n## ');
+  for (const article of articles.split('\n### ').slice(1)) {
+    const headings = article.split('\n').filter((line) => line.startsWith('#### '));
+    const title = article.split('\n', 1)[0];
+    assert.deepEqual(
+      headings,
+      ['#### Description', '#### Investigation', '#### Resolution'],
+      title,
+    );
+  }
+});
+
+test('every link inside the runbook leads to one of its articles', () => {
+  const links = [...RUNBOOK.matchAll(/\]\(#([^)]*)\)/g)].map(([, article]) => article ?? '');
+  for (const article of links) {
+    assert.ok(runbookArticles().includes(article), article);
+  }
+});
+
+test('the runbook may be published elsewhere', () => {
+  const runbook = 'https://wiki.example.com/poolbridge';
+  for (const alarm of alarms({ runbook })) {
+    assert.match(alarm.AlarmDescription, /What to do: https:\/\/wiki\.example\.com\/poolbridge#/);
+  }
+});
+
+test('alarms reach the team\'s topic, when they come and when they go', () => {
+  const alarmTopicArn = 'arn:aws:sns:us-east-1:111122223333:on-call';
+  for (const alarm of alarms({ alarmTopicArn })) {
+    assert.deepEqual(alarm.AlarmActions, [alarmTopicArn]);
+    assert.deepEqual(alarm.OKActions, [alarmTopicArn]);
+  }
+  assert.ok(alarms().every((alarm) => alarm.AlarmActions === undefined));
+});
+
+test('a quiet night wakes nobody', () => {
+  assert.ok(alarms().every((alarm) => alarm.TreatMissingData === 'notBreaching'));
+});
+
+test('no alarm is made of others', () => {
+  template().resourceCountIs('AWS::CloudWatch::CompositeAlarm', 0);
+});
+
+function alarms(context?: Record<string, unknown>): Alarm[] {
+  const found = template(context === undefined ? undefined : { context });
+  return Object.values(found.findResources('AWS::CloudWatch::Alarm'))
+    .map((resource) => resource['Properties'] as Alarm);
+}

@@ -1,0 +1,148 @@
+/** Nobody may do more than is written here. A new grant is added here too, or it does not pass. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { template } from './world';
+
+interface Statement {
+  readonly Sid?: string;
+  readonly Effect: string;
+  readonly Action: string | string[];
+  readonly Resource?: unknown;
+  readonly Principal?: unknown;
+  readonly Condition?: unknown;
+}
+
+interface Resource {
+  readonly Type: string;
+  readonly Properties: Record<string, unknown>;
+}
+
+const POOL_CALLS = [
+  'AdminAddUserToGroup', 'AdminCreateUser', 'AdminDeleteUserAttributes', 'AdminDisableUser',
+  'AdminEnableUser', 'AdminGetUser', 'AdminListGroupsForUser', 'AdminRemoveUserFromGroup',
+  'AdminSetUserMFAPreference', 'AdminSetUserPassword', 'AdminUpdateUserAttributes',
+  'AdminUserGlobalSignOut', 'DescribeUserPool', 'GetUserPoolMfaConfig', 'ListGroups', 'ListUsers',
+].map((call) => `cognito-idp:${call}`);
+
+const KEY_CALLS = [
+  'Decrypt', 'DescribeKey', 'Encrypt', 'GenerateDataKey', 'GenerateDataKeyWithoutPlaintext',
+  'ReEncryptFrom', 'ReEncryptTo',
+].map((call) => `kms:${call}`);
+
+const LOG_CALLS = ['logs:CreateLogStream', 'logs:PutLogEvents'];
+
+test('capture may leave a mark and send a change, and read nothing', () => {
+  const statements = statementsOf('Capture');
+  assert.deepEqual(bySid(statements), {
+    WriteLog: LOG_CALLS,
+    LeaveMarks: ['dynamodb:UpdateItem'],
+    UseKeyThroughTable: KEY_CALLS,
+    SendChanges: ['sqs:SendMessage'],
+  });
+  const marks = statements.find((statement) => statement.Sid === 'LeaveMarks');
+  assert.deepEqual(marks?.Condition, {
+    'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': ['PENDING#*'] },
+  });
+});
+
+test('apply may keep the ledger, work on the queue and keep the two pools in step', () => {
+  assert.deepEqual(bySid(statementsOf('Apply')), {
+    WriteLog: LOG_CALLS,
+    KeepLedger: [
+      'dynamodb:ConditionCheckItem', 'dynamodb:DeleteItem', 'dynamodb:GetItem',
+      'dynamodb:PutItem', 'dynamodb:Query', 'dynamodb:UpdateItem',
+    ],
+    QueryByState: ['dynamodb:Query'],
+    ReadSecret: ['secretsmanager:GetSecretValue'],
+    UseKeyThroughTable: KEY_CALLS,
+    WorkOnChanges: [
+      'sqs:ChangeMessageVisibility', 'sqs:DeleteMessage', 'sqs:GetQueueAttributes',
+      'sqs:ReceiveMessage', 'sqs:SendMessage',
+    ],
+    KeepOldPoolInStep: POOL_CALLS,
+    KeepNewPoolInStep: POOL_CALLS,
+  });
+});
+
+test('the key is used in the table\'s hands only', () => {
+  for (const owner of ['Capture', 'Apply'] as const) {
+    const use = statementsOf(owner).find((statement) => statement.Sid === 'UseKeyThroughTable');
+    assert.deepEqual(use?.Condition, {
+      StringEquals: { 'kms:ViaService': 'dynamodb.us-east-1.amazonaws.com' },
+    });
+  }
+});
+
+test('where groups do not travel, nothing may write any', () => {
+  const statements = bySid(statementsOf('Apply', `
+    name = "acme"
+    [old]
+    user_pool_id = "us-east-1_AAAAAAAAA"
+    [new]
+    user_pool_id = "us-east-1_BBBBBBBBB"
+    [policy]
+    groups = false
+  `));
+  const writes = ['cognito-idp:AdminAddUserToGroup', 'cognito-idp:AdminRemoveUserFromGroup'];
+  const allowed = POOL_CALLS.filter((call) => !writes.includes(call));
+  assert.deepEqual(statements['KeepOldPoolInStep'], allowed);
+  assert.deepEqual(statements['KeepNewPoolInStep'], allowed);
+});
+
+test('no policy says "all", but for those that cannot say it otherwise', () => {
+  const found: string[] = [];
+  for (const [id, resource] of Object.entries(resources())) {
+    for (const statement of everyStatement(resource.Properties)) {
+      const { Effect, Action, Resource: on, Principal } = statement;
+      if (JSON.stringify([Action, on ?? '', Principal ?? '']).includes('*')) {
+        found.push(`${resource.Type} ${id.replace(/[0-9A-F]{8}$/, '')}: ${Effect} ${Action}`);
+      }
+    }
+  }
+  assert.deepEqual(found.sort(), [
+    // A key's policy can only speak of that key, and calls it "*". Without the account's own
+    // right to administer it, nobody could ever mend the policy.
+    'AWS::KMS::Key StateKey: Allow kms:*',
+    // A refusal: nobody at all may use the queues without encryption on the way.
+    'AWS::SQS::QueuePolicy ChangesDeadLetterQueuePolicy: Deny sqs:*',
+    'AWS::SQS::QueuePolicy ChangesQueuePolicy: Deny sqs:*',
+  ]);
+});
+
+test('no role has a policy that somebody else can change', () => {
+  for (const [id, resource] of Object.entries(resources())) {
+    if (resource.Type === 'AWS::IAM::Role') {
+      assert.equal(resource.Properties['ManagedPolicyArns'], undefined, id);
+      assert.deepEqual(
+        everyStatement(resource.Properties).map(({ Principal }) => Principal),
+        [{ Service: 'lambda.amazonaws.com' }],
+        id,
+      );
+    }
+  }
+});
+
+function resources(configuration?: string): Record<string, Resource> {
+  const wishes = configuration === undefined ? undefined : { configuration };
+  return template(wishes).toJSON()['Resources'] as Record<string, Resource>;
+}
+
+function statementsOf(owner: 'Capture' | 'Apply', configuration?: string): Statement[] {
+  return Object.entries(resources(configuration))
+    .filter(([id, resource]) => resource.Type === 'AWS::IAM::Policy' && id.startsWith(owner))
+    .flatMap(([, resource]) => everyStatement(resource.Properties));
+}
+
+/** Every statement anywhere in a resource, whatever its policy is called there. */
+function everyStatement(value: unknown): Statement[] {
+  if (typeof value !== 'object' || value === null) {
+    return [];
+  }
+  const own = (value as { Statement?: Statement[] }).Statement ?? [];
+  return [...own, ...Object.values(value).flatMap(everyStatement)];
+}
+
+function bySid(statements: Statement[]): Record<string, string[]> {
+  return Object.fromEntries(statements.map(({ Sid, Action }) => [Sid, [Action].flat().sort()]));
+}

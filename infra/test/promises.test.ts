@@ -1,0 +1,186 @@
+/** What the README and the other functions rely on, each promise by itself. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { Match } from 'aws-cdk-lib/assertions';
+
+import { template } from './world';
+
+const QUEUE = 'AWS::SQS::Queue';
+const FUNCTION = 'AWS::Lambda::Function';
+const TABLE = 'AWS::DynamoDB::Table';
+const DASHBOARD = 'AWS::CloudWatch::Dashboard';
+
+test('every name that something outside must know is fixed', () => {
+  template().hasResourceProperties(FUNCTION, { FunctionName: 'acme-capture' });
+  template().hasResourceProperties(FUNCTION, { FunctionName: 'acme-apply' });
+  template().hasResourceProperties(TABLE, { TableName: 'acme' });
+  template().hasResourceProperties(QUEUE, { QueueName: 'acme.fifo' });
+  template().hasResourceProperties(QUEUE, { QueueName: 'acme-dead-letter.fifo' });
+  template().hasResourceProperties(DASHBOARD, { DashboardName: 'poolbridge-acme' });
+});
+
+test('a change that twelve readers could not answer for goes to the dead letters', () => {
+  const [deadLetters] = Object.keys(template().findResources(QUEUE, {
+    Properties: { QueueName: 'acme-dead-letter.fifo' },
+  }));
+  template().hasResourceProperties(QUEUE, {
+    QueueName: 'acme.fifo',
+    RedrivePolicy: {
+      deadLetterTargetArn: { 'Fn::GetAtt': [deadLetters, 'Arn'] },
+      maxReceiveCount: 12,
+    },
+  });
+});
+
+test('both queues keep order within an account only, compare nothing, and keep two weeks', () => {
+  template().allResourcesProperties(QUEUE, {
+    FifoQueue: true,
+    ContentBasedDeduplication: false,
+    DeduplicationScope: 'messageGroup',
+    FifoThroughputLimit: 'perMessageGroupId',
+    MessageRetentionPeriod: 14 * 24 * 60 * 60,
+    SqsManagedSseEnabled: true,
+  });
+});
+
+test('a message stays hidden for six times as long as apply may take', () => {
+  template().hasResourceProperties(QUEUE, { QueueName: 'acme.fifo', VisibilityTimeout: 180 });
+  template().hasResourceProperties(FUNCTION, { FunctionName: 'acme-apply', Timeout: 30 });
+});
+
+test('apply takes ten changes at once and gives back only those that failed', () => {
+  template().hasResourceProperties('AWS::Lambda::EventSourceMapping', {
+    BatchSize: 10,
+    FunctionResponseTypes: ['ReportBatchItemFailures'],
+    ScalingConfig: { MaximumConcurrency: 4 },
+  });
+  template({ context: { maximumConcurrency: '9' } })
+    .hasResourceProperties('AWS::Lambda::EventSourceMapping', {
+      ScalingConfig: { MaximumConcurrency: 9 },
+    });
+});
+
+test('the table has a key of its own, can be restored, and forgets what expires', () => {
+  const [key] = Object.keys(template().findResources('AWS::KMS::Key'));
+  template().hasResourceProperties('AWS::KMS::Key', { EnableKeyRotation: true });
+  template().hasResourceProperties(TABLE, {
+    BillingMode: 'PAY_PER_REQUEST',
+    KeySchema: [
+      { AttributeName: 'pk', KeyType: 'HASH' },
+      { AttributeName: 'sk', KeyType: 'RANGE' },
+    ],
+    SSESpecification: {
+      SSEEnabled: true,
+      SSEType: 'KMS',
+      KMSMasterKeyId: { 'Fn::GetAtt': [key, 'Arn'] },
+    },
+    PointInTimeRecoverySpecification: { PointInTimeRecoveryEnabled: true },
+    TimeToLiveSpecification: { AttributeName: 'expires_at', Enabled: true },
+  });
+});
+
+test('the index tells who is not in step, oldest first, without the whole item', () => {
+  template().hasResourceProperties(TABLE, {
+    GlobalSecondaryIndexes: [{
+      IndexName: 'by_state',
+      KeySchema: [
+        { AttributeName: 'state_shard', KeyType: 'HASH' },
+        { AttributeName: 'updated_at', KeyType: 'RANGE' },
+      ],
+      Projection: { ProjectionType: 'INCLUDE', NonKeyAttributes: ['state', 'accounts'] },
+    }],
+    AttributeDefinitions: Match.arrayWith([
+      { AttributeName: 'state_shard', AttributeType: 'S' },
+      { AttributeName: 'updated_at', AttributeType: 'N' },
+    ]),
+  });
+});
+
+const KEPT = [TABLE, 'AWS::KMS::Key', 'AWS::SecretsManager::Secret'];
+
+test('the table, its key and its secret outlive the stack', () => {
+  for (const type of KEPT) {
+    template().allResources(type, { DeletionPolicy: 'Retain', UpdateReplacePolicy: 'Retain' });
+  }
+  template().hasResourceProperties(TABLE, { DeletionProtectionEnabled: true });
+});
+
+test('a demonstration leaves nothing behind', () => {
+  const removable = template({ context: { removable: 'true' } });
+  const resources: Record<string, { Type: string; DeletionPolicy?: string }> =
+    removable.toJSON()['Resources'];
+  for (const [id, resource] of Object.entries(resources)) {
+    assert.notEqual(resource.DeletionPolicy, 'Retain', id);
+  }
+  removable.hasResourceProperties(TABLE, { DeletionProtectionEnabled: false });
+});
+
+test('functions run on the system that their programs were built for', () => {
+  template().allResourcesProperties(FUNCTION, {
+    Runtime: 'provided.al2023',
+    Architectures: ['x86_64'],
+    Handler: 'bootstrap',
+    LoggingConfig: Match.objectLike({ LogFormat: 'JSON' }),
+  });
+  template({ context: { architecture: 'arm64' } })
+    .allResourcesProperties(FUNCTION, { Architectures: ['arm64'] });
+});
+
+test('capture ends when Cognito stops waiting, and knows the table and the queue', () => {
+  template().hasResourceProperties(FUNCTION, {
+    FunctionName: 'acme-capture',
+    Timeout: 5,
+    MemorySize: 128,
+    Environment: {
+      // All of them: capture needs no key, so it has none to lose.
+      Variables: {
+        POOLBRIDGE_CONFIG: 'bridge.toml',
+        POOLBRIDGE_TABLE: reference(),
+        POOLBRIDGE_QUEUE_URL: reference(),
+      },
+    },
+  });
+});
+
+test('apply knows the table, both queues and the secret', () => {
+  template().hasResourceProperties(FUNCTION, {
+    FunctionName: 'acme-apply',
+    MemorySize: 256,
+    Environment: {
+      Variables: {
+        POOLBRIDGE_CONFIG: 'bridge.toml',
+        POOLBRIDGE_TABLE: reference(),
+        POOLBRIDGE_QUEUE_URL: reference(),
+        POOLBRIDGE_DEAD_LETTER_URL: reference(),
+        POOLBRIDGE_KEY: reference(),
+      },
+    },
+  });
+  template().hasResourceProperties('AWS::SecretsManager::Secret', {
+    GenerateSecretString: { PasswordLength: 64, ExcludePunctuation: true },
+  });
+});
+
+test('logs are forgotten after thirty days, or as the team says', () => {
+  template().resourceCountIs('AWS::Logs::LogGroup', 2);
+  template().allResourcesProperties('AWS::Logs::LogGroup', { RetentionInDays: 30 });
+  template({ context: { logRetentionDays: 7 } })
+    .allResourcesProperties('AWS::Logs::LogGroup', { RetentionInDays: 7 });
+});
+
+test('an operator is told every variable of the command line', () => {
+  for (const output of ['Table', 'QueueUrl', 'DeadLetterUrl', 'Key']) {
+    template().hasOutput(`Poolbridge${output}`, {});
+  }
+  template().hasOutput('CaptureFunction', {});
+  template().hasOutput('ApplyFunction', {});
+  const lines = JSON.stringify(template().findOutputs('PoolbridgeEnvironment'));
+  for (const variable of ['TABLE', 'QUEUE_URL', 'DEAD_LETTER_URL', 'KEY']) {
+    assert.match(lines, new RegExp(`export POOLBRIDGE_${variable}=`));
+  }
+});
+
+function reference(): Match {
+  return Match.objectLike({ Ref: Match.anyValue() });
+}

@@ -1,0 +1,355 @@
+//! Both accounts are known: observe the other side, plan, intend, apply, record.
+
+use std::collections::BTreeMap;
+
+use super::look::worst;
+use super::perform::Performed;
+use super::{Round, Run, later};
+use crate::account::Shape;
+use crate::entry::{Agreed, Decision, DecisionKind, Entry, Intent, Known, State};
+use crate::facts::Field;
+use crate::fault::Fault;
+use crate::law::Rule;
+use crate::limits;
+use crate::plan::{self, Plan, View};
+use crate::policy::{Control, StalePasswords};
+use crate::ports::{Ledger, Ports};
+use crate::side::{BySide, Side};
+use crate::step::{Deed, Step};
+use crate::verdict::{Reason, Verdict};
+
+/// Addresses that belong to somebody else over there, by the side they would go to.
+pub(super) type Taken = BTreeMap<(Side, Field), Reason>;
+
+impl<P: Ports> Run<'_, P> {
+    /// Works under the lease on a person known on both sides, of whom `first` was observed already.
+    pub(super) async fn carry(
+        &mut self,
+        entry: Entry,
+        side: Side,
+        first: View,
+        control: &Control,
+    ) -> Result<Round, Fault> {
+        let other = side.other();
+        let Some(known) = entry.accounts.get(other).clone() else { return Ok(Round::Again) };
+        self.read_mark_of(other, &known.sub).await?;
+        let Some(second) = self.observe(other, &known).await? else {
+            return self.absent(entry, other).await;
+        };
+        let mut views = match side {
+            Side::Old => BySide { old: first, new: second },
+            Side::New => BySide { old: second, new: first },
+        };
+        let shapes = self.bridge.shapes().await?;
+        let mut taken = Taken::new();
+        let mut plan = self.plan(&entry, &views, control, &shapes, &taken);
+        if plan.written().contains(&side) {
+            // The side that is written is read last: what its owner does between is overwritten
+            // unseen, so the window is kept as short as can be.
+            let Some(known) = entry.accounts.get(side).clone() else { return Ok(Round::Again) };
+            match self.observe(side, &known).await? {
+                Some(view) => *views.get_mut(side) = view,
+                None => return self.absent(entry, side).await,
+            }
+            plan = self.plan(&entry, &views, control, &shapes, &taken);
+        }
+        self.look_up_addresses(&entry, &views, &shapes, &plan, &mut taken).await?;
+        if !taken.is_empty() {
+            plan = self.plan(&entry, &views, control, &shapes, &taken);
+        }
+        if control.paused.is_some() {
+            // A pause holds everything but a disable, which is never held.
+            if !plan.steps.iter().any(|step| step.deed == Deed::Disable) {
+                self.release(&entry).await?;
+                return later(limits::RETRY_SLOWLY, Reason::Paused);
+            }
+            plan.more = true;
+        }
+        self.do_plan(entry, &views, plan).await
+    }
+
+    fn plan(
+        &self,
+        entry: &Entry,
+        views: &BySide<View>,
+        control: &Control,
+        shapes: &BySide<Shape>,
+        taken: &Taken,
+    ) -> Plan {
+        let captured = BySide::from_fn(|side| {
+            let wish = |proof| proof != crate::change::Proof::Hint;
+            self.deed(side).is_some_and(|(_, proof)| wish(proof))
+        });
+        plan::plan(&plan::Question {
+            policy: self.bridge.policy,
+            keys: self.bridge.keys,
+            phase: control.phase,
+            shapes,
+            views,
+            entry,
+            captured,
+            taken,
+            now: self.now(),
+        })
+    }
+
+    /// Intends, applies and records a plan, and lets the marks go that it settles.
+    async fn do_plan(
+        &mut self,
+        mut entry: Entry,
+        views: &BySide<View>,
+        mut plan: Plan,
+    ) -> Result<Round, Fault> {
+        let before = entry.clone();
+        self.note_observations(&mut entry, views);
+        self.add_password_steps(&mut entry, views, &mut plan);
+        if !self.keeps(Rule::R2) {
+            forget_resolved(&before, &mut plan);
+        }
+        for decision in std::mem::take(&mut plan.decisions) {
+            self.decide(&mut entry, decision);
+        }
+        entry.agreed = Some(Agreed { fields: plan.bases.clone(), rules: plan.rules.clone() });
+        entry.flips.append(&mut plan.flips);
+        self.note_obstacles(&mut entry, &plan);
+        entry.obstacles.clone_from(&plan.obstacles);
+        entry.intent = self.intent(&before, views, &plan);
+        let mut performed = Performed::default();
+        if !plan.steps.is_empty() {
+            entry.revision += 1;
+            entry.not_before = self.now() + self.bound();
+            self.touched = true;
+            self.ledger().store(&entry, &self.owner).await?;
+            performed = self.perform(&entry, &plan).await;
+        }
+        self.conclude(&mut entry, &plan, &performed);
+        let verdict = self.verdict(views, &plan, &performed, &entry);
+        stand(&mut entry, &verdict);
+        let next = if plan.steps.is_empty() && same(&before, &entry) {
+            self.release(&entry).await?;
+            entry.not_before
+        } else {
+            let next = self.now() + self.bound();
+            self.record(before.state, entry).await?;
+            next
+        };
+        let verdict = match verdict {
+            // Soon enough to be looked at is when the ledger allows the next look.
+            Verdict::Later(after, reason) => {
+                Verdict::Later(after.max(next.since(self.now())), reason)
+            }
+            Verdict::Applied | Verdict::AlreadyTrue | Verdict::Held(_) | Verdict::Refused(_) => {
+                let BySide { old, new } = views;
+                let observed = [(Side::Old, old), (Side::New, new)];
+                match self.clear_marks(&observed, next).await? {
+                    Some(wait) => Verdict::Later(wait, Reason::Settling),
+                    None => verdict,
+                }
+            }
+        };
+        Ok(Round::Done(verdict))
+    }
+
+    fn note_observations(&self, entry: &mut Entry, views: &BySide<View>) {
+        for side in Side::BOTH {
+            let view = views.get(side);
+            if let Some(known) = entry.accounts.get_mut(side) {
+                known.seen = view.began;
+                known.gone = None;
+                known.username = view.account.username.clone();
+            }
+            let totp = crate::facts::Factor::Totp;
+            let factors = view.account.factors.as_ref();
+            *entry.local_factors.get_mut(side) = factors.is_some_and(|it| it.contains(&totp));
+        }
+        if let Some(at) = self.newer_password(entry) {
+            *entry.passwords.set.get_mut(self.change.side) = Some(at);
+        }
+    }
+
+    /// A password that we owe an account of our making, and one that went out of date.
+    fn add_password_steps(&self, entry: &mut Entry, views: &BySide<View>, plan: &mut Plan) {
+        use crate::account::Status;
+        let status = |side| views.get(side).account.status;
+        if plan.steps.iter().any(|step| step.deed == Deed::Disable) {
+            return;
+        }
+        if let Some(side) = entry.owes_password {
+            if status(side) == Status::ForceChangePassword {
+                plan.steps.push(Step { side, deed: Deed::SetRandomPassword });
+            } else {
+                entry.owes_password = None;
+            }
+        }
+        let close = self.bridge.policy.stale_passwords == StalePasswords::Close;
+        let Some(side) = entry.passwords.stale(entry.linked).filter(|_| close) else { return };
+        let newer = *entry.passwords.set.get(side.other());
+        let closed = *entry.passwords.closed.get(side);
+        // A federated profile would be turned into a local one by a password.
+        if closed < newer && status(side) != Status::ExternalProvider {
+            plan.steps.push(Step { side, deed: Deed::SetRandomPassword });
+            plan.steps.push(Step { side, deed: Deed::SignOut });
+        }
+    }
+
+    /// What is written down before the first call: what is under way, and what could not be resolved.
+    fn intent(&self, before: &Entry, views: &BySide<View>, plan: &Plan) -> Option<Intent> {
+        let now = self.now();
+        let mut fields = plan.writes.clone();
+        fields.extend(plan.unsettled.clone());
+        let open = before.intent.as_ref();
+        let lease_end = before.lease.as_ref().map_or(now, |lease| lease.until);
+        let modified = BySide::from_fn(|side| {
+            let kept = plan.unsettled.values().any(|intended| intended.side == side);
+            let seen = Some(views.get(side).account.modified);
+            if kept { open.and_then(|open| *open.modified.get(side)) } else { seen }
+        });
+        (!fields.is_empty()).then_some(Intent { fields, modified, at: now, until: lease_end })
+    }
+
+    /// R3: what is done becomes the base; what failed for certain keeps what its target was seen to
+    /// hold; what may have happened stays open.
+    fn conclude(&self, entry: &mut Entry, plan: &Plan, performed: &Performed) {
+        let all_done = !self.keeps(Rule::R3);
+        let mut agreed = entry.agreed.take().unwrap_or_default();
+        let mut open = BTreeMap::new();
+        for (field, intended) in &plan.writes {
+            if all_done || performed.done.contains(field) {
+                let rule = intended.rule;
+                match intended.wanted {
+                    None if agreed.rules.contains(&rule) => agreed.fields.remove(field),
+                    print => {
+                        let base = crate::entry::Base { print, rule };
+                        agreed.fields.insert(field.clone(), base)
+                    }
+                };
+            } else if performed.unknown.contains(field) {
+                open.insert(field.clone(), intended.clone());
+            }
+        }
+        entry.agreed = Some(agreed);
+        open.extend(plan.unsettled.clone());
+        entry.intent = entry.intent.take().filter(|_| !open.is_empty());
+        if let Some(intent) = &mut entry.intent {
+            intent.fields = open;
+        }
+        let now = self.now();
+        for (field, reason) in &performed.refused {
+            if let Some(intended) = plan.writes.get(field) {
+                let obstacle = crate::entry::Obstacle {
+                    reason: *reason,
+                    value: intended.wanted,
+                    side: intended.side,
+                    since: now,
+                };
+                entry.obstacles.insert(field.clone(), obstacle);
+            }
+        }
+        for side in &performed.written {
+            if let Some(known) = entry.accounts.get_mut(*side) {
+                known.written = Some(now);
+            }
+        }
+        for side in &performed.passwords {
+            if entry.owes_password == Some(*side) {
+                entry.owes_password = None;
+            }
+            let newest = *entry.passwords.set.get(side.other());
+            *entry.passwords.closed.get_mut(*side) = newest.or(Some(now));
+        }
+    }
+
+    fn verdict(
+        &self,
+        views: &BySide<View>,
+        plan: &Plan,
+        performed: &Performed,
+        entry: &Entry,
+    ) -> Verdict {
+        let missing = Side::BOTH.iter().find_map(|side| views.get(*side).missing.as_ref());
+        if let Some(fault) = performed.fault.as_ref().or(missing) {
+            return Verdict::from_fault(fault);
+        }
+        if performed.out_of_time {
+            return Verdict::Later(limits::RETRY_SOON, Reason::OutOfTime);
+        }
+        if plan.more || !plan.unsettled.is_empty() || entry.owes_password.is_some() {
+            return Verdict::Later(self.bound(), Reason::Settling);
+        }
+        let waits = |field: &Field| {
+            entry.obstacles.get(field).is_some_and(|it| it.reason == Reason::AddressWaits)
+        };
+        if entry.obstacles.keys().any(waits) {
+            return Verdict::Later(limits::RETRY_SOON, Reason::AddressWaits);
+        }
+        match worst(&entry.obstacles) {
+            Some(
+                reason @ (Reason::NotInSchema
+                | Reason::Immutable
+                | Reason::TooLong
+                | Reason::Unsayable
+                | Reason::RefusedByPool),
+            ) => Verdict::Refused(reason),
+            Some(reason) => Verdict::Held(reason),
+            None if performed.done.is_empty() && performed.passwords.is_empty() => {
+                Verdict::AlreadyTrue
+            }
+            None => Verdict::Applied,
+        }
+    }
+
+    /// New obstacles are decisions that `explain` shows.
+    fn note_obstacles(&mut self, entry: &mut Entry, plan: &Plan) {
+        let mut news: BTreeMap<(Reason, Side), Vec<String>> = BTreeMap::new();
+        for (field, obstacle) in &plan.obstacles {
+            let known = entry.obstacles.get(field).map(|it| it.reason);
+            if known != Some(obstacle.reason) {
+                let names = news.entry((obstacle.reason, obstacle.side)).or_default();
+                names.push(field.to_string());
+            }
+        }
+        let at = self.now();
+        for ((reason, side), fields) in news {
+            let kind = DecisionKind::Held;
+            let (side, reason) = (Some(side), Some(reason));
+            self.decide(entry, Decision { at, kind, fields, side, reason });
+        }
+    }
+}
+
+/// The planted bug against R2: fields of an open intent that are not planned now keep their old base.
+fn forget_resolved(before: &Entry, plan: &mut Plan) {
+    let Some(intent) = &before.intent else { return };
+    for field in intent.fields.keys().filter(|field| !plan.writes.contains_key(*field)) {
+        let base = before.agreed.as_ref().and_then(|agreed| agreed.fields.get(field));
+        match base {
+            Some(base) => plan.bases.insert(field.clone(), base.clone()),
+            None => plan.bases.remove(field),
+        };
+    }
+}
+
+/// The state that a verdict leaves a person in.
+fn stand(entry: &mut Entry, verdict: &Verdict) {
+    (entry.state, entry.reason) = match verdict {
+        Verdict::Applied | Verdict::AlreadyTrue => (State::Synced, None),
+        Verdict::Later(_, reason) => (State::Waiting, Some(*reason)),
+        Verdict::Held(Reason::Conflict) => (State::Conflict, Some(Reason::Conflict)),
+        Verdict::Held(reason) | Verdict::Refused(reason) => (State::Held, Some(*reason)),
+    };
+}
+
+/// Whether two entries say the same, times of observation apart: then nothing need be recorded.
+fn same(before: &Entry, after: &Entry) -> bool {
+    let plain = |entry: &Entry| {
+        let mut entry = entry.clone();
+        for side in Side::BOTH {
+            if let Some(Known { seen, .. }) = entry.accounts.get_mut(side) {
+                *seen = crate::time::Time::ZERO;
+            }
+        }
+        entry.flips = BTreeMap::new();
+        entry
+    };
+    plain(before) == plain(after)
+}

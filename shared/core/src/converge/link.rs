@@ -1,0 +1,385 @@
+//! One side is known: find the person on the other, with proof (invariant 16), and join.
+
+use super::{Round, Run, known, later};
+use crate::account::{Account, Status};
+use crate::entry::{Agreed, DecisionKind, Entry, Miss, State};
+use crate::facts::Field;
+use crate::fault::{Fault, FaultKind};
+use crate::fingerprint::Print;
+use crate::law::Rule;
+use crate::limits;
+use crate::mapping;
+use crate::names::{PersonId, Sub};
+use crate::plan::View;
+use crate::policy::{Control, MatchBy, Provision};
+use crate::ports::{Ledger, Pool, Ports, Search};
+use crate::side::Side;
+use crate::verdict::{Reason, Verdict};
+
+/// What a search of the other pool came to.
+enum Found {
+    /// This account, with proof.
+    Account(Box<Account>),
+    /// Nobody.
+    Nobody,
+    /// Somebody, but nothing proves that it is the same human.
+    Doubtful(Reason),
+}
+
+impl<P: Ports> Run<'_, P> {
+    /// Works under the lease on a person known on `side` only.
+    pub(super) async fn alone(
+        &mut self,
+        entry: Entry,
+        side: Side,
+        view: View,
+        control: &Control,
+    ) -> Result<Round, Fault> {
+        if entry.birth.is_some() && self.keeps(Rule::R20) {
+            return self.resolve_birth(entry, side, view, control).await;
+        }
+        let to = side.other();
+        let provision = *self.bridge.policy.provision.get(to);
+        let now = self.now();
+        let key = self.search_key(&entry, &view);
+        let remembered = entry
+            .miss
+            .as_ref()
+            .is_some_and(|miss| miss.key == key && now.since(miss.at) < limits::MISS_REMEMBERED);
+        // In an eager bridge a miss is followed by a creation, so there is nothing to remember.
+        if remembered && provision == Provision::Lazy {
+            return self.stay_alone(entry, side, &view, None).await;
+        }
+        match self.search(side, &view).await? {
+            Found::Account(account) => self.link(entry, side, view, *account, control).await,
+            Found::Doubtful(reason) => self.stay_alone(entry, side, &view, Some(reason)).await,
+            Found::Nobody => {
+                let mut entry = entry;
+                entry.miss = Some(Miss { at: now, key });
+                match (provision, no_way_in(&view)) {
+                    (Provision::Lazy, _) => self.stay_alone(entry, side, &view, None).await,
+                    (Provision::Eager, Some(reason)) => {
+                        self.stay_alone(entry, side, &view, Some(reason)).await
+                    }
+                    (Provision::Eager, None) => self.create(entry, side, view).await,
+                }
+            }
+        }
+    }
+
+    /// The fingerprint of what a search goes by, to know when it changed.
+    fn search_key(&self, entry: &Entry, view: &View) -> Print {
+        let field = match self.bridge.policy.match_by {
+            MatchBy::Email => Field::Email,
+            MatchBy::Phone => Field::Phone,
+            MatchBy::Username | MatchBy::OldSub(_) => return None,
+        };
+        entry.print(self.bridge.keys, &field, &view.facts.get(&field))
+    }
+
+    /// Looks for the person in the other pool.
+    async fn search(&self, side: Side, view: &View) -> Result<Found, Fault> {
+        let match_by = &self.bridge.policy.match_by;
+        let (field, search) = match match_by {
+            MatchBy::Email => (Field::Email, Search::Email as fn(String) -> Search),
+            MatchBy::Phone => (Field::Phone, Search::Phone as fn(String) -> Search),
+            MatchBy::Username => {
+                let search = Search::Username(view.account.username.clone());
+                let found = self.bridge.ports.pool(side.other()).find(&search).await?;
+                // A bare username finds, and proves nothing.
+                let found = found.iter().any(|account| account.status != Status::Unconfirmed);
+                let doubt = Found::Doubtful(Reason::Unproven);
+                return Ok(if found { doubt } else { Found::Nobody });
+            }
+            MatchBy::OldSub(name) => return self.search_by_old_sub(side, view, name).await,
+        };
+        let Some(name) = self.bridge.policy.mapping.attribute(side, &field) else {
+            return Ok(Found::Nobody);
+        };
+        let Some(address) = view.account.attributes.get(name).filter(|text| !text.is_empty())
+        else {
+            return Ok(Found::Nobody);
+        };
+        let search = search(address.clone());
+        // An account that never confirmed proves and disproves nothing: anybody can make one.
+        let holders = |found: Vec<Account>| -> Vec<Account> {
+            found.into_iter().filter(|it| it.status != Status::Unconfirmed).collect()
+        };
+        let mut there = holders(self.bridge.ports.pool(side.other()).find(&search).await?);
+        let Some(account) = there.pop() else { return Ok(Found::Nobody) };
+        if !self.keeps(Rule::LinkWithProof) {
+            return Ok(Found::Account(Box::new(account)));
+        }
+        if !there.is_empty() {
+            return Ok(Found::Doubtful(Reason::Ambiguous));
+        }
+        let proved =
+            mapping::verified(&account, &field) && mapping::verified(&view.account, &field);
+        if !proved {
+            return Ok(Found::Doubtful(Reason::Unproven));
+        }
+        let here = holders(self.bridge.ports.pool(side).find(&search).await?);
+        if here.iter().any(|other| other.sub != view.account.sub) {
+            return Ok(Found::Doubtful(Reason::Ambiguous));
+        }
+        Ok(Found::Account(Box::new(account)))
+    }
+
+    /// The new pool's account names the old one's `sub`; no pool can be searched the other way round.
+    async fn search_by_old_sub(
+        &self,
+        side: Side,
+        view: &View,
+        name: &crate::names::AttributeName,
+    ) -> Result<Found, Fault> {
+        let said = view.account.attributes.get(name).filter(|_| side == Side::New);
+        let Some(sub) = said.and_then(|text| Sub::try_from(text.as_str()).ok()) else {
+            return Ok(Found::Nobody);
+        };
+        let writable = &self.bridge.ports.pool(Side::New).shape().await?.client_writable;
+        if writable.contains(name) {
+            return Ok(Found::Doubtful(Reason::Unproven));
+        }
+        let handle = crate::account::Handle { sub: sub.clone(), username: None };
+        let found = self.bridge.ports.pool(Side::Old).read(&handle).await?;
+        let found = found.filter(|account| account.sub == sub);
+        Ok(found.map_or(Found::Nobody, |account| Found::Account(Box::new(account))))
+    }
+
+    /// Nothing to be done over there for now: recorded, with the reason if somebody has to act.
+    pub(super) async fn stay_alone(
+        &mut self,
+        mut entry: Entry,
+        side: Side,
+        view: &View,
+        reason: Option<Reason>,
+    ) -> Result<Round, Fault> {
+        let before = entry.clone();
+        // A disabled or federated person waits for nobody: they are counted as known on one side.
+        let passive = matches!(reason, None | Some(Reason::Disabled | Reason::Federated));
+        entry.state = if passive { State::only(side) } else { State::Held };
+        entry.reason = reason;
+        if let Some(known) = entry.accounts.get_mut(side) {
+            known.gone = None;
+        }
+        if let Some(at) = self.newer_password(&entry) {
+            *entry.passwords.set.get_mut(side) = Some(at);
+        }
+        if !passive && before.reason != reason {
+            let decision = self.decision(DecisionKind::Held, Some(side.other()), reason);
+            self.decide(&mut entry, decision);
+        }
+        if entry == before {
+            self.release(&entry).await?;
+        } else {
+            self.record(before.state, entry).await?;
+        }
+        let next = self.now() + self.bound();
+        if let Some(wait) = self.clear_marks(&[(side, view)], next).await? {
+            return later(wait, Reason::Settling);
+        }
+        Ok(Round::Done(match reason.filter(|_| !passive) {
+            Some(reason) => Verdict::Held(reason),
+            None => Verdict::AlreadyTrue,
+        }))
+    }
+
+    /// Joins an account of the other side to this person.
+    async fn link(
+        &mut self,
+        mut entry: Entry,
+        side: Side,
+        view: View,
+        account: Account,
+        control: &Control,
+    ) -> Result<Round, Fault> {
+        let to = side.other();
+        if let Some(other) = self.ledger().find(to, &account.sub).await? {
+            return self.merge_halves(entry, other, side, view).await;
+        }
+        let shapes = self.bridge.shapes().await?;
+        let found = View::new(self.bridge.policy, to, account, &shapes, self.now());
+        *entry.accounts.get_mut(to) = Some(known(&found));
+        self.linked(&mut entry, None, to);
+        entry.revision += 1;
+        self.touched = true;
+        // R16: one transaction, the pointer only if absent.
+        match self.ledger().join(&entry, &self.owner, to).await {
+            Ok(()) => self.carry(entry, side, view, control).await,
+            Err(fault) if fault.kind == FaultKind::Exists => Ok(Round::Again),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// Notes that two accounts are one person now, and upon what base.
+    pub(super) fn linked(&mut self, entry: &mut Entry, agreed: Option<Agreed>, side: Side) {
+        entry.agreed = agreed;
+        entry.birth = None;
+        entry.miss = None;
+        entry.reason = None;
+        entry.linked = Some(self.now());
+        let decision = self.decision(DecisionKind::Linked, Some(side), None);
+        self.decide(entry, decision);
+    }
+
+    /// Two half-persons of one human: under both leases, one transaction (R17, R18).
+    pub(super) async fn merge_halves(
+        &mut self,
+        ours: Entry,
+        theirs: Entry,
+        side: Side,
+        view: View,
+    ) -> Result<Round, Fault> {
+        let whole = theirs.only_side() != Some(side.other()) || theirs.id == ours.id;
+        if whole {
+            // That account belongs to a person who has another account here.
+            return self.stay_alone(ours, side, &view, Some(Reason::Ambiguous)).await;
+        }
+        if !self.keeps(Rule::R17) {
+            return self.stay_alone(ours, side, &view, None).await;
+        }
+        let Some((ours, theirs)) = self.claim_both(ours, theirs).await? else {
+            return later(limits::RETRY_SOON, Reason::Busy);
+        };
+        // R28: read with each claim, and one was taken just now.
+        let control = &self.ledger().control().await?;
+        if let Some(reason) = self.barred(control) {
+            self.release(&theirs).await?;
+            self.release(&ours).await?;
+            return later(limits::RETRY_SLOWLY, reason);
+        }
+        let Some((agreed, salt)) = self.born_of_one(&ours, &theirs, side, &view).await? else {
+            // A creation under way over there is not resolved yet.
+            self.release(&theirs).await?;
+            self.release(&ours).await?;
+            return later(self.bound(), Reason::Settling);
+        };
+        let older = |entry: &Entry| (entry.created, entry.id.clone());
+        let (mut kept, absorbed) =
+            if older(&ours) <= older(&theirs) { (ours, theirs) } else { (theirs, ours) };
+        join_halves(&mut kept, &absorbed);
+        let born = agreed.is_some();
+        self.linked(&mut kept, agreed, side.other());
+        kept.salt = salt;
+        kept.owes_password = kept.owes_password.or_else(|| born.then_some(side.other()));
+        kept.revision = kept.revision.max(absorbed.revision) + 1;
+        self.touched = true;
+        self.ledger().merge(&kept, &absorbed, &self.owner).await?;
+        let _ = self.ledger().count(Some(absorbed.state), None).await;
+        self.report.person = Some(kept.id.clone());
+        let now = self.now();
+        if kept.not_before > now {
+            // One of the halves was written just now: no observation before D has passed (R10).
+            let wait = kept.not_before.since(now);
+            let before = kept.state;
+            kept.state = State::Waiting;
+            kept.reason = Some(Reason::Settling);
+            self.record(before, kept).await?;
+            return later(wait, Reason::Settling);
+        }
+        self.carry(kept, side, view, control).await
+    }
+
+    /// Holds both halves' leases, taken in the order of their ids and never waited for: if theirs comes
+    /// first, ours is given back and taken again after it. `None`: not now, and neither is held.
+    async fn claim_both(
+        &mut self,
+        ours: Entry,
+        theirs: Entry,
+    ) -> Result<Option<(Entry, Entry)>, Fault> {
+        if !self.keeps(Rule::R18) {
+            return Ok(Some((ours, theirs)));
+        }
+        self.touched = true;
+        if self.too_early(&theirs, self.now()).is_some() {
+            self.release(&ours).await?;
+            return Ok(None);
+        }
+        if theirs.id > ours.id {
+            if let Ok(theirs) = self.claim(&theirs).await? {
+                return Ok(Some((ours, theirs)));
+            }
+            self.release(&ours).await?;
+            return Ok(None);
+        }
+        self.release(&ours).await?;
+        let Ok(theirs) = self.claim(&theirs).await? else { return Ok(None) };
+        let ours = Entry { revision: ours.revision + 1, ..ours };
+        if let Ok(ours) = self.claim(&ours).await? {
+            return Ok(Some((ours, theirs)));
+        }
+        self.release(&theirs).await?;
+        Ok(None)
+    }
+
+    /// The base of two halves: what one of them wrote at the other's birth, if it was so (R19), else
+    /// none. The outer `None`: cannot be told yet.
+    async fn born_of_one(
+        &mut self,
+        ours: &Entry,
+        theirs: &Entry,
+        side: Side,
+        view: &View,
+    ) -> Result<Option<(Option<Agreed>, PersonId)>, Fault> {
+        if let Some(birth) = &theirs.birth {
+            let keys = self.bridge.keys;
+            if birth.announced(&view.facts, view.account.created, keys, &theirs.salt) {
+                return Ok(Some((Some(birth.agreed()), theirs.salt.clone())));
+            }
+            return Ok(None);
+        }
+        if let Some(birth) = ours.birth.as_ref().filter(|birth| birth.side != side) {
+            let Some(account) = theirs.accounts.get(side.other()).clone() else {
+                return Ok(None);
+            };
+            let Some(theirs) = self.observe(side.other(), &account).await? else {
+                return Ok(None);
+            };
+            let keys = self.bridge.keys;
+            if birth.announced(&theirs.facts, theirs.account.created, keys, &ours.salt) {
+                return Ok(Some((Some(birth.agreed()), ours.salt.clone())));
+            }
+        }
+        let salt = if (ours.created, &ours.id) <= (theirs.created, &theirs.id) {
+            ours.salt.clone()
+        } else {
+            theirs.salt.clone()
+        };
+        Ok(Some((None, salt)))
+    }
+}
+
+/// Why this account could not be used by its owner if it were made over there.
+fn no_way_in(view: &View) -> Option<Reason> {
+    if view.account.status == Status::ExternalProvider {
+        return Some(Reason::Federated);
+    }
+    if !view.account.enabled {
+        return Some(Reason::Disabled);
+    }
+    let verified = [Field::Email, Field::Phone].iter().any(|field| {
+        view.facts.get(field).value().is_some() && mapping::verified(&view.account, field)
+    });
+    (!verified).then_some(Reason::NoWayIn)
+}
+
+/// Takes over what the other half knows.
+fn join_halves(kept: &mut Entry, absorbed: &Entry) {
+    for side in Side::BOTH {
+        let account = kept.accounts.get_mut(side);
+        if account.is_none() {
+            account.clone_from(absorbed.accounts.get(side));
+        }
+        let set = kept.passwords.set.get_mut(side);
+        *set = (*set).max(*absorbed.passwords.set.get(side));
+        let closed = kept.passwords.closed.get_mut(side);
+        *closed = (*closed).max(*absorbed.passwords.closed.get(side));
+    }
+    kept.created = kept.created.min(absorbed.created);
+    kept.not_before = kept.not_before.max(absorbed.not_before);
+    kept.owes_password = kept.owes_password.or(absorbed.owes_password);
+    kept.obstacles.clear();
+    for decision in &absorbed.decisions {
+        kept.decide(decision.clone());
+    }
+}

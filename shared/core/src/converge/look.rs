@@ -1,0 +1,300 @@
+//! Looking: observations, echoes, people who are gone, people met for the first time, and `explain`.
+
+use std::collections::BTreeMap;
+
+use super::{Bridge, Round, Run, known, later};
+use crate::account::{Handle, Shape, Status};
+use crate::change::{Change, Proof};
+use crate::entry::{DecisionKind, Entry, Known, Obstacle, Past, State};
+use crate::facts::{Field, Reading};
+use crate::fault::{Fault, FaultKind};
+use crate::law::Rule;
+use crate::names::{PersonId, Sub};
+use crate::plan::{self, Plan, View};
+use crate::ports::{Clock, Ledger, Pool, Ports};
+use crate::side::{BySide, Side};
+use crate::verdict::{Reason, Verdict};
+
+/// One person's whole story, as `poolbridge explain` tells it.
+#[derive(Clone, Debug)]
+pub struct Explanation {
+    /// What the ledger knows, if anything.
+    pub entry: Option<Entry>,
+    /// Whether each side's account was there when it was read.
+    pub present: BySide<bool>,
+    /// What the next apply would do, where both sides could be read.
+    pub plan: Option<Plan>,
+}
+
+impl<P: Ports> Bridge<'_, P> {
+    pub(super) async fn shapes(&self) -> Result<BySide<Shape>, Fault> {
+        Ok(BySide {
+            old: self.ports.pool(Side::Old).shape().await?,
+            new: self.ports.pool(Side::New).shape().await?,
+        })
+    }
+
+    /// Whether memberships can matter: not where one of the pools has no group at all.
+    pub(super) fn groups_matter(&self, shapes: &BySide<Shape>) -> bool {
+        self.policy.groups && !shapes.old.groups.is_empty() && !shapes.new.groups.is_empty()
+    }
+
+    /// Looks at one account. `None`: it is not there, or the name is somebody else's now (R21).
+    pub(super) async fn look(&self, side: Side, handle: &Handle) -> Result<Option<View>, Fault> {
+        let shapes = self.shapes().await?;
+        let began = self.ports.clock().now();
+        let pool = self.ports.pool(side);
+        let Some(mut account) = pool.read(handle).await? else { return Ok(None) };
+        if account.sub != handle.sub && self.policy.law.keeps(Rule::R21) {
+            return Ok(None);
+        }
+        let mut missing = None;
+        if self.groups_matter(&shapes) {
+            match pool.groups(&account.handle()).await {
+                Ok(groups) => account.groups = Some(groups),
+                Err(fault) if fault.kind == FaultKind::AccountGone => return Ok(None),
+                // A list that was not read to the end is unread as a whole. The rest goes on (a
+                // disable must not wait for it), and the fault makes the verdict `later`.
+                Err(fault) => missing = Some(fault),
+            }
+        }
+        let view = View::new(self.policy, side, account, &shapes, began);
+        Ok(Some(View { missing, ..view }))
+    }
+
+    /// What the next apply would do about the person of this account, without doing it.
+    pub async fn explain(&self, side: Side, sub: &Sub) -> Result<Explanation, Fault> {
+        let Some(entry) = self.ports.ledger().find(side, sub).await? else {
+            return Ok(Explanation { entry: None, present: BySide::default(), plan: None });
+        };
+        let mut views = BySide { old: None, new: None };
+        for side in Side::BOTH {
+            if let Some(known) = entry.accounts.get(side) {
+                *views.get_mut(side) = self.look(side, &handle(known)).await?;
+            }
+        }
+        let present = BySide::from_fn(|side| views.get(side).is_some());
+        let control = self.ports.ledger().control().await?;
+        let shapes = self.shapes().await?;
+        let plan = match (views.old, views.new) {
+            (Some(old), Some(new)) => Some(plan::plan(&plan::Question {
+                policy: self.policy,
+                keys: self.keys,
+                phase: control.phase,
+                shapes: &shapes,
+                views: &BySide { old, new },
+                entry: &entry,
+                captured: BySide::default(),
+                taken: &BTreeMap::new(),
+                now: self.ports.clock().now(),
+            })),
+            (_, _) => None,
+        };
+        Ok(Explanation { entry: Some(entry), present, plan })
+    }
+
+    /// Forgets what was refused and what was not found, so that the next apply tries again. The
+    /// operator's `retry`: it writes the table under a lease of its own and no pool. Answers whether
+    /// the person was free.
+    pub async fn forget_obstacles(&self, entry: &Entry, work: &super::Work) -> Result<bool, Fault> {
+        let change = crate::change::Change {
+            side: Side::Old,
+            sub: Sub::try_from("nobody").map_err(|_| Fault::new(FaultKind::Unreadable, "retry"))?,
+            at: self.ports.clock().now(),
+            proof: Proof::Hint,
+            password: false,
+            id: self.ports.clock().nonce(),
+        };
+        let run = Run {
+            bridge: *self,
+            change: &change,
+            work,
+            owner: crate::names::Owner::from_nonce(change.id),
+            marks: BySide::default(),
+            report: super::Report {
+                verdict: Verdict::AlreadyTrue,
+                person: None,
+                carried: Vec::new(),
+                account_reads: 0,
+                pool_writes: 0,
+                decisions: Vec::new(),
+                marked: false,
+            },
+            touched: false,
+            carried_view: None,
+        };
+        let Ok(mut entry) = run.claim(entry).await? else { return Ok(false) };
+        entry.obstacles.clear();
+        entry.miss = None;
+        entry.flips.clear();
+        run.release(&entry).await?;
+        Ok(true)
+    }
+}
+
+/// How to ask for an account that is known.
+pub(super) fn handle(known: &Known) -> Handle {
+    Handle { sub: known.sub.clone(), username: Some(known.username.clone()) }
+}
+
+impl<P: Ports> Run<'_, P> {
+    /// Looks at an account of this person.
+    pub(super) async fn observe(
+        &mut self,
+        side: Side,
+        known: &Known,
+    ) -> Result<Option<View>, Fault> {
+        self.report.account_reads += 1;
+        self.bridge.look(side, &handle(known)).await
+    }
+
+    /// Whether the changed side still says what was agreed and nothing is under way: then there is
+    /// nothing to do, and the other side need not be read (it has marks of its own, R15).
+    pub(super) fn is_echo(&self, entry: &Entry, view: &View) -> bool {
+        let quiet = entry.state == State::Synced
+            && entry.intent.is_none()
+            && entry.birth.is_none()
+            && entry.owes_password.is_none();
+        let Some(agreed) = entry.agreed.as_ref().filter(|_| quiet) else { return false };
+        if view.missing.is_some() || self.newer_password(entry).is_some() {
+            return false;
+        }
+        let said = view.facts.held().map(|(field, _)| field);
+        said.chain(agreed.fields.keys()).all(|field| {
+            let reading = view.facts.get(field);
+            // What cannot be seen on this side says nothing of a change.
+            if reading == Reading::Unread {
+                return true;
+            }
+            let mapping = &self.bridge.policy.mapping;
+            let Some(rule) = mapping.revision(field) else { return true };
+            match agreed.past(field, rule) {
+                Past::Never => false,
+                Past::Was(base) => self.bridge.keys.is(&entry.salt, field, &reading, base.print),
+            }
+        })
+    }
+
+    /// When the password of the changed side was set, if the ledger does not know of it yet.
+    pub(super) fn newer_password(&self, entry: &Entry) -> Option<crate::time::Time> {
+        let side = self.change.side;
+        let mark = self.marks.get(side).as_ref().and_then(|mark| mark.password_at);
+        let told = self.change.password.then_some(self.change.at);
+        let newest = mark.max(told)?;
+        let known = *entry.passwords.set.get(side);
+        known.is_none_or(|known| newest > known).then_some(newest)
+    }
+
+    /// Ends an echo without a claim: the mark goes, once the observation settles it.
+    pub(super) async fn end_echo(&mut self, view: &View) -> Result<Round, Fault> {
+        let side = self.change.side;
+        if !self.keeps(Rule::R15) {
+            self.clear_other_unseen().await?;
+        }
+        let wait = self.clear_marks(&[(side, view)], crate::time::Time::ZERO).await?;
+        let verdict =
+            wait.map_or(Verdict::AlreadyTrue, |wait| Verdict::Later(wait, Reason::Settling));
+        Ok(Round::Done(verdict))
+    }
+
+    /// The planted bug: a mark of a side that was not looked at is cleared.
+    pub(super) async fn clear_other_unseen(&mut self) -> Result<(), Fault> {
+        let Change { side, sub, .. } = self.change;
+        let Some(entry) = self.ledger().find(*side, sub).await? else { return Ok(()) };
+        let side = side.other();
+        if let Some(known) = entry.accounts.get(side) {
+            self.read_mark_of(side, &known.sub).await?;
+            self.clear(side, &known.sub).await?;
+        }
+        Ok(())
+    }
+
+    /// A known account is not there: claims the person, then see [`Self::absent`].
+    pub(super) async fn gone(&mut self, entry: Entry) -> Result<Round, Fault> {
+        match self.claim(&entry).await? {
+            Ok(entry) => self.absent(entry, self.change.side).await,
+            Err(round) => Ok(round),
+        }
+    }
+
+    /// The account on `side` is not there. Two looks at least D apart prove it (R22); then the person
+    /// is held: nothing is deleted, disabled or created again on the strength of an absence.
+    pub(super) async fn absent(&mut self, mut entry: Entry, side: Side) -> Result<Round, Fault> {
+        let now = self.now();
+        let bound = self.bound();
+        let before = entry.state;
+        let mut since = now;
+        if let Some(known) = entry.accounts.get_mut(side) {
+            since = known.gone.unwrap_or(now);
+            known.gone = Some(since);
+        }
+        if now.since(since) < bound {
+            self.record(before, entry).await?;
+            return later(bound, Reason::Settling);
+        }
+        let reason = Some(Reason::AccountGone);
+        if entry.reason != reason {
+            let decision = self.decision(DecisionKind::Held, Some(side), reason);
+            self.decide(&mut entry, decision);
+        }
+        entry.state = State::Held;
+        entry.reason = reason;
+        self.record(before, entry).await?;
+        let side = self.change.side;
+        if self.deed(side).is_some_and(|(at, _)| now < at + bound) {
+            return later(bound, Reason::Settling);
+        }
+        self.clear(side, &self.change.sub.clone()).await?;
+        Ok(Round::Done(Verdict::Held(Reason::AccountGone)))
+    }
+
+    /// Nobody is known by this account: look at it, and make a person of it if it travels.
+    pub(super) async fn meet(&mut self) -> Result<Round, Fault> {
+        let change = self.change;
+        let side = change.side;
+        self.read_mark(side).await?;
+        let began = self.now();
+        self.report.account_reads += 1;
+        let handle = Handle { sub: change.sub.clone(), username: None };
+        let found = self.bridge.look(side, &handle).await?;
+        let shows = self.deed(side).map_or(began, |(at, _)| at + self.bound());
+        let travelling = found.filter(|view| view.account.status != Status::Unconfirmed);
+        let Some(view) = travelling else {
+            // Not there, or not confirmed: unless the read may be older than the deed, there is
+            // nobody to keep in step. A confirmation will say so.
+            if began < shows && self.keeps(Rule::R8) {
+                return later(shows.since(self.now()), Reason::Settling);
+            }
+            self.clear(side, &change.sub).await?;
+            return Ok(Round::Done(Verdict::AlreadyTrue));
+        };
+        let id = PersonId::from_nonce(self.bridge.ports.clock().nonce());
+        let entry = Entry::new(id, side, known(&view), self.now());
+        match self.ledger().begin(&entry).await {
+            Ok(()) => {
+                let _ = self.ledger().count(None, Some(entry.state)).await;
+                self.carried_view = Some(view);
+                Ok(Round::Again)
+            }
+            // Somebody was first, or it was us and the answer was lost.
+            Err(fault) if fault.kind == FaultKind::Exists => Ok(Round::Again),
+            Err(fault) => Err(fault),
+        }
+    }
+}
+
+/// The obstacle that stands for the whole of a person's verdict: the one that waits for a human first.
+pub(super) fn worst(obstacles: &BTreeMap<Field, Obstacle>) -> Option<Reason> {
+    let refused = |reason: &Reason| {
+        matches!(
+            reason,
+            Reason::NotInSchema
+                | Reason::Immutable
+                | Reason::TooLong
+                | Reason::Unsayable
+                | Reason::RefusedByPool
+        )
+    };
+    let reasons = || obstacles.values().map(|obstacle| obstacle.reason);
+    reasons().find(|reason| !refused(reason)).or_else(|| reasons().next())
+}

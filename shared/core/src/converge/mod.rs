@@ -1,0 +1,421 @@
+//! `converge`: one change is worked off. Claim, observe, plan, intend, apply, record — the only place
+//! where that order is written. The rules R1 to R28 are the architecture page's; each stands beside the
+//! line that keeps it.
+
+mod addresses;
+mod carry;
+mod create;
+mod link;
+mod look;
+mod perform;
+
+use std::time::Duration;
+
+use crate::change::{Change, Mark, Proof};
+use crate::entry::{Decision, DecisionKind, Entry, Known, Lease, State};
+use crate::fault::{Fault, FaultKind};
+use crate::fingerprint::Keyring;
+use crate::law::Rule;
+use crate::limits;
+use crate::names::{Owner, PersonId};
+use crate::plan::View;
+use crate::policy::{ConfigurationStamp, Control, Phase, Policy};
+use crate::ports::{Claim, Clock, Ledger, Ports};
+use crate::side::{BySide, Side};
+use crate::time::Time;
+use crate::verdict::{Reason, Verdict};
+
+pub use look::Explanation;
+
+/// The bridge: everything that is the same for every change.
+#[derive(Debug)]
+pub struct Bridge<'a, P> {
+    /// The outside.
+    pub ports: &'a P,
+    /// The team's choices.
+    pub policy: &'a Policy,
+    /// Fingerprint keys.
+    pub keys: &'a Keyring,
+    /// The configuration that this process was started with.
+    pub configuration: &'a ConfigurationStamp,
+}
+
+impl<P> Clone for Bridge<'_, P> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<P> Copy for Bridge<'_, P> {}
+
+/// The bounds of one piece of work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Work {
+    /// Work on this person must stop by then.
+    pub deadline: Time,
+    /// The process is gone by then at the latest, killed by the platform (R7). A plain process says
+    /// the deadline once more, and that it can be suspended.
+    pub invocation_end: Time,
+    /// The process can be stopped and resumed between a check and what follows it.
+    pub suspendable: bool,
+}
+
+/// What came of a change, for the log line and the metrics.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// The person, once known.
+    pub person: Option<PersonId>,
+    /// Names of the fields that were written, with the side.
+    pub carried: Vec<(Side, String)>,
+    /// Account reads (they make the person a billed monthly user of that pool).
+    pub account_reads: u32,
+    /// Pool writes, creations included, attempts that failed included.
+    pub pool_writes: u32,
+    /// What was decided.
+    pub decisions: Vec<Decision>,
+    /// For `later`: whether a mark stands, so that the message may go.
+    pub marked: bool,
+}
+
+/// One change, being worked off.
+struct Run<'a, P> {
+    bridge: Bridge<'a, P>,
+    change: &'a Change,
+    work: &'a Work,
+    /// Unique for this claim (R6).
+    owner: Owner,
+    /// The marks, each read before the first observation of its side (R11).
+    marks: BySide<Option<Mark>>,
+    report: Report,
+    /// Whether the entry was, or may have been, written under this claim.
+    touched: bool,
+    /// An observation that the next round may use, because nothing was written between.
+    carried_view: Option<View>,
+}
+
+/// How a round ended.
+enum Round {
+    Done(Verdict),
+    Again,
+}
+
+impl<P: Ports> Bridge<'_, P> {
+    /// Works off one change. Never fails: what the outside does to us is a verdict too, and what is
+    /// not finished stays marked.
+    pub async fn converge(&self, change: &Change, work: &Work) -> Report {
+        let law = self.policy.law;
+        let nonce = if law.keeps(Rule::R6) { self.ports.clock().nonce() } else { change.id };
+        let mut run = Run {
+            bridge: *self,
+            change,
+            work,
+            owner: Owner::from_nonce(nonce),
+            marks: BySide::default(),
+            report: Report {
+                verdict: Verdict::AlreadyTrue,
+                person: None,
+                carried: Vec::new(),
+                account_reads: 0,
+                pool_writes: 0,
+                decisions: Vec::new(),
+                marked: false,
+            },
+            touched: false,
+            carried_view: None,
+        };
+        let mut verdict = Verdict::Later(limits::RETRY_SOON, Reason::Contended);
+        for _ in 0..limits::ROUNDS_MAX {
+            match run.round().await {
+                Ok(Round::Done(done)) => {
+                    verdict = done;
+                    break;
+                }
+                Ok(Round::Again) => {}
+                Err(fault) => {
+                    verdict = Verdict::from_fault(&fault);
+                    if fault.kind != FaultKind::Lost {
+                        break;
+                    }
+                }
+            }
+        }
+        if let Verdict::Later(..) = verdict {
+            run.report.marked = run.keep_marked().await;
+        }
+        run.report.verdict = verdict;
+        run.report
+    }
+}
+
+impl<P: Ports> Run<'_, P> {
+    fn ledger(&self) -> &P::Ledger {
+        self.bridge.ports.ledger()
+    }
+
+    fn now(&self) -> Time {
+        self.bridge.ports.clock().now()
+    }
+
+    fn keeps(&self, rule: Rule) -> bool {
+        self.bridge.policy.law.keeps(rule)
+    }
+
+    /// The bound on stale reads.
+    fn bound(&self) -> Duration {
+        self.bridge.policy.bound()
+    }
+
+    /// One attempt from the beginning.
+    async fn round(&mut self) -> Result<Round, Fault> {
+        let now = self.now();
+        if now >= self.work.deadline {
+            return later(limits::RETRY_SOON, Reason::OutOfTime);
+        }
+        let Change { side, sub, .. } = self.change;
+        let Some(entry) = self.ledger().find(*side, sub).await? else {
+            return self.meet().await;
+        };
+        self.report.person = Some(entry.id.clone());
+        let now = self.now();
+        if let Some(wait) = self.too_early(&entry, now) {
+            return Ok(Round::Done(wait));
+        }
+        let view = if let Some(view) = self.carried_view.take().filter(|_| entry.revision == 1) {
+            view
+        } else {
+            // R11: the mark before the first observation.
+            self.read_mark(*side).await?;
+            let Some(known) = entry.accounts.get(*side).clone() else {
+                return Ok(Round::Again);
+            };
+            match self.observe(*side, &known).await? {
+                Some(view) => view,
+                None => return self.gone(entry).await,
+            }
+        };
+        if self.is_echo(&entry, &view) {
+            return self.end_echo(&view).await;
+        }
+        self.claimed(entry, view).await
+    }
+
+    /// Why nobody may look at this person yet, if so.
+    fn too_early(&self, entry: &Entry, now: Time) -> Option<Verdict> {
+        if let Some(lease) = entry.lease.as_ref().filter(|lease| lease.free_at > now)
+            && lease.owner != self.owner
+        {
+            return Some(Verdict::Later(lease.free_at.since(now), Reason::Busy));
+        }
+        let mut earliest = Time::ZERO;
+        if self.keeps(Rule::R10) {
+            earliest = earliest.max(entry.not_before);
+        }
+        if let Some(intent) = &entry.intent
+            && self.keeps(Rule::R9)
+        {
+            earliest = earliest.max(intent.until + self.bound());
+        }
+        if let Some(birth) = &entry.birth
+            && self.keeps(Rule::R20)
+        {
+            earliest = earliest.max(birth.until + self.bound());
+        }
+        (earliest > now).then(|| Verdict::Later(earliest.since(now), Reason::Settling))
+    }
+
+    /// Claims the person, and works under the lease.
+    async fn claimed(&mut self, entry: Entry, view: View) -> Result<Round, Fault> {
+        let entry = match self.claim(&entry).await? {
+            Ok(entry) => entry,
+            Err(round) => return Ok(round),
+        };
+        self.touched = false;
+        let result = self.under_lease(entry.clone(), view).await;
+        if result.is_err() && !self.touched {
+            // The entry is as it was claimed: let others in. If that fails too, or if the entry was
+            // written since, the lease runs out by itself.
+            let _ = self.release(&entry).await;
+        }
+        result
+    }
+
+    /// Takes the lease. The inner `Err`: how the round ends, because somebody else has it or wrote the
+    /// entry since it was read.
+    async fn claim(&self, entry: &Entry) -> Result<Result<Entry, Round>, Fault> {
+        let now = self.now();
+        let lease = self.lease();
+        Ok(match self.ledger().claim(&entry.id, entry.revision, &lease, now).await? {
+            Claim::Taken(entry) => Ok(*entry),
+            Claim::Busy(free_at) => {
+                let wait = free_at.since(now).max(Duration::from_secs(1));
+                Err(Round::Done(Verdict::Later(wait, Reason::Busy)))
+            }
+            Claim::Moved => Err(Round::Again),
+        })
+    }
+
+    /// A lease that outlasts whatever this process can still send (R5), and its process (R7).
+    fn lease(&self) -> Lease {
+        let end = self.work.deadline.max(self.work.invocation_end);
+        let until = end + limits::LANDING_TIME + self.bridge.policy.clock_allowance;
+        let suspended = self.work.suspendable && self.keeps(Rule::R7);
+        let free_at = if suspended { until + limits::SIGNATURE_LIFE } else { until };
+        Lease { owner: self.owner.clone(), until, free_at }
+    }
+
+    async fn under_lease(&mut self, entry: Entry, view: View) -> Result<Round, Fault> {
+        // R28: the control item is read after the claim, so that a switch that announced itself and
+        // waited for every lease has waited for this one.
+        let control = self.ledger().control().await?;
+        if let Some(reason) = self.barred(&control) {
+            self.release(&entry).await?;
+            return later(limits::RETRY_SLOWLY, reason);
+        }
+        if let Some(side) = entry.only_side() {
+            if control.paused.is_some() {
+                self.release(&entry).await?;
+                return later(limits::RETRY_SLOWLY, Reason::Paused);
+            }
+            return self.alone(entry, side, view, &control).await;
+        }
+        self.carry(entry, self.change.side, view, &control).await
+    }
+
+    /// Why nothing at all may be done now, if so. A pause is another matter: a disable passes it.
+    fn barred(&self, control: &Control) -> Option<Reason> {
+        let configured = control.configuration.as_ref();
+        let other = configured.is_some_and(|it| it.hash != self.bridge.configuration.hash);
+        match control.phase {
+            Phase::Complete => Some(Reason::Complete),
+            Phase::Prepare => Some(Reason::Paused),
+            Phase::Follow | Phase::Switched if control.closing => Some(Reason::Closing),
+            Phase::Follow | Phase::Switched if other => Some(Reason::OtherConfiguration),
+            Phase::Follow | Phase::Switched => None,
+        }
+    }
+
+    /// Gives the lease back and changes nothing else.
+    async fn release(&self, entry: &Entry) -> Result<(), Fault> {
+        let entry = Entry { lease: None, revision: entry.revision + 1, ..entry.clone() };
+        self.ledger().store(&entry, &self.owner).await
+    }
+
+    /// Writes the entry with the lease given back: `record`. R10: nobody observes before D has passed.
+    async fn record(&mut self, before: State, mut entry: Entry) -> Result<(), Fault> {
+        let now = self.now();
+        entry.lease = None;
+        entry.revision += 1;
+        entry.not_before = now + self.bound();
+        entry.updated = now;
+        self.touched = true;
+        self.ledger().store(&entry, &self.owner).await?;
+        self.report.person = Some(entry.id.clone());
+        if before != entry.state {
+            // Best effort: the sweep counts again, and `status` says when it did.
+            let _ = self.ledger().count(Some(before), Some(entry.state)).await;
+        }
+        Ok(())
+    }
+
+    fn decide(&mut self, entry: &mut Entry, decision: Decision) {
+        self.report.decisions.push(decision.clone());
+        entry.decide(decision);
+    }
+
+    fn decision(&self, kind: DecisionKind, side: Option<Side>, reason: Option<Reason>) -> Decision {
+        Decision { at: self.now(), kind, fields: Vec::new(), side, reason }
+    }
+
+    async fn read_mark(&mut self, side: Side) -> Result<(), Fault> {
+        let sub = self.change.sub.clone();
+        self.read_mark_of(side, &sub).await
+    }
+
+    async fn read_mark_of(&mut self, side: Side, sub: &crate::names::Sub) -> Result<(), Fault> {
+        *self.marks.get_mut(side) = self.ledger().read_mark(side, sub).await?;
+        Ok(())
+    }
+
+    /// When the newest deed was done that an observation of `side` must show, and what it proves.
+    fn deed(&self, side: Side) -> Option<(Time, Proof)> {
+        let mark = self.marks.get(side).as_ref().map(|mark| (mark.last, mark.proof));
+        let told = (side == self.change.side).then_some((self.change.at, self.change.proof));
+        match (mark, told) {
+            (Some(mark), Some(told)) if mark.0 >= told.0 => Some(mark),
+            (mark, told) => told.or(mark),
+        }
+    }
+
+    /// From when on an observation of `side` shows what was done there; `None` if this one does (R8).
+    fn unsettled(&self, side: Side, view: &View) -> Option<Time> {
+        let (at, proof) = self.deed(side)?;
+        if !self.keeps(Rule::R8) {
+            return None;
+        }
+        // An account leaves UNCONFIRMED once in its life: who sees that it did sees what came before.
+        let seen =
+            proof == Proof::Confirmed && view.account.status != crate::account::Status::Unconfirmed;
+        let shows = at + self.bound();
+        (!seen && view.began < shows).then_some(shows)
+    }
+
+    /// Takes away the marks that these observations settle, if nothing was marked since (R11, R15).
+    /// Answers how long to wait where one of them may still be too old.
+    async fn clear_marks(
+        &mut self,
+        views: &[(Side, &View)],
+        next: Time,
+    ) -> Result<Option<Duration>, Fault> {
+        let mut wait = None;
+        for (side, view) in views {
+            if let Some(shows) = self.unsettled(*side, view) {
+                // The other side's mark has a message of its own, or the sweep's.
+                if *side == self.change.side {
+                    wait = Some(shows.max(next).since(self.now()));
+                }
+                continue;
+            }
+            self.clear(*side, &view.account.sub).await?;
+        }
+        Ok(wait)
+    }
+
+    async fn clear(&mut self, side: Side, sub: &crate::names::Sub) -> Result<(), Fault> {
+        if !self.keeps(Rule::R11) {
+            // The planted bug: the mark is read only now, and may stand for a newer change.
+            self.read_mark_of(side, sub).await?;
+        }
+        if let Some(mark) = self.marks.get_mut(side).take() {
+            self.ledger().clear_mark(side, sub, mark.token).await?;
+        }
+        Ok(())
+    }
+
+    /// A change that answers `later` must not live in the queue alone. Answers whether a mark stands.
+    async fn keep_marked(&self) -> bool {
+        let Change { side, sub, .. } = self.change;
+        match self.ledger().read_mark(*side, sub).await {
+            Ok(Some(_)) => true,
+            Ok(None) => self.ledger().mark(self.change).await.is_ok(),
+            Err(_) => false,
+        }
+    }
+}
+
+/// How an account just observed is known.
+fn known(view: &View) -> Known {
+    Known {
+        sub: view.account.sub.clone(),
+        username: view.account.username.clone(),
+        seen: view.began,
+        written: None,
+        gone: None,
+    }
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "it ends rounds, which may fail")]
+const fn later(after: Duration, reason: Reason) -> Result<Round, Fault> {
+    Ok(Round::Done(Verdict::Later(after, reason)))
+}

@@ -1,0 +1,166 @@
+//! The steps of a plan, one after the other, each only if the lease outlasts it (R5).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Run;
+use super::look::handle;
+use crate::entry::Entry;
+use crate::facts::Field;
+use crate::fault::{Fault, FaultKind};
+use crate::law::Rule;
+use crate::limits;
+use crate::plan::Plan;
+use crate::ports::{Pool, Ports};
+use crate::side::Side;
+use crate::step::Deed;
+use crate::time::Time;
+use crate::verdict::Reason;
+
+/// What became of a plan's steps. A field that is in none of these was not written, for certain.
+#[derive(Debug, Default)]
+pub(super) struct Performed {
+    /// Fields that are written.
+    pub(super) done: BTreeSet<Field>,
+    /// Fields that may be written.
+    pub(super) unknown: BTreeSet<Field>,
+    /// Fields that the pool refuses to hold.
+    pub(super) refused: BTreeMap<Field, Reason>,
+    /// Sides whose password was replaced.
+    pub(super) passwords: BTreeSet<Side>,
+    /// Sides that were written.
+    pub(super) written: BTreeSet<Side>,
+    /// What stopped it, if something did.
+    pub(super) fault: Option<Fault>,
+    /// The lease would not have outlasted the next step.
+    pub(super) out_of_time: bool,
+}
+
+impl<P: Ports> Run<'_, P> {
+    /// Until when a write may be sent under this entry's lease, if there is time for one now (R5).
+    pub(super) fn send_until(&self, entry: &Entry) -> Option<Time> {
+        let now = self.now();
+        if !self.keeps(Rule::R5) {
+            return Some(now + limits::SIGNATURE_LIFE);
+        }
+        let until = entry.lease.as_ref()?.until;
+        let landing = limits::LANDING_TIME + self.bridge.policy.clock_allowance;
+        let last = until - landing;
+        let enough = now + limits::CALL_TIME_MAX <= last;
+        (enough && now < self.work.deadline).then_some(last)
+    }
+
+    /// Does the steps until one of them shows that going on is pointless.
+    pub(super) async fn perform(&mut self, entry: &Entry, plan: &Plan) -> Performed {
+        let mut performed = Performed::default();
+        for step in &plan.steps {
+            if !self.step(entry, step.side, &step.deed, &mut performed).await {
+                break;
+            }
+        }
+        performed
+    }
+
+    /// Does one step. Answers whether the next may follow.
+    async fn step(
+        &mut self,
+        entry: &Entry,
+        side: Side,
+        deed: &Deed,
+        performed: &mut Performed,
+    ) -> bool {
+        let Some(fault) = self.write(entry, side, deed, performed).await else {
+            return !performed.out_of_time;
+        };
+        let culprit = matches!(fault.kind, FaultKind::Invalid | FaultKind::Exists);
+        if let Deed::SetAttributes { fields } = deed
+            && culprit
+            && fields.len() > 1
+        {
+            // One of them is refused, and the others shall travel: one by one, to find which.
+            for (field, attributes) in fields {
+                let alone = BTreeMap::from([(field.clone(), attributes.clone())]);
+                let deed = Deed::SetAttributes { fields: alone };
+                let Some(fault) = self.write(entry, side, &deed, performed).await else {
+                    if performed.out_of_time {
+                        return false;
+                    }
+                    continue;
+                };
+                if !refuse(&deed, fault, performed) {
+                    return false;
+                }
+            }
+            return true;
+        }
+        refuse(deed, fault, performed)
+    }
+
+    /// Writes once. `None`: it is done, or time is up.
+    async fn write(
+        &mut self,
+        entry: &Entry,
+        side: Side,
+        deed: &Deed,
+        performed: &mut Performed,
+    ) -> Option<Fault> {
+        let Some(deadline) = self.send_until(entry) else {
+            performed.out_of_time = true;
+            return None;
+        };
+        let known = entry.accounts.get(side).as_ref()?;
+        self.report.pool_writes += 1;
+        let pool = self.bridge.ports.pool(side);
+        match pool.write(&handle(known), deed, deadline).await {
+            Ok(()) => {
+                performed.written.insert(side);
+                if *deed == Deed::SetRandomPassword {
+                    performed.passwords.insert(side);
+                }
+                for field in deed.fields() {
+                    self.report.carried.push((side, field.to_string()));
+                    performed.unknown.remove(&field);
+                    performed.done.insert(field);
+                }
+                None
+            }
+            Err(fault) => {
+                if fault.may_have_happened() {
+                    performed.unknown.extend(deed.fields());
+                }
+                Some(fault)
+            }
+        }
+    }
+}
+
+/// Puts a failed deed where it belongs. Answers whether the next step may follow.
+fn refuse(deed: &Deed, fault: Fault, performed: &mut Performed) -> bool {
+    let reason = match fault.kind {
+        FaultKind::Invalid => Reason::RefusedByPool,
+        FaultKind::Exists => Reason::AddressTaken,
+        FaultKind::Missing if matches!(deed, Deed::AddToGroup(_)) => Reason::GroupMissing,
+        FaultKind::Throttled
+        | FaultKind::NoAnswer
+        | FaultKind::NotSent
+        | FaultKind::Broken
+        | FaultKind::Denied
+        | FaultKind::AccountGone
+        | FaultKind::Missing
+        | FaultKind::Lost
+        | FaultKind::Newer
+        | FaultKind::Unreadable => {
+            performed.fault = Some(fault);
+            return false;
+        }
+    };
+    let fields = deed.fields();
+    if fields.is_empty() {
+        // A password that the pool refuses: nobody's field, so it is a fault to be looked at.
+        performed.fault = Some(fault);
+        return true;
+    }
+    for field in fields {
+        performed.refused.insert(field, reason);
+    }
+    true
+}

@@ -1,0 +1,149 @@
+//! Keyed fingerprints: how the state table remembers values that it must not hold.
+//!
+//! A fingerprint is the first 16 bytes of HMAC-SHA256 over a version, a salt that is one person's own,
+//! the field and the canonical value. Equal values of two people or of two fields do not look equal.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+
+use crate::facts::{Field, Reading, Value};
+use crate::names::PersonId;
+
+/// Changes when the layout of what is hashed changes.
+const VERSION: u8 = 1;
+
+/// A value's fingerprint, with the id of the key that made it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Fingerprint {
+    /// Which key made it.
+    pub key: u8,
+    /// 128 bits of the HMAC.
+    pub bytes: [u8; 16],
+}
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}:{:02x}{:02x}…", self.key, self.bytes[0], self.bytes[1])
+    }
+}
+
+/// The fingerprint of what a field holds, or `None` for "absent".
+pub type Print = Option<Fingerprint>;
+
+/// The fingerprint keys, newest in use, older ones still readable.
+#[derive(Clone)]
+pub struct Keyring {
+    keys: BTreeMap<u8, [u8; 32]>,
+    current: u8,
+}
+
+impl fmt::Debug for Keyring {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Keyring(current {}, {} keys)", self.current, self.keys.len())
+    }
+}
+
+impl Keyring {
+    /// A ring with one key, in use.
+    pub fn new(id: u8, key: [u8; 32]) -> Self {
+        Self { keys: BTreeMap::from([(id, key)]), current: id }
+    }
+
+    /// Adds an older key: read, never written with.
+    #[must_use]
+    pub fn with_older(mut self, id: u8, key: [u8; 32]) -> Self {
+        self.keys.entry(id).or_insert(key);
+        self
+    }
+
+    /// The fingerprint of `value` under the key in use.
+    pub fn print(&self, salt: &PersonId, field: &Field, value: &Value) -> Fingerprint {
+        self.print_with(self.current, salt, field, &value.canonical())
+            .expect("the key in use is in the ring: both constructors put it there")
+    }
+
+    /// What `reading` prints as under the key in use. Unread prints as nothing: ask before.
+    pub fn reading(&self, salt: &PersonId, field: &Field, reading: &Reading) -> Print {
+        reading.value().map(|value| self.print(salt, field, value))
+    }
+
+    /// Whether `reading` is what `print` remembers. An unread field is never it, and a print of a key
+    /// that is gone is never matched: the field then counts as changed, which costs a conflict and
+    /// loses nothing silently.
+    pub fn is(&self, salt: &PersonId, field: &Field, reading: &Reading, print: Print) -> bool {
+        match (reading, print) {
+            (Reading::Unread, _) | (Reading::Held(_), None) | (Reading::Absent, Some(_)) => false,
+            (Reading::Absent, None) => true,
+            (Reading::Held(value), Some(print)) => {
+                self.print_with(print.key, salt, field, &value.canonical()) == Some(print)
+            }
+        }
+    }
+
+    fn print_with(
+        &self,
+        key: u8,
+        salt: &PersonId,
+        field: &Field,
+        canonical: &str,
+    ) -> Option<Fingerprint> {
+        let secret = self.keys.get(&key)?;
+        let mut mac = Hmac::<Sha256>::new_from_slice(secret).ok()?;
+        let field = field.to_string();
+        // Lengths first, so that no two triples run together to the same bytes.
+        for part in [salt.as_str(), &field, canonical] {
+            mac.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+            mac.update(part.as_bytes());
+        }
+        mac.update(&[VERSION]);
+        let digest = mac.finalize().into_bytes();
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&digest[..16]);
+        Some(Fingerprint { key, bytes })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ring() -> Keyring {
+        Keyring::new(1, [7; 32])
+    }
+
+    fn held(text: &str) -> Reading {
+        Reading::Held(Value::Text(text.to_owned()))
+    }
+
+    #[test]
+    fn equal_values_of_two_people_or_fields_do_not_look_equal() {
+        let value = Value::Text("x".to_owned());
+        let (one, two) = (PersonId::from_nonce(1), PersonId::from_nonce(2));
+        let print = ring().print(&one, &Field::Email, &value);
+        assert_ne!(print, ring().print(&two, &Field::Email, &value));
+        assert_ne!(print, ring().print(&one, &Field::Phone, &value));
+        assert_eq!(print, ring().print(&one, &Field::Email, &value));
+    }
+
+    #[test]
+    fn an_older_key_stays_readable_and_a_lost_one_matches_nothing() {
+        let person = PersonId::from_nonce(1);
+        let old = ring();
+        let print = old.reading(&person, &Field::Email, &held("x"));
+        let newer = Keyring::new(2, [9; 32]);
+        assert!(!newer.is(&person, &Field::Email, &held("x"), print));
+        let both = newer.with_older(1, [7; 32]);
+        assert!(both.is(&person, &Field::Email, &held("x"), print));
+        assert!(!both.is(&person, &Field::Email, &held("y"), print));
+    }
+
+    #[test]
+    fn unread_is_neither_absent_nor_anything() {
+        let person = PersonId::from_nonce(1);
+        assert!(!ring().is(&person, &Field::Email, &Reading::Unread, None));
+        assert!(ring().is(&person, &Field::Email, &Reading::Absent, None));
+    }
+}

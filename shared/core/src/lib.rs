@@ -1,0 +1,24 @@
+#![doc = include_str!("../README.md")]
+
+pub mod time;
+pub mod side;
+pub mod names;
+pub mod change;
+pub mod account;
+pub mod facts;
+pub mod fingerprint;
+pub mod normalise;
+pub mod mapping;
+pub mod policy;
+pub mod step;
+pub mod entry;
+pub mod merge;
+pub mod plan;
+pub mod fault;
+pub mod verdict;
+pub mod limits;
+pub mod law;
+pub mod ports;
+pub mod converge;
+pub mod capture;
+pub mod drain;

@@ -1,0 +1,122 @@
+//! Every bound, in one file, with the quota or the reason that it comes from.
+
+use std::time::Duration;
+
+/// How long one call to AWS may take, all its attempts together. Cognito's own calls answer in tens of
+/// milliseconds; three attempts of two seconds each leave room for one slow answer.
+pub const CALL_TIME_MAX: Duration = Duration::from_secs(6);
+
+/// How long after its last byte was sent a write may still land. No figure is published; five seconds
+/// is far above any answer time seen (R5).
+pub const LANDING_TIME: Duration = Duration::from_secs(5);
+
+/// How far two clocks of ours may be apart after correction by the service's `Date` (whole seconds).
+pub const CLOCK_ALLOWANCE: Duration = Duration::from_secs(3);
+
+/// How long work on one person may take. An account's usual way is under ten calls.
+pub const PERSON_TIME_MAX: Duration = Duration::from_secs(20);
+
+/// A signed request is refused by the server once its signature is this old (Signature Version 4:
+/// five minutes). A worker that was suspended between check and send cannot land after it (R7).
+pub const SIGNATURE_LIFE: Duration = Duration::from_mins(5);
+
+/// The bound on how stale a read may be, unless the configuration says otherwise (D).
+pub const SETTLE: Duration = Duration::from_secs(10);
+
+/// Back-off after something that passes by itself.
+pub const RETRY_SOON: Duration = Duration::from_secs(5);
+
+/// Back-off after something that a person has to mend.
+pub const RETRY_SLOWLY: Duration = Duration::from_mins(5);
+
+/// The longest back-off of a mark: the sweep looks at it at least this often.
+pub const RETRY_LONGEST: Duration = Duration::from_hours(1);
+
+/// How long an unsuccessful search of the other pool is remembered. Listings bill nobody, but their
+/// quota (30 a second) is the tightest that a sign-in storm could meet.
+pub const MISS_REMEMBERED: Duration = Duration::from_hours(4);
+
+/// How long an address may wait for the person who is about to let it go, before it is held.
+pub const ADDRESS_WAIT_MAX: Duration = Duration::from_hours(1);
+
+/// How often one message is looked at again before `later` is acknowledged and the mark alone stays.
+/// Well below [`RECEIVES_MAX`], so that no outage fills the dead-letter queue.
+pub const LATER_RECEIVES_MAX: u32 = 5;
+
+/// `maxReceiveCount` of the queue; AWS advises five at least.
+pub const RECEIVES_MAX: u32 = 12;
+
+/// How often one change may start over because somebody else was first (a moved revision, a link).
+pub const ROUNDS_MAX: u32 = 4;
+
+/// Steps in one plan: attributes travel together, and a person is in 100 groups at most (quota).
+pub const STEPS_MAX: usize = 260;
+
+/// Decisions kept for `explain`.
+pub const DECISIONS_MAX: usize = 12;
+
+/// A message larger than this is not read: ours have some 300 bytes, SQS carries 1 MiB.
+pub const MESSAGE_BYTES_MAX: usize = 4 * 1024;
+
+/// Accounts that a search returns at the most: one page of `ListUsers`.
+pub const FOUND_ACCOUNTS_MAX: usize = 60;
+
+/// Shards of the marks.
+pub const MARK_SHARDS: u32 = 64;
+
+/// Shards of a counter.
+pub const COUNTER_SHARDS: u32 = 16;
+
+/// Changes of direction of one field, with no captured change, after which it is held.
+pub const FLIPS_MAX: u8 = 6;
+
+/// How long flips of a field are counted together.
+pub const FLIPS_WINDOW: Duration = Duration::from_hours(24);
+
+/// How long capture waits for the table and the queue, together. Cognito gives the trigger 5 seconds
+/// in all, a cold start included.
+pub const CAPTURE_TIME_MAX: Duration = Duration::from_millis(2_500);
+
+/// apply stops this long before its own deadline and answers `later` for the rest.
+pub const STOP_BEFORE_DEADLINE: Duration = Duration::from_secs(2);
+
+/// Attempts of one call: AWS's own default.
+pub const ATTEMPTS_MAX: u32 = 3;
+
+/// How long one attempt of a read may take; see [`CALL_TIME_MAX`]. A write has one attempt that may
+/// use up all of that time, because a second one could not tell its own answer from the first one's.
+pub const ATTEMPT_TIME_MAX: Duration = Duration::from_secs(2);
+
+/// How long making a connection may take, the handshake included.
+pub const CONNECT_TIME_MAX: Duration = Duration::from_millis(1_500);
+
+/// How long a pool's shape is kept. A group or an attribute that was just made is seen after that.
+pub const SHAPE_LIFE: Duration = Duration::from_mins(5);
+
+/// Pages of `ListGroups`, 60 a page: 10,000 groups in a pool (quota) and some short pages.
+pub const GROUP_PAGES_MAX: usize = 200;
+
+/// Pages of `AdminListGroupsForUser`: 100 groups of one account (quota) and some short pages.
+pub const ACCOUNT_GROUP_PAGES_MAX: usize = 10;
+
+/// Pages of one search: `ListUsers` may answer short or empty pages though more follow.
+pub const FIND_PAGES_MAX: usize = 10;
+
+/// App clients whose writable attributes are looked up, at 5 requests a second (quota). In a pool
+/// with more of them, every attribute counts as writable: that proves less, never more.
+pub const APP_CLIENTS_MAX: usize = 60;
+
+/// How long a pool is left alone after it throttled us the first time; doubles each time.
+pub const THROTTLE_FIRST: Duration = Duration::from_secs(1);
+
+/// The longest time for which a pool is left alone after it throttled us.
+pub const THROTTLE_LONGEST: Duration = Duration::from_mins(1);
+
+const _: () = assert!(LATER_RECEIVES_MAX < RECEIVES_MAX);
+const _: () = assert!(RETRY_SOON.as_secs() < RETRY_SLOWLY.as_secs());
+const _: () = assert!(RETRY_SLOWLY.as_secs() < RETRY_LONGEST.as_secs());
+const _: () = assert!(CALL_TIME_MAX.as_secs() < PERSON_TIME_MAX.as_secs());
+const _: () = assert!(CAPTURE_TIME_MAX.as_millis() < 5_000);
+const _: () = assert!(ATTEMPT_TIME_MAX.as_secs() * ATTEMPTS_MAX as u64 <= CALL_TIME_MAX.as_secs());
+const _: () = assert!(CONNECT_TIME_MAX.as_millis() < ATTEMPT_TIME_MAX.as_millis());
+const _: () = assert!(THROTTLE_FIRST.as_secs() < THROTTLE_LONGEST.as_secs());

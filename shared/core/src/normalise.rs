@@ -1,0 +1,171 @@
+//! Canonical forms of values: what counts as "the same" on both sides.
+
+/// A country whose national phone numbers can be read: ISO code, calling code, trunk prefix.
+///
+/// Cognito holds E.164 only; national forms are seen where an older pool kept numbers in a custom or
+/// unverified attribute. The list holds what can be decided by a trunk prefix alone.
+const COUNTRIES: [(&str, &str, &str); 42] = [
+    ("AR", "54", "0"),
+    ("AT", "43", "0"),
+    ("AU", "61", "0"),
+    ("BE", "32", "0"),
+    ("BR", "55", "0"),
+    ("CA", "1", "1"),
+    ("CH", "41", "0"),
+    ("CL", "56", ""),
+    ("CN", "86", "0"),
+    ("CO", "57", ""),
+    ("CZ", "420", ""),
+    ("DE", "49", "0"),
+    ("DK", "45", ""),
+    ("EG", "20", "0"),
+    ("ES", "34", ""),
+    ("FI", "358", "0"),
+    ("FR", "33", "0"),
+    ("GB", "44", "0"),
+    ("GR", "30", ""),
+    ("HK", "852", ""),
+    ("HU", "36", "06"),
+    ("ID", "62", "0"),
+    ("IE", "353", "0"),
+    ("IL", "972", "0"),
+    ("IN", "91", "0"),
+    ("IT", "39", ""),
+    ("JP", "81", "0"),
+    ("KR", "82", "0"),
+    ("MX", "52", ""),
+    ("NG", "234", "0"),
+    ("NL", "31", "0"),
+    ("NO", "47", ""),
+    ("NZ", "64", "0"),
+    ("PL", "48", ""),
+    ("PT", "351", ""),
+    ("SE", "46", "0"),
+    ("SG", "65", ""),
+    ("TR", "90", "0"),
+    ("TW", "886", "0"),
+    ("UA", "380", "0"),
+    ("US", "1", "1"),
+    ("ZA", "27", "0"),
+];
+
+/// A default country for national phone numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Country(usize);
+
+impl Country {
+    /// The country of that ISO 3166 code, if its numbers can be read.
+    pub fn from_code(code: &str) -> Option<Self> {
+        COUNTRIES.iter().position(|(known, _, _)| *known == code).map(Self)
+    }
+
+    /// The ISO code.
+    pub fn code(self) -> &'static str {
+        COUNTRIES[self.0].0
+    }
+
+    /// Every code that is known, for an error's hint.
+    pub fn codes() -> impl Iterator<Item = &'static str> {
+        COUNTRIES.iter().map(|(code, _, _)| *code)
+    }
+}
+
+/// The number in E.164 form, or `None` if it is none.
+pub fn e164(text: &str, country: Country) -> Option<String> {
+    let (_, calling, trunk) = COUNTRIES[country.0];
+    let text = text.trim();
+    let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+    let allowed = |letter: char| letter.is_ascii_digit() || " +-./()\u{a0}".contains(letter);
+    if !text.chars().all(allowed) || text.chars().skip(1).any(|letter| letter == '+') {
+        return None;
+    }
+    let international = if text.starts_with('+') {
+        digits
+    } else if let Some(rest) = digits.strip_prefix("00") {
+        rest.to_owned()
+    } else {
+        let national = digits.strip_prefix(trunk).unwrap_or(&digits);
+        format!("{calling}{national}")
+    };
+    // E.164: at most 15 digits; shorter than 7 is no subscriber anywhere.
+    let length = international.len();
+    let plausible = (7..=15).contains(&length) && !international.starts_with('0');
+    plausible.then(|| format!("+{international}"))
+}
+
+/// A decimal number without leading zeros, trailing zeros or a plus sign; `None` if it is none.
+pub fn number(text: &str) -> Option<String> {
+    let text = text.trim();
+    let (sign, digits) = match text.strip_prefix('-') {
+        Some(rest) => ("-", rest),
+        None => ("", text.strip_prefix('+').unwrap_or(text)),
+    };
+    let (whole, part) = digits.split_once('.').unwrap_or((digits, ""));
+    let plain = |run: &str| run.chars().all(|letter| letter.is_ascii_digit());
+    if (whole.is_empty() && part.is_empty()) || !plain(whole) || !plain(part) {
+        return None;
+    }
+    let whole = whole.trim_start_matches('0');
+    let part = part.trim_end_matches('0');
+    let whole = if whole.is_empty() { "0" } else { whole };
+    let sign = if whole == "0" && part.is_empty() { "" } else { sign };
+    Some(if part.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{part}") })
+}
+
+/// A date as `yyyy-mm-dd`, from that form or from `mm/dd/yyyy` (the CSV import's); `None` if it is
+/// neither.
+pub fn date(text: &str) -> Option<String> {
+    let text = text.trim();
+    let split = |by: char| -> Option<[u32; 3]> {
+        let parts: Vec<u32> =
+            text.split(by).map(|part| part.parse().ok()).collect::<Option<_>>()?;
+        parts.try_into().ok()
+    };
+    let (year, month, day) = if text.contains('/') {
+        let [month, day, year] = split('/')?;
+        (year, month, day)
+    } else {
+        let [year, month, day] = split('-')?;
+        (year, month, day)
+    };
+    let real = (1..=9999).contains(&year) && (1..=12).contains(&month) && (1..=31).contains(&day);
+    real.then(|| format!("{year:04}-{month:02}-{day:02}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn phone_numbers_of_one_person_look_the_same() {
+        let germany = Country::from_code("DE").unwrap();
+        let states = Country::from_code("US").unwrap();
+        for text in ["+49 30 1234567", "0049 30/1234567", "(030) 123 4567"] {
+            assert_eq!(e164(text, germany).as_deref(), Some("+49301234567"), "{text}");
+        }
+        for text in ["206-555-1212", "1 206 555 1212", "+1 (206) 555.1212"] {
+            assert_eq!(e164(text, states).as_deref(), Some("+12065551212"), "{text}");
+        }
+        for text in ["", "call me", "+", "12", "+1206555121212345", "1+2065551212"] {
+            assert_eq!(e164(text, states), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn canonical_forms_are_fixed_points() {
+        let states = Country::from_code("US").unwrap();
+        assert_eq!(e164("+12065551212", states).as_deref(), Some("+12065551212"));
+        for text in ["007", "+7", "7.0", "7."] {
+            assert_eq!(number(text).as_deref(), Some("7"), "{text}");
+        }
+        assert_eq!(number("-0.50").as_deref(), Some("-0.5"));
+        assert_eq!(number("-0").as_deref(), Some("0"));
+        for text in ["", ".", "1e3", "seven", "--1"] {
+            assert_eq!(number(text), None, "{text}");
+        }
+        assert_eq!(date("7/4/1990").as_deref(), Some("1990-07-04"));
+        assert_eq!(date("1990-07-04").as_deref(), Some("1990-07-04"));
+        assert_eq!(date("1990-13-04"), None);
+        assert_eq!(date("yesterday"), None);
+    }
+}

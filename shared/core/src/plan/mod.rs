@@ -1,0 +1,378 @@
+//! `plan`: what must be done so that both pools agree. Pure, total, deterministic: the same question
+//! has the same answer, whoever asks — `apply`, `explain` and the tests ask the very same function.
+
+mod steps;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::account::{Account, Shape};
+use crate::entry::{Base, Decision, DecisionKind, Entry, Flips, Intended, Obstacle, Past};
+use crate::facts::{Facts, Family, Field, Reading, Value};
+use crate::fault::Fault;
+use crate::fingerprint::Keyring;
+use crate::law::Rule;
+use crate::limits;
+use crate::mapping::Ways;
+use crate::merge::{self, Answer, Conflict};
+use crate::policy::{Phase, Policy};
+use crate::side::{BySide, Side};
+use crate::step::Step;
+use crate::time::Time;
+use crate::verdict::Reason;
+
+/// One account, as it was observed.
+#[derive(Clone, Debug)]
+pub struct View {
+    /// The account.
+    pub account: Account,
+    /// The same in our own words.
+    pub facts: Facts,
+    /// Fields whose value our words cannot say.
+    pub unsayable: BTreeMap<Field, Reason>,
+    /// When the first call of this observation began.
+    pub began: Time,
+    /// What could not be read of it, if something could not.
+    pub missing: Option<Fault>,
+}
+
+impl View {
+    /// An observation in our own words.
+    pub fn new(
+        policy: &Policy,
+        side: Side,
+        account: Account,
+        shapes: &BySide<Shape>,
+        began: Time,
+    ) -> Self {
+        let (mut facts, unsayable) = policy.mapping.facts(side, &account, shapes);
+        if !policy.law.keeps(Rule::UnreadIsNotEmpty) && facts.family_unread(Family::Groups) {
+            // The planted bug: a list that was not read is taken for an empty one.
+            let empty = Account { groups: Some(BTreeSet::new()), ..account.clone() };
+            facts = policy.mapping.facts(side, &empty, shapes).0;
+        }
+        Self { account, facts, unsayable, began, missing: None }
+    }
+}
+
+/// Everything that a plan follows from.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    /// The team's choices.
+    pub policy: &'a Policy,
+    /// Fingerprint keys.
+    pub keys: &'a Keyring,
+    /// Where the move stands.
+    pub phase: Phase,
+    /// What each pool can hold.
+    pub shapes: &'a BySide<Shape>,
+    /// What each side says.
+    pub views: &'a BySide<View>,
+    /// What the ledger knows.
+    pub entry: &'a Entry,
+    /// Whether a deed on that side was captured, so that its values are somebody's wish.
+    pub captured: BySide<bool>,
+    /// Addresses that were looked up and belong to somebody else, by the side they would go to.
+    pub taken: &'a BTreeMap<(Side, Field), Reason>,
+    /// Now.
+    pub now: Time,
+}
+
+/// What must be done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// The deeds, in a safe order.
+    pub steps: Vec<Step>,
+    /// The base of every field from now on, before any write: what both sides agree on, and for a
+    /// field that is written what its target was seen to hold (R1, R2).
+    pub bases: BTreeMap<Field, Base>,
+    /// Rules that the bases cover: under them an absent base means "agreed absent".
+    pub rules: BTreeSet<u32>,
+    /// What each write is to bring about.
+    pub writes: BTreeMap<Field, Intended>,
+    /// Fields whose open intent could not be settled, because their side was not read.
+    pub unsettled: BTreeMap<Field, Intended>,
+    /// Fields that wait, are held or were refused.
+    pub obstacles: BTreeMap<Field, Obstacle>,
+    /// Conflicts that were decided.
+    pub decisions: Vec<Decision>,
+    /// Directions of travel.
+    pub flips: BTreeMap<Field, Flips>,
+    /// A disable goes first and alone: the rest is planned again after it.
+    pub more: bool,
+}
+
+impl Plan {
+    /// The sides that it writes.
+    pub fn written(&self) -> BTreeSet<Side> {
+        self.steps.iter().map(|step| step.side).collect()
+    }
+}
+
+/// What is known of one field before it is merged.
+struct Merged {
+    says: BySide<Reading>,
+    base: Option<Base>,
+    came_back: bool,
+    unsettled: Option<Intended>,
+    rule: u32,
+}
+
+/// Plans. See the module.
+pub fn plan(question: &Question<'_>) -> Plan {
+    let mut plan = Plan { rules: covered(question), ..Plan::default() };
+    let mut wanted = BTreeMap::new();
+    for field in fields(question) {
+        let Some(merged) = look(question, &field) else { continue };
+        let answer = answer(question, &field, &merged);
+        settle(question, &mut plan, &mut wanted, &field, merged, answer);
+    }
+    steps::arrange(question, &mut plan, &wanted);
+    plan
+}
+
+/// Every field that anybody says anything about.
+fn fields(question: &Question<'_>) -> BTreeSet<Field> {
+    let BySide { old, new } = question.views;
+    let entry = question.entry;
+    let said = [old, new].into_iter().flat_map(|view| {
+        let unread = view.facts.unread_fields();
+        view.facts.held().map(|(field, _)| field).chain(unread)
+    });
+    let agreed = entry.agreed.iter().flat_map(|agreed| agreed.fields.keys());
+    let intended = entry.intent.iter().flat_map(|intent| intent.fields.keys());
+    said.chain(agreed).chain(intended).cloned().collect()
+}
+
+/// Which rules the new agreement covers: all but those of a family that one side did not show.
+fn covered(question: &Question<'_>) -> BTreeSet<u32> {
+    let before = question.entry.agreed.iter().flat_map(|agreed| agreed.rules.iter().copied());
+    let in_force = question.policy.mapping.revisions();
+    let unread = |family| {
+        Side::BOTH.iter().any(|side| question.views.get(*side).facts.family_unread(family))
+    };
+    let mut rules: BTreeSet<u32> = in_force.clone();
+    for (family, name) in [(Family::Groups, "group:any"), (Family::Factors, "factor:sms")] {
+        let revision = Field::from_name(name).and_then(|it| question.policy.mapping.revision(&it));
+        if unread(family)
+            && let Some(revision) = revision
+        {
+            rules.remove(&revision);
+        }
+    }
+    rules.extend(before.filter(|revision| in_force.contains(revision)));
+    rules
+}
+
+/// What both sides say of a field, and its base with open intents resolved (R1, R2).
+fn look(question: &Question<'_>, field: &Field) -> Option<Merged> {
+    let Question { policy, keys, entry, views, .. } = question;
+    // A field that no rule serves any more is forgotten.
+    let rule = policy.mapping.revision(field)?;
+    let says = BySide::from_fn(|side| views.get(side).facts.get(field));
+    let past = entry.agreed.as_ref().map_or(Past::Never, |agreed| agreed.past(field, rule));
+    let mut base = match past {
+        Past::Never => None,
+        Past::Was(base) => Some(base),
+    };
+    let intent = entry.intent.as_ref();
+    let intended = intent.and_then(|intent| intent.fields.get(field)).filter(|it| it.rule == rule);
+    let mut came_back = false;
+    let mut unsettled = None;
+    if let (Some(intended), Some(intent)) = (intended, intent) {
+        let target = says.get(intended.side);
+        if *target == Reading::Unread {
+            unsettled = Some(intended.clone());
+        } else {
+            let was = keys.is(&entry.salt, field, target, intended.was);
+            let unwritten = was && policy.law.keeps(Rule::R1);
+            let print = if unwritten { intended.was } else { intended.wanted };
+            base = Some(Base { print, rule });
+            let moved = intent
+                .modified
+                .get(intended.side)
+                .is_some_and(|modified| views.get(intended.side).account.modified > modified);
+            let law = policy.law.keeps(Rule::R4);
+            came_back = law && was && moved && field.is_yes_or_no();
+        }
+    }
+    Some(Merged { says, base, came_back, unsettled, rule })
+}
+
+fn answer(question: &Question<'_>, field: &Field, merged: &Merged) -> Answer {
+    let Question { policy, keys, entry, phase, .. } = question;
+    let unchanged = merged.base.as_ref().map(|base| {
+        BySide::from_fn(|side| keys.is(&entry.salt, field, merged.says.get(side), base.print))
+    });
+    merge::merge(&merge::Question {
+        field,
+        says: BySide { old: &merged.says.old, new: &merged.says.new },
+        unchanged,
+        came_back: merged.came_back,
+        active: phase.active(),
+        conflicts: policy.conflicts,
+        ways: policy.mapping.ways(field),
+        law: policy.law,
+    })
+}
+
+/// Puts one field's answer into the plan.
+fn settle(
+    question: &Question<'_>,
+    plan: &mut Plan,
+    wanted: &mut BTreeMap<(Side, Field), Reading>,
+    field: &Field,
+    merged: Merged,
+    answer: Answer,
+) {
+    let Merged { says, base, unsettled, rule, .. } = merged;
+    let entry = question.entry;
+    match answer {
+        Answer::Leave => {
+            if let Some(intended) = unsettled {
+                plan.unsettled.insert(field.clone(), intended);
+            }
+            keep_base(plan, field, base, rule);
+            unreadable(question, plan, field, &says);
+        }
+        Answer::Agree => {
+            let print = entry.print(question.keys, field, &says.old);
+            // A planted unread list reads as absent on one side.
+            let print = print.or_else(|| entry.print(question.keys, field, &says.new));
+            set_base(plan, field, print, rule);
+        }
+        Answer::Hold(reason) => {
+            keep_base(plan, field, base, rule);
+            let side = question.phase.active().other();
+            let value = entry.print(question.keys, field, says.get(side.other()));
+            obstruct(question, plan, field, reason, side, value);
+        }
+        Answer::Carry { to, conflict } => {
+            let value = says.get(to.other()).clone();
+            let value = with_flag(question, field, value, says.get(to));
+            let print = entry.print(question.keys, field, &value);
+            if let Some(reason) = steps::refusal(question, field, to, &value, print) {
+                keep_base(plan, field, base, rule);
+                obstruct(question, plan, field, reason, to, print);
+                return;
+            }
+            if let Some(reason) = turn(question, plan, field, to) {
+                keep_base(plan, field, base, rule);
+                obstruct(question, plan, field, reason, to, print);
+                return;
+            }
+            let was = entry.print(question.keys, field, says.get(to));
+            set_base(plan, field, was, rule);
+            plan.writes.insert(field.clone(), Intended { side: to, wanted: print, was, rule });
+            wanted.insert((to, field.clone()), value);
+            record_conflict(question, plan, field, to, conflict);
+        }
+    }
+}
+
+/// The planted bug "merge an address apart from its flag" lets the target's flag stand beside the
+/// source's address.
+fn with_flag(question: &Question<'_>, field: &Field, value: Reading, target: &Reading) -> Reading {
+    if question.policy.law.keeps(Rule::AddressWithFlag) || !field.is_address() {
+        return value;
+    }
+    match (value, target) {
+        (
+            Reading::Held(Value::Address { address, verified }),
+            Reading::Held(Value::Address { verified: stands, .. }),
+        ) => Reading::Held(Value::Address { address, verified: verified || *stands }),
+        (value, _) => value,
+    }
+}
+
+fn set_base(plan: &mut Plan, field: &Field, print: crate::fingerprint::Print, rule: u32) {
+    if print.is_some() || !plan.rules.contains(&rule) {
+        plan.bases.insert(field.clone(), Base { print, rule });
+    }
+}
+
+/// The base stays what it was; with an intent that was open, what that was resolved to (R2).
+fn keep_base(plan: &mut Plan, field: &Field, base: Option<Base>, rule: u32) {
+    match base {
+        Some(base) => set_base(plan, field, base.print, rule),
+        // Never agreed stays never agreed. A rule that serves one field only is then not covered.
+        None if field.is_yes_or_no() => {}
+        None => {
+            plan.rules.remove(&rule);
+        }
+    }
+}
+
+fn record_conflict(
+    question: &Question<'_>,
+    plan: &mut Plan,
+    field: &Field,
+    to: Side,
+    conflict: Option<Conflict>,
+) {
+    let kind = match conflict {
+        Some(Conflict::BothChanged) => DecisionKind::Conflict,
+        Some(Conflict::FirstLink) => DecisionKind::FirstLinkConflict,
+        Some(Conflict::CameBack) => DecisionKind::CameBack,
+        None => return,
+    };
+    plan.decisions.push(Decision {
+        at: question.now,
+        kind,
+        fields: vec![field.to_string()],
+        side: Some(to),
+        reason: None,
+    });
+}
+
+fn obstruct(
+    question: &Question<'_>,
+    plan: &mut Plan,
+    field: &Field,
+    reason: Reason,
+    side: Side,
+    value: crate::fingerprint::Print,
+) {
+    let before = question.entry.obstacles.get(field);
+    let since = before.filter(|it| it.reason == reason).map_or(question.now, |it| it.since);
+    plan.obstacles.insert(field.clone(), Obstacle { reason, value, side, since });
+}
+
+/// A field that one side shows and the other cannot is named, so that somebody may mend it.
+fn unreadable(question: &Question<'_>, plan: &mut Plan, field: &Field, says: &BySide<Reading>) {
+    for side in Side::BOTH {
+        let view = question.views.get(side);
+        let other = says.get(side.other());
+        let value = question.entry.print(question.keys, field, other);
+        if let Some(reason) = view.unsayable.get(field) {
+            obstruct(question, plan, field, *reason, side, value);
+        } else if let Field::Group(group) = field
+            && matches!(other, Reading::Held(_))
+            && !view.facts.family_unread(Family::Groups)
+            && !question.shapes.get(side).groups.contains(group)
+        {
+            obstruct(question, plan, field, Reason::GroupMissing, side, value);
+        }
+    }
+}
+
+/// Counts a change of direction; one that nobody captured, again and again, is held.
+fn turn(question: &Question<'_>, plan: &mut Plan, field: &Field, to: Side) -> Option<Reason> {
+    let now = question.now;
+    let fresh = Flips { to, count: 0, since: now };
+    let before = question.entry.flips.get(field).copied();
+    let before = before.filter(|flips| now.since(flips.since) < limits::FLIPS_WINDOW);
+    let flips = match before {
+        _ if *question.captured.get(to.other()) => fresh,
+        Some(flips) if flips.to != to => {
+            Flips { to, count: flips.count.saturating_add(1), since: flips.since }
+        }
+        Some(flips) => flips,
+        None => fresh,
+    };
+    let held = flips.count >= limits::FLIPS_MAX;
+    // The first travel of a field is no turn: nothing is kept for fields that never turn.
+    if flips.count > 0 || matches!(question.policy.mapping.ways(field), Ways::Both) {
+        plan.flips.insert(field.clone(), flips);
+    }
+    held.then_some(Reason::Oscillating)
+}

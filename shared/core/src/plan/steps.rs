@@ -1,0 +1,158 @@
+//! From "what goes where" to deeds, in a safe order; and what a pool cannot hold.
+
+use std::collections::BTreeMap;
+
+use super::{Plan, Question};
+use crate::entry::Obstacle;
+use crate::facts::{Factor, Field, Reading, Value};
+use crate::fingerprint::Print;
+use crate::limits;
+use crate::names::AttributeName;
+use crate::side::Side;
+use crate::step::{Deed, Step};
+use crate::verdict::Reason;
+
+/// Why `to` cannot be given this value, if it cannot.
+pub(super) fn refusal(
+    question: &Question<'_>,
+    field: &Field,
+    to: Side,
+    value: &Reading,
+    print: Print,
+) -> Option<Reason> {
+    let entry = question.entry;
+    if let Some(reason) = question.taken.get(&(to, field.clone())) {
+        return Some(*reason);
+    }
+    let refused =
+        |it: &&Obstacle| it.reason == Reason::RefusedByPool && it.value == print && it.side == to;
+    if entry.obstacles.get(field).as_ref().is_some_and(refused) {
+        return Some(Reason::RefusedByPool);
+    }
+    let stale = entry.passwords.stale(entry.linked) == Some(to.other());
+    match field {
+        Field::Enabled | Field::Group(_) => None,
+        Field::Factor(factor) => {
+            if stale {
+                return Some(Reason::StaleSide);
+            }
+            last_factor(question, *factor, to, value).then_some(Reason::LastFactor)
+        }
+        Field::Email | Field::Phone if stale => Some(Reason::StaleSide),
+        Field::Email | Field::Phone | Field::Attribute(_) => {
+            let attributes = match question.policy.mapping.attributes(to, field, value) {
+                Ok(attributes) => attributes,
+                Err(reason) => return Some(reason),
+            };
+            attributes
+                .iter()
+                .find_map(|(name, text)| unholdable(question, to, name, text))
+                .or_else(|| sends_code(question, field, to, value))
+        }
+    }
+}
+
+/// Why that attribute cannot be changed to that text there.
+fn unholdable(
+    question: &Question<'_>,
+    side: Side,
+    name: &AttributeName,
+    text: &str,
+) -> Option<Reason> {
+    let schema = &question.shapes.get(side).attributes;
+    // A pool that shows no schema at all is asked and answers by itself.
+    if schema.is_empty() {
+        return None;
+    }
+    let Some(shape) = schema.get(name) else { return Some(Reason::NotInSchema) };
+    if !shape.mutable {
+        return Some(Reason::Immutable);
+    }
+    let longest = shape.longest.unwrap_or(2048);
+    (text.chars().count() > longest).then_some(Reason::TooLong)
+}
+
+/// An unverified address waits where the pool would answer the write by sending a code, or where it
+/// signs people in (nobody could use either address then).
+fn sends_code(question: &Question<'_>, field: &Field, to: Side, value: &Reading) -> Option<Reason> {
+    let name = question.policy.mapping.attribute(to, field)?;
+    let shape = question.shapes.get(to);
+    let unproved = matches!(value, Reading::Held(Value::Address { verified: false, .. }));
+    let speaks = shape.verified_by_code.contains(name) || shape.signs_in_by(name);
+    (unproved && speaks).then_some(Reason::AddressUnverified)
+}
+
+/// Whether switching this factor off would leave none there while the source still has one.
+fn last_factor(question: &Question<'_>, factor: Factor, to: Side, value: &Reading) -> bool {
+    if value.value().is_some() {
+        return false;
+    }
+    let of = |side| question.views.get(side).account.factors.clone().unwrap_or_default();
+    let source_has_one = !of(to.other()).is_empty();
+    let another_stays = of(to).into_iter().any(|other| other != factor);
+    source_has_one && !another_stays
+}
+
+/// Makes the deeds and puts them in order: a disable first and alone; then memberships, which do not
+/// move the account's last-modified, so that a crash among them can still be told from the person's
+/// own undo (R4); then attributes, factors, and last of all an enable.
+pub(super) fn arrange(
+    question: &Question<'_>,
+    plan: &mut Plan,
+    wanted: &BTreeMap<(Side, Field), Reading>,
+) {
+    let disables: Vec<Step> = wanted
+        .iter()
+        .filter(|((_, field), value)| *field == Field::Enabled && **value == no())
+        .map(|((side, _), _)| Step { side: *side, deed: Deed::Disable })
+        .collect();
+    if !disables.is_empty() {
+        plan.more = plan.writes.len() > disables.len();
+        plan.writes.retain(|field, _| *field == Field::Enabled);
+        plan.steps = disables;
+        return;
+    }
+    let mut steps = Vec::new();
+    for side in Side::BOTH {
+        let of_side = || wanted.iter().filter(move |((to, _), _)| *to == side);
+        for ((_, field), value) in of_side() {
+            if let Field::Group(group) = field {
+                let group = group.clone();
+                let deed = match value.value() {
+                    Some(_) => Deed::AddToGroup(group),
+                    None => Deed::RemoveFromGroup(group),
+                };
+                steps.push(Step { side, deed });
+            }
+        }
+        let mut fields = BTreeMap::new();
+        let mut factors = BTreeMap::new();
+        for ((_, field), value) in of_side() {
+            if let Ok(attributes) = question.policy.mapping.attributes(side, field, value) {
+                fields.insert(field.clone(), attributes);
+            } else if let Field::Factor(factor) = field {
+                factors.insert(*factor, value.value().is_some());
+            }
+        }
+        if !fields.is_empty() {
+            steps.push(Step { side, deed: Deed::SetAttributes { fields } });
+        }
+        if !factors.is_empty() {
+            steps.push(Step { side, deed: Deed::SetFactors(factors) });
+        }
+        if wanted.contains_key(&(side, Field::Enabled)) {
+            steps.push(Step { side, deed: Deed::Enable });
+        }
+    }
+    plan.more = steps.len() > limits::STEPS_MAX;
+    if plan.more {
+        steps.truncate(limits::STEPS_MAX);
+        let fields: Vec<Field> = steps.iter().flat_map(|step| step.deed.fields()).collect();
+        plan.writes.retain(|field, _| fields.contains(field));
+    }
+    plan.steps = steps;
+}
+
+const fn no() -> Reading {
+    Reading::Held(Value::Flag(false))
+}

@@ -1,0 +1,158 @@
+//! What the team chose, and which phase the bridge is in. Comes in as values; core reads no file.
+
+use std::time::Duration;
+
+use crate::law::Law;
+use crate::mapping::Mapping;
+use crate::names::AttributeName;
+use crate::side::{BySide, Side};
+
+/// Whether somebody who lives in one pool only is created in the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Provision {
+    /// They appear at their own first sign-in, through the migrate trigger, with their password.
+    Lazy,
+    /// They are created at once, if they can get in there (a verified address).
+    Eager,
+}
+
+/// Who wins when both sides were changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ConflictRule {
+    /// The pool that applications sign in to.
+    ActiveWins,
+    /// Nobody: an operator decides.
+    Hold,
+}
+
+/// How accounts of the two pools are found to be one human. The proof is asked for besides.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum MatchBy {
+    /// The e-mail address, verified on both sides.
+    Email,
+    /// The phone number, verified on both sides.
+    Phone,
+    /// The username: finds, never proves.
+    Username,
+    /// An attribute of the new pool that holds the old `sub` and that no app client may write.
+    OldSub(AttributeName),
+}
+
+/// What happens on the other side when a person was deleted on one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Deletes {
+    /// The other account is disabled.
+    Disable,
+    /// The other account is deleted too.
+    Delete,
+    /// The other account stays as it is.
+    Keep,
+}
+
+/// What becomes of a password that is older than the other side's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum StalePasswords {
+    /// It is replaced by a random one and the person is signed out there.
+    Close,
+    /// It stays usable.
+    Keep,
+}
+
+/// The team's choices.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// How people are matched.
+    pub match_by: MatchBy,
+    /// Whether people are created, by the side that they would be created *in*.
+    pub provision: BySide<Provision>,
+    /// Who wins conflicts.
+    pub conflicts: ConflictRule,
+    /// What a deletion does.
+    pub deletes: Deletes,
+    /// Whether group memberships travel.
+    pub groups: bool,
+    /// What becomes of passwords that went out of date.
+    pub stale_passwords: StalePasswords,
+    /// The bound on stale reads (D), as configured.
+    pub settle: Duration,
+    /// How far apart two clocks may be: added to every bound. Nothing where all run on one machine.
+    pub clock_allowance: Duration,
+    /// Attribute rules.
+    pub mapping: Mapping,
+    /// Which rules of the protocol hold: all of them, but in a test that proves one.
+    pub law: Law,
+}
+
+impl Policy {
+    /// The bound D with the clocks' allowance: what was done longer ago than this, a read shows.
+    pub fn bound(&self) -> Duration {
+        self.settle + self.clock_allowance
+    }
+}
+
+/// Where the move stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum Phase {
+    /// Nothing is written yet.
+    Prepare,
+    /// The old pool is active, the new one is kept in step. A table without a control item is here:
+    /// deploying the bridge is the start.
+    #[default]
+    Follow,
+    /// The new pool is active, the old one is kept in step.
+    Switched,
+    /// The move is over.
+    Complete,
+}
+
+impl Phase {
+    /// Every phase, in order.
+    pub const ALL: [Self; 4] = [Self::Prepare, Self::Follow, Self::Switched, Self::Complete];
+
+    /// The word for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Prepare => "prepare",
+            Self::Follow => "follow",
+            Self::Switched => "switched",
+            Self::Complete => "complete",
+        }
+    }
+
+    /// The phase of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|phase| phase.name() == name)
+    }
+
+    /// The pool that applications sign in to.
+    pub const fn active(self) -> Side {
+        match self {
+            Self::Prepare | Self::Follow => Side::Old,
+            Self::Switched | Self::Complete => Side::New,
+        }
+    }
+}
+
+/// The control item: what every worker reads after each claim (R28).
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
+pub struct Control {
+    /// The phase.
+    pub phase: Phase,
+    /// A switch was announced: nothing new is started.
+    pub closing: bool,
+    /// An operator paused the bridge, with the reason given.
+    pub paused: Option<String>,
+    /// The configuration in force, and when it was put in force.
+    pub configuration: Option<ConfigurationStamp>,
+    /// Counts every write of this item.
+    pub revision: u64,
+}
+
+/// Which configuration is in force.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ConfigurationStamp {
+    /// A hash of all that decides what is written.
+    pub hash: String,
+    /// Since when, in milliseconds since the epoch.
+    pub since: crate::time::Time,
+}

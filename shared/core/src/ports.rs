@@ -1,0 +1,195 @@
+//! What core needs from the outside, in our own words. No SDK type, no page token, no text error
+//! crosses these traits; `shared/aws` does them for real, `tests` simulates them.
+//!
+//! Every call may fail with a [`Fault`]; a fault whose `may_have_happened()` is true may have been
+//! carried out all the same.
+
+use std::collections::BTreeSet;
+use std::future::Future;
+
+use crate::account::{Account, Handle, NewAccount, Shape};
+use crate::change::{Change, Mark};
+use crate::entry::{Entry, Lease, State};
+use crate::fault::Fault;
+use crate::names::{GroupName, Owner, PersonId, Sub, Username};
+use crate::policy::Control;
+use crate::side::Side;
+use crate::step::Deed;
+use crate::time::Time;
+
+/// What a search of a pool goes by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Search {
+    /// Accounts whose `email` is this.
+    Email(String),
+    /// Accounts whose `phone_number` is this.
+    Phone(String),
+    /// Accounts whose `preferred_username` is this.
+    PreferredUsername(String),
+    /// The account of this username.
+    Username(Username),
+}
+
+/// One user pool.
+pub trait Pool: Send + Sync {
+    /// What the pool can hold. Cached; a stale answer costs a refused or a held field, no more.
+    fn shape(&self) -> impl Future<Output = Result<Shape, Fault>> + Send;
+
+    /// Reads one account, groups not included (`AdminGetUser`; by `sub` where the name is not known).
+    /// `None`: the pool answers that there is none. The answer's `sub` may be another one, if the name
+    /// was reused: the caller checks (R21). May be stale by D.
+    fn read(&self, account: &Handle)
+    -> impl Future<Output = Result<Option<Account>, Fault>> + Send;
+
+    /// Reads the account of exactly that username, as a creation would name it (R20). May be stale.
+    fn read_name(
+        &self,
+        username: &Username,
+    ) -> impl Future<Output = Result<Option<Account>, Fault>> + Send;
+
+    /// Reads all groups of one account, or fails as a whole. May be stale by D.
+    fn groups(
+        &self,
+        account: &Handle,
+    ) -> impl Future<Output = Result<BTreeSet<GroupName>, Fault>> + Send;
+
+    /// Every account that the search finds (`ListUsers`): eventually consistent, a hint and no proof
+    /// of absence. Bounded by `limits::FOUND_ACCOUNTS_MAX`.
+    fn find(&self, search: &Search) -> impl Future<Output = Result<Vec<Account>, Fault>> + Send;
+
+    /// Creates an account, silently (no message to anyone), and answers how to ask for it. Never sent
+    /// after `deadline`. `Exists` when the name or an alias is taken.
+    fn create(
+        &self,
+        account: &NewAccount,
+        deadline: Time,
+    ) -> impl Future<Output = Result<Handle, Fault>> + Send;
+
+    /// Does one deed to one account, addressed by `sub` where the pool allows. Never sent after
+    /// `deadline`.
+    fn write(
+        &self,
+        account: &Handle,
+        deed: &Deed,
+        deadline: Time,
+    ) -> impl Future<Output = Result<(), Fault>> + Send;
+}
+
+/// What came of a claim.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// The lease is ours; the entry as it stands with it.
+    Taken(Box<Entry>),
+    /// Somebody else holds it; it is free at this moment at the latest.
+    Busy(Time),
+    /// The entry is not of the revision that was seen (or is gone): look again.
+    Moved,
+}
+
+/// The state table. Every read is consistent, every write conditional as said.
+pub trait Ledger: Send + Sync {
+    /// The person that an account belongs to, forwarding items followed.
+    fn find(
+        &self,
+        side: Side,
+        sub: &Sub,
+    ) -> impl Future<Output = Result<Option<Entry>, Fault>> + Send;
+
+    /// Takes the lease of a person whose revision is still `revision` and whose lease is free at
+    /// `now` (`free_at <= now`). A claim whose answer was lost and that is repeated succeeds.
+    fn claim(
+        &self,
+        person: &PersonId,
+        revision: u64,
+        lease: &Lease,
+        now: Time,
+    ) -> impl Future<Output = Result<Claim, Fault>> + Send;
+
+    /// Writes the whole entry, if its lease is still `owner`'s. `entry.revision` has been counted up
+    /// by the caller. `Lost` if not. Serves `intend` (lease kept) and `record` (lease released).
+    fn store(&self, entry: &Entry, owner: &Owner)
+    -> impl Future<Output = Result<(), Fault>> + Send;
+
+    /// Writes a new person and the pointer of each account in it, in one transaction, each only if
+    /// absent (R16). `Exists` if one was there.
+    fn begin(&self, entry: &Entry) -> impl Future<Output = Result<(), Fault>> + Send;
+
+    /// Writes the entry, if its lease is still `owner`'s, and the pointer of its account on `side`,
+    /// if absent, in one transaction. `Exists` if the pointer was there, `Lost` if the lease is not.
+    fn join(
+        &self,
+        entry: &Entry,
+        owner: &Owner,
+        side: Side,
+    ) -> impl Future<Output = Result<(), Fault>> + Send;
+
+    /// Writes `kept`, turns `absorbed` into a forwarding item and re-points its accounts, in one
+    /// transaction, if both leases are still `owner`'s (R17).
+    fn merge(
+        &self,
+        kept: &Entry,
+        absorbed: &Entry,
+        owner: &Owner,
+    ) -> impl Future<Output = Result<(), Fault>> + Send;
+
+    /// Marks an account: counts the token on, keeps `first`, takes `last` and what it proves only if
+    /// they are not older (R12).
+    fn mark(&self, change: &Change) -> impl Future<Output = Result<(), Fault>> + Send;
+
+    /// The mark of an account, if it has one.
+    fn read_mark(
+        &self,
+        side: Side,
+        sub: &Sub,
+    ) -> impl Future<Output = Result<Option<Mark>, Fault>> + Send;
+
+    /// Takes the mark away if its token is still `token` (R11). Answers whether it was.
+    fn clear_mark(
+        &self,
+        side: Side,
+        sub: &Sub,
+        token: u128,
+    ) -> impl Future<Output = Result<bool, Fault>> + Send;
+
+    /// The control item.
+    fn control(&self) -> impl Future<Output = Result<Control, Fault>> + Send;
+
+    /// Counts a person from one state to another. Best effort: the sweep counts again.
+    fn count(
+        &self,
+        before: Option<State>,
+        after: Option<State>,
+    ) -> impl Future<Output = Result<(), Fault>> + Send;
+}
+
+/// The queue, as a sender sees it.
+pub trait Outbox: Send + Sync {
+    /// Sends a change; its `id` is the deduplication id (R13).
+    fn send(&self, change: &Change) -> impl Future<Output = Result<(), Fault>> + Send;
+}
+
+/// Time and chance, handed in.
+pub trait Clock: Send + Sync {
+    /// Now, corrected by what the service's `Date` told.
+    fn now(&self) -> Time;
+
+    /// A number that was never handed out before.
+    fn nonce(&self) -> u128;
+}
+
+/// Everything that `converge` needs.
+pub trait Ports: Send + Sync {
+    /// The pools' type: one for both.
+    type Pool: Pool;
+    /// The state table's type.
+    type Ledger: Ledger;
+    /// The clock's type.
+    type Clock: Clock;
+
+    /// The pool of that side.
+    fn pool(&self, side: Side) -> &Self::Pool;
+    /// The state table.
+    fn ledger(&self) -> &Self::Ledger;
+    /// The clock.
+    fn clock(&self) -> &Self::Clock;
+}

@@ -1,0 +1,77 @@
+//! The two pools, by the names that never change: which one is active is a fact of the phase.
+
+use std::fmt;
+
+/// One of the two pools.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Side {
+    /// The pool that the team moves away from.
+    Old,
+    /// The pool that the team moves to.
+    New,
+}
+
+impl Side {
+    /// Both, in the order in which things are listed.
+    pub const BOTH: [Self; 2] = [Self::Old, Self::New];
+
+    /// The other pool.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Old => Self::New,
+            Self::New => Self::Old,
+        }
+    }
+
+    /// `old` or `new`, as it is spelled in the table, in messages and on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Old => "old",
+            Self::New => "new",
+        }
+    }
+
+    /// The side of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::BOTH.into_iter().find(|side| side.name() == name)
+    }
+}
+
+impl fmt::Display for Side {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+/// One value for each pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Hash)]
+pub struct BySide<T> {
+    /// The old pool's.
+    pub old: T,
+    /// The new pool's.
+    pub new: T,
+}
+
+impl<T> BySide<T> {
+    /// The value of `side`.
+    pub const fn get(&self, side: Side) -> &T {
+        match side {
+            Side::Old => &self.old,
+            Side::New => &self.new,
+        }
+    }
+
+    /// The value of `side`, to change it.
+    pub const fn get_mut(&mut self, side: Side) -> &mut T {
+        match side {
+            Side::Old => &mut self.old,
+            Side::New => &mut self.new,
+        }
+    }
+
+    /// One value for each pool, made from its side.
+    pub fn from_fn(mut make: impl FnMut(Side) -> T) -> Self {
+        Self { old: make(Side::Old), new: make(Side::New) }
+    }
+}

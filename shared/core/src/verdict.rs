@@ -1,0 +1,269 @@
+//! What came of one change.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::fault::{Fault, FaultKind};
+
+/// Why something waits, is held or was refused: a closed list of codes, so that none can carry a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Reason {
+    /// Another worker holds the person's lease.
+    Busy,
+    /// A read may still be older than what it must show (R8, R9, R10).
+    Settling,
+    /// Time for this person, or for this invocation, is up.
+    OutOfTime,
+    /// Somebody else was first, too often in a row.
+    Contended,
+    /// The operator paused the bridge.
+    Paused,
+    /// A switch is about to happen (R28).
+    Closing,
+    /// The bridge is complete: nothing is written any more.
+    Complete,
+    /// Another configuration is in force.
+    OtherConfiguration,
+    /// The outside failed.
+    Outside(FaultKind),
+    /// The account does not exist (any more) on a side where it is known.
+    AccountGone,
+    /// The account of that name is somebody else's now (R21).
+    SomebodyElse,
+    /// The person has no verified address, so they could not get in over there.
+    NoWayIn,
+    /// A disabled person is not created.
+    Disabled,
+    /// A federated person appears in the other pool by themselves.
+    Federated,
+    /// An account that would match exists, but nothing proves that it is the same human.
+    Unproven,
+    /// More than one account matches.
+    Ambiguous,
+    /// The username is taken by somebody else over there.
+    NameTaken,
+    /// The address is somebody else's over there.
+    AddressTaken,
+    /// The address is about to be let go by another person.
+    AddressWaits,
+    /// An unverified address would make the other pool send a code.
+    AddressUnverified,
+    /// The address lost its verified flag on one side.
+    VerificationLost,
+    /// Both sides were changed, and the rule says to ask.
+    Conflict,
+    /// The group does not exist on the other side.
+    GroupMissing,
+    /// The attribute is not in the other pool's schema.
+    NotInSchema,
+    /// The attribute cannot be changed in the other pool.
+    Immutable,
+    /// The value is too long for the other pool.
+    TooLong,
+    /// The value cannot be said in the other pool's form.
+    Unsayable,
+    /// The other pool refused the value.
+    RefusedByPool,
+    /// The last factor there would be switched off.
+    LastFactor,
+    /// The field changes sides again and again though nobody touches it.
+    Oscillating,
+    /// That side's password is out of date: its changes of address and factors are not believed.
+    StaleSide,
+    /// The plan is larger than any plan may be.
+    TooMuch,
+}
+
+impl Reason {
+    /// The code for logs, the table and the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Busy => "busy",
+            Self::Settling => "settling",
+            Self::OutOfTime => "out-of-time",
+            Self::Contended => "contended",
+            Self::Paused => "paused",
+            Self::Closing => "closing",
+            Self::Complete => "complete",
+            Self::OtherConfiguration => "other-configuration",
+            Self::Outside(kind) => kind.name(),
+            Self::AccountGone => "account-is-gone",
+            Self::SomebodyElse => "somebody-else",
+            Self::NoWayIn => "no-way-in",
+            Self::Disabled => "disabled",
+            Self::Federated => "federated",
+            Self::Unproven => "unproven",
+            Self::Ambiguous => "ambiguous",
+            Self::NameTaken => "name-taken",
+            Self::AddressTaken => "address-taken",
+            Self::AddressWaits => "address-waits",
+            Self::AddressUnverified => "address-unverified",
+            Self::VerificationLost => "verification-lost",
+            Self::Conflict => "conflict",
+            Self::GroupMissing => "group-missing",
+            Self::NotInSchema => "not-in-schema",
+            Self::Immutable => "immutable",
+            Self::TooLong => "too-long",
+            Self::Unsayable => "unsayable",
+            Self::RefusedByPool => "refused-by-pool",
+            Self::LastFactor => "last-factor",
+            Self::Oscillating => "oscillating",
+            Self::StaleSide => "stale-side",
+            Self::TooMuch => "too-much",
+        }
+    }
+
+    /// What a person can do about it.
+    pub const fn hint(self) -> &'static str {
+        match self {
+            Self::Busy | Self::Settling | Self::OutOfTime | Self::Contended => {
+                "wait: it is tried again by itself"
+            }
+            Self::Paused => "run `poolbridge resume` when the reason for the pause is gone",
+            Self::Closing => "wait: a switch is under way",
+            Self::Complete => "nothing: the move is complete",
+            Self::OtherConfiguration => "deploy the same bridge.toml everywhere",
+            Self::Outside(FaultKind::Denied) => "grant the permission that the log names",
+            Self::Outside(_) => "look at the log line of the same person; it is tried again",
+            Self::AccountGone => "the account was deleted on one side; decide about the other",
+            Self::SomebodyElse => "the username was reused; link the right accounts by `sub`",
+            Self::NoWayIn => "verify an e-mail address or phone number, then `poolbridge retry`",
+            Self::Disabled => "nothing: the person travels when enabled again",
+            Self::Federated => "nothing: the person appears at their own first sign-in",
+            Self::Unproven => "verify the address on both sides, or link the accounts by `sub`",
+            Self::Ambiguous => "keep one account with that address on each side, or link by `sub`",
+            Self::NameTaken => "rename or remove the other account, then `poolbridge retry`",
+            Self::AddressTaken => "free the address on the other side, then `poolbridge retry`",
+            Self::AddressWaits => "wait: the other person's change is under way",
+            Self::AddressUnverified => "wait until the person verifies the address",
+            Self::VerificationLost => "verify the address again on the side that lost it",
+            Self::Conflict => "make both sides equal, or choose `conflicts = \"active-wins\"`",
+            Self::GroupMissing => "create the group on the other side, then `poolbridge retry`",
+            Self::NotInSchema => "add the attribute to the other pool, or map it, or drop it",
+            Self::Immutable => "map the attribute to a mutable one, or drop it",
+            Self::TooLong => "shorten the value, or map the attribute to a longer one",
+            Self::Unsayable => "extend the mapping rule, or correct the value",
+            Self::RefusedByPool => "correct the value, then `poolbridge retry`",
+            Self::LastFactor => "nothing, or let the person register another factor",
+            Self::Oscillating => "find who else writes this field",
+            Self::StaleSide => "let the person reset their password on that side",
+            Self::TooMuch => "look at this person's groups: nobody should have that many",
+        }
+    }
+
+    /// The reason of that code.
+    pub fn from_name(name: &str) -> Option<Self> {
+        const KINDS: [FaultKind; 12] = [
+            FaultKind::Throttled,
+            FaultKind::NoAnswer,
+            FaultKind::NotSent,
+            FaultKind::Broken,
+            FaultKind::Denied,
+            FaultKind::Invalid,
+            FaultKind::AccountGone,
+            FaultKind::Missing,
+            FaultKind::Exists,
+            FaultKind::Lost,
+            FaultKind::Newer,
+            FaultKind::Unreadable,
+        ];
+        Self::PLAIN
+            .into_iter()
+            .chain(KINDS.into_iter().map(Self::Outside))
+            .find(|reason| reason.name() == name)
+    }
+
+    /// Every reason but those of the outside.
+    pub const PLAIN: [Self; 31] = [
+        Self::Busy,
+        Self::Settling,
+        Self::OutOfTime,
+        Self::Contended,
+        Self::Paused,
+        Self::Closing,
+        Self::Complete,
+        Self::OtherConfiguration,
+        Self::AccountGone,
+        Self::SomebodyElse,
+        Self::NoWayIn,
+        Self::Disabled,
+        Self::Federated,
+        Self::Unproven,
+        Self::Ambiguous,
+        Self::NameTaken,
+        Self::AddressTaken,
+        Self::AddressWaits,
+        Self::AddressUnverified,
+        Self::VerificationLost,
+        Self::Conflict,
+        Self::GroupMissing,
+        Self::NotInSchema,
+        Self::Immutable,
+        Self::TooLong,
+        Self::Unsayable,
+        Self::RefusedByPool,
+        Self::LastFactor,
+        Self::Oscillating,
+        Self::StaleSide,
+        Self::TooMuch,
+    ];
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+/// What came of one change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Something was written, and both sides agree now.
+    Applied,
+    /// There was nothing to do.
+    AlreadyTrue,
+    /// Not finished: the mark stays, and it is worth another look after this long.
+    Later(Duration, Reason),
+    /// A person has to do something first; what could travel has travelled.
+    Held(Reason),
+    /// The target cannot hold something; what could travel has travelled.
+    Refused(Reason),
+}
+
+impl Verdict {
+    /// The word for it in logs and metrics.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::AlreadyTrue => "already_true",
+            Self::Later(..) => "later",
+            Self::Held(_) => "held",
+            Self::Refused(_) => "refused",
+        }
+    }
+
+    /// The verdict that a fault leads to: nothing is given up because the outside failed.
+    pub const fn from_fault(fault: &Fault) -> Self {
+        let after = match fault.retry() {
+            crate::fault::Retry::Now => Duration::from_secs(1),
+            crate::fault::Retry::Later(after) => after,
+            crate::fault::Retry::Never => crate::limits::RETRY_SLOWLY,
+        };
+        Self::Later(after, Reason::Outside(fault.kind))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_known_by_its_code() {
+        for reason in Reason::PLAIN {
+            assert_eq!(Reason::from_name(reason.name()), Some(reason));
+            assert!(!reason.hint().is_empty());
+        }
+        let outside = Reason::Outside(FaultKind::Denied);
+        assert_eq!(Reason::from_name("denied"), Some(outside));
+    }
+}

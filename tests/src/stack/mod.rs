@@ -1,0 +1,291 @@
+//! The local stack: AWS for the demonstration and for the tests that want real services, made of
+//! programs that nobody of this project wrote (`tests/local/install.sh` installs them).
+//!
+//! ```text
+//!   people's calls --------> cognito-local, one a pool ---- triggers ----> ministack's Lambda
+//!   the bridge's calls --+-> microburst --^                                    |
+//!                        +-> microburst -> ministack: SQS, DynamoDB, ... <-----+ functions
+//! ```
+//!
+//! Everything listens on loopback only, on ports that are chosen at the start, and works in one
+//! temporary folder. Nothing outlives the process that holds the [`Stack`], however it ends: each
+//! program runs under `supervisor.sh`, which ends the program's whole group when we are gone.
+//!
+//! These programs are not AWS. In particular none of them looks at signatures or permissions, and
+//! cognito-local confirms a sign-up without marking the address as verified.
+
+mod cognito_local;
+pub mod http;
+mod microburst;
+mod ministack;
+mod ports;
+mod program;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use anyhow::{Context as _, ensure};
+
+pub use cognito_local::{CODE, PoolSeed};
+pub use microburst::Faults;
+pub use ministack::{KEY, REGION, VERIFIES_AT_SIGN_UP};
+use ports::Ports;
+use program::{Program, Recipe};
+
+/// What the stack is to hold.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Lambda, SQS, `DynamoDB` and so on. Pools with triggers need it.
+    pub ministack: bool,
+    /// The user pools, each a process of its own.
+    pub pools: Vec<PoolSeed>,
+    /// The programs that get a fault-injecting proxy before them.
+    pub faults: Vec<Place>,
+    /// Further environment of ministack, which hands its own to every function.
+    pub environment: BTreeMap<String, String>,
+}
+
+/// One program of the stack that can have a proxy before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// All services but the pools.
+    Ministack,
+    /// The pool with this index in [`Options::pools`].
+    Pool(usize),
+}
+
+/// A running stack. Dropping it stops it.
+pub struct Stack {
+    ministack: Option<Address>,
+    pools: Vec<Address>,
+    programs: Vec<Program>,
+    folder: PathBuf,
+    _ports: Ports,
+}
+
+#[derive(Clone, Copy)]
+struct Address {
+    port: u16,
+    proxy: Option<u16>,
+}
+
+/// Where the programs are installed, and how they are started.
+struct Install {
+    path: OsString,
+    python: PathBuf,
+    site: PathBuf,
+    cognito_local: PathBuf,
+}
+
+impl Stack {
+    /// Starts everything and waits until all of it answers. When something does not, the error ends
+    /// with that program's own last words, and what was started is stopped.
+    pub async fn start(options: Options) -> anyhow::Result<Self> {
+        let install = Install::find()?;
+        let mut stack = Self::plan(&options)?;
+        stack.spawn(&install, &options)?;
+        for program in &mut stack.programs {
+            program.ready().await?;
+        }
+        Ok(stack)
+    }
+
+    /// The endpoint of everything but the pools; the proxy's, if there is one.
+    pub fn ministack_url(&self) -> String {
+        self.ministack.expect("the stack was started without ministack").seen()
+    }
+
+    /// The same past the proxy: for those who are to be spared the faults.
+    pub fn ministack_url_direct(&self) -> String {
+        self.ministack.expect("the stack was started without ministack").direct()
+    }
+
+    /// The endpoint of a pool, by its index in [`Options::pools`]; the proxy's, if there is one.
+    pub fn pool_url(&self, pool: usize) -> String {
+        self.address(Place::Pool(pool)).seen()
+    }
+
+    /// The same past the proxy: for the people themselves, who are to be spared the faults.
+    pub fn pool_url_direct(&self, pool: usize) -> String {
+        self.address(Place::Pool(pool)).direct()
+    }
+
+    /// The faults of the proxy before a program that [`Options::faults`] named.
+    pub fn faults(&self, place: Place) -> Faults {
+        let address = self.address(place);
+        assert!(address.proxy.is_some(), "no proxy was asked for here");
+        Faults::of(&address.seen())
+    }
+
+    /// Deploys a small Python function for the tests' own use, such as [`VERIFIES_AT_SIGN_UP`], its
+    /// `handler` in one source text. What it prints is found in the log group `/aws/lambda/<name>`.
+    pub async fn deploy_python(&self, name: &str, source: &str) -> anyhow::Result<()> {
+        ministack::deploy_python(&self.ministack_url_direct(), name, source).await
+    }
+
+    /// What a program that uses an AWS SDK needs in its environment to talk to this stack.
+    pub fn environment(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("AWS_ENDPOINT_URL", self.ministack_url()),
+            ("AWS_ACCESS_KEY_ID", KEY.to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", KEY.to_owned()),
+            ("AWS_REGION", REGION.to_owned()),
+            ("AWS_DEFAULT_REGION", REGION.to_owned()),
+            ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
+        ]
+    }
+
+    /// The last lines of every program's log, each under the program's name: for a failing test.
+    pub fn logs(&self, lines: usize) -> String {
+        let log = |program: &Program| format!("== {}\n{}\n", program.name(), program.tail(lines));
+        self.programs.iter().map(log).collect()
+    }
+
+    /// The process groups of the programs: nothing of the stack runs outside them.
+    pub fn groups(&self) -> Vec<u32> {
+        self.programs.iter().map(Program::group).collect()
+    }
+
+    /// A folder that goes when the stack goes, for whatever a test wants to lay down beside it.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Ends every program and what it started, and removes the folder. Dropping does the same but
+    /// cannot say what went wrong.
+    pub fn stop(mut self) -> anyhow::Result<()> {
+        self.shut_down()
+    }
+
+    /// Chooses ports and makes the folder; nothing runs yet.
+    fn plan(options: &Options) -> anyhow::Result<Self> {
+        let triggered = options.pools.iter().any(|seed| !seed.triggers.is_empty());
+        ensure!(options.ministack || !triggered, "pools with triggers need ministack");
+        let mut ports = Ports::claim()?;
+        let mut address = |place: Place| -> anyhow::Result<Address> {
+            let proxied = options.faults.contains(&place);
+            let port = ports.take()?;
+            Ok(Address { port, proxy: proxied.then(|| ports.take()).transpose()? })
+        };
+        let ministack = options.ministack.then(|| address(Place::Ministack)).transpose()?;
+        let pools = (0..options.pools.len()).map(|index| address(Place::Pool(index)));
+        let pools = pools.collect::<anyhow::Result<_>>()?;
+        let folder = make_folder()?;
+        Ok(Self { ministack, pools, programs: Vec::new(), folder, _ports: ports })
+    }
+
+    fn spawn(&mut self, install: &Install, options: &Options) -> anyhow::Result<()> {
+        if let Some(address) = self.ministack {
+            let folder = self.folder_of("ministack")?;
+            // It takes the place of TMPDIR only if it is there.
+            fs::create_dir_all(folder.join("tmp"))?;
+            let (port, seen) = (address.port, address.seen());
+            let recipe = ministack::recipe(install, &folder, port, &seen, &options.environment);
+            self.run(recipe, &folder)?;
+            self.run_proxy(install, "ministack", address)?;
+        }
+        let lambda = self.ministack.map_or_else(String::new, Address::direct);
+        for (seed, address) in options.pools.iter().zip(self.pools.clone()) {
+            let folder = self.folder_of(&seed.id)?;
+            let recipe = cognito_local::recipe(install, &folder, seed, address.port, &lambda)?;
+            self.run(recipe, &folder)?;
+            self.run_proxy(install, &seed.id, address)?;
+        }
+        Ok(())
+    }
+
+    fn run_proxy(
+        &mut self,
+        install: &Install,
+        behind: &str,
+        address: Address,
+    ) -> anyhow::Result<()> {
+        let Some(proxy) = address.proxy else { return Ok(()) };
+        let folder = self.folder_of(&format!("faults-before-{behind}"))?;
+        let recipe = microburst::recipe(install, &folder, behind, proxy, address.port);
+        self.run(recipe, &folder)
+    }
+
+    fn run(&mut self, recipe: Recipe<'_>, folder: &Path) -> anyhow::Result<()> {
+        self.programs.push(Program::start(recipe, folder)?);
+        Ok(())
+    }
+
+    fn folder_of(&self, program: &str) -> anyhow::Result<PathBuf> {
+        let folder = self.folder.join(program);
+        fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+        Ok(folder)
+    }
+
+    fn address(&self, place: Place) -> Address {
+        match place {
+            Place::Ministack => self.ministack.expect("the stack was started without ministack"),
+            Place::Pool(index) => *self.pools.get(index).expect("the stack has no such pool"),
+        }
+    }
+
+    fn shut_down(&mut self) -> anyhow::Result<()> {
+        // All are told before the first is waited for.
+        self.programs.iter_mut().for_each(Program::release);
+        let ended: Vec<_> = self.programs.iter_mut().map(Program::finish).collect();
+        self.programs.clear();
+        match fs::remove_dir_all(&self.folder) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(error).with_context(|| self.folder.display().to_string());
+            }
+            Ok(()) | Err(_) => {}
+        }
+        ended.into_iter().collect()
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        // `stop` has said what there was to say; a second time there is nothing left to do.
+        let _ = self.shut_down();
+    }
+}
+
+impl Address {
+    fn direct(self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    fn seen(self) -> String {
+        // A host name without dots: among dots microburst looks for the name of a service, and
+        // loads the models of all of them for that, which takes it three seconds.
+        self.proxy.map_or_else(|| self.direct(), |proxy| format!("http://localhost:{proxy}"))
+    }
+}
+
+impl Install {
+    fn find() -> anyhow::Result<Self> {
+        let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let local = tests.parent().context("the package stands alone")?.join(".local");
+        let install = Self {
+            path: std::env::var_os("PATH").context("PATH is not set")?,
+            python: local.join("python/bin/python"),
+            site: tests.join("local/python"),
+            cognito_local: local.join("node/node_modules/cognito-local/lib/bin/start.js"),
+        };
+        let there = install.python.exists() && install.cognito_local.exists();
+        ensure!(there, "the local stack is not installed\nhint: run `sh tests/local/install.sh`");
+        Ok(install)
+    }
+}
+
+fn make_folder() -> anyhow::Result<PathBuf> {
+    static MADE: AtomicU32 = AtomicU32::new(0);
+    let number = MADE.fetch_add(1, Ordering::Relaxed);
+    let name = format!("poolbridge-stack-{}-{number}", std::process::id());
+    let folder = std::env::temp_dir().join(name);
+    // One that another process with our number left behind is nobody's.
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+    Ok(folder)
+}

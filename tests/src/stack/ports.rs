@@ -1,0 +1,49 @@
+//! Loopback ports that no other stack takes between our choosing them and a program's binding them.
+
+use std::net::{Ipv4Addr, TcpListener};
+
+use anyhow::Context as _;
+
+/// Below the range from which kernels hand out ports to outgoing connections, so that nobody gets
+/// one of ours by chance.
+const FIRST: u16 = 20_000;
+const LAST: u16 = 32_000;
+
+/// A stack needs one port for each program and proxy: nine with four pools, all of them proxied.
+const BLOCK: u16 = 16;
+
+/// A block of ports. Its first one is held open for as long as the stack lives, which keeps other
+/// stacks off the whole block; the kernel lets go of it however our process ends.
+pub(super) struct Ports {
+    _claim: TcpListener,
+    next: u16,
+    end: u16,
+}
+
+impl Ports {
+    pub(super) fn claim() -> anyhow::Result<Self> {
+        let blocks = (LAST - FIRST) / BLOCK;
+        // Stacks that start together begin their search at different places.
+        let offset = u16::try_from(std::process::id() % u32::from(blocks))?;
+        (0..blocks)
+            .map(|step| FIRST + (offset + step) % blocks * BLOCK)
+            .find_map(|first| {
+                let claim = listen(first)?;
+                Some(Self { _claim: claim, next: first + 1, end: first + BLOCK })
+            })
+            .context("no free block of loopback ports between 20000 and 32000")
+    }
+
+    /// The next port of the block on which nobody listens now.
+    pub(super) fn take(&mut self) -> anyhow::Result<u16> {
+        let port = (self.next..self.end)
+            .find(|port| listen(*port).is_some())
+            .context("the stack's block of ports is used up")?;
+        self.next = port + 1;
+        Ok(port)
+    }
+}
+
+fn listen(port: u16) -> Option<TcpListener> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok()
+}
