@@ -1,0 +1,70 @@
+//! The messages of an event in the consumer's words, and its answer in the service's.
+//!
+//! The event is read as plain JSON: a message with an attribute that a typed reader refuses would
+//! take nine others with it.
+
+use poolbridge_aws::sqs::Received;
+use serde_json::{Value, json};
+
+/// Every message of the event. What is left out, or is of another kind, is left blank.
+pub(crate) fn received(event: &Value) -> Vec<Received> {
+    let records = event.get("Records").and_then(Value::as_array);
+    records.into_iter().flatten().map(one).collect()
+}
+
+fn one(record: &Value) -> Received {
+    let text =
+        |place: &str| record.pointer(place).and_then(Value::as_str).unwrap_or_default().to_owned();
+    Received {
+        // Untold counts as the first receive: a message is then tried more often, never dropped.
+        receives: text("/attributes/ApproximateReceiveCount").parse().unwrap_or(1),
+        group: text("/attributes/MessageGroupId"),
+        body: text("/body"),
+        receipt: text("/receiptHandle"),
+        message_id: text("/messageId"),
+    }
+}
+
+/// Names the messages that must come back. An empty list says that all of them are done with.
+pub(crate) fn answer(failed: &[String]) -> Value {
+    let failures: Vec<Value> = failed.iter().map(|id| json!({ "itemIdentifier": id })).collect();
+    json!({ "batchItemFailures": failures })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_of_the_service_is_read() {
+        let event = json!({ "Records": [
+            {
+                "messageId": "m1", "receiptHandle": "r1", "body": "{}",
+                "attributes": { "ApproximateReceiveCount": "3", "MessageGroupId": "old#a" },
+                "messageAttributes": { "odd": { "dataType": 7 } }, "eventSource": "aws:sqs",
+            },
+            {},
+            null,
+        ] });
+        let received = received(&event);
+        assert_eq!(received.len(), 3);
+        assert_eq!(received[0].message_id, "m1");
+        assert_eq!(received[0].receipt, "r1");
+        assert_eq!((received[0].receives, received[0].group.as_str()), (3, "old#a"));
+        assert_eq!((received[1].receives, received[2].message_id.as_str()), (1, ""));
+    }
+
+    #[test]
+    fn an_event_without_messages_has_none() {
+        for event in [json!(null), json!({}), json!({ "Records": "x" }), json!([1])] {
+            assert!(received(&event).is_empty());
+        }
+    }
+
+    #[test]
+    fn the_answer_is_the_services_own_form() {
+        assert_eq!(answer(&[]).to_string(), r#"{"batchItemFailures":[]}"#);
+        let one = answer(&["m1".to_owned()]).to_string();
+        assert_eq!(one, r#"{"batchItemFailures":[{"itemIdentifier":"m1"}]}"#);
+    }
+}

@@ -1,0 +1,23 @@
+//! The consumer: takes a batch of changes off the queue, makes the pools agree, and names the
+//! messages that must come back.
+// The SDK's futures nest deeper than the compiler looks by itself.
+#![recursion_limit = "256"]
+
+mod deliveries;
+
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use poolbridge_aws::wiring::ApplyLine;
+use poolbridge_core::time::Time;
+use serde_json::Value;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    let line = &ApplyLine::start();
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| async move {
+        // Milliseconds since the epoch, as the runtime's header says.
+        let end = Time(i64::try_from(event.context.deadline).unwrap_or(i64::MAX));
+        let failed = line.batch(deliveries::received(&event.payload), end).await;
+        Ok::<_, Error>(deliveries::answer(&failed))
+    }))
+    .await
+}

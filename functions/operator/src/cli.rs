@@ -1,0 +1,236 @@
+//! The command line itself: names, arguments and their help.
+
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use poolbridge_core::entry::State;
+use poolbridge_core::names::Sub;
+use poolbridge_core::side::Side;
+
+/// Keeps two Amazon Cognito user pools in step while a team moves from one to the other.
+///
+/// Reads bridge.toml (POOLBRIDGE_CONFIG) and the names of deployed resources (POOLBRIDGE_TABLE,
+/// POOLBRIDGE_QUEUE_URL, POOLBRIDGE_DEAD_LETTER_URL, POOLBRIDGE_KEY) from the environment; the
+/// stack's outputs name them. Region and credentials come from where every AWS tool takes them.
+///
+/// Exit codes: 0 done, 1 error, 2 not there yet, 64 usage.
+#[derive(Debug, Parser)]
+#[command(name = "poolbridge", version, term_width = 100, subcommand_required = true)]
+pub(crate) struct Cli {
+    /// Write JSON to standard output, for programs
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+
+    /// Do it without asking
+    #[arg(long, global = true)]
+    pub(crate) yes: bool,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Tell how the bridge stands: phase, people by state, marks, queue
+    ///
+    /// `drained` is what one look tells; `poolbridge drain` looks twice, as it must be. With --json:
+    /// name, phase, active, closing, paused, configuration, people, pending, queue, drained,
+    /// undrained, throttled, unmarked, journal_last.
+    Status(Status),
+    /// List who is in a state, those longest unchanged first
+    People(People),
+    /// Tell one person's whole story: decisions, differences, what the next apply would do
+    ///
+    /// Reads both accounts and writes nothing. Names fields, never what is in them.
+    Explain(Explain),
+    /// Wait until nothing that was captured is still on its way
+    ///
+    /// Sends every mark again at once, then looks until the marks, everybody under way and the queue
+    /// are gone, twice a minute apart. People who are held, or in conflict, are counted apart. Ends
+    /// with 2 and the reasons when time is up.
+    Drain(Drain),
+    /// Look at people again at once, and try again what was refused or held
+    ///
+    /// Without arguments: everybody who is waiting, held or in conflict.
+    Retry(Retry),
+    /// Stop writing: changes are still captured, and marked
+    ///
+    /// Only a person who was disabled is disabled on the other side all the same.
+    Pause(Pause),
+    /// Go on after a pause, under the configuration at hand, and look at all that waited
+    Resume,
+    /// Work off the queue as a plain process, until it is told to stop
+    ///
+    /// SIGINT or SIGTERM let it finish the batch at hand. Logs and figures go to standard error.
+    Worker,
+    /// Write the completions of a shell to standard output
+    Completions(Completions),
+}
+
+/// `status`.
+#[derive(Args, Debug)]
+pub(crate) struct Status {
+    /// Tell again and again, until interrupted
+    #[arg(long)]
+    pub(crate) watch: bool,
+
+    /// How often
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = span)]
+    pub(crate) every: Duration,
+}
+
+/// `people`.
+#[derive(Args, Debug)]
+pub(crate) struct People {
+    /// only-old, only-new, waiting, conflict, held or deleted; who is in step is not listed
+    #[arg(long, value_parser = state)]
+    pub(crate) state: State,
+
+    /// How many at the most
+    #[arg(long, value_name = "COUNT", default_value = "50", value_parser = limit)]
+    pub(crate) limit: usize,
+}
+
+/// `explain`.
+#[derive(Args, Debug)]
+pub(crate) struct Explain {
+    /// The `sub` of an account of either pool; old:SUB or new:SUB says which
+    #[arg(value_parser = who)]
+    pub(crate) who: Who,
+}
+
+/// `drain`.
+#[derive(Args, Debug)]
+pub(crate) struct Drain {
+    /// How long to wait at the most
+    #[arg(long, value_name = "TIME", default_value = "15m", value_parser = span)]
+    pub(crate) timeout: Duration,
+}
+
+/// `retry`.
+#[derive(Args, Debug)]
+pub(crate) struct Retry {
+    /// The `sub` of an account of either pool; old:SUB or new:SUB says which
+    #[arg(value_parser = who, value_name = "WHO")]
+    pub(crate) who: Vec<Who>,
+
+    /// Everybody in that state: only-old, only-new, waiting, conflict or held
+    #[arg(long, value_parser = state, conflicts_with = "who")]
+    pub(crate) state: Option<State>,
+}
+
+/// `pause`.
+#[derive(Args, Debug)]
+pub(crate) struct Pause {
+    /// Why, for whoever asks; name no person
+    #[arg(default_value = "no reason given")]
+    pub(crate) reason: String,
+}
+
+/// `completions`.
+#[derive(Args, Debug)]
+pub(crate) struct Completions {
+    /// The shell
+    pub(crate) shell: clap_complete::Shell,
+}
+
+/// An account, as an operator names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Who {
+    /// The pool, if it was said.
+    pub(crate) side: Option<Side>,
+    /// The account.
+    pub(crate) sub: Sub,
+}
+
+impl Who {
+    /// The sides on which to look.
+    pub(crate) fn sides(&self) -> Vec<Side> {
+        self.side.map_or_else(|| Side::BOTH.to_vec(), |side| vec![side])
+    }
+}
+
+fn who(text: &str) -> Result<Who, String> {
+    let told = Side::BOTH.into_iter().find_map(|side| {
+        let sub = text.strip_prefix(side.name())?.strip_prefix(':')?;
+        Some((side, sub))
+    });
+    let (side, sub) = told.map_or((None, text), |(side, sub)| (Some(side), sub));
+    let sub = Sub::try_from(sub).map_err(|error| error.to_string())?;
+    Ok(Who { side, sub })
+}
+
+fn state(text: &str) -> Result<State, String> {
+    let known = State::ALL.map(State::name).join(", ");
+    let state = State::from_name(text).ok_or_else(|| format!("one of: {known}"))?;
+    if state == State::Synced {
+        return Err("who is in step is not listed; `explain` tells of one person".to_owned());
+    }
+    Ok(state)
+}
+
+fn span(text: &str) -> Result<Duration, String> {
+    let span = poolbridge_aws::config::duration(text);
+    span.ok_or_else(|| "write a whole number and ms, s, m or h: 10s".to_owned())
+}
+
+fn limit(text: &str) -> Result<usize, String> {
+    let count = text.parse().ok().filter(|count| (1..=1_000).contains(count));
+    count.ok_or_else(|| "a number from 1 to 1000".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_holds_together() {
+        Cli::command().debug_assert();
+    }
+
+    /// The help is a public face: a change of it is seen in review. Run with POOLBRIDGE_WRITE_GOLDEN=1
+    /// to write it anew.
+    #[test]
+    fn the_help_is_as_reviewed() {
+        let mut command = Cli::command();
+        command.build();
+        let mut pages = vec![("poolbridge".to_owned(), command.render_long_help().to_string())];
+        for sub in command.get_subcommands_mut() {
+            let page = sub.render_long_help().to_string();
+            pages.push((sub.get_name().to_owned(), page));
+        }
+        for (name, page) in pages.iter().filter(|(name, _)| name != "help") {
+            crate::render::golden(&format!("help-{name}"), page);
+        }
+    }
+
+    #[test]
+    fn people_are_named_with_or_without_their_pool() {
+        let sub = Sub::try_from("a-b").unwrap();
+        assert_eq!(who("a-b"), Ok(Who { side: None, sub: sub.clone() }));
+        assert_eq!(who("old:a-b"), Ok(Who { side: Some(Side::Old), sub: sub.clone() }));
+        assert_eq!(who("new:a-b"), Ok(Who { side: Some(Side::New), sub }));
+        assert!(who("").is_err());
+        assert!(who("old:").is_err());
+    }
+
+    #[test]
+    fn what_is_not_understood_is_an_error_of_usage() {
+        for line in [
+            "poolbridge",
+            "poolbridge stauts",
+            "poolbridge people --state synced",
+            "poolbridge drain --timeout soon",
+            "poolbridge people --state held --limit 0",
+            "poolbridge retry a --state held",
+        ] {
+            let error = Cli::try_parse_from(line.split(' ')).unwrap_err();
+            assert!(error.use_stderr(), "{line}");
+        }
+        let cli = Cli::try_parse_from(["poolbridge", "retry", "--yes", "--json", "old:a"]).unwrap();
+        assert!(cli.yes && cli.json);
+    }
+}

@@ -1,0 +1,58 @@
+//! One file for each command: asks the bridge, and hands what it found to `render`.
+
+mod completions;
+mod desk;
+mod drain;
+mod explain;
+mod pause;
+mod people;
+mod resend;
+mod retry;
+mod status;
+mod worker;
+
+use std::process::ExitCode;
+
+use crate::cli::{Cli, Command};
+use desk::Desk;
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// Done.
+    Done,
+    /// It failed.
+    Failed,
+    /// It was done, and what was asked for is not so yet.
+    NotYet,
+}
+
+impl From<Outcome> for ExitCode {
+    fn from(outcome: Outcome) -> Self {
+        Self::from(match outcome {
+            Outcome::Done => 0,
+            Outcome::Failed => 1,
+            Outcome::NotYet => 2,
+        })
+    }
+}
+
+/// Runs the command.
+pub(crate) async fn run(cli: Cli) -> anyhow::Result<Outcome> {
+    let Cli { json, yes, command } = cli;
+    if let Command::Completions(arguments) = &command {
+        return completions::run(arguments);
+    }
+    let desk = Desk::open().await?;
+    match command {
+        Command::Status(arguments) => status::run(&desk, &arguments, json).await,
+        Command::People(arguments) => people::run(&desk, &arguments, json).await,
+        Command::Explain(arguments) => explain::run(desk, &arguments, json).await,
+        Command::Drain(arguments) => drain::run(&desk, &arguments, json).await,
+        Command::Retry(arguments) => retry::run(desk, &arguments, yes, json).await,
+        Command::Pause(arguments) => pause::pause(&desk, &arguments, yes, json).await,
+        Command::Resume => pause::resume(&desk, yes, json).await,
+        Command::Worker => worker::run(desk).await,
+        Command::Completions(arguments) => completions::run(&arguments),
+    }
+}

@@ -1,0 +1,79 @@
+//! `pause` and `resume`.
+
+use anyhow::Context as _;
+use poolbridge_aws::wiring::Ground;
+use poolbridge_core::policy::Control;
+use poolbridge_core::ports::{Clock as _, Ledger as _};
+
+use super::Outcome;
+use super::desk::{Desk, note};
+use super::resend::Resent;
+use crate::cli;
+use crate::render;
+use crate::talk;
+
+/// The longest reason that is kept: it is a line in `status`.
+const REASON_CHARACTERS_MAX: usize = 200;
+
+/// Stops writing.
+pub(crate) async fn pause(
+    desk: &Desk,
+    arguments: &cli::Pause,
+    yes: bool,
+    json: bool,
+) -> anyhow::Result<Outcome> {
+    let ground = &desk.ground;
+    let plain = arguments.reason.chars().filter(|letter| !letter.is_control());
+    let reason: String = plain.take(REASON_CHARACTERS_MAX).collect();
+    let plan = format!(
+        "pause {}: changes are captured and marked, and wait; whoever is disabled is disabled all \
+         the same",
+        ground.configuration.name
+    );
+    if !talk::agreed(&plan, yes)? {
+        return Ok(Outcome::Failed);
+    }
+    let paused = |control: &mut Control| control.paused = Some(reason.clone());
+    let control = ground.ledger.change_control(paused).await.context("writing the pause")?;
+    note(ground, "pause", &[("reason", reason.clone())]).await;
+    render::done(json, "paused", &control)?;
+    Ok(Outcome::Done)
+}
+
+/// Goes on, and puts the configuration at hand in force.
+pub(crate) async fn resume(desk: &Desk, yes: bool, json: bool) -> anyhow::Result<Outcome> {
+    let ground = &desk.ground;
+    let stamp = ground.configuration.stamp(ground.clock.now());
+    let found = ground.ledger.control().await.context("reading the control item")?;
+    let changed = found.configuration.as_ref().is_some_and(|it| it.hash != stamp.hash);
+    let plan = format!(
+        "resume {}: put configuration {} in force{}, and look at every marked account",
+        ground.configuration.name,
+        render::short(&stamp.hash),
+        if changed { " (another one is now: deploy this one everywhere first)" } else { "" },
+    );
+    if !talk::agreed(&plan, yes)? {
+        return Ok(Outcome::Failed);
+    }
+    let resumed = |control: &mut Control| {
+        control.paused = None;
+        // The moment is kept while the configuration stays the same.
+        if control.configuration.as_ref().is_none_or(|it| it.hash != stamp.hash) {
+            control.configuration = Some(stamp.clone());
+        }
+    };
+    let control = ground.ledger.change_control(resumed).await.context("writing the resumption")?;
+    let hash = stamp.hash.clone();
+    note(ground, "resume", &[("configuration", hash)]).await;
+    look_again(ground).await?;
+    render::done(json, "resumed", &control)?;
+    Ok(Outcome::Done)
+}
+
+/// While paused, messages were acknowledged and only their marks remember.
+async fn look_again(ground: &Ground) -> anyhow::Result<()> {
+    let mut resent = Resent::default();
+    resent.round(ground).await?;
+    talk::say(&format!("{} marked accounts are looked at again", resent.count));
+    Ok(())
+}

@@ -1,0 +1,94 @@
+//! `status`: how the bridge stands, as far as one look tells.
+
+use anyhow::Context as _;
+use poolbridge_aws::wiring::Ground;
+use poolbridge_core::drain::{Look, Undrained, undrained};
+use poolbridge_core::entry::State;
+use poolbridge_core::law::Law;
+use poolbridge_core::ports::{Clock as _, Ledger as _};
+
+use super::Outcome;
+use super::desk::Desk;
+use crate::cli;
+use crate::render::{self, status::Status};
+
+/// Marks that are looked at for their reasons.
+const REASONS_MAX: usize = 1_000;
+
+/// With more marks than this, looking at each person behind them tells nothing new: it is not drained.
+const LOOKED_AT_MAX: u64 = 1_000;
+
+/// Tells once, or again and again.
+pub(crate) async fn run(
+    desk: &Desk,
+    arguments: &cli::Status,
+    json: bool,
+) -> anyhow::Result<Outcome> {
+    loop {
+        let status = look(&desk.ground).await?;
+        render::status::show(&status, json, arguments.watch)?;
+        if !arguments.watch {
+            return Ok(Outcome::Done);
+        }
+        tokio::select! {
+            () = tokio::time::sleep(arguments.every) => {}
+            _ = tokio::signal::ctrl_c() => return Ok(Outcome::Done),
+        }
+    }
+}
+
+/// Asks the table and the queues.
+async fn look(ground: &Ground) -> anyhow::Result<Status> {
+    let ledger = &ground.ledger;
+    let now = ground.clock.now();
+    let control = ledger.control().await.context("reading the control item")?;
+    let people = ledger.people_counts().await.context("reading the counters")?;
+    let summary = ledger.mark_summary().await.context("counting the marks")?;
+    let unmarked = ledger.unmarked().await.context("counting lost marks")?;
+    let queue = ground.queue.counts().await.context("asking the queue for its counters")?;
+    let dead = match &ground.dead_letters {
+        Some(dead) => Some(dead.message_count().await.context("counting the dead letters")?),
+        None => None,
+    };
+    let mut look = Look { at: now, marks: summary.count, under_way: 0, queue, unmarked };
+    let mut held_marks = 0;
+    if summary.count <= LOOKED_AT_MAX {
+        let seen = ledger.outstanding(now, now).await.context("looking at who is under way")?;
+        look.marks = seen.marks;
+        look.under_way = seen.under_way;
+        held_marks = seen.held;
+    }
+    // One look cannot be two: that the queue has to be empty twice is for `drain` to see.
+    let undrained = undrained(Law::WHOLE, None, &look, poolbridge_core::drain::LOOKS_APART)
+        .into_iter()
+        .filter(|reason| *reason != Undrained::LookAgain)
+        .collect();
+    let journal = ledger.journal_tail(1).await.context("reading the journal")?;
+    Ok(Status {
+        name: ground.configuration.name.clone(),
+        at: now,
+        hash: ground.configuration.hash.clone(),
+        people: State::ALL.map(|state| (state, people.of(state))),
+        pending: summary.count,
+        held_marks,
+        lag: summary.lag(now),
+        put_off: summary.put_off,
+        queue,
+        dead,
+        undrained,
+        throttled: throttled(ground).await?,
+        unmarked,
+        journal: journal.into_iter().next(),
+        control,
+    })
+}
+
+/// How many changes wait because a service asked to slow down.
+async fn throttled(ground: &Ground) -> anyhow::Result<Option<String>> {
+    let marks = ground.ledger.marks(REASONS_MAX).await.context("listing the marks")?;
+    let throttled =
+        marks.marks.iter().filter(|mark| mark.reason.as_deref() == Some("throttled")).count();
+    let plural = if throttled == 1 { "" } else { "s" };
+    Ok((throttled > 0)
+        .then(|| format!("{throttled} change{plural} put off: a service asked to slow down")))
+}

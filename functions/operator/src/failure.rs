@@ -1,0 +1,77 @@
+//! An error as an operator sees it: what failed, and what to do about it.
+
+use poolbridge_aws::config::Mistakes;
+use poolbridge_aws::wiring::NotWired;
+use poolbridge_core::fault::{Fault, FaultKind};
+use thiserror::Error;
+
+/// Something failed in a way that an operator can do something about.
+#[derive(Debug, Error)]
+#[error("{what}")]
+pub(crate) struct Failure {
+    what: String,
+    /// What to do about it.
+    pub(crate) hint: String,
+}
+
+impl Failure {
+    pub(crate) fn new(what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { what: what.into(), hint: hint.into() }
+    }
+}
+
+/// What can be done about an error of any kind.
+pub(crate) fn hint(error: &anyhow::Error) -> String {
+    for cause in error.chain() {
+        if let Some(failure) = cause.downcast_ref::<Failure>() {
+            return failure.hint.clone();
+        }
+        if let Some(fault) = cause.downcast_ref::<Fault>() {
+            return of_fault(fault).to_owned();
+        }
+        if let Some(error) = cause.downcast_ref::<NotWired>() {
+            return match error {
+                NotWired::Shape { fault, .. } => of_fault(fault).to_owned(),
+                NotWired::Secret(_) => error.hint().to_owned(),
+            };
+        }
+        if cause.downcast_ref::<Mistakes>().is_some() {
+            return "correct every line above, then run it again".to_owned();
+        }
+    }
+    "run it again with POOLBRIDGE_LOG=poolbridge=debug and look at what comes before".to_owned()
+}
+
+const fn of_fault(fault: &Fault) -> &'static str {
+    match fault.kind {
+        FaultKind::Throttled | FaultKind::Broken => "wait a moment, then run it again",
+        FaultKind::NoAnswer | FaultKind::NotSent => {
+            "check AWS_REGION, credentials, AWS_ENDPOINT_URL and the network, then run it again"
+        }
+        FaultKind::Denied => "grant this operation to whoever you are signed in as",
+        FaultKind::Missing => {
+            "check AWS_REGION, POOLBRIDGE_TABLE, POOLBRIDGE_QUEUE_URL and the pools' ids"
+        }
+        FaultKind::Lost | FaultKind::Exists => "somebody else was at it: run it again",
+        FaultKind::Newer => "upgrade this poolbridge to the version that is deployed",
+        FaultKind::Unreadable => "compare the version deployed with this one; report the code",
+        FaultKind::Invalid | FaultKind::AccountGone => {
+            "run it again with POOLBRIDGE_LOG=poolbridge=debug and report the code"
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_error_has_a_hint() {
+        let fault = Fault::new(FaultKind::Denied, "Query");
+        let error = anyhow::Error::from(fault).context("reading the marks");
+        assert!(hint(&error).starts_with("grant this operation"));
+        let failure = anyhow::Error::from(Failure::new("no such person", "look again"));
+        assert_eq!(hint(&failure), "look again");
+        assert!(!hint(&anyhow::anyhow!("anything")).is_empty());
+    }
+}

@@ -1,0 +1,237 @@
+//! How the bridge stands.
+
+use std::time::Duration;
+
+use poolbridge_aws::dynamodb::JournalEntry;
+use poolbridge_core::drain::{QueueCounts, Undrained};
+use poolbridge_core::entry::State;
+use poolbridge_core::policy::Control;
+use poolbridge_core::time::Time;
+use serde_json::{Map, Value, json};
+
+use super::{ago, moment, short, span};
+
+/// Everything that `status` tells.
+#[derive(Debug)]
+pub(crate) struct Status {
+    pub(crate) name: String,
+    pub(crate) at: Time,
+    pub(crate) control: Control,
+    /// The hash of the configuration at hand.
+    pub(crate) hash: String,
+    pub(crate) people: [(State, u64); 7],
+    /// Marked accounts, those of people held included.
+    pub(crate) pending: u64,
+    /// Marked accounts of people who are held.
+    pub(crate) held_marks: u64,
+    /// The age of the oldest deed that is marked.
+    pub(crate) lag: Option<Duration>,
+    /// Marks that were answered `later` at least once.
+    pub(crate) put_off: u64,
+    pub(crate) queue: QueueCounts,
+    /// Dead letters, where their queue is known.
+    pub(crate) dead: Option<u64>,
+    /// Why it is not drained, as far as one look tells.
+    pub(crate) undrained: Vec<Undrained>,
+    pub(crate) throttled: Option<String>,
+    /// Captures whose mark failed.
+    pub(crate) unmarked: u64,
+    pub(crate) journal: Option<JournalEntry>,
+}
+
+/// Writes it. `stream` while it is told again and again.
+pub(crate) fn show(status: &Status, json: bool, stream: bool) -> std::io::Result<()> {
+    super::show(json, stream, &value(status), &words(status))
+}
+
+fn value(status: &Status) -> Value {
+    let Status { control, queue, .. } = status;
+    let people: Map<String, Value> = status
+        .people
+        .iter()
+        .map(|(state, count)| (state.name().to_owned(), json!(count)))
+        .collect();
+    let in_force = control.configuration.as_ref().map(|it| it.hash.clone());
+    let undrained: Vec<String> = status.undrained.iter().map(super::drain::reason).collect();
+    let journal = status
+        .journal
+        .as_ref()
+        .map(|entry| json!({ "at": moment(entry.at), "who": entry.who, "what": entry.what }));
+    json!({
+        "name": status.name,
+        "at": moment(status.at),
+        "phase": control.phase.name(),
+        "active": control.phase.active().name(),
+        "closing": control.closing,
+        "paused": control.paused,
+        "configuration": {
+            "here": status.hash,
+            "in_force": in_force,
+            "same": in_force.as_ref().is_none_or(|hash| *hash == status.hash),
+        },
+        "people": people,
+        "pending": {
+            "count": status.pending,
+            "held": status.held_marks,
+            "put_off": status.put_off,
+            "oldest_seconds": status.lag.map(|lag| lag.as_secs()),
+        },
+        "queue": {
+            "waiting": queue.waiting,
+            "in_flight": queue.in_flight,
+            "delayed": queue.delayed,
+            "dead": status.dead,
+        },
+        "drained": undrained.is_empty(),
+        "undrained": undrained,
+        "throttled": status.throttled,
+        "unmarked": status.unmarked,
+        "journal_last": journal,
+    })
+}
+
+fn words(status: &Status) -> String {
+    let Status { control, queue, .. } = status;
+    let mut lines = vec![
+        format!("bridge     {}", status.name),
+        format!("phase      {} ({} is active)", control.phase.name(), control.phase.active()),
+    ];
+    if let Some(reason) = &control.paused {
+        lines.push(format!("paused     {reason}; hint: `poolbridge resume` goes on"));
+    }
+    if control.closing {
+        lines.push("closing    a switch was announced: nothing new is begun".to_owned());
+    }
+    lines.push(configuration(status));
+    lines.push("people".to_owned());
+    for (state, count) in &status.people {
+        lines.push(format!("  {:<9}{count:>8}", state.name()));
+    }
+    lines.push(pending(status));
+    let dead = status.dead.map_or_else(|| "unknown".to_owned(), |dead| dead.to_string());
+    lines.push(format!(
+        "queue      {} waiting, {} in flight, {} delayed, {dead} dead",
+        queue.waiting, queue.in_flight, queue.delayed
+    ));
+    if status.undrained.is_empty() {
+        lines.push("drained    yes, at this look; `poolbridge drain` looks twice".to_owned());
+    } else {
+        lines.push(format!("drained    no: {}", super::drain::words(&status.undrained)));
+    }
+    let throttled = status.throttled.as_deref().unwrap_or("no");
+    lines.push(format!("throttled  {throttled}"));
+    if status.unmarked > 0 {
+        let count = status.unmarked;
+        lines.push(format!("unmarked   {count} captures could not leave a mark"));
+    }
+    if let Some(entry) = &status.journal {
+        let when = ago(entry.at, status.at);
+        lines.push(format!("journal    {}, by {}, {when}", entry.what, entry.who));
+    }
+    lines.push(String::new());
+    lines.join("\n")
+}
+
+fn configuration(status: &Status) -> String {
+    let here = short(&status.hash);
+    match &status.control.configuration {
+        Some(it) if it.hash != status.hash => format!(
+            "config     {here} here, {} in force; hint: deploy the same bridge.toml everywhere, \
+             then `poolbridge resume`",
+            short(&it.hash)
+        ),
+        Some(_) => format!("config     {here}, in force"),
+        None => format!("config     {here}"),
+    }
+}
+
+fn pending(status: &Status) -> String {
+    let oldest = status.lag.map_or_else(String::new, |lag| format!(", the oldest {}", span(lag)));
+    let held = match status.held_marks {
+        0 => String::new(),
+        held => format!(", {held} of people held"),
+    };
+    format!("pending    {}{oldest}{held}", status.pending)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use poolbridge_core::policy::{ConfigurationStamp, Phase};
+
+    use super::*;
+
+    fn status() -> Status {
+        Status {
+            name: "acme".to_owned(),
+            at: Time(1_700_000_000_000),
+            control: Control { phase: Phase::Follow, ..Control::default() },
+            hash: "0123456789abcdef".repeat(4),
+            people: State::ALL.map(|state| (state, 3)),
+            pending: 0,
+            held_marks: 0,
+            lag: None,
+            put_off: 0,
+            queue: QueueCounts::default(),
+            dead: Some(0),
+            undrained: Vec::new(),
+            throttled: None,
+            unmarked: 0,
+            journal: None,
+        }
+    }
+
+    fn troubled() -> Status {
+        let stamp = ConfigurationStamp { hash: "fedcba98".repeat(8), since: Time(1) };
+        Status {
+            control: Control {
+                phase: Phase::Follow,
+                closing: true,
+                paused: Some("upgrade".to_owned()),
+                configuration: Some(stamp),
+                revision: 4,
+            },
+            pending: 7,
+            held_marks: 2,
+            lag: Some(Duration::from_secs(95)),
+            put_off: 3,
+            queue: QueueCounts { waiting: 4, in_flight: 1, delayed: 0 },
+            dead: Some(1),
+            undrained: vec![Undrained::Marks(5), Undrained::UnderWay(1), Undrained::Queue(5)],
+            throttled: Some("3 changes put off: a service asked to slow down".to_owned()),
+            unmarked: 1,
+            journal: Some(JournalEntry {
+                at: Time(1_699_999_990_000),
+                id: 1,
+                who: "ada".to_owned(),
+                what: "pause".to_owned(),
+                details: BTreeMap::new(),
+            }),
+            ..status()
+        }
+    }
+
+    #[test]
+    fn it_is_told_as_reviewed() {
+        super::super::golden("status-quiet", &words(&status()));
+        super::super::golden("status-troubled", &words(&troubled()));
+        super::super::golden("status-json", &format!("{:#}\n", value(&troubled())));
+    }
+
+    #[test]
+    fn programs_find_what_they_are_promised() {
+        let told = value(&status());
+        for key in ["phase", "active", "people", "pending", "queue", "drained", "throttled"] {
+            assert!(told.get(key).is_some(), "{key}");
+        }
+        assert_eq!(told["drained"], json!(true));
+        assert_eq!(told["throttled"], Value::Null);
+        assert_eq!(told["pending"]["oldest_seconds"], Value::Null);
+        for key in ["waiting", "in_flight", "delayed", "dead"] {
+            assert!(told["queue"][key].is_u64(), "{key}");
+        }
+        assert_eq!(value(&troubled())["drained"], json!(false));
+        assert_eq!(value(&troubled())["pending"]["oldest_seconds"], json!(95));
+    }
+}

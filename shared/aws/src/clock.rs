@@ -1,0 +1,196 @@
+//! The clock: this machine's, corrected by what the services' `Date` headers tell.
+//!
+//! Leases of different machines are compared with one another, so their clocks must agree within
+//! `limits::CLOCK_ALLOWANCE`. The header has whole seconds, and the answer was on its way for a
+//! while: only what cannot be explained by either is corrected.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::interceptors::context::{
+    BeforeDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextRef,
+};
+use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::DateTime;
+use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
+use aws_smithy_types::date_time::Format;
+use poolbridge_core::ports::Clock;
+use poolbridge_core::time::Time;
+
+/// A difference up to this is left alone: a machine that keeps its time is nearer to the truth than a
+/// header of whole seconds.
+const TOLERANCE: Duration = Duration::from_secs(2);
+
+/// The `Date` header has no fractions: the true moment is up to this much later.
+const HEADER_RESOLUTION: Duration = Duration::from_secs(1);
+
+/// The system's time, corrected. One for the whole process: every client reports what it learns.
+#[derive(Debug, Default)]
+pub struct SystemClock {
+    /// What is added to the system's time, in milliseconds.
+    offset: AtomicI64,
+    /// Counts the nonces that had to do without randomness.
+    nonces: AtomicU64,
+}
+
+impl SystemClock {
+    /// A clock that trusts the system until a service disagrees.
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self::default())
+    }
+
+    /// What a client needs in order to report the service's time. Each client is built with it:
+    /// `config::Builder::from(&sdk_config).interceptor(clock.reader())`.
+    pub fn reader(self: &Arc<Self>) -> DateReader {
+        DateReader { clock: Arc::clone(self) }
+    }
+
+    /// By how much the system's time is corrected, in milliseconds. Worth a log line when not zero.
+    pub fn offset_milliseconds(&self) -> i64 {
+        self.offset.load(Ordering::Relaxed)
+    }
+
+    fn learn(&self, sent: Time, answered: Time, date: Time) {
+        let before = self.offset.load(Ordering::Relaxed);
+        let after = corrected(before, sent, answered, date);
+        if after != before {
+            self.offset.store(after, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Clock for SystemClock {
+    fn now(&self) -> Time {
+        Time(uncorrected().0.saturating_add(self.offset_milliseconds()))
+    }
+
+    fn nonce(&self) -> u128 {
+        let mut bytes = [0; 16];
+        if getrandom::fill(&mut bytes).is_ok() {
+            return u128::from_ne_bytes(bytes);
+        }
+        // A system without randomness is all but unheard of. What is asked of a nonce is that it was
+        // never handed out before, and this was not, on this machine and most likely on no other.
+        let count = self.nonces.fetch_add(1, Ordering::Relaxed);
+        plain_nonce(std::process::id(), uncorrected(), count)
+    }
+}
+
+/// A nonce made of who we are, when it is, and how many we made.
+fn plain_nonce(process: u32, now: Time, count: u64) -> u128 {
+    let now = u64::try_from(now.0).unwrap_or_default();
+    (u128::from(process) << 96) | (u128::from(now) << 48) ^ u128::from(count)
+}
+
+/// The system's time as it is.
+fn uncorrected() -> Time {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(Time::ZERO, |since| Time::ZERO + since)
+}
+
+/// The offset to use from now on, in milliseconds. The service wrote `date` at some moment between
+/// `sent` and `answered`, so the true offset lies between two bounds; one that lies there already, or
+/// near enough, stays.
+fn corrected(offset: i64, sent: Time, answered: Time, date: Time) -> i64 {
+    let least = date.0.saturating_sub(answered.0);
+    let most = (date + HEADER_RESOLUTION).0.saturating_sub(sent.0);
+    let tolerance = (Time::ZERO + TOLERANCE).0;
+    if (least.saturating_sub(tolerance)..=most.saturating_add(tolerance)).contains(&offset) {
+        offset
+    } else {
+        least.midpoint(most)
+    }
+}
+
+/// Reads the `Date` header of every answer, errors included, for the clock.
+#[derive(Clone, Debug)]
+pub struct DateReader {
+    clock: Arc<SystemClock>,
+}
+
+/// When the attempt under way was sent, uncorrected.
+#[derive(Debug)]
+struct SentAt(Time);
+
+impl Storable for SentAt {
+    type Storer = StoreReplace<Self>;
+}
+
+#[dyn_dispatch_hint]
+impl Intercept for DateReader {
+    fn name(&self) -> &'static str {
+        "DateReader"
+    }
+
+    fn read_before_transmit(
+        &self,
+        _context: &BeforeTransmitInterceptorContextRef<'_>,
+        _components: &RuntimeComponents,
+        bag: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        bag.interceptor_state().store_put(SentAt(uncorrected()));
+        Ok(())
+    }
+
+    fn read_before_deserialization(
+        &self,
+        context: &BeforeDeserializationInterceptorContextRef<'_>,
+        _components: &RuntimeComponents,
+        bag: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let date = context.response().headers().get("date");
+        let date = date.and_then(|text| DateTime::from_str(text, Format::HttpDate).ok());
+        let date = date.and_then(|date| date.to_millis().ok()).map(Time);
+        if let (Some(date), Some(sent)) = (date, bag.load::<SentAt>()) {
+            self.clock.learn(sent.0, uncorrected(), date);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOON: i64 = 1_800_000_000_000;
+
+    fn learnt(offset: i64, took: i64, date: i64) -> i64 {
+        corrected(offset, Time(NOON), Time(NOON + took), Time(NOON + date))
+    }
+
+    #[test]
+    fn a_difference_that_the_header_explains_is_left_alone() {
+        assert_eq!(learnt(0, 40, 0), 0, "the same second");
+        assert_eq!(learnt(0, 40, -1_000), 0, "cut to whole seconds");
+        assert_eq!(learnt(0, 40, 1_900), 0, "within the tolerance");
+        assert_eq!(learnt(0, 60_000, 30_000), 0, "the answer took a minute");
+    }
+
+    #[test]
+    fn a_wrong_clock_is_corrected_and_then_left_alone() {
+        let offset = learnt(0, 40, 3_600_000);
+        assert!((offset - 3_600_480).abs() <= 1, "an hour slow: {offset}");
+        assert_eq!(learnt(offset, 40, 3_600_000), offset);
+        assert_eq!(learnt(0, 40, -3_600_000), -3_599_520, "an hour fast");
+        assert_eq!(learnt(offset, 40, 0), 480, "the system's clock was put right meanwhile");
+    }
+
+    #[test]
+    fn the_clock_runs_corrected() {
+        let clock = SystemClock::default();
+        let now = uncorrected();
+        clock.learn(now, now, now + Duration::from_mins(10));
+        assert!(clock.now().since(now) >= Duration::from_mins(10));
+    }
+
+    #[test]
+    fn a_nonce_is_never_the_same_twice_even_without_randomness() {
+        let clock = SystemClock::default();
+        assert_ne!(clock.nonce(), clock.nonce());
+        let plain = |count| plain_nonce(7, Time(NOON), count);
+        assert_ne!(plain(0), plain(1));
+        assert_ne!(plain_nonce(8, Time(NOON), 0), plain(0));
+    }
+}

@@ -1,0 +1,116 @@
+//! How a call is made: reads with the SDK's retries, writes one attempt at a time.
+
+use std::future::Future;
+use std::time::Duration;
+
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use poolbridge_core::fault::{Fault, FaultKind};
+use poolbridge_core::limits;
+use poolbridge_core::ports::Clock;
+use poolbridge_core::time::Time;
+
+use super::CognitoPool;
+use crate::client::Departure;
+use crate::fault::fault;
+
+/// What the SDK answers.
+pub(super) type Answer<T, E> = Result<T, SdkError<E, HttpResponse>>;
+
+/// The first wait before a write that certainly did nothing is tried again; doubles each time.
+const FIRST_BACK_OFF: Duration = Duration::from_millis(150);
+
+/// Sends a request once, if it still may leave.
+macro_rules! send {
+    ($request:expr, $departure:ident) => {
+        $request.customize().config_override($departure.overrides()).interceptor($departure).send()
+    };
+}
+pub(super) use send;
+
+impl CognitoPool {
+    /// One read. What the SDK tried in vain before the last attempt does not matter to a read.
+    pub(super) async fn read_once<T, E: ProvideErrorMetadata>(
+        &self,
+        operation: &'static str,
+        answer: impl Future<Output = Answer<T, E>>,
+    ) -> Result<T, Fault> {
+        let result = answer.await.map_err(|error| fault(operation, &error));
+        self.throttle.note(result.as_ref().err(), self.clock.now());
+        result
+    }
+
+    /// One write, sent at most once and not after `deadline`.
+    pub(super) async fn write_once<T, E, F>(
+        &self,
+        operation: &'static str,
+        deadline: Time,
+        send: impl FnOnce(Departure) -> F,
+    ) -> Result<T, Fault>
+    where
+        E: ProvideErrorMetadata,
+        F: Future<Output = Answer<T, E>>,
+    {
+        let departure = Departure::before(deadline, &self.clock);
+        if departure.time_left().is_zero() {
+            return Err(Fault::new(FaultKind::NotSent, operation));
+        }
+        let result = send(departure.clone()).await.map_err(|error| {
+            let fault = fault(operation, &error);
+            if departure.left() { fault } else { unsent(fault) }
+        });
+        self.throttle.note(result.as_ref().err(), self.clock.now());
+        result
+    }
+
+    /// One write, sent again only after an attempt that certainly did nothing and only because the
+    /// moment was unlucky. So its last answer speaks for all its attempts.
+    pub(super) async fn write_patiently<T, E, F>(
+        &self,
+        operation: &'static str,
+        deadline: Time,
+        send: impl Fn(Departure) -> F,
+    ) -> Result<T, Fault>
+    where
+        E: ProvideErrorMetadata,
+        F: Future<Output = Answer<T, E>>,
+    {
+        let deadline = deadline.min(self.clock.now() + limits::CALL_TIME_MAX);
+        let mut pause = FIRST_BACK_OFF;
+        for _ in 1..limits::ATTEMPTS_MAX {
+            match self.write_once(operation, deadline, &send).await {
+                Err(fault) if unlucky(&fault) && self.clock.now() + pause < deadline => {
+                    tokio::time::sleep(pause).await;
+                    pause *= 2;
+                }
+                result => return result,
+            }
+        }
+        self.write_once(operation, deadline, &send).await
+    }
+}
+
+/// A fault that befell us before the write was sent: whatever else it is, it did nothing.
+pub(super) fn unsent(fault: Fault) -> Fault {
+    if fault.may_have_happened() { Fault { kind: FaultKind::NotSent, ..fault } } else { fault }
+}
+
+/// Whether the same write may succeed in a moment. `LimitExceededException` is an hourly limit of
+/// one account as a rule, so it is not among them.
+fn unlucky(fault: &Fault) -> bool {
+    match fault.kind {
+        FaultKind::Throttled => fault.code.as_deref() != Some("LimitExceededException"),
+        FaultKind::NotSent => true,
+        FaultKind::NoAnswer
+        | FaultKind::Broken
+        | FaultKind::Denied
+        | FaultKind::Invalid
+        | FaultKind::AccountGone
+        | FaultKind::Missing
+        | FaultKind::Exists
+        | FaultKind::Lost
+        | FaultKind::Newer
+        | FaultKind::Unreadable => false,
+    }
+}

@@ -1,0 +1,190 @@
+//! One match over every deed: what is done to an account, and how the pool is asked for it.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_cognitoidentityprovider as cognito;
+use aws_sdk_cognitoidentityprovider::types::builders::{
+    EmailMfaSettingsTypeBuilder, SmsMfaSettingsTypeBuilder, SoftwareTokenMfaSettingsTypeBuilder,
+};
+use aws_sdk_cognitoidentityprovider::types::{
+    AttributeType, EmailMfaSettingsType, SmsMfaSettingsType, SoftwareTokenMfaSettingsType,
+};
+use poolbridge_core::account::{Handle, NewAccount};
+use poolbridge_core::facts::Factor;
+use poolbridge_core::fault::{Fault, FaultKind};
+use poolbridge_core::names::AttributeName;
+use poolbridge_core::ports::Pool;
+use poolbridge_core::step::Deed;
+use poolbridge_core::time::Time;
+
+use super::CognitoPool;
+use super::account::of_creation;
+use super::call::{send, unsent};
+use super::password;
+
+/// The mark in `ClientMetadata` by which the team's triggers, and ours, know what we caused.
+const MARK: &str = "poolbridge";
+
+/// The mark of a creation.
+const BIRTH: &str = "birth";
+
+/// The mark of an update.
+const UPDATE: &str = "update";
+
+/// The code of a password that the account had before.
+const USED_BEFORE: &str = "PasswordHistoryPolicyViolationException";
+
+impl CognitoPool {
+    /// Does one deed. Idempotent, and sent at most as often as it certainly did nothing.
+    pub(super) async fn carry_out(
+        &self,
+        account: &Handle,
+        deed: &Deed,
+        deadline: Time,
+    ) -> Result<(), Fault> {
+        let operation = deed.operation();
+        // Finding out how the account is called comes before the write, so its faults did nothing.
+        let name = &self.name_of(account, operation).await.map_err(unsent)?;
+        let (pool, client) = (&self.id, &self.client);
+        macro_rules! write {
+            ($request:expr) => {
+                self.write_patiently(operation, deadline, |departure| {
+                    send!($request.user_pool_id(pool).username(name), departure)
+                })
+                .await
+                .map(drop)
+            };
+        }
+        match deed {
+            Deed::Disable => write!(client.admin_disable_user()),
+            Deed::Enable => write!(client.admin_enable_user()),
+            Deed::SetAttributes { fields } => {
+                let attributes = attributes(fields.values().flatten(), operation)?;
+                if attributes.is_empty() {
+                    return Ok(());
+                }
+                write!(
+                    client
+                        .admin_update_user_attributes()
+                        .set_user_attributes(Some(attributes.clone()))
+                        .client_metadata(MARK, UPDATE)
+                )
+            }
+            Deed::AddToGroup(group) => {
+                write!(client.admin_add_user_to_group().group_name(group.as_str()))
+            }
+            Deed::RemoveFromGroup(group) => {
+                write!(client.admin_remove_user_from_group().group_name(group.as_str()))
+            }
+            Deed::SetFactors(factors) if factors.is_empty() => Ok(()),
+            Deed::SetFactors(factors) => write!(preference(client, factors)),
+            Deed::SetRandomPassword => self.close_password(name, deadline).await,
+            Deed::SignOut => write!(client.admin_user_global_sign_out()),
+        }
+    }
+
+    /// A permanent random password. One that the history refuses is drawn once more: forty random
+    /// characters repeat never, but a pool may be wrong about it.
+    async fn close_password(&self, name: &str, deadline: Time) -> Result<(), Fault> {
+        match self.set_random_password(name, deadline).await {
+            Err(fault) if fault.code.as_deref() == Some(USED_BEFORE) => {
+                self.set_random_password(name, deadline).await
+            }
+            result => result,
+        }
+    }
+
+    async fn set_random_password(&self, name: &str, deadline: Time) -> Result<(), Fault> {
+        let operation = Deed::SetRandomPassword.operation();
+        let least = self.described().await.map_err(unsent)?.password_length;
+        // It lives as long as its request and is kept nowhere; the SDK shows it in no log.
+        let drawn = &password::random(least, operation)?;
+        let (pool, client) = (&self.id, &self.client);
+        self.write_patiently(operation, deadline, |departure| {
+            let request = client.admin_set_user_password().user_pool_id(pool).username(name);
+            send!(request.password(drawn).permanent(true), departure)
+        })
+        .await
+        .map(drop)
+    }
+
+    /// Creates an account, with one attempt: a second one would be told "exists already" by the first.
+    pub(super) async fn bear(&self, account: &NewAccount, deadline: Time) -> Result<Handle, Fault> {
+        const OPERATION: &str = "AdminCreateUser";
+        let held = account.attributes.iter().filter(|(_, value)| !value.is_empty());
+        let attributes = attributes(held, OPERATION)?;
+        let request = self
+            .client
+            .admin_create_user()
+            .user_pool_id(&self.id)
+            .username(account.username.reveal())
+            .set_user_attributes(Some(attributes))
+            // Nobody is told (invariant 14), and no address is taken from anybody (13).
+            .message_action(cognito::types::MessageActionType::Suppress)
+            .force_alias_creation(false)
+            .client_metadata(MARK, BIRTH);
+        let answer =
+            self.write_once(OPERATION, deadline, |departure| send!(request, departure)).await?;
+        if let Some(handle) = of_creation(answer.user.as_ref()) {
+            return Ok(handle);
+        }
+        // It was made, but the answer does not say how it is called. Whatever goes wrong from here,
+        // the creation may have happened.
+        let lost = || Fault::new(FaultKind::NoAnswer, OPERATION);
+        let made = self.read_name(&account.username).await.map_err(|_| lost())?;
+        made.map(|made| made.handle()).ok_or_else(lost)
+    }
+}
+
+/// The attributes of one call, each named once. A blank value deletes: the page of
+/// `AdminUpdateUserAttributes`.
+fn attributes<'a>(
+    values: impl Iterator<Item = (&'a AttributeName, &'a String)>,
+    operation: &'static str,
+) -> Result<Vec<AttributeType>, Fault> {
+    let once: BTreeMap<&str, &String> =
+        values.map(|(name, value)| (name.as_str(), value)).collect();
+    let built = once
+        .into_iter()
+        .map(|(name, value)| AttributeType::builder().name(name).value(value).build());
+    built.collect::<Result<_, _>>().map_err(|_| Fault::new(FaultKind::NotSent, operation))
+}
+
+/// What becomes of the factors named. Others are left out of the request and stay as they are.
+fn preference(
+    client: &cognito::Client,
+    factors: &BTreeMap<Factor, bool>,
+) -> cognito::operation::admin_set_user_mfa_preference::builders::AdminSetUserMFAPreferenceFluentBuilder
+{
+    let sms = factors.get(&Factor::Sms).map(|on| SmsMfaSettingsType::builder().enabled(*on));
+    let email = factors.get(&Factor::Email).map(|on| EmailMfaSettingsType::builder().enabled(*on));
+    let totp =
+        factors.get(&Factor::Totp).map(|on| SoftwareTokenMfaSettingsType::builder().enabled(*on));
+    client
+        .admin_set_user_mfa_preference()
+        .set_sms_mfa_settings(sms.map(SmsMfaSettingsTypeBuilder::build))
+        .set_email_mfa_settings(email.map(EmailMfaSettingsTypeBuilder::build))
+        .set_software_token_mfa_settings(totp.map(SoftwareTokenMfaSettingsTypeBuilder::build))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use poolbridge_core::facts::Field;
+
+    #[test]
+    fn the_attributes_of_all_fields_travel_in_one_call() {
+        let name = |text: &str| AttributeName::try_from(text).unwrap();
+        let pair = [("email", "ada@example.com"), ("email_verified", "true")];
+        let pair = pair.map(|(key, value)| (name(key), value.to_owned()));
+        let blank = BTreeMap::from([(name("nickname"), String::new())]);
+        let fields = BTreeMap::from([
+            (Field::Email, BTreeMap::from(pair)),
+            (Field::Attribute(name("nickname")), blank),
+        ]);
+        let sent = attributes(fields.values().flatten(), "X").unwrap();
+        let sent: Vec<_> = sent.iter().map(|one| (one.name(), one.value())).collect();
+        let email = [("email", Some("ada@example.com")), ("email_verified", Some("true"))];
+        assert_eq!(sent, [email[0], email[1], ("nickname", Some(""))]);
+    }
+}

@@ -1,0 +1,159 @@
+//! For tests: a pool on the loopback interface that answers what it is told to, and remembers what it
+//! was asked. Real requests through the real client, so that nothing about either is assumed.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use aws_config::{BehaviorVersion, Region};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::ProvideCredentials;
+use poolbridge_core::side::Side;
+use serde_json::Value;
+
+use super::tally::Tally;
+use super::{CognitoPool, PoolOptions};
+use crate::client::{PoolSettings, bounded, pool_client};
+use crate::clock::SystemClock;
+
+/// What becomes of one request.
+#[derive(Clone)]
+pub(super) enum Reply {
+    /// Answered well.
+    Well(Value),
+    /// Answered with an error code, under an HTTP status.
+    Badly(u16, &'static str),
+    /// Read, and never answered: the connection is closed.
+    Lost,
+    /// Answered well, with this `Date` header.
+    Dated(&'static str, Value),
+    /// Answered well, this much later.
+    Late(Duration, Value),
+}
+
+/// One request: the operation, and its body.
+pub(super) type Request = (String, Value);
+
+type Script = dyn Fn(&Request, usize) -> Reply + Send + Sync;
+
+/// A pool that plays a script.
+pub(super) struct Loopback {
+    pub(super) endpoint_url: String,
+    requests: Arc<Mutex<Vec<Request>>>,
+}
+
+impl Loopback {
+    /// Answers each request by the script, which is also told how many of that operation came before.
+    pub(super) fn new(script: impl Fn(&Request, usize) -> Reply + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let endpoint_url = format!("http://{}", listener.local_addr().unwrap());
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let (script, seen): (Arc<Script>, _) = (Arc::new(script), Arc::clone(&requests));
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (script, seen) = (Arc::clone(&script), Arc::clone(&seen));
+                thread::spawn(move || serve(&stream, &*script, &seen));
+            }
+        });
+        Self { endpoint_url, requests }
+    }
+
+    /// What was asked so far.
+    pub(super) fn requests(&self) -> Vec<Request> {
+        self.requests.lock().unwrap().clone()
+    }
+
+    /// The names of the operations that were asked for so far.
+    pub(super) fn operations(&self) -> Vec<String> {
+        self.requests().into_iter().map(|(operation, _)| operation).collect()
+    }
+
+    /// The adapter, talking to this pool.
+    pub(super) async fn pool(&self) -> CognitoPool {
+        pool_at(&self.endpoint_url).await.0
+    }
+}
+
+/// The adapter, its clock and its tally, talking to that address.
+pub(super) async fn pool_at(endpoint_url: &str) -> (CognitoPool, Arc<SystemClock>, Arc<Tally>) {
+    pool_of(endpoint_url, Credentials::new("key", "secret", None, None, "test")).await
+}
+
+/// The same, with credentials of the test's choice.
+pub(super) async fn pool_of(
+    endpoint_url: &str,
+    credentials: impl ProvideCredentials + 'static,
+) -> (CognitoPool, Arc<SystemClock>, Arc<Tally>) {
+    let base = bounded(aws_config::defaults(BehaviorVersion::v2026_01_12()))
+        .empty_test_environment()
+        .region(Region::new("us-east-1"))
+        .credentials_provider(credentials)
+        .load()
+        .await;
+    let settings = PoolSettings {
+        user_pool_id: "us-east-1_A".to_owned(),
+        region: None,
+        role_arn: None,
+        endpoint_url: Some(endpoint_url.to_owned()),
+        client_id: None,
+    };
+    let (clock, tally) = (SystemClock::new(), Tally::new());
+    let client = pool_client(&base, &settings, &clock).await;
+    let options = PoolOptions { groups: true, client_attributes: false };
+    let pool = CognitoPool::new(&client, &settings, Side::New, options, &clock, &tally);
+    (pool, clock, tally)
+}
+
+/// One request for each connection, and then it is closed.
+fn serve(mut stream: &TcpStream, script: &Script, seen: &Mutex<Vec<Request>>) {
+    let Some(request) = read(stream) else { return };
+    let count = {
+        let mut seen = seen.lock().unwrap();
+        let count = seen.iter().filter(|(operation, _)| *operation == request.0).count();
+        seen.push(request.clone());
+        count
+    };
+    let mut head = "content-type: application/x-amz-json-1.1\r\nconnection: close".to_owned();
+    let (status, body) = match script(&request, count) {
+        Reply::Well(body) => (200, body),
+        Reply::Badly(status, code) => (status, serde_json::json!({ "__type": code })),
+        Reply::Lost => return,
+        Reply::Dated(date, body) => {
+            head = format!("{head}\r\ndate: {date}");
+            (200, body)
+        }
+        Reply::Late(pause, body) => {
+            thread::sleep(pause);
+            (200, body)
+        }
+    };
+    let body = body.to_string();
+    let head = format!("HTTP/1.1 {status} X\r\n{head}\r\ncontent-length: {}\r\n\r\n", body.len());
+    // The client may have gone away meanwhile, which is what some tests are about.
+    let _ = stream.write_all((head + &body).as_bytes());
+}
+
+fn read(stream: &TcpStream) -> Option<Request> {
+    let mut reader = BufReader::new(stream);
+    let (mut operation, mut length) = (String::new(), 0);
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
+        let Some((name, value)) = line.trim_end().split_once(": ") else {
+            if line == "\r\n" {
+                break;
+            }
+            continue;
+        };
+        match name.to_ascii_lowercase().as_str() {
+            "content-length" => length = value.parse().ok()?,
+            "x-amz-target" => operation = value.rsplit('.').next()?.to_owned(),
+            _ => {}
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    Some((operation, serde_json::from_slice(&body).ok()?))
+}

@@ -1,0 +1,283 @@
+//! What a pool can hold: its schema, groups, factors, and what its app clients may write.
+
+use std::collections::BTreeSet;
+
+use aws_sdk_cognitoidentityprovider::operation::get_user_pool_mfa_config::GetUserPoolMfaConfigOutput;
+use aws_sdk_cognitoidentityprovider::types::{
+    AliasAttributeType, PasswordPolicyType, SchemaAttributeType, SmsMfaConfigType,
+    SoftwareTokenMfaConfigType, StringAttributeConstraintsType, UserAttributeUpdateSettingsType,
+    UserPoolMfaType, UserPoolPolicyType, UserPoolType, UsernameAttributeType,
+    UsernameConfigurationType, VerifiedAttributeType,
+};
+use poolbridge_core::account::{AttributeShape, Shape};
+use poolbridge_core::facts::Factor;
+use poolbridge_core::fault::Fault;
+use poolbridge_core::limits;
+use poolbridge_core::names::{AttributeName, GroupName};
+
+use super::CognitoPool;
+use super::account::unreadable;
+use crate::fault::lacks_operation;
+
+/// The largest page of `ListGroups` and `ListUserPoolClients`.
+const PAGE: i32 = 60;
+
+/// A pool's shape, and what only this adapter needs of it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Described {
+    /// What core asks for.
+    pub(super) shape: Shape,
+    /// The least length of a password.
+    pub(super) password_length: usize,
+}
+
+impl Described {
+    /// Whether the pool makes the stored username itself, so that it equals the `sub`.
+    pub(super) fn addressed_by_sub(&self) -> bool {
+        !self.shape.username_attributes.is_empty()
+    }
+}
+
+impl CognitoPool {
+    /// Asks the pool what it can hold. Fails as a whole: half a shape would refuse what could travel.
+    pub(super) async fn describe(&self) -> Result<Described, Fault> {
+        let (mut described, groups, factors) =
+            tokio::try_join!(self.schema(), self.every_group(), self.allowed_factors())?;
+        described.shape.groups = groups;
+        described.shape.factors = factors;
+        if self.options.client_attributes {
+            described.shape.client_writable = self.client_writable(&described.shape).await?;
+        }
+        Ok(described)
+    }
+
+    async fn schema(&self) -> Result<Described, Fault> {
+        const OPERATION: &str = "DescribeUserPool";
+        let request = self.client.describe_user_pool().user_pool_id(&self.id);
+        let answer = self.read_once(OPERATION, request.send()).await?;
+        answer.user_pool.as_ref().map(of_pool).ok_or(unreadable(OPERATION))
+    }
+
+    async fn every_group(&self) -> Result<BTreeSet<GroupName>, Fault> {
+        const OPERATION: &str = "ListGroups";
+        let mut found = BTreeSet::new();
+        if !self.options.groups {
+            return Ok(found);
+        }
+        let mut token = None;
+        for _ in 0..limits::GROUP_PAGES_MAX {
+            let request = self.client.list_groups().user_pool_id(&self.id).limit(PAGE);
+            let request = request.set_next_token(token.take());
+            let page = self.read_once(OPERATION, request.send()).await?;
+            for group in page.groups() {
+                found.insert(group_name(group.group_name(), OPERATION)?);
+            }
+            token = page.next_token.filter(|token| !token.is_empty());
+            if token.is_none() {
+                return Ok(found);
+            }
+        }
+        Err(unreadable(OPERATION))
+    }
+
+    async fn allowed_factors(&self) -> Result<BTreeSet<Factor>, Fault> {
+        let request = self.client.get_user_pool_mfa_config().user_pool_id(&self.id);
+        match self.read_once("GetUserPoolMfaConfig", request.send()).await {
+            Ok(answer) => Ok(of_factors(&answer)),
+            // A local stack may lack the operation. Then it has no factors to speak of either.
+            Err(fault) if self.emulated && lacks_operation(&fault) => Ok(BTreeSet::new()),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// Attributes that the holder of some app client's token may write. The proof client is not left
+    /// out: whoever learns its id could use it as any other.
+    async fn client_writable(&self, shape: &Shape) -> Result<BTreeSet<AttributeName>, Fault> {
+        const OPERATION: &str = "DescribeUserPoolClient";
+        let Some(clients) = self.app_clients().await? else {
+            return Ok(mutable(shape));
+        };
+        let mut writable = BTreeSet::new();
+        for client in clients {
+            let request = self.client.describe_user_pool_client().user_pool_id(&self.id);
+            let answer = self.read_once(OPERATION, request.client_id(client).send()).await?;
+            let client = answer.user_pool_client.ok_or(unreadable(OPERATION))?;
+            match client.write_attributes {
+                Some(named) if !named.is_empty() => writable.extend(named.iter().filter_map(name)),
+                // Its page says that a client without a list may write every mutable attribute.
+                _ => writable.extend(mutable(shape)),
+            }
+        }
+        Ok(writable)
+    }
+
+    /// The ids of all app clients; nothing if there are too many to look at.
+    async fn app_clients(&self) -> Result<Option<Vec<String>>, Fault> {
+        const OPERATION: &str = "ListUserPoolClients";
+        let mut found = Vec::new();
+        let mut token = None;
+        // A page may be short, but a second bound as large as the first is more than enough.
+        for _ in 0..limits::APP_CLIENTS_MAX {
+            let request = self.client.list_user_pool_clients().user_pool_id(&self.id);
+            let request = request.max_results(PAGE).set_next_token(token.take());
+            let page = self.read_once(OPERATION, request.send()).await?;
+            for client in page.user_pool_clients() {
+                found.push(client.client_id().ok_or(unreadable(OPERATION))?.to_owned());
+            }
+            token = page.next_token.filter(|token| !token.is_empty());
+            if token.is_none() || found.len() > limits::APP_CLIENTS_MAX {
+                break;
+            }
+        }
+        let complete = token.is_none() && found.len() <= limits::APP_CLIENTS_MAX;
+        Ok(complete.then_some(found))
+    }
+}
+
+/// A group's name. One that cannot be read makes the list unreadable: leaving it out would say that
+/// the group is not there.
+pub(super) fn group_name(name: Option<&str>, operation: &'static str) -> Result<GroupName, Fault> {
+    name.and_then(|name| GroupName::try_from(name).ok()).ok_or(unreadable(operation))
+}
+
+fn name(name: impl AsRef<str>) -> Option<AttributeName> {
+    AttributeName::try_from(name.as_ref()).ok()
+}
+
+/// Every attribute that can be changed at all.
+fn mutable(shape: &Shape) -> BTreeSet<AttributeName> {
+    let attributes = shape.attributes.iter().filter(|(_, attribute)| attribute.mutable);
+    attributes.map(|(name, _)| name.clone()).collect()
+}
+
+/// The part of the shape that `DescribeUserPool` tells.
+fn of_pool(pool: &UserPoolType) -> Described {
+    let verified_first = pool
+        .user_attribute_update_settings()
+        .map(UserAttributeUpdateSettingsType::attributes_require_verification_before_update)
+        .unwrap_or_default();
+    let by_code = pool.auto_verified_attributes().iter().chain(verified_first);
+    let username = pool.username_attributes().iter().map(UsernameAttributeType::as_str);
+    let alias = pool.alias_attributes().iter().map(AliasAttributeType::as_str);
+    let shape = Shape {
+        attributes: pool.schema_attributes().iter().filter_map(of_attribute).collect(),
+        username_attributes: username.filter_map(name).collect(),
+        alias_attributes: alias.filter_map(name).collect(),
+        verified_by_code: by_code.map(VerifiedAttributeType::as_str).filter_map(name).collect(),
+        // A pool that was made without the setting tells case apart: the API's default.
+        case_sensitive: pool
+            .username_configuration()
+            .is_none_or(UsernameConfigurationType::case_sensitive),
+        ..Shape::default()
+    };
+    let policy = pool.policies().and_then(UserPoolPolicyType::password_policy);
+    let least = policy.and_then(PasswordPolicyType::minimum_length).unwrap_or_default();
+    Described { shape, password_length: usize::try_from(least).unwrap_or_default() }
+}
+
+/// One attribute of the schema, by the name under which accounts carry it (`custom:` included).
+fn of_attribute(attribute: &SchemaAttributeType) -> Option<(AttributeName, AttributeShape)> {
+    let name = name(attribute.name().filter(|name| *name != "sub")?)?;
+    let constraints = attribute.string_attribute_constraints();
+    let longest = constraints.and_then(StringAttributeConstraintsType::max_length);
+    let longest = longest.and_then(|longest| longest.parse().ok());
+    // "Mutable" may be left out, and then it is: the page of `SchemaAttributeType`.
+    Some((name, AttributeShape { mutable: attribute.mutable().unwrap_or(true), longest }))
+}
+
+/// The factors that a person of this pool can switch on.
+fn of_factors(answer: &GetUserPoolMfaConfigOutput) -> BTreeSet<Factor> {
+    let off = answer.mfa_configuration().is_none_or(|state| *state == UserPoolMfaType::Off);
+    if off {
+        return BTreeSet::new();
+    }
+    // Present and empty means not set up: a code could not be sent.
+    let sms = answer.sms_mfa_configuration().and_then(SmsMfaConfigType::sms_configuration);
+    let totp =
+        answer.software_token_mfa_configuration().is_some_and(SoftwareTokenMfaConfigType::enabled);
+    let allowed = [
+        (Factor::Sms, sms.is_some()),
+        (Factor::Email, answer.email_mfa_configuration().is_some()),
+        (Factor::Totp, totp),
+    ];
+    allowed.into_iter().filter_map(|(factor, on)| on.then_some(factor)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_sdk_cognitoidentityprovider::types::{EmailMfaConfigType, SmsConfigurationType};
+    use std::collections::BTreeMap;
+
+    fn attribute(name: &str) -> AttributeName {
+        AttributeName::try_from(name).unwrap()
+    }
+
+    fn custom(name: &str, mutable: Option<bool>, longest: Option<&str>) -> SchemaAttributeType {
+        let constraints = longest
+            .map(|longest| StringAttributeConstraintsType::builder().max_length(longest).build());
+        SchemaAttributeType::builder()
+            .name(name)
+            .set_mutable(mutable)
+            .set_string_attribute_constraints(constraints)
+            .build()
+    }
+
+    fn pool() -> UserPoolType {
+        let updates = UserAttributeUpdateSettingsType::builder()
+            .attributes_require_verification_before_update(VerifiedAttributeType::PhoneNumber);
+        let password = PasswordPolicyType::builder().minimum_length(64).build();
+        UserPoolType::builder()
+            .schema_attributes(custom("sub", Some(false), None))
+            .schema_attributes(custom("custom:dept", None, Some("20")))
+            .schema_attributes(custom("custom:hired", Some(false), Some("many")))
+            .username_attributes(UsernameAttributeType::Email)
+            .auto_verified_attributes(VerifiedAttributeType::Email)
+            .user_attribute_update_settings(updates.build())
+            .policies(UserPoolPolicyType::builder().password_policy(password).build())
+            .username_configuration(
+                UsernameConfigurationType::builder().case_sensitive(false).build().unwrap(),
+            )
+            .build()
+    }
+
+    #[test]
+    fn a_pool_tells_its_schema_and_its_manners() {
+        let described = of_pool(&pool());
+        assert!(described.addressed_by_sub());
+        assert_eq!(described.password_length, 64);
+        let shape = described.shape;
+        let dept = AttributeShape { mutable: true, longest: Some(20) };
+        let hired = AttributeShape { mutable: false, longest: None };
+        let schema = [(attribute("custom:dept"), dept), (attribute("custom:hired"), hired)];
+        assert_eq!(shape.attributes, BTreeMap::from(schema));
+        let by_code = [attribute("email"), attribute("phone_number")];
+        assert_eq!(shape.verified_by_code, BTreeSet::from(by_code));
+        assert!(shape.signs_in_by(&attribute("email")) && !shape.case_sensitive);
+        assert_eq!(mutable(&shape), BTreeSet::from([attribute("custom:dept")]));
+    }
+
+    #[test]
+    fn a_pool_that_says_little_is_taken_at_the_api_defaults() {
+        let described = of_pool(&UserPoolType::builder().build());
+        assert!(described.shape.case_sensitive && !described.addressed_by_sub());
+    }
+
+    #[test]
+    fn a_factor_is_allowed_only_where_it_is_set_up() {
+        let all = GetUserPoolMfaConfigOutput::builder()
+            .mfa_configuration(UserPoolMfaType::Optional)
+            .software_token_mfa_configuration(
+                SoftwareTokenMfaConfigType::builder().enabled(true).build(),
+            )
+            .email_mfa_configuration(EmailMfaConfigType::builder().build());
+        let sender = SmsConfigurationType::builder().sns_caller_arn("arn").build();
+        let sms = SmsMfaConfigType::builder().sms_configuration(sender).build();
+        let whole = all.clone().sms_mfa_configuration(sms).build();
+        assert_eq!(of_factors(&whole), BTreeSet::from([Factor::Sms, Factor::Email, Factor::Totp]));
+        let empty = all.clone().sms_mfa_configuration(SmsMfaConfigType::builder().build());
+        assert_eq!(of_factors(&empty.build()), BTreeSet::from([Factor::Email, Factor::Totp]));
+        let off = all.mfa_configuration(UserPoolMfaType::Off).build();
+        assert_eq!(of_factors(&off), BTreeSet::new());
+    }
+}

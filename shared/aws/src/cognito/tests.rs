@@ -1,0 +1,170 @@
+//! The adapter against a pool on the loopback interface.
+
+mod writing;
+
+use std::time::Duration;
+
+use poolbridge_core::account::Handle;
+use poolbridge_core::fault::FaultKind;
+use poolbridge_core::names::{Sub, Username};
+use poolbridge_core::ports::{Clock, Pool, Search};
+use poolbridge_core::time::Time;
+use serde_json::{Value, json};
+
+use super::loopback::{Loopback, Reply, Request, pool_at};
+
+fn handle(username: Option<&str>) -> Handle {
+    let username = username.map(|name| Username::try_from(name).unwrap());
+    Handle { sub: Sub::try_from("s-1").unwrap(), username }
+}
+
+fn account(username: &str, sub: &str) -> Value {
+    json!({ "Username": username, "Enabled": true, "UserStatus": "CONFIRMED",
+            "UserAttributes": [{ "Name": "sub", "Value": sub }] })
+}
+
+fn listed(username: &str, attributes: &[(&str, &str)]) -> Value {
+    let attributes: Vec<Value> =
+        attributes.iter().map(|(name, value)| json!({ "Name": name, "Value": value })).collect();
+    json!({ "Username": username, "Enabled": true, "Attributes": attributes })
+}
+
+/// What every pool answers about itself; the rest is the test's.
+fn described(request: &Request, pool: &Value, other: impl FnOnce() -> Reply) -> Reply {
+    match request.0.as_str() {
+        "DescribeUserPool" => Reply::Well(json!({ "UserPool": pool })),
+        "ListGroups" => Reply::Well(json!({ "Groups": [] })),
+        "GetUserPoolMfaConfig" => Reply::Well(json!({ "MfaConfiguration": "OFF" })),
+        _ => other(),
+    }
+}
+
+/// A plain pool that answers everything else the same way.
+fn plain(reply: impl Fn(&Request, usize) -> Reply + Send + Sync + 'static) -> Loopback {
+    Loopback::new(move |request, count| described(request, &json!({}), || reply(request, count)))
+}
+
+fn count(pool: &Loopback, operation: &str) -> usize {
+    pool.operations().iter().filter(|found| *found == operation).count()
+}
+
+#[tokio::test]
+async fn a_shape_is_read_once_however_many_ask() {
+    let loopback = Loopback::new(|request, _| {
+        described(request, &json!({ "AutoVerifiedAttributes": ["email"] }), || Reply::Lost)
+    });
+    let pool = loopback.pool().await;
+    let (one, two) = tokio::join!(pool.shape(), pool.shape());
+    assert_eq!(one, two);
+    assert_eq!(one.unwrap().verified_by_code.len(), 1);
+    pool.shape().await.unwrap();
+    assert_eq!(loopback.operations().len(), 3, "{:?}", loopback.operations());
+}
+
+#[tokio::test]
+async fn groups_that_cannot_be_read_are_a_fault_and_not_none() {
+    let loopback = Loopback::new(|request, _| match request.0.as_str() {
+        "ListGroups" => Reply::Badly(400, "AccessDeniedException"),
+        _ => described(request, &json!({}), || Reply::Lost),
+    });
+    let pool = loopback.pool().await;
+    let (one, two) = tokio::join!(pool.shape(), pool.shape());
+    assert_eq!(one.unwrap_err().kind, FaultKind::Denied);
+    assert_eq!(two.unwrap_err().kind, FaultKind::Denied);
+    assert_eq!(count(&loopback, "ListGroups"), 1, "who waited shares the fault");
+}
+
+#[tokio::test]
+async fn an_emulator_that_knows_no_factors_has_none() {
+    let loopback = Loopback::new(|request, _| match request.0.as_str() {
+        "GetUserPoolMfaConfig" => Reply::Badly(400, "UnknownOperationException"),
+        _ => described(request, &json!({}), || Reply::Lost),
+    });
+    assert!(loopback.pool().await.shape().await.unwrap().factors.is_empty());
+}
+
+#[tokio::test]
+async fn the_clock_learns_from_answers() {
+    let loopback =
+        plain(|_, _| Reply::Dated("Wed, 01 Jan 2098 00:00:00 GMT", account("ada", "s-1")));
+    let (pool, clock, _) = pool_at(&loopback.endpoint_url).await;
+    pool.read(&handle(Some("ada"))).await.unwrap();
+    let year_2098 = Time(4_039_372_800_000);
+    assert!(clock.now() >= year_2098, "{}", clock.now());
+    assert!(clock.now().since(year_2098) < Duration::from_secs(30));
+}
+
+#[tokio::test]
+async fn a_username_that_looks_like_a_sub_is_not_taken_for_it() {
+    // Somebody chose Ada's `sub` for a username. The listing tells who is who.
+    let loopback = plain(|request, _| match (request.0.as_str(), &request.1["Username"]) {
+        ("AdminGetUser", name) if name == "s-1" => Reply::Well(account("s-1", "s-2")),
+        ("AdminGetUser", _) => Reply::Well(account("ada", "s-1")),
+        _ => Reply::Well(json!({ "Users": [listed("ada", &[("sub", "s-1")])] })),
+    });
+    let found = loopback.pool().await.read(&handle(None)).await.unwrap().unwrap();
+    assert_eq!(found.sub.as_str(), "s-1");
+}
+
+#[tokio::test]
+async fn an_alias_is_no_username() {
+    let loopback = plain(|_, _| Reply::Well(account("grace", "s-2")));
+    let pool = loopback.pool().await;
+    let name = Username::try_from("ada").unwrap();
+    assert_eq!(pool.read_name(&name).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn absence_is_an_answer_and_denial_is_not() {
+    let loopback = plain(|request, _| match request.0.as_str() {
+        "ListUsers" => Reply::Well(json!({ "Users": [] })),
+        _ => Reply::Badly(400, "UserNotFoundException"),
+    });
+    let pool = loopback.pool().await;
+    assert_eq!(pool.read(&handle(Some("ada"))).await.unwrap(), None);
+    assert_eq!(pool.read(&handle(None)).await.unwrap(), None);
+    let fault = pool.groups(&handle(Some("ada"))).await.unwrap_err();
+    assert_eq!(fault.kind, FaultKind::AccountGone);
+    let loopback = plain(|_, _| Reply::Badly(400, "ResourceNotFoundException"));
+    let fault = loopback.pool().await.read(&handle(Some("ada"))).await.unwrap_err();
+    assert_eq!(fault.kind, FaultKind::Missing, "the pool is gone, not the person");
+}
+
+#[tokio::test]
+async fn groups_are_read_to_the_end_or_not_at_all() {
+    let page = |name: &str, next: Value| {
+        Reply::Well(json!({ "Groups": [{ "GroupName": name }], "NextToken": next }))
+    };
+    let whole = plain(move |_, count| match count {
+        0 => page("admins", json!("more")),
+        _ => page("staff", Value::Null),
+    });
+    let found = whole.pool().await.groups(&handle(Some("ada"))).await.unwrap();
+    assert_eq!(found.len(), 2);
+    let part = plain(move |_, count| match count {
+        0 => page("admins", json!("more")),
+        _ => Reply::Badly(400, "NotAuthorizedException"),
+    });
+    let fault = part.pool().await.groups(&handle(Some("ada"))).await.unwrap_err();
+    assert_eq!(fault.kind, FaultKind::Denied);
+    let endless = plain(move |_, _| page("admins", json!("more")));
+    let fault = endless.pool().await.groups(&handle(Some("ada"))).await.unwrap_err();
+    assert_eq!(fault.kind, FaultKind::Unreadable);
+}
+
+#[tokio::test]
+async fn a_search_goes_on_past_an_empty_page() {
+    let ada = listed("ada", &[("sub", "s-1"), ("email", "ada@example.com")]);
+    let pat = listed("pat", &[("sub", "s-2"), ("email", "Ada@example.com")]);
+    let loopback = plain(move |_, count| match count {
+        0 => Reply::Well(json!({ "Users": [], "PaginationToken": "more" })),
+        _ => Reply::Well(json!({ "Users": [ada, pat] })),
+    });
+    let search = Search::Email("ada@example.com".to_owned());
+    let found = loopback.pool().await.find(&search).await.unwrap();
+    assert_eq!(found.len(), 1, "this pool tells case apart");
+    assert_eq!((found[0].groups.as_ref(), found[0].factors.as_ref()), (None, None));
+    let (_, body) = loopback.requests().pop().unwrap();
+    assert_eq!(body["PaginationToken"], "more");
+    assert_eq!(body["Filter"], r#"email = "ada@example.com""#);
+}

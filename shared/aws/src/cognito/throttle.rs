@@ -1,0 +1,121 @@
+//! Remembers that a pool asked us to slow down. Nothing is delayed here: whoever is about to start
+//! work asks first, and answers `later`.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use poolbridge_core::fault::{Fault, FaultKind};
+use poolbridge_core::limits;
+use poolbridge_core::time::Time;
+
+/// Since when, and for how long, a pool wants to be left alone.
+#[derive(Debug, Default)]
+pub(super) struct Throttle {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    until: Time,
+    /// The pause that led to `until`; nothing while the pool answers.
+    pause: Duration,
+}
+
+impl Throttle {
+    /// Takes note of how a call ended.
+    pub(super) fn note(&self, fault: Option<&Fault>, now: Time) {
+        match fault.map(|fault| fault.kind) {
+            Some(FaultKind::Throttled) => self.throttled(now),
+            // No answer tells nothing about the pool's mood.
+            Some(FaultKind::NoAnswer | FaultKind::NotSent | FaultKind::Broken) => {}
+            None
+            | Some(
+                FaultKind::Denied
+                | FaultKind::Invalid
+                | FaultKind::AccountGone
+                | FaultKind::Missing
+                | FaultKind::Exists
+                | FaultKind::Lost
+                | FaultKind::Newer
+                | FaultKind::Unreadable,
+            ) => self.answered(now),
+        }
+    }
+
+    /// Until when the pool should be left alone; nothing if it need not be.
+    pub(super) fn until(&self, now: Time) -> Option<Time> {
+        let until = self.state().until;
+        (until > now).then_some(until)
+    }
+
+    fn throttled(&self, now: Time) {
+        let mut state = self.state();
+        // Calls that were under way together are refused together: that is one refusal.
+        if now < state.until {
+            return;
+        }
+        let longer = state.pause.saturating_mul(2);
+        state.pause = longer.clamp(limits::THROTTLE_FIRST, limits::THROTTLE_LONGEST);
+        state.until = now + state.pause;
+    }
+
+    fn answered(&self, now: Time) {
+        let mut state = self.state();
+        // A call that was let in before the refusal proves nothing about the time after it.
+        if now >= state.until {
+            *state = State::default();
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refuse(throttle: &Throttle, at: i64) {
+        let fault = Fault::new(FaultKind::Throttled, "AdminGetUser");
+        throttle.note(Some(&fault), Time(at));
+    }
+
+    #[test]
+    fn each_refusal_doubles_the_pause_up_to_the_longest() {
+        let throttle = Throttle::default();
+        let mut now = 0;
+        let mut pauses = Vec::new();
+        for _ in 0..8 {
+            refuse(&throttle, now);
+            let until = throttle.until(Time(now)).unwrap().0;
+            pauses.push((until - now) / 1_000);
+            now = until;
+        }
+        assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 60, 60]);
+        assert_eq!(throttle.until(Time(now)), None, "the pause is over");
+    }
+
+    #[test]
+    fn refusals_at_once_count_once_and_an_answer_ends_it() {
+        let throttle = Throttle::default();
+        refuse(&throttle, 0);
+        refuse(&throttle, 10);
+        assert_eq!(throttle.until(Time(20)), Some(Time(1_000)));
+        throttle.note(None, Time(20));
+        assert_eq!(throttle.until(Time(20)), Some(Time(1_000)), "it was under way before");
+        throttle.note(None, Time(1_000));
+        refuse(&throttle, 2_000);
+        assert_eq!(throttle.until(Time(2_000)), Some(Time(3_000)), "it starts over");
+    }
+
+    #[test]
+    fn what_is_not_an_answer_changes_nothing() {
+        let throttle = Throttle::default();
+        refuse(&throttle, 0);
+        let fault = Fault::new(FaultKind::NoAnswer, "AdminGetUser");
+        throttle.note(Some(&fault), Time(1_000));
+        refuse(&throttle, 1_000);
+        assert_eq!(throttle.until(Time(1_000)), Some(Time(3_000)));
+    }
+}

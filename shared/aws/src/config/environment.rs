@@ -1,0 +1,98 @@
+//! What the deployment says: names of resources, as the stack sets them for the functions and as its
+//! outputs give them to the command line.
+
+use super::mistake::Mistake;
+
+/// Who asks. Each needs its own part only, and must not fail for the lack of another's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Asker {
+    /// The pools' trigger: leaves marks and sends changes, and needs no key.
+    Capture,
+    /// The consumer.
+    Apply,
+    /// The command line.
+    Operator,
+}
+
+/// Names of deployed resources.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Environment {
+    /// `POOLBRIDGE_TABLE`: the state table's name.
+    pub table: String,
+    /// `POOLBRIDGE_QUEUE_URL`: the queue of live changes.
+    pub queue_url: String,
+    /// `POOLBRIDGE_DEAD_LETTER_URL`: where messages end that crashed us or that nobody could read.
+    pub dead_letter_url: Option<String>,
+    /// `POOLBRIDGE_KEY`: the ARN of the secret, or `hex:` and the key itself on a local stack.
+    pub key: Option<String>,
+    /// `POOLBRIDGE_BULK_QUEUE_URL`: the queue of bulk work.
+    pub bulk_queue_url: Option<String>,
+    /// `POOLBRIDGE_ACTIVE_PARAMETER`: the SSM parameter that applications read the active side from.
+    pub active_parameter: Option<String>,
+    /// Whether this is a local stack: `AWS_ENDPOINT_URL` or a pool's `endpoint_url` is set.
+    pub local: bool,
+}
+
+impl std::fmt::Debug for Environment {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The key may be the key itself.
+        formatter
+            .debug_struct("Environment")
+            .field("table", &self.table)
+            .field("queue_url", &self.queue_url)
+            .field("dead_letter_url", &self.dead_letter_url)
+            .field("key", &self.key.as_ref().map(|_| "…"))
+            .field("local", &self.local)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Environment {
+    /// Reads what `asker` needs; all that is missing is reported together.
+    pub fn read(
+        asker: Asker,
+        local: bool,
+        variable: &impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, Vec<Mistake>> {
+        let mut mistakes = Vec::new();
+        let given = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
+        let mut needed = |name: &str, by: &[Asker]| {
+            let value = given(name);
+            if value.is_none() && by.contains(&asker) {
+                mistakes.push(Mistake {
+                    line: None,
+                    message: format!("{name} is not set"),
+                    hint: "the stack sets it for its functions and prints it among its outputs"
+                        .to_owned(),
+                });
+            }
+            value
+        };
+        let everybody = [Asker::Capture, Asker::Apply, Asker::Operator];
+        let table = needed("POOLBRIDGE_TABLE", &everybody);
+        let queue_url = needed("POOLBRIDGE_QUEUE_URL", &everybody);
+        let dead_letter_url = needed("POOLBRIDGE_DEAD_LETTER_URL", &[Asker::Operator]);
+        let key = needed("POOLBRIDGE_KEY", &[Asker::Apply, Asker::Operator]);
+        if key.as_deref().is_some_and(|key| key.starts_with("hex:")) && !local {
+            mistakes.push(Mistake {
+                line: None,
+                message: "POOLBRIDGE_KEY holds the key itself".to_owned(),
+                hint:
+                    "name a Secrets Manager ARN; `hex:` is for a local stack with an endpoint_url"
+                        .to_owned(),
+            });
+        }
+        match (table, queue_url) {
+            (Some(table), Some(queue_url)) if mistakes.is_empty() => Ok(Self {
+                table,
+                queue_url,
+                dead_letter_url,
+                key,
+                bulk_queue_url: given("POOLBRIDGE_BULK_QUEUE_URL"),
+                active_parameter: given("POOLBRIDGE_ACTIVE_PARAMETER"),
+                local,
+            }),
+            _ => Err(mistakes),
+        }
+    }
+}

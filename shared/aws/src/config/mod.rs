@@ -1,0 +1,219 @@
+//! `bridge.toml` and the environment: read once, checked as a whole, handed down as typed values.
+//!
+//! Every mistake is found in one go and named with its line and a hint, so that nobody has to deploy
+//! five times to find five of them. What cannot be acted upon yet is checked all the same.
+
+mod attribute;
+mod environment;
+mod mistake;
+mod policy;
+mod pool;
+mod reader;
+
+use std::path::{Path, PathBuf};
+
+use poolbridge_core::names::Sub;
+use poolbridge_core::policy::{ConfigurationStamp, Policy};
+use poolbridge_core::side::{BySide, Side};
+use poolbridge_core::time::Time;
+use sha2::{Digest, Sha256};
+
+pub use environment::{Asker, Environment};
+pub use mistake::{Mistake, Mistakes};
+pub use policy::Totp;
+pub use reader::duration;
+
+use crate::client::PoolSettings;
+use policy::Choices;
+use reader::{Reader, Section};
+
+/// The longest file that is read: a thousand rules fit, and a wrong path to something huge does not
+/// fill a function's memory.
+const FILE_BYTES_MAX: u64 = 1024 * 1024;
+
+/// Everything that `bridge.toml` says.
+#[derive(Clone, Debug)]
+pub struct Configuration {
+    /// The bridge's name: deployed resources and figures bear it.
+    pub name: String,
+    /// Where each pool is.
+    pub pools: BySide<PoolSettings>,
+    /// What core decides by. Case folding is still to be set from the pools' own settings.
+    pub policy: Policy,
+    /// What becomes of people with an authenticator app, which cannot travel.
+    pub totp: Totp,
+    /// Whether a password is proved only where that sends no message to its person.
+    pub silent_proof: bool,
+    /// Whether a sign-up with an identity that the other pool holds is refused.
+    pub signup_guard: bool,
+    /// Who may use the passive pool already.
+    pub pilots: Vec<Pilot>,
+    /// Whether sign-ins are captured too, as hints.
+    pub post_authentication: bool,
+    /// SHA-256, in hexadecimal, of all that decides what is written: pools, policy and rules. Comments,
+    /// order and spelling of the file do not change it; endpoints and roles do not either.
+    pub hash: String,
+}
+
+/// Somebody who may use the passive pool already.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pilot {
+    /// By the `sub` of an account.
+    Sub(Sub),
+    /// By the fingerprint of a verified address, 32 hexadecimal digits.
+    Address(u128),
+}
+
+impl Configuration {
+    /// Reads the text of a `bridge.toml`. `source_name` is what mistakes are reported for.
+    pub fn parse(source_name: &str, text: &str) -> Result<Self, Mistakes> {
+        let reader = Reader::new(text);
+        let document = reader.document();
+        let top = Section { reader: &reader, name: String::new(), line: None, table: &document };
+        top.knows(&["name", "old", "new", "identity", "policy", "attribute", "capture"]);
+        let name = name(&top);
+        let old = pool::settings(&top, Side::Old);
+        let new = pool::settings(&top, Side::New);
+        pool::distinct(&top, old.as_ref(), new.as_ref());
+        let local = [&old, &new].into_iter().flatten().any(|pool| pool.endpoint_url.is_some());
+        let choices = policy::choices(&top, local);
+        let mapping = attribute::mapping(&top, choices.groups);
+        let post_authentication = post_authentication(&top);
+        let mistakes = reader.mistakes();
+        match (name, old, new, mapping) {
+            (Some(name), Some(old), Some(new), Some(mapping)) if mistakes.is_empty() => {
+                let pools = BySide { old, new };
+                let hash = hash(&pools, &choices, &mapping);
+                Ok(choices.configuration(name, pools, mapping, post_authentication, hash))
+            }
+            (name, ..) => {
+                Err(Mistakes { source_name: source_name.to_owned(), name, list: mistakes })
+            }
+        }
+    }
+
+    /// Reads the file at `path`.
+    pub fn read(path: &Path) -> Result<Self, Mistakes> {
+        let source_name = path.display().to_string();
+        let unread = |what: String| Mistakes {
+            source_name: source_name.clone(),
+            name: None,
+            list: vec![Mistake {
+                line: None,
+                message: format!("the file cannot be read: {what}"),
+                hint: "set POOLBRIDGE_CONFIG to the path of bridge.toml".to_owned(),
+            }],
+        };
+        let size = std::fs::metadata(path).map_err(|error| unread(error.kind().to_string()))?.len();
+        if size > FILE_BYTES_MAX {
+            return Err(unread(format!("it has more than {FILE_BYTES_MAX} bytes")));
+        }
+        let text =
+            std::fs::read_to_string(path).map_err(|error| unread(error.kind().to_string()))?;
+        Self::parse(&source_name, &text)
+    }
+
+    /// The stamp of this configuration, as put in force at `since`.
+    pub fn stamp(&self, since: Time) -> ConfigurationStamp {
+        ConfigurationStamp { hash: self.hash.clone(), since }
+    }
+
+    /// Whether either pool is reached at an address of its own, as on a local stack.
+    pub fn has_endpoint(&self) -> bool {
+        Side::BOTH.iter().any(|side| self.pools.get(*side).endpoint_url.is_some())
+    }
+
+    /// The pools' ids by side, as the triggers compare them.
+    pub fn pool_ids(&self) -> [(Side, &str); 2] {
+        Side::BOTH.map(|side| (side, self.pools.get(side).user_pool_id.as_str()))
+    }
+}
+
+/// Reads the environment and the file that it names; the mistakes of both come together.
+pub fn load(asker: Asker) -> Result<(Configuration, Environment), Mistakes> {
+    load_from(asker, |name| std::env::var(name).ok())
+}
+
+/// [`load`], with the environment handed in.
+pub fn load_from(
+    asker: Asker,
+    variable: impl Fn(&str) -> Option<String>,
+) -> Result<(Configuration, Environment), Mistakes> {
+    let path = configuration_path(&variable);
+    let configuration = Configuration::read(&path);
+    let local = variable("AWS_ENDPOINT_URL").is_some()
+        || configuration.as_ref().is_ok_and(Configuration::has_endpoint);
+    let environment = Environment::read(asker, local, &variable);
+    match (configuration, environment) {
+        (Ok(configuration), Ok(environment)) => Ok((configuration, environment)),
+        (Ok(configuration), Err(list)) => {
+            let name = Some(configuration.name);
+            Err(Mistakes { source_name: "the environment".to_owned(), name, list })
+        }
+        (Err(mistakes), Ok(_)) => Err(mistakes),
+        (Err(mut mistakes), Err(list)) => {
+            mistakes.source_name.push_str(", with the environment,");
+            mistakes.list.extend(list);
+            Err(mistakes)
+        }
+    }
+}
+
+/// Where the file is: relative paths count from the function's package on Lambda, and from the
+/// current folder elsewhere.
+fn configuration_path(variable: &impl Fn(&str) -> Option<String>) -> PathBuf {
+    let given = variable("POOLBRIDGE_CONFIG").filter(|path| !path.is_empty());
+    let path = PathBuf::from(given.unwrap_or_else(|| "bridge.toml".to_owned()));
+    match variable("LAMBDA_TASK_ROOT") {
+        Some(root) if path.is_relative() => Path::new(&root).join(path),
+        _ => path,
+    }
+}
+
+/// The name that figures are published under even when nothing could be read: on Lambda the function
+/// is called `<name>-<program>`.
+pub fn name_without_configuration(mistakes: &Mistakes) -> String {
+    let function = std::env::var("AWS_LAMBDA_FUNCTION_NAME").ok();
+    let from_function =
+        || Some(function.as_deref()?.rsplit_once('-').map(|(name, _)| name.to_owned())?);
+    mistakes.name.clone().or_else(from_function).unwrap_or_else(|| "unknown".to_owned())
+}
+
+fn name(top: &Section<'_, '_>) -> Option<String> {
+    let hint = "2 to 32 lower-case letters, digits or hyphens, a letter first: name = \"acme\"";
+    let found = top.required("name", hint)?;
+    let name = found.value;
+    let plain = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit();
+    let good = (2..=32).contains(&name.len())
+        && name.starts_with(|letter: char| letter.is_ascii_lowercase())
+        && name.ends_with(plain)
+        && name.chars().all(|letter| plain(letter) || letter == '-');
+    if !good {
+        top.mistake_at(found.line, "`name` cannot name the deployed resources", hint);
+        return None;
+    }
+    Some(name.to_owned())
+}
+
+fn post_authentication(top: &Section<'_, '_>) -> bool {
+    let Some(capture) = top.section("capture") else { return false };
+    capture.knows(&["post_authentication"]);
+    capture.flag("post_authentication").unwrap_or(false)
+}
+
+/// The hash of all that decides what is written. It is made of nested lists, whose text has one form
+/// only, and not of a type's debug text, which may change from version to version.
+fn hash(
+    pools: &BySide<PoolSettings>,
+    choices: &Choices,
+    mapping: &poolbridge_core::mapping::Mapping,
+) -> String {
+    let pools = [&pools.old, &pools.new].map(|pool| (&pool.user_pool_id, pool.region()));
+    let rules: Vec<_> = mapping.rules().map(policy::canonical_rule).collect();
+    let said = serde_json::json!(["1", pools, choices.canonical(), rules]).to_string();
+    let digest = Sha256::digest(said.as_bytes());
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests;

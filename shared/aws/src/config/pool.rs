@@ -1,0 +1,142 @@
+//! `[old]` and `[new]`: where each pool is.
+
+use poolbridge_core::side::Side;
+
+use super::reader::Section;
+use crate::client::PoolSettings;
+
+const KEYS: [&str; 5] = ["user_pool_id", "client_id", "region", "role_arn", "endpoint_url"];
+
+/// Reads the table of one pool.
+pub(super) fn settings(top: &Section<'_, '_>, side: Side) -> Option<PoolSettings> {
+    if !top.has(side.name()) {
+        let hint = format!("add [{side}] with its `user_pool_id`");
+        top.reader.mistake(None, format!("`[{side}]` is missing"), hint);
+    }
+    let section = top.section(side.name())?;
+    section.knows(&KEYS);
+    let hint = "it stands in the pool's overview: user_pool_id = \"eu-west-1_AbCdEfGhI\"";
+    let id = section.required("user_pool_id", hint)?;
+    let region_of_id = region_of(id.value);
+    if region_of_id.is_none() {
+        let message = format!("`[{side}] user_pool_id` is not a pool's id");
+        section.mistake_at(id.line, message, hint);
+    }
+    let region = section.text("region").map(|found| found.value);
+    region.or(region_of_id)?;
+    let client_id = client_id(&section);
+    let role_arn = role_arn(&section);
+    let endpoint_url = endpoint_url(&section);
+    Some(PoolSettings {
+        user_pool_id: id.value.to_owned(),
+        client_id,
+        region: region.map(str::to_owned),
+        role_arn,
+        endpoint_url,
+    })
+}
+
+/// Two pools are two pools.
+pub(super) fn distinct(
+    top: &Section<'_, '_>,
+    old: Option<&PoolSettings>,
+    new: Option<&PoolSettings>,
+) {
+    let (Some(old), Some(new)) = (old, new) else { return };
+    if old.user_pool_id == new.user_pool_id {
+        let line = top.line_of("new");
+        let message = "`[old]` and `[new]` name the same user pool";
+        top.reader.mistake(line, message, "name the pool that you move to in [new]");
+    }
+}
+
+/// Whether the pool is served by this very machine, so that there is but one clock. An address alone
+/// does not say so: a private endpoint of AWS has one too.
+pub(super) fn on_this_machine(pool: &PoolSettings) -> bool {
+    let Some((_, rest)) = pool.endpoint_url.as_deref().and_then(|url| url.split_once("://")) else {
+        return false;
+    };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+    if authority.contains('@') {
+        return false;
+    }
+    let bare = authority.strip_prefix('[').and_then(|rest| rest.split_once(']'));
+    let host = bare.map_or_else(|| authority.split(':').next().unwrap_or(""), |(host, _)| host);
+    host == "localhost"
+        || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// The Region that a pool's id begins with: `<region>_<letters and digits>`, as `CreateUserPool`
+/// answers it.
+fn region_of(id: &str) -> Option<&str> {
+    let (region, own) = id.split_once('_')?;
+    let plain = |letter: char| letter.is_ascii_alphanumeric();
+    let good = id.len() <= 55
+        && !region.is_empty()
+        && !own.is_empty()
+        && region.chars().all(|letter| plain(letter) || letter == '-')
+        && own.chars().all(plain);
+    good.then_some(region)
+}
+
+fn client_id(section: &Section<'_, '_>) -> Option<String> {
+    let found = section.text("client_id")?;
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "_+".contains(letter);
+    if found.value.len() > 128 || !found.value.chars().all(plain) {
+        let message = format!("`{}client_id` is not an app client's id", section.name);
+        section.mistake_at(found.line, message, "letters and digits, as the pool's app list shows");
+        return None;
+    }
+    Some(found.value.to_owned())
+}
+
+fn role_arn(section: &Section<'_, '_>) -> Option<String> {
+    let found = section.text("role_arn")?;
+    let parts: Vec<&str> = found.value.splitn(6, ':').collect();
+    let good = matches!(
+        parts.as_slice(),
+        ["arn", partition, "iam", "", account, role]
+            if !partition.is_empty()
+                && account.len() == 12
+                && account.chars().all(|digit| digit.is_ascii_digit())
+                && role.strip_prefix("role/").is_some_and(|name| !name.is_empty())
+    );
+    if !good {
+        let message = format!("`{}role_arn` is not the ARN of an IAM role", section.name);
+        section.mistake_at(
+            found.line,
+            message,
+            "such as arn:aws:iam::111122223333:role/poolbridge",
+        );
+        return None;
+    }
+    Some(found.value.to_owned())
+}
+
+fn endpoint_url(section: &Section<'_, '_>) -> Option<String> {
+    let found = section.text("endpoint_url")?;
+    let rest = found.value.strip_prefix("http://").or_else(|| found.value.strip_prefix("https://"));
+    let good = rest.is_some_and(|rest| {
+        !rest.is_empty() && !rest.starts_with('/') && !rest.contains(char::is_whitespace)
+    });
+    if !good {
+        let message = format!("`{}endpoint_url` is not a web address", section.name);
+        section.mistake_at(found.line, message, "such as http://127.0.0.1:4566");
+        return None;
+    }
+    Some(found.value.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pool_id_begins_with_its_region() {
+        assert_eq!(region_of("eu-west-1_AbCdEfGhI"), Some("eu-west-1"));
+        assert_eq!(region_of("local_3xK9"), Some("local"));
+        for wrong in ["", "_", "eu-west-1", "eu-west-1_", "_AbC", "eu west_Ab", "a_b-c", "a_b_c"] {
+            assert_eq!(region_of(wrong), None, "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,329 @@
+//! Works off a batch of messages: what the function `apply` and the command line's `worker` share.
+//!
+//! Each account's messages (one FIFO group) are worked off in their order, accounts side by side, and
+//! each message in a task of its own, so that a fault of ours hits one person alone.
+//!
+//! Lambda's page on partial batch responses asks a FIFO consumer to stop at the first failure and to
+//! return everything after it, to keep the order. Here that is done within each group and not across
+//! groups, which have no order between them. Nothing hangs on either: a change carries no value, and
+//! apply reads the pools afresh, so messages may be lost, repeated and reordered at will.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use poolbridge_core::change::Change;
+use poolbridge_core::converge::{Report, Work};
+use poolbridge_core::fault::Fault;
+use poolbridge_core::limits;
+use poolbridge_core::time::Time;
+use poolbridge_core::verdict::{Reason, Verdict};
+use tokio::task::JoinSet;
+
+use crate::sqs::Received;
+use crate::telemetry::{BatchFigures, Handled, Telemetry};
+use crate::wire;
+
+/// How long before its end an invocation must have its answer ready: work still under way then is
+/// given up, as a crash would, and comes back.
+const ANSWER_TIME: Duration = Duration::from_millis(1_200);
+
+/// How long putting messages off may take. It only makes them come back sooner than they would.
+const HIDE_TIME_MAX: Duration = Duration::from_millis(800);
+
+/// What the consumer needs of the outside.
+pub trait Hands: Send + Sync + 'static {
+    /// Now.
+    fn now(&self) -> Time;
+
+    /// Works off one change.
+    fn converge(&self, change: &Change, work: &Work) -> impl Future<Output = Report> + Send;
+
+    /// Shows a message again after that long, and not before.
+    fn hide(
+        &self,
+        receipt: &str,
+        after: Duration,
+    ) -> impl Future<Output = Result<(), Fault>> + Send;
+
+    /// Writes on the mark of that account that nobody need look at it before `until`, and why.
+    /// Answers whether there is such a mark.
+    fn put_off(
+        &self,
+        change: &Change,
+        until: Time,
+        reason: Reason,
+    ) -> impl Future<Output = Result<bool, Fault>> + Send;
+}
+
+/// The bounds of one batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// When the platform kills this process; none for a plain process.
+    pub end: Option<Time>,
+    /// Whether the process can be stopped and resumed between a check and what follows it (R7).
+    pub suspendable: bool,
+}
+
+impl Bounds {
+    /// The bounds of work on one person that begins now.
+    fn work(&self, now: Time) -> Work {
+        let deadline = now + limits::PERSON_TIME_MAX;
+        let stop = self.end.map(|end| end - limits::STOP_BEFORE_DEADLINE);
+        let deadline = stop.map_or(deadline, |stop| deadline.min(stop));
+        Work {
+            deadline,
+            invocation_end: self.end.unwrap_or(deadline),
+            suspendable: self.suspendable,
+        }
+    }
+
+    /// How long to wait for that work at the most: beyond its deadline it may still record, but not
+    /// until the process is killed with its answer unsaid.
+    fn patience(&self, work: &Work, now: Time) -> Duration {
+        let end = self.end.map_or(work.deadline + limits::CALL_TIME_MAX, |end| end - ANSWER_TIME);
+        end.since(now)
+    }
+}
+
+/// Works off a batch and publishes its figures. Answers the ids of the messages that must come back;
+/// every other one is done with.
+pub async fn consume<H: Hands>(
+    hands: &Arc<H>,
+    telemetry: &Telemetry,
+    deliveries: Vec<Received>,
+    bounds: Bounds,
+) -> Vec<String> {
+    let mut all = Vec::new();
+    let mut groups: BTreeMap<String, Vec<Received>> = BTreeMap::new();
+    for delivery in deliveries {
+        all.push(delivery.message_id.clone());
+        // Without a group there is nothing to be in order with.
+        let group = match delivery.group.as_str() {
+            "" => delivery.message_id.clone(),
+            group => group.to_owned(),
+        };
+        groups.entry(group).or_default().push(delivery);
+    }
+    let mut figures =
+        BatchFigures { messages: u64::try_from(all.len()).unwrap_or(0), ..Default::default() };
+    let mut tasks = JoinSet::new();
+    for group in groups.into_values() {
+        tasks.spawn(in_order(Arc::clone(hands), group, bounds));
+    }
+    // Only what is said to be done is done: a task that breaks off loses nothing.
+    let mut done = BTreeSet::new();
+    while let Some(outcome) = tasks.join_next().await {
+        if let Ok(outcome) = outcome {
+            done.extend(outcome.done);
+            figures.add(outcome.figures);
+        } else {
+            figures.panics += 1;
+        }
+    }
+    telemetry.batch(hands.now(), &figures);
+    all.retain(|id| !done.contains(id));
+    all
+}
+
+/// Puts a whole batch off, for want of everything needed to work on it. Answers the ids of all.
+pub async fn refuse<Q: Future<Output = Result<(), Fault>> + Send>(
+    deliveries: &[Received],
+    hide: impl Fn(&Received, Duration) -> Q,
+) -> Vec<String> {
+    let hiding = async {
+        for delivery in deliveries {
+            let _ = hide(delivery, growing(limits::RETRY_SOON, delivery.receives)).await;
+        }
+    };
+    let _ = tokio::time::timeout(HIDE_TIME_MAX, hiding).await;
+    deliveries.iter().map(|delivery| delivery.message_id.clone()).collect()
+}
+
+/// What came of one group.
+#[derive(Default)]
+struct Outcome {
+    done: Vec<String>,
+    figures: BatchFigures,
+}
+
+/// What becomes of one message.
+enum Answer {
+    Done,
+    /// It comes back after that long.
+    Back(Duration),
+}
+
+async fn in_order<H: Hands>(hands: Arc<H>, group: Vec<Received>, bounds: Bounds) -> Outcome {
+    let mut outcome = Outcome::default();
+    let mut rest = group.into_iter();
+    while let Some(delivery) = rest.next() {
+        match one(&hands, &delivery, bounds, &mut outcome.figures).await {
+            Answer::Done => outcome.done.push(delivery.message_id),
+            Answer::Back(after) => {
+                let back: Vec<Received> = std::iter::once(delivery).chain(rest).collect();
+                hide(&*hands, &back, after).await;
+                break;
+            }
+        }
+    }
+    outcome
+}
+
+/// Puts the messages of one group off together: the later ones have to wait for the first anyway.
+async fn hide<H: Hands>(hands: &H, back: &[Received], after: Duration) {
+    let hiding = async {
+        for delivery in back {
+            if let Err(fault) = hands.hide(&delivery.receipt, after).await {
+                tracing::warn!(
+                    message.id = %delivery.message_id,
+                    fault = %fault,
+                    "a message could not be put off; it comes back when its visibility ends",
+                );
+            }
+        }
+    };
+    let _ = tokio::time::timeout(HIDE_TIME_MAX, hiding).await;
+}
+
+async fn one<H: Hands>(
+    hands: &Arc<H>,
+    delivery: &Received,
+    bounds: Bounds,
+    figures: &mut BatchFigures,
+) -> Answer {
+    let began = hands.now();
+    let change = match wire::decode(&delivery.body, began) {
+        Ok(change) => change,
+        Err(malformed) => return unreadable(delivery, malformed, figures),
+    };
+    let (report, panicked) = looked_after(hands, &change, bounds, began).await;
+    let now = hands.now();
+    figures.panics += u64::from(panicked);
+    figures.account_reads += u64::from(report.account_reads);
+    figures.pool_writes += u64::from(report.pool_writes);
+    figures.durations.push(now.since(began));
+    let answer = match &report.verdict {
+        Verdict::Later(after, reason) => {
+            later(&**hands, delivery, &change, (&report, *after, *reason), panicked).await
+        }
+        Verdict::Applied | Verdict::AlreadyTrue | Verdict::Held(_) | Verdict::Refused(_) => {
+            figures.lags.push(now.since(change.at));
+            Answer::Done
+        }
+    };
+    match &report.verdict {
+        Verdict::Applied => figures.applied += 1,
+        Verdict::AlreadyTrue => figures.already_true += 1,
+        Verdict::Later(..) => figures.later += 1,
+        Verdict::Held(_) => figures.held += 1,
+        Verdict::Refused(_) => figures.refused += 1,
+    }
+    crate::telemetry::handled(&Handled {
+        message_id: &delivery.message_id,
+        receives: delivery.receives,
+        change: &change,
+        report: &report,
+        lag: now.since(change.at),
+        duration: now.since(began),
+        back_after: match answer {
+            Answer::Done => None,
+            Answer::Back(after) => Some(after),
+        },
+    });
+    answer
+}
+
+/// A message of ours never looks like that, so it is somebody else's, or a newer version's.
+fn unreadable(
+    delivery: &Received,
+    malformed: wire::Malformed,
+    figures: &mut BatchFigures,
+) -> Answer {
+    let (id, code) = (delivery.message_id.as_str(), malformed.code());
+    if malformed.is_poison() {
+        figures.malformed += 1;
+        tracing::warn!(message.id = id, code, "a message that nobody can read was dropped");
+        return Answer::Done;
+    }
+    figures.later += 1;
+    tracing::warn!(
+        message.id = id,
+        code,
+        "a message of a newer version waits for whoever reads it"
+    );
+    Answer::Back(growing(limits::RETRY_SLOWLY, delivery.receives))
+}
+
+/// Runs `converge` in a task of its own. A panic, and an end that came too soon, are verdicts too.
+async fn looked_after<H: Hands>(
+    hands: &Arc<H>,
+    change: &Change,
+    bounds: Bounds,
+    now: Time,
+) -> (Report, bool) {
+    let work = bounds.work(now);
+    let mut task = JoinSet::new();
+    let (their_hands, their_change) = (Arc::clone(hands), change.clone());
+    task.spawn(async move { their_hands.converge(&their_change, &work).await });
+    let joined = tokio::time::timeout(bounds.patience(&work, now), task.join_next()).await;
+    let (reason, panicked) = match joined {
+        Ok(Some(Ok(report))) => return (report, false),
+        Ok(Some(Err(_)) | None) => (Reason::Contended, true),
+        // Dropping the task stops it where it stands, which the protocol survives at any point.
+        Err(_) => (Reason::OutOfTime, false),
+    };
+    let report = Report {
+        verdict: Verdict::Later(limits::RETRY_SOON, reason),
+        person: None,
+        carried: Vec::new(),
+        account_reads: 0,
+        pool_writes: 0,
+        decisions: Vec::new(),
+        marked: false,
+    };
+    (report, panicked)
+}
+
+/// What becomes of a message whose change is not finished. After a few receives, or where waiting in
+/// the queue is no use, the mark alone remembers it; but only if there is one, and if it took the
+/// back-off. What crashed us goes on to the dead-letter queue, where somebody looks.
+async fn later<H: Hands>(
+    hands: &H,
+    delivery: &Received,
+    change: &Change,
+    (report, after, reason): (&Report, Duration, Reason),
+    panicked: bool,
+) -> Answer {
+    let often = delivery.receives >= limits::LATER_RECEIVES_MAX;
+    let after = match reason {
+        // How long these take is known, so there is nothing to be gained by waiting longer.
+        Reason::Busy | Reason::Settling if !often => after,
+        _ if !often => growing(after, delivery.receives).min(limits::RETRY_SLOWLY.max(after)),
+        _ => growing(after, delivery.receives),
+    };
+    let pointless = matches!(reason, Reason::Paused | Reason::Complete);
+    if report.marked && !panicked && (often || pointless) {
+        match hands.put_off(change, hands.now() + after, reason).await {
+            Ok(true) => return Answer::Done,
+            Ok(false) => {}
+            Err(fault) => tracing::warn!(
+                message.id = %delivery.message_id,
+                fault = %fault,
+                "a mark could not be put off, so the message is kept",
+            ),
+        }
+    }
+    Answer::Back(after)
+}
+
+/// Waits double with each receive, so that an outage of hours stays below the queue's
+/// `maxReceiveCount` and nothing ends among the dead letters for it.
+fn growing(first: Duration, receives: u32) -> Duration {
+    let doublings = receives.saturating_sub(1).min(16);
+    first.saturating_mul(1 << doublings).min(limits::RETRY_LONGEST).max(first)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,276 @@
+//! The batch consumer, with hands that do as they are told.
+
+use std::sync::Mutex;
+
+use poolbridge_core::change::Proof;
+use poolbridge_core::fault::FaultKind;
+use poolbridge_core::names::Sub;
+use poolbridge_core::side::Side;
+
+use super::*;
+use crate::telemetry::Output;
+
+/// What happens to the change of one account.
+#[derive(Clone, Copy, PartialEq)]
+enum Fate {
+    Ends(fn() -> Verdict),
+    Panics,
+    Hangs,
+}
+
+struct FakeHands {
+    fates: BTreeMap<&'static str, Fate>,
+    marked: bool,
+    /// What `put_off` answers.
+    takes_back_off: Result<bool, ()>,
+    looked_at: Mutex<Vec<String>>,
+    hidden: Mutex<Vec<(String, Duration)>>,
+    put_off: Mutex<Vec<(String, Reason)>>,
+}
+
+const NOW: Time = Time(1_700_000_000_000);
+
+impl FakeHands {
+    fn with(fates: &[(&'static str, Fate)]) -> Self {
+        Self {
+            fates: fates.iter().copied().collect(),
+            marked: true,
+            takes_back_off: Ok(true),
+            looked_at: Mutex::default(),
+            hidden: Mutex::default(),
+            put_off: Mutex::default(),
+        }
+    }
+
+    fn hidden(&self) -> Vec<(String, Duration)> {
+        let mut hidden = self.hidden.lock().unwrap().clone();
+        hidden.sort();
+        hidden
+    }
+}
+
+impl Hands for FakeHands {
+    fn now(&self) -> Time {
+        NOW
+    }
+
+    async fn converge(&self, change: &Change, _work: &Work) -> Report {
+        let sub = change.sub.as_str();
+        self.looked_at.lock().unwrap().push(sub.to_owned());
+        let fate = self.fates.get(sub).copied().unwrap_or(Fate::Ends(|| Verdict::Applied));
+        let verdict = match fate {
+            Fate::Ends(verdict) => verdict(),
+            Fate::Panics => panic!("a fault of ours"),
+            Fate::Hangs => std::future::pending().await,
+        };
+        Report {
+            verdict,
+            person: None,
+            carried: Vec::new(),
+            account_reads: 1,
+            pool_writes: 0,
+            decisions: Vec::new(),
+            marked: self.marked,
+        }
+    }
+
+    async fn hide(&self, receipt: &str, after: Duration) -> Result<(), Fault> {
+        self.hidden.lock().unwrap().push((receipt.to_owned(), after));
+        Ok(())
+    }
+
+    async fn put_off(&self, change: &Change, _: Time, reason: Reason) -> Result<bool, Fault> {
+        self.put_off.lock().unwrap().push((change.sub.to_string(), reason));
+        self.takes_back_off.map_err(|()| Fault::new(FaultKind::NoAnswer, "UpdateItem"))
+    }
+}
+
+fn message(id: &str, sub: &str, receives: u32) -> Received {
+    let change = Change {
+        side: Side::Old,
+        sub: Sub::try_from(sub).unwrap(),
+        at: NOW - Duration::from_secs(1),
+        proof: Proof::Changed,
+        password: false,
+        id: 7,
+    };
+    Received {
+        body: wire::encode(&change),
+        receipt: format!("receipt-{id}"),
+        receives,
+        message_id: id.to_owned(),
+        group: format!("old#{sub}"),
+    }
+}
+
+fn bounds() -> Bounds {
+    Bounds { end: Some(NOW + Duration::from_secs(60)), suspendable: false }
+}
+
+async fn run(hands: FakeHands, deliveries: Vec<Received>) -> (Vec<String>, Arc<FakeHands>) {
+    let hands = Arc::new(hands);
+    let telemetry = Telemetry::new("test".to_owned(), Output::Talk);
+    let failed = consume(&hands, &telemetry, deliveries, bounds()).await;
+    (failed, hands)
+}
+
+fn settling() -> Verdict {
+    Verdict::Later(Duration::from_secs(10), Reason::Settling)
+}
+
+fn outage() -> Verdict {
+    Verdict::Later(limits::RETRY_SOON, Reason::Outside(FaultKind::NoAnswer))
+}
+
+fn paused() -> Verdict {
+    Verdict::Later(limits::RETRY_SLOWLY, Reason::Paused)
+}
+
+#[tokio::test]
+async fn what_is_finished_does_not_come_back() {
+    let fates = [
+        ("a", Fate::Ends(|| Verdict::Applied)),
+        ("b", Fate::Ends(|| Verdict::AlreadyTrue)),
+        ("c", Fate::Ends(|| Verdict::Held(Reason::Conflict))),
+        ("d", Fate::Ends(|| Verdict::Refused(Reason::TooLong))),
+    ];
+    let messages = ["a", "b", "c", "d"].map(|sub| message(sub, sub, 1)).to_vec();
+    let (failed, hands) = run(FakeHands::with(&fates), messages).await;
+    assert!(failed.is_empty());
+    assert!(hands.hidden().is_empty());
+}
+
+#[tokio::test]
+async fn a_group_stops_at_its_first_failure_and_others_go_on() {
+    let fates = [("a", Fate::Ends(settling))];
+    let messages = vec![
+        message("1", "a", 1),
+        message("2", "b", 1),
+        message("3", "a", 1),
+        message("4", "b", 1),
+    ];
+    let (failed, hands) = run(FakeHands::with(&fates), messages).await;
+    assert_eq!(failed, ["1", "3"]);
+    let ten = Duration::from_secs(10);
+    let hidden = [("receipt-1".to_owned(), ten), ("receipt-3".to_owned(), ten)];
+    assert_eq!(hands.hidden(), hidden);
+    assert_eq!(hands.looked_at.lock().unwrap().iter().filter(|sub| *sub == "a").count(), 1);
+}
+
+#[tokio::test]
+async fn a_panic_is_one_persons_fault_alone_and_loses_nothing() {
+    let fates = [("a", Fate::Panics)];
+    // Even after many receives: what crashes us belongs among the dead letters, not away.
+    let messages = vec![message("1", "a", 11), message("2", "b", 1)];
+    let (failed, hands) = run(FakeHands::with(&fates), messages).await;
+    assert_eq!(failed, ["1"]);
+    assert!(hands.put_off.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_message_nobody_can_read_is_dropped_and_a_newer_one_is_kept() {
+    let mut malformed = message("1", "a", 1);
+    malformed.body = "{\"v\":1,\"side\":\"left\"}".to_owned();
+    let mut large = message("2", "b", 1);
+    large.body = "x".repeat(1024 * 1024);
+    let mut newer = message("3", "c", 2);
+    newer.body = newer.body.replace("\"v\":1", "\"v\":2");
+    let (failed, hands) = run(FakeHands::with(&[]), vec![malformed, large, newer]).await;
+    assert_eq!(failed, ["3"]);
+    assert_eq!(hands.hidden(), [("receipt-3".to_owned(), limits::RETRY_SLOWLY * 2)]);
+    assert!(hands.looked_at.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn after_a_few_receives_the_mark_alone_remembers() {
+    let fates = [("a", Fate::Ends(outage))];
+    let few = limits::LATER_RECEIVES_MAX;
+    let (failed, hands) = run(FakeHands::with(&fates), vec![message("1", "a", few - 1)]).await;
+    assert_eq!(failed, ["1"]);
+    assert!(hands.put_off.lock().unwrap().is_empty());
+    let (failed, hands) = run(FakeHands::with(&fates), vec![message("1", "a", few)]).await;
+    assert!(failed.is_empty());
+    assert_eq!(hands.put_off.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn while_paused_the_mark_remembers_at_once() {
+    let fates = [("a", Fate::Ends(paused))];
+    let (failed, hands) = run(FakeHands::with(&fates), vec![message("1", "a", 1)]).await;
+    assert!(failed.is_empty());
+    assert_eq!(*hands.put_off.lock().unwrap(), [("a".to_owned(), Reason::Paused)]);
+}
+
+#[tokio::test]
+async fn without_a_mark_the_message_is_kept() {
+    let fates = [("a", Fate::Ends(paused))];
+    let kept = |marked, takes_back_off| async move {
+        let hands = FakeHands { marked, takes_back_off, ..FakeHands::with(&fates) };
+        run(hands, vec![message("1", "a", 9)]).await.0
+    };
+    assert_eq!(kept(false, Ok(true)).await, ["1"]);
+    assert_eq!(kept(true, Ok(false)).await, ["1"]);
+    assert_eq!(kept(true, Err(())).await, ["1"]);
+    assert!(kept(true, Ok(true)).await.is_empty());
+}
+
+#[tokio::test]
+async fn whoever_hangs_is_given_up_before_the_process_ends() {
+    let fates = [("a", Fate::Hangs)];
+    let messages = vec![message("1", "a", 1), message("2", "b", 1)];
+    let began = tokio::time::Instant::now();
+    let life = ANSWER_TIME + Duration::from_millis(200);
+    let bounds = Bounds { end: Some(NOW + life), suspendable: false };
+    let hands = Arc::new(FakeHands::with(&fates));
+    let telemetry = Telemetry::new("test".to_owned(), Output::Talk);
+    let failed = consume(&hands, &telemetry, messages, bounds).await;
+    assert_eq!(failed, ["1"]);
+    assert!(began.elapsed() < life);
+}
+
+#[tokio::test]
+async fn messages_without_a_group_are_their_own_groups() {
+    let mut messages = vec![message("1", "a", 1), message("2", "b", 1)];
+    for message in &mut messages {
+        message.group = String::new();
+    }
+    let fates = [("a", Fate::Ends(settling))];
+    assert_eq!(run(FakeHands::with(&fates), messages).await.0, ["1"]);
+}
+
+#[test]
+fn an_outage_of_hours_stays_below_the_queues_receives() {
+    let waits = (1..limits::RECEIVES_MAX).map(|receives| growing(limits::RETRY_SOON, receives));
+    assert!(waits.sum::<Duration>() > Duration::from_secs(2 * 60 * 60));
+    assert_eq!(growing(limits::RETRY_SOON, 1), limits::RETRY_SOON);
+    assert_eq!(growing(limits::RETRY_SOON, u32::MAX), limits::RETRY_LONGEST);
+    let long = limits::RETRY_LONGEST * 2;
+    assert_eq!(growing(long, 3), long);
+}
+
+#[tokio::test]
+async fn a_batch_that_cannot_be_worked_on_comes_back_whole() {
+    let messages = [message("1", "a", 1), message("2", "b", 3)];
+    let hidden = Mutex::new(Vec::new());
+    let failed = refuse(&messages, |delivery, after| {
+        hidden.lock().unwrap().push((delivery.message_id.clone(), after));
+        std::future::ready(Ok(()))
+    })
+    .await;
+    assert_eq!(failed, ["1", "2"]);
+    let expected = [("1".to_owned(), limits::RETRY_SOON), ("2".to_owned(), limits::RETRY_SOON * 4)];
+    assert_eq!(*hidden.lock().unwrap(), expected);
+}
+
+#[test]
+fn work_stops_before_the_process_ends() {
+    let end = NOW + Duration::from_secs(10);
+    let bounds = Bounds { end: Some(end), suspendable: false };
+    let work = bounds.work(NOW);
+    assert_eq!(work.deadline, end - limits::STOP_BEFORE_DEADLINE);
+    assert_eq!(work.invocation_end, end);
+    let plain = Bounds { end: None, suspendable: true }.work(NOW);
+    assert_eq!(plain.deadline, NOW + limits::PERSON_TIME_MAX);
+    assert_eq!(plain.invocation_end, plain.deadline);
+    assert!(plain.suspendable);
+}

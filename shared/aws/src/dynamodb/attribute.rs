@@ -1,0 +1,312 @@
+//! Reading and writing the attributes of an item. Whatever is not exactly what it must be is a
+//! [`Mistake`]: it is never guessed at.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Display;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use poolbridge_core::facts::Field;
+use poolbridge_core::fault::{Fault, FaultKind};
+use poolbridge_core::fingerprint::{Fingerprint, Print};
+use poolbridge_core::side::{BySide, Side};
+use poolbridge_core::time::Time;
+
+/// An item, or a map in it.
+pub(super) type Item = HashMap<String, AttributeValue>;
+
+/// The version written on every item, and the newest that is read.
+pub(super) const VERSION: u64 = 1;
+
+/// How "agreed absent" is written where a fingerprint would stand.
+const ABSENT: &str = "absent";
+
+/// Why an item cannot be read. Names attributes, never what they hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mistake {
+    /// Written by a newer version of poolbridge.
+    Newer,
+    /// An attribute is not there.
+    Missing(&'static str),
+    /// An attribute is of another type, or holds a word that we do not know.
+    Wrong(&'static str),
+}
+
+impl Mistake {
+    /// The fault that it is to whoever asked for the item.
+    pub(super) fn fault(self, operation: &'static str) -> Fault {
+        let (kind, code) = match self {
+            Self::Newer => (FaultKind::Newer, "NewerItem".to_owned()),
+            Self::Missing(name) => (FaultKind::Unreadable, format!("Missing:{name}")),
+            Self::Wrong(name) => (FaultKind::Unreadable, format!("Wrong:{name}")),
+        };
+        Fault { kind, operation, code: Some(code) }
+    }
+}
+
+/// Refuses an item of a newer version before anything else of it is looked at.
+pub(super) fn check_version(item: &Item) -> Result<(), Mistake> {
+    match Reader(item).number::<u64>("v")? {
+        VERSION => Ok(()),
+        version if version > VERSION => Err(Mistake::Newer),
+        _ => Err(Mistake::Wrong("v")),
+    }
+}
+
+pub(super) fn text(value: impl Into<String>) -> AttributeValue {
+    AttributeValue::S(value.into())
+}
+
+pub(super) fn number(value: impl Display) -> AttributeValue {
+    AttributeValue::N(value.to_string())
+}
+
+pub(super) const fn flag(value: bool) -> AttributeValue {
+    AttributeValue::Bool(value)
+}
+
+pub(super) fn time(value: Time) -> AttributeValue {
+    number(value.0)
+}
+
+/// A fingerprint as `<key>:<32 hexadecimal digits>`, or `absent`.
+pub(super) fn print(value: Print) -> AttributeValue {
+    text(value.map_or_else(
+        || ABSENT.to_owned(),
+        |Fingerprint { key, bytes }| format!("{key}:{:032x}", u128::from_be_bytes(bytes)),
+    ))
+}
+
+pub(super) fn map<const N: usize>(values: [(&str, AttributeValue); N]) -> AttributeValue {
+    AttributeValue::M(values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+}
+
+/// A map by field name.
+pub(super) fn by_field<T>(
+    values: &BTreeMap<Field, T>,
+    write: impl Fn(&T) -> AttributeValue,
+) -> AttributeValue {
+    let values = values.iter().map(|(field, value)| (field.to_string(), write(value)));
+    AttributeValue::M(values.collect())
+}
+
+/// A map by side; a side without a value is left out.
+pub(super) fn by_side<T>(
+    values: &BySide<Option<T>>,
+    write: impl Fn(&T) -> AttributeValue,
+) -> AttributeValue {
+    let values = Side::BOTH.into_iter().filter_map(|side| {
+        values.get(side).as_ref().map(|value| (side.name().to_owned(), write(value)))
+    });
+    AttributeValue::M(values.collect())
+}
+
+/// Adds to a map what may not be there.
+pub(super) fn with_some(
+    value: AttributeValue,
+    name: &str,
+    some: Option<AttributeValue>,
+) -> AttributeValue {
+    match (value, some) {
+        (AttributeValue::M(mut values), Some(some)) => {
+            values.insert(name.to_owned(), some);
+            AttributeValue::M(values)
+        }
+        (value, _) => value,
+    }
+}
+
+/// Reads one item, or one map in it.
+#[derive(Clone, Copy)]
+pub(super) struct Reader<'a>(pub(super) &'a Item);
+
+impl<'a> Reader<'a> {
+    pub(super) fn has(self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
+    /// What `read` makes of an attribute, if it is there.
+    pub(super) fn optional<T>(
+        self,
+        name: &'static str,
+        read: impl FnOnce(Self, &'static str) -> Result<T, Mistake>,
+    ) -> Result<Option<T>, Mistake> {
+        if self.has(name) { read(self, name).map(Some) } else { Ok(None) }
+    }
+
+    pub(super) fn text(self, name: &'static str) -> Result<&'a str, Mistake> {
+        self.value(name)?.as_s().map(String::as_str).map_err(|_| Mistake::Wrong(name))
+    }
+
+    /// A word of a closed list, or a name that is checked as it is built.
+    pub(super) fn word<T>(
+        self,
+        name: &'static str,
+        read: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<T, Mistake> {
+        read(self.text(name)?).ok_or(Mistake::Wrong(name))
+    }
+
+    pub(super) fn name<T>(self, name: &'static str) -> Result<T, Mistake>
+    where
+        T: for<'t> TryFrom<&'t str>,
+    {
+        self.word(name, |text| T::try_from(text).ok())
+    }
+
+    pub(super) fn number<T: std::str::FromStr>(self, name: &'static str) -> Result<T, Mistake> {
+        let digits = self.value(name)?.as_n().map_err(|_| Mistake::Wrong(name))?;
+        digits.parse().map_err(|_| Mistake::Wrong(name))
+    }
+
+    pub(super) fn time(self, name: &'static str) -> Result<Time, Mistake> {
+        self.number(name).map(Time)
+    }
+
+    pub(super) fn flag(self, name: &'static str) -> Result<bool, Mistake> {
+        self.value(name)?.as_bool().copied().map_err(|_| Mistake::Wrong(name))
+    }
+
+    pub(super) fn side(self, name: &'static str) -> Result<Side, Mistake> {
+        self.word(name, Side::from_name)
+    }
+
+    pub(super) fn print(self, name: &'static str) -> Result<Print, Mistake> {
+        self.word(name, print_of)
+    }
+
+    pub(super) fn map(self, name: &'static str) -> Result<Self, Mistake> {
+        self.value(name)?.as_m().map(Self).map_err(|_| Mistake::Wrong(name))
+    }
+
+    pub(super) fn list(self, name: &'static str) -> Result<&'a [AttributeValue], Mistake> {
+        self.value(name)?.as_l().map(Vec::as_slice).map_err(|_| Mistake::Wrong(name))
+    }
+
+    /// A list of whole numbers.
+    pub(super) fn numbers<T: std::str::FromStr, C: FromIterator<T>>(
+        self,
+        name: &'static str,
+    ) -> Result<C, Mistake> {
+        let number = |value: &AttributeValue| value.as_n().ok().and_then(|n| n.parse().ok());
+        let numbers = self.list(name)?.iter();
+        numbers.map(|value| number(value).ok_or(Mistake::Wrong(name))).collect()
+    }
+
+    /// A list of maps.
+    pub(super) fn maps<T>(
+        self,
+        name: &'static str,
+        read: impl Fn(Self) -> Result<T, Mistake>,
+    ) -> Result<Vec<T>, Mistake> {
+        let values = self.list(name)?.iter();
+        values.map(|value| read(Self(value.as_m().map_err(|_| Mistake::Wrong(name))?))).collect()
+    }
+
+    /// A map by field name.
+    pub(super) fn by_field<T>(
+        self,
+        name: &'static str,
+        read: impl Fn(Self) -> Result<T, Mistake>,
+    ) -> Result<BTreeMap<Field, T>, Mistake> {
+        let values = self.map(name)?.0.iter();
+        values
+            .map(|(field, value)| {
+                let field = Field::from_name(field).ok_or(Mistake::Wrong(name))?;
+                let value = value.as_m().map_err(|_| Mistake::Wrong(name))?;
+                Ok((field, read(Self(value))?))
+            })
+            .collect()
+    }
+
+    /// A map by side, whose values are attributes of any type.
+    pub(super) fn by_side<T>(
+        self,
+        name: &'static str,
+        read: impl Fn(Self, &'static str) -> Result<T, Mistake>,
+    ) -> Result<BySide<Option<T>>, Mistake> {
+        let sides = self.map(name)?;
+        if sides.0.keys().any(|side| Side::from_name(side).is_none()) {
+            return Err(Mistake::Wrong(name));
+        }
+        Ok(BySide {
+            old: sides.optional(Side::Old.name(), &read)?,
+            new: sides.optional(Side::New.name(), &read)?,
+        })
+    }
+
+    fn value(self, name: &'static str) -> Result<&'a AttributeValue, Mistake> {
+        self.0.get(name).ok_or(Mistake::Missing(name))
+    }
+}
+
+fn print_of(text: &str) -> Option<Print> {
+    if text == ABSENT {
+        return Some(None);
+    }
+    let (key, digits) = text.split_once(':')?;
+    let hexadecimal = digits.len() == 32 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+    let bytes = hexadecimal.then(|| u128::from_str_radix(digits, 16).ok()).flatten()?;
+    Some(Some(Fingerprint { key: key.parse().ok()?, bytes: bytes.to_be_bytes() }))
+}
+
+/// How large the service takes an item to be, rounded up ("Item sizes and formats" in the guide of
+/// `DynamoDB`): names and texts by their bytes, a number by half its digits and one, a map or list
+/// by three and one more for each element.
+pub(super) fn size_bytes(item: &Item) -> usize {
+    item.iter().map(|(name, value)| name.len() + value_bytes(value)).sum()
+}
+
+fn value_bytes(value: &AttributeValue) -> usize {
+    if let AttributeValue::S(text) = value {
+        text.len()
+    } else if let AttributeValue::N(digits) = value {
+        digits.len() / 2 + 2
+    } else if let AttributeValue::M(values) = value {
+        3 + values.len() + size_bytes(values)
+    } else if let AttributeValue::L(values) = value {
+        3 + values.len() + values.iter().map(value_bytes).sum::<usize>()
+    } else {
+        // Nothing else is ever written here but yes and no.
+        1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fingerprint_reads_as_it_was_written() {
+        let prints = [None, Some(Fingerprint { key: 255, bytes: [0xab; 16] })];
+        for value in prints {
+            let written = print(value);
+            assert_eq!(print_of(written.as_s().unwrap()), Some(value));
+        }
+        let written = print(Some(Fingerprint { key: 1, bytes: [1; 16] }));
+        assert_eq!(written.as_s().unwrap(), &format!("1:{}", "01".repeat(16)));
+        for text in ["", "1", "1:", "1:ab", &format!("256:{}", "0".repeat(32)), "Absent"] {
+            assert_eq!(print_of(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_version_is_never_guessed_at() {
+        let versions = [
+            (number(1), Ok(())),
+            (number(2), Err(Mistake::Newer)),
+            (number(0), Err(Mistake::Wrong("v"))),
+            (text("1"), Err(Mistake::Wrong("v"))),
+        ];
+        for (version, expected) in versions {
+            assert_eq!(check_version(&Item::from([("v".to_owned(), version)])), expected);
+        }
+        assert_eq!(check_version(&Item::new()), Err(Mistake::Missing("v")));
+    }
+
+    #[test]
+    fn a_mistake_names_the_attribute_and_no_more() {
+        let fault = Mistake::Wrong("state").fault("GetItem");
+        assert_eq!(fault.to_string(), "GetItem failed: unreadable (Wrong:state)");
+        assert_eq!(Mistake::Newer.fault("GetItem").kind, FaultKind::Newer);
+    }
+}

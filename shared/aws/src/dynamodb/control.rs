@@ -1,0 +1,193 @@
+//! The control item: one for the whole bridge, read with each claim, written by the operator alone.
+
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
+use poolbridge_core::fault::{Fault, FaultKind};
+use poolbridge_core::policy::{ConfigurationStamp, Control, Phase};
+
+use super::DynamoLedger;
+use super::attribute::{
+    Item, Mistake, Reader, VERSION, check_version, flag, map, number, text, time,
+};
+use super::key::Key;
+use super::tally::Call;
+use crate::fault::fault;
+
+/// How often a change of the control item starts over because another operator was first.
+const ROUNDS_MAX: usize = 4;
+
+impl DynamoLedger {
+    pub(super) async fn read_control(&self) -> Result<Control, Fault> {
+        let item = self.get(Call::Control, &Key::control()).await?;
+        let control = item.map_or(Ok(Control::default()), |item| read(&item));
+        control.map_err(|mistake| mistake.fault("GetItem"))
+    }
+
+    /// Changes the control item, beginning again when somebody else changed it meanwhile. `change`
+    /// may be called several times; the revision is counted here. Answers what stands now.
+    pub async fn change_control(
+        &self,
+        change: impl Fn(&mut Control) + Send + Sync,
+    ) -> Result<Control, Fault> {
+        let mut round = 0;
+        loop {
+            let seen = self.read_control().await?;
+            let mut wanted = seen.clone();
+            change(&mut wanted);
+            wanted.revision = seen.revision;
+            if wanted == seen {
+                return Ok(seen);
+            }
+            round += 1;
+            match self.set_control(&wanted).await {
+                Err(fault) if fault.kind == FaultKind::Lost && round < ROUNDS_MAX => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// Writes the control item if it still is of `control.revision` (0: is not there yet), and
+    /// counts the revision on. `Lost` if it is not. Answers what stands now.
+    pub async fn set_control(&self, control: &Control) -> Result<Control, Fault> {
+        const OPERATION: &str = "UpdateItem";
+        let written = Control { revision: control.revision + 1, ..control.clone() };
+        // An update, not a put: what other parts of the bridge keep in this item stays.
+        let always = ["v", "revision", "phase", "active", "closing"];
+        let mut set: Vec<&str> = always.to_vec();
+        let mut removed: Vec<&str> = Vec::new();
+        let mut request = self.update(Call::SetControl, &Key::control());
+        let configuration = written.configuration.as_ref().map(stamp);
+        let possible =
+            [("paused", written.paused.clone().map(text)), ("configuration", configuration)];
+        for (name, value) in possible {
+            if let Some(value) = value {
+                set.push(name);
+                request = request.expression_attribute_values(format!(":{name}"), value);
+            } else {
+                removed.push(name);
+            }
+        }
+        let condition = if control.revision == 0 {
+            "attribute_not_exists(#v)"
+        } else {
+            request = request.expression_attribute_values(":seen", number(control.revision));
+            "#v = :v AND #revision = :seen"
+        };
+        for name in set.iter().chain(&removed).copied() {
+            request = request.expression_attribute_names(format!("#{name}"), name);
+        }
+        let answer = request
+            .update_expression(update_expression(&set, &removed))
+            .condition_expression(condition)
+            .expression_attribute_values(":v", number(VERSION))
+            .expression_attribute_values(":revision", number(written.revision))
+            .expression_attribute_values(":phase", text(written.phase.name()))
+            .expression_attribute_values(":active", text(written.phase.active().name()))
+            .expression_attribute_values(":closing", flag(written.closing))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        let Err(error) = answer else { return Ok(written) };
+        match error.as_service_error() {
+            Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
+                stands(failed.item(), written, OPERATION)
+            }
+            _ => Err(fault(OPERATION, &error)),
+        }
+    }
+}
+
+fn update_expression(set: &[&str], removed: &[&str]) -> String {
+    let set: Vec<String> = set.iter().map(|name| format!("#{name} = :{name}")).collect();
+    let removed: Vec<String> = removed.iter().map(|name| format!("#{name}")).collect();
+    let remove = if removed.is_empty() { "" } else { " REMOVE " };
+    format!("SET {}{remove}{}", set.join(", "), removed.join(", "))
+}
+
+/// What a failed condition means: a repetition of a write that was done, or somebody else's write.
+/// Two operators who wrote the very same are both right.
+fn stands(
+    item: Option<&Item>,
+    written: Control,
+    operation: &'static str,
+) -> Result<Control, Fault> {
+    match item.map(read) {
+        Some(Ok(there)) if there == written => Ok(written),
+        Some(Err(Mistake::Newer)) => Err(Mistake::Newer.fault(operation)),
+        Some(_) | None => Err(Fault::new(FaultKind::Lost, operation)),
+    }
+}
+
+fn stamp(value: &ConfigurationStamp) -> AttributeValue {
+    map([("hash", text(&value.hash)), ("since", time(value.since))])
+}
+
+fn read(item: &Item) -> Result<Control, Mistake> {
+    check_version(item)?;
+    let reader = Reader(item);
+    let stamp = |reader: Reader<'_>, name| {
+        let stamp = reader.map(name)?;
+        let hash = stamp.text("hash")?.to_owned();
+        Ok(ConfigurationStamp { hash, since: stamp.time("since")? })
+    };
+    Ok(Control {
+        phase: reader.word("phase", Phase::from_name)?,
+        closing: reader.flag("closing")?,
+        paused: reader.optional("paused", Reader::text)?.map(str::to_owned),
+        configuration: reader.optional("configuration", stamp)?,
+        revision: reader.number("revision")?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn item() -> Item {
+        let stamp =
+            ConfigurationStamp { hash: "abc".to_owned(), since: poolbridge_core::time::Time(7) };
+        Item::from([
+            ("v".to_owned(), number(1)),
+            ("phase".to_owned(), text("follow")),
+            ("closing".to_owned(), flag(true)),
+            ("paused".to_owned(), text("maintenance")),
+            ("configuration".to_owned(), super::stamp(&stamp)),
+            ("revision".to_owned(), number(3)),
+            ("breaker".to_owned(), text("of a later part")),
+        ])
+    }
+
+    #[test]
+    fn a_control_item_reads_whole_or_not_at_all() {
+        let control = read(&item()).unwrap();
+        assert_eq!((control.phase, control.closing, control.revision), (Phase::Follow, true, 3));
+        assert_eq!(control.paused.as_deref(), Some("maintenance"));
+        for name in ["v", "phase", "closing", "revision"] {
+            let mut item = item();
+            item.remove(name);
+            assert_eq!(read(&item), Err(Mistake::Missing(name)));
+        }
+        for (name, value) in
+            [("phase", text("later")), ("closing", text("true")), ("configuration", flag(true))]
+        {
+            let mut item = item();
+            item.insert(name.to_owned(), value);
+            assert_eq!(read(&item), Err(Mistake::Wrong(name)));
+        }
+    }
+
+    #[test]
+    fn a_failed_condition_is_ours_only_if_it_reads_the_same() {
+        let control = read(&item()).unwrap();
+        let kind = |item: Option<&Item>, written: &Control| {
+            stands(item, written.clone(), "UpdateItem").map_err(|fault| fault.kind)
+        };
+        assert_eq!(kind(Some(&item()), &control), Ok(control.clone()));
+        let other = Control { closing: false, ..control.clone() };
+        assert_eq!(kind(Some(&item()), &other), Err(FaultKind::Lost));
+        assert_eq!(kind(None, &control), Err(FaultKind::Lost));
+        let mut newer = item();
+        newer.insert("v".to_owned(), number(2));
+        assert_eq!(kind(Some(&newer), &control), Err(FaultKind::Newer));
+    }
+}

@@ -1,0 +1,153 @@
+//! The journal: who did what to the bridge. Written by the operator's commands, never changed.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
+use jiff::Timestamp;
+use poolbridge_core::fault::{Fault, FaultKind};
+use poolbridge_core::time::Time;
+
+use super::attribute::{Item, Mistake, Reader, VERSION, check_version, number, text, time};
+use super::key::JOURNAL;
+use super::tally::Call;
+use super::{DynamoLedger, PAGE_ITEMS_MAX, check_size};
+use crate::fault::fault;
+
+/// One entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JournalEntry {
+    /// When it was done.
+    pub at: Time,
+    /// Unique: the same entry written twice is one.
+    pub id: u128,
+    /// Who did it: the caller's ARN, or the name of the account at the shell.
+    pub who: String,
+    /// What was done: the command's name.
+    pub what: String,
+    /// Figures, reasons and durations, by name. Codes and numbers, never a person's data.
+    pub details: BTreeMap<String, String>,
+}
+
+impl DynamoLedger {
+    /// Writes an entry. Written again, it is still one.
+    pub async fn journal(&self, entry: &JournalEntry) -> Result<(), Fault> {
+        const OPERATION: &str = "PutItem";
+        let item = item(entry).ok_or_else(|| Fault::new(FaultKind::Invalid, OPERATION))?;
+        check_size(&item, OPERATION)?;
+        self.tally.add(Call::Journal);
+        let answer = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(item))
+            .condition_expression("attribute_not_exists(pk)")
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        let Err(error) = answer else { return Ok(()) };
+        match error.as_service_error() {
+            Some(PutItemError::ConditionalCheckFailedException(failed))
+                if failed.item().is_some_and(|item| read(item).as_ref() == Ok(entry)) =>
+            {
+                Ok(())
+            }
+            Some(PutItemError::ConditionalCheckFailedException(_)) => {
+                Err(Fault::new(FaultKind::Exists, OPERATION))
+            }
+            _ => Err(fault(OPERATION, &error)),
+        }
+    }
+
+    /// The last `most` entries (1,000 at the most), newest first.
+    pub async fn journal_tail(&self, most: usize) -> Result<Vec<JournalEntry>, Fault> {
+        const OPERATION: &str = "Query";
+        let most = i32::try_from(most).unwrap_or(PAGE_ITEMS_MAX).clamp(1, PAGE_ITEMS_MAX);
+        self.tally.add(Call::ReadJournal);
+        // One page: 1,000 entries of a few hundred bytes are well below the 1 MB of a page.
+        let answer = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .consistent_read(true)
+            .key_condition_expression("#pk = :pk")
+            .expression_attribute_names("#pk", "pk")
+            .expression_attribute_values(":pk", text(JOURNAL))
+            .scan_index_forward(false)
+            .limit(most)
+            .send()
+            .await
+            .map_err(|error| fault(OPERATION, &error))?;
+        answer
+            .items()
+            .iter()
+            .map(|item| read(item).map_err(|mistake| mistake.fault(OPERATION)))
+            .collect()
+    }
+}
+
+/// The entry's item; `None` for a moment that no calendar knows.
+fn item(entry: &JournalEntry) -> Option<Item> {
+    // Readable, and in the order of time: all years have four digits and all moments milliseconds.
+    let moment = Timestamp::from_millisecond(entry.at.0).ok()?;
+    let moment = moment.strftime("%Y-%m-%dT%H:%M:%S.%3fZ");
+    let details = entry.details.iter().map(|(name, value)| (name.clone(), text(value)));
+    let item = [
+        ("pk", text(JOURNAL)),
+        ("sk", text(format!("{moment}#{:032x}", entry.id))),
+        ("v", number(VERSION)),
+        ("at", time(entry.at)),
+        ("id", text(format!("{:032x}", entry.id))),
+        ("who", text(&entry.who)),
+        ("what", text(&entry.what)),
+        ("details", AttributeValue::M(details.collect())),
+    ];
+    Some(item.map(|(name, value)| (name.to_owned(), value)).into())
+}
+
+fn read(item: &Item) -> Result<JournalEntry, Mistake> {
+    check_version(item)?;
+    let reader = Reader(item);
+    let detail = |(name, value): (&String, &AttributeValue)| {
+        let value = value.as_s().map_err(|_| Mistake::Wrong("details"))?;
+        Ok((name.clone(), value.clone()))
+    };
+    Ok(JournalEntry {
+        at: reader.time("at")?,
+        id: reader.word("id", |id| u128::from_str_radix(id, 16).ok())?,
+        who: reader.text("who")?.to_owned(),
+        what: reader.text("what")?.to_owned(),
+        details: reader.map("details")?.0.iter().map(detail).collect::<Result<_, _>>()?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(at: i64) -> JournalEntry {
+        JournalEntry {
+            at: Time(at),
+            id: 255,
+            who: "arn:aws:iam::1:user/operator".to_owned(),
+            what: "pause".to_owned(),
+            details: BTreeMap::from([("reason".to_owned(), "maintenance".to_owned())]),
+        }
+    }
+
+    #[test]
+    fn an_entry_reads_as_it_was_written() {
+        let item = item(&entry(1_760_000_000_005)).unwrap();
+        assert_eq!(read(&item), Ok(entry(1_760_000_000_005)));
+        let key = item["sk"].as_s().unwrap();
+        assert!(key.starts_with("2025-10-09T08:53:20.005Z#"), "{key}");
+    }
+
+    #[test]
+    fn keys_are_in_the_order_of_time() {
+        let moments = [0, 999, 1_000, 1_760_000_000_000, 1_760_000_000_001, 4_000_000_000_000];
+        let keys = moments.map(|at| item(&entry(at)).unwrap()["sk"].as_s().unwrap().clone());
+        assert!(keys.is_sorted(), "{keys:?}");
+        assert!(item(&entry(i64::MAX)).is_none());
+    }
+}

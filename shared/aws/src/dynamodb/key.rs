@@ -1,0 +1,125 @@
+//! Partition and sort keys: the shape of the table.
+
+use std::fmt::Display;
+
+use poolbridge_core::entry::{Entry, State};
+use poolbridge_core::limits::{COUNTER_SHARDS, MARK_SHARDS};
+use poolbridge_core::names::{PersonId, Sub};
+use poolbridge_core::side::Side;
+use sha2::{Digest, Sha256};
+
+use super::attribute::{Item, text};
+
+/// Shards of each state in the index: one partition of it takes 1,000 writes a second ("Best
+/// practices for designing partition keys"), and a backfill moves more people than that from state
+/// to state.
+pub(super) const STATE_SHARDS: u32 = 16;
+
+/// The sparse index of who is not in step.
+pub(super) const BY_STATE: &str = "by_state";
+
+/// Where an item lives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Key {
+    pub(super) pk: String,
+    pub(super) sk: String,
+}
+
+impl Key {
+    pub(super) fn person(id: &PersonId) -> Self {
+        Self { pk: format!("PERSON#{id}"), sk: "PERSON".to_owned() }
+    }
+
+    pub(super) fn account(side: Side, sub: &Sub) -> Self {
+        Self { pk: format!("ACCOUNT#{side}#{sub}"), sk: "ACCOUNT".to_owned() }
+    }
+
+    pub(super) fn mark(side: Side, sub: &Sub) -> Self {
+        let sk = format!("{side}#{sub}");
+        Self { pk: mark_partition(shard(&sk, MARK_SHARDS)), sk }
+    }
+
+    pub(super) fn counter(shard: u32, name: &str) -> Self {
+        Self { pk: counter_partition(shard), sk: name.to_owned() }
+    }
+
+    pub(super) fn control() -> Self {
+        Self { pk: "CONTROL".to_owned(), sk: "CONTROL".to_owned() }
+    }
+
+    /// As an item's first two attributes.
+    pub(super) fn item(&self) -> Item {
+        Item::from([
+            ("pk".to_owned(), text(self.pk.clone())),
+            ("sk".to_owned(), text(self.sk.clone())),
+        ])
+    }
+}
+
+/// The partition of the journal, in the order of time.
+pub(super) const JOURNAL: &str = "JOURNAL";
+
+pub(super) fn mark_partition(shard: impl Display) -> String {
+    format!("PENDING#{shard}")
+}
+
+pub(super) fn counter_partition(shard: impl Display) -> String {
+    format!("COUNTER#{shard}")
+}
+
+/// A random shard of a counter, so that no two busy writers keep meeting.
+pub(super) fn random_counter_shard() -> u32 {
+    u32::from_be_bytes(crate::secret::random()) % COUNTER_SHARDS
+}
+
+/// Under which state the index lists a person, if at all. Whoever has an intent or a birth note
+/// open is listed as `waiting`, whatever the state says, so that `drained` finds them after a crash
+/// even when nothing else points at them any more.
+pub(super) const fn listed_as(entry: &Entry) -> Option<State> {
+    if entry.intent.is_some() || entry.birth.is_some() {
+        return Some(State::Waiting);
+    }
+    if matches!(entry.state, State::Synced) { None } else { Some(entry.state) }
+}
+
+pub(super) fn state_shard(state: State, id: &PersonId) -> String {
+    state_partition(state, shard(id.as_str(), STATE_SHARDS))
+}
+
+pub(super) fn state_partition(state: State, shard: u32) -> String {
+    format!("{}#{shard}", state.name())
+}
+
+/// A shard that never changes for the same text.
+fn shard(text: &str, shards: u32) -> u32 {
+    let digest = Sha256::digest(text.as_bytes());
+    u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]) % shards
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_as_the_table_is_documented() {
+        let sub = Sub::try_from("s-1").unwrap();
+        let id = PersonId::from_nonce(10);
+        assert_eq!(Key::person(&id).pk, "PERSON#0000000000000000000000000000000a");
+        assert_eq!(Key::account(Side::Old, &sub).pk, "ACCOUNT#old#s-1");
+        assert_eq!(Key::account(Side::Old, &sub).sk, "ACCOUNT");
+        // Fixed: a mark that moved to another shard would be lost to its reader.
+        let mark = Key::mark(Side::New, &sub);
+        assert_eq!((mark.pk.as_str(), mark.sk.as_str()), ("PENDING#48", "new#s-1"));
+        assert_eq!(Key::counter(3, "synced").pk, "COUNTER#3");
+        assert_eq!(state_partition(State::OnlyOld, 15), "only-old#15");
+    }
+
+    #[test]
+    fn every_shard_is_used() {
+        let mut seen = [0u32; MARK_SHARDS as usize];
+        for nonce in 0..2_000 {
+            seen[shard(PersonId::from_nonce(nonce).as_str(), MARK_SHARDS) as usize] += 1;
+        }
+        assert!(seen.iter().all(|count| *count > 5), "{seen:?}");
+    }
+}

@@ -1,0 +1,209 @@
+//! Claiming a person, and writing a person under that claim.
+
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure};
+use poolbridge_core::entry::{Entry, Lease};
+use poolbridge_core::fault::{Fault, FaultKind};
+use poolbridge_core::names::{Owner, PersonId};
+use poolbridge_core::ports::Claim;
+use poolbridge_core::time::Time;
+
+use super::attribute::{Item, Mistake, Reader, VERSION, check_version, number, text, time};
+use super::key::Key;
+use super::tally::Call;
+use super::{DynamoLedger, check_size, part, person};
+use crate::fault::fault;
+use crate::secret::Sealer;
+
+/// A person's item may be written by who holds its lease, and only forward.
+pub(super) const UNDER_LEASE: &str = "#v = :v AND #lease.#owner = :owner AND #revision < :revision";
+
+impl DynamoLedger {
+    pub(super) async fn take_lease(
+        &self,
+        id: &PersonId,
+        revision: u64,
+        lease: &Lease,
+        now: Time,
+    ) -> Result<Claim, Fault> {
+        const OPERATION: &str = "UpdateItem";
+        let sealer = self.sealer(OPERATION)?;
+        let answer = self
+            .update(Call::Claim, &Key::person(id))
+            .update_expression("SET #lease = :lease")
+            // The same owner may take it again: that is a claim whose answer was lost.
+            .condition_expression(
+                "#v = :v AND #revision = :revision AND attribute_not_exists(#forward) \
+                 AND (attribute_not_exists(#lease) OR #lease.#free_at <= :now \
+                 OR #lease.#owner = :owner)",
+            )
+            .expression_attribute_names("#v", "v")
+            .expression_attribute_names("#revision", "revision")
+            .expression_attribute_names("#forward", "forward")
+            .expression_attribute_names("#lease", "lease")
+            .expression_attribute_names("#free_at", "free_at")
+            .expression_attribute_names("#owner", "owner")
+            .expression_attribute_values(":v", number(VERSION))
+            .expression_attribute_values(":revision", number(revision))
+            .expression_attribute_values(":lease", part::lease(lease))
+            .expression_attribute_values(":now", time(now))
+            .expression_attribute_values(":owner", text(lease.owner.as_str()))
+            .return_values(ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        let claim = match answer {
+            Ok(answer) => taken(answer.attributes.as_ref(), sealer),
+            Err(error) => match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
+                    not_taken(failed.item(), revision)
+                }
+                _ => return Err(fault(OPERATION, &error)),
+            },
+        };
+        claim.map_err(|mistake| mistake.fault(OPERATION))
+    }
+
+    pub(super) async fn put_person(&self, entry: &Entry, owner: &Owner) -> Result<(), Fault> {
+        const OPERATION: &str = "PutItem";
+        let sealer = self.sealer(OPERATION)?;
+        let item = person::item(entry, Some(owner), sealer);
+        check_size(&item, OPERATION)?;
+        self.tally.add(Call::Store);
+        let answer = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(item))
+            .condition_expression(UNDER_LEASE)
+            .expression_attribute_names("#v", "v")
+            .expression_attribute_names("#lease", "lease")
+            .expression_attribute_names("#owner", "owner")
+            .expression_attribute_names("#revision", "revision")
+            .expression_attribute_values(":v", number(VERSION))
+            .expression_attribute_values(":owner", text(owner.as_str()))
+            .expression_attribute_values(":revision", number(entry.revision))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        let Err(error) = answer else { return Ok(()) };
+        match error.as_service_error() {
+            Some(PutItemError::ConditionalCheckFailedException(failed)) => {
+                already_stored(failed.item(), entry, owner, sealer, OPERATION)
+            }
+            _ => Err(fault(OPERATION, &error)),
+        }
+    }
+}
+
+fn taken(item: Option<&Item>, sealer: &Sealer) -> Result<Claim, Mistake> {
+    match person::read(item.ok_or(Mistake::Missing("id"))?, sealer)? {
+        person::Stored::Person(entry) => Ok(Claim::Taken(entry)),
+        person::Stored::Forward(_) => Ok(Claim::Moved),
+    }
+}
+
+/// Why a lease was not to be had, by the item as it stood.
+fn not_taken(item: Option<&Item>, revision: u64) -> Result<Claim, Mistake> {
+    let Some(item) = item else { return Ok(Claim::Moved) };
+    check_version(item)?;
+    let reader = Reader(item);
+    if reader.has("forward") || reader.number::<u64>("revision")? != revision {
+        return Ok(Claim::Moved);
+    }
+    let lease = reader.optional("lease", |reader, name| part::read_lease(reader.map(name)?))?;
+    // Without a lease the condition would have held: somebody let go of it just now.
+    Ok(lease.map_or(Claim::Moved, |lease| Claim::Busy(lease.free_at)))
+}
+
+/// A write whose condition failed may be a repetition of one that was done and whose answer was
+/// lost. It is taken for that only if the item reads exactly as this write would have left it: by
+/// this very owner, at this very revision, with these contents. A lease that somebody took since
+/// does not count.
+pub(super) fn already_stored(
+    item: Option<&Item>,
+    entry: &Entry,
+    owner: &Owner,
+    sealer: &Sealer,
+    operation: &'static str,
+) -> Result<(), Fault> {
+    if let Some(Err(Mistake::Newer)) = item.map(check_version) {
+        return Err(Mistake::Newer.fault(operation));
+    }
+    let ours = item.is_some_and(|item| person::is_ours(item, entry, Some(owner), sealer));
+    if ours { Ok(()) } else { Err(Fault::new(FaultKind::Lost, operation)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::person::tests::{entry, sealer};
+    use super::*;
+
+    const OPERATION: &str = "PutItem";
+
+    fn owner(nonce: u128) -> Owner {
+        Owner::from_nonce(nonce)
+    }
+
+    fn lease(nonce: u128) -> Lease {
+        Lease { owner: owner(nonce), until: Time(5), free_at: Time(9) }
+    }
+
+    fn stored(item: &Item, entry: &Entry, by: u128) -> bool {
+        already_stored(Some(item), entry, &owner(by), &sealer(), OPERATION).is_ok()
+    }
+
+    #[test]
+    fn only_our_very_own_write_is_taken_for_a_lost_answer() {
+        let mut ours = entry();
+        ours.revision = 7;
+        let item = person::item(&ours, Some(&owner(1)), &sealer());
+        assert!(stored(&item, &ours, 1), "sealed anew, it is still the same write");
+        assert!(!stored(&item, &ours, 2), "another owner's write");
+        let mut other = ours.clone();
+        other.revision = 8;
+        assert!(!stored(&item, &other, 1), "an earlier revision of ours");
+        let mut other = ours.clone();
+        other.not_before = Time(99);
+        assert!(!stored(&item, &other, 1), "other contents at the same revision");
+        let unwritten = person::item(&ours, None, &sealer());
+        assert!(!stored(&unwritten, &ours, 1), "nobody's write");
+    }
+
+    #[test]
+    fn a_lease_taken_since_does_not_hide_our_write() {
+        let ours = entry();
+        let mut claimed = ours.clone();
+        claimed.lease = Some(lease(2));
+        let item = person::item(&claimed, Some(&owner(1)), &sealer());
+        assert!(stored(&item, &ours, 1));
+    }
+
+    #[test]
+    fn a_newer_item_is_refused_and_a_missing_one_is_lost() {
+        let mut item = person::item(&entry(), Some(&owner(1)), &sealer());
+        item.insert("v".to_owned(), number(2));
+        let kind = |item: Option<&Item>| {
+            already_stored(item, &entry(), &owner(1), &sealer(), OPERATION).unwrap_err().kind
+        };
+        assert_eq!(kind(Some(&item)), FaultKind::Newer);
+        assert_eq!(kind(None), FaultKind::Lost);
+    }
+
+    #[test]
+    fn why_a_lease_was_not_to_be_had() {
+        let mut entry = entry();
+        entry.revision = 3;
+        entry.lease = Some(lease(2));
+        let item = person::item(&entry, None, &sealer());
+        assert_eq!(not_taken(Some(&item), 3), Ok(Claim::Busy(Time(9))));
+        assert_eq!(not_taken(Some(&item), 2), Ok(Claim::Moved));
+        assert_eq!(not_taken(None, 3), Ok(Claim::Moved));
+        let forward = person::forward(&entry, &entry, &owner(1));
+        assert_eq!(not_taken(Some(&forward), 4), Ok(Claim::Moved));
+        let mut newer = item;
+        newer.insert("v".to_owned(), number(2));
+        assert_eq!(not_taken(Some(&newer), 3), Err(Mistake::Newer));
+    }
+}

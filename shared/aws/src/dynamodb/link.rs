@@ -1,0 +1,278 @@
+//! People and the pointers to them, written in one transaction: no account ever has two people, and
+//! no person is ever half linked (R16, R17, R18).
+//!
+//! The SDK puts a request token of its own on each transaction and keeps it when it tries again,
+//! and `DynamoDB` takes a repetition within ten minutes for the same transaction
+//! ("`TransactWriteItems`"), so an answer lost on the way does no harm. Where even so a condition
+//! fails on our own earlier write, the item tells.
+
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::{
+    CancellationReason, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
+};
+use poolbridge_core::entry::Entry;
+use poolbridge_core::fault::{Fault, FaultKind};
+use poolbridge_core::names::{Owner, PersonId};
+use poolbridge_core::side::Side;
+
+use super::attribute::{Item, Mistake, VERSION, check_version, number, text};
+use super::key::Key;
+use super::lease::{UNDER_LEASE, already_stored};
+use super::tally::Call;
+use super::{DynamoLedger, check_size, person};
+use crate::fault::fault;
+
+const OPERATION: &str = "TransactWriteItems";
+
+/// Why a transaction was not done.
+enum Undone {
+    /// A condition failed, by action: in order, with the item as it stood where the service told.
+    Conditions(Vec<Condition>),
+    /// Anything else.
+    Fault(Fault),
+}
+
+/// What became of the condition of one action.
+#[derive(Clone, Debug, PartialEq)]
+enum Condition {
+    /// It held, or was not looked at.
+    Held,
+    /// It failed, on this item if there was one and the service told.
+    Failed(Option<Item>),
+}
+
+impl Condition {
+    const fn item(&self) -> Option<&Item> {
+        match self {
+            Self::Failed(item) => item.as_ref(),
+            Self::Held => None,
+        }
+    }
+}
+
+impl DynamoLedger {
+    pub(super) async fn begin_person(&self, entry: &Entry) -> Result<(), Fault> {
+        let sealer = self.sealer(OPERATION)?;
+        let item = person::item(entry, None, sealer);
+        check_size(&item, OPERATION)?;
+        let mut puts = vec![self.put(item).condition_expression("attribute_not_exists(pk)")];
+        for side in Side::BOTH {
+            puts.extend(self.put_pointer(entry, side));
+        }
+        match self.transact(Call::Begin, puts).await {
+            Ok(()) => Ok(()),
+            Err(Undone::Fault(fault)) => Err(fault),
+            Err(Undone::Conditions(failed)) => {
+                // Ids are never handed out twice: a person of this id who reads as ours is ours.
+                let there = failed.first().and_then(Condition::item);
+                let ours = there.is_some_and(|item| person::is_ours(item, entry, None, sealer));
+                if ours { Ok(()) } else { Err(Fault::new(FaultKind::Exists, OPERATION)) }
+            }
+        }
+    }
+
+    pub(super) async fn join_account(
+        &self,
+        entry: &Entry,
+        owner: &Owner,
+        side: Side,
+    ) -> Result<(), Fault> {
+        let sealer = self.sealer(OPERATION)?;
+        // Nothing to point at: the caller's mistake, and nothing is written.
+        let no_account = Fault { code: Some("NoAccount".to_owned()), ..invalid() };
+        let pointer = self.put_pointer(entry, side).ok_or(no_account)?;
+        let puts = vec![self.put_under_lease(entry, owner)?, pointer];
+        match self.transact(Call::Join, puts).await {
+            Ok(()) => Ok(()),
+            Err(Undone::Fault(fault)) => Err(fault),
+            Err(Undone::Conditions(failed)) => match failed.first() {
+                Some(Condition::Failed(there)) => {
+                    already_stored(there.as_ref(), entry, owner, sealer, OPERATION)
+                }
+                Some(Condition::Held) | None => Err(Fault::new(FaultKind::Exists, OPERATION)),
+            },
+        }
+    }
+
+    pub(super) async fn merge_people(
+        &self,
+        kept: &Entry,
+        absorbed: &Entry,
+        owner: &Owner,
+    ) -> Result<(), Fault> {
+        let sealer = self.sealer(OPERATION)?;
+        let forward = self
+            .put(person::forward(absorbed, kept, owner))
+            .condition_expression("#v = :v AND #lease.#owner = :owner")
+            .expression_attribute_names("#v", "v")
+            .expression_attribute_names("#lease", "lease")
+            .expression_attribute_names("#owner", "owner")
+            .expression_attribute_values(":v", number(VERSION))
+            .expression_attribute_values(":owner", text(owner.as_str()));
+        let mut puts = vec![self.put_under_lease(kept, owner)?, forward];
+        for side in Side::BOTH {
+            puts.extend(self.repoint(absorbed, &kept.id, side));
+        }
+        match self.transact(Call::Merge, puts).await {
+            Ok(()) => Ok(()),
+            Err(Undone::Fault(fault)) => Err(fault),
+            Err(Undone::Conditions(failed)) => {
+                let there = failed.first().and_then(Condition::item);
+                already_stored(there, kept, owner, sealer, OPERATION)
+            }
+        }
+    }
+
+    fn put(&self, item: Item) -> aws_sdk_dynamodb::types::builders::PutBuilder {
+        Put::builder()
+            .table_name(&self.table)
+            .set_item(Some(item))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+    }
+
+    fn put_under_lease(&self, entry: &Entry, owner: &Owner) -> Result<Builder, Fault> {
+        let item = person::item(entry, Some(owner), self.sealer(OPERATION)?);
+        check_size(&item, OPERATION)?;
+        Ok(self
+            .put(item)
+            .condition_expression(UNDER_LEASE)
+            .expression_attribute_names("#v", "v")
+            .expression_attribute_names("#lease", "lease")
+            .expression_attribute_names("#owner", "owner")
+            .expression_attribute_names("#revision", "revision")
+            .expression_attribute_values(":v", number(VERSION))
+            .expression_attribute_values(":owner", text(owner.as_str()))
+            .expression_attribute_values(":revision", number(entry.revision)))
+    }
+
+    /// A pointer from the account on `side`, where there is one, only if nothing points from there.
+    fn put_pointer(&self, entry: &Entry, side: Side) -> Option<Builder> {
+        let account = entry.accounts.get(side).as_ref()?;
+        let pointer = person::pointer(&Key::account(side, &account.sub), &entry.id);
+        Some(self.put(pointer).condition_expression("attribute_not_exists(pk)"))
+    }
+
+    /// The pointer from an account of `absorbed` to `kept`, only if it still points to `absorbed`.
+    fn repoint(&self, absorbed: &Entry, kept: &PersonId, side: Side) -> Option<Builder> {
+        let account = absorbed.accounts.get(side).as_ref()?;
+        let pointer = person::pointer(&Key::account(side, &account.sub), kept);
+        Some(
+            self.put(pointer)
+                .condition_expression("#v = :v AND #person = :person")
+                .expression_attribute_names("#v", "v")
+                .expression_attribute_names("#person", "person")
+                .expression_attribute_values(":v", number(VERSION))
+                .expression_attribute_values(":person", text(absorbed.id.as_str())),
+        )
+    }
+
+    async fn transact(&self, call: Call, puts: Vec<Builder>) -> Result<(), Undone> {
+        let actions = puts.into_iter().map(|put| {
+            Ok(TransactWriteItem::builder().put(put.build().map_err(|_| invalid())?).build())
+        });
+        let actions: Vec<_> = actions.collect::<Result<_, Fault>>().map_err(Undone::Fault)?;
+        self.tally.add(call);
+        let request = self.client.transact_write_items().set_transact_items(Some(actions));
+        request.send().await.map(drop).map_err(|error| undone(&error))
+    }
+}
+
+type Builder = aws_sdk_dynamodb::types::builders::PutBuilder;
+
+const fn invalid() -> Fault {
+    Fault::new(FaultKind::Invalid, OPERATION)
+}
+
+fn undone(error: &SdkError<TransactWriteItemsError>) -> Undone {
+    match error.as_service_error() {
+        Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
+            of_reasons(cancelled.cancellation_reasons())
+        }
+        _ => Undone::Fault(fault(OPERATION, error)),
+    }
+}
+
+/// What the reasons of a cancelled transaction come to. Nothing of it was done, whatever they say.
+fn of_reasons(reasons: &[CancellationReason]) -> Undone {
+    let code = |reason: &CancellationReason| reason.code().unwrap_or("None").to_owned();
+    let condition = |reason: &CancellationReason| match reason.code() {
+        Some("ConditionalCheckFailed") => Condition::Failed(reason.item.clone()),
+        Some(_) | None => Condition::Held,
+    };
+    let conditions: Vec<Condition> = reasons.iter().map(condition).collect();
+    let items = conditions.iter().filter_map(Condition::item);
+    if items.map(check_version).any(|version| version == Err(Mistake::Newer)) {
+        return Undone::Fault(Mistake::Newer.fault(OPERATION));
+    }
+    if conditions.iter().any(|condition| *condition != Condition::Held) {
+        return Undone::Conditions(conditions);
+    }
+    let code = reasons.iter().map(code).find(|code| code != "None");
+    let kind = match code.as_deref() {
+        // Somebody else is writing one of the items, or the table is busy: soon it will do.
+        Some(
+            "TransactionConflict"
+            | "ThrottlingError"
+            | "ProvisionedThroughputExceeded"
+            | "AccelerationThrottled",
+        ) => FaultKind::Throttled,
+        Some("ValidationError" | "ItemCollectionSizeLimitExceeded") => FaultKind::Invalid,
+        Some(_) | None => FaultKind::Lost,
+    };
+    // A code is a word; what is none is not repeated.
+    let code = code.filter(|code| code.bytes().all(|letter| letter.is_ascii_alphanumeric()));
+    Undone::Fault(Fault { kind, operation: OPERATION, code })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reasons(codes: &[&str]) -> Undone {
+        let reasons: Vec<_> =
+            codes.iter().map(|code| CancellationReason::builder().code(*code).build()).collect();
+        of_reasons(&reasons)
+    }
+
+    fn kind(codes: &[&str]) -> Option<FaultKind> {
+        match reasons(codes) {
+            Undone::Fault(fault) => Some(fault.kind),
+            Undone::Conditions(_) => None,
+        }
+    }
+
+    #[test]
+    fn each_reason_has_its_kind() {
+        assert_eq!(kind(&["None", "TransactionConflict"]), Some(FaultKind::Throttled));
+        assert_eq!(kind(&["ThrottlingError", "None"]), Some(FaultKind::Throttled));
+        assert_eq!(kind(&["ProvisionedThroughputExceeded"]), Some(FaultKind::Throttled));
+        assert_eq!(kind(&["ValidationError"]), Some(FaultKind::Invalid));
+        assert_eq!(kind(&["SomethingNew"]), Some(FaultKind::Lost));
+        assert_eq!(kind(&[]), Some(FaultKind::Lost));
+    }
+
+    #[test]
+    fn a_failed_condition_says_more_than_a_conflict() {
+        assert_eq!(kind(&["TransactionConflict", "ConditionalCheckFailed"]), None);
+        let Undone::Conditions(failed) = reasons(&["None", "ConditionalCheckFailed"]) else {
+            panic!("a failed condition was not seen");
+        };
+        assert_eq!(failed, [Condition::Held, Condition::Failed(None)]);
+    }
+
+    #[test]
+    fn a_newer_item_in_the_way_is_called_so() {
+        let item = Item::from([("v".to_owned(), number(2))]);
+        let reason = CancellationReason::builder().code("ConditionalCheckFailed");
+        let reason = reason.set_item(Some(item)).build();
+        let Undone::Fault(fault) = of_reasons(&[reason]) else { panic!("not a fault") };
+        assert_eq!(fault.kind, FaultKind::Newer);
+    }
+
+    #[test]
+    fn a_code_that_is_no_word_is_not_repeated() {
+        let Undone::Fault(fault) = reasons(&["someone@example.com"]) else { panic!("not a fault") };
+        assert_eq!(fault.code, None);
+    }
+}

@@ -1,0 +1,355 @@
+//! Marks: the durable notes that accounts have changes not yet applied.
+//!
+//! The token is counted by the table itself and starts at a random number (R12): neither a late
+//! copy of a retried request nor a mark that was cleared and made again can ever bear a token seen
+//! before.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
+use poolbridge_core::change::{Change, Mark, Proof};
+use poolbridge_core::fault::{Fault, FaultKind};
+use poolbridge_core::names::Sub;
+use poolbridge_core::side::Side;
+use poolbridge_core::time::Time;
+use poolbridge_core::verdict::Reason;
+
+use super::DynamoLedger;
+use super::attribute::{Item, Mistake, Reader, VERSION, check_version, number, text, time};
+use super::key::Key;
+use super::tally::Call;
+use crate::fault::fault;
+
+/// How often a mark is tried when somebody else marks or clears it at the same moment.
+const MARK_ROUNDS_MAX: usize = 8;
+
+/// The first token is below this: 2^60 leaves room to count, and no two marks of one account begin
+/// at the same number but once in 10^18.
+const FIRST_TOKEN_BITS: u32 = 60;
+
+/// Numbers of the table hold 38 digits ("Data types"), so no token of ours has more.
+const TOKEN_MAX: u128 = 10_u128.pow(38) - 1;
+
+/// Every mark that is not newer than the deed keeps its first time and takes the rest.
+const NEWER: &str = "SET #seq = if_not_exists(#seq, :random) + :one, \
+    #first = if_not_exists(#first, :at), #last = :at, #proof = :proof, \
+    #side = :side, #sub = :sub, #v = :v";
+
+/// An older deed is counted; the newest one keeps its say.
+const OLDER: &str = "SET #seq = #seq + :one";
+
+/// Whoever was put off because of an older deed must not wait with a new one.
+const NO_BACK_OFF: &str = "REMOVE #not_before, #attempts, #reason";
+
+/// What all marks say together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct MarkSummary {
+    /// How many accounts are marked.
+    pub count: u64,
+    /// When the oldest deed was done that is not applied yet.
+    pub oldest: Option<Time>,
+    /// How many were answered `later` at least once since the last deed.
+    pub put_off: u64,
+    /// How many cannot be read by this version; they are in `count`.
+    pub unreadable: u64,
+}
+
+impl MarkSummary {
+    /// How far behind the bridge is at `now`: the age of the oldest deed not yet applied.
+    pub fn lag(&self, now: Time) -> Option<Duration> {
+        self.oldest.map(|oldest| now.since(oldest))
+    }
+
+    pub(super) fn add(&mut self, mark: &Mark) {
+        self.count += 1;
+        self.put_off += u64::from(mark.attempts > 0);
+        self.oldest = Some(self.oldest.map_or(mark.first, |oldest| oldest.min(mark.first)));
+    }
+
+    pub(super) fn join(&mut self, other: &Self) {
+        self.count += other.count;
+        self.put_off += other.put_off;
+        self.unreadable += other.unreadable;
+        self.oldest = self.oldest.into_iter().chain(other.oldest).min();
+    }
+}
+
+impl DynamoLedger {
+    pub(super) async fn leave_mark(&self, change: &Change) -> Result<(), Fault> {
+        let mut round = 0;
+        loop {
+            let Err(error) = self.mark_newer(change).await else { return Ok(()) };
+            let seen = failed_condition(&error)?;
+            // Somebody has marked a newer deed: count this one on. Where the mark went away
+            // meanwhile, begin again, since a mark without its times could not be read.
+            check_item(seen.as_ref())?;
+            let Err(error) = self.mark_older(change, seen.as_ref()).await else { return Ok(()) };
+            check_item(failed_condition(&error)?.as_ref())?;
+            round += 1;
+            if round == MARK_ROUNDS_MAX {
+                return Err(Fault::new(FaultKind::Lost, "UpdateItem"));
+            }
+        }
+    }
+
+    async fn mark_newer(&self, change: &Change) -> Result<(), MarkError> {
+        let first = u64::from_be_bytes(crate::secret::random()) >> (u64::BITS - FIRST_TOKEN_BITS);
+        let password = if change.password { ", #password_at = :at" } else { "" };
+        let request = self
+            .update(Call::Mark, &Key::mark(change.side, &change.sub))
+            .update_expression(format!("{NEWER}{password} {NO_BACK_OFF}"))
+            .condition_expression(
+                "(attribute_not_exists(#v) OR #v = :v) \
+                 AND (attribute_not_exists(#last) OR #last <= :at)",
+            )
+            .expression_attribute_names("#first", "first")
+            .expression_attribute_names("#last", "last")
+            .expression_attribute_names("#proof", "proof")
+            .expression_attribute_names("#side", "side")
+            .expression_attribute_names("#sub", "sub")
+            .expression_attribute_values(":random", number(first))
+            .expression_attribute_values(":at", time(change.at))
+            .expression_attribute_values(":proof", text(change.proof.name()))
+            .expression_attribute_values(":side", text(change.side.name()))
+            .expression_attribute_values(":sub", text(change.sub.as_str()));
+        self.count_mark(request, change.password).await
+    }
+
+    /// Counts on a mark whose newest deed is younger than this one. The oldest deed and the newest
+    /// password are kept as well; an update cannot compare, so what was `seen` says what to write,
+    /// and the condition that it is still so.
+    async fn mark_older(&self, change: &Change, seen: Option<&Item>) -> Result<(), MarkError> {
+        let mut condition = "#v = :v AND attribute_exists(#last)".to_owned();
+        let mut update = OLDER.to_owned();
+        let seen_at = |name| seen.and_then(|item| Reader(item).time(name).ok());
+        if seen_at("first").is_some_and(|first| change.at < first) {
+            condition += " AND #first > :at";
+            update += ", #first = :at";
+        } else {
+            condition += " AND #first <= :at";
+        }
+        if change.password && seen_at("password_at") < Some(change.at) {
+            condition += " AND (attribute_not_exists(#password_at) OR #password_at < :at)";
+            update += ", #password_at = :at";
+        } else if change.password {
+            condition += " AND #password_at >= :at";
+        }
+        let request = self
+            .update(Call::Mark, &Key::mark(change.side, &change.sub))
+            .update_expression(format!("{update} {NO_BACK_OFF}"))
+            .condition_expression(condition)
+            .expression_attribute_names("#first", "first")
+            .expression_attribute_names("#last", "last")
+            .expression_attribute_values(":at", time(change.at));
+        self.count_mark(request, change.password).await
+    }
+
+    async fn count_mark(&self, request: super::Update, password: bool) -> Result<(), MarkError> {
+        let request = if password {
+            request.expression_attribute_names("#password_at", "password_at")
+        } else {
+            request
+        };
+        request
+            .expression_attribute_names("#seq", "seq")
+            .expression_attribute_names("#v", "v")
+            .expression_attribute_names("#not_before", "not_before")
+            .expression_attribute_names("#attempts", "attempts")
+            .expression_attribute_names("#reason", "reason")
+            .expression_attribute_values(":one", number(1))
+            .expression_attribute_values(":v", number(VERSION))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await
+            .map(drop)
+    }
+
+    pub(super) async fn mark_of(&self, side: Side, sub: &Sub) -> Result<Option<Mark>, Fault> {
+        let item = self.get(Call::ReadMark, &Key::mark(side, sub)).await?;
+        item.map(|item| read(&item).map_err(|mistake| mistake.fault("GetItem"))).transpose()
+    }
+
+    pub(super) async fn take_mark_away(
+        &self,
+        side: Side,
+        sub: &Sub,
+        token: u128,
+    ) -> Result<bool, Fault> {
+        if token > TOKEN_MAX {
+            return Ok(false);
+        }
+        self.tally.add(Call::ClearMark);
+        let key = Key::mark(side, sub);
+        let answer = self
+            .client
+            .delete_item()
+            .table_name(&self.table)
+            .set_key(Some(key.item()))
+            .condition_expression("#seq = :token")
+            .expression_attribute_names("#seq", "seq")
+            .expression_attribute_values(":token", number(token))
+            .send()
+            .await;
+        match answer {
+            Ok(_) => Ok(true),
+            Err(error) => match error.as_service_error() {
+                Some(DeleteItemError::ConditionalCheckFailedException(_)) => Ok(false),
+                _ => Err(fault("DeleteItem", &error)),
+            },
+        }
+    }
+
+    /// Puts a mark off: nobody need look at it before `until`. Only if its token is still `token`:
+    /// a newer deed does not wait for the back-off of an older one. Answers whether it was put off.
+    pub async fn back_off(
+        &self,
+        side: Side,
+        sub: &Sub,
+        token: u128,
+        until: Time,
+        reason: Reason,
+    ) -> Result<bool, Fault> {
+        if token > TOKEN_MAX {
+            return Ok(false);
+        }
+        let answer = self
+            .update(Call::BackOff, &Key::mark(side, sub))
+            .update_expression(
+                "SET #not_before = :until, #reason = :reason, \
+                 #attempts = if_not_exists(#attempts, :none) + :one",
+            )
+            .condition_expression("#seq = :token AND #v = :v")
+            .expression_attribute_names("#seq", "seq")
+            .expression_attribute_names("#v", "v")
+            .expression_attribute_names("#not_before", "not_before")
+            .expression_attribute_names("#attempts", "attempts")
+            .expression_attribute_names("#reason", "reason")
+            .expression_attribute_values(":token", number(token))
+            .expression_attribute_values(":v", number(VERSION))
+            .expression_attribute_values(":until", time(until))
+            .expression_attribute_values(":reason", text(reason.name()))
+            .expression_attribute_values(":none", number(0))
+            .expression_attribute_values(":one", number(1))
+            .send()
+            .await;
+        match answer {
+            Ok(_) => Ok(true),
+            Err(error) => failed_condition(&error).map(|_| false),
+        }
+    }
+}
+
+/// What the table answers to an update.
+type MarkError = aws_sdk_dynamodb::error::SdkError<UpdateItemError>;
+
+/// The item that a condition failed on, if it told; any other error is a fault.
+fn failed_condition(error: &MarkError) -> Result<Option<Item>, Fault> {
+    match error.as_service_error() {
+        Some(UpdateItemError::ConditionalCheckFailedException(failed)) => Ok(failed.item.clone()),
+        _ => Err(fault("UpdateItem", error)),
+    }
+}
+
+/// A mark of a newer version is left as it is: it stands, and whoever wrote it understands it.
+fn check_item(seen: Option<&Item>) -> Result<(), Fault> {
+    seen.map_or(Ok(()), check_version).map_err(|mistake| mistake.fault("UpdateItem"))
+}
+
+/// A mark's item, read.
+pub(super) fn read(item: &Item) -> Result<Mark, Mistake> {
+    check_version(item)?;
+    let reader = Reader(item);
+    Ok(Mark {
+        side: reader.side("side")?,
+        sub: reader.name("sub")?,
+        token: reader.number("seq")?,
+        first: reader.time("first")?,
+        last: reader.time("last")?,
+        proof: reader.word("proof", Proof::from_name)?,
+        password_at: reader.optional("password_at", Reader::time)?,
+        not_before: reader.optional("not_before", Reader::time)?.unwrap_or(Time::ZERO),
+        attempts: reader.optional("attempts", Reader::number)?.unwrap_or(0),
+        // A code of our closed list: any other text is not repeated.
+        reason: reader
+            .optional("reason", |reader, name| reader.word(name, Reason::from_name))?
+            .map(|reason| reason.name().to_owned()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn item() -> Item {
+        let values = [
+            ("v", number(1)),
+            ("side", text("new")),
+            ("sub", text("s-1")),
+            ("seq", number(u64::MAX)),
+            ("first", time(Time(1))),
+            ("last", time(Time(2))),
+            ("proof", text("deleted")),
+            ("password_at", time(Time(3))),
+            ("not_before", time(Time(4))),
+            ("attempts", number(5)),
+            ("reason", text("throttled")),
+        ];
+        values.map(|(name, value)| (name.to_owned(), value)).into()
+    }
+
+    #[test]
+    fn a_mark_reads_whole() {
+        let mark = read(&item()).unwrap();
+        assert_eq!((mark.side, mark.token), (Side::New, u128::from(u64::MAX)));
+        assert_eq!((mark.first, mark.last, mark.password_at), (Time(1), Time(2), Some(Time(3))));
+        assert_eq!((mark.proof, mark.not_before, mark.attempts), (Proof::Deleted, Time(4), 5));
+        assert_eq!(mark.reason.as_deref(), Some("throttled"));
+    }
+
+    #[test]
+    fn a_mark_without_back_off_reads_as_never_put_off() {
+        let mut item = item();
+        for name in ["password_at", "not_before", "attempts", "reason"] {
+            item.remove(name);
+        }
+        let mark = read(&item).unwrap();
+        assert_eq!((mark.not_before, mark.attempts, mark.reason), (Time::ZERO, 0, None));
+    }
+
+    #[test]
+    fn a_mark_that_is_not_whole_is_never_guessed_at() {
+        for name in ["v", "side", "sub", "seq", "first", "last", "proof"] {
+            let mut item = item();
+            item.remove(name);
+            assert_eq!(read(&item), Err(Mistake::Missing(name)));
+        }
+        let wrong = [
+            ("side", text("left")),
+            ("proof", text("perhaps")),
+            ("seq", number("-1")),
+            ("attempts", text("5")),
+            ("reason", text("someone@example.com")),
+        ];
+        for (name, value) in wrong {
+            let mut item = item();
+            item.insert(name.to_owned(), value);
+            assert_eq!(read(&item), Err(Mistake::Wrong(name)));
+        }
+        let mut newer = item();
+        newer.insert("v".to_owned(), number(2));
+        assert_eq!(read(&newer), Err(Mistake::Newer));
+        assert_eq!(check_item(Some(&newer)).unwrap_err().kind, FaultKind::Newer);
+    }
+
+    #[test]
+    fn marks_add_up() {
+        let mut one = MarkSummary::default();
+        one.add(&read(&item()).unwrap());
+        let mut all = MarkSummary { count: 1, unreadable: 1, ..MarkSummary::default() };
+        all.join(&one);
+        assert_eq!((all.count, all.put_off, all.unreadable), (2, 1, 1));
+        assert_eq!(all.lag(Time(11)), Some(Duration::from_millis(10)));
+    }
+}

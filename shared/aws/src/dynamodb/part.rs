@@ -1,0 +1,224 @@
+//! The parts of a person's item: what was agreed, what is under way, what stands in the way.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use poolbridge_core::entry::{
+    Agreed, Base, Birth, Decision, DecisionKind, Flips, Intended, Intent, Known, Lease, Miss,
+    Obstacle, Passwords,
+};
+use poolbridge_core::names::PersonId;
+use poolbridge_core::side::BySide;
+use poolbridge_core::verdict::Reason;
+
+use super::attribute::{
+    Mistake, Reader, by_field, by_side, flag, map, number, print, text, time, with_some,
+};
+use crate::secret::Sealer;
+
+pub(super) fn known(value: &Known, id: &PersonId, sealer: &Sealer) -> AttributeValue {
+    let written = map([
+        ("sub", text(value.sub.as_str())),
+        ("username", text(sealer.seal(id, &value.username))),
+        ("seen", time(value.seen)),
+    ]);
+    let written = with_some(written, "written", value.written.map(time));
+    with_some(written, "gone", value.gone.map(time))
+}
+
+pub(super) fn read_known(
+    reader: Reader<'_>,
+    id: &PersonId,
+    sealer: &Sealer,
+) -> Result<Known, Mistake> {
+    Ok(Known {
+        sub: reader.name("sub")?,
+        username: reader.word("username", |sealed| sealer.open(id, sealed).ok())?,
+        seen: reader.time("seen")?,
+        written: reader.optional("written", Reader::time)?,
+        gone: reader.optional("gone", Reader::time)?,
+    })
+}
+
+fn base(value: &Base) -> AttributeValue {
+    map([("print", print(value.print)), ("rule", number(value.rule))])
+}
+
+fn read_base(reader: Reader<'_>) -> Result<Base, Mistake> {
+    Ok(Base { print: reader.print("print")?, rule: reader.number("rule")? })
+}
+
+fn rules<'a>(values: impl IntoIterator<Item = &'a u32>) -> AttributeValue {
+    AttributeValue::L(values.into_iter().map(number).collect())
+}
+
+pub(super) fn agreed(value: &Agreed) -> AttributeValue {
+    map([("fields", by_field(&value.fields, base)), ("rules", rules(&value.rules))])
+}
+
+pub(super) fn read_agreed(reader: Reader<'_>) -> Result<Agreed, Mistake> {
+    Ok(Agreed { fields: reader.by_field("fields", read_base)?, rules: reader.numbers("rules")? })
+}
+
+fn intended(value: &Intended) -> AttributeValue {
+    map([
+        ("side", text(value.side.name())),
+        ("wanted", print(value.wanted)),
+        ("was", print(value.was)),
+        ("rule", number(value.rule)),
+    ])
+}
+
+fn read_intended(reader: Reader<'_>) -> Result<Intended, Mistake> {
+    Ok(Intended {
+        side: reader.side("side")?,
+        wanted: reader.print("wanted")?,
+        was: reader.print("was")?,
+        rule: reader.number("rule")?,
+    })
+}
+
+pub(super) fn intent(value: &Intent) -> AttributeValue {
+    map([
+        ("fields", by_field(&value.fields, intended)),
+        ("modified", by_side(&value.modified, |at| time(*at))),
+        ("at", time(value.at)),
+        ("until", time(value.until)),
+    ])
+}
+
+pub(super) fn read_intent(reader: Reader<'_>) -> Result<Intent, Mistake> {
+    Ok(Intent {
+        fields: reader.by_field("fields", read_intended)?,
+        modified: reader.by_side("modified", Reader::time)?,
+        at: reader.time("at")?,
+        until: reader.time("until")?,
+    })
+}
+
+pub(super) fn birth(value: &Birth, id: &PersonId, sealer: &Sealer) -> AttributeValue {
+    map([
+        ("side", text(value.side.name())),
+        ("username", text(sealer.seal(id, &value.username))),
+        ("fields", by_field(&value.fields, base)),
+        ("rules", rules(&value.rules)),
+        ("at", time(value.at)),
+        ("until", time(value.until)),
+    ])
+}
+
+pub(super) fn read_birth(
+    reader: Reader<'_>,
+    id: &PersonId,
+    sealer: &Sealer,
+) -> Result<Birth, Mistake> {
+    Ok(Birth {
+        side: reader.side("side")?,
+        username: reader.word("username", |sealed| sealer.open(id, sealed).ok())?,
+        fields: reader.by_field("fields", read_base)?,
+        rules: reader.numbers("rules")?,
+        at: reader.time("at")?,
+        until: reader.time("until")?,
+    })
+}
+
+pub(super) fn lease(value: &Lease) -> AttributeValue {
+    map([
+        ("owner", text(value.owner.as_str())),
+        ("until", time(value.until)),
+        ("free_at", time(value.free_at)),
+    ])
+}
+
+pub(super) fn read_lease(reader: Reader<'_>) -> Result<Lease, Mistake> {
+    Ok(Lease {
+        owner: reader.name("owner")?,
+        until: reader.time("until")?,
+        free_at: reader.time("free_at")?,
+    })
+}
+
+pub(super) fn obstacle(value: &Obstacle) -> AttributeValue {
+    map([
+        ("reason", text(value.reason.name())),
+        ("value", print(value.value)),
+        ("side", text(value.side.name())),
+        ("since", time(value.since)),
+    ])
+}
+
+pub(super) fn read_obstacle(reader: Reader<'_>) -> Result<Obstacle, Mistake> {
+    Ok(Obstacle {
+        reason: reader.word("reason", Reason::from_name)?,
+        value: reader.print("value")?,
+        side: reader.side("side")?,
+        since: reader.time("since")?,
+    })
+}
+
+pub(super) fn passwords(value: &Passwords) -> AttributeValue {
+    map([
+        ("set", by_side(&value.set, |at| time(*at))),
+        ("closed", by_side(&value.closed, |at| time(*at))),
+    ])
+}
+
+pub(super) fn read_passwords(reader: Reader<'_>) -> Result<Passwords, Mistake> {
+    Ok(Passwords {
+        set: reader.by_side("set", Reader::time)?,
+        closed: reader.by_side("closed", Reader::time)?,
+    })
+}
+
+pub(super) fn local_factors(value: BySide<bool>) -> AttributeValue {
+    map([("old", flag(value.old)), ("new", flag(value.new))])
+}
+
+pub(super) fn read_local_factors(reader: Reader<'_>) -> Result<BySide<bool>, Mistake> {
+    Ok(BySide { old: reader.flag("old")?, new: reader.flag("new")? })
+}
+
+pub(super) fn miss(value: &Miss) -> AttributeValue {
+    map([("at", time(value.at)), ("key", print(value.key))])
+}
+
+pub(super) fn read_miss(reader: Reader<'_>) -> Result<Miss, Mistake> {
+    Ok(Miss { at: reader.time("at")?, key: reader.print("key")? })
+}
+
+pub(super) fn flips(value: &Flips) -> AttributeValue {
+    map([
+        ("to", text(value.to.name())),
+        ("count", number(value.count)),
+        ("since", time(value.since)),
+    ])
+}
+
+pub(super) fn read_flips(reader: Reader<'_>) -> Result<Flips, Mistake> {
+    Ok(Flips {
+        to: reader.side("to")?,
+        count: reader.number("count")?,
+        since: reader.time("since")?,
+    })
+}
+
+pub(super) fn decision(value: &Decision) -> AttributeValue {
+    let fields = value.fields.iter().map(text).collect();
+    let written = map([
+        ("at", time(value.at)),
+        ("kind", text(value.kind.name())),
+        ("fields", AttributeValue::L(fields)),
+    ]);
+    let written = with_some(written, "side", value.side.map(|side| text(side.name())));
+    with_some(written, "reason", value.reason.map(|reason| text(reason.name())))
+}
+
+pub(super) fn read_decision(reader: Reader<'_>) -> Result<Decision, Mistake> {
+    let field =
+        |value: &AttributeValue| value.as_s().cloned().map_err(|_| Mistake::Wrong("fields"));
+    Ok(Decision {
+        at: reader.time("at")?,
+        kind: reader.word("kind", DecisionKind::from_name)?,
+        fields: reader.list("fields")?.iter().map(field).collect::<Result<_, _>>()?,
+        side: reader.optional("side", Reader::side)?,
+        reason: reader.optional("reason", |reader, name| reader.word(name, Reason::from_name))?,
+    })
+}

@@ -1,0 +1,354 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use poolbridge_core::entry::{
+    Agreed, Base, Birth, Decision, DecisionKind, Flips, Intended, Intent, Known, Lease, Miss,
+    Obstacle, Passwords,
+};
+use poolbridge_core::facts::{Factor, Field};
+use poolbridge_core::fault::FaultKind;
+use poolbridge_core::fingerprint::{Fingerprint, Print};
+use poolbridge_core::names::{AttributeName, GroupName, Sub, Username};
+use poolbridge_core::side::BySide;
+use poolbridge_core::time::Time;
+use proptest::collection::{btree_map, btree_set, vec};
+use proptest::option::of as maybe;
+use proptest::prelude::*;
+use proptest::sample::select;
+
+use super::super::attribute::{map, size_bytes};
+use super::*;
+use crate::secret::Secret;
+
+/// A sealer for tests.
+pub(in super::super) fn sealer() -> Sealer {
+    Secret::from_text("a key for tests: 32 characters ..").unwrap().sealer()
+}
+
+/// Somebody known in the old pool.
+pub(in super::super) fn entry() -> Entry {
+    let account = Known {
+        sub: Sub::try_from("s-1").unwrap(),
+        username: Username::try_from("someone@example.com").unwrap(),
+        seen: Time(3),
+        written: None,
+        gone: None,
+    };
+    Entry {
+        state: State::Synced,
+        ..Entry::new(PersonId::from_nonce(9), Side::Old, account, Time(3))
+    }
+}
+
+fn sides() -> impl Strategy<Value = Side> {
+    select(Side::BOTH.to_vec())
+}
+
+fn times() -> impl Strategy<Value = Time> {
+    any::<i64>().prop_map(Time)
+}
+
+fn prints() -> impl Strategy<Value = Print> {
+    maybe((any::<u8>(), any::<[u8; 16]>()).prop_map(|(key, bytes)| Fingerprint { key, bytes }))
+}
+
+fn fields() -> impl Strategy<Value = Field> {
+    let factors = vec![Factor::Sms, Factor::Email, Factor::Totp];
+    prop_oneof![
+        select(vec![Field::Enabled, Field::Email, Field::Phone]),
+        select(factors).prop_map(Field::Factor),
+        "custom:[a-z.é]{1,20}"
+            .prop_map(|name| { Field::Attribute(AttributeName::try_from(name.as_str()).unwrap()) }),
+        "[!-~ñ]{1,128}".prop_map(|name| Field::Group(GroupName::try_from(name.as_str()).unwrap())),
+    ]
+}
+
+fn usernames() -> impl Strategy<Value = Username> {
+    "[!-~ü]{1,128}".prop_map(|name| Username::try_from(name.as_str()).unwrap())
+}
+
+fn reasons() -> impl Strategy<Value = Reason> {
+    let mut all = Reason::PLAIN.to_vec();
+    all.extend([FaultKind::Throttled, FaultKind::Newer].map(Reason::Outside));
+    select(all)
+}
+
+fn by_sides<T: std::fmt::Debug>(
+    make: impl Strategy<Value = T> + Clone,
+) -> impl Strategy<Value = BySide<T>> {
+    (make.clone(), make).prop_map(|(old, new)| BySide { old, new })
+}
+
+fn bases() -> impl Strategy<Value = Base> {
+    (prints(), any::<u32>()).prop_map(|(print, rule)| Base { print, rule })
+}
+
+fn known() -> impl Strategy<Value = Known> + Clone {
+    ("[!-~]{1,128}", usernames(), times(), maybe(times()), maybe(times()))
+        .prop_map(|(sub, username, seen, written, gone)| {
+            let sub = Sub::try_from(sub.as_str()).unwrap();
+            Known { sub, username, seen, written, gone }
+        })
+        .boxed()
+}
+
+fn births() -> impl Strategy<Value = Birth> {
+    let bases = btree_map(fields(), bases(), 0..4);
+    (sides(), usernames(), bases, btree_set(any::<u32>(), 0..4), times(), times()).prop_map(
+        |(side, username, fields, rules, at, until)| Birth {
+            side,
+            username,
+            fields,
+            rules,
+            at,
+            until,
+        },
+    )
+}
+
+fn intents() -> impl Strategy<Value = Intent> {
+    let intended = (sides(), prints(), prints(), any::<u32>())
+        .prop_map(|(side, wanted, was, rule)| Intended { side, wanted, was, rule });
+    let modified = by_sides(maybe(times()).boxed());
+    (btree_map(fields(), intended, 0..4), modified, times(), times())
+        .prop_map(|(fields, modified, at, until)| Intent { fields, modified, at, until })
+}
+
+fn leases() -> impl Strategy<Value = Lease> {
+    (any::<u128>(), times(), times()).prop_map(|(owner, until, free_at)| Lease {
+        owner: Owner::from_nonce(owner),
+        until,
+        free_at,
+    })
+}
+
+fn decisions() -> impl Strategy<Value = Decision> {
+    let named = vec(fields().prop_map(|field| field.to_string()), 0..3);
+    let kinds = select(DecisionKind::ALL.to_vec());
+    (times(), kinds, named, maybe(sides()), maybe(reasons()))
+        .prop_map(|(at, kind, fields, side, reason)| Decision { at, kind, fields, side, reason })
+}
+
+type Obstacles = (BTreeMap<Field, Obstacle>, BTreeMap<Field, Flips>, Vec<Decision>);
+
+fn troubles() -> impl Strategy<Value = Obstacles> {
+    let obstacle = (reasons(), prints(), sides(), times())
+        .prop_map(|(reason, value, side, since)| Obstacle { reason, value, side, since });
+    let flips =
+        (sides(), any::<u8>(), times()).prop_map(|(to, count, since)| Flips { to, count, since });
+    (btree_map(fields(), obstacle, 0..4), btree_map(fields(), flips, 0..3), vec(decisions(), 0..5))
+}
+
+fn agreements() -> impl Strategy<Value = Agreed> {
+    let rules: BoxedStrategy<BTreeSet<u32>> = btree_set(any::<u32>(), 0..5).boxed();
+    (btree_map(fields(), bases(), 0..6), rules).prop_map(|(fields, rules)| Agreed { fields, rules })
+}
+
+/// Every field of an entry, and every word of each closed list.
+fn entries() -> impl Strategy<Value = Entry> {
+    let head = (any::<u128>(), any::<u128>(), any::<u64>(), select(State::ALL.to_vec()));
+    let work = (
+        maybe(agreements()),
+        maybe(intents()),
+        maybe(births()),
+        maybe(leases()),
+        by_sides(maybe(known()).boxed()),
+    );
+    let passwords = (by_sides(maybe(times()).boxed()), by_sides(maybe(times()).boxed()))
+        .prop_map(|(set, closed)| Passwords { set, closed });
+    let miss = (times(), prints()).prop_map(|(at, key)| Miss { at, key });
+    let rest = (
+        maybe(sides()),
+        maybe(reasons()),
+        passwords,
+        by_sides(any::<bool>().boxed()),
+        maybe(miss),
+        maybe(times()),
+        [times().boxed(), times().boxed(), times().boxed()],
+    );
+    (head, work, troubles(), rest).prop_map(|(head, work, troubles, rest)| {
+        let (owes_password, reason, passwords, local_factors, miss, linked, at) = rest;
+        Entry {
+            id: PersonId::from_nonce(head.0),
+            salt: PersonId::from_nonce(head.1),
+            revision: head.2,
+            state: head.3,
+            agreed: work.0,
+            intent: work.1,
+            birth: work.2,
+            lease: work.3,
+            accounts: work.4,
+            obstacles: troubles.0,
+            flips: troubles.1,
+            decisions: troubles.2,
+            owes_password,
+            reason,
+            passwords,
+            local_factors,
+            miss,
+            linked,
+            not_before: at[0],
+            created: at[1],
+            updated: at[2],
+        }
+    })
+}
+
+/// What the service makes of what we write: it returns numbers in their shortest form, and nothing
+/// else changes. An empty name or a float would show here.
+fn assert_storable(value: &AttributeValue) {
+    if let AttributeValue::N(digits) = value {
+        assert!(digits.parse::<i128>().is_ok(), "{digits}");
+    } else if let AttributeValue::M(values) = value {
+        assert!(values.keys().all(|name| !name.is_empty()));
+        values.values().for_each(assert_storable);
+    } else if let AttributeValue::L(values) = value {
+        values.iter().for_each(assert_storable);
+    } else {
+        assert!(value.is_s() || value.is_bool(), "an attribute of an unknown type");
+    }
+}
+
+proptest! {
+    #[test]
+    fn an_entry_reads_as_it_was_written(entry in entries()) {
+        let item = item(&entry, Some(&Owner::from_nonce(1)), &sealer());
+        item.values().for_each(assert_storable);
+        prop_assert_eq!(read(&item, &sealer()), Ok(Stored::Person(Box::new(entry))));
+    }
+
+    #[test]
+    fn invariant_09_no_username_is_in_an_item(mut entry in entries(), name in "QQ[a-z@.]{4,40}") {
+        let username = Username::try_from(name.as_str()).unwrap();
+        for side in Side::BOTH {
+            if let Some(account) = entry.accounts.get_mut(side) {
+                account.username = username.clone();
+            }
+        }
+        if let Some(birth) = &mut entry.birth {
+            birth.username = username;
+        }
+        let item = item(&entry, None, &sealer());
+        let printed = format!("{item:?}");
+        prop_assert!(!printed.contains(&name));
+    }
+
+    #[test]
+    fn whoever_is_not_in_step_is_listed(entry in entries()) {
+        let item = item(&entry, None, &sealer());
+        let open = entry.intent.is_some() || entry.birth.is_some();
+        let state = if open { State::Waiting } else { entry.state };
+        match item.get("state_shard") {
+            None => prop_assert_eq!(state, State::Synced),
+            Some(shard) => {
+                let shard = shard.as_s().unwrap();
+                prop_assert!(shard.starts_with(&format!("{}#", state.name())), "{}", shard);
+            }
+        }
+        prop_assert!(item["updated_at"].is_n());
+    }
+}
+
+const ALWAYS: [&str; 13] = [
+    "v",
+    "id",
+    "salt",
+    "revision",
+    "state",
+    "accounts",
+    "not_before",
+    "obstacles",
+    "passwords",
+    "local_factors",
+    "flips",
+    "decisions",
+    "created_at",
+];
+
+fn written() -> Item {
+    item(&entry(), None, &sealer())
+}
+
+#[test]
+fn a_missing_attribute_is_a_fault_and_is_named() {
+    for name in ALWAYS.into_iter().chain(["updated_at"]) {
+        let mut item = written();
+        assert!(item.remove(name).is_some(), "{name} is not written");
+        assert_eq!(read(&item, &sealer()), Err(Mistake::Missing(name)));
+    }
+}
+
+#[test]
+fn an_attribute_of_another_type_is_a_fault_and_is_named() {
+    let optional =
+        ["reason", "agreed", "intent", "birth", "owes_password", "lease", "miss", "forward"];
+    for name in ALWAYS.into_iter().chain(["updated_at"]).chain(optional) {
+        let mut item = written();
+        item.insert(name.to_owned(), AttributeValue::Null(true));
+        assert_eq!(read(&item, &sealer()), Err(Mistake::Wrong(name)), "{name}");
+    }
+}
+
+#[test]
+fn an_unknown_word_is_a_fault_and_is_not_repeated() {
+    for (name, word) in [("state", "asleep"), ("reason", "QQ-private"), ("owes_password", "both")] {
+        let mut item = written();
+        item.insert(name.to_owned(), text(word));
+        let mistake = read(&item, &sealer()).unwrap_err();
+        assert_eq!(mistake, Mistake::Wrong(name));
+        assert!(!format!("{:?}", mistake.fault("GetItem")).contains(word));
+    }
+    let mut item = written();
+    item.insert("accounts".to_owned(), map([("third", map([]))]));
+    assert_eq!(read(&item, &sealer()), Err(Mistake::Wrong("accounts")));
+    let mut item = written();
+    item.insert("obstacles".to_owned(), map([(" not a field", map([]))]));
+    assert_eq!(read(&item, &sealer()), Err(Mistake::Wrong("obstacles")));
+    let mut item = written();
+    item.insert("revision".to_owned(), AttributeValue::N("1.5".to_owned()));
+    assert_eq!(read(&item, &sealer()), Err(Mistake::Wrong("revision")));
+}
+
+#[test]
+fn a_newer_item_is_refused_whatever_else_it_says() {
+    let mut item = Key::person(&entry().id).item();
+    item.insert("v".to_owned(), number(VERSION + 1));
+    assert_eq!(read(&item, &sealer()), Err(Mistake::Newer));
+    assert_eq!(read_pointer(&item), Err(Mistake::Newer));
+}
+
+#[test]
+fn another_tables_key_does_not_open_a_person() {
+    let other = Secret::from_text("another key for tests, as long .....").unwrap().sealer();
+    assert_eq!(read(&written(), &other), Err(Mistake::Wrong("username")));
+}
+
+#[test]
+fn a_forwarding_item_and_a_pointer_read_as_they_were_written() {
+    let kept = Entry { id: PersonId::from_nonce(10), ..entry() };
+    let item = forward(&entry(), &kept, &Owner::from_nonce(1));
+    assert_eq!(read(&item, &sealer()), Ok(Stored::Forward(kept.id)));
+    assert!(!item.contains_key("state_shard"), "nobody is listed twice");
+    let key = Key::account(Side::Old, &Sub::try_from("s-1").unwrap());
+    assert_eq!(read_pointer(&pointer(&key, &entry().id)), Ok(entry().id));
+}
+
+#[test]
+fn the_largest_sensible_person_fits_in_an_item() {
+    let mut entry = entry();
+    let base = Base { print: None, rule: u32::MAX };
+    let mut agreed = Agreed::default();
+    // As many groups as Cognito allows, with names as long as it allows, and 67 attributes.
+    for place in 0..167 {
+        let name = format!("{place:0>128}");
+        agreed
+            .fields
+            .insert(Field::Group(GroupName::try_from(name.as_str()).unwrap()), base.clone());
+    }
+    let intended = Intended { side: Side::Old, wanted: None, was: None, rule: u32::MAX };
+    let fields = agreed.fields.keys().map(|field| (field.clone(), intended.clone())).collect();
+    let modified = BySide::default();
+    entry.intent = Some(Intent { fields, modified, at: Time(1), until: Time(1) });
+    entry.agreed = Some(agreed);
+    let size = size_bytes(&item(&entry, None, &sealer()));
+    assert!(size < 100 * 1024, "{size} bytes");
+}

@@ -1,0 +1,385 @@
+//! `SdkError` to [`Fault`], in one table.
+//!
+//! Every adapter asks here what an SDK's error means, so that "may it have happened?" has one answer.
+//! When in doubt the answer is yes: an open intent costs a read, a forgotten write costs an edit.
+//! Only the service's error *code* is kept. Its message may quote a person's attribute values.
+
+use std::error::Error;
+use std::io;
+
+use aws_credential_types::provider::error::CredentialsError;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::{ConnectorError, SdkError};
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use hyper_util::client::legacy::Error as ConnectionError;
+use poolbridge_core::fault::{Fault, FaultKind};
+
+/// What an SDK's error means to the flow. `operation` is the call's name as AWS writes it.
+///
+/// It speaks of one attempt. Where the SDK made several, an earlier one may have been carried out
+/// although the last one was refused: writes that are not protected by a condition therefore use one
+/// attempt for each call (see [`crate::client::Departure`]).
+pub fn fault<E: ProvideErrorMetadata>(
+    operation: &'static str,
+    error: &SdkError<E, HttpResponse>,
+) -> Fault {
+    let code = error.meta().code().and_then(word);
+    let (kind, code) = match error {
+        SdkError::ConstructionFailure(_) => (FaultKind::NotSent, None),
+        SdkError::DispatchFailure(failure) => {
+            failure.as_connector_error().map_or((FaultKind::NoAnswer, None), of_connector)
+        }
+        SdkError::ResponseError(answer) => (of_garbled(answer.raw().status().as_u16()), code),
+        SdkError::ServiceError(answer) => {
+            (of_answer(operation, code, answer.raw().status().as_u16()), code)
+        }
+        SdkError::TimeoutError(_) => (FaultKind::NoAnswer, code),
+        // A variant newer than this table: nothing is known, so it may have happened.
+        _ => (FaultKind::NoAnswer, None),
+    };
+    Fault { kind, operation, code: code.map(str::to_owned) }
+}
+
+/// A service's error code, if it is one: a short ASCII word. Anything else could be message text.
+fn word(code: &str) -> Option<&str> {
+    // `namespace#Code:address` is how some protocols spell it.
+    let code = code.rsplit('#').next().unwrap_or(code);
+    let code = code.split(':').next().unwrap_or(code);
+    let plain = |letter: u8| letter.is_ascii_alphanumeric() || matches!(letter, b'.' | b'_');
+    let fits = (1..=64).contains(&code.len()) && code.bytes().all(plain);
+    fits.then_some(code)
+}
+
+/// What is known of a request that got no answer: the kind, and a code of ours where it helps.
+type Unanswered = (FaultKind, Option<&'static str>);
+
+/// A request for which no answer came: did it leave?
+fn of_connector(error: &ConnectorError) -> Unanswered {
+    let mut link: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(cause) = link {
+        if let Some(unanswered) = of_cause(cause) {
+            return unanswered;
+        }
+        link = cause.source();
+    }
+    (if error.is_user() { FaultKind::NotSent } else { FaultKind::NoAnswer }, None)
+}
+
+/// What one link in a chain of causes proves, if it proves anything.
+fn of_cause(cause: &(dyn Error + 'static)) -> Option<Unanswered> {
+    if let Some(error) = cause.downcast_ref::<CredentialsError>() {
+        return Some(of_credentials(error));
+    }
+    // No name, no route, no handshake: nothing was sent on a connection that never was.
+    let refused = |error: &io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
+    let never = cause.downcast_ref::<ConnectionError>().is_some_and(ConnectionError::is_connect)
+        || cause.downcast_ref::<io::Error>().is_some_and(refused);
+    never.then_some((FaultKind::NotSent, Some("NoConnection")))
+}
+
+/// No credentials, so nothing was signed, so nothing was sent.
+fn of_credentials(error: &CredentialsError) -> Unanswered {
+    match error {
+        // Somebody has to grant or configure something; waiting a few seconds does not help.
+        CredentialsError::CredentialsNotLoaded(_) => {
+            (FaultKind::Denied, Some("CredentialsNotLoaded"))
+        }
+        CredentialsError::InvalidConfiguration(_) => {
+            (FaultKind::Denied, Some("CredentialsMisconfigured"))
+        }
+        // The provider is out of reach or said no, which it does for a role that may not be assumed.
+        CredentialsError::ProviderTimedOut(_)
+        | CredentialsError::ProviderError(_)
+        | CredentialsError::Unhandled(_)
+        | _ => (FaultKind::NotSent, Some("CredentialsProvider")),
+    }
+}
+
+/// An answer that cannot be read tells at most that the service stumbled.
+const fn of_garbled(status: u16) -> FaultKind {
+    if status >= 500 { FaultKind::Broken } else { FaultKind::NoAnswer }
+}
+
+/// What the service says, by its code; by the HTTP status where the code says nothing.
+fn of_answer(operation: &str, code: Option<&str>, status: u16) -> FaultKind {
+    code.and_then(|code| of_code(operation, code)).unwrap_or(match status {
+        401 | 403 | 407 => FaultKind::Denied,
+        // The service gave up waiting for a request that it may have read to its end.
+        408 => FaultKind::NoAnswer,
+        429 => FaultKind::Throttled,
+        400..=499 => FaultKind::Invalid,
+        500.. => FaultKind::Broken,
+        // Redirections and the like are no answer to our question.
+        _ => FaultKind::NoAnswer,
+    })
+}
+
+/// The codes that AWS documents for the operations in use: on each operation's page under "Errors",
+/// and under "Common Errors" of each service.
+fn of_code(operation: &str, code: &str) -> Option<FaultKind> {
+    let kind = match code {
+        "TooManyRequestsException"
+        | "LimitExceededException"
+        | "Throttling"
+        | "ThrottlingException"
+        | "ThrottledException"
+        | "RequestThrottled"
+        | "RequestThrottledException"
+        | "RequestLimitExceeded"
+        | "ProvisionedThroughputExceededException"
+        | "ProvisionedThroughputExceeded"
+        | "BandwidthLimitExceeded"
+        | "PriorRequestNotComplete"
+        | "SlowDown"
+        | "OverLimit"
+        | "EC2ThrottledException"
+        | "KmsThrottled"
+        | "ReplicatedWriteConflictException"
+        // Another request was writing the item: ours did nothing and may come again soon.
+        | "TransactionConflictException" => FaultKind::Throttled,
+
+        // Our own earlier attempt with this token is still running: it may yet be carried out.
+        "TransactionInProgressException" | "RequestTimeout" | "RequestTimeoutException" => {
+            FaultKind::NoAnswer
+        }
+
+        // The team's pre-sign-up trigger said no, before the account was made. Elsewhere a trigger
+        // speaks while messages are written, which is after the deed.
+        "UserLambdaValidationException" if operation == "AdminCreateUser" => FaultKind::Invalid,
+
+        "InternalErrorException"
+        | "InternalError"
+        | "InternalFailure"
+        | "InternalServerError"
+        | "InternalServiceError"
+        | "ServiceUnavailable"
+        | "ServiceUnavailableException"
+        // A trigger of the team's own failed, or a message could not be sent: the docs do not say
+        // whether the write had been done by then.
+        | "UserLambdaValidationException"
+        | "UnexpectedLambdaException"
+        | "InvalidLambdaResponseException"
+        | "CodeDeliveryFailureException"
+        | "InvalidEmailRoleAccessPolicyException"
+        | "InvalidSmsRoleAccessPolicyException"
+        | "InvalidSmsRoleTrustRelationshipException" => FaultKind::Broken,
+
+        "UserNotFoundException" => FaultKind::AccountGone,
+        // AliasExistsException is not in AdminCreateUser's model, yet it is answered there.
+        "UsernameExistsException" | "AliasExistsException" => FaultKind::Exists,
+        "ConditionalCheckFailedException" | "TransactionCanceledException" => FaultKind::Lost,
+
+        "ResourceNotFoundException"
+        | "QueueDoesNotExist"
+        | "AWS.SimpleQueueService.NonExistentQueue"
+        | "QueueDeletedRecently"
+        | "AWS.SimpleQueueService.QueueDeletedRecently"
+        | "TableNotFoundException"
+        | "ParameterNotFound"
+        | "KmsDisabled"
+        | "KmsInvalidState"
+        | "KmsNotFound"
+        // An account that is not confirmed, or must reset its password first, cannot take a factor
+        // yet: that passes, so the value must not be written off as refused.
+        | "UserNotConfirmedException"
+        | "PasswordResetRequiredException" => FaultKind::Missing,
+
+        _ => return of_refusal(code),
+    };
+    Some(kind)
+}
+
+/// The codes by which a service says no and has done nothing: to us, or to these values.
+fn of_refusal(code: &str) -> Option<FaultKind> {
+    let kind = match code {
+        "NotAuthorizedException"
+        | "NotAuthorized"
+        | "AccessDenied"
+        | "AccessDeniedException"
+        | "UnauthorizedOperation"
+        | "UnrecognizedClientException"
+        | "InvalidClientTokenId"
+        | "InvalidAccessKeyId"
+        | "InvalidSignatureException"
+        | "SignatureDoesNotMatch"
+        | "IncompleteSignature"
+        | "IncompleteSignatureException"
+        | "MissingAuthenticationToken"
+        | "MissingAuthenticationTokenException"
+        | "ExpiredToken"
+        | "ExpiredTokenException"
+        | "RequestExpired"
+        | "RequestTimeTooSkewed"
+        | "OptInRequired"
+        | "ForbiddenException"
+        | "InvalidSecurity"
+        | "KmsAccessDenied"
+        | "KmsOptInRequired"
+        | "DecryptionFailure" => FaultKind::Denied,
+
+        "InvalidParameterException"
+        | "InvalidParameter"
+        | "InvalidParameterValue"
+        | "InvalidParameterCombination"
+        | "InvalidAttributeName"
+        | "InvalidAttributeValue"
+        | "InvalidPasswordException"
+        | "PasswordHistoryPolicyViolationException"
+        | "InvalidRequestException"
+        | "InvalidMessageContents"
+        | "PreconditionNotMetException"
+        | "UnsupportedUserStateException"
+        | "ValidationException"
+        | "ValidationError"
+        | "SerializationException"
+        | "IdempotentParameterMismatchException"
+        | "ItemCollectionSizeLimitExceededException"
+        | "ReceiptHandleIsInvalid"
+        | "MessageNotInflight"
+        // The service does not know the operation, or not for this pool. An emulator says so with
+        // status 500, which must not pass for a write that may have happened.
+        | "OperationNotEnabledException"
+        | "FeatureUnavailableInTierException"
+        | "UnsupportedOperation"
+        | "UnsupportedOperationException"
+        | "UnknownOperationException"
+        | "UnknownOperation"
+        | "InvalidAction"
+        | "NotImplemented"
+        | "Unsupported" => FaultKind::Invalid,
+
+        _ => return None,
+    };
+    Some(kind)
+}
+
+/// Whether a fault says that the service has no such operation: emulators lack some.
+pub fn lacks_operation(fault: &Fault) -> bool {
+    let lacking = |code: &str| {
+        matches!(
+            code,
+            "Unsupported"
+                | "UnsupportedOperation"
+                | "UnsupportedOperationException"
+                | "UnknownOperation"
+                | "UnknownOperationException"
+                | "InvalidAction"
+                | "NotImplemented"
+        )
+    };
+    fault.code.as_deref().is_some_and(lacking)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_smithy_runtime_api::http::StatusCode;
+    use aws_smithy_types::body::SdkBody;
+    use aws_smithy_types::error::ErrorMetadata;
+    use poolbridge_core::fault::Retry;
+
+    fn answer(operation: &'static str, code: &str, status: u16) -> Fault {
+        let meta = ErrorMetadata::builder().code(code).message("ada@example.com is bad").build();
+        let raw = HttpResponse::new(StatusCode::try_from(status).unwrap(), SdkBody::empty());
+        fault(operation, &SdkError::service_error(meta, raw))
+    }
+
+    fn kind(code: &str, status: u16) -> FaultKind {
+        answer("AdminUpdateUserAttributes", code, status).kind
+    }
+
+    #[test]
+    fn every_documented_code_has_its_kind() {
+        use FaultKind::{
+            AccountGone, Broken, Denied, Exists, Invalid, Lost, Missing, NoAnswer, Throttled,
+        };
+        let table = [
+            ("TooManyRequestsException", 400, Throttled),
+            ("LimitExceededException", 400, Throttled),
+            ("ThrottlingException", 400, Throttled),
+            ("ProvisionedThroughputExceededException", 400, Throttled),
+            ("SlowDown", 503, Throttled),
+            ("TransactionConflictException", 400, Throttled),
+            ("TransactionInProgressException", 400, NoAnswer),
+            ("NotAuthorizedException", 400, Denied),
+            ("AccessDeniedException", 400, Denied),
+            ("UnrecognizedClientException", 400, Denied),
+            ("ExpiredTokenException", 400, Denied),
+            ("InvalidParameterException", 400, Invalid),
+            ("InvalidPasswordException", 400, Invalid),
+            ("Unsupported", 500, Invalid),
+            ("UserNotFoundException", 400, AccountGone),
+            ("ResourceNotFoundException", 400, Missing),
+            ("AWS.SimpleQueueService.NonExistentQueue", 400, Missing),
+            ("com.amazonaws.sqs#QueueDoesNotExist", 400, Missing),
+            ("UsernameExistsException", 400, Exists),
+            ("AliasExistsException", 400, Exists),
+            ("ConditionalCheckFailedException", 400, Lost),
+            ("InternalErrorException", 500, Broken),
+            ("InternalErrorException", 400, Broken),
+            ("UnexpectedLambdaException", 400, Broken),
+            ("NewKindOfRefusal", 400, Invalid),
+            ("NewKindOfRefusal", 403, Denied),
+            ("NewKindOfTrouble", 500, Broken),
+            ("NewKindOfTrouble", 503, Broken),
+            ("NewKindOfHaste", 429, Throttled),
+        ];
+        for (code, status, wanted) in table {
+            assert_eq!(kind(code, status), wanted, "{code} with status {status}");
+        }
+    }
+
+    #[test]
+    fn a_trigger_that_refuses_a_creation_is_certain_and_elsewhere_it_is_not() {
+        let create = answer("AdminCreateUser", "UserLambdaValidationException", 400);
+        assert_eq!((create.kind, create.may_have_happened()), (FaultKind::Invalid, false));
+        let update = answer("AdminUpdateUserAttributes", "UserLambdaValidationException", 400);
+        assert!(update.may_have_happened());
+    }
+
+    #[test]
+    fn invariant_09_a_fault_holds_codes_and_never_text() {
+        let known = answer("AdminGetUser", "InvalidParameterException", 400);
+        assert!(!format!("{known} {known:?}").contains("ada@example.com"));
+        for text in ["ada@example.com", "user ada", "", "é", &"x".repeat(65)] {
+            assert_eq!(answer("AdminGetUser", text, 400).code, None, "{text:?} passed for a code");
+        }
+    }
+
+    #[test]
+    fn what_never_left_did_not_happen_and_what_may_have_left_may_have() {
+        type Lost = SdkError<ErrorMetadata, HttpResponse>;
+        let lost = |error| fault("AdminDisableUser", &Lost::dispatch_failure(error));
+        let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
+        assert_eq!(lost(ConnectorError::io(refused.into())).kind, FaultKind::NotSent);
+        let reset = io::Error::from(io::ErrorKind::ConnectionReset);
+        assert_eq!(lost(ConnectorError::io(reset.into())).kind, FaultKind::NoAnswer);
+        assert_eq!(lost(ConnectorError::timeout("slow".into())).kind, FaultKind::NoAnswer);
+        let none = CredentialsError::not_loaded_no_source();
+        assert_eq!(lost(ConnectorError::other(none.into(), None)).kind, FaultKind::Denied);
+        let slow = CredentialsError::provider_timed_out(std::time::Duration::from_secs(5));
+        assert_eq!(lost(ConnectorError::other(slow.into(), None)).kind, FaultKind::NotSent);
+        let codes = [CredentialsError::not_loaded_no_source().into(), "x".into()]
+            .map(|error| lost(ConnectorError::other(error, None)).code);
+        assert_eq!(codes, [Some("CredentialsNotLoaded".to_owned()), None]);
+        assert_eq!(fault("X", &Lost::timeout_error("slow")).kind, FaultKind::NoAnswer);
+        assert_eq!(fault("X", &Lost::construction_failure("bad")).kind, FaultKind::NotSent);
+    }
+
+    #[test]
+    fn a_garbled_answer_may_have_happened() {
+        for status in [200, 400, 502] {
+            let raw = HttpResponse::new(StatusCode::try_from(status).unwrap(), SdkBody::empty());
+            let error = SdkError::<ErrorMetadata, _>::response_error("not json", raw);
+            assert!(fault("AdminDisableUser", &error).may_have_happened(), "status {status}");
+        }
+    }
+
+    #[test]
+    fn nothing_that_a_person_must_mend_is_tried_at_once() {
+        for code in ["AccessDeniedException", "ResourceNotFoundException"] {
+            let found = answer("AdminGetUser", code, 400).retry();
+            assert_eq!(found, Retry::Later(poolbridge_core::limits::RETRY_SLOWLY), "{code}");
+        }
+    }
+}

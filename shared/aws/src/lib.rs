@@ -1,0 +1,15 @@
+//! The doing half of poolbridge: the only crate that names an SDK, serde, the clock or the environment.
+
+pub mod fault;
+pub mod clock;
+pub mod client;
+pub mod cognito;
+pub mod secret;
+pub mod wire;
+pub mod dynamodb;
+pub mod sqs;
+pub mod config;
+pub mod telemetry;
+pub mod triggers;
+pub mod consume;
+pub mod wiring;

@@ -1,0 +1,269 @@
+//! Figures, in CloudWatch's embedded metric format.
+
+use std::time::Duration;
+
+use poolbridge_core::time::Time;
+use serde_json::{Value, json};
+
+use super::{Output, milliseconds};
+
+/// The namespace of every figure.
+pub const NAMESPACE: &str = "poolbridge";
+
+/// The dimension of every figure: the bridge's name. One only, since each further value is billed as a
+/// metric of its own.
+pub const DIMENSION: &str = "name";
+
+/// What capture publishes.
+pub const CAPTURE_FIGURES: [&str; 3] = ["captured", "capture_failed", "capture_milliseconds"];
+
+/// What apply publishes.
+pub const APPLY_FIGURES: [&str; 12] = [
+    "messages",
+    "applied",
+    "already_true",
+    "later",
+    "held",
+    "refused",
+    "malformed",
+    "panics",
+    "account_reads",
+    "pool_writes",
+    "lag_milliseconds",
+    "apply_milliseconds",
+];
+
+/// Values of one figure in one line: the embedded metric format takes 100 at most.
+const VALUES_MAX: usize = 100;
+
+/// The names as the infrastructure reads them, so that a renamed figure breaks the build and not an
+/// alarm.
+pub fn figures_document() -> Value {
+    json!({
+        "namespace": NAMESPACE,
+        "dimensions": [DIMENSION],
+        "capture": CAPTURE_FIGURES,
+        "apply": APPLY_FIGURES,
+    })
+}
+
+/// Writes figures for one bridge.
+#[derive(Clone, Debug)]
+pub struct Telemetry {
+    name: String,
+    output: Output,
+}
+
+/// One figure of a line: a number, or several.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Figure {
+    Count(u64),
+    Milliseconds(Vec<u64>),
+}
+
+/// What one call of capture came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct CaptureFigures {
+    /// The change was marked, or sent, or both.
+    pub captured: u64,
+    /// Something that should have been noted was not, or not everywhere.
+    pub failed: u64,
+    /// How long the sign-in was kept.
+    pub duration: Duration,
+}
+
+/// What one batch of apply came to.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct BatchFigures {
+    /// Messages received.
+    pub messages: u64,
+    /// Changes that wrote something.
+    pub applied: u64,
+    /// Changes that found nothing to do.
+    pub already_true: u64,
+    /// Changes put off.
+    pub later: u64,
+    /// Changes that need a person.
+    pub held: u64,
+    /// Changes that the target cannot hold.
+    pub refused: u64,
+    /// Messages that nobody can read, dropped.
+    pub malformed: u64,
+    /// Faults of ours.
+    pub panics: u64,
+    /// Accounts read.
+    pub account_reads: u64,
+    /// Writes to a pool.
+    pub pool_writes: u64,
+    /// From the deed to the moment when both pools had it, for each change that was finished.
+    pub lags: Vec<Duration>,
+    /// How long each change took.
+    pub durations: Vec<Duration>,
+}
+
+impl BatchFigures {
+    /// Adds what another part of the same batch came to.
+    pub fn add(&mut self, other: Self) {
+        self.messages += other.messages;
+        self.applied += other.applied;
+        self.already_true += other.already_true;
+        self.later += other.later;
+        self.held += other.held;
+        self.refused += other.refused;
+        self.malformed += other.malformed;
+        self.panics += other.panics;
+        self.account_reads += other.account_reads;
+        self.pool_writes += other.pool_writes;
+        self.lags.extend(other.lags);
+        self.durations.extend(other.durations);
+    }
+}
+
+impl CaptureFigures {
+    fn figures(&self) -> [(&'static str, Figure); 3] {
+        let [captured, failed, duration] = CAPTURE_FIGURES;
+        [
+            (captured, Figure::Count(self.captured)),
+            (failed, Figure::Count(self.failed)),
+            (duration, Figure::Milliseconds(vec![milliseconds(self.duration)])),
+        ]
+    }
+}
+
+impl BatchFigures {
+    fn figures(&self) -> Vec<(&'static str, Figure)> {
+        let counts = [
+            self.messages,
+            self.applied,
+            self.already_true,
+            self.later,
+            self.held,
+            self.refused,
+            self.malformed,
+            self.panics,
+            self.account_reads,
+            self.pool_writes,
+        ];
+        let spans = |spans: &[Duration]| {
+            Figure::Milliseconds(spans.iter().take(VALUES_MAX).copied().map(milliseconds).collect())
+        };
+        let counts = counts.into_iter().map(Figure::Count);
+        let figures = counts.chain([spans(&self.lags), spans(&self.durations)]);
+        APPLY_FIGURES.into_iter().zip(figures).collect()
+    }
+}
+
+impl Telemetry {
+    /// The figures of the bridge of that name.
+    pub const fn new(name: String, output: Output) -> Self {
+        Self { name, output }
+    }
+
+    /// Publishes what one call of capture came to.
+    pub fn capture(&self, now: Time, figures: &CaptureFigures) {
+        self.output.write(&line(&self.name, now, &figures.figures()));
+    }
+
+    /// Publishes what one batch came to.
+    pub fn batch(&self, now: Time, figures: &BatchFigures) {
+        self.output.write(&line(&self.name, now, &figures.figures()));
+    }
+}
+
+/// One line of the embedded metric format (CloudWatch's page "Specification: embedded metric format").
+fn line(name: &str, now: Time, figures: &[(&'static str, Figure)]) -> String {
+    let mut definitions = Vec::new();
+    let mut root = serde_json::Map::new();
+    for (metric, figure) in figures {
+        let (unit, value) = match figure {
+            Figure::Count(count) => ("Count", json!(count)),
+            // An empty list is refused; a figure without a value is left out instead.
+            Figure::Milliseconds(spans) if spans.is_empty() => continue,
+            Figure::Milliseconds(spans) if spans.len() == 1 => ("Milliseconds", json!(spans[0])),
+            Figure::Milliseconds(spans) => ("Milliseconds", json!(spans)),
+        };
+        definitions.push(json!({ "Name": metric, "Unit": unit }));
+        root.insert((*metric).to_owned(), value);
+    }
+    root.insert(DIMENSION.to_owned(), json!(name));
+    root.insert(
+        "_aws".to_owned(),
+        json!({
+            "Timestamp": now.0,
+            "CloudWatchMetrics": [{
+                "Namespace": NAMESPACE,
+                "Dimensions": [[DIMENSION]],
+                "Metrics": definitions,
+            }],
+        }),
+    );
+    Value::Object(root).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_infrastructure_knows_every_figure() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../infra/metrics.json");
+        let document = figures_document();
+        if std::env::var_os("POOLBRIDGE_WRITE_METRICS").is_some() {
+            let text = serde_json::to_string_pretty(&document).unwrap();
+            std::fs::write(path, format!("{text}\n")).unwrap();
+        }
+        if let Ok(text) = std::fs::read_to_string(path) {
+            let known: Value = serde_json::from_str(&text).unwrap();
+            assert_eq!(known, document, "run this test with POOLBRIDGE_WRITE_METRICS=1");
+        }
+    }
+
+    #[test]
+    fn the_set_of_figures_is_closed_and_written_as_named() {
+        let capture = CaptureFigures::default().figures().map(|(name, _)| name);
+        assert_eq!(capture, CAPTURE_FIGURES);
+        let apply: Vec<&str> =
+            BatchFigures::default().figures().iter().map(|(name, _)| *name).collect();
+        assert_eq!(apply, APPLY_FIGURES);
+    }
+
+    #[test]
+    fn a_line_is_embedded_metric_format() {
+        let figures =
+            CaptureFigures { captured: 1, failed: 0, duration: Duration::from_millis(12) };
+        let written: Value =
+            serde_json::from_str(&line("acme", Time(1_700_000_000_123), &figures.figures()))
+                .unwrap();
+        assert_eq!(
+            written,
+            json!({
+                "_aws": {
+                    "Timestamp": 1_700_000_000_123_i64,
+                    "CloudWatchMetrics": [{
+                        "Namespace": "poolbridge",
+                        "Dimensions": [["name"]],
+                        "Metrics": [
+                            { "Name": "captured", "Unit": "Count" },
+                            { "Name": "capture_failed", "Unit": "Count" },
+                            { "Name": "capture_milliseconds", "Unit": "Milliseconds" },
+                        ],
+                    }],
+                },
+                "name": "acme",
+                "captured": 1,
+                "capture_failed": 0,
+                "capture_milliseconds": 12,
+            })
+        );
+    }
+
+    #[test]
+    fn a_figure_without_a_value_is_left_out_and_many_values_are_a_list() {
+        let none = line("acme", Time(1), &BatchFigures::default().figures());
+        assert!(!none.contains("lag_milliseconds"), "{none}");
+        let lags = vec![Duration::from_millis(5); 150];
+        let many = BatchFigures { lags, ..BatchFigures::default() };
+        let many: Value = serde_json::from_str(&line("acme", Time(1), &many.figures())).unwrap();
+        assert_eq!(many["lag_milliseconds"].as_array().unwrap().len(), VALUES_MAX);
+    }
+}

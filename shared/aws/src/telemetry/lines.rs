@@ -1,0 +1,138 @@
+//! Log lines: each stands alone, and of a person it names a `sub` and the bridge's own id at most.
+
+use std::time::Duration;
+
+use poolbridge_core::capture::Captured;
+use poolbridge_core::change::Change;
+use poolbridge_core::converge::Report;
+use poolbridge_core::fault::Fault;
+use poolbridge_core::names::PersonId;
+use poolbridge_core::verdict::Verdict;
+
+use super::milliseconds;
+use crate::config::{Mistake, Mistakes};
+use crate::triggers::NotCaptured;
+use crate::wiring::NotWired;
+
+/// Says what is wrong with the configuration, one line for each mistake.
+pub fn mistakes(mistakes: &Mistakes) {
+    for Mistake { line, message, hint } in &mistakes.list {
+        tracing::error!(
+            configuration.source = mistakes.source_name,
+            configuration.line = line,
+            hint,
+            "the configuration is broken: {message}",
+        );
+    }
+}
+
+/// Says why nothing can be worked on yet.
+pub fn not_wired(error: &NotWired) {
+    let cause = std::error::Error::source(error).map(ToString::to_string);
+    tracing::error!(cause, hint = error.hint(), "the bridge cannot work yet: {error}");
+}
+
+/// Says why an event left no change behind.
+pub fn not_captured(refusal: NotCaptured) {
+    let (reason, hint) = (refusal.to_string(), refusal.hint());
+    if refusal.is_failure() {
+        tracing::error!(reason, hint, "an event was let through and nothing was noted");
+    } else {
+        tracing::info!(reason, hint, "an event announces nothing to be captured");
+    }
+}
+
+/// Says what became of one captured change.
+pub fn captured(change: &Change, captured: &Captured) {
+    let fault = |result: &Result<(), Fault>| result.as_ref().err().map(ToString::to_string);
+    let (mark, message) = (fault(&captured.mark), fault(&captured.message));
+    let failed = mark.is_some() || message.is_some();
+    macro_rules! write_line {
+        ($level:ident, $text:literal) => {
+            tracing::$level!(
+                change.id = %format_args!("{:032x}", change.id),
+                change.side = change.side.name(),
+                change.sub = change.sub.as_str(),
+                change.proof = change.proof.name(),
+                mark.fault = mark,
+                message.fault = message,
+                $text,
+            )
+        };
+    }
+    match (failed, captured.survives()) {
+        (false, _) => write_line!(info, "captured"),
+        (true, true) => write_line!(warn, "captured, but not everywhere it should be"),
+        (true, false) => write_line!(
+            error,
+            "let through, but neither marked nor sent; hint: the sweep finds all but passwords"
+        ),
+    }
+}
+
+/// Says that noting one captured change took too long.
+pub fn capture_timed_out(change: &Change) {
+    tracing::error!(
+        change.id = %format_args!("{:032x}", change.id),
+        change.side = change.side.name(),
+        change.sub = change.sub.as_str(),
+        reason = "out-of-time",
+        "let through, and whether it was noted is not known",
+    );
+}
+
+/// One message, worked off: what its log line tells.
+#[derive(Clone, Copy, Debug)]
+pub struct Handled<'a> {
+    /// The queue's own id of the message.
+    pub message_id: &'a str,
+    /// How often it was received.
+    pub receives: u32,
+    /// The change in it.
+    pub change: &'a Change,
+    /// What came of it.
+    pub report: &'a Report,
+    /// Since the deed.
+    pub lag: Duration,
+    /// Since the work began.
+    pub duration: Duration,
+    /// When the message comes back, if it does.
+    pub back_after: Option<Duration>,
+}
+
+/// Writes the one wide line of a message.
+pub fn handled(handled: &Handled<'_>) {
+    let Handled { change, report, .. } = handled;
+    let reason = match &report.verdict {
+        Verdict::Later(_, reason) | Verdict::Held(reason) | Verdict::Refused(reason) => {
+            Some(reason.name())
+        }
+        Verdict::Applied | Verdict::AlreadyTrue => None,
+    };
+    let carried: Vec<String> =
+        report.carried.iter().map(|(side, field)| format!("{side}:{field}")).collect();
+    let decisions: Vec<&str> =
+        report.decisions.iter().map(|decision| decision.kind.name()).collect();
+    tracing::info!(
+        message.id = handled.message_id,
+        receives = handled.receives,
+        change.id = %format_args!("{:032x}", change.id),
+        change.side = change.side.name(),
+        change.sub = change.sub.as_str(),
+        change.proof = change.proof.name(),
+        verdict = report.verdict.name(),
+        reason,
+        person = report.person.as_ref().map(PersonId::as_str),
+        plan.fields = %carried.join(" "),
+        plan.steps = report.pool_writes,
+        decisions = %decisions.join(" "),
+        account_reads = report.account_reads,
+        pool_writes = report.pool_writes,
+        lag_milliseconds = milliseconds(handled.lag),
+        duration_milliseconds = milliseconds(handled.duration),
+        back_after_milliseconds = handled.back_after.map(milliseconds),
+        "a change of the {} pool: {}",
+        change.side,
+        report.verdict.name(),
+    );
+}

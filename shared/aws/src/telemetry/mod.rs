@@ -1,0 +1,104 @@
+//! What the outside sees of a run: log lines as JSON, and figures in CloudWatch's embedded metric
+//! format. Of a person nothing but a `sub` and the bridge's own id appears in either.
+
+mod figures;
+mod lines;
+
+use std::io::Write as _;
+use std::panic::PanicHookInfo;
+use std::time::Duration;
+
+use tracing::Level;
+use tracing_subscriber::filter::{EnvFilter, LevelFilter, filter_fn};
+use tracing_subscriber::fmt::writer::BoxMakeWriter;
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+pub use figures::{
+    APPLY_FIGURES, BatchFigures, CAPTURE_FIGURES, CaptureFigures, DIMENSION, NAMESPACE, Telemetry,
+    figures_document,
+};
+pub use lines::{Handled, capture_timed_out, captured, handled, mistakes, not_captured, not_wired};
+
+/// Where log lines and figures go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Standard output: where Lambda takes both from.
+    Standard,
+    /// Standard error: where a command line talks.
+    Talk,
+}
+
+impl Output {
+    fn write(self, line: &str) {
+        // A log that cannot be written is nobody's reason to fail.
+        let _ = match self {
+            Self::Standard => writeln!(std::io::stdout().lock(), "{line}"),
+            Self::Talk => writeln!(std::io::stderr().lock(), "{line}"),
+        };
+    }
+}
+
+/// Starts logging, once a process. The first start counts; later ones change nothing.
+pub fn start(output: Output) {
+    let wished = std::env::var("POOLBRIDGE_LOG").ok();
+    let filter = wished.as_deref().and_then(|wished| EnvFilter::try_new(wished).ok());
+    let understood = wished.is_none() || filter.is_some();
+    let filter = filter.unwrap_or_else(|| EnvFilter::new("poolbridge=info"));
+    let writer = match output {
+        Output::Standard => BoxMakeWriter::new(std::io::stdout),
+        Output::Talk => BoxMakeWriter::new(std::io::stderr),
+    };
+    let lines = tracing_subscriber::fmt::layer()
+        .json()
+        .flatten_event(true)
+        .with_target(false)
+        .with_current_span(false)
+        .with_span_list(false)
+        .with_writer(writer);
+    let bounded =
+        lines.with_filter(filter_fn(|metadata| may_speak(metadata.target(), *metadata.level())));
+    let started = tracing_subscriber::registry().with(filter).with(bounded).try_init();
+    if started.is_ok() {
+        std::panic::set_hook(Box::new(|panic| panicked(panic)));
+    }
+    if !understood {
+        tracing::warn!("POOLBRIDGE_LOG is no filter; hint: write `poolbridge=debug`");
+    }
+}
+
+/// Whether a line of that target and level may be written at all. The SDK and its transport log
+/// requests and answers, attribute values included, at the levels below a warning, so no filter of
+/// anybody's can let those through.
+fn may_speak(target: &str, level: Level) -> bool {
+    let ours = target == "poolbridge"
+        || target.starts_with("poolbridge_")
+        || target.starts_with("poolbridge::");
+    ours || level <= LevelFilter::WARN
+}
+
+/// Says where it happened and not what was said: a panic's text may quote a value.
+fn panicked(panic: &PanicHookInfo<'_>) {
+    let place = panic.location().map(ToString::to_string).unwrap_or_default();
+    tracing::error!(place, "panicked; hint: report this place, the message is withheld on purpose");
+}
+
+fn milliseconds(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_can_let_the_sdk_speak_below_a_warning() {
+        for theirs in ["aws_smithy_runtime", "aws_sdk_cognitoidentityprovider", "hyper", "poolb"] {
+            assert!(!may_speak(theirs, Level::INFO), "{theirs}");
+            assert!(!may_speak(theirs, Level::TRACE), "{theirs}");
+            assert!(may_speak(theirs, Level::WARN), "{theirs}");
+        }
+        assert!(may_speak("poolbridge_aws::consume", Level::DEBUG));
+        assert!(may_speak("poolbridge", Level::TRACE));
+    }
+}

@@ -1,0 +1,244 @@
+//! The queue message: a [`Change`] as versioned JSON, and back. Never an attribute value.
+//!
+//! ```json
+//! {"v":1,"side":"old","sub":"…","at":1760000000000,"proof":"changed","password":false,"id":"<32 hex>"}
+//! ```
+//!
+//! Fields that we do not know are ignored, so that an addition which may be ignored needs no new
+//! version. What is malformed will be malformed for ever: the door records it and drops it. What is
+//! *newer* is another matter: it goes back to the queue for whoever understands it.
+
+use std::time::Duration;
+
+use poolbridge_core::change::{Change, Proof};
+use poolbridge_core::limits::MESSAGE_BYTES_MAX;
+use poolbridge_core::names::Sub;
+use poolbridge_core::side::Side;
+use poolbridge_core::time::Time;
+use serde_json::{Map, Value, json};
+use thiserror::Error;
+
+/// The version that is written here, and the newest that is read.
+pub const VERSION: u64 = 1;
+
+/// A deed further ahead than this was not done by anybody: no two clocks are a day apart, and a
+/// change from the future would never be settled (R8), so it would wait for ever.
+const AHEAD_MAX: Duration = Duration::from_hours(24);
+
+/// Why a message cannot be read. Holds field names only, never anything of the message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum Malformed {
+    /// Larger than any message of ours.
+    #[error("reading a message: it is larger than {MESSAGE_BYTES_MAX} bytes")]
+    TooLarge,
+    /// Not a JSON object.
+    #[error("reading a message: it is not a JSON object")]
+    NotJson,
+    /// Written by a newer version of poolbridge. Not poison: it must be kept.
+    #[error("reading a message: it is of version {0}, newer than {VERSION}")]
+    Newer(u64),
+    /// A field is not there.
+    #[error("reading a message: field {0} is missing")]
+    Missing(&'static str),
+    /// A field is not what it must be.
+    #[error("reading a message: field {0} is not what it must be")]
+    Wrong(&'static str),
+}
+
+impl Malformed {
+    /// The code for logs and metrics.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::TooLarge => "too-large",
+            Self::NotJson => "not-json",
+            Self::Newer(_) => "newer",
+            Self::Missing(_) => "missing-field",
+            Self::Wrong(_) => "wrong-field",
+        }
+    }
+
+    /// Whether nobody will ever be able to read it, so that it may be dropped.
+    pub const fn is_poison(self) -> bool {
+        !matches!(self, Self::Newer(_))
+    }
+}
+
+/// The body of the message for `change`.
+pub fn encode(change: &Change) -> String {
+    json!({
+        "v": VERSION,
+        "side": change.side.name(),
+        "sub": change.sub.as_str(),
+        "at": change.at.0,
+        "proof": change.proof.name(),
+        "password": change.password,
+        "id": format!("{:032x}", change.id),
+    })
+    .to_string()
+}
+
+/// The change in a message's body, read at `now`.
+pub fn decode(body: &str, now: Time) -> Result<Change, Malformed> {
+    if body.len() > MESSAGE_BYTES_MAX {
+        return Err(Malformed::TooLarge);
+    }
+    let value: Value = serde_json::from_str(body).map_err(|_| Malformed::NotJson)?;
+    let Value::Object(message) = value else { return Err(Malformed::NotJson) };
+    match field(&message, "v", Value::as_u64)? {
+        VERSION => {}
+        0 => return Err(Malformed::Wrong("v")),
+        newer => return Err(Malformed::Newer(newer)),
+    }
+    let at = Time(field(&message, "at", Value::as_i64)?);
+    if at < Time::ZERO || at.since(now) > AHEAD_MAX {
+        return Err(Malformed::Wrong("at"));
+    }
+    Ok(Change {
+        side: field(&message, "side", |value| Side::from_name(value.as_str()?))?,
+        sub: field(&message, "sub", |value| Sub::try_from(value.as_str()?).ok())?,
+        at,
+        proof: field(&message, "proof", |value| Proof::from_name(value.as_str()?))?,
+        password: field(&message, "password", Value::as_bool)?,
+        id: field(&message, "id", |value| identifier(value.as_str()?))?,
+    })
+}
+
+fn field<T>(
+    message: &Map<String, Value>,
+    name: &'static str,
+    read: impl FnOnce(&Value) -> Option<T>,
+) -> Result<T, Malformed> {
+    let value = message.get(name).ok_or(Malformed::Missing(name))?;
+    read(value).ok_or(Malformed::Wrong(name))
+}
+
+fn identifier(text: &str) -> Option<u128> {
+    let digits = text.len() == 32 && text.bytes().all(|digit| digit.is_ascii_hexdigit());
+    digits.then(|| u128::from_str_radix(text, 16).ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const NOW: Time = Time(1_760_000_000_000);
+
+    fn changes() -> impl Strategy<Value = Change> {
+        let sub = "[!-~]{1,128}|[a-z][ é\"\\\\/]{1,20}[0-9]";
+        let at = 0..NOW.0 + 86_400_000;
+        let proof = prop::sample::select(Proof::ALL.to_vec());
+        let side = prop::sample::select(Side::BOTH.to_vec());
+        (side, sub, at, proof, any::<bool>(), any::<u128>()).prop_map(
+            |(side, sub, at, proof, password, id)| {
+                let sub = Sub::try_from(sub.as_str()).unwrap();
+                Change { side, sub, at: Time(at), proof, password, id }
+            },
+        )
+    }
+
+    fn good() -> Map<String, Value> {
+        let text = r#"{"v":1,"side":"old","sub":"s","at":123,"proof":"changed","password":false,
+            "id":"000000000000000000000000000000ff"}"#;
+        serde_json::from_str(text).unwrap()
+    }
+
+    fn read(message: &Map<String, Value>) -> Result<Change, Malformed> {
+        decode(&Value::Object(message.clone()).to_string(), NOW)
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_written_is_read(change in changes()) {
+            let body = encode(&change);
+            prop_assert!(body.len() < MESSAGE_BYTES_MAX);
+            prop_assert_eq!(decode(&body, NOW), Ok(change));
+        }
+
+        #[test]
+        fn no_body_makes_it_panic(body in any::<String>()) {
+            let _ = decode(&body, NOW);
+        }
+
+        #[test]
+        fn no_broken_message_makes_it_panic(change in changes(), cut in 0usize..300, put in ".?") {
+            let mut letters: Vec<char> = encode(&change).chars().collect();
+            let cut = cut % letters.len();
+            letters.splice(cut..=cut, put.chars());
+            let _ = decode(&letters.into_iter().collect::<String>(), NOW);
+        }
+
+        #[test]
+        fn invariant_09_an_error_repeats_nothing_of_the_message(
+            name in prop::sample::select(vec!["v", "side", "sub", "at", "proof", "password", "id"]),
+        ) {
+            let mut message = good();
+            message.insert(name.to_owned(), json!({"QQ-private-QQ": ["QQ-private-QQ\u{7}"]}));
+            let error = read(&message).unwrap_err();
+            prop_assert_eq!(error, Malformed::Wrong(name));
+            let printed = format!("{error} {error:?} {}", error.code());
+            prop_assert!(!printed.contains("QQ"));
+        }
+    }
+
+    #[test]
+    fn a_missing_field_is_named() {
+        for name in ["v", "side", "sub", "at", "proof", "password", "id"] {
+            let mut message = good();
+            message.remove(name);
+            assert_eq!(read(&message), Err(Malformed::Missing(name)));
+        }
+    }
+
+    #[test]
+    fn a_wrong_field_is_named() {
+        let future = NOW.0 + 86_400_001;
+        let wrong = [
+            ("v", json!(0)),
+            ("v", json!("1")),
+            ("v", json!(-1)),
+            ("side", json!("Old")),
+            ("sub", json!("")),
+            ("sub", json!("x".repeat(129))),
+            ("at", json!(1.5)),
+            ("at", json!(-1)),
+            ("at", json!(future)),
+            ("at", json!(u64::MAX)),
+            ("proof", json!("perhaps")),
+            ("password", json!("false")),
+            ("password", json!(null)),
+            ("id", json!("ff")),
+            ("id", json!("+0000000000000000000000000000001")),
+        ];
+        for (name, value) in wrong {
+            let mut message = good();
+            message.insert(name.to_owned(), value);
+            assert_eq!(read(&message), Err(Malformed::Wrong(name)), "{message:?}");
+        }
+    }
+
+    #[test]
+    fn a_newer_version_is_no_poison_whatever_else_it_says() {
+        let error = decode(r#"{"v":2,"who":"knows"}"#, NOW).unwrap_err();
+        assert_eq!(error, Malformed::Newer(2));
+        assert!(!error.is_poison());
+        assert!(Malformed::NotJson.is_poison());
+    }
+
+    #[test]
+    fn an_unknown_field_is_ignored() {
+        let mut message = good();
+        message.insert("later".to_owned(), json!("addition"));
+        assert!(read(&message).is_ok());
+    }
+
+    #[test]
+    fn what_is_too_large_is_not_even_parsed() {
+        let body = " ".repeat(MESSAGE_BYTES_MAX + 1);
+        assert_eq!(decode(&body, NOW), Err(Malformed::TooLarge));
+        for body in ["", "null", "[]", "7", "{", "\"text\"", "{\"v\":1"] {
+            assert_eq!(decode(body, NOW), Err(Malformed::NotJson), "{body}");
+        }
+    }
+}

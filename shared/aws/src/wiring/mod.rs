@@ -1,0 +1,209 @@
+//! Puts the adapters together: from configuration and environment to the ports that core asks for.
+
+mod apply;
+mod capture;
+
+use std::sync::Arc;
+
+use aws_config::SdkConfig;
+use poolbridge_core::change::Change;
+use poolbridge_core::converge::{Bridge, Report, Work};
+use poolbridge_core::fault::Fault;
+use poolbridge_core::fingerprint::Keyring;
+use poolbridge_core::policy::{ConfigurationStamp, MatchBy, Policy};
+use poolbridge_core::ports::{Clock, Ledger, Pool, Ports};
+use poolbridge_core::side::{BySide, Side};
+use poolbridge_core::time::Time;
+use poolbridge_core::verdict::Reason;
+use thiserror::Error;
+
+use crate::client::{pool_client, sdk_config};
+use crate::clock::SystemClock;
+use crate::cognito::tally::Tally;
+use crate::cognito::{CognitoPool, PoolOptions};
+use crate::config::{Configuration, Environment};
+use crate::consume::Hands;
+use crate::dynamodb::DynamoLedger;
+use crate::secret::{Secret, SecretError};
+use crate::sqs::SqsQueue;
+
+pub use apply::ApplyLine;
+pub use capture::CaptureLine;
+
+/// Why the bridge cannot work yet.
+#[derive(Debug, Error)]
+pub enum NotWired {
+    /// There is no key to make fingerprints with.
+    #[error("reading the bridge's key")]
+    Secret(#[from] SecretError),
+    /// A pool's own settings could not be read, without which case folding cannot be decided.
+    #[error("reading the settings of the {side} pool: {fault}")]
+    Shape {
+        /// The pool.
+        side: Side,
+        /// What went wrong.
+        fault: Fault,
+    },
+}
+
+impl NotWired {
+    /// What a person can do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Secret(_) => "set POOLBRIDGE_KEY to the secret's ARN, and grant reading it",
+            Self::Shape { fault, .. } => Reason::Outside(fault.kind).hint(),
+        }
+    }
+}
+
+/// The table, the queues and the clock: what every part but the pools is made of.
+#[derive(Debug)]
+pub struct Ground {
+    /// What `bridge.toml` says.
+    pub configuration: Configuration,
+    /// Names of deployed resources.
+    pub environment: Environment,
+    /// The clock.
+    pub clock: Arc<SystemClock>,
+    /// The state table, with the key that usernames are sealed with.
+    pub ledger: DynamoLedger,
+    /// The queue of live changes.
+    pub queue: SqsQueue,
+    /// Where messages end that nobody could work off.
+    pub dead_letters: Option<SqsQueue>,
+    /// How often each pool was called, for the benchmark.
+    pub calls: Arc<Tally>,
+    keys: Keyring,
+    sdk: SdkConfig,
+}
+
+impl Ground {
+    /// Makes the clients, and fetches the key.
+    pub async fn lay(
+        configuration: Configuration,
+        environment: Environment,
+    ) -> Result<Self, NotWired> {
+        let sdk = sdk_config().await;
+        let clock = SystemClock::new();
+        let source = environment.key.as_deref().unwrap_or_default();
+        let secret = Secret::from_source(source, environment.local, &sdk).await?;
+        let queues = queue_client(&sdk, &clock);
+        Ok(Self {
+            ledger: table(&sdk, &clock, &environment).with_sealer(secret.sealer()),
+            queue: SqsQueue::new(queues.clone(), environment.queue_url.clone()),
+            dead_letters: environment.dead_letter_url.clone().map(|url| SqsQueue::new(queues, url)),
+            calls: Arc::default(),
+            keys: secret.keyring(),
+            configuration,
+            environment,
+            clock,
+            sdk,
+        })
+    }
+}
+
+fn table(sdk: &SdkConfig, clock: &Arc<SystemClock>, environment: &Environment) -> DynamoLedger {
+    let config = aws_sdk_dynamodb::config::Builder::from(sdk).interceptor(clock.reader());
+    let client = aws_sdk_dynamodb::Client::from_conf(config.build());
+    DynamoLedger::new(client, environment.table.clone())
+}
+
+fn queue_client(sdk: &SdkConfig, clock: &Arc<SystemClock>) -> aws_sdk_sqs::Client {
+    let config = aws_sdk_sqs::config::Builder::from(sdk).interceptor(clock.reader());
+    aws_sdk_sqs::Client::from_conf(config.build())
+}
+
+/// Everything that `converge` needs, for real.
+#[derive(Debug)]
+pub struct Wired {
+    /// The table, the queues and the clock.
+    pub ground: Ground,
+    pools: BySide<CognitoPool>,
+    policy: Policy,
+    stamp: ConfigurationStamp,
+}
+
+impl Wired {
+    /// Adds the pools. Their own settings are read once here: where one of them does not care for
+    /// case, neither may the mapping, or both would be written in turn for ever.
+    pub async fn wire(ground: Ground) -> Result<Self, NotWired> {
+        let configuration = &ground.configuration;
+        let pools =
+            BySide { old: pool(&ground, Side::Old).await, new: pool(&ground, Side::New).await };
+        let mut fold = false;
+        for side in Side::BOTH {
+            let shape = pools.get(side).shape().await;
+            let shape = shape.map_err(|fault| NotWired::Shape { side, fault })?;
+            fold |= !shape.case_sensitive;
+        }
+        let mut policy = configuration.policy.clone();
+        policy.mapping = policy.mapping.folding(fold);
+        let stamp = configuration.stamp(ground.clock.now());
+        Ok(Self { ground, pools, policy, stamp })
+    }
+
+    /// The bridge, for one piece of work.
+    pub const fn bridge(&self) -> Bridge<'_, Self> {
+        Bridge {
+            ports: self,
+            policy: &self.policy,
+            keys: &self.ground.keys,
+            configuration: &self.stamp,
+        }
+    }
+}
+
+async fn pool(ground: &Ground, side: Side) -> CognitoPool {
+    let settings = ground.configuration.pools.get(side);
+    let client = pool_client(&ground.sdk, settings, &ground.clock).await;
+    let policy = &ground.configuration.policy;
+    let options = PoolOptions {
+        groups: policy.groups,
+        client_attributes: matches!(policy.match_by, MatchBy::OldSub(_)),
+    };
+    CognitoPool::new(&client, settings, side, options, &ground.clock, &ground.calls)
+}
+
+impl Ports for Wired {
+    type Pool = CognitoPool;
+    type Ledger = DynamoLedger;
+    type Clock = SystemClock;
+
+    fn pool(&self, side: Side) -> &CognitoPool {
+        self.pools.get(side)
+    }
+
+    fn ledger(&self) -> &DynamoLedger {
+        &self.ground.ledger
+    }
+
+    fn clock(&self) -> &SystemClock {
+        &self.ground.clock
+    }
+}
+
+impl Hands for Wired {
+    fn now(&self) -> Time {
+        self.ground.clock.now()
+    }
+
+    async fn converge(&self, change: &Change, work: &Work) -> Report {
+        self.bridge().converge(change, work).await
+    }
+
+    async fn hide(&self, receipt: &str, after: std::time::Duration) -> Result<(), Fault> {
+        self.ground.queue.change_visibility(receipt, after).await
+    }
+
+    async fn put_off(&self, change: &Change, until: Time, reason: Reason) -> Result<bool, Fault> {
+        let ledger = &self.ground.ledger;
+        let Some(mark) = ledger.read_mark(change.side, &change.sub).await? else {
+            return Ok(false);
+        };
+        if mark.last > change.at {
+            // A newer deed has a message of its own, and must not wait because of this one.
+            return Ok(true);
+        }
+        ledger.back_off(change.side, &change.sub, mark.token, until, reason).await
+    }
+}

@@ -1,0 +1,148 @@
+//! Leases: one holder, for as long as was said, and not a millisecond less.
+
+use std::time::Duration;
+
+use poolbridge_core::fault::Fault;
+use poolbridge_core::names::PersonId;
+use poolbridge_core::ports::{Claim, Ledger};
+use poolbridge_core::side::Side;
+use tokio::task::JoinSet;
+
+use super::{NOON, TableStand, begun, held, lease, next, taken};
+use crate::contract::{Case, cases};
+
+/// How many try at the same moment.
+const AT_ONCE: usize = 16;
+
+pub(super) fn cases<S: TableStand>() -> Vec<Case<S>> {
+    cases![
+        somebody_who_is_free_is_taken_as_they_stand,
+        somebody_who_is_taken_is_busy_until_their_lease_is_free,
+        a_lease_is_free_at_the_very_moment_that_it_says,
+        rule_07_a_lease_that_ended_is_not_yet_free,
+        a_claim_repeated_after_a_lost_answer_succeeds,
+        a_released_person_is_free_at_once,
+        somebody_who_moved_on_is_not_claimed,
+        of_many_claims_at_once_exactly_one_succeeds,
+    ]
+}
+
+async fn somebody_who_is_free_is_taken_as_they_stand<S: TableStand>(
+    stand: S,
+) -> anyhow::Result<()> {
+    let entry = begun(&stand, Side::Old).await?;
+    let ours = lease(&stand, NOON);
+    let claimed = taken(&stand, &entry, &ours, NOON).await?;
+    let mut wanted = entry;
+    wanted.lease = Some(ours);
+    assert_eq!(claimed, wanted, "a claim changes the lease and counts no revision");
+    assert_eq!(stand.person(&wanted.id).await?, Some(wanted));
+    Ok(())
+}
+
+async fn somebody_who_is_taken_is_busy_until_their_lease_is_free<S: TableStand>(
+    stand: S,
+) -> anyhow::Result<()> {
+    let (entry, ours) = held(&stand, Side::New).await?;
+    let theirs = lease(&stand, NOON);
+    let claim = stand.ledger().claim(&entry.id, entry.revision, &theirs, NOON).await?;
+    assert_eq!(claim, Claim::Busy(ours.free_at));
+    assert_eq!(stand.person(&entry.id).await?, Some(entry));
+    Ok(())
+}
+
+async fn a_lease_is_free_at_the_very_moment_that_it_says<S: TableStand>(
+    stand: S,
+) -> anyhow::Result<()> {
+    let (entry, ours) = held(&stand, Side::Old).await?;
+    let theirs = lease(&stand, ours.free_at);
+    let early = ours.free_at - Duration::from_millis(1);
+    let claim = stand.ledger().claim(&entry.id, entry.revision, &theirs, early).await?;
+    assert_eq!(claim, Claim::Busy(ours.free_at));
+    let claimed = taken(&stand, &entry, &theirs, ours.free_at).await?;
+    assert_eq!(claimed.lease, Some(theirs));
+    Ok(())
+}
+
+async fn rule_07_a_lease_that_ended_is_not_yet_free<S: TableStand>(
+    stand: S,
+) -> anyhow::Result<()> {
+    let (entry, ours) = held(&stand, Side::Old).await?;
+    let after = ours.until + Duration::from_secs(1);
+    assert!(after < ours.free_at);
+    let theirs = lease(&stand, after);
+    let claim = stand.ledger().claim(&entry.id, entry.revision, &theirs, after).await?;
+    assert_eq!(claim, Claim::Busy(ours.free_at));
+    Ok(())
+}
+
+async fn a_claim_repeated_after_a_lost_answer_succeeds<S: TableStand>(
+    stand: S,
+) -> anyhow::Result<()> {
+    let (entry, ours) = held(&stand, Side::Old).await?;
+    assert_eq!(taken(&stand, &entry, &ours, NOON).await?, entry);
+    // The same owner may ask for another time as well.
+    let mut longer = ours;
+    longer.free_at = longer.free_at + Duration::from_secs(5);
+    let claimed = taken(&stand, &entry, &longer, NOON).await?;
+    assert_eq!(claimed.lease, Some(longer));
+    Ok(())
+}
+
+async fn a_released_person_is_free_at_once<S: TableStand>(stand: S) -> anyhow::Result<()> {
+    let (entry, ours) = held(&stand, Side::Old).await?;
+    let mut recorded = next(&entry);
+    recorded.lease = None;
+    stand.ledger().store(&recorded, &ours.owner).await?;
+    taken(&stand, &recorded, &lease(&stand, NOON), NOON).await?;
+    Ok(())
+}
+
+async fn somebody_who_moved_on_is_not_claimed<S: TableStand>(stand: S) -> anyhow::Result<()> {
+    let (entry, ours) = held(&stand, Side::Old).await?;
+    let stored = next(&entry);
+    stand.ledger().store(&stored, &ours.owner).await?;
+    for (revision, now) in [(entry.revision, NOON), (stored.revision + 1, ours.free_at)] {
+        let theirs = lease(&stand, now);
+        let claim = stand.ledger().claim(&entry.id, revision, &theirs, now).await?;
+        assert_eq!(claim, Claim::Moved, "revision {revision}");
+    }
+    let claim = stand.ledger().claim(&entry.id, entry.revision, &ours, NOON).await?;
+    assert_eq!(claim, Claim::Moved, "not even by the holder");
+    assert_eq!(stand.person(&entry.id).await?, Some(stored));
+    let nobody = PersonId::from_nonce(stand.nonce());
+    assert_eq!(stand.ledger().claim(&nobody, 1, &ours, NOON).await?, Claim::Moved);
+    assert_eq!(stand.person(&nobody).await?, None, "a claim made somebody");
+    Ok(())
+}
+
+async fn of_many_claims_at_once_exactly_one_succeeds<S: TableStand>(
+    stand: S,
+) -> anyhow::Result<()> {
+    let entry = begun(&stand, Side::Old).await?;
+    let mut claims = JoinSet::new();
+    for _ in 0..AT_ONCE {
+        let (stand, id, revision) = (stand.clone(), entry.id.clone(), entry.revision);
+        let lease = lease(&stand, NOON);
+        claims.spawn(async move {
+            let claim = stand.ledger().claim(&id, revision, &lease, NOON).await?;
+            Ok::<_, Fault>((lease, claim))
+        });
+    }
+    let (mut winners, mut losers) = (Vec::new(), 0);
+    while let Some(claim) = claims.join_next().await {
+        match claim?? {
+            (lease, Claim::Taken(entry)) => winners.push((lease, *entry)),
+            (lease, Claim::Busy(until)) => {
+                assert_eq!(until, lease.free_at, "all of them asked for the same time");
+                losers += 1;
+            }
+            (_, Claim::Moved) => anyhow::bail!("a claim alone moves nobody on"),
+        }
+    }
+    assert_eq!((winners.len(), losers), (1, AT_ONCE - 1));
+    let (lease, claimed) = winners.remove(0);
+    assert_eq!(claimed.lease, Some(lease));
+    assert_eq!(stand.person(&entry.id).await?, Some(claimed));
+    Ok(())
+}

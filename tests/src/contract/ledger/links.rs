@@ -1,0 +1,201 @@
+//! Linking: one more account for a person, and one person of two halves.
+
+use poolbridge_core::entry::{Entry, Lease};
+use poolbridge_core::fault::FaultKind;
+use poolbridge_core::ports::{Claim, Ledger};
+use poolbridge_core::side::Side;
+
+use super::{NOON, TableStand, account, begun, found, held, kind, known, lease, next, taken};
+use crate::contract::{Case, cases};
+
+pub(super) fn cases<S: TableStand>() -> Vec<Case<S>> {
+    cases![
+        a_joined_account_leads_to_its_person,
+        rule_16_an_account_that_is_somebodys_is_not_joined,
+        an_account_of_our_own_is_not_joined_again,
+        rule_18_nobody_joins_an_account_without_the_lease,
+        a_join_repeated_after_a_lost_answer_is_the_same_join,
+        rule_17_two_halves_become_one_person,
+        what_is_left_of_the_absorbed_half_leads_on,
+        a_half_that_absorbed_may_be_absorbed,
+        nobody_merges_without_both_leases,
+        a_merge_repeated_after_a_lost_answer_is_the_same_merge,
+    ]
+}
+
+/// The entry with one more account, on the new side.
+fn joined(stand: &impl TableStand, entry: &Entry) -> Entry {
+    let mut joined = next(entry);
+    joined.accounts.new = Some(known(stand));
+    joined
+}
+
+async fn a_joined_account_leads_to_its_person<S: TableStand>(stand: S) -> anyhow::Result<()> {
+    let (entry, lease) = held(&stand, Side::Old).await?;
+    let wanted = joined(&stand, &entry);
+    stand.ledger().join(&wanted, &lease.owner, Side::New).await?;
+    for side in Side::BOTH {
+        assert_eq!(found(&stand, side, &account(&wanted, side)).await?.as_ref(), Some(&wanted));
+    }
+    Ok(())
+}
+
+async fn rule_16_an_account_that_is_somebodys_is_not_joined<S: TableStand>(
+    stand: S,
+) -> anyhow::Result<()> {
+    let other = begun(&stand, Side::New).await?;
+    let (entry, lease) = held(&stand, Side::Old).await?;
+    let mut wanted = next(&entry);
+    wanted.accounts.new.clone_from(&other.accounts.new);
+    let answer = stand.ledger().join(&wanted, &lease.owner, Side::New).await;
+    assert_eq!(kind(answer), FaultKind::Exists);
+    assert_eq!(stand.person(&entry.id).await?, Some(entry), "half of it was written");
+    let shared = account(&other, Side::New);
+    assert_eq!(found(&stand, Side::New, &shared).await?, Some(other));
+    Ok(())
+}
+
+async fn an_account_of_our_own_is_not_joined_again<S: TableStand>(
+    stand: S,
+) -> anyhow::Result<()> {
+    let (entry, lease) = held(&stand, Side::Old).await?;
+    let first = joined(&stand, &entry);
+    stand.ledger().join(&first, &lease.owner, Side::New).await?;
+    let answer = stand.ledger().join(&next(&first), &lease.owner, Side::New).await;
+    assert_eq!(kind(answer), FaultKind::Exists);
+    assert_eq!(stand.person(&entry.id).await?, Some(first));
+    Ok(())
+}
+
+async fn rule_18_nobody_joins_an_account_without_the_lease<S: TableStand>(
+    stand: S,
+) -> anyhow::Result<()> {
+    let (entry, ours) = held(&stand, Side::Old).await?;
+    let theirs = lease(&stand, ours.free_at);
+    let claimed = taken(&stand, &entry, &theirs, ours.free_at).await?;
+    let wanted = joined(&stand, &entry);
+    let answer = stand.ledger().join(&wanted, &ours.owner, Side::New).await;
+    assert_eq!(kind(answer), FaultKind::Lost);
+    assert_eq!(stand.person(&entry.id).await?, Some(claimed));
+    let other = account(&wanted, Side::New);
+    assert_eq!(found(&stand, Side::New, &other).await?, None, "half of it was written");
+    Ok(())
+}
+
+async fn a_join_repeated_after_a_lost_answer_is_the_same_join<S: TableStand>(
+    stand: S,
+) -> anyhow::Result<()> {
+    let (entry, ours) = held(&stand, Side::Old).await?;
+    let mut wanted = joined(&stand, &entry);
+    wanted.lease = None;
+    for _ in 0..2 {
+        stand.ledger().join(&wanted, &ours.owner, Side::New).await?;
+    }
+    let claimed = taken(&stand, &wanted, &lease(&stand, NOON), NOON).await?;
+    stand.ledger().join(&wanted, &ours.owner, Side::New).await?;
+    assert_eq!(stand.person(&entry.id).await?, Some(claimed), "it was written a second time");
+    Ok(())
+}
+
+/// Two half-persons, the second one on the new side, both under one lease of ours.
+async fn halves(stand: &impl TableStand) -> anyhow::Result<(Entry, Entry, Lease)> {
+    let (old, lease) = held(stand, Side::Old).await?;
+    let new = begun(stand, Side::New).await?;
+    let new = taken(stand, &new, &lease, NOON).await?;
+    Ok((old, new, lease))
+}
+
+/// What is kept once `absorbed` is part of `kept`.
+fn merged(kept: &Entry, absorbed: &Entry) -> Entry {
+    let mut merged = next(kept);
+    for side in Side::BOTH {
+        let account = merged.accounts.get_mut(side);
+        if account.is_none() {
+            account.clone_from(absorbed.accounts.get(side));
+        }
+    }
+    merged
+}
+
+async fn rule_17_two_halves_become_one_person<S: TableStand>(stand: S) -> anyhow::Result<()> {
+    let (old, new, lease) = halves(&stand).await?;
+    let kept = merged(&old, &new);
+    stand.ledger().merge(&kept, &new, &lease.owner).await?;
+    for side in Side::BOTH {
+        assert_eq!(found(&stand, side, &account(&kept, side)).await?.as_ref(), Some(&kept));
+    }
+    Ok(())
+}
+
+async fn what_is_left_of_the_absorbed_half_leads_on<S: TableStand>(
+    stand: S,
+) -> anyhow::Result<()> {
+    let (old, new, ours) = halves(&stand).await?;
+    let kept = merged(&old, &new);
+    stand.ledger().merge(&kept, &new, &ours.owner).await?;
+    assert_eq!(stand.person(&new.id).await?.as_ref(), Some(&kept), "forwarding is followed");
+    for revision in [new.revision, new.revision + 1] {
+        let claim = stand.ledger().claim(&new.id, revision, &ours, NOON).await?;
+        assert_eq!(claim, Claim::Moved, "nobody works on what is left");
+    }
+    let stored = stand.ledger().store(&next(&next(&new)), &ours.owner).await;
+    assert_eq!(kind(stored), FaultKind::Lost);
+    let mut again = new.clone();
+    again.accounts.new = Some(known(&stand));
+    assert_eq!(kind(stand.ledger().begin(&again).await), FaultKind::Exists);
+    assert_eq!(stand.person(&new.id).await?, Some(kept));
+    Ok(())
+}
+
+async fn a_half_that_absorbed_may_be_absorbed<S: TableStand>(stand: S) -> anyhow::Result<()> {
+    let (mut first, second, lease) = halves(&stand).await?;
+    // The old account is gone for good: only the new one is carried along.
+    first.accounts.old = None;
+    let both = merged(&first, &second);
+    stand.ledger().merge(&both, &second, &lease.owner).await?;
+    let third = begun(&stand, Side::Old).await?;
+    let third = taken(&stand, &third, &lease, NOON).await?;
+    let all = merged(&third, &both);
+    stand.ledger().merge(&all, &both, &lease.owner).await?;
+    for id in [&first.id, &second.id, &third.id] {
+        assert_eq!(stand.person(id).await?.as_ref(), Some(&all));
+    }
+    for side in Side::BOTH {
+        assert_eq!(found(&stand, side, &account(&all, side)).await?.as_ref(), Some(&all));
+    }
+    Ok(())
+}
+
+async fn nobody_merges_without_both_leases<S: TableStand>(stand: S) -> anyhow::Result<()> {
+    let (old, ours) = held(&stand, Side::Old).await?;
+    let (new, theirs) = held(&stand, Side::New).await?;
+    let kept = merged(&old, &new);
+    for owner in [&ours.owner, &theirs.owner] {
+        let answer = stand.ledger().merge(&kept, &new, owner).await;
+        assert_eq!(kind(answer), FaultKind::Lost);
+    }
+    for (side, half) in [(Side::Old, old), (Side::New, new)] {
+        let sub = account(&half, side);
+        assert_eq!(found(&stand, side, &sub).await?, Some(half), "half of it was written");
+    }
+    Ok(())
+}
+
+async fn a_merge_repeated_after_a_lost_answer_is_the_same_merge<S: TableStand>(
+    stand: S,
+) -> anyhow::Result<()> {
+    let (old, new, ours) = halves(&stand).await?;
+    let mut kept = merged(&old, &new);
+    kept.lease = None;
+    for _ in 0..2 {
+        stand.ledger().merge(&kept, &new, &ours.owner).await?;
+    }
+    let theirs = lease(&stand, NOON);
+    let claimed = taken(&stand, &kept, &theirs, NOON).await?;
+    stand.ledger().merge(&kept, &new, &ours.owner).await?;
+    assert_eq!(stand.person(&new.id).await?.as_ref(), Some(&claimed));
+    stand.ledger().store(&next(&claimed), &theirs.owner).await?;
+    let answer = stand.ledger().merge(&kept, &new, &ours.owner).await;
+    assert_eq!(kind(answer), FaultKind::Lost, "somebody has written since");
+    Ok(())
+}

@@ -1,0 +1,236 @@
+//! Marks: what was captured stays known until somebody who saw it takes it away.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use poolbridge_core::change::{Mark, Proof};
+use poolbridge_core::names::Sub;
+use poolbridge_core::ports::Ledger;
+use poolbridge_core::side::Side;
+use poolbridge_core::time::Time;
+use poolbridge_core::verdict::Reason;
+use tokio::task::JoinSet;
+
+use super::{NOON, TableStand, change, sub};
+use crate::contract::{Case, cases};
+
+/// How many mark the same account at the same moment.
+const AT_ONCE: i64 = 16;
+
+/// How often a mark is made and cleared to see whether its token comes again.
+const CLEARED: usize = 1_000;
+
+pub(super) fn cases<S: TableStand>() -> Vec<Case<S>> {
+    cases![
+        an_account_without_a_mark_has_none_to_clear,
+        a_mark_says_what_the_change_said,
+        changes_of_one_account_become_one_mark,
+        of_two_changes_at_one_moment_the_later_one_speaks,
+        an_older_change_that_arrives_late_is_counted_and_overrules_nothing,
+        a_password_that_arrives_late_is_not_forgotten,
+        rule_11_a_mark_that_was_touched_is_not_cleared,
+        rule_12_a_token_never_comes_again,
+        a_new_change_does_not_wait_for_the_back_off_of_an_old_one,
+        only_an_untouched_mark_is_put_off,
+        every_account_has_a_mark_of_its_own,
+        of_many_marks_at_once_each_is_counted,
+    ]
+}
+
+async fn mark<S: TableStand>(
+    stand: &S,
+    sub: &Sub,
+    after: i64,
+    proof: Proof,
+    password: bool,
+) -> anyhow::Result<Mark> {
+    stand.ledger().mark(&change(stand, sub, after, proof, password)).await?;
+    marked(stand, sub).await
+}
+
+async fn marked<S: TableStand>(stand: &S, sub: &Sub) -> anyhow::Result<Mark> {
+    stand.ledger().read_mark(Side::Old, sub).await?.context("there is no mark")
+}
+
+const fn after(milliseconds: i64) -> Time {
+    Time(NOON.0 + milliseconds)
+}
+
+async fn an_account_without_a_mark_has_none_to_clear<S: TableStand>(
+    stand: S,
+) -> anyhow::Result<()> {
+    let sub = sub(&stand);
+    assert_eq!(stand.ledger().read_mark(Side::Old, &sub).await?, None);
+    for token in [0, 1, u128::MAX] {
+        assert!(!stand.ledger().clear_mark(Side::Old, &sub, token).await?);
+    }
+    Ok(())
+}
+
+async fn a_mark_says_what_the_change_said<S: TableStand>(stand: S) -> anyhow::Result<()> {
+    for (proof, password) in Proof::ALL.into_iter().zip([false, true, false, true]) {
+        let sub = sub(&stand);
+        let found = mark(&stand, &sub, 5, proof, password).await?;
+        let wanted = Mark {
+            side: Side::Old,
+            sub,
+            token: found.token,
+            first: after(5),
+            last: after(5),
+            proof,
+            password_at: password.then_some(after(5)),
+            not_before: Time::ZERO,
+            attempts: 0,
+            reason: None,
+        };
+        assert_eq!(found, wanted);
+    }
+    Ok(())
+}
+
+async fn changes_of_one_account_become_one_mark<S: TableStand>(stand: S) -> anyhow::Result<()> {
+    let sub = sub(&stand);
+    let first = mark(&stand, &sub, 0, Proof::Confirmed, true).await?;
+    let second = mark(&stand, &sub, 10, Proof::Changed, false).await?;
+    assert_eq!((second.first, second.last), (after(0), after(10)));
+    assert_eq!((second.proof, second.password_at), (Proof::Changed, Some(after(0))));
+    assert_eq!(second.token, first.token + 1);
+    let third = mark(&stand, &sub, 20, Proof::Hint, true).await?;
+    assert_eq!((third.first, third.last), (after(0), after(20)));
+    assert_eq!((third.proof, third.password_at), (Proof::Hint, Some(after(20))));
+    assert_eq!(third.token, first.token + 2);
+    Ok(())
+}
+
+async fn of_two_changes_at_one_moment_the_later_one_speaks<S: TableStand>(
+    stand: S,
+) -> anyhow::Result<()> {
+    let sub = sub(&stand);
+    mark(&stand, &sub, 10, Proof::Hint, false).await?;
+    let found = mark(&stand, &sub, 10, Proof::Deleted, false).await?;
+    assert_eq!((found.first, found.last, found.proof), (after(10), after(10), Proof::Deleted));
+    Ok(())
+}
+
+async fn an_older_change_that_arrives_late_is_counted_and_overrules_nothing<S: TableStand>(
+    stand: S,
+) -> anyhow::Result<()> {
+    let sub = sub(&stand);
+    let before = mark(&stand, &sub, 10, Proof::Deleted, false).await?;
+    let found = mark(&stand, &sub, 5, Proof::Changed, false).await?;
+    assert_eq!((found.last, found.proof), (after(10), Proof::Deleted));
+    assert_eq!(found.token, before.token + 1);
+    // Drained at a moment means that nothing older is pending: the oldest deed has to be known.
+    assert_eq!(found.first, after(5));
+    let found = mark(&stand, &sub, 7, Proof::Changed, false).await?;
+    assert_eq!((found.first, found.last), (after(5), after(10)));
+    assert_eq!(found.token, before.token + 2);
+    Ok(())
+}
+
+async fn a_password_that_arrives_late_is_not_forgotten<S: TableStand>(
+    stand: S,
+) -> anyhow::Result<()> {
+    let sub = sub(&stand);
+    mark(&stand, &sub, 10, Proof::Changed, false).await?;
+    let mut known = Vec::new();
+    for late in [5, 8, 6] {
+        let found = mark(&stand, &sub, late, Proof::Changed, true).await?;
+        assert_eq!((found.first, found.last), (after(5), after(10)));
+        known.push(found.password_at);
+    }
+    assert_eq!(known, [Some(after(5)), Some(after(8)), Some(after(8))]);
+    Ok(())
+}
+
+async fn rule_11_a_mark_that_was_touched_is_not_cleared<S: TableStand>(
+    stand: S,
+) -> anyhow::Result<()> {
+    let sub = sub(&stand);
+    let ledger = stand.ledger();
+    for late in [10, -10] {
+        let seen = mark(&stand, &sub, 0, Proof::Changed, false).await?;
+        let touched = mark(&stand, &sub, late, Proof::Changed, false).await?;
+        assert!(!ledger.clear_mark(Side::Old, &sub, seen.token).await?);
+        assert_eq!(marked(&stand, &sub).await?, touched);
+        assert!(ledger.clear_mark(Side::Old, &sub, touched.token).await?);
+        assert_eq!(ledger.read_mark(Side::Old, &sub).await?, None);
+        assert!(!ledger.clear_mark(Side::Old, &sub, touched.token).await?);
+    }
+    Ok(())
+}
+
+async fn rule_12_a_token_never_comes_again<S: TableStand>(stand: S) -> anyhow::Result<()> {
+    let sub = sub(&stand);
+    let mut seen = BTreeSet::new();
+    for _ in 0..CLEARED {
+        let token = mark(&stand, &sub, 0, Proof::Changed, false).await?.token;
+        assert!(seen.insert(token), "a token came again after {} clears", seen.len());
+        assert!(stand.ledger().clear_mark(Side::Old, &sub, token).await?);
+    }
+    Ok(())
+}
+
+async fn a_new_change_does_not_wait_for_the_back_off_of_an_old_one<S: TableStand>(
+    stand: S,
+) -> anyhow::Result<()> {
+    let sub = sub(&stand);
+    for late in [10, -10, 0] {
+        let of = change(&stand, &sub, 0, Proof::Changed, false);
+        let token = mark(&stand, &sub, 0, Proof::Changed, false).await?.token;
+        let until = NOON + Duration::from_secs(60);
+        for attempts in 1..=2 {
+            assert!(stand.back_off(&of, token, until, Reason::Busy).await?);
+            let found = marked(&stand, &sub).await?;
+            assert_eq!((found.not_before, found.attempts), (until, attempts));
+            assert_eq!(found.reason.as_deref(), Some(Reason::Busy.name()));
+            assert_eq!(found.token, token, "putting it off is no change");
+        }
+        let found = mark(&stand, &sub, late, Proof::Changed, false).await?;
+        assert_eq!((found.not_before, found.attempts), (Time::ZERO, 0));
+        assert_eq!(found.reason, None);
+        assert!(stand.ledger().clear_mark(Side::Old, &sub, found.token).await?);
+    }
+    Ok(())
+}
+
+async fn only_an_untouched_mark_is_put_off<S: TableStand>(stand: S) -> anyhow::Result<()> {
+    let sub = sub(&stand);
+    let of = change(&stand, &sub, 0, Proof::Changed, false);
+    assert!(!stand.back_off(&of, 7, NOON, Reason::Busy).await?, "there is no mark");
+    assert_eq!(stand.ledger().read_mark(Side::Old, &sub).await?, None);
+    let seen = mark(&stand, &sub, 0, Proof::Changed, false).await?;
+    let touched = mark(&stand, &sub, 1, Proof::Changed, false).await?;
+    assert!(!stand.back_off(&of, seen.token, NOON, Reason::Busy).await?);
+    assert_eq!(marked(&stand, &sub).await?, touched);
+    Ok(())
+}
+
+async fn every_account_has_a_mark_of_its_own<S: TableStand>(stand: S) -> anyhow::Result<()> {
+    let sub = sub(&stand);
+    let one = mark(&stand, &sub, 0, Proof::Changed, false).await?;
+    assert_eq!(stand.ledger().read_mark(Side::New, &sub).await?, None, "the namesake");
+    assert!(!stand.ledger().clear_mark(Side::New, &sub, one.token).await?);
+    assert_eq!(marked(&stand, &sub).await?, one);
+    Ok(())
+}
+
+async fn of_many_marks_at_once_each_is_counted<S: TableStand>(stand: S) -> anyhow::Result<()> {
+    let sub = sub(&stand);
+    let before = mark(&stand, &sub, 8, Proof::Changed, false).await?;
+    let mut marks = JoinSet::new();
+    for late in 0..AT_ONCE {
+        let stand = stand.clone();
+        let change = change(&stand, &sub, late, Proof::Hint, late == 3);
+        marks.spawn(async move { stand.ledger().mark(&change).await });
+    }
+    while let Some(done) = marks.join_next().await {
+        done??;
+    }
+    let found = marked(&stand, &sub).await?;
+    assert_eq!(found.token, before.token + AT_ONCE.unsigned_abs() as u128);
+    assert_eq!((found.first, found.last), (after(0), after(AT_ONCE - 1)));
+    assert_eq!((found.proof, found.password_at), (Proof::Hint, Some(after(3))));
+    Ok(())
+}

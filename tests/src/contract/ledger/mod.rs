@@ -1,0 +1,153 @@
+//! What the protocol takes the state table to be like.
+
+mod claims;
+mod links;
+mod marks;
+mod people;
+mod whole;
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::time::Duration;
+
+use anyhow::bail;
+use poolbridge_core::change::{Change, Proof};
+use poolbridge_core::entry::{Entry, Known, Lease, State};
+use poolbridge_core::fault::{Fault, FaultKind};
+use poolbridge_core::names::{Owner, PersonId, Sub, Username};
+use poolbridge_core::ports::{Claim, Ledger};
+use poolbridge_core::side::Side;
+use poolbridge_core::time::Time;
+use poolbridge_core::verdict::Reason;
+
+use super::Case;
+
+/// Something that has a state table, and what only its operator asks of it.
+pub trait TableStand: Clone + Send + Sync + 'static {
+    /// The table's type.
+    type Ledger: Ledger;
+
+    /// The table.
+    fn ledger(&self) -> &Self::Ledger;
+
+    /// A number that was never handed out before.
+    fn nonce(&self) -> u128;
+
+    /// The person of that id, forwarding items followed.
+    fn person(
+        &self,
+        id: &PersonId,
+    ) -> impl Future<Output = Result<Option<Entry>, Fault>> + Send;
+
+    /// Puts a mark off if its token still is `token`. Answers whether it was.
+    fn back_off(
+        &self,
+        of: &Change,
+        token: u128,
+        until: Time,
+        reason: Reason,
+    ) -> impl Future<Output = Result<bool, Fault>> + Send;
+
+    /// People by state, as counted.
+    fn counted(&self) -> impl Future<Output = Result<BTreeMap<State, i64>, Fault>> + Send;
+}
+
+/// Every case.
+pub fn cases<S: TableStand>() -> Vec<Case<S>> {
+    let parts = [people::cases(), claims::cases(), links::cases(), marks::cases(), whole::cases()];
+    parts.into_iter().flatten().collect()
+}
+
+/// A moment to count from: no edge of any range.
+const NOON: Time = Time(1_800_000_000_000);
+
+/// How long leases run here.
+const LEASE: Duration = Duration::from_secs(30);
+
+fn sub(stand: &impl TableStand) -> Sub {
+    let text = format!("{:032x}", stand.nonce());
+    Sub::try_from(text.as_str()).expect("32 digits")
+}
+
+fn known(stand: &impl TableStand) -> Known {
+    let name = format!("{:x}@example.com", stand.nonce());
+    Known {
+        sub: sub(stand),
+        username: Username::try_from(name.as_str()).expect("it is short"),
+        seen: NOON,
+        written: None,
+        gone: None,
+    }
+}
+
+/// Somebody on `side` whom no table knows yet.
+fn somebody(stand: &impl TableStand, side: Side) -> Entry {
+    Entry::new(PersonId::from_nonce(stand.nonce()), side, known(stand), NOON)
+}
+
+/// Somebody on `side` whom the table knows.
+async fn begun(stand: &impl TableStand, side: Side) -> anyhow::Result<Entry> {
+    let entry = somebody(stand, side);
+    stand.ledger().begin(&entry).await?;
+    Ok(entry)
+}
+
+/// A lease that begins at `now`; it may be taken over ten seconds after its end.
+fn lease(stand: &impl TableStand, now: Time) -> Lease {
+    let owner = Owner::from_nonce(stand.nonce());
+    Lease { owner, until: now + LEASE, free_at: now + LEASE + Duration::from_secs(10) }
+}
+
+/// Claims somebody, who must be free.
+async fn taken(
+    stand: &impl TableStand,
+    entry: &Entry,
+    lease: &Lease,
+    now: Time,
+) -> anyhow::Result<Entry> {
+    match stand.ledger().claim(&entry.id, entry.revision, lease, now).await? {
+        Claim::Taken(entry) => Ok(*entry),
+        Claim::Busy(until) => bail!("busy until {until}"),
+        Claim::Moved => bail!("moved on from revision {}", entry.revision),
+    }
+}
+
+/// Somebody on `side`, under a lease of ours.
+async fn held(stand: &impl TableStand, side: Side) -> anyhow::Result<(Entry, Lease)> {
+    let entry = begun(stand, side).await?;
+    let lease = lease(stand, NOON);
+    Ok((taken(stand, &entry, &lease, NOON).await?, lease))
+}
+
+/// The next revision of an entry, with something changed in it.
+fn next(entry: &Entry) -> Entry {
+    let mut next = entry.clone();
+    next.revision += 1;
+    next.not_before = next.not_before + Duration::from_millis(7);
+    next.updated = next.updated + Duration::from_millis(7);
+    next
+}
+
+/// The first account that the person is known by.
+fn account(entry: &Entry, side: Side) -> Sub {
+    entry.accounts.get(side).as_ref().expect("known there").sub.clone()
+}
+
+async fn found(
+    stand: &impl TableStand,
+    side: Side,
+    sub: &Sub,
+) -> Result<Option<Entry>, Fault> {
+    stand.ledger().find(side, sub).await
+}
+
+/// A change of the account `sub`, done `after` milliseconds after noon.
+fn change(stand: &impl TableStand, sub: &Sub, after: i64, proof: Proof, password: bool) -> Change {
+    let at = Time(NOON.0 + after);
+    Change { side: Side::Old, sub: sub.clone(), at, proof, password, id: stand.nonce() }
+}
+
+/// The kind of fault that a call must end with.
+fn kind<T: std::fmt::Debug>(answer: Result<T, Fault>) -> FaultKind {
+    answer.expect_err("it went through").kind
+}

@@ -1,0 +1,215 @@
+//! People and their accounts: begun whole or not at all.
+
+use poolbridge_core::fault::FaultKind;
+use poolbridge_core::names::PersonId;
+use poolbridge_core::ports::{Claim, Ledger};
+use poolbridge_core::side::Side;
+
+use super::{
+    NOON, TableStand, account, begun, found, held, kind, known, lease, next, somebody, sub, taken,
+};
+use crate::contract::{Case, cases};
+
+pub(super) fn cases<S: TableStand>() -> Vec<Case<S>> {
+    cases![
+        an_account_that_nobody_was_seen_with_is_nobodys,
+        a_new_person_is_found_by_their_account_and_by_no_other,
+        a_new_person_with_two_accounts_is_found_by_both,
+        a_beginning_repeated_after_a_lost_answer_is_the_same_beginning,
+        rule_16_an_account_that_is_somebodys_begins_nobody_else,
+        a_person_id_that_is_taken_begins_nobody_else,
+        a_claimed_person_begins_only_once_too,
+        a_stored_entry_is_what_is_found,
+        a_stranger_stores_nothing,
+        nobody_stores_without_a_lease,
+        rule_06_nobody_stores_after_somebody_took_the_lease_over,
+        nobody_stores_an_older_entry_or_another_one_of_the_same_revision,
+        a_store_repeated_after_a_lost_answer_is_the_same_store,
+        a_store_repeated_too_late_is_lost,
+    ]
+}
+
+async fn an_account_that_nobody_was_seen_with_is_nobodys<S: TableStand>(
+    stand: S,
+) -> anyhow::Result<()> {
+    for side in Side::BOTH {
+        assert_eq!(found(&stand, side, &sub(&stand)).await?, None);
+    }
+    assert_eq!(stand.person(&PersonId::from_nonce(stand.nonce())).await?, None);
+    Ok(())
+}
+
+async fn a_new_person_is_found_by_their_account_and_by_no_other<S: TableStand>(
+    stand: S,
+) -> anyhow::Result<()> {
+    for side in Side::BOTH {
+        let entry = begun(&stand, side).await?;
+        let sub = account(&entry, side);
+        assert_eq!(found(&stand, side, &sub).await?, Some(entry.clone()));
+        assert_eq!(found(&stand, side.other(), &sub).await?, None, "the other pool's namesake");
+        assert_eq!(stand.person(&entry.id).await?, Some(entry));
+    }
+    Ok(())
+}
+
+async fn a_new_person_with_two_accounts_is_found_by_both<S: TableStand>(
+    stand: S,
+) -> anyhow::Result<()> {
+    let mut entry = somebody(&stand, Side::Old);
+    entry.accounts.new = Some(known(&stand));
+    entry.lease = Some(lease(&stand, NOON));
+    stand.ledger().begin(&entry).await?;
+    for side in Side::BOTH {
+        assert_eq!(found(&stand, side, &account(&entry, side)).await?.as_ref(), Some(&entry));
+    }
+    Ok(())
+}
+
+async fn a_beginning_repeated_after_a_lost_answer_is_the_same_beginning<S: TableStand>(
+    stand: S,
+) -> anyhow::Result<()> {
+    let entry = begun(&stand, Side::New).await?;
+    stand.ledger().begin(&entry).await?;
+    // Even if somebody was quick to claim them: the lease is not part of what was begun.
+    let claimed = taken(&stand, &entry, &lease(&stand, NOON), NOON).await?;
+    stand.ledger().begin(&entry).await?;
+    assert_eq!(stand.person(&entry.id).await?, Some(claimed), "it was written a second time");
+    Ok(())
+}
+
+async fn rule_16_an_account_that_is_somebodys_begins_nobody_else<S: TableStand>(
+    stand: S,
+) -> anyhow::Result<()> {
+    let first = begun(&stand, Side::Old).await?;
+    let mut second = somebody(&stand, Side::Old);
+    second.accounts.old.clone_from(&first.accounts.old);
+    second.accounts.new = Some(known(&stand));
+    assert_eq!(kind(stand.ledger().begin(&second).await), FaultKind::Exists);
+    let shared = account(&first, Side::Old);
+    assert_eq!(found(&stand, Side::Old, &shared).await?, Some(first));
+    let other = account(&second, Side::New);
+    assert_eq!(found(&stand, Side::New, &other).await?, None, "half of it was written");
+    assert_eq!(stand.person(&second.id).await?, None, "half of it was written");
+    let claim = stand.ledger().claim(&second.id, 1, &lease(&stand, NOON), NOON).await?;
+    assert_eq!(claim, Claim::Moved);
+    Ok(())
+}
+
+async fn a_person_id_that_is_taken_begins_nobody_else<S: TableStand>(
+    stand: S,
+) -> anyhow::Result<()> {
+    let first = begun(&stand, Side::Old).await?;
+    let mut second = somebody(&stand, Side::New);
+    second.id = first.id.clone();
+    assert_eq!(kind(stand.ledger().begin(&second).await), FaultKind::Exists);
+    assert_eq!(found(&stand, Side::New, &account(&second, Side::New)).await?, None);
+    assert_eq!(stand.person(&first.id).await?, Some(first));
+    Ok(())
+}
+
+async fn a_claimed_person_begins_only_once_too<S: TableStand>(stand: S) -> anyhow::Result<()> {
+    let (entry, lease) = held(&stand, Side::Old).await?;
+    let stored = next(&entry);
+    stand.ledger().store(&stored, &lease.owner).await?;
+    assert_eq!(kind(stand.ledger().begin(&entry).await), FaultKind::Exists);
+    assert_eq!(stand.person(&entry.id).await?, Some(stored));
+    Ok(())
+}
+
+async fn a_stored_entry_is_what_is_found<S: TableStand>(stand: S) -> anyhow::Result<()> {
+    let (entry, ours) = held(&stand, Side::Old).await?;
+    let sub = account(&entry, Side::Old);
+    let intended = next(&entry);
+    stand.ledger().store(&intended, &ours.owner).await?;
+    assert_eq!(found(&stand, Side::Old, &sub).await?.as_ref(), Some(&intended));
+    let mut recorded = next(&intended);
+    recorded.lease = None;
+    stand.ledger().store(&recorded, &ours.owner).await?;
+    assert_eq!(found(&stand, Side::Old, &sub).await?.as_ref(), Some(&recorded));
+    taken(&stand, &recorded, &lease(&stand, NOON), NOON).await?;
+    Ok(())
+}
+
+async fn a_stranger_stores_nothing<S: TableStand>(stand: S) -> anyhow::Result<()> {
+    let (entry, _) = held(&stand, Side::Old).await?;
+    let stranger = lease(&stand, NOON);
+    let stored = stand.ledger().store(&next(&entry), &stranger.owner).await;
+    assert_eq!(kind(stored), FaultKind::Lost);
+    assert_eq!(stand.person(&entry.id).await?, Some(entry));
+    Ok(())
+}
+
+async fn nobody_stores_without_a_lease<S: TableStand>(stand: S) -> anyhow::Result<()> {
+    let entry = begun(&stand, Side::New).await?;
+    let ours = lease(&stand, NOON);
+    let mut wanted = next(&entry);
+    wanted.lease = Some(ours.clone());
+    assert_eq!(kind(stand.ledger().store(&wanted, &ours.owner).await), FaultKind::Lost);
+    assert_eq!(stand.person(&entry.id).await?, Some(entry));
+    let nobody = somebody(&stand, Side::New);
+    assert_eq!(kind(stand.ledger().store(&nobody, &ours.owner).await), FaultKind::Lost);
+    assert_eq!(stand.person(&nobody.id).await?, None);
+    Ok(())
+}
+
+async fn rule_06_nobody_stores_after_somebody_took_the_lease_over<S: TableStand>(
+    stand: S,
+) -> anyhow::Result<()> {
+    let (entry, ours) = held(&stand, Side::Old).await?;
+    let theirs = lease(&stand, ours.free_at);
+    let claimed = taken(&stand, &entry, &theirs, ours.free_at).await?;
+    assert_eq!(kind(stand.ledger().store(&next(&entry), &ours.owner).await), FaultKind::Lost);
+    assert_eq!(stand.person(&entry.id).await?, Some(claimed));
+    Ok(())
+}
+
+async fn nobody_stores_an_older_entry_or_another_one_of_the_same_revision<S: TableStand>(
+    stand: S,
+) -> anyhow::Result<()> {
+    let (entry, lease) = held(&stand, Side::Old).await?;
+    let second = next(&entry);
+    let third = next(&second);
+    stand.ledger().store(&third, &lease.owner).await?;
+    let mut same = third.clone();
+    same.not_before = NOON;
+    for late in [second, same] {
+        let stored = stand.ledger().store(&late, &lease.owner).await;
+        assert_eq!(kind(stored), FaultKind::Lost, "revision {}", late.revision);
+    }
+    assert_eq!(stand.person(&entry.id).await?, Some(third));
+    Ok(())
+}
+
+async fn a_store_repeated_after_a_lost_answer_is_the_same_store<S: TableStand>(
+    stand: S,
+) -> anyhow::Result<()> {
+    let (entry, ours) = held(&stand, Side::Old).await?;
+    let intended = next(&entry);
+    for _ in 0..2 {
+        stand.ledger().store(&intended, &ours.owner).await?;
+    }
+    let mut recorded = next(&intended);
+    recorded.lease = None;
+    for _ in 0..2 {
+        stand.ledger().store(&recorded, &ours.owner).await?;
+    }
+    // Somebody else was quick to claim: our own write is still our own.
+    let claimed = taken(&stand, &recorded, &lease(&stand, NOON), NOON).await?;
+    stand.ledger().store(&recorded, &ours.owner).await?;
+    assert_eq!(stand.person(&entry.id).await?, Some(claimed), "it was written a second time");
+    Ok(())
+}
+
+async fn a_store_repeated_too_late_is_lost<S: TableStand>(stand: S) -> anyhow::Result<()> {
+    let (entry, ours) = held(&stand, Side::Old).await?;
+    let mut recorded = next(&entry);
+    recorded.lease = None;
+    stand.ledger().store(&recorded, &ours.owner).await?;
+    let theirs = lease(&stand, NOON);
+    let claimed = taken(&stand, &recorded, &theirs, NOON).await?;
+    let stored = next(&claimed);
+    stand.ledger().store(&stored, &theirs.owner).await?;
+    assert_eq!(kind(stand.ledger().store(&recorded, &ours.owner).await), FaultKind::Lost);
+    assert_eq!(stand.person(&entry.id).await?, Some(stored));
+    Ok(())
+}

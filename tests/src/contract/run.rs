@@ -1,0 +1,74 @@
+//! Runs cases one after the other, and tells what became of them.
+
+use std::time::{Duration, Instant};
+
+use super::Case;
+
+/// No case takes longer: one that hangs fails like any other.
+const CASE_TIME_MAX: Duration = Duration::from_secs(20);
+
+/// What became of a set of cases.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// How many ran.
+    pub ran: usize,
+    /// Those that failed, with the reason.
+    pub failed: Vec<(String, String)>,
+    /// Those that took longest, longest first.
+    pub slowest: Vec<(String, Duration)>,
+}
+
+impl Report {
+    /// Both reports as one.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.ran += other.ran;
+        self.failed.extend(other.failed);
+        self.slowest.extend(other.slowest);
+        self.slowest.sort_by_key(|(_, took)| std::cmp::Reverse(*took));
+        self.slowest.truncate(3);
+        self
+    }
+}
+
+/// Runs the cases whose names hold `filter`, at `stand`, in order.
+pub async fn run<S: Clone + Send + 'static>(
+    place: &str,
+    stand: &S,
+    cases: &[Case<S>],
+    filter: &str,
+) -> Report {
+    let mut report = Report::default();
+    for case in cases {
+        let name = format!("{place}: {}", case.name);
+        if !name.contains(filter) {
+            continue;
+        }
+        let begun = Instant::now();
+        // A task of its own, so that a broken promise ends the case and not the suite.
+        let mut task = tokio::spawn((case.run)(stand.clone()));
+        let failure = match tokio::time::timeout(CASE_TIME_MAX, &mut task).await {
+            Ok(Ok(Ok(()))) => None,
+            Ok(Ok(Err(error))) => Some(format!("{error:#}")),
+            Ok(Err(panic)) => Some(message(panic)),
+            Err(_) => {
+                task.abort();
+                Some(format!("not done within {CASE_TIME_MAX:?}"))
+            }
+        };
+        let one = Report {
+            ran: 1,
+            failed: failure.map(|failure| (name.clone(), failure)).into_iter().collect(),
+            slowest: vec![(name, begun.elapsed())],
+        };
+        report = report.and(one);
+    }
+    report
+}
+
+fn message(panic: tokio::task::JoinError) -> String {
+    let Ok(panic) = panic.try_into_panic() else { return "it was given up".to_owned() };
+    let text = panic.downcast_ref::<String>().cloned();
+    let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+    text.unwrap_or_else(|| "it panicked".to_owned())
+}

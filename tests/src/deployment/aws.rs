@@ -1,0 +1,214 @@
+//! The services of the local stack, as somebody looks at them who is not the bridge: the queues, the
+//! state table and the functions' logs. Past the fault-injecting proxies.
+
+use anyhow::{Context as _, ensure};
+use poolbridge_aws::{sqs, wire};
+use poolbridge_core::change::{Change, Proof};
+use poolbridge_core::names::Sub;
+use poolbridge_core::side::Side;
+use poolbridge_core::time::Time;
+use serde_json::{Value, json};
+use std::time::{Duration, SystemTime};
+
+use crate::stack::http::{self, Refusal, call};
+
+/// Pages of one listing; a run of ours makes one or two.
+const PAGES_MAX: usize = 100;
+
+/// The services, by where they answer.
+#[derive(Clone, Debug)]
+pub struct Services {
+    /// The endpoint of all of them.
+    pub url: String,
+}
+
+/// What is in a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Messages {
+    /// Waiting to be received.
+    pub waiting: u64,
+    /// Received and not answered yet, or hidden for a while.
+    pub in_flight: u64,
+}
+
+impl Messages {
+    /// Whether there is none at all.
+    pub const fn none(&self) -> bool {
+        self.waiting == 0 && self.in_flight == 0
+    }
+}
+
+impl Services {
+    /// Calls `service.operation`, such as `AmazonSQS.SendMessage`.
+    pub async fn call(&self, target: &str, input: &Value) -> anyhow::Result<Value> {
+        call(&self.url, target, input).await.with_context(|| target.to_owned())
+    }
+
+    /// Sends a message to a FIFO queue as it stands. `nonce` keeps it from passing for a duplicate.
+    pub async fn send(
+        &self,
+        queue_url: &str,
+        group: &str,
+        nonce: u128,
+        body: &str,
+    ) -> anyhow::Result<()> {
+        let input = json!({"QueueUrl": queue_url, "MessageBody": body, "MessageGroupId": group,
+            "MessageDeduplicationId": format!("{nonce:032x}")});
+        self.call("AmazonSQS.SendMessage", &input).await.map(drop)
+    }
+
+    /// How many messages are in a queue; the local stack's counters are exact.
+    pub async fn messages(&self, queue_url: &str) -> anyhow::Result<Messages> {
+        let input = json!({"QueueUrl": queue_url, "AttributeNames": ["All"]});
+        let answer = self.call("AmazonSQS.GetQueueAttributes", &input).await?;
+        let count = |name: &str| -> anyhow::Result<u64> {
+            let told = answer["Attributes"][name].as_str().with_context(|| name.to_owned())?;
+            Ok(told.parse()?)
+        };
+        Ok(Messages {
+            waiting: count("ApproximateNumberOfMessages")?
+                + count("ApproximateNumberOfMessagesDelayed")?,
+            in_flight: count("ApproximateNumberOfMessagesNotVisible")?,
+        })
+    }
+
+    /// Takes up to ten messages off a queue, for good; answers each with all that SQS tells of it.
+    pub async fn take(&self, queue_url: &str) -> anyhow::Result<Vec<Value>> {
+        let input = json!({"QueueUrl": queue_url, "MaxNumberOfMessages": 10,
+            "AttributeNames": ["All"], "MessageAttributeNames": ["All"], "WaitTimeSeconds": 0});
+        let answer = self.call("AmazonSQS.ReceiveMessage", &input).await?;
+        let messages = answer["Messages"].as_array().cloned().unwrap_or_default();
+        for message in &messages {
+            let input = json!({"QueueUrl": queue_url, "ReceiptHandle": message["ReceiptHandle"]});
+            self.call("AmazonSQS.DeleteMessage", &input).await?;
+        }
+        Ok(messages)
+    }
+
+    /// Every item of a table, as DynamoDB's JSON.
+    pub async fn items(&self, table: &str) -> anyhow::Result<Vec<Value>> {
+        let mut items = Vec::new();
+        let mut input = json!({"TableName": table, "ConsistentRead": true});
+        for _ in 0..PAGES_MAX {
+            let mut page = self.call("DynamoDB_20120810.Scan", &input).await?;
+            items.extend(page["Items"].as_array().cloned().unwrap_or_default());
+            match page["LastEvaluatedKey"].take() {
+                Value::Null => return Ok(items),
+                key => input["ExclusiveStartKey"] = key,
+            }
+        }
+        anyhow::bail!("the table {table} has more than {PAGES_MAX} pages")
+    }
+
+    /// Every line that a function wrote to its log, oldest first; none if it never ran.
+    pub async fn log(&self, function: &str) -> anyhow::Result<Vec<String>> {
+        let mut lines = Vec::new();
+        let mut input = json!({"logGroupName": format!("/aws/lambda/{function}")});
+        for _ in 0..PAGES_MAX {
+            let mut page = match self.call("Logs_20140328.FilterLogEvents", &input).await {
+                Ok(page) => page,
+                Err(error) if is_missing(&error) => return Ok(lines),
+                Err(error) => return Err(error),
+            };
+            let events = page["events"].as_array().cloned().unwrap_or_default();
+            let message = |event: &Value| event["message"].as_str().map(str::to_owned);
+            lines.extend(events.iter().filter_map(message));
+            match page["nextToken"].take() {
+                Value::Null => return Ok(lines),
+                token => input["nextToken"] = token,
+            }
+        }
+        anyhow::bail!("the log of {function} has more than {PAGES_MAX} pages")
+    }
+
+    /// Calls a function with an event, as a user pool does, and waits for its answer.
+    pub async fn invoke(
+        &self,
+        function: &str,
+        event: &[u8],
+        limit: Duration,
+    ) -> anyhow::Result<Vec<u8>> {
+        let url = format!("{}/2015-03-31/functions/{function}/invocations", self.url);
+        let headers = [("content-type", "application/json")];
+        let answer = http::request("POST", &url, &headers, event, limit).await?;
+        ensure!(answer.status == 200, "{function} answered with status {}", answer.status);
+        Ok(answer.body)
+    }
+
+    /// Switches an event source mapping's polling on or off.
+    pub async fn poll(&self, mapping: &str, enabled: bool) -> anyhow::Result<()> {
+        let path = format!("/2015-03-31/event-source-mappings/{mapping}");
+        self.lambda("PUT", &path, &json!({"Enabled": enabled})).await.map(drop)
+    }
+
+    /// The event source mapping that feeds a function.
+    pub async fn mapping_of(&self, function: &str) -> anyhow::Result<String> {
+        let listed = self.lambda("GET", "/2015-03-31/event-source-mappings/", &Value::Null).await?;
+        let end = format!(":function:{function}");
+        let mappings = listed["EventSourceMappings"].as_array().cloned().unwrap_or_default();
+        mappings
+            .iter()
+            .find(|it| it["FunctionArn"].as_str().is_some_and(|arn| arn.ends_with(&end)))
+            .and_then(|it| it["UUID"].as_str().map(str::to_owned))
+            .with_context(|| format!("nothing feeds {function}"))
+    }
+
+    /// One call of Lambda's REST interface.
+    pub async fn lambda(&self, method: &str, path: &str, input: &Value) -> anyhow::Result<Value> {
+        let url = format!("{}{path}", self.url);
+        let body = if input.is_null() { Vec::new() } else { serde_json::to_vec(input)? };
+        let headers = [("content-type", "application/json")];
+        let answer = http::request(method, &url, &headers, &body, Duration::from_secs(30)).await?;
+        let text = String::from_utf8_lossy(&answer.body);
+        ensure!((200..300).contains(&answer.status), "{method} {path}: {} {text}", answer.status);
+        Ok(serde_json::from_slice(&answer.body)?)
+    }
+
+    /// Puts an object into a bucket, which is made if need be.
+    pub async fn put_object(&self, bucket: &str, key: &str, body: &[u8]) -> anyhow::Result<()> {
+        let limit = Duration::from_secs(30);
+        let bucket = format!("{}/{bucket}", self.url);
+        // One that is there already is as good.
+        http::request("PUT", &bucket, &[], &[], limit).await?;
+        let answer = http::request("PUT", &format!("{bucket}/{key}"), &[], body, limit).await?;
+        ensure!(answer.status == 200, "storing {key}: status {}", answer.status);
+        Ok(())
+    }
+}
+
+/// The change that CloudTrail's route, or the sweep, sends for a deed done just now.
+pub fn changed(side: Side, sub: &str) -> anyhow::Result<Change> {
+    Ok(Change {
+        side,
+        sub: Sub::try_from(sub)?,
+        at: now(),
+        proof: Proof::Changed,
+        password: false,
+        id: nonce(),
+    })
+}
+
+/// The message of a change: its group, and its text on the wire.
+pub fn message(change: &Change) -> (String, String) {
+    (sqs::group(change.side, &change.sub), wire::encode(change))
+}
+
+/// Now, by this machine's clock: the local stack has no other.
+fn now() -> Time {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Time(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// A number that no other call in this process, nor any in another, has got.
+pub fn nonce() -> u128 {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let count = NEXT.fetch_add(1, Ordering::Relaxed);
+    let time = u128::try_from(now().0).unwrap_or_default();
+    (time << 80) | (u128::from(std::process::id()) << 48) | u128::from(count)
+}
+
+fn is_missing(error: &anyhow::Error) -> bool {
+    let refusal = error.downcast_ref::<Refusal>();
+    refusal.is_some_and(|refusal| refusal.code == "ResourceNotFoundException")
+}

@@ -1,0 +1,374 @@
+//! A whole bridge, deployed to the local stack: two pools of different shapes whose triggers really
+//! fire, the state table, the queues, the functions, and the command line beside them. For the
+//! demonstration and for the end-to-end suite.
+
+mod archive;
+pub mod aws;
+mod calls;
+mod cdk;
+pub mod operator;
+pub mod patience;
+pub mod privacy;
+pub mod user_pool;
+pub mod values;
+mod verdicts;
+
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use poolbridge_core::change::Change;
+use poolbridge_core::side::Side;
+
+use self::aws::{Services, message, nonce};
+use self::operator::Operator;
+use self::patience::until;
+use self::user_pool::UserPool;
+use self::values::Values;
+use crate::stack::{Options, Place, PoolSeed, Stack, VERIFIES_AT_SIGN_UP};
+
+pub use self::calls::Function;
+pub use self::verdicts::Handled;
+
+/// The name of the bridge, and the beginning of every deployed name.
+pub const NAME: &str = "demo";
+
+/// A group that both pools have from the start.
+pub const GROUP: &str = "editors";
+
+const OLD: &str = "us-east-1_AAAAAAAAA";
+const NEW: &str = "us-east-1_BBBBBBBBB";
+const CAPTURE: &str = "demo-capture";
+const APPLY: &str = "demo-apply";
+
+/// The function behind the pools' pre-sign-up trigger: part of the stack, not of the bridge.
+const VERIFIES: &str = "verifies";
+
+/// How long a change may take to travel: a cold start, some looks a second apart, a busy machine.
+const TRAVEL_LIMIT: Duration = Duration::from_secs(30);
+
+/// How a bridge is laid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ground {
+    /// As an operator does: the CDK app, through its own command line.
+    Cdk,
+    /// The same resources by direct calls, which takes a second instead of ten. With proxies before
+    /// the pools and the services, so that calls can be counted and made to fail.
+    Calls,
+}
+
+/// Names of deployed resources, as the outputs tell them.
+#[derive(Clone, Debug)]
+pub struct Names {
+    /// The state table.
+    pub table: String,
+    /// The queue of changes.
+    pub queue_url: String,
+    /// Where messages end that nobody could work off.
+    pub dead_letter_url: String,
+    /// The key's secret, or the key.
+    pub key: String,
+}
+
+/// A message that was caught on its way.
+#[derive(Clone, Debug)]
+pub struct Caught {
+    /// Its text.
+    pub body: String,
+    /// All that SQS tells of it.
+    pub whole: String,
+}
+
+/// A deployed bridge. Dropping it takes everything away again.
+pub struct Deployment {
+    /// The programs that it runs on.
+    pub stack: Stack,
+    /// The pool that people sign in to: usernames, a custom attribute `dept`, national phone numbers.
+    pub old: UserPool,
+    /// The pool that they move to: e-mail addresses for usernames, a custom attribute `department`.
+    pub new: UserPool,
+    /// Queues, table and logs.
+    pub services: Services,
+    /// Names of deployed resources.
+    pub names: Names,
+    /// The command line.
+    pub operator: Operator,
+    /// Every value of a person that was used so far.
+    pub values: Values,
+    folder: PathBuf,
+}
+
+impl Deployment {
+    /// Starts the stack: programs, pools, groups. Nothing of the bridge is there yet.
+    pub async fn start_stack(ground: Ground) -> anyhow::Result<Stack> {
+        let faults = match ground {
+            Ground::Cdk => Vec::new(),
+            Ground::Calls => vec![Place::Ministack, Place::Pool(0), Place::Pool(1)],
+        };
+        let pools = vec![old_pool(), new_pool()];
+        let options = Options { ministack: true, pools, faults, ..Options::default() };
+        let stack = Stack::start(options).await?;
+        stack.deploy_python(VERIFIES, VERIFIES_AT_SIGN_UP).await?;
+        Ok(stack)
+    }
+
+    /// Deploys the bridge to a stack and waits until it stands.
+    pub async fn deploy(stack: Stack, ground: Ground) -> anyhow::Result<Self> {
+        // Within a program's own folder, which goes with that program however we end.
+        let folder = stack.folder().join("ministack").join("deployment");
+        fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+        let configuration = folder.join("bridge.toml");
+        let text = configuration_text(&stack);
+        fs::write(&configuration, &text).context("writing bridge.toml")?;
+        let programs = Programs::find()?;
+        let services = Services { url: stack.ministack_url_direct() };
+        let names = match ground {
+            Ground::Cdk => {
+                programs.stage(&folder.join("lambda"))?;
+                cdk::deploy(&stack, &folder, &configuration).await?
+            }
+            Ground::Calls => calls::deploy(&services, &programs, &text).await?,
+        };
+        let values = Values::default();
+        let pool = |side, index, id: &str| UserPool {
+            side,
+            id: id.to_owned(),
+            client: format!("{side}app"),
+            url: stack.pool_url_direct(index),
+            values: values.clone(),
+        };
+        let (old, new) = (pool(Side::Old, 0, OLD), pool(Side::New, 1, NEW));
+        for pool in [&old, &new] {
+            pool.create_group(GROUP).await?;
+        }
+        let operator = Operator {
+            program: programs.operator,
+            environment: operator_environment(&stack, &configuration, &names),
+            said: Mutex::default(),
+        };
+        Ok(Self { stack, old, new, services, names, operator, values, folder })
+    }
+
+    /// The pool of that side.
+    pub const fn pool(&self, side: Side) -> &UserPool {
+        match side {
+            Side::Old => &self.old,
+            Side::New => &self.new,
+        }
+    }
+
+    /// A folder of the deployment's own, which goes when it goes.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Sends a change's message, as often as said: the same text, and to the queue no duplicates.
+    pub async fn send(&self, change: &Change, times: usize) -> anyhow::Result<()> {
+        let (group, body) = message(change);
+        for _ in 0..times {
+            self.services.send(&self.names.queue_url, &group, nonce(), &body).await?;
+        }
+        Ok(())
+    }
+
+    /// Waits until the queue holds nothing and nobody is at work on it.
+    pub async fn worked_off(&self) -> anyhow::Result<()> {
+        until("an empty queue", TRAVEL_LIMIT, async || {
+            let messages = self.services.messages(&self.names.queue_url).await?;
+            Ok(if messages.none() {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(format!("{messages:?}"))
+            })
+        })
+        .await
+    }
+
+    /// Waits until a pool shows an account as it ought to be; answers it. `wrong` says what is not as
+    /// it ought to be yet.
+    pub async fn shows(
+        &self,
+        side: Side,
+        username: &str,
+        wrong: impl Fn(&user_pool::Account) -> Option<String>,
+    ) -> anyhow::Result<user_pool::Account> {
+        let what = format!("an account in the {side} pool");
+        until(&what, TRAVEL_LIMIT, async || {
+            Ok(match self.pool(side).account(username).await? {
+                None => ControlFlow::Continue("no such account".to_owned()),
+                Some(account) => match wrong(&account) {
+                    Some(wrong) => ControlFlow::Continue(wrong),
+                    None => ControlFlow::Break(account),
+                },
+            })
+        })
+        .await
+    }
+
+    /// Lets `deed` happen while nobody takes anything off the queue, and reads the message that it
+    /// left there. The message then goes its way.
+    pub async fn catch_a_message(
+        &self,
+        deed: impl Future<Output = anyhow::Result<()>>,
+    ) -> anyhow::Result<Caught> {
+        let mapping = self.services.mapping_of(APPLY).await?;
+        self.services.poll(&mapping, false).await?;
+        deed.await?;
+        let url = &self.names.queue_url;
+        let message = until("a message", TRAVEL_LIMIT, async || {
+            let taken = self.services.take(url).await?;
+            let message = taken.into_iter().next();
+            Ok(message.map_or(ControlFlow::Continue("none".to_owned()), ControlFlow::Break))
+        })
+        .await?;
+        self.services.poll(&mapping, true).await?;
+        let body = message["Body"].as_str().context("a message without a body")?.to_owned();
+        let group = message["Attributes"]["MessageGroupId"].as_str().unwrap_or("any");
+        self.services.send(url, group, nonce(), &body).await?;
+        Ok(Caught { body, whole: message.to_string() })
+    }
+
+    /// Everything in the dead-letter queue.
+    pub async fn dead_letters(&self) -> anyhow::Result<u64> {
+        let messages = self.services.messages(&self.names.dead_letter_url).await?;
+        Ok(messages.waiting + messages.in_flight)
+    }
+
+    /// The functions' last words, for whoever has to find out why something is not so.
+    pub async fn last_words(&self, lines: usize) -> String {
+        let mut words = String::new();
+        for function in [CAPTURE, APPLY] {
+            let log = self.services.log(function).await.unwrap_or_default();
+            let tail = log.get(log.len().saturating_sub(lines)..).unwrap_or_default();
+            words.push_str(&format!("== the log of {function} ends:\n{}\n", tail.join("\n")));
+        }
+        words
+    }
+
+    /// Takes everything away, and says if that did not succeed.
+    pub fn stop(self) -> anyhow::Result<()> {
+        self.stack.stop()
+    }
+}
+
+fn old_pool() -> PoolSeed {
+    let mut seed = PoolSeed::new(OLD, "oldapp").client("oldproof").custom("dept");
+    // Codes go by e-mail, but people sign in with a name of their choice.
+    seed.auto_verified_attributes = vec!["email".to_owned()];
+    seed.trigger("PostConfirmation", CAPTURE).trigger("PreSignUp", VERIFIES)
+}
+
+fn new_pool() -> PoolSeed {
+    let seed = PoolSeed::new(NEW, "newapp").client("newproof").custom("department");
+    seed.by_email().trigger("PostConfirmation", CAPTURE).trigger("PreSignUp", VERIFIES)
+}
+
+fn configuration_text(stack: &Stack) -> String {
+    let (old, new) = (stack.pool_url(0), stack.pool_url(1));
+    format!(
+        r#"name = "{NAME}"
+
+[old]
+user_pool_id = "{OLD}"
+client_id = "oldproof"
+endpoint_url = "{old}"
+
+[new]
+user_pool_id = "{NEW}"
+client_id = "newproof"
+endpoint_url = "{new}"
+
+[identity]
+match = "email"
+
+[policy]
+provision = "eager"
+conflicts = "active-wins"
+stale_passwords = "close"
+settle = "200ms"
+
+[[attribute]]
+old = "custom:dept"
+new = "custom:department"
+prefix = {{ new = "dept-" }}
+
+[[attribute]]
+field = "phone_number"
+normalise = "e164"
+country = "DE"
+
+[[attribute]]
+field = "nickname"
+normalise = ["trim", "lowercase"]
+
+[[attribute]]
+field = "picture"
+drop = true
+"#
+    )
+}
+
+fn operator_environment(
+    stack: &Stack,
+    configuration: &Path,
+    names: &Names,
+) -> Vec<(String, String)> {
+    let mut environment: Vec<(String, String)> = stack
+        .environment()
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        // An operator is not to meet the faults that are meant for the functions.
+        .filter(|(name, _)| name != "AWS_ENDPOINT_URL")
+        .collect();
+    let mut add = |name: &str, value: String| environment.push((name.to_owned(), value));
+    add("AWS_ENDPOINT_URL", stack.ministack_url_direct());
+    add("POOLBRIDGE_CONFIG", configuration.display().to_string());
+    add("POOLBRIDGE_TABLE", names.table.clone());
+    add("POOLBRIDGE_QUEUE_URL", names.queue_url.clone());
+    add("POOLBRIDGE_DEAD_LETTER_URL", names.dead_letter_url.clone());
+    add("POOLBRIDGE_KEY", names.key.clone());
+    // The queue's counters are exact here, so that a second look a minute later shows no more.
+    add("POOLBRIDGE_DRAIN_LOOKS_APART", "1s".to_owned());
+    add("NO_COLOR", "1".to_owned());
+    environment
+}
+
+/// The bridge's own programs, as cargo built them.
+struct Programs {
+    capture: PathBuf,
+    apply: PathBuf,
+    operator: PathBuf,
+}
+
+impl Programs {
+    /// Beside the program that runs here, or one folder up where that is a test.
+    fn find() -> anyhow::Result<Self> {
+        let own = std::env::current_exe().context("where this program is")?;
+        let mut folders = own.ancestors().skip(1).take(2);
+        let folder = folders.find(|folder| folder.join("capture").is_file());
+        let programs = folder.map(|folder| Self {
+            capture: folder.join("capture"),
+            apply: folder.join("apply"),
+            operator: folder.join("poolbridge"),
+        });
+        let there = |it: &Self| it.apply.is_file() && it.operator.is_file();
+        programs.filter(there).context(
+            "the bridge's programs are not built\nhint: run `cargo build --release \
+             -p poolbridge-capture -p poolbridge-apply -p poolbridge-operator`",
+        )
+    }
+
+    /// Lays the functions' programs down as the CDK app expects them.
+    fn stage(&self, folder: &Path) -> anyhow::Result<()> {
+        for (name, program) in [("capture", &self.capture), ("apply", &self.apply)] {
+            let folder = folder.join(name);
+            fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+            let copied = fs::copy(program, folder.join("bootstrap"))?;
+            ensure!(copied > 0, "{} is empty", program.display());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,58 @@
+//! Looks for people's values wherever none may be: the table, the logs, messages, the command line.
+
+use anyhow::bail;
+
+use super::{APPLY, CAPTURE, Deployment};
+
+/// How much was looked through.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Scanned {
+    /// Values that were looked for.
+    pub values: usize,
+    /// Items of the state table.
+    pub items: usize,
+    /// Lines of the functions' logs.
+    pub lines: usize,
+    /// Messages, as far as one could be caught.
+    pub messages: usize,
+    /// Answers of the command line.
+    pub answers: usize,
+}
+
+impl Deployment {
+    /// Fails if any value of any person is found anywhere. `messages` were caught on their way;
+    /// `functions` ran besides the deployment's own.
+    pub async fn nothing_private(
+        &self,
+        messages: &[String],
+        functions: &[&str],
+    ) -> anyhow::Result<Scanned> {
+        let mut scanned = Scanned { values: self.values.count(), ..Scanned::default() };
+        for item in self.services.items(&self.names.table).await? {
+            self.look_through("an item of the state table", &item.to_string())?;
+            scanned.items += 1;
+        }
+        for function in [CAPTURE, APPLY].iter().chain(functions) {
+            for line in self.services.log(function).await? {
+                self.look_through(&format!("the log of {function}"), &line)?;
+                scanned.lines += 1;
+            }
+        }
+        for message in messages {
+            self.look_through("a message", message)?;
+            scanned.messages += 1;
+        }
+        for answer in self.operator.said() {
+            self.look_through("the command line's answer", &answer)?;
+            scanned.answers += 1;
+        }
+        Ok(scanned)
+    }
+
+    fn look_through(&self, place: &str, text: &str) -> anyhow::Result<()> {
+        if let Some(value) = self.values.found_in(text) {
+            bail!("a person's value, \"{value}\", stands in {place}:\n{text}");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,214 @@
+//! A user pool as people, their applications and the help desk see it. None of this goes through the
+//! fault-injecting proxies: it is not the bridge that acts here.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::Context as _;
+use poolbridge_core::side::Side;
+use serde_json::{Value, json};
+
+use super::values::Values;
+use crate::stack::CODE;
+use crate::stack::http::{Refusal, call};
+
+/// One user pool.
+#[derive(Clone, Debug)]
+pub struct UserPool {
+    /// Which of the two.
+    pub side: Side,
+    /// Its id.
+    pub id: String,
+    /// The app client of its people's application.
+    pub client: String,
+    pub(super) url: String,
+    pub(super) values: Values,
+}
+
+/// An account, as an administrator reads it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// The stored username.
+    pub username: String,
+    /// The `sub`.
+    pub sub: String,
+    /// `CONFIRMED` and so on.
+    pub status: String,
+    /// Whether the account may sign in.
+    pub enabled: bool,
+    /// Every attribute but the `sub`.
+    pub attributes: BTreeMap<String, String>,
+}
+
+impl Account {
+    /// An attribute's value, empty if there is none.
+    pub fn attribute(&self, name: &str) -> &str {
+        self.attributes.get(name).map_or("", String::as_str)
+    }
+}
+
+impl UserPool {
+    /// Calls one operation of the pool.
+    pub async fn call(&self, operation: &str, input: &Value) -> anyhow::Result<Value> {
+        call(&self.url, &format!("AWSCognitoIdentityProviderService.{operation}"), input)
+            .await
+            .with_context(|| format!("{operation} in the {} pool", self.side))
+    }
+
+    /// Somebody signs up; answers their `sub`. They are not confirmed yet.
+    pub async fn sign_up(
+        &self,
+        username: &str,
+        password: &str,
+        attributes: &[(&str, &str)],
+    ) -> anyhow::Result<String> {
+        self.values.note(username)?;
+        self.values.note(password)?;
+        let input = json!({"ClientId": self.client, "Username": username, "Password": password,
+            "UserAttributes": self.attributes(attributes)?});
+        let answer = self.call("SignUp", &input).await?;
+        answer["UserSub"].as_str().map(str::to_owned).context("a sign-up without a sub")
+    }
+
+    /// They confirm with the code that they were sent; this fires the pool's trigger.
+    pub async fn confirm(&self, username: &str) -> anyhow::Result<()> {
+        let input =
+            json!({"ClientId": self.client, "Username": username, "ConfirmationCode": CODE});
+        self.call("ConfirmSignUp", &input).await.map(drop)
+    }
+
+    /// They forgot their password and set another one; this fires the pool's trigger.
+    pub async fn reset_password(&self, username: &str, password: &str) -> anyhow::Result<()> {
+        self.values.note(password)?;
+        let asked = json!({"ClientId": self.client, "Username": username});
+        self.call("ForgotPassword", &asked).await?;
+        let input = json!({"ClientId": self.client, "Username": username, "Password": password,
+            "ConfirmationCode": CODE});
+        self.call("ConfirmForgotPassword", &input).await.map(drop)
+    }
+
+    /// Whether this password opens the account.
+    pub async fn signs_in(&self, username: &str, password: &str) -> anyhow::Result<bool> {
+        let input = json!({"ClientId": self.client, "AuthFlow": "USER_PASSWORD_AUTH",
+            "AuthParameters": {"USERNAME": username, "PASSWORD": password}});
+        match self.call("InitiateAuth", &input).await {
+            Ok(answer) => Ok(answer.pointer("/AuthenticationResult/AccessToken").is_some()),
+            Err(error) => match refusal(&error) {
+                Some("InvalidPasswordException" | "NotAuthorizedException") => Ok(false),
+                _ => Err(error),
+            },
+        }
+    }
+
+    /// The help desk makes an account with a permanent password; no trigger tells of it.
+    pub async fn create(
+        &self,
+        username: &str,
+        password: &str,
+        attributes: &[(&str, &str)],
+    ) -> anyhow::Result<String> {
+        self.values.note(username)?;
+        let mut input = self.named(username);
+        input["MessageAction"] = json!("SUPPRESS");
+        input["UserAttributes"] = self.attributes(attributes)?;
+        self.call("AdminCreateUser", &input).await?;
+        self.set_password(username, password).await?;
+        let account = self.account(username).await?.context("a new account that is not there")?;
+        Ok(account.sub)
+    }
+
+    /// The help desk sets a password; no trigger tells of it.
+    pub async fn set_password(&self, username: &str, password: &str) -> anyhow::Result<()> {
+        self.values.note(password)?;
+        let mut input = self.named(username);
+        input["Password"] = json!(password);
+        input["Permanent"] = json!(true);
+        self.call("AdminSetUserPassword", &input).await.map(drop)
+    }
+
+    /// Attributes are changed; no trigger tells of it.
+    pub async fn edit(&self, username: &str, attributes: &[(&str, &str)]) -> anyhow::Result<()> {
+        let mut input = self.named(username);
+        input["UserAttributes"] = self.attributes(attributes)?;
+        self.call("AdminUpdateUserAttributes", &input).await.map(drop)
+    }
+
+    /// The account is locked; no trigger tells of it.
+    pub async fn disable(&self, username: &str) -> anyhow::Result<()> {
+        self.call("AdminDisableUser", &self.named(username)).await.map(drop)
+    }
+
+    /// Makes a group.
+    pub async fn create_group(&self, group: &str) -> anyhow::Result<()> {
+        let input = json!({"UserPoolId": self.id, "GroupName": group});
+        self.call("CreateGroup", &input).await.map(drop)
+    }
+
+    /// Somebody becomes a member; no trigger tells of it.
+    pub async fn add_to_group(&self, username: &str, group: &str) -> anyhow::Result<()> {
+        let mut input = self.named(username);
+        input["GroupName"] = json!(group);
+        self.call("AdminAddUserToGroup", &input).await.map(drop)
+    }
+
+    /// The groups of an account, by its stored username (cognito-local knows it by no other here).
+    pub async fn groups(&self, username: &str) -> anyhow::Result<BTreeSet<String>> {
+        let answer = self.call("AdminListGroupsForUser", &self.named(username)).await?;
+        let groups = answer["Groups"].as_array().cloned().unwrap_or_default();
+        let name = |group: &Value| group["GroupName"].as_str().map(str::to_owned);
+        groups.iter().map(|group| name(group).context("a group without a name")).collect()
+    }
+
+    /// Reads an account, by username or `sub`, or by the address where people sign in with it.
+    pub async fn account(&self, username: &str) -> anyhow::Result<Option<Account>> {
+        let answer = match self.call("AdminGetUser", &self.named(username)).await {
+            Ok(answer) => answer,
+            Err(error) if refusal(&error) == Some("UserNotFoundException") => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let account = account(&answer)?;
+        for value in account.attributes.values() {
+            self.values.note(value)?;
+        }
+        Ok(Some(account))
+    }
+
+    /// How many accounts the pool has.
+    pub async fn size(&self) -> anyhow::Result<usize> {
+        let listed = self.call("ListUsers", &json!({"UserPoolId": self.id})).await?;
+        Ok(listed["Users"].as_array().map_or(0, Vec::len))
+    }
+
+    fn named(&self, username: &str) -> Value {
+        json!({"UserPoolId": self.id, "Username": username})
+    }
+
+    fn attributes(&self, attributes: &[(&str, &str)]) -> anyhow::Result<Value> {
+        for (_, value) in attributes {
+            self.values.note(value)?;
+        }
+        let pairs = attributes.iter().map(|(name, value)| json!({"Name": name, "Value": value}));
+        Ok(pairs.collect())
+    }
+}
+
+fn account(answer: &Value) -> anyhow::Result<Account> {
+    let text = |name: &str| answer[name].as_str().unwrap_or_default().to_owned();
+    let pairs = answer["UserAttributes"].as_array().cloned().unwrap_or_default();
+    let pair = |pair: &Value| {
+        Some((pair["Name"].as_str()?.to_owned(), pair["Value"].as_str()?.to_owned()))
+    };
+    let mut attributes: BTreeMap<_, _> = pairs.iter().filter_map(pair).collect();
+    let sub = attributes.remove("sub").context("an account without a sub")?;
+    Ok(Account {
+        username: text("Username"),
+        sub,
+        status: text("UserStatus"),
+        enabled: answer["Enabled"].as_bool().unwrap_or_default(),
+        attributes,
+    })
+}
+
+/// The code of a service's error answer, if the error is one.
+fn refusal(error: &anyhow::Error) -> Option<&str> {
+    error.downcast_ref::<Refusal>().map(|refusal| refusal.code.as_str())
+}

@@ -1,0 +1,37 @@
+//! What `apply` says that it did, read from its log: one wide line for each message.
+
+use serde_json::Value;
+
+use super::{APPLY, Deployment};
+
+/// One message, worked off.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Handled {
+    /// Whose account it was about.
+    pub sub: String,
+    /// `applied`, `already_true`, `later`, `held` or `refused`.
+    pub verdict: String,
+    /// Why, where it did not simply succeed.
+    pub reason: String,
+    /// Writes to a pool.
+    pub pool_writes: u64,
+}
+
+impl Deployment {
+    /// Everything that `apply` says about the changes of one account, oldest first.
+    pub async fn handled(&self, sub: &str) -> anyhow::Result<Vec<Handled>> {
+        let log = self.services.log(APPLY).await?;
+        Ok(log.iter().filter_map(|line| handled(line)).filter(|it| it.sub == sub).collect())
+    }
+}
+
+fn handled(line: &str) -> Option<Handled> {
+    let line: Value = serde_json::from_str(line).ok()?;
+    let text = |name: &str| line[name].as_str().map(str::to_owned);
+    Some(Handled {
+        sub: text("change.sub")?,
+        verdict: text("verdict")?,
+        reason: text("reason").unwrap_or_default(),
+        pool_writes: line["pool_writes"].as_u64()?,
+    })
+}

@@ -1,0 +1,7 @@
+//! The weather: a simulated world for the real protocol, the local stack, and what the suites share.
+
+pub mod stack;
+pub mod deployment;
+pub mod demo;
+pub mod world;
+pub mod simulation;

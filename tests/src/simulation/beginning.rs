@@ -1,0 +1,337 @@
+//! How a world begins: two pools of different shapes, some humans, and what the table knows of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use poolbridge_core::account::{AttributeShape, Shape, Status};
+use poolbridge_core::entry::{Agreed, Base, Entry, Known, State as PersonState};
+use poolbridge_core::facts::{Facts, Field, Value};
+use poolbridge_core::fingerprint::Keyring;
+use poolbridge_core::limits;
+use poolbridge_core::mapping::{AttributeRule, Mapping, STANDARD};
+use poolbridge_core::names::{AttributeName, PersonId, Username};
+use poolbridge_core::policy::{
+    ConfigurationStamp, Control, Deletes, MatchBy, Phase, Policy, Provision,
+};
+use poolbridge_core::side::{BySide, Side};
+
+use super::profile::{Land, Profile, Start};
+use crate::world::accounts::{Accounts, Body, SimulatedAccount, Version, attribute, group};
+use crate::world::chance::Chooser;
+use crate::world::edits::{EditId, Human};
+use crate::world::{BEGINNING, State};
+
+/// Everything that stays as it is while a world runs.
+pub struct Setting {
+    /// The team's choices.
+    pub policy: Policy,
+    /// Fingerprint keys.
+    pub keys: Keyring,
+    /// The configuration in force.
+    pub configuration: ConfigurationStamp,
+    /// Whether workers can be suspended.
+    pub suspendable: bool,
+    /// How many workers there are.
+    pub workers: usize,
+    /// How many edits there will be.
+    pub edits: usize,
+    /// The humans.
+    pub humans: Vec<Human>,
+}
+
+impl Setting {
+    /// What an account says, in the bridge's own words.
+    pub fn facts(&self, pools: &BySide<Accounts>, side: Side, account: &SimulatedAccount) -> Facts {
+        let shapes = BySide::from_fn(|side| pools.get(side).shape.clone());
+        let whole = account.whole();
+        whole.map_or_else(Facts::new, |whole| self.policy.mapping.facts(side, &whole, &shapes).0)
+    }
+}
+
+/// Takes one of several; no question is asked where there is but one.
+pub fn pick<T: Clone>(chooser: &mut dyn Chooser, among: &[T], what: &'static str) -> T {
+    among[chooser.choose(among.len(), what)].clone()
+}
+
+/// Puts pools and people into an empty world.
+pub fn begin(state: &mut State, profile: &Profile) -> Setting {
+    let chooser = state.chooser.as_mut();
+    let land = pick(chooser, &profile.lands, "land");
+    let limited = profile.limits && chooser.choose(4, "limits") == 0;
+    let conflicts = pick(chooser, &profile.conflicts, "conflicts");
+    let provision = pick(chooser, &profile.provision, "provision");
+    let stale_passwords = pick(chooser, &profile.stale_passwords, "stale passwords");
+    let suspendable = pick(chooser, &profile.suspendable, "suspendable");
+    let phases = [Phase::Follow, Phase::Switched];
+    let phase = pick(chooser, &phases, "phase");
+    let people = 1 + chooser.choose(profile.people_max, "people");
+    let workers = profile.workers_max;
+    let edits = 1 + chooser.choose(profile.edits_max, "edits");
+    for side in Side::BOTH {
+        let by_address = land == Land::ByAddress || (land == Land::Mixed && side == Side::New);
+        state.pools.get_mut(side).shape = shape(side, by_address, limited, &profile.texts);
+    }
+    let fold = land != Land::Plain;
+    let policy = Policy {
+        match_by: MatchBy::Email,
+        provision: BySide { old: provision, new: provision },
+        conflicts,
+        deletes: Deletes::Disable,
+        groups: true,
+        stale_passwords,
+        settle: limits::SETTLE,
+        clock_allowance: std::time::Duration::ZERO,
+        mapping: mapping(&profile.texts, fold),
+        law: profile.law,
+    };
+    let configuration = ConfigurationStamp { hash: "simulated".to_owned(), since: BEGINNING };
+    state.table.control =
+        Control { phase, configuration: Some(configuration.clone()), ..Control::default() };
+    let mut setting = Setting {
+        policy,
+        keys: Keyring::new(1, [7; 32]),
+        configuration,
+        suspendable,
+        workers,
+        edits,
+        humans: Vec::new(),
+    };
+    for number in 0..people {
+        let human = Human(u32::try_from(number).unwrap_or(u32::MAX));
+        let start = pick(state.chooser.as_mut(), &profile.starts, "start");
+        settle(state, &mut setting, human, start, profile);
+    }
+    if profile.impostor {
+        impostor(state, &mut setting);
+    }
+    setting
+}
+
+/// The attribute that serves a text on that side.
+pub fn attribute_of(side: Side, text: &str) -> AttributeName {
+    match (side, text) {
+        (Side::Old, "department") => attribute("custom:dept"),
+        (Side::New, "department") => attribute("custom:department"),
+        (Side::Old | Side::New, text) => attribute(text),
+    }
+}
+
+fn shape(side: Side, by_address: bool, limited: bool, texts: &[&'static str]) -> Shape {
+    let fixed = limited && side == Side::New;
+    let texts = texts.iter().map(|text| {
+        let mutable = !(fixed && *text == "nickname");
+        (attribute_of(side, text), AttributeShape { mutable, longest: None })
+    });
+    let addresses = ["email", "email_verified"]
+        .map(|name| (attribute(name), AttributeShape { mutable: true, longest: None }));
+    let mut groups = BTreeSet::from([group("staff")]);
+    if !fixed {
+        groups.insert(group("admins"));
+    }
+    let email = BTreeSet::from([attribute("email")]);
+    Shape {
+        attributes: texts.chain(addresses).collect(),
+        username_attributes: if by_address { email } else { BTreeSet::new() },
+        case_sensitive: !by_address,
+        groups,
+        ..Shape::default()
+    }
+}
+
+fn mapping(texts: &[&'static str], fold: bool) -> Mapping {
+    let department = AttributeRule::between(
+        Some(attribute_of(Side::Old, "department")),
+        Some(attribute_of(Side::New, "department")),
+    );
+    let rules = if texts.contains(&"department") { vec![department] } else { Vec::new() };
+    let kept = |name: &&str| *name == "email" || texts.contains(name);
+    let dropped = STANDARD.iter().filter(|name| !kept(name)).map(|name| attribute(name)).collect();
+    Mapping::new(rules, &dropped, fold, true).expect("the worlds' rules are rules")
+}
+
+fn settle(state: &mut State, setting: &mut Setting, human: Human, start: Start, profile: &Profile) {
+    setting.humans.push(human);
+    let agreed = start == Start::Agreed;
+    // What both sides hold if they agree; else each side says something of its own now and then.
+    let mut shared = BTreeMap::new();
+    for side in Side::BOTH {
+        let there = match start {
+            Start::OldOnly => side == Side::Old,
+            Start::NewOnly => side == Side::New,
+            Start::Agreed | Start::Unlinked | Start::Halves => true,
+        };
+        if !there {
+            continue;
+        }
+        let mut values = BTreeMap::new();
+        for text in &profile.texts {
+            let own = format!("{side}-{}-{text}", human.0);
+            let value = if agreed {
+                shared.entry(*text).or_insert(own).clone()
+            } else {
+                // The same on both sides, different, or missing on this one.
+                match state.chooser.choose(3, "first value") {
+                    0 => format!("both-{}-{text}", human.0),
+                    1 => own,
+                    _ => continue,
+                }
+            };
+            values.insert(attribute_of(side, text), value);
+        }
+        let enabled = agreed || state.chooser.choose(8, "disabled at first") != 1;
+        let member = if agreed {
+            *shared
+                .entry("member")
+                .or_insert_with(|| state.chooser.choose(2, "member at first").to_string())
+                == "1"
+        } else {
+            state.chooser.choose(2, "member at first") == 1
+        };
+        let groups = if member { BTreeSet::from([group("staff")]) } else { BTreeSet::new() };
+        add(state, setting, human, side, values, enabled, groups, !agreed);
+    }
+    know(state, setting, human, start);
+    origins(state, setting, human);
+}
+
+#[expect(clippy::too_many_arguments, reason = "an account has that many sides")]
+fn add(
+    state: &mut State,
+    _setting: &Setting,
+    human: Human,
+    side: Side,
+    mut attributes: BTreeMap<AttributeName, String>,
+    enabled: bool,
+    groups: BTreeSet<poolbridge_core::names::GroupName>,
+    _differing: bool,
+) {
+    attributes.insert(attribute("email"), format!("h{}@example.com", human.0));
+    attributes.insert(attribute("email_verified"), "true".to_owned());
+    let long_ago = BEGINNING - std::time::Duration::from_secs(86_400);
+    let pool = state.pools.get_mut(side);
+    let sub = pool.next_sub();
+    let name =
+        if pool.by_address() { sub.as_str().to_owned() } else { format!("user-{}", human.0) };
+    let username = Username::try_from(name.as_str()).expect("it is short and printable");
+    let body = Body {
+        attributes,
+        enabled,
+        groups,
+        factors: BTreeSet::new(),
+        status: Status::Confirmed,
+        modified: long_ago,
+        exists: true,
+        origins: BTreeMap::new(),
+    };
+    let first = Version { at: long_ago, body };
+    pool.add(SimulatedAccount::new(sub, username, human, false, first));
+}
+
+/// What the table knows of a human at the beginning.
+fn know(state: &mut State, setting: &Setting, human: Human, start: Start) {
+    let known = |account: &SimulatedAccount| Known {
+        sub: account.sub.clone(),
+        username: account.username.clone(),
+        seen: BEGINNING,
+        written: None,
+        gone: None,
+    };
+    let accounts = BySide::from_fn(|side| state.pools.get(side).of(human).map(known));
+    match start {
+        Start::Unlinked | Start::OldOnly | Start::NewOnly => {}
+        Start::Halves => {
+            for side in Side::BOTH {
+                let Some(account) = accounts.get(side).clone() else { continue };
+                let id = PersonId::from_nonce(state.nonce());
+                let entry = Entry::new(id, side, account, BEGINNING);
+                state.table.begin(&entry, true).expect("nobody was there before");
+            }
+        }
+        Start::Agreed => {
+            let BySide { old: Some(old), new: Some(new) } = accounts else { return };
+            let id = PersonId::from_nonce(state.nonce());
+            let mut entry = Entry::new(id, Side::Old, old, BEGINNING);
+            entry.accounts.new = Some(new);
+            entry.state = PersonState::Synced;
+            entry.linked = Some(BEGINNING);
+            entry.agreed = Some(agreement(state, setting, &entry, human));
+            state.table.begin(&entry, true).expect("nobody was there before");
+            state.watch.agreed.insert(entry.id, BEGINNING);
+        }
+    }
+}
+
+fn agreement(state: &State, setting: &Setting, entry: &Entry, human: Human) -> Agreed {
+    let mapping = &setting.policy.mapping;
+    let Some(account) = state.pools.old.of(human) else { return Agreed::default() };
+    let facts = setting.facts(&state.pools, Side::Old, account);
+    let base = |(field, value): (&Field, &Value)| {
+        let rule = mapping.revision(field)?;
+        let print = Some(setting.keys.print(&entry.salt, field, value));
+        Some((field.clone(), Base { print, rule }))
+    };
+    Agreed { fields: facts.held().filter_map(base).collect(), rules: mapping.revisions() }
+}
+
+/// What stands there at the beginning counts as an edit, absences included: one for both sides where
+/// they say the same.
+fn origins(state: &mut State, setting: &Setting, human: Human) {
+    let mut shared: BTreeMap<(Field, Option<String>), EditId> = BTreeMap::new();
+    let accounts = BySide::from_fn(|side| {
+        let account = state.pools.get(side).of(human)?;
+        let facts = setting.facts(&state.pools, side, account);
+        Some((account.sub.clone(), account.created, facts))
+    });
+    for side in Side::BOTH {
+        let Some((sub, created, facts)) = accounts.get(side) else { continue };
+        let mut origins = BTreeMap::new();
+        for field in fields(state, setting) {
+            let value = facts.get(&field).value().map(Value::canonical);
+            let says = |side: Side| {
+                accounts.get(side).as_ref().map(|it| it.2.get(&field).value().map(Value::canonical))
+            };
+            let made = (says(Side::Old) != says(Side::New)).then_some(side);
+            let key = (field.clone(), value.clone());
+            let id = if let Some(id) = shared.get(&key) {
+                *id
+            } else {
+                state.edits.note(human, made, field.clone(), *created, value, None, true)
+            };
+            shared.insert(key, id);
+            origins.insert(field, id);
+        }
+        if let Some(account) = state.pools.get_mut(side).get_mut(sub) {
+            account.begin_with(origins);
+        }
+    }
+}
+
+/// Every field that travels.
+fn fields(state: &State, setting: &Setting) -> Vec<Field> {
+    let rules = setting.policy.mapping.rules().map(|rule| rule.field.clone());
+    let groups = state.pools.old.shape.groups.iter().cloned().map(Field::Group);
+    rules.chain(groups).chain([Field::Enabled]).collect()
+}
+
+/// Somebody else in the new pool claims the first human's address and cannot prove it.
+fn impostor(state: &mut State, setting: &mut Setting) {
+    let human = Human(900);
+    let values = BTreeMap::from([(attribute("name"), "impostor".to_owned())]);
+    let victim = setting.humans.first().copied().unwrap_or(human);
+    let side = Side::New;
+    add(state, setting, human, side, values, true, BTreeSet::new(), true);
+    let pool = state.pools.get_mut(side);
+    let Some(sub) = pool.of(human).map(|account| account.sub.clone()) else { return };
+    if let Some(account) = pool.get_mut(&sub) {
+        account.change(BEGINNING, |body| {
+            body.attributes.insert(attribute("email"), format!("h{}@example.com", victim.0));
+            body.attributes.insert(attribute("email_verified"), "false".to_owned());
+        });
+    }
+    setting.humans.push(human);
+    origins(state, setting, human);
+}
+
+/// Whether people are created in the other pool.
+pub const fn eager(policy: &Policy) -> bool {
+    matches!(policy.provision.new, Provision::Eager)
+}

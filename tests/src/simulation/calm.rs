@@ -1,0 +1,132 @@
+//! The end of a world: the weather clears up, everything left is worked off, and a last sweep finds
+//! what nothing told of.
+
+use std::time::Duration;
+
+use poolbridge_core::change::Proof;
+use poolbridge_core::names::Sub;
+use poolbridge_core::side::Side;
+use poolbridge_core::time::Time;
+
+use super::checks;
+use super::scheduler::{Scheduler, announce};
+
+/// How many rounds a world has to become quiet. Each works at everything that is ready, or lets time
+/// pass until something is.
+const ROUNDS_MAX: usize = 400;
+
+/// How many turns the tasks of one round have.
+const TURNS_MAX: usize = 5_000;
+
+/// How long an unsuccessful search is remembered at the most, and a little.
+const REMEMBERED: Duration = Duration::from_secs(5 * 60 * 60);
+
+impl Scheduler {
+    /// Brings a world to its end.
+    pub fn come_to_rest(&mut self) {
+        {
+            let mut state = self.world.lock();
+            state.weather.clear_up();
+            state.say(|| "the weather clears up".to_owned());
+        }
+        if !self.work_off() {
+            return;
+        }
+        checks::captured_changes_travelled(&mut self.world.lock(), &self.setting);
+        // Once for what nothing told of; once more to see that nothing echoes.
+        for _ in 0..2 {
+            self.pass(REMEMBERED);
+            self.sweep();
+            self.world.lock().watch.writes = 0;
+            if !self.work_off() {
+                return;
+            }
+        }
+        let mut state = self.world.lock();
+        checks::at_the_end(&mut state, &self.setting);
+    }
+
+    fn sweep(&self) {
+        let mut state = self.world.lock();
+        state.say(|| "a sweep".to_owned());
+        let mut accounts: Vec<(Side, Sub)> = Vec::new();
+        for side in Side::BOTH {
+            let living = state.pools.get(side).living();
+            accounts.extend(living.map(|account| (side, account.sub.clone())));
+        }
+        for (side, sub) in accounts {
+            announce(&mut state, side, sub, Proof::Hint);
+        }
+    }
+
+    /// Works until nothing is left. Answers whether that was reached.
+    fn work_off(&mut self) -> bool {
+        for _ in 0..ROUNDS_MAX {
+            if !self.world.lock().watch.violations.is_empty() {
+                return false;
+            }
+            let ready = {
+                let state = self.world.lock();
+                state.queue.ready(state.now)
+            };
+            let busy = !ready.is_empty() || !self.tasks.is_empty();
+            for number in ready {
+                self.receive(number);
+            }
+            self.run_all();
+            if busy {
+                continue;
+            }
+            self.send_marks_again();
+            let waiting = {
+                let state = self.world.lock();
+                !state.queue.ready(state.now).is_empty()
+            };
+            if !waiting && !self.wait_for_more() {
+                return true;
+            }
+        }
+        let mut state = self.world.lock();
+        let marks: Vec<_> = state.table.marks.keys().map(|(_, sub)| sub.to_string()).collect();
+        let detail = format!("still marked: {}", marks.join(", "));
+        state.watch.violated("it comes to rest", detail);
+        false
+    }
+
+    fn run_all(&mut self) {
+        for _ in 0..TURNS_MAX {
+            let now = self.world.lock().now;
+            let asleep = self.tasks.iter().filter_map(|task| task.asleep).min();
+            let awake = self.tasks.iter().position(|task| task.asleep.is_none_or(|it| it <= now));
+            match (awake, asleep) {
+                (Some(at), _) => {
+                    self.pass(Duration::from_millis(7));
+                    if at < self.tasks.len() {
+                        self.run(at);
+                    }
+                }
+                (None, Some(until)) => self.pass(until.since(now)),
+                (None, None) => return,
+            }
+        }
+        self.world.lock().watch.violated("work ends", "a task went on for ever".to_owned());
+    }
+
+    /// Lets time pass until something can go on. Answers whether anything can.
+    fn wait_for_more(&mut self) -> bool {
+        let next: Option<Time> = {
+            let state = self.world.lock();
+            let marks = state.table.marks.values().map(|mark| mark.not_before);
+            let soon = [state.queue.next_visible(state.now), state.next_landing()];
+            let all = soon.into_iter().flatten().chain(marks);
+            all.filter(|&at| at > state.now).min()
+        };
+        let now = self.world.lock().now;
+        match next {
+            Some(at) => self.pass(at.since(now)),
+            None if !self.world.lock().table.marks.is_empty() => self.pass(Duration::from_secs(5)),
+            None => return false,
+        }
+        true
+    }
+}

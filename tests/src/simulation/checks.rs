@@ -1,0 +1,249 @@
+//! What must be true of a world when it has come to rest, and whenever the bridge says it is drained.
+
+use std::collections::BTreeSet;
+
+use poolbridge_core::account::Status;
+use poolbridge_core::entry::{Entry, State as PersonState};
+use poolbridge_core::facts::{Facts, Field, Reading};
+use poolbridge_core::policy::ConflictRule;
+use poolbridge_core::side::{BySide, Side};
+use poolbridge_core::verdict::Reason;
+
+use super::beginning::{Setting, eager};
+use super::oracle;
+use crate::world::State;
+use crate::world::accounts::{Body, SimulatedAccount, attribute};
+use crate::world::edits::Human;
+
+/// A human whose two accounts are one person's.
+pub struct Linked<'a> {
+    /// The person.
+    pub entry: &'a Entry,
+    /// The accounts.
+    pub accounts: BySide<&'a SimulatedAccount>,
+    /// What they say.
+    pub facts: BySide<Facts>,
+}
+
+/// Both accounts of that human, if they are there and linked.
+pub fn linked<'a>(state: &'a State, setting: &Setting, human: Human) -> Option<Linked<'a>> {
+    let (old, new) = (state.pools.old.of(human)?, state.pools.new.of(human)?);
+    let entry = state.table.find(Side::Old, &old.sub)?;
+    let same = state.table.find(Side::New, &new.sub).is_some_and(|other| other.id == entry.id);
+    let known = |side: Side, account: &SimulatedAccount| {
+        entry.accounts.get(side).as_ref().is_some_and(|known| known.sub == account.sub)
+    };
+    let both = same && known(Side::Old, old) && known(Side::New, new);
+    let facts = BySide {
+        old: setting.facts(&state.pools, Side::Old, old),
+        new: setting.facts(&state.pools, Side::New, new),
+    };
+    both.then_some(Linked { entry, accounts: BySide { old, new }, facts })
+}
+
+/// The fields on which a linked human's two sides differ, but for those that are held by name.
+fn differences(state: &State, setting: &Setting, human: Human) -> Vec<String> {
+    let Some(Linked { entry, facts, .. }) = linked(state, setting, human) else {
+        return Vec::new();
+    };
+    let BySide { old, new } = facts;
+    let held = old.held().chain(new.held()).map(|(field, _)| field);
+    let fields: BTreeSet<&Field> = held.collect();
+    let differs = |field: &&&Field| {
+        let (one, other) = (old.get(field), new.get(field));
+        let unread = one == Reading::Unread || other == Reading::Unread;
+        !unread && one != other && !entry.obstacles.contains_key(**field)
+    };
+    fields.iter().filter(differs).map(|field| format!("{field} of human {}", human.0)).collect()
+}
+
+fn stands_still(entry: &Entry) -> bool {
+    matches!(entry.state, PersonState::Held | PersonState::Conflict)
+}
+
+/// Marks of people who are not held.
+pub fn marks(state: &State) -> usize {
+    let held = |side, sub| state.table.find(side, sub).is_some_and(stands_still);
+    state.table.marks.values().filter(|mark| !held(mark.side, &mark.sub)).count()
+}
+
+/// People under a live lease, or with something under way.
+pub fn under_way(state: &State) -> usize {
+    let busy = |entry: &&Entry| {
+        entry.lease.as_ref().is_some_and(|lease| lease.free_at > state.now)
+            || entry.intent.is_some()
+            || entry.birth.is_some()
+    };
+    state.table.people.values().filter(busy).count()
+}
+
+/// It was said that everything is drained: then everything that was captured has been applied.
+pub fn drained(state: &mut State, setting: &Setting, under_capture: &BTreeSet<Human>) {
+    let mut found = Vec::new();
+    for &human in &setting.humans {
+        let judged = state.edits.captured(human) && !under_capture.contains(&human);
+        let held = linked(state, setting, human).is_some_and(|it| stands_still(it.entry));
+        if judged && !held {
+            found.extend(differences(state, setting, human));
+        }
+    }
+    if !found.is_empty() {
+        state.watch.violated("drained is honest", found.join(", "));
+    }
+}
+
+/// All is quiet, and no sweep was needed for what was captured.
+pub fn captured_changes_travelled(state: &mut State, setting: &Setting) {
+    let mut found = Vec::new();
+    for &human in setting.humans.iter().filter(|human| state.edits.captured(**human)) {
+        found.extend(differences(state, setting, human));
+    }
+    if !found.is_empty() {
+        state.watch.violated("what was captured needs no sweep", found.join(", "));
+    }
+}
+
+/// Everything that must be true in the end.
+pub fn at_the_end(state: &mut State, setting: &Setting) {
+    let mut found: Vec<(&'static str, String)> = Vec::new();
+    for &human in &setting.humans {
+        let different = differences(state, setting, human);
+        found.extend(different.into_iter().map(|detail| ("both sides agree", detail)));
+        obstacles_have_causes(state, setting, human, &mut found);
+        together(state, setting, human, &mut found);
+    }
+    if state.watch.writes > 0 {
+        let detail = format!("{} writes in a sweep of a world at rest", state.watch.writes);
+        found.push(("no echo", detail));
+    }
+    for entry in state.table.people.values().filter(|entry| !stands_still(entry)) {
+        if entry.intent.is_some() || entry.birth.is_some() {
+            found.push(("nothing is left under way", format!("{:?}", entry.accounts)));
+        }
+    }
+    pointers(state, &mut found);
+    proofs(state, &mut found);
+    for (promise, detail) in found {
+        state.watch.violated(promise, detail);
+    }
+    for &human in &setting.humans {
+        oracle::nothing_lost(state, setting, human);
+    }
+}
+
+/// Each account has one person, and each person's accounts point to them.
+fn pointers(state: &State, found: &mut Vec<(&'static str, String)>) {
+    for side in Side::BOTH {
+        for account in state.pools.get(side).all() {
+            let claims = state.table.people.values().filter(|entry| {
+                entry.accounts.get(side).as_ref().is_some_and(|known| known.sub == account.sub)
+            });
+            let claims: Vec<&Entry> = claims.collect();
+            let pointed = state.table.find(side, &account.sub).map(|entry| &entry.id);
+            let one = match claims.as_slice() {
+                [] => pointed.is_none(),
+                [only] => pointed == Some(&only.id),
+                _ => false,
+            };
+            if !one {
+                let detail = format!("{} is claimed by {} people", account.sub, claims.len());
+                found.push(("one person for one account", detail));
+            }
+        }
+    }
+}
+
+fn verified(body: &Body) -> Option<String> {
+    let flag = body.attributes.get(&attribute("email_verified"))?;
+    let address = body.attributes.get(&attribute("email"))?;
+    (flag == "true").then(|| address.to_lowercase())
+}
+
+/// Nobody was linked without proof.
+fn proofs(state: &State, found: &mut Vec<(&'static str, String)>) {
+    for entry in state.table.people.values() {
+        let account = |side: Side| {
+            let known = entry.accounts.get(side).as_ref()?;
+            state.account(side, &known.sub)
+        };
+        let (Some(old), Some(new)) = (account(Side::Old), account(Side::New)) else { continue };
+        let addresses = |one: &SimulatedAccount| -> BTreeSet<String> {
+            one.versions().iter().filter_map(|version| verified(&version.body)).collect()
+        };
+        let agreed = entry.linked == Some(crate::world::BEGINNING);
+        let proved = agreed
+            || old.ours
+            || new.ours
+            || addresses(old).intersection(&addresses(new)).next().is_some();
+        if old.human != new.human || !proved {
+            let detail = format!("{} and {}", old.sub, new.sub);
+            found.push(("nobody is linked without proof", detail));
+        }
+    }
+}
+
+/// Who can be linked is, and who is to be created is.
+fn together(
+    state: &State,
+    setting: &Setting,
+    human: Human,
+    found: &mut Vec<(&'static str, String)>,
+) {
+    let way_in = |account: &SimulatedAccount| {
+        let body = account.body();
+        let address = verified(body)?;
+        let alone = Side::BOTH.into_iter().all(|side| {
+            let living = state.pools.get(side).living().filter(|one| one.human != human);
+            let mut addresses =
+                living.filter_map(|one| one.body().attributes.get(&attribute("email")));
+            !addresses.any(|held| held.to_lowercase() == address)
+        });
+        (alone && body.status != Status::Unconfirmed).then_some((address, body.enabled))
+    };
+    let accounts = BySide::from_fn(|side| state.pools.get(side).of(human));
+    let ways = BySide::from_fn(|side| accounts.get(side).and_then(way_in));
+    match (accounts.old, accounts.new) {
+        (Some(_), Some(_)) => {
+            let same = matches!((&ways.old, &ways.new), (Some(old), Some(new)) if old.0 == new.0);
+            if same && linked(state, setting, human).is_none() {
+                found.push(("who can be linked is", format!("human {}", human.0)));
+            }
+        }
+        (Some(_), None) | (None, Some(_)) => {
+            let enabled = [ways.old, ways.new].into_iter().flatten().any(|(_, enabled)| enabled);
+            if eager(&setting.policy) && enabled {
+                found.push(("who is to be created is", format!("human {}", human.0)));
+            }
+        }
+        (None, None) => {}
+    }
+}
+
+/// What is held must be something that the pools, the policy or the person ask for.
+fn obstacles_have_causes(
+    state: &State,
+    setting: &Setting,
+    human: Human,
+    found: &mut Vec<(&'static str, String)>,
+) {
+    let Some(Linked { entry, accounts, .. }) = linked(state, setting, human) else { return };
+    let policy = &setting.policy;
+    let unproved = [&accounts.old, &accounts.new].iter().any(|one| verified(one.body()).is_none());
+    let signs_in = Side::BOTH.iter().any(|side| state.pools.get(*side).by_address());
+    for (field, obstacle) in &entry.obstacles {
+        let cause = match obstacle.reason {
+            Reason::Conflict => policy.conflicts == ConflictRule::Hold,
+            Reason::Immutable => *field == Field::Attribute(attribute("nickname")),
+            Reason::GroupMissing => matches!(field, Field::Group(_)),
+            Reason::AddressUnverified => field.is_address() && unproved && signs_in,
+            Reason::StaleSide => {
+                field.is_address() && entry.passwords.stale(entry.linked).is_some()
+            }
+            _ => false,
+        };
+        if !cause {
+            let detail = format!("{field} of human {}: {}", human.0, obstacle.reason);
+            found.push(("nothing is held without a cause", detail));
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! The simulation: the real `converge` in a world of weather, people and other workers.
+//!
+//! A seed says everything: [`run`] gives the same world for the same seed and profile, turn by turn.
+
+use std::collections::BTreeMap;
+
+pub mod beginning;
+pub mod calm;
+pub mod checks;
+pub mod oracle;
+pub mod people;
+pub mod profile;
+pub mod scheduler;
+pub mod tally;
+pub mod tasks;
+
+use profile::Profile;
+use scheduler::Scheduler;
+
+use crate::world::chance::{Chooser, Seeded};
+use crate::world::trace::Trace;
+use crate::world::watch::Violation;
+
+/// What became of one world.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// Promises that were broken.
+    pub violations: Vec<Violation>,
+    /// What happened, if the trace was asked for.
+    pub trace: Trace,
+    /// What was done to the world, by name.
+    pub counted: BTreeMap<&'static str, u64>,
+    /// How many edits there were.
+    pub edits: usize,
+    /// How many of them were replaced unseen: the gap that unconditional writes leave.
+    pub gaps: u64,
+    /// How many reads of accounts there were.
+    pub reads: u64,
+}
+
+/// Runs the world of that seed.
+pub fn run(seed: u64, profile: &Profile) -> Outcome {
+    run_with(Box::new(Seeded::new(seed)), profile, Trace::default())
+}
+
+/// Runs the world of that seed and tells it.
+pub fn tell(seed: u64, profile: &Profile) -> Outcome {
+    run_with(Box::new(Seeded::new(seed)), profile, Trace::listening())
+}
+
+/// Runs a world to its end.
+pub fn run_with(chooser: Box<dyn Chooser>, profile: &Profile, trace: Trace) -> Outcome {
+    let mut scheduler = Scheduler::new(chooser, profile, trace);
+    scheduler.run_wild();
+    scheduler.come_to_rest();
+    let mut state = scheduler.world.lock();
+    let violations = std::mem::take(&mut state.watch.violations);
+    for violation in &violations {
+        state.say(|| format!("VIOLATION {violation}"));
+    }
+    let counted = std::mem::take(&mut state.weather.counted);
+    Outcome {
+        violations,
+        trace: std::mem::take(&mut state.trace),
+        gaps: [oracle::UNSEEN, oracle::BESIDE].iter().filter_map(|gap| counted.get(gap)).sum(),
+        edits: state.edits.all().iter().filter(|edit| !edit.initial).count(),
+        counted,
+        reads: state.watch.reads,
+    }
+}

@@ -1,0 +1,179 @@
+//! What people and administrators do to accounts while the bridge is at work.
+
+use std::collections::BTreeSet;
+
+use poolbridge_core::account::Status;
+use poolbridge_core::change::{Change, Proof};
+use poolbridge_core::facts::Field;
+use poolbridge_core::names::Sub;
+use poolbridge_core::side::Side;
+
+use super::beginning::{Setting, attribute_of};
+use super::profile::{Act, Profile};
+use crate::world::State;
+use crate::world::accounts::{Body, SimulatedAccount, Version, attribute, group};
+use crate::world::edits::Human;
+
+/// Lets somebody do something. Answers what a trigger would be told.
+pub fn edit(state: &mut State, setting: &Setting, profile: &Profile) -> Option<(Human, Change)> {
+    let mut accounts: Vec<(Side, Sub, Human)> = Vec::new();
+    for side in Side::BOTH {
+        let living = state.pools.get(side).living();
+        let known = living.filter(|one| one.human != Human(u32::MAX));
+        accounts.extend(known.map(|one| (side, one.sub.clone(), one.human)));
+    }
+    if accounts.is_empty() {
+        return None;
+    }
+    let at = state.chooser.choose(accounts.len(), "whose account");
+    let (side, sub, human) = accounts.swap_remove(at);
+    let weights: Vec<u32> = profile.acts.iter().map(|(_, weight)| *weight).collect();
+    let act = profile.acts[state.chooser.weigh(&weights, "what is done")].0;
+    match act {
+        Act::Text | Act::Blank => {
+            let text = profile.texts[state.chooser.choose(profile.texts.len(), "which text")];
+            let name = attribute_of(side, text);
+            let shape = &state.pools.get(side).shape;
+            if shape.attributes.get(&name).is_some_and(|shape| !shape.mutable) {
+                return None;
+            }
+            let value = format!("text-{}", state.edits.all().len());
+            apply(state, setting, side, &sub, |body| {
+                if act == Act::Blank {
+                    body.attributes.remove(&name);
+                } else {
+                    body.attributes.insert(name, value);
+                }
+            });
+        }
+        // Two accounts that nothing links yet would never be known for one human's again.
+        Act::Address if apart(state, human) => return None,
+        Act::Address => {
+            let proved = state.chooser.choose(2, "proved at once") == 1;
+            let address = format!("edit{}@example.com", state.edits.all().len());
+            apply(state, setting, side, &sub, |body| {
+                body.attributes.insert(attribute("email"), address);
+                body.attributes.insert(attribute("email_verified"), proved.to_string());
+            });
+        }
+        Act::Verify => apply(state, setting, side, &sub, |body| {
+            body.attributes.insert(attribute("email_verified"), "true".to_owned());
+        }),
+        Act::Group | Act::Undo => {
+            let groups: Vec<_> = state.pools.get(side).shape.groups.iter().cloned().collect();
+            let which = if act == Act::Undo {
+                group("staff")
+            } else {
+                groups[state.chooser.choose(groups.len(), "which group")].clone()
+            };
+            apply(state, setting, side, &sub, |body| {
+                if !body.groups.remove(&which) {
+                    body.groups.insert(which);
+                }
+            });
+        }
+        Act::Enabled => apply(state, setting, side, &sub, |body| body.enabled = !body.enabled),
+        Act::Password => {
+            let now = state.now;
+            if let Some(account) = state.pools.get_mut(side).get_mut(&sub) {
+                account.change(now, |body| body.modified = now);
+            }
+            state.say(|| format!("{sub} sets a password"));
+            return Some((human, change(state, side, sub, Proof::Changed, true)));
+        }
+        Act::Replace => return replace(state, setting, side, &sub),
+    }
+    Some((human, change(state, side, sub, Proof::Changed, false)))
+}
+
+/// Whether that human has two accounts that are not one person's yet.
+fn apart(state: &State, human: Human) -> bool {
+    let person = |side| {
+        let account = state.pools.get(side).of(human)?;
+        Some(state.table.find(side, &account.sub).map(|entry| entry.id.clone()))
+    };
+    match (person(Side::Old), person(Side::New)) {
+        (Some(old), Some(new)) => old.is_none() || old != new,
+        (_, _) => false,
+    }
+}
+
+/// What a trigger tells of a deed done now.
+pub fn change(state: &mut State, side: Side, sub: Sub, proof: Proof, password: bool) -> Change {
+    Change { side, sub, at: state.now, proof, password, id: state.nonce() }
+}
+
+/// Changes an account and notes every field that is different then.
+fn apply(
+    state: &mut State,
+    setting: &Setting,
+    side: Side,
+    sub: &Sub,
+    change: impl FnOnce(&mut Body),
+) {
+    let now = state.now;
+    let Some(account) = state.pools.get(side).get(sub) else { return };
+    let human = account.human;
+    let before = setting.facts(&state.pools, side, account);
+    let groups = account.body().groups.clone();
+    let Some(account) = state.pools.get_mut(side).get_mut(sub) else { return };
+    account.change(now, |body| {
+        change(body);
+        // Memberships are not part of the account as `AdminGetUser` dates it.
+        if body.groups == groups {
+            body.modified = now;
+        }
+    });
+    let Some(account) = state.pools.get(side).get(sub) else { return };
+    let after = setting.facts(&state.pools, side, account);
+    let held = before.held().chain(after.held()).map(|(field, _)| field.clone());
+    let fields: BTreeSet<Field> = held.collect();
+    let mut told = Vec::new();
+    for field in fields.into_iter().filter(|field| before.get(field) != after.get(field)) {
+        let over = state.pools.get(side).get(sub);
+        let over = over.and_then(|account| account.body().origins.get(&field).copied());
+        let value = after.get(&field).value().map(poolbridge_core::facts::Value::canonical);
+        let id = state.edits.note(human, Some(side), field.clone(), now, value, over, false);
+        if let Some(account) = state.pools.get_mut(side).get_mut(sub) {
+            account.relabel(field.clone(), id);
+        }
+        told.push(format!("{field} (edit {})", id.0));
+    }
+    state.say(|| format!("{sub} is edited: {}", told.join(", ")));
+}
+
+/// The account is deleted, and a stranger signs up under its name.
+fn replace(state: &mut State, setting: &Setting, side: Side, sub: &Sub) -> Option<(Human, Change)> {
+    let now = state.now;
+    let gone = state.pools.get(side).get(sub)?.clone();
+    if state.pools.get(side).by_address() || gone.human.0 >= 500 {
+        return None;
+    }
+    if let Some(account) = state.pools.get_mut(side).get_mut(sub) {
+        account.change(now, |body| body.exists = false);
+    }
+    let human = Human(500 + gone.human.0);
+    let mut body = gone.body().clone();
+    body.attributes.insert(attribute("email"), format!("stranger{}@example.com", human.0));
+    body.attributes.insert(attribute("name"), format!("stranger-{}", human.0));
+    body.status = Status::Confirmed;
+    body.modified = now;
+    body.origins.clear();
+    body.groups.clear();
+    let pool = state.pools.get_mut(side);
+    let stranger = pool.next_sub();
+    let first = Version { at: now, body };
+    pool.add(SimulatedAccount::new(stranger.clone(), gone.username.clone(), human, false, first));
+    let account = state.pools.get(side).get(&stranger)?;
+    let facts = setting.facts(&state.pools, side, account);
+    let held: Vec<_> =
+        facts.held().map(|(field, value)| (field.clone(), value.canonical())).collect();
+    for (field, value) in held {
+        let id = state.edits.note(human, Some(side), field.clone(), now, Some(value), None, true);
+        if let Some(account) = state.pools.get_mut(side).get_mut(&stranger) {
+            account.relabel(field, id);
+        }
+    }
+    state.say(|| format!("{sub} is deleted, and {stranger} signs up under its name"));
+    Some((human, change(state, side, stranger, Proof::Confirmed, false)))
+}

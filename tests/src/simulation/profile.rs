@@ -1,0 +1,214 @@
+//! What a simulated world may be made of: a mixture for the suite, or tuned to one rule.
+
+use poolbridge_core::law::Law;
+use poolbridge_core::policy::{ConflictRule, Provision, StalePasswords};
+
+use crate::world::weather::{Climate, Fate};
+
+/// How a human stands at the beginning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Start {
+    /// In both pools, linked, agreed.
+    Agreed,
+    /// In both pools, known to nobody yet; some fields differ.
+    Unlinked,
+    /// In both pools, one half-person each.
+    Halves,
+    /// In the old pool only.
+    OldOnly,
+    /// In the new pool only.
+    NewOnly,
+}
+
+/// What a person, or an administrator, does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Act {
+    /// Sets a text attribute to something that nobody ever set.
+    Text,
+    /// Takes a text attribute away.
+    Blank,
+    /// Sets another e-mail address, proved at once or not yet.
+    Address,
+    /// Proves the e-mail address.
+    Verify,
+    /// Joins or leaves a group.
+    Group,
+    /// Is disabled or enabled.
+    Enabled,
+    /// Sets a password.
+    Password,
+    /// Undoes the last edit of a yes-or-no field, or does the next one.
+    Undo,
+    /// Deletes the account, and somebody else signs up under the same name.
+    Replace,
+}
+
+/// What the pools are like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Land {
+    /// Names are names; several accounts may have one address.
+    Plain,
+    /// People sign in by their address on both sides.
+    ByAddress,
+    /// Plain on the old side, by address on the new one.
+    Mixed,
+}
+
+/// What a world may be made of. Each list is a choice; one element is none.
+#[derive(Clone, Debug)]
+pub struct Profile {
+    /// How many people there are at the most.
+    pub people_max: usize,
+    /// How many workers there are at the most, a captured change each.
+    pub workers_max: usize,
+    /// How many edits there are at the most.
+    pub edits_max: usize,
+    /// What the pools are like.
+    pub lands: Vec<Land>,
+    /// How each human stands.
+    pub starts: Vec<Start>,
+    /// What is done, with how much weight.
+    pub acts: Vec<(Act, u32)>,
+    /// Which text attributes there are.
+    pub texts: Vec<&'static str>,
+    /// Whether there may be a field that the new pool cannot change, and a group that it lacks.
+    pub limits: bool,
+    /// Two strangers whose addresses are the same, one of them unproved.
+    pub impostor: bool,
+    /// Who wins.
+    pub conflicts: Vec<ConflictRule>,
+    /// Whether people are created.
+    pub provision: Vec<Provision>,
+    /// What becomes of passwords.
+    pub stale_passwords: Vec<StalePasswords>,
+    /// Whether workers can be suspended.
+    pub suspendable: Vec<bool>,
+    /// What goes wrong with calls.
+    pub climate: Climate,
+    /// How often workers die.
+    pub crashes: u32,
+    /// How often a worker is put to sleep where it stands.
+    pub sleeps: u32,
+    /// How often a message comes again while it is being worked at.
+    pub repeats: u32,
+    /// How often a message is lost.
+    pub losses: u32,
+    /// How often a place is out of reach for a while.
+    pub outages: u32,
+    /// How often it is asked whether all is drained.
+    pub looks: u32,
+    /// How the scheduler weighs what happens next.
+    pub rhythm: Rhythm,
+    /// Which rules hold.
+    pub law: Law,
+}
+
+/// How the scheduler weighs what happens next.
+#[derive(Clone, Copy, Debug)]
+pub struct Rhythm {
+    /// One task takes a turn.
+    pub turn: u32,
+    /// Somebody edits.
+    pub edit: u32,
+    /// A message is delivered.
+    pub deliver: u32,
+    /// A short time passes.
+    pub moment: u32,
+    /// Time passes until something becomes possible or certain.
+    pub wait: u32,
+    /// A worker dies.
+    pub crash: u32,
+    /// A late request lands.
+    pub land: u32,
+    /// Anything rarer: losses, repeats, outages, looks, a sleep, a re-send.
+    pub rare: u32,
+}
+
+impl Default for Rhythm {
+    fn default() -> Self {
+        Self { turn: 60, edit: 5, deliver: 12, moment: 5, wait: 1, crash: 2, land: 4, rare: 4 }
+    }
+}
+
+impl Profile {
+    /// The suite's mixture.
+    pub fn mixed() -> Self {
+        Self {
+            people_max: 3,
+            workers_max: 3,
+            edits_max: 8,
+            lands: vec![Land::Plain, Land::ByAddress, Land::Mixed],
+            starts: vec![
+                Start::Agreed,
+                Start::Agreed,
+                Start::Unlinked,
+                Start::Halves,
+                Start::OldOnly,
+                Start::NewOnly,
+            ],
+            acts: vec![
+                (Act::Text, 8),
+                (Act::Blank, 1),
+                (Act::Address, 3),
+                (Act::Verify, 4),
+                (Act::Group, 4),
+                (Act::Enabled, 2),
+                (Act::Undo, 2),
+                (Act::Password, 1),
+            ],
+            texts: vec!["name", "department", "nickname"],
+            limits: true,
+            impostor: false,
+            conflicts: vec![ConflictRule::ActiveWins, ConflictRule::ActiveWins, ConflictRule::Hold],
+            provision: vec![Provision::Lazy, Provision::Eager],
+            stale_passwords: vec![StalePasswords::Keep, StalePasswords::Close],
+            suspendable: vec![false, true],
+            climate: Climate {
+                fault_one_in: 18,
+                faults_max: 4,
+                faults: Fate::FAULTS.to_vec(),
+                only: None,
+                stale_one_in: 8,
+                stale_max: 4,
+                turn_before_answer: true,
+            },
+            crashes: 2,
+            sleeps: 1,
+            repeats: 2,
+            losses: 2,
+            outages: 1,
+            looks: 3,
+            rhythm: Rhythm::default(),
+            law: Law::WHOLE,
+        }
+    }
+
+    /// One human, agreed on both sides, one text field, nothing going wrong: where a tuned world
+    /// begins.
+    pub fn quiet() -> Self {
+        Self {
+            people_max: 1,
+            workers_max: 2,
+            edits_max: 2,
+            lands: vec![Land::Plain],
+            starts: vec![Start::Agreed],
+            acts: vec![(Act::Text, 1)],
+            texts: vec!["name"],
+            limits: false,
+            impostor: false,
+            conflicts: vec![ConflictRule::ActiveWins],
+            provision: vec![Provision::Lazy],
+            stale_passwords: vec![StalePasswords::Keep],
+            suspendable: vec![false],
+            climate: Climate::calm(),
+            crashes: 0,
+            sleeps: 0,
+            repeats: 0,
+            losses: 0,
+            outages: 0,
+            looks: 0,
+            rhythm: Rhythm::default(),
+            law: Law::WHOLE,
+        }
+    }
+}

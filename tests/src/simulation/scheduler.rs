@@ -1,0 +1,428 @@
+//! The scheduler: who takes the next turn, and everything that happens between the turns.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use poolbridge_core::change::{Change, Proof};
+use poolbridge_core::drain::{self, LOOKS_APART, Look};
+use poolbridge_core::names::Sub;
+use poolbridge_core::side::Side;
+use poolbridge_core::time::Time;
+
+use super::beginning::{self, Setting};
+use super::profile::Profile;
+use super::tasks::{self, Ended, Task, What};
+use super::{checks, people};
+use crate::world::chance::Chooser;
+use crate::world::trace::Trace;
+use crate::world::weather::{Place, Weather};
+use crate::world::{State, TaskId, World};
+
+/// How many turns the wild part of a world has at the most.
+const TURNS_MAX: usize = 900;
+
+/// How many turns it goes on for after the last edit.
+const TURNS_AFTER: usize = 80;
+
+/// Time that one turn takes.
+const TICK: Duration = Duration::from_millis(7);
+
+/// A world and all that runs in it.
+pub struct Scheduler {
+    /// The world.
+    pub world: World,
+    /// What stays as it is.
+    pub setting: Arc<Setting>,
+    /// What may happen.
+    pub profile: Profile,
+    /// What runs.
+    pub tasks: Vec<Task>,
+    /// Captures whose mark failed.
+    pub unmarked: u64,
+    next_task: u32,
+    edits_left: usize,
+    left: Left,
+    looks: Vec<Look>,
+}
+
+/// How often each rare thing may still happen.
+struct Left {
+    crashes: u32,
+    sleeps: u32,
+    repeats: u32,
+    losses: u32,
+    outages: u32,
+    looks: u32,
+}
+
+impl Scheduler {
+    /// A world as it begins.
+    pub fn new(chooser: Box<dyn Chooser>, profile: &Profile, trace: Trace) -> Self {
+        let weather = Weather::new(profile.climate.clone());
+        let settle = poolbridge_core::limits::SETTLE;
+        let mut state = State::new(chooser, weather, settle, profile.law);
+        state.trace = trace;
+        let setting = beginning::begin(&mut state, profile);
+        let left = Left {
+            crashes: profile.crashes,
+            sleeps: profile.sleeps,
+            repeats: profile.repeats,
+            losses: profile.losses,
+            outages: profile.outages,
+            looks: profile.looks,
+        };
+        let edits_left = setting.edits;
+        let mut scheduler = Self {
+            world: World::new(state),
+            setting: Arc::new(setting),
+            profile: profile.clone(),
+            tasks: Vec::new(),
+            unmarked: 0,
+            next_task: 1,
+            edits_left,
+            left,
+            looks: Vec::new(),
+        };
+        scheduler.hint_at_strangers();
+        scheduler
+    }
+
+    /// The next task's number.
+    pub fn number(&mut self) -> TaskId {
+        self.next_task += 1;
+        TaskId(self.next_task - 1)
+    }
+
+    /// Accounts that nobody knows yet, or that are known by halves, are hinted at, as by a backfill.
+    fn hint_at_strangers(&mut self) {
+        let mut state = self.world.lock();
+        let mut accounts: Vec<(Side, Sub)> = Vec::new();
+        for side in Side::BOTH {
+            let living = state.pools.get(side).living();
+            accounts.extend(living.map(|account| (side, account.sub.clone())));
+        }
+        for (side, sub) in accounts {
+            let linked = state.table.find(side, &sub).is_some_and(|one| one.only_side().is_none());
+            if !linked {
+                announce(&mut state, side, sub, Proof::Hint);
+            }
+        }
+    }
+
+    /// The wild part: everything may happen, until the edits are used up and a while longer.
+    pub fn run_wild(&mut self) {
+        let mut after = 0;
+        for _ in 0..TURNS_MAX {
+            self.turn();
+            let captures = self.tasks.iter().any(|task| !task.is_worker());
+            if self.edits_left == 0 && !captures {
+                after += 1;
+            }
+            if after > TURNS_AFTER || !self.world.lock().watch.violations.is_empty() {
+                break;
+            }
+        }
+    }
+
+    fn turn(&mut self) {
+        self.pass(TICK);
+        let rhythm = self.profile.rhythm;
+        let (ready, in_flight) = {
+            let state = self.world.lock();
+            (state.queue.ready(state.now), state.in_flight.len())
+        };
+        let runnable = self.runnable();
+        let workers = self.tasks.iter().filter(|task| task.is_worker()).count();
+        let idle = workers < self.setting.workers;
+        let possible = |weight: u32, possible: bool| if possible { weight } else { 0 };
+        let weights = [
+            possible(rhythm.turn, !runnable.is_empty()),
+            possible(rhythm.edit, self.edits_left > 0),
+            possible(rhythm.deliver, idle && !ready.is_empty()),
+            rhythm.moment,
+            // While somebody is at work, long waits are rare: the platform would kill them all.
+            if runnable.is_empty() { rhythm.wait * 6 } else { rhythm.wait },
+            possible(rhythm.crash, workers > 0 && self.left.crashes > 0),
+            possible(rhythm.land, in_flight > 0),
+            rhythm.rare,
+        ];
+        match self.weigh(&weights, "what happens") {
+            0 => {
+                let at = runnable[self.choose(runnable.len(), "who runs")];
+                self.run(at);
+            }
+            1 => self.edit(),
+            2 => {
+                let number = ready[self.choose(ready.len(), "which message")];
+                self.receive(number);
+            }
+            3 => {
+                let span = [100, 1_000, 3_000][self.choose(3, "how long")];
+                self.pass(Duration::from_millis(span));
+            }
+            4 => self.wait(),
+            5 => self.crash(),
+            6 => {
+                let at = self.choose(in_flight, "what lands");
+                self.world.lock().land(at);
+            }
+            _ => self.rare(),
+        }
+    }
+
+    /// Picks one of so many.
+    pub fn choose(&self, options: usize, what: &'static str) -> usize {
+        self.world.lock().chooser.choose(options, what)
+    }
+
+    fn weigh(&self, weights: &[u32], what: &'static str) -> usize {
+        self.world.lock().chooser.weigh(weights, what)
+    }
+
+    fn runnable(&self) -> Vec<usize> {
+        let now = self.world.lock().now;
+        let awake = |task: &Task| task.asleep.is_none_or(|until| until <= now);
+        (0..self.tasks.len()).filter(|&at| awake(&self.tasks[at])).collect()
+    }
+
+    /// Gives one task a turn.
+    pub fn run(&mut self, at: usize) {
+        let Poll::Ready(ended) = self.tasks[at].turn() else { return };
+        let task = self.tasks.remove(at);
+        let mut state = self.world.lock();
+        match (ended, task.what) {
+            (Ended::Worked(report), What::Worker(receipt)) => {
+                tasks::answer(&mut state, receipt, &report);
+            }
+            (Ended::Captured(captured), What::Capture(human, _)) => {
+                if captured.mark.is_err() {
+                    self.unmarked += 1;
+                }
+                if !captured.survives() {
+                    state.edits.miss(human);
+                }
+                let survives = captured.survives();
+                state.say(|| format!("{} captured: {survives}", task.id));
+            }
+            (Ended::Worked(_) | Ended::Captured(_), _) => {}
+        }
+    }
+
+    /// Receives a message with a fresh worker.
+    pub fn receive(&mut self, number: u64) {
+        let id = self.number();
+        self.tasks.extend(tasks::receiving(&self.world, &self.setting, id, number));
+    }
+
+    fn edit(&mut self) {
+        self.edits_left -= 1;
+        let done = people::edit(&mut self.world.lock(), &self.setting, &self.profile);
+        if let Some((human, change)) = done {
+            let id = self.number();
+            self.tasks.push(tasks::capturing(&self.world, id, human, change));
+        }
+    }
+
+    /// Lets time pass. What the platform kills on the way dies at its own moment.
+    pub fn pass(&mut self, span: Duration) {
+        let until = self.world.lock().now + span;
+        while let Some(end) =
+            self.tasks.iter().filter_map(|task| task.ends).min().filter(|&end| end <= until)
+        {
+            self.world.lock().pass(end);
+            let at = self.tasks.iter().position(|task| task.ends == Some(end));
+            self.kill(at.expect("it was found a line above"));
+        }
+        self.world.lock().pass(until);
+    }
+
+    /// Moments after which something is possible, or certain, that was not before.
+    fn interesting(&self) -> BTreeSet<Time> {
+        let state = self.world.lock();
+        let mut moments: BTreeSet<Time> = BTreeSet::new();
+        moments.extend(state.queue.messages().iter().map(|message| message.visible));
+        for entry in state.table.people.values() {
+            moments.extend(entry.lease.iter().map(|lease| lease.free_at));
+            moments.insert(entry.not_before);
+            moments.extend(entry.intent.iter().map(|intent| intent.until + state.settle));
+        }
+        moments.extend(state.table.marks.values().map(|mark| mark.last + state.settle));
+        moments.extend(self.tasks.iter().filter_map(|task| task.asleep));
+        moments.into_iter().filter(|&moment| moment > state.now).collect()
+    }
+
+    fn wait(&mut self) {
+        let moments: Vec<Time> = self.interesting().into_iter().take(3).collect();
+        if moments.is_empty() {
+            return;
+        }
+        let until = moments[self.choose(moments.len(), "until when")];
+        let now = self.world.lock().now;
+        self.pass(until.since(now));
+    }
+
+    fn crash(&mut self) {
+        let workers: Vec<usize> =
+            (0..self.tasks.len()).filter(|&at| self.tasks[at].is_worker()).collect();
+        self.left.crashes -= 1;
+        let at = workers[self.choose(workers.len(), "who dies")];
+        self.world.lock().weather.count("crash");
+        self.kill(at);
+    }
+
+    /// A task dies where it stands: its future is dropped, its lease and its message stay.
+    fn kill(&mut self, at: usize) {
+        let task = self.tasks.remove(at);
+        let mut state = self.world.lock();
+        state.say(|| format!("{} dies", task.id));
+        state.abandon(task.id, true);
+    }
+
+    fn rare(&mut self) {
+        let weights = [
+            self.left.sleeps.min(1),
+            self.left.repeats.min(1),
+            self.left.losses.min(1),
+            self.left.outages.min(1),
+            self.left.looks.min(1),
+            1,
+        ];
+        match self.weigh(&weights, "which rarity") {
+            0 => self.sleep(),
+            1 => self.repeat(),
+            2 => self.lose(),
+            3 => self.cut_off(),
+            4 => self.look(),
+            _ => self.send_marks_again(),
+        }
+    }
+
+    /// A worker stands still for long: seconds, or longer than a signature lives.
+    fn sleep(&mut self) {
+        let runnable = self.runnable();
+        let workers: Vec<usize> =
+            runnable.into_iter().filter(|&at| self.tasks[at].is_worker()).collect();
+        if workers.is_empty() {
+            return;
+        }
+        self.left.sleeps -= 1;
+        let at = workers[self.choose(workers.len(), "who sleeps")];
+        let span = [15, 60, 200, 400][self.choose(4, "how long")];
+        let mut state = self.world.lock();
+        let until = state.now + Duration::from_secs(span);
+        let id = self.tasks[at].id;
+        state.weather.count("sleep");
+        state.say(|| format!("{id} sleeps for {span} s"));
+        self.tasks[at].asleep = Some(until);
+    }
+
+    fn repeat(&mut self) {
+        let mut state = self.world.lock();
+        let now = state.now;
+        let out: Vec<u64> =
+            state.queue.messages().iter().filter(|one| one.out).map(|one| one.number).collect();
+        if out.is_empty() {
+            return;
+        }
+        self.left.repeats -= 1;
+        let number = out[state.chooser.choose(out.len(), "which comes again")];
+        state.queue.reappear(number, now);
+        state.weather.count("repeated message");
+        state.say(|| format!("message {number} shows again"));
+    }
+
+    fn lose(&mut self) {
+        let mut state = self.world.lock();
+        let now = state.now;
+        let waiting: Vec<u64> =
+            state.queue.messages().iter().filter(|one| !one.out).map(|one| one.number).collect();
+        if waiting.is_empty() {
+            return;
+        }
+        self.left.losses -= 1;
+        let number = waiting[state.chooser.choose(waiting.len(), "which is lost")];
+        let change = state.queue.messages().iter().find(|one| one.number == number);
+        let change = change.expect("it was found a line above").change.clone();
+        state.queue.lose(number, now);
+        state.weather.count("lost message");
+        state.say(|| format!("message {number} is lost"));
+        // With neither mark nor message nothing tells of it: only the sweep can find it.
+        if !state.table.marked.contains(&change.id) {
+            let human = state.account(change.side, &change.sub).map(|account| account.human);
+            if let Some(human) = human {
+                state.edits.miss(human);
+            }
+        }
+    }
+
+    fn cut_off(&mut self) {
+        self.left.outages -= 1;
+        let places = [Place::Pool(Side::Old), Place::Pool(Side::New), Place::Table, Place::Queue];
+        let place = places[self.choose(places.len(), "which place")];
+        let mut state = self.world.lock();
+        let until = state.now + Duration::from_secs(90);
+        state.say(|| format!("{place:?} is out of reach"));
+        state.weather.cut_off(place, until);
+    }
+
+    /// Marks are sent again, as `drain` does.
+    pub fn send_marks_again(&mut self) {
+        let mut state = self.world.lock();
+        let now = state.now;
+        let due: Vec<_> = (state.table.marks.values())
+            .filter(|mark| mark.not_before <= now)
+            .filter(|mark| {
+                let of = |change: &Change| change.side == mark.side && change.sub == mark.sub;
+                !state.queue.messages().iter().any(|message| of(&message.change))
+            })
+            .cloned()
+            .collect();
+        for mark in due {
+            let id = state.nonce();
+            let (side, sub, at, proof) = (mark.side, mark.sub, mark.last, mark.proof);
+            let password = mark.password_at.is_some();
+            let change = Change { side, sub, at, proof, password, id };
+            state.table.marked.insert(id);
+            crate::world::queue::send(&mut state, &change);
+        }
+    }
+
+    /// Asks whether all is drained, and holds the answer against the truth.
+    fn look(&mut self) {
+        self.left.looks -= 1;
+        let mut state = self.world.lock();
+        let lag = [0, 59_999][state.chooser.choose(2, "how far the counters lag")];
+        let look = Look {
+            at: state.now,
+            marks: checks::marks(&state) as u64,
+            under_way: checks::under_way(&state) as u64,
+            queue: state.queue.counts(Time(state.now.0 - lag)),
+            unmarked: self.unmarked,
+        };
+        let apart = LOOKS_APART;
+        let before = self.looks.iter().rev().find(|one| look.at.since(one.at) >= apart);
+        let reasons = drain::undrained(self.profile.law, before, &look, apart);
+        state.say(|| format!("drained? {reasons:?}"));
+        self.looks.push(look);
+        if reasons.is_empty() {
+            state.weather.count("said drained");
+            let under_capture: BTreeSet<_> = (self.tasks.iter())
+                .filter_map(|task| match task.what {
+                    What::Capture(human, _) => Some(human),
+                    What::Worker(_) => None,
+                })
+                .collect();
+            checks::drained(&mut state, &self.setting, &under_capture);
+        }
+    }
+}
+
+/// Marks an account and sends a message about it, as the sweep does.
+pub fn announce(state: &mut State, side: Side, sub: Sub, proof: Proof) {
+    let change = people::change(state, side, sub, proof, false);
+    let fresh = state.nonce();
+    state.table.mark(&change, fresh);
+    crate::world::queue::send(state, &change);
+}

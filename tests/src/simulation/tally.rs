@@ -1,0 +1,116 @@
+//! Many worlds at once: which seeds failed, and what was done to them all.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Range;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::profile::Profile;
+use super::{Outcome, run};
+use crate::world::watch::Violation;
+
+/// How many failing seeds are kept: one is enough to begin with.
+const FAILURES_MAX: usize = 200;
+
+/// What came of many worlds.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    /// How many there were.
+    pub worlds: u64,
+    /// How many of them had an edit.
+    pub edited: u64,
+    /// How many had an edit that was replaced unseen.
+    pub gapped: u64,
+    /// Edits in all.
+    pub edits: u64,
+    /// Account reads in all.
+    pub reads: u64,
+    /// What was done to them.
+    pub counted: BTreeMap<&'static str, u64>,
+    /// Seeds that failed, with the first violation of each.
+    pub failures: Vec<(u64, Violation)>,
+    /// How long it took.
+    pub took: Duration,
+}
+
+impl Tally {
+    fn add(&mut self, seed: u64, outcome: Outcome) {
+        self.worlds += 1;
+        self.edited += u64::from(outcome.edits > 0);
+        self.gapped += u64::from(outcome.gaps > 0);
+        self.edits += outcome.edits as u64;
+        self.reads += outcome.reads;
+        for (what, times) in outcome.counted {
+            *self.counted.entry(what).or_default() += times;
+        }
+        if let Some(violation) = outcome.violations.into_iter().next()
+            && self.failures.len() < FAILURES_MAX
+        {
+            self.failures.push((seed, violation));
+        }
+    }
+
+    fn join(&mut self, other: Self) {
+        self.worlds += other.worlds;
+        self.edited += other.edited;
+        self.gapped += other.gapped;
+        self.edits += other.edits;
+        self.reads += other.reads;
+        for (what, times) in other.counted {
+            *self.counted.entry(what).or_default() += times;
+        }
+        self.failures.extend(other.failures);
+        self.failures.sort_by_key(|(seed, _)| *seed);
+    }
+
+    /// How many worlds in ten thousand had an edit replaced unseen, of those with edits.
+    pub fn gaps_in_ten_thousand(&self) -> u64 {
+        self.gapped * 10_000 / self.edited.max(1)
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.took.as_secs_f64();
+        writeln!(formatter, "{} worlds in {seconds:.1} s, {} edits", self.worlds, self.edits)?;
+        writeln!(formatter, "{} account reads", self.reads)?;
+        for (what, times) in &self.counted {
+            writeln!(formatter, "{times:>9} × {what}")?;
+        }
+        let gaps = self.gaps_in_ten_thousand();
+        writeln!(formatter, "{gaps} worlds in 10,000 with an edit replaced unseen")?;
+        for (seed, violation) in &self.failures {
+            writeln!(formatter, "make replay SEED={seed}   {violation}")?;
+        }
+        write!(formatter, "{} violations", self.failures.len())
+    }
+}
+
+/// Runs the worlds of those seeds on that many threads.
+pub fn tally(seeds: Range<u64>, profile: &Profile, threads: u64) -> Tally {
+    let began = Instant::now();
+    let threads = threads.max(1);
+    let mut all = thread::scope(|scope| {
+        let part = |first: u64| {
+            let seeds = seeds.clone();
+            scope.spawn(move || {
+                let mut tally = Tally::default();
+                let mut seed = seeds.start + first;
+                while seed < seeds.end {
+                    tally.add(seed, run(seed, profile));
+                    seed += threads;
+                }
+                tally
+            })
+        };
+        let parts: Vec<_> = (0..threads).map(part).collect();
+        let mut all = Tally::default();
+        for part in parts {
+            all.join(part.join().expect("a world panicked: its seed is in the message above"));
+        }
+        all
+    });
+    all.took = began.elapsed();
+    all
+}

@@ -1,0 +1,121 @@
+//! Pieces of work that run side by side: a worker at one message, or one capture.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use poolbridge_core::capture::{Captured, capture};
+use poolbridge_core::change::Change;
+use poolbridge_core::converge::{Bridge, Report, Work};
+use poolbridge_core::limits;
+use poolbridge_core::ports::Ports as _;
+use poolbridge_core::time::Time;
+use poolbridge_core::verdict::Verdict;
+
+use super::beginning::Setting;
+use crate::world::edits::Human;
+use crate::world::queue::Receipt;
+use crate::world::{State, TaskId, World};
+
+/// How long a received message stays hidden: longer than an invocation may last.
+const HIDDEN: Duration = Duration::from_secs(60);
+
+/// How long an invocation lasts at the most.
+const INVOCATION: Duration = Duration::from_secs(30);
+
+/// What a task ends with.
+pub enum Ended {
+    /// A worker's report.
+    Worked(Box<Report>),
+    /// A capture's.
+    Captured(Captured),
+}
+
+/// What a task is.
+pub enum What {
+    /// A worker at the message of that receipt.
+    Worker(Receipt),
+    /// The capture of somebody's edit.
+    Capture(Human, u128),
+}
+
+/// A task.
+pub struct Task {
+    /// Its number.
+    pub id: TaskId,
+    /// What it is.
+    pub what: What,
+    /// When the platform kills it.
+    pub ends: Option<Time>,
+    /// It does not run before this.
+    pub asleep: Option<Time>,
+    future: Pin<Box<dyn Future<Output = Ended> + Send>>,
+}
+
+impl Task {
+    /// Whether it is a worker.
+    pub const fn is_worker(&self) -> bool {
+        matches!(self.what, What::Worker(_))
+    }
+
+    /// Runs it until it gives way or ends.
+    pub fn turn(&mut self) -> Poll<Ended> {
+        self.future.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+    }
+}
+
+/// Begins the capture of a change.
+pub fn capturing(world: &World, id: TaskId, human: Human, change: Change) -> Task {
+    let ports = world.ports(id);
+    let number = change.id;
+    let future =
+        Box::pin(
+            async move { Ended::Captured(capture(ports.ledger(), ports.outbox(), &change).await) },
+        );
+    Task { id, what: What::Capture(human, number), ends: None, asleep: None, future }
+}
+
+/// Receives a message and begins to work at it; nothing if it was received too often.
+pub fn receiving(world: &World, setting: &Arc<Setting>, id: TaskId, number: u64) -> Option<Task> {
+    let mut state = world.lock();
+    let now = state.now;
+    let received = state.queue.receive(number, now, HIDDEN);
+    let Some((change, receipt)) = received else {
+        state.say(|| format!("message {number} is a dead letter"));
+        state.weather.count("dead letter");
+        return None;
+    };
+    state.say(|| format!("{id} receives message {number} about {}", change.sub));
+    drop(state);
+    let deadline = now + limits::PERSON_TIME_MAX;
+    let suspendable = setting.suspendable;
+    let end = if suspendable { deadline } else { now + INVOCATION };
+    let work = Work { deadline, invocation_end: end, suspendable };
+    let (ports, setting) = (world.ports(id), Arc::clone(setting));
+    let future = Box::pin(async move {
+        let Setting { policy, keys, configuration, .. } = &*setting;
+        let bridge = Bridge { ports: &ports, policy, keys, configuration };
+        Ended::Worked(Box::new(bridge.converge(&change, &work).await))
+    });
+    let ends = (!suspendable).then_some(end);
+    Some(Task { id, what: What::Worker(receipt), ends, asleep: None, future })
+}
+
+/// What the consumer does with a message once the work at it is done.
+pub fn answer(state: &mut State, receipt: Receipt, report: &Report) {
+    let now = state.now;
+    let verdict = &report.verdict;
+    state.say(|| format!("  message {}: {verdict:?}", receipt.number));
+    match verdict {
+        Verdict::Applied | Verdict::AlreadyTrue | Verdict::Held(_) | Verdict::Refused(_) => {
+            state.queue.delete(receipt, now);
+        }
+        // After a few times the mark alone stays, if there is one.
+        Verdict::Later(..) if receipt.receives >= limits::LATER_RECEIVES_MAX && report.marked => {
+            state.queue.delete(receipt, now);
+        }
+        Verdict::Later(after, _) => state.queue.postpone(receipt, now + *after, now),
+    }
+}

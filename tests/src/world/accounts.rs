@@ -1,0 +1,213 @@
+//! The accounts of one pool, with everything that they ever were, so that a read can be stale.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use poolbridge_core::account::{Account, Shape, Status};
+use poolbridge_core::facts::{Factor, Field};
+use poolbridge_core::names::{AttributeName, GroupName, Sub, Username};
+use poolbridge_core::side::Side;
+use poolbridge_core::time::Time;
+
+use super::edits::{EditId, Human};
+
+/// What an account is at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Body {
+    /// Attribute values; a blank one is not kept.
+    pub attributes: BTreeMap<AttributeName, String>,
+    /// Whether it may sign in.
+    pub enabled: bool,
+    /// Its groups.
+    pub groups: BTreeSet<GroupName>,
+    /// Its second factors.
+    pub factors: BTreeSet<Factor>,
+    /// Its status.
+    pub status: Status,
+    /// When the pool says it was last modified.
+    pub modified: Time,
+    /// Whether it is there at all.
+    pub exists: bool,
+    /// The edit that each field's value comes from.
+    pub origins: BTreeMap<Field, EditId>,
+}
+
+/// What an account was from one moment on.
+#[derive(Clone, Debug)]
+pub struct Version {
+    /// Since when.
+    pub at: Time,
+    /// What it was.
+    pub body: Body,
+}
+
+/// One account.
+#[derive(Clone, Debug)]
+pub struct SimulatedAccount {
+    /// The pool's identifier.
+    pub sub: Sub,
+    /// Its name.
+    pub username: Username,
+    /// Whose it is.
+    pub human: Human,
+    /// Whether the bridge made it.
+    pub ours: bool,
+    /// When it was made.
+    pub created: Time,
+    versions: Vec<Version>,
+}
+
+impl SimulatedAccount {
+    /// An account that was just made.
+    pub fn new(sub: Sub, username: Username, human: Human, ours: bool, first: Version) -> Self {
+        Self { sub, username, human, ours, created: first.at, versions: vec![first] }
+    }
+
+    /// What it is now.
+    pub fn body(&self) -> &Body {
+        &self.versions[self.versions.len() - 1].body
+    }
+
+    /// Everything that it was, oldest first.
+    pub fn versions(&self) -> &[Version] {
+        &self.versions
+    }
+
+    /// Which version a read shows that sees the pool as it stood at `moment`; none if the account did
+    /// not exist yet.
+    pub fn version_at(&self, moment: Time) -> Option<usize> {
+        self.versions.iter().rposition(|version| version.at <= moment)
+    }
+
+    /// Says where the values come from that it began with.
+    pub fn begin_with(&mut self, origins: BTreeMap<Field, EditId>) {
+        for version in &mut self.versions {
+            version.body.origins.clone_from(&origins);
+        }
+    }
+
+    /// Says that a field's value, as it is now, comes from that edit.
+    pub fn relabel(&mut self, field: Field, edit: EditId) {
+        if let Some(version) = self.versions.last_mut() {
+            version.body.origins.insert(field, edit);
+        }
+    }
+
+    /// Changes it.
+    pub fn change(&mut self, now: Time, change: impl FnOnce(&mut Body)) {
+        let mut body = self.body().clone();
+        change(&mut body);
+        if body != *self.body() {
+            self.versions.push(Version { at: now, body });
+        }
+    }
+
+    /// What a read of that version answers. Groups are never part of it.
+    pub fn answer(&self, version: usize) -> Option<Account> {
+        let body = &self.versions[version].body;
+        body.exists.then(|| Account {
+            sub: self.sub.clone(),
+            username: self.username.clone(),
+            attributes: body.attributes.clone(),
+            enabled: body.enabled,
+            status: body.status,
+            groups: None,
+            factors: Some(body.factors.clone()),
+            created: self.created,
+            modified: body.modified,
+        })
+    }
+
+    /// The account as it is, with its groups: what the checks compare.
+    pub fn whole(&self) -> Option<Account> {
+        let account = self.answer(self.versions.len() - 1)?;
+        Some(Account { groups: Some(self.body().groups.clone()), ..account })
+    }
+}
+
+/// The name of an attribute that is known to be one.
+pub fn attribute(name: &str) -> AttributeName {
+    AttributeName::try_from(name).expect("the worlds name their attributes well")
+}
+
+/// The name of a group that is known to be one.
+pub fn group(name: &str) -> GroupName {
+    GroupName::try_from(name).expect("the worlds name their groups well")
+}
+
+/// One pool.
+#[derive(Clone, Debug)]
+pub struct Accounts {
+    /// Which of the two.
+    pub side: Side,
+    /// What it can hold.
+    pub shape: Shape,
+    all: Vec<SimulatedAccount>,
+}
+
+impl Accounts {
+    /// An empty pool without a shape yet.
+    pub fn new(side: Side) -> Self {
+        Self { side, shape: Shape::default(), all: Vec::new() }
+    }
+
+    /// Every account that ever was.
+    pub fn all(&self) -> &[SimulatedAccount] {
+        &self.all
+    }
+
+    /// Every account that is there.
+    pub fn living(&self) -> impl Iterator<Item = &SimulatedAccount> {
+        self.all.iter().filter(|account| account.body().exists)
+    }
+
+    /// The account of that `sub`.
+    pub fn get(&self, sub: &Sub) -> Option<&SimulatedAccount> {
+        self.all.iter().find(|account| account.sub == *sub)
+    }
+
+    /// The same, to change it.
+    pub fn get_mut(&mut self, sub: &Sub) -> Option<&mut SimulatedAccount> {
+        self.all.iter_mut().find(|account| account.sub == *sub)
+    }
+
+    /// The living account of a human.
+    pub fn of(&self, human: Human) -> Option<&SimulatedAccount> {
+        self.living().find(|account| account.human == human)
+    }
+
+    /// Whether people sign in here by their e-mail address, so that names are made up by the pool.
+    pub fn by_address(&self) -> bool {
+        !self.shape.username_attributes.is_empty()
+    }
+
+    /// Adds an account.
+    pub fn add(&mut self, account: SimulatedAccount) {
+        self.all.push(account);
+    }
+
+    /// A `sub` that no account has: told apart by side, so that a trace reads well.
+    pub fn next_sub(&self) -> Sub {
+        Sub::try_from(format!("{}-{}", self.side, self.all.len() + 1).as_str())
+            .expect("it is short and printable")
+    }
+
+    /// Whether names and addresses are the same here.
+    pub fn same(&self, one: &str, other: &str) -> bool {
+        if self.shape.case_sensitive { one == other } else { one.eq_ignore_ascii_case(other) }
+    }
+
+    /// Whether somebody else than `except` signs in by that address.
+    pub fn taken(&self, address: &str, except: Option<&Sub>) -> bool {
+        let email = attribute("email");
+        self.shape.signs_in_by(&email)
+            && self.living().filter(|account| except != Some(&account.sub)).any(|account| {
+                account.body().attributes.get(&email).is_some_and(|held| self.same(held, address))
+            })
+    }
+
+    /// When anything here was last changed at or before `moment`.
+    pub fn changed_before(&self, moment: Time) -> Option<Time> {
+        let versions = self.all.iter().flat_map(SimulatedAccount::versions);
+        versions.map(|version| version.at).filter(|&at| at <= moment).max()
+    }
+}

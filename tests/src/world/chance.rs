@@ -1,0 +1,154 @@
+//! Chance: the one door through which anything undetermined enters a world.
+//!
+//! Whoever decides what happens next implements [`Chooser`]. A seed gives one world; a depth-first
+//! chooser, which replays a prefix of choices and then takes the first option everywhere, gives them
+//! all, one after the other.
+
+/// Decides everything that is not determined.
+pub trait Chooser: Send {
+    /// Picks one of `options` (at least one), numbered from zero. `what` says for which question.
+    fn choose(&mut self, options: usize, what: &'static str) -> usize;
+
+    /// Picks one of the options whose weight is not zero. Only a random chooser minds the weights.
+    fn weigh(&mut self, weights: &[u32], what: &'static str) -> usize {
+        let possible: Vec<usize> = (0..weights.len()).filter(|&at| weights[at] > 0).collect();
+        assert!(!possible.is_empty(), "nothing to choose from: {what}");
+        possible[self.choose(possible.len(), what)]
+    }
+
+    /// Whether something happens that happens once in `one_in` times; never, if that is zero.
+    fn happens(&mut self, one_in: u32, what: &'static str) -> bool {
+        one_in > 0 && self.weigh(&[one_in - 1, 1], what) == 1
+    }
+}
+
+/// A chooser whose every choice follows from a seed (`SplitMix64`).
+#[derive(Clone, Debug)]
+pub struct Seeded {
+    state: u64,
+}
+
+impl Seeded {
+    /// The chooser of that seed.
+    pub fn new(seed: u64) -> Self {
+        // Neighbouring seeds must not give neighbouring worlds.
+        let mut chooser = Self { state: seed ^ 0x5851_f42d_4c95_7f2d };
+        chooser.next();
+        chooser
+    }
+
+    /// The next number.
+    pub fn next(&mut self) -> u64 {
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.state;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn below(&mut self, bound: u64) -> u64 {
+        // The bias of a remainder is far below anything that a few thousand worlds could show.
+        self.next() % bound.max(1)
+    }
+}
+
+impl Chooser for Seeded {
+    fn choose(&mut self, options: usize, _what: &'static str) -> usize {
+        if options < 2 {
+            return 0;
+        }
+        usize::try_from(self.below(options as u64)).unwrap_or(0)
+    }
+
+    fn weigh(&mut self, weights: &[u32], what: &'static str) -> usize {
+        let total: u64 = weights.iter().map(|&weight| u64::from(weight)).sum();
+        assert!(total > 0, "nothing to choose from: {what}");
+        let mut left = self.below(total);
+        for (at, &weight) in weights.iter().enumerate() {
+            if left < u64::from(weight) {
+                return at;
+            }
+            left -= u64::from(weight);
+        }
+        weights.len() - 1
+    }
+}
+
+/// One question that was asked, and the answer given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answered {
+    /// Which option was taken.
+    pub taken: usize,
+    /// How many there were.
+    pub options: usize,
+    /// What was asked.
+    pub what: &'static str,
+}
+
+/// A chooser that replays a prefix and takes the first option after that.
+#[derive(Clone, Debug, Default)]
+pub struct DepthFirst {
+    prefix: Vec<usize>,
+    answered: Vec<Answered>,
+}
+
+impl DepthFirst {
+    /// Replays `prefix`, then takes the first option of everything.
+    pub fn replaying(prefix: Vec<usize>) -> Self {
+        Self { prefix, answered: Vec::new() }
+    }
+
+    /// Every question with a real choice, in order, with its answer.
+    pub fn answered(&self) -> &[Answered] {
+        &self.answered
+    }
+
+    /// The next prefix in depth-first order; `None` when all were seen.
+    pub fn next_prefix(answered: &[Answered]) -> Option<Vec<usize>> {
+        let last = answered.iter().rposition(|answer| answer.taken + 1 < answer.options)?;
+        let mut prefix: Vec<usize> = answered[..=last].iter().map(|one| one.taken).collect();
+        prefix[last] += 1;
+        Some(prefix)
+    }
+}
+
+impl Chooser for DepthFirst {
+    fn choose(&mut self, options: usize, what: &'static str) -> usize {
+        if options < 2 {
+            return 0;
+        }
+        let taken = self.prefix.get(self.answered.len()).copied().unwrap_or(0);
+        assert!(taken < options, "the prefix does not fit: {what}");
+        self.answered.push(Answered { taken, options, what });
+        taken
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_says_everything() {
+        let run = |seed| -> Vec<usize> {
+            let mut chooser = Seeded::new(seed);
+            (0..64).map(|_| chooser.weigh(&[1, 0, 5, 9], "test")).collect()
+        };
+        assert_eq!(run(7), run(7));
+        assert_ne!(run(7), run(8));
+        assert!(!run(7).contains(&1), "an option without weight was taken");
+    }
+
+    #[test]
+    fn depth_first_sees_every_combination_once() {
+        let (mut prefix, mut seen) = (Some(Vec::new()), Vec::new());
+        while let Some(replayed) = prefix {
+            let mut chooser = DepthFirst::replaying(replayed);
+            let first = chooser.choose(2, "first");
+            let second = chooser.choose(if first == 0 { 3 } else { 1 }, "second");
+            seen.push((first, second));
+            prefix = DepthFirst::next_prefix(chooser.answered());
+        }
+        assert_eq!(seen, [(0, 0), (0, 1), (0, 2), (1, 0)]);
+    }
+}

@@ -1,0 +1,165 @@
+//! The line between one task and the outside: how a call becomes a request, and a request an answer.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use poolbridge_core::fault::{Fault, FaultKind};
+use poolbridge_core::limits;
+use poolbridge_core::time::Time;
+
+use super::weather::{Fate, Place};
+use super::{State, TaskId, World, give_way};
+
+/// One call, as the world needs to know it.
+#[derive(Clone, Copy, Debug)]
+pub struct Call {
+    /// Who makes it.
+    pub task: TaskId,
+    /// Where it goes.
+    pub place: Place,
+    /// What AWS calls it.
+    pub operation: &'static str,
+    /// Whether it changes anything there.
+    pub changes: bool,
+    /// After this moment it is not sent any more.
+    pub deadline: Option<Time>,
+}
+
+impl fmt::Display for Call {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.place {
+            Place::Pool(side) => write!(formatter, "{} {side} {}", self.task, self.operation),
+            Place::Table | Place::Queue => write!(formatter, "{} {}", self.task, self.operation),
+        }
+    }
+}
+
+impl fmt::Display for TaskId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "t{}", self.0)
+    }
+}
+
+/// A request that is signed and not yet carried out.
+pub struct Request {
+    /// The call that it belongs to.
+    pub call: Call,
+    /// When it was signed: a server refuses it when it is too old (R7).
+    pub signed: Time,
+    /// What it does.
+    pub effect: Box<dyn FnOnce(&mut State) + Send>,
+}
+
+/// A request that nobody waits for any more.
+pub struct InFlight {
+    /// The request.
+    pub request: Request,
+    /// When it lands at the latest (R5).
+    pub lands_by: Time,
+}
+
+/// How one task reaches the world.
+#[derive(Clone)]
+pub struct Line {
+    world: World,
+    task: TaskId,
+}
+
+impl Line {
+    /// The line of that task.
+    pub const fn new(world: World, task: TaskId) -> Self {
+        Self { world, task }
+    }
+
+    /// Whose line it is.
+    pub const fn task(&self) -> TaskId {
+        self.task
+    }
+
+    /// The world at its other end.
+    pub const fn world(&self) -> &World {
+        &self.world
+    }
+
+    /// A call of this task.
+    pub const fn call(&self, place: Place, operation: &'static str, changes: bool) -> Call {
+        Call { task: self.task, place, operation, changes, deadline: None }
+    }
+
+    /// Makes a call: the request is sent, carried out and answered, each at a turn of its own, as the
+    /// weather will have it. If the task is dropped meanwhile, what was done stays done.
+    pub async fn make<T: Send + 'static>(
+        &self,
+        call: Call,
+        effect: impl FnOnce(&mut State) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Fault> {
+        let answer = Arc::new(Mutex::new(None));
+        let (number, fate) = self.send(call, Arc::clone(&answer), effect)?;
+        give_way().await;
+        self.carry_out(call, number, fate)?;
+        let turn = self.world.lock().weather.climate.turn_before_answer;
+        if turn && call.changes {
+            give_way().await;
+        }
+        if fate == Fate::AnswerLost {
+            return Err(Fault::new(FaultKind::NoAnswer, call.operation));
+        }
+        let mut answer = answer.lock().unwrap_or_else(PoisonError::into_inner);
+        answer.take().unwrap_or_else(|| Err(Fault::new(FaultKind::NoAnswer, call.operation)))
+    }
+
+    fn send<T: Send + 'static>(
+        &self,
+        call: Call,
+        answer: Arc<Mutex<Option<Result<T, Fault>>>>,
+        effect: impl FnOnce(&mut State) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<(u64, Fate), Fault> {
+        let mut guard = self.world.lock();
+        let state = &mut *guard;
+        let signed = state.now;
+        if call.deadline.is_some_and(|deadline| signed > deadline) {
+            return Err(Fault::new(FaultKind::NotSent, call.operation));
+        }
+        let State { weather, chooser, .. } = state;
+        let fate = weather.fate(call.place, call.operation, call.changes, signed, chooser.as_mut());
+        let effect = Box::new(move |state: &mut State| {
+            let done = effect(state);
+            *answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(done);
+        });
+        let number = state.number_request();
+        state.about_to_send.insert((self.task, number), Request { call, signed, effect });
+        Ok((number, fate))
+    }
+
+    /// The request's own turn. Time may have passed since the deadline was looked at: that is how a
+    /// paused worker sends late, and only the server's look at the signature is left (R7).
+    fn carry_out(&self, call: Call, number: u64, fate: Fate) -> Result<(), Fault> {
+        let mut guard = self.world.lock();
+        let state = &mut *guard;
+        let request = state.about_to_send.remove(&(self.task, number));
+        let Some(request) = request else {
+            return Err(Fault::new(FaultKind::NotSent, call.operation));
+        };
+        if state.now.since(request.signed) > limits::SIGNATURE_LIFE {
+            state.say(|| format!("{call}: refused, the signature is too old"));
+            return Err(Fault::new(FaultKind::NotSent, call.operation));
+        }
+        if let Some(kind) = fate.fault() {
+            state.say(|| format!("{call}: {fate:?}"));
+            match fate {
+                Fate::AnswerLost => {
+                    (request.effect)(state);
+                    return Ok(());
+                }
+                Fate::LandsLate => {
+                    let lands_by = state.now + limits::LANDING_TIME;
+                    state.in_flight.push(InFlight { request, lands_by });
+                }
+                Fate::Fine | Fate::Throttled | Fate::NotSent | Fate::RequestLost => {}
+            }
+            return Err(Fault::new(kind, call.operation));
+        }
+        (request.effect)(state);
+        Ok(())
+    }
+}

@@ -1,0 +1,250 @@
+//! A simulated world around the real protocol: two pools, the state table, the queue, the clock, and
+//! the weather.
+//!
+//! Everything in it happens in one thread and in an order that a [`Chooser`] decides. A task reaches
+//! the world through its own [`Ports`]; each call is a request that is sent at one poll and answered
+//! at a later one, so that other tasks, people, time and crashes come in between.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use poolbridge_core::law::Law;
+use poolbridge_core::limits;
+use poolbridge_core::names::Sub;
+use poolbridge_core::side::{BySide, Side};
+use poolbridge_core::time::Time;
+
+pub mod accounts;
+pub mod chance;
+pub mod clock;
+pub mod edits;
+pub mod ledger;
+pub mod line;
+pub mod pool;
+pub mod queue;
+pub mod table;
+pub mod trace;
+pub mod watch;
+pub mod weather;
+
+use accounts::Accounts;
+use chance::Chooser;
+use clock::SimulatedClock;
+use edits::Edits;
+use ledger::SimulatedLedger;
+use line::{InFlight, Line, Request};
+use pool::SimulatedPool;
+use queue::Queue;
+use table::Table;
+use trace::Trace;
+use watch::Watch;
+use weather::Weather;
+
+/// When every world begins. The figure means nothing but that it is no edge of any range.
+pub const BEGINNING: Time = Time(1_800_000_000_000);
+
+/// One running piece of work: a worker at one message, or one capture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TaskId(pub u32);
+
+/// Everything there is.
+pub struct State {
+    /// What time it is.
+    pub now: Time,
+    /// Decides what is not determined.
+    pub chooser: Box<dyn Chooser>,
+    /// What can go wrong.
+    pub weather: Weather,
+    /// The two pools.
+    pub pools: BySide<Accounts>,
+    /// The state table.
+    pub table: Table,
+    /// The queue.
+    pub queue: Queue,
+    /// Who changed what.
+    pub edits: Edits,
+    /// What the tasks saw and did, for the checks.
+    pub watch: Watch,
+    /// What happened, in words.
+    pub trace: Trace,
+    /// Requests whose sender gave up on them and that may still land.
+    pub in_flight: Vec<InFlight>,
+    /// The requests that each task is about to send, numbered.
+    pub about_to_send: BTreeMap<(TaskId, u64), Request>,
+    /// The bound on stale reads.
+    pub settle: Duration,
+    /// Which rules hold.
+    pub law: Law,
+    nonce: u128,
+    requests: u64,
+}
+
+impl State {
+    /// An empty world.
+    pub fn new(chooser: Box<dyn Chooser>, weather: Weather, settle: Duration, law: Law) -> Self {
+        Self {
+            now: BEGINNING,
+            chooser,
+            weather,
+            pools: BySide::from_fn(Accounts::new),
+            table: Table::default(),
+            queue: Queue::default(),
+            edits: Edits::default(),
+            watch: Watch::default(),
+            trace: Trace::default(),
+            in_flight: Vec::new(),
+            about_to_send: BTreeMap::new(),
+            settle,
+            law,
+            nonce: 0,
+            requests: 0,
+        }
+    }
+
+    /// A number that was never handed out before.
+    pub fn nonce(&mut self) -> u128 {
+        self.nonce += 1;
+        // Spread, so that the order of two numbers says nothing about their age.
+        self.nonce.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)
+    }
+
+    /// The number of the next request.
+    pub const fn number_request(&mut self) -> u64 {
+        self.requests += 1;
+        self.requests
+    }
+
+    /// Adds a line to the trace.
+    pub fn say(&mut self, line: impl FnOnce() -> String) {
+        let now = self.now;
+        self.trace.say(now, line);
+    }
+
+    /// The last moment at which something in flight lands by itself.
+    pub fn next_landing(&self) -> Option<Time> {
+        self.in_flight.iter().map(|flight| flight.lands_by).min()
+    }
+
+    /// Lets one request in flight land.
+    pub fn land(&mut self, at: usize) {
+        let flight = self.in_flight.remove(at);
+        self.say(|| format!("{} lands late", flight.request.call));
+        (flight.request.effect)(self);
+    }
+
+    /// Moves time on; what is in flight lands on the way, at the last moment it can.
+    pub fn pass(&mut self, until: Time) {
+        while let Some(due) = self.next_landing().filter(|&due| due <= until) {
+            self.now = self.now.max(due);
+            let at = self.in_flight.iter().position(|flight| flight.lands_by == due);
+            self.land(at.expect("it was found a line above"));
+        }
+        self.now = self.now.max(until);
+    }
+
+    /// Takes a task's unsent requests away as it dies: what had been written to the wire may land.
+    pub fn abandon(&mut self, task: TaskId, may_land: bool) {
+        let numbers: Vec<(TaskId, u64)> =
+            self.about_to_send.keys().filter(|(whose, _)| *whose == task).copied().collect();
+        for number in numbers {
+            let Some(request) = self.about_to_send.remove(&number) else { continue };
+            let changes = request.call.changes;
+            if changes && may_land && self.chooser.choose(2, "sent before the crash") == 1 {
+                let lands_by = self.now + limits::LANDING_TIME;
+                self.in_flight.push(InFlight { request, lands_by });
+            }
+        }
+    }
+
+    /// The account of that `sub`.
+    pub fn account(&self, side: Side, sub: &Sub) -> Option<&accounts::SimulatedAccount> {
+        self.pools.get(side).get(sub)
+    }
+}
+
+/// A world, shared by its tasks. All in one thread: the lock is there because ports must be `Sync`.
+#[derive(Clone)]
+pub struct World(Arc<Mutex<State>>);
+
+impl World {
+    /// A world of that state.
+    pub fn new(state: State) -> Self {
+        Self(Arc::new(Mutex::new(state)))
+    }
+
+    /// The state, to look at or to change. Never held across a yield.
+    pub fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The ports of one task.
+    pub fn ports(&self, task: TaskId) -> Ports {
+        let line = Line::new(self.clone(), task);
+        Ports {
+            pools: BySide::from_fn(|side| SimulatedPool::new(line.clone(), side)),
+            ledger: SimulatedLedger::new(line.clone()),
+            outbox: queue::SimulatedOutbox::new(line),
+            clock: SimulatedClock::new(self.clone()),
+        }
+    }
+}
+
+/// The outside as one task sees it.
+#[derive(Clone)]
+pub struct Ports {
+    pools: BySide<SimulatedPool>,
+    ledger: SimulatedLedger,
+    outbox: queue::SimulatedOutbox,
+    clock: SimulatedClock,
+}
+
+impl Ports {
+    /// The queue, as a sender sees it.
+    pub const fn outbox(&self) -> &queue::SimulatedOutbox {
+        &self.outbox
+    }
+}
+
+impl poolbridge_core::ports::Ports for Ports {
+    type Pool = SimulatedPool;
+    type Ledger = SimulatedLedger;
+    type Clock = SimulatedClock;
+
+    fn pool(&self, side: Side) -> &SimulatedPool {
+        self.pools.get(side)
+    }
+
+    fn ledger(&self) -> &SimulatedLedger {
+        &self.ledger
+    }
+
+    fn clock(&self) -> &SimulatedClock {
+        &self.clock
+    }
+}
+
+/// Gives the scheduler a turn.
+pub fn give_way() -> impl Future<Output = ()> + Send {
+    GiveWay { gave: false }
+}
+
+struct GiveWay {
+    gave: bool,
+}
+
+impl Future for GiveWay {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        if self.gave {
+            return Poll::Ready(());
+        }
+        self.gave = true;
+        context.waker().wake_by_ref();
+        Poll::Pending
+    }
+}

@@ -1,0 +1,197 @@
+//! The queue: FIFO within a group, at least once, five minutes of deduplication, receive counts.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::time::Duration;
+
+use poolbridge_core::change::Change;
+use poolbridge_core::drain::QueueCounts;
+use poolbridge_core::fault::Fault;
+use poolbridge_core::law::Rule;
+use poolbridge_core::limits;
+use poolbridge_core::names::Sub;
+use poolbridge_core::ports::Outbox;
+use poolbridge_core::side::Side;
+use poolbridge_core::time::Time;
+
+use super::line::Line;
+use super::weather::Place;
+
+/// How long SQS FIFO queues remember a deduplication id, whether or not its message is still there.
+const DEDUPLICATION: Duration = Duration::from_secs(5 * 60);
+
+/// One message.
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// The change that it carries.
+    pub change: Change,
+    /// Its number, in the order of sending.
+    pub number: u64,
+    /// Nobody receives it before this.
+    pub visible: Time,
+    /// How often it was received.
+    pub receives: u32,
+    /// Whether somebody received it and has not answered.
+    pub out: bool,
+}
+
+/// What a receiver answers with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// Which message.
+    pub number: u64,
+    /// Which of its receptions: an older receipt does nothing any more.
+    pub receives: u32,
+}
+
+/// The queue.
+#[derive(Clone, Debug, Default)]
+pub struct Queue {
+    messages: Vec<Message>,
+    remembered: BTreeMap<(Side, Sub, u128), Time>,
+    sent: u64,
+    /// Messages that were received too often.
+    pub dead: Vec<Change>,
+    counted: Vec<(Time, QueueCounts)>,
+}
+
+impl Queue {
+    /// Takes a message, unless its deduplication id was seen within the interval.
+    pub fn send(&mut self, change: &Change, deduplication: u128, now: Time) -> bool {
+        let key = (change.side, change.sub.clone(), deduplication);
+        let seen = self.remembered.get(&key).is_some_and(|&at| now.since(at) < DEDUPLICATION);
+        if seen {
+            return false;
+        }
+        self.remembered.insert(key, now);
+        self.sent += 1;
+        let (change, number) = (change.clone(), self.sent);
+        self.messages.push(Message { change, number, visible: now, receives: 0, out: false });
+        self.note(now);
+        true
+    }
+
+    /// Every message.
+    pub fn messages(&self) -> &[Message] {
+        &self.messages
+    }
+
+    /// The messages that can be received now: the first of each group, if it is visible.
+    pub fn ready(&self, now: Time) -> Vec<u64> {
+        let same = |one: &Message, other: &Message| {
+            one.change.side == other.change.side && one.change.sub == other.change.sub
+        };
+        let first = |message: &&Message| {
+            self.messages.iter().find(|one| same(one, message)).map(|one| one.number)
+                == Some(message.number)
+        };
+        let ready = self.messages.iter().filter(first).filter(|message| message.visible <= now);
+        ready.map(|message| message.number).collect()
+    }
+
+    /// Receives a message and hides it for a while; a message received too often goes to the
+    /// dead-letter queue instead.
+    pub fn receive(&mut self, number: u64, now: Time, hide: Duration) -> Option<(Change, Receipt)> {
+        let at = self.messages.iter().position(|message| message.number == number)?;
+        self.messages[at].receives += 1;
+        if self.messages[at].receives > limits::RECEIVES_MAX {
+            let message = self.messages.remove(at);
+            self.dead.push(message.change);
+            self.note(now);
+            return None;
+        }
+        let message = &mut self.messages[at];
+        message.out = true;
+        message.visible = now + hide;
+        let answer = (message.change.clone(), Receipt { number, receives: message.receives });
+        self.note(now);
+        Some(answer)
+    }
+
+    fn position(&self, receipt: Receipt) -> Option<usize> {
+        self.messages.iter().position(|message| {
+            message.number == receipt.number && message.receives == receipt.receives
+        })
+    }
+
+    /// The message is done with.
+    pub fn delete(&mut self, receipt: Receipt, now: Time) {
+        if let Some(at) = self.position(receipt) {
+            self.messages.remove(at);
+            self.note(now);
+        }
+    }
+
+    /// The message is to come again then.
+    pub fn postpone(&mut self, receipt: Receipt, until: Time, now: Time) {
+        if let Some(at) = self.position(receipt) {
+            self.messages[at].visible = until;
+            self.messages[at].out = false;
+            self.note(now);
+        }
+    }
+
+    /// Makes a message that is out visible before its receiver answered.
+    pub fn reappear(&mut self, number: u64, now: Time) {
+        if let Some(message) = self.messages.iter_mut().find(|one| one.number == number) {
+            message.visible = now;
+            message.out = false;
+            self.note(now);
+        }
+    }
+
+    /// Loses a message.
+    pub fn lose(&mut self, number: u64, now: Time) {
+        self.messages.retain(|message| message.number != number);
+        self.note(now);
+    }
+
+    /// When the next hidden message shows again.
+    pub fn next_visible(&self, now: Time) -> Option<Time> {
+        self.messages.iter().map(|message| message.visible).filter(|&at| at > now).min()
+    }
+
+    fn note(&mut self, now: Time) {
+        let out = self.messages.iter().filter(|message| message.out).count() as u64;
+        let all = self.messages.len() as u64;
+        self.counted.push((now, QueueCounts { waiting: all - out, in_flight: out, delayed: 0 }));
+    }
+
+    /// What the service says it holds; its counters lag, so it may say what was so at `moment`.
+    pub fn counts(&self, moment: Time) -> QueueCounts {
+        let known = self.counted.iter().rev().find(|(at, _)| *at <= moment);
+        known.map(|(_, counts)| *counts).unwrap_or_default()
+    }
+}
+
+/// The queue, as a sender reaches it.
+#[derive(Clone)]
+pub struct SimulatedOutbox {
+    line: Line,
+}
+
+impl SimulatedOutbox {
+    /// The queue at the end of that line.
+    pub const fn new(line: Line) -> Self {
+        Self { line }
+    }
+}
+
+impl Outbox for SimulatedOutbox {
+    fn send(&self, change: &Change) -> impl Future<Output = Result<(), Fault>> + Send {
+        let change = change.clone();
+        let call = self.line.call(Place::Queue, "SendMessage", true);
+        self.line.make(call, move |state| {
+            send(state, &change);
+            Ok(())
+        })
+    }
+}
+
+/// Sends a change; without R13 under an id that says only whose it is.
+pub fn send(state: &mut super::State, change: &Change) {
+    let id = if state.law.keeps(Rule::R13) { change.id } else { 0 };
+    let taken = state.queue.send(change, id, state.now);
+    let how = if taken { "" } else { " (a duplicate)" };
+    state.say(|| format!("message about {}{how}", change.sub));
+}

@@ -1,0 +1,41 @@
+//! What happened in a world, in words that name edits, accounts and tasks, never values.
+
+use poolbridge_core::time::Time;
+
+use super::BEGINNING;
+
+/// The lines of one world. Silent unless somebody wants to read or compare them.
+#[derive(Clone, Debug, Default)]
+pub struct Trace {
+    heard: bool,
+    lines: Vec<String>,
+}
+
+impl Trace {
+    /// A trace that keeps what it is told.
+    pub const fn listening() -> Self {
+        Self { heard: true, lines: Vec::new() }
+    }
+
+    /// Adds a line.
+    pub fn say(&mut self, now: Time, line: impl FnOnce() -> String) {
+        if self.heard {
+            let passed = now.since(BEGINNING);
+            let (seconds, thousandths) = (passed.as_secs(), passed.subsec_millis());
+            self.lines.push(format!("{seconds:>6}.{thousandths:03}  {}", line()));
+        }
+    }
+
+    /// Every line so far.
+    pub fn lines(&self) -> &[String] {
+        &self.lines
+    }
+
+    /// One number for all of it (FNV-1a): equal traces have equal numbers.
+    pub fn fingerprint(&self) -> u64 {
+        let bytes = self.lines.iter().flat_map(|line| line.bytes().chain([b'\n']));
+        bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+        })
+    }
+}

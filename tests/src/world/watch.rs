@@ -1,0 +1,389 @@
+//! What the tasks saw and did, and what is wrong the moment it happens.
+//!
+//! The bridge is not asked: each write is judged by what its task had observed and by who held the
+//! person's lease when it landed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use poolbridge_core::entry::{Decision, Entry, State as PersonState};
+use poolbridge_core::facts::Field;
+use poolbridge_core::fault::{Fault, FaultKind};
+use poolbridge_core::names::{PersonId, Sub};
+use poolbridge_core::side::{BySide, Side};
+use poolbridge_core::step::Deed;
+use poolbridge_core::time::Time;
+
+use super::accounts::{Accounts, Body, attribute};
+use super::edits::{EditId, Human};
+use super::line::Call;
+use super::table::Table;
+use super::{State, TaskId};
+
+/// A promise that was broken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Which promise.
+    pub promise: &'static str,
+    /// How.
+    pub detail: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}: {}", self.promise, self.detail)
+    }
+}
+
+/// What one observation showed.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen {
+    /// Which version of the account.
+    pub version: usize,
+    /// The moment that it showed.
+    pub moment: Time,
+    /// When it was made.
+    pub at: Time,
+}
+
+/// All that a task has observed so far: what its writes are based on.
+#[derive(Clone, Debug, Default)]
+pub struct Basis {
+    accounts: BTreeMap<(Side, Sub), Seen>,
+    groups: BTreeMap<(Side, Sub), Seen>,
+    claimed: Vec<PersonId>,
+}
+
+impl Basis {
+    fn seen(&self, side: Side, sub: &Sub, field: &Field) -> Option<Seen> {
+        let from = if matches!(field, Field::Group(_)) { &self.groups } else { &self.accounts };
+        from.get(&(side, sub.clone())).copied()
+    }
+
+    /// What the task saw of that human on that side, as far as `field` goes.
+    fn body<'a>(
+        &self,
+        pools: &'a BySide<Accounts>,
+        side: Side,
+        human: Human,
+        field: &Field,
+    ) -> Option<&'a Body> {
+        let mut theirs = pools.get(side).all().iter().filter(|one| one.human == human);
+        theirs.find_map(|account| {
+            let seen = self.seen(side, &account.sub, field)?;
+            Some(&account.versions()[seen.version].body)
+        })
+    }
+
+    /// The edits that the values of a deed come from: those that the other side was seen to hold.
+    pub fn origins(
+        &self,
+        pools: &BySide<Accounts>,
+        side: Side,
+        sub: &Sub,
+        deed: &Deed,
+    ) -> Vec<(Field, Option<EditId>)> {
+        let Some(target) = pools.get(side).get(sub) else { return Vec::new() };
+        let origin = |field: Field| {
+            let source = self.body(pools, side.other(), target.human, &field);
+            let origin = source.and_then(|body| body.origins.get(&field).copied());
+            (field, origin)
+        };
+        deed.fields().into_iter().map(origin).collect()
+    }
+
+    /// The same for an account that is being made; memberships are not made with it.
+    pub fn origins_at_birth(
+        &self,
+        pools: &BySide<Accounts>,
+        side: Side,
+        human: Human,
+    ) -> BTreeMap<Field, EditId> {
+        let source = self.body(pools, side.other(), human, &Field::Enabled);
+        let origins = source.map(|body| body.origins.clone()).unwrap_or_default();
+        origins.into_iter().filter(|(field, _)| !matches!(field, Field::Group(_))).collect()
+    }
+}
+
+/// A value that the bridge replaced without having seen it.
+#[derive(Clone, Copy, Debug)]
+pub struct Unseen {
+    /// The edit that was replaced.
+    pub edit: EditId,
+    /// When that side had last been observed by the writer.
+    pub observed: Time,
+    /// When the write landed.
+    pub landed: Time,
+}
+
+/// A write that was written down: whoever looks next cannot tell an edit that was made over it from
+/// one that was made beside it, if it never landed.
+#[derive(Clone, Debug)]
+pub struct Announced {
+    /// Who wrote it down.
+    pub task: TaskId,
+    /// Whose field.
+    pub person: PersonId,
+    /// Which field.
+    pub field: Field,
+    /// The side to be written.
+    pub side: Side,
+    /// The moment that the writer had seen of that side.
+    pub observed: Time,
+    /// When the next worker resolved it.
+    pub resolved: Option<Time>,
+}
+
+/// Everything that was noted.
+#[derive(Clone, Debug, Default)]
+pub struct Watch {
+    tasks: BTreeMap<TaskId, Basis>,
+    holders: BTreeMap<PersonId, TaskId>,
+    /// Every decision that was recorded, with its person.
+    pub decisions: Vec<(PersonId, Decision)>,
+    /// When something was first agreed about a person.
+    pub agreed: BTreeMap<PersonId, Time>,
+    /// Until when a field was held.
+    pub obstructed: BTreeMap<(PersonId, Field), Time>,
+    /// Edits that were replaced unseen: the one gap that unconditional writes leave.
+    pub unseen: Vec<Unseen>,
+    /// Writes that were written down.
+    pub announced: Vec<Announced>,
+    /// What went wrong so far.
+    pub violations: Vec<Violation>,
+    /// Writes to pools that landed.
+    pub writes: u64,
+    /// Reads of accounts.
+    pub reads: u64,
+    /// Accounts made by the bridge.
+    pub created: BTreeMap<(Human, Side), u32>,
+}
+
+impl Watch {
+    /// Something is wrong.
+    pub fn violated(&mut self, promise: &'static str, detail: String) {
+        self.violations.push(Violation { promise, detail });
+    }
+
+    /// A task observed an account.
+    pub fn saw(&mut self, task: TaskId, side: Side, sub: &Sub, seen: Seen) {
+        self.reads += 1;
+        self.tasks.entry(task).or_default().accounts.insert((side, sub.clone()), seen);
+    }
+
+    /// A task observed an account's groups.
+    pub fn saw_groups(&mut self, task: TaskId, side: Side, sub: &Sub, seen: Seen) {
+        self.tasks.entry(task).or_default().groups.insert((side, sub.clone()), seen);
+    }
+
+    /// A task took a person's lease.
+    pub fn claimed(&mut self, task: TaskId, person: &PersonId) {
+        self.holders.insert(person.clone(), task);
+        self.tasks.entry(task).or_default().claimed.push(person.clone());
+    }
+
+    /// What a task knows now.
+    pub fn basis(&self, task: TaskId) -> Basis {
+        self.tasks.get(&task).cloned().unwrap_or_default()
+    }
+
+    /// For whom that task makes an account.
+    pub fn human_being_created(
+        &mut self,
+        table: &Table,
+        pools: &BySide<Accounts>,
+        task: TaskId,
+        side: Side,
+    ) -> Human {
+        let claimed = self.tasks.get(&task).and_then(|basis| basis.claimed.last());
+        let mut id = claimed;
+        while let Some(next) = id.and_then(|id| table.forwards.get(id)) {
+            id = Some(next);
+        }
+        let source = id
+            .and_then(|id| table.people.get(id))
+            .and_then(|entry| entry.accounts.get(side.other()).as_ref())
+            .and_then(|known| pools.get(side.other()).get(&known.sub));
+        source.map_or(Human(u32::MAX), |account| account.human)
+    }
+}
+
+/// Judges a creation that has just landed.
+pub fn created(state: &mut State, call: Call, side: Side, sub: &Sub, basis: &Basis) {
+    state.watch.writes += 1;
+    let Some(account) = state.pools.get(side).get(sub) else { return };
+    let human = account.human;
+    let body = account.body().clone();
+    if let Some(person) = basis.claimed.last() {
+        judge_holder(state, call, person.clone());
+    }
+    let count = state.watch.created.entry((human, side)).or_default();
+    *count += 1;
+    let living = state.pools.get(side).living().filter(|one| one.human == human).count();
+    if living > 1 {
+        let detail = format!("{call} {sub}: human {} has {living} there", human.0);
+        state.watch.violated("one account for one person", detail);
+    }
+    judge_flag(state, call, side, human, &body);
+}
+
+/// Judges a write that is about to land.
+pub fn written(state: &mut State, call: Call, side: Side, sub: &Sub, deed: &Deed, basis: &Basis) {
+    state.watch.writes += 1;
+    let person = state.table.find(side, sub).map(|entry| entry.id.clone());
+    match person.clone().or_else(|| basis.claimed.last().cloned()) {
+        Some(person) => judge_holder(state, call, person),
+        None => state.watch.violated("no write without a lease", format!("{call} {sub}")),
+    }
+    let Some(target) = state.pools.get(side).get(sub) else { return };
+    let (human, body) = (target.human, target.body().clone());
+    judge_stranger(state, call, side, sub, human, basis);
+    if let Deed::RemoveFromGroup(group) = deed {
+        let field = Field::Group(group.clone());
+        if basis.body(&state.pools, side.other(), human, &field).is_none() {
+            let detail = format!("{call} {sub}: {group} was never read on the other side");
+            state.watch.violated("unread is not empty", detail);
+        }
+    }
+    if let Deed::SetAttributes { fields } = deed {
+        let mut after = body.clone();
+        for (name, value) in fields.values().flatten() {
+            after.attributes.insert(name.clone(), value.clone());
+        }
+        if fields.contains_key(&Field::Email) {
+            judge_flag(state, call, side, human, &after);
+        }
+    }
+    for field in deed.fields() {
+        let Some(&edit) = body.origins.get(&field) else { continue };
+        let Some(seen) = basis.seen(side, sub, &field) else { continue };
+        let target = state.pools.get(side).get(sub);
+        let then = target.and_then(|one| one.versions()[seen.version].body.origins.get(&field));
+        if then != Some(&edit) {
+            let unseen = Unseen { edit, observed: seen.at, landed: state.now };
+            state.watch.unseen.push(unseen);
+        }
+    }
+}
+
+fn judge_holder(state: &mut State, call: Call, mut person: PersonId) {
+    while let Some(next) = state.table.forwards.get(&person) {
+        person = next.clone();
+    }
+    let holder = state.watch.holders.get(&person).copied();
+    if holder.is_some_and(|holder| holder != call.task) {
+        let detail = format!("{call} landed after {} took the lease", holder.unwrap_or(call.task));
+        state.watch.violated("no two writers", detail);
+    }
+}
+
+fn judge_stranger(
+    state: &mut State,
+    call: Call,
+    side: Side,
+    sub: &Sub,
+    human: Human,
+    basis: &Basis,
+) {
+    let Some(person) = basis.claimed.last().and_then(|id| state.table.people.get(id)) else {
+        return;
+    };
+    let known = person.accounts.get(side.other()).as_ref();
+    let source = known.and_then(|known| state.pools.get(side.other()).get(&known.sub));
+    if let Some(source) = source.filter(|source| source.human != human) {
+        let detail = format!("{call} {sub}: human {} for human {}", human.0, source.human.0);
+        state.watch.violated("nobody receives another's facts", detail);
+    }
+}
+
+/// A verified flag may only stand beside an address that was verified on the other side once.
+fn judge_flag(state: &mut State, call: Call, side: Side, human: Human, after: &Body) {
+    let (email, flag) = (attribute("email"), attribute("email_verified"));
+    let verified = |body: &Body| {
+        body.attributes
+            .get(&flag)
+            .is_some_and(|flag| flag == "true")
+            .then(|| body.attributes.get(&email).map(|text| text.to_lowercase()))
+            .flatten()
+    };
+    let Some(address) = verified(after) else { return };
+    let other = state.pools.get(side.other()).all().iter().filter(|one| one.human == human);
+    let mut versions = other.flat_map(|account| account.versions());
+    if !versions.any(|version| verified(&version.body).as_ref() == Some(&address)) {
+        let detail = format!("{call}: a flag beside an address that was never verified");
+        state.watch.violated("nothing is weakened", detail);
+    }
+}
+
+/// Notes what came of a conditional write of an entry.
+pub fn stored(
+    state: &mut State,
+    call: Call,
+    entry: &Entry,
+    done: Result<(), FaultKind>,
+) -> Result<(), Fault> {
+    if let Err(kind) = done {
+        state.say(|| format!("{call}: {}", kind.name()));
+        return Err(Fault::new(kind, call.operation));
+    }
+    let holder = state.watch.holders.get(&entry.id).copied();
+    if holder.is_some_and(|holder| holder != call.task) {
+        let detail = format!("{call} was let through after the lease went to somebody else");
+        state.watch.violated("no zombie passes", detail);
+    }
+    announce(state, call, entry);
+    let at_rest = entry.lease.is_none() && entry.state != PersonState::Waiting;
+    if entry.agreed.is_some() && at_rest {
+        state.watch.agreed.entry(entry.id.clone()).or_insert(state.now);
+    }
+    for field in entry.obstacles.keys() {
+        state.watch.obstructed.insert((entry.id.clone(), field.clone()), Time(i64::MAX));
+    }
+    for ((person, field), until) in &mut state.watch.obstructed {
+        if *person == entry.id && !entry.obstacles.contains_key(field) {
+            *until = state.now.min(*until);
+        }
+    }
+    for decision in &entry.decisions {
+        let known = (entry.id.clone(), decision.clone());
+        if !state.watch.decisions.contains(&known) {
+            state.watch.decisions.push(known);
+        }
+    }
+    state.say(|| {
+        let kinds: BTreeSet<&str> = entry.decisions.iter().map(|one| one.kind.name()).collect();
+        let under_way = entry.intent.as_ref().map(|intent| {
+            intent.fields.keys().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+        });
+        let birth = if entry.birth.is_some() { ", a birth announced" } else { "" };
+        let (state, revision) = (entry.state.name(), entry.revision);
+        let lease = if entry.lease.is_some() { "held" } else { "released" };
+        format!("{call}: revision {revision}, {state}, lease {lease}, under way {under_way:?}{birth}, {kinds:?}")
+    });
+    Ok(())
+}
+
+/// Notes the writes that an entry announces, and that those of earlier workers are resolved.
+fn announce(state: &mut State, call: Call, entry: &Entry) {
+    let now = state.now;
+    let Watch { announced, tasks, .. } = &mut state.watch;
+    let theirs = announced.iter_mut().filter(|one| one.person == entry.id);
+    for one in theirs.filter(|one| one.task != call.task && one.resolved.is_none()) {
+        one.resolved = Some(now);
+    }
+    let Some(intent) = &entry.intent else { return };
+    let basis = tasks.entry(call.task).or_default();
+    for (field, intended) in &intent.fields {
+        let side = intended.side;
+        let Some(known) = entry.accounts.get(side) else { continue };
+        let seen = basis.seen(side, &known.sub, field);
+        announced.push(Announced {
+            task: call.task,
+            person: entry.id.clone(),
+            field: field.clone(),
+            side,
+            observed: seen.map_or(now, |seen| seen.moment),
+            resolved: None,
+        });
+    }
+}

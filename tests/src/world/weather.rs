@@ -1,0 +1,173 @@
+//! The weather: what goes wrong with the calls to the outside, how often, and how much in all.
+
+use std::collections::BTreeMap;
+
+use poolbridge_core::fault::FaultKind;
+use poolbridge_core::side::Side;
+use poolbridge_core::time::Time;
+
+use super::chance::Chooser;
+
+/// A part of the outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Place {
+    /// The pool of that side.
+    Pool(Side),
+    /// The state table.
+    Table,
+    /// The queue.
+    Queue,
+}
+
+/// What becomes of one call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Fate {
+    /// It is done, and answered.
+    Fine,
+    /// The service asks to slow down and does nothing.
+    Throttled,
+    /// It never leaves.
+    NotSent,
+    /// It is lost on its way: nothing is done, nothing is answered.
+    RequestLost,
+    /// It is done, and the answer is lost.
+    AnswerLost,
+    /// No answer, and it is done later.
+    LandsLate,
+}
+
+impl Fate {
+    /// Every fate that is a fault.
+    pub const FAULTS: [Self; 5] =
+        [Self::Throttled, Self::NotSent, Self::RequestLost, Self::AnswerLost, Self::LandsLate];
+
+    /// How the caller sees it; `None` if nothing went wrong.
+    pub const fn fault(self) -> Option<FaultKind> {
+        match self {
+            Self::Fine => None,
+            Self::Throttled => Some(FaultKind::Throttled),
+            Self::NotSent => Some(FaultKind::NotSent),
+            Self::RequestLost | Self::AnswerLost | Self::LandsLate => Some(FaultKind::NoAnswer),
+        }
+    }
+}
+
+/// How much goes wrong, and what.
+#[derive(Clone, Debug)]
+pub struct Climate {
+    /// One call in so many fails; none if zero.
+    pub fault_one_in: u32,
+    /// How many calls fail at the most.
+    pub faults_max: u32,
+    /// Which faults there are.
+    pub faults: Vec<Fate>,
+    /// Only calls of this operation fail, if one is named.
+    pub only: Option<&'static str>,
+    /// One read in so many is stale; none if zero.
+    pub stale_one_in: u32,
+    /// How many reads are stale at the most.
+    pub stale_max: u32,
+    /// Whether others get a turn between a deed and its answer too.
+    pub turn_before_answer: bool,
+}
+
+impl Climate {
+    /// Nothing goes wrong.
+    pub const fn calm() -> Self {
+        Self {
+            fault_one_in: 0,
+            faults_max: 0,
+            faults: Vec::new(),
+            only: None,
+            stale_one_in: 0,
+            stale_max: 0,
+            turn_before_answer: true,
+        }
+    }
+}
+
+/// The weather of one world.
+#[derive(Clone, Debug)]
+pub struct Weather {
+    /// What may happen.
+    pub climate: Climate,
+    /// Faults and stale reads so far, by name.
+    pub counted: BTreeMap<&'static str, u64>,
+    faults: u32,
+    stale: u32,
+    outages: BTreeMap<Place, Time>,
+}
+
+impl Weather {
+    /// The weather of that climate.
+    pub const fn new(climate: Climate) -> Self {
+        Self { climate, counted: BTreeMap::new(), faults: 0, stale: 0, outages: BTreeMap::new() }
+    }
+
+    /// Counts something that was done to the world.
+    pub fn count(&mut self, what: &'static str) {
+        *self.counted.entry(what).or_default() += 1;
+    }
+
+    /// Nothing goes wrong any more.
+    pub fn clear_up(&mut self) {
+        let turn_before_answer = self.climate.turn_before_answer;
+        self.climate = Climate { turn_before_answer, ..Climate::calm() };
+        self.outages.clear();
+    }
+
+    /// Puts a place out of reach until that moment.
+    pub fn cut_off(&mut self, place: Place, until: Time) {
+        self.outages.insert(place, until);
+        self.count("outage");
+    }
+
+    /// What becomes of a call. A call that changes nothing has nothing that could land late.
+    pub fn fate(
+        &mut self,
+        place: Place,
+        operation: &'static str,
+        changes: bool,
+        now: Time,
+        chooser: &mut dyn Chooser,
+    ) -> Fate {
+        if self.outages.get(&place).is_some_and(|&until| now < until) {
+            return Fate::RequestLost;
+        }
+        let named = self.climate.only.is_none_or(|only| only == operation);
+        if !named
+            || self.faults >= self.climate.faults_max
+            || !chooser.happens(self.climate.fault_one_in, "fault")
+        {
+            return Fate::Fine;
+        }
+        let possible: Vec<Fate> = (self.climate.faults.iter().copied())
+            .filter(|fate| changes || !matches!(fate, Fate::AnswerLost | Fate::LandsLate))
+            .collect();
+        if possible.is_empty() {
+            return Fate::Fine;
+        }
+        self.faults += 1;
+        let fate = possible[chooser.choose(possible.len(), "which fault")];
+        self.count(match fate {
+            Fate::Fine => "fine",
+            Fate::Throttled => "throttled",
+            Fate::NotSent => "not sent",
+            Fate::RequestLost => "request lost",
+            Fate::AnswerLost => "answer lost",
+            Fate::LandsLate => "landed late",
+        });
+        fate
+    }
+
+    /// Whether this read is a stale one.
+    pub fn stale(&mut self, chooser: &mut dyn Chooser) -> bool {
+        let stale = self.stale < self.climate.stale_max
+            && chooser.happens(self.climate.stale_one_in, "stale");
+        if stale {
+            self.stale += 1;
+            self.count("stale read");
+        }
+        stale
+    }
+}

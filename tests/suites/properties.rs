@@ -1,0 +1,431 @@
+//! Properties of the deciding half: lenses, merge and plan, over generated people.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use poolbridge_core::account::{Account, AttributeShape, Shape, Status};
+use poolbridge_core::entry::{Agreed, Base, Entry, Known};
+use poolbridge_core::facts::{Factor, Field, Reading, Value};
+use poolbridge_core::fingerprint::Keyring;
+use poolbridge_core::law::Law;
+use poolbridge_core::mapping::{AttributeRule, Mapping, Normal, Ways};
+use poolbridge_core::merge::{self, Answer};
+use poolbridge_core::names::{AttributeName, GroupName, PersonId, Sub, Username};
+use poolbridge_core::normalise::Country;
+use poolbridge_core::plan::{self, Plan, View};
+use poolbridge_core::policy::{
+    ConflictRule, Deletes, MatchBy, Phase, Policy, Provision, StalePasswords,
+};
+use poolbridge_core::side::{BySide, Side};
+use poolbridge_core::step::Deed;
+use poolbridge_core::time::Time;
+use proptest::prelude::*;
+
+fn attribute(name: &str) -> AttributeName {
+    AttributeName::try_from(name).unwrap()
+}
+
+fn group(name: &str) -> GroupName {
+    GroupName::try_from(name).unwrap()
+}
+
+fn between(old: &str, new: &str) -> AttributeRule {
+    AttributeRule::between(Some(attribute(old)), Some(attribute(new)))
+}
+
+/// One rule of every kind that a team can write.
+fn rules() -> Vec<AttributeRule> {
+    let states = Country::from_code("US").unwrap();
+    let words = [("a", "alpha"), ("b", "beta"), ("c", "gamma")];
+    let words = words.map(|(old, new)| (old.to_owned(), new.to_owned()));
+    let many = [("x", "same"), ("y", "same")].map(|(old, new)| (old.to_owned(), new.to_owned()));
+    let constant = AttributeRule::between(None, Some(attribute("custom:origin")));
+    vec![
+        between("custom:dept", "custom:department"),
+        AttributeRule {
+            prefix: BySide { old: String::new(), new: "acme-".to_owned() },
+            ..between("custom:number", "custom:staff")
+        },
+        AttributeRule { values: BTreeMap::from(words), ..between("custom:grade", "custom:level") },
+        AttributeRule { values: BTreeMap::from(many), ..between("custom:many", "custom:one") },
+        AttributeRule {
+            normal: vec![Normal::E164(states)],
+            ..between("phone_number", "phone_number")
+        },
+        AttributeRule {
+            normal: vec![Normal::Trim, Normal::Lowercase],
+            ..between("nickname", "nickname")
+        },
+        AttributeRule { normal: vec![Normal::Number], ..between("custom:size", "custom:size") },
+        AttributeRule { normal: vec![Normal::Date], ..between("birthdate", "birthdate") },
+        AttributeRule { default: Some("en".to_owned()), ..between("locale", "locale") },
+        AttributeRule { constant: Some("old".to_owned()), ..constant },
+    ]
+}
+
+fn mapping() -> Mapping {
+    Mapping::new(rules(), &BTreeSet::from([attribute("website")]), true, true).unwrap()
+}
+
+fn policy(conflicts: ConflictRule) -> Policy {
+    Policy {
+        match_by: MatchBy::Email,
+        provision: BySide { old: Provision::Lazy, new: Provision::Lazy },
+        conflicts,
+        deletes: Deletes::Disable,
+        groups: true,
+        stale_passwords: StalePasswords::Close,
+        settle: std::time::Duration::from_secs(10),
+        clock_allowance: std::time::Duration::ZERO,
+        mapping: mapping(),
+        law: Law::WHOLE,
+    }
+}
+
+fn shape() -> Shape {
+    let mut attributes = BTreeMap::new();
+    for rule in mapping().rules() {
+        for name in [&rule.attribute.old, &rule.attribute.new].into_iter().flatten() {
+            attributes.insert(name.clone(), AttributeShape { mutable: true, longest: None });
+        }
+    }
+    for name in ["email_verified", "phone_number_verified"] {
+        attributes.insert(attribute(name), AttributeShape { mutable: true, longest: None });
+    }
+    Shape {
+        attributes,
+        groups: ["admins", "staff", "guests"].map(group).into(),
+        factors: Factor::TRAVELLING.into(),
+        ..Shape::default()
+    }
+}
+
+fn shapes() -> BySide<Shape> {
+    BySide { old: shape(), new: shape() }
+}
+
+/// What a person might type, blanks, case and other alphabets included.
+fn free_text() -> impl Strategy<Value = String> {
+    prop_oneof![Just(String::new()), "[A-Za-z0-9 .äß中-]{1,12}"]
+}
+
+fn phone() -> impl Strategy<Value = String> {
+    prop_oneof![
+        Just(String::new()),
+        "\\+1206555[0-9]{4}",
+        "206-555-[0-9]{4}",
+        "\\(206\\) 555 [0-9]{4}",
+    ]
+}
+
+fn raw_value(name: &str) -> BoxedStrategy<String> {
+    match name {
+        "phone_number" => phone().boxed(),
+        "email" => prop_oneof![Just(String::new()), "[A-Za-z]{1,5}@Example\\.com"].boxed(),
+        "custom:grade" => prop_oneof!["[abc]", Just(String::new())].boxed(),
+        "custom:level" => {
+            prop_oneof![Just("alpha".to_owned()), Just("beta".to_owned()), Just(String::new())]
+                .boxed()
+        }
+        "custom:many" => "[xy]".boxed(),
+        "custom:one" => Just("same".to_owned()).boxed(),
+        "custom:staff" => "acme-[0-9]{1,4}".boxed(),
+        "custom:size" => prop_oneof!["-?0{0,2}[0-9]{1,4}(\\.[0-9]{1,3})?", free_text()].boxed(),
+        "birthdate" => {
+            prop_oneof!["19[0-9]{2}-0[1-9]-[0-2][0-9]", "[1-9]/1[0-9]/19[0-9]{2}"].boxed()
+        }
+        _ => free_text().boxed(),
+    }
+}
+
+fn account(side: Side) -> impl Strategy<Value = Account> {
+    let names: Vec<AttributeName> =
+        mapping().rules().filter_map(|rule| rule.attribute.get(side).clone()).collect();
+    let values: Vec<_> =
+        names.iter().map(|name| proptest::option::of(raw_value(name.as_str()))).collect();
+    let groups = proptest::sample::subsequence(vec!["admins", "staff", "guests"], 0..=3);
+    let factors = proptest::sample::subsequence(vec![Factor::Sms, Factor::Email], 0..=2);
+    (values, any::<[bool; 2]>(), any::<bool>(), groups, factors).prop_map(
+        move |(values, flags, enabled, groups, factors)| {
+            let mut attributes: BTreeMap<AttributeName, String> = names
+                .iter()
+                .zip(values)
+                .filter_map(|(name, value)| value.map(|value| (name.clone(), value)))
+                .collect();
+            for (name, flag) in ["email_verified", "phone_number_verified"].iter().zip(flags) {
+                attributes.insert(attribute(name), flag.to_string());
+            }
+            Account {
+                sub: Sub::try_from(format!("{side}-sub").as_str()).unwrap(),
+                username: Username::try_from("someone").unwrap(),
+                attributes,
+                enabled,
+                status: Status::Confirmed,
+                groups: Some(groups.into_iter().map(group).collect()),
+                factors: Some(factors.into_iter().collect()),
+                created: Time(0),
+                modified: Time(0),
+            }
+        },
+    )
+}
+
+/// What the pool does with a deed, as far as the account shows it.
+fn apply(account: &mut Account, deed: &Deed) {
+    let groups = account.groups.get_or_insert_default();
+    match deed {
+        Deed::Disable => account.enabled = false,
+        Deed::Enable => account.enabled = true,
+        Deed::SetAttributes { fields } => {
+            for (name, value) in fields.values().flatten() {
+                if value.is_empty() {
+                    account.attributes.remove(name);
+                } else {
+                    account.attributes.insert(name.clone(), value.clone());
+                }
+            }
+        }
+        Deed::AddToGroup(group) => {
+            groups.insert(group.clone());
+        }
+        Deed::RemoveFromGroup(group) => {
+            groups.remove(group);
+        }
+        Deed::SetFactors(factors) => {
+            let held = account.factors.get_or_insert_default();
+            for (factor, on) in factors {
+                if *on {
+                    held.insert(*factor)
+                } else {
+                    held.remove(factor)
+                };
+            }
+        }
+        Deed::SetRandomPassword | Deed::SignOut => {}
+    }
+}
+
+fn entry(agreed: Option<Agreed>) -> Entry {
+    let known = |side: Side| Known {
+        sub: Sub::try_from(format!("{side}-sub").as_str()).unwrap(),
+        username: Username::try_from("someone").unwrap(),
+        seen: Time(0),
+        written: None,
+        gone: None,
+    };
+    let mut entry = Entry::new(PersonId::from_nonce(1), Side::Old, known(Side::Old), Time(0));
+    entry.accounts.new = Some(known(Side::New));
+    entry.agreed = agreed;
+    entry
+}
+
+fn keys() -> Keyring {
+    Keyring::new(1, [7; 32])
+}
+
+fn views(policy: &Policy, accounts: &BySide<Account>) -> BySide<View> {
+    BySide::from_fn(|side| View::new(policy, side, accounts.get(side).clone(), &shapes(), Time(0)))
+}
+
+fn ask(policy: &Policy, accounts: &BySide<Account>, entry: &Entry) -> Plan {
+    plan::plan(&plan::Question {
+        policy,
+        keys: &keys(),
+        phase: Phase::Follow,
+        shapes: &shapes(),
+        views: &views(policy, accounts),
+        entry,
+        captured: BySide { old: true, new: true },
+        taken: &BTreeMap::new(),
+        now: Time(0),
+    })
+}
+
+/// Plans, applies and records until nothing is left to do, as the flow does.
+fn carry_out(policy: &Policy, accounts: &mut BySide<Account>, entry: &mut Entry) -> usize {
+    for round in 0..4 {
+        let plan = ask(policy, accounts, entry);
+        if plan.steps.is_empty() {
+            return round;
+        }
+        for step in &plan.steps {
+            apply(accounts.get_mut(step.side), &step.deed);
+        }
+        let mut fields = plan.bases.clone();
+        for (field, intended) in &plan.writes {
+            match intended.wanted {
+                Some(_) => {
+                    let base = Base { print: intended.wanted, rule: intended.rule };
+                    fields.insert(field.clone(), base);
+                }
+                None => {
+                    fields.remove(field);
+                }
+            }
+        }
+        entry.agreed = Some(Agreed { fields, rules: plan.rules });
+        entry.obstacles = plan.obstacles;
+    }
+    4
+}
+
+/// Whether both sides say the same of every field that travels both ways and has no obstacle.
+fn in_step(policy: &Policy, accounts: &BySide<Account>, entry: &Entry) -> Result<(), String> {
+    let views = views(policy, accounts);
+    let fields: BTreeSet<Field> = [&views.old, &views.new]
+        .iter()
+        .flat_map(|view| view.facts.held().map(|(field, _)| field.clone()))
+        .collect();
+    for field in fields {
+        let (old, new) = (views.old.facts.get(&field), views.new.facts.get(&field));
+        let excused = entry.obstacles.contains_key(&field)
+            || policy.mapping.ways(&field) != Ways::Both
+            || old == Reading::Unread
+            || new == Reading::Unread;
+        if old != new && !excused {
+            return Err(format!("{field} differs"));
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Lens law 1: reading back what was written gives the same fact, for every rule and both ways.
+    #[test]
+    fn what_was_written_reads_back_the_same(source in account(Side::Old), from_new in any::<bool>(), other in account(Side::New)) {
+        let mapping = mapping();
+        let (from, to, source, target) = if from_new {
+            (Side::New, Side::Old, other, source)
+        } else {
+            (Side::Old, Side::New, source, other)
+        };
+        let (facts, _) = mapping.facts(from, &source, &shapes());
+        // A map of many to one says so, travels one way only, and promises nothing on the way back.
+        let reversible = |field: &&Field| mapping.ways(field) == Ways::Both;
+        for (field, value) in facts.held().filter(|(field, _)| reversible(field)) {
+            let reading = Reading::Held(value.clone());
+            let Ok(written) = mapping.attributes(to, field, &reading) else { continue };
+            let mut target = target.clone();
+            target.attributes.extend(written);
+            let (again, _) = mapping.facts(to, &target, &shapes());
+            prop_assert_eq!(again.get(field), reading, "{}", field);
+        }
+    }
+
+    /// Lens law 2: what was read needs no writing back: written, it says the same fact again.
+    #[test]
+    fn what_was_read_needs_no_writing_back(account in account(Side::New)) {
+        let mapping = mapping();
+        let (facts, _) = mapping.facts(Side::New, &account, &shapes());
+        let mut rewritten = account.clone();
+        for (field, value) in facts.held() {
+            if mapping.attribute(Side::New, field).is_some()
+                && let Ok(written) = mapping.attributes(Side::New, field, &Reading::Held(value.clone()))
+            {
+                rewritten.attributes.extend(written);
+            }
+        }
+        prop_assert_eq!(mapping.facts(Side::New, &rewritten, &shapes()).0, facts);
+    }
+
+    /// Merging what a merge decided decides nothing more.
+    #[test]
+    fn merge_is_idempotent(old in 0_u8..4, new in 0_u8..4, base in proptest::option::of(0_u8..4), hold in any::<bool>()) {
+        let field = Field::from_name("given_name").unwrap();
+        let reading = |value: u8| match value {
+            0 => Reading::Absent,
+            1 => Reading::Unread,
+            value => Reading::Held(Value::Text(value.to_string())),
+        };
+        let ask = |old: &Reading, new: &Reading, base: Option<&Reading>| merge::merge(&merge::Question {
+            field: &field,
+            says: BySide { old, new },
+            unchanged: base.map(|base| BySide { old: old == base, new: new == base }),
+            came_back: false,
+            active: Side::Old,
+            conflicts: if hold { ConflictRule::Hold } else { ConflictRule::ActiveWins },
+            ways: Ways::Both,
+            law: Law::WHOLE,
+        });
+        let (old, new) = (reading(old), reading(new));
+        let base = base.map(reading).filter(|base| *base != Reading::Unread);
+        match ask(&old, &new, base.as_ref()) {
+            Answer::Carry { to, .. } => {
+                let value = if to == Side::Old { &new } else { &old };
+                prop_assert_eq!(ask(value, value, Some(value)), Answer::Agree);
+            }
+            answer @ (Answer::Agree | Answer::Leave | Answer::Hold(_)) => {
+                prop_assert_eq!(ask(&old, &new, base.as_ref()), answer);
+            }
+        }
+    }
+
+    /// A pair that agrees needs nothing, whether it was ever agreed or not.
+    #[test]
+    fn plan_of_an_agreed_pair_is_empty(old in account(Side::Old), new in account(Side::New)) {
+        let policy = policy(ConflictRule::ActiveWins);
+        let mut accounts = BySide { old, new };
+        let mut entry = entry(None);
+        carry_out(&policy, &mut accounts, &mut entry);
+        let plan = ask(&policy, &accounts, &entry);
+        prop_assert!(plan.steps.is_empty(), "left to do: {:?}", plan.steps);
+        prop_assert!(plan.decisions.is_empty());
+        entry.agreed = None;
+        let fresh = ask(&policy, &accounts, &entry);
+        let two_way = |step: &&poolbridge_core::step::Step| {
+            step.deed.fields().iter().any(|field| policy.mapping.ways(field) == Ways::Both)
+        };
+        prop_assert_eq!(fresh.steps.iter().find(two_way), None);
+    }
+
+    /// Applied and planned again: nothing is left, both sides agree, and a later edit travels.
+    #[test]
+    fn plan_applied_then_planned_again_is_empty(old in account(Side::Old), new in account(Side::New), edit in account(Side::Old), hold in any::<bool>()) {
+        let conflicts = if hold { ConflictRule::Hold } else { ConflictRule::ActiveWins };
+        let policy = policy(conflicts);
+        let mut accounts = BySide { old, new };
+        let mut entry = entry(None);
+        prop_assert!(carry_out(&policy, &mut accounts, &mut entry) < 4, "no end of steps");
+        prop_assert_eq!(in_step(&policy, &accounts, &entry), Ok(()));
+        accounts.old = edit;
+        prop_assert!(carry_out(&policy, &mut accounts, &mut entry) < 4, "no end of steps");
+        prop_assert_eq!(in_step(&policy, &accounts, &entry), Ok(()));
+    }
+
+    /// Invariant 10: a disable is planned first and alone, whatever else there is to do.
+    #[test]
+    fn invariant_10_a_disable_goes_first_and_alone(old in account(Side::Old), new in account(Side::New)) {
+        let policy = policy(ConflictRule::Hold);
+        let accounts = BySide { old, new };
+        let plan = ask(&policy, &accounts, &entry(None));
+        if plan.steps.iter().any(|step| step.deed == Deed::Disable) {
+            prop_assert_eq!(plan.steps.len(), 1);
+            prop_assert!(plan.writes.keys().all(|field| *field == Field::Enabled));
+        }
+        prop_assert_eq!(
+            accounts.old.enabled != accounts.new.enabled,
+            plan.steps.iter().any(|step| step.deed == Deed::Disable)
+        );
+    }
+
+    /// Invariant 8: no plan raises a flag for an address that its source did not prove.
+    #[test]
+    fn invariant_08_no_plan_proves_an_address(old in account(Side::Old), new in account(Side::New)) {
+        let policy = policy(ConflictRule::ActiveWins);
+        let mut accounts = BySide { old, new };
+        let before = views(&policy, &accounts);
+        let mut entry = entry(None);
+        carry_out(&policy, &mut accounts, &mut entry);
+        let after = views(&policy, &accounts);
+        for side in Side::BOTH {
+            for field in [Field::Email, Field::Phone] {
+                let Reading::Held(value @ Value::Address { verified: true, .. }) = after.get(side).facts.get(&field) else {
+                    continue;
+                };
+                let said = |side| before.get(side).facts.get(&field) == Reading::Held(value.clone());
+                prop_assert!(said(Side::Old) || said(Side::New));
+            }
+        }
+    }
+}
