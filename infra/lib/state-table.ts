@@ -19,8 +19,9 @@ import { graph } from './dashboard';
 /** The sparse index of who is not in step. */
 export const BY_STATE = 'by_state';
 
-// What an item of capture's may be called; every other partition is out of its reach.
-const PENDING_PARTITIONS = 'PENDING#*';
+// What an item of capture's may be called: marks, and the count of captures that could leave none.
+// Every other partition is out of its reach.
+const CAPTURES_PARTITIONS = ['PENDING#*', 'COUNTER#0'];
 
 export class StateTable extends Construct {
   readonly table: Table;
@@ -55,8 +56,8 @@ export class StateTable extends Construct {
       indexName: BY_STATE,
       partitionKey: { name: 'state_shard', type: AttributeType.STRING },
       sortKey: { name: 'updated_at', type: AttributeType.NUMBER },
-      // Not the whole item: a lease or an intent touches none of these, so it costs the index no
-      // write. Whoever lists people reads a page here and then the few persons it shows.
+      // Not the whole item: a lease touches none of these, so it costs the index no write. Whoever
+      // lists people reads a page here and then the few persons it shows.
       projectionType: ProjectionType.INCLUDE,
       nonKeyAttributes: ['state', 'accounts'],
     });
@@ -82,7 +83,7 @@ export class StateTable extends Construct {
       actions: ['dynamodb:UpdateItem'],
       resources: [this.table.tableArn],
       conditions: {
-        'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': [PENDING_PARTITIONS] },
+        'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': CAPTURES_PARTITIONS },
       },
     }));
     this.grantKeyThroughTable(grantee);

@@ -42,7 +42,7 @@ test('capture may leave a mark and send a change, and read nothing', () => {
   });
   const marks = statements.find((statement) => statement.Sid === 'LeaveMarks');
   assert.deepEqual(marks?.Condition, {
-    'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': ['PENDING#*'] },
+    'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': ['PENDING#*', 'COUNTER#0'] },
   });
 });
 

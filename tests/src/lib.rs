@@ -5,3 +5,4 @@ pub mod deployment;
 pub mod demo;
 pub mod world;
 pub mod simulation;
+pub mod contract;

@@ -343,6 +343,7 @@ proptest! {
             says: BySide { old, new },
             unchanged: base.map(|base| BySide { old: old == base, new: new == base }),
             came_back: false,
+            edited_meanwhile: false,
             active: Side::Old,
             conflicts: if hold { ConflictRule::Hold } else { ConflictRule::ActiveWins },
             ways: Ways::Both,

@@ -1,0 +1,50 @@
+//! The simulation: the real protocol in worlds of faults, crashes, people and other workers.
+
+use poolbridge_tests::simulation::profile::Profile;
+use poolbridge_tests::simulation::{tally, tell};
+
+/// How many worlds run with every `make test`.
+const WORLDS: u64 = 20_000;
+
+/// How many worlds in ten thousand may have an edit in one of the two gaps that Cognito leaves.
+const GAPS_MAX: u64 = 100;
+
+#[test]
+fn the_whole_law_holds_in_every_world() {
+    let tally = tally::tally(0..WORLDS, &Profile::mixed(), 2);
+    println!("{tally}");
+    assert_eq!(tally.worlds, WORLDS);
+    assert!(tally.failures.is_empty(), "replay one with `make replay SEED={}`", tally.failures[0].0);
+    assert!(tally.gaps_in_ten_thousand() < GAPS_MAX, "too many edits fell into the gaps");
+}
+
+#[test]
+fn every_kind_of_trouble_was_met() {
+    let tally = tally::tally(0..2_000, &Profile::mixed(), 2);
+    let kinds = [
+        "answer lost",
+        "crash",
+        "landed late",
+        "lost message",
+        "not sent",
+        "outage",
+        "repeated message",
+        "request lost",
+        "said drained",
+        "sleep",
+        "stale read",
+        "throttled",
+    ];
+    for kind in kinds {
+        assert!(tally.counted.get(kind).is_some_and(|&times| times > 0), "no {kind} at all");
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_trace() {
+    for seed in 0..50 {
+        let (one, other) = (tell(seed, &Profile::mixed()), tell(seed, &Profile::mixed()));
+        assert!(!one.trace.lines().is_empty());
+        assert_eq!(one.trace.fingerprint(), other.trace.fingerprint(), "seed {seed}");
+    }
+}

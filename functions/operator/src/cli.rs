@@ -15,6 +15,7 @@ use poolbridge_core::side::Side;
 ///
 /// Exit codes: 0 done, 1 error, 2 not there yet, 64 usage.
 #[derive(Debug, Parser)]
+#[expect(clippy::doc_markdown, reason = "the help shows it as it stands")]
 #[command(name = "poolbridge", version, term_width = 100, subcommand_required = true)]
 pub(crate) struct Cli {
     /// Write JSON to standard output, for programs
@@ -34,9 +35,9 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Tell how the bridge stands: phase, people by state, marks, queue
     ///
-    /// `drained` is what one look tells; `poolbridge drain` looks twice, as it must be. With --json:
-    /// name, phase, active, closing, paused, configuration, people, pending, queue, drained,
-    /// undrained, throttled, unmarked, journal_last.
+    /// `drained` is what one look tells; `poolbridge drain` looks twice, as it must be. With
+    /// --json: name, phase, active, closing, paused, configuration, people, pending, queue,
+    /// drained, undrained, throttled, unmarked, `journal_last`.
     Status(Status),
     /// List who is in a state, those longest unchanged first
     People(People),
@@ -46,9 +47,9 @@ pub(crate) enum Command {
     Explain(Explain),
     /// Wait until nothing that was captured is still on its way
     ///
-    /// Sends every mark again at once, then looks until the marks, everybody under way and the queue
-    /// are gone, twice a minute apart. People who are held, or in conflict, are counted apart. Ends
-    /// with 2 and the reasons when time is up.
+    /// Sends every mark again at once, then looks until the marks, everybody under way and the
+    /// queue are gone, twice a minute apart. People who are held, or in conflict, are counted
+    /// apart. Ends with 2 and the reasons when time is up.
     Drain(Drain),
     /// Look at people again at once, and try again what was refused or held
     ///
@@ -191,8 +192,8 @@ mod tests {
         Cli::command().debug_assert();
     }
 
-    /// The help is a public face: a change of it is seen in review. Run with POOLBRIDGE_WRITE_GOLDEN=1
-    /// to write it anew.
+    /// The help is a public face: a change of it is seen in review. Run with
+    /// `POOLBRIDGE_WRITE_GOLDEN=1` to write it anew.
     #[test]
     fn the_help_is_as_reviewed() {
         let mut command = Cli::command();

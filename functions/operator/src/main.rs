@@ -31,7 +31,8 @@ async fn main() -> ExitCode {
     }
 }
 
-/// A command line that was not understood ends in 64, as `sysexits.h` has it; help and version in 0.
+/// A command line that was not understood ends in 64, as `sysexits.h` has it; help and version in
+/// 0.
 fn usage(error: &clap::Error) -> ExitCode {
     let shown = error.print();
     if error.use_stderr() {

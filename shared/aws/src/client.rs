@@ -1,8 +1,8 @@
 //! Clients: one HTTP client, one chain of credentials, one set of bounds for all of them.
 //!
-//! Reads may be tried again by the SDK. A write to a pool has no condition that would protect it, so
-//! it has one attempt for each call: a second one's "throttled" or "exists already" would hide that
-//! the first one's answer was merely lost. [`Departure`] keeps it from leaving too late.
+//! Reads may be tried again by the SDK. A write to a pool has no condition that would protect it,
+//! so it has one attempt for each call: a second one's "throttled" or "exists already" would hide
+//! that the first one's answer was merely lost. [`Departure`] keeps it from leaving too late.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -57,8 +57,8 @@ impl PoolSettings {
 }
 
 /// What all clients share: Region, credentials, HTTP client, retries and time limits, all from the
-/// variables and files that every AWS SDK reads. Credentials come from the environment, a profile, a
-/// web identity, a container's or a machine's role.
+/// variables and files that every AWS SDK reads. Credentials come from the environment, a profile,
+/// a web identity, a container's or a machine's role.
 ///
 /// Interceptors do not travel with an `SdkConfig`: give each client `clock.reader()` as well.
 pub async fn sdk_config() -> SdkConfig {
@@ -137,9 +137,9 @@ async fn assumed_role(
 
 /// Lets one attempt go while there is time, and remembers whether it went.
 ///
-/// Asked at the last moment before the request is handed to the connection: the process may have been
-/// suspended since the lease was looked at (R7). The wait for an answer ends at the deadline too, so
-/// that a connection that comes about late carries nothing.
+/// Asked at the last moment before the request is handed to the connection: the process may have
+/// been suspended since the lease was looked at (R7). The wait for an answer ends at the deadline
+/// too, so that a connection that comes about late carries nothing.
 #[derive(Clone, Debug)]
 pub struct Departure {
     deadline: Time,

@@ -20,8 +20,8 @@ use aws_smithy_types::date_time::Format;
 use poolbridge_core::ports::Clock;
 use poolbridge_core::time::Time;
 
-/// A difference up to this is left alone: a machine that keeps its time is nearer to the truth than a
-/// header of whole seconds.
+/// A difference up to this is left alone: a machine that keeps its time is nearer to the truth than
+/// a header of whole seconds.
 const TOLERANCE: Duration = Duration::from_secs(2);
 
 /// The `Date` header has no fractions: the true moment is up to this much later.
@@ -72,8 +72,9 @@ impl Clock for SystemClock {
         if getrandom::fill(&mut bytes).is_ok() {
             return u128::from_ne_bytes(bytes);
         }
-        // A system without randomness is all but unheard of. What is asked of a nonce is that it was
-        // never handed out before, and this was not, on this machine and most likely on no other.
+        // A system without randomness is all but unheard of. What is asked of a nonce is that it
+        // was never handed out before, and this was not, on this machine and most likely on no
+        // other.
         let count = self.nonces.fetch_add(1, Ordering::Relaxed);
         plain_nonce(std::process::id(), uncorrected(), count)
     }
@@ -91,8 +92,8 @@ fn uncorrected() -> Time {
 }
 
 /// The offset to use from now on, in milliseconds. The service wrote `date` at some moment between
-/// `sent` and `answered`, so the true offset lies between two bounds; one that lies there already, or
-/// near enough, stays.
+/// `sent` and `answered`, so the true offset lies between two bounds; one that lies there already,
+/// or near enough, stays.
 fn corrected(offset: i64, sent: Time, answered: Time, date: Time) -> i64 {
     let least = date.0.saturating_sub(answered.0);
     let most = (date + HEADER_RESOLUTION).0.saturating_sub(sent.0);

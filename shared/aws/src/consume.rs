@@ -1,12 +1,13 @@
 //! Works off a batch of messages: what the function `apply` and the command line's `worker` share.
 //!
-//! Each account's messages (one FIFO group) are worked off in their order, accounts side by side, and
-//! each message in a task of its own, so that a fault of ours hits one person alone.
+//! Each account's messages (one FIFO group) are worked off in their order, accounts side by side,
+//! and each message in a task of its own, so that a fault of ours hits one person alone.
 //!
-//! Lambda's page on partial batch responses asks a FIFO consumer to stop at the first failure and to
-//! return everything after it, to keep the order. Here that is done within each group and not across
-//! groups, which have no order between them. Nothing hangs on either: a change carries no value, and
-//! apply reads the pools afresh, so messages may be lost, repeated and reordered at will.
+//! Lambda's page on partial batch responses asks a FIFO consumer to stop at the first failure and
+//! to return everything after it, to keep the order. Here that is done within each group and not
+//! across groups, which have no order between them. Nothing hangs on either: a change carries no
+//! value, and apply reads the pools afresh, so messages may be lost, repeated and reordered at
+//! will.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -87,8 +88,8 @@ impl Bounds {
     }
 }
 
-/// Works off a batch and publishes its figures. Answers the ids of the messages that must come back;
-/// every other one is done with.
+/// Works off a batch and publishes its figures. Answers the ids of the messages that must come
+/// back; every other one is done with.
 pub async fn consume<H: Hands>(
     hands: &Arc<H>,
     telemetry: &Telemetry,
@@ -286,9 +287,9 @@ async fn looked_after<H: Hands>(
     (report, panicked)
 }
 
-/// What becomes of a message whose change is not finished. After a few receives, or where waiting in
-/// the queue is no use, the mark alone remembers it; but only if there is one, and if it took the
-/// back-off. What crashed us goes on to the dead-letter queue, where somebody looks.
+/// What becomes of a message whose change is not finished. After a few receives, or where waiting
+/// in the queue is no use, the mark alone remembers it; but only if there is one, and if it took
+/// the back-off. What crashed us goes on to the dead-letter queue, where somebody looks.
 async fn later<H: Hands>(
     hands: &H,
     delivery: &Received,
@@ -297,11 +298,12 @@ async fn later<H: Hands>(
     panicked: bool,
 ) -> Answer {
     let often = delivery.receives >= limits::LATER_RECEIVES_MAX;
-    let after = match reason {
-        // How long these take is known, so there is nothing to be gained by waiting longer.
-        Reason::Busy | Reason::Settling if !often => after,
-        _ if !often => growing(after, delivery.receives).min(limits::RETRY_SLOWLY.max(after)),
-        _ => growing(after, delivery.receives),
+    // How long these take is known, so there is nothing to be gained by waiting longer.
+    let known = matches!(reason, Reason::Busy | Reason::Settling);
+    let after = match (often, known) {
+        (false, true) => after,
+        (false, false) => growing(after, delivery.receives).min(limits::RETRY_SLOWLY.max(after)),
+        (true, _) => growing(after, delivery.receives),
     };
     let pointless = matches!(reason, Reason::Paused | Reason::Complete);
     if report.marked && !panicked && (often || pointless) {

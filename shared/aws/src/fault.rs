@@ -1,8 +1,9 @@
 //! `SdkError` to [`Fault`], in one table.
 //!
-//! Every adapter asks here what an SDK's error means, so that "may it have happened?" has one answer.
-//! When in doubt the answer is yes: an open intent costs a read, a forgotten write costs an edit.
-//! Only the service's error *code* is kept. Its message may quote a person's attribute values.
+//! Every adapter asks here what an SDK's error means, so that "may it have happened?" has one
+//! answer. When in doubt the answer is yes: an open intent costs a read, a forgotten write costs an
+//! edit. Only the service's error *code* is kept. Its message may quote a person's attribute
+//! values.
 
 use std::error::Error;
 use std::io;
@@ -17,8 +18,8 @@ use poolbridge_core::fault::{Fault, FaultKind};
 /// What an SDK's error means to the flow. `operation` is the call's name as AWS writes it.
 ///
 /// It speaks of one attempt. Where the SDK made several, an earlier one may have been carried out
-/// although the last one was refused: writes that are not protected by a condition therefore use one
-/// attempt for each call (see [`crate::client::Departure`]).
+/// although the last one was refused: writes that are not protected by a condition therefore use
+/// one attempt for each call (see [`crate::client::Departure`]).
 pub fn fault<E: ProvideErrorMetadata>(
     operation: &'static str,
     error: &SdkError<E, HttpResponse>,
@@ -87,7 +88,8 @@ fn of_credentials(error: &CredentialsError) -> Unanswered {
         CredentialsError::InvalidConfiguration(_) => {
             (FaultKind::Denied, Some("CredentialsMisconfigured"))
         }
-        // The provider is out of reach or said no, which it does for a role that may not be assumed.
+        // The provider is out of reach or said no, which it does for a role that may not be
+        // assumed.
         CredentialsError::ProviderTimedOut(_)
         | CredentialsError::ProviderError(_)
         | CredentialsError::Unhandled(_)

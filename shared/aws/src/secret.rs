@@ -54,12 +54,15 @@ pub enum SecretError {
     HexNotAllowed,
     /// Not enough hexadecimal digits, or something else than digits.
     #[error(
-        "reading POOLBRIDGE_KEY: `hex:` wants an even number of hexadecimal digits, {HEX_DIGITS_MIN} \
-         or more; hint: openssl rand -hex 32"
+        "reading POOLBRIDGE_KEY: `hex:` wants an even number of hexadecimal digits, \
+         {HEX_DIGITS_MIN} or more; hint: openssl rand -hex 32"
     )]
     NotHex,
     /// The secret could not be fetched.
-    #[error("fetching the secret that POOLBRIDGE_KEY names: {0}; hint: {hint}", hint = fetch_hint())]
+    #[error(
+        "fetching the secret that POOLBRIDGE_KEY names: {0}; \
+         hint: check the ARN and the permission secretsmanager:GetSecretValue"
+    )]
     NotFetched(Fault),
     /// The secret is binary.
     #[error(
@@ -82,10 +85,6 @@ pub enum SecretError {
     NotARing,
 }
 
-const fn fetch_hint() -> &'static str {
-    "check the ARN and the permission secretsmanager:GetSecretValue"
-}
-
 /// The secret, as a ring of key material, newest first.
 #[derive(Clone)]
 pub struct Secret {
@@ -101,24 +100,28 @@ impl fmt::Debug for Secret {
 
 impl Secret {
     /// The secret that `source` (the value of `POOLBRIDGE_KEY`) names: fetched once if it is an
-    /// ARN, from the Region that the ARN names. `allow_hex` says whether a key in the open is
-    /// allowed.
+    /// ARN, from the Region that the ARN names. On a local stack, a key in the open and a secret's
+    /// bare name will do as well.
     pub async fn from_source(
         source: &str,
-        allow_hex: bool,
+        local: bool,
         sdk: &SdkConfig,
     ) -> Result<Self, SecretError> {
         if let Some(digits) = source.strip_prefix("hex:") {
-            return if allow_hex {
+            return if local {
                 Self::from_hex(digits)
             } else {
                 Err(SecretError::HexNotAllowed)
             };
         }
-        let region = region_of(source).ok_or(SecretError::NoSource)?;
-        let settings =
-            aws_sdk_secretsmanager::config::Builder::from(sdk).region(Region::new(region)).build();
-        let answer = aws_sdk_secretsmanager::Client::from_conf(settings)
+        let mut settings = aws_sdk_secretsmanager::config::Builder::from(sdk);
+        match region_of(source) {
+            Some(region) => settings = settings.region(Region::new(region)),
+            // A local stack's template answers a secret's name where AWS answers its ARN.
+            None if local && !source.is_empty() && !source.starts_with("arn:") => {}
+            None => return Err(SecretError::NoSource),
+        }
+        let answer = aws_sdk_secretsmanager::Client::from_conf(settings.build())
             .get_secret_value()
             .secret_id(source)
             .send()

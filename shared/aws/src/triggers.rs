@@ -91,8 +91,9 @@ pub fn captured(
     Ok(Some(change))
 }
 
-/// [`captured`], from the event's own text. Only the fields that are needed are read, so that a number
-/// that no program can hold, or nesting that no stack survives, elsewhere in the event hides nothing.
+/// [`captured`], from the event's own text. Only the fields that are needed are read, so that a
+/// number that no program can hold, or nesting that no stack survives, elsewhere in the event hides
+/// nothing.
 pub fn captured_text(
     event: &str,
     pools: &[(Side, &str)],

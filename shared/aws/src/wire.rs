@@ -1,7 +1,8 @@
 //! The queue message: a [`Change`] as versioned JSON, and back. Never an attribute value.
 //!
 //! ```json
-//! {"v":1,"side":"old","sub":"…","at":1760000000000,"proof":"changed","password":false,"id":"<32 hex>"}
+//! {"v":1,"side":"old","sub":"…","at":1760000000000,"proof":"changed","password":false,
+//!  "id":"<32 hexadecimal digits>"}
 //! ```
 //!
 //! Fields that we do not know are ignored, so that an addition which may be ignored needs no new

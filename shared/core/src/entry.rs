@@ -267,6 +267,9 @@ pub enum DecisionKind {
     FirstLinkConflict,
     /// A yes-or-no field came back while a write of ours was under way (R4).
     CameBack,
+    /// A field was edited on the written side while a write of ours was under way there: over our
+    /// value or beside it, nobody can tell. The edit was carried; the side named here gave way.
+    EditedMeanwhile,
     /// It has to wait for a person.
     Held,
     /// The target cannot hold it.
@@ -277,13 +280,14 @@ pub enum DecisionKind {
 
 impl DecisionKind {
     /// Every kind.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Linked,
         Self::Created,
         Self::Carried,
         Self::Conflict,
         Self::FirstLinkConflict,
         Self::CameBack,
+        Self::EditedMeanwhile,
         Self::Held,
         Self::Refused,
         Self::Closed,
@@ -298,6 +302,7 @@ impl DecisionKind {
             Self::Conflict => "conflict",
             Self::FirstLinkConflict => "first-link-conflict",
             Self::CameBack => "came-back",
+            Self::EditedMeanwhile => "edited-meanwhile",
             Self::Held => "held",
             Self::Refused => "refused",
             Self::Closed => "closed",

@@ -18,6 +18,8 @@ pub struct Question<'a> {
     pub unchanged: Option<BySide<bool>>,
     /// A yes-or-no value may have come back while a write of ours was under way (R4).
     pub came_back: bool,
+    /// A write of ours was under way, and its target holds neither what it held nor what we wrote.
+    pub edited_meanwhile: bool,
     /// The pool that applications sign in to.
     pub active: Side,
     /// Who wins a conflict.
@@ -37,6 +39,8 @@ pub enum Conflict {
     FirstLink,
     /// See [`Question::came_back`].
     CameBack,
+    /// See [`Question::edited_meanwhile`].
+    EditedMeanwhile,
 }
 
 /// What is to be done about one field.
@@ -79,9 +83,11 @@ pub fn merge(question: &Question<'_>) -> Answer {
     if question.came_back {
         return conflict(question, Conflict::CameBack);
     }
+    // Beside an open write an edit and the edit that we carried may not have known of each other.
+    let conflict_of = question.edited_meanwhile.then_some(Conflict::EditedMeanwhile);
     match (unchanged.old, unchanged.new) {
-        (true, _) => carry(Side::Old),
-        (false, true) => carry(Side::New),
+        (true, _) => Answer::Carry { to: Side::Old, conflict: conflict_of },
+        (false, true) => Answer::Carry { to: Side::New, conflict: conflict_of },
         (false, false) => conflict(question, Conflict::BothChanged),
     }
 }
@@ -168,6 +174,7 @@ mod tests {
             says: BySide { old, new },
             unchanged: base.map(|base| BySide { old: old == base, new: new == base }),
             came_back: false,
+            edited_meanwhile: false,
             active: Side::Old,
             conflicts: ConflictRule::ActiveWins,
             ways: Ways::Both,

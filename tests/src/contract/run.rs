@@ -34,8 +34,8 @@ impl Report {
 /// Runs the cases whose names hold `filter`, at `stand`, in order.
 pub async fn run<S: Clone + Send + 'static>(
     place: &str,
-    stand: &S,
-    cases: &[Case<S>],
+    stand: S,
+    cases: Vec<Case<S>>,
     filter: &str,
 ) -> Report {
     let mut report = Report::default();

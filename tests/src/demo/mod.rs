@@ -37,7 +37,9 @@ pub async fn run() -> ExitCode {
         }
         Err(error) => {
             say(&format!("\nThe demonstration failed after {:.0} seconds.", narrator.seconds()));
-            say(&format!("{error:?}"));
+            for cause in error.chain() {
+                say(&format!("  {cause}"));
+            }
             ExitCode::FAILURE
         }
     }

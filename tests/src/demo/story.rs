@@ -165,6 +165,8 @@ async fn password_reset(
             bridge.worked_off().await?;
             let still = old.signs_in(marlene::USERNAME, marlene::PASSWORD_RESET).await?;
             ensure!(still, "her own password no longer works");
+            let story = bridge.operator.ask(&["explain", &pair.old.sub]).await?;
+            ensure!(story["passwords"]["stale"] == "new", "the operator is not told: {story}");
             Ok(())
         })
         .await

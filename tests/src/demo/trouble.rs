@@ -2,7 +2,7 @@
 
 use anyhow::ensure;
 use poolbridge_core::side::Side;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::narrator::Narrator;
 use super::people::{marlene, thorsten};
@@ -68,8 +68,9 @@ async fn conflict(narrator: &mut Narrator, bridge: &Deployment, pair: &Pair) -> 
     narrator
         .claim(words, async {
             let story = bridge.operator.ask(&["explain", &pair.old.sub]).await?;
-            let text = story.to_string();
-            ensure!(text.contains("locale"), "the field is not named: {text}");
+            let steps = story["next"]["steps"].as_array().cloned().unwrap_or_default();
+            let step = |it: &Value| it["side"] == "new" && it["fields"] == json!(["locale"]);
+            ensure!(steps.len() == 1 && steps.iter().all(step), "the next steps: {steps:?}");
             Ok(())
         })
         .await?;

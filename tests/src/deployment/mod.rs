@@ -98,7 +98,8 @@ pub struct Deployment {
     pub operator: Operator,
     /// Every value of a person that was used so far.
     pub values: Values,
-    folder: PathBuf,
+    programs: Programs,
+    configuration: String,
 }
 
 impl Deployment {
@@ -145,11 +146,12 @@ impl Deployment {
             pool.create_group(GROUP).await?;
         }
         let operator = Operator {
-            program: programs.operator,
+            program: programs.operator.clone(),
             environment: operator_environment(&stack, &configuration, &names),
             said: Mutex::default(),
         };
-        Ok(Self { stack, old, new, services, names, operator, values, folder })
+        let configuration = text;
+        Ok(Self { stack, old, new, services, names, operator, values, programs, configuration })
     }
 
     /// The pool of that side.
@@ -160,9 +162,25 @@ impl Deployment {
         }
     }
 
-    /// A folder of the deployment's own, which goes when it goes.
-    pub fn folder(&self) -> &Path {
-        &self.folder
+    /// A function like the bridge's own, under a name of its own: for a test to change and deploy.
+    pub fn function(&self, name: &str, program: &'static str) -> Function {
+        Function {
+            name: name.to_owned(),
+            program,
+            timeout: 5,
+            configuration: Some(self.configuration.clone()),
+            environment: calls::environment(&self.names),
+        }
+    }
+
+    /// Deploys one more function.
+    pub async fn add(&self, function: &Function) -> anyhow::Result<()> {
+        calls::create(&self.services, &self.programs, function).await
+    }
+
+    /// Makes one more queue, which nobody reads; answers its URL.
+    pub async fn add_queue(&self, name: &str) -> anyhow::Result<String> {
+        calls::queue(&self.services, name, serde_json::json!({})).await
     }
 
     /// Sends a change's message, as often as said: the same text, and to the queue no duplicates.

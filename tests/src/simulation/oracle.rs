@@ -40,8 +40,8 @@ enum Account {
     Overruled(Decision),
     /// It was replaced unseen.
     Gap,
-    /// It was about to be carried over when the other side was edited, and the worker died: nobody
-    /// can tell whether that edit was made over ours or beside it (R1).
+    /// It was made, with two values only, while a write of that field was announced: nobody can tell
+    /// it from the write (R4).
     Beside,
     /// Not at all.
     Lost,
@@ -136,7 +136,9 @@ fn judge(
                 gaps.beside += 1;
             }
             Account::Overruled(decision) => {
-                if !obeys(state, setting, field, edit, side) {
+                // Who edited while our write was open is taken to have seen it: no rule chose them.
+                let by_rule = decision.kind != DecisionKind::EditedMeanwhile;
+                if by_rule && !obeys(state, setting, field, edit, side) {
                     let detail = format!("{what} lost a {}", decision.kind.name());
                     found.push(("the conflict rule is obeyed", detail));
                 }
@@ -144,8 +146,13 @@ fn judge(
             Account::Lost => found.push(("nothing is lost", what)),
         }
     }
+    // Where a value came back, either may stand (R4).
+    let came_back = |decision: &Decision| {
+        decision.kind == DecisionKind::CameBack && decision.fields.contains(&field.to_string())
+    };
+    let doubted = state.watch.decisions.iter().any(|(_, decision)| came_back(decision));
     let values = last.map(|edit| edit.and_then(|&edit| state.edits.get(edit).value.clone()));
-    if !in_gap && !values.contains(&stands) {
+    if !in_gap && !doubted && !values.contains(&stands) {
         found.push(("no value returns", format!("{field}: {stands:?} is nobody's last word")));
     }
 }
@@ -161,15 +168,11 @@ impl End<'_> {
         if self.state.watch.unseen.iter().any(|unseen| unseen.edit == edit.id) {
             return Account::Gap;
         }
-        if self.beside_an_open_write(edit, side) {
-            return Account::Beside;
-        }
         // The edit was made over what stands now: whoever put that back did not look.
         let newer = self.origins.iter().any(|&origin| edits.knew(edit.id, origin));
         if let Some(decision) = self.recorded(edit, side) {
             let doubtful = self.field.is_yes_or_no();
-            let first = decision.kind == DecisionKind::FirstLinkConflict
-                && self.agreed.is_none_or(|agreed| edit.at <= agreed);
+            let first = self.agreed.is_none_or(|agreed| edit.at <= agreed);
             if !newer || doubtful || first {
                 return Account::Overruled(decision);
             }
@@ -188,7 +191,13 @@ impl End<'_> {
         // Where nothing was agreed yet, a value beats an absence, and a disable beats an enable.
         let weaker = edit.value.is_none() || *self.field == Field::Enabled;
         let beaten = weaker && self.agreed.is_none_or(|agreed| edit.at <= agreed);
-        if beaten || (came_back && !newer) { Account::Known } else { Account::Lost }
+        if beaten || (came_back && !newer) {
+            Account::Known
+        } else if (!newer || self.unmarked()) && self.beside_an_open_write(edit) {
+            Account::Beside
+        } else {
+            Account::Lost
+        }
     }
 
     /// The edit, and those of the other side that said the same while it stood: who overwrote one of
@@ -213,22 +222,21 @@ impl End<'_> {
         alike.filter(together).map(|other| other.id).chain([edit.id]).collect()
     }
 
-    /// Whether what stands now was edited while a write from `side` was announced to that field.
-    /// Or, with two values only, the lost edit itself was: it looks like the write having landed.
-    fn beside_an_open_write(&self, lost: &Edit, side: Side) -> bool {
-        let stands = self.origins.iter().map(|&origin| self.state.edits.get(origin));
-        let theirs = stands.filter(|edit| edit.side == Some(side.other()));
-        let doubtful = self.field.is_yes_or_no().then_some(lost);
-        let edited: Vec<&Edit> = theirs.chain(doubtful).filter(|edit| !edit.initial).collect();
-        self.state.watch.announced.iter().any(|announced| {
-            let ours = announced.field == *self.field && announced.person == *self.person;
-            let until = announced.resolved.unwrap_or(self.state.now);
-            let beside = |edit: &&Edit| {
+    /// Whether the pool says nowhere that the field was touched: memberships have no date (R4).
+    const fn unmarked(&self) -> bool {
+        matches!(self.field, Field::Group(_))
+    }
+
+    /// Whether that edit of a field with two values was made while a write to it was announced: if the
+    /// write never landed, the edit looks like the write.
+    fn beside_an_open_write(&self, edit: &Edit) -> bool {
+        self.field.is_yes_or_no()
+            && self.state.watch.announced.iter().any(|announced| {
+                let ours = announced.field == *self.field && announced.person == *self.person;
                 let here = edit.side == Some(announced.side);
-                here && edit.at > announced.observed && edit.at <= until
-            };
-            ours && edited.iter().any(beside)
-        })
+                let until = announced.resolved.unwrap_or(self.state.now);
+                ours && here && edit.at > announced.observed && edit.at <= until
+            })
     }
 
     /// The conflict that overruled `side` after that edit, if one was recorded.
@@ -237,7 +245,10 @@ impl End<'_> {
         let conflict = |decision: &&Decision| {
             matches!(
                 decision.kind,
-                DecisionKind::Conflict | DecisionKind::FirstLinkConflict | DecisionKind::CameBack
+                DecisionKind::Conflict
+                    | DecisionKind::FirstLinkConflict
+                    | DecisionKind::CameBack
+                    | DecisionKind::EditedMeanwhile
             ) && decision.fields.contains(&name)
                 && decision.side == Some(side)
                 && decision.at >= edit.at

@@ -86,8 +86,16 @@ pub fn edit(state: &mut State, setting: &Setting, profile: &Profile) -> Option<(
     Some((human, change(state, side, sub, Proof::Changed, false)))
 }
 
-/// Whether that human has two accounts that are not one person's yet.
+/// Whether that human has two accounts that are not one person's yet, or is about to: a creation is
+/// under way. Who moves to another address just then has two accounts that nothing connects.
 fn apart(state: &State, human: Human) -> bool {
+    let born = |side| {
+        let account = state.pools.get(side).of(human)?;
+        state.table.find(side, &account.sub).filter(|entry| entry.birth.is_some())
+    };
+    if Side::BOTH.into_iter().any(|side| born(side).is_some()) {
+        return true;
+    }
     let person = |side| {
         let account = state.pools.get(side).of(human)?;
         Some(state.table.find(side, &account.sub).map(|entry| entry.id.clone()))

@@ -89,6 +89,8 @@ pub struct Profile {
     pub crashes: u32,
     /// How often a worker is put to sleep where it stands.
     pub sleeps: u32,
+    /// Workers are put to sleep only with this request in hand, if one is named.
+    pub sleeps_before: Option<&'static str>,
     /// How often a message comes again while it is being worked at.
     pub repeats: u32,
     /// How often a message is lost.
@@ -174,6 +176,7 @@ impl Profile {
             },
             crashes: 2,
             sleeps: 1,
+            sleeps_before: None,
             repeats: 2,
             losses: 2,
             outages: 1,
@@ -203,6 +206,7 @@ impl Profile {
             climate: Climate::calm(),
             crashes: 0,
             sleeps: 0,
+            sleeps_before: None,
             repeats: 0,
             losses: 0,
             outages: 0,

@@ -302,8 +302,16 @@ impl Scheduler {
     /// A worker stands still for long: seconds, or longer than a signature lives.
     fn sleep(&mut self) {
         let runnable = self.runnable();
-        let workers: Vec<usize> =
-            runnable.into_iter().filter(|&at| self.tasks[at].is_worker()).collect();
+        let named = self.profile.sleeps_before;
+        let in_hand = |task: TaskId| {
+            let state = self.world.lock();
+            let mut requests = state.about_to_send.iter().filter(|((whose, _), _)| *whose == task);
+            named.is_none_or(|named| requests.any(|(_, it)| it.call.operation == named))
+        };
+        let workers: Vec<usize> = runnable
+            .into_iter()
+            .filter(|&at| self.tasks[at].is_worker() && in_hand(self.tasks[at].id))
+            .collect();
         if workers.is_empty() {
             return;
         }

@@ -125,7 +125,8 @@ impl Ledger for SimulatedLedger {
         let (kept, absorbed, owner) = (kept.clone(), absorbed.clone(), owner.clone());
         let call = self.change("merge");
         self.line.make(call, move |state| {
-            let done = state.table.merge(&kept, &absorbed, &owner);
+            let conditional = state.law.keeps(Rule::R18);
+            let done = state.table.merge(&kept, &absorbed, &owner, conditional);
             watch::stored(state, call, &kept, done)
         })
     }

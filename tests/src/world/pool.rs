@@ -1,12 +1,12 @@
 //! A simulated user pool: Cognito's manners as far as the bridge can meet them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 
 use poolbridge_core::account::{Account, Handle, NewAccount, Shape, Status};
 use poolbridge_core::facts::Field;
 use poolbridge_core::fault::{Fault, FaultKind};
-use poolbridge_core::names::{GroupName, Sub, Username};
+use poolbridge_core::names::{AttributeName, GroupName, Sub, Username};
 use poolbridge_core::ports::{Pool, Search};
 use poolbridge_core::side::Side;
 use poolbridge_core::step::Deed;
@@ -108,13 +108,15 @@ impl Pool for SimulatedPool {
                 })
                 .map(|(account, version)| (account.sub.clone(), version))
                 .collect();
-            let answer = found.iter().filter_map(|found| {
-                observe(state, call, side, moment, Some(found))
-                    // A listing has no second factors.
-                    .map(|account| Account { factors: None, ..account })
-            });
-            let answer: Vec<Account> = answer.collect();
-            state.say(|| format!("{call}: {} found", answer.len()));
+            let mut answer = Vec::new();
+            for (sub, version) in found {
+                let seen = Seen { version, moment, at: state.now };
+                state.watch.found(call.task, side, &sub, seen);
+                state.say(|| format!("{call}: {sub}, version {version}"));
+                let account = state.account(side, &sub).and_then(|one| one.answer(version));
+                // A listing has no second factors.
+                answer.extend(account.map(|account| Account { factors: None, ..account }));
+            }
             Ok(answer)
         })
     }
@@ -247,21 +249,15 @@ fn create(
 ) -> Result<Handle, Fault> {
     let pool = state.pools.get(side);
     let exists = Fault::new(FaultKind::Exists, call.operation);
-    let address = wanted.attributes.get(&attribute("email")).cloned().unwrap_or_default();
     let by_address = pool.by_address();
+    let attributes = newborn(pool, wanted).map_err(|kind| Fault::new(kind, call.operation))?;
+    let address = attributes.get(&attribute("email")).cloned().unwrap_or_default();
     let taken = pool.taken(&address, None)
         || (!by_address
             && pool.living().any(|a| pool.same(a.username.reveal(), wanted.username.reveal())));
     if taken {
         state.say(|| format!("{call}: exists already"));
         return Err(exists);
-    }
-    if by_address && !wanted.username.reveal().contains('@') {
-        return Err(Fault::new(FaultKind::Invalid, call.operation));
-    }
-    let unknown = wanted.attributes.keys().any(|name| !pool.shape.attributes.contains_key(name));
-    if unknown {
-        return Err(Fault::new(FaultKind::Invalid, call.operation));
     }
     let sub = pool.next_sub();
     let name = if by_address { sub.as_str() } else { wanted.username.reveal() };
@@ -276,7 +272,7 @@ fn create(
         origins.insert(field, absent);
     }
     let body = Body {
-        attributes: wanted.attributes.clone(),
+        attributes,
         enabled: true,
         groups: BTreeSet::new(),
         factors: BTreeSet::new(),
@@ -291,6 +287,25 @@ fn create(
     super::watch::created(state, call, side, &sub, basis);
     state.say(|| format!("{call} {sub}: created"));
     Ok(Handle { sub, username: Some(username) })
+}
+
+/// What an account is born with, or why the pool would not make it. In a pool of addresses the name
+/// is the address: it need not be said twice, and must not be said in two ways.
+fn newborn(
+    pool: &Accounts,
+    wanted: &NewAccount,
+) -> Result<BTreeMap<AttributeName, String>, FaultKind> {
+    let held = wanted.attributes.iter().filter(|(_, value)| !value.is_empty());
+    let mut attributes: BTreeMap<_, _> =
+        held.map(|(name, value)| (name.clone(), value.clone())).collect();
+    let unknown = attributes.keys().any(|name| !pool.shape.attributes.contains_key(name));
+    let mut invalid = unknown;
+    if pool.by_address() {
+        let name = wanted.username.reveal();
+        let address = attributes.entry(attribute("email")).or_insert_with(|| name.to_owned());
+        invalid |= !name.contains('@') || !pool.same(address, name);
+    }
+    if invalid { Err(FaultKind::Invalid) } else { Ok(attributes) }
 }
 
 fn write(
@@ -353,6 +368,12 @@ fn refuse(pool: &Accounts, sub: &Sub, deed: &Deed) -> Result<(), FaultKind> {
     }
 }
 
+/// The flag that an address loses when it changes and nobody says that it was verified.
+fn flag_of(name: &AttributeName) -> Option<AttributeName> {
+    let is_address = matches!(name.as_str(), "email" | "phone_number");
+    is_address.then(|| attribute(&format!("{name}_verified")))
+}
+
 /// What a deed does to an account. Memberships do not move `modified`.
 fn act(body: &mut Body, deed: &Deed, now: Time) {
     match deed {
@@ -360,6 +381,10 @@ fn act(body: &mut Body, deed: &Deed, now: Time) {
         Deed::Enable => body.enabled = true,
         Deed::SetAttributes { fields } => {
             for (name, value) in fields.values().flatten() {
+                let before = body.attributes.get(name).map_or("", String::as_str);
+                let told = |flag: &AttributeName| fields.values().any(|all| all.contains_key(flag));
+                let lost = flag_of(name).filter(|flag| before != value && !told(flag));
+                body.attributes.extend(lost.map(|flag| (flag, false.to_string())));
                 if value.is_empty() {
                     body.attributes.remove(name);
                 } else {
@@ -384,11 +409,9 @@ fn act(body: &mut Body, deed: &Deed, now: Time) {
                 }
             }
         }
-        Deed::SetRandomPassword => {
-            if body.status == Status::ForceChangePassword {
-                body.status = Status::Confirmed;
-            }
-        }
+        // Of somebody who never confirmed, the pages do not say what becomes of them.
+        Deed::SetRandomPassword if body.status == Status::Unconfirmed => {}
+        Deed::SetRandomPassword => body.status = Status::Confirmed,
         Deed::SignOut => return,
     }
     body.modified = now;

@@ -52,7 +52,8 @@ pub struct Queue {
     sent: u64,
     /// Messages that were received too often.
     pub dead: Vec<Change>,
-    counted: Vec<(Time, QueueCounts)>,
+    /// What it held since when: the moment at which each message can be received.
+    held: Vec<(Time, Vec<Time>)>,
 }
 
 impl Queue {
@@ -152,15 +153,17 @@ impl Queue {
     }
 
     fn note(&mut self, now: Time) {
-        let out = self.messages.iter().filter(|message| message.out).count() as u64;
-        let all = self.messages.len() as u64;
-        self.counted.push((now, QueueCounts { waiting: all - out, in_flight: out, delayed: 0 }));
+        let visible = self.messages.iter().map(|message| message.visible).collect();
+        self.held.push((now, visible));
     }
 
-    /// What the service says it holds; its counters lag, so it may say what was so at `moment`.
+    /// What the service says it holds; its counters lag, so it may say what was so at `moment`. A
+    /// message that was received counts as in flight until it can be received again, put off or not.
     pub fn counts(&self, moment: Time) -> QueueCounts {
-        let known = self.counted.iter().rev().find(|(at, _)| *at <= moment);
-        known.map(|(_, counts)| *counts).unwrap_or_default()
+        let known = self.held.iter().rev().find(|(at, _)| *at <= moment);
+        let Some((_, visible)) = known else { return QueueCounts::default() };
+        let in_flight = visible.iter().filter(|&&visible| visible > moment).count() as u64;
+        QueueCounts { waiting: visible.len() as u64 - in_flight, in_flight, delayed: 0 }
     }
 }
 

@@ -10,12 +10,15 @@ use poolbridge_core::policy::Control;
 use poolbridge_core::ports::Claim;
 use poolbridge_core::side::Side;
 use poolbridge_core::time::Time;
+use poolbridge_core::verdict::Reason;
 
 /// The table.
 #[derive(Clone, Debug, Default)]
 pub struct Table {
     /// Every person.
     pub people: BTreeMap<PersonId, Entry>,
+    /// Who wrote each person last; nobody, if they were only begun.
+    writers: BTreeMap<PersonId, Owner>,
     /// Where people went that were joined to others.
     pub forwards: BTreeMap<PersonId, PersonId>,
     /// Whose each account is.
@@ -33,7 +36,11 @@ pub struct Table {
 impl Table {
     /// The person that an account belongs to, forwarding items followed.
     pub fn find(&self, side: Side, sub: &Sub) -> Option<&Entry> {
-        let mut id = self.pointers.get(&(side, sub.clone()))?;
+        self.person(self.pointers.get(&(side, sub.clone()))?)
+    }
+
+    /// The person of that id, forwarding items followed.
+    pub fn person<'a>(&'a self, mut id: &'a PersonId) -> Option<&'a Entry> {
         while let Some(next) = self.forwards.get(id) {
             id = next;
         }
@@ -61,10 +68,33 @@ impl Table {
         lease.filter(|lease| lease.owner == *owner).map(|_| ()).ok_or(FaultKind::Lost)
     }
 
+    /// Whether `entry` may be written: under its lease, and only forward.
+    fn may_follow(&self, entry: &Entry, owner: &Owner) -> Result<(), FaultKind> {
+        self.held_by(&entry.id, owner)?;
+        let older = self.people.get(&entry.id).is_some_and(|it| it.revision < entry.revision);
+        older.then_some(()).ok_or(FaultKind::Lost)
+    }
+
+    /// Whether the table holds what this very write leaves, a lease taken since apart: then it is a
+    /// repetition, after an answer that was lost.
+    fn is_written(&self, entry: &Entry, owner: Option<&Owner>) -> bool {
+        let Some(stored) = self.people.get(&entry.id) else { return false };
+        let same = Entry { lease: entry.lease.clone(), ..stored.clone() } == *entry;
+        same && self.writers.get(&entry.id) == owner
+    }
+
+    fn put(&mut self, entry: &Entry, owner: &Owner) {
+        self.people.insert(entry.id.clone(), entry.clone());
+        self.writers.insert(entry.id.clone(), owner.clone());
+    }
+
     /// Writes an entry.
     pub fn store(&mut self, entry: &Entry, owner: &Owner) -> Result<(), FaultKind> {
-        self.held_by(&entry.id, owner)?;
-        self.people.insert(entry.id.clone(), entry.clone());
+        match self.may_follow(entry, owner) {
+            Ok(()) => self.put(entry, owner),
+            Err(_) if self.is_written(entry, Some(owner)) => {}
+            Err(kind) => return Err(kind),
+        }
         Ok(())
     }
 
@@ -72,7 +102,11 @@ impl Table {
     pub fn begin(&mut self, entry: &Entry, conditional: bool) -> Result<(), FaultKind> {
         let accounts: Vec<(Side, Sub)> = accounts_of(entry);
         let there = accounts.iter().any(|account| self.pointers.contains_key(account));
-        if self.people.contains_key(&entry.id) || (there && conditional) {
+        if self.is_written(entry, None) {
+            return Ok(());
+        }
+        let known = |id| self.people.contains_key(id) || self.forwards.contains_key(id);
+        if known(&entry.id) || (there && conditional) {
             return Err(FaultKind::Exists);
         }
         self.people.insert(entry.id.clone(), entry.clone());
@@ -90,32 +124,46 @@ impl Table {
         side: Side,
         conditional: bool,
     ) -> Result<(), FaultKind> {
-        self.held_by(&entry.id, owner)?;
-        let account = entry.accounts.get(side).as_ref().ok_or(FaultKind::Unreadable)?;
+        let account = entry.accounts.get(side).as_ref().ok_or(FaultKind::Invalid)?;
         let key = (side, account.sub.clone());
-        if conditional && self.pointers.get(&key).is_some_and(|id| *id != entry.id) {
+        match self.may_follow(entry, owner) {
+            Ok(()) => {}
+            Err(_) if self.is_written(entry, Some(owner)) => return Ok(()),
+            Err(kind) => return Err(kind),
+        }
+        if conditional && self.pointers.contains_key(&key) {
             return Err(FaultKind::Exists);
         }
         self.pointers.insert(key, entry.id.clone());
-        self.people.insert(entry.id.clone(), entry.clone());
+        self.put(entry, owner);
         Ok(())
     }
 
-    /// Makes one person of two.
+    /// Makes one person of two; `conditional` upon both leases unless a rule was taken away (R18).
     pub fn merge(
         &mut self,
         kept: &Entry,
         absorbed: &Entry,
         owner: &Owner,
+        conditional: bool,
     ) -> Result<(), FaultKind> {
-        self.held_by(&kept.id, owner)?;
-        self.held_by(&absorbed.id, owner)?;
+        if conditional {
+            if self.is_written(kept, Some(owner)) {
+                return Ok(());
+            }
+            self.may_follow(kept, owner)?;
+            self.held_by(&absorbed.id, owner)?;
+            let theirs = |account| self.pointers.get(account) == Some(&absorbed.id);
+            if !accounts_of(absorbed).iter().all(theirs) {
+                return Err(FaultKind::Lost);
+            }
+        }
         for account in accounts_of(absorbed) {
             self.pointers.insert(account, kept.id.clone());
         }
         self.people.remove(&absorbed.id);
         self.forwards.insert(absorbed.id.clone(), kept.id.clone());
-        self.people.insert(kept.id.clone(), kept.clone());
+        self.put(kept, owner);
         Ok(())
     }
 
@@ -142,7 +190,26 @@ impl Table {
             mark.proof = change.proof;
         }
         mark.password_at = mark.password_at.max(password_at);
+        // Whoever was put off because of an older deed must not wait with a new one.
+        (mark.not_before, mark.attempts, mark.reason) = (Time::ZERO, 0, None);
         self.marked.insert(change.id);
+    }
+
+    /// Puts a mark off if nobody touched it since. Answers whether it was.
+    pub fn back_off(
+        &mut self,
+        side: Side,
+        sub: &Sub,
+        token: u128,
+        until: Time,
+        reason: Reason,
+    ) -> bool {
+        let mark = self.marks.get_mut(&(side, sub.clone())).filter(|mark| mark.token == token);
+        let Some(mark) = mark else { return false };
+        mark.not_before = until;
+        mark.attempts += 1;
+        mark.reason = Some(reason.name().to_owned());
+        true
     }
 
     /// Takes a mark away if nobody touched it since.

@@ -17,13 +17,13 @@ impl Desk {
     /// Reads configuration and environment, and fetches the key.
     pub(crate) async fn open() -> anyhow::Result<Self> {
         let (configuration, environment) = config::load(Asker::Operator)?;
-        let ground = Ground::lay(configuration, environment).await?;
+        let ground = Box::pin(Ground::lay(configuration, environment)).await?;
         Ok(Self { ground })
     }
 
     /// Adds the pools, for the commands that look at accounts.
     pub(crate) async fn wired(self) -> anyhow::Result<Wired> {
-        Ok(Wired::wire(self.ground).await?)
+        Ok(Box::pin(Wired::wire(self.ground)).await?)
     }
 }
 
@@ -38,7 +38,8 @@ pub(crate) async fn note(ground: &Ground, what: &str, details: &[(&str, String)]
         what: what.to_owned(),
         details,
     };
-    if let Err(fault) = ground.ledger.journal(&entry).await.context("writing the journal") {
+    if let Err(fault) = Box::pin(ground.ledger.journal(&entry)).await.context("writing the journal")
+    {
         crate::talk::say(&format!("warning: {fault:#}"));
     }
 }

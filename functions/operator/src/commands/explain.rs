@@ -22,7 +22,7 @@ pub(crate) async fn run(
     let ledger = &wired.ground.ledger;
     let mut marks = Vec::new();
     for side in arguments.who.sides() {
-        let explanation = wired.bridge().explain(side, &arguments.who.sub).await;
+        let explanation = Box::pin(wired.bridge().explain(side, &arguments.who.sub)).await;
         let explanation = explanation.context("looking at the person")?;
         let Some(entry) = explanation.entry.clone() else {
             marks.extend(mark(ledger, side, &arguments.who.sub).await?);

@@ -45,14 +45,14 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<Outcome> {
     }
     let desk = Desk::open().await?;
     match command {
-        Command::Status(arguments) => status::run(&desk, &arguments, json).await,
-        Command::People(arguments) => people::run(&desk, &arguments, json).await,
-        Command::Explain(arguments) => explain::run(desk, &arguments, json).await,
-        Command::Drain(arguments) => drain::run(&desk, &arguments, json).await,
-        Command::Retry(arguments) => retry::run(desk, &arguments, yes, json).await,
-        Command::Pause(arguments) => pause::pause(&desk, &arguments, yes, json).await,
-        Command::Resume => pause::resume(&desk, yes, json).await,
-        Command::Worker => worker::run(desk).await,
+        Command::Status(arguments) => Box::pin(status::run(&desk, &arguments, json)).await,
+        Command::People(arguments) => Box::pin(people::run(&desk, &arguments, json)).await,
+        Command::Explain(arguments) => Box::pin(explain::run(desk, &arguments, json)).await,
+        Command::Drain(arguments) => Box::pin(drain::run(&desk, &arguments, json)).await,
+        Command::Retry(arguments) => Box::pin(retry::run(desk, &arguments, yes, json)).await,
+        Command::Pause(arguments) => Box::pin(pause::pause(&desk, &arguments, yes, json)).await,
+        Command::Resume => Box::pin(pause::resume(&desk, yes, json)).await,
+        Command::Worker => Box::pin(worker::run(desk)).await,
         Command::Completions(arguments) => completions::run(&arguments),
     }
 }

@@ -23,8 +23,8 @@ pub(crate) async fn pause(
     json: bool,
 ) -> anyhow::Result<Outcome> {
     let ground = &desk.ground;
-    let plain = arguments.reason.chars().filter(|letter| !letter.is_control());
-    let reason: String = plain.take(REASON_CHARACTERS_MAX).collect();
+    let printable = arguments.reason.chars().filter(|letter| !letter.is_control());
+    let reason: String = printable.take(REASON_CHARACTERS_MAX).collect();
     let plan = format!(
         "pause {}: changes are captured and marked, and wait; whoever is disabled is disabled all \
          the same",
@@ -33,8 +33,8 @@ pub(crate) async fn pause(
     if !talk::agreed(&plan, yes)? {
         return Ok(Outcome::Failed);
     }
-    let paused = |control: &mut Control| control.paused = Some(reason.clone());
-    let control = ground.ledger.change_control(paused).await.context("writing the pause")?;
+    let stop = |control: &mut Control| control.paused = Some(reason.clone());
+    let control = ground.ledger.change_control(stop).await.context("writing the pause")?;
     note(ground, "pause", &[("reason", reason.clone())]).await;
     render::done(json, "paused", &control)?;
     Ok(Outcome::Done)
@@ -55,14 +55,14 @@ pub(crate) async fn resume(desk: &Desk, yes: bool, json: bool) -> anyhow::Result
     if !talk::agreed(&plan, yes)? {
         return Ok(Outcome::Failed);
     }
-    let resumed = |control: &mut Control| {
+    let go_on = |control: &mut Control| {
         control.paused = None;
         // The moment is kept while the configuration stays the same.
         if control.configuration.as_ref().is_none_or(|it| it.hash != stamp.hash) {
             control.configuration = Some(stamp.clone());
         }
     };
-    let control = ground.ledger.change_control(resumed).await.context("writing the resumption")?;
+    let control = ground.ledger.change_control(go_on).await.context("writing the resumption")?;
     let hash = stamp.hash.clone();
     note(ground, "resume", &[("configuration", hash)]).await;
     look_again(ground).await?;

@@ -105,7 +105,7 @@ async fn retry(wired: &Wired, target: &Target, retried: &mut Retried) -> anyhow:
             let now = wired.ground.clock.now();
             let deadline = now + limits::PERSON_TIME_MAX;
             let work = Work { deadline, invocation_end: deadline, suspendable: true };
-            let free = wired.bridge().forget_obstacles(entry, &work).await;
+            let free = Box::pin(wired.bridge().forget_obstacles(entry, &work)).await;
             // Whoever is being worked on is looked at afresh anyhow, only not with a clean slate.
             retried.busy += usize::from(!free.unwrap_or(false));
             retried.people += 1;
@@ -130,7 +130,7 @@ async fn send(wired: &Wired, side: Side, sub: &Sub, retried: &mut Retried) -> an
         id: clock.nonce(),
     };
     let outbox = wired.ground.queue.outbox();
-    let captured = capture(&wired.ground.ledger, &outbox, &change).await;
+    let captured = Box::pin(capture(&wired.ground.ledger, &outbox, &change)).await;
     captured.mark.context("marking the account")?;
     captured.message.context("sending the change")?;
     retried.sent += 1;

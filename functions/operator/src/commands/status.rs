@@ -15,7 +15,8 @@ use crate::render::{self, status::Status};
 /// Marks that are looked at for their reasons.
 const REASONS_MAX: usize = 1_000;
 
-/// With more marks than this, looking at each person behind them tells nothing new: it is not drained.
+/// With more marks than this, looking at each person behind them tells nothing new: it is not
+/// drained.
 const LOOKED_AT_MAX: u64 = 1_000;
 
 /// Tells once, or again and again.

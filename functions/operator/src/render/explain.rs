@@ -165,8 +165,8 @@ fn decision(decision: &Decision) -> Value {
 /// The beginning of a fingerprint: enough to see whether two are the same.
 fn print(print: Print) -> Option<String> {
     print.map(|print| {
-        let bytes: String = print.bytes.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-        format!("{}:{bytes}", print.key)
+        let [one, two, three, four, ..] = print.bytes;
+        format!("{}:{one:02x}{two:02x}{three:02x}{four:02x}", print.key)
     })
 }
 

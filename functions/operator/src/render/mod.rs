@@ -1,5 +1,6 @@
-//! What goes to standard output, as words for people or JSON for programs. The only place that writes
-//! there. Nothing here names a value: fields, reasons, times and shortened fingerprints only.
+//! What goes to standard output, as words for people or JSON for programs. The only place that
+//! writes there. Nothing here names a value: fields, reasons, times and shortened fingerprints
+//! only.
 
 pub(crate) mod drain;
 pub(crate) mod explain;
@@ -25,8 +26,8 @@ pub(crate) fn data(text: &str) -> std::io::Result<()> {
     }
 }
 
-/// Writes JSON if that is wanted, else the words. Several lines of JSON for people who look at it, one
-/// for whoever follows a stream.
+/// Writes JSON if that is wanted, else the words. Several lines of JSON for people who look at it,
+/// one for whoever follows a stream.
 fn show(json: bool, stream: bool, value: &Value, words: &str) -> std::io::Result<()> {
     if !json {
         return data(words);
@@ -79,13 +80,15 @@ pub(crate) fn people_count(count: usize) -> String {
     if count == 1 { "1 person".to_owned() } else { format!("{count} people") }
 }
 
-/// Compares with what was reviewed, in `src/golden`. With POOLBRIDGE_WRITE_GOLDEN it is written anew.
+/// Compares with what was reviewed, in `src/golden`. With `POOLBRIDGE_WRITE_GOLDEN` it is written
+/// anew.
 #[cfg(test)]
 pub(crate) fn golden(name: &str, found: &str) {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/golden");
     let path = folder.join(format!("{name}.txt"));
     // Blanks at the end of a line are nobody's wish, and editors take them away.
-    let found: String = found.lines().map(|line| format!("{}\n", line.trim_end())).collect();
+    let lines: Vec<&str> = found.lines().map(str::trim_end).collect();
+    let found = lines.join("\n") + "\n";
     if std::env::var_os("POOLBRIDGE_WRITE_GOLDEN").is_some() {
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(&path, &found).unwrap();

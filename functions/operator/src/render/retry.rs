@@ -22,7 +22,8 @@ pub(crate) fn show(retried: &Retried, json: bool) -> std::io::Result<()> {
     let mut words = format!("{}: {sent} accounts are looked at again\n", people_count(*people));
     if *busy > 0 {
         let who = people_count(*busy);
-        words.push_str(&format!("{who} being worked on right now keep what was held or refused\n"));
+        words.push_str(&who);
+        words.push_str(" being worked on right now keep what was held or refused\n");
     }
     super::show(json, false, &value, &words)
 }

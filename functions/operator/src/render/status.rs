@@ -121,8 +121,8 @@ fn words(status: &Status) -> String {
     let throttled = status.throttled.as_deref().unwrap_or("no");
     lines.push(format!("throttled  {throttled}"));
     if status.unmarked > 0 {
-        let count = status.unmarked;
-        lines.push(format!("unmarked   {count} captures could not leave a mark"));
+        let unmarked = super::drain::reason(&Undrained::Unmarked(status.unmarked));
+        lines.push(format!("unmarked   {unmarked}"));
     }
     if let Some(entry) = &status.journal {
         let when = ago(entry.at, status.at);

@@ -67,8 +67,8 @@ fn sub_of(attributes: &[AttributeType]) -> Option<Sub> {
     Sub::try_from(sub.value.as_deref()?).ok()
 }
 
-/// The attributes that can travel: what the pool itself makes (`sub`, the list of linked identities,
-/// anything under `cognito:`) is its own affair.
+/// The attributes that can travel: what the pool itself makes (`sub`, the list of linked
+/// identities, anything under `cognito:`) is its own affair.
 fn kept(attributes: Vec<AttributeType>) -> BTreeMap<AttributeName, String> {
     let own = |name: &str| matches!(name, "sub" | "identities") || name.starts_with("cognito:");
     let foreign = attributes.into_iter().filter(|attribute| !own(&attribute.name));

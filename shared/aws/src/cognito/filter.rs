@@ -33,8 +33,8 @@ fn equals(attribute: &str, value: &str) -> String {
     filter
 }
 
-/// Whether an account that was listed is what the search asked for. The pages of Cognito do not agree
-/// on whether a search folds case, so the pool's own rule is applied here.
+/// Whether an account that was listed is what the search asked for. The pages of Cognito do not
+/// agree on whether a search folds case, so the pool's own rule is applied here.
 pub(super) fn finds(search: &Search, account: &Account, case_sensitive: bool) -> bool {
     let holds = |name: &str, wanted: &str, exact: bool| {
         let mut attributes = account.attributes.iter();

@@ -1,5 +1,5 @@
-//! For tests: a pool on the loopback interface that answers what it is told to, and remembers what it
-//! was asked. Real requests through the real client, so that nothing about either is assumed.
+//! For tests: a pool on the loopback interface that answers what it is told to, and remembers what
+//! it was asked. Real requests through the real client, so that nothing about either is assumed.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -45,7 +45,8 @@ pub(super) struct Loopback {
 }
 
 impl Loopback {
-    /// Answers each request by the script, which is also told how many of that operation came before.
+    /// Answers each request by the script, which is also told how many of that operation came
+    /// before.
     pub(super) fn new(script: impl Fn(&Request, usize) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoint_url = format!("http://{}", listener.local_addr().unwrap());

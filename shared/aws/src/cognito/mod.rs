@@ -49,8 +49,8 @@ const PAGE: i32 = 60;
 pub struct PoolOptions {
     /// Whether groups travel: without it the shape holds none, and `ListGroups` is not called.
     pub groups: bool,
-    /// Whether an attribute that no app client may write counts as a proof: without it the shape does
-    /// not tell, and the app clients are not looked at.
+    /// Whether an attribute that no app client may write counts as a proof: without it the shape
+    /// does not tell, and the app clients are not looked at.
     pub client_attributes: bool,
 }
 
@@ -163,9 +163,9 @@ impl CognitoPool {
 
     /// The account of that `sub` in a pool that goes by usernames, when the name is not known.
     ///
-    /// A pool without aliases takes the `sub` for a name, says the page of `AdminGetUser`; but so can
-    /// a username be chosen to look like somebody's `sub`, so only a match counts. A listing finds it
-    /// in every pool, but late. Nobody is called absent before both have been asked.
+    /// A pool without aliases takes the `sub` for a name, says the page of `AdminGetUser`; but so
+    /// can a username be chosen to look like somebody's `sub`, so only a match counts. A listing
+    /// finds it in every pool, but late. Nobody is called absent before both have been asked.
     async fn get_by_sub(&self, sub: &Sub, shape: &Shape) -> Result<Option<Account>, Fault> {
         let ours = |found: &Account| found.sub == *sub;
         let direct_first = shape.alias_attributes.is_empty();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use aws_sdk_cognitoidentityprovider::operation::get_user_pool_mfa_config::GetUserPoolMfaConfigOutput;
+use aws_sdk_cognitoidentityprovider::operation::get_user_pool_mfa_config as mfa;
 use aws_sdk_cognitoidentityprovider::types::{
     AliasAttributeType, PasswordPolicyType, SchemaAttributeType, SmsMfaConfigType,
     SoftwareTokenMfaConfigType, StringAttributeConstraintsType, UserAttributeUpdateSettingsType,
@@ -39,7 +39,8 @@ impl Described {
 }
 
 impl CognitoPool {
-    /// Asks the pool what it can hold. Fails as a whole: half a shape would refuse what could travel.
+    /// Asks the pool what it can hold. Fails as a whole: half a shape would refuse what could
+    /// travel.
     pub(super) async fn describe(&self) -> Result<Described, Fault> {
         let (mut described, groups, factors) =
             tokio::try_join!(self.schema(), self.every_group(), self.allowed_factors())?;
@@ -90,8 +91,8 @@ impl CognitoPool {
         }
     }
 
-    /// Attributes that the holder of some app client's token may write. The proof client is not left
-    /// out: whoever learns its id could use it as any other.
+    /// Attributes that the holder of some app client's token may write. The proof client is not
+    /// left out: whoever learns its id could use it as any other.
     async fn client_writable(&self, shape: &Shape) -> Result<BTreeSet<AttributeName>, Fault> {
         const OPERATION: &str = "DescribeUserPoolClient";
         let Some(clients) = self.app_clients().await? else {
@@ -186,7 +187,7 @@ fn of_attribute(attribute: &SchemaAttributeType) -> Option<(AttributeName, Attri
 }
 
 /// The factors that a person of this pool can switch on.
-fn of_factors(answer: &GetUserPoolMfaConfigOutput) -> BTreeSet<Factor> {
+fn of_factors(answer: &mfa::GetUserPoolMfaConfigOutput) -> BTreeSet<Factor> {
     let off = answer.mfa_configuration().is_none_or(|state| *state == UserPoolMfaType::Off);
     if off {
         return BTreeSet::new();
@@ -207,6 +208,7 @@ fn of_factors(answer: &GetUserPoolMfaConfigOutput) -> BTreeSet<Factor> {
 mod tests {
     use super::*;
     use aws_sdk_cognitoidentityprovider::types::{EmailMfaConfigType, SmsConfigurationType};
+    use mfa::GetUserPoolMfaConfigOutput;
     use std::collections::BTreeMap;
 
     fn attribute(name: &str) -> AttributeName {

@@ -44,8 +44,8 @@ impl Tally {
         Arc::default()
     }
 
-    /// What a client needs in order to be counted: an interceptor. `side` is the pool that the client
-    /// speaks to; none for the table, the queue and the rest.
+    /// What a client needs in order to be counted: an interceptor. `side` is the pool that the
+    /// client speaks to; none for the table, the queue and the rest.
     pub fn counter(self: &Arc<Self>, side: Option<Side>) -> RequestCounter {
         RequestCounter { tally: Arc::clone(self), side }
     }

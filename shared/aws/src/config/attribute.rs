@@ -1,6 +1,6 @@
 //! `[[attribute]]` tables: what travels under another name, in another form, or not at all.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use poolbridge_core::mapping::{AttributeRule, Mapping, Normal, RuleError, STANDARD};
 use poolbridge_core::names::AttributeName;
@@ -219,8 +219,8 @@ fn prefix(section: &Section<'_, '_>) -> BySide<String> {
     })
 }
 
-fn values(section: &Section<'_, '_>) -> std::collections::BTreeMap<String, String> {
-    let Some(table) = section.section("values") else { return Default::default() };
+fn values(section: &Section<'_, '_>) -> BTreeMap<String, String> {
+    let Some(table) = section.section("values") else { return BTreeMap::new() };
     let words = table.table.keys().map(|key| key.get_ref().as_ref());
     words
         .filter_map(|word| {

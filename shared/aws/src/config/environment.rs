@@ -1,5 +1,5 @@
-//! What the deployment says: names of resources, as the stack sets them for the functions and as its
-//! outputs give them to the command line.
+//! What the deployment says: names of resources, as the stack sets them for the functions and as
+//! its outputs give them to the command line.
 
 use super::mistake::Mistake;
 
@@ -27,7 +27,8 @@ pub struct Environment {
     pub key: Option<String>,
     /// `POOLBRIDGE_BULK_QUEUE_URL`: the queue of bulk work.
     pub bulk_queue_url: Option<String>,
-    /// `POOLBRIDGE_ACTIVE_PARAMETER`: the SSM parameter that applications read the active side from.
+    /// `POOLBRIDGE_ACTIVE_PARAMETER`: the SSM parameter that applications read the active side
+    /// from.
     pub active_parameter: Option<String>,
     /// Whether this is a local stack: `AWS_ENDPOINT_URL` or a pool's `endpoint_url` is set.
     pub local: bool,

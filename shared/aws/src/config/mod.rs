@@ -1,7 +1,7 @@
 //! `bridge.toml` and the environment: read once, checked as a whole, handed down as typed values.
 //!
-//! Every mistake is found in one go and named with its line and a hint, so that nobody has to deploy
-//! five times to find five of them. What cannot be acted upon yet is checked all the same.
+//! Every mistake is found in one go and named with its line and a hint, so that nobody has to
+//! deploy five times to find five of them. What cannot be acted upon yet is checked all the same.
 
 mod attribute;
 mod environment;
@@ -50,8 +50,9 @@ pub struct Configuration {
     pub pilots: Vec<Pilot>,
     /// Whether sign-ins are captured too, as hints.
     pub post_authentication: bool,
-    /// SHA-256, in hexadecimal, of all that decides what is written: pools, policy and rules. Comments,
-    /// order and spelling of the file do not change it; endpoints and roles do not either.
+    /// SHA-256, in hexadecimal, of all that decides what is written: pools, policy and rules.
+    /// Comments, order and spelling of the file do not change it; endpoints and roles do not
+    /// either.
     pub hash: String,
 }
 
@@ -170,12 +171,11 @@ fn configuration_path(variable: &impl Fn(&str) -> Option<String>) -> PathBuf {
     }
 }
 
-/// The name that figures are published under even when nothing could be read: on Lambda the function
-/// is called `<name>-<program>`.
+/// The name that figures are published under even when nothing could be read: on Lambda the
+/// function is called `<name>-<program>`.
 pub fn name_without_configuration(mistakes: &Mistakes) -> String {
     let function = std::env::var("AWS_LAMBDA_FUNCTION_NAME").ok();
-    let from_function =
-        || Some(function.as_deref()?.rsplit_once('-').map(|(name, _)| name.to_owned())?);
+    let from_function = || function.as_deref()?.rsplit_once('-').map(|(name, _)| name.to_owned());
     mistakes.name.clone().or_else(from_function).unwrap_or_else(|| "unknown".to_owned())
 }
 
@@ -201,8 +201,8 @@ fn post_authentication(top: &Section<'_, '_>) -> bool {
     capture.flag("post_authentication").unwrap_or(false)
 }
 
-/// The hash of all that decides what is written. It is made of nested lists, whose text has one form
-/// only, and not of a type's debug text, which may change from version to version.
+/// The hash of all that decides what is written. It is made of nested lists, whose text has one
+/// form only, and not of a type's debug text, which may change from version to version.
 fn hash(
     pools: &BySide<PoolSettings>,
     choices: &Choices,
@@ -212,7 +212,7 @@ fn hash(
     let rules: Vec<_> = mapping.rules().map(policy::canonical_rule).collect();
     let said = serde_json::json!(["1", pools, choices.canonical(), rules]).to_string();
     let digest = Sha256::digest(said.as_bytes());
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    digest.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
 }
 
 #[cfg(test)]

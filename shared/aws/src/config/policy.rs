@@ -27,7 +27,7 @@ const KEYS: [&str; 10] = [
 ];
 
 /// The longest settling time that makes sense: messages wait that long before they are looked at.
-const SETTLE_MAX: Duration = Duration::from_secs(5 * 60);
+const SETTLE_MAX: Duration = Duration::from_mins(5);
 
 /// The shortest settling time against AWS itself; nobody publishes how stale its reads can be.
 const SETTLE_MIN: Duration = Duration::from_secs(2);

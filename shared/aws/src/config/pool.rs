@@ -16,24 +16,20 @@ pub(super) fn settings(top: &Section<'_, '_>, side: Side) -> Option<PoolSettings
     let section = top.section(side.name())?;
     section.knows(&KEYS);
     let hint = "it stands in the pool's overview: user_pool_id = \"eu-west-1_AbCdEfGhI\"";
-    let id = section.required("user_pool_id", hint)?;
-    let region_of_id = region_of(id.value);
-    if region_of_id.is_none() {
+    // Everything is read before anything is given up, so that all mistakes are found.
+    let id = section.required("user_pool_id", hint);
+    let region_of_id = id.as_ref().and_then(|id| region_of(id.value));
+    if let Some(id) = id.as_ref().filter(|_| region_of_id.is_none()) {
         let message = format!("`[{side}] user_pool_id` is not a pool's id");
         section.mistake_at(id.line, message, hint);
     }
-    let region = section.text("region").map(|found| found.value);
-    region.or(region_of_id)?;
+    let region = section.text("region").map(|found| found.value.to_owned());
     let client_id = client_id(&section);
     let role_arn = role_arn(&section);
     let endpoint_url = endpoint_url(&section);
-    Some(PoolSettings {
-        user_pool_id: id.value.to_owned(),
-        client_id,
-        region: region.map(str::to_owned),
-        role_arn,
-        endpoint_url,
-    })
+    region_of_id?;
+    let user_pool_id = id?.value.to_owned();
+    Some(PoolSettings { user_pool_id, region, role_arn, endpoint_url, client_id })
 }
 
 /// Two pools are two pools.
@@ -50,8 +46,8 @@ pub(super) fn distinct(
     }
 }
 
-/// Whether the pool is served by this very machine, so that there is but one clock. An address alone
-/// does not say so: a private endpoint of AWS has one too.
+/// Whether the pool is served by this very machine, so that there is but one clock. An address
+/// alone does not say so: a private endpoint of AWS has one too.
 pub(super) fn on_this_machine(pool: &PoolSettings) -> bool {
     let Some((_, rest)) = pool.endpoint_url.as_deref().and_then(|url| url.split_once("://")) else {
         return false;

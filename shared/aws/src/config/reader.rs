@@ -139,13 +139,11 @@ impl<'r, 't> Section<'r, 't> {
     /// A text that may be blank.
     pub(super) fn any_text(&self, key: &str) -> Option<Found<&'r str>> {
         let found = self.find(key)?;
-        match found.value.as_str() {
-            Some(value) => Some(Found { value, line: found.line }),
-            None => {
-                self.wrong_kind(key, found.line, "a text in quotes", found.value);
-                None
-            }
+        let text = found.value.as_str();
+        if text.is_none() {
+            self.wrong_kind(key, found.line, "a text in quotes", found.value);
         }
+        text.map(|value| Found { value, line: found.line })
     }
 
     /// A text that must be there.
@@ -215,7 +213,7 @@ impl<'r, 't> Section<'r, 't> {
             return Vec::new();
         };
         let mut texts = Vec::new();
-        for element in array.iter() {
+        for element in array {
             let line = self.reader.line(element.span().start);
             match element.get_ref().as_str() {
                 Some(value) => texts.push(Found { value, line }),
@@ -246,7 +244,7 @@ impl<'r, 't> Section<'r, 't> {
             return Vec::new();
         };
         let mut sections = Vec::new();
-        for element in array.iter() {
+        for element in array {
             let line = self.reader.line(element.span().start);
             let Some(table) = element.get_ref().as_table() else {
                 let message = format!("`{key}` must be a list of tables");
@@ -293,8 +291,8 @@ mod tests {
     fn spans_of_time_have_a_number_and_a_unit() {
         assert_eq!(duration("10s"), Some(Duration::from_secs(10)));
         assert_eq!(duration("500ms"), Some(Duration::from_millis(500)));
-        assert_eq!(duration("2m"), Some(Duration::from_secs(120)));
-        assert_eq!(duration("1h"), Some(Duration::from_secs(3600)));
+        assert_eq!(duration("2m"), Some(Duration::from_mins(2)));
+        assert_eq!(duration("1h"), Some(Duration::from_hours(1)));
         for wrong in ["", "s", "10", "10 s", "-1s", "1.5s", "10d", "99999999999999999999s"] {
             assert_eq!(duration(wrong), None, "{wrong}");
         }

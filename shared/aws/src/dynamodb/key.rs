@@ -109,7 +109,7 @@ mod tests {
         assert_eq!(Key::account(Side::Old, &sub).sk, "ACCOUNT");
         // Fixed: a mark that moved to another shard would be lost to its reader.
         let mark = Key::mark(Side::New, &sub);
-        assert_eq!((mark.pk.as_str(), mark.sk.as_str()), ("PENDING#48", "new#s-1"));
+        assert_eq!((mark.pk.as_str(), mark.sk.as_str()), ("PENDING#38", "new#s-1"));
         assert_eq!(Key::counter(3, "synced").pk, "COUNTER#3");
         assert_eq!(state_partition(State::OnlyOld, 15), "only-old#15");
     }

@@ -125,8 +125,8 @@ async fn the_source_is_checked_before_anything_is_fetched() {
     let of = async |source: &str, allow_hex| Secret::from_source(source, allow_hex, &sdk).await;
     assert!(of(&hex, true).await.is_ok());
     assert_eq!(of(&hex, false).await.unwrap_err(), SecretError::HexNotAllowed);
-    for source in ["", "key", "arn:aws:kms:eu-west-1:1:key/1", "arn:aws:secretsmanager::1:secret:x"]
-    {
+    assert_eq!(of("key", false).await.unwrap_err(), SecretError::NoSource);
+    for source in ["", "arn:aws:kms:eu-west-1:1:key/1", "arn:aws:secretsmanager::1:secret:x"] {
         assert_eq!(of(source, true).await.unwrap_err(), SecretError::NoSource, "{source}");
     }
 }

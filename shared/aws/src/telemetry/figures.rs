@@ -1,4 +1,4 @@
-//! Figures, in CloudWatch's embedded metric format.
+//! Figures, in the embedded metric format of `CloudWatch`.
 
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ use super::{Output, milliseconds};
 /// The namespace of every figure.
 pub const NAMESPACE: &str = "poolbridge";
 
-/// The dimension of every figure: the bridge's name. One only, since each further value is billed as a
-/// metric of its own.
+/// The dimension of every figure: the bridge's name. One only, since each further value is billed
+/// as a metric of its own.
 pub const DIMENSION: &str = "name";
 
 /// What capture publishes.
@@ -170,7 +170,8 @@ impl Telemetry {
     }
 }
 
-/// One line of the embedded metric format (CloudWatch's page "Specification: embedded metric format").
+/// One line of the embedded metric format (`CloudWatch`'s page "Specification: embedded metric
+/// format").
 fn line(name: &str, now: Time, figures: &[(&'static str, Figure)]) -> String {
     let mut definitions = Vec::new();
     let mut root = serde_json::Map::new();

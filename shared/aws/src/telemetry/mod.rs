@@ -1,5 +1,6 @@
-//! What the outside sees of a run: log lines as JSON, and figures in CloudWatch's embedded metric
-//! format. Of a person nothing but a `sub` and the bridge's own id appears in either.
+//! What the outside sees of a run: log lines as JSON, and figures in the embedded metric
+//! format of `CloudWatch`. Of a person nothing but a `sub` and the bridge's own id appears in
+//! either.
 
 mod figures;
 mod lines;
@@ -60,7 +61,7 @@ pub fn start(output: Output) {
         lines.with_filter(filter_fn(|metadata| may_speak(metadata.target(), *metadata.level())));
     let started = tracing_subscriber::registry().with(filter).with(bounded).try_init();
     if started.is_ok() {
-        std::panic::set_hook(Box::new(|panic| panicked(panic)));
+        std::panic::set_hook(Box::new(panicked));
     }
     if !understood {
         tracing::warn!("POOLBRIDGE_LOG is no filter; hint: write `poolbridge=debug`");

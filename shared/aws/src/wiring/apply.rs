@@ -1,5 +1,6 @@
-//! What the function `apply` is made of. It starts whatever is wrong: with a broken configuration, or
-//! with a pool or the key out of reach, every message goes back to the queue and nothing is lost.
+//! What the function `apply` is made of. It starts whatever is wrong: with a broken configuration,
+//! or with a pool or the key out of reach, every message goes back to the queue and nothing is
+//! lost.
 
 use std::sync::Arc;
 
@@ -67,8 +68,8 @@ impl ApplyLine {
 async fn wire(
     (configuration, environment): (Configuration, Environment),
 ) -> Result<Arc<Wired>, super::NotWired> {
-    let ground = Ground::lay(configuration, environment).await?;
-    Wired::wire(ground).await.map(Arc::new)
+    let ground = Box::pin(Ground::lay(configuration, environment)).await?;
+    Box::pin(Wired::wire(ground)).await.map(Arc::new)
 }
 
 /// Sends every message back to the queue, with the little that is needed for that.

@@ -24,8 +24,8 @@ use crate::sqs::SqsOutbox;
 use crate::telemetry::{self, CaptureFigures, Output, Telemetry};
 use crate::triggers::captured_text;
 
-/// How long one attempt may take: a warm call answers in milliseconds, and two of these with a pause
-/// between them stay within [`limits::CAPTURE_TIME_MAX`].
+/// How long one attempt may take: a warm call answers in milliseconds, and two of these with a
+/// pause between them stay within [`limits::CAPTURE_TIME_MAX`].
 const ATTEMPT_TIME_MAX: Duration = Duration::from_millis(800);
 
 /// Somebody is waiting: one more try, no third.
@@ -81,8 +81,8 @@ impl CaptureLine {
         Self { line, clock, telemetry, unmarked: AtomicU32::new(0) }
     }
 
-    /// Captures what a trigger's event announces. Whatever goes wrong is logged and counted, and the
-    /// person signs in all the same.
+    /// Captures what a trigger's event announces. Whatever goes wrong is logged and counted, and
+    /// the person signs in all the same.
     pub async fn capture(&self, event: &str) {
         let began = self.clock.now();
         let mut figures = match &self.line {
@@ -116,28 +116,24 @@ impl CaptureLine {
     /// Marks and sends, and remembers a mark that failed.
     async fn note(&self, line: &Line, change: &Change) -> CaptureFigures {
         let noted = timeout(limits::CAPTURE_TIME_MAX, async {
-            let captured = capture(&line.ledger, &line.outbox, change).await;
+            let captured = Box::pin(capture(&line.ledger, &line.outbox, change)).await;
             if captured.mark.is_ok() {
                 self.tell_unmarked(line).await;
             }
             captured
         })
         .await;
-        match noted {
-            Ok(captured) => {
-                if captured.mark.is_err() {
-                    self.unmarked.fetch_add(1, Ordering::Relaxed);
-                }
-                telemetry::captured(change, &captured);
-                figures(&captured)
-            }
-            Err(_) => {
-                // Whether the mark was left is not known: it counts as missing, which costs a look.
-                self.unmarked.fetch_add(1, Ordering::Relaxed);
-                telemetry::capture_timed_out(change);
-                CaptureFigures { failed: 1, ..CaptureFigures::default() }
-            }
+        let Ok(captured) = noted else {
+            // Whether the mark was left is not known: it counts as missing, which costs a look.
+            self.unmarked.fetch_add(1, Ordering::Relaxed);
+            telemetry::capture_timed_out(change);
+            return CaptureFigures { failed: 1, ..CaptureFigures::default() };
+        };
+        if captured.mark.is_err() {
+            self.unmarked.fetch_add(1, Ordering::Relaxed);
         }
+        telemetry::captured(change, &captured);
+        figures(&captured)
     }
 
     /// Tells the table of earlier captures that it does not know of. Best effort: what is not told
@@ -145,7 +141,7 @@ impl CaptureLine {
     async fn tell_unmarked(&self, line: &Line) {
         let count = self.unmarked.load(Ordering::Relaxed);
         // Taken off only when told: whatever cuts this short, the count stands.
-        if count > 0 && line.ledger.add_unmarked(count).await.is_ok() {
+        if count > 0 && Box::pin(line.ledger.add_unmarked(count)).await.is_ok() {
             self.unmarked.fetch_sub(count, Ordering::Relaxed);
         }
     }

@@ -188,7 +188,8 @@ impl Hands for Wired {
     }
 
     async fn converge(&self, change: &Change, work: &Work) -> Report {
-        self.bridge().converge(change, work).await
+        // The flow's future holds every call's; boxed, it is not moved about.
+        Box::pin(self.bridge().converge(change, work)).await
     }
 
     async fn hide(&self, receipt: &str, after: std::time::Duration) -> Result<(), Fault> {

@@ -123,6 +123,12 @@ impl<P: Ports> Run<'_, P> {
             performed = self.perform(&entry, &plan).await;
         }
         self.conclude(&mut entry, &plan, &performed);
+        for (side, operation) in &performed.undoable {
+            let reason = Some(Reason::RefusedByPool);
+            let decision = self.decision(DecisionKind::Refused, Some(*side), reason);
+            let fields = vec![(*operation).to_owned()];
+            self.decide(&mut entry, Decision { fields, ..decision });
+        }
         let verdict = self.verdict(views, &plan, &performed, &entry);
         stand(&mut entry, &verdict);
         let next = if plan.steps.is_empty() && same(&before, &entry) {
@@ -250,7 +256,8 @@ impl<P: Ports> Run<'_, P> {
                 known.written = Some(now);
             }
         }
-        for side in &performed.passwords {
+        // A sign-out that is still to come is tried again, together with the password before it.
+        for side in performed.passwords.iter().filter(|_| performed.fault.is_none()) {
             if entry.owes_password == Some(*side) {
                 entry.owes_password = None;
             }
@@ -272,6 +279,10 @@ impl<P: Ports> Run<'_, P> {
         }
         if performed.out_of_time {
             return Verdict::Later(limits::RETRY_SOON, Reason::OutOfTime);
+        }
+        let password = Deed::SetRandomPassword.operation();
+        if performed.undoable.iter().any(|(_, operation)| *operation == password) {
+            return Verdict::Held(Reason::RefusedByPool);
         }
         if plan.more || !plan.unsettled.is_empty() || entry.owes_password.is_some() {
             return Verdict::Later(self.bound(), Reason::Settling);

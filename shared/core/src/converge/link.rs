@@ -248,7 +248,8 @@ impl<P: Ports> Run<'_, P> {
             self.release(&ours).await?;
             return later(limits::RETRY_SLOWLY, reason);
         }
-        let Some((agreed, salt)) = self.born_of_one(&ours, &theirs, side, &view).await? else {
+        let Some((agreed, salt, born)) = self.born_of_one(&ours, &theirs, side, &view).await?
+        else {
             // A creation under way over there is not resolved yet.
             self.release(&theirs).await?;
             self.release(&ours).await?;
@@ -258,10 +259,9 @@ impl<P: Ports> Run<'_, P> {
         let (mut kept, absorbed) =
             if older(&ours) <= older(&theirs) { (ours, theirs) } else { (theirs, ours) };
         join_halves(&mut kept, &absorbed);
-        let born = agreed.is_some();
         self.linked(&mut kept, agreed, side.other());
         kept.salt = salt;
-        kept.owes_password = kept.owes_password.or_else(|| born.then_some(side.other()));
+        kept.owes_password = kept.owes_password.or(born);
         kept.revision = kept.revision.max(absorbed.revision) + 1;
         self.touched = true;
         self.ledger().merge(&kept, &absorbed, &self.owner).await?;
@@ -312,40 +312,61 @@ impl<P: Ports> Run<'_, P> {
         Ok(None)
     }
 
-    /// The base of two halves: what one of them wrote at the other's birth, if it was so (R19), else
-    /// none. The outer `None`: cannot be told yet.
+    /// The base of two halves (what one of them wrote at the other's birth, if it was so, R19; else
+    /// none), the salt of its fingerprints, and the side that was born. `None`: cannot be told yet.
     async fn born_of_one(
         &mut self,
         ours: &Entry,
         theirs: &Entry,
         side: Side,
         view: &View,
-    ) -> Result<Option<(Option<Agreed>, PersonId)>, Fault> {
-        if let Some(birth) = &theirs.birth {
-            let keys = self.bridge.keys;
-            if birth.announced(&view.facts, view.account.created, keys, &theirs.salt) {
-                return Ok(Some((Some(birth.agreed()), theirs.salt.clone())));
+    ) -> Result<Option<(Option<Agreed>, PersonId, Option<Side>)>, Fault> {
+        let to = side.other();
+        let keys = self.bridge.keys;
+        let mut born = None;
+        if let Some(birth) = ours.birth.as_ref().filter(|birth| birth.side == to) {
+            let Some(account) = theirs.accounts.get(to).clone() else { return Ok(None) };
+            let Some(there) = self.observe(to, &account).await? else { return Ok(None) };
+            if birth.announced(&there.facts, there.account.created, keys, &ours.salt) {
+                born = Some((Some(birth.agreed()), ours.salt.clone(), Some(to)));
             }
-            return Ok(None);
         }
-        if let Some(birth) = ours.birth.as_ref().filter(|birth| birth.side != side) {
-            let Some(account) = theirs.accounts.get(side.other()).clone() else {
+        if let Some(birth) = &theirs.birth {
+            let announced = birth.announced(&view.facts, view.account.created, keys, &theirs.salt);
+            if born.is_none() && announced {
+                born = Some((Some(birth.agreed()), theirs.salt.clone(), Some(side)));
+            } else if !announced && self.made_another(side, view, theirs, birth).await? {
                 return Ok(None);
-            };
-            let Some(theirs) = self.observe(side.other(), &account).await? else {
-                return Ok(None);
-            };
-            let keys = self.bridge.keys;
-            if birth.announced(&theirs.facts, theirs.account.created, keys, &ours.salt) {
-                return Ok(Some((Some(birth.agreed()), ours.salt.clone())));
             }
+        }
+        if let Some(born) = born {
+            return Ok(Some(born));
         }
         let salt = if (ours.created, &ours.id) <= (theirs.created, &theirs.id) {
             ours.salt.clone()
         } else {
             theirs.salt.clone()
         };
-        Ok(Some((None, salt)))
+        Ok(Some((None, salt, None)))
+    }
+    /// Whether the other half's open creation, which can land no more, made an account here that is
+    /// not the one we look at: then there are two, and somebody has to choose.
+    async fn made_another(
+        &mut self,
+        side: Side,
+        view: &View,
+        theirs: &Entry,
+        birth: &crate::entry::Birth,
+    ) -> Result<bool, Fault> {
+        let shapes = self.bridge.shapes().await?;
+        let began = self.now();
+        self.report.account_reads += 1;
+        let found = self.bridge.ports.pool(side).read_name(&birth.username).await?;
+        Ok(found.filter(|it| it.sub != view.account.sub).is_some_and(|account| {
+            let found = View::new(self.bridge.policy, side, account, &shapes, began);
+            let created = found.account.created;
+            birth.announced(&found.facts, created, self.bridge.keys, &theirs.salt)
+        }))
     }
 }
 

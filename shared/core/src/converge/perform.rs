@@ -27,6 +27,8 @@ pub(super) struct Performed {
     pub(super) refused: BTreeMap<Field, Reason>,
     /// Sides whose password was replaced.
     pub(super) passwords: BTreeSet<Side>,
+    /// Deeds about no field that the pool does not do.
+    pub(super) undoable: BTreeSet<(Side, &'static str)>,
     /// Sides that were written.
     pub(super) written: BTreeSet<Side>,
     /// What stopped it, if something did.
@@ -86,13 +88,13 @@ impl<P: Ports> Run<'_, P> {
                     }
                     continue;
                 };
-                if !refuse(&deed, fault, performed) {
+                if !refuse(side, &deed, fault, performed) {
                     return false;
                 }
             }
             return true;
         }
-        refuse(deed, fault, performed)
+        refuse(side, deed, fault, performed)
     }
 
     /// Writes once. `None`: it is done, or time is up.
@@ -134,7 +136,7 @@ impl<P: Ports> Run<'_, P> {
 }
 
 /// Puts a failed deed where it belongs. Answers whether the next step may follow.
-fn refuse(deed: &Deed, fault: Fault, performed: &mut Performed) -> bool {
+fn refuse(side: Side, deed: &Deed, fault: Fault, performed: &mut Performed) -> bool {
     let reason = match fault.kind {
         FaultKind::Invalid => Reason::RefusedByPool,
         FaultKind::Exists => Reason::AddressTaken,
@@ -155,8 +157,7 @@ fn refuse(deed: &Deed, fault: Fault, performed: &mut Performed) -> bool {
     };
     let fields = deed.fields();
     if fields.is_empty() {
-        // A password that the pool refuses: nobody's field, so it is a fault to be looked at.
-        performed.fault = Some(fault);
+        performed.undoable.insert((side, deed.operation()));
         return true;
     }
     for field in fields {

@@ -113,6 +113,7 @@ struct Merged {
     says: BySide<Reading>,
     base: Option<Base>,
     came_back: bool,
+    edited_meanwhile: bool,
     unsettled: Option<Intended>,
     rule: u32,
 }
@@ -177,6 +178,7 @@ fn look(question: &Question<'_>, field: &Field) -> Option<Merged> {
     let intent = entry.intent.as_ref();
     let intended = intent.and_then(|intent| intent.fields.get(field)).filter(|it| it.rule == rule);
     let mut came_back = false;
+    let mut edited_meanwhile = false;
     let mut unsettled = None;
     if let (Some(intended), Some(intent)) = (intended, intent) {
         let target = says.get(intended.side);
@@ -187,6 +189,7 @@ fn look(question: &Question<'_>, field: &Field) -> Option<Merged> {
             let unwritten = was && policy.law.keeps(Rule::R1);
             let print = if unwritten { intended.was } else { intended.wanted };
             base = Some(Base { print, rule });
+            edited_meanwhile = !was && !keys.is(&entry.salt, field, target, intended.wanted);
             let moved = intent
                 .modified
                 .get(intended.side)
@@ -195,7 +198,7 @@ fn look(question: &Question<'_>, field: &Field) -> Option<Merged> {
             came_back = law && was && moved && field.is_yes_or_no();
         }
     }
-    Some(Merged { says, base, came_back, unsettled, rule })
+    Some(Merged { says, base, came_back, edited_meanwhile, unsettled, rule })
 }
 
 fn answer(question: &Question<'_>, field: &Field, merged: &Merged) -> Answer {
@@ -208,6 +211,7 @@ fn answer(question: &Question<'_>, field: &Field, merged: &Merged) -> Answer {
         says: BySide { old: &merged.says.old, new: &merged.says.new },
         unchanged,
         came_back: merged.came_back,
+        edited_meanwhile: merged.edited_meanwhile,
         active: phase.active(),
         conflicts: policy.conflicts,
         ways: policy.mapping.ways(field),
@@ -313,6 +317,7 @@ fn record_conflict(
         Some(Conflict::BothChanged) => DecisionKind::Conflict,
         Some(Conflict::FirstLink) => DecisionKind::FirstLinkConflict,
         Some(Conflict::CameBack) => DecisionKind::CameBack,
+        Some(Conflict::EditedMeanwhile) => DecisionKind::EditedMeanwhile,
         None => return,
     };
     plan.decisions.push(Decision {

@@ -94,8 +94,9 @@ fn last_factor(question: &Question<'_>, factor: Factor, to: Side, value: &Readin
 }
 
 /// Makes the deeds and puts them in order: a disable first and alone; then memberships, which do not
-/// move the account's last-modified, so that a crash among them can still be told from the person's
-/// own undo (R4); then attributes, factors, and last of all an enable.
+/// move the account's last-modified; then factors and an enable, which do; last the attributes. So a
+/// crash before a yes-or-no field was written leaves last-modified alone, and what moved it was the
+/// person's own undo (R4).
 pub(super) fn arrange(
     question: &Question<'_>,
     plan: &mut Plan,
@@ -134,14 +135,14 @@ pub(super) fn arrange(
                 factors.insert(*factor, value.value().is_some());
             }
         }
-        if !fields.is_empty() {
-            steps.push(Step { side, deed: Deed::SetAttributes { fields } });
-        }
         if !factors.is_empty() {
             steps.push(Step { side, deed: Deed::SetFactors(factors) });
         }
         if wanted.contains_key(&(side, Field::Enabled)) {
             steps.push(Step { side, deed: Deed::Enable });
+        }
+        if !fields.is_empty() {
+            steps.push(Step { side, deed: Deed::SetAttributes { fields } });
         }
     }
     plan.more = steps.len() > limits::STEPS_MAX;

@@ -1,0 +1,278 @@
+//! Creating accounts, and finding them as they were born.
+
+use std::collections::BTreeSet;
+
+use anyhow::Context as _;
+use poolbridge_core::account::{Account, AttributeShape, Handle, NewAccount, Status};
+use poolbridge_core::fault::FaultKind;
+use poolbridge_core::names::Sub;
+use poolbridge_core::ports::{Pool, Search};
+use tokio::task::JoinSet;
+
+use super::{
+    DATE_RESOLUTION, PoolStand, attribute, attributes, create, group, kind, newcomer, read,
+    somebody, soon, username, value, word,
+};
+use crate::contract::difference::Difference;
+use crate::contract::{Case, cases, ground};
+
+/// How many create the same account at the same moment.
+const AT_ONCE: usize = 8;
+
+pub(super) fn cases<S: PoolStand>() -> Vec<Case<S>> {
+    cases![
+        a_pool_tells_what_it_can_hold,
+        a_newborn_is_read_as_it_was_made,
+        a_blank_value_is_not_born,
+        an_address_that_nobody_proved_stays_unproved,
+        a_name_that_is_taken_is_not_given_again,
+        of_many_creations_at_once_exactly_one_succeeds,
+        an_account_is_read_by_its_sub_alone,
+        an_account_is_read_by_the_name_of_its_creation_and_by_no_alias,
+        an_address_is_the_name_only_in_a_pool_of_addresses,
+        a_name_and_its_address_are_one_in_a_pool_of_addresses,
+        case_does_not_make_another_person,
+        an_attribute_that_the_schema_lacks_is_not_born,
+        an_attribute_that_never_changes_is_born,
+        a_creation_after_its_deadline_is_not_sent,
+    ]
+}
+
+async fn a_pool_tells_what_it_can_hold<S: PoolStand>(stand: S) -> anyhow::Result<()> {
+    let shape = stand.pool().shape().await?;
+    let email = BTreeSet::from([attribute("email")]);
+    let addresses = if stand.by_email() { email } else { BTreeSet::new() };
+    assert_eq!(shape.username_attributes, addresses);
+    assert_eq!(shape.verified_by_code, addresses);
+    assert_eq!(shape.alias_attributes, BTreeSet::new());
+    assert_eq!(shape.groups, ground::GROUPS.map(group).into());
+    assert_eq!(shape.factors, BTreeSet::new());
+    assert!(!shape.case_sensitive);
+    assert!(!shape.attributes.contains_key(&attribute("sub")));
+    let longest = Some(2048);
+    for (name, mutable) in
+        [("given_name", true), (ground::MUTABLE, true), (ground::IMMUTABLE, false)]
+    {
+        let found = shape.attributes.get(&attribute(name));
+        assert_eq!(found, Some(&AttributeShape { mutable, longest }), "{name}");
+    }
+    for name in ["email", "email_verified", "phone_number", "phone_number_verified"] {
+        assert!(shape.attributes.get(&attribute(name)).is_some_and(|shape| shape.mutable));
+    }
+    Ok(())
+}
+
+async fn a_newborn_is_read_as_it_was_made<S: PoolStand>(stand: S) -> anyhow::Result<()> {
+    let (_, wanted) = newcomer(&stand);
+    let before = stand.now();
+    let handle = create(&stand, &wanted).await?;
+    let name = handle.username.clone().context("no name was answered")?;
+    if stand.by_email() {
+        assert_eq!(name.reveal(), handle.sub.as_str(), "the pool makes the name");
+    } else {
+        assert_eq!(name, wanted.username);
+    }
+    let found = read(&stand, &handle).await?;
+    let born = Account {
+        sub: handle.sub,
+        username: name,
+        attributes: wanted.attributes,
+        enabled: true,
+        status: Status::ForceChangePassword,
+        groups: None,
+        factors: Some(BTreeSet::new()),
+        created: found.created,
+        modified: found.modified,
+    };
+    assert_eq!(found.attributes, born.attributes);
+    assert_eq!(found, born);
+    assert!(found.created >= before - DATE_RESOLUTION, "born before it was made");
+    assert!(found.created <= stand.now() + DATE_RESOLUTION, "born in the future");
+    assert!(found.modified >= found.created);
+    Ok(())
+}
+
+async fn a_blank_value_is_not_born<S: PoolStand>(stand: S) -> anyhow::Result<()> {
+    let (_, mut wanted) = newcomer(&stand);
+    wanted.attributes.insert(attribute("family_name"), String::new());
+    let handle = create(&stand, &wanted).await?;
+    assert_eq!(value(&read(&stand, &handle).await?, "family_name"), None);
+    Ok(())
+}
+
+async fn an_address_that_nobody_proved_stays_unproved<S: PoolStand>(
+    stand: S,
+) -> anyhow::Result<()> {
+    let (_, mut wanted) = newcomer(&stand);
+    wanted.attributes.insert(attribute("email_verified"), "false".to_owned());
+    let handle = create(&stand, &wanted).await?;
+    let found = read(&stand, &handle).await?;
+    assert_eq!(value(&found, "email_verified"), Some("false"));
+    Ok(())
+}
+
+async fn a_name_that_is_taken_is_not_given_again<S: PoolStand>(stand: S) -> anyhow::Result<()> {
+    let (_, wanted) = newcomer(&stand);
+    let handle = create(&stand, &wanted).await?;
+    let first = read(&stand, &handle).await?;
+    let mut other = wanted.clone();
+    other.attributes.insert(attribute("given_name"), "Eve".to_owned());
+    for again in [&wanted, &other] {
+        assert_eq!(kind(create(&stand, again).await), FaultKind::Exists);
+    }
+    assert_eq!(read(&stand, &handle).await?, first);
+    Ok(())
+}
+
+async fn of_many_creations_at_once_exactly_one_succeeds<S: PoolStand>(
+    stand: S,
+) -> anyhow::Result<()> {
+    let (email, wanted) = newcomer(&stand);
+    let mut creations = JoinSet::new();
+    for _ in 0..AT_ONCE {
+        let (stand, wanted) = (stand.clone(), wanted.clone());
+        creations.spawn(async move { create(&stand, &wanted).await });
+    }
+    let mut made = Vec::new();
+    while let Some(done) = creations.join_next().await {
+        match done? {
+            Ok(handle) => made.push(handle.sub),
+            Err(fault) => assert_eq!(fault.kind, FaultKind::Exists),
+        }
+    }
+    assert_eq!(made.len(), 1);
+    let found = stand.pool().find(&Search::Email(email)).await?;
+    assert_eq!(found.into_iter().map(|account| account.sub).collect::<Vec<_>>(), made);
+    Ok(())
+}
+
+async fn an_account_is_read_by_its_sub_alone<S: PoolStand>(stand: S) -> anyhow::Result<()> {
+    let (_, handle) = somebody(&stand).await?;
+    let nameless = Handle { sub: handle.sub.clone(), username: None };
+    assert_eq!(read(&stand, &nameless).await?, read(&stand, &handle).await?);
+    assert_eq!(stand.pool().groups(&nameless).await?, BTreeSet::new());
+    let nobody = Handle { sub: Sub::try_from(word(&stand).as_str())?, username: None };
+    assert_eq!(stand.pool().read(&nobody).await?, None);
+    let named = Handle { username: Some(username(nobody.sub.as_str())), ..nobody };
+    assert_eq!(stand.pool().read(&named).await?, None);
+    Ok(())
+}
+
+async fn an_account_is_read_by_the_name_of_its_creation_and_by_no_alias<S: PoolStand>(
+    stand: S,
+) -> anyhow::Result<()> {
+    let (email, wanted) = newcomer(&stand);
+    let handle = create(&stand, &wanted).await?;
+    let found = Some(read(&stand, &handle).await?);
+    let pool = stand.pool();
+    assert_eq!(pool.read_name(&wanted.username).await?, found);
+    // In a pool of addresses the `sub` is the stored name; elsewhere it is none.
+    let by_sub = pool.read_name(&username(handle.sub.as_str())).await?;
+    assert_eq!(by_sub, found.clone().filter(|_| stand.by_email()));
+    let by_address = pool.read_name(&username(&email)).await?;
+    assert_eq!(by_address, found.filter(|_| stand.by_email()));
+    assert_eq!(pool.read_name(&username(&word(&stand))).await?, None);
+    Ok(())
+}
+
+async fn an_address_is_the_name_only_in_a_pool_of_addresses<S: PoolStand>(
+    stand: S,
+) -> anyhow::Result<()> {
+    let (_, wanted) = newcomer(&stand);
+    let plain = NewAccount { username: username(&word(&stand)), ..wanted };
+    let made = create(&stand, &plain).await;
+    if stand.by_email() {
+        assert_eq!(kind(made), FaultKind::Invalid);
+        let nobody = stand.pool().read_name(&plain.username).await?;
+        assert_eq!(nobody, None);
+    } else {
+        assert_eq!(made?.username, Some(plain.username));
+    }
+    Ok(())
+}
+
+async fn a_name_and_its_address_are_one_in_a_pool_of_addresses<S: PoolStand>(
+    stand: S,
+) -> anyhow::Result<()> {
+    if !stand.by_email() {
+        // Two accounts may hold one address where nobody signs in by it.
+        let (email, handle) = somebody(&stand).await?;
+        let (_, mut other) = newcomer(&stand);
+        other.attributes.insert(attribute("email"), email.clone());
+        create(&stand, &other).await?;
+        let found = stand.pool().find(&Search::Email(email)).await?;
+        assert_eq!(found.len(), 2);
+        assert!(found.iter().any(|account| account.sub == handle.sub));
+        return Ok(());
+    }
+    let (email, mut bare) = newcomer(&stand);
+    bare.attributes.remove(&attribute("email"));
+    let handle = create(&stand, &bare).await?;
+    assert_eq!(value(&read(&stand, &handle).await?, "email"), Some(email.as_str()));
+    let (email, mut twofold) = newcomer(&stand);
+    twofold.attributes.insert(attribute("email"), format!("other-{email}"));
+    let made = create(&stand, &twofold).await;
+    if stand.manners().differ(Difference::AddressBesideUsername) {
+        assert_eq!(value(&read(&stand, &made?).await?, "email"), Some(&*format!("other-{email}")));
+    } else {
+        assert_eq!(kind(made), FaultKind::Invalid);
+    }
+    Ok(())
+}
+
+async fn case_does_not_make_another_person<S: PoolStand>(stand: S) -> anyhow::Result<()> {
+    let (email, wanted) = newcomer(&stand);
+    let handle = create(&stand, &wanted).await?;
+    let raised = |text: &str| text.replacen('p', "P", 1);
+    let mut shouted =
+        NewAccount { username: username(&raised(wanted.username.reveal())), ..wanted };
+    shouted.attributes.insert(attribute("email"), raised(&email));
+    let search = Search::Email(raised(&email));
+    if stand.manners().differ(Difference::CaseIsMinded) {
+        assert_eq!(stand.pool().read_name(&shouted.username).await?, None);
+        assert_eq!(stand.pool().find(&search).await?, []);
+        assert_ne!(create(&stand, &shouted).await?.sub, handle.sub);
+        return Ok(());
+    }
+    assert_eq!(kind(create(&stand, &shouted).await), FaultKind::Exists);
+    let named = stand.pool().read_name(&shouted.username).await?;
+    assert_eq!(named.map(|account| account.sub), Some(handle.sub.clone()));
+    let found = stand.pool().find(&search).await?;
+    assert_eq!(found.iter().map(|account| &account.sub).collect::<Vec<_>>(), [&handle.sub]);
+    Ok(())
+}
+
+async fn an_attribute_that_the_schema_lacks_is_not_born<S: PoolStand>(
+    stand: S,
+) -> anyhow::Result<()> {
+    let (_, mut wanted) = newcomer(&stand);
+    wanted.attributes.insert(attribute("custom:unheard_of"), "x".to_owned());
+    let made = create(&stand, &wanted).await;
+    if stand.manners().differ(Difference::CreationMindsNoSchema) {
+        assert_eq!(value(&read(&stand, &made?).await?, "custom:unheard_of"), Some("x"));
+    } else {
+        assert_eq!(kind(made), FaultKind::Invalid);
+        assert_eq!(stand.pool().read_name(&wanted.username).await?, None);
+    }
+    Ok(())
+}
+
+async fn an_attribute_that_never_changes_is_born<S: PoolStand>(stand: S) -> anyhow::Result<()> {
+    let (_, mut wanted) = newcomer(&stand);
+    wanted.attributes.extend(attributes(&[(ground::IMMUTABLE, "2026"), (ground::MUTABLE, "x")]));
+    let handle = create(&stand, &wanted).await?;
+    assert_eq!(read(&stand, &handle).await?.attributes, wanted.attributes);
+    Ok(())
+}
+
+async fn a_creation_after_its_deadline_is_not_sent<S: PoolStand>(
+    stand: S,
+) -> anyhow::Result<()> {
+    let (email, wanted) = newcomer(&stand);
+    let late = stand.now() - DATE_RESOLUTION;
+    assert_eq!(kind(stand.pool().create(&wanted, late).await), FaultKind::NotSent);
+    assert_eq!(stand.pool().read_name(&wanted.username).await?, None);
+    assert_eq!(stand.pool().find(&Search::Email(email)).await?, []);
+    stand.pool().create(&wanted, soon(&stand)).await?;
+    Ok(())
+}

@@ -1,0 +1,313 @@
+//! Deeds: each of them idempotent, and refused as a whole or not at all.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use poolbridge_core::account::{Account, Status};
+use poolbridge_core::facts::Factor;
+use poolbridge_core::fault::FaultKind;
+use poolbridge_core::ports::Pool;
+use poolbridge_core::step::Deed;
+use tokio::task::JoinSet;
+
+use super::{
+    DATE_RESOLUTION, PoolStand, create, group, kind, newcomer, read, setting, somebody, value,
+    write, write_twice,
+};
+use crate::contract::difference::Difference;
+use crate::contract::{Case, cases, ground};
+
+pub(super) fn cases<S: PoolStand>() -> Vec<Case<S>> {
+    cases![
+        attributes_are_set_and_others_stay,
+        a_blank_value_deletes,
+        an_address_travels_with_its_flag,
+        an_address_without_its_flag_is_unproved,
+        a_flag_without_its_address_is_taken,
+        both_halves_of_an_address_are_deleted_together,
+        an_update_with_one_bad_attribute_writes_none,
+        a_value_that_is_too_long_is_refused,
+        invariant_13_an_address_that_somebody_signs_in_by_is_not_taken,
+        updates_of_different_attributes_at_once_all_survive,
+        a_disabled_account_is_seen_to_be_disabled,
+        a_member_is_added_and_removed,
+        a_group_that_is_not_there_takes_nobody,
+        a_random_password_confirms,
+        factors_that_the_pool_does_not_offer_are_refused,
+        somebody_is_signed_out_twice,
+        deeds_move_the_date_and_memberships_do_not,
+        rule_05_a_deed_after_its_deadline_is_not_sent,
+    ]
+}
+
+async fn attributes_are_set_and_others_stay<S: PoolStand>(stand: S) -> anyhow::Result<()> {
+    let (email, handle) = somebody(&stand).await?;
+    let deed = setting(&[("given_name", "Anna \"é\\"), (ground::MUTABLE, "x=1, y='2'")]);
+    let found = write_twice(&stand, &handle, &deed).await?;
+    assert_eq!(value(&found, "given_name"), Some("Anna \"é\\"));
+    assert_eq!(value(&found, ground::MUTABLE), Some("x=1, y='2'"));
+    assert_eq!(value(&found, "email"), Some(email.as_str()));
+    assert_eq!(value(&found, "email_verified"), Some("true"));
+    Ok(())
+}
+
+async fn a_blank_value_deletes<S: PoolStand>(stand: S) -> anyhow::Result<()> {
+    let (_, handle) = somebody(&stand).await?;
+    let deed = setting(&[("given_name", ""), ("family_name", "Lee"), ("nickname", "")]);
+    let found = write_twice(&stand, &handle, &deed).await?;
+    assert_eq!(value(&found, "given_name"), None);
+    assert_eq!(value(&found, "nickname"), None, "one that was never there");
+    assert_eq!(value(&found, "family_name"), Some("Lee"));
+    Ok(())
+}
+
+async fn an_address_travels_with_its_flag<S: PoolStand>(stand: S) -> anyhow::Result<()> {
+    let (email, handle) = somebody(&stand).await?;
+    let moved = format!("new-{email}");
+    let deed = setting(&[
+        ("email", &moved),
+        ("email_verified", "true"),
+        ("phone_number", "+12065550100"),
+        ("phone_number_verified", "true"),
+    ]);
+    let found = write_twice(&stand, &handle, &deed).await?;
+    assert_eq!(value(&found, "email"), Some(moved.as_str()));
+    assert_eq!(value(&found, "email_verified"), Some("true"));
+    assert_eq!(value(&found, "phone_number"), Some("+12065550100"));
+    assert_eq!(value(&found, "phone_number_verified"), Some("true"));
+    Ok(())
+}
+
+async fn an_address_without_its_flag_is_unproved<S: PoolStand>(stand: S) -> anyhow::Result<()> {
+    let (email, handle) = somebody(&stand).await?;
+    let moved = format!("new-{email}");
+    let found = write_twice(&stand, &handle, &setting(&[("email", &moved)])).await?;
+    assert_eq!(value(&found, "email"), Some(moved.as_str()));
+    assert_ne!(value(&found, "email_verified"), Some("true"), "it was earned for another one");
+    Ok(())
+}
+
+async fn a_flag_without_its_address_is_taken<S: PoolStand>(stand: S) -> anyhow::Result<()> {
+    let (email, handle) = somebody(&stand).await?;
+    let before = read(&stand, &handle).await?;
+    let deed = setting(&[("email_verified", "false")]);
+    if stand.manners().differ(Difference::FlagNeedsAddress) {
+        assert_eq!(kind(write(&stand, &handle, &deed).await), FaultKind::Invalid);
+        assert_eq!(read(&stand, &handle).await?, before);
+        return Ok(());
+    }
+    let found = write_twice(&stand, &handle, &deed).await?;
+    assert_eq!(value(&found, "email_verified"), Some("false"));
+    assert_eq!(value(&found, "email"), Some(email.as_str()));
+    Ok(())
+}
+
+async fn both_halves_of_an_address_are_deleted_together<S: PoolStand>(
+    stand: S,
+) -> anyhow::Result<()> {
+    let (_, handle) = somebody(&stand).await?;
+    let phone = setting(&[("phone_number", "+12065550100"), ("phone_number_verified", "true")]);
+    write(&stand, &handle, &phone).await?;
+    let deed = setting(&[("phone_number", ""), ("phone_number_verified", "")]);
+    let found = write_twice(&stand, &handle, &deed).await?;
+    assert_eq!(value(&found, "phone_number"), None);
+    assert_eq!(value(&found, "phone_number_verified"), None);
+    Ok(())
+}
+
+async fn an_update_with_one_bad_attribute_writes_none<S: PoolStand>(
+    stand: S,
+) -> anyhow::Result<()> {
+    let (_, handle) = somebody(&stand).await?;
+    let before = read(&stand, &handle).await?;
+    for bad in [ground::IMMUTABLE, "custom:unheard_of", "sub"] {
+        let deed = setting(&[("given_name", "Eve"), (bad, "x"), ("nickname", "e")]);
+        assert_eq!(kind(write(&stand, &handle, &deed).await), FaultKind::Invalid, "{bad}");
+        assert_eq!(read(&stand, &handle).await?, before, "{bad}");
+    }
+    Ok(())
+}
+
+async fn a_value_that_is_too_long_is_refused<S: PoolStand>(stand: S) -> anyhow::Result<()> {
+    let (_, handle) = somebody(&stand).await?;
+    let longest = "ü".repeat(2_048);
+    let found = write_twice(&stand, &handle, &setting(&[("nickname", &longest)])).await?;
+    assert_eq!(value(&found, "nickname"), Some(longest.as_str()));
+    let longer = "x".repeat(2_049);
+    let written = write(&stand, &handle, &setting(&[("nickname", &longer)])).await;
+    if stand.manners().differ(Difference::ValuesHaveNoLimit) {
+        written?;
+        assert_eq!(value(&read(&stand, &handle).await?, "nickname"), Some(longer.as_str()));
+    } else {
+        assert_eq!(kind(written), FaultKind::Invalid);
+        assert_eq!(read(&stand, &handle).await?, found);
+    }
+    Ok(())
+}
+
+async fn invariant_13_an_address_that_somebody_signs_in_by_is_not_taken<S: PoolStand>(
+    stand: S,
+) -> anyhow::Result<()> {
+    let (theirs, holder) = somebody(&stand).await?;
+    let (_, handle) = somebody(&stand).await?;
+    let before = read(&stand, &handle).await?;
+    let deed = setting(&[("email", &theirs), ("email_verified", "true"), ("nickname", "e")]);
+    let written = write(&stand, &handle, &deed).await;
+    let unique = stand.by_email() && !stand.manners().differ(Difference::AddressesAreNotUnique);
+    if unique {
+        assert_eq!(kind(written), FaultKind::Exists);
+        assert_eq!(read(&stand, &handle).await?, before);
+    } else {
+        written?;
+        assert_eq!(value(&read(&stand, &handle).await?, "email"), Some(theirs.as_str()));
+    }
+    assert_eq!(value(&read(&stand, &holder).await?, "email"), Some(theirs.as_str()));
+    Ok(())
+}
+
+async fn updates_of_different_attributes_at_once_all_survive<S: PoolStand>(
+    stand: S,
+) -> anyhow::Result<()> {
+    let (_, handle) = somebody(&stand).await?;
+    let names = ["given_name", "family_name", "nickname", "locale", ground::MUTABLE];
+    let mut updates = JoinSet::new();
+    for name in names {
+        let (stand, handle) = (stand.clone(), handle.clone());
+        updates.spawn(async move {
+            let deed = setting(&[(name, &format!("the {name}"))]);
+            write(&stand, &handle, &deed).await
+        });
+    }
+    while let Some(done) = updates.join_next().await {
+        done??;
+    }
+    let found = read(&stand, &handle).await?;
+    for name in names {
+        assert_eq!(value(&found, name), Some(&*format!("the {name}")));
+    }
+    Ok(())
+}
+
+async fn a_disabled_account_is_seen_to_be_disabled<S: PoolStand>(
+    stand: S,
+) -> anyhow::Result<()> {
+    let (_, handle) = somebody(&stand).await?;
+    let before = read(&stand, &handle).await?;
+    let disabled = write_twice(&stand, &handle, &Deed::Disable).await?;
+    assert_eq!(disabled, Account { enabled: false, modified: disabled.modified, ..before.clone() });
+    let enabled = write_twice(&stand, &handle, &Deed::Enable).await?;
+    assert_eq!(enabled, Account { modified: enabled.modified, ..before });
+    Ok(())
+}
+
+async fn a_member_is_added_and_removed<S: PoolStand>(stand: S) -> anyhow::Result<()> {
+    let (_, handle) = somebody(&stand).await?;
+    let (_, bystander) = somebody(&stand).await?;
+    let [first, second] = ground::GROUPS.map(group);
+    let groups = async || stand.pool().groups(&handle).await;
+    assert_eq!(groups().await?, BTreeSet::new());
+    write_twice(&stand, &handle, &Deed::AddToGroup(second.clone())).await?;
+    assert_eq!(groups().await?, BTreeSet::from([second.clone()]));
+    write_twice(&stand, &handle, &Deed::AddToGroup(first.clone())).await?;
+    assert_eq!(groups().await?, BTreeSet::from([first.clone(), second.clone()]));
+    // The name need not be known, neither to write nor to read.
+    let nameless = poolbridge_core::account::Handle { username: None, ..handle.clone() };
+    write_twice(&stand, &nameless, &Deed::RemoveFromGroup(second)).await?;
+    assert_eq!(stand.pool().groups(&nameless).await?, BTreeSet::from([first.clone()]));
+    assert_eq!(groups().await?, BTreeSet::from([first]));
+    assert_eq!(stand.pool().groups(&bystander).await?, BTreeSet::new());
+    Ok(())
+}
+
+async fn a_group_that_is_not_there_takes_nobody<S: PoolStand>(stand: S) -> anyhow::Result<()> {
+    let (_, handle) = somebody(&stand).await?;
+    let missing = group("unheard of");
+    for deed in [Deed::AddToGroup(missing.clone()), Deed::RemoveFromGroup(missing)] {
+        assert_eq!(kind(write(&stand, &handle, &deed).await), FaultKind::Missing, "{deed:?}");
+    }
+    assert_eq!(stand.pool().groups(&handle).await?, BTreeSet::new());
+    Ok(())
+}
+
+async fn a_random_password_confirms<S: PoolStand>(stand: S) -> anyhow::Result<()> {
+    let (_, handle) = somebody(&stand).await?;
+    let before = read(&stand, &handle).await?;
+    let found = write_twice(&stand, &handle, &Deed::SetRandomPassword).await?;
+    let wanted = Account { status: Status::Confirmed, modified: found.modified, ..before };
+    assert_eq!(found, wanted);
+    Ok(())
+}
+
+async fn factors_that_the_pool_does_not_offer_are_refused<S: PoolStand>(
+    stand: S,
+) -> anyhow::Result<()> {
+    let (_, handle) = somebody(&stand).await?;
+    let before = read(&stand, &handle).await?;
+    let deed = Deed::SetFactors(BTreeMap::from([(Factor::Sms, true)]));
+    let fault = write(&stand, &handle, &deed).await.expect_err("the pool has no factors");
+    assert_eq!(fault.kind, FaultKind::Invalid);
+    if stand.manners().differ(Difference::NoFactors) {
+        assert_eq!(fault.code.as_deref(), Some("Unsupported"));
+    }
+    assert_eq!(read(&stand, &handle).await?, before);
+    write(&stand, &handle, &Deed::SetFactors(BTreeMap::new())).await?;
+    Ok(())
+}
+
+async fn somebody_is_signed_out_twice<S: PoolStand>(stand: S) -> anyhow::Result<()> {
+    let (_, handle) = somebody(&stand).await?;
+    if stand.manners().differ(Difference::NoSignOut) {
+        let fault = write(&stand, &handle, &Deed::SignOut).await.expect_err("it cannot");
+        // With status 500, which must not pass for "it may have happened".
+        assert_eq!((fault.kind, fault.code.as_deref()), (FaultKind::Invalid, Some("Unsupported")));
+        return Ok(());
+    }
+    write_twice(&stand, &handle, &Deed::SignOut).await?;
+    Ok(())
+}
+
+async fn deeds_move_the_date_and_memberships_do_not<S: PoolStand>(
+    stand: S,
+) -> anyhow::Result<()> {
+    let (_, handle) = somebody(&stand).await?;
+    let [staff, _] = ground::GROUPS.map(group);
+    let mut seen = read(&stand, &handle).await?.modified;
+    for (deed, moves) in [
+        (setting(&[("nickname", "a")]), true),
+        (Deed::AddToGroup(staff), false),
+        (Deed::Disable, true),
+        (Deed::SetRandomPassword, true),
+    ] {
+        // Dates may be cut to seconds.
+        stand.wait(DATE_RESOLUTION + DATE_RESOLUTION / 20).await;
+        write(&stand, &handle, &deed).await?;
+        let modified = read(&stand, &handle).await?.modified;
+        assert_eq!(modified > seen, moves, "{deed:?}");
+        assert!(modified <= stand.now() + DATE_RESOLUTION);
+        seen = modified;
+    }
+    Ok(())
+}
+
+async fn rule_05_a_deed_after_its_deadline_is_not_sent<S: PoolStand>(
+    stand: S,
+) -> anyhow::Result<()> {
+    let (_, wanted) = newcomer(&stand);
+    let handle = create(&stand, &wanted).await?;
+    let before = read(&stand, &handle).await?;
+    let [staff, _] = ground::GROUPS.map(group);
+    for deed in [
+        setting(&[("given_name", "Late")]),
+        Deed::Disable,
+        Deed::AddToGroup(staff),
+        Deed::SetRandomPassword,
+        Deed::SetFactors(BTreeMap::from([(Factor::Sms, true)])),
+        Deed::SignOut,
+    ] {
+        let late = stand.now() - DATE_RESOLUTION;
+        let written = stand.pool().write(&handle, &deed, late).await;
+        assert_eq!(kind(written), FaultKind::NotSent, "{deed:?}");
+    }
+    assert_eq!(read(&stand, &handle).await?, before);
+    assert_eq!(stand.pool().groups(&handle).await?, BTreeSet::new());
+    Ok(())
+}

@@ -1,0 +1,158 @@
+//! What the protocol takes a user pool to be like, in either shape: people who sign up with their
+//! e-mail address, whose stored name is the `sub`, and people who choose a username.
+
+mod births;
+mod deeds;
+mod partings;
+mod searches;
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use poolbridge_core::account::{Account, Handle, NewAccount};
+use poolbridge_core::facts::Field;
+use poolbridge_core::fault::{Fault, FaultKind};
+use poolbridge_core::names::{AttributeName, GroupName, Username};
+use poolbridge_core::ports::Pool;
+use poolbridge_core::step::Deed;
+use poolbridge_core::time::Time;
+
+use super::Case;
+use super::difference::Manners;
+
+/// Something that has a user pool, and what an administrator does there without the bridge.
+pub trait PoolStand: Clone + Send + Sync + 'static {
+    /// The pool's type.
+    type Pool: Pool;
+
+    /// The pool.
+    fn pool(&self) -> &Self::Pool;
+
+    /// Whether people sign up with their e-mail address.
+    fn by_email(&self) -> bool;
+
+    /// Now.
+    fn now(&self) -> Time;
+
+    /// A number that was never handed out before.
+    fn nonce(&self) -> u128;
+
+    /// Whose manners to expect.
+    fn manners(&self) -> &Manners;
+
+    /// Deletes an account.
+    fn delete(&self, account: &Handle) -> impl Future<Output = anyhow::Result<()>> + Send;
+
+    /// Lets time pass.
+    fn wait(&self, span: Duration) -> impl Future<Output = ()> + Send;
+}
+
+/// Every case.
+pub fn cases<S: PoolStand>() -> Vec<Case<S>> {
+    let parts = [births::cases(), deeds::cases(), searches::cases(), partings::cases()];
+    parts.into_iter().flatten().collect()
+}
+
+/// Dates in Cognito's answers may be cut to seconds.
+const DATE_RESOLUTION: Duration = Duration::from_secs(1);
+
+/// Attributes, as a test writes them down.
+type Attributes = BTreeMap<AttributeName, String>;
+
+fn attribute(name: &str) -> AttributeName {
+    AttributeName::try_from(name).expect("a name")
+}
+
+fn attributes(pairs: &[(&str, &str)]) -> Attributes {
+    pairs.iter().map(|(name, value)| (attribute(name), (*value).to_owned())).collect()
+}
+
+fn group(name: &str) -> GroupName {
+    GroupName::try_from(name).expect("a name")
+}
+
+fn username(text: &str) -> Username {
+    Username::try_from(text).expect("a name")
+}
+
+/// A word that nobody else has: made of letters, so that it can begin an address.
+fn word(stand: &impl PoolStand) -> String {
+    format!("p{:x}", stand.nonce() & 0xffff_ffff_ffff)
+}
+
+/// Somebody to be: their address, and the name that a creation gives.
+fn newcomer(stand: &impl PoolStand) -> (String, NewAccount) {
+    let word = word(stand);
+    let email = format!("{word}@example.com");
+    let name = if stand.by_email() { &email } else { &word };
+    let attributes =
+        attributes(&[("email", &email), ("email_verified", "true"), ("given_name", "Ann")]);
+    let account = NewAccount { username: username(name), attributes };
+    (email, account)
+}
+
+/// A moment by which any call is over.
+fn soon(stand: &impl PoolStand) -> Time {
+    stand.now() + Duration::from_secs(10)
+}
+
+async fn create(stand: &impl PoolStand, account: &NewAccount) -> Result<Handle, Fault> {
+    stand.pool().create(account, soon(stand)).await
+}
+
+/// Somebody who is there now: their address and how to ask for them.
+async fn somebody(stand: &impl PoolStand) -> anyhow::Result<(String, Handle)> {
+    let (email, account) = newcomer(stand);
+    Ok((email, create(stand, &account).await?))
+}
+
+async fn read(stand: &impl PoolStand, handle: &Handle) -> anyhow::Result<Account> {
+    stand.pool().read(handle).await?.context("the account is not there")
+}
+
+async fn write(stand: &impl PoolStand, handle: &Handle, deed: &Deed) -> Result<(), Fault> {
+    stand.pool().write(handle, deed, soon(stand)).await
+}
+
+/// Does a deed twice and checks that the second time changes nothing. Answers what it left.
+async fn write_twice(
+    stand: &impl PoolStand,
+    handle: &Handle,
+    deed: &Deed,
+) -> anyhow::Result<Account> {
+    write(stand, handle, deed).await?;
+    let once = read(stand, handle).await?;
+    let groups = stand.pool().groups(handle).await?;
+    write(stand, handle, deed).await?;
+    let twice = read(stand, handle).await?;
+    assert!(twice.modified >= once.modified);
+    assert_eq!(twice, Account { modified: twice.modified, ..once }, "{deed:?}");
+    assert_eq!(stand.pool().groups(handle).await?, groups, "{deed:?}");
+    Ok(twice)
+}
+
+/// Attributes to be written, each as a field of its own, addresses with what belongs to them.
+fn setting(pairs: &[(&str, &str)]) -> Deed {
+    let mut fields: BTreeMap<Field, Attributes> = BTreeMap::new();
+    for (name, value) in pairs {
+        let field = match *name {
+            "email" | "email_verified" => Field::Email,
+            "phone_number" | "phone_number_verified" => Field::Phone,
+            other => Field::Attribute(attribute(other)),
+        };
+        fields.entry(field).or_default().insert(attribute(name), (*value).to_owned());
+    }
+    Deed::SetAttributes { fields }
+}
+
+/// The value of an attribute; nothing if the account does not hold it.
+fn value<'a>(account: &'a Account, name: &str) -> Option<&'a str> {
+    account.attributes.get(&attribute(name)).map(String::as_str)
+}
+
+/// The kind of fault that a call must end with.
+fn kind<T: std::fmt::Debug>(answer: Result<T, Fault>) -> FaultKind {
+    answer.expect_err("it went through").kind
+}

@@ -1,0 +1,103 @@
+//! Accounts that are no longer there, and names that were given to somebody else (R21).
+
+use std::collections::BTreeMap;
+
+use poolbridge_core::account::Handle;
+use poolbridge_core::facts::Factor;
+use poolbridge_core::fault::FaultKind;
+use poolbridge_core::ports::{Pool, Search};
+use poolbridge_core::step::Deed;
+
+use super::{
+    PoolStand, create, group, kind, newcomer, read, setting, somebody, value, write,
+};
+use crate::contract::difference::Difference;
+use crate::contract::{Case, cases, ground};
+
+pub(super) fn cases<S: PoolStand>() -> Vec<Case<S>> {
+    cases![
+        an_account_that_vanished_is_found_by_nobody,
+        nothing_is_done_to_an_account_that_vanished,
+        rule_21_a_name_given_again_shows_another_sub,
+    ]
+}
+
+async fn an_account_that_vanished_is_found_by_nobody<S: PoolStand>(
+    stand: S,
+) -> anyhow::Result<()> {
+    let (email, wanted) = newcomer(&stand);
+    let handle = create(&stand, &wanted).await?;
+    let [staff, _] = ground::GROUPS.map(group);
+    write(&stand, &handle, &Deed::AddToGroup(staff)).await?;
+    stand.delete(&handle).await?;
+    let nameless = Handle { username: None, ..handle.clone() };
+    for handle in [&handle, &nameless] {
+        assert_eq!(stand.pool().read(handle).await?, None);
+        let groups = stand.pool().groups(handle).await;
+        assert_eq!(kind(groups), FaultKind::AccountGone, "an empty list would say: no member");
+    }
+    assert_eq!(stand.pool().read_name(&wanted.username).await?, None);
+    assert_eq!(stand.pool().find(&Search::Email(email)).await?, []);
+    Ok(())
+}
+
+async fn nothing_is_done_to_an_account_that_vanished<S: PoolStand>(
+    stand: S,
+) -> anyhow::Result<()> {
+    let (_, handle) = somebody(&stand).await?;
+    stand.delete(&handle).await?;
+    let [staff, _] = ground::GROUPS.map(group);
+    let update = setting(&[("given_name", "Nobody")]);
+    for deed in [
+        Deed::Disable,
+        Deed::Enable,
+        Deed::AddToGroup(staff.clone()),
+        Deed::RemoveFromGroup(staff),
+        Deed::SetRandomPassword,
+        update,
+    ] {
+        let update = matches!(deed, Deed::SetAttributes { .. });
+        let denied = update && stand.manners().differ(Difference::UpdateOfNobodyIsDenied);
+        let wanted = if denied { FaultKind::Denied } else { FaultKind::AccountGone };
+        assert_eq!(kind(write(&stand, &handle, &deed).await), wanted, "{deed:?}");
+    }
+    // These two are not to be had of the local stack, whoever they are asked for.
+    let sms = Deed::SetFactors(BTreeMap::from([(Factor::Sms, false)]));
+    for (deed, difference) in
+        [(Deed::SignOut, Difference::NoSignOut), (sms, Difference::NoFactors)]
+    {
+        let lacking = stand.manners().differ(difference);
+        let wanted = if lacking { FaultKind::Invalid } else { FaultKind::AccountGone };
+        assert_eq!(kind(write(&stand, &handle, &deed).await), wanted, "{deed:?}");
+    }
+    assert_eq!(stand.pool().read(&handle).await?, None, "a deed made somebody");
+    Ok(())
+}
+
+async fn rule_21_a_name_given_again_shows_another_sub<S: PoolStand>(
+    stand: S,
+) -> anyhow::Result<()> {
+    let (_, wanted) = newcomer(&stand);
+    let first = create(&stand, &wanted).await?;
+    stand.delete(&first).await?;
+    let second = create(&stand, &wanted).await?;
+    assert_ne!(first.sub, second.sub, "a `sub` is never given twice");
+    let found = stand.pool().read(&first).await?.map(|account| account.sub);
+    let deed = setting(&[("given_name", "Stranger")]);
+    let written = write(&stand, &first, &deed).await;
+    if stand.by_email() {
+        assert_eq!(found, None, "the `sub` is the name");
+        let kind = kind(written);
+        let denied = stand.manners().differ(Difference::UpdateOfNobodyIsDenied);
+        assert_eq!(kind, if denied { FaultKind::Denied } else { FaultKind::AccountGone });
+        assert_eq!(value(&read(&stand, &second).await?, "given_name"), Some("Ann"));
+    } else {
+        // The pool knows names only: it is the caller who must look at the `sub` before.
+        assert_eq!(found, Some(second.sub.clone()));
+        written?;
+        assert_eq!(value(&read(&stand, &second).await?, "given_name"), Some("Stranger"));
+    }
+    let nameless = Handle { username: None, ..first };
+    assert_eq!(stand.pool().read(&nameless).await?, None);
+    Ok(())
+}

@@ -1,0 +1,342 @@
+//! What the protocol takes the queue to be like.
+
+use std::fmt::Debug;
+use std::future::Future;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use poolbridge_core::change::{Change, Proof};
+use poolbridge_core::drain::QueueCounts;
+use poolbridge_core::fault::Fault;
+use poolbridge_core::limits;
+use poolbridge_core::names::Sub;
+use poolbridge_core::ports::Outbox;
+use poolbridge_core::side::Side;
+use poolbridge_core::time::Time;
+
+use super::difference::{Difference, Manners};
+use super::{Case, cases, ground};
+
+/// How long a message is hidden at first, and a little more.
+const HIDDEN: Duration = Duration::from_millis(ground::HIDDEN_SECONDS * 1_000);
+
+/// A moment longer than any that is waited for.
+const MOMENT: Duration = Duration::from_millis(200);
+
+/// How long a FIFO queue remembers a deduplication id.
+const REMEMBERED: Duration = Duration::from_mins(5);
+
+/// A message that was received.
+#[derive(Debug)]
+pub struct Delivery<R> {
+    /// What it carries.
+    pub change: Change,
+    /// What to answer with.
+    pub receipt: R,
+    /// How often it was received, this time included.
+    pub receives: u32,
+}
+
+/// Something that has a queue with a dead-letter queue behind it, as its reader sees both. A message
+/// is hidden for [`ground::HIDDEN_SECONDS`] and received [`limits::RECEIVES_MAX`] times at the most.
+pub trait QueueStand: Clone + Send + Sync + 'static {
+    /// The sender's type.
+    type Outbox: Outbox;
+    /// What a receiver answers with.
+    type Receipt: Clone + Debug + Send + Sync;
+
+    /// A sender.
+    fn outbox(&self) -> &Self::Outbox;
+
+    /// A number that was never handed out before.
+    fn nonce(&self) -> u128;
+
+    /// Whose manners to expect.
+    fn manners(&self) -> &Manners;
+
+    /// One message, if one can be received.
+    fn receive(
+        &self,
+    ) -> impl Future<Output = Result<Option<Delivery<Self::Receipt>>, Fault>> + Send;
+
+    /// The message is done with.
+    fn delete(&self, receipt: &Self::Receipt) -> impl Future<Output = Result<(), Fault>> + Send;
+
+    /// The message is to come again after that.
+    fn show_after(
+        &self,
+        receipt: &Self::Receipt,
+        after: Duration,
+    ) -> impl Future<Output = Result<(), Fault>> + Send;
+
+    /// The queue's counters.
+    fn counts(&self) -> impl Future<Output = Result<QueueCounts, Fault>> + Send;
+
+    /// How many are in the dead-letter queue.
+    fn dead(&self) -> impl Future<Output = Result<u64, Fault>> + Send;
+
+    /// Empties both.
+    fn empty(&self) -> impl Future<Output = anyhow::Result<()>> + Send;
+
+    /// Lets time pass.
+    fn wait(&self, span: Duration) -> impl Future<Output = ()> + Send;
+}
+
+/// Every case. They share one queue, so they are run one after the other.
+pub fn cases<S: QueueStand>() -> Vec<Case<S>> {
+    cases![
+        an_empty_queue_has_nothing,
+        a_change_comes_out_as_it_went_in,
+        changes_of_one_account_come_in_order_one_at_a_time,
+        an_account_does_not_wait_for_another,
+        rule_13_an_id_is_taken_once,
+        rule_13_equal_changes_with_other_ids_are_two_messages,
+        an_id_is_forgotten_after_five_minutes,
+        a_message_that_was_not_answered_comes_again,
+        a_message_comes_again_when_it_was_told_to,
+        an_old_receipt_deletes_nothing,
+        counters_tell_where_messages_are,
+        a_message_received_too_often_is_a_dead_letter,
+    ]
+}
+
+fn change(stand: &impl QueueStand, sub: &Sub) -> Change {
+    Change {
+        side: Side::Old,
+        sub: sub.clone(),
+        at: Time(1_795_000_000_000),
+        proof: Proof::Changed,
+        password: false,
+        id: stand.nonce(),
+    }
+}
+
+fn sub(stand: &impl QueueStand) -> Sub {
+    Sub::try_from(format!("{:032x}", stand.nonce()).as_str()).expect("32 digits")
+}
+
+async fn receive<S: QueueStand>(stand: &S) -> anyhow::Result<Delivery<S::Receipt>> {
+    stand.receive().await?.context("nothing came")
+}
+
+async fn nothing<S: QueueStand>(stand: &S) -> anyhow::Result<()> {
+    let came = stand.receive().await?;
+    assert!(came.is_none(), "received {came:?}");
+    Ok(())
+}
+
+/// Sends changes of one account.
+async fn sent<S: QueueStand>(stand: &S, sub: &Sub, count: usize) -> anyhow::Result<Vec<Change>> {
+    let changes: Vec<Change> = (0..count).map(|_| change(stand, sub)).collect();
+    for change in &changes {
+        stand.outbox().send(change).await?;
+    }
+    Ok(changes)
+}
+
+async fn an_empty_queue_has_nothing<S: QueueStand>(stand: S) -> anyhow::Result<()> {
+    stand.empty().await?;
+    nothing(&stand).await?;
+    assert_eq!(stand.counts().await?, QueueCounts::default());
+    assert_eq!(stand.dead().await?, 0);
+    Ok(())
+}
+
+async fn a_change_comes_out_as_it_went_in<S: QueueStand>(stand: S) -> anyhow::Result<()> {
+    stand.empty().await?;
+    for (proof, side) in Proof::ALL.into_iter().zip([Side::Old, Side::New, Side::New, Side::Old]) {
+        let plain = change(&stand, &sub(&stand));
+        let wanted = Change { proof, side, password: proof == Proof::Confirmed, ..plain };
+        stand.outbox().send(&wanted).await?;
+        let came = receive(&stand).await?;
+        assert_eq!((&came.change, came.receives), (&wanted, 1));
+        stand.delete(&came.receipt).await?;
+    }
+    nothing(&stand).await
+}
+
+async fn changes_of_one_account_come_in_order_one_at_a_time<S: QueueStand>(
+    stand: S,
+) -> anyhow::Result<()> {
+    stand.empty().await?;
+    let sub = sub(&stand);
+    for wanted in sent(&stand, &sub, 4).await? {
+        let came = receive(&stand).await?;
+        assert_eq!(came.change, wanted);
+        // Whoever is behind waits until the one before is done with.
+        nothing(&stand).await?;
+        stand.delete(&came.receipt).await?;
+    }
+    nothing(&stand).await
+}
+
+async fn an_account_does_not_wait_for_another<S: QueueStand>(stand: S) -> anyhow::Result<()> {
+    stand.empty().await?;
+    let shared = sub(&stand);
+    let first = change(&stand, &shared);
+    // The same `sub` in the other pool is another account.
+    let namesake = Change { side: Side::New, ..change(&stand, &shared) };
+    let other = change(&stand, &sub(&stand));
+    for change in [&first, &namesake, &other] {
+        stand.outbox().send(change).await?;
+    }
+    let mut came = Vec::new();
+    for _ in 0..3 {
+        came.push(receive(&stand).await?.change);
+    }
+    for wanted in [first, namesake, other] {
+        assert!(came.contains(&wanted));
+    }
+    Ok(())
+}
+
+async fn rule_13_an_id_is_taken_once<S: QueueStand>(stand: S) -> anyhow::Result<()> {
+    stand.empty().await?;
+    let sub = sub(&stand);
+    let wanted = change(&stand, &sub);
+    // Whatever else it says: the id alone decides, and the second one is not refused.
+    let same_id = Change { proof: Proof::Hint, password: true, ..wanted.clone() };
+    stand.outbox().send(&wanted).await?;
+    stand.outbox().send(&same_id).await?;
+    let came = receive(&stand).await?;
+    assert_eq!(came.change, wanted);
+    stand.outbox().send(&wanted).await?;
+    stand.delete(&came.receipt).await?;
+    // The id outlives its message.
+    stand.outbox().send(&wanted).await?;
+    nothing(&stand).await?;
+    // It is an account's own: another one's change of that id is another change.
+    let other = Change { side: Side::New, ..wanted };
+    stand.outbox().send(&other).await?;
+    assert_eq!(receive(&stand).await?.change, other);
+    Ok(())
+}
+
+async fn rule_13_equal_changes_with_other_ids_are_two_messages<S: QueueStand>(
+    stand: S,
+) -> anyhow::Result<()> {
+    stand.empty().await?;
+    let changes = sent(&stand, &sub(&stand), 2).await?;
+    assert_eq!(changes[0], Change { id: changes[0].id, ..changes[1].clone() });
+    for wanted in changes {
+        let came = receive(&stand).await?;
+        assert_eq!(came.change, wanted);
+        stand.delete(&came.receipt).await?;
+    }
+    nothing(&stand).await
+}
+
+async fn an_id_is_forgotten_after_five_minutes<S: QueueStand>(stand: S) -> anyhow::Result<()> {
+    stand.empty().await?;
+    let wanted = change(&stand, &sub(&stand));
+    stand.outbox().send(&wanted).await?;
+    stand.delete(&receive(&stand).await?.receipt).await?;
+    if stand.manners().differ(Difference::DeduplicationEndsLate) {
+        // Only as much as can be seen here: it is still known a while later.
+        stand.wait(HIDDEN).await;
+        stand.outbox().send(&wanted).await?;
+        return nothing(&stand).await;
+    }
+    stand.wait(REMEMBERED - MOMENT).await;
+    stand.outbox().send(&wanted).await?;
+    nothing(&stand).await?;
+    stand.wait(MOMENT).await;
+    stand.outbox().send(&wanted).await?;
+    assert_eq!(receive(&stand).await?.change, wanted);
+    Ok(())
+}
+
+async fn a_message_that_was_not_answered_comes_again<S: QueueStand>(
+    stand: S,
+) -> anyhow::Result<()> {
+    stand.empty().await?;
+    let changes = sent(&stand, &sub(&stand), 2).await?;
+    for receives in 1..=2 {
+        let came = receive(&stand).await?;
+        // The same one again, before the one behind it.
+        assert_eq!((&came.change, came.receives), (&changes[0], receives));
+        stand.wait(HIDDEN / 2).await;
+        nothing(&stand).await?;
+        stand.wait(HIDDEN / 2 + MOMENT).await;
+    }
+    Ok(())
+}
+
+async fn a_message_comes_again_when_it_was_told_to<S: QueueStand>(
+    stand: S,
+) -> anyhow::Result<()> {
+    stand.empty().await?;
+    let changes = sent(&stand, &sub(&stand), 2).await?;
+    let came = receive(&stand).await?;
+    stand.show_after(&came.receipt, Duration::ZERO).await?;
+    let came = receive(&stand).await?;
+    assert_eq!((&came.change, came.receives), (&changes[0], 2));
+    // Sooner, or later, than it would have come by itself.
+    stand.show_after(&came.receipt, HIDDEN / 2).await?;
+    nothing(&stand).await?;
+    stand.wait(HIDDEN / 2 + MOMENT).await;
+    let came = receive(&stand).await?;
+    assert_eq!((&came.change, came.receives), (&changes[0], 3));
+    stand.show_after(&came.receipt, HIDDEN + HIDDEN / 2).await?;
+    stand.wait(HIDDEN + MOMENT).await;
+    nothing(&stand).await?;
+    stand.wait(HIDDEN / 2).await;
+    assert_eq!(receive(&stand).await?.receives, 4);
+    Ok(())
+}
+
+async fn an_old_receipt_deletes_nothing<S: QueueStand>(stand: S) -> anyhow::Result<()> {
+    stand.empty().await?;
+    let changes = sent(&stand, &sub(&stand), 1).await?;
+    let first = receive(&stand).await?;
+    stand.show_after(&first.receipt, Duration::ZERO).await?;
+    let second = receive(&stand).await?;
+    // SQS may take it without a word or refuse it; the message stays either way.
+    let _ = stand.delete(&first.receipt).await;
+    stand.show_after(&second.receipt, Duration::ZERO).await?;
+    let third = receive(&stand).await?;
+    assert_eq!((&third.change, third.receives), (&changes[0], 3));
+    stand.delete(&third.receipt).await?;
+    nothing(&stand).await?;
+    assert!(stand.counts().await?.empty());
+    Ok(())
+}
+
+async fn counters_tell_where_messages_are<S: QueueStand>(stand: S) -> anyhow::Result<()> {
+    stand.empty().await?;
+    let counts = |waiting, in_flight| QueueCounts { waiting, in_flight, delayed: 0 };
+    sent(&stand, &sub(&stand), 2).await?;
+    sent(&stand, &sub(&stand), 1).await?;
+    assert_eq!(stand.counts().await?, counts(3, 0));
+    let came = receive(&stand).await?;
+    let other = receive(&stand).await?;
+    assert_eq!(stand.counts().await?, counts(1, 2));
+    stand.delete(&other.receipt).await?;
+    assert_eq!(stand.counts().await?, counts(1, 1));
+    // Put off, it is still in flight: a queue is not empty because everything in it waits.
+    stand.show_after(&came.receipt, HIDDEN / 2).await?;
+    assert_eq!(stand.counts().await?, counts(1, 1));
+    stand.wait(HIDDEN / 2 + MOMENT).await;
+    assert_eq!(stand.counts().await?, counts(2, 0));
+    Ok(())
+}
+
+async fn a_message_received_too_often_is_a_dead_letter<S: QueueStand>(
+    stand: S,
+) -> anyhow::Result<()> {
+    stand.empty().await?;
+    let changes = sent(&stand, &sub(&stand), 2).await?;
+    for receives in 1..=limits::RECEIVES_MAX {
+        let came = receive(&stand).await?;
+        assert_eq!((&came.change, came.receives), (&changes[0], receives));
+        assert_eq!(stand.dead().await?, 0);
+        stand.show_after(&came.receipt, Duration::ZERO).await?;
+    }
+    // Nobody receives it once more, and whoever was behind it is free.
+    let came = receive(&stand).await?;
+    assert_eq!((&came.change, came.receives), (&changes[1], 1));
+    assert_eq!(stand.dead().await?, 1);
+    stand.delete(&came.receipt).await?;
+    assert!(stand.counts().await?.empty());
+    Ok(())
+}

@@ -1,0 +1,359 @@
+//! The services: the real adapters, wired as in a function, before the programs of the local stack.
+//!
+//! The adapters take their settings from the environment, as every AWS SDK does, and a process cannot
+//! safely change its own. So the suite lays the ground here and runs itself once more upon it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::ExitStatus;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
+use poolbridge_aws::cognito::CognitoPool;
+use poolbridge_aws::config::{Asker, Configuration, Environment};
+use poolbridge_aws::dynamodb::DynamoLedger;
+use poolbridge_aws::sqs::{SqsOutbox, SqsQueue};
+use poolbridge_aws::wire;
+use poolbridge_aws::wiring::{Ground, Wired};
+use poolbridge_core::account::Handle;
+use poolbridge_core::change::Change;
+use poolbridge_core::drain::QueueCounts;
+use poolbridge_core::entry::{Entry, State};
+use poolbridge_core::fault::{Fault, FaultKind};
+use poolbridge_core::limits;
+use poolbridge_core::names::PersonId;
+use poolbridge_core::ports::{Clock as _, Ports as _};
+use poolbridge_core::side::Side;
+use poolbridge_core::time::Time;
+use poolbridge_core::verdict::Reason;
+use serde_json::{Value, json};
+
+use super::difference::Manners;
+use super::ground;
+use super::ledger::TableStand;
+use super::pool::PoolStand;
+use super::queue::{Delivery, QueueStand};
+use super::run::{Report, run};
+use crate::stack::http::call;
+use crate::stack::{Options, PoolSeed, Stack};
+
+/// Set in the process that is to run the cases: where the services besides the pools are reached.
+const ENDPOINT: &str = "POOLBRIDGE_CONTRACT_ENDPOINT";
+
+/// The synthesised template, which says what table and queue are deployed.
+const TEMPLATE: &str = "../infra/test/template.snapshot.json";
+
+/// A key in the open, as only a local stack may have it.
+const KEY: &str = "hex:00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+
+/// Starts the stack, lays the ground, and runs this very program once more upon it.
+pub async fn run_again_on_the_stack(filter: &str) -> anyhow::Result<ExitStatus> {
+    let stack = Stack::start(options()).await?;
+    let outcome = run_again(&stack, filter).await;
+    let outcome = outcome.with_context(|| format!("the stack's last words:\n{}", stack.logs(20)));
+    stack.stop()?;
+    outcome
+}
+
+async fn run_again(stack: &Stack, filter: &str) -> anyhow::Result<ExitStatus> {
+    let variables = lay(stack).await?;
+    let mut command = tokio::process::Command::new(std::env::current_exe()?);
+    // Nothing of the caller's own AWS settings, such as a profile, may take part.
+    let foreign = std::env::vars_os().map(|(name, _)| name);
+    for name in foreign.filter(|name| name.to_string_lossy().starts_with("AWS_")) {
+        command.env_remove(name);
+    }
+    let environment = stack.environment();
+    command.envs(environment).envs(variables).env(ENDPOINT, stack.ministack_url());
+    command.arg(filter).kill_on_drop(true).status().await.context("running the services' half")
+}
+
+fn options() -> Options {
+    let shaped = |seed: PoolSeed| {
+        let mut seed = seed.custom(name_of(ground::MUTABLE));
+        seed.custom.insert(name_of(ground::IMMUTABLE).to_owned(), false);
+        seed
+    };
+    Options {
+        ministack: true,
+        pools: vec![
+            shaped(PoolSeed::new(ground::BY_EMAIL, "by-email").by_email()),
+            shaped(PoolSeed::new(ground::PLAIN, "plain")),
+        ],
+        ..Options::default()
+    }
+}
+
+fn name_of(custom: &'static str) -> &'static str {
+    custom.strip_prefix("custom:").unwrap_or(custom)
+}
+
+/// Makes groups, table and queues, and says in variables where they are, as a deployment would.
+async fn lay(stack: &Stack) -> anyhow::Result<BTreeMap<&'static str, String>> {
+    let pools = [ground::BY_EMAIL, ground::PLAIN].into_iter().enumerate();
+    for (place, id) in pools.clone() {
+        for group in ground::GROUPS {
+            let input = json!({"UserPoolId": id, "GroupName": group});
+            cognito(&stack.pool_url(place), "CreateGroup", &input).await?;
+        }
+    }
+    let endpoint = stack.ministack_url();
+    let resources = deployed()?;
+    let mut table = resource(&resources, "AWS::DynamoDB::Table", "by_state")?.clone();
+    // Keys and protection of a deployment, which say nothing about the table's manners.
+    for foreign in
+        ["SSESpecification", "PointInTimeRecoverySpecification", "TimeToLiveSpecification"]
+    {
+        table.as_object_mut().context("no table")?.remove(foreign);
+    }
+    let name = table["TableName"].as_str().context("the table has no name")?.to_owned();
+    call(&endpoint, "DynamoDB_20120810.CreateTable", &table).await?;
+    let queue = resource(&resources, "AWS::SQS::Queue", "maxReceiveCount")?;
+    let receives = queue["RedrivePolicy"]["maxReceiveCount"].clone();
+    let agreed = receives == json!(limits::RECEIVES_MAX);
+    anyhow::ensure!(agreed, "the queue's maxReceiveCount {receives} is not limits::RECEIVES_MAX");
+    let (dead_letter_url, arn) = create_queue(&endpoint, "dead.fifo", queue, None).await?;
+    let redrive = json!({"deadLetterTargetArn": arn, "maxReceiveCount": receives}).to_string();
+    let (queue_url, _) = create_queue(&endpoint, "changes.fifo", queue, Some(redrive)).await?;
+    let file = stack.folder().join("bridge.toml");
+    std::fs::write(&file, bridge(&pools.map(|(place, _)| stack.pool_url(place)).collect::<Vec<_>>()))?;
+    Ok(BTreeMap::from([
+        ("POOLBRIDGE_CONFIG", file.display().to_string()),
+        ("POOLBRIDGE_TABLE", name),
+        ("POOLBRIDGE_QUEUE_URL", queue_url),
+        ("POOLBRIDGE_DEAD_LETTER_URL", dead_letter_url),
+        ("POOLBRIDGE_KEY", KEY.to_owned()),
+    ]))
+}
+
+fn bridge(pool_urls: &[String]) -> String {
+    let pool = |side: &str, id: &str, url: &str| {
+        format!("[{side}]\nuser_pool_id = \"{id}\"\nclient_id = \"none\"\nendpoint_url = \"{url}\"\n")
+    };
+    let old = pool("old", ground::BY_EMAIL, &pool_urls[0]);
+    let new = pool("new", ground::PLAIN, &pool_urls[1]);
+    format!("name = \"contract\"\n{old}{new}[identity]\nmatch = \"email\"\n[policy]\ngroups = true\n")
+}
+
+/// The resources of the synthesised template.
+fn deployed() -> anyhow::Result<Value> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(TEMPLATE);
+    let text = std::fs::read(&path).with_context(|| path.display().to_string())?;
+    let template: Value = serde_json::from_slice(&text)?;
+    template.get("Resources").cloned().context("the template has no resources")
+}
+
+/// The properties of the one resource of that type that mentions `word`.
+fn resource<'a>(resources: &'a Value, kind: &str, word: &str) -> anyhow::Result<&'a Value> {
+    let all = resources.as_object().context("resources are no object")?.values();
+    let mut fitting = all.filter(|one| one["Type"] == kind && one.to_string().contains(word));
+    let found = fitting.next().with_context(|| format!("the template has no {kind}"))?;
+    Ok(&found["Properties"])
+}
+
+/// A queue as deployed, but for how long it hides messages. Answers its URL and its ARN.
+async fn create_queue(
+    endpoint: &str,
+    name: &str,
+    deployed: &Value,
+    redrive: Option<String>,
+) -> anyhow::Result<(String, Value)> {
+    let mut attributes = serde_json::Map::new();
+    for kept in [
+        "ContentBasedDeduplication",
+        "DeduplicationScope",
+        "FifoQueue",
+        "FifoThroughputLimit",
+        "MessageRetentionPeriod",
+        "SqsManagedSseEnabled",
+    ] {
+        let value = deployed.get(kept).with_context(|| format!("the queue has no {kept}"))?;
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        attributes.insert(kept.to_owned(), json!(text));
+    }
+    attributes.insert("VisibilityTimeout".to_owned(), json!(ground::HIDDEN_SECONDS.to_string()));
+    attributes.extend(redrive.map(|redrive| ("RedrivePolicy".to_owned(), json!(redrive))));
+    let input = json!({"QueueName": name, "Attributes": attributes});
+    let made = call(endpoint, "AmazonSQS.CreateQueue", &input).await?;
+    let url = made["QueueUrl"].as_str().context("no queue was made")?.to_owned();
+    let input = json!({"QueueUrl": url, "AttributeNames": ["QueueArn"]});
+    let told = call(endpoint, "AmazonSQS.GetQueueAttributes", &input).await?;
+    Ok((url, told["Attributes"]["QueueArn"].clone()))
+}
+
+async fn cognito(url: &str, operation: &str, input: &Value) -> anyhow::Result<Value> {
+    call(url, &format!("AWSCognitoIdentityProviderService.{operation}"), input).await
+}
+
+/// Where the services are, if this is the process that runs the cases on them.
+pub fn endpoint() -> Option<String> {
+    std::env::var(ENDPOINT).ok()
+}
+
+/// Runs every case whose name holds `filter` on the services that the environment names.
+pub async fn every(endpoint: String, filter: &str) -> anyhow::Result<(Report, Manners)> {
+    let variable = |name: &str| std::env::var(name).ok();
+    let file = variable("POOLBRIDGE_CONFIG").context("POOLBRIDGE_CONFIG is not set")?;
+    let configuration = Configuration::read(Path::new(&file))?;
+    let environment = Environment::read(Asker::Operator, true, &variable)
+        .map_err(|mistakes| anyhow!("the environment: {mistakes:?}"))?;
+    let wired = Wired::wire(Ground::lay(configuration, environment).await?).await?;
+    let outbox = wired.ground.queue.outbox();
+    let (wired, manners) = (Arc::new(wired), Manners::of_the_local_stack());
+    let (endpoint, outbox) = (Arc::<str>::from(endpoint), Arc::new(outbox));
+    let service = |side| Service {
+        wired: Arc::clone(&wired),
+        outbox: Arc::clone(&outbox),
+        endpoint: Arc::clone(&endpoint),
+        side,
+        manners: manners.clone(),
+    };
+    // Services do not mind one another, and much of the time of queues and pools is waiting.
+    let (of_addresses, of_names, table, queue) = tokio::join!(
+        run("pool of addresses", service(Side::Old), super::pool::cases(), filter),
+        run("pool of names", service(Side::New), super::pool::cases(), filter),
+        run("table", service(Side::Old), super::ledger::cases(), filter),
+        run("queue", service(Side::Old), super::queue::cases(), filter),
+    );
+    Ok((of_addresses.and(of_names).and(table).and(queue), manners))
+}
+
+/// The adapters, of whose pools this stand is for one.
+#[derive(Clone)]
+pub struct Service {
+    wired: Arc<Wired>,
+    outbox: Arc<SqsOutbox>,
+    endpoint: Arc<str>,
+    side: Side,
+    manners: Manners,
+}
+
+impl Service {
+    fn dead_letters(&self) -> &SqsQueue {
+        let dead_letters = self.wired.ground.dead_letters.as_ref();
+        dead_letters.expect("the environment names it")
+    }
+}
+
+impl TableStand for Service {
+    type Ledger = DynamoLedger;
+
+    fn ledger(&self) -> &DynamoLedger {
+        self.wired.ledger()
+    }
+
+    fn nonce(&self) -> u128 {
+        self.wired.clock().nonce()
+    }
+
+    async fn person(&self, id: &PersonId) -> Result<Option<Entry>, Fault> {
+        self.wired.ledger().person(id).await
+    }
+
+    async fn back_off(
+        &self,
+        of: &Change,
+        token: u128,
+        until: Time,
+        reason: Reason,
+    ) -> Result<bool, Fault> {
+        self.wired.ledger().back_off(of.side, &of.sub, token, until, reason).await
+    }
+
+    async fn counted(&self) -> Result<BTreeMap<State, i64>, Fault> {
+        let counted = self.wired.ledger().people_counts().await?.by_state;
+        let signed = |count| i64::try_from(count).unwrap_or(i64::MAX);
+        Ok(counted.into_iter().map(|(state, count)| (state, signed(count))).collect())
+    }
+}
+
+impl PoolStand for Service {
+    type Pool = CognitoPool;
+
+    fn pool(&self) -> &CognitoPool {
+        self.wired.pool(self.side)
+    }
+
+    fn by_email(&self) -> bool {
+        self.side == Side::Old
+    }
+
+    fn now(&self) -> Time {
+        self.wired.clock().now()
+    }
+
+    fn nonce(&self) -> u128 {
+        self.wired.clock().nonce()
+    }
+
+    fn manners(&self) -> &Manners {
+        &self.manners
+    }
+
+    async fn delete(&self, account: &Handle) -> anyhow::Result<()> {
+        let settings = self.wired.ground.configuration.pools.get(self.side);
+        let url = settings.endpoint_url.as_deref().context("the pool has no endpoint")?;
+        let name = account.username.as_ref().context("no name to delete by")?;
+        let input = json!({"UserPoolId": settings.user_pool_id, "Username": name.reveal()});
+        cognito(url, "AdminDeleteUser", &input).await.map(drop)
+    }
+
+    async fn wait(&self, span: Duration) {
+        tokio::time::sleep(span).await;
+    }
+}
+
+impl QueueStand for Service {
+    type Outbox = SqsOutbox;
+    type Receipt = String;
+
+    fn outbox(&self) -> &SqsOutbox {
+        &self.outbox
+    }
+
+    fn nonce(&self) -> u128 {
+        self.wired.clock().nonce()
+    }
+
+    fn manners(&self) -> &Manners {
+        &self.manners
+    }
+
+    async fn receive(&self) -> Result<Option<Delivery<String>>, Fault> {
+        let received = self.wired.ground.queue.receive(1, Duration::ZERO).await?;
+        let Some(received) = received.into_iter().next() else { return Ok(None) };
+        let change = wire::decode(&received.body, self.wired.clock().now())
+            .map_err(|_| Fault::new(FaultKind::Unreadable, "ReceiveMessage"))?;
+        let (receipt, receives) = (received.receipt, received.receives);
+        Ok(Some(Delivery { change, receipt, receives }))
+    }
+
+    async fn delete(&self, receipt: &String) -> Result<(), Fault> {
+        self.wired.ground.queue.delete(receipt).await
+    }
+
+    async fn show_after(&self, receipt: &String, after: Duration) -> Result<(), Fault> {
+        self.wired.ground.queue.change_visibility(receipt, after).await
+    }
+
+    async fn counts(&self) -> Result<QueueCounts, Fault> {
+        self.wired.ground.queue.counts().await
+    }
+
+    async fn dead(&self) -> Result<u64, Fault> {
+        self.dead_letters().message_count().await
+    }
+
+    async fn empty(&self) -> anyhow::Result<()> {
+        let environment = &self.wired.ground.environment;
+        for url in [Some(&environment.queue_url), environment.dead_letter_url.as_ref()] {
+            call(&self.endpoint, "AmazonSQS.PurgeQueue", &json!({"QueueUrl": url})).await?;
+        }
+        Ok(())
+    }
+
+    async fn wait(&self, span: Duration) {
+        tokio::time::sleep(span).await;
+    }
+}

@@ -1,0 +1,63 @@
+//! The contract: the same cases on the fakes and on the local stack's services.
+//!
+//! Told a word, it runs the cases whose names hold it. It prints by itself, so that what was run
+//! where is always seen: that is why it brings no test harness.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a test tells what it did")]
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use poolbridge_tests::contract::difference::Difference;
+use poolbridge_tests::contract::run::Report;
+use poolbridge_tests::contract::{fakes, services};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    // What is not a name is meant for the harness that others bring, such as `--quiet`.
+    let filter = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
+    let filter = filter.unwrap_or_default();
+    let outcome = match services::endpoint() {
+        Some(endpoint) => on_the_services(endpoint, &filter).await,
+        None => on_both(&filter).await,
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("contract: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+async fn on_both(filter: &str) -> anyhow::Result<ExitCode> {
+    let begun = Instant::now();
+    let good = told("fakes", &fakes::every(filter).await, begun);
+    let status = services::run_again_on_the_stack(filter).await?;
+    println!("contract: {:.1} s in all", begun.elapsed().as_secs_f32());
+    Ok(ExitCode::from(u8::from(!good || !status.success())))
+}
+
+async fn on_the_services(endpoint: String, filter: &str) -> anyhow::Result<ExitCode> {
+    let begun = Instant::now();
+    let (report, manners) = services::every(endpoint, filter).await?;
+    let good = told("services of the local stack", &report, begun);
+    let met = manners.met();
+    println!("contract: {} named differences from AWS were met and asserted", met.len());
+    let unmet = Difference::ALL.into_iter().filter(|difference| !met.contains(difference));
+    let unmet: Vec<Difference> = unmet.filter(|_| filter.is_empty()).collect();
+    for difference in &unmet {
+        eprintln!("contract: no case met the difference {difference}");
+    }
+    Ok(ExitCode::from(u8::from(!good || !unmet.is_empty())))
+}
+
+/// Says what became of the cases. Answers whether all is well.
+fn told(place: &str, report: &Report, begun: Instant) -> bool {
+    let (ran, failed) = (report.ran, report.failed.len());
+    let took = begun.elapsed().as_secs_f32();
+    println!("contract: {ran} cases on the {place}, {failed} failed, {took:.1} s");
+    for (name, reason) in &report.failed {
+        println!("  FAILED {name}\n    {}", reason.replace('\n', "\n    "));
+    }
+    for (name, took) in report.slowest.iter().filter(|(_, took)| took.as_secs() > 2) {
+        println!("  slow: {name}, {:.1} s", took.as_secs_f32());
+    }
+    ran > 0 && failed == 0
+}

@@ -1,0 +1,164 @@
+//! End to end: the real functions on the local stack, with real pools, queue and table between them,
+//! and faults before all of them. One deployment serves the whole suite; its cases take turns.
+
+#[path = "end_to_end/capture.rs"]
+mod capture;
+#[path = "end_to_end/messages.rs"]
+mod messages;
+#[path = "end_to_end/outage.rs"]
+mod outage;
+#[path = "end_to_end/travel.rs"]
+mod travel;
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use poolbridge_core::side::Side;
+use poolbridge_tests::deployment::patience::until;
+use poolbridge_tests::deployment::user_pool::Account;
+use poolbridge_tests::deployment::{Deployment, Ground};
+use poolbridge_tests::stack::{Faults, Place};
+use tokio::sync::{Mutex, OnceCell};
+
+/// Longer than anything takes that happens by itself, on a busy machine too.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// What changes an account. Everything else only looks.
+const WRITES: [&str; 10] = [
+    "AdminAddUserToGroup",
+    "AdminCreateUser",
+    "AdminDeleteUserAttributes",
+    "AdminDisableUser",
+    "AdminEnableUser",
+    "AdminRemoveUserFromGroup",
+    "AdminSetUserMFAPreference",
+    "AdminSetUserPassword",
+    "AdminUpdateUserAttributes",
+    "AdminUserGlobalSignOut",
+];
+
+/// Nothing of it outlives this process, which never drops it.
+static BRIDGE: OnceCell<Mutex<Deployment>> = OnceCell::const_new();
+
+/// Plays one case on the suite's deployment, and afterwards looks for anything private left behind.
+async fn play(case: impl AsyncFnOnce(&Deployment) -> anyhow::Result<()>) {
+    let deploy = || async {
+        let stack = Deployment::start_stack(Ground::Calls).await?;
+        Deployment::deploy(stack, Ground::Calls).await.map(Mutex::new)
+    };
+    let bridge = BRIDGE.get_or_try_init(deploy).await.expect("the bridge cannot be deployed");
+    let bridge = bridge.lock().await;
+    for place in [Place::Ministack, Place::Pool(0), Place::Pool(1)] {
+        // A case that failed may have left its faults behind.
+        bridge.stack.faults(place).clear().await.expect("the proxies do not answer");
+    }
+    let played = match case(&bridge).await {
+        Ok(()) => bridge.nothing_private(&[], &[]).await.map(drop),
+        Err(error) => Err(error),
+    };
+    if let Err(error) = played {
+        panic!("{error:?}\n{}{}", bridge.last_words(40).await, bridge.stack.logs(10));
+    }
+}
+
+/// Somebody who signed up in the old pool, and travelled.
+struct Person {
+    name: String,
+    old: String,
+    new: String,
+}
+
+/// Somebody signs up and confirms in the old pool.
+async fn sign_up(bridge: &Deployment, name: &str) -> anyhow::Result<String> {
+    let email = format!("{name}@example.com");
+    let attributes = [("email", email.as_str()), ("custom:dept", "Department-One")];
+    let sub = bridge.old.sign_up(name, "Correct-Horse-77", &attributes).await?;
+    bridge.old.confirm(name).await?;
+    Ok(sub)
+}
+
+/// They sign up, and travel.
+async fn newcomer(bridge: &Deployment, name: &str) -> anyhow::Result<Person> {
+    let old = sign_up(bridge, name).await?;
+    let new = arrival(bridge, name).await?.sub;
+    bridge.worked_off().await?;
+    Ok(Person { name: name.to_owned(), old, new })
+}
+
+/// Their account in the new pool, once it is there and confirmed.
+async fn arrival(bridge: &Deployment, name: &str) -> anyhow::Result<Account> {
+    bridge
+        .shows(Side::New, &format!("{name}@example.com"), |it| {
+            (it.status != "CONFIRMED").then(|| it.status.clone())
+        })
+        .await
+}
+
+/// Whether they are in the new pool.
+async fn arrived(bridge: &Deployment, name: &str) -> anyhow::Result<bool> {
+    Ok(bridge.new.account(&format!("{name}@example.com")).await?.is_some())
+}
+
+/// Waits until an attribute is as it ought to be.
+async fn attribute(
+    bridge: &Deployment,
+    side: Side,
+    sub: &str,
+    name: &str,
+    wanted: &str,
+) -> anyhow::Result<()> {
+    let wrong = |it: &Account| {
+        let found = it.attribute(name);
+        (found != wanted).then(|| format!("{name} is {found}"))
+    };
+    bridge.shows(side, sub, wrong).await.map(drop)
+}
+
+/// Waits until `apply` has said this of a change of that account.
+async fn verdict(bridge: &Deployment, sub: &str, verdict: &str) -> anyhow::Result<String> {
+    until(&format!("the verdict {verdict}"), LIMIT, async || {
+        let handled = bridge.handled(sub).await?;
+        let found = handled.iter().rev().find(|it| it.verdict == verdict);
+        Ok(match found {
+            Some(found) => ControlFlow::Break(found.reason.clone()),
+            None => ControlFlow::Continue(format!("{handled:?}")),
+        })
+    })
+    .await
+}
+
+/// `poolbridge drain`, which must end with 0.
+async fn drain(bridge: &Deployment) -> anyhow::Result<()> {
+    let limit = LIMIT + Duration::from_secs(15);
+    let outcome = bridge.operator.run(&["drain", "--timeout", "30s"], limit).await?;
+    ensure!(outcome.code == Some(0), "drain ended with {:?}: {}", outcome.code, outcome.data);
+    ensure!(bridge.dead_letters().await? == 0, "there are dead letters");
+    Ok(())
+}
+
+/// The calls of both pools' operations by the bridge, counted from `count` on.
+struct Calls([Faults; 2]);
+
+impl Calls {
+    async fn count(bridge: &Deployment) -> anyhow::Result<Self> {
+        let faults = [0, 1].map(|pool| bridge.stack.faults(Place::Pool(pool)));
+        for faults in &faults {
+            faults.count("cognito-idp").await?;
+        }
+        Ok(Self(faults))
+    }
+
+    /// How many writes, and how many calls in all.
+    async fn so_far(&self) -> anyhow::Result<(usize, usize)> {
+        let mut all: BTreeMap<String, usize> = BTreeMap::new();
+        for faults in &self.0 {
+            for (operation, count) in faults.counts().await.context("counting calls")? {
+                *all.entry(operation).or_insert(0) += count;
+            }
+        }
+        let writes = WRITES.iter().filter_map(|operation| all.get(*operation)).sum();
+        Ok((writes, all.values().sum()))
+    }
+}

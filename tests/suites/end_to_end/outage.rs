@@ -1,0 +1,129 @@
+//! A pool, the table, the queue or the operator's leave is missing for a while. Times are compressed:
+//! what takes an hour here takes as long as the first refusal, and then the operator steps in.
+
+use anyhow::ensure;
+use poolbridge_core::side::Side;
+use poolbridge_tests::deployment::aws::changed;
+use poolbridge_tests::stack::Place;
+use serde_json::json;
+
+use super::{Calls, arrival, arrived, attribute, drain, newcomer, play, sign_up, verdict};
+
+#[tokio::test]
+async fn invariant_02_a_pool_out_of_reach_loses_nothing() {
+    play(async |bridge| {
+        let known = newcomer(bridge, "outage-known").await?;
+        let faults = bridge.stack.faults(Place::Pool(1));
+        faults.set(&json!([{"service": "cognito-idp", "reset": true}])).await?;
+        let unknown = sign_up(bridge, "outage-unknown").await?;
+        bridge.old.edit("outage-known", &[("given_name", "Outage-Given")]).await?;
+        bridge.send(&changed(Side::Old, &known.old)?, 1).await?;
+        for sub in [&unknown, &known.old] {
+            let reason = verdict(bridge, sub, "later").await?;
+            ensure!(["no-answer", "not-sent", "broken"].contains(&reason.as_str()), "{reason}");
+        }
+        ensure!(!arrived(bridge, "outage-unknown").await?, "the pool was not out of reach");
+        let status = bridge.operator.ask(&["status"]).await?;
+        ensure!(status["pending"]["count"] == 2, "they are not both marked: {status}");
+
+        faults.clear().await?;
+        drain(bridge).await?;
+        arrival(bridge, "outage-unknown").await?;
+        attribute(bridge, Side::New, &known.new, "given_name", "Outage-Given").await
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_throttled_pool_is_left_alone_and_then_served() {
+    play(async |bridge| {
+        let person = newcomer(bridge, "throttled-one").await?;
+        let throttle = json!([{"service": "cognito-idp", "operation": "AdminUpdateUserAttributes",
+            "error": {"code": "TooManyRequestsException", "status": 400}}]);
+        let faults = bridge.stack.faults(Place::Pool(1));
+        faults.set(&throttle).await?;
+        bridge.old.edit("throttled-one", &[("given_name", "Throttled-Given")]).await?;
+        bridge.send(&changed(Side::Old, &person.old)?, 1).await?;
+        let reason = loop {
+            // Before it is settled a change is put off for that; then for the throttling.
+            let reason = verdict(bridge, &person.old, "later").await?;
+            if reason != "settling" {
+                break reason;
+            }
+            tokio::task::yield_now().await;
+        };
+        ensure!(reason == "throttled", "the reason is {reason}");
+        faults.clear().await?;
+        drain(bridge).await?;
+        attribute(bridge, Side::New, &person.new, "given_name", "Throttled-Given").await
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_write_whose_answer_is_lost_is_recognised_and_not_repeated() {
+    play(async |bridge| {
+        let person = newcomer(bridge, "lost-answer").await?;
+        let lose = json!([{"service": "cognito-idp", "operation": "AdminUpdateUserAttributes",
+            "times": 1, "response": {"abort_bytes": 0}}]);
+        bridge.stack.faults(Place::Pool(1)).set(&lose).await?;
+        bridge.old.edit("lost-answer", &[("given_name", "Lost-Given")]).await?;
+        bridge.send(&changed(Side::Old, &person.old)?, 1).await?;
+        attribute(bridge, Side::New, &person.new, "given_name", "Lost-Given").await?;
+        // The person changes it again where we wrote it: that is no echo of ours.
+        bridge.new.edit(&person.new, &[("given_name", "Their-Own")]).await?;
+        bridge.send(&changed(Side::New, &person.new)?, 1).await?;
+        drain_in_time(bridge, &person.old).await?;
+        attribute(bridge, Side::Old, &person.old, "given_name", "Their-Own").await
+    })
+    .await;
+}
+
+/// After a lost answer the person rests until the lease of that work has run out.
+async fn drain_in_time(
+    bridge: &poolbridge_tests::deployment::Deployment,
+    sub: &str,
+) -> anyhow::Result<()> {
+    let limit = std::time::Duration::from_secs(75);
+    let outcome = bridge.operator.run(&["drain", "--timeout", "60s"], limit).await?;
+    ensure!(outcome.code == Some(0), "{sub}: drain ended with {:?}", outcome.code);
+    Ok(())
+}
+
+#[tokio::test]
+async fn invariant_02_without_the_queue_the_mark_remembers() {
+    play(async |bridge| {
+        let faults = bridge.stack.faults(Place::Ministack);
+        faults.set(&json!([{"service": "sqs", "reset": true}])).await?;
+        sign_up(bridge, "no-queue-one").await?;
+        faults.clear().await?;
+        let status = bridge.operator.ask(&["status"]).await?;
+        ensure!(status["pending"]["count"] == 1, "nothing is marked: {status}");
+        ensure!(!arrived(bridge, "no-queue-one").await?, "the queue was not out of reach");
+        drain(bridge).await?;
+        arrival(bridge, "no-queue-one").await.map(drop)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn invariant_02_a_pause_loses_nothing() {
+    play(async |bridge| {
+        let known = newcomer(bridge, "paused-known").await?;
+        bridge.operator.succeed(&["pause", "a test", "--yes"]).await?;
+        let calls = Calls::count(bridge).await?;
+        sign_up(bridge, "paused-unknown").await?;
+        bridge.new.edit(&known.new, &[("given_name", "Paused-Given")]).await?;
+        bridge.send(&changed(Side::New, &known.new)?, 3).await?;
+        bridge.worked_off().await?;
+        let (writes, all) = calls.so_far().await?;
+        ensure!(writes == 0 && all > 0, "{writes} writes among {all} calls while paused");
+        ensure!(!arrived(bridge, "paused-unknown").await?, "somebody was created while paused");
+
+        bridge.operator.succeed(&["resume", "--yes"]).await?;
+        arrival(bridge, "paused-unknown").await?;
+        attribute(bridge, Side::Old, &known.old, "given_name", "Paused-Given").await?;
+        drain(bridge).await
+    })
+    .await;
+}
