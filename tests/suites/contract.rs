@@ -28,7 +28,13 @@ async fn main() -> ExitCode {
 
 async fn on_both(filter: &str) -> anyhow::Result<ExitCode> {
     let begun = Instant::now();
-    let good = told("fakes", &fakes::every(filter).await, begun);
+    let report = fakes::every(filter).await;
+    if report.ran == 0 {
+        // The word was meant for another suite that is run together with this one.
+        println!("contract: no case has {filter} in its name");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let good = told("fakes", &report, begun);
     let status = services::run_again_on_the_stack(filter).await?;
     println!("contract: {:.1} s in all", begun.elapsed().as_secs_f32());
     Ok(ExitCode::from(u8::from(!good || !status.success())))

@@ -116,14 +116,15 @@ async fn attribute(
     bridge.shows(side, sub, wrong).await.map(drop)
 }
 
-/// Waits until `apply` has said this of a change of that account.
-async fn verdict(bridge: &Deployment, sub: &str, verdict: &str) -> anyhow::Result<String> {
-    until(&format!("the verdict {verdict}"), LIMIT, async || {
+/// Waits until `apply` has put a change of that account off for that reason.
+async fn put_off(bridge: &Deployment, sub: &str, reason: &str) -> anyhow::Result<()> {
+    until(&format!("a change put off as {reason}"), LIMIT, async || {
         let handled = bridge.handled(sub).await?;
-        let found = handled.iter().rev().find(|it| it.verdict == verdict);
-        Ok(match found {
-            Some(found) => ControlFlow::Break(found.reason.clone()),
-            None => ControlFlow::Continue(format!("{handled:?}")),
+        let found = handled.iter().any(|it| it.verdict == "later" && it.reason == reason);
+        Ok(if found {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(format!("{handled:?}"))
         })
     })
     .await

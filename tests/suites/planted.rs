@@ -1,8 +1,10 @@
-//! Planted bugs: each rule of the protocol is taken away in turn, and worlds that are made for it show
-//! the violation that it cures. The whole law holds on the very same worlds, so it is the rule that
-//! makes the difference and not the world.
+//! Planted bugs: each rule of the protocol is taken away in turn, and worlds that are made for it
+//! show the violation that it cures. The whole law holds on the very same worlds, so it is the
+//! rule that makes the difference and not the world.
 //!
 //! A failure here means that the simulation has gone blind to a rule, or that the rule was lost.
+
+#![expect(clippy::print_stdout, reason = "a suite tells what it found")]
 
 use poolbridge_core::law::{Law, Rule};
 use poolbridge_core::policy::{ConflictRule, Provision};
@@ -65,11 +67,7 @@ fn stale() -> Profile {
 
 /// Two accounts of one human that nobody linked yet.
 fn apart() -> Profile {
-    Profile {
-        starts: vec![Start::Unlinked, Start::Halves],
-        workers_max: 3,
-        ..crashing()
-    }
+    Profile { starts: vec![Start::Unlinked, Start::Halves], workers_max: 3, ..crashing() }
 }
 
 /// People are created in the other pool, and the answers to creations get lost.
@@ -218,7 +216,8 @@ fn planted_r15_a_mark_of_a_side_not_looked_at_is_caught() {
 
 #[test]
 fn planted_r16_a_link_without_a_condition_is_caught() {
-    let promises = ["one person for one account", WRITERS, "who can be linked is", "no two writers"];
+    let promises =
+        ["one person for one account", WRITERS, "who can be linked is", "no two writers"];
     caught(Rule::R16, &promises, &apart());
 }
 
@@ -246,11 +245,8 @@ fn planted_r20_a_creation_that_nobody_looks_up_is_caught() {
 
 #[test]
 fn planted_r21_a_name_taken_for_a_person_is_caught() {
-    let profile = Profile {
-        acts: vec![(Act::Text, 3), (Act::Replace, 1)],
-        edits_max: 4,
-        ..Profile::quiet()
-    };
+    let profile =
+        Profile { acts: vec![(Act::Text, 3), (Act::Replace, 1)], edits_max: 4, ..Profile::quiet() };
     caught(Rule::R21, &["nobody receives another's facts"], &profile);
 }
 

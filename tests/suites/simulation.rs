@@ -1,5 +1,7 @@
 //! The simulation: the real protocol in worlds of faults, crashes, people and other workers.
 
+#![expect(clippy::print_stdout, reason = "a suite tells what it found")]
+
 use poolbridge_tests::simulation::profile::Profile;
 use poolbridge_tests::simulation::{tally, tell};
 
@@ -14,7 +16,11 @@ fn the_whole_law_holds_in_every_world() {
     let tally = tally::tally(0..WORLDS, &Profile::mixed(), 2);
     println!("{tally}");
     assert_eq!(tally.worlds, WORLDS);
-    assert!(tally.failures.is_empty(), "replay one with `make replay SEED={}`", tally.failures[0].0);
+    assert!(
+        tally.failures.is_empty(),
+        "replay one with `make replay SEED={}`",
+        tally.failures[0].0
+    );
     assert!(tally.gaps_in_ten_thousand() < GAPS_MAX, "too many edits fell into the gaps");
 }
 

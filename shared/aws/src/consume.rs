@@ -298,12 +298,12 @@ async fn later<H: Hands>(
     panicked: bool,
 ) -> Answer {
     let often = delivery.receives >= limits::LATER_RECEIVES_MAX;
-    // How long these take is known, so there is nothing to be gained by waiting longer.
-    let known = matches!(reason, Reason::Busy | Reason::Settling);
-    let after = match (often, known) {
-        (false, true) => after,
-        (false, false) => growing(after, delivery.receives).min(limits::RETRY_SLOWLY.max(after)),
-        (true, _) => growing(after, delivery.receives),
+    let after = match reason {
+        _ if often => growing(after, delivery.receives),
+        // How long this takes is known, so there is nothing to be gained by waiting longer.
+        Reason::Settling => after,
+        Reason::Busy => after.min(soon(delivery.receives)),
+        _ => growing(after, delivery.receives).min(limits::RETRY_SLOWLY.max(after)),
     };
     let pointless = matches!(reason, Reason::Paused | Reason::Complete);
     if report.marked && !panicked && (often || pointless) {
@@ -318,6 +318,13 @@ async fn later<H: Hands>(
         }
     }
     Answer::Back(after)
+}
+
+/// How soon to look again at somebody who is being worked on. Their lease is given back within
+/// milliseconds as a rule, and only a crash makes it last; so the first waits are short, and four
+/// times as long each: 1, 4, 16, 64 seconds are longer together than any lease.
+fn soon(receives: u32) -> Duration {
+    Duration::from_secs(1 << (2 * receives.saturating_sub(1).min(4)))
 }
 
 /// Waits double with each receive, so that an outage of hours stays below the queue's

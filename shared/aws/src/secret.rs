@@ -108,11 +108,7 @@ impl Secret {
         sdk: &SdkConfig,
     ) -> Result<Self, SecretError> {
         if let Some(digits) = source.strip_prefix("hex:") {
-            return if local {
-                Self::from_hex(digits)
-            } else {
-                Err(SecretError::HexNotAllowed)
-            };
+            return if local { Self::from_hex(digits) } else { Err(SecretError::HexNotAllowed) };
         }
         let mut settings = aws_sdk_secretsmanager::config::Builder::from(sdk);
         match region_of(source) {

@@ -76,7 +76,7 @@ pub trait Pool: Send + Sync {
 }
 
 /// What came of a claim.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Claim {
     /// The lease is ours; the entry as it stands with it.
     Taken(Box<Entry>),

@@ -69,9 +69,7 @@ impl Difference {
             Self::ValuesHaveNoLimit => {
                 "AWS takes 2,048 characters at the most; cognito-local takes any number"
             }
-            Self::CaseIsMinded => {
-                "AWS folds case where the pool says so; cognito-local never does"
-            }
+            Self::CaseIsMinded => "AWS folds case where the pool says so; cognito-local never does",
             Self::EscapesStay => {
                 "AWS undoes the escapes of a filter's value; cognito-local compares them"
             }

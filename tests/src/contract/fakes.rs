@@ -76,8 +76,7 @@ fn shape(by_email: bool) -> Shape {
     let text = |name, mutable| (attribute(name), AttributeShape { mutable, longest: Some(2048) });
     let flag = |name| (attribute(name), AttributeShape { mutable: true, longest: None });
     let mutable = ["email", "phone_number", "given_name", "family_name", "nickname", "locale"];
-    let mut attributes: BTreeMap<_, _> =
-        mutable.into_iter().map(|name| text(name, true)).collect();
+    let mut attributes: BTreeMap<_, _> = mutable.into_iter().map(|name| text(name, true)).collect();
     attributes.extend([
         text("preferred_username", true),
         text(ground::MUTABLE, true),

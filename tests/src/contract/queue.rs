@@ -262,9 +262,7 @@ async fn a_message_that_was_not_answered_comes_again<S: QueueStand>(
     Ok(())
 }
 
-async fn a_message_comes_again_when_it_was_told_to<S: QueueStand>(
-    stand: S,
-) -> anyhow::Result<()> {
+async fn a_message_comes_again_when_it_was_told_to<S: QueueStand>(stand: S) -> anyhow::Result<()> {
     stand.empty().await?;
     let changes = sent(&stand, &sub(&stand), 2).await?;
     let came = receive(&stand).await?;

@@ -117,7 +117,10 @@ async fn lay(stack: &Stack) -> anyhow::Result<BTreeMap<&'static str, String>> {
     let redrive = json!({"deadLetterTargetArn": arn, "maxReceiveCount": receives}).to_string();
     let (queue_url, _) = create_queue(&endpoint, "changes.fifo", queue, Some(redrive)).await?;
     let file = stack.folder().join("bridge.toml");
-    std::fs::write(&file, bridge(&pools.map(|(place, _)| stack.pool_url(place)).collect::<Vec<_>>()))?;
+    std::fs::write(
+        &file,
+        bridge(&pools.map(|(place, _)| stack.pool_url(place)).collect::<Vec<_>>()),
+    )?;
     Ok(BTreeMap::from([
         ("POOLBRIDGE_CONFIG", file.display().to_string()),
         ("POOLBRIDGE_TABLE", name),
@@ -129,11 +132,15 @@ async fn lay(stack: &Stack) -> anyhow::Result<BTreeMap<&'static str, String>> {
 
 fn bridge(pool_urls: &[String]) -> String {
     let pool = |side: &str, id: &str, url: &str| {
-        format!("[{side}]\nuser_pool_id = \"{id}\"\nclient_id = \"none\"\nendpoint_url = \"{url}\"\n")
+        format!(
+            "[{side}]\nuser_pool_id = \"{id}\"\nclient_id = \"none\"\nendpoint_url = \"{url}\"\n"
+        )
     };
     let old = pool("old", ground::BY_EMAIL, &pool_urls[0]);
     let new = pool("new", ground::PLAIN, &pool_urls[1]);
-    format!("name = \"contract\"\n{old}{new}[identity]\nmatch = \"email\"\n[policy]\ngroups = true\n")
+    format!(
+        "name = \"contract\"\n{old}{new}[identity]\nmatch = \"email\"\n[policy]\ngroups = true\n"
+    )
 }
 
 /// The resources of the synthesised template.
@@ -321,12 +328,11 @@ impl QueueStand for Service {
     }
 
     async fn receive(&self) -> Result<Option<Delivery<String>>, Fault> {
-        let received = self.wired.ground.queue.receive(1, Duration::ZERO).await?;
-        let Some(received) = received.into_iter().next() else { return Ok(None) };
-        let change = wire::decode(&received.body, self.wired.clock().now())
+        let came = self.wired.ground.queue.receive(1, Duration::ZERO).await?;
+        let Some(came) = came.into_iter().next() else { return Ok(None) };
+        let change = wire::decode(&came.body, self.wired.clock().now())
             .map_err(|_| Fault::new(FaultKind::Unreadable, "ReceiveMessage"))?;
-        let (receipt, receives) = (received.receipt, received.receives);
-        Ok(Some(Delivery { change, receipt, receives }))
+        Ok(Some(Delivery { change, receipt: came.receipt, receives: came.receives }))
     }
 
     async fn delete(&self, receipt: &String) -> Result<(), Fault> {

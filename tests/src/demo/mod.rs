@@ -46,7 +46,7 @@ pub async fn run() -> ExitCode {
 }
 
 async fn play(narrator: &mut Narrator) -> anyhow::Result<()> {
-    narrator.chapter("The ground: a local AWS, two user pools, and the bridge between them.");
+    Narrator::chapter("The ground: a local AWS, two user pools, and the bridge between them.");
     let ground = Ground::Cdk;
     let words = "ministack and two user pools of different shapes are up";
     let stack = narrator.claim(words, Deployment::start_stack(ground)).await?;
@@ -55,7 +55,7 @@ async fn play(narrator: &mut Narrator) -> anyhow::Result<()> {
     let told = story::tell(narrator, &deployment).await;
     match told {
         Ok(()) => {
-            narrator.chapter("The end.");
+            Narrator::chapter("The end.");
             let words = "everything is stopped and taken away";
             narrator.claim(words, async { deployment.stop() }).await
         }

@@ -27,12 +27,12 @@ impl Narrator {
     }
 
     /// What the next claims are about.
-    pub(super) fn chapter(&self, words: &str) {
+    pub(super) fn chapter(words: &str) {
         say(&format!("\n{words}"));
     }
 
     /// Something worth knowing that claims nothing.
-    pub(super) fn aside(&self, words: &str) {
+    pub(super) fn aside(words: &str) {
         say(&format!("            {words}"));
     }
 

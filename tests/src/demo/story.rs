@@ -23,19 +23,19 @@ pub(super) struct Pair {
 }
 
 pub(super) async fn tell(narrator: &mut Narrator, bridge: &Deployment) -> anyhow::Result<()> {
-    narrator.chapter("People come.");
+    Narrator::chapter("People come.");
     let marlene = sign_up_in_the_old_pool(narrator, bridge).await?;
     let johannes = sign_up_in_the_new_pool(narrator, bridge).await?;
-    narrator.chapter("A password is forgotten.");
+    Narrator::chapter("A password is forgotten.");
     password_reset(narrator, bridge, &marlene).await?;
-    narrator.chapter("People change, on both sides; the queue delivers everything three times.");
+    Narrator::chapter("People change, on both sides; the queue delivers everything three times.");
     edits(narrator, bridge, &marlene).await?;
     group(narrator, bridge, &johannes).await?;
     trouble::tell(narrator, bridge, &marlene, &johannes).await?;
-    narrator.chapter("The operator looks.");
+    Narrator::chapter("The operator looks.");
     status(narrator, bridge).await?;
     drain(narrator, bridge).await?;
-    narrator.chapter("Nothing of anybody was left behind.");
+    Narrator::chapter("Nothing of anybody was left behind.");
     privacy(narrator, bridge).await
 }
 
@@ -83,7 +83,7 @@ async fn sign_up_in_the_old_pool(
             bridge.shows(Side::New, &new.sub, |it| first_difference(it, &wanted)).await
         })
         .await?;
-    narrator.aside("custom:dept -> custom:department, 030 9018-2031 -> +493090182031");
+    Narrator::aside("custom:dept -> custom:department, 030 9018-2031 -> +493090182031");
     let old = account(bridge, Side::Old, &sub).await?;
     ensure!(bridge.new.groups(&new.username).await?.is_empty(), "she is in a group already");
     ensure!(old.attribute("email") == marlene::EMAIL, "the old pool's spelling was changed");
@@ -256,7 +256,7 @@ async fn status(narrator: &mut Narrator, bridge: &Deployment) -> anyhow::Result<
             Ok(status)
         })
         .await?;
-    narrator.aside(&format!("people: {}", status["people"]));
+    Narrator::aside(&format!("people: {}", status["people"]));
     Ok(())
 }
 
@@ -285,7 +285,7 @@ async fn privacy(narrator: &mut Narrator, bridge: &Deployment) -> anyhow::Result
             message.await
         })
         .await?;
-    narrator.aside(&caught.body);
+    Narrator::aside(&caught.body);
     let words = "no value of anybody stands in a table item, a log line, a message or an answer";
     let scanned = narrator
         .claim(words, async {
@@ -293,7 +293,7 @@ async fn privacy(narrator: &mut Narrator, bridge: &Deployment) -> anyhow::Result
             bridge.nothing_private(&[caught.whole], &[]).await
         })
         .await?;
-    narrator.aside(&format!(
+    Narrator::aside(&format!(
         "{} values looked for in {} items, {} log lines, {} message and {} answers",
         scanned.values, scanned.items, scanned.lines, scanned.messages, scanned.answers
     ));

@@ -17,11 +17,11 @@ pub(super) async fn tell(
     marlene: &Pair,
     johannes: &Pair,
 ) -> anyhow::Result<()> {
-    narrator.chapter("The bridge is paused, and both sides change the same thing.");
+    Narrator::chapter("The bridge is paused, and both sides change the same thing.");
     pause(narrator, bridge, marlene).await?;
     disable(narrator, bridge, johannes).await?;
     conflict(narrator, bridge, marlene).await?;
-    narrator.chapter("Somebody cannot travel.");
+    Narrator::chapter("Somebody cannot travel.");
     held(narrator, bridge).await
 }
 

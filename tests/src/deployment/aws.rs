@@ -85,17 +85,18 @@ impl Services {
         Ok(messages)
     }
 
-    /// Every item of a table, as DynamoDB's JSON.
+    /// Every item of a table, with the type of each attribute beside it.
     pub async fn items(&self, table: &str) -> anyhow::Result<Vec<Value>> {
         let mut items = Vec::new();
         let mut input = json!({"TableName": table, "ConsistentRead": true});
         for _ in 0..PAGES_MAX {
             let mut page = self.call("DynamoDB_20120810.Scan", &input).await?;
             items.extend(page["Items"].as_array().cloned().unwrap_or_default());
-            match page["LastEvaluatedKey"].take() {
-                Value::Null => return Ok(items),
-                key => input["ExclusiveStartKey"] = key,
+            let next = page["LastEvaluatedKey"].take();
+            if next.is_null() {
+                return Ok(items);
             }
+            input["ExclusiveStartKey"] = next;
         }
         anyhow::bail!("the table {table} has more than {PAGES_MAX} pages")
     }
@@ -113,10 +114,11 @@ impl Services {
             let events = page["events"].as_array().cloned().unwrap_or_default();
             let message = |event: &Value| event["message"].as_str().map(str::to_owned);
             lines.extend(events.iter().filter_map(message));
-            match page["nextToken"].take() {
-                Value::Null => return Ok(lines),
-                token => input["nextToken"] = token,
+            let next = page["nextToken"].take();
+            if next.is_null() {
+                return Ok(lines);
             }
+            input["nextToken"] = next;
         }
         anyhow::bail!("the log of {function} has more than {PAGES_MAX} pages")
     }
@@ -176,7 +178,7 @@ impl Services {
     }
 }
 
-/// The change that CloudTrail's route, or the sweep, sends for a deed done just now.
+/// The change that a trail of API calls, or the sweep, tells of for a deed done just now.
 pub fn changed(side: Side, sub: &str) -> anyhow::Result<Change> {
     Ok(Change {
         side,

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use super::archive::pack;
 use super::aws::Services;
-use super::{APPLY, CAPTURE, NAME, Names, Programs};
+use super::programs::Programs;
+use super::{APPLY, CAPTURE, NAME, Names};
 
 /// Only a local stack may be given the key itself.
 const KEY: &str = "hex:7f3c9a1be24d5586c0fe8812345678909f8e7d6c5b4a39281706f5e4d3c2b1a0";

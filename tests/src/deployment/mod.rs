@@ -11,24 +11,26 @@ pub mod patience;
 pub mod privacy;
 pub mod user_pool;
 pub mod values;
+mod programs;
+mod settings;
 mod verdicts;
 
 use std::fs;
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 use poolbridge_core::change::Change;
 use poolbridge_core::side::Side;
 
 use self::aws::{Services, message, nonce};
 use self::operator::Operator;
 use self::patience::until;
+use self::programs::Programs;
 use self::user_pool::UserPool;
 use self::values::Values;
-use crate::stack::{Options, Place, PoolSeed, Stack, VERIFIES_AT_SIGN_UP};
+use crate::stack::{Options, Place, Stack, VERIFIES_AT_SIGN_UP};
 
 pub use self::calls::Function;
 pub use self::verdicts::Handled;
@@ -109,7 +111,7 @@ impl Deployment {
             Ground::Cdk => Vec::new(),
             Ground::Calls => vec![Place::Ministack, Place::Pool(0), Place::Pool(1)],
         };
-        let pools = vec![old_pool(), new_pool()];
+        let pools = vec![settings::old_pool(), settings::new_pool()];
         let options = Options { ministack: true, pools, faults, ..Options::default() };
         let stack = Stack::start(options).await?;
         stack.deploy_python(VERIFIES, VERIFIES_AT_SIGN_UP).await?;
@@ -122,7 +124,7 @@ impl Deployment {
         let folder = stack.folder().join("ministack").join("deployment");
         fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
         let configuration = folder.join("bridge.toml");
-        let text = configuration_text(&stack);
+        let text = settings::configuration(&stack);
         fs::write(&configuration, &text).context("writing bridge.toml")?;
         let programs = Programs::find()?;
         let services = Services { url: stack.ministack_url_direct() };
@@ -147,7 +149,7 @@ impl Deployment {
         }
         let operator = Operator {
             program: programs.operator.clone(),
-            environment: operator_environment(&stack, &configuration, &names),
+            environment: settings::operator_environment(&stack, &configuration, &names),
             said: Mutex::default(),
         };
         let configuration = text;
@@ -257,136 +259,17 @@ impl Deployment {
 
     /// The functions' last words, for whoever has to find out why something is not so.
     pub async fn last_words(&self, lines: usize) -> String {
-        let mut words = String::new();
+        let mut words = Vec::new();
         for function in [CAPTURE, APPLY] {
             let log = self.services.log(function).await.unwrap_or_default();
             let tail = log.get(log.len().saturating_sub(lines)..).unwrap_or_default();
-            words.push_str(&format!("== the log of {function} ends:\n{}\n", tail.join("\n")));
+            words.push(format!("== the log of {function} ends:\n{}\n", tail.join("\n")));
         }
-        words
+        words.concat()
     }
 
     /// Takes everything away, and says if that did not succeed.
     pub fn stop(self) -> anyhow::Result<()> {
         self.stack.stop()
-    }
-}
-
-fn old_pool() -> PoolSeed {
-    let mut seed = PoolSeed::new(OLD, "oldapp").client("oldproof").custom("dept");
-    // Codes go by e-mail, but people sign in with a name of their choice.
-    seed.auto_verified_attributes = vec!["email".to_owned()];
-    seed.trigger("PostConfirmation", CAPTURE).trigger("PreSignUp", VERIFIES)
-}
-
-fn new_pool() -> PoolSeed {
-    let seed = PoolSeed::new(NEW, "newapp").client("newproof").custom("department");
-    seed.by_email().trigger("PostConfirmation", CAPTURE).trigger("PreSignUp", VERIFIES)
-}
-
-fn configuration_text(stack: &Stack) -> String {
-    let (old, new) = (stack.pool_url(0), stack.pool_url(1));
-    format!(
-        r#"name = "{NAME}"
-
-[old]
-user_pool_id = "{OLD}"
-client_id = "oldproof"
-endpoint_url = "{old}"
-
-[new]
-user_pool_id = "{NEW}"
-client_id = "newproof"
-endpoint_url = "{new}"
-
-[identity]
-match = "email"
-
-[policy]
-provision = "eager"
-conflicts = "active-wins"
-stale_passwords = "close"
-settle = "200ms"
-
-[[attribute]]
-old = "custom:dept"
-new = "custom:department"
-prefix = {{ new = "dept-" }}
-
-[[attribute]]
-field = "phone_number"
-normalise = "e164"
-country = "DE"
-
-[[attribute]]
-field = "nickname"
-normalise = ["trim", "lowercase"]
-
-[[attribute]]
-field = "picture"
-drop = true
-"#
-    )
-}
-
-fn operator_environment(
-    stack: &Stack,
-    configuration: &Path,
-    names: &Names,
-) -> Vec<(String, String)> {
-    let mut environment: Vec<(String, String)> = stack
-        .environment()
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value))
-        // An operator is not to meet the faults that are meant for the functions.
-        .filter(|(name, _)| name != "AWS_ENDPOINT_URL")
-        .collect();
-    let mut add = |name: &str, value: String| environment.push((name.to_owned(), value));
-    add("AWS_ENDPOINT_URL", stack.ministack_url_direct());
-    add("POOLBRIDGE_CONFIG", configuration.display().to_string());
-    add("POOLBRIDGE_TABLE", names.table.clone());
-    add("POOLBRIDGE_QUEUE_URL", names.queue_url.clone());
-    add("POOLBRIDGE_DEAD_LETTER_URL", names.dead_letter_url.clone());
-    add("POOLBRIDGE_KEY", names.key.clone());
-    // The queue's counters are exact here, so that a second look a minute later shows no more.
-    add("POOLBRIDGE_DRAIN_LOOKS_APART", "1s".to_owned());
-    add("NO_COLOR", "1".to_owned());
-    environment
-}
-
-/// The bridge's own programs, as cargo built them.
-struct Programs {
-    capture: PathBuf,
-    apply: PathBuf,
-    operator: PathBuf,
-}
-
-impl Programs {
-    /// Beside the program that runs here, or one folder up where that is a test.
-    fn find() -> anyhow::Result<Self> {
-        let own = std::env::current_exe().context("where this program is")?;
-        let mut folders = own.ancestors().skip(1).take(2);
-        let folder = folders.find(|folder| folder.join("capture").is_file());
-        let programs = folder.map(|folder| Self {
-            capture: folder.join("capture"),
-            apply: folder.join("apply"),
-            operator: folder.join("poolbridge"),
-        });
-        let there = |it: &Self| it.apply.is_file() && it.operator.is_file();
-        programs.filter(there).context(
-            "the bridge's programs are not built\nhint: run `cargo build --release \
-             -p poolbridge-capture -p poolbridge-apply -p poolbridge-operator`",
-        )
-    }
-
-    /// Lays the functions' programs down as the CDK app expects them.
-    fn stage(&self, folder: &Path) -> anyhow::Result<()> {
-        for (name, program) in [("capture", &self.capture), ("apply", &self.apply)] {
-            let folder = folder.join(name);
-            fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
-            let copied = fs::copy(program, folder.join("bootstrap"))?;
-            ensure!(copied > 0, "{} is empty", program.display());
-        }
-        Ok(())
     }
 }

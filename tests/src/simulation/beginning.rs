@@ -1,4 +1,5 @@
-//! How a world begins: two pools of different shapes, some humans, and what the table knows of them.
+//! How a world begins: two pools of different shapes, some humans, and what the table knows of
+//! them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -187,26 +188,23 @@ fn settle(state: &mut State, setting: &mut Setting, human: Human, start: Start, 
             state.chooser.choose(2, "member at first") == 1
         };
         let groups = if member { BTreeSet::from([group("staff")]) } else { BTreeSet::new() };
-        add(state, setting, human, side, values, enabled, groups, !agreed);
+        add(state, human, side, values, enabled, groups);
     }
     know(state, setting, human, start);
     origins(state, setting, human);
 }
 
-#[expect(clippy::too_many_arguments, reason = "an account has that many sides")]
 fn add(
     state: &mut State,
-    _setting: &Setting,
     human: Human,
     side: Side,
     mut attributes: BTreeMap<AttributeName, String>,
     enabled: bool,
     groups: BTreeSet<poolbridge_core::names::GroupName>,
-    _differing: bool,
 ) {
     attributes.insert(attribute("email"), format!("h{}@example.com", human.0));
     attributes.insert(attribute("email_verified"), "true".to_owned());
-    let long_ago = BEGINNING - std::time::Duration::from_secs(86_400);
+    let long_ago = BEGINNING - std::time::Duration::from_hours(24);
     let pool = state.pools.get_mut(side);
     let sub = pool.next_sub();
     let name =
@@ -272,8 +270,8 @@ fn agreement(state: &State, setting: &Setting, entry: &Entry, human: Human) -> A
     Agreed { fields: facts.held().filter_map(base).collect(), rules: mapping.revisions() }
 }
 
-/// What stands there at the beginning counts as an edit, absences included: one for both sides where
-/// they say the same.
+/// What stands there at the beginning counts as an edit, absences included: one for both sides
+/// where they say the same.
 fn origins(state: &mut State, setting: &Setting, human: Human) {
     let mut shared: BTreeMap<(Field, Option<String>), EditId> = BTreeMap::new();
     let accounts = BySide::from_fn(|side| {
@@ -300,7 +298,7 @@ fn origins(state: &mut State, setting: &Setting, human: Human) {
             origins.insert(field, id);
         }
         if let Some(account) = state.pools.get_mut(side).get_mut(sub) {
-            account.begin_with(origins);
+            account.begin_with(&origins);
         }
     }
 }
@@ -318,7 +316,7 @@ fn impostor(state: &mut State, setting: &mut Setting) {
     let values = BTreeMap::from([(attribute("name"), "impostor".to_owned())]);
     let victim = setting.humans.first().copied().unwrap_or(human);
     let side = Side::New;
-    add(state, setting, human, side, values, true, BTreeSet::new(), true);
+    add(state, human, side, values, true, BTreeSet::new());
     let pool = state.pools.get_mut(side);
     let Some(sub) = pool.of(human).map(|account| account.sub.clone()) else { return };
     if let Some(account) = pool.get_mut(&sub) {

@@ -11,15 +11,15 @@ use poolbridge_core::time::Time;
 use super::checks;
 use super::scheduler::{Scheduler, announce};
 
-/// How many rounds a world has to become quiet. Each works at everything that is ready, or lets time
-/// pass until something is.
+/// How many rounds a world has to become quiet. Each works at everything that is ready, or lets
+/// time pass until something is.
 const ROUNDS_MAX: usize = 400;
 
 /// How many turns the tasks of one round have.
 const TURNS_MAX: usize = 5_000;
 
 /// How long an unsuccessful search is remembered at the most, and a little.
-const REMEMBERED: Duration = Duration::from_secs(5 * 60 * 60);
+const REMEMBERED: Duration = Duration::from_hours(5);
 
 impl Scheduler {
     /// Brings a world to its end.

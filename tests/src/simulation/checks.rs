@@ -1,4 +1,5 @@
-//! What must be true of a world when it has come to rest, and whenever the bridge says it is drained.
+//! What must be true of a world when it has come to rest, and whenever the bridge says it is
+//! drained.
 
 use std::collections::BTreeSet;
 
@@ -231,17 +232,14 @@ fn obstacles_have_causes(
     let unproved = [&accounts.old, &accounts.new].iter().any(|one| verified(one.body()).is_none());
     let signs_in = Side::BOTH.iter().any(|side| state.pools.get(*side).by_address());
     for (field, obstacle) in &entry.obstacles {
-        let cause = match obstacle.reason {
-            Reason::Conflict => policy.conflicts == ConflictRule::Hold,
-            Reason::Immutable => *field == Field::Attribute(attribute("nickname")),
-            Reason::GroupMissing => matches!(field, Field::Group(_)),
-            Reason::AddressUnverified => field.is_address() && unproved && signs_in,
-            Reason::StaleSide => {
-                field.is_address() && entry.passwords.stale(entry.linked).is_some()
-            }
-            _ => false,
-        };
-        if !cause {
+        let reason = obstacle.reason;
+        let outdated = entry.passwords.stale(entry.linked).is_some();
+        let fair = (reason == Reason::Conflict && policy.conflicts == ConflictRule::Hold)
+            || (reason == Reason::Immutable && *field == Field::Attribute(attribute("nickname")))
+            || (reason == Reason::GroupMissing && matches!(field, Field::Group(_)))
+            || (reason == Reason::AddressUnverified && field.is_address() && unproved && signs_in)
+            || (reason == Reason::StaleSide && field.is_address() && outdated);
+        if !fair {
             let detail = format!("{field} of human {}: {}", human.0, obstacle.reason);
             found.push(("nothing is held without a cause", detail));
         }

@@ -1,6 +1,7 @@
 //! The simulation: the real `converge` in a world of weather, people and other workers.
 //!
-//! A seed says everything: [`run`] gives the same world for the same seed and profile, turn by turn.
+//! A seed says everything: [`run`] gives the same world for the same seed and profile, turn by
+//! turn.
 
 use std::collections::BTreeMap;
 
@@ -10,6 +11,7 @@ pub mod checks;
 pub mod oracle;
 pub mod people;
 pub mod profile;
+pub mod rarities;
 pub mod scheduler;
 pub mod tally;
 pub mod tasks;
@@ -62,7 +64,10 @@ pub fn run_with(chooser: Box<dyn Chooser>, profile: &Profile, trace: Trace) -> O
     Outcome {
         violations,
         trace: std::mem::take(&mut state.trace),
-        gaps: [oracle::UNSEEN, oracle::BESIDE].iter().filter_map(|gap| counted.get(gap)).sum(),
+        gaps: [oracle::UNSEEN, oracle::BESIDE, oracle::TORN]
+            .iter()
+            .filter_map(|gap| counted.get(gap))
+            .sum(),
         edits: state.edits.all().iter().filter(|edit| !edit.initial).count(),
         counted,
         reads: state.watch.reads,

@@ -1,8 +1,8 @@
 //! The oracle: was any edit lost? Judged by who knew what, not by what the bridge believes.
 //!
-//! The last edit of a field on each side either stands in the end, or was overwritten by somebody who
-//! knew it, or lost a recorded conflict, or fell into the one gap that unconditional writes leave: it
-//! was made between the bridge's last look at that side and its write. Those are counted.
+//! The last edit of a field on each side either stands in the end, or was overwritten by somebody
+//! who knew it, or lost a recorded conflict, or fell into a gap that no protocol over unconditional
+//! writes can close. The constants below name those gaps; what falls into them is counted.
 
 use std::collections::BTreeSet;
 
@@ -19,17 +19,21 @@ use crate::world::State;
 use crate::world::accounts::{SimulatedAccount, Version};
 use crate::world::edits::{Edit, EditId, Human};
 
-/// What the first gap is counted as.
+/// An edit between the last look at the side that is written and the write.
 pub const UNSEEN: &str = "edit replaced unseen";
 
-/// What the second gap is counted as.
+/// An edit of a two-valued field while a write of it was announced: it looks like the write.
 pub const BESIDE: &str = "edit beside an open write";
+
+/// An edit of a two-valued field between the looks at the two sides, or hidden by a stale one.
+pub const TORN: &str = "edit judged by looks of two moments";
 
 /// Edits that fell into a gap.
 #[derive(Default)]
 struct Gaps {
     unseen: u32,
     beside: u32,
+    torn: u32,
 }
 
 /// How an edit that does not stand in the end is accounted for.
@@ -40,9 +44,11 @@ enum Account {
     Overruled(Decision),
     /// It was replaced unseen.
     Gap,
-    /// It was made, with two values only, while a write of that field was announced: nobody can tell
-    /// it from the write (R4).
+    /// It was made, with two values only, while a write of that field was announced: nobody can
+    /// tell it from the write (R4).
     Beside,
+    /// It has two values only, and looks of two moments made both sides seem to agree.
+    Torn,
     /// Not at all.
     Lost,
 }
@@ -90,6 +96,9 @@ pub fn nothing_lost(state: &mut State, setting: &Setting, human: Human) {
     for _ in 0..gaps.beside {
         state.weather.count(BESIDE);
     }
+    for _ in 0..gaps.torn {
+        state.weather.count(TORN);
+    }
 }
 
 fn judge(
@@ -135,6 +144,10 @@ fn judge(
                 in_gap = true;
                 gaps.beside += 1;
             }
+            Account::Torn => {
+                in_gap = true;
+                gaps.torn += 1;
+            }
             Account::Overruled(decision) => {
                 // Who edited while our write was open is taken to have seen it: no rule chose them.
                 let by_rule = decision.kind != DecisionKind::EditedMeanwhile;
@@ -177,8 +190,8 @@ impl End<'_> {
                 return Account::Overruled(decision);
             }
         }
-        // A yes-or-no value that is again what the other side's author knew it to be: nothing that a
-        // comparison of states could see has changed.
+        // A yes-or-no value that is again what the other side's author knew it to be: nothing that
+        // a comparison of states could see has changed.
         let came_back = self.field.is_yes_or_no()
             && edit.known.iter().any(|&known| {
                 let was = edits.get(known);
@@ -193,6 +206,8 @@ impl End<'_> {
         let beaten = weaker && self.agreed.is_none_or(|agreed| edit.at <= agreed);
         if beaten || (came_back && !newer) {
             Account::Known
+        } else if self.judged_at_two_moments(edit) {
+            Account::Torn
         } else if (!newer || self.unmarked()) && self.beside_an_open_write(edit) {
             Account::Beside
         } else {
@@ -200,8 +215,8 @@ impl End<'_> {
         }
     }
 
-    /// The edit, and those of the other side that said the same while it stood: who overwrote one of
-    /// them, when both sides agreed, overwrote them all.
+    /// The edit, and those of the other side that said the same while it stood: who overwrote one
+    /// of them, when both sides agreed, overwrote them all.
     fn peers(&self, edit: &Edit, side: Side) -> Vec<EditId> {
         let stood = |side: Side, origin: EditId| -> Vec<(Time, Time)> {
             let versions = self.accounts.get(side).versions();
@@ -222,13 +237,23 @@ impl End<'_> {
         alike.filter(together).map(|other| other.id).chain([edit.id]).collect()
     }
 
+    /// Whether the person was recorded, after that edit or after the one that stands, upon a look at
+    /// a side that was edited since: looks of two moments can make two-valued sides seem to agree.
+    fn judged_at_two_moments(&self, edit: &Edit) -> bool {
+        let stands = self.origins.iter().map(|&origin| self.state.edits.get(origin).at);
+        let first = stands.chain([edit.at]).min().unwrap_or(edit.at);
+        let outdated = &self.state.watch.outdated;
+        self.field.is_yes_or_no()
+            && outdated.iter().any(|(person, at)| person == self.person && *at >= first)
+    }
+
     /// Whether the pool says nowhere that the field was touched: memberships have no date (R4).
     const fn unmarked(&self) -> bool {
         matches!(self.field, Field::Group(_))
     }
 
-    /// Whether that edit of a field with two values was made while a write to it was announced: if the
-    /// write never landed, the edit looks like the write.
+    /// Whether that edit of a field with two values was made while a write to it was announced: if
+    /// the write never landed, the edit looks like the write.
     fn beside_an_open_write(&self, edit: &Edit) -> bool {
         self.field.is_yes_or_no()
             && self.state.watch.announced.iter().any(|announced| {
@@ -253,8 +278,8 @@ impl End<'_> {
                 && decision.side == Some(side)
                 && decision.at >= edit.at
         };
-        let decisions = self.state.watch.decisions.iter().map(|(_, decision)| decision);
-        decisions.filter(conflict).next_back().cloned()
+        let mut decisions = self.state.watch.decisions.iter().map(|(_, decision)| decision);
+        decisions.rfind(conflict).cloned()
     }
 }
 

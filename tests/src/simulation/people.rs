@@ -8,7 +8,7 @@ use poolbridge_core::facts::Field;
 use poolbridge_core::names::Sub;
 use poolbridge_core::side::Side;
 
-use super::beginning::{Setting, attribute_of};
+use super::beginning::{Setting, attribute_of, eager};
 use super::profile::{Act, Profile};
 use crate::world::State;
 use crate::world::accounts::{Body, SimulatedAccount, Version, attribute, group};
@@ -47,7 +47,10 @@ pub fn edit(state: &mut State, setting: &Setting, profile: &Profile) -> Option<(
             });
         }
         // Two accounts that nothing links yet would never be known for one human's again.
-        Act::Address if apart(state, human) => return None,
+        Act::Address if apart(state, setting, human) => {
+            state.weather.count("address kept, the accounts being apart");
+            return None;
+        }
         Act::Address => {
             let proved = state.chooser.choose(2, "proved at once") == 1;
             let address = format!("edit{}@example.com", state.edits.all().len());
@@ -86,23 +89,17 @@ pub fn edit(state: &mut State, setting: &Setting, profile: &Profile) -> Option<(
     Some((human, change(state, side, sub, Proof::Changed, false)))
 }
 
-/// Whether that human has two accounts that are not one person's yet, or is about to: a creation is
-/// under way. Who moves to another address just then has two accounts that nothing connects.
-fn apart(state: &State, human: Human) -> bool {
-    let born = |side| {
-        let account = state.pools.get(side).of(human)?;
-        state.table.find(side, &account.sub).filter(|entry| entry.birth.is_some())
-    };
-    if Side::BOTH.into_iter().any(|side| born(side).is_some()) {
-        return true;
-    }
+/// Whether that human has two accounts that are not one person's yet, or may be about to: a
+/// creation may be under way. Who moves to another address just then has two accounts that nothing
+/// connects.
+fn apart(state: &State, setting: &Setting, human: Human) -> bool {
     let person = |side| {
         let account = state.pools.get(side).of(human)?;
         Some(state.table.find(side, &account.sub).map(|entry| entry.id.clone()))
     };
     match (person(Side::Old), person(Side::New)) {
         (Some(old), Some(new)) => old.is_none() || old != new,
-        (_, _) => false,
+        (_, _) => eager(&setting.policy),
     }
 }
 

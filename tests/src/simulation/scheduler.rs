@@ -6,18 +6,18 @@ use std::task::Poll;
 use std::time::Duration;
 
 use poolbridge_core::change::{Change, Proof};
-use poolbridge_core::drain::{self, LOOKS_APART, Look};
+use poolbridge_core::drain::Look;
 use poolbridge_core::names::Sub;
 use poolbridge_core::side::Side;
 use poolbridge_core::time::Time;
 
 use super::beginning::{self, Setting};
+use super::people;
 use super::profile::Profile;
 use super::tasks::{self, Ended, Task, What};
-use super::{checks, people};
 use crate::world::chance::Chooser;
 use crate::world::trace::Trace;
-use crate::world::weather::{Place, Weather};
+use crate::world::weather::Weather;
 use crate::world::{State, TaskId, World};
 
 /// How many turns the wild part of a world has at the most.
@@ -43,18 +43,18 @@ pub struct Scheduler {
     pub unmarked: u64,
     next_task: u32,
     edits_left: usize,
-    left: Left,
-    looks: Vec<Look>,
+    pub(super) left: Left,
+    pub(super) looks: Vec<Look>,
 }
 
 /// How often each rare thing may still happen.
-struct Left {
-    crashes: u32,
-    sleeps: u32,
-    repeats: u32,
-    losses: u32,
-    outages: u32,
-    looks: u32,
+pub(super) struct Left {
+    pub(super) crashes: u32,
+    pub(super) sleeps: u32,
+    pub(super) repeats: u32,
+    pub(super) losses: u32,
+    pub(super) outages: u32,
+    pub(super) looks: u32,
 }
 
 impl Scheduler {
@@ -95,7 +95,8 @@ impl Scheduler {
         TaskId(self.next_task - 1)
     }
 
-    /// Accounts that nobody knows yet, or that are known by halves, are hinted at, as by a backfill.
+    /// Accounts that nobody knows yet, or that are known by halves, are hinted at, as by a
+    /// backfill.
     fn hint_at_strangers(&mut self) {
         let mut state = self.world.lock();
         let mut accounts: Vec<(Side, Sub)> = Vec::new();
@@ -177,11 +178,11 @@ impl Scheduler {
         self.world.lock().chooser.choose(options, what)
     }
 
-    fn weigh(&self, weights: &[u32], what: &'static str) -> usize {
+    pub(super) fn weigh(&self, weights: &[u32], what: &'static str) -> usize {
         self.world.lock().chooser.weigh(weights, what)
     }
 
-    fn runnable(&self) -> Vec<usize> {
+    pub(super) fn runnable(&self) -> Vec<usize> {
         let now = self.world.lock().now;
         let awake = |task: &Task| task.asleep.is_none_or(|until| until <= now);
         (0..self.tasks.len()).filter(|&at| awake(&self.tasks[at])).collect()
@@ -280,101 +281,6 @@ impl Scheduler {
         state.abandon(task.id, true);
     }
 
-    fn rare(&mut self) {
-        let weights = [
-            self.left.sleeps.min(1),
-            self.left.repeats.min(1),
-            self.left.losses.min(1),
-            self.left.outages.min(1),
-            self.left.looks.min(1),
-            1,
-        ];
-        match self.weigh(&weights, "which rarity") {
-            0 => self.sleep(),
-            1 => self.repeat(),
-            2 => self.lose(),
-            3 => self.cut_off(),
-            4 => self.look(),
-            _ => self.send_marks_again(),
-        }
-    }
-
-    /// A worker stands still for long: seconds, or longer than a signature lives.
-    fn sleep(&mut self) {
-        let runnable = self.runnable();
-        let named = self.profile.sleeps_before;
-        let in_hand = |task: TaskId| {
-            let state = self.world.lock();
-            let mut requests = state.about_to_send.iter().filter(|((whose, _), _)| *whose == task);
-            named.is_none_or(|named| requests.any(|(_, it)| it.call.operation == named))
-        };
-        let workers: Vec<usize> = runnable
-            .into_iter()
-            .filter(|&at| self.tasks[at].is_worker() && in_hand(self.tasks[at].id))
-            .collect();
-        if workers.is_empty() {
-            return;
-        }
-        self.left.sleeps -= 1;
-        let at = workers[self.choose(workers.len(), "who sleeps")];
-        let span = [15, 60, 200, 400][self.choose(4, "how long")];
-        let mut state = self.world.lock();
-        let until = state.now + Duration::from_secs(span);
-        let id = self.tasks[at].id;
-        state.weather.count("sleep");
-        state.say(|| format!("{id} sleeps for {span} s"));
-        self.tasks[at].asleep = Some(until);
-    }
-
-    fn repeat(&mut self) {
-        let mut state = self.world.lock();
-        let now = state.now;
-        let out: Vec<u64> =
-            state.queue.messages().iter().filter(|one| one.out).map(|one| one.number).collect();
-        if out.is_empty() {
-            return;
-        }
-        self.left.repeats -= 1;
-        let number = out[state.chooser.choose(out.len(), "which comes again")];
-        state.queue.reappear(number, now);
-        state.weather.count("repeated message");
-        state.say(|| format!("message {number} shows again"));
-    }
-
-    fn lose(&mut self) {
-        let mut state = self.world.lock();
-        let now = state.now;
-        let waiting: Vec<u64> =
-            state.queue.messages().iter().filter(|one| !one.out).map(|one| one.number).collect();
-        if waiting.is_empty() {
-            return;
-        }
-        self.left.losses -= 1;
-        let number = waiting[state.chooser.choose(waiting.len(), "which is lost")];
-        let change = state.queue.messages().iter().find(|one| one.number == number);
-        let change = change.expect("it was found a line above").change.clone();
-        state.queue.lose(number, now);
-        state.weather.count("lost message");
-        state.say(|| format!("message {number} is lost"));
-        // With neither mark nor message nothing tells of it: only the sweep can find it.
-        if !state.table.marked.contains(&change.id) {
-            let human = state.account(change.side, &change.sub).map(|account| account.human);
-            if let Some(human) = human {
-                state.edits.miss(human);
-            }
-        }
-    }
-
-    fn cut_off(&mut self) {
-        self.left.outages -= 1;
-        let places = [Place::Pool(Side::Old), Place::Pool(Side::New), Place::Table, Place::Queue];
-        let place = places[self.choose(places.len(), "which place")];
-        let mut state = self.world.lock();
-        let until = state.now + Duration::from_secs(90);
-        state.say(|| format!("{place:?} is out of reach"));
-        state.weather.cut_off(place, until);
-    }
-
     /// Marks are sent again, as `drain` does.
     pub fn send_marks_again(&mut self) {
         let mut state = self.world.lock();
@@ -394,35 +300,6 @@ impl Scheduler {
             let change = Change { side, sub, at, proof, password, id };
             state.table.marked.insert(id);
             crate::world::queue::send(&mut state, &change);
-        }
-    }
-
-    /// Asks whether all is drained, and holds the answer against the truth.
-    fn look(&mut self) {
-        self.left.looks -= 1;
-        let mut state = self.world.lock();
-        let lag = [0, 59_999][state.chooser.choose(2, "how far the counters lag")];
-        let look = Look {
-            at: state.now,
-            marks: checks::marks(&state) as u64,
-            under_way: checks::under_way(&state) as u64,
-            queue: state.queue.counts(Time(state.now.0 - lag)),
-            unmarked: self.unmarked,
-        };
-        let apart = LOOKS_APART;
-        let before = self.looks.iter().rev().find(|one| look.at.since(one.at) >= apart);
-        let reasons = drain::undrained(self.profile.law, before, &look, apart);
-        state.say(|| format!("drained? {reasons:?}"));
-        self.looks.push(look);
-        if reasons.is_empty() {
-            state.weather.count("said drained");
-            let under_capture: BTreeSet<_> = (self.tasks.iter())
-                .filter_map(|task| match task.what {
-                    What::Capture(human, _) => Some(human),
-                    What::Worker(_) => None,
-                })
-                .collect();
-            checks::drained(&mut state, &self.setting, &under_capture);
         }
     }
 }

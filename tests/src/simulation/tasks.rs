@@ -20,7 +20,7 @@ use crate::world::queue::Receipt;
 use crate::world::{State, TaskId, World};
 
 /// How long a received message stays hidden: longer than an invocation may last.
-const HIDDEN: Duration = Duration::from_secs(60);
+const HIDDEN: Duration = Duration::from_mins(1);
 
 /// How long an invocation lasts at the most.
 const INVOCATION: Duration = Duration::from_secs(30);
@@ -97,7 +97,8 @@ pub fn receiving(world: &World, setting: &Arc<Setting>, id: TaskId, number: u64)
     let future = Box::pin(async move {
         let Setting { policy, keys, configuration, .. } = &*setting;
         let bridge = Bridge { ports: &ports, policy, keys, configuration };
-        Ended::Worked(Box::new(bridge.converge(&change, &work).await))
+        let report = Box::pin(bridge.converge(&change, &work)).await;
+        Ended::Worked(Box::new(report))
     });
     let ends = (!suspendable).then_some(end);
     Some(Task { id, what: What::Worker(receipt), ends, asleep: None, future })

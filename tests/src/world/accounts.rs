@@ -11,7 +11,7 @@ use poolbridge_core::time::Time;
 use super::edits::{EditId, Human};
 
 /// What an account is at one moment.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Body {
     /// Attribute values; a blank one is not kept.
     pub attributes: BTreeMap<AttributeName, String>,
@@ -32,7 +32,7 @@ pub struct Body {
 }
 
 /// What an account was from one moment on.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub struct Version {
     /// Since when.
     pub at: Time,
@@ -72,16 +72,16 @@ impl SimulatedAccount {
         &self.versions
     }
 
-    /// Which version a read shows that sees the pool as it stood at `moment`; none if the account did
-    /// not exist yet.
+    /// Which version a read shows that sees the pool as it stood at `moment`; none if the account
+    /// did not exist yet.
     pub fn version_at(&self, moment: Time) -> Option<usize> {
         self.versions.iter().rposition(|version| version.at <= moment)
     }
 
     /// Says where the values come from that it began with.
-    pub fn begin_with(&mut self, origins: BTreeMap<Field, EditId>) {
+    pub fn begin_with(&mut self, origins: &BTreeMap<Field, EditId>) {
         for version in &mut self.versions {
-            version.body.origins.clone_from(&origins);
+            version.body.origins.clone_from(origins);
         }
     }
 

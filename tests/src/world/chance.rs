@@ -1,8 +1,10 @@
 //! Chance: the one door through which anything undetermined enters a world.
 //!
 //! Whoever decides what happens next implements [`Chooser`]. A seed gives one world; a depth-first
-//! chooser, which replays a prefix of choices and then takes the first option everywhere, gives them
-//! all, one after the other.
+//! chooser, which replays a prefix of choices and then takes the first option everywhere, gives
+//! them all, one after the other.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Decides everything that is not determined.
 pub trait Chooser: Send {
@@ -33,12 +35,12 @@ impl Seeded {
     pub fn new(seed: u64) -> Self {
         // Neighbouring seeds must not give neighbouring worlds.
         let mut chooser = Self { state: seed ^ 0x5851_f42d_4c95_7f2d };
-        chooser.next();
+        chooser.draw();
         chooser
     }
 
     /// The next number.
-    pub fn next(&mut self) -> u64 {
+    pub const fn draw(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.state;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -48,7 +50,7 @@ impl Seeded {
 
     fn below(&mut self, bound: u64) -> u64 {
         // The bias of a remainder is far below anything that a few thousand worlds could show.
-        self.next() % bound.max(1)
+        self.draw() % bound.max(1)
     }
 }
 
@@ -121,6 +123,33 @@ impl Chooser for DepthFirst {
         assert!(taken < options, "the prefix does not fit: {what}");
         self.answered.push(Answered { taken, options, what });
         taken
+    }
+}
+
+/// A chooser that somebody outside of the world keeps a hand on: to read, in the end, what it
+/// answered.
+#[derive(Clone, Debug, Default)]
+pub struct Shared<C>(Arc<Mutex<C>>);
+
+impl<C> Shared<C> {
+    /// Shares a chooser.
+    pub fn new(chooser: C) -> Self {
+        Self(Arc::new(Mutex::new(chooser)))
+    }
+
+    /// The chooser, to look at.
+    pub fn lock(&self) -> MutexGuard<'_, C> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<C: Chooser> Chooser for Shared<C> {
+    fn choose(&mut self, options: usize, what: &'static str) -> usize {
+        self.lock().choose(options, what)
+    }
+
+    fn weigh(&mut self, weights: &[u32], what: &'static str) -> usize {
+        self.lock().weigh(weights, what)
     }
 }
 

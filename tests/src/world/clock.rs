@@ -3,24 +3,30 @@
 use poolbridge_core::ports::Clock;
 use poolbridge_core::time::Time;
 
-use super::World;
+use super::{TaskId, World};
 
 /// A world's clock.
 #[derive(Clone)]
 pub struct SimulatedClock {
     world: World,
+    task: TaskId,
 }
 
 impl SimulatedClock {
-    /// The clock of that world.
-    pub const fn new(world: World) -> Self {
-        Self { world }
+    /// The clock of that world, as that task looks at it.
+    pub const fn new(world: World, task: TaskId) -> Self {
+        Self { world, task }
     }
 }
 
 impl Clock for SimulatedClock {
     fn now(&self) -> Time {
-        self.world.lock().now
+        let mut state = self.world.lock();
+        let now = state.now;
+        if let Some(histories) = &mut state.histories {
+            histories.remember(self.task, &now);
+        }
+        now
     }
 
     fn nonce(&self) -> u128 {

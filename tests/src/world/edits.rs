@@ -1,7 +1,8 @@
 //! Who changed what, knowing what: the ground truth that no pool keeps and the checks ask.
 //!
-//! Every field of every account remembers the edit that its value comes from. The bridge carries that
-//! along when it copies a value, so a person's later edit knows which edits it overwrote knowingly.
+//! Every field of every account remembers the edit that its value comes from. The bridge carries
+//! that along when it copies a value, so a person's later edit knows which edits it overwrote
+//! knowingly.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,7 +19,7 @@ pub struct Human(pub u32);
 pub struct EditId(pub u32);
 
 /// What a person, or an administrator, did to one field on one side.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub struct Edit {
     /// Its number.
     pub id: EditId,
@@ -39,7 +40,7 @@ pub struct Edit {
 }
 
 /// All edits of one world.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub struct Edits {
     all: Vec<Edit>,
     /// Accounts with an edit that neither a mark nor a message tells of.

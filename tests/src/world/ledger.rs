@@ -13,7 +13,7 @@ use poolbridge_core::side::Side;
 use poolbridge_core::time::Time;
 
 use super::line::{Call, Line};
-use super::watch;
+use super::record;
 use super::weather::Place;
 
 /// The table, at the end of a task's line.
@@ -84,7 +84,7 @@ impl Ledger for SimulatedLedger {
         let call = self.change("store");
         self.line.make(call, move |state| {
             let done = state.table.store(&entry, &owner);
-            watch::stored(state, call, &entry, done)
+            record::stored(state, call, &entry, done)
         })
     }
 
@@ -97,7 +97,7 @@ impl Ledger for SimulatedLedger {
             if done.is_ok() {
                 state.watch.claimed(call.task, &entry.id);
             }
-            watch::stored(state, call, &entry, done)
+            record::stored(state, call, &entry, done)
         })
     }
 
@@ -112,7 +112,7 @@ impl Ledger for SimulatedLedger {
         self.line.make(call, move |state| {
             let conditional = state.law.keeps(Rule::R16);
             let done = state.table.join(&entry, &owner, side, conditional);
-            watch::stored(state, call, &entry, done)
+            record::stored(state, call, &entry, done)
         })
     }
 
@@ -127,7 +127,7 @@ impl Ledger for SimulatedLedger {
         self.line.make(call, move |state| {
             let conditional = state.law.keeps(Rule::R18);
             let done = state.table.merge(&kept, &absorbed, &owner, conditional);
-            watch::stored(state, call, &kept, done)
+            record::stored(state, call, &kept, done)
         })
     }
 

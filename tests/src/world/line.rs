@@ -1,6 +1,8 @@
-//! The line between one task and the outside: how a call becomes a request, and a request an answer.
+//! The line between one task and the outside: how a call becomes a request, and a request an
+//! answer.
 
 use std::fmt;
+use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use poolbridge_core::fault::{Fault, FaultKind};
@@ -86,21 +88,23 @@ impl Line {
         Call { task: self.task, place, operation, changes, deadline: None }
     }
 
-    /// Makes a call: the request is sent, carried out and answered, each at a turn of its own, as the
-    /// weather will have it. If the task is dropped meanwhile, what was done stays done.
-    pub async fn make<T: Send + 'static>(
+    /// Makes a call: the request is sent, carried out and answered, each at a turn of its own, as
+    /// the weather will have it. If the task is dropped meanwhile, what was done stays done.
+    pub async fn make<T: Hash + Send + 'static>(
         &self,
         call: Call,
         effect: impl FnOnce(&mut State) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, Fault> {
         let answer = Arc::new(Mutex::new(None));
         let (number, fate) = self.send(call, Arc::clone(&answer), effect)?;
+        self.remember(&(call.operation, fate));
         give_way().await;
         self.carry_out(call, number, fate)?;
         let turn = self.world.lock().weather.climate.turn_before_answer;
         if turn && call.changes {
             give_way().await;
         }
+        self.remember(&"answered");
         if fate == Fate::AnswerLost {
             return Err(Fault::new(FaultKind::NoAnswer, call.operation));
         }
@@ -108,7 +112,13 @@ impl Line {
         answer.take().unwrap_or_else(|| Err(Fault::new(FaultKind::NoAnswer, call.operation)))
     }
 
-    fn send<T: Send + 'static>(
+    fn remember(&self, what: &impl Hash) {
+        if let Some(histories) = &mut self.world.lock().histories {
+            histories.remember(self.task, what);
+        }
+    }
+
+    fn send<T: Hash + Send + 'static>(
         &self,
         call: Call,
         answer: Arc<Mutex<Option<Result<T, Fault>>>>,
@@ -124,6 +134,9 @@ impl Line {
         let fate = weather.fate(call.place, call.operation, call.changes, signed, chooser.as_mut());
         let effect = Box::new(move |state: &mut State| {
             let done = effect(state);
+            if let Some(histories) = &mut state.histories {
+                histories.remember(call.task, &done);
+            }
             *answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(done);
         });
         let number = state.number_request();

@@ -1,9 +1,9 @@
-//! A simulated world around the real protocol: two pools, the state table, the queue, the clock, and
-//! the weather.
+//! A simulated world around the real protocol: two pools, the state table, the queue, the clock,
+//! and the weather.
 //!
-//! Everything in it happens in one thread and in an order that a [`Chooser`] decides. A task reaches
-//! the world through its own [`Ports`]; each call is a request that is sent at one poll and answered
-//! at a later one, so that other tasks, people, time and crashes come in between.
+//! Everything in it happens in one thread and in an order that a [`Chooser`] decides. A task
+//! reaches the world through its own [`Ports`]; each call is a request that is sent at one poll
+//! and answered at a later one, so that other tasks, people, time and crashes come in between.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -22,10 +22,13 @@ pub mod accounts;
 pub mod chance;
 pub mod clock;
 pub mod edits;
+pub mod history;
 pub mod ledger;
 pub mod line;
+mod manners;
 pub mod pool;
 pub mod queue;
+mod record;
 pub mod table;
 pub mod trace;
 pub mod watch;
@@ -35,6 +38,7 @@ use accounts::Accounts;
 use chance::Chooser;
 use clock::SimulatedClock;
 use edits::Edits;
+use history::Histories;
 use ledger::SimulatedLedger;
 use line::{InFlight, Line, Request};
 use pool::SimulatedPool;
@@ -79,6 +83,8 @@ pub struct State {
     pub settle: Duration,
     /// Which rules hold.
     pub law: Law,
+    /// What each task was told, where somebody has to tell equal states apart from different ones.
+    pub histories: Option<Histories>,
     nonce: u128,
     requests: u64,
 }
@@ -100,6 +106,7 @@ impl State {
             about_to_send: BTreeMap::new(),
             settle,
             law,
+            histories: None,
             nonce: 0,
             requests: 0,
         }
@@ -107,9 +114,14 @@ impl State {
 
     /// A number that was never handed out before.
     pub fn nonce(&mut self) -> u128 {
-        self.nonce += 1;
+        let number = if let Some(histories) = &mut self.histories {
+            histories.number()
+        } else {
+            self.nonce += 1;
+            self.nonce
+        };
         // Spread, so that the order of two numbers says nothing about their age.
-        self.nonce.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)
+        number.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)
     }
 
     /// The number of the next request.
@@ -188,7 +200,7 @@ impl World {
             pools: BySide::from_fn(|side| SimulatedPool::new(line.clone(), side)),
             ledger: SimulatedLedger::new(line.clone()),
             outbox: queue::SimulatedOutbox::new(line),
-            clock: SimulatedClock::new(self.clone()),
+            clock: SimulatedClock::new(self.clone(), task),
         }
     }
 }

@@ -18,7 +18,7 @@ use super::line::Line;
 use super::weather::Place;
 
 /// How long SQS FIFO queues remember a deduplication id, whether or not its message is still there.
-const DEDUPLICATION: Duration = Duration::from_secs(5 * 60);
+const DEDUPLICATION: Duration = Duration::from_mins(5);
 
 /// One message.
 #[derive(Clone, Debug)]
@@ -158,7 +158,8 @@ impl Queue {
     }
 
     /// What the service says it holds; its counters lag, so it may say what was so at `moment`. A
-    /// message that was received counts as in flight until it can be received again, put off or not.
+    /// message that was received counts as in flight until it can be received again, put off or
+    /// not.
     pub fn counts(&self, moment: Time) -> QueueCounts {
         let known = self.held.iter().rev().find(|(at, _)| *at <= moment);
         let Some((_, visible)) = known else { return QueueCounts::default() };

@@ -13,7 +13,7 @@ use poolbridge_core::time::Time;
 use poolbridge_core::verdict::Reason;
 
 /// The table.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub struct Table {
     /// Every person.
     pub people: BTreeMap<PersonId, Entry>,

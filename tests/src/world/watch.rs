@@ -5,17 +5,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
-use poolbridge_core::entry::{Decision, Entry, State as PersonState};
+use poolbridge_core::entry::Decision;
 use poolbridge_core::facts::Field;
-use poolbridge_core::fault::{Fault, FaultKind};
 use poolbridge_core::names::{PersonId, Sub};
 use poolbridge_core::side::{BySide, Side};
 use poolbridge_core::step::Deed;
 use poolbridge_core::time::Time;
 
-use super::accounts::{Accounts, Body, attribute};
+use super::accounts::{Accounts, Body, SimulatedAccount, attribute};
 use super::edits::{EditId, Human};
+use super::history::Digest;
 use super::line::Call;
 use super::table::Table;
 use super::{State, TaskId};
@@ -36,7 +37,7 @@ impl fmt::Display for Violation {
 }
 
 /// What one observation showed.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Hash)]
 pub struct Seen {
     /// Which version of the account.
     pub version: usize,
@@ -47,15 +48,15 @@ pub struct Seen {
 }
 
 /// All that a task has observed so far: what its writes are based on.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub struct Basis {
-    accounts: BTreeMap<(Side, Sub), Seen>,
-    groups: BTreeMap<(Side, Sub), Seen>,
+    pub(super) accounts: BTreeMap<(Side, Sub), Seen>,
+    pub(super) groups: BTreeMap<(Side, Sub), Seen>,
     claimed: Vec<PersonId>,
 }
 
 impl Basis {
-    fn seen(&self, side: Side, sub: &Sub, field: &Field) -> Option<Seen> {
+    pub(super) fn seen(&self, side: Side, sub: &Sub, field: &Field) -> Option<Seen> {
         let from = if matches!(field, Field::Group(_)) { &self.groups } else { &self.accounts };
         from.get(&(side, sub.clone())).copied()
     }
@@ -106,7 +107,7 @@ impl Basis {
 }
 
 /// A value that the bridge replaced without having seen it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Hash)]
 pub struct Unseen {
     /// The edit that was replaced.
     pub edit: EditId,
@@ -118,7 +119,7 @@ pub struct Unseen {
 
 /// A write that was written down: whoever looks next cannot tell an edit that was made over it from
 /// one that was made beside it, if it never landed.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub struct Announced {
     /// Who wrote it down.
     pub task: TaskId,
@@ -137,8 +138,8 @@ pub struct Announced {
 /// Everything that was noted.
 #[derive(Clone, Debug, Default)]
 pub struct Watch {
-    tasks: BTreeMap<TaskId, Basis>,
-    holders: BTreeMap<PersonId, TaskId>,
+    pub(super) tasks: BTreeMap<TaskId, Basis>,
+    pub(super) holders: BTreeMap<PersonId, TaskId>,
     /// Every decision that was recorded, with its person.
     pub decisions: Vec<(PersonId, Decision)>,
     /// When something was first agreed about a person.
@@ -147,6 +148,8 @@ pub struct Watch {
     pub obstructed: BTreeMap<(PersonId, Field), Time>,
     /// Edits that were replaced unseen: the one gap that unconditional writes leave.
     pub unseen: Vec<Unseen>,
+    /// When a person was recorded upon a look at a side that was edited since.
+    pub outdated: Vec<(PersonId, Time)>,
     /// Writes that were written down.
     pub announced: Vec<Announced>,
     /// What went wrong so far.
@@ -193,6 +196,22 @@ impl Watch {
         self.tasks.get(&task).cloned().unwrap_or_default()
     }
 
+    /// Everything here that a check may still ask for, as a few hashes: what the tasks in `living`
+    /// saw, who holds whom, and what was noted. Of notes only which there are, not in what order.
+    pub fn hash_into(&self, living: &BTreeSet<TaskId>, hasher: &mut impl Hasher) {
+        for task in living {
+            self.tasks.get(task).hash(hasher);
+        }
+        self.holders.hash(hasher);
+        self.decisions.hash(hasher);
+        self.agreed.hash(hasher);
+        self.obstructed.hash(hasher);
+        self.created.hash(hasher);
+        notes(&self.unseen, hasher);
+        notes(&self.outdated, hasher);
+        notes(&self.announced, hasher);
+    }
+
     /// For whom that task makes an account.
     pub fn human_being_created(
         &mut self,
@@ -212,6 +231,16 @@ impl Watch {
             .and_then(|known| pools.get(side.other()).get(&known.sub));
         source.map_or(Human(u32::MAX), |account| account.human)
     }
+}
+
+/// A set of notes, whatever their order and however often each was made.
+fn notes(notes: &[impl Hash], hasher: &mut impl Hasher) {
+    let digest = |note| {
+        let mut digest = Digest::default();
+        Hash::hash(note, &mut digest);
+        digest.whole()
+    };
+    notes.iter().map(digest).collect::<BTreeSet<u128>>().hash(hasher);
 }
 
 /// Judges a creation that has just landed.
@@ -316,84 +345,9 @@ fn judge_flag(state: &mut State, call: Call, side: Side, human: Human, after: &B
     };
     let Some(address) = verified(after) else { return };
     let other = state.pools.get(side.other()).all().iter().filter(|one| one.human == human);
-    let mut versions = other.flat_map(|account| account.versions());
+    let mut versions = other.flat_map(SimulatedAccount::versions);
     if !versions.any(|version| verified(&version.body).as_ref() == Some(&address)) {
         let detail = format!("{call}: a flag beside an address that was never verified");
         state.watch.violated("nothing is weakened", detail);
-    }
-}
-
-/// Notes what came of a conditional write of an entry.
-pub fn stored(
-    state: &mut State,
-    call: Call,
-    entry: &Entry,
-    done: Result<(), FaultKind>,
-) -> Result<(), Fault> {
-    if let Err(kind) = done {
-        state.say(|| format!("{call}: {}", kind.name()));
-        return Err(Fault::new(kind, call.operation));
-    }
-    let holder = state.watch.holders.get(&entry.id).copied();
-    // A repetition of what stands there already is answered like the first time and changes nothing.
-    let written = state.table.people.get(&entry.id) == Some(entry);
-    if written && holder.is_some_and(|holder| holder != call.task) {
-        let detail = format!("{call} was let through after the lease went to somebody else");
-        state.watch.violated("no zombie passes", detail);
-    }
-    announce(state, call, entry);
-    let at_rest = entry.lease.is_none() && entry.state != PersonState::Waiting;
-    if entry.agreed.is_some() && at_rest {
-        state.watch.agreed.entry(entry.id.clone()).or_insert(state.now);
-    }
-    for field in entry.obstacles.keys() {
-        state.watch.obstructed.insert((entry.id.clone(), field.clone()), Time(i64::MAX));
-    }
-    for ((person, field), until) in &mut state.watch.obstructed {
-        if *person == entry.id && !entry.obstacles.contains_key(field) {
-            *until = state.now.min(*until);
-        }
-    }
-    for decision in &entry.decisions {
-        let known = (entry.id.clone(), decision.clone());
-        if !state.watch.decisions.contains(&known) {
-            state.watch.decisions.push(known);
-        }
-    }
-    state.say(|| {
-        let kinds: BTreeSet<&str> = entry.decisions.iter().map(|one| one.kind.name()).collect();
-        let under_way = entry.intent.as_ref().map(|intent| {
-            intent.fields.keys().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-        });
-        let birth = if entry.birth.is_some() { ", a birth announced" } else { "" };
-        let (state, revision) = (entry.state.name(), entry.revision);
-        let lease = if entry.lease.is_some() { "held" } else { "released" };
-        format!("{call}: revision {revision}, {state}, lease {lease}, under way {under_way:?}{birth}, {kinds:?}")
-    });
-    Ok(())
-}
-
-/// Notes the writes that an entry announces, and that those of earlier workers are resolved.
-fn announce(state: &mut State, call: Call, entry: &Entry) {
-    let now = state.now;
-    let Watch { announced, tasks, .. } = &mut state.watch;
-    let theirs = announced.iter_mut().filter(|one| one.person == entry.id);
-    for one in theirs.filter(|one| one.task != call.task && one.resolved.is_none()) {
-        one.resolved = Some(now);
-    }
-    let Some(intent) = &entry.intent else { return };
-    let basis = tasks.entry(call.task).or_default();
-    for (field, intended) in &intent.fields {
-        let side = intended.side;
-        let Some(known) = entry.accounts.get(side) else { continue };
-        let seen = basis.seen(side, &known.sub, field);
-        announced.push(Announced {
-            task: call.task,
-            person: entry.id.clone(),
-            field: field.clone(),
-            side,
-            observed: seen.map_or(now, |seen| seen.moment),
-            resolved: None,
-        });
     }
 }

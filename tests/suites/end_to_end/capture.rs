@@ -80,10 +80,11 @@ async fn invariant_03_capture_answers_events_that_it_cannot_read() {
         for event in &events {
             unchanged(bridge, "demo-capture", event).await?;
         }
-        // Numbers that no program can hold and a field twice: the text itself comes back.
+        // A number that no program can hold, and a field twice. The stack rewrites such text on its
+        // way, so all that can be seen from here is that it is answered.
         let odd = br#"{"triggerSource":"X","a":1,"a":1e999,"b":0.10000000000000000000000001}"#;
         let answer = bridge.services.invoke("demo-capture", odd, ANSWER_LIMIT).await?;
-        ensure!(!answer.is_empty(), "an odd event was not answered");
+        ensure!(answer.starts_with(b"{\"triggerSource\""), "an odd event was not answered");
         let log = bridge.services.log("demo-capture").await?.join("\n");
         ensure!(!log.contains("panicked"), "capture panicked: {log}");
         bridge.worked_off().await

@@ -194,6 +194,20 @@ async fn after_a_few_receives_the_mark_alone_remembers() {
 }
 
 #[tokio::test]
+async fn whoever_is_worked_on_is_looked_at_again_soon_and_after_the_lease_at_the_latest() {
+    fn busy() -> Verdict {
+        Verdict::Later(Duration::from_secs(35), Reason::Busy)
+    }
+    let mut waits = Vec::new();
+    for receives in 1..limits::LATER_RECEIVES_MAX {
+        let hands = FakeHands::with(&[("anna", Fate::Ends(busy))]);
+        let (_, hands) = run(hands, vec![message("m", "anna", receives)]).await;
+        waits.push(hands.hidden()[0].1.as_secs());
+    }
+    assert_eq!(waits, [1, 4, 16, 35]);
+}
+
+#[tokio::test]
 async fn while_paused_the_mark_remembers_at_once() {
     let fates = [("a", Fate::Ends(paused))];
     let (failed, hands) = run(FakeHands::with(&fates), vec![message("1", "a", 1)]).await;

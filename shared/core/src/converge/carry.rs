@@ -40,6 +40,10 @@ impl<P: Ports> Run<'_, P> {
             Side::Old => BySide { old: first, new: second },
             Side::New => BySide { old: second, new: first },
         };
+        let mut entry = entry;
+        if !self.keeps(Rule::ReadAfresh) {
+            self.trust_message(&mut entry, views.get(other));
+        }
         let shapes = self.bridge.shapes().await?;
         let mut taken = Taken::new();
         let mut plan = self.plan(&entry, &views, control, &shapes, &taken);
@@ -66,6 +70,20 @@ impl<P: Ports> Run<'_, P> {
             plan.more = true;
         }
         self.do_plan(entry, &views, plan).await
+    }
+
+    /// The planted bug: the message is believed to say which side was changed, so the other side counts
+    /// as what was agreed, whatever that was.
+    fn trust_message(&self, entry: &mut Entry, other: &View) {
+        let mut agreed =
+            Agreed { rules: self.bridge.policy.mapping.revisions(), ..Agreed::default() };
+        for (field, value) in other.facts.held() {
+            if let Some(rule) = self.bridge.policy.mapping.revision(field) {
+                let print = Some(self.bridge.keys.print(&entry.salt, field, value));
+                agreed.fields.insert(field.clone(), crate::entry::Base { print, rule });
+            }
+        }
+        entry.agreed = Some(agreed);
     }
 
     fn plan(

@@ -299,7 +299,7 @@ fn keep_base(plan: &mut Plan, field: &Field, base: Option<Base>, rule: u32) {
     match base {
         Some(base) => set_base(plan, field, base.print, rule),
         // Never agreed stays never agreed. A rule that serves one field only is then not covered.
-        None if field.is_yes_or_no() => {}
+        None if matches!(field, Field::Group(_) | Field::Factor(_)) => {}
         None => {
             plan.rules.remove(&rule);
         }

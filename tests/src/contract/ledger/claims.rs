@@ -64,9 +64,7 @@ async fn a_lease_is_free_at_the_very_moment_that_it_says<S: TableStand>(
     Ok(())
 }
 
-async fn rule_07_a_lease_that_ended_is_not_yet_free<S: TableStand>(
-    stand: S,
-) -> anyhow::Result<()> {
+async fn rule_07_a_lease_that_ended_is_not_yet_free<S: TableStand>(stand: S) -> anyhow::Result<()> {
     let (entry, ours) = held(&stand, Side::Old).await?;
     let after = ours.until + Duration::from_secs(1);
     assert!(after < ours.free_at);

@@ -55,9 +55,7 @@ async fn rule_16_an_account_that_is_somebodys_is_not_joined<S: TableStand>(
     Ok(())
 }
 
-async fn an_account_of_our_own_is_not_joined_again<S: TableStand>(
-    stand: S,
-) -> anyhow::Result<()> {
+async fn an_account_of_our_own_is_not_joined_again<S: TableStand>(stand: S) -> anyhow::Result<()> {
     let (entry, lease) = held(&stand, Side::Old).await?;
     let first = joined(&stand, &entry);
     stand.ledger().join(&first, &lease.owner, Side::New).await?;
@@ -127,9 +125,7 @@ async fn rule_17_two_halves_become_one_person<S: TableStand>(stand: S) -> anyhow
     Ok(())
 }
 
-async fn what_is_left_of_the_absorbed_half_leads_on<S: TableStand>(
-    stand: S,
-) -> anyhow::Result<()> {
+async fn what_is_left_of_the_absorbed_half_leads_on<S: TableStand>(stand: S) -> anyhow::Result<()> {
     let (old, new, ours) = halves(&stand).await?;
     let kept = merged(&old, &new);
     stand.ledger().merge(&kept, &new, &ours.owner).await?;

@@ -34,10 +34,7 @@ pub trait TableStand: Clone + Send + Sync + 'static {
     fn nonce(&self) -> u128;
 
     /// The person of that id, forwarding items followed.
-    fn person(
-        &self,
-        id: &PersonId,
-    ) -> impl Future<Output = Result<Option<Entry>, Fault>> + Send;
+    fn person(&self, id: &PersonId) -> impl Future<Output = Result<Option<Entry>, Fault>> + Send;
 
     /// Puts a mark off if its token still is `token`. Answers whether it was.
     fn back_off(
@@ -133,11 +130,7 @@ fn account(entry: &Entry, side: Side) -> Sub {
     entry.accounts.get(side).as_ref().expect("known there").sub.clone()
 }
 
-async fn found(
-    stand: &impl TableStand,
-    side: Side,
-    sub: &Sub,
-) -> Result<Option<Entry>, Fault> {
+async fn found(stand: &impl TableStand, side: Side, sub: &Sub) -> Result<Option<Entry>, Fault> {
     stand.ledger().find(side, sub).await
 }
 

@@ -35,8 +35,13 @@ fn fields() -> Vec<Field> {
     let attribute = AttributeName::try_from("custom:dept é").expect("a name");
     let group = GroupName::try_from("staff # of \"all\" kinds").expect("a name");
     let factors = [Factor::Sms, Factor::Email, Factor::Totp].map(Field::Factor);
-    let others =
-        [Field::Enabled, Field::Email, Field::Phone, Field::Attribute(attribute), Field::Group(group)];
+    let others = [
+        Field::Enabled,
+        Field::Email,
+        Field::Phone,
+        Field::Attribute(attribute),
+        Field::Group(group),
+    ];
     others.into_iter().chain(factors).collect()
 }
 
@@ -114,9 +119,7 @@ fn filled(stand: &impl TableStand, entry: &Entry) -> Entry {
     }
 }
 
-async fn an_entry_comes_back_with_everything_in_it<S: TableStand>(
-    stand: S,
-) -> anyhow::Result<()> {
+async fn an_entry_comes_back_with_everything_in_it<S: TableStand>(stand: S) -> anyhow::Result<()> {
     let (entry, lease) = held(&stand, Side::Old).await?;
     let full = filled(&stand, &entry);
     stand.ledger().join(&full, &lease.owner, Side::New).await?;

@@ -265,9 +265,7 @@ async fn an_attribute_that_never_changes_is_born<S: PoolStand>(stand: S) -> anyh
     Ok(())
 }
 
-async fn a_creation_after_its_deadline_is_not_sent<S: PoolStand>(
-    stand: S,
-) -> anyhow::Result<()> {
+async fn a_creation_after_its_deadline_is_not_sent<S: PoolStand>(stand: S) -> anyhow::Result<()> {
     let (email, wanted) = newcomer(&stand);
     let late = stand.now() - DATE_RESOLUTION;
     assert_eq!(kind(stand.pool().create(&wanted, late).await), FaultKind::NotSent);

@@ -187,9 +187,7 @@ async fn updates_of_different_attributes_at_once_all_survive<S: PoolStand>(
     Ok(())
 }
 
-async fn a_disabled_account_is_seen_to_be_disabled<S: PoolStand>(
-    stand: S,
-) -> anyhow::Result<()> {
+async fn a_disabled_account_is_seen_to_be_disabled<S: PoolStand>(stand: S) -> anyhow::Result<()> {
     let (_, handle) = somebody(&stand).await?;
     let before = read(&stand, &handle).await?;
     let disabled = write_twice(&stand, &handle, &Deed::Disable).await?;
@@ -265,9 +263,7 @@ async fn somebody_is_signed_out_twice<S: PoolStand>(stand: S) -> anyhow::Result<
     Ok(())
 }
 
-async fn deeds_move_the_date_and_memberships_do_not<S: PoolStand>(
-    stand: S,
-) -> anyhow::Result<()> {
+async fn deeds_move_the_date_and_memberships_do_not<S: PoolStand>(stand: S) -> anyhow::Result<()> {
     let (_, handle) = somebody(&stand).await?;
     let [staff, _] = ground::GROUPS.map(group);
     let mut seen = read(&stand, &handle).await?.modified;

@@ -8,9 +8,7 @@ use poolbridge_core::fault::FaultKind;
 use poolbridge_core::ports::{Pool, Search};
 use poolbridge_core::step::Deed;
 
-use super::{
-    PoolStand, create, group, kind, newcomer, read, setting, somebody, value, write,
-};
+use super::{PoolStand, create, group, kind, newcomer, read, setting, somebody, value, write};
 use crate::contract::difference::Difference;
 use crate::contract::{Case, cases, ground};
 
@@ -22,9 +20,7 @@ pub(super) fn cases<S: PoolStand>() -> Vec<Case<S>> {
     ]
 }
 
-async fn an_account_that_vanished_is_found_by_nobody<S: PoolStand>(
-    stand: S,
-) -> anyhow::Result<()> {
+async fn an_account_that_vanished_is_found_by_nobody<S: PoolStand>(stand: S) -> anyhow::Result<()> {
     let (email, wanted) = newcomer(&stand);
     let handle = create(&stand, &wanted).await?;
     let [staff, _] = ground::GROUPS.map(group);
@@ -41,9 +37,7 @@ async fn an_account_that_vanished_is_found_by_nobody<S: PoolStand>(
     Ok(())
 }
 
-async fn nothing_is_done_to_an_account_that_vanished<S: PoolStand>(
-    stand: S,
-) -> anyhow::Result<()> {
+async fn nothing_is_done_to_an_account_that_vanished<S: PoolStand>(stand: S) -> anyhow::Result<()> {
     let (_, handle) = somebody(&stand).await?;
     stand.delete(&handle).await?;
     let [staff, _] = ground::GROUPS.map(group);
@@ -63,8 +57,7 @@ async fn nothing_is_done_to_an_account_that_vanished<S: PoolStand>(
     }
     // These two are not to be had of the local stack, whoever they are asked for.
     let sms = Deed::SetFactors(BTreeMap::from([(Factor::Sms, false)]));
-    for (deed, difference) in
-        [(Deed::SignOut, Difference::NoSignOut), (sms, Difference::NoFactors)]
+    for (deed, difference) in [(Deed::SignOut, Difference::NoSignOut), (sms, Difference::NoFactors)]
     {
         let lacking = stand.manners().differ(difference);
         let wanted = if lacking { FaultKind::Invalid } else { FaultKind::AccountGone };

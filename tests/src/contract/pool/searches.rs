@@ -22,9 +22,7 @@ async fn subs(stand: &impl PoolStand, search: &Search) -> anyhow::Result<Vec<Sub
     Ok(found.into_iter().map(|account| account.sub).collect())
 }
 
-async fn a_search_finds_whoever_holds_the_value_now<S: PoolStand>(
-    stand: S,
-) -> anyhow::Result<()> {
+async fn a_search_finds_whoever_holds_the_value_now<S: PoolStand>(stand: S) -> anyhow::Result<()> {
     let (email, wanted) = newcomer(&stand);
     let handle = create(&stand, &wanted).await?;
     let word = word(&stand);
@@ -60,9 +58,7 @@ async fn a_search_finds_whoever_holds_the_value_now<S: PoolStand>(
     Ok(())
 }
 
-async fn a_listing_tells_neither_groups_nor_factors<S: PoolStand>(
-    stand: S,
-) -> anyhow::Result<()> {
+async fn a_listing_tells_neither_groups_nor_factors<S: PoolStand>(stand: S) -> anyhow::Result<()> {
     let (email, handle) = somebody(&stand).await?;
     let whole = read(&stand, &handle).await?;
     let listed = stand.pool().find(&Search::Email(email)).await?;

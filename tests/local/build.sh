@@ -1,0 +1,32 @@
+#!/bin/sh
+# Builds what a deployment takes: the functions' programs, laid down as target/lambda/NAME/bootstrap,
+# the command line beside them, and the CDK app. Says nothing when nothing has to be done.
+#
+# A plain release build runs on provided.al2023 as long as this machine's C library is not newer than
+# that of Amazon Linux 2023 (glibc 2.34); what is meant for AWS from a newer one is better built with
+# cargo-lambda and named to the CDK app with `-c bootstraps=DIR`.
+set -eu
+
+top=$(cd "$(dirname "$0")/../.." && pwd)
+built=${CARGO_TARGET_DIR:-$top/target}
+
+"${CARGO:-cargo}" build --release --quiet --manifest-path "$top/Cargo.toml" \
+    -p poolbridge-capture -p poolbridge-apply -p poolbridge-operator
+
+for function in capture apply; do
+    bootstrap="$top/target/lambda/$function/bootstrap"
+    mkdir -p "${bootstrap%/*}"
+    cmp -s "$built/release/$function" "$bootstrap" ||
+        cp "$built/release/$function" "$bootstrap"
+done
+
+infra="$top/infra"
+compiled="$infra/dist/bin/poolbridge.js"
+if [ -x "$infra/node_modules/.bin/tsc" ] && {
+    [ ! -e "$compiled" ] ||
+        [ -n "$(find "$infra/bin" "$infra/lib" "$infra/tsconfig.json" -newer "$compiled" -print)" ]
+}; then
+    (cd "$infra" && node_modules/.bin/tsc)
+    # The compiler leaves a file alone whose text stays the same.
+    touch "$compiled"
+fi

@@ -1,0 +1,44 @@
+//! The bridge's own programs, as cargo built them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, ensure};
+
+/// Where each of them is.
+#[derive(Clone, Debug)]
+pub(super) struct Programs {
+    pub(super) capture: PathBuf,
+    pub(super) apply: PathBuf,
+    pub(super) operator: PathBuf,
+}
+
+impl Programs {
+    /// Beside the program that runs here, or one folder up where that is a test.
+    pub(super) fn find() -> anyhow::Result<Self> {
+        let own = std::env::current_exe().context("where this program is")?;
+        let mut folders = own.ancestors().skip(1).take(2);
+        let folder = folders.find(|folder| folder.join("capture").is_file());
+        let programs = folder.map(|folder| Self {
+            capture: folder.join("capture"),
+            apply: folder.join("apply"),
+            operator: folder.join("poolbridge"),
+        });
+        let there = |it: &Self| it.apply.is_file() && it.operator.is_file();
+        programs.filter(there).context(
+            "the bridge's programs are not built\nhint: run `cargo build --release \
+             -p poolbridge-capture -p poolbridge-apply -p poolbridge-operator`",
+        )
+    }
+
+    /// Lays the functions' programs down as the CDK app expects them.
+    pub(super) fn stage(&self, folder: &Path) -> anyhow::Result<()> {
+        for (name, program) in [("capture", &self.capture), ("apply", &self.apply)] {
+            let folder = folder.join(name);
+            fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+            let copied = fs::copy(program, folder.join("bootstrap"))?;
+            ensure!(copied > 0, "{} is empty", program.display());
+        }
+        Ok(())
+    }
+}

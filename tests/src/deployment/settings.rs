@@ -1,0 +1,88 @@
+//! What is bridged, and how: the two pools' shapes, `bridge.toml`, and the operator's variables.
+
+use std::path::Path;
+
+use super::{CAPTURE, NAME, NEW, Names, OLD, VERIFIES};
+use crate::stack::{PoolSeed, Stack};
+
+pub(super) fn old_pool() -> PoolSeed {
+    let mut seed = PoolSeed::new(OLD, "oldapp").client("oldproof").custom("dept");
+    // Codes go by e-mail, but people sign in with a name of their choice.
+    seed.auto_verified_attributes = vec!["email".to_owned()];
+    seed.trigger("PostConfirmation", CAPTURE).trigger("PreSignUp", VERIFIES)
+}
+
+pub(super) fn new_pool() -> PoolSeed {
+    let seed = PoolSeed::new(NEW, "newapp").client("newproof").custom("department");
+    seed.by_email().trigger("PostConfirmation", CAPTURE).trigger("PreSignUp", VERIFIES)
+}
+
+pub(super) fn configuration(stack: &Stack) -> String {
+    let (old, new) = (stack.pool_url(0), stack.pool_url(1));
+    format!(
+        r#"name = "{NAME}"
+
+[old]
+user_pool_id = "{OLD}"
+client_id = "oldproof"
+endpoint_url = "{old}"
+
+[new]
+user_pool_id = "{NEW}"
+client_id = "newproof"
+endpoint_url = "{new}"
+
+[identity]
+match = "email"
+
+[policy]
+provision = "eager"
+conflicts = "active-wins"
+stale_passwords = "close"
+settle = "200ms"
+
+[[attribute]]
+old = "custom:dept"
+new = "custom:department"
+prefix = {{ new = "dept-" }}
+
+[[attribute]]
+field = "phone_number"
+normalise = "e164"
+country = "DE"
+
+[[attribute]]
+field = "nickname"
+normalise = ["trim", "lowercase"]
+
+[[attribute]]
+field = "picture"
+drop = true
+"#
+    )
+}
+
+pub(super) fn operator_environment(
+    stack: &Stack,
+    configuration: &Path,
+    names: &Names,
+) -> Vec<(String, String)> {
+    let mut environment: Vec<(String, String)> = stack
+        .environment()
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        // An operator is not to meet the faults that are meant for the functions.
+        .filter(|(name, _)| name != "AWS_ENDPOINT_URL")
+        .collect();
+    let mut add = |name: &str, value: String| environment.push((name.to_owned(), value));
+    add("AWS_ENDPOINT_URL", stack.ministack_url_direct());
+    add("POOLBRIDGE_CONFIG", configuration.display().to_string());
+    add("POOLBRIDGE_TABLE", names.table.clone());
+    add("POOLBRIDGE_QUEUE_URL", names.queue_url.clone());
+    add("POOLBRIDGE_DEAD_LETTER_URL", names.dead_letter_url.clone());
+    add("POOLBRIDGE_KEY", names.key.clone());
+    // The queue's counters are exact here, so that a second look a minute later shows no more.
+    add("POOLBRIDGE_DRAIN_LOOKS_APART", "1s".to_owned());
+    add("NO_COLOR", "1".to_owned());
+    environment
+}

@@ -1,0 +1,82 @@
+//! What every task was told since it began: with it, two states of a world can be compared although
+//! a running future cannot be looked into. What a task does next follows from its history alone.
+
+use std::collections::BTreeMap;
+use std::hash::{Hash, Hasher};
+
+use super::TaskId;
+
+/// A hash of 128 bits: among the states of a small world no two meet by accident.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Digest(u128);
+
+/// An odd number of 128 bits with no pattern (Melissa O'Neill's multiplier for PCG).
+const MULTIPLIER: u128 = 0x2360_ed05_1fc6_5da4_4385_df64_9fcc_f645;
+
+impl Digest {
+    /// All of it.
+    pub const fn whole(self) -> u128 {
+        self.0
+    }
+}
+
+impl Hasher for Digest {
+    fn write(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            self.write_u64(u64::from_le_bytes(word));
+        }
+        self.write_u64(bytes.len() as u64);
+    }
+
+    fn write_u8(&mut self, byte: u8) {
+        self.write_u64(u64::from(byte));
+    }
+
+    fn write_u32(&mut self, word: u32) {
+        self.write_u64(u64::from(word));
+    }
+
+    fn write_u64(&mut self, word: u64) {
+        let mixed = (self.0 ^ u128::from(word)).wrapping_add(1).wrapping_mul(MULTIPLIER);
+        self.0 = mixed ^ (mixed >> 67);
+    }
+
+    fn write_usize(&mut self, word: usize) {
+        self.write_u64(word as u64);
+    }
+
+    fn finish(&self) -> u64 {
+        u64::try_from(self.0 >> 64).unwrap_or_default()
+    }
+}
+
+/// The histories of all tasks, and the numbers that each was handed out.
+#[derive(Clone, Debug, Default)]
+pub struct Histories {
+    told: BTreeMap<TaskId, Digest>,
+    numbers: BTreeMap<u32, u64>,
+    /// Who asks for numbers just now. A number says who asked for it and how many they had asked for
+    /// before, not when: so it is the same in whatever order the others took their turns.
+    pub asking: u32,
+}
+
+impl Histories {
+    /// That task was told something.
+    pub fn remember(&mut self, task: TaskId, what: &impl Hash) {
+        what.hash(self.told.entry(task).or_default());
+    }
+
+    /// All that this task was told.
+    pub fn of(&self, task: TaskId) -> Digest {
+        self.told.get(&task).copied().unwrap_or_default()
+    }
+
+    /// A number that nobody was handed before, nor will be once histories are not kept any more.
+    pub(super) fn number(&mut self) -> u128 {
+        let count = self.numbers.entry(self.asking).or_default();
+        *count += 1;
+        (u128::from(self.asking) + 1) << 64 | u128::from(*count)
+    }
+}

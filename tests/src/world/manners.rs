@@ -1,0 +1,196 @@
+//! What a simulated pool does when it is written: what it takes, refuses and makes of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use poolbridge_core::account::{Handle, NewAccount, Status};
+use poolbridge_core::facts::Field;
+use poolbridge_core::fault::{Fault, FaultKind};
+use poolbridge_core::names::{AttributeName, GroupName, Sub, Username};
+use poolbridge_core::side::Side;
+use poolbridge_core::step::Deed;
+use poolbridge_core::time::Time;
+
+use super::State;
+use super::accounts::{Accounts, Body, SimulatedAccount, Version, attribute};
+use super::line::Call;
+use super::pool::addressed;
+use super::watch::{self, Basis};
+
+/// Makes an account.
+pub(super) fn create(
+    state: &mut State,
+    call: Call,
+    side: Side,
+    wanted: &NewAccount,
+    basis: &Basis,
+) -> Result<Handle, Fault> {
+    let pool = state.pools.get(side);
+    let exists = Fault::new(FaultKind::Exists, call.operation);
+    let by_address = pool.by_address();
+    let attributes = newborn(pool, wanted).map_err(|kind| Fault::new(kind, call.operation))?;
+    let address = attributes.get(&attribute("email")).cloned().unwrap_or_default();
+    let taken = pool.taken(&address, None)
+        || (!by_address
+            && pool.living().any(|a| pool.same(a.username.reveal(), wanted.username.reveal())));
+    if taken {
+        state.say(|| format!("{call}: exists already"));
+        return Err(exists);
+    }
+    let sub = pool.next_sub();
+    let name = if by_address { sub.as_str() } else { wanted.username.reveal() };
+    let username = Username::try_from(name).map_err(|_| exists)?;
+    let human = state.watch.human_being_created(&state.table, &state.pools, call.task, side);
+    let mut origins = basis.origins_at_birth(&state.pools, side, human);
+    let groups: Vec<GroupName> = state.pools.get(side).shape.groups.iter().cloned().collect();
+    for group in groups {
+        let field = Field::Group(group);
+        let (now, edits) = (state.now, &mut state.edits);
+        let absent = edits.note(human, Some(side), field.clone(), now, None, None, true);
+        origins.insert(field, absent);
+    }
+    let body = Body {
+        attributes,
+        enabled: true,
+        groups: BTreeSet::new(),
+        factors: BTreeSet::new(),
+        status: Status::ForceChangePassword,
+        modified: state.now,
+        exists: true,
+        origins,
+    };
+    let first = Version { at: state.now, body };
+    let made = SimulatedAccount::new(sub.clone(), username.clone(), human, true, first);
+    state.pools.get_mut(side).add(made);
+    watch::created(state, call, side, &sub, basis);
+    state.say(|| format!("{call} {sub}: created"));
+    Ok(Handle { sub, username: Some(username) })
+}
+
+/// What an account is born with, or why the pool would not make it. In a pool of addresses the name
+/// is the address: it need not be said twice, and must not be said in two ways.
+fn newborn(
+    pool: &Accounts,
+    wanted: &NewAccount,
+) -> Result<BTreeMap<AttributeName, String>, FaultKind> {
+    let held = wanted.attributes.iter().filter(|(_, value)| !value.is_empty());
+    let mut attributes: BTreeMap<_, _> =
+        held.map(|(name, value)| (name.clone(), value.clone())).collect();
+    let unknown = attributes.keys().any(|name| !pool.shape.attributes.contains_key(name));
+    let mut invalid = unknown;
+    if pool.by_address() {
+        let name = wanted.username.reveal();
+        let address = attributes.entry(attribute("email")).or_insert_with(|| name.to_owned());
+        invalid |= !name.contains('@') || !pool.same(address, name);
+    }
+    if invalid { Err(FaultKind::Invalid) } else { Ok(attributes) }
+}
+
+/// Does one deed to one account.
+pub(super) fn write(
+    state: &mut State,
+    call: Call,
+    side: Side,
+    account: &Handle,
+    deed: &Deed,
+    basis: &Basis,
+) -> Result<(), Fault> {
+    let now = state.now;
+    let pool = state.pools.get(side);
+    let target = addressed(pool, account, now)
+        .filter(|(sub, version)| pool.get(sub).is_some_and(|a| a.versions()[*version].body.exists));
+    let Some((sub, _)) = target else {
+        return Err(Fault::new(FaultKind::AccountGone, call.operation));
+    };
+    refuse(pool, &sub, deed).map_err(|kind| Fault::new(kind, call.operation))?;
+    watch::written(state, call, side, &sub, deed, basis);
+    let origins = basis.origins(&state.pools, side, &sub, deed);
+    if let Some(simulated) = state.pools.get_mut(side).get_mut(&sub) {
+        simulated.change(now, |body| {
+            act(body, deed, now);
+            for (field, origin) in origins {
+                match origin {
+                    Some(origin) => body.origins.insert(field, origin),
+                    None => body.origins.remove(&field),
+                };
+            }
+        });
+    }
+    state.say(|| format!("{call} {sub}: {deed:?} done"));
+    Ok(())
+}
+
+/// Why the pool would not do that.
+fn refuse(pool: &Accounts, sub: &Sub, deed: &Deed) -> Result<(), FaultKind> {
+    match deed {
+        Deed::SetAttributes { fields } => {
+            for (name, value) in fields.values().flatten() {
+                let shape = pool.shape.attributes.get(name).ok_or(FaultKind::Invalid)?;
+                let too_long = shape.longest.is_some_and(|most| value.chars().count() > most);
+                if !shape.mutable || too_long {
+                    return Err(FaultKind::Invalid);
+                }
+                if name.as_str() == "email" && pool.taken(value, Some(sub)) {
+                    return Err(FaultKind::Exists);
+                }
+            }
+            Ok(())
+        }
+        Deed::AddToGroup(group) | Deed::RemoveFromGroup(group) => {
+            pool.shape.groups.contains(group).then_some(()).ok_or(FaultKind::Missing)
+        }
+        Deed::SetFactors(factors) => {
+            let offered = factors.keys().all(|factor| pool.shape.factors.contains(factor));
+            offered.then_some(()).ok_or(FaultKind::Invalid)
+        }
+        Deed::Disable | Deed::Enable | Deed::SetRandomPassword | Deed::SignOut => Ok(()),
+    }
+}
+
+/// The flag that an address loses when it changes and nobody says that it was verified.
+fn flag_of(name: &AttributeName) -> Option<AttributeName> {
+    let is_address = matches!(name.as_str(), "email" | "phone_number");
+    is_address.then(|| attribute(&format!("{name}_verified")))
+}
+
+/// What a deed does to an account. Memberships do not move `modified`.
+fn act(body: &mut Body, deed: &Deed, now: Time) {
+    match deed {
+        Deed::Disable => body.enabled = false,
+        Deed::Enable => body.enabled = true,
+        Deed::SetAttributes { fields } => {
+            for (name, value) in fields.values().flatten() {
+                let before = body.attributes.get(name).map_or("", String::as_str);
+                let told = |flag: &AttributeName| fields.values().any(|all| all.contains_key(flag));
+                let lost = flag_of(name).filter(|flag| before != value && !told(flag));
+                body.attributes.extend(lost.map(|flag| (flag, false.to_string())));
+                if value.is_empty() {
+                    body.attributes.remove(name);
+                } else {
+                    body.attributes.insert(name.clone(), value.clone());
+                }
+            }
+        }
+        Deed::AddToGroup(group) => {
+            body.groups.insert(group.clone());
+            return;
+        }
+        Deed::RemoveFromGroup(group) => {
+            body.groups.remove(group);
+            return;
+        }
+        Deed::SetFactors(factors) => {
+            for (factor, on) in factors {
+                if *on {
+                    body.factors.insert(*factor);
+                } else {
+                    body.factors.remove(factor);
+                }
+            }
+        }
+        // Of somebody who never confirmed, the pages do not say what becomes of them.
+        Deed::SetRandomPassword if body.status == Status::Unconfirmed => {}
+        Deed::SetRandomPassword => body.status = Status::Confirmed,
+        Deed::SignOut => return,
+    }
+    body.modified = now;
+}

@@ -1,0 +1,101 @@
+//! What the table was told: decisions, agreements, writes announced, and zombies let through.
+
+use std::collections::BTreeSet;
+
+use poolbridge_core::entry::{Entry, State as PersonState};
+use poolbridge_core::fault::{Fault, FaultKind};
+use poolbridge_core::time::Time;
+
+use super::State;
+use super::line::Call;
+use super::watch::{Announced, Watch};
+
+/// Notes what came of a conditional write of an entry.
+pub(super) fn stored(
+    state: &mut State,
+    call: Call,
+    entry: &Entry,
+    done: Result<(), FaultKind>,
+) -> Result<(), Fault> {
+    if let Err(kind) = done {
+        state.say(|| format!("{call}: {}", kind.name()));
+        return Err(Fault::new(kind, call.operation));
+    }
+    let holder = state.watch.holders.get(&entry.id).copied();
+    // A repetition of what stands there already is answered like the first time and changes
+    // nothing.
+    let written = state.table.people.get(&entry.id) == Some(entry);
+    if written && holder.is_some_and(|holder| holder != call.task) {
+        let detail = format!("{call} was let through after the lease went to somebody else");
+        state.watch.violated("no zombie passes", detail);
+    }
+    announce(state, call, entry);
+    let at_rest = entry.lease.is_none() && entry.state != PersonState::Waiting;
+    if entry.agreed.is_some() && at_rest {
+        state.watch.agreed.entry(entry.id.clone()).or_insert(state.now);
+    }
+    for field in entry.obstacles.keys() {
+        state.watch.obstructed.insert((entry.id.clone(), field.clone()), Time(i64::MAX));
+    }
+    for ((person, field), until) in &mut state.watch.obstructed {
+        if *person == entry.id && !entry.obstacles.contains_key(field) {
+            *until = state.now.min(*until);
+        }
+    }
+    for decision in &entry.decisions {
+        let known = (entry.id.clone(), decision.clone());
+        if !state.watch.decisions.contains(&known) {
+            state.watch.decisions.push(known);
+        }
+    }
+    state.say(|| format!("{call}: {}", told(entry)));
+    Ok(())
+}
+
+/// Notes the writes that an entry announces, and that those of earlier workers are resolved.
+fn announce(state: &mut State, call: Call, entry: &Entry) {
+    let now = state.now;
+    let Watch { announced, tasks, outdated, .. } = &mut state.watch;
+    let theirs = announced.iter_mut().filter(|one| one.person == entry.id);
+    for one in theirs.filter(|one| one.task != call.task && one.resolved.is_none()) {
+        one.resolved = Some(now);
+    }
+    let basis = tasks.entry(call.task).or_default();
+    for ((side, sub), seen) in basis.accounts.iter().chain(&basis.groups) {
+        let Some(account) = state.pools.get(*side).get(sub) else { continue };
+        let since = state.edits.all().iter().any(|edit| {
+            let theirs = edit.human == account.human && edit.side == Some(*side);
+            theirs && !edit.initial && edit.at > seen.moment
+        });
+        if since {
+            outdated.push((entry.id.clone(), now));
+        }
+    }
+    let Some(intent) = &entry.intent else { return };
+    for (field, intended) in &intent.fields {
+        let side = intended.side;
+        let Some(known) = entry.accounts.get(side) else { continue };
+        let seen = basis.seen(side, &known.sub, field);
+        announced.push(Announced {
+            task: call.task,
+            person: entry.id.clone(),
+            field: field.clone(),
+            side,
+            observed: seen.map_or(now, |seen| seen.moment),
+            resolved: None,
+        });
+    }
+}
+
+/// An entry in a few words.
+fn told(entry: &Entry) -> String {
+    let kinds: BTreeSet<&str> = entry.decisions.iter().map(|one| one.kind.name()).collect();
+    let fields = entry.intent.iter().flat_map(|intent| intent.fields.keys());
+    let under_way: Vec<String> = fields.map(ToString::to_string).collect();
+    let birth = if entry.birth.is_some() { ", a birth announced" } else { "" };
+    let lease = if entry.lease.is_some() { "held" } else { "released" };
+    let (state, revision) = (entry.state.name(), entry.revision);
+    format!(
+        "revision {revision}, {state}, lease {lease}, under way {under_way:?}{birth}, {kinds:?}"
+    )
+}
