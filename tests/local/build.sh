@@ -1,10 +1,11 @@
 #!/bin/sh
-# Builds what a deployment takes: the functions' programs, laid down as target/lambda/NAME/bootstrap,
-# the command line beside them, and the CDK app. Says nothing when nothing has to be done.
+# Builds what a deployment takes: the functions' programs, which it lays down as
+# target/lambda/NAME/bootstrap, the command line beside them, and the CDK app. Says nothing when
+# nothing has to be done.
 #
-# A plain release build runs on provided.al2023 as long as this machine's C library is not newer than
-# that of Amazon Linux 2023 (glibc 2.34); what is meant for AWS from a newer one is better built with
-# cargo-lambda and named to the CDK app with `-c bootstraps=DIR`.
+# A plain release build runs on provided.al2023 as long as it asks for no newer C library than Amazon
+# Linux 2023 has (glibc 2.34); see with `objdump -T`. Where it does, build with cargo-lambda, and name
+# the folder to the CDK app with `-c bootstraps=DIR`.
 set -eu
 
 top=$(cd "$(dirname "$0")/../.." && pwd)

@@ -17,7 +17,7 @@ async fn main() -> ExitCode {
     let filter = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
     let filter = filter.unwrap_or_default();
     let outcome = match services::endpoint() {
-        Some(endpoint) => on_the_services(endpoint, &filter).await,
+        Some(endpoint) => Box::pin(on_the_services(endpoint, &filter)).await,
         None => on_both(&filter).await,
     };
     outcome.unwrap_or_else(|error| {
@@ -42,7 +42,7 @@ async fn on_both(filter: &str) -> anyhow::Result<ExitCode> {
 
 async fn on_the_services(endpoint: String, filter: &str) -> anyhow::Result<ExitCode> {
     let begun = Instant::now();
-    let (report, manners) = services::every(endpoint, filter).await?;
+    let (report, manners) = Box::pin(services::every(endpoint, filter)).await?;
     let good = told("services of the local stack", &report, begun);
     let met = manners.met();
     println!("contract: {} named differences from AWS were met and asserted", met.len());

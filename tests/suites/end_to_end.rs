@@ -1,5 +1,5 @@
-//! End to end: the real functions on the local stack, with real pools, queue and table between them,
-//! and faults before all of them. One deployment serves the whole suite; its cases take turns.
+//! End to end: the real functions on the local stack, real pools, queue and table between them, and
+//! faults before all of them. One deployment serves the whole suite; its cases take turns.
 
 #[path = "end_to_end/capture.rs"]
 mod capture;

@@ -289,3 +289,9 @@ fn planted_a_link_on_a_claim_is_caught() {
     let promises = ["nobody is linked without proof", "nobody receives another's facts"];
     caught(Rule::LinkWithProof, &promises, &profile);
 }
+
+#[test]
+fn planted_a_message_that_is_trusted_instead_of_the_pools_is_caught() {
+    let profile = Profile { edits_max: 4, workers_max: 3, ..Profile::quiet() };
+    caught(Rule::ReadAfresh, &[LOST, RETURNS, UNSWEPT], &profile);
+}

@@ -237,7 +237,7 @@ async fn an_id_is_forgotten_after_five_minutes<S: QueueStand>(stand: S) -> anyho
         stand.outbox().send(&wanted).await?;
         return nothing(&stand).await;
     }
-    stand.wait(REMEMBERED - MOMENT).await;
+    stand.wait(REMEMBERED.saturating_sub(MOMENT)).await;
     stand.outbox().send(&wanted).await?;
     nothing(&stand).await?;
     stand.wait(MOMENT).await;

@@ -205,7 +205,8 @@ pub async fn every(endpoint: String, filter: &str) -> anyhow::Result<(Report, Ma
     let configuration = Configuration::read(Path::new(&file))?;
     let environment = Environment::read(Asker::Operator, true, &variable)
         .map_err(|mistakes| anyhow!("the environment: {mistakes:?}"))?;
-    let wired = Wired::wire(Ground::lay(configuration, environment).await?).await?;
+    let laid = Box::pin(Ground::lay(configuration, environment)).await?;
+    let wired = Box::pin(Wired::wire(laid)).await?;
     let outbox = wired.ground.queue.outbox();
     let (wired, manners) = (Arc::new(wired), Manners::of_the_local_stack());
     let (endpoint, outbox) = (Arc::<str>::from(endpoint), Arc::new(outbox));

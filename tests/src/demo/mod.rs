@@ -1,5 +1,5 @@
-//! The demonstration: a bridge is deployed to the local stack, people live their lives in two pools,
-//! and everything that is claimed is looked up before it is told.
+//! The demonstration: a bridge is deployed to the local stack, people live their lives in two
+//! pools, and everything that is claimed is looked up before it is told.
 
 mod narrator;
 mod people;

@@ -1,5 +1,5 @@
-//! The services of the local stack, as somebody looks at them who is not the bridge: the queues, the
-//! state table and the functions' logs. Past the fault-injecting proxies.
+//! The services of the local stack, as somebody looks at them who is not the bridge: the queues,
+//! the state table and the functions' logs. Past the fault-injecting proxies.
 
 use anyhow::{Context as _, ensure};
 use poolbridge_aws::{sqs, wire};

@@ -46,7 +46,8 @@ pub(super) async fn deploy(
     create(services, programs, &function(CAPTURE, "capture", 5)).await?;
     create(services, programs, &function(APPLY, "apply", 30)).await?;
     let mapping = json!({
-        "FunctionName": APPLY, "BatchSize": 10, "FunctionResponseTypes": ["ReportBatchItemFailures"],
+        "FunctionName": APPLY, "BatchSize": 10,
+        "FunctionResponseTypes": ["ReportBatchItemFailures"],
         "EventSourceArn": format!("arn:aws:sqs:us-east-1:000000000000:{NAME}.fifo"),
     });
     services.lambda("POST", "/2015-03-31/event-source-mappings/", &mapping).await?;
@@ -83,10 +84,8 @@ async fn lay(services: &Services) -> anyhow::Result<Names> {
     });
     services.call("DynamoDB_20120810.CreateTable", &table).await?;
     let dead_letter_url = queue(services, &format!("{NAME}-dead-letter"), json!({})).await?;
-    let redrive = json!({
-        "deadLetterTargetArn": format!("arn:aws:sqs:us-east-1:000000000000:{NAME}-dead-letter.fifo"),
-        "maxReceiveCount": 12,
-    });
+    let dead_letter_arn = format!("arn:aws:sqs:us-east-1:000000000000:{NAME}-dead-letter.fifo");
+    let redrive = json!({"deadLetterTargetArn": dead_letter_arn, "maxReceiveCount": 12});
     let more = json!({"RedrivePolicy": redrive.to_string(), "VisibilityTimeout": "180"});
     let queue_url = queue(services, NAME, more).await?;
     Ok(Names { table: NAME.to_owned(), queue_url, dead_letter_url, key: KEY.to_owned() })

@@ -88,7 +88,7 @@ pub struct Caught {
 pub struct Deployment {
     /// The programs that it runs on.
     pub stack: Stack,
-    /// The pool that people sign in to: usernames, a custom attribute `dept`, national phone numbers.
+    /// The pool that people sign in to: usernames, a custom attribute `dept`.
     pub old: UserPool,
     /// The pool that they move to: e-mail addresses for usernames, a custom attribute `department`.
     pub new: UserPool,
@@ -207,8 +207,8 @@ impl Deployment {
         .await
     }
 
-    /// Waits until a pool shows an account as it ought to be; answers it. `wrong` says what is not as
-    /// it ought to be yet.
+    /// Waits until a pool shows an account as it ought to be; answers it. `wrong` says what is not
+    /// as it ought to be yet.
     pub async fn shows(
         &self,
         side: Side,

@@ -1,5 +1,5 @@
-//! A user pool as people, their applications and the help desk see it. None of this goes through the
-//! fault-injecting proxies: it is not the bridge that acts here.
+//! A user pool as people, their applications and the help desk see it. None of this goes through
+//! the fault-injecting proxies: it is not the bridge that acts here.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -240,7 +240,7 @@ impl Scheduler {
     }
 
     /// Moments after which something is possible, or certain, that was not before.
-    fn interesting(&self) -> BTreeSet<Time> {
+    pub fn interesting(&self) -> BTreeSet<Time> {
         let state = self.world.lock();
         let mut moments: BTreeSet<Time> = BTreeSet::new();
         moments.extend(state.queue.messages().iter().map(|message| message.visible));
@@ -274,7 +274,7 @@ impl Scheduler {
     }
 
     /// A task dies where it stands: its future is dropped, its lease and its message stay.
-    fn kill(&mut self, at: usize) {
+    pub fn kill(&mut self, at: usize) {
         let task = self.tasks.remove(at);
         let mut state = self.world.lock();
         state.say(|| format!("{} dies", task.id));

@@ -1,5 +1,5 @@
-//! A pool, the table, the queue or the operator's leave is missing for a while. Times are compressed:
-//! what takes an hour here takes as long as the first refusal, and then the operator steps in.
+//! A pool, the queue or the operator's leave is missing for a while. Times are compressed: what
+//! takes an hour here takes as long as the first refusal, and then the operator steps in.
 
 use anyhow::ensure;
 use poolbridge_core::side::Side;

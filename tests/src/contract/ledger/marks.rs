@@ -179,7 +179,7 @@ async fn a_new_change_does_not_wait_for_the_back_off_of_an_old_one<S: TableStand
     for late in [10, -10, 0] {
         let of = change(&stand, &sub, 0, Proof::Changed, false);
         let token = mark(&stand, &sub, 0, Proof::Changed, false).await?.token;
-        let until = NOON + Duration::from_secs(60);
+        let until = NOON + Duration::from_mins(1);
         for attempts in 1..=2 {
             assert!(stand.back_off(&of, token, until, Reason::Busy).await?);
             let found = marked(&stand, &sub).await?;
@@ -229,7 +229,7 @@ async fn of_many_marks_at_once_each_is_counted<S: TableStand>(stand: S) -> anyho
         done??;
     }
     let found = marked(&stand, &sub).await?;
-    assert_eq!(found.token, before.token + AT_ONCE.unsigned_abs() as u128);
+    assert_eq!(found.token, before.token + u128::from(AT_ONCE.unsigned_abs()));
     assert_eq!((found.first, found.last), (after(0), after(AT_ONCE - 1)));
     assert_eq!((found.proof, found.password_at), (Proof::Hint, Some(after(3))));
     Ok(())

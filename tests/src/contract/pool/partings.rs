@@ -55,14 +55,18 @@ async fn nothing_is_done_to_an_account_that_vanished<S: PoolStand>(stand: S) -> 
         let wanted = if denied { FaultKind::Denied } else { FaultKind::AccountGone };
         assert_eq!(kind(write(&stand, &handle, &deed).await), wanted, "{deed:?}");
     }
-    // These two are not to be had of the local stack, whoever they are asked for.
-    let sms = Deed::SetFactors(BTreeMap::from([(Factor::Sms, false)]));
-    for (deed, difference) in [(Deed::SignOut, Difference::NoSignOut), (sms, Difference::NoFactors)]
-    {
-        let lacking = stand.manners().differ(difference);
-        let wanted = if lacking { FaultKind::Invalid } else { FaultKind::AccountGone };
-        assert_eq!(kind(write(&stand, &handle, &deed).await), wanted, "{deed:?}");
+    // These two the local stack does not have, whoever they are asked for. The adapter takes a missing
+    // sign-out there for done, so that it holds up nothing else.
+    let signed_out = write(&stand, &handle, &Deed::SignOut).await;
+    if stand.manners().differ(Difference::NoSignOut) {
+        signed_out?;
+    } else {
+        assert_eq!(kind(signed_out), FaultKind::AccountGone);
     }
+    let sms = Deed::SetFactors(BTreeMap::from([(Factor::Sms, false)]));
+    let lacking = stand.manners().differ(Difference::NoFactors);
+    let wanted = if lacking { FaultKind::Invalid } else { FaultKind::AccountGone };
+    assert_eq!(kind(write(&stand, &handle, &sms).await), wanted);
     assert_eq!(stand.pool().read(&handle).await?, None, "a deed made somebody");
     Ok(())
 }

@@ -40,7 +40,7 @@ async fn a_search_finds_whoever_holds_the_value_now<S: PoolStand>(stand: S) -> a
         Search::PreferredUsername(word.clone()),
         Search::Username(name),
     ] {
-        assert_eq!(subs(&stand, &search).await?, [handle.sub.clone()]);
+        assert_eq!(subs(&stand, &search).await?, std::slice::from_ref(&handle.sub));
     }
     let moved = format!("new-{email}");
     let deed = setting(&[("email", &moved), ("email_verified", "true")]);

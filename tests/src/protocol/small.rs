@@ -1,0 +1,81 @@
+//! What a small world is made of, and how much of each trouble it has.
+
+use std::collections::VecDeque;
+
+use poolbridge_core::law::Law;
+use poolbridge_core::side::Side;
+
+use crate::simulation::profile::{Act, Profile};
+use crate::world::chance::Chooser;
+
+/// Something that a person does once, at any moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deed {
+    /// On which side.
+    pub side: Side,
+    /// What.
+    pub act: Act,
+    /// The text attribute, for deeds on texts.
+    pub text: &'static str,
+}
+
+/// A small world: what stands at the beginning, what people do, and the budget of every trouble.
+#[derive(Clone, Debug)]
+pub struct Small {
+    /// Its name in the output.
+    pub name: &'static str,
+    /// How the world begins, and its weather: stale reads and failing calls have their budgets there.
+    pub profile: Profile,
+    /// What each account says at first, where the two were never agreed: the simulation's own
+    /// numbers (0 the same as the other side, 1 something of its own, 2 nothing), side after side.
+    pub first_values: Vec<usize>,
+    /// Whether there are groups at all.
+    pub groups: bool,
+    /// What people do, each once, in any order and at any moment, or never.
+    pub deeds: Vec<Deed>,
+    /// Workers at a time.
+    pub workers: usize,
+    /// Messages received in all; what is left then is worked off in one order.
+    pub receptions: u32,
+    /// Workers that die.
+    pub crashes: u32,
+    /// Messages that come again while they are worked at.
+    pub repeats: u32,
+    /// Messages that are lost.
+    pub losses: u32,
+    /// Times that time runs on although somebody is at work.
+    pub jumps: u32,
+}
+
+impl Small {
+    /// The same world without a rule, or with another law altogether.
+    #[must_use]
+    pub fn under(mut self, law: Law) -> Self {
+        self.profile.law = law;
+        self
+    }
+}
+
+/// Answers the questions of a world's beginning and of a person's deed as it was told to, and takes
+/// the first option of everything else.
+#[derive(Clone, Debug, Default)]
+pub struct Told {
+    answers: Vec<(&'static str, VecDeque<usize>)>,
+}
+
+impl Told {
+    /// Answers that question with these, one after the other.
+    #[must_use]
+    pub fn with(mut self, what: &'static str, answers: impl IntoIterator<Item = usize>) -> Self {
+        self.answers.push((what, answers.into_iter().collect()));
+        self
+    }
+}
+
+impl Chooser for Told {
+    fn choose(&mut self, options: usize, what: &'static str) -> usize {
+        let told = self.answers.iter_mut().find(|(question, _)| *question == what);
+        let answer = told.and_then(|(_, answers)| answers.pop_front()).unwrap_or(0);
+        answer.min(options - 1)
+    }
+}

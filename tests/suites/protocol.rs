@@ -1,0 +1,107 @@
+//! The protocol suite: every run of some small worlds over the real `converge`.
+
+#![expect(clippy::print_stdout, reason = "a suite tells what it found")]
+
+use poolbridge_core::law::{Law, Rule};
+use poolbridge_tests::protocol::explore::explore;
+use poolbridge_tests::protocol::small::Small;
+use poolbridge_tests::protocol::worlds;
+
+/// Explores a world under the whole law: nothing may go wrong.
+fn sound(small: &Small) {
+    let explored = explore(small);
+    println!("{explored}");
+    if let Some(found) = explored.found {
+        panic!("{}: {found}", small.name);
+    }
+}
+
+/// Explores a world without a rule: something must go wrong.
+fn missed(rule: Rule, small: Small) {
+    let small = small.under(Law::without(rule));
+    let explored = explore(&small);
+    let found = explored.found.as_ref().unwrap_or_else(|| panic!("nobody missed {rule:?}: {explored}"));
+    println!("protocol: without {rule:?}, {}: {} after {} states", small.name, found.violation, explored.states);
+}
+
+#[test]
+fn agreed() {
+    sound(&worlds::agreed());
+}
+#[test]
+fn crashing_twice() {
+    sound(&worlds::crashing_twice());
+}
+#[test]
+fn looking_back() {
+    sound(&worlds::looking_back());
+}
+#[test]
+fn member() {
+    sound(&worlds::member());
+}
+#[test]
+fn disabled() {
+    sound(&worlds::disabled());
+}
+#[test]
+fn refused() {
+    sound(&worlds::refused());
+}
+#[test]
+fn unlinked() {
+    sound(&worlds::unlinked());
+}
+#[test]
+fn halves() {
+    sound(&worlds::halves());
+}
+#[test]
+fn newborn() {
+    sound(&worlds::newborn());
+}
+#[test]
+fn suspended() {
+    sound(&worlds::suspended());
+}
+#[test]
+fn lost() {
+    sound(&worlds::lost());
+}
+#[test]
+fn teeth() {
+    let all: Vec<(Rule, Vec<fn() -> Small>)> = vec![
+        (Rule::R1, vec![worlds::agreed]),
+        (Rule::R2, vec![worlds::crashing_twice, worlds::refused]),
+        (Rule::R3, vec![worlds::refused]),
+        (Rule::R4, vec![worlds::disabled]),
+        (Rule::R5, vec![worlds::suspended]),
+        (Rule::R6, vec![worlds::suspended]),
+        (Rule::R7, vec![worlds::suspended]),
+        (Rule::R8, vec![worlds::agreed]),
+        (Rule::R9, vec![worlds::looking_back]),
+        (Rule::R10, vec![worlds::agreed, worlds::looking_back]),
+        (Rule::R11, vec![worlds::lost]),
+        (Rule::R12, vec![worlds::lost]),
+        (Rule::R13, vec![worlds::lost]),
+        (Rule::R14, vec![worlds::lost]),
+        (Rule::R15, vec![worlds::lost]),
+        (Rule::R16, vec![worlds::unlinked]),
+        (Rule::R17, vec![worlds::halves]),
+        (Rule::R18, vec![worlds::halves, worlds::unlinked]),
+        (Rule::R19, vec![worlds::newborn]),
+        (Rule::R20, vec![worlds::newborn]),
+    ];
+    let only = std::env::var("RULE").ok();
+    for (rule, worlds) in all {
+        if only.as_ref().is_some_and(|it| *it != format!("{rule:?}")) { continue; }
+        for world in worlds {
+            let small = world().under(Law::without(rule));
+            let explored = explore(&small);
+            match explored.found.as_ref() {
+                Some(found) => println!("protocol: without {rule:?}, {}: {} after {} states {:.1}s", small.name, found.violation, explored.states, explored.took.as_secs_f64()),
+                None => println!("protocol: NOBODY MISSED {rule:?}: {explored}"),
+            }
+        }
+    }
+}
