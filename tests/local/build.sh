@@ -3,9 +3,9 @@
 # target/lambda/NAME/bootstrap, the command line beside them, and the CDK app. Says nothing when
 # nothing has to be done.
 #
-# A plain release build runs on provided.al2023 as long as it asks for no newer C library than Amazon
-# Linux 2023 has (glibc 2.34); see with `objdump -T`. Where it does, build with cargo-lambda, and name
-# the folder to the CDK app with `-c bootstraps=DIR`.
+# A plain release build runs on provided.al2023 as long as it asks for no newer C library than
+# Amazon Linux 2023 has (glibc 2.34); `objdump -T` shows it. Where it does, build with cargo-lambda,
+# and name the folder to the CDK app with `-c bootstraps=DIR`.
 set -eu
 
 top=$(cd "$(dirname "$0")/../.." && pwd)
