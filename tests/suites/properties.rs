@@ -1,5 +1,7 @@
 //! Properties of the deciding half: lenses, merge and plan, over generated people.
 
+#![expect(clippy::unwrap_used, reason = "a test's own names and rules are known to be good")]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use poolbridge_core::account::{Account, AttributeShape, Shape, Status};

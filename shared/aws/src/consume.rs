@@ -298,12 +298,15 @@ async fn later<H: Hands>(
     panicked: bool,
 ) -> Answer {
     let often = delivery.receives >= limits::LATER_RECEIVES_MAX;
-    let after = match reason {
-        _ if often => growing(after, delivery.receives),
+    let after = if often {
+        growing(after, delivery.receives)
+    } else if reason == Reason::Settling {
         // How long this takes is known, so there is nothing to be gained by waiting longer.
-        Reason::Settling => after,
-        Reason::Busy => after.min(soon(delivery.receives)),
-        _ => growing(after, delivery.receives).min(limits::RETRY_SLOWLY.max(after)),
+        after
+    } else if reason == Reason::Busy {
+        after.min(soon(delivery.receives))
+    } else {
+        growing(after, delivery.receives).min(limits::RETRY_SLOWLY.max(after))
     };
     let pointless = matches!(reason, Reason::Paused | Reason::Complete);
     if report.marked && !panicked && (often || pointless) {

@@ -57,5 +57,5 @@ pub mod ground {
     /// An attribute that can only be given at birth.
     pub const IMMUTABLE: &str = "custom:hired";
     /// How long the queue hides a message that was received, in seconds.
-    pub const HIDDEN_SECONDS: u64 = 2;
+    pub const HIDDEN_SECONDS: u64 = 3;
 }

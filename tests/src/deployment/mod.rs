@@ -43,8 +43,8 @@ pub const GROUP: &str = "editors";
 
 const OLD: &str = "us-east-1_AAAAAAAAA";
 const NEW: &str = "us-east-1_BBBBBBBBB";
-const CAPTURE: &str = "demo-capture";
-const APPLY: &str = "demo-apply";
+pub(crate) const CAPTURE: &str = "demo-capture";
+pub(crate) const APPLY: &str = "demo-apply";
 
 /// The function behind the pools' pre-sign-up trigger: part of the stack, not of the bridge.
 const VERIFIES: &str = "verifies";
@@ -120,11 +120,20 @@ impl Deployment {
 
     /// Deploys the bridge to a stack and waits until it stands.
     pub async fn deploy(stack: Stack, ground: Ground) -> anyhow::Result<Self> {
+        Self::deploy_changed(stack, ground, |text| text).await
+    }
+
+    /// The same with another `bridge.toml`: `change` is given the usual one.
+    pub async fn deploy_changed(
+        stack: Stack,
+        ground: Ground,
+        change: impl FnOnce(String) -> String,
+    ) -> anyhow::Result<Self> {
         // Within a program's own folder, which goes with that program however we end.
         let folder = stack.folder().join("ministack").join("deployment");
         fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
         let configuration = folder.join("bridge.toml");
-        let text = settings::configuration(&stack);
+        let text = change(settings::configuration(&stack));
         fs::write(&configuration, &text).context("writing bridge.toml")?;
         let programs = Programs::find()?;
         let services = Services { url: stack.ministack_url_direct() };

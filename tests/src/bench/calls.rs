@@ -1,0 +1,145 @@
+//! Calls to AWS, sorted by what they are to a quota or to a bill.
+
+use std::collections::BTreeMap;
+
+use anyhow::ensure;
+use serde_json::json;
+
+use crate::stack::{Faults, Place, Stack};
+
+/// A proxy tells of this many calls and forgets the ones before.
+const TOLD_MAX: usize = 1_000;
+
+/// What a call is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Kind {
+    /// `AdminGetUser`, which makes the person a billed monthly user of the pool.
+    AccountRead,
+    /// A listing or a membership list.
+    PoolRead,
+    /// Changes an account of a pool.
+    PoolWrite,
+    /// Puts a message into a queue.
+    Sent,
+    /// Shows a message again later.
+    PutOff,
+    /// Changes items of the table. A transaction is one call, however many items it writes.
+    TableWrite,
+    /// Reads an item of the table.
+    TableRead,
+    /// Reads a pool's settings or the key: once at the start, and the settings every few minutes.
+    Start,
+    /// Anything else. There should be none.
+    Other,
+}
+
+/// Which operation is of which kind. What is not listed is [`Kind::Other`], never left out.
+const KINDS: [(Kind, &[&str]); 8] = [
+    (Kind::AccountRead, &["AdminGetUser"]),
+    (Kind::PoolRead, &["AdminListGroupsForUser", "ListUsers", "ListUsersInGroup"]),
+    (
+        Kind::PoolWrite,
+        &[
+            "AdminAddUserToGroup",
+            "AdminCreateUser",
+            "AdminDeleteUser",
+            "AdminDeleteUserAttributes",
+            "AdminDisableUser",
+            "AdminEnableUser",
+            "AdminRemoveUserFromGroup",
+            "AdminSetUserMFAPreference",
+            "AdminSetUserPassword",
+            "AdminUpdateUserAttributes",
+            "AdminUserGlobalSignOut",
+        ],
+    ),
+    (Kind::Sent, &["SendMessage", "SendMessageBatch"]),
+    (Kind::PutOff, &["ChangeMessageVisibility", "ChangeMessageVisibilityBatch"]),
+    (
+        Kind::TableWrite,
+        &["BatchWriteItem", "DeleteItem", "PutItem", "TransactWriteItems", "UpdateItem"],
+    ),
+    (Kind::TableRead, &["BatchGetItem", "GetItem", "Query", "Scan", "TransactGetItems"]),
+    (
+        Kind::Start,
+        &[
+            "DescribeUserPool",
+            "DescribeUserPoolClient",
+            "GetSecretValue",
+            "GetUserPoolMfaConfig",
+            "ListGroups",
+            "ListUserPoolClients",
+        ],
+    ),
+];
+
+/// How often each operation was called.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Calls(pub(super) BTreeMap<String, usize>);
+
+impl Calls {
+    /// The calls of that kind.
+    pub(super) fn of(&self, kind: Kind) -> usize {
+        let sorted = self.0.iter().filter(|(operation, _)| kind_of(operation) == kind);
+        sorted.map(|(_, count)| count).sum()
+    }
+
+    /// All calls.
+    pub(super) fn all(&self) -> usize {
+        self.0.values().sum()
+    }
+}
+
+fn kind_of(operation: &str) -> Kind {
+    let found = KINDS.iter().find(|(_, operations)| operations.contains(&operation));
+    found.map_or(Kind::Other, |(kind, _)| *kind)
+}
+
+/// The proxies before both pools and the services, through which the bridge alone calls.
+pub(super) struct Counter([Faults; 3]);
+
+impl Counter {
+    pub(super) fn of(stack: &Stack) -> Self {
+        Self([Place::Ministack, Place::Pool(0), Place::Pool(1)].map(|place| stack.faults(place)))
+    }
+
+    /// Forgets what was counted, and counts every call of every service from now on.
+    pub(super) async fn begin(&self) -> anyhow::Result<()> {
+        for faults in &self.0 {
+            faults.clear().await?;
+            faults.set(&json!([{"latency": 0}])).await?;
+        }
+        Ok(())
+    }
+
+    /// What was called since [`Self::begin`].
+    pub(super) async fn calls(&self) -> anyhow::Result<Calls> {
+        let mut calls = Calls::default();
+        for faults in &self.0 {
+            let counts = faults.counts().await?;
+            let told: usize = counts.values().sum();
+            ensure!(told < TOLD_MAX, "a proxy counted {told} calls and may have forgotten some");
+            for (operation, count) in counts {
+                *calls.0.entry(operation).or_default() += count;
+            }
+        }
+        Ok(calls)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_operation_has_one_kind_and_an_unknown_one_is_never_left_out() {
+        let all = || KINDS.iter().flat_map(|(_, operations)| operations.iter());
+        for operation in all() {
+            assert_eq!(all().filter(|other| other == &operation).count(), 1, "{operation}");
+        }
+        let calls = [("AdminGetUser", 2), ("PutItem", 3), ("DeleteItem", 1), ("NewThing", 5)];
+        let calls = Calls(calls.map(|(name, count)| (name.to_owned(), count)).into());
+        assert_eq!((calls.of(Kind::AccountRead), calls.of(Kind::TableWrite)), (2, 4));
+        assert_eq!((calls.of(Kind::Other), calls.all()), (5, 11));
+    }
+}

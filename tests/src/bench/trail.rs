@@ -1,0 +1,64 @@
+//! What a trail of API calls does with an edit that it was told of: marks the account and sends the
+//! change, through core's own `capture` and the real adapters.
+//!
+//! The adapters take their settings from the environment, as every AWS SDK does, and a process cannot
+//! safely change its own: so this program runs itself once more, with changes at its standard input.
+
+use std::path::Path;
+use std::process::Stdio;
+
+use anyhow::{Context as _, anyhow, ensure};
+use poolbridge_aws::config::{self, Asker};
+use poolbridge_aws::wire;
+use poolbridge_aws::wiring::Ground;
+use poolbridge_core::capture::capture;
+use poolbridge_core::change::Change;
+use poolbridge_core::ports::Clock as _;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::process::Command;
+
+use super::process::Environment;
+
+/// The argument that makes this program the trail.
+pub(super) const ARGUMENT: &str = "trail";
+
+/// Captures changes in another process of this program.
+pub(super) async fn tell(environment: &Environment, changes: &[Change]) -> anyhow::Result<()> {
+    let own = std::env::current_exe().context("where this program is")?;
+    let mut child = Command::new(&own)
+        .arg(ARGUMENT)
+        .env_clear()
+        .envs(environment)
+        .current_dir(own.parent().unwrap_or(Path::new("/")))
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .context("cannot run this program once more")?;
+    let mut input = child.stdin.take().context("no standard input")?;
+    for change in changes {
+        input.write_all(wire::encode(change).as_bytes()).await?;
+        input.write_all(b"\n").await?;
+    }
+    drop(input);
+    let ended = child.wait_with_output().await?;
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    ensure!(ended.status.success(), "capturing edits ended with {}: {said}", ended.status);
+    Ok(())
+}
+
+/// Captures each change of standard input.
+pub(super) async fn run() -> anyhow::Result<()> {
+    let (configuration, environment) = config::load(Asker::Apply)?;
+    let ground = Ground::lay(configuration, environment).await?;
+    let outbox = ground.queue.outbox();
+    let mut lines = BufReader::new(tokio::io::stdin()).lines();
+    while let Some(line) = lines.next_line().await? {
+        let change = wire::decode(&line, ground.clock.now())?;
+        let captured = Box::pin(capture(&ground.ledger, &outbox, &change)).await;
+        for part in [captured.mark, captured.message] {
+            part.map_err(|fault| anyhow!("capturing a change: {fault}"))?;
+        }
+    }
+    Ok(())
+}
