@@ -3,6 +3,7 @@
 pub mod stack;
 pub mod deployment;
 pub mod demo;
+pub mod bench;
 pub mod world;
 pub mod simulation;
 pub mod contract;

@@ -9,8 +9,19 @@ use poolbridge_tests::protocol::worlds;
 
 /// Explores a world under the whole law: nothing may go wrong.
 fn sound(small: &Small) {
-    let explored = explore(small);
-    println!("{explored}");
+    let mut small = small.clone();
+    let n = |name: &str| std::env::var(name).ok().and_then(|it| it.parse::<u32>().ok());
+    if let Some(n) = n("REC") { small.receptions = n }
+    if let Some(n) = n("CRASH") { small.crashes = n }
+    if let Some(n) = n("JUMPS") { small.jumps = n }
+    if let Some(n) = n("REPEATS") { small.repeats = n }
+    if let Some(n) = n("LOSSES") { small.losses = n }
+    if let Some(n) = n("STALE") { small.profile.climate.stale_max = n }
+    if let Some(n) = n("FAULTS") { small.profile.climate.faults_max = n }
+    if let Some(n) = n("DEEDS") { small.deeds.truncate(n as usize) }
+    if let Some(n) = n("TURN") { small.profile.climate.turn_before_answer = n>0 }
+    let explored = explore(&small, n("CAP").unwrap_or(200000) as usize);
+    println!("{explored} whole {}", explored.whole);
     if let Some(found) = explored.found {
         panic!("{}: {found}", small.name);
     }
@@ -19,7 +30,7 @@ fn sound(small: &Small) {
 /// Explores a world without a rule: something must go wrong.
 fn missed(rule: Rule, small: Small) {
     let small = small.under(Law::without(rule));
-    let explored = explore(&small);
+    let explored = explore(&small, std::env::var("CAP").ok().and_then(|it| it.parse().ok()).unwrap_or(200000));
     let found = explored.found.as_ref().unwrap_or_else(|| panic!("nobody missed {rule:?}: {explored}"));
     println!("protocol: without {rule:?}, {}: {} after {} states", small.name, found.violation, explored.states);
 }
@@ -97,7 +108,7 @@ fn teeth() {
         if only.as_ref().is_some_and(|it| *it != format!("{rule:?}")) { continue; }
         for world in worlds {
             let small = world().under(Law::without(rule));
-            let explored = explore(&small);
+            let explored = explore(&small, std::env::var("CAP").ok().and_then(|it| it.parse().ok()).unwrap_or(200000));
             match explored.found.as_ref() {
                 Some(found) => println!("protocol: without {rule:?}, {}: {} after {} states {:.1}s", small.name, found.violation, explored.states, explored.took.as_secs_f64()),
                 None => println!("protocol: NOBODY MISSED {rule:?}: {explored}"),

@@ -116,9 +116,7 @@ async fn serve(
 }
 
 /// One request's path and body; none when the connection ends.
-async fn request(
-    stream: &mut BufReader<TcpStream>,
-) -> anyhow::Result<Option<(String, Vec<u8>)>> {
+async fn request(stream: &mut BufReader<TcpStream>) -> anyhow::Result<Option<(String, Vec<u8>)>> {
     let mut line = String::new();
     if stream.read_line(&mut line).await? == 0 {
         return Ok(None);

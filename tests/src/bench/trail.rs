@@ -1,8 +1,9 @@
 //! What a trail of API calls does with an edit that it was told of: marks the account and sends the
 //! change, through core's own `capture` and the real adapters.
 //!
-//! The adapters take their settings from the environment, as every AWS SDK does, and a process cannot
-//! safely change its own: so this program runs itself once more, with changes at its standard input.
+//! The adapters take their settings from the environment, as every AWS SDK does, and a process
+//! cannot safely change its own: so this program runs itself once more, with changes at its standard
+//! input.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -14,7 +15,7 @@ use poolbridge_aws::wiring::Ground;
 use poolbridge_core::capture::capture;
 use poolbridge_core::change::Change;
 use poolbridge_core::ports::Clock as _;
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
 use super::process::Environment;
@@ -52,9 +53,8 @@ pub(super) async fn run() -> anyhow::Result<()> {
     let (configuration, environment) = config::load(Asker::Apply)?;
     let ground = Ground::lay(configuration, environment).await?;
     let outbox = ground.queue.outbox();
-    let mut lines = BufReader::new(tokio::io::stdin()).lines();
-    while let Some(line) = lines.next_line().await? {
-        let change = wire::decode(&line, ground.clock.now())?;
+    for line in std::io::read_to_string(std::io::stdin().lock())?.lines() {
+        let change = wire::decode(line, ground.clock.now())?;
         let captured = Box::pin(capture(&ground.ledger, &outbox, &change)).await;
         for part in [captured.mark, captured.message] {
             part.map_err(|fault| anyhow!("capturing a change: {fault}"))?;

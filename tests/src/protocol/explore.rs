@@ -50,6 +50,8 @@ pub struct Explored {
     pub gaps: u64,
     /// How long it took.
     pub took: Duration,
+    /// Whether every state was seen.
+    pub whole: bool,
     /// What went wrong first, if something did.
     pub found: Option<Found>,
 }
@@ -89,7 +91,7 @@ impl fmt::Display for Found {
 }
 
 /// Explores a small world to its last state, or to the first violation.
-pub fn explore(small: &Small) -> Explored {
+pub fn explore(small: &Small, states_max: usize) -> Explored {
     let began = Instant::now();
     let mut explored = Explored { name: small.name, ..Explored::default() };
     let mut seen: HashSet<u128> = HashSet::new();
@@ -109,7 +111,11 @@ pub fn explore(small: &Small) -> Explored {
             explored.found = Some(Found { violation, path, trace });
             break;
         }
+        if seen.len() > states_max {
+            break;
+        }
         next = DepthFirst::next_prefix(&answered);
+        explored.whole = next.is_none();
     }
     explored.states = seen.len() as u64;
     explored.took = began.elapsed();

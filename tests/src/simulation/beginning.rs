@@ -64,7 +64,8 @@ pub fn begin(state: &mut State, profile: &Profile) -> Setting {
     let suspendable = pick(chooser, &profile.suspendable, "suspendable");
     let phases = [Phase::Follow, Phase::Switched];
     let phase = pick(chooser, &phases, "phase");
-    let people = 1 + chooser.choose(profile.people_max, "people");
+    let at_most = profile.people_max - profile.people_min;
+    let people = profile.people_min + chooser.choose(at_most + 1, "people");
     let workers = profile.workers_max;
     let edits = 1 + chooser.choose(profile.edits_max, "edits");
     for side in Side::BOTH {

@@ -60,7 +60,7 @@ impl Scheduler {
     }
 
     /// Works until nothing is left. Answers whether that was reached.
-    fn work_off(&mut self) -> bool {
+    pub fn work_off(&mut self) -> bool {
         for _ in 0..ROUNDS_MAX {
             if !self.world.lock().watch.violations.is_empty() {
                 return false;

@@ -27,6 +27,16 @@ pub fn edit(state: &mut State, setting: &Setting, profile: &Profile) -> Option<(
     }
     let at = state.chooser.choose(accounts.len(), "whose account");
     let (side, sub, human) = accounts.swap_remove(at);
+    deed(state, setting, profile, (side, sub, human))
+}
+
+/// Lets somebody do something to that account of theirs. Answers what a trigger would be told.
+pub fn deed(
+    state: &mut State,
+    setting: &Setting,
+    profile: &Profile,
+    (side, sub, human): (Side, Sub, Human),
+) -> Option<(Human, Change)> {
     let weights: Vec<u32> = profile.acts.iter().map(|(_, weight)| *weight).collect();
     let act = profile.acts[state.chooser.weigh(&weights, "what is done")].0;
     match act {

@@ -57,6 +57,8 @@ pub enum Land {
 /// What a world may be made of. Each list is a choice; one element is none.
 #[derive(Clone, Debug)]
 pub struct Profile {
+    /// How many people there are at the least.
+    pub people_min: usize,
     /// How many people there are at the most.
     pub people_max: usize,
     /// How many workers there are at the most, a captured change each.
@@ -136,6 +138,7 @@ impl Profile {
     /// The suite's mixture.
     pub fn mixed() -> Self {
         Self {
+            people_min: 1,
             people_max: 3,
             workers_max: 3,
             edits_max: 8,
@@ -190,6 +193,7 @@ impl Profile {
     /// begins.
     pub fn quiet() -> Self {
         Self {
+            people_min: 1,
             people_max: 1,
             workers_max: 2,
             edits_max: 2,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use poolbridge_core::change::{Change, Proof};
+use poolbridge_core::change::{Change, Mark, Proof};
 use poolbridge_core::drain::Look;
 use poolbridge_core::names::Sub;
 use poolbridge_core::side::Side;
@@ -41,6 +41,8 @@ pub struct Scheduler {
     pub tasks: Vec<Task>,
     /// Captures whose mark failed.
     pub unmarked: u64,
+    /// Pool writes that workers reported, attempts that failed included.
+    pub pool_writes: u64,
     next_task: u32,
     edits_left: usize,
     pub(super) left: Left,
@@ -80,6 +82,7 @@ impl Scheduler {
             profile: profile.clone(),
             tasks: Vec::new(),
             unmarked: 0,
+            pool_writes: 0,
             next_task: 1,
             edits_left,
             left,
@@ -195,6 +198,7 @@ impl Scheduler {
         let mut state = self.world.lock();
         match (ended, task.what) {
             (Ended::Worked(report), What::Worker(receipt)) => {
+                self.pool_writes += u64::from(report.pool_writes);
                 tasks::answer(&mut state, receipt, &report);
             }
             (Ended::Captured(captured), What::Capture(human, _)) => {
@@ -281,22 +285,28 @@ impl Scheduler {
         state.abandon(task.id, true);
     }
 
-    /// Marks are sent again, as `drain` does.
+    /// Marks whose back-off is over are sent again, as `drain` does round after round.
     pub fn send_marks_again(&mut self) {
+        self.send_marks(|state, mark| {
+            let of = |change: &Change| change.side == mark.side && change.sub == mark.sub;
+            mark.not_before <= state.now
+                && !state.queue.messages().iter().any(|message| of(&message.change))
+        });
+    }
+
+    /// Every mark is sent again, whatever its back-off: the first round of `drain` and of `resume`.
+    pub fn send_all_marks(&mut self) {
+        self.send_marks(|_, _| true);
+    }
+
+    fn send_marks(&mut self, due: impl Fn(&State, &Mark) -> bool) {
         let mut state = self.world.lock();
-        let now = state.now;
-        let due: Vec<_> = (state.table.marks.values())
-            .filter(|mark| mark.not_before <= now)
-            .filter(|mark| {
-                let of = |change: &Change| change.side == mark.side && change.sub == mark.sub;
-                !state.queue.messages().iter().any(|message| of(&message.change))
-            })
-            .cloned()
-            .collect();
+        let due: Vec<Mark> =
+            state.table.marks.values().filter(|mark| due(&state, mark)).cloned().collect();
         for mark in due {
             let id = state.nonce();
+            let password = mark.password_at == Some(mark.last);
             let (side, sub, at, proof) = (mark.side, mark.sub, mark.last, mark.proof);
-            let password = mark.password_at.is_some();
             let change = Change { side, sub, at, proof, password, id };
             state.table.marked.insert(id);
             crate::world::queue::send(&mut state, &change);

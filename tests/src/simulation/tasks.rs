@@ -12,11 +12,12 @@ use poolbridge_core::converge::{Bridge, Report, Work};
 use poolbridge_core::limits;
 use poolbridge_core::ports::Ports as _;
 use poolbridge_core::time::Time;
-use poolbridge_core::verdict::Verdict;
+use poolbridge_core::verdict::{Reason, Verdict};
 
 use super::beginning::Setting;
 use crate::world::edits::Human;
 use crate::world::queue::Receipt;
+use crate::world::weather::Place;
 use crate::world::{State, TaskId, World};
 
 /// How long a received message stays hidden: longer than an invocation may last.
@@ -104,19 +105,58 @@ pub fn receiving(world: &World, setting: &Arc<Setting>, id: TaskId, number: u64)
     Some(Task { id, what: What::Worker(receipt), ends, asleep: None, future })
 }
 
-/// What the consumer does with a message once the work at it is done.
+/// What the consumer does with a message once the work at it is done. The adapters' `consume` is what
+/// this follows: its arms, its waits, and when the mark alone is left to remember.
 pub fn answer(state: &mut State, receipt: Receipt, report: &Report) {
     let now = state.now;
     let verdict = &report.verdict;
     state.say(|| format!("  message {}: {verdict:?}", receipt.number));
+    if !state.weather.reaches(Place::Queue, now) {
+        // Nobody hears the answer: the message shows again when its time is up.
+        return;
+    }
     match verdict {
         Verdict::Applied | Verdict::AlreadyTrue | Verdict::Held(_) | Verdict::Refused(_) => {
             state.queue.delete(receipt, now);
         }
-        // After a few times the mark alone stays, if there is one.
-        Verdict::Later(..) if receipt.receives >= limits::LATER_RECEIVES_MAX && report.marked => {
-            state.queue.delete(receipt, now);
-        }
-        Verdict::Later(after, _) => state.queue.postpone(receipt, now + *after, now),
+        Verdict::Later(after, reason) => later(state, receipt, report.marked, *after, *reason),
     }
+}
+
+fn later(state: &mut State, receipt: Receipt, marked: bool, after: Duration, reason: Reason) {
+    let (now, receives) = (state.now, receipt.receives);
+    let often = receives >= limits::LATER_RECEIVES_MAX;
+    let after = match reason {
+        _ if often => growing(after, receives),
+        Reason::Settling => after,
+        Reason::Busy => after.min(Duration::from_secs(1 << (2 * (receives - 1).min(4)))),
+        _ => growing(after, receives).min(limits::RETRY_SLOWLY.max(after)),
+    };
+    let pointless = matches!(reason, Reason::Paused | Reason::Complete);
+    if marked && (often || pointless) && put_off(state, receipt, now + after, reason) {
+        state.queue.delete(receipt, now);
+    } else {
+        state.queue.postpone(receipt, now + after, now);
+    }
+}
+
+/// Waits double with each receive.
+fn growing(first: Duration, receives: u32) -> Duration {
+    let doublings = (receives - 1).min(16);
+    first.saturating_mul(1 << doublings).min(limits::RETRY_LONGEST).max(first)
+}
+
+/// Writes the back-off on the mark of that message's account. Answers whether the mark is there to
+/// remember.
+fn put_off(state: &mut State, receipt: Receipt, until: Time, reason: Reason) -> bool {
+    if !state.weather.reaches(Place::Table, state.now) {
+        return false;
+    }
+    let mut messages = state.queue.messages().iter();
+    let Some(message) = messages.find(|one| one.number == receipt.number) else { return false };
+    let Change { side, sub, at, .. } = message.change.clone();
+    let Some(mark) = state.table.marks.get(&(side, sub.clone())) else { return false };
+    // A newer deed has a message of its own, and must not wait because of this one.
+    let (newer, token) = (mark.last > at, mark.token);
+    newer || state.table.back_off(side, &sub, token, until, reason)
 }

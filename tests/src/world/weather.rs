@@ -96,12 +96,20 @@ pub struct Weather {
     faults: u32,
     stale: u32,
     outages: BTreeMap<Place, Time>,
+    throttles: BTreeMap<Place, Time>,
 }
 
 impl Weather {
     /// The weather of that climate.
     pub const fn new(climate: Climate) -> Self {
-        Self { climate, counted: BTreeMap::new(), faults: 0, stale: 0, outages: BTreeMap::new() }
+        Self {
+            climate,
+            counted: BTreeMap::new(),
+            faults: 0,
+            stale: 0,
+            outages: BTreeMap::new(),
+            throttles: BTreeMap::new(),
+        }
     }
 
     /// Counts something that was done to the world.
@@ -114,12 +122,24 @@ impl Weather {
         let turn_before_answer = self.climate.turn_before_answer;
         self.climate = Climate { turn_before_answer, ..Climate::calm() };
         self.outages.clear();
+        self.throttles.clear();
     }
 
     /// Puts a place out of reach until that moment.
     pub fn cut_off(&mut self, place: Place, until: Time) {
         self.outages.insert(place, until);
         self.count("outage");
+    }
+
+    /// Lets a place ask everybody to slow down, and do nothing, until that moment.
+    pub fn throttle(&mut self, place: Place, until: Time) {
+        self.throttles.insert(place, until);
+        self.count("throttle");
+    }
+
+    /// Whether a place is not cut off.
+    pub fn reaches(&self, place: Place, now: Time) -> bool {
+        self.outages.get(&place).is_none_or(|&until| until <= now)
     }
 
     /// What becomes of a call. A call that changes nothing has nothing that could land late.
@@ -131,8 +151,11 @@ impl Weather {
         now: Time,
         chooser: &mut dyn Chooser,
     ) -> Fate {
-        if self.outages.get(&place).is_some_and(|&until| now < until) {
+        if !self.reaches(place, now) {
             return Fate::RequestLost;
+        }
+        if self.throttles.get(&place).is_some_and(|&until| now < until) {
+            return Fate::Throttled;
         }
         let named = self.climate.only.is_none_or(|only| only == operation);
         if !named

@@ -1,0 +1,105 @@
+//! The benchmark: what one change costs in calls to AWS, and what the functions cost in processor
+//! time and memory, beside what was aimed at. Calls are exact and the same on every machine; times
+//! depend on who else is at work, so nothing hangs on them.
+
+mod bootstrap;
+mod calls;
+mod process;
+mod report;
+mod runtime;
+mod scenarios;
+mod target;
+mod trail;
+
+use std::fs;
+use std::io::Write as _;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+
+use crate::deployment::{Deployment, Ground};
+use process::Environment;
+use report::Report;
+use scenarios::Bench;
+
+/// The bound on stale reads that is configured here. Longer than it takes to capture one change of
+/// every person, so that what is looked at as it comes is looked at before it is settled, as on
+/// AWS.
+const SETTLE: Duration = Duration::from_secs(3);
+
+/// Lines of each function's log that are shown when something went wrong.
+const LAST_WORDS_LINES: usize = 20;
+
+/// Runs the benchmark. Fails only if it could not be run; a missed target is said, and no failure.
+pub async fn run() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let outcome = match arguments.as_slice() {
+        [trail::ARGUMENT] => trail::run().await,
+        [] => told(false).await,
+        ["--json"] => told(true).await,
+        _ => Err(anyhow::anyhow!("unknown arguments\nhint: there is `--json` and nothing else")),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr().lock(), "error: {error:?}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn told(json: bool) -> anyhow::Result<()> {
+    let stack = Deployment::start_stack(Ground::Calls).await?;
+    let bridge = Deployment::deploy_changed(stack, Ground::Calls, |text| {
+        let text = text.replace(r#"settle = "200ms""#, &settle());
+        format!("{text}\n[capture]\npost_authentication = true\n")
+    })
+    .await?;
+    let report = match measure(&bridge).await {
+        Ok(report) => report,
+        Err(error) => {
+            let words = bridge.last_words(LAST_WORDS_LINES).await;
+            return Err(error.context(words));
+        }
+    };
+    bridge.stop()?;
+    let text = if json { report.json() } else { report.text() };
+    // A reader who has gone away is no reason to fail.
+    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+    Ok(())
+}
+
+async fn measure(bridge: &Deployment) -> anyhow::Result<Report> {
+    let environment = environment(bridge)?;
+    let bench = Bench::new(bridge, &environment).await?;
+    let start = bench.warm_up().await?;
+    let scenarios = bench.scenarios().await?;
+    let programs = bootstrap::measure(bridge, &environment).await?;
+    Ok(Report { start, scenarios, programs })
+}
+
+fn settle() -> String {
+    format!("settle = \"{}s\"", SETTLE.as_secs())
+}
+
+/// What the functions are told, for processes that Lambda does not start.
+fn environment(bridge: &Deployment) -> anyhow::Result<Environment> {
+    // Within a program's own folder, which goes with that program however we end.
+    let folder = bridge.stack.folder().join("ministack").join("bench");
+    fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+    let path = folder.join("bridge.toml");
+    let function = bridge.function("bench", "apply");
+    let text = function.configuration.unwrap_or_default();
+    ensure!(text.contains(&settle()), "the usual bridge.toml has another `settle` than was known");
+    fs::write(&path, text).context("writing bridge.toml")?;
+    let variables = function.environment.as_object().cloned().unwrap_or_default();
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    let mut environment: Environment =
+        variables.iter().map(|(name, value)| (name.clone(), text(value))).collect();
+    let services = bridge.stack.environment();
+    environment.extend(services.into_iter().map(|(name, value)| (name.to_owned(), value)));
+    environment.insert("POOLBRIDGE_CONFIG".to_owned(), path.display().to_string());
+    Ok(environment)
+}

@@ -1,0 +1,120 @@
+//! The figures, for people and for machines.
+
+use comfy_table::presets::NOTHING;
+use comfy_table::{ContentArrangement, Table};
+use serde_json::{Value, json};
+
+use super::SETTLE;
+use super::bootstrap::Programs;
+use super::calls::{Calls, Kind};
+use super::process::TICK_MILLISECONDS;
+use super::target::{Scenario, each};
+
+/// Everything that was measured.
+pub(super) struct Report {
+    /// What apply called once, at its start.
+    pub(super) start: Calls,
+    pub(super) scenarios: Vec<Scenario>,
+    pub(super) programs: Programs,
+}
+
+impl Report {
+    fn missed(&self) -> Vec<String> {
+        let scenarios = self.scenarios.iter().flat_map(Scenario::missed);
+        scenarios.chain(self.programs.missed()).collect()
+    }
+
+    /// Calls of the start's kind while scenarios were counted: none, unless the pools' settings
+    /// were read anew or a second function was started.
+    fn late_starts(&self) -> usize {
+        self.scenarios.iter().map(|it| it.apply.of(Kind::Start)).sum()
+    }
+
+    pub(super) fn text(&self) -> String {
+        let mut parts = vec![self.table()];
+        for scenario in &self.scenarios {
+            let Scenario { name, changes, capture, apply, verdicts, .. } = scenario;
+            let verdicts = verdicts.iter().map(|(verdict, count)| format!("{verdict} {count}"));
+            parts.push(format!(
+                "{name}\n  verdicts: {}\n  capture:  {} (all within {:.1} s)\n  apply:    {}\n",
+                verdicts.collect::<Vec<_>>().join(", "),
+                operations(capture, *changes),
+                scenario.captured_in.as_secs_f64(),
+                operations(apply, *changes),
+            ));
+        }
+        parts.push(format!(
+            "A transaction is one table write here, whatever it writes. Messages are received and \
+             deleted by\nLambda itself, and are counted by apply's log. Changes of b, c and e are \
+             captured as a trail of\nAPI calls would; f and g are looked at before they are settled \
+             (settle = {} s).\n",
+            SETTLE.as_secs()
+        ));
+        parts.push(format!(
+            "Not in the figures: {} calls of apply's cold start ({}), and {} such calls later \
+             on.\n",
+            self.start.all(),
+            operations(&self.start, 1),
+            self.late_starts(),
+        ));
+        parts.push(format!(
+            "{}\nProcessor time is told by the kernel in steps of {TICK_MILLISECONDS} ms. Starts \
+             are the middle of five; like all times\nthey depend on who else is at work on this \
+             machine, so nothing hangs on them.\n",
+            self.programs.lines().join("\n"),
+        ));
+        parts.push(match self.missed().as_slice() {
+            [] => "Every target is met.\n".to_owned(),
+            missed => format!("Targets missed: {}\n", missed.join("; ")),
+        });
+        parts.join("\n")
+    }
+
+    fn table(&self) -> String {
+        let mut table = Table::new();
+        table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+        table.set_header(["PER CHANGE", "CALLS", "TARGET", ""]);
+        for scenario in &self.scenarios {
+            table.add_row([scenario.name, "", "", ""]);
+            for figure in scenario.figures() {
+                let target = scenario.bound(figure).map(|bound| match bound {
+                    0 => "none".to_owned(),
+                    bound => format!("<= {bound}"),
+                });
+                let met = scenario.met(figure).map(|met| if met { "met" } else { "missed" });
+                table.add_row([
+                    format!("  {}", figure.name()),
+                    scenario.each(figure),
+                    target.unwrap_or_default(),
+                    met.unwrap_or_default().to_owned(),
+                ]);
+            }
+        }
+        let lines = table
+            .lines()
+            .map(|line| line.trim_end().strip_prefix(' ').unwrap_or_default().to_owned() + "\n");
+        lines.collect()
+    }
+
+    pub(super) fn json(&self) -> String {
+        let missed = self.missed();
+        let scenarios: Vec<Value> = self.scenarios.iter().map(Scenario::value).collect();
+        let value = json!({
+            "settle_milliseconds": SETTLE.as_millis(),
+            "cold_start": {"apply": self.start.0, "later": self.late_starts()},
+            "scenarios": scenarios,
+            "programs": self.programs.value(),
+            "missed": missed,
+        });
+        format!("{value:#}\n")
+    }
+}
+
+/// Every operation with its calls for one of many.
+fn operations(calls: &Calls, many: usize) -> String {
+    if calls.0.is_empty() {
+        return "nothing".to_owned();
+    }
+    let words = calls.0.iter().map(|(name, count)| format!("{name} {}", each(*count, many)));
+    words.collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,241 @@
+//! What was aimed at: the figures per change, and their bounds.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::calls::{Calls, Kind};
+
+/// One figure, counted for each change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Figure {
+    CaptureTableWrites,
+    CaptureSends,
+    CaptureOther,
+    Received,
+    Deleted,
+    PutOff,
+    AccountReads,
+    PoolReads,
+    PoolWrites,
+    TableWrites,
+    TableReads,
+    Other,
+}
+
+impl Figure {
+    pub(super) const ALL: [Self; 12] = [
+        Self::CaptureTableWrites,
+        Self::CaptureSends,
+        Self::CaptureOther,
+        Self::Received,
+        Self::Deleted,
+        Self::PutOff,
+        Self::AccountReads,
+        Self::PoolReads,
+        Self::PoolWrites,
+        Self::TableWrites,
+        Self::TableReads,
+        Self::Other,
+    ];
+
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::CaptureTableWrites => "capture: table writes",
+            Self::CaptureSends => "capture: messages sent",
+            Self::CaptureOther => "capture: other calls",
+            Self::Received => "messages received",
+            Self::Deleted => "messages deleted",
+            Self::PutOff => "messages put off",
+            Self::AccountReads => "apply: account reads",
+            Self::PoolReads => "apply: lists and groups",
+            Self::PoolWrites => "apply: pool writes",
+            Self::TableWrites => "apply: table writes",
+            Self::TableReads => "apply: table reads",
+            Self::Other => "apply: other calls",
+        }
+    }
+}
+
+/// What a change comes to, which decides what it may cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// One fact goes to the other pool.
+    Effective,
+    /// Nothing is to be done.
+    Echo,
+    /// More than that. Nothing is aimed at but capture's own share.
+    Larger,
+}
+
+/// The bounds of capture: one mark, one message, and nothing else, inside somebody's sign-in.
+const CAPTURE: [(Figure, usize); 3] =
+    [(Figure::CaptureTableWrites, 1), (Figure::CaptureSends, 1), (Figure::CaptureOther, 0)];
+
+/// Claim, intend, record, clear; the changed side and the other one are looked at once.
+const EFFECTIVE: [(Figure, usize); 4] = [
+    (Figure::Received, 1),
+    (Figure::AccountReads, 2),
+    (Figure::PoolWrites, 1),
+    (Figure::TableWrites, 4),
+];
+
+/// The changed side alone is looked at, and the mark goes.
+const ECHO: [(Figure, usize); 4] = [
+    (Figure::Received, 1),
+    (Figure::AccountReads, 1),
+    (Figure::PoolWrites, 0),
+    (Figure::TableWrites, 1),
+];
+
+/// One kind of change, counted for many people.
+#[derive(Clone, Debug)]
+pub(super) struct Scenario {
+    pub(super) name: &'static str,
+    pub(super) outcome: Outcome,
+    /// How many changes there were.
+    pub(super) changes: usize,
+    /// How long capturing them took: what was captured first may be settled after that.
+    pub(super) captured_in: Duration,
+    /// Calls while the changes were captured and nobody worked on them.
+    pub(super) capture: Calls,
+    /// Calls while they were worked off.
+    pub(super) apply: Calls,
+    /// Messages that were received.
+    pub(super) received: usize,
+    /// Messages that were done with.
+    pub(super) deleted: usize,
+    /// How often each verdict was given.
+    pub(super) verdicts: BTreeMap<String, usize>,
+}
+
+impl Scenario {
+    /// A figure, for all changes together.
+    pub(super) fn total(&self, figure: Figure) -> usize {
+        let (capture, apply) = (&self.capture, &self.apply);
+        match figure {
+            Figure::CaptureTableWrites => capture.of(Kind::TableWrite),
+            Figure::CaptureSends => capture.of(Kind::Sent),
+            Figure::CaptureOther => {
+                capture.all() - capture.of(Kind::TableWrite) - capture.of(Kind::Sent)
+            }
+            Figure::Received => self.received,
+            Figure::Deleted => self.deleted,
+            Figure::PutOff => apply.of(Kind::PutOff),
+            Figure::AccountReads => apply.of(Kind::AccountRead),
+            Figure::PoolReads => apply.of(Kind::PoolRead),
+            Figure::PoolWrites => apply.of(Kind::PoolWrite),
+            Figure::TableWrites => apply.of(Kind::TableWrite),
+            Figure::TableReads => apply.of(Kind::TableRead),
+            Figure::Other => apply.of(Kind::Other) + apply.of(Kind::Sent),
+        }
+    }
+
+    /// The most that a figure may be for one change, where something is aimed at.
+    pub(super) fn bound(&self, figure: Figure) -> Option<usize> {
+        let rest: &[_] = match self.outcome {
+            Outcome::Effective => &EFFECTIVE,
+            Outcome::Echo => &ECHO,
+            Outcome::Larger => &[],
+        };
+        // What is delivered once more was captured before.
+        let capture: &[_] = if self.capture.0.is_empty() { &[] } else { &CAPTURE };
+        let mut bounds = capture.iter().chain(rest);
+        bounds.find(|(bounded, _)| *bounded == figure).map(|(_, bound)| *bound)
+    }
+
+    /// Whether no more was used than aimed at; nothing where nothing is.
+    pub(super) fn met(&self, figure: Figure) -> Option<bool> {
+        Some(self.total(figure) <= self.bound(figure)? * self.changes)
+    }
+
+    /// A figure for one change, to a hundredth.
+    pub(super) fn each(&self, figure: Figure) -> String {
+        each(self.total(figure), self.changes)
+    }
+
+    /// What is worth a line: whatever was used, or is aimed at.
+    pub(super) fn figures(&self) -> impl Iterator<Item = Figure> {
+        let told = move |figure: &Figure| self.total(*figure) > 0 || self.bound(*figure).is_some();
+        Figure::ALL.into_iter().filter(told)
+    }
+
+    /// The targets that were missed, in words.
+    pub(super) fn missed(&self) -> Vec<String> {
+        let missed = Figure::ALL.into_iter().filter(|figure| self.met(*figure) == Some(false));
+        let words = |figure: Figure| {
+            let bound = self.bound(figure).unwrap_or_default();
+            format!("{}: {} {} (target {bound})", self.name, figure.name(), self.each(figure))
+        };
+        missed.map(words).collect()
+    }
+
+    pub(super) fn value(&self) -> Value {
+        let figure = |figure: Figure| {
+            let value = json!({
+                "total": self.total(figure),
+                "at_most_each": self.bound(figure),
+                "met": self.met(figure),
+            });
+            (figure.name().to_owned(), value)
+        };
+        let figures: serde_json::Map<String, Value> = self.figures().map(figure).collect();
+        json!({
+            "name": self.name,
+            "changes": self.changes,
+            "captured_in_milliseconds": self.captured_in.as_millis(),
+            "figures": figures,
+            "operations": {"capture": self.capture.0, "apply": self.apply.0},
+            "verdicts": self.verdicts,
+        })
+    }
+}
+
+/// How much of something there is for one of many, to a hundredth where it does not come out even.
+pub(super) fn each(total: usize, many: usize) -> String {
+    if many == 0 || total.is_multiple_of(many) {
+        return (total / many.max(1)).to_string();
+    }
+    let hundredths = (total * 100 + many / 2) / many;
+    format!("{}.{:02}", hundredths / 100, hundredths % 100)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scenario(outcome: Outcome, apply: &[(&str, usize)]) -> Scenario {
+        let apply = apply.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect();
+        Scenario {
+            name: "an edit",
+            outcome,
+            changes: 20,
+            captured_in: Duration::ZERO,
+            capture: Calls::default(),
+            apply: Calls(apply),
+            received: 20,
+            deleted: 20,
+            verdicts: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn one_call_too_many_among_twenty_changes_is_a_miss() {
+        let met = scenario(Outcome::Effective, &[("AdminGetUser", 40), ("PutItem", 80)]);
+        assert!(met.missed().is_empty());
+        let missed = scenario(Outcome::Effective, &[("AdminGetUser", 41), ("PutItem", 80)]);
+        assert_eq!(missed.missed(), ["an edit: apply: account reads 2.05 (target 2)"]);
+        let echo = scenario(Outcome::Echo, &[("AdminGetUser", 20), ("AdminDisableUser", 1)]);
+        assert_eq!(echo.missed(), ["an edit: apply: pool writes 0.05 (target 0)"]);
+        assert_eq!(echo.met(Figure::TableReads), None);
+    }
+
+    #[test]
+    fn whatever_capture_does_besides_marking_and_sending_is_a_miss() {
+        let calls = [("UpdateItem", 20), ("SendMessage", 20), ("GetItem", 1)];
+        let mut scenario = scenario(Outcome::Larger, &[]);
+        scenario.capture = Calls(calls.map(|(name, count)| (name.to_owned(), count)).into());
+        assert_eq!(scenario.missed(), ["an edit: capture: other calls 0.05 (target 0)"]);
+    }
+}

@@ -1,0 +1,294 @@
+//! Endurance: worlds in calm weather whose edits are decided before they begin, so that the same
+//! people can do the same things twice while messages, places and the operator fare differently.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use poolbridge_core::account::Status;
+use poolbridge_core::change::Change;
+use poolbridge_core::facts::Factor;
+use poolbridge_core::names::{AttributeName, GroupName, Sub};
+use poolbridge_core::side::Side;
+use poolbridge_core::time::Time;
+
+use super::people;
+use super::profile::{Act, Land, Profile, Start};
+use super::scheduler::Scheduler;
+use super::tasks;
+use crate::world::chance::{Chooser, Seeded};
+use crate::world::edits::Human;
+use crate::world::trace::Trace;
+use crate::world::watch::Violation;
+use crate::world::weather::{Climate, Place};
+
+/// Time that one turn takes.
+const TICK: Duration = Duration::from_millis(7);
+
+/// Workers at a time.
+const WORKERS: usize = 3;
+
+/// How often the next free worker's turn goes to a message that shows again while it is worked at.
+const AGAIN_ONE_IN: u32 = 40;
+
+/// How long to wait at the most where nothing says when something happens.
+const LOOK_EVERY: Duration = Duration::from_secs(30);
+
+/// Something that somebody does, decided before the world begins.
+#[derive(Clone, Copy, Debug)]
+pub struct Planned {
+    /// How long after the one before.
+    pub after: Duration,
+    /// Who.
+    pub human: Human,
+    /// On which side.
+    pub side: Side,
+    /// What.
+    pub act: Act,
+    /// Decides the rest of it: which text, which group.
+    pub seed: u64,
+}
+
+/// What one side says of one human, names and dates apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Said {
+    attributes: BTreeMap<AttributeName, String>,
+    groups: BTreeSet<GroupName>,
+    factors: BTreeSet<Factor>,
+    enabled: bool,
+    status: Status,
+}
+
+/// What both pools say of everybody.
+pub type Said2 = BTreeMap<(Human, Side), Said>;
+
+/// A world and whoever keeps it going.
+pub struct Endurance {
+    /// The world and all that runs in it.
+    pub scheduler: Scheduler,
+    /// Decides everything that is not the world's own.
+    chance: Seeded,
+    /// Whether messages that are being worked at show again now and then.
+    pub again: bool,
+}
+
+/// A mixture in calm weather: from `least` to `most` people, most of them known on both sides.
+pub fn mixture(least: usize, most: usize) -> Profile {
+    let start = [Start::Agreed, Start::Agreed, Start::Unlinked, Start::Halves];
+    Profile {
+        people_min: least,
+        people_max: most,
+        starts: start.into_iter().chain([Start::OldOnly, Start::NewOnly]).collect(),
+        climate: Climate::calm(),
+        crashes: 0,
+        sleeps: 0,
+        repeats: 0,
+        losses: 0,
+        outages: 0,
+        looks: 0,
+        ..Profile::mixed()
+    }
+}
+
+/// The same with people who are all in both pools and agreed upon.
+pub fn agreed(least: usize, most: usize) -> Profile {
+    Profile { starts: vec![Start::Agreed], lands: vec![Land::Plain], ..mixture(least, most) }
+}
+
+impl Endurance {
+    /// The world of that seed as it begins; `chance` decides how it is kept going.
+    pub fn new(seed: u64, chance: u64, profile: &Profile) -> Self {
+        let scheduler = Scheduler::new(Box::new(Seeded::new(seed)), profile, Trace::default());
+        Self { scheduler, chance: Seeded::new(chance), again: false }
+    }
+
+    /// The same, told.
+    pub fn told(seed: u64, chance: u64, profile: &Profile) -> Self {
+        let scheduler = Scheduler::new(Box::new(Seeded::new(seed)), profile, Trace::listening());
+        Self { scheduler, chance: Seeded::new(chance), again: false }
+    }
+
+    /// So many deeds for these people, spread evenly over twice `apart` each.
+    pub fn plan(&self, seed: u64, edits: usize, apart: Duration) -> Vec<Planned> {
+        let mut chance = Seeded::new(seed);
+        let humans = &self.scheduler.setting.humans;
+        let acts = &self.scheduler.profile.acts;
+        let weights: Vec<u32> = acts.iter().map(|(_, weight)| *weight).collect();
+        let milliseconds = usize::try_from(apart.as_millis() * 2).unwrap_or(0);
+        let mut planned = |_| Planned {
+            after: Duration::from_millis(chance.choose(milliseconds + 1, "how long after") as u64),
+            human: humans[chance.choose(humans.len(), "who")],
+            side: Side::BOTH[chance.choose(2, "where")],
+            act: acts[chance.weigh(&weights, "what")].0,
+            seed: chance.draw(),
+        };
+        (0..edits).map(&mut planned).collect()
+    }
+
+    /// Picks one of so many.
+    pub fn choose(&mut self, options: usize) -> usize {
+        self.chance.choose(options, "endurance")
+    }
+
+    /// Puts things into a random order.
+    pub fn shuffle<T>(&mut self, things: &mut [T]) {
+        for at in (1..things.len()).rev() {
+            let other = self.choose(at + 1);
+            things.swap(at, other);
+        }
+    }
+
+    /// What time it is.
+    pub fn now(&self) -> Time {
+        self.scheduler.world.lock().now
+    }
+
+    /// Somebody does what was planned, and the trigger tells of it at once. Answers whether they
+    /// could: not without an account there.
+    pub fn act(&mut self, planned: &Planned) -> bool {
+        let Planned { human, side, act, seed, .. } = *planned;
+        let profile = Profile { acts: vec![(act, 1)], ..self.scheduler.profile.clone() };
+        let done = {
+            let mut state = self.scheduler.world.lock();
+            let account = state.pools.get(side).of(human).map(|account| account.sub.clone());
+            let Some(sub) = account else { return false };
+            let ours = std::mem::replace(&mut state.chooser, Box::new(Seeded::new(seed)));
+            let done =
+                people::deed(&mut state, &self.scheduler.setting, &profile, (side, sub, human));
+            state.chooser = ours;
+            done
+        };
+        let Some((human, change)) = done else { return false };
+        let id = self.scheduler.number();
+        let task = tasks::capturing(&self.scheduler.world, id, human, change);
+        self.scheduler.tasks.push(task);
+        while let Some(at) = self.scheduler.tasks.iter().position(|task| task.id == id) {
+            self.scheduler.pass(TICK);
+            self.scheduler.run(at);
+        }
+        true
+    }
+
+    /// Lets messages be worked off until then, in any order that the queue allows, several side by
+    /// side. Work that has begun is finished.
+    pub fn work(&mut self, until: Time) {
+        loop {
+            let now = self.now();
+            let ready = self.ready(until);
+            let workers = self.scheduler.runnable().len();
+            if ready.is_empty() && workers == 0 {
+                if now >= until {
+                    return;
+                }
+                let next = self.next_event(until);
+                self.scheduler.pass(next.since(now));
+                continue;
+            }
+            let choice = self.choose(ready.len() + workers);
+            if let Some(&number) = ready.get(choice) {
+                self.scheduler.receive(number);
+                continue;
+            }
+            self.scheduler.pass(TICK);
+            let runnable = self.scheduler.runnable();
+            if let Some(&at) = runnable.get(choice - ready.len()) {
+                self.scheduler.run(at);
+            }
+            self.show_again();
+        }
+    }
+
+    /// What a free worker could receive now.
+    fn ready(&self, until: Time) -> Vec<u64> {
+        let state = self.scheduler.world.lock();
+        let now = state.now;
+        let reached = state.weather.reaches(Place::Queue, now);
+        if now >= until || !reached || self.scheduler.tasks.len() >= WORKERS {
+            return Vec::new();
+        }
+        state.queue.ready(now)
+    }
+
+    fn next_event(&self, until: Time) -> Time {
+        let state = self.scheduler.world.lock();
+        let asleep = self.scheduler.tasks.iter().filter_map(|task| task.asleep);
+        let shown = state.queue.next_visible(state.now);
+        let next = asleep.chain(shown).filter(|&at| at > state.now).min();
+        next.unwrap_or(state.now + LOOK_EVERY).min(state.now + LOOK_EVERY).min(until)
+    }
+
+    /// Now and then a message that is being worked at shows again.
+    fn show_again(&mut self) {
+        if !self.again || !self.chance.happens(AGAIN_ONE_IN, "shows again") {
+            return;
+        }
+        let mut state = self.scheduler.world.lock();
+        let now = state.now;
+        let out: Vec<u64> =
+            state.queue.messages().iter().filter(|one| one.out).map(|one| one.number).collect();
+        if let Some(&number) = out.first() {
+            state.queue.reappear(number, now);
+            state.weather.count("repeated message");
+        }
+    }
+
+    /// Takes every message out of the queue.
+    pub fn take_messages(&mut self) -> Vec<Change> {
+        let mut state = self.scheduler.world.lock();
+        let now = state.now;
+        let all: Vec<(u64, Change)> =
+            state.queue.messages().iter().map(|one| (one.number, one.change.clone())).collect();
+        for (number, _) in &all {
+            state.queue.lose(*number, now);
+        }
+        all.into_iter().map(|(_, change)| change).collect()
+    }
+
+    /// Puts a message into the queue, however often it was there already.
+    pub fn put_message(&mut self, change: &Change) {
+        let mut state = self.scheduler.world.lock();
+        let (now, fresh) = (state.now, state.nonce());
+        state.queue.send(change, fresh, now);
+    }
+
+    /// Works until neither message nor mark is left. Answers whether that was reached.
+    pub fn rest(&mut self) -> bool {
+        self.scheduler.work_off()
+    }
+
+    /// What both pools say of everybody.
+    pub fn says(&self) -> Said2 {
+        let state = self.scheduler.world.lock();
+        let mut says = BTreeMap::new();
+        for side in Side::BOTH {
+            for account in state.pools.get(side).living() {
+                let body = account.body().clone();
+                let said = Said {
+                    attributes: body.attributes,
+                    groups: body.groups,
+                    factors: body.factors,
+                    enabled: body.enabled,
+                    status: body.status,
+                };
+                says.insert((account.human, side), said);
+            }
+        }
+        says
+    }
+
+    /// The `sub` of that human's account there.
+    pub fn account(&self, human: Human, side: Side) -> Option<Sub> {
+        let state = self.scheduler.world.lock();
+        state.pools.get(side).of(human).map(|account| account.sub.clone())
+    }
+
+    /// Brings the world to its end. Answers every promise that was broken, dead letters included.
+    pub fn end(&mut self) -> Vec<Violation> {
+        self.scheduler.come_to_rest();
+        let mut state = self.scheduler.world.lock();
+        let dead = state.queue.dead.len();
+        if dead > 0 {
+            state.watch.violated("no dead letters", format!("{dead} messages"));
+        }
+        std::mem::take(&mut state.watch.violations)
+    }
+}
