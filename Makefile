@@ -10,11 +10,14 @@ FUNCTIONS := -p poolbridge-capture -p poolbridge-apply -p poolbridge-operator
 help: ## What there is to do here
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
-tools:
+tools: infra/node_modules/.installed
 	@sh tests/local/install.sh
-	@test -x infra/node_modules/.bin/cdk || npm ci --prefix infra --silent --no-audit --no-fund
 
-bootstraps:
+# Stamped after the last file is there, so that a new lock or an interrupted run installs again.
+infra/node_modules/.installed: infra/package-lock.json
+	@npm ci --prefix infra --silent --no-audit --no-fund && touch $@
+
+bootstraps: | tools
 	@sh tests/local/build.sh
 
 demo: tools bootstraps ## The main job, live, on a local stack: two pools, real triggers, real functions
@@ -31,8 +34,7 @@ check: ## Formatting, lints, documentation
 
 build: bootstraps ## The functions' bootstraps, in target/lambda
 
-synth: ## The CloudFormation template, offline
-	@test -x infra/node_modules/.bin/cdk || npm ci --prefix infra --silent --no-audit --no-fund
+synth: infra/node_modules/.installed ## The CloudFormation template, offline
 	@npm --prefix infra run synth --silent
 
 diff: build ## What a deployment would change

@@ -8,11 +8,10 @@ use poolbridge_core::change::Change;
 use poolbridge_core::side::Side;
 use poolbridge_tests::simulation::endurance::{Endurance, Planned, agreed, mixture};
 use poolbridge_tests::simulation::profile::{Act, Profile};
-use poolbridge_tests::world::edits::Human;
 use poolbridge_tests::world::weather::Place;
 
 /// How many worlds each test runs.
-const WORLDS: u64 = 2500;
+const WORLDS: u64 = 250;
 
 /// How many edits there are in a world.
 const EDITS: usize = 30;
@@ -129,4 +128,211 @@ fn every_message_three_times_in_random_order_makes_no_additional_pool_write() {
     }
     assert!(writes > 10 * WORLDS, "hardly anything was written: {writes}");
     assert!(repeated > WORLDS, "hardly any message came while it was worked at: {repeated}");
+}
+
+/// What befalls a world for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trouble {
+    /// Nobody reaches that place.
+    OutOfReach(Place),
+    /// That pool asks everybody to slow down.
+    Throttled(Side),
+}
+
+/// What the worlds of one trouble had in common, so that no test is about nothing.
+#[derive(Debug, Default)]
+struct Met {
+    edits: usize,
+    /// Worlds whose pools did not agree when the trouble was over.
+    apart: usize,
+    /// Captures whose mark failed.
+    unmarked: u64,
+    /// Captures without a message: only their mark remembers them.
+    unsent: usize,
+}
+
+/// People go on editing through the trouble, and a little longer; then marks are sent again, as
+/// `drain` does, and the world comes to rest.
+fn endure(seed: u64, trouble: Trouble, span: Duration, met: &mut Met) {
+    let mut world = Endurance::new(seed, seed ^ 0x2a, &mixture(5, 10));
+    let already = Duration::from_secs(world.choose(90) as u64);
+    world.work(world.now() + already);
+    let until = world.now() + span;
+    {
+        let mut state = world.scheduler.world.lock();
+        match trouble {
+            Trouble::OutOfReach(place) => state.weather.cut_off(place, until),
+            Trouble::Throttled(side) => state.weather.throttle(Place::Pool(side), until),
+        }
+    }
+    let apart = span / u32::try_from(EDITS).unwrap_or(1);
+    for planned in world.plan(seed, EDITS, apart) {
+        world.work(world.now() + planned.after);
+        let queued = world.scheduler.world.lock().queue.messages().len();
+        let acted = world.act(&planned);
+        met.edits += usize::from(acted);
+        let unsent = world.scheduler.world.lock().queue.messages().len() == queued;
+        met.unsent += usize::from(acted && unsent);
+    }
+    world.work(until);
+    met.apart += usize::from(world.apart());
+    met.unmarked += world.scheduler.unmarked;
+    world.scheduler.send_all_marks();
+    let broken = world.end();
+    assert!(broken.is_empty(), "seed {seed}, {trouble:?}: {broken:?}");
+}
+
+fn endure_in_all_worlds(trouble: impl Fn(u64) -> Trouble, span: Duration) -> Met {
+    let mut met = Met::default();
+    for seed in 0..WORLDS {
+        endure(seed, trouble(seed), span, &mut met);
+    }
+    let worlds = usize::try_from(WORLDS).unwrap_or(usize::MAX);
+    assert!(met.edits > 15 * worlds, "people did too little: {met:?}");
+    assert!(met.apart > worlds / 2, "the trouble was hardly felt: {met:?}");
+    met
+}
+
+#[test]
+fn an_hour_without_the_old_pool_loses_nothing() {
+    endure_in_all_worlds(|_| Trouble::OutOfReach(Place::Pool(Side::Old)), HOUR);
+}
+
+#[test]
+fn an_hour_without_the_new_pool_loses_nothing() {
+    endure_in_all_worlds(|_| Trouble::OutOfReach(Place::Pool(Side::New)), HOUR);
+}
+
+#[test]
+fn an_hour_without_the_queue_loses_nothing() {
+    let met = endure_in_all_worlds(|_| Trouble::OutOfReach(Place::Queue), HOUR);
+    assert!(met.unsent > 10 * usize::try_from(WORLDS).unwrap_or(usize::MAX), "{met:?}");
+}
+
+#[test]
+fn an_hour_without_the_table_loses_nothing() {
+    let met = endure_in_all_worlds(|_| Trouble::OutOfReach(Place::Table), HOUR);
+    assert!(met.unmarked > 10 * WORLDS, "captures went on leaving marks: {met:?}");
+}
+
+#[test]
+fn a_pool_throttled_for_a_minute_loses_nothing() {
+    let minute = Duration::from_mins(1);
+    let side = |seed| if seed % 2 == 0 { Side::Old } else { Side::New };
+    endure_in_all_worlds(|seed| Trouble::Throttled(side(seed)), minute);
+}
+
+/// Pauses a world, lets people edit for an hour, among them one who is disabled, and resumes it.
+fn pause(seed: u64) -> usize {
+    // Nobody else is disabled or enabled, so that one write is all that may pass the pause.
+    let mut profile = agreed(5, 10);
+    profile.acts.retain(|(act, _)| *act != Act::Enabled);
+    let mut world = Endurance::new(seed, seed ^ 0x9, &profile);
+    assert!(world.rest());
+    world.scheduler.world.lock().table.control.paused = Some("a test".to_owned());
+    let until = world.now() + HOUR;
+    let planned = world.plan(seed, EDITS, HOUR / u32::try_from(EDITS * 2).unwrap_or(1));
+    let disabled = Planned { act: Act::Enabled, ..planned[world.choose(EDITS / 2)] };
+    let before = world.scheduler.world.lock().watch.writes;
+    for (at, planned) in planned.iter().enumerate() {
+        world.work(world.now() + planned.after);
+        world.act(planned);
+        if at == EDITS / 2 {
+            assert!(world.act(&disabled), "seed {seed}: nobody was disabled");
+        }
+    }
+    world.work(until);
+    let says = world.says();
+    let there = says.get(&(disabled.human, disabled.side.other()));
+    assert!(there.is_some_and(|said| !said.enabled), "seed {seed}: the pause held a disable");
+    let writes = world.scheduler.world.lock().watch.writes - before;
+    assert_eq!(writes, 1, "seed {seed}: writes during the pause");
+    let apart = world.apart();
+    world.scheduler.world.lock().table.control.paused = None;
+    world.scheduler.send_all_marks();
+    let broken = world.end();
+    assert!(broken.is_empty(), "seed {seed}: {broken:?}");
+    usize::from(apart)
+}
+
+#[test]
+fn a_pause_loses_nothing() {
+    let apart: usize = (0..WORLDS).map(pause).sum();
+    assert!(apart > 200, "the pause held next to nothing: {apart}");
+}
+
+/// How many orders of one world's messages are tried, where there are more.
+const ORDERS: usize = 50;
+
+/// Every order of so many things, or nothing if there are more than [`ORDERS`].
+fn orders(things: usize) -> Vec<Vec<usize>> {
+    let mut orders = vec![Vec::new()];
+    for thing in 0..things {
+        let put = |order: &Vec<usize>| {
+            let put_at = |at: usize| {
+                let mut longer = order.clone();
+                longer.insert(at, thing);
+                longer
+            };
+            (0..=order.len()).map(put_at).collect::<Vec<_>>()
+        };
+        orders = orders.iter().flat_map(put).collect();
+        if orders.len() > ORDERS {
+            return Vec::new();
+        }
+    }
+    orders
+}
+
+/// The deeds of a world, all of them done before the first message is delivered, and the messages.
+fn before_any_delivery(seed: u64, profile: &Profile) -> (Endurance, Vec<Change>) {
+    let mut world = Endurance::new(seed, seed, profile);
+    let edits = 2 + world.choose(5);
+    let planned = world.plan(seed, edits, Duration::from_secs(4));
+    play(&mut world, &planned);
+    let messages = world.take_messages();
+    (world, messages)
+}
+
+/// Delivers these messages in that order: at once, or each when the one before is settled.
+fn deliver_in(order: &[usize], seed: u64, apart: Duration, profile: &Profile) -> Endurance {
+    let (mut world, messages) = before_any_delivery(seed, profile);
+    world.scheduler.pass(apart);
+    for &at in order {
+        world.put_message(&messages[at]);
+        world.work(world.now() + Duration::from_secs(1));
+        world.scheduler.pass(apart);
+    }
+    assert!(world.rest(), "seed {seed}: the messages are not worked off");
+    world
+}
+
+#[test]
+fn messages_in_any_order_end_in_the_same_state() {
+    let profile = mixture(1, 3);
+    let mut tried = 0;
+    for seed in 0..WORLDS {
+        let (mut world, messages) = before_any_delivery(seed, &profile);
+        let mut all = orders(messages.len());
+        if all.is_empty() {
+            let mut order: Vec<usize> = (0..messages.len()).collect();
+            all.push(order.clone());
+            all.resize_with(ORDERS, || {
+                world.shuffle(&mut order);
+                order.clone()
+            });
+        }
+        let mut first = None;
+        for (number, order) in all.iter().enumerate() {
+            let apart = [Duration::ZERO, Duration::from_secs(25)][number % 2];
+            let mut world = deliver_in(order, seed, apart, &profile);
+            let says = (world.says(), world.closed());
+            let first = first.get_or_insert_with(|| says.clone());
+            assert_eq!(*first, says, "seed {seed}, order {order:?} of {messages:?}");
+            let broken = world.end();
+            assert!(broken.is_empty(), "seed {seed}, order {order:?}: {broken:?}");
+            tried += 1;
+        }
+    }
+    assert!(tried > 10 * WORLDS, "there were next to no orders: {tried}");
 }

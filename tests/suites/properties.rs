@@ -145,7 +145,8 @@ fn account(side: Side) -> impl Strategy<Value = Account> {
     let values: Vec<_> =
         names.iter().map(|name| proptest::option::of(raw_value(name.as_str()))).collect();
     let groups = proptest::sample::subsequence(vec!["admins", "staff", "guests"], 0..=3);
-    let factors = proptest::sample::subsequence(vec![Factor::Sms, Factor::Email], 0..=2);
+    let factors =
+        proptest::sample::subsequence(vec![Factor::Sms, Factor::Email, Factor::Totp], 0..=3);
     (values, any::<[bool; 2]>(), any::<bool>(), groups, factors).prop_map(
         move |(values, flags, enabled, groups, factors)| {
             let mut attributes: BTreeMap<AttributeName, String> = names
@@ -430,5 +431,21 @@ proptest! {
                 prop_assert!(said(Side::Old) || said(Side::New));
             }
         }
+    }
+
+    /// Invariant 8: while the source still has a factor, its target keeps one, however many were
+    /// switched off at once.
+    #[test]
+    fn invariant_08_no_plan_takes_the_last_factor(first in account(Side::Old), second in account(Side::New), edit in account(Side::Old)) {
+        let policy = policy(ConflictRule::ActiveWins);
+        let mut accounts = BySide { old: first, new: second };
+        let mut entry = entry(None);
+        carry_out(&policy, &mut accounts, &mut entry);
+        let before = accounts.new.factors.clone().unwrap_or_default();
+        accounts.old = edit;
+        carry_out(&policy, &mut accounts, &mut entry);
+        let source = accounts.old.factors.clone().unwrap_or_default();
+        let target = accounts.new.factors.clone().unwrap_or_default();
+        prop_assert!(before.is_empty() || source.is_empty() || !target.is_empty());
     }
 }

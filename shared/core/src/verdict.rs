@@ -66,6 +66,8 @@ pub enum Reason {
     RefusedByPool,
     /// The last factor there would be switched off.
     LastFactor,
+    /// The account there is not confirmed, or must reset its password first.
+    NotReady,
     /// The field changes sides again and again though nobody touches it.
     Oscillating,
     /// That side's password is out of date: its changes of address and factors are not believed.
@@ -107,6 +109,7 @@ impl Reason {
             Self::Unsayable => "unsayable",
             Self::RefusedByPool => "refused-by-pool",
             Self::LastFactor => "last-factor",
+            Self::NotReady => "not-ready",
             Self::Oscillating => "oscillating",
             Self::StaleSide => "stale-side",
             Self::TooMuch => "too-much",
@@ -122,7 +125,9 @@ impl Reason {
             Self::Paused => "run `poolbridge resume` when the reason for the pause is gone",
             Self::Closing => "wait: a switch is under way",
             Self::Complete => "nothing: the move is complete",
-            Self::OtherConfiguration => "deploy the same bridge.toml everywhere",
+            Self::OtherConfiguration => {
+                "run `poolbridge resume` to put the deployed bridge.toml in force, or deploy the old one"
+            }
             Self::Outside(FaultKind::Denied) => "grant the permission that the log names",
             Self::Outside(_) => "look at the log line of the same person; it is tried again",
             Self::AccountGone => "the account was deleted on one side; decide about the other",
@@ -145,6 +150,7 @@ impl Reason {
             Self::Unsayable => "extend the mapping rule, or correct the value",
             Self::RefusedByPool => "correct the value, then `poolbridge retry`",
             Self::LastFactor => "nothing, or let the person register another factor",
+            Self::NotReady => "wait until the person has reset the password over there",
             Self::Oscillating => "find who else writes this field",
             Self::StaleSide => "let the person reset their password on that side",
             Self::TooMuch => "look at this person's groups: nobody should have that many",
@@ -174,7 +180,7 @@ impl Reason {
     }
 
     /// Every reason but those of the outside.
-    pub const PLAIN: [Self; 31] = [
+    pub const PLAIN: [Self; 32] = [
         Self::Busy,
         Self::Settling,
         Self::OutOfTime,
@@ -203,6 +209,7 @@ impl Reason {
         Self::Unsayable,
         Self::RefusedByPool,
         Self::LastFactor,
+        Self::NotReady,
         Self::Oscillating,
         Self::StaleSide,
         Self::TooMuch,

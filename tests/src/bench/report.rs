@@ -44,10 +44,10 @@ impl Report {
             ));
         }
         parts.push(format!(
-            "A transaction is one table write here, whatever it writes. Messages are received and \
-             deleted by\nLambda itself, and are counted by apply's log. Changes of b, c and e are \
-             captured as a trail of\nAPI calls would; f and g are looked at before they are settled \
-             (settle = {} s).\n",
+            "A transaction is one table write here, whatever it writes. Messages are received and\n\
+             deleted by Lambda itself, and are counted by apply's log. Changes of b, c and e are\n\
+             captured as a trail of API calls would; f and g are looked at before they are\n\
+             settled (settle = {} s).\n",
             SETTLE.as_secs()
         ));
         parts.push(format!(
@@ -59,8 +59,8 @@ impl Report {
         ));
         parts.push(format!(
             "{}\nProcessor time is told by the kernel in steps of {TICK_MILLISECONDS} ms. Starts \
-             are the middle of five; like all times\nthey depend on who else is at work on this \
-             machine, so nothing hangs on them.\n",
+             are the middle of\nfive; like all times they depend on who else is at work on this \
+             machine, so nothing hangs on\nthem.\n",
             self.programs.lines().join("\n"),
         ));
         parts.push(match self.missed().as_slice() {

@@ -82,12 +82,8 @@ const EFFECTIVE: [(Figure, usize); 4] = [
 ];
 
 /// The changed side alone is looked at, and the mark goes.
-const ECHO: [(Figure, usize); 4] = [
-    (Figure::Received, 1),
-    (Figure::AccountReads, 1),
-    (Figure::PoolWrites, 0),
-    (Figure::TableWrites, 1),
-];
+const ECHO: [(Figure, usize); 3] =
+    [(Figure::AccountReads, 1), (Figure::PoolWrites, 0), (Figure::TableWrites, 1)];
 
 /// One kind of change, counted for many people.
 #[derive(Clone, Debug)]

@@ -2,8 +2,8 @@
 //! change, through core's own `capture` and the real adapters.
 //!
 //! The adapters take their settings from the environment, as every AWS SDK does, and a process
-//! cannot safely change its own: so this program runs itself once more, with changes at its standard
-//! input.
+//! cannot safely change its own: so this program runs itself once more, with changes at its
+//! standard input.
 
 use std::path::Path;
 use std::process::Stdio;

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use poolbridge_core::account::Status;
 use poolbridge_core::change::Change;
-use poolbridge_core::facts::Factor;
-use poolbridge_core::names::{AttributeName, GroupName, Sub};
+use poolbridge_core::facts::{Factor, Field};
+use poolbridge_core::names::{AttributeName, GroupName};
 use poolbridge_core::side::Side;
 use poolbridge_core::time::Time;
 
+use super::checks;
 use super::people;
 use super::profile::{Act, Land, Profile, Start};
 use super::scheduler::Scheduler;
@@ -51,15 +52,20 @@ pub struct Planned {
 /// What one side says of one human, names and dates apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Said {
-    attributes: BTreeMap<AttributeName, String>,
-    groups: BTreeSet<GroupName>,
-    factors: BTreeSet<Factor>,
-    enabled: bool,
-    status: Status,
+    /// The attributes.
+    pub attributes: BTreeMap<AttributeName, String>,
+    /// The groups.
+    pub groups: BTreeSet<GroupName>,
+    /// The second factors.
+    pub factors: BTreeSet<Factor>,
+    /// Whether they may sign in.
+    pub enabled: bool,
+    /// The status.
+    pub status: Status,
 }
 
-/// What both pools say of everybody.
-pub type Said2 = BTreeMap<(Human, Side), Said>;
+/// What both pools say, human by human.
+pub type Everybody = BTreeMap<(Human, Side), Said>;
 
 /// A world and whoever keeps it going.
 pub struct Endurance {
@@ -256,7 +262,7 @@ impl Endurance {
     }
 
     /// What both pools say of everybody.
-    pub fn says(&self) -> Said2 {
+    pub fn says(&self) -> Everybody {
         let state = self.scheduler.world.lock();
         let mut says = BTreeMap::new();
         for side in Side::BOTH {
@@ -275,10 +281,33 @@ impl Endurance {
         says
     }
 
-    /// The `sub` of that human's account there.
-    pub fn account(&self, human: Human, side: Side) -> Option<Sub> {
+    /// Whose password was replaced on which side, because a newer one was set on the other.
+    pub fn closed(&self) -> BTreeSet<(Human, Side)> {
         let state = self.scheduler.world.lock();
-        state.pools.get(side).of(human).map(|account| account.sub.clone())
+        let mut closed = BTreeSet::new();
+        for side in Side::BOTH {
+            for account in state.pools.get(side).living() {
+                let entry = state.table.find(side, &account.sub);
+                if entry.is_some_and(|entry| entry.passwords.closed.get(side).is_some()) {
+                    closed.insert((account.human, side));
+                }
+            }
+        }
+        closed
+    }
+
+    /// Whether somebody's two accounts differ although they are one person's.
+    pub fn apart(&self) -> bool {
+        let state = self.scheduler.world.lock();
+        let setting = &self.scheduler.setting;
+        setting.humans.iter().filter_map(|&human| checks::linked(&state, setting, human)).any(
+            |both| {
+                let held = both.facts.old.held().chain(both.facts.new.held());
+                let differs =
+                    |field: &Field| both.facts.old.get(field) != both.facts.new.get(field);
+                held.map(|(field, _)| field).any(differs)
+            },
+        )
     }
 
     /// Brings the world to its end. Answers every promise that was broken, dead letters included.

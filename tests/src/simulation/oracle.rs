@@ -190,9 +190,9 @@ impl End<'_> {
                 return Account::Overruled(decision);
             }
         }
-        // A yes-or-no value that is again what the other side's author knew it to be: nothing that
-        // a comparison of states could see has changed.
-        let came_back = self.field.is_yes_or_no()
+        // A yes-or-no value, or an absence, that is again what the other side's author knew it to
+        // be: nothing that a comparison of states could see has changed. (No text is set twice.)
+        let came_back = (self.field.is_yes_or_no() || edit.value.is_none())
             && edit.known.iter().any(|&known| {
                 let was = edits.get(known);
                 // Everybody knows that a newborn account is in no group.

@@ -141,6 +141,9 @@ fn refuse(side: Side, deed: &Deed, fault: Fault, performed: &mut Performed) -> b
         FaultKind::Invalid => Reason::RefusedByPool,
         FaultKind::Exists => Reason::AddressTaken,
         FaultKind::Missing if matches!(deed, Deed::AddToGroup(_)) => Reason::GroupMissing,
+        // Cognito sets no factor before the person has a password of their own there. The rest of
+        // the account must not wait for that.
+        FaultKind::Missing if matches!(deed, Deed::SetFactors(_)) => Reason::NotReady,
         FaultKind::Throttled
         | FaultKind::NoAnswer
         | FaultKind::NotSent

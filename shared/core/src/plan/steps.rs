@@ -82,15 +82,19 @@ fn sends_code(question: &Question<'_>, field: &Field, to: Side, value: &Reading)
     (unproved && speaks).then_some(Reason::AddressUnverified)
 }
 
-/// Whether switching this factor off would leave none there while the source still has one.
+/// Whether switching this factor off would leave none there while the source still has one. Every
+/// travelling factor that the source lacks may be switched off by the same plan, so none of those
+/// counts as one that stays; what the source has, it keeps or gets.
 fn last_factor(question: &Question<'_>, factor: Factor, to: Side, value: &Reading) -> bool {
     if value.value().is_some() {
         return false;
     }
     let of = |side| question.views.get(side).account.factors.clone().unwrap_or_default();
-    let source_has_one = !of(to.other()).is_empty();
-    let another_stays = of(to).into_iter().any(|other| other != factor);
-    source_has_one && !another_stays
+    let (source, target) = (of(to.other()), of(to));
+    let stays = |other: &Factor| {
+        *other != factor && (source.contains(other) || !Factor::TRAVELLING.contains(other))
+    };
+    !source.is_empty() && !target.iter().any(stays)
 }
 
 /// Makes the deeds and puts them in order: a disable first and alone; then memberships, which do not
