@@ -122,8 +122,8 @@ fn every_message_three_times_in_random_order_makes_no_additional_pool_write() {
         assert_eq!(count(&calm), count(&again), "seed {seed}: pool writes, done and tried");
         assert_eq!(calm.says(), again.says(), "seed {seed}: the pools' state");
         writes += count(&calm).0;
-        repeated += again.scheduler.world.lock().weather.counted.get("repeated message").copied()
-            .unwrap_or(0);
+        let counted = again.scheduler.world.lock().weather.counted.clone();
+        repeated += counted.get("repeated message").copied().unwrap_or(0);
         assert_eq!((calm.end(), again.end()), (Vec::new(), Vec::new()), "seed {seed}");
     }
     assert!(writes > 10 * WORLDS, "hardly anything was written: {writes}");
@@ -223,7 +223,8 @@ fn a_pool_throttled_for_a_minute_loses_nothing() {
 }
 
 /// Pauses a world, lets people edit for an hour, among them one who is disabled, and resumes it.
-fn pause(seed: u64) -> usize {
+/// Answers whether the pools did not agree when the pause was over.
+fn pause(seed: u64) -> bool {
     // Nobody else is disabled or enabled, so that one write is all that may pass the pause.
     let mut profile = agreed(5, 10);
     profile.acts.retain(|(act, _)| *act != Act::Enabled);
@@ -252,13 +253,14 @@ fn pause(seed: u64) -> usize {
     world.scheduler.send_all_marks();
     let broken = world.end();
     assert!(broken.is_empty(), "seed {seed}: {broken:?}");
-    usize::from(apart)
+    apart
 }
 
 #[test]
 fn a_pause_loses_nothing() {
-    let apart: usize = (0..WORLDS).map(pause).sum();
-    assert!(apart > 200, "the pause held next to nothing: {apart}");
+    let apart = (0..WORLDS).filter(|&seed| pause(seed)).count();
+    let worlds = usize::try_from(WORLDS).unwrap_or(usize::MAX);
+    assert!(apart > worlds * 4 / 5, "the pause held next to nothing: {apart}");
 }
 
 /// How many orders of one world's messages are tried, where there are more.

@@ -298,13 +298,14 @@ async fn later<H: Hands>(
     panicked: bool,
 ) -> Answer {
     let often = delivery.receives >= limits::LATER_RECEIVES_MAX;
-    let after = if often {
-        growing(after, delivery.receives)
-    } else if reason == Reason::Settling {
-        // How long this takes is known, so there is nothing to be gained by waiting longer.
+    // How long settling takes is known, so there is nothing to be gained by waiting longer, however
+    // often the message was received before, in an outage that is over.
+    let after = if reason == Reason::Settling {
         after
     } else if reason == Reason::Busy {
         after.min(soon(delivery.receives))
+    } else if often {
+        growing(after, delivery.receives)
     } else {
         growing(after, delivery.receives).min(limits::RETRY_SLOWLY.max(after))
     };

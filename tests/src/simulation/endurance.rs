@@ -107,12 +107,6 @@ impl Endurance {
         Self { scheduler, chance: Seeded::new(chance), again: false }
     }
 
-    /// The same, told.
-    pub fn told(seed: u64, chance: u64, profile: &Profile) -> Self {
-        let scheduler = Scheduler::new(Box::new(Seeded::new(seed)), profile, Trace::listening());
-        Self { scheduler, chance: Seeded::new(chance), again: false }
-    }
-
     /// So many deeds for these people, spread evenly over twice `apart` each.
     pub fn plan(&self, seed: u64, edits: usize, apart: Duration) -> Vec<Planned> {
         let mut chance = Seeded::new(seed);

@@ -186,8 +186,12 @@ impl<P: Ports> Run<'_, P> {
             let factors = view.account.factors.as_ref();
             *entry.local_factors.get_mut(side) = factors.is_some_and(|it| it.contains(&totp));
         }
-        if let Some(at) = self.newer_password(entry) {
-            *entry.passwords.set.get_mut(self.change.side) = Some(at);
+        // Of both sides: judged by the message's side alone, the newer password of the other side would
+        // be replaced because its message is still to come.
+        for side in Side::BOTH {
+            let at = self.newer_password(entry, side);
+            let set = entry.passwords.set.get_mut(side);
+            *set = at.or(*set);
         }
     }
 

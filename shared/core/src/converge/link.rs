@@ -162,7 +162,7 @@ impl<P: Ports> Run<'_, P> {
         if let Some(known) = entry.accounts.get_mut(side) {
             known.gone = None;
         }
-        if let Some(at) = self.newer_password(&entry) {
+        if let Some(at) = self.newer_password(&entry, self.change.side) {
             *entry.passwords.set.get_mut(side) = Some(at);
         }
         if !passive && before.reason != reason {

@@ -156,7 +156,7 @@ impl<P: Ports> Run<'_, P> {
             && entry.birth.is_none()
             && entry.owes_password.is_none();
         let Some(agreed) = entry.agreed.as_ref().filter(|_| quiet) else { return false };
-        if view.missing.is_some() || self.newer_password(entry).is_some() {
+        if view.missing.is_some() || self.newer_password(entry, self.change.side).is_some() {
             return false;
         }
         let said = view.facts.held().map(|(field, _)| field);
@@ -175,11 +175,11 @@ impl<P: Ports> Run<'_, P> {
         })
     }
 
-    /// When the password of the changed side was set, if the ledger does not know of it yet.
-    pub(super) fn newer_password(&self, entry: &Entry) -> Option<crate::time::Time> {
-        let side = self.change.side;
+    /// When the password of that side was set, if the ledger does not know of it yet.
+    pub(super) fn newer_password(&self, entry: &Entry, side: Side) -> Option<crate::time::Time> {
         let mark = self.marks.get(side).as_ref().and_then(|mark| mark.password_at);
-        let told = self.change.password.then_some(self.change.at);
+        let here = self.change.password && self.change.side == side;
+        let told = here.then_some(self.change.at);
         let newest = mark.max(told)?;
         let known = *entry.passwords.set.get(side);
         known.is_none_or(|known| newest > known).then_some(newest)

@@ -187,6 +187,9 @@ impl<P: Ports> Run<'_, P> {
         } else {
             // R11: the mark before the first observation.
             self.read_mark(*side).await?;
+            if let Some(wait) = self.hint_waits(*side) {
+                return later(wait, Reason::Settling);
+            }
             let Some(known) = entry.accounts.get(*side).clone() else {
                 return Ok(Round::Again);
             };
@@ -359,6 +362,14 @@ impl<P: Ports> Run<'_, P> {
             proof == Proof::Confirmed && view.account.status != crate::account::Status::Unconfirmed;
         let shows = at + self.bound();
         (!seen && view.began < shows).then_some(shows)
+    }
+
+    /// How long a mere hint waits: nothing is known to have changed, and a look that cannot settle it
+    /// would only be a second read, which makes the person a billed user of that pool.
+    fn hint_waits(&self, side: Side) -> Option<Duration> {
+        let (at, proof) = self.deed(side)?;
+        let (now, shows) = (self.now(), at + self.bound());
+        (proof == Proof::Hint && now < shows && self.keeps(Rule::R8)).then(|| shows.since(now))
     }
 
     /// Takes away the marks that these observations settle, if nothing was marked since (R11, R15).
