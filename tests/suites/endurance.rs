@@ -8,7 +8,7 @@ use poolbridge_core::change::Change;
 use poolbridge_core::side::Side;
 use poolbridge_tests::simulation::endurance::{Endurance, Planned, agreed, mixture};
 use poolbridge_tests::simulation::profile::{Act, Profile};
-use poolbridge_tests::world::weather::Place;
+use poolbridge_tests::world::weather::{Calls, Place};
 
 /// How many worlds each test runs.
 const WORLDS: u64 = 250;
@@ -102,7 +102,7 @@ fn deliver(world: &mut Endurance, kept: &mut Vec<Change>) -> usize {
             world.work(until);
         }
     }
-    let until = world.now() + Duration::from_secs(60);
+    let until = world.now() + Duration::from_mins(1);
     world.work(until);
     assert!(world.rest(), "the copies are not worked off");
     now.len()
@@ -135,8 +135,8 @@ fn every_message_three_times_in_random_order_makes_no_additional_pool_write() {
 enum Trouble {
     /// Nobody reaches that place.
     OutOfReach(Place),
-    /// That pool asks everybody to slow down.
-    Throttled(Side),
+    /// That pool asks everybody to slow down, with these calls.
+    Throttled(Side, Calls),
 }
 
 /// What the worlds of one trouble had in common, so that no test is about nothing.
@@ -162,7 +162,9 @@ fn endure(seed: u64, trouble: Trouble, span: Duration, met: &mut Met) {
         let mut state = world.scheduler.world.lock();
         match trouble {
             Trouble::OutOfReach(place) => state.weather.cut_off(place, until),
-            Trouble::Throttled(side) => state.weather.throttle(Place::Pool(side), until),
+            Trouble::Throttled(side, calls) => {
+                state.weather.throttle(Place::Pool(side), calls, until);
+            }
         }
     }
     let apart = span / u32::try_from(EDITS).unwrap_or(1);
@@ -218,8 +220,14 @@ fn an_hour_without_the_table_loses_nothing() {
 #[test]
 fn a_pool_throttled_for_a_minute_loses_nothing() {
     let minute = Duration::from_mins(1);
-    let side = |seed| if seed % 2 == 0 { Side::Old } else { Side::New };
-    endure_in_all_worlds(|seed| Trouble::Throttled(side(seed)), minute);
+    let troubles = [
+        Trouble::Throttled(Side::Old, Calls::Every),
+        Trouble::Throttled(Side::New, Calls::Every),
+        Trouble::Throttled(Side::Old, Calls::Changes),
+        Trouble::Throttled(Side::New, Calls::Changes),
+    ];
+    let trouble = |seed: u64| troubles[usize::try_from(seed).unwrap_or(0) % troubles.len()];
+    endure_in_all_worlds(trouble, minute);
 }
 
 /// Pauses a world, lets people edit for an hour, among them one who is disabled, and resumes it.

@@ -245,7 +245,7 @@ fn ask(policy: &Policy, accounts: &BySide<Account>, entry: &Entry) -> Plan {
 
 /// Plans, applies and records until nothing is left to do, as the flow does.
 fn carry_out(policy: &Policy, accounts: &mut BySide<Account>, entry: &mut Entry) -> usize {
-    for round in 0..4 {
+    for round in 0..6 {
         let plan = ask(policy, accounts, entry);
         if plan.steps.is_empty() {
             return round;
@@ -268,7 +268,7 @@ fn carry_out(policy: &Policy, accounts: &mut BySide<Account>, entry: &mut Entry)
         entry.agreed = Some(Agreed { fields, rules: plan.rules });
         entry.obstacles = plan.obstacles;
     }
-    4
+    6
 }
 
 /// Whether both sides say the same of every field that travels both ways and has no obstacle.
@@ -390,10 +390,10 @@ proptest! {
         let policy = policy(conflicts);
         let mut accounts = BySide { old, new };
         let mut entry = entry(None);
-        prop_assert!(carry_out(&policy, &mut accounts, &mut entry) < 4, "no end of steps");
+        prop_assert!(carry_out(&policy, &mut accounts, &mut entry) < 6, "no end of steps");
         prop_assert_eq!(in_step(&policy, &accounts, &entry), Ok(()));
         accounts.old = edit;
-        prop_assert!(carry_out(&policy, &mut accounts, &mut entry) < 4, "no end of steps");
+        prop_assert!(carry_out(&policy, &mut accounts, &mut entry) < 6, "no end of steps");
         prop_assert_eq!(in_step(&policy, &accounts, &entry), Ok(()));
     }
 

@@ -20,6 +20,7 @@ fn sound(small: &Small) {
     if let Some(n) = n("FAULTS") { small.profile.climate.faults_max = n }
     if let Some(n) = n("DEEDS") { small.deeds.truncate(n as usize) }
     if let Some(n) = n("TURN") { small.profile.climate.turn_before_answer = n>0 }
+    if let Some(n) = n("PROMPT") { small.prompt = n>0 }
     let explored = explore(&small, n("CAP").unwrap_or(200000) as usize);
     println!("{explored} whole {}", explored.whole);
     if let Some(found) = explored.found {
@@ -48,8 +49,16 @@ fn looking_back() {
     sound(&worlds::looking_back());
 }
 #[test]
+fn busy() {
+    sound(&worlds::busy());
+}
+#[test]
 fn member() {
     sound(&worlds::member());
+}
+#[test]
+fn member_crashing() {
+    sound(&worlds::member_crashing());
 }
 #[test]
 fn disabled() {
@@ -60,48 +69,72 @@ fn refused() {
     sound(&worlds::refused());
 }
 #[test]
+fn refused_together() {
+    sound(&worlds::refused_together());
+}
+#[test]
 fn unlinked() {
     sound(&worlds::unlinked());
+}
+#[test]
+fn unlinked_crashing() {
+    sound(&worlds::unlinked_crashing());
 }
 #[test]
 fn halves() {
     sound(&worlds::halves());
 }
 #[test]
+fn halves_crashing() {
+    sound(&worlds::halves_crashing());
+}
+#[test]
 fn newborn() {
     sound(&worlds::newborn());
+}
+#[test]
+fn newborn_crashing() {
+    sound(&worlds::newborn_crashing());
 }
 #[test]
 fn suspended() {
     sound(&worlds::suspended());
 }
 #[test]
+fn suspended_repeated() {
+    sound(&worlds::suspended_repeated());
+}
+#[test]
 fn lost() {
     sound(&worlds::lost());
+}
+#[test]
+fn lost_twice() {
+    sound(&worlds::lost_twice());
 }
 #[test]
 fn teeth() {
     let all: Vec<(Rule, Vec<fn() -> Small>)> = vec![
         (Rule::R1, vec![worlds::agreed]),
-        (Rule::R2, vec![worlds::crashing_twice, worlds::refused]),
+        (Rule::R2, vec![worlds::crashing_twice]),
         (Rule::R3, vec![worlds::refused]),
         (Rule::R4, vec![worlds::disabled]),
         (Rule::R5, vec![worlds::suspended]),
-        (Rule::R6, vec![worlds::suspended]),
+        (Rule::R6, vec![worlds::suspended_repeated]),
         (Rule::R7, vec![worlds::suspended]),
         (Rule::R8, vec![worlds::agreed]),
-        (Rule::R9, vec![worlds::looking_back]),
-        (Rule::R10, vec![worlds::agreed, worlds::looking_back]),
-        (Rule::R11, vec![worlds::lost]),
-        (Rule::R12, vec![worlds::lost]),
-        (Rule::R13, vec![worlds::lost]),
+        
+        (Rule::R10, vec![worlds::agreed]),
+        (Rule::R11, vec![worlds::lost_twice]),
+        
+        (Rule::R13, vec![worlds::lost_twice]),
         (Rule::R14, vec![worlds::lost]),
         (Rule::R15, vec![worlds::lost]),
-        (Rule::R16, vec![worlds::unlinked]),
+        (Rule::R16, vec![worlds::unlinked_crashing, worlds::unlinked]),
         (Rule::R17, vec![worlds::halves]),
-        (Rule::R18, vec![worlds::halves, worlds::unlinked]),
-        (Rule::R19, vec![worlds::newborn]),
-        (Rule::R20, vec![worlds::newborn]),
+        (Rule::R18, vec![worlds::halves, worlds::halves_crashing]),
+        (Rule::R19, vec![worlds::newborn, worlds::newborn_crashing]),
+        (Rule::R20, vec![worlds::newborn, worlds::newborn_crashing]),
     ];
     let only = std::env::var("RULE").ok();
     for (rule, worlds) in all {

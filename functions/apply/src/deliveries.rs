@@ -25,6 +25,12 @@ fn one(record: &Value) -> Received {
     }
 }
 
+/// Whether it is the schedule's constant event, which bears no messages.
+pub(crate) fn asks_to_resend(event: &Value) -> bool {
+    event.get("Records").is_none()
+        && event.get("poolbridge").and_then(Value::as_str) == Some("resend")
+}
+
 /// Names the messages that must come back. An empty list says that all of them are done with.
 pub(crate) fn answer(failed: &[String]) -> Value {
     let failures: Vec<Value> = failed.iter().map(|id| json!({ "itemIdentifier": id })).collect();
@@ -58,6 +64,19 @@ mod tests {
     fn an_event_without_messages_has_none() {
         for event in [json!(null), json!({}), json!({ "Records": "x" }), json!([1])] {
             assert!(received(&event).is_empty());
+        }
+    }
+
+    #[test]
+    fn the_schedules_event_asks_to_resend() {
+        assert!(asks_to_resend(&json!({ "poolbridge": "resend" })));
+        for event in [
+            json!(null),
+            json!({}),
+            json!({ "poolbridge": "other" }),
+            json!({ "poolbridge": "resend", "Records": [] }),
+        ] {
+            assert!(!asks_to_resend(&event));
         }
     }
 

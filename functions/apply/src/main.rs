@@ -16,6 +16,10 @@ async fn main() -> Result<(), Error> {
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| async move {
         // Milliseconds since the epoch, as the runtime's header says.
         let end = Time(i64::try_from(event.context.deadline).unwrap_or(i64::MAX));
+        if deliveries::asks_to_resend(&event.payload) {
+            line.resend().await;
+            return Ok::<_, Error>(deliveries::answer(&[]));
+        }
         let failed = line.batch(deliveries::received(&event.payload), end).await;
         Ok::<_, Error>(deliveries::answer(&failed))
     }))

@@ -107,6 +107,11 @@ pub(crate) struct Drain {
     /// How long to wait at the most
     #[arg(long, value_name = "TIME", default_value = "15m", value_parser = span)]
     pub(crate) timeout: Duration,
+
+    /// First forget the captures that were neither marked nor sent: whoever they were of is found
+    /// by nothing but a later change, or by retrying them
+    #[arg(long)]
+    pub(crate) waive_unmarked: bool,
 }
 
 /// `retry`.

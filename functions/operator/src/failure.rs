@@ -32,7 +32,7 @@ pub(crate) fn hint(error: &anyhow::Error) -> String {
         if let Some(error) = cause.downcast_ref::<NotWired>() {
             return match error {
                 NotWired::Shape { fault, .. } => of_fault(fault).to_owned(),
-                NotWired::Secret(_) => error.hint().to_owned(),
+                NotWired::Secret(_) | NotWired::OutOfTime => error.hint().to_owned(),
             };
         }
         if cause.downcast_ref::<Mistakes>().is_some() {

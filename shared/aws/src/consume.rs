@@ -128,18 +128,52 @@ pub async fn consume<H: Hands>(
     all
 }
 
-/// Puts a whole batch off, for want of everything needed to work on it. Answers the ids of all.
-pub async fn refuse<Q: Future<Output = Result<(), Fault>> + Send>(
+/// Puts a whole batch off, for want of everything needed to work on it. Answers the ids of those
+/// that must come back: all but the ones in `marked` (by id) that were received often enough. Their
+/// marks remember them, and an outage of any length does not make dead letters of them.
+pub async fn refuse<Q: Future<Output = Result<(), Fault>> + Send + 'static>(
     deliveries: &[Received],
+    marked: &BTreeSet<String>,
     hide: impl Fn(&Received, Duration) -> Q,
 ) -> Vec<String> {
-    let hiding = async {
-        for delivery in deliveries {
-            let _ = hide(delivery, growing(limits::RETRY_SOON, delivery.receives)).await;
+    let mut back = Vec::new();
+    let mut hiding = JoinSet::new();
+    for delivery in deliveries {
+        let often = delivery.receives >= limits::LATER_RECEIVES_MAX;
+        if often && marked.contains(&delivery.message_id) {
+            continue;
+        }
+        hiding.spawn(hide(delivery, growing(limits::RETRY_SOON, delivery.receives)));
+        back.push(delivery.message_id.clone());
+    }
+    let all = async { while hiding.join_next().await.is_some() {} };
+    let _ = tokio::time::timeout(HIDE_TIME_MAX, all).await;
+    back
+}
+
+/// Leaves a mark for every message that can be read, all at the same time, for `patience` at the
+/// most. Answers the ids of those that are marked.
+pub async fn mark_all<Q: Future<Output = Result<(), Fault>> + Send + 'static>(
+    deliveries: &[Received],
+    now: Time,
+    patience: Duration,
+    mark: impl Fn(Change) -> Q,
+) -> BTreeSet<String> {
+    let mut marking = JoinSet::new();
+    for delivery in deliveries {
+        if let Ok(change) = wire::decode(&delivery.body, now) {
+            let (id, marked) = (delivery.message_id.clone(), mark(change));
+            marking.spawn(async move { marked.await.is_ok().then_some(id) });
+        }
+    }
+    let mut marked = BTreeSet::new();
+    let all = async {
+        while let Some(one) = marking.join_next().await {
+            marked.extend(one.ok().flatten());
         }
     };
-    let _ = tokio::time::timeout(HIDE_TIME_MAX, hiding).await;
-    deliveries.iter().map(|delivery| delivery.message_id.clone()).collect()
+    let _ = tokio::time::timeout(patience, all).await;
+    marked
 }
 
 /// What came of one group.

@@ -12,4 +12,5 @@ pub mod config;
 pub mod telemetry;
 pub mod triggers;
 pub mod consume;
+pub mod resend;
 pub mod wiring;

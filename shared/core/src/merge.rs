@@ -97,10 +97,14 @@ const fn carry(to: Side) -> Answer {
 }
 
 /// A rule that cannot be reversed: what changes in the target stays there, what changes in the source
-/// travels.
-const fn one_way(question: &Question<'_>, to: Side) -> Answer {
+/// travels. Never agreed, an absence takes nothing away, and two values are a conflict that the source
+/// wins, since the rule knows no other way.
+fn one_way(question: &Question<'_>, to: Side) -> Answer {
+    let held = |side: Side| question.says.get(side).value().is_some();
     match question.unchanged {
         Some(unchanged) if *unchanged.get(to.other()) => Answer::Leave,
+        None if !held(to.other()) => Answer::Leave,
+        None if held(to) => Answer::Carry { to, conflict: Some(Conflict::FirstLink) },
         Some(_) | None => carry(to),
     }
 }

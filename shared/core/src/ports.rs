@@ -5,6 +5,7 @@
 //! carried out all the same.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::future::Future;
 
 use crate::account::{Account, Handle, NewAccount, Shape};
@@ -18,7 +19,7 @@ use crate::step::Deed;
 use crate::time::Time;
 
 /// What a search of a pool goes by.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Search {
     /// Accounts whose `email` is this.
     Email(String),
@@ -28,6 +29,17 @@ pub enum Search {
     PreferredUsername(String),
     /// The account of this username.
     Username(Username),
+}
+
+impl fmt::Debug for Search {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Email(_) => "Email(…)",
+            Self::Phone(_) => "Phone(…)",
+            Self::PreferredUsername(_) => "PreferredUsername(…)",
+            Self::Username(_) => "Username(…)",
+        })
+    }
 }
 
 /// One user pool.

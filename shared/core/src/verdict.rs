@@ -28,8 +28,6 @@ pub enum Reason {
     Outside(FaultKind),
     /// The account does not exist (any more) on a side where it is known.
     AccountGone,
-    /// The account of that name is somebody else's now (R21).
-    SomebodyElse,
     /// The person has no verified address, so they could not get in over there.
     NoWayIn,
     /// A disabled person is not created.
@@ -72,8 +70,6 @@ pub enum Reason {
     Oscillating,
     /// That side's password is out of date: its changes of address and factors are not believed.
     StaleSide,
-    /// The plan is larger than any plan may be.
-    TooMuch,
 }
 
 impl Reason {
@@ -90,7 +86,6 @@ impl Reason {
             Self::OtherConfiguration => "other-configuration",
             Self::Outside(kind) => kind.name(),
             Self::AccountGone => "account-is-gone",
-            Self::SomebodyElse => "somebody-else",
             Self::NoWayIn => "no-way-in",
             Self::Disabled => "disabled",
             Self::Federated => "federated",
@@ -112,7 +107,6 @@ impl Reason {
             Self::NotReady => "not-ready",
             Self::Oscillating => "oscillating",
             Self::StaleSide => "stale-side",
-            Self::TooMuch => "too-much",
         }
     }
 
@@ -131,7 +125,6 @@ impl Reason {
             Self::Outside(FaultKind::Denied) => "grant the permission that the log names",
             Self::Outside(_) => "look at the log line of the same person; it is tried again",
             Self::AccountGone => "the account was deleted on one side; decide about the other",
-            Self::SomebodyElse => "the username was reused; link the right accounts by `sub`",
             Self::NoWayIn => "verify an e-mail address or phone number, then `poolbridge retry`",
             Self::Disabled => "nothing: the person travels when enabled again",
             Self::Federated => "nothing: the person appears at their own first sign-in",
@@ -153,7 +146,6 @@ impl Reason {
             Self::NotReady => "wait until the person has reset the password over there",
             Self::Oscillating => "find who else writes this field",
             Self::StaleSide => "let the person reset their password on that side",
-            Self::TooMuch => "look at this person's groups: nobody should have that many",
         }
     }
 
@@ -180,7 +172,7 @@ impl Reason {
     }
 
     /// Every reason but those of the outside.
-    pub const PLAIN: [Self; 32] = [
+    pub const PLAIN: [Self; 30] = [
         Self::Busy,
         Self::Settling,
         Self::OutOfTime,
@@ -190,7 +182,6 @@ impl Reason {
         Self::Complete,
         Self::OtherConfiguration,
         Self::AccountGone,
-        Self::SomebodyElse,
         Self::NoWayIn,
         Self::Disabled,
         Self::Federated,
@@ -212,7 +203,6 @@ impl Reason {
         Self::NotReady,
         Self::Oscillating,
         Self::StaleSide,
-        Self::TooMuch,
     ];
 }
 

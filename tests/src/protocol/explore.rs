@@ -9,6 +9,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use poolbridge_core::drain::{self, LOOKS_APART, Look};
+use poolbridge_core::limits;
 use poolbridge_core::time::Time;
 
 use super::key::key;
@@ -251,6 +252,10 @@ impl<'a> Run<'a> {
         if let Some(((task, _), _)) = control {
             return vec![Move::Turn(*task)];
         }
+        let capture = tasks.iter().find(|(_, worker)| !worker);
+        if let Some((task, _)) = capture.filter(|_| self.small.prompt) {
+            return vec![Move::Turn(*task)];
+        }
         moves.extend(tasks.iter().map(|(task, _)| Move::Turn(*task)));
         let workers = tasks.iter().filter(|(_, worker)| *worker).count();
         if workers < self.small.workers && self.left.receptions > 0 {
@@ -439,6 +444,10 @@ impl<'a> Run<'a> {
         let new = state.queue.messages().iter().filter(|one| !self.names.contains_key(&one.change.id));
         let new: Vec<u128> = new.map(|message| message.change.id).collect();
         drop(state);
+        if new.is_empty() {
+            // The queue took them for duplicates, or they are put off: later, then.
+            self.scheduler.pass(limits::RETRY_SOON);
+        }
         for (at, id) in new.into_iter().enumerate() {
             self.names.insert(id, 60 + round + u32::try_from(at).unwrap_or(0));
         }

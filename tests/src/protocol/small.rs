@@ -33,6 +33,8 @@ pub struct Small {
     pub groups: bool,
     /// What people do, each once, in any order and at any moment, or never.
     pub deeds: Vec<Deed>,
+    /// Whether mark and message are there as soon as the deed is done, with nothing in between.
+    pub prompt: bool,
     /// Workers at a time.
     pub workers: usize,
     /// Messages received in all; what is left then is worked off in one order.

@@ -126,11 +126,14 @@ pub fn answer(state: &mut State, receipt: Receipt, report: &Report) {
 fn later(state: &mut State, receipt: Receipt, marked: bool, after: Duration, reason: Reason) {
     let (now, receives) = (state.now, receipt.receives);
     let often = receives >= limits::LATER_RECEIVES_MAX;
-    let after = match reason {
-        _ if often => growing(after, receives),
-        Reason::Settling => after,
-        Reason::Busy => after.min(Duration::from_secs(1 << (2 * (receives - 1).min(4)))),
-        _ => growing(after, receives).min(limits::RETRY_SLOWLY.max(after)),
+    let after = if reason == Reason::Settling {
+        after
+    } else if reason == Reason::Busy {
+        after.min(Duration::from_secs(1 << (2 * (receives - 1).min(4))))
+    } else if often {
+        growing(after, receives)
+    } else {
+        growing(after, receives).min(limits::RETRY_SLOWLY.max(after))
     };
     let pointless = matches!(reason, Reason::Paused | Reason::Complete);
     if marked && (often || pointless) && put_off(state, receipt, now + after, reason) {

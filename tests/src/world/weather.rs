@@ -19,6 +19,15 @@ pub enum Place {
     Queue,
 }
 
+/// Which calls a place slows down: Cognito's quotas are by category, reads apart from updates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Calls {
+    /// All of them.
+    Every,
+    /// Those that change something.
+    Changes,
+}
+
 /// What becomes of one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Fate {
@@ -96,7 +105,7 @@ pub struct Weather {
     faults: u32,
     stale: u32,
     outages: BTreeMap<Place, Time>,
-    throttles: BTreeMap<Place, Time>,
+    throttles: BTreeMap<Place, (Calls, Time)>,
 }
 
 impl Weather {
@@ -132,8 +141,8 @@ impl Weather {
     }
 
     /// Lets a place ask everybody to slow down, and do nothing, until that moment.
-    pub fn throttle(&mut self, place: Place, until: Time) {
-        self.throttles.insert(place, until);
+    pub fn throttle(&mut self, place: Place, calls: Calls, until: Time) {
+        self.throttles.insert(place, (calls, until));
         self.count("throttle");
     }
 
@@ -154,7 +163,8 @@ impl Weather {
         if !self.reaches(place, now) {
             return Fate::RequestLost;
         }
-        if self.throttles.get(&place).is_some_and(|&until| now < until) {
+        let throttle = self.throttles.get(&place).filter(|(_, until)| now < *until);
+        if throttle.is_some_and(|(calls, _)| changes || *calls == Calls::Every) {
             return Fate::Throttled;
         }
         let named = self.climate.only.is_none_or(|only| only == operation);

@@ -14,14 +14,15 @@ pub(crate) struct Desk {
 }
 
 impl Desk {
-    /// Reads configuration and environment, and fetches the key.
+    /// Reads configuration and environment. The key is fetched by [`Desk::wired`] alone: a bridge
+    /// can be looked at and steered while its secret is out of reach.
     pub(crate) async fn open() -> anyhow::Result<Self> {
         let (configuration, environment) = config::load(Asker::Operator)?;
-        let ground = Box::pin(Ground::lay(configuration, environment)).await?;
+        let ground = Box::pin(Ground::lay_without_key(configuration, environment)).await;
         Ok(Self { ground })
     }
 
-    /// Adds the pools, for the commands that look at accounts.
+    /// Adds the key and the pools, for the commands that look at accounts.
     pub(crate) async fn wired(self) -> anyhow::Result<Wired> {
         Ok(Box::pin(Wired::wire(self.ground)).await?)
     }

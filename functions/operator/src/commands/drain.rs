@@ -28,9 +28,13 @@ const EVERY_MIN: Duration = Duration::from_millis(200);
 pub(crate) async fn run(
     desk: &Desk,
     arguments: &cli::Drain,
+    yes: bool,
     json: bool,
 ) -> anyhow::Result<Outcome> {
     let ground = &desk.ground;
+    if arguments.waive_unmarked && !waived(ground, yes).await? {
+        return Ok(Outcome::Failed);
+    }
     let apart = looks_apart(ground)?;
     let every = (apart / 4).clamp(EVERY_MIN, EVERY_MAX);
     let asked = ground.clock.now();
@@ -58,6 +62,27 @@ pub(crate) async fn run(
     let waited = drained.waited.as_millis().to_string();
     note(ground, "drain", &[("outcome", outcome.to_owned()), ("milliseconds", waited)]).await;
     Ok(if drained.reasons.is_empty() { Outcome::Done } else { Outcome::NotYet })
+}
+
+/// Forgets the captures that were neither marked nor sent, if that is agreed to.
+async fn waived(ground: &Ground, yes: bool) -> anyhow::Result<bool> {
+    let count = ground.ledger.unmarked().await.context("counting lost captures")?;
+    if count == 0 {
+        talk::say("no capture was lost: there is nothing to waive");
+        return Ok(true);
+    }
+    let plan = format!(
+        "waive {count} captures that were neither marked nor sent: what was changed then is not \
+         known to be on both sides, and `drained` no longer speaks for it"
+    );
+    if !talk::agreed(&plan, yes)? {
+        return Ok(false);
+    }
+    let forgotten = u32::try_from(count).unwrap_or(u32::MAX);
+    let waived = ground.ledger.forget_unmarked(forgotten).await;
+    waived.context("forgetting lost captures")?;
+    note(ground, "waive-unmarked", &[("captures", forgotten.to_string())]).await;
+    Ok(true)
 }
 
 /// One look at everything that may hold a change, and how many marks of people held are left out.

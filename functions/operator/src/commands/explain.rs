@@ -56,6 +56,6 @@ pub(crate) fn unknown(who: &Who, marked: bool) -> Failure {
         return Failure::new(format!("no person is known by the account {sub} yet"), hint);
     }
     let hint = "copy the `sub` from the pool; an account is known from its first change on, and \
-                `poolbridge retry old:SUB` looks at one at once";
+                `poolbridge retry old:SUB` or new:SUB looks at one at once";
     Failure::new(format!("no person is known by the account {sub}"), hint)
 }

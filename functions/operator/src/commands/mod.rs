@@ -48,7 +48,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Status(arguments) => Box::pin(status::run(&desk, &arguments, json)).await,
         Command::People(arguments) => Box::pin(people::run(&desk, &arguments, json)).await,
         Command::Explain(arguments) => Box::pin(explain::run(desk, &arguments, json)).await,
-        Command::Drain(arguments) => Box::pin(drain::run(&desk, &arguments, json)).await,
+        Command::Drain(arguments) => Box::pin(drain::run(&desk, &arguments, yes, json)).await,
         Command::Retry(arguments) => Box::pin(retry::run(desk, &arguments, yes, json)).await,
         Command::Pause(arguments) => Box::pin(pause::pause(&desk, &arguments, yes, json)).await,
         Command::Resume => Box::pin(pause::resume(&desk, yes, json)).await,

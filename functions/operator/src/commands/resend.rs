@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use poolbridge_aws::resend::of_mark;
 use poolbridge_aws::wiring::Ground;
 use poolbridge_core::change::{Change, Mark};
 use poolbridge_core::names::Sub;
@@ -51,17 +52,5 @@ impl Resent {
 
     fn lately(&self, mark: &Mark) -> Option<Time> {
         self.at.get(&(mark.side, mark.sub.clone())).copied()
-    }
-}
-
-/// The change that a mark stands for, as a message of its own.
-pub(crate) fn of_mark(mark: &Mark, id: u128) -> Change {
-    Change {
-        side: mark.side,
-        sub: mark.sub.clone(),
-        at: mark.last,
-        proof: mark.proof,
-        password: mark.password_at == Some(mark.last),
-        id,
     }
 }

@@ -2,13 +2,14 @@
 
 use anyhow::Context as _;
 use poolbridge_aws::wiring::Wired;
+use poolbridge_core::account::Handle;
 use poolbridge_core::capture::capture;
 use poolbridge_core::change::{Change, Proof};
 use poolbridge_core::converge::Work;
 use poolbridge_core::entry::{Entry, State};
 use poolbridge_core::limits;
 use poolbridge_core::names::Sub;
-use poolbridge_core::ports::{Clock as _, Ledger as _};
+use poolbridge_core::ports::{Clock as _, Ledger as _, Pool as _, Ports as _};
 use poolbridge_core::side::Side;
 
 use super::Outcome;
@@ -54,14 +55,24 @@ pub(crate) async fn run(
         return Ok(Outcome::Failed);
     }
     let mut retried = Retried::default();
+    let mut outcome = Ok(());
     for target in &targets {
-        retry(&wired, target, &mut retried).await?;
+        outcome = retry(&wired, target, &mut retried).await;
+        if outcome.is_err() {
+            break;
+        }
     }
     let count = retried.sent.to_string();
     if !targets.is_empty() {
         note(&wired.ground, "retry", &[("messages", count)]).await;
     }
+    // What was done before a fault was done, and is journalled.
+    outcome?;
     render::retry::show(&retried, json)?;
+    if retried.busy > 0 {
+        talk::say("hint: run it again in a minute for whoever was being worked on");
+        return Ok(Outcome::NotYet);
+    }
     Ok(Outcome::Done)
 }
 
@@ -94,8 +105,25 @@ async fn find(wired: &Wired, who: &Who) -> anyhow::Result<Target> {
             return Ok(Target::Person(Box::new(entry)));
         }
     }
-    let side = who.side.ok_or_else(|| unknown(who, false))?;
+    let side = match who.side {
+        Some(side) => side,
+        None => side_of(wired, &who.sub).await?.ok_or_else(|| unknown(who, false))?,
+    };
     Ok(Target::Account(side, who.sub.clone()))
+}
+
+/// The pool that has an account of that `sub`, as the pools themselves say.
+async fn side_of(wired: &Wired, sub: &Sub) -> anyhow::Result<Option<Side>> {
+    let handle = Handle { sub: sub.clone(), username: None };
+    for side in Side::BOTH {
+        let account = Box::pin(wired.pool(side).read(&handle)).await;
+        let account = account.with_context(|| format!("looking for it in the {side} pool"))?;
+        // A name that was used again may be somebody else's by now (R21).
+        if account.is_some_and(|account| account.sub == *sub) {
+            return Ok(Some(side));
+        }
+    }
+    Ok(None)
 }
 
 async fn retry(wired: &Wired, target: &Target, retried: &mut Retried) -> anyhow::Result<()> {
@@ -107,7 +135,8 @@ async fn retry(wired: &Wired, target: &Target, retried: &mut Retried) -> anyhow:
             let work = Work { deadline, invocation_end: deadline, suspendable: true };
             let free = Box::pin(wired.bridge().forget_obstacles(entry, &work)).await;
             // Whoever is being worked on is looked at afresh anyhow, only not with a clean slate.
-            retried.busy += usize::from(!free.unwrap_or(false));
+            let free = free.context("forgetting what was held or refused")?;
+            retried.busy += usize::from(!free);
             retried.people += 1;
             for side in Side::BOTH {
                 if let Some(known) = entry.accounts.get(side) {

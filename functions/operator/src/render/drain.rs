@@ -70,8 +70,12 @@ pub(crate) fn reason(reason: &Undrained) -> String {
         Undrained::UnderWay(count) => (*count, "people are being worked on"),
         Undrained::Queue(1) => (1, "message is in the queue"),
         Undrained::Queue(count) => (*count, "messages are in the queue"),
-        Undrained::Unmarked(1) => (1, "capture could not leave a mark"),
-        Undrained::Unmarked(count) => (*count, "captures could not leave a mark"),
+        Undrained::Unmarked(1) => {
+            (1, "capture was neither marked nor sent; see `drain --waive-unmarked`")
+        }
+        Undrained::Unmarked(count) => {
+            (*count, "captures were neither marked nor sent; see `drain --waive-unmarked`")
+        }
         Undrained::LookAgain => return "the queue must be seen empty once more".to_owned(),
     };
     format!("{count} {what}")

@@ -266,7 +266,7 @@ fn an_outage_of_hours_stays_below_the_queues_receives() {
 async fn a_batch_that_cannot_be_worked_on_comes_back_whole() {
     let messages = [message("1", "a", 1), message("2", "b", 3)];
     let hidden = Mutex::new(Vec::new());
-    let failed = refuse(&messages, |delivery, after| {
+    let failed = refuse(&messages, &BTreeSet::new(), |delivery, after| {
         hidden.lock().unwrap().push((delivery.message_id.clone(), after));
         std::future::ready(Ok(()))
     })
@@ -274,6 +274,23 @@ async fn a_batch_that_cannot_be_worked_on_comes_back_whole() {
     assert_eq!(failed, ["1", "2"]);
     let expected = [("1".to_owned(), limits::RETRY_SOON), ("2".to_owned(), limits::RETRY_SOON * 4)];
     assert_eq!(*hidden.lock().unwrap(), expected);
+}
+
+#[tokio::test]
+async fn what_is_marked_does_not_become_a_dead_letter() {
+    let often = limits::LATER_RECEIVES_MAX;
+    let mut messages = [message("1", "a", often), message("2", "b", often - 1)].to_vec();
+    messages.extend([message("3", "c", often), message("4", "d", often)]);
+    messages[2].body = "no change".to_owned();
+    let marked = mark_all(&messages, NOW, Duration::from_secs(1), |change| {
+        let failed = change.sub.as_str() == "d";
+        let fault = Fault::new(FaultKind::Throttled, "UpdateItem");
+        std::future::ready(if failed { Err(fault) } else { Ok(()) })
+    })
+    .await;
+    let back = refuse(&messages, &marked, |_, _| std::future::ready(Ok(()))).await;
+    // Not received often enough; not readable; not marked.
+    assert_eq!(back, ["2", "3", "4"]);
 }
 
 #[test]

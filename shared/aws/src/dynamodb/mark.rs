@@ -245,7 +245,7 @@ impl DynamoLedger {
 type MarkError = aws_sdk_dynamodb::error::SdkError<UpdateItemError>;
 
 /// The item that a condition failed on, if it told; any other error is a fault.
-fn failed_condition(error: &MarkError) -> Result<Option<Item>, Fault> {
+pub(super) fn failed_condition(error: &MarkError) -> Result<Option<Item>, Fault> {
     match error.as_service_error() {
         Some(UpdateItemError::ConditionalCheckFailedException(failed)) => Ok(failed.item.clone()),
         _ => Err(fault("UpdateItem", error)),

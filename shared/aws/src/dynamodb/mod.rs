@@ -13,6 +13,7 @@ mod person;
 mod lease;
 mod link;
 mod mark;
+mod rest;
 mod control;
 mod counter;
 mod journal;
@@ -74,6 +75,8 @@ pub struct DynamoLedger {
     client: Client,
     table: String,
     sealer: Option<Sealer>,
+    /// Opens nothing; people are shown with it and never written.
+    blind: Option<Sealer>,
     tally: Arc<Tally>,
 }
 
@@ -87,13 +90,21 @@ impl DynamoLedger {
     /// The table of that name, without a key: it can leave and read marks, and read the control
     /// item, but no person. All that capture needs.
     pub fn new(client: Client, table: impl Into<String>) -> Self {
-        Self { client, table: table.into(), sealer: None, tally: Arc::default() }
+        Self { client, table: table.into(), sealer: None, blind: None, tally: Arc::default() }
     }
 
     /// The same table, with the key that usernames are sealed with.
     #[must_use]
     pub fn with_sealer(mut self, sealer: Sealer) -> Self {
         self.sealer = Some(sealer);
+        self
+    }
+
+    /// The same table, for somebody who has no key and only shows people: the usernames are
+    /// replaced by a word, and no person can be written.
+    #[must_use]
+    pub fn without_usernames(mut self) -> Self {
+        self.blind = Some(Sealer::blind());
         self
     }
 
@@ -131,7 +142,10 @@ impl DynamoLedger {
     /// The person of that id, forwarding items followed.
     pub async fn person(&self, id: &PersonId) -> Result<Option<Entry>, Fault> {
         const OPERATION: &str = "GetItem";
-        let sealer = self.sealer(OPERATION)?;
+        let sealer = match &self.blind {
+            Some(blind) if self.sealer.is_none() => blind,
+            _ => self.sealer(OPERATION)?,
+        };
         let mut id = id.clone();
         for _ in 0..=FORWARDS_MAX {
             let Some(item) = self.get(Call::Find, &Key::person(&id)).await? else {

@@ -143,3 +143,12 @@ fn the_region_comes_from_the_arn() {
     let arn = "arn:aws-us-gov:secretsmanager:us-gov-west-1:123456789012:secret:acme-AbCdEf";
     assert_eq!(region_of(arn).as_deref(), Some("us-gov-west-1"));
 }
+
+#[test]
+fn without_a_key_a_username_is_a_word_and_nothing_more() {
+    let person = PersonId::try_from("p1").unwrap();
+    let seal = Secret::from_text(&"k".repeat(64)).unwrap().sealer();
+    let sealed = seal.seal(&person, &Username::try_from("ada").unwrap());
+    assert_eq!(Sealer::blind().open(&person, &sealed).unwrap().reveal(), "sealed");
+    assert_eq!(Sealer::blind().open(&person, "damaged"), Err(UnsealError::NotASeal));
+}

@@ -18,7 +18,7 @@ pub const DIMENSION: &str = "name";
 pub const CAPTURE_FIGURES: [&str; 3] = ["captured", "capture_failed", "capture_milliseconds"];
 
 /// What apply publishes.
-pub const APPLY_FIGURES: [&str; 12] = [
+pub const APPLY_FIGURES: [&str; 14] = [
     "messages",
     "applied",
     "already_true",
@@ -31,6 +31,8 @@ pub const APPLY_FIGURES: [&str; 12] = [
     "pool_writes",
     "lag_milliseconds",
     "apply_milliseconds",
+    "marks",
+    "oldest_mark_seconds",
 ];
 
 /// Values of one figure in one line: the embedded metric format takes 100 at most.
@@ -59,6 +61,7 @@ pub struct Telemetry {
 enum Figure {
     Count(u64),
     Milliseconds(Vec<u64>),
+    Seconds(u64),
 }
 
 /// What one call of capture came to.
@@ -101,6 +104,15 @@ pub struct BatchFigures {
     pub durations: Vec<Duration>,
 }
 
+/// What the scheduled look at the marks came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct MarkFigures {
+    /// Accounts that are marked.
+    pub marks: u64,
+    /// How old the oldest deed is that is not applied yet; zero without one.
+    pub oldest: Duration,
+}
+
 impl BatchFigures {
     /// Adds what another part of the same batch came to.
     pub fn add(&mut self, other: Self) {
@@ -127,6 +139,13 @@ impl CaptureFigures {
             (failed, Figure::Count(self.failed)),
             (duration, Figure::Milliseconds(vec![milliseconds(self.duration)])),
         ]
+    }
+}
+
+impl MarkFigures {
+    fn figures(self) -> [(&'static str, Figure); 2] {
+        let [.., marks, oldest] = APPLY_FIGURES;
+        [(marks, Figure::Count(self.marks)), (oldest, Figure::Seconds(self.oldest.as_secs()))]
     }
 }
 
@@ -164,6 +183,11 @@ impl Telemetry {
         self.output.write(&line(&self.name, now, &figures.figures()));
     }
 
+    /// Publishes how many accounts are marked, and since when.
+    pub fn marks(&self, now: Time, figures: MarkFigures) {
+        self.output.write(&line(&self.name, now, &figures.figures()));
+    }
+
     /// Publishes what one batch came to.
     pub fn batch(&self, now: Time, figures: &BatchFigures) {
         self.output.write(&line(&self.name, now, &figures.figures()));
@@ -178,6 +202,7 @@ fn line(name: &str, now: Time, figures: &[(&'static str, Figure)]) -> String {
     for (metric, figure) in figures {
         let (unit, value) = match figure {
             Figure::Count(count) => ("Count", json!(count)),
+            Figure::Seconds(seconds) => ("Seconds", json!(seconds)),
             // An empty list is refused; a figure without a value is left out instead.
             Figure::Milliseconds(spans) if spans.is_empty() => continue,
             Figure::Milliseconds(spans) if spans.len() == 1 => ("Milliseconds", json!(spans[0])),

@@ -7,10 +7,11 @@ use poolbridge_core::change::Change;
 use poolbridge_core::converge::Report;
 use poolbridge_core::fault::Fault;
 use poolbridge_core::names::PersonId;
-use poolbridge_core::verdict::Verdict;
+use poolbridge_core::verdict::{Reason, Verdict};
 
 use super::milliseconds;
 use crate::config::{Mistake, Mistakes};
+use crate::resend::Resent;
 use crate::triggers::NotCaptured;
 use crate::wiring::NotWired;
 
@@ -70,14 +71,24 @@ pub fn captured(change: &Change, captured: &Captured) {
     }
 }
 
-/// Says that noting one captured change took too long.
-pub fn capture_timed_out(change: &Change) {
+/// Says what a scheduled look at the marks came to.
+pub fn resent(resent: &Resent) {
+    tracing::info!(
+        marks = resent.marks,
+        oldest_mark_seconds = resent.oldest.map(|oldest| oldest.as_secs()),
+        sent = resent.sent,
+        failed = resent.failed,
+        paused = resent.paused,
+        "looked at the marks and sent again what was due",
+    );
+}
+
+/// Says that the marks could not be looked at.
+pub fn not_resent(fault: &Fault) {
     tracing::error!(
-        change.id = %format_args!("{:032x}", change.id),
-        change.side = change.side.name(),
-        change.sub = change.sub.as_str(),
-        reason = "out-of-time",
-        "let through, and whether it was noted is not known",
+        fault = %fault,
+        hint = Reason::Outside(fault.kind).hint(),
+        "the marks could not be sent again; the next run tries once more",
     );
 }
 

@@ -16,10 +16,12 @@ use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 pub use figures::{
-    APPLY_FIGURES, BatchFigures, CAPTURE_FIGURES, CaptureFigures, DIMENSION, NAMESPACE, Telemetry,
-    figures_document,
+    APPLY_FIGURES, BatchFigures, CAPTURE_FIGURES, CaptureFigures, DIMENSION, MarkFigures,
+    NAMESPACE, Telemetry, figures_document,
 };
-pub use lines::{Handled, capture_timed_out, captured, handled, mistakes, not_captured, not_wired};
+pub use lines::{
+    Handled, captured, handled, mistakes, not_captured, not_resent, not_wired, resent,
+};
 
 /// Where log lines and figures go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

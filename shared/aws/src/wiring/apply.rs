@@ -2,19 +2,29 @@
 //! or with a pool or the key out of reach, every message goes back to the queue and nothing is
 //! lost.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
-use aws_sdk_sqs::Client;
+use poolbridge_core::ports::{Clock as _, Ledger as _};
 use poolbridge_core::time::Time;
 use tokio::sync::OnceCell;
 
-use super::{Ground, Wired, queue_client};
+use super::{Ground, NotWired, Wired, queue_client, table};
 use crate::client::sdk_config;
 use crate::clock::SystemClock;
 use crate::config::{self, Asker, Configuration, Environment, Mistakes};
-use crate::consume::{Bounds, consume, refuse};
+use crate::consume::{Bounds, consume, mark_all, refuse};
+use crate::resend::resend_due;
 use crate::sqs::{Received, SqsQueue};
-use crate::telemetry::{self, Output, Telemetry};
+use crate::telemetry::{self, MarkFigures, Output, Telemetry};
+
+/// How long leaving marks for a batch that cannot be worked on may take.
+const MARK_TIME_MAX: Duration = Duration::from_secs(3);
+
+/// What is kept of an invocation for marking and sending back, should the bridge not get ready in
+/// time: marking, hiding (under a second), and the answer.
+const FALLBACK_TIME: Duration = Duration::from_secs(5);
 
 /// The consumer, from the platform's point of view.
 #[derive(Debug)]
@@ -44,7 +54,13 @@ impl ApplyLine {
     /// machine's own clock, is when the platform ends the invocation.
     pub async fn batch(&self, deliveries: Vec<Received>, end: Time) -> Vec<String> {
         let wired = match &self.loaded {
-            Ok(loaded) => self.wired.get_or_try_init(|| wire(loaded.clone())).await,
+            Ok(loaded) => {
+                let clock = SystemClock::new();
+                let patience = end.since(clock.now()).saturating_sub(FALLBACK_TIME);
+                let wiring = self.wired.get_or_try_init(|| wire(loaded.clone()));
+                let wired = tokio::time::timeout(patience, wiring).await;
+                wired.unwrap_or(Err(NotWired::OutOfTime))
+            }
             Err(mistakes) => {
                 telemetry::mistakes(mistakes);
                 return send_back(&deliveries).await;
@@ -63,19 +79,54 @@ impl ApplyLine {
             }
         }
     }
+
+    /// Sends again what is due, as the schedule asks. Needs neither the key nor a pool.
+    pub async fn resend(&self) {
+        let (configuration, environment) = match &self.loaded {
+            Ok(loaded) => loaded.clone(),
+            Err(mistakes) => return telemetry::mistakes(mistakes),
+        };
+        let ground = Box::pin(Ground::lay_without_key(configuration, environment)).await;
+        let outbox = ground.queue.outbox();
+        match Box::pin(resend_due(&ground.ledger, &outbox, &*ground.clock)).await {
+            Ok(resent) => {
+                telemetry::resent(&resent);
+                let oldest = resent.oldest.unwrap_or_default();
+                let figures = MarkFigures { marks: resent.marks, oldest };
+                self.telemetry.marks(ground.clock.now(), figures);
+            }
+            Err(fault) => telemetry::not_resent(&fault),
+        }
+    }
 }
 
 async fn wire(
     (configuration, environment): (Configuration, Environment),
-) -> Result<Arc<Wired>, super::NotWired> {
+) -> Result<Arc<Wired>, NotWired> {
     let ground = Box::pin(Ground::lay(configuration, environment)).await?;
     Box::pin(Wired::wire(ground)).await.map(Arc::new)
 }
 
-/// Sends every message back to the queue, with the little that is needed for that.
+/// Sends every message back to the queue, with the little that is needed for that. Each is marked
+/// if at least the table is known; what is marked need not come back for ever.
 async fn send_back(deliveries: &[Received]) -> Vec<String> {
-    let queue = queue_of_environment().await;
-    refuse(deliveries, |delivery, after| {
+    let sdk = sdk_config().await;
+    let clock = SystemClock::new();
+    let marked = match given("POOLBRIDGE_TABLE") {
+        Some(name) => {
+            let ledger = table(&sdk, &clock, &name);
+            mark_all(deliveries, clock.now(), MARK_TIME_MAX, |change| {
+                let ledger = ledger.clone();
+                async move { ledger.mark(&change).await }
+            })
+            .await
+        }
+        None => BTreeSet::new(),
+    };
+    // Without the address the messages come back when the queue's own visibility time-out ends.
+    let queue =
+        given("POOLBRIDGE_QUEUE_URL").map(|url| SqsQueue::new(queue_client(&sdk, &clock), url));
+    refuse(deliveries, &marked, |delivery, after| {
         let (queue, receipt) = (queue.clone(), delivery.receipt.clone());
         async move {
             match queue {
@@ -87,10 +138,7 @@ async fn send_back(deliveries: &[Received]) -> Vec<String> {
     .await
 }
 
-/// The queue, if at least its address is known. Without it the messages come back when the queue's
-/// own visibility time-out ends.
-async fn queue_of_environment() -> Option<SqsQueue> {
-    let url = std::env::var("POOLBRIDGE_QUEUE_URL").ok().filter(|url| !url.is_empty())?;
-    let client: Client = queue_client(&sdk_config().await, &SystemClock::new());
-    Some(SqsQueue::new(client, url))
+/// An environment variable that may be missing, like everything else here.
+fn given(variable: &str) -> Option<String> {
+    std::env::var(variable).ok().filter(|value| !value.trim().is_empty())
 }

@@ -1,6 +1,7 @@
 //! What the function `capture` is made of: inside people's sign-ups and sign-ins, so that it fails
 //! open in every case, and within a time bound of its own.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -8,10 +9,11 @@ use std::time::Duration;
 use aws_config::SdkConfig;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
-use poolbridge_core::capture::{Captured, capture};
+use poolbridge_core::capture::Captured;
 use poolbridge_core::change::Change;
+use poolbridge_core::fault::{Fault, FaultKind};
 use poolbridge_core::limits;
-use poolbridge_core::ports::Clock;
+use poolbridge_core::ports::{Clock, Ledger as _, Outbox as _};
 use poolbridge_core::time::Time;
 use tokio::time::timeout;
 
@@ -44,7 +46,7 @@ pub struct CaptureLine {
     line: Result<Line, Mistakes>,
     clock: Arc<SystemClock>,
     telemetry: Telemetry,
-    /// Captures whose mark failed, and that the table does not know of yet: "drained" must (R14).
+    /// Captures whose mark and message failed, and that the table does not know of yet: "drained" must (R14).
     unmarked: AtomicU32,
 }
 
@@ -65,7 +67,7 @@ impl CaptureLine {
                 let sdk = impatient(&sdk_config().await);
                 let name = configuration.name.clone();
                 let line = Line {
-                    ledger: table(&sdk, &clock, &environment),
+                    ledger: table(&sdk, &clock, &environment.table),
                     outbox: SqsOutbox::new(queue_client(&sdk, &clock), environment.queue_url),
                     configuration,
                 };
@@ -113,23 +115,19 @@ impl CaptureLine {
         self.note(line, &change).await
     }
 
-    /// Marks and sends, and remembers a mark that failed.
+    /// Marks and sends at the same time, and remembers a change that was neither marked nor sent:
+    /// the queue's own counters tell of a message without a mark.
     async fn note(&self, line: &Line, change: &Change) -> CaptureFigures {
-        let noted = timeout(limits::CAPTURE_TIME_MAX, async {
-            let captured = Box::pin(capture(&line.ledger, &line.outbox, change)).await;
-            if captured.mark.is_ok() {
-                self.tell_unmarked(line).await;
-            }
-            captured
-        })
-        .await;
-        let Ok(captured) = noted else {
-            // Whether the mark was left is not known: it counts as missing, which costs a look.
-            self.unmarked.fetch_add(1, Ordering::Relaxed);
-            telemetry::capture_timed_out(change);
-            return CaptureFigures { failed: 1, ..CaptureFigures::default() };
-        };
-        if captured.mark.is_err() {
+        let noted = self.clock.now();
+        let (mark, message) = tokio::join!(
+            answered("UpdateItem", limits::CAPTURE_TIME_MAX, Box::pin(line.ledger.mark(change))),
+            answered("SendMessage", limits::CAPTURE_TIME_MAX, Box::pin(line.outbox.send(change))),
+        );
+        let captured = Captured { mark, message };
+        if captured.mark.is_ok() {
+            let left = limits::CAPTURE_TIME_MAX.saturating_sub(self.clock.now().since(noted));
+            let _ = timeout(left, self.tell_unmarked(line)).await;
+        } else if !captured.survives() {
             self.unmarked.fetch_add(1, Ordering::Relaxed);
         }
         telemetry::captured(change, &captured);
@@ -145,6 +143,16 @@ impl CaptureLine {
             self.unmarked.fetch_sub(count, Ordering::Relaxed);
         }
     }
+}
+
+/// What was answered in time. What was not has failed, whatever became of the other.
+async fn answered(
+    operation: &'static str,
+    patience: Duration,
+    call: impl Future<Output = Result<(), Fault>>,
+) -> Result<(), Fault> {
+    let answer = timeout(patience, call).await;
+    answer.unwrap_or_else(|_| Err(Fault::new(FaultKind::NoAnswer, operation)))
 }
 
 fn figures(captured: &Captured) -> CaptureFigures {
@@ -167,4 +175,22 @@ fn impatient(sdk: &SdkConfig) -> SdkConfig {
         .with_initial_backoff(FIRST_BACK_OFF)
         .with_max_backoff(FIRST_BACK_OFF * 2);
     sdk.to_builder().timeout_config(timeouts).retry_config(retries).build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn only_what_did_not_answer_has_failed() {
+        let (mark, message) = tokio::join!(
+            answered("UpdateItem", Duration::from_millis(1), std::future::pending()),
+            answered("SendMessage", Duration::from_millis(1), std::future::ready(Ok(()))),
+        );
+        assert_eq!(mark.as_ref().map_err(|fault| fault.kind), Err(FaultKind::NoAnswer));
+        let captured = Captured { mark, message };
+        assert!(captured.survives());
+        let figures = figures(&captured);
+        assert_eq!((figures.captured, figures.failed), (1, 1));
+    }
 }

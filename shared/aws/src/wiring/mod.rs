@@ -36,6 +36,9 @@ pub enum NotWired {
     /// There is no key to make fingerprints with.
     #[error("reading the bridge's key")]
     Secret(#[from] SecretError),
+    /// The invocation is nearly over.
+    #[error("making the bridge ready took longer than the invocation has left")]
+    OutOfTime,
     /// A pool's own settings could not be read, without which case folding cannot be decided.
     #[error("reading the settings of the {side} pool: {fault}")]
     Shape {
@@ -51,6 +54,9 @@ impl NotWired {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Secret(_) => "set POOLBRIDGE_KEY to the secret's ARN, and grant reading it",
+            Self::OutOfTime => {
+                "look for a service that does not answer; the next batch tries again"
+            }
             Self::Shape { fault, .. } => Reason::Outside(fault.kind).hint(),
         }
     }
@@ -73,7 +79,8 @@ pub struct Ground {
     pub dead_letters: Option<SqsQueue>,
     /// How often each pool was called, for the benchmark.
     pub calls: Arc<Tally>,
-    keys: Keyring,
+    /// None until somebody needs the key.
+    keys: Option<Keyring>,
     sdk: SdkConfig,
 }
 
@@ -83,29 +90,44 @@ impl Ground {
         configuration: Configuration,
         environment: Environment,
     ) -> Result<Self, NotWired> {
+        Self::lay_without_key(configuration, environment).await.unlock().await
+    }
+
+    /// Makes the clients, and calls nobody. Marks, counters, the control item and the journal need
+    /// no key; people are shown without their usernames.
+    pub async fn lay_without_key(configuration: Configuration, environment: Environment) -> Self {
         let sdk = sdk_config().await;
         let clock = SystemClock::new();
-        let source = environment.key.as_deref().unwrap_or_default();
-        let secret = Secret::from_source(source, environment.local, &sdk).await?;
         let queues = queue_client(&sdk, &clock);
-        Ok(Self {
-            ledger: table(&sdk, &clock, &environment).with_sealer(secret.sealer()),
+        Self {
+            ledger: table(&sdk, &clock, &environment.table).without_usernames(),
             queue: SqsQueue::new(queues.clone(), environment.queue_url.clone()),
             dead_letters: environment.dead_letter_url.clone().map(|url| SqsQueue::new(queues, url)),
             calls: Arc::default(),
-            keys: secret.keyring(),
+            keys: None,
             configuration,
             environment,
             clock,
             sdk,
-        })
+        }
+    }
+
+    /// Fetches the key, unless it is there already.
+    pub async fn unlock(mut self) -> Result<Self, NotWired> {
+        if self.keys.is_none() {
+            let source = self.environment.key.as_deref().unwrap_or_default();
+            let secret = Secret::from_source(source, self.environment.local, &self.sdk).await?;
+            self.ledger = self.ledger.with_sealer(secret.sealer());
+            self.keys = Some(secret.keyring());
+        }
+        Ok(self)
     }
 }
 
-fn table(sdk: &SdkConfig, clock: &Arc<SystemClock>, environment: &Environment) -> DynamoLedger {
+fn table(sdk: &SdkConfig, clock: &Arc<SystemClock>, name: &str) -> DynamoLedger {
     let config = aws_sdk_dynamodb::config::Builder::from(sdk).interceptor(clock.reader());
     let client = aws_sdk_dynamodb::Client::from_conf(config.build());
-    DynamoLedger::new(client, environment.table.clone())
+    DynamoLedger::new(client, name)
 }
 
 fn queue_client(sdk: &SdkConfig, clock: &Arc<SystemClock>) -> aws_sdk_sqs::Client {
@@ -120,6 +142,7 @@ pub struct Wired {
     pub ground: Ground,
     pools: BySide<CognitoPool>,
     policy: Policy,
+    keys: Keyring,
     stamp: ConfigurationStamp,
 }
 
@@ -127,6 +150,8 @@ impl Wired {
     /// Adds the pools. Their own settings are read once here: where one of them does not care for
     /// case, neither may the mapping, or both would be written in turn for ever.
     pub async fn wire(ground: Ground) -> Result<Self, NotWired> {
+        let ground = ground.unlock().await?;
+        let keys = ground.keys.clone().ok_or(SecretError::NoSource)?;
         let configuration = &ground.configuration;
         let pools =
             BySide { old: pool(&ground, Side::Old).await, new: pool(&ground, Side::New).await };
@@ -139,17 +164,12 @@ impl Wired {
         let mut policy = configuration.policy.clone();
         policy.mapping = policy.mapping.folding(fold);
         let stamp = configuration.stamp(ground.clock.now());
-        Ok(Self { ground, pools, policy, stamp })
+        Ok(Self { ground, pools, policy, keys, stamp })
     }
 
     /// The bridge, for one piece of work.
     pub const fn bridge(&self) -> Bridge<'_, Self> {
-        Bridge {
-            ports: self,
-            policy: &self.policy,
-            keys: &self.ground.keys,
-            configuration: &self.stamp,
-        }
+        Bridge { ports: self, policy: &self.policy, keys: &self.keys, configuration: &self.stamp }
     }
 }
 

@@ -41,6 +41,8 @@ impl<P: Ports> Run<'_, P> {
             Side::New => BySide { old: second, new: first },
         };
         let mut entry = entry;
+        // Before any plan: what a side says whose password is out of date is not believed.
+        self.note_passwords(&mut entry);
         if !self.keeps(Rule::ReadAfresh) {
             self.trust_message(&mut entry, views.get(other));
         }
@@ -119,7 +121,7 @@ impl<P: Ports> Run<'_, P> {
         mut plan: Plan,
     ) -> Result<Round, Fault> {
         let before = entry.clone();
-        self.note_observations(&mut entry, views);
+        Self::note_observations(&mut entry, views);
         self.add_password_steps(&mut entry, views, &mut plan);
         if !self.keeps(Rule::R2) {
             forget_resolved(&before, &mut plan);
@@ -141,6 +143,7 @@ impl<P: Ports> Run<'_, P> {
             performed = self.perform(&entry, &plan).await;
         }
         self.conclude(&mut entry, &plan, &performed);
+        self.tell(&mut entry, &plan, &performed);
         for (side, operation) in &performed.undoable {
             let reason = Some(Reason::RefusedByPool);
             let decision = self.decision(DecisionKind::Refused, Some(*side), reason);
@@ -174,7 +177,7 @@ impl<P: Ports> Run<'_, P> {
         Ok(Round::Done(verdict))
     }
 
-    fn note_observations(&self, entry: &mut Entry, views: &BySide<View>) {
+    fn note_observations(entry: &mut Entry, views: &BySide<View>) {
         for side in Side::BOTH {
             let view = views.get(side);
             if let Some(known) = entry.accounts.get_mut(side) {
@@ -186,8 +189,12 @@ impl<P: Ports> Run<'_, P> {
             let factors = view.account.factors.as_ref();
             *entry.local_factors.get_mut(side) = factors.is_some_and(|it| it.contains(&totp));
         }
-        // Of both sides: judged by the message's side alone, the newer password of the other side would
-        // be replaced because its message is still to come.
+    }
+
+    /// When each side's password was last set, as both marks and the message tell. Judged by the
+    /// message's side alone, the newer password of the other side would be replaced because its message
+    /// is still to come.
+    fn note_passwords(&self, entry: &mut Entry) {
         for side in Side::BOTH {
             let at = self.newer_password(entry, side);
             let set = entry.passwords.set.get_mut(side);
@@ -285,6 +292,24 @@ impl<P: Ports> Run<'_, P> {
             }
             let newest = *entry.passwords.set.get(side.other());
             *entry.passwords.closed.get_mut(*side) = newest.or(Some(now));
+        }
+    }
+
+    /// What was done is a decision too, for whoever asks later.
+    fn tell(&mut self, entry: &mut Entry, plan: &Plan, performed: &Performed) {
+        for side in Side::BOTH {
+            let done = performed.done.iter().filter(|field| {
+                plan.writes.get(*field).is_some_and(|intended| intended.side == side)
+            });
+            let fields: Vec<String> = done.map(ToString::to_string).collect();
+            if !fields.is_empty() {
+                let decision = self.decision(DecisionKind::Carried, Some(side), None);
+                self.decide(entry, Decision { fields, ..decision });
+            }
+            if performed.passwords.contains(&side) {
+                let closed = self.decision(DecisionKind::Closed, Some(side), None);
+                self.decide(entry, closed);
+            }
         }
     }
 

@@ -54,6 +54,12 @@ impl<P: Ports> Run<'_, P> {
             Found::Account(account) => self.link(entry, side, view, *account, control).await,
             Found::Doubtful(reason) => self.stay_alone(entry, side, &view, Some(reason)).await,
             Found::Nobody => {
+                let shows = self.deed(side).map_or(now, |(at, _)| at + self.bound());
+                if provision == Provision::Lazy && now < shows && self.keeps(Rule::R8) {
+                    // A listing lags: somebody who signed up over there a moment ago may be missing.
+                    self.release(&entry).await?;
+                    return later(shows.since(now), Reason::Settling);
+                }
                 let mut entry = entry;
                 entry.miss = Some(Miss { at: now, key });
                 match (provision, no_way_in(&view)) {
@@ -142,7 +148,7 @@ impl<P: Ports> Run<'_, P> {
         }
         let handle = crate::account::Handle { sub: sub.clone(), username: None };
         let found = self.bridge.ports.pool(Side::Old).read(&handle).await?;
-        let found = found.filter(|account| account.sub == sub);
+        let found = found.filter(|it| it.sub == sub && it.status != Status::Unconfirmed);
         Ok(found.map_or(Found::Nobody, |account| Found::Account(Box::new(account))))
     }
 

@@ -365,11 +365,15 @@ impl<P: Ports> Run<'_, P> {
     }
 
     /// How long a mere hint waits: nothing is known to have changed, and a look that cannot settle it
-    /// would only be a second read, which makes the person a billed user of that pool.
+    /// would only be a second read, which makes the person a billed user of that pool. Only where the
+    /// mark stands for nothing else, and by the message's own time, which later hints do not move.
     fn hint_waits(&self, side: Side) -> Option<Duration> {
-        let (at, proof) = self.deed(side)?;
-        let (now, shows) = (self.now(), at + self.bound());
-        (proof == Proof::Hint && now < shows && self.keeps(Rule::R8)).then(|| shows.since(now))
+        let hint = Proof::Hint;
+        let mark = self.marks.get(side).as_ref();
+        let alone = mark.is_none_or(|mark| mark.proof == hint && mark.first == mark.last);
+        let (now, shows) = (self.now(), self.change.at + self.bound());
+        let waits = self.change.proof == hint && alone && now < shows && self.keeps(Rule::R8);
+        waits.then(|| shows.since(now))
     }
 
     /// Takes away the marks that these observations settle, if nothing was marked since (R11, R15).

@@ -14,7 +14,7 @@ use crate::law::Rule;
 use crate::limits;
 use crate::mapping::Ways;
 use crate::merge::{self, Answer, Conflict};
-use crate::policy::{Phase, Policy};
+use crate::policy::{ConflictRule, Phase, Policy};
 use crate::side::{BySide, Side};
 use crate::step::Step;
 use crate::time::Time;
@@ -128,6 +128,9 @@ pub fn plan(question: &Question<'_>) -> Plan {
         settle(question, &mut plan, &mut wanted, &field, merged, answer);
     }
     steps::arrange(question, &mut plan, &wanted);
+    // What cannot be read and is held for it by name does not keep its intent open for ever.
+    let Plan { unsettled, obstacles, .. } = &mut plan;
+    unsettled.retain(|field, _| !obstacles.contains_key(field));
     plan
 }
 
@@ -203,6 +206,9 @@ fn look(question: &Question<'_>, field: &Field) -> Option<Merged> {
 
 fn answer(question: &Question<'_>, field: &Field, merged: &Merged) -> Answer {
     let Question { policy, keys, entry, phase, .. } = question;
+    if still_in_conflict(question, field, merged) {
+        return Answer::Hold(Reason::Conflict);
+    }
     let unchanged = merged.base.as_ref().map(|base| {
         BySide::from_fn(|side| keys.is(&entry.salt, field, merged.says.get(side), base.print))
     });
@@ -217,6 +223,19 @@ fn answer(question: &Question<'_>, field: &Field, merged: &Merged) -> Answer {
         ways: policy.mapping.ways(field),
         law: policy.law,
     })
+}
+
+/// A conflict that was held stays held until one of the sides gives way, whatever became of the intent
+/// in which it showed.
+fn still_in_conflict(question: &Question<'_>, field: &Field, merged: &Merged) -> bool {
+    let held = question.entry.obstacles.get(field).filter(|it| it.reason == Reason::Conflict);
+    let Some(held) = held.filter(|_| question.policy.conflicts == ConflictRule::Hold) else {
+        return false;
+    };
+    let BySide { old, new } = &merged.says;
+    let source = merged.says.get(held.side.other());
+    let same = question.keys.is(&question.entry.salt, field, source, held.value);
+    same && old != new && *old != Reading::Unread && *new != Reading::Unread
 }
 
 /// Puts one field's answer into the plan.
@@ -235,6 +254,9 @@ fn settle(
             if let Some(intended) = unsettled {
                 plan.unsettled.insert(field.clone(), intended);
             }
+            // A group that one pool lacks has no members there: made (again) there, it gets those that
+            // the other pool has, and takes none from it.
+            let base = if lacking(question, field) { None } else { base };
             keep_base(plan, field, base, rule);
             unreadable(question, plan, field, &says);
         }
@@ -342,6 +364,12 @@ fn obstruct(
     plan.obstacles.insert(field.clone(), Obstacle { reason, value, side, since });
 }
 
+/// Whether the field is a group that one of the pools does not have.
+fn lacking(question: &Question<'_>, field: &Field) -> bool {
+    let Field::Group(group) = field else { return false };
+    Side::BOTH.iter().any(|side| !question.shapes.get(*side).groups.contains(group))
+}
+
 /// A field that one side shows and the other cannot is named, so that somebody may mend it.
 fn unreadable(question: &Question<'_>, plan: &mut Plan, field: &Field, says: &BySide<Reading>) {
     for side in Side::BOTH {
@@ -362,6 +390,10 @@ fn unreadable(question: &Question<'_>, plan: &mut Plan, field: &Field, says: &By
 
 /// Counts a change of direction; one that nobody captured, again and again, is held.
 fn turn(question: &Question<'_>, plan: &mut Plan, field: &Field, to: Side) -> Option<Reason> {
+    if *field == Field::Enabled {
+        // A disable is never held, so neither is what undoes it.
+        return None;
+    }
     let now = question.now;
     let fresh = Flips { to, count: 0, since: now };
     let before = question.entry.flips.get(field).copied();

@@ -98,9 +98,10 @@ fn last_factor(question: &Question<'_>, factor: Factor, to: Side, value: &Readin
 }
 
 /// Makes the deeds and puts them in order: a disable first and alone; then memberships, which do not
-/// move the account's last-modified; then factors and an enable, which do; last the attributes. So a
-/// crash before a yes-or-no field was written leaves last-modified alone, and what moved it was the
-/// person's own undo (R4).
+/// move the account's last-modified; then an enable, which does; last the attributes. So a crash before
+/// a yes-or-no field was written leaves last-modified alone, and what moved it was the person's own undo
+/// (R4). Factors wait for a plan of their own where attributes or an enable go: they move last-modified
+/// too, and a pool takes no SMS factor before the phone number is there.
 pub(super) fn arrange(
     question: &Question<'_>,
     plan: &mut Plan,
@@ -139,18 +140,26 @@ pub(super) fn arrange(
                 factors.insert(*factor, value.value().is_some());
             }
         }
-        if !factors.is_empty() {
+        let enable = wanted.contains_key(&(side, Field::Enabled));
+        if !factors.is_empty() && (enable || !fields.is_empty()) {
+            plan.more = true;
+            plan.writes.retain(|field, _| !matches!(field, Field::Factor(_)));
+        } else if !factors.is_empty() {
             steps.push(Step { side, deed: Deed::SetFactors(factors) });
         }
-        if wanted.contains_key(&(side, Field::Enabled)) {
+        if enable {
             steps.push(Step { side, deed: Deed::Enable });
         }
         if !fields.is_empty() {
             steps.push(Step { side, deed: Deed::SetAttributes { fields } });
         }
     }
-    plan.more = steps.len() > limits::STEPS_MAX;
-    if plan.more {
+    if plan.writes.len() < wanted.len() {
+        // What waits for the next plan is not done in this one on either side.
+        steps.retain(|step| step.deed.fields().iter().all(|field| plan.writes.contains_key(field)));
+    }
+    if steps.len() > limits::STEPS_MAX {
+        plan.more = true;
         steps.truncate(limits::STEPS_MAX);
         let fields: Vec<Field> = steps.iter().flat_map(|step| step.deed.fields()).collect();
         plan.writes.retain(|field, _| fields.contains(field));

@@ -1,0 +1,41 @@
+//! Puts marks to rest that were sent again: their next run must not send them once more.
+
+use poolbridge_core::change::Mark;
+use poolbridge_core::fault::Fault;
+use poolbridge_core::time::Time;
+
+use super::DynamoLedger;
+use super::attribute::{VERSION, number, time};
+use super::key::Key;
+use super::listing::at_once;
+use super::mark::failed_condition;
+use super::tally::Call;
+
+impl DynamoLedger {
+    /// Writes on each mark, if its token is still the one that was seen, that it need not be sent
+    /// again before `until`. Unlike [`DynamoLedger::back_off`] it counts no attempt and gives no
+    /// reason: nobody has looked at the account, and `drained` must not take it for looked at.
+    pub async fn rest(&self, marks: Vec<Mark>, until: Time) -> Result<(), Fault> {
+        let jobs = marks.into_iter().map(|mark| {
+            let ledger = self.clone();
+            async move { ledger.rest_one(&mark, until).await }
+        });
+        at_once(jobs).await.into_iter().collect()
+    }
+
+    async fn rest_one(&self, mark: &Mark, until: Time) -> Result<(), Fault> {
+        let answer = self
+            .update(Call::BackOff, &Key::mark(mark.side, &mark.sub))
+            .update_expression("SET #not_before = :until")
+            .condition_expression("#seq = :token AND #v = :v")
+            .expression_attribute_names("#seq", "seq")
+            .expression_attribute_names("#v", "v")
+            .expression_attribute_names("#not_before", "not_before")
+            .expression_attribute_values(":token", number(mark.token))
+            .expression_attribute_values(":v", number(VERSION))
+            .expression_attribute_values(":until", time(until))
+            .send()
+            .await;
+        answer.map_or_else(|error| failed_condition(&error).map(drop), |_| Ok(()))
+    }
+}
