@@ -248,8 +248,9 @@ mod tests {
     fn the_set_of_figures_is_closed_and_written_as_named() {
         let capture = CaptureFigures::default().figures().map(|(name, _)| name);
         assert_eq!(capture, CAPTURE_FIGURES);
-        let apply: Vec<&str> =
-            BatchFigures::default().figures().iter().map(|(name, _)| *name).collect();
+        let batch = BatchFigures::default().figures();
+        let marks = MarkFigures::default().figures();
+        let apply: Vec<&str> = batch.iter().chain(&marks).map(|(name, _)| *name).collect();
         assert_eq!(apply, APPLY_FIGURES);
     }
 
@@ -281,6 +282,15 @@ mod tests {
                 "capture_milliseconds": 12,
             })
         );
+    }
+
+    #[test]
+    fn the_age_of_the_oldest_mark_is_told_in_seconds() {
+        let figures = MarkFigures { marks: 3, oldest: Duration::from_millis(95_900) }.figures();
+        let told: Value = serde_json::from_str(&line("acme", Time(1), &figures)).unwrap();
+        assert_eq!((&told["marks"], &told["oldest_mark_seconds"]), (&json!(3), &json!(95)));
+        let units = &told["_aws"]["CloudWatchMetrics"][0]["Metrics"];
+        assert_eq!((&units[0]["Unit"], &units[1]["Unit"]), (&json!("Count"), &json!("Seconds")));
     }
 
     #[test]

@@ -244,8 +244,12 @@ impl<P: Ports> Run<'_, P> {
         if !self.keeps(Rule::R17) {
             return self.stay_alone(ours, side, &view, None).await;
         }
+        let wait = match self.too_early(&theirs, self.now()) {
+            Some(Verdict::Later(wait, _)) => wait.max(limits::RETRY_SOON),
+            Some(_) | None => limits::RETRY_SOON,
+        };
         let Some((ours, theirs)) = self.claim_both(ours, theirs).await? else {
-            return later(limits::RETRY_SOON, Reason::Busy);
+            return later(wait, Reason::Busy);
         };
         // R28: read with each claim, and one was taken just now.
         let control = &self.ledger().control().await?;
