@@ -44,7 +44,7 @@ export class Apply extends Construct {
     state.grantLedger(role);
     changes.grantWorking(role);
     for (const pool of configuration.pools) {
-      role.addToPrincipalPolicy(poolGrant(this, pool, configuration.groups));
+      role.addToPrincipalPolicy(poolGrant(this, pool, configuration));
     }
     const mapping = new EventSourceMapping(this, 'Changes', {
       target: this.function,

@@ -4,8 +4,7 @@
  * be asked for by name, or a broken build would be deployed in silence.
  */
 import {
-  chmodSync, closeSync, copyFileSync, existsSync, mkdirSync, openSync, readSync, rmSync,
-  writeFileSync,
+  chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
 
@@ -19,6 +18,12 @@ import { PLACEHOLDER, type ProcessorArchitecture } from './settings';
 
 /** The name under which the configuration travels, whatever it was called where it was found. */
 export const PACKAGED_CONFIGURATION = 'bridge.toml';
+
+// The C library of Amazon Linux 2023, on which the functions run: 2.34.
+const GLIBC_MINOR_NEWEST = 34;
+
+// As much of an ELF file as tells what it runs on.
+const ELF_HEAD_BYTES = 20;
 
 const PLACEHOLDER_PROGRAM = '#!/bin/sh\n'
   + 'echo "a placeholder was deployed; run make build and deploy again" >&2\nexit 1\n';
@@ -64,27 +69,42 @@ function requireProgram(path: string, name: string, architecture: ProcessorArchi
         + 'a template that is not to be deployed)',
     );
   }
-  const found = builtFor(path);
-  if (found !== undefined && found !== architecture) {
+  const content = readFileSync(path);
+  if (content.toString('latin1', 0, 2) === '#!') {
+    return;
+  }
+  if (content.length < ELF_HEAD_BYTES || content.toString('latin1', 0, 4) !== '\x7fELF') {
+    throw new Mistake(
+      `${path} is no program that Lambda could start: neither ELF nor a script`,
+      'run make build on Linux, or for Linux: no other system\'s programs run there',
+    );
+  }
+  const found = builtFor(content);
+  if (found !== architecture) {
     throw new Mistake(
       `${name} was built for ${found}, and the stack asks for ${architecture}`,
       `build it for ${architecture}, or give -c architecture=${found}`,
     );
   }
+  const minor = newestGlibcMinor(content);
+  if (minor > GLIBC_MINOR_NEWEST) {
+    throw new Mistake(
+      `${name} asks for GLIBC_2.${minor}, and Lambda has 2.${GLIBC_MINOR_NEWEST}: `
+        + 'it would not start',
+      'build it on Amazon Linux 2023, or on another system whose C library is no newer '
+        + `than 2.${GLIBC_MINOR_NEWEST}`,
+    );
+  }
 }
 
-/** What an ELF file runs on; undefined for a script, which runs anywhere. */
-function builtFor(path: string): ProcessorArchitecture | undefined {
-  const head = Buffer.alloc(20);
-  const file = openSync(path, 'r');
-  try {
-    readSync(file, head, 0, head.length, 0);
-  } finally {
-    closeSync(file);
-  }
-  if (head.toString('latin1', 0, 4) !== '\x7fELF') {
-    return undefined;
-  }
+/** What an ELF file runs on. */
+function builtFor(content: Buffer): ProcessorArchitecture {
   // `e_machine` of the ELF header: 183 is AArch64, 62 x86-64, and nothing else is a Lambda's.
-  return head.readUInt16LE(18) === 183 ? 'arm64' : 'x86_64';
+  return content.readUInt16LE(18) === 183 ? 'arm64' : 'x86_64';
+}
+
+/** The newest version of the C library that the program names; 0 for one that needs none. */
+function newestGlibcMinor(content: Buffer): number {
+  const versions = content.toString('latin1').matchAll(/GLIBC_2\.(\d+)/g);
+  return Math.max(0, ...[...versions].map(([, minor]) => Number(minor)));
 }

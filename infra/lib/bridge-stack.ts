@@ -10,6 +10,7 @@ import type { Blueprint } from './blueprint';
 import { Capture } from './capture';
 import { ChangeQueue } from './change-queue';
 import { BridgeDashboard } from './dashboard';
+import { Resend } from './resend';
 import { StateTable } from './state-table';
 
 export class BridgeStack extends Stack {
@@ -26,10 +27,12 @@ export class BridgeStack extends Stack {
     const changes = new ChangeQueue(this, 'Changes', blueprint);
     const capture = new Capture(this, 'Capture', blueprint, { state, changes });
     const apply = new Apply(this, 'Apply', blueprint, { state, changes });
+    const resend = new Resend(this, 'Resend', blueprint, { function: apply.function });
     new BridgeDashboard(this, 'Dashboard', blueprint, [
       { title: 'capture: in the pools\' own sign-ups and sign-ins', widgets: capture.dashboardRow },
       { title: 'Changes under way', widgets: changes.dashboardRow },
       { title: 'apply: makes the pools agree', widgets: apply.dashboardRow },
+      { title: 'Marks: captured, and not in both pools yet', widgets: resend.dashboardRow },
       { title: 'State table', widgets: state.dashboardRow },
     ]);
     this.tellOperators(state, changes);

@@ -94,7 +94,8 @@ export class ChangeQueue extends Construct {
   private watchBoth(blueprint: Blueprint): void {
     watch(this, blueprint, {
       article: 'dead-letter-not-empty',
-      says: 'Changes crashed apply or could not be read by it. Nothing is lost: their marks stand.',
+      says: 'Changes crashed apply or could not be read by it. Keep the letters: where a mark '
+        + 'failed, its letter is the only trace of the change.',
       metric: this.deadLetterQueue.metricApproximateNumberOfMessagesVisible({
         statistic: 'Maximum',
         period: Duration.minutes(1),

@@ -1,7 +1,8 @@
 /**
  * Reads the few lines of bridge.toml that decide what must be deployed: the name, the two pools,
- * and whether groups travel. Everything else in the file is the business of the functions, which
- * carry a copy of it and check it in depth; checking it twice would mean two truths.
+ * how their accounts are matched, and whether groups travel. Everything else in the file is the
+ * business of the functions, which carry a copy of it and check it in depth; checking it twice
+ * would mean two truths.
  */
 import { readFileSync } from 'node:fs';
 
@@ -30,6 +31,8 @@ export interface BridgeConfiguration {
   readonly pools: readonly [PoolConfiguration, PoolConfiguration];
   /** Whether group memberships travel. If not, apply may not write any. */
   readonly groups: boolean;
+  /** Whether accounts are matched by an attribute of the team's own, which clients might write. */
+  readonly matchedByAttribute: boolean;
 }
 
 // The longest name made from it is a function's (64 characters) or a queue's (80); 32 leaves room
@@ -37,6 +40,9 @@ export interface BridgeConfiguration {
 const NAME = /^[a-z][a-z0-9-]{0,30}[a-z0-9]$/;
 const USER_POOL_ID = /^([\w-]+)_[0-9A-Za-z]+$/;
 const ROLE_ARN = /^arn:[\w-]+:iam::\d{12}:role\/[\w+=,.@/-]+$/;
+
+// What accounts may be matched by without any attribute of the team's own.
+const BUILT_IN_MATCHES = ['email', 'phone_number', 'username'];
 
 const HINT = 'infra/example/bridge.toml shows every line with its meaning; '
   + 'name another file with -c config=FILE or POOLBRIDGE_CONFIG';
@@ -55,10 +61,11 @@ export function readConfiguration(path: string): BridgeConfiguration {
     points.push('`[old]` and `[new]` name the same user pool');
   }
   const groups = travelsInGroups(root, points);
+  const matchedByAttribute = matchesByAttribute(root, points);
   if (points.length > 0 || name === undefined || !before || !after) {
     throw new Mistake(`${path} cannot be deployed as it stands`, HINT, points);
   }
-  return { path, name, pools: [before, after], groups };
+  return { path, name, pools: [before, after], groups, matchedByAttribute };
 }
 
 type Table = Record<string, unknown>;
@@ -112,6 +119,13 @@ function travelsInGroups(root: Table, points: string[]): boolean {
   }
   // Absent means that they travel, so that leaving the line out never costs a grant.
   return groups !== false;
+}
+
+function matchesByAttribute(root: Table, points: string[]): boolean {
+  const identity = section(root, 'identity', points) ?? {};
+  const match = optionalText(identity, 'match', '[identity] ', points);
+  // Whether it is an attribute that can serve is the functions' business.
+  return match !== undefined && !BUILT_IN_MATCHES.includes(match);
 }
 
 function section(root: Table, key: string, points: string[]): Table | undefined {

@@ -6,7 +6,7 @@ import { Stack } from 'aws-cdk-lib';
 import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import type { Construct } from 'constructs';
 
-import type { PoolConfiguration } from './configuration';
+import type { BridgeConfiguration, PoolConfiguration } from './configuration';
 
 const READS = [
   'cognito-idp:AdminGetUser',
@@ -15,6 +15,13 @@ const READS = [
   'cognito-idp:GetUserPoolMfaConfig',
   'cognito-idp:ListGroups',
   'cognito-idp:ListUsers',
+];
+
+// An attribute that matches accounts must be out of every app client's reach, and that is theirs
+// to say: apply asks them only where the configuration matches so.
+const CLIENT_READS = [
+  'cognito-idp:DescribeUserPoolClient',
+  'cognito-idp:ListUserPoolClients',
 ];
 
 const WRITES = [
@@ -32,6 +39,9 @@ const GROUP_WRITES = [
   'cognito-idp:AdminAddUserToGroup',
   'cognito-idp:AdminRemoveUserFromGroup',
 ];
+
+/** What of the configuration decides the calls. */
+export type PoolChoices = Pick<BridgeConfiguration, 'groups' | 'matchedByAttribute'>;
 
 /** The pool's ARN, taken to be in the stack's own account. */
 export function userPoolArn(scope: Construct, pool: PoolConfiguration): string {
@@ -54,11 +64,21 @@ export function outOfReach(scope: Construct, pool: PoolConfiguration): string | 
     : `the ${pool.side} pool is in ${pool.region}, and this stack in ${region}`;
 }
 
+/** The calls that apply makes of a pool, itself or in the role of the pool's own account. */
+export function poolCalls({ groups, matchedByAttribute }: PoolChoices): string[] {
+  return [
+    ...READS,
+    ...(matchedByAttribute ? CLIENT_READS : []),
+    ...WRITES,
+    ...(groups ? GROUP_WRITES : []),
+  ];
+}
+
 /** What apply needs of one pool: its own calls where the account is ours, else the role. */
 export function poolGrant(
   scope: Construct,
   pool: PoolConfiguration,
-  groups: boolean,
+  choices: PoolChoices,
 ): PolicyStatement {
   const side = pool.side === 'old' ? 'Old' : 'New';
   if (pool.roleArn !== undefined) {
@@ -70,7 +90,7 @@ export function poolGrant(
   }
   return new PolicyStatement({
     sid: `Keep${side}PoolInStep`,
-    actions: [...READS, ...WRITES, ...(groups ? GROUP_WRITES : [])],
+    actions: poolCalls(choices),
     resources: [userPoolArn(scope, pool)],
   });
 }

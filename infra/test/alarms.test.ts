@@ -7,6 +7,7 @@ import { test } from 'node:test';
 import { runbookArticles } from '../lib/alarm';
 import { INFRA } from '../lib/infra';
 import { readMetricNames } from '../lib/metrics';
+import { poolCalls } from '../lib/user-pool';
 import { mistakeOf, template } from './world';
 
 interface Alarm {
@@ -38,6 +39,7 @@ test('what must wake somebody does', () => {
     'acme-apply-throttles': 'AWS/Lambda Throttles > 0',
     'acme-malformed-changes': 'poolbridge malformed > 0',
     'acme-apply-panics': 'poolbridge panics > 0',
+    'acme-marks-are-old': 'poolbridge oldest_mark_seconds > 1800',
   });
 });
 
@@ -88,6 +90,24 @@ test('every link inside the runbook leads to one of its articles', () => {
   for (const article of links) {
     assert.ok(runbookArticles().includes(article), article);
   }
+});
+
+test('the oldest mark counts, whatever else was seen in its five minutes', () => {
+  template().hasResourceProperties('AWS::CloudWatch::Alarm', {
+    AlarmName: 'acme-marks-are-old', Statistic: 'Maximum', Period: 300, EvaluationPeriods: 1,
+  });
+});
+
+test('no article tells anybody to purge a queue', () => {
+  assert.doesNotMatch(RUNBOOK, /purge-queue/);
+});
+
+test('the runbook names every call that a role in a pool\'s own account must allow', () => {
+  const [, rights = ''] = RUNBOOK.split('\n## An operator\'s rights\n');
+  const [article = ''] = rights.split('\n## ');
+  const told = [...article.matchAll(/`(cognito-idp:\w+)`/g)].map(([, call]) => call ?? '');
+  const calls = poolCalls({ groups: true, matchedByAttribute: true });
+  assert.deepEqual([...new Set(told)].sort(), calls.sort());
 });
 
 test('the runbook may be published elsewhere', () => {

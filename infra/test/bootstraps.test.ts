@@ -44,6 +44,31 @@ test('a program for another processor is refused', () => {
   lay({ context: { bootstraps, architecture: 'arm64' } });
 });
 
+test('a program for a newer system than Lambda\'s is refused', () => {
+  const naming = (...versions: string[]): string => {
+    const names = versions.map((version) => `GLIBC_${version}\0`).join('');
+    const program = Buffer.concat([X86_64, Buffer.from(names, 'latin1')]);
+    return built({ apply: program, capture: program });
+  };
+  for (const newest of ['2.35', '2.39', '2.41', '2.100']) {
+    const bootstraps = naming('2.2.5', newest, '2.4', '2.34');
+    const words = mistakeOf({ context: { bootstraps } });
+    assert.ok(words.includes(`capture asks for GLIBC_${newest}, and Lambda has 2.34`), words);
+    assert.match(words, /hint: build it on Amazon Linux 2023/);
+  }
+  lay({ context: { bootstraps: naming('2.2.5', '2.4', '2.9', '2.34') } });
+});
+
+test('what is neither a Linux program nor a script is refused', () => {
+  for (const content of ['', '\x7fELF', '\xcf\xfa\xed\xfe and all that follows it', 'MZ']) {
+    const program = Buffer.from(content, 'latin1');
+    const bootstraps = built({ apply: program, capture: program });
+    const words = mistakeOf({ context: { bootstraps } });
+    assert.match(words, /capture\/bootstrap is no program that Lambda could start/);
+    assert.match(words, /hint: run make build on Linux/);
+  }
+});
+
 test('the same content makes the same package, wherever and whenever it is made', () => {
   const keys = (): string[] => codeKeys(lay({
     context: { bootstraps: built({ apply: X86_64, capture: X86_64 }) },

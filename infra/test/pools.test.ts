@@ -21,6 +21,13 @@ function own(userPoolId: string, region = 'us-east-1'): unknown {
   return { 'Fn::Join': ['', arn] };
 }
 
+/** How many pools' triggers may call a function. */
+function poolsLetIn(ground: Template): number {
+  return Object.keys(ground.findResources('AWS::Lambda::Permission', {
+    Properties: { Principal: 'cognito-idp.amazonaws.com' },
+  })).length;
+}
+
 /** What the operator is told at synthesis about pools that capture cannot serve. */
 function told({ stack }: World): string[] {
   return Annotations.fromStack(stack)
@@ -31,7 +38,7 @@ function told({ stack }: World): string[] {
 test('a pool beside the stack may call capture, by its own ARN and from this account', () => {
   const world = lay({ configuration: bridge(OWN, ALSO_OWN) });
   const ground = Template.fromStack(world.stack);
-  ground.resourceCountIs('AWS::Lambda::Permission', 2);
+  assert.equal(poolsLetIn(ground), 2);
   for (const userPoolId of ['us-east-1_AAAAAAAAA', 'us-east-1_BBBBBBBBB']) {
     ground.hasResourceProperties('AWS::Lambda::Permission', {
       Action: 'lambda:InvokeFunction',
@@ -45,7 +52,7 @@ test('a pool beside the stack may call capture, by its own ARN and from this acc
 test('a pool in another Region is kept in step, and its triggers are left to a stack there', () => {
   const world = lay({ configuration: bridge(OWN, ABROAD) });
   const ground = Template.fromStack(world.stack);
-  ground.resourceCountIs('AWS::Lambda::Permission', 1);
+  assert.equal(poolsLetIn(ground), 1);
   ground.hasResourceProperties('AWS::IAM::Policy', {
     PolicyDocument: {
       Statement: Match.arrayWith([Match.objectLike({
@@ -80,6 +87,6 @@ test('a pool of another account is reached through its role and by nothing else'
     },
   });
   assert.doesNotMatch(JSON.stringify(ground.toJSON()), /userpool\/us-east-1_BBBBBBBBB/);
-  ground.resourceCountIs('AWS::Lambda::Permission', 1);
+  assert.equal(poolsLetIn(ground), 1);
   assert.match(told(world).join(), /new pool belongs to another account/);
 });

@@ -61,6 +61,33 @@ test('apply takes ten changes at once and gives back only those that failed', ()
     });
 });
 
+test('every five minutes apply is asked to send again what is due', () => {
+  const [apply] = Object.keys(template().findResources(FUNCTION, {
+    Properties: { FunctionName: 'acme-apply' },
+  }));
+  const [rule] = Object.keys(template().findResources('AWS::Events::Rule'));
+  const arn = { 'Fn::GetAtt': [apply, 'Arn'] };
+  template().resourceCountIs('AWS::Events::Rule', 1);
+  template().hasResourceProperties('AWS::Events::Rule', {
+    Name: 'acme-resend',
+    ScheduleExpression: 'rate(5 minutes)',
+    State: 'ENABLED',
+    Targets: [Match.objectLike({ Arn: arn, Input: '{"poolbridge":"resend"}' })],
+  });
+  template().hasResourceProperties('AWS::Lambda::Permission', {
+    Action: 'lambda:InvokeFunction',
+    FunctionName: arn,
+    Principal: 'events.amazonaws.com',
+    SourceArn: { 'Fn::GetAtt': [rule, 'Arn'] },
+  });
+  // One that failed is not tried again: the next one is due before long.
+  template().hasResourceProperties('AWS::Lambda::EventInvokeConfig', {
+    FunctionName: { Ref: apply },
+    MaximumRetryAttempts: 0,
+    MaximumEventAgeInSeconds: 300,
+  });
+});
+
 test('the table has a key of its own, can be restored, and forgets what expires', () => {
   const [key] = Object.keys(template().findResources('AWS::KMS::Key'));
   template().hasResourceProperties('AWS::KMS::Key', { EnableKeyRotation: true });
