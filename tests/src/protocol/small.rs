@@ -1,6 +1,7 @@
 //! What a small world is made of, and how much of each trouble it has.
 
 use std::collections::VecDeque;
+use std::fmt;
 
 use poolbridge_core::law::Law;
 use poolbridge_core::side::Side;
@@ -24,7 +25,8 @@ pub struct Deed {
 pub struct Small {
     /// Its name in the output.
     pub name: &'static str,
-    /// How the world begins, and its weather: stale reads and failing calls have their budgets there.
+    /// How the world begins, and its weather: stale reads and failing calls have their budgets
+    /// there.
     pub profile: Profile,
     /// What each account says at first, where the two were never agreed: the simulation's own
     /// numbers (0 the same as the other side, 1 something of its own, 2 nothing), side after side.
@@ -55,6 +57,48 @@ impl Small {
     pub fn under(mut self, law: Law) -> Self {
         self.profile.law = law;
         self
+    }
+}
+
+impl fmt::Display for Small {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let deeds: Vec<String> = self.deeds.iter().map(ToString::to_string).collect();
+        let Self { name, workers, receptions, .. } = self;
+        let at_once = if self.prompt { ", captured at once" } else { "" };
+        write!(
+            formatter,
+            "{name}, {workers} workers, {} deeds ({}){at_once}",
+            deeds.len(),
+            deeds.join(", ")
+        )?;
+        let climate = &self.profile.climate;
+        let budgets = [
+            ("crash", self.crashes),
+            ("stale", climate.stale_max),
+            ("failing call", climate.faults_max),
+            ("lost message", self.losses),
+            ("repeated message", self.repeats),
+            ("jump", self.jumps),
+        ];
+        for (what, budget) in budgets.into_iter().filter(|(_, budget)| *budget > 0) {
+            write!(formatter, ", {what} {budget}")?;
+        }
+        write!(formatter, ", {receptions} receptions")
+    }
+}
+
+impl fmt::Display for Deed {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { side, act, text } = self;
+        let what = match act {
+            Act::Text | Act::Blank => text,
+            Act::Address | Act::Verify => "email",
+            Act::Group | Act::Undo => "group",
+            Act::Enabled => "enabled",
+            Act::Password => "password",
+            Act::Replace => "account",
+        };
+        write!(formatter, "{side}.{what}")
     }
 }
 

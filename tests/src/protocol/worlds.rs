@@ -65,7 +65,8 @@ fn both() -> Vec<Deed> {
     vec![text(Side::Old, "name"), text(Side::New, "name")]
 }
 
-/// 1: an agreed pair with one text. Two edits (old, new), one crash, one stale read, six receptions.
+/// 1: an agreed pair with one text. Two edits (old, new), one crash, one stale read, six
+/// receptions.
 pub fn agreed() -> Small {
     Small {
         profile: Profile { climate: stale(1), ..Profile::quiet() },
@@ -154,7 +155,7 @@ pub fn refused() -> Small {
     let climate = failing("AdminUpdateUserAttributes", &faults, 1);
     let texts = vec!["name", "department"];
     Small {
-        profile: Profile { climate, texts, ..Profile::quiet() },
+        profile: Profile { texts, climate, ..Profile::quiet() },
         deeds: vec![text(Side::Old, "name"), text(Side::New, "department")],
         prompt: true,
         ..quiet("two texts, a failing write")
@@ -169,8 +170,8 @@ pub fn refused_together() -> Small {
     }
 }
 
-/// 4: two accounts of one human that nobody linked yet, met from both sides. One edit (new), captured
-/// at once; four receptions.
+/// 4: two accounts of one human that nobody linked yet, met from both sides. One edit (new),
+/// captured at once; four receptions.
 pub fn unlinked() -> Small {
     Small {
         profile: Profile { starts: vec![Start::Unlinked], climate: stale(0), ..Profile::quiet() },
@@ -204,8 +205,8 @@ pub fn halves_crashing() -> Small {
     Small { name: "two halves, a crash", profile, ..unlinked_crashing() }
 }
 
-/// 5: eager creation in the active pool, whose answer is lost or that lands late, once. Two edits (of
-/// the newborn and of its source), captured at once; four receptions.
+/// 5: eager creation in the active pool, whose answer is lost or that lands late, once. Two edits
+/// (of the newborn and of its source), captured at once; four receptions.
 pub fn newborn() -> Small {
     Small {
         profile: Profile {
@@ -222,17 +223,15 @@ pub fn newborn() -> Small {
     }
 }
 
-/// 5, with a crash. One edit (of the source), captured at once; six receptions, and others take
-/// turns between a deed and its answer.
+/// 5, with a crash. Two edits (of the newborn and of its source), captured at once; four
+/// receptions, and others take turns between a deed and its answer.
 pub fn newborn_crashing() -> Small {
     let newborn = newborn();
     let climate = Climate { turn_before_answer: true, ..stale(0) };
     Small {
         name: "eager creation, a crash",
         profile: Profile { climate, ..newborn.profile },
-        deeds: vec![text(Side::New, "name")],
         crashes: 1,
-        receptions: 6,
         ..newborn
     }
 }

@@ -13,7 +13,7 @@ use super::scheduler::{Scheduler, announce};
 
 /// How many rounds a world has to become quiet. Each works at everything that is ready, or lets
 /// time pass until something is.
-const ROUNDS_MAX: usize = 400;
+const ROUNDS_MAX: usize = 2_000;
 
 /// How many turns the tasks of one round have.
 const TURNS_MAX: usize = 5_000;

@@ -57,8 +57,8 @@ impl Hasher for Digest {
 pub struct Histories {
     told: BTreeMap<TaskId, Digest>,
     numbers: BTreeMap<u32, u64>,
-    /// Who asks for numbers just now. A number says who asked for it and how many they had asked for
-    /// before, not when: so it is the same in whatever order the others took their turns.
+    /// Who asks for numbers just now. A number says who asked for it and how many they had asked
+    /// for before, not when: so it is the same in whatever order the others took their turns.
     pub asking: u32,
 }
 

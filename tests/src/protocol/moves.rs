@@ -1,0 +1,88 @@
+//! What can happen next.
+
+use super::run::Run;
+use crate::world::TaskId;
+
+/// What may happen next.
+#[derive(Clone, Copy, Debug)]
+pub enum Move {
+    /// A task takes a turn.
+    Turn(TaskId),
+    /// A worker receives that message.
+    Receive(u64),
+    /// Somebody does that deed.
+    Deed(usize),
+    /// A worker dies where it stands.
+    Crash(TaskId),
+    /// A message shows again while it is worked at.
+    Repeat(u64),
+    /// A message is lost.
+    Lose(u64),
+    /// A request in flight lands.
+    Land(usize),
+    /// Time runs on.
+    Jump,
+    /// Marks are sent again.
+    Again,
+    /// It comes to rest.
+    End,
+}
+
+impl Run<'_> {
+    /// Everything that can happen now. The first of them is what the first run does.
+    pub fn moves(&self) -> Vec<Move> {
+        let state = self.scheduler.world.lock();
+        let mut moves = Vec::new();
+        let mut tasks: Vec<(TaskId, bool)> =
+            self.scheduler.tasks.iter().map(|task| (task.id, task.is_worker())).collect();
+        tasks.sort_unstable();
+        // Nobody writes the control item here: whoever is about to read it may as well do it at
+        // once.
+        let mut unsent = state.about_to_send.iter();
+        let control = unsent.find(|(_, request)| request.call.operation == "control");
+        if let Some(((task, _), _)) = control {
+            return vec![Move::Turn(*task)];
+        }
+        let capture = tasks.iter().find(|(_, worker)| !worker);
+        if let Some((task, _)) = capture.filter(|_| self.small.prompt) {
+            return vec![Move::Turn(*task)];
+        }
+        moves.extend(tasks.iter().map(|(task, _)| Move::Turn(*task)));
+        let workers = tasks.iter().filter(|(_, worker)| *worker).count();
+        if workers < self.small.workers && self.left.receptions > 0 {
+            moves.extend(state.queue.ready(state.now).into_iter().map(Move::Receive));
+        }
+        let idle = moves.is_empty();
+        if idle && self.left.receptions == 0 {
+            return vec![Move::End];
+        }
+        for (at, deed) in self.small.deeds.iter().enumerate() {
+            let first = self.left.deeds[at]
+                && !(0..at).any(|one| self.left.deeds[one] && self.small.deeds[one] == *deed);
+            if first && state.pools.get(deed.side).living().next().is_some() {
+                moves.push(Move::Deed(at));
+            }
+        }
+        if self.left.crashes > 0 {
+            let workers = tasks.iter().filter(|(_, worker)| *worker);
+            moves.extend(workers.map(|(task, _)| Move::Crash(*task)));
+        }
+        for message in state.queue.messages() {
+            if message.out && self.left.repeats > 0 {
+                moves.push(Move::Repeat(message.number));
+            }
+            if !message.out && self.left.losses > 0 {
+                moves.push(Move::Lose(message.number));
+            }
+        }
+        moves.extend((0..state.in_flight.len()).map(Move::Land));
+        let marked = !state.table.marks.is_empty();
+        let pending = !state.queue.messages().is_empty() || !state.in_flight.is_empty();
+        if idle && !pending {
+            moves.push(if marked { Move::Again } else { Move::End });
+        } else if idle || self.left.jumps > 0 {
+            moves.push(Move::Jump);
+        }
+        moves
+    }
+}

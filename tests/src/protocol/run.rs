@@ -1,0 +1,339 @@
+//! One run of a small world: what can happen next, and how it happens.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use poolbridge_core::drain::{self, LOOKS_APART, Look};
+use poolbridge_core::limits;
+use poolbridge_core::side::Side;
+use poolbridge_core::time::Time;
+
+use super::key::key;
+use super::moves::Move;
+use super::small::{Deed, Small, Told};
+use crate::simulation::profile::Profile;
+use crate::simulation::scheduler::Scheduler;
+use crate::simulation::tasks::{self, What};
+use crate::simulation::{checks, oracle, people};
+use crate::world::chance::{Answered, DepthFirst, Shared};
+use crate::world::history::Histories;
+use crate::world::trace::Trace;
+use crate::world::watch::Violation;
+use crate::world::{TaskId, World};
+
+/// How long a run may be: far more than any small world needs, so a world that goes on for ever is
+/// found out.
+const STEPS_MAX: usize = 4_000;
+
+/// Captures, workers and re-sends are numbered from here on, by the deed or the message that they
+/// are about. The tasks of a world's end are numbered from 1 and never meet them.
+const CAPTURES: u32 = 1_000;
+const AGAIN: u32 = 5_000;
+const WORKERS: u32 = 10_000;
+
+/// Messages have short names: a deed's number, or counted from here on if they were there at the
+/// beginning, or were sent again.
+const HINTS: u32 = 50;
+const RESENT: u32 = 60;
+
+/// One run.
+pub struct Run<'a> {
+    pub(super) small: &'a Small,
+    pub(super) scheduler: Scheduler,
+    chooser: Shared<DepthFirst>,
+    prefix: usize,
+    pub(super) left: Left,
+    /// A short name for each change, by its number: the same whenever it is sent.
+    names: BTreeMap<u128, u32>,
+    /// Whether it came to rest.
+    pub ended: bool,
+    /// Whether it came to rest with an edit in one of the gaps that Cognito leaves.
+    pub gap: bool,
+    /// What went wrong.
+    pub violation: Option<Violation>,
+}
+
+/// What is left to be spent.
+#[derive(Clone, Debug, Hash)]
+pub(super) struct Left {
+    pub(super) deeds: Vec<bool>,
+    pub(super) receptions: u32,
+    pub(super) crashes: u32,
+    pub(super) repeats: u32,
+    pub(super) losses: u32,
+    pub(super) jumps: u32,
+    pub(super) again: u32,
+}
+
+impl<'a> Run<'a> {
+    /// The run that begins with these choices.
+    pub fn new(small: &'a Small, prefix: &[usize], trace: Trace) -> Self {
+        let told = Told::default().with("first value", small.first_values.iter().copied());
+        let scheduler = Scheduler::new(Box::new(told), &small.profile, trace);
+        let chooser = Shared::new(DepthFirst::replaying(prefix.to_vec()));
+        let mut names = BTreeMap::new();
+        {
+            let mut state = scheduler.world.lock();
+            for (at, message) in state.queue.messages().iter().enumerate() {
+                names.insert(message.change.id, HINTS + u32::try_from(at).unwrap_or(0));
+            }
+            if !small.groups {
+                state.pools.old.shape.groups.clear();
+                state.pools.new.shape.groups.clear();
+            }
+            state.chooser = Box::new(chooser.clone());
+            state.histories = Some(Histories::default());
+        }
+        let left = Left {
+            deeds: vec![true; small.deeds.len()],
+            receptions: small.receptions,
+            crashes: small.crashes,
+            repeats: small.repeats,
+            losses: small.losses,
+            jumps: small.jumps,
+            again: 0,
+        };
+        let (prefix, ended, gap) = (prefix.len(), false, false);
+        Self { small, scheduler, chooser, prefix, left, names, ended, gap, violation: None }
+    }
+
+    /// Goes on until it comes to rest, breaks a promise, or meets a state that is not `new`.
+    pub fn go(&mut self, new: &mut impl FnMut(u128) -> bool) {
+        for _ in 0..STEPS_MAX {
+            if self.violated() {
+                return;
+            }
+            // What is replayed was seen, and judged, by the run that came here first.
+            let fresh = self.chooser.lock().answered().len() >= self.prefix;
+            if fresh {
+                if !new(key(&self.scheduler, &self.left)) {
+                    return;
+                }
+                self.look();
+                if self.violated() {
+                    return;
+                }
+            }
+            let moves = self.moves();
+            let taken = self.scheduler.choose(moves.len(), "what happens");
+            self.make(moves[taken]);
+            if self.ended {
+                return;
+            }
+        }
+        let detail = format!("{STEPS_MAX} steps and no end");
+        self.violation = Some(Violation { promise: "it comes to rest", detail });
+    }
+
+    /// Every choice of it, in order.
+    pub fn answered(&self) -> Vec<Answered> {
+        self.chooser.lock().answered().to_vec()
+    }
+
+    /// What happened, if the trace was listening.
+    pub fn told(&self) -> Vec<String> {
+        let mut lines = self.scheduler.world.lock().trace.lines().to_vec();
+        lines.extend(self.violation.iter().map(|violation| format!("VIOLATION {violation}")));
+        lines
+    }
+
+    fn violated(&mut self) -> bool {
+        let first = self.scheduler.world.lock().watch.violations.first().cloned();
+        self.violation = self.violation.take().or(first);
+        self.violation.is_some()
+    }
+
+    fn make(&mut self, what: Move) {
+        let versions = self.versions();
+        match what {
+            Move::Turn(task) => self.turn(task),
+            Move::Receive(number) => self.receive(number),
+            Move::Deed(at) => self.deed(at),
+            Move::Crash(task) => {
+                self.left.crashes -= 1;
+                self.scheduler.kill(self.position(task));
+            }
+            Move::Repeat(number) => {
+                self.left.repeats -= 1;
+                let mut state = self.scheduler.world.lock();
+                let now = state.now;
+                state.say(|| format!("message {number} shows again"));
+                state.queue.reappear(number, now);
+            }
+            Move::Lose(number) => self.lose(number),
+            Move::Land(at) => self.scheduler.world.lock().land(at),
+            Move::Jump => self.jump(),
+            Move::Again => self.again(),
+            Move::End => return self.end(),
+        }
+        if self.versions() != versions {
+            self.tick();
+        }
+    }
+
+    /// How many versions there are of all accounts.
+    fn versions(&self) -> usize {
+        let state = self.scheduler.world.lock();
+        let all = state.pools.old.all().iter().chain(state.pools.new.all());
+        all.map(|account| account.versions().len()).sum()
+    }
+
+    /// A moment passes, so that what is done next is later than what was done last.
+    fn tick(&mut self) {
+        self.scheduler.pass(Duration::from_millis(1));
+    }
+
+    fn position(&self, task: TaskId) -> usize {
+        let tasks = &self.scheduler.tasks;
+        tasks.iter().position(|one| one.id == task).expect("only living tasks are moved")
+    }
+
+    /// Whoever acts now is who asks for numbers.
+    fn asks(world: &World, who: u32) {
+        if let Some(histories) = &mut world.lock().histories {
+            histories.asking = who;
+        }
+    }
+
+    fn turn(&mut self, task: TaskId) {
+        Self::asks(&self.scheduler.world, task.0);
+        self.scheduler.run(self.position(task));
+    }
+
+    fn receive(&mut self, number: u64) {
+        self.left.receptions -= 1;
+        let id = {
+            let state = self.scheduler.world.lock();
+            let message = state.queue.messages().iter().find(|one| one.number == number);
+            let message = message.expect("only messages that are there are received");
+            TaskId(WORKERS + self.names[&message.change.id] * 100 + message.receives + 1)
+        };
+        Self::asks(&self.scheduler.world, id.0);
+        let Scheduler { world, setting, .. } = &self.scheduler;
+        let task = tasks::receiving(world, setting, id, number);
+        self.scheduler.tasks.extend(task);
+        // Up to its first request nobody can tell whether it has begun.
+        if self.scheduler.tasks.iter().any(|task| task.id == id) {
+            self.turn(id);
+        }
+    }
+
+    /// Somebody does something, and the trigger begins to tell of it.
+    fn deed(&mut self, at: usize) {
+        self.tick();
+        self.left.deeds[at] = false;
+        let Deed { side, act, text } = self.small.deeds[at];
+        let id = TaskId(CAPTURES + u32::try_from(at).unwrap_or(0));
+        Self::asks(&self.scheduler.world, id.0);
+        let done = {
+            let mut state = self.scheduler.world.lock();
+            let before = state.pools.old.living().count();
+            let whose = if side == Side::Old { 0 } else { before };
+            let told = Told::default().with("whose account", [whose]);
+            let profile = Profile { acts: vec![(act, 1)], texts: vec![text], ..Profile::quiet() };
+            let chooser = std::mem::replace(&mut state.chooser, Box::new(told));
+            let done = people::edit(&mut state, &self.scheduler.setting, &profile);
+            state.chooser = chooser;
+            done
+        };
+        if let Some((human, change)) = done {
+            self.names.insert(change.id, u32::try_from(at).unwrap_or(0));
+            let task = tasks::capturing(&self.scheduler.world, id, human, change);
+            self.scheduler.tasks.push(task);
+            self.turn(id);
+        }
+    }
+
+    fn lose(&mut self, number: u64) {
+        self.left.losses -= 1;
+        let mut state = self.scheduler.world.lock();
+        let now = state.now;
+        let message = state.queue.messages().iter().find(|one| one.number == number);
+        let change = message.expect("only messages that are there are lost").change.clone();
+        state.queue.lose(number, now);
+        state.say(|| format!("message {number} is lost"));
+        if !state.table.marked.contains(&change.id) {
+            // With neither mark nor message nothing tells of it: only the sweep can find it.
+            let capturing = self
+                .scheduler
+                .tasks
+                .iter()
+                .any(|task| matches!(task.what, What::Capture(_, id) if id == change.id));
+            let human = state.account(change.side, &change.sub).map(|account| account.human);
+            if let Some(human) = human.filter(|_| !capturing) {
+                state.edits.miss(human);
+            }
+        }
+    }
+
+    /// Time passes until the next moment that matters; while somebody is at work, until any of
+    /// those.
+    fn jump(&mut self) {
+        let mut moments: Vec<Time> = self.scheduler.interesting().into_iter().collect();
+        let landing = self.scheduler.world.lock().next_landing();
+        moments.extend(landing);
+        moments.sort_unstable();
+        let mut at = 0;
+        if !self.scheduler.tasks.is_empty() {
+            self.left.jumps -= 1;
+            at = self.scheduler.choose(moments.len().max(1), "until when");
+        }
+        let now = self.scheduler.world.lock().now;
+        if let Some(until) = moments.get(at) {
+            self.scheduler.pass(until.since(now));
+        }
+    }
+
+    /// Marks are sent again, as drain and the sweep do.
+    fn again(&mut self) {
+        self.left.again += 1;
+        Self::asks(&self.scheduler.world, AGAIN);
+        self.scheduler.send_marks_again();
+        let round = self.left.again * 4;
+        let state = self.scheduler.world.lock();
+        let new =
+            state.queue.messages().iter().filter(|one| !self.names.contains_key(&one.change.id));
+        let new: Vec<u128> = new.map(|message| message.change.id).collect();
+        drop(state);
+        if new.is_empty() {
+            // The queue took them for duplicates, or they are put off: later, then.
+            self.scheduler.pass(limits::RETRY_SOON);
+        }
+        for (at, id) in new.into_iter().enumerate() {
+            self.names.insert(id, RESENT + round + u32::try_from(at).unwrap_or(0));
+        }
+    }
+
+    /// Asks, in every state, whether all is drained, and holds the answer against the truth. What
+    /// the queue's counters say is left out: they lag, so they are taken to say that it is empty.
+    fn look(&mut self) {
+        let mut state = self.scheduler.world.lock();
+        let look = Look {
+            at: state.now,
+            marks: checks::marks(&state) as u64,
+            under_way: checks::under_way(&state) as u64,
+            unmarked: self.scheduler.unmarked,
+            ..Look::default()
+        };
+        let before = Look { at: state.now - LOOKS_APART, ..Look::default() };
+        let law = self.small.profile.law;
+        if drain::undrained(law, Some(&before), &look, LOOKS_APART).is_empty() {
+            let captures = self.scheduler.tasks.iter().filter_map(|task| match task.what {
+                What::Capture(human, _) => Some(human),
+                What::Worker(_) => None,
+            });
+            checks::drained(&mut state, &self.scheduler.setting, &captures.collect());
+        }
+    }
+
+    /// The weather clears up, what is left is worked off, and everything is judged.
+    fn end(&mut self) {
+        self.ended = true;
+        self.scheduler.world.lock().histories = None;
+        self.scheduler.come_to_rest();
+        let state = self.scheduler.world.lock();
+        self.violation = state.watch.violations.first().cloned();
+        let gaps = [oracle::UNSEEN, oracle::BESIDE, oracle::TORN];
+        self.gap = gaps.iter().any(|gap| state.weather.counted.contains_key(gap));
+    }
+}
