@@ -92,6 +92,7 @@ fn eager_creation_with_its_answer_lost() {
 #[test]
 fn eager_creation_with_a_crash() {
     sound(&worlds::newborn_crashing());
+    sound(&worlds::newborn_edited());
 }
 
 #[test]

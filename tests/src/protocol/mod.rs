@@ -42,6 +42,9 @@
 //!   there is the same as one before the next call; what time it is there is not.
 //! - A stale read shows one of two moments, not every version between them.
 //! - The control item does not change, so reading it is no occasion for others to take a turn.
+//! - The phase is always `follow`, conflicts go to the active side, and where two halves meet their
+//!   ids have one order, not both.
+//! - Edits that fall into one of the oracle's gaps are counted with the ends, as in the simulation.
 //! - Of the rules, R9 and R12 need more than these worlds have; R21 and the switch are not in them.
 //!   The simulation has worlds for those.
 

@@ -174,7 +174,7 @@ pub fn refused_together() -> Small {
 /// captured at once; four receptions.
 pub fn unlinked() -> Small {
     Small {
-        profile: Profile { starts: vec![Start::Unlinked], climate: stale(0), ..Profile::quiet() },
+        profile: Profile { starts: vec![Start::Unlinked], climate: stale(1), ..Profile::quiet() },
         first_values: vec![1, 1],
         deeds: vec![text(Side::New, "name")],
         prompt: true,
@@ -193,7 +193,8 @@ pub fn unlinked_crashing() -> Small {
     }
 }
 
-/// 4, half-way: each account is a half-person of its own already. One edit (new), four receptions.
+/// 4, half-way: each account is a half-person of its own already. One edit (new), one stale read or
+/// listing, four receptions.
 pub fn halves() -> Small {
     let profile = Profile { starts: vec![Start::Halves], ..unlinked().profile };
     Small { name: "two halves, met from both sides", profile, ..unlinked() }
@@ -223,16 +224,32 @@ pub fn newborn() -> Small {
     }
 }
 
-/// 5, with a crash. Two edits (of the newborn and of its source), captured at once; four
+/// 5, with a crash and a stale read or listing. One edit (of the source), captured at once; six
 /// receptions, and others take turns between a deed and its answer.
 pub fn newborn_crashing() -> Small {
     let newborn = newborn();
-    let climate = Climate { turn_before_answer: true, ..stale(0) };
+    let climate = Climate { turn_before_answer: true, ..stale(1) };
     Small {
         name: "eager creation, a crash",
         profile: Profile { climate, ..newborn.profile },
+        deeds: vec![text(Side::New, "name")],
         crashes: 1,
+        receptions: 6,
         ..newborn
+    }
+}
+
+/// 5, with a crash and an edit of the newborn instead; four receptions.
+pub fn newborn_edited() -> Small {
+    Small {
+        name: "eager creation, a crash, the newborn edited",
+        profile: Profile {
+            climate: Climate { turn_before_answer: true, ..stale(0) },
+            ..newborn_crashing().profile
+        },
+        deeds: vec![text(Side::Old, "name")],
+        receptions: 4,
+        ..newborn_crashing()
     }
 }
 
