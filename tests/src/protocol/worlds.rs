@@ -183,7 +183,7 @@ pub fn unlinked() -> Small {
     }
 }
 
-/// 4, with a crash instead of an edit; six receptions.
+/// 4, with a crash instead of the edit; one stale read or listing, six receptions.
 pub fn unlinked_crashing() -> Small {
     Small {
         deeds: Vec::new(),
@@ -200,7 +200,7 @@ pub fn halves() -> Small {
     Small { name: "two halves, met from both sides", profile, ..unlinked() }
 }
 
-/// 4, half-way, with a crash instead of an edit; six receptions.
+/// 4, half-way, with a crash instead of the edit; one stale read or listing, six receptions.
 pub fn halves_crashing() -> Small {
     let profile = Profile { starts: vec![Start::Halves], ..unlinked().profile };
     Small { name: "two halves, a crash", profile, ..unlinked_crashing() }
