@@ -23,7 +23,7 @@ bootstraps: | tools
 demo: tools bootstraps ## The main job, live, on a local stack: two pools, real triggers, real functions
 	@$(CARGO) run --release --quiet -p poolbridge-tests --bin demo
 
-test: tools bootstraps ## Every test: units, properties, simulation, contract, end to end, infrastructure
+test: tools bootstraps ## Every test: units, properties, simulation, protocol, contract, end to end, infrastructure
 	@$(CARGO) test --release --workspace --quiet
 	@npm --prefix infra test --silent
 

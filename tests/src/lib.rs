@@ -7,3 +7,4 @@ pub mod bench;
 pub mod world;
 pub mod simulation;
 pub mod contract;
+pub mod protocol;
