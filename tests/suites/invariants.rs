@@ -339,6 +339,22 @@ fn invariant_08_nothing_is_weakened() {
 }
 
 #[test]
+fn invariant_08_a_side_with_an_outdated_password_is_not_believed() {
+    let mut stage = Stage::new(Provision::Lazy);
+    let (old, new) = stage.pair();
+    // Whoever has the leaked password takes the address over in the new pool; nobody captures that.
+    stage.set(Side::New, &new, "email", "thief@example.com");
+    let reset = Change { password: true, ..stage.change(Side::Old, &old, Proof::Changed) };
+    stage.wait(limits::SETTLE);
+    let verdict = stage.look(&reset).verdict;
+    assert_eq!(verdict, Verdict::Held(Reason::StaleSide));
+    assert_eq!(stage.says(Side::Old, &old, "email").as_deref(), Some("one@example.com"));
+    let entry = stage.entry(Side::Old, &old);
+    assert!(entry.passwords.closed.new.is_some(), "the leaked password still opens the account");
+    assert_eq!(entry.passwords.closed.old, None);
+}
+
+#[test]
 fn invariant_10_one_bad_apple_and_a_disable_that_nothing_holds() {
     let mut stage = Stage::new(Provision::Lazy);
     let (old, new) = stage.pair();
