@@ -5,7 +5,6 @@
 CARGO := cargo
 SEEDS ?= 20000
 SEED ?= 1
-FUNCTIONS := -p poolbridge-capture -p poolbridge-apply -p poolbridge-operator
 
 help: ## What there is to do here
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20

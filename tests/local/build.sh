@@ -12,9 +12,10 @@ top=$(cd "$(dirname "$0")/../.." && pwd)
 built=${CARGO_TARGET_DIR:-$top/target}
 
 "${CARGO:-cargo}" build --release --quiet --manifest-path "$top/Cargo.toml" \
-    -p poolbridge-capture -p poolbridge-apply -p poolbridge-operator
+    -p poolbridge-capture -p poolbridge-trail -p poolbridge-apply -p poolbridge-sweep \
+    -p poolbridge-operator
 
-for function in capture apply; do
+for function in capture trail apply sweep; do
     bootstrap="$top/target/lambda/$function/bootstrap"
     mkdir -p "${bootstrap%/*}"
     cmp -s "$built/release/$function" "$bootstrap" ||

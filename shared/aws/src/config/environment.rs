@@ -8,8 +8,12 @@ use super::mistake::Mistake;
 pub enum Asker {
     /// The pools' trigger: leaves marks and sends changes, and needs no key.
     Capture,
+    /// What reads CloudTrail's events: like capture, it needs no key.
+    Trail,
     /// The consumer.
     Apply,
+    /// The schedule: compares, so it needs the key, and sends to the queue of bulk work.
+    Sweep,
     /// The command line.
     Operator,
 }
@@ -69,11 +73,12 @@ impl Environment {
             }
             value
         };
-        let everybody = [Asker::Capture, Asker::Apply, Asker::Operator];
+        let everybody = [Asker::Capture, Asker::Trail, Asker::Apply, Asker::Sweep, Asker::Operator];
         let table = needed("POOLBRIDGE_TABLE", &everybody);
         let queue_url = needed("POOLBRIDGE_QUEUE_URL", &everybody);
         let dead_letter_url = needed("POOLBRIDGE_DEAD_LETTER_URL", &[Asker::Operator]);
-        let key = needed("POOLBRIDGE_KEY", &[Asker::Apply, Asker::Operator]);
+        let key = needed("POOLBRIDGE_KEY", &[Asker::Apply, Asker::Sweep, Asker::Operator]);
+        let bulk_queue_url = needed("POOLBRIDGE_BULK_QUEUE_URL", &[Asker::Sweep]);
         if key.as_deref().is_some_and(|key| key.starts_with("hex:")) && !local {
             mistakes.push(Mistake {
                 line: None,
@@ -89,7 +94,7 @@ impl Environment {
                 queue_url,
                 dead_letter_url,
                 key,
-                bulk_queue_url: given("POOLBRIDGE_BULK_QUEUE_URL"),
+                bulk_queue_url,
                 active_parameter: given("POOLBRIDGE_ACTIVE_PARAMETER"),
                 local,
             }),

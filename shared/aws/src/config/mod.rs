@@ -9,6 +9,7 @@ mod mistake;
 mod policy;
 mod pool;
 mod reader;
+mod routes;
 
 use std::path::{Path, PathBuf};
 
@@ -20,8 +21,9 @@ use sha2::{Digest, Sha256};
 
 pub use environment::{Asker, Environment};
 pub use mistake::{Mistake, Mistakes};
-pub use policy::Totp;
+pub use policy::{GuardFailure, Totp};
 pub use reader::duration;
+pub use routes::{Routes, TriggerSlot};
 
 use crate::client::PoolSettings;
 use policy::Choices;
@@ -48,8 +50,10 @@ pub struct Configuration {
     pub signup_guard: bool,
     /// Who may use the passive pool already.
     pub pilots: Vec<Pilot>,
-    /// Whether sign-ins are captured too, as hints.
-    pub post_authentication: bool,
+    /// What becomes of a sign-up that the guard could not judge.
+    pub signup_guard_failure: GuardFailure,
+    /// By which ways changes are noticed. Not part of the hash: they decide nothing that is written.
+    pub routes: Routes,
     /// SHA-256, in hexadecimal, of all that decides what is written: pools, policy and rules.
     /// Comments, order and spelling of the file do not change it; endpoints and roles do not
     /// either.
@@ -71,7 +75,7 @@ impl Configuration {
         let reader = Reader::new(text);
         let document = reader.document();
         let top = Section { reader: &reader, name: String::new(), line: None, table: &document };
-        top.knows(&["name", "old", "new", "identity", "policy", "attribute", "capture"]);
+        top.knows(&["name", "old", "new", "identity", "policy", "attribute", "capture", "sweep"]);
         let name = name(&top);
         let old = pool::settings(&top, Side::Old);
         let new = pool::settings(&top, Side::New);
@@ -79,13 +83,13 @@ impl Configuration {
         let local = [&old, &new].into_iter().flatten().any(|pool| pool.endpoint_url.is_some());
         let choices = policy::choices(&top, local);
         let mapping = attribute::mapping(&top, choices.groups);
-        let post_authentication = post_authentication(&top);
+        let routes = routes::routes(&top, local);
         let mistakes = reader.mistakes();
         match (name, old, new, mapping) {
             (Some(name), Some(old), Some(new), Some(mapping)) if mistakes.is_empty() => {
                 let pools = BySide { old, new };
                 let hash = hash(&pools, &choices, &mapping);
-                Ok(choices.configuration(name, pools, mapping, post_authentication, hash))
+                Ok(choices.configuration(name, pools, mapping, routes, hash))
             }
             (name, ..) => {
                 Err(Mistakes { source_name: source_name.to_owned(), name, list: mistakes })
@@ -193,12 +197,6 @@ fn name(top: &Section<'_, '_>) -> Option<String> {
         return None;
     }
     Some(name.to_owned())
-}
-
-fn post_authentication(top: &Section<'_, '_>) -> bool {
-    let Some(capture) = top.section("capture") else { return false };
-    capture.knows(&["post_authentication"]);
-    capture.flag("post_authentication").unwrap_or(false)
 }
 
 /// The hash of all that decides what is written. It is made of nested lists, whose text has one

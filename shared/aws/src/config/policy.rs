@@ -10,10 +10,10 @@ use poolbridge_core::policy::{ConflictRule, Deletes, MatchBy, Policy, Provision,
 use poolbridge_core::side::{BySide, Side};
 
 use super::reader::{Found, Section};
-use super::{Configuration, Pilot, pool};
+use super::{Configuration, Pilot, Routes, pool};
 use crate::client::PoolSettings;
 
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 11] = [
     "provision",
     "conflicts",
     "deletes",
@@ -22,6 +22,7 @@ const KEYS: [&str; 10] = [
     "stale_passwords",
     "silent_proof",
     "signup_guard",
+    "signup_guard_failure",
     "settle",
     "pilots",
 ];
@@ -43,6 +44,16 @@ pub enum Totp {
     Grace,
 }
 
+/// What becomes of a sign-up that the guard could not judge, because a pool or the table did not
+/// answer in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum GuardFailure {
+    /// It goes through: nobody is kept out by our trouble. Somebody else's address may be taken.
+    Open,
+    /// It is refused, and may be tried again.
+    Closed,
+}
+
 /// Everything that the two tables say.
 pub(super) struct Choices {
     match_by: Option<MatchBy>,
@@ -54,6 +65,7 @@ pub(super) struct Choices {
     stale_passwords: StalePasswords,
     silent_proof: bool,
     signup_guard: bool,
+    signup_guard_failure: GuardFailure,
     settle: Duration,
     pilots: Vec<Pilot>,
 }
@@ -72,6 +84,7 @@ pub(super) fn choices(top: &Section<'_, '_>, local: bool) -> Choices {
         stale_passwords: StalePasswords::Close,
         silent_proof: true,
         signup_guard: true,
+        signup_guard_failure: GuardFailure::Open,
         settle: limits::SETTLE,
         pilots: Vec::new(),
     };
@@ -91,6 +104,9 @@ pub(super) fn choices(top: &Section<'_, '_>, local: bool) -> Choices {
     choices.groups = policy.flag("groups").unwrap_or(true);
     choices.silent_proof = policy.flag("silent_proof").unwrap_or(true);
     choices.signup_guard = policy.flag("signup_guard").unwrap_or(true);
+    let words = [("open", GuardFailure::Open), ("closed", GuardFailure::Closed)];
+    choices.signup_guard_failure =
+        policy.word("signup_guard_failure", &words).unwrap_or(choices.signup_guard_failure);
     choices.settle = settle(&policy, local).unwrap_or(choices.settle);
     let pilots = policy.texts("pilots", false);
     choices.pilots = pilots.iter().filter_map(|found| pilot(&policy, found)).collect();
@@ -185,7 +201,7 @@ impl Choices {
         name: String,
         pools: BySide<PoolSettings>,
         mapping: Mapping,
-        post_authentication: bool,
+        routes: Routes,
         hash: String,
     ) -> Configuration {
         let policy = Policy {
@@ -213,8 +229,9 @@ impl Choices {
             totp: self.totp,
             silent_proof: self.silent_proof,
             signup_guard: self.signup_guard,
+            signup_guard_failure: self.signup_guard_failure,
             pilots: self.pilots,
-            post_authentication,
+            routes,
             hash,
         }
     }

@@ -5,7 +5,8 @@ use poolbridge_core::side::Side;
 use super::reader::Section;
 use crate::client::PoolSettings;
 
-const KEYS: [&str; 5] = ["user_pool_id", "client_id", "region", "role_arn", "endpoint_url"];
+const KEYS: [&str; 6] =
+    ["user_pool_id", "client_id", "region", "role_arn", "endpoint_url", "triggers"];
 
 /// Reads the table of one pool.
 pub(super) fn settings(top: &Section<'_, '_>, side: Side) -> Option<PoolSettings> {

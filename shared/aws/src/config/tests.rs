@@ -85,7 +85,7 @@ fn a_whole_file_is_read() {
     assert_eq!(policy.match_by, MatchBy::Email);
     assert_eq!(policy.settle, Duration::from_secs(10));
     assert_eq!(policy.clock_allowance, poolbridge_core::limits::CLOCK_ALLOWANCE);
-    assert!(configuration.post_authentication);
+    assert!(configuration.routes.post_authentication);
     assert_eq!(configuration.pilots.len(), 2);
     let rule = |name: &str| {
         let field = Field::from_name(name).unwrap();
@@ -107,7 +107,7 @@ fn what_is_left_out_keeps_the_cautious_choice() {
     assert_eq!(configuration.policy.provision.new, Provision::Lazy);
     assert_eq!(configuration.totp, Totp::Refuse);
     assert!(configuration.silent_proof && configuration.signup_guard);
-    assert!(!configuration.post_authentication);
+    assert!(!configuration.routes.post_authentication);
 }
 
 #[test]

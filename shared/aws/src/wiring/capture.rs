@@ -102,7 +102,7 @@ impl CaptureLine {
     async fn leave(&self, line: &Line, event: &str, now: Time) -> CaptureFigures {
         let configuration = &line.configuration;
         let pools = configuration.pool_ids();
-        let hints = configuration.post_authentication;
+        let hints = configuration.routes.post_authentication;
         let change = match captured_text(event, &pools, now, self.clock.nonce(), hints) {
             Ok(Some(change)) => change,
             Ok(None) => return CaptureFigures::default(),

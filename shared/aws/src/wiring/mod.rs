@@ -2,6 +2,8 @@
 
 mod apply;
 mod capture;
+mod sweep;
+mod trail;
 
 use std::sync::Arc;
 
@@ -29,6 +31,8 @@ use crate::sqs::SqsQueue;
 
 pub use apply::ApplyLine;
 pub use capture::CaptureLine;
+pub use sweep::SweepLine;
+pub use trail::TrailLine;
 
 /// Why the bridge cannot work yet.
 #[derive(Debug, Error)]

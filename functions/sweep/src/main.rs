@@ -1,0 +1,20 @@
+//! The schedule's function: sends again what stays marked, and compares both pools with what was agreed.
+// The SDK's futures nest deeper than the compiler looks by itself.
+#![recursion_limit = "256"]
+
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use poolbridge_aws::wiring::SweepLine;
+use poolbridge_core::time::Time;
+use serde_json::Value;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    let line = &SweepLine::start();
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| async move {
+        // Milliseconds since the epoch, as the runtime's header says.
+        let end = Time(i64::try_from(event.context.deadline).unwrap_or(i64::MAX));
+        line.tick(end).await;
+        Ok::<_, Error>(Value::Null)
+    }))
+    .await
+}

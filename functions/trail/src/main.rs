@@ -1,0 +1,16 @@
+//! `CloudTrail`'s events, as `EventBridge` delivers them: notes whose account may have changed.
+// The SDK's futures nest deeper than the compiler looks by itself.
+#![recursion_limit = "256"]
+
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use poolbridge_aws::wiring::TrailLine;
+use serde_json::value::RawValue;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    let line = &TrailLine::start().await;
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<Box<RawValue>>| async move {
+        line.event(event.payload.get()).await.map_err(Error::from)
+    }))
+    .await
+}

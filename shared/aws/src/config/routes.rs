@@ -1,0 +1,153 @@
+//! `[capture]`, `[sweep]` and the pools' `triggers`: by which ways changes are noticed.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use poolbridge_core::side::{BySide, Side};
+
+use super::reader::Section;
+
+/// A place in a pool's settings where a trigger's function may stand, and where capture may stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TriggerSlot {
+    /// Before a sign-up is carried out: the guard's place.
+    PreSignUp,
+    /// After a sign-up or a new password was confirmed.
+    PostConfirmation,
+    /// After a sign-in.
+    PostAuthentication,
+    /// Before tokens are made: shows the groups, at refreshes too.
+    PreTokenGeneration,
+}
+
+impl TriggerSlot {
+    /// Every slot, in the order in which a person meets them.
+    pub const ALL: [Self; 4] = [
+        Self::PreSignUp,
+        Self::PostConfirmation,
+        Self::PostAuthentication,
+        Self::PreTokenGeneration,
+    ];
+
+    /// Its name in `LambdaConfig` and in `bridge.toml`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::PreSignUp => "PreSignUp",
+            Self::PostConfirmation => "PostConfirmation",
+            Self::PostAuthentication => "PostAuthentication",
+            Self::PreTokenGeneration => "PreTokenGeneration",
+        }
+    }
+
+    /// The slot that a `triggerSource` is of. By its beginning, since sources have grown suffixes.
+    pub fn of_source(source: &str) -> Option<Self> {
+        let (family, _) = source.split_once('_')?;
+        match family {
+            "PreSignUp" => Some(Self::PreSignUp),
+            "PostConfirmation" => Some(Self::PostConfirmation),
+            "PostAuthentication" => Some(Self::PostAuthentication),
+            "TokenGeneration" => Some(Self::PreTokenGeneration),
+            _ => None,
+        }
+    }
+}
+
+/// The ways besides the one that is always there (a confirmed sign-up or password).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Routes {
+    /// Whether sign-ins are captured too, as hints.
+    pub post_authentication: bool,
+    /// Whether the making of tokens is captured too, as a hint.
+    pub pre_token_generation: bool,
+    /// How often a pass of the sweep begins; `None`: never.
+    pub sweep_every: Option<Duration>,
+    /// The share of each pool's listing quota that the sweep takes, in percent.
+    pub sweep_quota_percent: u8,
+    /// The team's own functions, called beside ours where both want the same slot.
+    pub chained: BySide<BTreeMap<TriggerSlot, String>>,
+}
+
+/// A pass costs the table some reads for each account, and the pools' listing quota.
+const EVERY: Duration = Duration::from_hours(6);
+
+/// Passes that begin more often than the clock behind them ticks would promise what is not so.
+const EVERY_MIN: Duration = Duration::from_mins(5);
+
+/// The longest span between two passes: a mark lives longer, but people should not wait so long.
+const EVERY_MAX: Duration = Duration::from_hours(24 * 7);
+
+/// Half of the listing quota is left to the team.
+const QUOTA_PERCENT: u8 = 50;
+
+/// Reads the three places.
+pub(super) fn routes(top: &Section<'_, '_>, local: bool) -> Routes {
+    let capture = top.section("capture");
+    if let Some(capture) = &capture {
+        capture.knows(&["post_authentication", "pre_token_generation"]);
+    }
+    let flag = |key| capture.as_ref().and_then(|it| it.flag(key)).unwrap_or(false);
+    let sweep = top.section("sweep");
+    if let Some(sweep) = &sweep {
+        sweep.knows(&["every", "quota_percent", "enabled"]);
+    }
+    let enabled = sweep.as_ref().and_then(|it| it.flag("enabled")).unwrap_or(true);
+    let every = sweep.as_ref().map_or(EVERY, |sweep| every(sweep, local));
+    Routes {
+        post_authentication: flag("post_authentication"),
+        pre_token_generation: flag("pre_token_generation"),
+        sweep_every: enabled.then_some(every),
+        sweep_quota_percent: sweep.as_ref().map_or(QUOTA_PERCENT, quota_percent),
+        chained: BySide::from_fn(|side| chained(top, side)),
+    }
+}
+
+fn every(sweep: &Section<'_, '_>, local: bool) -> Duration {
+    let Some(found) = sweep.span("every") else { return EVERY };
+    let shortest = if local { Duration::from_secs(1) } else { EVERY_MIN };
+    if found.value < shortest || found.value > EVERY_MAX {
+        let hint = "from 5m to 168h; 6h is what most teams want";
+        sweep.mistake_at(found.line, "`[sweep] every` is out of bounds", hint);
+        return EVERY;
+    }
+    found.value
+}
+
+fn quota_percent(sweep: &Section<'_, '_>) -> u8 {
+    let Some(found) = sweep.find("quota_percent") else { return QUOTA_PERCENT };
+    let number = found.value.as_integer().and_then(|it| it.as_str().parse::<u8>().ok());
+    match number.filter(|percent| (1..=100).contains(percent)) {
+        Some(percent) => percent,
+        None => {
+            let hint = "a whole number from 1 to 100: the rest is left to the team's own calls";
+            sweep.mistake_at(found.line, "`[sweep] quota_percent` is not a percentage", hint);
+            QUOTA_PERCENT
+        }
+    }
+}
+
+/// `[old.triggers]`: slot to the ARN of the team's function, which capture calls beside its work.
+fn chained(top: &Section<'_, '_>, side: Side) -> BTreeMap<TriggerSlot, String> {
+    let Some(triggers) = top.section(side.name()).and_then(|pool| pool.section("triggers")) else {
+        return BTreeMap::new();
+    };
+    triggers.knows(&TriggerSlot::ALL.map(TriggerSlot::name));
+    let mut chained = BTreeMap::new();
+    for slot in TriggerSlot::ALL {
+        let Some(found) = triggers.text(slot.name()) else { continue };
+        let parts: Vec<&str> = found.value.split(':').collect();
+        let good = matches!(
+            parts.as_slice(),
+            ["arn", _, "lambda", region, account, "function", name, ..]
+                if !region.is_empty() && account.len() == 12 && !name.is_empty()
+        );
+        if good && parts.len() <= 8 {
+            chained.insert(slot, found.value.to_owned());
+        } else {
+            let message = format!("`[{side}.triggers] {}` is not a function's ARN", slot.name());
+            let hint =
+                "as the pool's settings show it: arn:aws:lambda:<region>:<account>:function:<name>";
+            triggers.mistake_at(found.line, message, hint);
+        }
+    }
+    chained
+}
