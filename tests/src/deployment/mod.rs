@@ -6,6 +6,7 @@ mod archive;
 pub mod aws;
 mod calls;
 mod cdk;
+pub mod cloudtrail;
 pub mod operator;
 pub mod patience;
 pub mod privacy;
@@ -30,7 +31,7 @@ use self::patience::until;
 use self::programs::Programs;
 use self::user_pool::UserPool;
 use self::values::Values;
-use crate::stack::{Options, Place, Stack, VERIFIES_AT_SIGN_UP};
+use crate::stack::{Options, Place, PoolSeed, Stack, VERIFIES_AT_SIGN_UP};
 
 pub use self::calls::Function;
 pub use self::verdicts::Handled;
@@ -107,11 +108,20 @@ pub struct Deployment {
 impl Deployment {
     /// Starts the stack: programs, pools, groups. Nothing of the bridge is there yet.
     pub async fn start_stack(ground: Ground) -> anyhow::Result<Stack> {
+        Self::start_stack_with(ground, |old| old, |new| new).await
+    }
+
+    /// The same with other pools: each is given the usual one.
+    pub async fn start_stack_with(
+        ground: Ground,
+        old: impl FnOnce(PoolSeed) -> PoolSeed,
+        new: impl FnOnce(PoolSeed) -> PoolSeed,
+    ) -> anyhow::Result<Stack> {
         let faults = match ground {
             Ground::Cdk => Vec::new(),
             Ground::Calls => vec![Place::Ministack, Place::Pool(0), Place::Pool(1)],
         };
-        let pools = vec![settings::old_pool(), settings::new_pool()];
+        let pools = vec![old(settings::old_pool()), new(settings::new_pool())];
         let options = Options { ministack: true, pools, faults, ..Options::default() };
         let stack = Stack::start(options).await?;
         stack.deploy_python(VERIFIES, VERIFIES_AT_SIGN_UP).await?;

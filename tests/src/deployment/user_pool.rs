@@ -137,6 +137,67 @@ impl UserPool {
         self.call("AdminDisableUser", &self.named(username)).await.map(drop)
     }
 
+    /// Somebody signs in; answers their access token.
+    pub async fn token(&self, username: &str, password: &str) -> anyhow::Result<String> {
+        let input = json!({"ClientId": self.client, "AuthFlow": "USER_PASSWORD_AUTH",
+            "AuthParameters": {"USERNAME": username, "PASSWORD": password}});
+        let answer = self.call("InitiateAuth", &input).await?;
+        let token = answer.pointer("/AuthenticationResult/AccessToken").and_then(Value::as_str);
+        token.map(str::to_owned).context("a sign-in without a token")
+    }
+
+    /// Somebody signs in; answers the token that says who they are.
+    pub async fn id_token(&self, username: &str, password: &str) -> anyhow::Result<String> {
+        let input = json!({"ClientId": self.client, "AuthFlow": "USER_PASSWORD_AUTH",
+            "AuthParameters": {"USERNAME": username, "PASSWORD": password}});
+        let answer = self.call("InitiateAuth", &input).await?;
+        let token = answer.pointer("/AuthenticationResult/IdToken").and_then(Value::as_str);
+        token.map(str::to_owned).context("a sign-in without a token")
+    }
+
+    /// Somebody does something to their own account, with their token.
+    pub async fn by_themselves(
+        &self,
+        operation: &str,
+        token: &str,
+        mut input: Value,
+    ) -> anyhow::Result<()> {
+        input["AccessToken"] = json!(token);
+        self.call(operation, &input).await.map(drop)
+    }
+
+    /// The help desk does something to an account that takes no more than its name.
+    pub async fn administer(
+        &self,
+        operation: &str,
+        username: &str,
+        more: Value,
+    ) -> anyhow::Result<()> {
+        let mut input = self.named(username);
+        if let (Some(input), Value::Object(more)) = (input.as_object_mut(), more) {
+            input.extend(more);
+        }
+        self.call(operation, &input).await.map(drop)
+    }
+
+    /// The functions that the pool's settings name as triggers.
+    pub async fn triggers(&self) -> anyhow::Result<BTreeMap<String, String>> {
+        let described = self.call("DescribeUserPool", &json!({"UserPoolId": self.id})).await?;
+        let config = described["UserPool"]["LambdaConfig"].as_object().cloned();
+        let name = |arn: &Value| {
+            let arn = arn.as_str().or_else(|| arn["LambdaArn"].as_str())?;
+            arn.rsplit(':').next().map(str::to_owned)
+        };
+        Ok(config
+            .into_iter()
+            .flatten()
+            .filter_map(|(slot, arn)| {
+                let slot = slot.strip_suffix("Config").unwrap_or(&slot).to_owned();
+                Some((slot, name(&arn)?))
+            })
+            .collect())
+    }
+
     /// Makes a group.
     pub async fn create_group(&self, group: &str) -> anyhow::Result<()> {
         let input = json!({"UserPoolId": self.id, "GroupName": group});
@@ -170,6 +231,22 @@ impl UserPool {
             self.values.note(value)?;
         }
         Ok(Some(account))
+    }
+
+    /// The one account with that e-mail address, if there is one.
+    pub async fn account_of(&self, email: &str) -> anyhow::Result<Option<Account>> {
+        let filter = format!("email = \"{email}\"");
+        let listed =
+            self.call("ListUsers", &json!({"UserPoolId": self.id, "Filter": filter})).await?;
+        match listed["Users"][0]["Username"].as_str() {
+            Some(username) => self.account(username).await,
+            None => Ok(None),
+        }
+    }
+
+    /// A value of a person that no other call here tells of.
+    pub fn note(&self, value: &str) -> anyhow::Result<()> {
+        self.values.note(value)
     }
 
     /// How many accounts the pool has.
@@ -209,6 +286,6 @@ fn account(answer: &Value) -> anyhow::Result<Account> {
 }
 
 /// The code of a service's error answer, if the error is one.
-fn refusal(error: &anyhow::Error) -> Option<&str> {
+pub fn refusal(error: &anyhow::Error) -> Option<&str> {
     error.downcast_ref::<Refusal>().map(|refusal| refusal.code.as_str())
 }

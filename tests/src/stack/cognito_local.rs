@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use serde_json::{Value, json};
@@ -155,7 +155,17 @@ pub(super) fn recipe(
     lambda: &str,
 ) -> anyhow::Result<Recipe<'static>> {
     write_seed(folder, seed, lambda).with_context(|| format!("the seed of pool {}", seed.id))?;
-    Ok(Recipe {
+    Ok(again(install, folder, seed, port))
+}
+
+/// The process for a pool whose files are there.
+pub(super) fn again(
+    install: &Install,
+    folder: &Path,
+    seed: &PoolSeed,
+    port: u16,
+) -> Recipe<'static> {
+    Recipe {
         name: format!("pool-{}", seed.id),
         command: vec!["node".into(), install.cognito_local.clone().into()],
         environment: vec![
@@ -168,7 +178,20 @@ pub(super) fn recipe(
             ("AWS_SDK_JS_SUPPRESS_MAINTENANCE_MODE_MESSAGE", "1".into()),
         ],
         health: format!("http://127.0.0.1:{port}/health"),
-    })
+    }
+}
+
+/// The pool's data as it stands: cognito-local writes it down at each change.
+pub(super) fn data(folder: &Path) -> anyhow::Result<Vec<(PathBuf, Vec<u8>)>> {
+    let db = folder.join(".cognito/db");
+    let files = fs::read_dir(&db).with_context(|| db.display().to_string())?;
+    files
+        .map(|file| {
+            let path = file?.path();
+            let bytes = fs::read(&path).with_context(|| path.display().to_string())?;
+            Ok((path, bytes))
+        })
+        .collect()
 }
 
 /// cognito-local reads these files at its start, and only then.

@@ -63,6 +63,7 @@ pub enum Place {
 pub struct Stack {
     ministack: Option<Address>,
     pools: Vec<Address>,
+    seeds: Vec<PoolSeed>,
     programs: Vec<Program>,
     folder: PathBuf,
     _ports: Ports,
@@ -140,6 +141,38 @@ impl Stack {
         ]
     }
 
+    /// Has a pool call other functions from now on, its people and settings kept. cognito-local reads
+    /// its triggers at its start only, and not from the pool's `LambdaConfig` at all: whoever
+    /// changes that, says so here. What was sent to the pool meanwhile is refused.
+    pub async fn set_triggers(
+        &mut self,
+        pool: usize,
+        triggers: BTreeMap<String, String>,
+    ) -> anyhow::Result<()> {
+        let install = Install::find()?;
+        let address = self.address(Place::Pool(pool));
+        let mut seed = self.seeds.get(pool).context("the stack has no such pool")?.clone();
+        let folder = self.folder_of(&seed.id)?;
+        let data = cognito_local::data(&folder)?;
+        let name = format!("pool-{}", seed.id);
+        let at = self.programs.iter().position(|program| program.name() == name);
+        let mut program = self.programs.remove(at.context("the pool does not run")?);
+        program.finish()?;
+        drop(program);
+        let folder = self.folder_of(&seed.id)?;
+        seed.triggers = triggers;
+        let lambda = self.ministack.map_or_else(String::new, Address::direct);
+        cognito_local::recipe(&install, &folder, &seed, address.port, &lambda)?;
+        for (path, bytes) in data {
+            fs::write(&path, bytes).with_context(|| path.display().to_string())?;
+        }
+        let mut program =
+            Program::start(cognito_local::again(&install, &folder, &seed, address.port), &folder)?;
+        program.ready().await?;
+        self.programs.push(program);
+        Ok(())
+    }
+
     /// The last lines of every program's log, each under the program's name: for a failing test.
     pub fn logs(&self, lines: usize) -> String {
         let log = |program: &Program| format!("== {}\n{}\n", program.name(), program.tail(lines));
@@ -176,7 +209,8 @@ impl Stack {
         let pools = (0..options.pools.len()).map(|index| address(Place::Pool(index)));
         let pools = pools.collect::<anyhow::Result<_>>()?;
         let folder = make_folder()?;
-        Ok(Self { ministack, pools, programs: Vec::new(), folder, _ports: ports })
+        let seeds = options.pools.clone();
+        Ok(Self { ministack, pools, seeds, programs: Vec::new(), folder, _ports: ports })
     }
 
     fn spawn(&mut self, install: &Install, options: &Options) -> anyhow::Result<()> {

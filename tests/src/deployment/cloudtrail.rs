@@ -1,0 +1,93 @@
+//! Events as `CloudTrail` hands them to `EventBridge`, made for deeds that were really done: without
+//! values and usernames, and for what people do themselves without a pool.
+
+use serde_json::{Value, json};
+
+use super::aws::{Services, nonce};
+use super::user_pool::UserPool;
+
+/// What stands in the place of whatever is private.
+const HIDDEN: &str = "HIDDEN_DUE_TO_SECURITY_REASONS";
+
+/// Whom the trail takes for the author of a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Author {
+    /// A person, with a token of their own: the event bears no pool.
+    Person,
+    /// Somebody who was given this role.
+    Role(String),
+}
+
+impl Author {
+    /// The team's own help desk.
+    pub fn help_desk() -> Self {
+        Self::Role("arn:aws:iam::000000000000:role/HelpDesk".to_owned())
+    }
+
+    fn identity(&self) -> Value {
+        match self {
+            Self::Person => json!({"type": "Unknown", "principalId": "Anonymous"}),
+            Self::Role(arn) => {
+                let name = arn.rsplit('/').next().unwrap_or_default();
+                json!({
+                    "type": "AssumedRole",
+                    "principalId": "AROAEXAMPLE:session",
+                    "arn": format!("arn:aws:sts::000000000000:assumed-role/{name}/session"),
+                    "accountId": "000000000000",
+                    "sessionContext": {"sessionIssuer": {"type": "Role", "arn": arn}},
+                })
+            }
+        }
+    }
+}
+
+/// The event of one successful call about an account; `sub` is none where the trail does not tell.
+pub fn event(pool: &UserPool, operation: &str, author: &Author, sub: Option<&str>) -> Value {
+    let mut parameters = json!({"username": HIDDEN, "userAttributes": HIDDEN});
+    match author {
+        Author::Person => parameters = json!({"accessToken": HIDDEN, "userAttributes": HIDDEN}),
+        Author::Role(_) => parameters["userPoolId"] = json!(pool.id),
+    }
+    let now = whole_seconds();
+    let id = uuid(nonce());
+    json!({
+        "version": "0", "id": uuid(nonce()), "detail-type": "AWS API Call via CloudTrail",
+        "source": "aws.cognito-idp", "account": "000000000000", "time": now,
+        "region": "us-east-1", "resources": [],
+        "detail": {
+            "eventVersion": "1.10", "userIdentity": author.identity(), "eventTime": now,
+            "eventSource": "cognito-idp.amazonaws.com", "eventName": operation,
+            "awsRegion": "us-east-1", "sourceIPAddress": "192.0.2.1", "userAgent": "aws-cli",
+            "requestParameters": parameters, "responseElements": null,
+            "additionalEventData": sub.map_or(Value::Null, |sub| json!({"sub": sub})),
+            "requestID": uuid(nonce()), "eventID": id, "readOnly": false,
+            "eventType": "AwsApiCall", "managementEvent": true,
+            "recipientAccountId": "000000000000", "eventCategory": "Management",
+        },
+    })
+}
+
+impl Services {
+    /// Puts an event on the default bus, as `CloudTrail` does.
+    pub async fn put_event(&self, event: &Value) -> anyhow::Result<()> {
+        let text = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
+        let entry = json!({"Source": text("source"), "DetailType": text("detail-type"),
+            "Detail": event["detail"].to_string()});
+        let answer = self.call("AWSEvents.PutEvents", &json!({"Entries": [entry]})).await?;
+        anyhow::ensure!(answer["FailedEntryCount"].as_u64() == Some(0), "PutEvents: {answer}");
+        Ok(())
+    }
+}
+
+/// Now, as a trail writes it: cut to whole seconds.
+fn whole_seconds() -> String {
+    let now = jiff::Timestamp::now().as_second();
+    jiff::Timestamp::from_second(now).unwrap_or_default().to_string()
+}
+
+/// A number in the form of a UUID.
+fn uuid(number: u128) -> String {
+    let digits = format!("{number:032x}");
+    let parts = [0..8, 8..12, 12..16, 16..20, 20..32].map(|range| &digits[range]);
+    parts.join("-")
+}
