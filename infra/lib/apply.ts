@@ -3,12 +3,14 @@
  * bridge that may write to a pool.
  */
 import type { IWidget } from 'aws-cdk-lib/aws-cloudwatch';
+import type { Role } from 'aws-cdk-lib/aws-iam';
 import { EventSourceMapping, type Function } from 'aws-cdk-lib/aws-lambda';
 import { Duration } from 'aws-cdk-lib';
 import { Construct } from 'constructs';
 
 import { watch } from './alarm';
 import type { Blueprint } from './blueprint';
+import type { BulkQueue } from './bulk-queue';
 import { APPLY_TIMEOUT, type ChangeQueue } from './change-queue';
 import { graph } from './dashboard';
 import { RustFunction } from './rust-function';
@@ -18,15 +20,17 @@ import { poolGrant } from './user-pool';
 export interface ApplyProps {
   readonly state: StateTable;
   readonly changes: ChangeQueue;
+  readonly bulk: BulkQueue;
 }
 
 export class Apply extends Construct {
   readonly function: Function;
+  readonly role: Role;
   readonly dashboardRow: IWidget[];
 
   constructor(scope: Construct, id: string, blueprint: Blueprint, props: ApplyProps) {
     super(scope, id);
-    const { state, changes } = props;
+    const { state, changes, bulk } = props;
     const { configuration, settings } = blueprint;
     const { function: itself, role } = new RustFunction(this, 'Apply', blueprint, {
       program: 'apply',
@@ -36,27 +40,37 @@ export class Apply extends Construct {
       environment: {
         POOLBRIDGE_TABLE: state.table.tableName,
         POOLBRIDGE_QUEUE_URL: changes.queue.queueUrl,
+        POOLBRIDGE_BULK_QUEUE_URL: bulk.queue.queueUrl,
         POOLBRIDGE_DEAD_LETTER_URL: changes.deadLetterQueue.queueUrl,
         POOLBRIDGE_KEY: state.secret.secretArn,
       },
     });
     this.function = itself;
+    this.role = role;
     state.grantLedger(role);
     changes.grantWorking(role);
+    bulk.grantWorking(role);
     for (const pool of configuration.pools) {
       role.addToPrincipalPolicy(poolGrant(this, pool, configuration));
     }
-    const mapping = new EventSourceMapping(this, 'Changes', {
-      target: this.function,
-      eventSourceArn: changes.queue.queueArn,
-      // The most that a FIFO queue hands out at once; its people are worked on concurrently.
-      batchSize: 10,
-      // One bad apple goes back alone; without this its whole batch would.
-      reportBatchItemFailures: true,
-      maxConcurrency: settings.maximumConcurrency,
-    });
-    // Lambda refuses a mapping whose function may not yet read the queue.
-    mapping.node.addDependency(role);
+    const concurrency = [
+      ['Changes', changes.queue.queueArn, settings.maximumConcurrency],
+      // The fewest that Lambda allows: bulk work has time, and shares the pools' quotas.
+      ['Bulk', bulk.queue.queueArn, 2],
+    ] as const;
+    for (const [source, eventSourceArn, maxConcurrency] of concurrency) {
+      const mapping = new EventSourceMapping(this, source, {
+        target: this.function,
+        eventSourceArn,
+        // The most that a FIFO queue hands out at once; its people are worked on concurrently.
+        batchSize: 10,
+        // One bad apple goes back alone; without this its whole batch would.
+        reportBatchItemFailures: true,
+        maxConcurrency,
+      });
+      // Lambda refuses a mapping whose function may not yet read the queue.
+      mapping.node.addDependency(role);
+    }
     this.watchItself(blueprint);
     this.dashboardRow = this.widgets(blueprint);
   }

@@ -2,16 +2,23 @@
  * The whole ground of one bridge: a table, a queue, the function that captures and the function
  * that applies, and one page to look at. It reads in the order in which a change travels.
  */
-import { CfnOutput, Stack } from 'aws-cdk-lib';
+import { ArnFormat, CfnOutput, Stack } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
 
 import { Apply } from './apply';
 import type { Blueprint } from './blueprint';
+import type { Side } from './configuration';
+import { BulkQueue } from './bulk-queue';
 import { Capture } from './capture';
+import { accountOf, remoteCaptureName } from './capture-stack';
 import { ChangeQueue } from './change-queue';
 import { BridgeDashboard } from './dashboard';
+import { Guests } from './guests';
 import { Resend } from './resend';
 import { StateTable } from './state-table';
+import { Sweep } from './sweep';
+import { Trail } from './trail';
+import { outOfReach } from './user-pool';
 
 export class BridgeStack extends Stack {
   constructor(scope: Construct, id: string, blueprint: Blueprint) {
@@ -25,23 +32,54 @@ export class BridgeStack extends Stack {
     });
     const state = new StateTable(this, 'State', blueprint);
     const changes = new ChangeQueue(this, 'Changes', blueprint);
+    const bulk = new BulkQueue(this, 'Bulk', blueprint, changes);
     const capture = new Capture(this, 'Capture', blueprint, { state, changes });
-    const apply = new Apply(this, 'Apply', blueprint, { state, changes });
+    const captures = this.captures(blueprint, capture);
+    const sweep = new Sweep(this, 'Sweep', blueprint, { state, changes, bulk, captures });
+    const apply = new Apply(this, 'Apply', blueprint, { state, changes, bulk });
+    const ownRoles = [apply.role, sweep.role];
+    const trail = new Trail(this, 'Trail', blueprint, { state, changes, ownRoles });
     const resend = new Resend(this, 'Resend', blueprint, { function: apply.function });
+    new Guests(this, 'Guests', blueprint, { state, changes });
     new BridgeDashboard(this, 'Dashboard', blueprint, [
       { title: 'capture: in the pools\' own sign-ups and sign-ins', widgets: capture.dashboardRow },
+      { title: 'trail: what CloudTrail tells', widgets: trail.dashboardRow },
+      { title: 'sweep: both pools compared with what was agreed', widgets: sweep.dashboardRow },
       { title: 'Changes under way', widgets: changes.dashboardRow },
+      { title: 'Bulk work under way', widgets: bulk.dashboardRow },
       { title: 'apply: makes the pools agree', widgets: apply.dashboardRow },
       { title: 'Marks: captured, and not in both pools yet', widgets: resend.dashboardRow },
       { title: 'State table', widgets: state.dashboardRow },
     ]);
-    this.tellOperators(state, changes);
+    this.tellOperators(state, changes, bulk, captures);
     new CfnOutput(this, 'CaptureFunction', { value: capture.function.functionName });
     new CfnOutput(this, 'ApplyFunction', { value: apply.function.functionName });
   }
 
+  /** The function that serves each pool: this stack's own, or the one beside the pool. */
+  private captures({ configuration }: Blueprint, capture: Capture): Record<Side, string> {
+    const arns = configuration.pools.map((pool) => {
+      const beside = this.formatArn({
+        service: 'lambda',
+        region: pool.region,
+        ...(pool.roleArn === undefined ? {} : { account: accountOf(pool.roleArn) }),
+        resource: 'function',
+        resourceName: remoteCaptureName(configuration.name, pool),
+        arnFormat: ArnFormat.COLON_RESOURCE_NAME,
+      });
+      const reached = outOfReach(this, pool) === undefined;
+      return [pool.side, reached ? capture.function.functionArn : beside];
+    });
+    return Object.fromEntries(arns) as Record<Side, string>;
+  }
+
   /** The variables of the command line, one by one for programs and as lines for a shell. */
-  private tellOperators(state: StateTable, changes: ChangeQueue): void {
+  private tellOperators(
+    state: StateTable,
+    changes: ChangeQueue,
+    bulk: BulkQueue,
+    captures: Record<Side, string>,
+  ): void {
     const variables: Record<string, [output: string, value: string]> = {
       POOLBRIDGE_TABLE: ['PoolbridgeTable', state.table.tableName],
       POOLBRIDGE_QUEUE_URL: ['PoolbridgeQueueUrl', changes.queue.queueUrl],
@@ -49,7 +87,10 @@ export class BridgeStack extends Stack {
         'PoolbridgeDeadLetterUrl',
         changes.deadLetterQueue.queueUrl,
       ],
+      POOLBRIDGE_BULK_QUEUE_URL: ['PoolbridgeBulkQueueUrl', bulk.queue.queueUrl],
       POOLBRIDGE_KEY: ['PoolbridgeKey', state.secret.secretArn],
+      POOLBRIDGE_CAPTURE_OLD: ['PoolbridgeCaptureOld', captures.old],
+      POOLBRIDGE_CAPTURE_NEW: ['PoolbridgeCaptureNew', captures.new],
     };
     for (const [variable, [output, value]] of Object.entries(variables)) {
       new CfnOutput(this, output, { description: variable, value });

@@ -19,11 +19,11 @@ export const APPLY_TIMEOUT = Duration.seconds(30);
 
 // AWS asks for six times the function's time-out, so that a message is not shown again while
 // Lambda is still trying to hand out the first copy of it.
-const VISIBILITY_TIMEOUT = Duration.seconds(6 * APPLY_TIMEOUT.toSeconds());
+export const VISIBILITY_TIMEOUT = Duration.seconds(6 * APPLY_TIMEOUT.toSeconds());
 
 // apply acknowledges a change that must wait after 5 receives, and its mark waits in the table. So
 // more than twice that many receives mean a crash, a kill or a message nobody can read.
-const RECEIVES_MOST = 12;
+export const RECEIVES_MOST = 12;
 
 // The longest that SQS keeps anything; a mark outlasts even that.
 const RETENTION = Duration.days(14);
@@ -31,7 +31,8 @@ const RETENTION = Duration.days(14);
 // A change that waits takes its five receives of 3 minutes at most; older than that is a backlog.
 const AGE_LIMIT = Duration.minutes(15);
 
-const FIFO: QueueProps = {
+/** What all queues of changes have in common. */
+export const FIFO: QueueProps = {
   fifo: true,
   // Each capture is a change of its own, however alike: a queue that compared them would lose one.
   contentBasedDeduplication: false,

@@ -1,6 +1,6 @@
 /**
  * Reads the few lines of bridge.toml that decide what must be deployed: the name, the two pools,
- * how their accounts are matched, and whether groups travel. Everything else in the file is the
+ * how their accounts are matched, whether groups travel, and by which ways changes are noticed. Everything else in the file is the
  * business of the functions, which carry a copy of it and check it in depth; checking it twice
  * would mean two truths.
  */
@@ -21,6 +21,8 @@ export interface PoolConfiguration {
   readonly region: string;
   /** The role to assume where the pool belongs to another account. */
   readonly roleArn?: string;
+  /** The team's own functions that capture calls beside its work, by their ARNs. */
+  readonly chained: readonly string[];
 }
 
 /** What the ground must know of bridge.toml. */
@@ -33,6 +35,10 @@ export interface BridgeConfiguration {
   readonly groups: boolean;
   /** Whether accounts are matched by an attribute of the team's own, which clients might write. */
   readonly matchedByAttribute: boolean;
+  /** Whether capture asks the other pool before somebody signs up. */
+  readonly signupGuard: boolean;
+  /** Whether passes of the sweep begin by themselves. */
+  readonly sweep: boolean;
 }
 
 // The longest name made from it is a function's (64 characters) or a queue's (80); 32 leaves room
@@ -43,6 +49,12 @@ const ROLE_ARN = /^arn:[\w-]+:iam::\d{12}:role\/[\w+=,.@/-]+$/;
 
 // What accounts may be matched by without any attribute of the team's own.
 const BUILT_IN_MATCHES = ['email', 'phone_number', 'username'];
+
+// Where capture can stand, and so where it can call somebody else's function beside its work.
+const TRIGGER_SLOTS = [
+  'PreSignUp', 'PostConfirmation', 'PostAuthentication', 'PreTokenGeneration',
+];
+const FUNCTION_ARN = /^arn:[\w-]+:lambda:[\w-]+:\d{12}:function:[\w-]+(:[\w$-]+)?$/;
 
 const HINT = 'infra/example/bridge.toml shows every line with its meaning; '
   + 'name another file with -c config=FILE or POOLBRIDGE_CONFIG';
@@ -60,12 +72,15 @@ export function readConfiguration(path: string): BridgeConfiguration {
   if (before && after && before.userPoolId === after.userPoolId) {
     points.push('`[old]` and `[new]` name the same user pool');
   }
-  const groups = travelsInGroups(root, points);
+  const groups = flag(root, 'policy', 'groups', points);
+  const signupGuard = flag(root, 'policy', 'signup_guard', points);
+  const sweep = flag(root, 'sweep', 'enabled', points);
   const matchedByAttribute = matchesByAttribute(root, points);
   if (points.length > 0 || name === undefined || !before || !after) {
     throw new Mistake(`${path} cannot be deployed as it stands`, HINT, points);
   }
-  return { path, name, pools: [before, after], groups, matchedByAttribute };
+  const pools = [before, after] as const;
+  return { path, name, pools, groups, matchedByAttribute, signupGuard, sweep };
 }
 
 type Table = Record<string, unknown>;
@@ -106,19 +121,42 @@ function pool(root: Table, side: Side, points: string[]): PoolConfiguration | un
   if (roleArn !== undefined && !ROLE_ARN.test(roleArn)) {
     points.push(`\`[${side}] role_arn\` is not the ARN of an IAM role`);
   }
+  const chained = chainedFunctions(table, side, points);
   if (userPoolId === undefined || region === undefined) {
     return undefined;
   }
-  return { side, userPoolId, region, ...(roleArn === undefined ? {} : { roleArn }) };
+  return { side, userPoolId, region, chained, ...(roleArn === undefined ? {} : { roleArn }) };
 }
 
-function travelsInGroups(root: Table, points: string[]): boolean {
-  const groups = section(root, 'policy', points)?.['groups'];
-  if (groups !== undefined && typeof groups !== 'boolean') {
-    points.push('`[policy] groups` must be true or false');
+// What is absent is on, so that leaving a line out never costs a grant.
+function flag(root: Table, table: string, key: string, points: string[]): boolean {
+  const value = section(root, table, points)?.[key];
+  if (value !== undefined && typeof value !== 'boolean') {
+    points.push(`\`[${table}] ${key}\` must be true or false`);
   }
-  // Absent means that they travel, so that leaving the line out never costs a grant.
-  return groups !== false;
+  return value !== false;
+}
+
+function chainedFunctions(pool: Table, side: Side, points: string[]): string[] {
+  const triggers = pool['triggers'];
+  if (triggers === undefined) {
+    return [];
+  }
+  if (typeof triggers !== 'object' || triggers === null || Array.isArray(triggers)) {
+    points.push(`\`triggers\` must be a table, written \`[${side}.triggers]\``);
+    return [];
+  }
+  return Object.entries(triggers).flatMap(([slot, arn]) => {
+    if (!TRIGGER_SLOTS.includes(slot)) {
+      points.push(`\`[${side}.triggers] ${slot}\` is not one of ${TRIGGER_SLOTS.join(', ')}`);
+      return [];
+    }
+    if (typeof arn !== 'string' || !FUNCTION_ARN.test(arn)) {
+      points.push(`\`[${side}.triggers] ${slot}\` is not the ARN of a Lambda function`);
+      return [];
+    }
+    return [arn];
+  });
 }
 
 function matchesByAttribute(root: Table, points: string[]): boolean {

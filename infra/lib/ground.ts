@@ -7,9 +7,11 @@ import { CURRENTLY_RECOMMENDED_FLAGS } from 'aws-cdk-lib/cx-api';
 import { AwsSolutionsChecks } from 'cdk-nag';
 
 import { BridgeStack } from './bridge-stack';
+import { CaptureStack } from './capture-stack';
 import { readConfiguration } from './configuration';
 import { BridgeMetrics, type MetricNames, readMetricNames } from './metrics';
 import { readSettings } from './settings';
+import { outOfReach } from './user-pool';
 
 // From the library, whose version is pinned, rather than as a hundred lines of cdk.json.
 const FLAGS = {
@@ -23,7 +25,7 @@ export function newApp(props: AppProps = {}): App {
   return new App({ ...props, context: { ...FLAGS, ...props.context } });
 }
 
-/** Builds the stack into an app; throws a `Mistake` where a person has to mend something. */
+/** Builds the stacks into an app, and answers the bridge's own; throws a `Mistake` where a person has to mend something. */
 export function layGround(
   app: App,
   environment: NodeJS.ProcessEnv,
@@ -32,7 +34,19 @@ export function layGround(
   const settings = readSettings(app.node, environment);
   const configuration = readConfiguration(settings.config);
   const metrics = new BridgeMetrics(configuration.name, names);
-  const stack = new BridgeStack(app, 'poolbridge', { settings, configuration, metrics });
+  const blueprint = { settings, configuration, metrics };
+  const stack = new BridgeStack(app, 'poolbridge', blueprint);
+  for (const pool of configuration.pools) {
+    if (outOfReach(stack, pool) === undefined) {
+      continue;
+    }
+    const id = `poolbridge-capture-${pool.side}`;
+    if (pool.roleArn === undefined) {
+      new CaptureStack(app, id, blueprint, { pool });
+    } else if (settings.account !== undefined) {
+      new CaptureStack(app, id, blueprint, { pool, homeAccount: settings.account });
+    }
+  }
   Validations.of(app).addPlugins(new AwsSolutionsChecks(app));
   return stack;
 }

@@ -13,14 +13,16 @@ import { INFRA } from './infra';
 import { Mistake } from './mistake';
 
 /** Who publishes a figure. */
-export type Publisher = 'capture' | 'apply';
+export type Publisher = 'capture' | 'trail' | 'apply' | 'sweep';
 
 /** The shape of metrics.json. */
 export interface MetricNames {
   readonly namespace: string;
   readonly dimensions: readonly string[];
   readonly capture: readonly string[];
+  readonly trail: readonly string[];
   readonly apply: readonly string[];
+  readonly sweep: readonly string[];
 }
 
 /** The list that the functions' program wrote. */

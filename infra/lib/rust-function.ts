@@ -17,6 +17,10 @@ export interface RustFunctionProps {
   readonly description: string;
   readonly timeout: Duration;
   readonly memorySize: number;
+  /** The function's name, where it is not the bridge's and the program's. */
+  readonly functionName?: string;
+  /** The role's name, where somebody elsewhere has to know it. */
+  readonly roleName?: string;
   /** Variables besides POOLBRIDGE_CONFIG. */
   readonly environment: Record<string, string>;
 }
@@ -29,7 +33,7 @@ export class RustFunction extends Construct {
     super(scope, id);
     const { settings, configuration } = blueprint;
     // Fixed, so that a pool's triggers can be pointed at it before it exists.
-    const functionName = `${configuration.name}-${props.program}`;
+    const functionName = props.functionName ?? `${configuration.name}-${props.program}`;
     const logGroup = new LogGroup(this, 'LogGroup', {
       logGroupName: `/aws/lambda/${functionName}`,
       retention: settings.logRetentionDays,
@@ -38,6 +42,7 @@ export class RustFunction extends Construct {
       removalPolicy: RemovalPolicy.DESTROY,
     });
     this.role = new Role(this, 'Role', {
+      ...(props.roleName === undefined ? {} : { roleName: props.roleName }),
       description: `What ${functionName} may do`,
       assumedBy: new ServicePrincipal('lambda.amazonaws.com'),
     });

@@ -30,6 +30,8 @@ export interface Settings {
   readonly runbook: string;
   /** The Region of the stack; a trigger only reaches a function in its own. */
   readonly region: string;
+  /** The account of the stack, where it is known: a pool of another account must let it in. */
+  readonly account: string | undefined;
 }
 
 /** The word that asks for a template without the functions' programs. */
@@ -63,6 +65,7 @@ export function readSettings(node: Node, environment: NodeJS.ProcessEnv): Settin
     alarmTopicArn: alarmTopicArn(context('alarmTopicArn'), points),
     runbook: String(context('runbook') ?? 'infra/RUNBOOK.md'),
     region: region(context('region') ?? environment['CDK_DEFAULT_REGION'], points),
+    account: account(context('account') ?? environment['CDK_DEFAULT_ACCOUNT'], points),
   };
   if (points.length > 0) {
     throw new Mistake(
@@ -128,6 +131,18 @@ function region(value: unknown, points: string[]): string {
     // Guessing would attach the wrong pool's trigger, or none.
     points.push('the Region is not known: set AWS_REGION, or give -c region=REGION');
     return '';
+  }
+  return value;
+}
+
+function account(value: unknown, points: string[]): string | undefined {
+  if (value === undefined || value === '') {
+    return undefined;
+  }
+  // A number given in cdk.json may have lost its leading zeros; a text has not.
+  if (typeof value !== 'string' || !/^\d{12}$/.test(value)) {
+    points.push('`account` must be the twelve digits of an account, as a text');
+    return undefined;
   }
   return value;
 }

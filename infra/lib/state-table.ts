@@ -8,7 +8,7 @@ import type { IWidget } from 'aws-cdk-lib/aws-cloudwatch';
 import {
   AttributeType, BillingMode, ProjectionType, Table, TableEncryption,
 } from 'aws-cdk-lib/aws-dynamodb';
-import { type IGrantable, PolicyStatement } from 'aws-cdk-lib/aws-iam';
+import { type IGrantable, type IPrincipal, PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import { Key } from 'aws-cdk-lib/aws-kms';
 import { Secret } from 'aws-cdk-lib/aws-secretsmanager';
 import { Construct } from 'constructs';
@@ -19,9 +19,30 @@ import { graph } from './dashboard';
 /** The sparse index of who is not in step. */
 export const BY_STATE = 'by_state';
 
-// What an item of capture's may be called: marks, and the count of captures that could leave none.
+// What an item of capture's or trail's may be called: marks, and the count of captures that could leave none.
 // Every other partition is out of its reach.
-const CAPTURES_PARTITIONS = ['PENDING#*', 'COUNTER#0'];
+export const MARKING_PARTITIONS = ['PENDING#*', 'COUNTER#0'];
+
+/** The name of the table's key, for whoever cannot know its id. */
+export const ALIAS = (bridgeName: string): string => `alias/poolbridge-${bridgeName}`;
+
+/** What a caller of the table needs of its key. */
+export const KEY_CALLS = [
+  'kms:Decrypt',
+  'kms:DescribeKey',
+  'kms:Encrypt',
+  'kms:GenerateDataKey',
+  'kms:GenerateDataKeyWithoutPlaintext',
+  'kms:ReEncryptFrom',
+  'kms:ReEncryptTo',
+];
+
+/** Somebody of another account, and what they come for. */
+export interface Guest {
+  readonly principals: IPrincipal[];
+  readonly conditions: Record<string, Record<string, string>>;
+  readonly reads: boolean;
+}
 
 export class StateTable extends Construct {
   readonly table: Table;
@@ -37,6 +58,7 @@ export class StateTable extends Construct {
     const removalPolicy = removable ? RemovalPolicy.DESTROY : RemovalPolicy.RETAIN;
     this.key = new Key(this, 'Key', {
       description: `State of the user pool bridge ${name}`,
+      alias: ALIAS(name),
       enableKeyRotation: true,
       removalPolicy,
     });
@@ -83,10 +105,59 @@ export class StateTable extends Construct {
       actions: ['dynamodb:UpdateItem'],
       resources: [this.table.tableArn],
       conditions: {
-        'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': CAPTURES_PARTITIONS },
+        'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': MARKING_PARTITIONS },
       },
     }));
     this.grantKeyThroughTable(grantee);
+  }
+
+  /** Lets a function find out whose account it is, and say that it is alive. */
+  grantResolving(grantee: IGrantable): void {
+    const grants = [
+      new PolicyStatement({
+        sid: 'ResolveAccounts',
+        actions: ['dynamodb:GetItem'],
+        resources: [this.table.tableArn],
+        conditions: { 'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': ['ACCOUNT#*'] } },
+      }),
+      new PolicyStatement({
+        sid: 'TellOfRoutes',
+        actions: ['dynamodb:UpdateItem'],
+        resources: [this.table.tableArn],
+        conditions: { 'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': ['ROUTE#*'] } },
+      }),
+    ];
+    grants.forEach((grant) => grantee.grantPrincipal.addToPrincipalPolicy(grant));
+  }
+
+  /** Lets a function read everything, and write only how far it has come. */
+  grantComparing(grantee: IGrantable): void {
+    const grants = [
+      new PolicyStatement({
+        sid: 'ReadLedger',
+        actions: ['dynamodb:BatchGetItem', 'dynamodb:GetItem', 'dynamodb:Query'],
+        resources: [this.table.tableArn],
+      }),
+      new PolicyStatement({
+        sid: 'KeepCursors',
+        actions: ['dynamodb:DeleteItem', 'dynamodb:PutItem', 'dynamodb:UpdateItem'],
+        resources: [this.table.tableArn],
+        conditions: {
+          'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': ['CURSOR#*', 'ROUTE#*'] },
+        },
+      }),
+      this.readSecret(),
+    ];
+    grants.forEach((grant) => grantee.grantPrincipal.addToPrincipalPolicy(grant));
+    this.grantKeyThroughTable(grantee);
+  }
+
+  private readSecret(): PolicyStatement {
+    return new PolicyStatement({
+      sid: 'ReadSecret',
+      actions: ['secretsmanager:GetSecretValue'],
+      resources: [this.secret.secretArn],
+    });
   }
 
   /** Lets a function keep the ledger: every item, the index, and the secret. */
@@ -110,29 +181,38 @@ export class StateTable extends Construct {
         actions: ['dynamodb:Query'],
         resources: [`${this.table.tableArn}/index/${BY_STATE}`],
       }),
-      new PolicyStatement({
-        sid: 'ReadSecret',
-        actions: ['secretsmanager:GetSecretValue'],
-        resources: [this.secret.secretArn],
-      }),
+      this.readSecret(),
     ];
     grants.forEach((grant) => grantee.grantPrincipal.addToPrincipalPolicy(grant));
     this.grantKeyThroughTable(grantee);
+  }
+
+  /** Lets somebody of another account leave marks, and read people if they guard sign-ups. */
+  letIn(guest: Guest): void {
+    const { principals, conditions, reads } = guest;
+    this.table.addToResourcePolicy(new PolicyStatement({
+      principals,
+      actions: ['dynamodb:UpdateItem', ...(reads ? ['dynamodb:GetItem'] : [])],
+      // A table's policy can only speak of that table.
+      resources: ['*'],
+      conditions,
+    }));
+    this.key.addToResourcePolicy(new PolicyStatement({
+      principals,
+      actions: KEY_CALLS,
+      resources: ['*'],
+      conditions: {
+        ...conditions,
+        StringEquals: { 'kms:ViaService': `dynamodb.${Stack.of(this).region}.amazonaws.com` },
+      },
+    }));
   }
 
   /** The table's key, but only in DynamoDB's hands: no function can decrypt anything by itself. */
   private grantKeyThroughTable(grantee: IGrantable): void {
     grantee.grantPrincipal.addToPrincipalPolicy(new PolicyStatement({
       sid: 'UseKeyThroughTable',
-      actions: [
-        'kms:Decrypt',
-        'kms:DescribeKey',
-        'kms:Encrypt',
-        'kms:GenerateDataKey',
-        'kms:GenerateDataKeyWithoutPlaintext',
-        'kms:ReEncryptFrom',
-        'kms:ReEncryptTo',
-      ],
+      actions: KEY_CALLS,
       resources: [this.key.keyArn],
       conditions: {
         StringEquals: { 'kms:ViaService': `dynamodb.${Stack.of(this).region}.amazonaws.com` },

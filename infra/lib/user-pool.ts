@@ -40,6 +40,16 @@ const GROUP_WRITES = [
   'cognito-idp:AdminRemoveUserFromGroup',
 ];
 
+// Settings, and listings, which bill nobody.
+const GUARD_READS = [
+  'cognito-idp:DescribeUserPool',
+  'cognito-idp:GetUserPoolMfaConfig',
+  'cognito-idp:ListGroups',
+  'cognito-idp:ListUsers',
+];
+
+const SWEEP_READS = [...GUARD_READS, 'cognito-idp:ListUsersInGroup'];
+
 /** What of the configuration decides the calls. */
 export type PoolChoices = Pick<BridgeConfiguration, 'groups' | 'matchedByAttribute'>;
 
@@ -80,6 +90,52 @@ export function poolGrant(
   pool: PoolConfiguration,
   choices: PoolChoices,
 ): PolicyStatement {
+  return grant(scope, pool, (side) => `Keep${side}PoolInStep`, poolCalls(choices));
+}
+
+/** What the sweep needs of one pool: to list it, and to see how it is set up. */
+export function sweepGrant(
+  scope: Construct,
+  pool: PoolConfiguration,
+  { matchedByAttribute }: PoolChoices,
+): PolicyStatement {
+  const calls = [...SWEEP_READS, ...(matchedByAttribute ? CLIENT_READS : [])];
+  return grant(scope, pool, (side) => `List${side}Pool`, calls);
+}
+
+/** What the guard of sign-ups needs, where there is one: to look into both pools and the table. */
+export function guardGrants(
+  scope: Construct,
+  configuration: BridgeConfiguration,
+  tableArn: string,
+): PolicyStatement[] {
+  if (!configuration.signupGuard) {
+    return [];
+  }
+  const calls = [...GUARD_READS, ...(configuration.matchedByAttribute ? CLIENT_READS : [])];
+  return [
+    new PolicyStatement({
+      sid: 'ReadForGuard',
+      actions: ['dynamodb:GetItem'],
+      resources: [tableArn],
+      conditions: {
+        'ForAllValues:StringLike': {
+          'dynamodb:LeadingKeys': ['ACCOUNT#*', 'PERSON#*', 'CONTROL'],
+        },
+      },
+    }),
+    ...configuration.pools.map((pool) =>
+      grant(scope, pool, (side) => `Search${side}Pool`, calls)),
+  ];
+}
+
+/** Calls of one pool: our own where the account is ours, else its role's. */
+function grant(
+  scope: Construct,
+  pool: PoolConfiguration,
+  sid: (side: string) => string,
+  actions: string[],
+): PolicyStatement {
   const side = pool.side === 'old' ? 'Old' : 'New';
   if (pool.roleArn !== undefined) {
     return new PolicyStatement({
@@ -89,8 +145,8 @@ export function poolGrant(
     });
   }
   return new PolicyStatement({
-    sid: `Keep${side}PoolInStep`,
-    actions: poolCalls(choices),
+    sid: sid(side),
+    actions,
     resources: [userPoolArn(scope, pool)],
   });
 }

@@ -40,16 +40,27 @@ test('what must wake somebody does', () => {
     'acme-malformed-changes': 'poolbridge malformed > 0',
     'acme-apply-panics': 'poolbridge panics > 0',
     'acme-marks-are-old': 'poolbridge oldest_mark_seconds > 1800',
+    'acme-guard-failed-open': 'poolbridge guard_failed_open > 0',
+    'acme-chain-failed': 'poolbridge chain_failed > 0',
+    'acme-trail-failed': 'poolbridge trail_failed > 0',
+    'acme-trail-failed-events': 'AWS/SQS ApproximateNumberOfMessagesVisible > 0',
+    'acme-bulk-is-late': 'AWS/SQS ApproximateAgeOfOldestMessage > 7200',
+    'acme-sweep-failed-events': 'AWS/SQS ApproximateNumberOfMessagesVisible > 0',
+    'acme-sweep-overdue': 'poolbridge sweep_age_seconds > 172800',
+    'acme-sweep-listing-suspicious': 'poolbridge sweep_suspicious > 0',
+    'acme-sweep-uncovered': 'poolbridge sweep_uncovered > 0',
+    'acme-triggers-missing': 'poolbridge triggers_missing > 0',
   });
 });
 
 test('every figure of ours that is watched is one that the functions publish', () => {
-  const { namespace, capture, apply } = readMetricNames();
+  const { namespace, capture, trail, apply, sweep } = readMetricNames();
+  const published = [...capture, ...trail, ...apply, ...sweep];
   const ours = alarms().filter((alarm) => !alarm.Namespace.startsWith('AWS/'));
   assert.ok(ours.length > 0);
   for (const alarm of ours) {
     assert.equal(alarm.Namespace, namespace);
-    assert.ok([...capture, ...apply].includes(alarm.MetricName), alarm.MetricName);
+    assert.ok(published.includes(alarm.MetricName), alarm.MetricName);
     assert.deepEqual(alarm.Dimensions, [{ Name: 'name', Value: 'acme' }]);
   }
 });

@@ -92,10 +92,11 @@ function elf(machine: number): Buffer {
   return head;
 }
 
-/** A folder of programs as the build leaves it. */
-function built(programs: Record<string, Buffer>, mode = 0o755): string {
+/** A folder of programs as the build leaves it; what is not named is as apply's. */
+function built(programs: { apply: Buffer; capture: Buffer }, mode = 0o755): string {
   const folder = newFolder();
-  for (const [name, content] of Object.entries(programs)) {
+  const all = { trail: programs.apply, sweep: programs.apply, ...programs };
+  for (const [name, content] of Object.entries(all)) {
     mkdirSync(join(folder, name));
     writeFileSync(join(folder, name, 'bootstrap'), content);
     chmodSync(join(folder, name, 'bootstrap'), mode);

@@ -15,11 +15,13 @@ test('the example can be deployed', () => {
     path: EXAMPLE,
     name: 'acme',
     pools: [
-      { side: 'old', userPoolId: 'eu-west-1_AbCdEfGhI', region: 'eu-west-1' },
-      { side: 'new', userPoolId: 'us-east-1_JkLmNoPqR', region: 'us-east-1' },
+      { side: 'old', userPoolId: 'eu-west-1_AbCdEfGhI', region: 'eu-west-1', chained: [] },
+      { side: 'new', userPoolId: 'us-east-1_JkLmNoPqR', region: 'us-east-1', chained: [] },
     ],
     groups: true,
     matchedByAttribute: false,
+    signupGuard: true,
+    sweep: true,
   });
 });
 
@@ -43,8 +45,14 @@ test('every mistake is told, not only the first', () => {
       [old]
       user_pool_id = "pool"
       role_arn = "root"
+      [old.triggers]
+      PreSignUp = "team"
+      Custom = "arn:aws:lambda:us-east-1:111122223333:function:team"
       [new]
       region = 7
+      triggers = "none"
+      [sweep]
+      enabled = "no"
     `,
   });
   for (const point of [
@@ -54,6 +62,10 @@ test('every mistake is told, not only the first', () => {
     /`\[old\] role_arn` is not the ARN of an IAM role/,
     /`\[new\] user_pool_id` is missing/,
     /`\[new\] region` must be a text/,
+    /`\[old\.triggers\] PreSignUp` is not the ARN of a Lambda function/,
+    /`\[old\.triggers\] Custom` is not one of PreSignUp, /,
+    /`triggers` must be a table, written `\[new\.triggers\]`/,
+    /`\[sweep\] enabled` must be true or false/,
   ]) {
     assert.match(words, point);
   }
@@ -76,10 +88,12 @@ test('settings that do not hold are told together', () => {
       removable: 'perhaps',
       alarmTopicArn: 'on-call',
       region: '',
+      account: 111122223333,
     },
   });
   for (const key of [
     'architecture', 'maximumConcurrency', 'logRetentionDays', 'removable', 'alarmTopicArn',
+    'account',
   ]) {
     assert.match(words, new RegExp(`- \`${key}\` `));
   }

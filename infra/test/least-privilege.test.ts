@@ -32,17 +32,75 @@ const KEY_CALLS = [
 
 const LOG_CALLS = ['logs:CreateLogStream', 'logs:PutLogEvents'];
 
-test('capture may leave a mark and send a change, and read nothing', () => {
+const SETTINGS = [
+  'DescribeUserPool', 'GetUserPoolMfaConfig', 'ListGroups', 'ListUsers',
+].map((call) => `cognito-idp:${call}`);
+
+const CAPTURES = {
+  WriteLog: LOG_CALLS,
+  LeaveMarks: ['dynamodb:UpdateItem'],
+  UseKeyThroughTable: KEY_CALLS,
+  SendChanges: ['sqs:SendMessage'],
+};
+
+test('without the guard, capture may leave a mark and send a change, and read nothing', () => {
+  const statements = statementsOf('Capture', bridge('[policy]\nsignup_guard = false'));
+  assert.deepEqual(bySid(statements), CAPTURES);
+});
+
+test('as the guard, capture may search the pools and read who it found', () => {
   const statements = statementsOf('Capture');
   assert.deepEqual(bySid(statements), {
-    WriteLog: LOG_CALLS,
-    LeaveMarks: ['dynamodb:UpdateItem'],
-    UseKeyThroughTable: KEY_CALLS,
-    SendChanges: ['sqs:SendMessage'],
+    ...CAPTURES,
+    ReadForGuard: ['dynamodb:GetItem'],
+    SearchOldPool: SETTINGS,
+    SearchNewPool: SETTINGS,
+  });
+  const reads = statements.find((statement) => statement.Sid === 'ReadForGuard');
+  assert.deepEqual(reads?.Condition, {
+    'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': ['ACCOUNT#*', 'PERSON#*', 'CONTROL'] },
   });
   const marks = statements.find((statement) => statement.Sid === 'LeaveMarks');
   assert.deepEqual(marks?.Condition, {
     'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': ['PENDING#*', 'COUNTER#0'] },
+  });
+});
+
+test('capture may call the very functions that bridge.toml names, and no other', () => {
+  const own = 'arn:aws:lambda:us-east-1:111122223333:function:team-sign-up';
+  const statements = statementsOf('Capture', bridge(`[old.triggers]\nPreSignUp = "${own}"`));
+  const call = statements.find((statement) => statement.Sid === 'CallTheTeamsFunctions');
+  assert.deepEqual([call?.Action, call?.Resource], ['lambda:InvokeFunction', own]);
+});
+
+test('trail may find out whose account it is, mark it, and say that it is alive', () => {
+  const statements = statementsOf('Trail');
+  assert.deepEqual(bySid(statements), {
+    ...CAPTURES,
+    ResolveAccounts: ['dynamodb:GetItem'],
+    TellOfRoutes: ['dynamodb:UpdateItem'],
+    // Lambda itself puts there what trail failed at, in trail's name.
+    ...sending(statements),
+  });
+});
+
+test('sweep may read everything, and write how far it came and what is to be looked at', () => {
+  const statements = statementsOf('Sweep');
+  const listing = [...SETTINGS, 'cognito-idp:ListUsersInGroup'].sort();
+  assert.deepEqual(bySid(statements), {
+    WriteLog: LOG_CALLS,
+    ReadLedger: ['dynamodb:BatchGetItem', 'dynamodb:GetItem', 'dynamodb:Query'],
+    KeepCursors: ['dynamodb:DeleteItem', 'dynamodb:PutItem', 'dynamodb:UpdateItem'],
+    ReadSecret: ['secretsmanager:GetSecretValue'],
+    UseKeyThroughTable: KEY_CALLS,
+    SendBulkWork: ['sqs:GetQueueAttributes', 'sqs:SendMessage'],
+    ListOldPool: listing,
+    ListNewPool: listing,
+    ...sending(statements),
+  });
+  const cursors = statements.find((statement) => statement.Sid === 'KeepCursors');
+  assert.deepEqual(cursors?.Condition, {
+    'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': ['CURSOR#*', 'ROUTE#*'] },
   });
 });
 
@@ -60,13 +118,17 @@ test('apply may keep the ledger, work on the queue and keep the two pools in ste
       'sqs:ChangeMessageVisibility', 'sqs:DeleteMessage', 'sqs:GetQueueAttributes',
       'sqs:ReceiveMessage', 'sqs:SendMessage',
     ],
+    WorkOnBulk: [
+      'sqs:ChangeMessageVisibility', 'sqs:DeleteMessage', 'sqs:GetQueueAttributes',
+      'sqs:ReceiveMessage',
+    ],
     KeepOldPoolInStep: POOL_CALLS,
     KeepNewPoolInStep: POOL_CALLS,
   });
 });
 
 test('the key is used in the table\'s hands only', () => {
-  for (const owner of ['Capture', 'Apply'] as const) {
+  for (const owner of ['Capture', 'Trail', 'Apply', 'Sweep'] as const) {
     const use = statementsOf(owner).find((statement) => statement.Sid === 'UseKeyThroughTable');
     assert.deepEqual(use?.Condition, {
       StringEquals: { 'kms:ViaService': 'dynamodb.us-east-1.amazonaws.com' },
@@ -123,8 +185,11 @@ test('no policy says "all", but for those that cannot say it otherwise', () => {
     // right to administer it, nobody could ever mend the policy.
     'AWS::KMS::Key StateKey: Allow kms:*',
     // A refusal: nobody at all may use the queues without encryption on the way.
+    'AWS::SQS::QueuePolicy BulkQueuePolicy: Deny sqs:*',
     'AWS::SQS::QueuePolicy ChangesDeadLetterQueuePolicy: Deny sqs:*',
     'AWS::SQS::QueuePolicy ChangesQueuePolicy: Deny sqs:*',
+    'AWS::SQS::QueuePolicy SweepFailedQueuePolicy: Deny sqs:*',
+    'AWS::SQS::QueuePolicy TrailFailedQueuePolicy: Deny sqs:*',
   ]);
 });
 
@@ -146,7 +211,9 @@ function resources(configuration?: string): Record<string, Resource> {
   return template(wishes).toJSON()['Resources'] as Record<string, Resource>;
 }
 
-function statementsOf(owner: 'Capture' | 'Apply', configuration?: string): Statement[] {
+type Owner = 'Capture' | 'Trail' | 'Apply' | 'Sweep';
+
+function statementsOf(owner: Owner, configuration?: string): Statement[] {
   return Object.entries(resources(configuration))
     .filter(([id, resource]) => resource.Type === 'AWS::IAM::Policy' && id.startsWith(owner))
     .flatMap(([, resource]) => everyStatement(resource.Properties));
@@ -163,4 +230,23 @@ function everyStatement(value: unknown): Statement[] {
 
 function bySid(statements: Statement[]): Record<string, string[]> {
   return Object.fromEntries(statements.map(({ Sid, Action }) => [Sid, [Action].flat().sort()]));
+}
+
+/** A bridge of two pools beside the stack, with these lines more. */
+function bridge(more: string): string {
+  return `name = "acme"
+    [old]
+    user_pool_id = "us-east-1_AAAAAAAAA"
+    [new]
+    user_pool_id = "us-east-1_BBBBBBBBB"
+    ${more}`;
+}
+
+/** The statement by which a function's own failures are sent away; CDK gives it no name. */
+function sending(statements: Statement[]): Record<string, string[]> {
+  const unnamed = statements.filter(({ Sid }) => Sid === undefined);
+  assert.deepEqual(unnamed.map(({ Action }) => Action), [
+    ['sqs:SendMessage', 'sqs:GetQueueAttributes', 'sqs:GetQueueUrl'],
+  ]);
+  return bySid(unnamed);
 }

@@ -63,7 +63,7 @@ test('a pool in another Region is kept in step, and its triggers are left to a s
   });
   const [message, ...rest] = told(world);
   assert.match(message ?? '', /new pool is in eu-west-1, and this stack in us-east-1/);
-  assert.match(message ?? '', /need the small capture stack/);
+  assert.match(message ?? '', /call the capture of the small stack over there/);
   assert.deepEqual(rest, []);
 });
 

@@ -1,10 +1,11 @@
 /** What the README and the other functions rely on, each promise by itself. */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 
 import { Match } from 'aws-cdk-lib/assertions';
 
-import { template } from './world';
+import { EXAMPLE, template } from './world';
 
 const QUEUE = 'AWS::SQS::Queue';
 const FUNCTION = 'AWS::Lambda::Function';
@@ -33,15 +34,61 @@ test('a change that twelve readers could not answer for goes to the dead letters
   });
 });
 
-test('both queues keep order within an account only, compare nothing, and keep two weeks', () => {
+test('queues of changes keep order within an account only, and compare nothing', () => {
+  for (const name of ['acme', 'acme-bulk', 'acme-dead-letter']) {
+    template().hasResourceProperties(QUEUE, {
+      QueueName: `${name}.fifo`,
+      FifoQueue: true,
+      ContentBasedDeduplication: false,
+      DeduplicationScope: 'messageGroup',
+      FifoThroughputLimit: 'perMessageGroupId',
+    });
+  }
+});
+
+test('every queue keeps what it holds for two weeks, and hides it at rest', () => {
+  template().resourceCountIs(QUEUE, 5);
   template().allResourcesProperties(QUEUE, {
-    FifoQueue: true,
-    ContentBasedDeduplication: false,
-    DeduplicationScope: 'messageGroup',
-    FifoThroughputLimit: 'perMessageGroupId',
     MessageRetentionPeriod: 14 * 24 * 60 * 60,
     SqsManagedSseEnabled: true,
   });
+});
+
+test('bulk work never takes the place of live changes', () => {
+  const [bulk] = Object.keys(template().findResources(QUEUE, {
+    Properties: { QueueName: 'acme-bulk.fifo' },
+  }));
+  template().hasResourceProperties('AWS::Lambda::EventSourceMapping', {
+    EventSourceArn: { 'Fn::GetAtt': [bulk, 'Arn'] },
+    FunctionResponseTypes: ['ReportBatchItemFailures'],
+    ScalingConfig: { MaximumConcurrency: 2 },
+  });
+  template().resourceCountIs('AWS::Lambda::EventSourceMapping', 2);
+});
+
+test('both shapes of the trail\'s events reach trail, and what fails is kept', () => {
+  for (const shape of ['AWS API Call via CloudTrail', 'AWS Service Event via CloudTrail']) {
+    template().hasResourceProperties('AWS::Events::Rule', {
+      State: 'ENABLED',
+      EventPattern: Match.objectLike({
+        'source': ['aws.cognito-idp'], 'detail-type': [shape],
+      }),
+      Targets: [Match.objectLike({ DeadLetterConfig: Match.anyValue() })],
+    });
+  }
+  template().hasResourceProperties('AWS::Lambda::EventInvokeConfig', {
+    MaximumRetryAttempts: 2,
+    DestinationConfig: { OnFailure: Match.anyValue() },
+  });
+});
+
+test('the sweep is called every quarter of an hour, unless it is off', () => {
+  const rule = { Name: 'acme-sweep', ScheduleExpression: 'rate(15 minutes)' };
+  template().hasResourceProperties('AWS::Events::Rule', { ...rule, State: 'ENABLED' });
+  const example = readFileSync(EXAMPLE, 'utf8');
+  const off = example.replace('[sweep]\nenabled = true', '[sweep]\nenabled = false');
+  template({ configuration: off })
+    .hasResourceProperties('AWS::Events::Rule', { ...rule, State: 'DISABLED' });
 });
 
 test('a message stays hidden for six times as long as apply may take', () => {
@@ -65,9 +112,10 @@ test('every five minutes apply is asked to send again what is due', () => {
   const [apply] = Object.keys(template().findResources(FUNCTION, {
     Properties: { FunctionName: 'acme-apply' },
   }));
-  const [rule] = Object.keys(template().findResources('AWS::Events::Rule'));
+  const [rule] = Object.keys(template().findResources('AWS::Events::Rule', {
+    Properties: { Name: 'acme-resend' },
+  }));
   const arn = { 'Fn::GetAtt': [apply, 'Arn'] };
-  template().resourceCountIs('AWS::Events::Rule', 1);
   template().hasResourceProperties('AWS::Events::Rule', {
     Name: 'acme-resend',
     ScheduleExpression: 'rate(5 minutes)',
@@ -154,10 +202,11 @@ test('functions run on the system that their programs were built for', () => {
     .allResourcesProperties(FUNCTION, { Architectures: ['arm64'] });
 });
 
-test('capture ends when Cognito stops waiting, and knows the table and the queue', () => {
+test('capture is not cut off before Cognito stops waiting, and knows the table and the queue', () => {
   template().hasResourceProperties(FUNCTION, {
     FunctionName: 'acme-capture',
-    Timeout: 5,
+    // Not the 5 seconds of Cognito's: an answer of the team's own function must not be cut off.
+    Timeout: 10,
     MemorySize: 128,
     Environment: {
       // All of them: capture needs no key, so it has none to lose.
@@ -179,6 +228,7 @@ test('apply knows the table, both queues and the secret', () => {
         POOLBRIDGE_CONFIG: 'bridge.toml',
         POOLBRIDGE_TABLE: reference(),
         POOLBRIDGE_QUEUE_URL: reference(),
+        POOLBRIDGE_BULK_QUEUE_URL: reference(),
         POOLBRIDGE_DEAD_LETTER_URL: reference(),
         POOLBRIDGE_KEY: reference(),
       },
@@ -190,20 +240,24 @@ test('apply knows the table, both queues and the secret', () => {
 });
 
 test('logs are forgotten after thirty days, or as the team says', () => {
-  template().resourceCountIs('AWS::Logs::LogGroup', 2);
+  template().resourceCountIs('AWS::Logs::LogGroup', 4);
   template().allResourcesProperties('AWS::Logs::LogGroup', { RetentionInDays: 30 });
   template({ context: { logRetentionDays: 7 } })
     .allResourcesProperties('AWS::Logs::LogGroup', { RetentionInDays: 7 });
 });
 
 test('an operator is told every variable of the command line', () => {
-  for (const output of ['Table', 'QueueUrl', 'DeadLetterUrl', 'Key']) {
+  for (const output of [
+    'Table', 'QueueUrl', 'BulkQueueUrl', 'DeadLetterUrl', 'Key', 'CaptureOld', 'CaptureNew',
+  ]) {
     template().hasOutput(`Poolbridge${output}`, {});
   }
   template().hasOutput('CaptureFunction', {});
   template().hasOutput('ApplyFunction', {});
   const lines = JSON.stringify(template().findOutputs('PoolbridgeEnvironment'));
-  for (const variable of ['TABLE', 'QUEUE_URL', 'DEAD_LETTER_URL', 'KEY']) {
+  for (const variable of [
+    'TABLE', 'QUEUE_URL', 'BULK_QUEUE_URL', 'DEAD_LETTER_URL', 'KEY', 'CAPTURE_OLD', 'CAPTURE_NEW',
+  ]) {
     assert.match(lines, new RegExp(`export POOLBRIDGE_${variable}=`));
   }
 });

@@ -1,0 +1,46 @@
+/**
+ * What a function could not take although it was tried again: kept for two weeks, and alarmed, since
+ * nobody else knows of it.
+ */
+import { Duration, Validations } from 'aws-cdk-lib';
+import { Queue, QueueEncryption } from 'aws-cdk-lib/aws-sqs';
+import { Construct } from 'constructs';
+
+import { watch } from './alarm';
+import type { Blueprint } from './blueprint';
+
+export interface FailedEventsProps {
+  /** The function's program. */
+  readonly program: string;
+  /** What has happened when there is one, in a sentence. */
+  readonly says: string;
+}
+
+export class FailedEvents extends Construct {
+  readonly queue: Queue;
+
+  constructor(scope: Construct, id: string, blueprint: Blueprint, props: FailedEventsProps) {
+    super(scope, id);
+    this.queue = new Queue(this, 'Queue', {
+      queueName: `${blueprint.configuration.name}-${props.program}-failed`,
+      retentionPeriod: Duration.days(14),
+      // EventBridge must be able to write here; its own key would have to let it. Events hold no
+      // values: a trail hides them.
+      encryption: QueueEncryption.SQS_MANAGED,
+      enforceSSL: true,
+    });
+    Validations.of(this.queue).acknowledge({
+      id: 'AwsSolutions::AwsSolutions-SQS3',
+      reason: 'It is the last stop itself: nothing reads it but a person.',
+    });
+    watch(this, blueprint, {
+      article: `${props.program}-failed-events`,
+      says: props.says,
+      metric: this.queue.metricApproximateNumberOfMessagesVisible({
+        statistic: 'Maximum',
+        period: Duration.minutes(1),
+      }),
+      above: 0,
+    });
+  }
+}

@@ -1,0 +1,102 @@
+/**
+ * trail: what CloudTrail tells of the two pools, as EventBridge hands it over. Best effort and late,
+ * by AWS's own word; the sweep finds what it leaves out.
+ */
+import { Duration } from 'aws-cdk-lib';
+import type { IWidget } from 'aws-cdk-lib/aws-cloudwatch';
+import { type EventPattern, Rule } from 'aws-cdk-lib/aws-events';
+import { LambdaFunction } from 'aws-cdk-lib/aws-events-targets';
+import type { IRole } from 'aws-cdk-lib/aws-iam';
+import type { Function } from 'aws-cdk-lib/aws-lambda';
+import { SqsDestination } from 'aws-cdk-lib/aws-lambda-destinations';
+import { Construct } from 'constructs';
+
+import { watch } from './alarm';
+import type { Blueprint } from './blueprint';
+import type { ChangeQueue } from './change-queue';
+import { graph } from './dashboard';
+import { FailedEvents } from './failed-events';
+import { RustFunction } from './rust-function';
+import type { StateTable } from './state-table';
+import { API_CALLS, MANAGED_LOGIN } from './trail-events';
+
+export interface TrailProps {
+  readonly state: StateTable;
+  readonly changes: ChangeQueue;
+  /** Roles under which the bridge itself calls the pools: their calls are no news. */
+  readonly ownRoles: readonly IRole[];
+}
+
+export class Trail extends Construct {
+  readonly function: Function;
+  readonly dashboardRow: IWidget[];
+
+  constructor(scope: Construct, id: string, blueprint: Blueprint, props: TrailProps) {
+    super(scope, id);
+    const { state, changes, ownRoles } = props;
+    const failed = new FailedEvents(this, 'Failed', blueprint, {
+      program: 'trail',
+      says: 'Events of the trail could not be noted although they were tried again.',
+    });
+    const { function: itself, role } = new RustFunction(this, 'Trail', blueprint, {
+      program: 'trail',
+      description: 'Marks an account of which CloudTrail tells, and sends the change',
+      timeout: Duration.seconds(30),
+      memorySize: 128,
+      environment: {
+        POOLBRIDGE_TABLE: state.table.tableName,
+        POOLBRIDGE_QUEUE_URL: changes.queue.queueUrl,
+        POOLBRIDGE_OWN_ROLES: ownRoles.map(({ roleArn }) => roleArn).join(','),
+      },
+    });
+    this.function = itself;
+    state.grantMarking(role);
+    state.grantResolving(role);
+    changes.grantSending(role);
+    itself.configureAsyncInvoke({
+      retryAttempts: 2,
+      maxEventAge: Duration.hours(6),
+      onFailure: new SqsDestination(failed.queue),
+    });
+    const rules: [id: string, says: string, pattern: EventPattern][] = [
+      ['Calls', 'API calls that change an account', API_CALLS],
+      ['Pages', 'What people do on the pools\' own pages', MANAGED_LOGIN],
+    ];
+    for (const [rule, says, eventPattern] of rules) {
+      new Rule(this, rule, {
+        ruleName: `${blueprint.configuration.name}-trail-${rule.toLowerCase()}`,
+        description: `${says}, as a trail tells of it`,
+        eventPattern,
+        // The bus tries for a day, and then hands over what it could not deliver.
+        targets: [new LambdaFunction(itself, { deadLetterQueue: failed.queue })],
+      });
+    }
+    this.watchItself(blueprint);
+    this.dashboardRow = this.widgets(blueprint);
+  }
+
+  private watchItself(blueprint: Blueprint): void {
+    watch(this, blueprint, {
+      article: 'trail-failed',
+      says: 'trail could not note a change everywhere it should.',
+      metric: blueprint.metrics.of('trail', 'trail_failed'),
+      above: 0,
+    });
+  }
+
+  private widgets({ metrics }: Blueprint): IWidget[] {
+    return [
+      graph('Events of the trail', [
+        metrics.of('trail', 'trail_captured').with({ label: 'noted' }),
+        metrics.of('trail', 'trail_dropped').with({ label: 'no news' }),
+        metrics.of('trail', 'trail_unresolved').with({ label: 'left to the sweep' }),
+        metrics.of('trail', 'trail_failed').with({ label: 'failed' }),
+      ]),
+      graph('Calls', [
+        this.function.metricInvocations({ label: 'calls' }),
+        this.function.metricErrors({ label: 'errors' }),
+        this.function.metricThrottles({ label: 'throttles' }),
+      ]),
+    ];
+  }
+}
