@@ -246,7 +246,7 @@ function bridge(more: string): string {
 function sending(statements: Statement[]): Record<string, string[]> {
   const unnamed = statements.filter(({ Sid }) => Sid === undefined);
   assert.deepEqual(unnamed.map(({ Action }) => Action), [
-    ['sqs:SendMessage', 'sqs:GetQueueAttributes', 'sqs:GetQueueUrl'],
+    ['sqs:GetQueueAttributes', 'sqs:GetQueueUrl', 'sqs:SendMessage'],
   ]);
   return bySid(unnamed);
 }
