@@ -143,14 +143,18 @@ impl Services {
         self.lambda("PUT", &path, &json!({"Enabled": enabled})).await.map(drop)
     }
 
-    /// The event source mapping that feeds a function.
-    pub async fn mapping_of(&self, function: &str) -> anyhow::Result<String> {
+    /// The event source mapping that feeds a function from that queue.
+    pub async fn mapping_of(&self, function: &str, queue_url: &str) -> anyhow::Result<String> {
         let listed = self.lambda("GET", "/2015-03-31/event-source-mappings/", &Value::Null).await?;
         let end = format!(":function:{function}");
+        let queue = format!(":{}", queue_url.rsplit('/').next().unwrap_or_default());
+        let is = |it: &Value, name: &str, end: &str| {
+            it[name].as_str().is_some_and(|arn| arn.ends_with(end))
+        };
         let mappings = listed["EventSourceMappings"].as_array().cloned().unwrap_or_default();
         mappings
             .iter()
-            .find(|it| it["FunctionArn"].as_str().is_some_and(|arn| arn.ends_with(&end)))
+            .find(|it| is(it, "FunctionArn", &end) && is(it, "EventSourceArn", &queue))
             .and_then(|it| it["UUID"].as_str().map(str::to_owned))
             .with_context(|| format!("nothing feeds {function}"))
     }

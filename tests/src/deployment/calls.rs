@@ -8,19 +8,22 @@ use serde_json::{Value, json};
 use super::archive::pack;
 use super::aws::Services;
 use super::programs::Programs;
-use super::{APPLY, CAPTURE, NAME, Names};
+use super::{APPLY, CAPTURE, NAME, Names, SWEEP, TRAIL};
 
 /// Only a local stack may be given the key itself.
 const KEY: &str = "hex:7f3c9a1be24d5586c0fe8812345678909f8e7d6c5b4a39281706f5e4d3c2b1a0";
 
 const BUCKET: &str = "code";
 
+/// Every function's role, as this stack has no others.
+const OWN_ROLE: &str = "arn:aws:iam::000000000000:role/any";
+
 /// A function to be deployed.
 #[derive(Clone, Debug)]
 pub struct Function {
     /// Its name.
     pub name: String,
-    /// `capture` or `apply`.
+    /// `capture`, `trail`, `apply` or `sweep`.
     pub program: &'static str,
     /// Seconds after which Lambda ends it.
     pub timeout: u32,
@@ -44,13 +47,17 @@ pub(super) async fn deploy(
         environment: environment(&names),
     };
     create(services, programs, &function(CAPTURE, "capture", 5)).await?;
+    create(services, programs, &function(TRAIL, "trail", 30)).await?;
+    create(services, programs, &function(SWEEP, "sweep", 60)).await?;
     create(services, programs, &function(APPLY, "apply", 30)).await?;
-    let mapping = json!({
-        "FunctionName": APPLY, "BatchSize": 10,
-        "FunctionResponseTypes": ["ReportBatchItemFailures"],
-        "EventSourceArn": format!("arn:aws:sqs:us-east-1:000000000000:{NAME}.fifo"),
-    });
-    services.lambda("POST", "/2015-03-31/event-source-mappings/", &mapping).await?;
+    for queue in [NAME.to_owned(), format!("{NAME}-bulk")] {
+        let mapping = json!({
+            "FunctionName": APPLY, "BatchSize": 10,
+            "FunctionResponseTypes": ["ReportBatchItemFailures"],
+            "EventSourceArn": format!("arn:aws:sqs:us-east-1:000000000000:{queue}.fifo"),
+        });
+        services.lambda("POST", "/2015-03-31/event-source-mappings/", &mapping).await?;
+    }
     Ok(names)
 }
 
@@ -60,6 +67,10 @@ pub(super) fn environment(names: &Names) -> Value {
         "POOLBRIDGE_CONFIG": "bridge.toml",
         "POOLBRIDGE_TABLE": names.table,
         "POOLBRIDGE_QUEUE_URL": names.queue_url,
+        "POOLBRIDGE_BULK_QUEUE_URL": names.bulk_queue_url,
+        "POOLBRIDGE_CAPTURE_OLD": names.captures[0],
+        "POOLBRIDGE_CAPTURE_NEW": names.captures[1],
+        "POOLBRIDGE_OWN_ROLES": OWN_ROLE,
         "POOLBRIDGE_DEAD_LETTER_URL": names.dead_letter_url,
         "POOLBRIDGE_KEY": names.key,
     })
@@ -87,8 +98,17 @@ async fn lay(services: &Services) -> anyhow::Result<Names> {
     let dead_letter_arn = format!("arn:aws:sqs:us-east-1:000000000000:{NAME}-dead-letter.fifo");
     let redrive = json!({"deadLetterTargetArn": dead_letter_arn, "maxReceiveCount": 12});
     let more = json!({"RedrivePolicy": redrive.to_string(), "VisibilityTimeout": "180"});
-    let queue_url = queue(services, NAME, more).await?;
-    Ok(Names { table: NAME.to_owned(), queue_url, dead_letter_url, key: KEY.to_owned() })
+    let queue_url = queue(services, NAME, more.clone()).await?;
+    let bulk_queue_url = queue(services, &format!("{NAME}-bulk"), more).await?;
+    let capture = format!("arn:aws:lambda:us-east-1:000000000000:function:{CAPTURE}");
+    Ok(Names {
+        table: NAME.to_owned(),
+        queue_url,
+        bulk_queue_url,
+        captures: [capture.clone(), capture],
+        dead_letter_url,
+        key: KEY.to_owned(),
+    })
 }
 
 /// A high-throughput FIFO queue; answers its URL.
@@ -112,10 +132,8 @@ pub(super) async fn create(
     programs: &Programs,
     function: &Function,
 ) -> anyhow::Result<()> {
-    let program = match function.program {
-        "capture" => &programs.capture,
-        _ => &programs.apply,
-    };
+    let program = programs.functions().into_iter().find(|(name, _)| *name == function.program);
+    let (_, program) = program.with_context(|| format!("no program {}", function.program))?;
     let program = fs::read(program).with_context(|| program.display().to_string())?;
     let mut files = vec![("bootstrap", program.as_slice())];
     files.extend(function.configuration.iter().map(|text| ("bridge.toml", text.as_bytes())));
@@ -123,7 +141,7 @@ pub(super) async fn create(
     services.put_object(BUCKET, &key, &pack(&files)).await?;
     let input = json!({
         "FunctionName": function.name, "Runtime": "provided.al2023", "Handler": "bootstrap",
-        "Role": "arn:aws:iam::000000000000:role/any", "Timeout": function.timeout,
+        "Role": OWN_ROLE, "Timeout": function.timeout,
         "MemorySize": 256, "Environment": {"Variables": function.environment},
         "Code": {"S3Bucket": BUCKET, "S3Key": key},
     });

@@ -49,6 +49,8 @@ pub(super) async fn deploy(
     Ok(Names {
         table: output("PoolbridgeTable")?,
         queue_url: output("PoolbridgeQueueUrl")?,
+        bulk_queue_url: output("PoolbridgeBulkQueueUrl")?,
+        captures: [output("PoolbridgeCaptureOld")?, output("PoolbridgeCaptureNew")?],
         dead_letter_url: output("PoolbridgeDeadLetterUrl")?,
         key: output("PoolbridgeKey")?,
     })

@@ -46,6 +46,8 @@ const OLD: &str = "us-east-1_AAAAAAAAA";
 const NEW: &str = "us-east-1_BBBBBBBBB";
 pub(crate) const CAPTURE: &str = "demo-capture";
 pub(crate) const APPLY: &str = "demo-apply";
+pub(crate) const TRAIL: &str = "demo-trail";
+pub(crate) const SWEEP: &str = "demo-sweep";
 
 /// The function behind the pools' pre-sign-up trigger: part of the stack, not of the bridge.
 const VERIFIES: &str = "verifies";
@@ -70,6 +72,10 @@ pub struct Names {
     pub table: String,
     /// The queue of changes.
     pub queue_url: String,
+    /// The queue of bulk work.
+    pub bulk_queue_url: String,
+    /// The function that serves the old pool's triggers, and the new pool's.
+    pub captures: [String; 2],
     /// Where messages end that nobody could work off.
     pub dead_letter_url: String,
     /// The key's secret, or the key.
@@ -215,12 +221,13 @@ impl Deployment {
 
     /// Waits until the queue holds nothing and nobody is at work on it.
     pub async fn worked_off(&self) -> anyhow::Result<()> {
-        until("an empty queue", TRAVEL_LIMIT, async || {
-            let messages = self.services.messages(&self.names.queue_url).await?;
-            Ok(if messages.none() {
+        until("empty queues", TRAVEL_LIMIT, async || {
+            let live = self.services.messages(&self.names.queue_url).await?;
+            let bulk = self.services.messages(&self.names.bulk_queue_url).await?;
+            Ok(if live.none() && bulk.none() {
                 ControlFlow::Break(())
             } else {
-                ControlFlow::Continue(format!("{messages:?}"))
+                ControlFlow::Continue(format!("{live:?}, bulk: {bulk:?}"))
             })
         })
         .await
@@ -253,7 +260,7 @@ impl Deployment {
         &self,
         deed: impl Future<Output = anyhow::Result<()>>,
     ) -> anyhow::Result<Caught> {
-        let mapping = self.services.mapping_of(APPLY).await?;
+        let mapping = self.services.mapping_of(APPLY, &self.names.queue_url).await?;
         self.services.poll(&mapping, false).await?;
         deed.await?;
         let url = &self.names.queue_url;
@@ -279,7 +286,7 @@ impl Deployment {
     /// The functions' last words, for whoever has to find out why something is not so.
     pub async fn last_words(&self, lines: usize) -> String {
         let mut words = Vec::new();
-        for function in [CAPTURE, APPLY] {
+        for function in [CAPTURE, TRAIL, SWEEP, APPLY] {
             let log = self.services.log(function).await.unwrap_or_default();
             let tail = log.get(log.len().saturating_sub(lines)..).unwrap_or_default();
             words.push(format!("== the log of {function} ends:\n{}\n", tail.join("\n")));

@@ -2,7 +2,7 @@
 
 use anyhow::bail;
 
-use super::{APPLY, CAPTURE, Deployment};
+use super::{APPLY, CAPTURE, Deployment, SWEEP, TRAIL};
 
 /// How much was looked through.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,7 +32,7 @@ impl Deployment {
             self.look_through("an item of the state table", &item.to_string())?;
             scanned.items += 1;
         }
-        for function in [CAPTURE, APPLY].iter().chain(functions) {
+        for function in [CAPTURE, TRAIL, SWEEP, APPLY].iter().chain(functions) {
             for line in self.services.log(function).await? {
                 self.look_through(&format!("the log of {function}"), &line)?;
                 scanned.lines += 1;

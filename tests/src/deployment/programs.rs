@@ -9,7 +9,9 @@ use anyhow::{Context as _, ensure};
 #[derive(Clone, Debug)]
 pub(super) struct Programs {
     pub(super) capture: PathBuf,
+    pub(super) trail: PathBuf,
     pub(super) apply: PathBuf,
+    pub(super) sweep: PathBuf,
     pub(super) operator: PathBuf,
 }
 
@@ -21,19 +23,34 @@ impl Programs {
         let folder = folders.find(|folder| folder.join("capture").is_file());
         let programs = folder.map(|folder| Self {
             capture: folder.join("capture"),
+            trail: folder.join("trail"),
             apply: folder.join("apply"),
+            sweep: folder.join("sweep"),
             operator: folder.join("poolbridge"),
         });
-        let there = |it: &Self| it.apply.is_file() && it.operator.is_file();
+        let there = |it: &Self| {
+            [&it.trail, &it.apply, &it.sweep, &it.operator].iter().all(|program| program.is_file())
+        };
         programs.filter(there).context(
             "the bridge's programs are not built\nhint: run `cargo build --release \
-             -p poolbridge-capture -p poolbridge-apply -p poolbridge-operator`",
+             -p poolbridge-capture -p poolbridge-trail -p poolbridge-apply -p poolbridge-sweep \
+             -p poolbridge-operator`",
         )
+    }
+
+    /// The functions' programs, by their names.
+    pub(super) const fn functions(&self) -> [(&'static str, &PathBuf); 4] {
+        [
+            ("capture", &self.capture),
+            ("trail", &self.trail),
+            ("apply", &self.apply),
+            ("sweep", &self.sweep),
+        ]
     }
 
     /// Lays the functions' programs down as the CDK app expects them.
     pub(super) fn stage(&self, folder: &Path) -> anyhow::Result<()> {
-        for (name, program) in [("capture", &self.capture), ("apply", &self.apply)] {
+        for (name, program) in self.functions() {
             let folder = folder.join(name);
             fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
             let copied = fs::copy(program, folder.join("bootstrap"))?;

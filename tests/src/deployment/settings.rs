@@ -79,6 +79,9 @@ pub(super) fn operator_environment(
     add("POOLBRIDGE_CONFIG", configuration.display().to_string());
     add("POOLBRIDGE_TABLE", names.table.clone());
     add("POOLBRIDGE_QUEUE_URL", names.queue_url.clone());
+    add("POOLBRIDGE_BULK_QUEUE_URL", names.bulk_queue_url.clone());
+    add("POOLBRIDGE_CAPTURE_OLD", names.captures[0].clone());
+    add("POOLBRIDGE_CAPTURE_NEW", names.captures[1].clone());
     add("POOLBRIDGE_DEAD_LETTER_URL", names.dead_letter_url.clone());
     add("POOLBRIDGE_KEY", names.key.clone());
     // The queue's counters are exact here, so that a second look a minute later shows no more.
