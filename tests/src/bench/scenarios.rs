@@ -57,7 +57,7 @@ impl<'a> Bench<'a> {
         bridge: &'a Deployment,
         environment: &'a Environment,
     ) -> anyhow::Result<Self> {
-        let mapping = bridge.services.mapping_of(APPLY).await?;
+        let mapping = bridge.services.mapping_of(APPLY, &bridge.names.queue_url).await?;
         Ok(Self { bridge, counter: Counter::of(&bridge.stack), mapping, environment })
     }
 
