@@ -1,19 +1,32 @@
 //! The user pools' trigger: notes that an account may have changed, and answers with the very event
-//! that it was given, whatever happens.
+//! that it was given; or as the team's own function does, where one is called beside it.
 // The SDK's futures nest deeper than the compiler looks by itself.
 #![recursion_limit = "256"]
 
-use lambda_runtime::{Error, LambdaEvent, service_fn};
-use poolbridge_aws::wiring::CaptureLine;
+use lambda_runtime::{Diagnostic, Error, LambdaEvent, service_fn};
+use poolbridge_aws::chain::FunctionError;
+use poolbridge_aws::wiring::{CaptureLine, Invocation};
 use serde_json::value::RawValue;
+
+/// An error that is an answer.
+#[derive(Debug)]
+struct Refused(FunctionError);
+
+impl From<Refused> for Diagnostic {
+    fn from(Refused(error): Refused) -> Self {
+        Self { error_type: error.error_type, error_message: error.error_message }
+    }
+}
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let line = &CaptureLine::start().await;
     // Unread text in, the same text out: no number is rounded, no field reordered or lost.
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Box<RawValue>>| async move {
-        line.capture(event.payload.get()).await;
-        Ok::<_, Error>(event.payload)
+        let LambdaEvent { payload, context } = event;
+        let function_arn = &context.invoked_function_arn;
+        let invocation = Invocation { deadline: context.deadline, function_arn };
+        line.answer(payload, &invocation).await.map_err(Refused)
     }))
     .await
 }

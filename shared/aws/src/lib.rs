@@ -10,6 +10,8 @@ pub mod dynamodb;
 pub mod sqs;
 pub mod config;
 pub mod telemetry;
+pub mod chain;
+pub mod guard;
 pub mod triggers;
 pub mod consume;
 pub mod resend;

@@ -6,13 +6,16 @@
 //! person's data.
 
 use poolbridge_core::change::{Change, Proof};
-use poolbridge_core::names::Sub;
+use poolbridge_core::guard::Newcomer;
+use poolbridge_core::names::{AttributeName, Sub, Username};
 use poolbridge_core::side::Side;
 use poolbridge_core::time::Time;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use thiserror::Error;
+
+use crate::config::{Routes, TriggerSlot};
 
 /// Why an event left no change behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
@@ -45,7 +48,7 @@ impl NotCaptured {
         match self {
             Self::Unreadable => "capture is a user pool's trigger; see who else invokes it",
             Self::OtherTrigger => {
-                "attach capture to PostConfirmation (and PostAuthentication) only"
+                "attach capture as `poolbridge attach` does: to the triggers that it knows"
             }
             Self::OtherPool => "detach capture from that pool, or correct bridge.toml",
             Self::NoSub => "nothing: the account is found by its next change or by the sweep",
@@ -53,16 +56,126 @@ impl NotCaptured {
     }
 }
 
-/// What a trigger source announces: what is proved, and whether a password was set.
-///
-/// Compared by their beginnings, since sources have grown suffixes before.
-const SOURCES: [(&str, Proof, bool); 3] = [
-    // The account left UNCONFIRMED; its password was chosen at sign-up.
-    ("PostConfirmation_ConfirmSignUp", Proof::Confirmed, true),
-    ("PostConfirmation_ConfirmForgotPassword", Proof::Changed, true),
-    // A sign-in changes nothing by itself, but finds drift early.
-    ("PostAuthentication_Authentication", Proof::Hint, false),
+/// Which of the hints that come with people's everyday sign-ins are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Hints {
+    /// Those of sign-ins.
+    pub post_authentication: bool,
+    /// Those of the making of tokens, at refreshes too.
+    pub pre_token_generation: bool,
+}
+
+impl From<&Routes> for Hints {
+    fn from(routes: &Routes) -> Self {
+        Self {
+            post_authentication: routes.post_authentication,
+            pre_token_generation: routes.pre_token_generation,
+        }
+    }
+}
+
+/// What kind of event it is that announces something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// The account left UNCONFIRMED; its password was chosen at sign-up.
+    Confirmed,
+    /// A new password was set by somebody who had forgotten theirs.
+    NewPassword,
+    /// A sign-in changes nothing by itself, but finds drift early.
+    SignIn,
+    /// So does the making of tokens; the event even shows the groups, which nothing else tells of.
+    Tokens,
+    /// A code is sent because an address is about to change. It fires before the change, and says
+    /// nothing of whether that will come about.
+    Address,
+}
+
+/// What a trigger source announces. In lower case, and compared by their beginnings: sources have
+/// grown suffixes before, and the page "Customizing user pool workflows with Lambda triggers" spells
+/// the sender of text messages in two ways.
+const SOURCES: [(&str, Kind); 10] = [
+    ("postconfirmation_confirmsignup", Kind::Confirmed),
+    ("postconfirmation_confirmforgotpassword", Kind::NewPassword),
+    ("postauthentication_authentication", Kind::SignIn),
+    ("tokengeneration_", Kind::Tokens),
+    ("custommessage_updateuserattribute", Kind::Address),
+    ("custommessage_verifyuserattribute", Kind::Address),
+    ("customemailsender_updateuserattribute", Kind::Address),
+    ("customemailsender_verifyuserattribute", Kind::Address),
+    ("customsmssender_updateuserattribute", Kind::Address),
+    ("customsmssender_verifyuserattribute", Kind::Address),
 ];
+
+impl Kind {
+    fn of(source: &str) -> Option<Self> {
+        // Sources are short; a long text is none, and is not worth folding.
+        let source = source.get(..source.len().min(64))?.to_ascii_lowercase();
+        let mut known = SOURCES.iter().filter(|(known, _)| source.starts_with(known));
+        known.next().map(|(_, kind)| *kind)
+    }
+
+    /// What is proved, and whether a password was set.
+    const fn proof(self) -> (Proof, bool) {
+        match self {
+            Self::Confirmed => (Proof::Confirmed, true),
+            Self::NewPassword => (Proof::Changed, true),
+            Self::SignIn | Self::Tokens | Self::Address => (Proof::Hint, false),
+        }
+    }
+
+    const fn wanted(self, hints: Hints) -> bool {
+        match self {
+            Self::Confirmed | Self::NewPassword => true,
+            Self::SignIn => hints.post_authentication,
+            Self::Tokens => hints.pre_token_generation,
+            // Nobody has them but who attached capture there by hand, wanting them.
+            Self::Address => true,
+        }
+    }
+}
+
+/// What of an event decides how it is answered, before anything is known of an account.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Heading {
+    /// The slot that the trigger stands in, if capture can have one like it.
+    pub slot: Option<TriggerSlot>,
+    /// Whether somebody is signing up by themselves: what the guard judges.
+    pub signs_up: bool,
+    /// Whether it is about the making of tokens, whose hints come often.
+    pub tokens: bool,
+    /// The pool that it says it comes from.
+    pub user_pool_id: Option<String>,
+}
+
+impl Heading {
+    /// Reads an event's text. What cannot be read is left out.
+    pub fn of(event: &str) -> Self {
+        let Some(top) = fields(event) else { return Self::default() };
+        let source = text(&top, "triggerSource").unwrap_or_default();
+        Self {
+            slot: TriggerSlot::of_source(&source),
+            signs_up: source.starts_with("PreSignUp_SignUp"),
+            tokens: Kind::of(&source) == Some(Kind::Tokens),
+            user_pool_id: text(&top, "userPoolId"),
+        }
+    }
+}
+
+/// Who is signing up in the pool of that side, as far as the event's text says it in words.
+pub fn newcomer(event: &str, side: Side) -> Option<Newcomer> {
+    let top = fields(event)?;
+    let request = fields(top.get("request")?.get())?;
+    let given = request.get("userAttributes").and_then(|given| fields(given.get()));
+    let attribute = |(name, value): (String, &RawValue)| {
+        let name = AttributeName::try_from(name.as_str()).ok()?;
+        Some((name, serde_json::from_str::<String>(value.get()).ok()?))
+    };
+    Some(Newcomer {
+        side,
+        username: text(&top, "userName").and_then(|name| Username::try_from(name.as_str()).ok()),
+        attributes: given.unwrap_or_default().into_iter().filter_map(attribute).collect(),
+    })
+}
 
 /// The change that `event` announces, if it announces one that is to be captured. `now` is when the
 /// deed is taken to have been done: the trigger fires after it. `nonce` becomes the change's id.
@@ -71,24 +184,21 @@ pub fn captured(
     pools: &[(Side, &str)],
     now: Time,
     nonce: u128,
-    post_authentication: bool,
+    hints: Hints,
 ) -> Result<Option<Change>, NotCaptured> {
     let source = event.get("triggerSource").ok_or(NotCaptured::Unreadable)?;
-    let source = source.as_str().unwrap_or_default();
-    let known = SOURCES.iter().find(|(known, ..)| source.starts_with(known));
-    let Some((_, proof, password)) = known else { return Err(NotCaptured::OtherTrigger) };
-    if *proof == Proof::Hint && !post_authentication {
+    let kind = source.as_str().and_then(Kind::of).ok_or(NotCaptured::OtherTrigger)?;
+    if !kind.wanted(hints) {
         return Ok(None);
     }
+    let (proof, password) = kind.proof();
     let pool = event.get("userPoolId").and_then(Value::as_str);
     let side = pools.iter().find(|(_, id)| Some(*id) == pool);
     let (side, _) = side.ok_or(NotCaptured::OtherPool)?;
     let sub = event.pointer("/request/userAttributes/sub").and_then(Value::as_str);
     // The username equals the `sub` in some pools and is an address in others: it is never taken.
     let sub = sub.and_then(|sub| Sub::try_from(sub).ok()).ok_or(NotCaptured::NoSub)?;
-    let change =
-        Change { side: *side, sub, at: now, proof: *proof, password: *password, id: nonce };
-    Ok(Some(change))
+    Ok(Some(Change { side: *side, sub, at: now, proof, password, id: nonce }))
 }
 
 /// [`captured`], from the event's own text. Only the fields that are needed are read, so that a
@@ -99,13 +209,9 @@ pub fn captured_text(
     pools: &[(Side, &str)],
     now: Time,
     nonce: u128,
-    post_authentication: bool,
+    hints: Hints,
 ) -> Result<Option<Change>, NotCaptured> {
     let top = fields(event).ok_or(NotCaptured::Unreadable)?;
-    let text = |name: &str| {
-        let value = top.get(name)?;
-        serde_json::from_str::<String>(value.get()).ok().map(Value::String)
-    };
     let sub = top
         .get("request")
         .and_then(|request| fields(request.get()))
@@ -114,12 +220,13 @@ pub fn captured_text(
     let mut reduced = Map::new();
     for name in ["triggerSource", "userPoolId"] {
         if top.contains_key(name) {
-            reduced.insert(name.to_owned(), text(name).unwrap_or(Value::Null));
+            let value = text(&top, name).map_or(Value::Null, Value::String);
+            reduced.insert(name.to_owned(), value);
         }
     }
     let sub = sub.map_or(Value::Null, Value::String);
     reduced.insert("request".to_owned(), serde_json::json!({ "userAttributes": { "sub": sub } }));
-    captured(&Value::Object(reduced), pools, now, nonce, post_authentication)
+    captured(&Value::Object(reduced), pools, now, nonce, hints)
 }
 
 /// The fields of a JSON object, unread.
@@ -127,116 +234,10 @@ fn fields(text: &str) -> Option<BTreeMap<String, &RawValue>> {
     serde_json::from_str(text).ok()
 }
 
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    const POOLS: [(Side, &str); 2] = [(Side::Old, "eu-west-1_A"), (Side::New, "us-east-1_B")];
-    const SUB: &str = "5c4e7a52-6c1f-4a50-b5b0-0e8d1e4f3a11";
-
-    fn event(source: &str) -> Value {
-        json!({
-            "version": "1",
-            "triggerSource": source,
-            "region": "eu-west-1",
-            "userPoolId": "eu-west-1_A",
-            "userName": "ada@example.com",
-            "callerContext": { "awsSdkVersion": "x", "clientId": "y" },
-            "request": { "userAttributes": {
-                "sub": SUB, "email": "ada@example.com", "email_verified": true,
-                "phone_number": null, "custom:age": 36,
-            } },
-            "response": {},
-        })
-    }
-
-    /// Both ways of reading must agree.
-    fn read(event: &Value, hints: bool) -> Result<Option<Change>, NotCaptured> {
-        let from_value = captured(event, &POOLS, Time(7), 9, hints);
-        assert_eq!(from_value, captured_text(&event.to_string(), &POOLS, Time(7), 9, hints));
-        from_value
-    }
-
-    #[test]
-    fn each_source_announces_its_change() {
-        let change = |proof, password| Change {
-            side: Side::Old,
-            sub: Sub::try_from(SUB).unwrap(),
-            at: Time(7),
-            proof,
-            password,
-            id: 9,
-        };
-        for (source, expected) in [
-            ("PostConfirmation_ConfirmSignUp", change(Proof::Confirmed, true)),
-            ("PostConfirmation_ConfirmForgotPassword", change(Proof::Changed, true)),
-            ("PostConfirmation_ConfirmSignUp_V2", change(Proof::Confirmed, true)),
-            ("PostAuthentication_Authentication", change(Proof::Hint, false)),
-        ] {
-            assert_eq!(read(&event(source), true), Ok(Some(expected)), "{source}");
-        }
-    }
-
-    #[test]
-    fn sign_ins_are_captured_only_where_the_team_wants_it() {
-        assert_eq!(read(&event("PostAuthentication_Authentication"), false), Ok(None));
-    }
-
-    #[test]
-    fn what_announces_nothing_has_a_code() {
-        let with = |place: &str, value: Value| {
-            let mut event = event("PostConfirmation_ConfirmSignUp");
-            *event.pointer_mut(place).unwrap() = value;
-            event
-        };
-        let without = |outer: &str, name: &str| {
-            let mut event = event("PostConfirmation_ConfirmSignUp");
-            event.pointer_mut(outer).unwrap().as_object_mut().unwrap().remove(name);
-            event
-        };
-        let attributes = "/request/userAttributes";
-        let table = [
-            (event("PreSignUp_SignUp"), NotCaptured::OtherTrigger),
-            (event(""), NotCaptured::OtherTrigger),
-            (with("/triggerSource", json!(7)), NotCaptured::OtherTrigger),
-            (with("/userPoolId", json!("us-east-1_C")), NotCaptured::OtherPool),
-            (with("/userPoolId", json!(null)), NotCaptured::OtherPool),
-            (without("", "userPoolId"), NotCaptured::OtherPool),
-            (without(attributes, "sub"), NotCaptured::NoSub),
-            (with("/request/userAttributes/sub", json!(null)), NotCaptured::NoSub),
-            (with("/request/userAttributes/sub", json!(true)), NotCaptured::NoSub),
-            (with("/request/userAttributes/sub", json!(36)), NotCaptured::NoSub),
-            (with("/request/userAttributes/sub", json!("")), NotCaptured::NoSub),
-            (with("/request/userAttributes/sub", json!(["a"])), NotCaptured::NoSub),
-            (with(attributes, json!(null)), NotCaptured::NoSub),
-            (with("/request", json!("x")), NotCaptured::NoSub),
-            (without("", "triggerSource"), NotCaptured::Unreadable),
-            (json!(null), NotCaptured::Unreadable),
-            (json!("x"), NotCaptured::Unreadable),
-            (json!([1, 2]), NotCaptured::Unreadable),
-        ];
-        for (event, expected) in table {
-            assert_eq!(read(&event, true), Err(expected), "{event}");
-        }
-    }
-
-    #[test]
-    fn nonsense_elsewhere_in_the_event_hides_nothing() {
-        let deep = "[".repeat(100_000) + &"]".repeat(100_000);
-        for nonsense in ["1e400", "123456789012345678901234567890", "-0.0e-999", &deep] {
-            let text = format!(
-                r#"{{"triggerSource":"PostConfirmation_ConfirmSignUp","userPoolId":"eu-west-1_A",
-                "x":{nonsense},"request":{{"y":{nonsense},"userAttributes":{{"sub":"{SUB}",
-                "z":{nonsense}}}}}}}"#
-            );
-            let change = captured_text(&text, &POOLS, Time(7), 9, false);
-            assert!(matches!(change, Ok(Some(_))), "{}", &nonsense[..8.min(nonsense.len())]);
-        }
-        for text in ["", "{", "nonsense", &"{\"a\":".repeat(10_000)] {
-            let change = captured_text(text, &POOLS, Time(7), 9, false);
-            assert_eq!(change, Err(NotCaptured::Unreadable));
-        }
-    }
+/// One field's text, if it is a text.
+fn text(fields: &BTreeMap<String, &RawValue>, name: &str) -> Option<String> {
+    fields.get(name).and_then(|value| serde_json::from_str(value.get()).ok())
 }
+
+#[cfg(test)]
+mod tests;

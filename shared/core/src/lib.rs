@@ -21,4 +21,5 @@ pub mod law;
 pub mod ports;
 pub mod converge;
 pub mod capture;
+pub mod guard;
 pub mod drain;

@@ -77,6 +77,29 @@ pub const FLIPS_WINDOW: Duration = Duration::from_hours(24);
 /// in all, a cold start included.
 pub const CAPTURE_TIME_MAX: Duration = Duration::from_millis(2_500);
 
+/// How long the sign-up guard may take, cold clients included: somebody is waiting, and the time is
+/// gone from Cognito's 5 seconds.
+pub const GUARD_TIME_MAX: Duration = Duration::from_millis(1_500);
+
+/// Searches that the guard makes for one sign-up: above the 17 that four names in all their forms
+/// come to, so that nobody hides one behind the others. One or two as a rule; each is a `ListUsers`,
+/// whose quota is 30 a second.
+pub const GUARD_SEARCHES_MAX: usize = 20;
+
+/// How long a team's own function is waited for where the platform does not say how long capture
+/// itself has: well above Cognito's 5 seconds, so that it is never capture that gives up.
+pub const CHAIN_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// What is left of capture's own time when it stops waiting for the team's function, to say so.
+pub const CHAIN_ANSWER_TIME: Duration = Duration::from_millis(100);
+
+/// For how long one account's hints from the making of tokens are noted once only. Access tokens
+/// live for an hour unless the team says otherwise, and each device refreshes its own.
+pub const HINT_REMEMBERED: Duration = Duration::from_mins(15);
+
+/// Accounts remembered for that by one process: 16 bytes each.
+pub const HINTS_MAX: usize = 8_192;
+
 /// apply stops this long before its own deadline and answers `later` for the rest.
 pub const STOP_BEFORE_DEADLINE: Duration = Duration::from_secs(2);
 
@@ -117,6 +140,8 @@ const _: () = assert!(RETRY_SOON.as_secs() < RETRY_SLOWLY.as_secs());
 const _: () = assert!(RETRY_SLOWLY.as_secs() < RETRY_LONGEST.as_secs());
 const _: () = assert!(CALL_TIME_MAX.as_secs() < PERSON_TIME_MAX.as_secs());
 const _: () = assert!(CAPTURE_TIME_MAX.as_millis() < 5_000);
+const _: () = assert!(GUARD_TIME_MAX.as_millis() <= CAPTURE_TIME_MAX.as_millis());
+const _: () = assert!(CHAIN_TIME_MAX.as_millis() > 5_000 + CHAIN_ANSWER_TIME.as_millis());
 const _: () = assert!(ATTEMPT_TIME_MAX.as_secs() * ATTEMPTS_MAX as u64 <= CALL_TIME_MAX.as_secs());
 const _: () = assert!(CONNECT_TIME_MAX.as_millis() < ATTEMPT_TIME_MAX.as_millis());
 const _: () = assert!(THROTTLE_FIRST.as_secs() < THROTTLE_LONGEST.as_secs());

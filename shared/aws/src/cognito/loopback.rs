@@ -102,7 +102,7 @@ pub(super) async fn pool_of(
     };
     let (clock, tally) = (SystemClock::new(), Tally::new());
     let client = pool_client(&base, &settings, &clock).await;
-    let options = PoolOptions { groups: true, client_attributes: false };
+    let options = PoolOptions { groups: true, ..PoolOptions::default() };
     let pool = CognitoPool::new(&client, &settings, Side::New, options, &clock, &tally);
     (pool, clock, tally)
 }

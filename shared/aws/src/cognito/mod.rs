@@ -52,6 +52,8 @@ pub struct PoolOptions {
     /// Whether an attribute that no app client may write counts as a proof: without it the shape
     /// does not tell, and the app clients are not looked at.
     pub client_attributes: bool,
+    /// Nothing beyond the schema is read: for who merely searches, under less of a grant.
+    pub schema_only: bool,
 }
 
 /// One user pool of Amazon Cognito.
@@ -149,6 +151,13 @@ impl CognitoPool {
                 Err(fault)
             }
         }
+    }
+
+    /// Every account that the search finds, whatever the case of its letters: who looks for
+    /// strangers has to take the other spelling for the same name. A hint and no proof of absence.
+    pub async fn find_folded(&self, search: &Search) -> Result<Vec<Account>, Fault> {
+        let listed = self.list(&filter::of_search(search)).await?;
+        Ok(listed.into_iter().filter(|found| filter::finds(search, found, false)).collect())
     }
 
     /// `AdminGetUser` by any name that the pool takes.

@@ -42,6 +42,9 @@ impl CognitoPool {
     /// Asks the pool what it can hold. Fails as a whole: half a shape would refuse what could
     /// travel.
     pub(super) async fn describe(&self) -> Result<Described, Fault> {
+        if self.options.schema_only {
+            return self.schema().await;
+        }
         let (mut described, groups, factors) =
             tokio::try_join!(self.schema(), self.every_group(), self.allowed_factors())?;
         described.shape.groups = groups;

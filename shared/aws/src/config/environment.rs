@@ -21,7 +21,7 @@ pub enum Asker {
 /// Names of deployed resources.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Environment {
-    /// `POOLBRIDGE_TABLE`: the state table's name.
+    /// `POOLBRIDGE_TABLE`: the state table's name, or its ARN where it is another account's.
     pub table: String,
     /// `POOLBRIDGE_QUEUE_URL`: the queue of live changes.
     pub queue_url: String,
@@ -34,6 +34,9 @@ pub struct Environment {
     /// `POOLBRIDGE_ACTIVE_PARAMETER`: the SSM parameter that applications read the active side
     /// from.
     pub active_parameter: Option<String>,
+    /// `POOLBRIDGE_HOME_REGION`: the Region of the table and the queues, for a function that stands
+    /// beside a pool in another one.
+    pub home_region: Option<String>,
     /// Whether this is a local stack: `AWS_ENDPOINT_URL` or a pool's `endpoint_url` is set.
     pub local: bool,
 }
@@ -47,6 +50,7 @@ impl std::fmt::Debug for Environment {
             .field("queue_url", &self.queue_url)
             .field("dead_letter_url", &self.dead_letter_url)
             .field("key", &self.key.as_ref().map(|_| "…"))
+            .field("home_region", &self.home_region)
             .field("local", &self.local)
             .finish_non_exhaustive()
     }
@@ -96,6 +100,7 @@ impl Environment {
                 key,
                 bulk_queue_url,
                 active_parameter: given("POOLBRIDGE_ACTIVE_PARAMETER"),
+                home_region: given("POOLBRIDGE_HOME_REGION"),
                 local,
             }),
             _ => Err(mistakes),

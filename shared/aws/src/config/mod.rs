@@ -4,6 +4,7 @@
 //! deploy five times to find five of them. What cannot be acted upon yet is checked all the same.
 
 mod attribute;
+mod declared;
 mod environment;
 mod mistake;
 mod policy;
@@ -19,6 +20,7 @@ use poolbridge_core::side::{BySide, Side};
 use poolbridge_core::time::Time;
 use sha2::{Digest, Sha256};
 
+pub use declared::{Beside, DeclaredTriggers};
 pub use environment::{Asker, Environment};
 pub use mistake::{Mistake, Mistakes};
 pub use policy::{GuardFailure, Totp};
@@ -83,7 +85,7 @@ impl Configuration {
         let local = [&old, &new].into_iter().flatten().any(|pool| pool.endpoint_url.is_some());
         let choices = policy::choices(&top, local);
         let mapping = attribute::mapping(&top, choices.groups);
-        let routes = routes::routes(&top, local);
+        let routes = routes::routes(&top, local, name.as_deref());
         let mistakes = reader.mistakes();
         match (name, old, new, mapping) {
             (Some(name), Some(old), Some(new), Some(mapping)) if mistakes.is_empty() => {
@@ -162,6 +164,14 @@ pub fn load_from(
             Err(mistakes)
         }
     }
+}
+
+/// What the file that the environment names declares about the triggers, whatever mistakes it has.
+pub fn declared_triggers() -> DeclaredTriggers {
+    let path = configuration_path(&|name: &str| std::env::var(name).ok());
+    let small = std::fs::metadata(&path).is_ok_and(|it| it.len() <= FILE_BYTES_MAX);
+    let text = small.then(|| std::fs::read_to_string(path).ok()).flatten();
+    DeclaredTriggers::salvaged(text.as_deref())
 }
 
 /// Where the file is: relative paths count from the function's package on Lambda, and from the

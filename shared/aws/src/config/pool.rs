@@ -33,6 +33,12 @@ pub(super) fn settings(top: &Section<'_, '_>, side: Side) -> Option<PoolSettings
     Some(PoolSettings { user_pool_id, region, role_arn, endpoint_url, client_id })
 }
 
+/// The pool's id alone, where it is one; for whoever reads no more of the table.
+pub(super) fn user_pool_id(section: &Section<'_, '_>) -> Option<String> {
+    let found = section.text("user_pool_id")?;
+    region_of(found.value).map(|_| found.value.to_owned())
+}
+
 /// Two pools are two pools.
 pub(super) fn distinct(
     top: &Section<'_, '_>,

@@ -55,6 +55,11 @@ impl<'t> Reader<'t> {
         self.mistakes.borrow_mut().push(mistake);
     }
 
+    /// Whether anything was found wrong so far.
+    pub(super) fn found_any(&self) -> bool {
+        !self.mistakes.borrow().is_empty()
+    }
+
     /// Everything that was found wrong, in the order of lines; what has none comes first.
     pub(super) fn mistakes(self) -> Vec<Mistake> {
         let mut mistakes = self.mistakes.into_inner();

@@ -79,8 +79,8 @@ const EVERY_MAX: Duration = Duration::from_hours(24 * 7);
 /// Half of the listing quota is left to the team.
 const QUOTA_PERCENT: u8 = 50;
 
-/// Reads the three places.
-pub(super) fn routes(top: &Section<'_, '_>, local: bool) -> Routes {
+/// Reads the three places. `name` is the bridge's.
+pub(super) fn routes(top: &Section<'_, '_>, local: bool, name: Option<&str>) -> Routes {
     let capture = top.section("capture");
     if let Some(capture) = &capture {
         capture.knows(&["post_authentication", "pre_token_generation"]);
@@ -97,7 +97,7 @@ pub(super) fn routes(top: &Section<'_, '_>, local: bool) -> Routes {
         pre_token_generation: flag("pre_token_generation"),
         sweep_every: enabled.then_some(every),
         sweep_quota_percent: sweep.as_ref().map_or(QUOTA_PERCENT, quota_percent),
-        chained: BySide::from_fn(|side| chained(top, side)),
+        chained: BySide::from_fn(|side| chained(top, side, name)),
     }
 }
 
@@ -126,7 +126,7 @@ fn quota_percent(sweep: &Section<'_, '_>) -> u8 {
 }
 
 /// `[old.triggers]`: slot to the ARN of the team's function, which capture calls beside its work.
-fn chained(top: &Section<'_, '_>, side: Side) -> BTreeMap<TriggerSlot, String> {
+fn chained(top: &Section<'_, '_>, side: Side, name: Option<&str>) -> BTreeMap<TriggerSlot, String> {
     let Some(triggers) = top.section(side.name()).and_then(|pool| pool.section("triggers")) else {
         return BTreeMap::new();
     };
@@ -134,20 +134,37 @@ fn chained(top: &Section<'_, '_>, side: Side) -> BTreeMap<TriggerSlot, String> {
     let mut chained = BTreeMap::new();
     for slot in TriggerSlot::ALL {
         let Some(found) = triggers.text(slot.name()) else { continue };
-        let parts: Vec<&str> = found.value.split(':').collect();
-        let good = matches!(
-            parts.as_slice(),
-            ["arn", _, "lambda", region, account, "function", name, ..]
-                if !region.is_empty() && account.len() == 12 && !name.is_empty()
-        );
-        if good && parts.len() <= 8 {
-            chained.insert(slot, found.value.to_owned());
-        } else {
+        if !is_function(found.value) {
             let message = format!("`[{side}.triggers] {}` is not a function's ARN", slot.name());
             let hint =
                 "as the pool's settings show it: arn:aws:lambda:<region>:<account>:function:<name>";
             triggers.mistake_at(found.line, message, hint);
+        } else if name.is_some_and(|name| is_capture(found.value, name)) {
+            let message =
+                format!("`[{side}.triggers] {}` names capture itself, for ever", slot.name());
+            let hint = "name the team's own function, or leave the line out if it has none";
+            triggers.mistake_at(found.line, message, hint);
+        } else {
+            chained.insert(slot, found.value.to_owned());
         }
     }
     chained
+}
+
+/// Whether a text is the ARN of a function, with or without a version or alias.
+pub(super) fn is_function(text: &str) -> bool {
+    let parts: Vec<&str> = text.split(':').collect();
+    let good = matches!(
+        parts.as_slice(),
+        ["arn", _, "lambda", region, account, "function", name, ..]
+            if !region.is_empty() && account.len() == 12 && !name.is_empty()
+    );
+    good && parts.len() <= 8
+}
+
+/// Whether an ARN is that of the bridge's own capture, by the name that it is deployed under: in the
+/// bridge's stack, or in the small one beside a pool elsewhere.
+fn is_capture(arn: &str, name: &str) -> bool {
+    let function = arn.split(':').nth(6).and_then(|function| function.strip_prefix(name));
+    matches!(function, Some("-capture" | "-capture-old" | "-capture-new"))
 }

@@ -153,7 +153,7 @@ field = "sub"
   line 1: `name` cannot name the deployed resources
     hint: 2 to 32 lower-case letters, digits or hyphens, a letter first: name = "acme"
   line 2: `colour` is not known
-    hint: known here: name, old, new, identity, policy, attribute, capture
+    hint: known here: name, old, new, identity, policy, attribute, capture, sweep
   line 4: `[old] user_pool_id` is not a pool's id
     hint: it stands in the pool's overview: user_pool_id = "eu-west-1_AbCdEfGhI"
   line 5: `[old] role_arn` is not the ARN of an IAM role
@@ -199,6 +199,15 @@ fn each_mistake_has_its_words() {
         ("[policy]\nprovision = { to_mew = \"lazy\" }", "did you mean `to_new`?"),
         ("[policy]\ntotp = \"reenrol\"", "did you mean \"re-enrol\"?"),
         ("[capture]\npost_authentication = 1", "must be true or false, not a number"),
+        (
+            "[old.triggers]\nPreSignUp = \"welcome\"",
+            "line 9: `[old.triggers] PreSignUp` is not a function's ARN",
+        ),
+        (
+            "[new.triggers]\nPreSignUp = \
+             \"arn:aws:lambda:eu-west-1:111122223333:function:acme-capture\"",
+            "line 9: `[new.triggers] PreSignUp` names capture itself",
+        ),
         ("[[attribute]]\ndrop = true", "line 8: `[[attribute]] drop` does not say what"),
         ("[[attribute]]\nfield = \"name\"\ndrop = true\ndefault = \"x\"", "no place beside `drop`"),
         ("[[attribute]]\nold = \"custom:a\"", "a rule needs `old` and `new`, or `field`"),
@@ -296,6 +305,18 @@ fn each_asker_needs_its_own_part_of_the_environment() {
         ["POOLBRIDGE_DEAD_LETTER_URL is not set", "POOLBRIDGE_KEY is not set"]
     );
     assert_eq!(Environment::read(Asker::Capture, false, &|_| None).unwrap_err().len(), 2);
+}
+
+#[test]
+fn a_function_elsewhere_is_told_where_home_is() {
+    let home = |value: &'static str| {
+        let variable = move |name: &str| {
+            Some(if name == "POOLBRIDGE_HOME_REGION" { value } else { "x" }.to_owned())
+        };
+        Environment::read(Asker::Capture, false, &variable).unwrap().home_region
+    };
+    assert_eq!(home("eu-west-1").as_deref(), Some("eu-west-1"));
+    assert_eq!(home(" "), None);
 }
 
 #[test]

@@ -15,7 +15,15 @@ pub const NAMESPACE: &str = "poolbridge";
 pub const DIMENSION: &str = "name";
 
 /// What capture publishes.
-pub const CAPTURE_FIGURES: [&str; 3] = ["captured", "capture_failed", "capture_milliseconds"];
+pub const CAPTURE_FIGURES: [&str; 7] = [
+    "captured",
+    "capture_failed",
+    "capture_milliseconds",
+    "guard_refused",
+    "guard_failed_open",
+    "chain_failed",
+    "errors_answered",
+];
 
 /// What apply publishes.
 pub const APPLY_FIGURES: [&str; 14] = [
@@ -71,8 +79,17 @@ pub struct CaptureFigures {
     pub captured: u64,
     /// Something that should have been noted was not, or not everywhere.
     pub failed: u64,
-    /// How long the sign-in was kept.
+    /// How long capture's own work took; a function that is called beside it may take longer.
     pub duration: Duration,
+    /// A sign-up was refused by the guard.
+    pub guard_refused: u64,
+    /// A sign-up that the guard could not judge went through.
+    pub guard_failed_open: u64,
+    /// The team's own function could not be called, or is not known.
+    pub chain_failed: u64,
+    /// The answer was an error, on purpose: Lambda counts it among capture's errors, and what
+    /// remains of those are crashes.
+    pub errors_answered: u64,
 }
 
 /// What one batch of apply came to.
@@ -132,12 +149,17 @@ impl BatchFigures {
 }
 
 impl CaptureFigures {
-    fn figures(&self) -> [(&'static str, Figure); 3] {
-        let [captured, failed, duration] = CAPTURE_FIGURES;
+    fn figures(&self) -> [(&'static str, Figure); 7] {
+        let [captured, failed, duration, refused, failed_open, chain_failed, errors] =
+            CAPTURE_FIGURES;
         [
             (captured, Figure::Count(self.captured)),
             (failed, Figure::Count(self.failed)),
             (duration, Figure::Milliseconds(vec![milliseconds(self.duration)])),
+            (refused, Figure::Count(self.guard_refused)),
+            (failed_open, Figure::Count(self.guard_failed_open)),
+            (chain_failed, Figure::Count(self.chain_failed)),
+            (errors, Figure::Count(self.errors_answered)),
         ]
     }
 }
@@ -256,8 +278,13 @@ mod tests {
 
     #[test]
     fn a_line_is_embedded_metric_format() {
-        let figures =
-            CaptureFigures { captured: 1, failed: 0, duration: Duration::from_millis(12) };
+        let figures = CaptureFigures {
+            captured: 1,
+            duration: Duration::from_millis(12),
+            guard_refused: 1,
+            errors_answered: 1,
+            ..CaptureFigures::default()
+        };
         let written: Value =
             serde_json::from_str(&line("acme", Time(1_700_000_000_123), &figures.figures()))
                 .unwrap();
@@ -273,6 +300,10 @@ mod tests {
                             { "Name": "captured", "Unit": "Count" },
                             { "Name": "capture_failed", "Unit": "Count" },
                             { "Name": "capture_milliseconds", "Unit": "Milliseconds" },
+                            { "Name": "guard_refused", "Unit": "Count" },
+                            { "Name": "guard_failed_open", "Unit": "Count" },
+                            { "Name": "chain_failed", "Unit": "Count" },
+                            { "Name": "errors_answered", "Unit": "Count" },
                         ],
                     }],
                 },
@@ -280,6 +311,10 @@ mod tests {
                 "captured": 1,
                 "capture_failed": 0,
                 "capture_milliseconds": 12,
+                "guard_refused": 1,
+                "guard_failed_open": 0,
+                "chain_failed": 0,
+                "errors_answered": 1,
             })
         );
     }

@@ -6,11 +6,13 @@ use poolbridge_core::capture::Captured;
 use poolbridge_core::change::Change;
 use poolbridge_core::converge::Report;
 use poolbridge_core::fault::Fault;
+use poolbridge_core::guard::Judgement;
 use poolbridge_core::names::PersonId;
+use poolbridge_core::side::Side;
 use poolbridge_core::verdict::{Reason, Verdict};
 
 use super::milliseconds;
-use crate::config::{Mistake, Mistakes};
+use crate::config::{GuardFailure, Mistake, Mistakes, TriggerSlot};
 use crate::resend::Resent;
 use crate::triggers::NotCaptured;
 use crate::wiring::NotWired;
@@ -69,6 +71,47 @@ pub fn captured(change: &Change, captured: &Captured) {
             "let through, but neither marked nor sent; hint: the sweep finds all but passwords"
         ),
     }
+}
+
+/// Says how the guard judged a sign-up. Whose it was is nobody's business here: there is no account
+/// yet that could be named by its `sub`.
+pub fn judged(side: Side, failure: GuardFailure, judged: &Result<Judgement, Fault>) {
+    let side = side.name();
+    match judged {
+        Ok(Judgement::Passes) => tracing::info!(side, "a sign-up passed the guard"),
+        Ok(Judgement::Refused) => {
+            tracing::info!(side, "a sign-up was refused: the other pool holds the identity");
+        }
+        Err(fault) => tracing::error!(
+            side,
+            fault = %fault,
+            outcome = match failure {
+                GuardFailure::Open => "let-through",
+                GuardFailure::Closed => "refused",
+            },
+            hint = Reason::Outside(fault.kind).hint(),
+            "a sign-up could not be judged",
+        ),
+    }
+}
+
+/// Says that the team's own function could not be called; whoever waited was told so.
+pub fn not_invoked(slot: TriggerSlot, fault: &Fault) {
+    tracing::error!(
+        slot = slot.name(),
+        fault = %fault,
+        hint = "see whether the function is there, capture may invoke it, and it has room",
+        "the function beside capture could not be called; its trigger failed",
+    );
+}
+
+/// Says that nobody knows which function is to be called.
+pub fn unknown_function(slot: TriggerSlot) {
+    tracing::error!(
+        slot = slot.name(),
+        hint = "mend `[old.triggers]` and `[new.triggers]` in bridge.toml, and deploy again",
+        "a function may be declared beside capture that cannot be made out",
+    );
 }
 
 /// Says what a scheduled look at the marks came to.

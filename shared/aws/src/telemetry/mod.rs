@@ -20,7 +20,8 @@ pub use figures::{
     NAMESPACE, Telemetry, figures_document,
 };
 pub use lines::{
-    Handled, captured, handled, mistakes, not_captured, not_resent, not_wired, resent,
+    Handled, captured, handled, judged, mistakes, not_captured, not_invoked, not_resent, not_wired,
+    resent, unknown_function,
 };
 
 /// Where log lines and figures go.

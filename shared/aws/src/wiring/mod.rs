@@ -30,7 +30,7 @@ use crate::secret::{Secret, SecretError};
 use crate::sqs::SqsQueue;
 
 pub use apply::ApplyLine;
-pub use capture::CaptureLine;
+pub use capture::{CaptureLine, Invocation};
 pub use sweep::SweepLine;
 pub use trail::TrailLine;
 
@@ -184,6 +184,7 @@ async fn pool(ground: &Ground, side: Side) -> CognitoPool {
     let options = PoolOptions {
         groups: policy.groups,
         client_attributes: matches!(policy.match_by, MatchBy::OldSub(_)),
+        schema_only: false,
     };
     CognitoPool::new(&client, settings, side, options, &ground.clock, &ground.calls)
 }

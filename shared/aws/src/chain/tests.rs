@@ -1,0 +1,199 @@
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use aws_config::BehaviorVersion;
+use aws_credential_types::Credentials;
+
+use super::*;
+use crate::client::bounded;
+
+const EVENT: &str = r#"{ "a" : 1.0, "a":"\u00e9" }"#;
+
+fn shown(answer: &Answer) -> (&str, &str) {
+    match answer {
+        Ok(answer) => ("", answer.get()),
+        Err(error) => (&error.error_type, &error.error_message),
+    }
+}
+
+#[test]
+fn an_answer_is_passed_on_byte_for_byte() {
+    for text in [EVENT, "null", "7", r#""text""#, "123456789012345678901234567890"] {
+        assert_eq!(shown(&told(None, text.as_bytes())), ("", text));
+    }
+}
+
+#[test]
+fn output_that_is_no_answer_stays_none() {
+    assert_eq!(shown(&told(None, b"")), ("", r#""""#));
+    assert_eq!(shown(&told(None, b"<html>")), ("", r#""<html>""#));
+    assert_eq!(shown(&told(None, b"\xff{}")), ("", "\"\u{fffd}{}\""));
+}
+
+#[test]
+fn an_error_keeps_its_type_and_its_message() {
+    let table: [(&str, (&str, &str)); 5] = [
+        (
+            r#"{"errorMessage":"not you","errorType":"Denied","stackTrace":["x"]}"#,
+            ("Denied", "not you"),
+        ),
+        (
+            r#"{"errorMessage":"Task timed out after 3.00 seconds"}"#,
+            ("Unhandled", "Task timed out after 3.00 seconds"),
+        ),
+        (r#"{"errorType":"Runtime.ExitError"}"#, ("Runtime.ExitError", "Unhandled")),
+        ("", ("Unhandled", "Unhandled")),
+        ("[1]", ("Unhandled", "Unhandled")),
+    ];
+    for (payload, expected) in table {
+        assert_eq!(shown(&told(Some("Unhandled"), payload.as_bytes())), expected, "{payload}");
+    }
+}
+
+#[test]
+fn invariant_09_an_error_never_prints() {
+    let error = told(Some("Unhandled"), br#"{"errorMessage":"ada@example.com is taken"}"#);
+    assert_eq!(format!("{error:?}"), "Err(FunctionError(…))");
+}
+
+#[test]
+fn a_call_that_failed_is_told_by_its_code() {
+    let mut fault = Fault::new(FaultKind::Throttled, "Invoke");
+    let message = |fault: &Fault| FunctionError::not_invoked(fault).error_message;
+    assert_eq!(message(&fault), "invocation failed due to error throttled");
+    fault.code = Some("TooManyRequestsException".to_owned());
+    assert_eq!(message(&fault), "invocation failed due to error TooManyRequestsException");
+}
+
+#[test]
+fn an_arn_names_a_region_and_a_function() {
+    let arn = "arn:aws:lambda:eu-west-1:111122223333:function:welcome";
+    assert_eq!(region_of(arn), Some("eu-west-1"));
+    for qualified in [arn, &format!("{arn}:live"), &format!("{arn}:$LATEST")] {
+        assert_eq!(unqualified(qualified), arn);
+    }
+    assert_eq!((region_of("nonsense"), unqualified("nonsense")), (None, "nonsense"));
+}
+
+/// Lambda, as a script: each connection gets one answer, and requests are counted. Without an
+/// answer the connection is closed, or never answered.
+struct Lambda {
+    url: String,
+    requests: Arc<AtomicUsize>,
+}
+
+#[derive(Clone, Copy)]
+enum Says {
+    Answer(u16, &'static str, &'static str),
+    HangsUp,
+    Nothing,
+}
+
+impl Lambda {
+    fn that(says: Says) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let requests = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&requests);
+        std::thread::spawn(move || {
+            let mut kept = Vec::new();
+            for mut stream in listener.incoming().flatten() {
+                let path = read(&stream);
+                counted.fetch_add(1, Ordering::SeqCst);
+                match says {
+                    Says::Answer(status, headers, body) => {
+                        assert!(path.contains("/2015-03-31/functions/"), "{path}");
+                        let length = body.len();
+                        let head =
+                            format!("HTTP/1.1 {status} X\r\n{headers}content-length: {length}");
+                        let _ = stream.write_all(format!("{head}\r\n\r\n{body}").as_bytes());
+                        // Kept alive: whoever calls again must not want this connection.
+                        kept.push(stream);
+                    }
+                    Says::HangsUp => drop(stream),
+                    Says::Nothing => kept.push(stream),
+                }
+            }
+        });
+        Self { url, requests }
+    }
+
+    async fn called(&self, patience: Duration) -> Result<Answer, Fault> {
+        let credentials = Credentials::new("key", "secret", None, None, "test");
+        let sdk = bounded(aws_config::defaults(BehaviorVersion::v2026_01_12()))
+            .empty_test_environment()
+            .region(Region::new("us-east-1"))
+            .credentials_provider(credentials)
+            .endpoint_url(&self.url)
+            .load()
+            .await;
+        let chain = Chain::new(&sdk);
+        let arn = "arn:aws:lambda:eu-west-1:111122223333:function:welcome";
+        let first = chain.call(arn, EVENT, patience).await;
+        assert_eq!(self.requests.load(Ordering::SeqCst), 1, "not exactly one attempt");
+        if first.is_ok() {
+            // A second event, on a connection of its own.
+            assert!(chain.call(arn, EVENT, patience).await.is_ok());
+            assert_eq!(self.requests.load(Ordering::SeqCst), 2);
+        }
+        first
+    }
+}
+
+/// Reads one request; answers its path, and checks that its body is the event's very text.
+fn read(stream: &std::net::TcpStream) -> String {
+    let mut reader = BufReader::new(stream);
+    let (mut path, mut length) = (String::new(), 0);
+    reader.read_line(&mut path).unwrap();
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).unwrap();
+        if line == "\r\n" {
+            break;
+        }
+        let (name, value) = line.trim_end().split_once(": ").unwrap();
+        if name.eq_ignore_ascii_case("content-length") {
+            length = value.parse().unwrap();
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).unwrap();
+    assert_eq!(body, EVENT.as_bytes());
+    path
+}
+
+const LONG: Duration = Duration::from_secs(30);
+
+#[tokio::test]
+async fn a_function_is_called_once_with_the_very_event() {
+    let well = Lambda::that(Says::Answer(200, "", EVENT)).called(LONG).await.unwrap();
+    assert_eq!(shown(&well), ("", EVENT));
+    let error = "x-amz-function-error: Unhandled\r\n";
+    let body = r#"{"errorType":"Denied","errorMessage":"not you"}"#;
+    let badly = Lambda::that(Says::Answer(200, error, body)).called(LONG).await.unwrap();
+    assert_eq!(shown(&badly), ("Denied", "not you"));
+}
+
+#[tokio::test]
+async fn whatever_goes_wrong_there_is_one_attempt() {
+    for (says, kind) in [
+        (
+            Says::Answer(429, "x-amzn-errortype: TooManyRequestsException\r\n", "{}"),
+            FaultKind::Throttled,
+        ),
+        (
+            Says::Answer(404, "x-amzn-errortype: ResourceNotFoundException\r\n", "{}"),
+            FaultKind::Missing,
+        ),
+        (Says::Answer(403, "x-amzn-errortype: AccessDeniedException\r\n", "{}"), FaultKind::Denied),
+        (Says::Answer(500, "x-amzn-errortype: ServiceException\r\n", "{}"), FaultKind::Broken),
+        (Says::HangsUp, FaultKind::NoAnswer),
+    ] {
+        let fault = Lambda::that(says).called(LONG).await.unwrap_err();
+        assert_eq!((fault.kind, fault.operation), (kind, "Invoke"));
+    }
+    let fault = Lambda::that(Says::Nothing).called(Duration::from_millis(300)).await.unwrap_err();
+    assert_eq!(fault.kind, FaultKind::NoAnswer);
+}

@@ -1,0 +1,97 @@
+use super::*;
+
+const OLD: &str = "eu-west-1_A";
+const NEW: &str = "us-east-1_B";
+const ARN: &str = "arn:aws:lambda:eu-west-1:111122223333:function:welcome";
+const OTHER: &str = "arn:aws:lambda:us-east-1:111122223333:function:tokens:live";
+
+const GOOD: &str = r#"
+name = "acme"
+[old]
+user_pool_id = "eu-west-1_A"
+[old.triggers]
+PreSignUp = "arn:aws:lambda:eu-west-1:111122223333:function:welcome"
+[new]
+user_pool_id = "us-east-1_B"
+triggers = { PreTokenGeneration = "arn:aws:lambda:us-east-1:111122223333:function:tokens:live" }
+[identity]
+match = "email"
+[policy]
+signup_guard_failure = "closed"
+"#;
+
+fn of(text: &str) -> DeclaredTriggers {
+    DeclaredTriggers::salvaged(Some(text))
+}
+
+fn in_all(declared: &DeclaredTriggers, pool: Option<&str>) -> Vec<&'static str> {
+    TriggerSlot::ALL
+        .map(|slot| match declared.beside(pool, slot) {
+            Beside::Nothing => "nothing",
+            Beside::Function(_) => "function",
+            Beside::Unknown => "unknown",
+        })
+        .to_vec()
+}
+
+#[test]
+fn a_good_file_and_its_salvage_declare_the_same() {
+    let configuration = Configuration::parse("x", GOOD).unwrap();
+    let whole = DeclaredTriggers::of(&configuration);
+    assert_eq!(whole.guard, Some(GuardFailure::Closed));
+    assert_eq!(whole.beside(Some(OLD), TriggerSlot::PreSignUp), Beside::Function(ARN));
+    assert_eq!(whole.beside(Some(NEW), TriggerSlot::PreTokenGeneration), Beside::Function(OTHER));
+    assert_eq!(in_all(&whole, Some(NEW)), ["nothing", "nothing", "nothing", "function"]);
+    assert_eq!(in_all(&whole, Some("us-east-1_C")), ["nothing"; 4]);
+    assert_eq!(in_all(&whole, None), ["unknown", "nothing", "nothing", "unknown"]);
+    let salvaged = of(GOOD);
+    for pool in [Some(OLD), Some(NEW), Some("us-east-1_C"), None] {
+        assert_eq!(in_all(&whole, pool), in_all(&salvaged, pool), "{pool:?}");
+    }
+    assert_eq!(salvaged.guard, whole.guard);
+}
+
+#[test]
+fn a_mistake_elsewhere_hides_no_function() {
+    for (good, bad) in [
+        ("match = \"email\"", "match = 7"),
+        ("name = \"acme\"", "name = \"ACME\"\nunheard = of"),
+        ("[identity]", "[identity"),
+        ("[policy]", "[policy]\n[policy]"),
+    ] {
+        let salvaged = of(&GOOD.replace(good, bad));
+        let beside = salvaged.beside(Some(OLD), TriggerSlot::PreSignUp);
+        assert_eq!(beside, Beside::Function(ARN), "{bad}");
+    }
+}
+
+#[test]
+fn where_nothing_is_said_of_triggers_nothing_is_declared() {
+    for text in ["", "name = \"", "[old]\nuser_pool_id = 7", "[old\n# [old.triggers]\nx"] {
+        assert_eq!(in_all(&of(text), Some(OLD)), ["nothing"; 4], "{text}");
+        assert_eq!(of(text).guard, Some(GuardFailure::Open));
+    }
+    assert_eq!(of("[policy]\nsignup_guard = false").guard, None);
+}
+
+#[test]
+fn what_cannot_be_made_out_is_unknown_and_not_nothing() {
+    let old = |lines: &str| format!("[old]\nuser_pool_id = \"{OLD}\"\n{lines}");
+    for (text, pre_sign_up, others) in [
+        (old("[old.triggers]\nPreSignUp = \"welcome\""), "unknown", "nothing"),
+        (old("[old.triggers]\nPreSignUp = 7"), "unknown", "nothing"),
+        (old(&format!("[old.triggers]\nPreSignup = \"{ARN}\"")), "unknown", "unknown"),
+        (old("triggers = \"welcome\""), "unknown", "unknown"),
+        (old(&format!("[old.trigers]\nPreSignUp = \"{ARN}\"")), "unknown", "unknown"),
+        (old(&format!("[odl.triggers]\nPreSignUp = \"{ARN}\"")), "unknown", "unknown"),
+        (old(&format!("[triggers]\nPreSignUp = \"{ARN}\"")), "unknown", "unknown"),
+        (old(&format!("[old.triggers\nPreSignUp = \"{ARN}\"")), "unknown", "unknown"),
+        (format!("[old.triggers]\nPreSignUp = \"{ARN}\""), "unknown", "nothing"),
+    ] {
+        let slots = in_all(&of(&text), Some(OLD));
+        assert_eq!((slots[0], slots[1]), (pre_sign_up, others), "{text}");
+    }
+    let unread = DeclaredTriggers::salvaged(None);
+    assert_eq!(in_all(&unread, Some(OLD)), ["unknown"; 4]);
+    assert_eq!(unread.guard, Some(GuardFailure::Open));
+}

@@ -1,0 +1,115 @@
+//! The sign-up guard: looks in the other pool for the identity that somebody signs up with.
+//!
+//! It lists (which fires no trigger and bills no monthly user) and reads the table, and writes
+//! nothing. What it looks for and who stands aside is core's to say ([`poolbridge_core::guard`]).
+
+use std::fmt;
+use std::sync::Arc;
+
+use aws_config::SdkConfig;
+use poolbridge_core::fault::{Fault, FaultKind};
+use poolbridge_core::guard::{Judgement, Lookup, Newcomer, holds, lookups, stands_aside};
+use poolbridge_core::limits;
+use poolbridge_core::policy::{Phase, Policy};
+use poolbridge_core::ports::{Clock as _, Ledger as _, Pool as _};
+use poolbridge_core::side::{BySide, Side};
+use tokio::sync::OnceCell;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use crate::client::{PoolSettings, pool_client};
+use crate::clock::SystemClock;
+use crate::cognito::tally::Tally;
+use crate::cognito::{CognitoPool, PoolOptions};
+use crate::config::Configuration;
+use crate::dynamodb::DynamoLedger;
+
+/// The guard of both pools: sign-ups in either are held against the other.
+pub struct Guard {
+    sdk: SdkConfig,
+    clock: Arc<SystemClock>,
+    settings: BySide<PoolSettings>,
+    policy: Policy,
+    ledger: DynamoLedger,
+    /// Made when first needed: most calls of capture are no sign-ups.
+    pools: BySide<OnceCell<Arc<CognitoPool>>>,
+}
+
+impl fmt::Debug for Guard {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Guard")
+    }
+}
+
+impl Guard {
+    /// Calls nobody yet. `ledger` need not have a key.
+    pub fn new(
+        sdk: &SdkConfig,
+        clock: &Arc<SystemClock>,
+        configuration: &Configuration,
+        ledger: DynamoLedger,
+    ) -> Self {
+        Self {
+            sdk: sdk.clone(),
+            clock: Arc::clone(clock),
+            settings: configuration.pools.clone(),
+            policy: configuration.policy.clone(),
+            ledger: ledger.without_usernames(),
+            pools: BySide::from_fn(|_| OnceCell::new()),
+        }
+    }
+
+    /// Judges one sign-up, within [`limits::GUARD_TIME_MAX`]. A fault means that it could not be
+    /// judged; the configuration says what becomes of it then.
+    pub async fn judge(&self, newcomer: &Newcomer) -> Result<Judgement, Fault> {
+        let judged = timeout(limits::GUARD_TIME_MAX, Box::pin(self.look(newcomer))).await;
+        judged.unwrap_or_else(|_| Err(Fault::new(FaultKind::NoAnswer, "ListUsers")))
+    }
+
+    async fn look(&self, newcomer: &Newcomer) -> Result<Judgement, Fault> {
+        let (control, held) = tokio::join!(self.ledger.control(), self.held(newcomer));
+        // After the move the old pool is nobody's home any more.
+        if control?.phase == Phase::Complete {
+            return Ok(Judgement::Passes);
+        }
+        Ok(if held? { Judgement::Refused } else { Judgement::Passes })
+    }
+
+    /// Whether somebody in the other pool holds the identity and does not stand aside.
+    async fn held(&self, newcomer: &Newcomer) -> Result<bool, Fault> {
+        let there = newcomer.side.other();
+        let pool = self.pool(there).await;
+        let shape = pool.shape().await?;
+        let mut searches = JoinSet::new();
+        for lookup in lookups(&self.policy, newcomer, &shape) {
+            let pool = Arc::clone(&pool);
+            searches.spawn(async move { (pool.find_folded(&lookup.search).await, lookup) });
+        }
+        while let Some(searched) = searches.join_next().await {
+            let (found, lookup): (Result<Vec<_>, Fault>, Lookup) =
+                searched.map_err(|_| Fault::new(FaultKind::Unreadable, "ListUsers"))?;
+            for account in found?.iter().filter(|account| holds(&lookup, account)) {
+                let entry = self.ledger.find(there, &account.sub).await?;
+                let aside = entry.is_some_and(|entry| {
+                    let now = self.clock.now();
+                    stands_aside(&entry, newcomer.side, now, self.policy.bound())
+                });
+                if !aside {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    async fn pool(&self, side: Side) -> Arc<CognitoPool> {
+        let make = || async {
+            let settings = self.settings.get(side);
+            let client = pool_client(&self.sdk, settings, &self.clock).await;
+            let options = PoolOptions { schema_only: true, ..PoolOptions::default() };
+            let tally = Tally::new();
+            Arc::new(CognitoPool::new(&client, settings, side, options, &self.clock, &tally))
+        };
+        Arc::clone(self.pools.get(side).get_or_init(make).await)
+    }
+}

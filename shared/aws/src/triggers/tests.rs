@@ -1,0 +1,157 @@
+use serde_json::json;
+
+use super::*;
+
+const POOLS: [(Side, &str); 2] = [(Side::Old, "eu-west-1_A"), (Side::New, "us-east-1_B")];
+const ALL: Hints = Hints { post_authentication: true, pre_token_generation: true };
+const SUB: &str = "5c4e7a52-6c1f-4a50-b5b0-0e8d1e4f3a11";
+
+fn event(source: &str) -> Value {
+    json!({
+        "version": "1",
+        "triggerSource": source,
+        "region": "eu-west-1",
+        "userPoolId": "eu-west-1_A",
+        "userName": "ada@example.com",
+        "callerContext": { "awsSdkVersion": "x", "clientId": "y" },
+        "request": { "userAttributes": {
+            "sub": SUB, "email": "ada@example.com", "email_verified": true,
+            "phone_number": null, "custom:age": 36,
+        } },
+        "response": {},
+    })
+}
+
+/// Both ways of reading must agree.
+fn read(event: &Value, hints: Hints) -> Result<Option<Change>, NotCaptured> {
+    let from_value = captured(event, &POOLS, Time(7), 9, hints);
+    assert_eq!(from_value, captured_text(&event.to_string(), &POOLS, Time(7), 9, hints));
+    from_value
+}
+
+#[test]
+fn each_source_announces_its_change() {
+    let change = |proof, password| Change {
+        side: Side::Old,
+        sub: Sub::try_from(SUB).unwrap(),
+        at: Time(7),
+        proof,
+        password,
+        id: 9,
+    };
+    for (source, expected) in [
+        ("PostConfirmation_ConfirmSignUp", change(Proof::Confirmed, true)),
+        ("PostConfirmation_ConfirmForgotPassword", change(Proof::Changed, true)),
+        ("PostConfirmation_ConfirmSignUp_V2", change(Proof::Confirmed, true)),
+        ("PostAuthentication_Authentication", change(Proof::Hint, false)),
+        ("TokenGeneration_RefreshTokens", change(Proof::Hint, false)),
+        ("TokenGeneration_HostedAuth", change(Proof::Hint, false)),
+        ("CustomMessage_UpdateUserAttribute", change(Proof::Hint, false)),
+        ("CustomMessage_VerifyUserAttribute", change(Proof::Hint, false)),
+        ("CustomEmailSender_UpdateUserAttribute", change(Proof::Hint, false)),
+        ("CustomSMSSender_VerifyUserAttribute", change(Proof::Hint, false)),
+        ("CustomSmsSender_UpdateUserAttribute", change(Proof::Hint, false)),
+    ] {
+        assert_eq!(read(&event(source), ALL), Ok(Some(expected)), "{source}");
+    }
+}
+
+#[test]
+fn sign_ins_are_captured_only_where_the_team_wants_it() {
+    for source in ["PostAuthentication_Authentication", "TokenGeneration_Authentication"] {
+        assert_eq!(read(&event(source), Hints::default()), Ok(None), "{source}");
+    }
+    let tokens = Hints { pre_token_generation: true, ..Hints::default() };
+    assert_eq!(read(&event("PostAuthentication_Authentication"), tokens), Ok(None));
+    assert!(matches!(read(&event("TokenGeneration_Authentication"), tokens), Ok(Some(_))));
+}
+
+#[test]
+fn what_announces_nothing_has_a_code() {
+    let with = |place: &str, value: Value| {
+        let mut event = event("PostConfirmation_ConfirmSignUp");
+        *event.pointer_mut(place).unwrap() = value;
+        event
+    };
+    let without = |outer: &str, name: &str| {
+        let mut event = event("PostConfirmation_ConfirmSignUp");
+        event.pointer_mut(outer).unwrap().as_object_mut().unwrap().remove(name);
+        event
+    };
+    let attributes = "/request/userAttributes";
+    let table = [
+        (event("PreSignUp_SignUp"), NotCaptured::OtherTrigger),
+        (event("CustomMessage_SignUp"), NotCaptured::OtherTrigger),
+        (event("CustomEmailSender_ForgotPassword"), NotCaptured::OtherTrigger),
+        (event(&"é".repeat(500)), NotCaptured::OtherTrigger),
+        (event(""), NotCaptured::OtherTrigger),
+        (with("/triggerSource", json!(7)), NotCaptured::OtherTrigger),
+        (with("/userPoolId", json!("us-east-1_C")), NotCaptured::OtherPool),
+        (with("/userPoolId", json!(null)), NotCaptured::OtherPool),
+        (without("", "userPoolId"), NotCaptured::OtherPool),
+        (without(attributes, "sub"), NotCaptured::NoSub),
+        (with("/request/userAttributes/sub", json!(null)), NotCaptured::NoSub),
+        (with("/request/userAttributes/sub", json!(true)), NotCaptured::NoSub),
+        (with("/request/userAttributes/sub", json!(36)), NotCaptured::NoSub),
+        (with("/request/userAttributes/sub", json!("")), NotCaptured::NoSub),
+        (with("/request/userAttributes/sub", json!(["a"])), NotCaptured::NoSub),
+        (with(attributes, json!(null)), NotCaptured::NoSub),
+        (with("/request", json!("x")), NotCaptured::NoSub),
+        (without("", "triggerSource"), NotCaptured::Unreadable),
+        (json!(null), NotCaptured::Unreadable),
+        (json!("x"), NotCaptured::Unreadable),
+        (json!([1, 2]), NotCaptured::Unreadable),
+    ];
+    for (event, expected) in table {
+        assert_eq!(read(&event, ALL), Err(expected), "{event}");
+    }
+}
+
+#[test]
+fn nonsense_elsewhere_in_the_event_hides_nothing() {
+    let deep = "[".repeat(100_000) + &"]".repeat(100_000);
+    for nonsense in ["1e400", "123456789012345678901234567890", "-0.0e-999", &deep] {
+        let text = format!(
+            r#"{{"triggerSource":"PostConfirmation_ConfirmSignUp","userPoolId":"eu-west-1_A",
+            "x":{nonsense},"request":{{"y":{nonsense},"userAttributes":{{"sub":"{SUB}",
+            "z":{nonsense}}}}}}}"#
+        );
+        let change = captured_text(&text, &POOLS, Time(7), 9, Hints::default());
+        assert!(matches!(change, Ok(Some(_))), "{}", &nonsense[..8.min(nonsense.len())]);
+    }
+    for text in ["", "{", "nonsense", &"{\"a\":".repeat(10_000)] {
+        let change = captured_text(text, &POOLS, Time(7), 9, Hints::default());
+        assert_eq!(change, Err(NotCaptured::Unreadable));
+    }
+}
+
+#[test]
+fn a_heading_says_what_decides_the_answer() {
+    let heading = |source: &str| Heading::of(&event(source).to_string());
+    let sign_up = heading("PreSignUp_SignUp");
+    assert_eq!(sign_up.user_pool_id.as_deref(), Some("eu-west-1_A"));
+    assert_eq!((sign_up.slot, sign_up.signs_up), (Some(TriggerSlot::PreSignUp), true));
+    for source in ["PreSignUp_AdminCreateUser", "PreSignUp_ExternalProvider"] {
+        let other = heading(source);
+        assert_eq!((other.slot, other.signs_up), (Some(TriggerSlot::PreSignUp), false));
+    }
+    let tokens = heading("TokenGeneration_RefreshTokens");
+    assert_eq!((tokens.slot, tokens.tokens), (Some(TriggerSlot::PreTokenGeneration), true));
+    assert_eq!(heading("CustomMessage_SignUp").slot, None);
+    for text in ["", "[]", "null", r#"{"triggerSource":7,"userPoolId":{}}"#] {
+        assert_eq!(Heading::of(text), Heading::default(), "{text}");
+    }
+}
+
+#[test]
+fn a_newcomer_is_read_as_far_as_the_event_has_words() {
+    let who = newcomer(&event("PreSignUp_SignUp").to_string(), Side::New).unwrap();
+    assert_eq!((who.side, who.username.as_ref().unwrap().reveal()), (Side::New, "ada@example.com"));
+    let names: Vec<&str> = who.attributes.keys().map(AttributeName::as_str).collect();
+    assert_eq!(names, ["email", "sub"]);
+    let bare = newcomer(r#"{"userName":7,"request":{"userAttributes":[]}}"#, Side::Old).unwrap();
+    assert_eq!((bare.username, bare.attributes.len()), (None, 0));
+    for text in ["", "{}", r#"{"request":7}"#] {
+        assert_eq!(newcomer(text, Side::Old), None, "{text}");
+    }
+}

@@ -1,0 +1,358 @@
+//! What the function `capture` is made of: inside people's sign-ups and sign-ins, so that its own
+//! work fails open and within a time bound of its own.
+//!
+//! Two things alone make it answer with an error. A function of the team's that it calls beside its
+//! work: what that answers is passed on, errors included, and so is the trouble of calling it. And
+//! the sign-up guard, where it refuses somebody.
+
+mod note;
+mod recent;
+
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use std::task::Poll;
+use std::time::{Duration, SystemTime};
+
+use aws_config::{Region, SdkConfig};
+use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::timeout::TimeoutConfig;
+use poolbridge_core::fault::{Fault, FaultKind};
+use poolbridge_core::guard::Judgement;
+use poolbridge_core::limits;
+use poolbridge_core::ports::Clock;
+use poolbridge_core::side::Side;
+use serde_json::value::RawValue;
+
+use super::{queue_client, table};
+use crate::chain::{Answer, Chain, FunctionError, unqualified};
+use crate::client::sdk_config;
+use crate::clock::SystemClock;
+use crate::config::{
+    self, Asker, Beside, Configuration, DeclaredTriggers, Environment, GuardFailure, Mistakes,
+    TriggerSlot,
+};
+use crate::dynamodb::DynamoLedger;
+use crate::guard::Guard;
+use crate::sqs::SqsOutbox;
+use crate::telemetry::{self, CaptureFigures, Output, Telemetry};
+use crate::triggers::{Heading, NotCaptured, newcomer};
+use recent::Recent;
+
+/// How long one attempt may take: a warm call answers in milliseconds, and two of these with a
+/// pause between them stay within [`limits::CAPTURE_TIME_MAX`].
+const ATTEMPT_TIME_MAX: Duration = Duration::from_millis(800);
+
+/// Somebody is waiting: one more try, no third.
+const ATTEMPTS_MAX: u32 = 2;
+
+const FIRST_BACK_OFF: Duration = Duration::from_millis(50);
+
+const _: () = assert!(
+    ATTEMPT_TIME_MAX.as_millis() * ATTEMPTS_MAX as u128 + 2 * FIRST_BACK_OFF.as_millis()
+        < limits::CAPTURE_TIME_MAX.as_millis()
+);
+
+/// What somebody is told who signs up with an identity that the other pool holds.
+const TAKEN: &str = "there is an account for this already: sign in instead of signing up";
+
+/// What they are told where that cannot be found out, and `signup_guard_failure` is `closed`.
+const NOT_JUDGED: &str = "this sign-up cannot be checked right now: try again in a moment";
+
+/// The trigger, from the platform's point of view.
+#[derive(Debug)]
+pub struct CaptureLine {
+    line: Result<Line, Mistakes>,
+    /// Known even where the rest of the configuration is broken.
+    triggers: DeclaredTriggers,
+    chain: Chain,
+    /// How this very function is called, so that it never calls itself.
+    own_name: Option<String>,
+    clock: Arc<SystemClock>,
+    telemetry: Telemetry,
+    /// Captures whose mark and message failed, and that the table does not know of yet: "drained"
+    /// must (R14).
+    unmarked: AtomicU32,
+    recent: Recent,
+}
+
+#[derive(Debug)]
+struct Line {
+    configuration: Configuration,
+    ledger: DynamoLedger,
+    outbox: SqsOutbox,
+    guard: Option<Guard>,
+}
+
+/// What the platform says of one call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Invocation<'a> {
+    /// When the platform ends the call, in milliseconds since the epoch by its own clock.
+    pub deadline: u64,
+    /// The ARN that was called.
+    pub function_arn: &'a str,
+}
+
+/// What capture's own work came to.
+#[derive(Debug, Default)]
+struct Own {
+    figures: CaptureFigures,
+    /// What a sign-up is refused with.
+    refusal: Option<FunctionError>,
+}
+
+/// What came from beside it.
+#[derive(Debug, Default)]
+struct FromBeside {
+    /// The answer that is not the event.
+    answer: Option<Answer>,
+    failed: bool,
+}
+
+impl CaptureLine {
+    /// Reads configuration and environment and makes the clients that every call needs; never fails
+    /// and calls nobody.
+    pub async fn start() -> Self {
+        telemetry::start(Output::Standard);
+        let clock = SystemClock::new();
+        let sdk = sdk_config().await;
+        let (line, triggers, name) = match config::load(Asker::Capture) {
+            Ok((configuration, environment)) => {
+                let triggers = DeclaredTriggers::of(&configuration);
+                let name = configuration.name.clone();
+                (Ok(Line::new(&sdk, &clock, configuration, environment)), triggers, name)
+            }
+            Err(mistakes) => {
+                telemetry::mistakes(&mistakes);
+                let name = config::name_without_configuration(&mistakes);
+                (Err(mistakes), config::declared_triggers(), name)
+            }
+        };
+        Self {
+            line,
+            triggers,
+            chain: Chain::new(&sdk),
+            own_name: std::env::var("AWS_LAMBDA_FUNCTION_NAME").ok(),
+            clock,
+            telemetry: Telemetry::new(name, Output::Standard),
+            unmarked: AtomicU32::new(0),
+            recent: Recent::default(),
+        }
+    }
+
+    /// Answers a trigger's event: with the event itself, or as the team's own function does that
+    /// stands beside capture. What capture does for itself goes on at the same time; whatever goes
+    /// wrong with it is logged and counted, and the person signs in all the same.
+    pub async fn answer(&self, event: Box<RawValue>, invocation: &Invocation<'_>) -> Answer {
+        let heading = Heading::of(event.get());
+        let (own, beside) = tokio::join!(
+            self.own_work(&heading, event.get()),
+            self.beside(&heading, event.get(), invocation),
+        );
+        let answer = match (own.refusal, beside.answer) {
+            (Some(refusal), _) => Err(refusal),
+            (None, Some(answer)) => answer,
+            (None, None) => Ok(event),
+        };
+        let mut figures = own.figures;
+        figures.chain_failed = u64::from(beside.failed);
+        figures.errors_answered = u64::from(answer.is_err());
+        self.telemetry.capture(self.clock.now(), &figures);
+        answer
+    }
+
+    /// Notes or judges what the event announces, and says how long that took. A fault of ours that
+    /// nobody foresaw is caught here.
+    async fn own_work(&self, heading: &Heading, event: &str) -> Own {
+        let began = self.clock.now();
+        let work = async {
+            match &self.line {
+                Ok(line) if heading.slot == Some(TriggerSlot::PreSignUp) => {
+                    self.guarded(line, heading, event).await
+                }
+                Ok(line) => {
+                    let figures = self.leave(line, heading, event, began).await;
+                    Own { figures, refusal: None }
+                }
+                Err(mistakes) => {
+                    telemetry::mistakes(mistakes);
+                    self.broken(heading)
+                }
+            }
+        };
+        let mut own = unharmed(Box::pin(work)).await.unwrap_or_else(|| self.broken(heading));
+        own.figures.duration = self.clock.now().since(began);
+        own
+    }
+
+    /// Nothing was done.
+    fn broken(&self, heading: &Heading) -> Own {
+        let mut own = match self.triggers.guard.filter(|_| heading.signs_up) {
+            Some(failure) => not_judged(failure),
+            None => Own::default(),
+        };
+        own.figures.failed = 1;
+        own
+    }
+
+    /// Judges a sign-up, where somebody signs up by themselves and the team wants a guard.
+    async fn guarded(&self, line: &Line, heading: &Heading, event: &str) -> Own {
+        let Some(guard) = line.guard.as_ref().filter(|_| heading.signs_up) else {
+            return Own::default();
+        };
+        let pools = line.configuration.pool_ids();
+        let pool = heading.user_pool_id.as_deref();
+        let Some((side, _)) = pools.into_iter().find(|(_, id)| Some(*id) == pool) else {
+            telemetry::not_captured(NotCaptured::OtherPool);
+            return Own { figures: CaptureFigures { failed: 1, ..<_>::default() }, refusal: None };
+        };
+        let judged = match newcomer(event, side) {
+            Some(newcomer) => guard.judge(&newcomer).await,
+            None => Err(Fault::new(FaultKind::Unreadable, "PreSignUp")),
+        };
+        self.sentence(line.configuration.signup_guard_failure, side, judged)
+    }
+
+    fn sentence(&self, failure: GuardFailure, side: Side, judged: Result<Judgement, Fault>) -> Own {
+        telemetry::judged(side, failure, &judged);
+        match judged {
+            Ok(Judgement::Passes) => Own::default(),
+            Ok(Judgement::Refused) => refused(TAKEN),
+            Err(_) => not_judged(failure),
+        }
+    }
+
+    /// Calls the team's own function, if one is declared for this slot of this pool.
+    async fn beside(
+        &self,
+        heading: &Heading,
+        event: &str,
+        invocation: &Invocation<'_>,
+    ) -> FromBeside {
+        let Some(slot) = heading.slot else { return FromBeside::default() };
+        let arn = match self.triggers.beside(heading.user_pool_id.as_deref(), slot) {
+            Beside::Nothing => return FromBeside::default(),
+            Beside::Function(arn) if !self.is_own(arn, invocation) => arn,
+            Beside::Function(_) | Beside::Unknown => return without_function(slot),
+        };
+        match self.chain.call(arn, event, patience(invocation.deadline)).await {
+            Ok(answer) => FromBeside { answer: Some(answer), failed: false },
+            Err(fault) => {
+                telemetry::not_invoked(slot, &fault);
+                let answer = Some(Err(FunctionError::not_invoked(&fault)));
+                FromBeside { answer, failed: true }
+            }
+        }
+    }
+
+    /// Whether a function is this very one: calling it would never end.
+    fn is_own(&self, arn: &str, invocation: &Invocation<'_>) -> bool {
+        let called = unqualified(arn);
+        let name = called.rsplit(':').next();
+        let same_name = self.own_name.is_some() && name == self.own_name.as_deref();
+        // Two accounts may each have a function of the name; the ARN tells them apart, where it is
+        // one.
+        let known = invocation.function_arn.starts_with("arn:");
+        if known { called == unqualified(invocation.function_arn) } else { same_name }
+    }
+}
+
+impl Line {
+    fn new(
+        sdk: &SdkConfig,
+        clock: &Arc<SystemClock>,
+        configuration: Configuration,
+        environment: Environment,
+    ) -> Self {
+        let sdk = impatient(sdk);
+        let home = at_home(&sdk, environment.home_region);
+        let ledger = table(&home, clock, &environment.table);
+        let guard = configuration.signup_guard;
+        Self {
+            guard: guard.then(|| Guard::new(&sdk, clock, &configuration, ledger.clone())),
+            outbox: SqsOutbox::new(queue_client(&home, clock), environment.queue_url),
+            ledger,
+            configuration,
+        }
+    }
+}
+
+/// The answer where a function may be declared that cannot be called because nobody can tell which:
+/// our own broken configuration, or a function that is this very one.
+///
+/// What stands before a deed may be there to forbid it, or decides what a token grants: passing for
+/// its consent would open what the team has closed, so the deed fails. What stands after a deed can
+/// no longer forbid it, and to fail would lock people out whom nobody wanted to keep out.
+fn without_function(slot: TriggerSlot) -> FromBeside {
+    telemetry::unknown_function(slot);
+    let answer = match slot {
+        TriggerSlot::PreSignUp | TriggerSlot::PreTokenGeneration => {
+            let message = "the function behind this trigger is not known";
+            Some(Err(FunctionError::unexpected(message)))
+        }
+        TriggerSlot::PostConfirmation | TriggerSlot::PostAuthentication => None,
+    };
+    FromBeside { answer, failed: true }
+}
+
+fn refused(message: &str) -> Own {
+    let error =
+        FunctionError { error_type: "SignUpRefused".to_owned(), error_message: message.to_owned() };
+    let figures = CaptureFigures { guard_refused: 1, ..CaptureFigures::default() };
+    Own { figures, refusal: Some(error) }
+}
+
+fn not_judged(failure: GuardFailure) -> Own {
+    match failure {
+        GuardFailure::Closed => refused(NOT_JUDGED),
+        GuardFailure::Open => {
+            let figures = CaptureFigures { guard_failed_open: 1, ..CaptureFigures::default() };
+            Own { figures, refusal: None }
+        }
+    }
+}
+
+/// How long the team's function is waited for: all the time that there is, less what it takes to
+/// say that it is over.
+fn patience(deadline: u64) -> Duration {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let left = Duration::from_millis(deadline).checked_sub(now);
+    left.map_or(limits::CHAIN_TIME_MAX, |left| left.saturating_sub(limits::CHAIN_ANSWER_TIME))
+}
+
+/// What a future comes to, or nothing if it panicked; the panic's place is logged by its hook.
+async fn unharmed<T>(future: impl Future<Output = T>) -> Option<T> {
+    let mut future = pin!(future);
+    poll_fn(|context| {
+        let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context)));
+        polled.map_or(Poll::Ready(None), |poll| poll.map(Some))
+    })
+    .await
+}
+
+/// The same clients for the Region of the table and the queues.
+fn at_home(sdk: &SdkConfig, region: Option<String>) -> SdkConfig {
+    match region {
+        Some(region) => sdk.to_builder().region(Region::new(region)).build(),
+        None => sdk.clone(),
+    }
+}
+
+/// The same clients for somebody who is being waited for.
+fn impatient(sdk: &SdkConfig) -> SdkConfig {
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(ATTEMPT_TIME_MAX)
+        .operation_attempt_timeout(ATTEMPT_TIME_MAX)
+        .operation_timeout(limits::CAPTURE_TIME_MAX)
+        .build();
+    let retries = RetryConfig::standard()
+        .with_max_attempts(ATTEMPTS_MAX)
+        .with_initial_backoff(FIRST_BACK_OFF)
+        .with_max_backoff(FIRST_BACK_OFF * 2);
+    sdk.to_builder().timeout_config(timeouts).retry_config(retries).build()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,209 @@
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::entry::{Birth, Known};
+use crate::law::Law;
+use crate::mapping::{AttributeRule, Normal};
+use crate::names::PersonId;
+use crate::normalise::Country;
+use crate::policy::{ConflictRule, Deletes, Provision, StalePasswords};
+
+fn name(text: &str) -> AttributeName {
+    AttributeName::try_from(text).unwrap()
+}
+
+fn username(text: &str) -> Username {
+    Username::try_from(text).unwrap()
+}
+
+fn policy(match_by: MatchBy) -> Policy {
+    let mut phone = AttributeRule::same(&name("phone_number"));
+    phone.normal = vec![Normal::E164(Country::from_code("DE").unwrap())];
+    let handle =
+        AttributeRule::between(Some(name("custom:handle")), Some(name("preferred_username")));
+    let dropped = BTreeSet::from([name("preferred_username")]);
+    Policy {
+        match_by,
+        provision: BySide { old: Provision::Lazy, new: Provision::Lazy },
+        conflicts: ConflictRule::ActiveWins,
+        deletes: Deletes::Disable,
+        groups: true,
+        stale_passwords: StalePasswords::Close,
+        settle: Duration::from_secs(10),
+        clock_allowance: Duration::ZERO,
+        mapping: Mapping::new(vec![phone, handle], &dropped, false, true).unwrap(),
+        law: Law::WHOLE,
+    }
+}
+
+fn newcomer(side: Side, called: &str, attributes: &[(&str, &str)]) -> Newcomer {
+    let pair = |(key, value): &(&str, &str)| (name(key), (*value).to_owned());
+    Newcomer {
+        side,
+        username: (!called.is_empty()).then(|| username(called)),
+        attributes: attributes.iter().map(pair).collect(),
+    }
+}
+
+/// People choose a username there, and nothing else lets them in.
+fn by_username() -> Shape {
+    Shape::default()
+}
+
+/// People sign in with their address there; the pool makes the usernames.
+fn by_email() -> Shape {
+    Shape { username_attributes: BTreeSet::from([name("email")]), ..Shape::default() }
+}
+
+fn with_aliases(aliases: &[&str]) -> Shape {
+    let aliases = aliases.iter().map(|alias| name(alias)).collect();
+    Shape { alias_attributes: aliases, ..Shape::default() }
+}
+
+fn searches(policy: &Policy, newcomer: &Newcomer, there: &Shape) -> Vec<Search> {
+    lookups(policy, newcomer, there).into_iter().map(|lookup| lookup.search).collect()
+}
+
+#[test]
+fn the_other_pool_is_searched_by_what_people_are_matched_by_and_sign_in_with() {
+    let email = || Search::Email("pat@example.com".to_owned());
+    let phone = || Search::Phone("+49301234567".to_owned());
+    let pat = Search::Username(username("pat"));
+    let who = newcomer(
+        Side::New,
+        "pat",
+        &[("email", "pat@example.com"), ("phone_number", "+49301234567")],
+    );
+    let by = |match_by: MatchBy, there: &Shape| searches(&policy(match_by), &who, there);
+    assert_eq!(by(MatchBy::Email, &by_email()), [email()]);
+    assert_eq!(by(MatchBy::Email, &by_username()), [pat.clone(), email()]);
+    assert_eq!(by(MatchBy::Phone, &by_email()), [email(), phone()]);
+    assert_eq!(by(MatchBy::Username, &by_email()), [pat.clone(), email()]);
+    let old_sub = MatchBy::OldSub(name("custom:old_sub"));
+    assert_eq!(by(old_sub.clone(), &by_username()), [pat.clone()]);
+    let aliases = with_aliases(&["phone_number"]);
+    assert_eq!(by(old_sub, &aliases), [pat, phone()]);
+}
+
+#[test]
+fn values_are_searched_in_the_other_pools_form_and_as_they_stand() {
+    let policy = policy(MatchBy::Phone);
+    let who = newcomer(Side::New, "", &[("phone_number", "030 1234567")]);
+    let forms = ["+49301234567", "030 1234567"].map(|form| Search::Phone(form.to_owned()));
+    assert_eq!(searches(&policy, &who, &by_email()), forms);
+    // What is a custom attribute here signs people in over there.
+    let who = newcomer(Side::Old, "", &[("custom:handle", "Pat")]);
+    let there = with_aliases(&["preferred_username"]);
+    let forms = ["Pat", "pat"].map(|form| Search::PreferredUsername(form.to_owned()));
+    assert_eq!(searches(&policy, &who, &there), forms);
+}
+
+#[test]
+fn a_name_that_passes_for_an_alias_is_looked_for_as_one() {
+    let policy = policy(MatchBy::Email);
+    let who = newcomer(Side::New, "Pat@Example.com", &[]);
+    let found = searches(&policy, &who, &by_username());
+    let name = |text: &str| Search::Username(username(text));
+    let email = |text: &str| Search::Email(text.to_owned());
+    assert_eq!(
+        found,
+        [
+            name("Pat@Example.com"),
+            name("pat@example.com"),
+            email("Pat@Example.com"),
+            email("pat@example.com"),
+        ]
+    );
+}
+
+#[test]
+fn searches_are_bounded_and_nobody_is_searched_by_nothing() {
+    let policy = policy(MatchBy::Email);
+    let aliases = with_aliases(&["email", "phone_number", "preferred_username"]);
+    let who = newcomer(
+        Side::Old,
+        "+4930 Pat@x",
+        &[
+            ("email", "Pat@Example.com"),
+            ("phone_number", "030 1234567"),
+            ("preferred_username", "Patty"),
+            ("custom:handle", "Patricia"),
+        ],
+    );
+    let found = searches(&policy, &who, &aliases);
+    assert!(found.len() < limits::GUARD_SEARCHES_MAX, "{}", found.len());
+    assert_eq!(found.last(), Some(&Search::PreferredUsername("+4930 pat@x".to_owned())));
+    let nobody = newcomer(Side::New, "", &[("email", ""), ("given_name", "Pat")]);
+    assert_eq!(lookups(&policy, &nobody, &aliases), []);
+}
+
+fn found(status: Status, verified: &str) -> Account {
+    let mut account = account(&newcomer(Side::Old, "", &[("email_verified", verified)])).unwrap();
+    account.status = status;
+    account
+}
+
+#[test]
+fn who_never_confirmed_or_is_federated_holds_nothing() {
+    let lookup =
+        Lookup { search: Search::Email("pat@example.com".to_owned()), verified_only: false };
+    for (status, held) in [
+        (Status::Confirmed, true),
+        (Status::ForceChangePassword, true),
+        (Status::ResetRequired, true),
+        (Status::Other, true),
+        (Status::Unconfirmed, false),
+        (Status::ExternalProvider, false),
+    ] {
+        assert_eq!(holds(&lookup, &found(status, "false")), held, "{status:?}");
+    }
+}
+
+#[test]
+fn an_unverified_alias_keeps_nobody_out() {
+    let who = newcomer(Side::New, "", &[("email", "pat@example.com")]);
+    let by_phone = policy(MatchBy::Phone);
+    let alias = lookups(&by_phone, &who, &with_aliases(&["email"]));
+    assert!(!holds(&alias[0], &found(Status::Confirmed, "false")));
+    assert!(holds(&alias[0], &found(Status::Confirmed, "true")));
+    // The name of an account, or what people are matched by, is theirs, verified or not.
+    let own = lookups(&by_phone, &who, &by_email());
+    let matched = lookups(&policy(MatchBy::Email), &who, &with_aliases(&["email"]));
+    for lookup in own.iter().chain(&matched) {
+        assert!(holds(lookup, &found(Status::Confirmed, "false")));
+    }
+}
+
+#[test]
+fn the_deleted_the_linked_and_those_under_way_stand_aside() {
+    let known = |sub: &str| Known {
+        sub: Sub::try_from(sub).unwrap(),
+        username: username("pat"),
+        seen: Time(0),
+        written: None,
+        gone: None,
+    };
+    let entry = Entry::new(PersonId::from_nonce(1), Side::Old, known("s-1"), Time(0));
+    let (now, bound) = (Time(100_000), Duration::from_secs(10));
+    let aside = |entry: &Entry, side| stands_aside(entry, side, now, bound);
+    assert!(!aside(&entry, Side::New));
+    let deleted = Entry { state: State::Deleted, ..entry.clone() };
+    assert!(aside(&deleted, Side::New));
+    let mut linked = entry.clone();
+    linked.accounts.new = Some(known("s-2"));
+    assert!(aside(&linked, Side::New));
+    let born = |side, until| Entry {
+        birth: Some(Birth {
+            side,
+            username: username("pat"),
+            fields: BTreeMap::new(),
+            rules: BTreeSet::new(),
+            at: Time(0),
+            until: Time(until),
+        }),
+        ..entry.clone()
+    };
+    assert!(aside(&born(Side::New, 90_000), Side::New));
+    assert!(!aside(&born(Side::New, 89_999), Side::New), "the note is no longer live");
+    assert!(!aside(&born(Side::Old, 90_000), Side::New), "it is of the other pool");
+}
