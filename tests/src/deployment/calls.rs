@@ -46,7 +46,7 @@ pub(super) async fn deploy(
         configuration: Some(configuration.to_owned()),
         environment: environment(&names),
     };
-    create(services, programs, &function(CAPTURE, "capture", 5)).await?;
+    create(services, programs, &function(CAPTURE, "capture", 10)).await?;
     create(services, programs, &function(TRAIL, "trail", 30)).await?;
     create(services, programs, &function(SWEEP, "sweep", 60)).await?;
     create(services, programs, &function(APPLY, "apply", 30)).await?;

@@ -194,7 +194,7 @@ impl Deployment {
         Function {
             name: name.to_owned(),
             program,
-            timeout: 5,
+            timeout: 10,
             configuration: Some(self.configuration.clone()),
             environment: calls::environment(&self.names),
         }

@@ -27,13 +27,19 @@ def handler(event, context):
 ";
 
 /// Deploys a small Python function for the tests' own use, its `handler` in one source text.
-pub(super) async fn deploy_python(url: &str, name: &str, source: &str) -> anyhow::Result<()> {
+pub(super) async fn deploy_python(
+    url: &str,
+    name: &str,
+    source: &str,
+    timeout_seconds: u32,
+) -> anyhow::Result<()> {
     // By a template, as that is the one way to deploy source without making an archive of it.
     let template = json!({"Resources": {"Function": {
         "Type": "AWS::Lambda::Function",
         "Properties": {
             "FunctionName": name, "Runtime": "python3.12", "Handler": "index.handler",
             "Role": "arn:aws:iam::000000000000:role/any", "Code": {"ZipFile": source},
+            "Timeout": timeout_seconds,
         },
     }}});
     let template = percent_encoded(&template.to_string());

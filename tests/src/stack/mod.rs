@@ -126,7 +126,18 @@ impl Stack {
     /// Deploys a small Python function for the tests' own use, such as [`VERIFIES_AT_SIGN_UP`], its
     /// `handler` in one source text. What it prints is found in the log group `/aws/lambda/<name>`.
     pub async fn deploy_python(&self, name: &str, source: &str) -> anyhow::Result<()> {
-        ministack::deploy_python(&self.ministack_url_direct(), name, source).await
+        self.deploy_python_within(name, source, 3).await
+    }
+
+    /// The same with a time limit of its own; three seconds are Lambda's default.
+    pub async fn deploy_python_within(
+        &self,
+        name: &str,
+        source: &str,
+        timeout_seconds: u32,
+    ) -> anyhow::Result<()> {
+        let url = self.ministack_url_direct();
+        ministack::deploy_python(&url, name, source, timeout_seconds).await
     }
 
     /// What a program that uses an AWS SDK needs in its environment to talk to this stack.

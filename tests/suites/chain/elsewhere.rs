@@ -1,0 +1,33 @@
+//! A capture beside a pool in another Region: its table and queue are where the bridge is.
+
+use anyhow::ensure;
+use poolbridge_core::side::Side;
+
+use super::{capture, event, invoke, play};
+
+#[tokio::test]
+async fn a_capture_elsewhere_marks_and_sends_at_home() {
+    play(async |bridge| {
+        let arn = format!("arn:aws:dynamodb:us-east-1:000000000000:table/{}", bridge.names.table);
+        let here = [("POOLBRIDGE_HOME_REGION", "us-east-1"), ("POOLBRIDGE_TABLE", arn.as_str())];
+        // Nothing of the bridge is in that Region.
+        let astray = [("POOLBRIDGE_HOME_REGION", "eu-west-1")];
+        let unchained = |text: String| match text.split_once("[new.triggers]") {
+            Some((head, _)) => head.to_owned(),
+            None => text,
+        };
+        bridge.add(&capture(bridge, "elsewhere", &here, unchained)).await?;
+        bridge.add(&capture(bridge, "astray", &astray, unchained)).await?;
+        let source = "PostConfirmation_ConfirmForgotPassword";
+        let event = event(bridge, Side::New, source, "elsewhere-one");
+        for (function, failed) in [("elsewhere", 0), ("astray", 1)] {
+            let answer = invoke(bridge, function, &event).await?;
+            ensure!(serde_json::from_str::<serde_json::Value>(&answer)? == event, "{answer}");
+            let log = bridge.services.log(function).await?.join("\n");
+            let count = format!("\"capture_failed\":{failed}");
+            ensure!(log.contains(&count), "{function} does not say {count}:\n{log}");
+        }
+        bridge.nothing_private(&[], &["elsewhere", "astray"]).await.map(drop)
+    })
+    .await;
+}

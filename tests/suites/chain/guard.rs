@@ -1,0 +1,182 @@
+//! The sign-up guard: nobody signs up in one pool under the address of somebody who lives in the
+//! other one.
+
+use anyhow::ensure;
+use poolbridge_core::side::Side;
+use poolbridge_tests::deployment::Deployment;
+use poolbridge_tests::deployment::aws::changed;
+use poolbridge_tests::deployment::patience::until;
+use poolbridge_tests::stack::Place;
+use serde_json::{Value, json};
+use std::ops::ControlFlow;
+
+use super::{CAPTURE, LIMIT, Told, capture, email, event, invoke, play, told};
+
+/// Somebody who lives in the old pool, with a verified address.
+async fn resident(bridge: &Deployment, name: &str) -> anyhow::Result<String> {
+    let email = email(name);
+    let attributes = [("email", email.as_str()), ("email_verified", "true")];
+    bridge.old.create(name, "Correct-Horse-88", &attributes).await
+}
+
+/// A stranger signs up in the new pool under that address, and a name of their own.
+async fn stranger(bridge: &Deployment, name: &str, address: &str) -> anyhow::Result<Told> {
+    let attributes = [("email", address)];
+    let answer = bridge.new.sign_up(name, "Correct-Horse-99", &attributes).await;
+    told(answer.map(|_| json!({})), &bridge.new, name)
+}
+
+fn refused(told: &Told) -> bool {
+    told.as_ref().is_err_and(|(code, text)| {
+        code == "UserLambdaValidationException" && text.contains("sign in instead")
+    })
+}
+
+#[tokio::test]
+async fn nobody_takes_the_identity_of_somebody_who_lives_in_the_other_pool() {
+    play(async |bridge| {
+        resident(bridge, "resident-one").await?;
+        let address = email("resident-one");
+        let told = stranger(bridge, "stranger-one", &address).await?;
+        ensure!(refused(&told), "told {told:?}");
+        ensure!(!format!("{told:?}").contains(&address), "the address is repeated: {told:?}");
+        ensure!(bridge.new.account("stranger-one").await?.is_none(), "there is an account");
+        // By the name that they sign in with over there, too, and in another spelling.
+        let told = stranger(bridge, "resident-one", "some.other@example.com").await?;
+        ensure!(refused(&told), "told {told:?}");
+        let told = stranger(bridge, "stranger-two", &address.to_uppercase()).await?;
+        ensure!(refused(&told), "told {told:?}");
+        let told = stranger(bridge, "stranger-three", "nobodys.address@example.com").await?;
+        ensure!(told.is_ok(), "told {told:?}");
+        let log = bridge.services.log(CAPTURE).await?.join("\n");
+        ensure!(log.contains("\"guard_refused\":1"), "it is not counted: {log}");
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn only_sign_ups_by_oneself_are_judged_and_no_function_overrules_that() {
+    play(async |bridge| {
+        resident(bridge, "resident-two").await?;
+        for (source, judged) in [
+            ("PreSignUp_SignUp", true),
+            ("PreSignUp_AdminCreateUser", false),
+            ("PreSignUp_ExternalProvider", false),
+            ("PreSignUp_SomethingNew", false),
+        ] {
+            let event = event(bridge, Side::New, source, "resident-two");
+            let answer: Value = serde_json::from_str(&invoke(bridge, CAPTURE, &event).await?)?;
+            let message = answer["errorMessage"].as_str().unwrap_or_default();
+            ensure!(message.contains("sign in instead") == judged, "{source}: {answer}");
+            ensure!(judged || answer["response"]["autoVerifyEmail"] == true, "{source}: {answer}");
+        }
+        // Both refuse, and the guard's word is the one that is told.
+        resident(bridge, "refused-resident").await?;
+        let event = event(bridge, Side::New, "PreSignUp_SignUp", "refused-resident");
+        let answer = invoke(bridge, CAPTURE, &event).await?;
+        ensure!(answer.contains("sign in instead"), "{answer}");
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn sign_ups_in_the_old_pool_are_held_against_the_new_one() {
+    play(async |bridge| {
+        let (name, address) = ("resident-new", email("resident-new"));
+        let attributes = [("email", address.as_str()), ("email_verified", "true")];
+        bridge.new.create(name, "Correct-Horse-66", &attributes).await?;
+        let event = event(bridge, Side::Old, "PreSignUp_SignUp", name);
+        let answer = invoke(bridge, CAPTURE, &event).await?;
+        ensure!(answer.contains("sign in instead"), "{answer}");
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn whoever_was_deleted_may_come_back() {
+    play(async |bridge| {
+        let sub = resident(bridge, "returner-one").await?;
+        let address = email("returner-one");
+        ensure!(refused(&stranger(bridge, "returner-new", &address).await?), "it is not held yet");
+        bridge.send(&changed(Side::Old, &sub)?, 1).await?;
+        let table = &bridge.names.table;
+        let person = until("their person in the table", LIMIT, async || {
+            let items = bridge.services.items(table).await?;
+            let ours = |it: &&Value| it["sk"]["S"] == "PERSON" && it.to_string().contains(&sub);
+            let found = items.iter().find(ours).and_then(|it| it["pk"]["S"].as_str());
+            let none = || ControlFlow::Continue("none".to_owned());
+            Ok(found.map_or_else(none, |pk| ControlFlow::Break(pk.to_owned())))
+        })
+        .await?;
+        bridge.worked_off().await?;
+        let input = json!({"TableName": table,
+            "Key": {"pk": {"S": person}, "sk": {"S": "PERSON"}},
+            "UpdateExpression": "SET #s = :s", "ExpressionAttributeNames": {"#s": "state"},
+            "ExpressionAttributeValues": {":s": {"S": "deleted"}}});
+        bridge.services.call("DynamoDB_20120810.UpdateItem", &input).await?;
+        let told = stranger(bridge, "returner-new", &address).await?;
+        ensure!(told.is_ok(), "told {told:?}");
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_sign_up_that_cannot_be_judged_goes_as_the_team_wants() {
+    play(async |bridge| {
+        resident(bridge, "resident-dark").await?;
+        let closed =
+            |text: String| text.replace("settle =", "signup_guard_failure = \"closed\"\nsettle =");
+        let off = |text: String| text.replace("settle =", "signup_guard = false\nsettle =");
+        let dark = [("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:1")];
+        bridge.add(&capture(bridge, "closed", &[], closed)).await?;
+        bridge.add(&capture(bridge, "closed-table", &dark, closed)).await?;
+        bridge.add(&capture(bridge, "open-table", &dark, |text| text)).await?;
+        bridge.add(&capture(bridge, "off", &[], off)).await?;
+        let event = event(bridge, Side::New, "PreSignUp_SignUp", "resident-dark");
+        for (function, passes) in [("off", true), ("open-table", true), ("closed-table", false)] {
+            let answer = invoke(bridge, function, &event).await?;
+            ensure!(answer.contains("errorMessage") != passes, "{function}: {answer}");
+        }
+        let faults = bridge.stack.faults(Place::Pool(0));
+        faults.set(&json!([{"service": "cognito-idp", "reset": true}])).await?;
+        let answer = invoke(bridge, CAPTURE, &event).await?;
+        ensure!(answer.contains("autoVerifyEmail"), "not open: {answer}");
+        let answer = invoke(bridge, "closed", &event).await?;
+        ensure!(answer.contains("cannot be checked right now"), "not closed: {answer}");
+        faults.clear().await?;
+        let log = bridge.services.log(CAPTURE).await?.join("\n");
+        ensure!(log.contains("\"guard_failed_open\":1"), "it is not counted: {log}");
+        let functions = ["closed", "closed-table", "open-table", "off"];
+        bridge.nothing_private(&[], &functions).await.map(drop)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn after_the_move_nobody_is_held_against_the_old_pool() {
+    play(async |bridge| {
+        resident(bridge, "resident-late").await?;
+        let key = |name: &str, kind: &str| json!({"AttributeName": name, "KeyType": kind});
+        let attribute = |name: &str| json!({"AttributeName": name, "AttributeType": "S"});
+        let table = json!({"TableName": "finished", "BillingMode": "PAY_PER_REQUEST",
+            "KeySchema": [key("pk", "HASH"), key("sk", "RANGE")],
+            "AttributeDefinitions": [attribute("pk"), attribute("sk")]});
+        bridge.services.call("DynamoDB_20120810.CreateTable", &table).await?;
+        let control = json!({"pk": {"S": "CONTROL"}, "sk": {"S": "CONTROL"}, "v": {"N": "1"},
+            "revision": {"N": "1"}, "phase": {"S": "complete"}, "active": {"S": "new"},
+            "closing": {"BOOL": false}});
+        let input = json!({"TableName": "finished", "Item": control});
+        bridge.services.call("DynamoDB_20120810.PutItem", &input).await?;
+        let table = [("POOLBRIDGE_TABLE", "finished")];
+        bridge.add(&capture(bridge, "finished", &table, |text| text)).await?;
+        let event = event(bridge, Side::New, "PreSignUp_SignUp", "resident-late");
+        let answer = invoke(bridge, "finished", &event).await?;
+        ensure!(answer.contains("autoVerifyEmail"), "it is still held: {answer}");
+        bridge.nothing_private(&[], &["finished"]).await.map(drop)
+    })
+    .await;
+}

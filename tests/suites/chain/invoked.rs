@@ -1,0 +1,141 @@
+//! The functions themselves, called as the pool calls them: what capture answers is what the team's
+//! function answers, byte for byte. The pools of the stack let everything pass that fails after a
+//! deed, so this is where it shows.
+
+use anyhow::ensure;
+use poolbridge_core::side::Side;
+use poolbridge_tests::deployment::Deployment;
+use serde_json::{Value, json};
+
+use super::{CAPTURE, TEAM, arn, capture, event, invoke, play};
+
+const SOURCES: [&str; 7] = [
+    "PreSignUp_SignUp",
+    "PreSignUp_AdminCreateUser",
+    "PreSignUp_ExternalProvider",
+    "PostConfirmation_ConfirmSignUp",
+    "PostConfirmation_ConfirmForgotPassword",
+    "PostAuthentication_Authentication",
+    "TokenGeneration_HostedAuth",
+];
+
+/// What both answer to one event.
+async fn both(bridge: &Deployment, source: &str, name: &str) -> anyhow::Result<[String; 2]> {
+    let event = event(bridge, Side::New, source, name);
+    Ok([invoke(bridge, TEAM, &event).await?, invoke(bridge, CAPTURE, &event).await?])
+}
+
+#[tokio::test]
+async fn an_answer_is_the_functions_own_byte_for_byte() {
+    play(async |bridge| {
+        for source in SOURCES {
+            for name in ["confirmed-invoked", "nonsense-invoked", "plain-invoked"] {
+                let [direct, chained] = both(bridge, source, name).await?;
+                ensure!(direct == chained, "{source}, {name}:\n{direct}\n{chained}");
+            }
+        }
+        let [slow, chained] = both(bridge, "PostConfirmation_ConfirmSignUp", "slow-poke").await?;
+        ensure!(slow == chained, "{slow}\n{chained}");
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_error_is_the_functions_own_in_type_and_text() {
+    play(async |bridge| {
+        for source in SOURCES {
+            let [direct, chained] = both(bridge, source, "refused-invoked").await?;
+            let error = |text: &str| -> anyhow::Result<[Value; 2]> {
+                let error: Value = serde_json::from_str(text)?;
+                Ok([error["errorType"].clone(), error["errorMessage"].clone()])
+            };
+            ensure!(error(&direct)? == error(&chained)?, "{source}:\n{direct}\n{chained}");
+            ensure!(error(&chained)?[1] == "no place left", "{chained}");
+        }
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_function_is_called_for_its_own_pool_and_slot_alone() {
+    play(async |bridge| {
+        let only_confirmation = |text: String| {
+            let (head, _) = text.split_once("[new.triggers]").unwrap_or((&text, ""));
+            format!("{head}[new.triggers]\nPostConfirmation = \"{}\"\n", arn(TEAM))
+        };
+        bridge.add(&capture(bridge, "one-slot", &[], only_confirmation)).await?;
+        for source in SOURCES {
+            for side in Side::BOTH {
+                let event = event(bridge, side, source, "refused-slots");
+                let answer: Value =
+                    serde_json::from_str(&invoke(bridge, "one-slot", &event).await?)?;
+                let chained = side == Side::New && source.starts_with("PostConfirmation");
+                let refused = answer["errorMessage"] == "no place left";
+                ensure!(refused == chained, "{source}, {side}: {answer}");
+                ensure!(chained || answer == event, "{source}, {side}: {answer}");
+            }
+        }
+        bridge.nothing_private(&[], &["one-slot"]).await.map(drop)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_broken_configuration_hides_no_function() {
+    play(async |bridge| {
+        let torn = |text: String| text.replace("match = \"email\"", "match = email");
+        let untold = |_: String| "name = \"\n[old.triggers]\nPreSignUp".to_owned();
+        let silent = |_: String| "name = \"".to_owned();
+        bridge.add(&capture(bridge, "torn", &[], torn)).await?;
+        bridge.add(&capture(bridge, "no-table", &[("POOLBRIDGE_TABLE", "")], |text| text)).await?;
+        bridge.add(&capture(bridge, "untold", &[], untold)).await?;
+        bridge.add(&capture(bridge, "silent", &[], silent)).await?;
+        for source in SOURCES {
+            let event = event(bridge, Side::New, source, "refused-broken");
+            for function in ["torn", "no-table"] {
+                let answer: Value = serde_json::from_str(&invoke(bridge, function, &event).await?)?;
+                ensure!(
+                    answer["errorMessage"] == "no place left",
+                    "{function}, {source}: {answer}"
+                );
+            }
+            // Where nobody can tell whether there is a function, what may forbid something fails.
+            let before = source.starts_with("PreSignUp") || source.starts_with("TokenGeneration");
+            let answer: Value = serde_json::from_str(&invoke(bridge, "untold", &event).await?)?;
+            ensure!((answer == event) != before, "{source}: {answer}");
+            let answer: Value = serde_json::from_str(&invoke(bridge, "silent", &event).await?)?;
+            ensure!(answer == event, "{source}: {answer}");
+        }
+        bridge.nothing_private(&[], &["torn", "no-table", "untold", "silent"]).await.map(drop)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_functions_error_is_in_nobodys_log_and_is_counted() {
+    play(async |bridge| {
+        let loud = [("POOLBRIDGE_LOG", "trace")];
+        bridge.add(&capture(bridge, "loud", &loud, |text| text)).await?;
+        bridge.add(&capture(bridge, "lonely", &loud, |text| text.replace(TEAM, "nobody"))).await?;
+        let event = event(bridge, Side::New, "PostConfirmation_ConfirmSignUp", "refused-loudly");
+        invoke(bridge, "loud", &event).await?;
+        let lonely: Value = serde_json::from_str(&invoke(bridge, "lonely", &event).await?)?;
+        let said = json!("invocation failed due to error ResourceNotFoundException");
+        ensure!(lonely["errorMessage"] == said, "{lonely}");
+        let log = bridge.services.log("loud").await?.join("\n");
+        ensure!(!log.contains("no place left"), "the function's words stand in the log:\n{log}");
+        ensure!(
+            log.contains("\"errors_answered\":1") && log.contains("\"chain_failed\":0"),
+            "{log}"
+        );
+        let log = bridge.services.log("lonely").await?.join("\n");
+        ensure!(
+            log.contains("\"errors_answered\":1") && log.contains("\"chain_failed\":1"),
+            "{log}"
+        );
+        bridge.nothing_private(&[], &["loud", "lonely"]).await.map(drop)
+    })
+    .await;
+}

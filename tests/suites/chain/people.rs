@@ -1,0 +1,171 @@
+//! People at the two pools: each case happens in both, and is told the same.
+
+use anyhow::{Context as _, ensure};
+use poolbridge_core::side::Side;
+use poolbridge_tests::deployment::Deployment;
+use poolbridge_tests::deployment::patience::until;
+use poolbridge_tests::deployment::user_pool::UserPool;
+use serde_json::{Value, json};
+use std::ops::ControlFlow;
+
+use super::{LIMIT, TEAM, Told, deploy, name_in, play, sign_up};
+
+/// Somebody signs up in each pool; both are told the same, which is answered.
+async fn both(bridge: &Deployment, name: &str) -> anyhow::Result<Told> {
+    let direct = sign_up(&bridge.old, name).await?;
+    let chained = sign_up(&bridge.new, name).await?;
+    ensure!(direct == chained, "{name}: told {direct:?} directly, {chained:?} through capture");
+    Ok(chained)
+}
+
+async fn account(pool: &UserPool, name: &str) -> anyhow::Result<Option<(String, String)>> {
+    let account = pool.account(&name_in(pool, name)).await?;
+    Ok(account.map(|it| (it.status.clone(), it.attribute("email_verified").to_owned())))
+}
+
+#[tokio::test]
+async fn what_the_function_answers_is_done() {
+    play(async |bridge| {
+        for (name, status) in [("confirmed", "CONFIRMED"), ("plainly", "UNCONFIRMED")] {
+            ensure!(both(bridge, name).await?.is_ok(), "{name} was refused");
+            for pool in [&bridge.old, &bridge.new] {
+                let (found, verified) = account(pool, name).await?.context("no account")?;
+                ensure!((found.as_str(), verified.as_str()) == (status, "true"), "{name}: {found}");
+            }
+        }
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_the_function_refuses_is_refused_in_its_words() {
+    play(async |bridge| {
+        let told = both(bridge, "refused").await?;
+        let (code, text) = told.err().context("nobody was refused")?;
+        ensure!(code == "UserLambdaValidationException", "refused with {code}");
+        ensure!(text == "FUNCTION failed with error no place left.", "refused with: {text}");
+        for pool in [&bridge.old, &bridge.new] {
+            ensure!(account(pool, "refused").await?.is_none(), "there is an account");
+        }
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_function_of_almost_five_seconds_is_waited_for() {
+    play(async |bridge| {
+        ensure!(both(bridge, "slowly").await?.is_ok(), "it was not waited for");
+        for pool in [&bridge.old, &bridge.new] {
+            let (_, verified) = account(pool, "slowly").await?.context("no account")?;
+            ensure!(verified == "true", "its answer was lost");
+        }
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_function_that_is_timed_out_is_told_as_such() {
+    play(async |bridge| {
+        let (code, text) = both(bridge, "hangs-on").await?.err().context("it was not timed out")?;
+        ensure!(code == "UserLambdaValidationException", "refused with {code}");
+        ensure!(text.contains("Task timed out after 6.00 seconds"), "refused with: {text}");
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_answer_that_is_none_is_as_useless_as_before() {
+    play(async |bridge| {
+        let direct = sign_up(&bridge.old, "nonsense").await;
+        let chained = sign_up(&bridge.new, "nonsense").await;
+        ensure!(format!("{direct:?}") == format!("{chained:?}"), "{direct:?}, but {chained:?}");
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_function_that_is_not_there_lets_nobody_pass() {
+    let bridge = deploy("nobody").await.expect("the bridge cannot be deployed");
+    let told = sign_up(&bridge.new, "alone").await.unwrap();
+    let (code, text) = told.unwrap_err();
+    assert_eq!(code, "UserLambdaValidationException");
+    let said = "invocation failed due to error ResourceNotFoundException";
+    assert_eq!(text, format!("FUNCTION failed with error {said}."));
+    assert_eq!(account(&bridge.new, "alone").await.unwrap(), None);
+    // What stands after the deed fails too, as it would have; this pool does not mind, AWS may.
+    bridge.stop().unwrap();
+}
+
+#[tokio::test]
+async fn everything_after_a_sign_up_reaches_the_function_and_the_bridge() {
+    play(async |bridge| {
+        let mut claims = Vec::new();
+        for pool in [&bridge.old, &bridge.new] {
+            let name = name_in(pool, "member-one");
+            ensure!(sign_up(pool, "member-one").await?.is_ok(), "refused");
+            pool.confirm(&name).await?;
+            let input = json!({"ClientId": pool.client, "AuthFlow": "USER_PASSWORD_AUTH",
+                "AuthParameters": {"USERNAME": name, "PASSWORD": "Correct-Horse-77"}});
+            let answer = pool.call("InitiateAuth", &input).await?;
+            let token = answer.pointer("/AuthenticationResult/IdToken").and_then(Value::as_str);
+            let claim = claims_of(token.context("no token")?)?["tier"].clone();
+            claims.push(claim);
+        }
+        ensure!(claims == ["gold-tier", "gold-tier"], "the tokens say {claims:?}");
+        let log = bridge.services.log(TEAM).await?.join("\n");
+        for source in [
+            "PreSignUp_SignUp",
+            "PostConfirmation_ConfirmSignUp",
+            "PostAuthentication_Authentication",
+            "TokenGeneration_Authentication",
+        ] {
+            let calls = log.matches(&format!("called {source} member-o")).count();
+            ensure!(calls == 2, "{calls} calls for {source}:\n{log}");
+        }
+        let sub = bridge.new.account(&name_in(&bridge.new, "member-one")).await?;
+        let sub = sub.context("no account")?.sub;
+        until("the change at apply", LIMIT, async || {
+            let handled = bridge.handled(&sub).await?;
+            let none = || ControlFlow::Continue("nothing".to_owned());
+            Ok(if handled.is_empty() { none() } else { ControlFlow::Break(()) })
+        })
+        .await?;
+        ensure!(bridge.handled(&old_sub(bridge).await?).await?.is_empty(), "no trigger told that");
+        Ok(())
+    })
+    .await;
+}
+
+async fn old_sub(bridge: &Deployment) -> anyhow::Result<String> {
+    let pool = bridge.pool(Side::Old);
+    let account = pool.account(&name_in(pool, "member-one")).await?;
+    Ok(account.context("no account")?.sub)
+}
+
+/// The claims of a token, unverified.
+fn claims_of(token: &str) -> anyhow::Result<Value> {
+    let payload = token.split('.').nth(1).context("no token")?;
+    let (mut bits, mut held, mut bytes) = (0_u32, 0_u32, Vec::new());
+    for letter in payload.bytes() {
+        let value = match letter {
+            b'A'..=b'Z' => letter - b'A',
+            b'a'..=b'z' => letter - b'a' + 26,
+            b'0'..=b'9' => letter - b'0' + 52,
+            b'-' | b'+' => 62,
+            b'_' | b'/' => 63,
+            _ => continue,
+        };
+        bits = (bits << 6) | u32::from(value);
+        held += 6;
+        if held >= 8 {
+            held -= 8;
+            bytes.push(u8::try_from((bits >> held) & 0xff)?);
+        }
+    }
+    Ok(serde_json::from_slice(&bytes)?)
+}

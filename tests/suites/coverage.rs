@@ -1,0 +1,111 @@
+//! Everything that can change a person, done for real in each of the two pools, is noticed: by a
+//! trigger, by the trail of API calls, and, with the trail's event withheld, by the sweep alone. One
+//! deployment by the CDK app, with its rules on the bus, serves all of it.
+
+#[path = "coverage/attached.rs"]
+mod attached;
+#[path = "coverage/deeds.rs"]
+mod deeds;
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use poolbridge_core::side::Side;
+use poolbridge_tests::deployment::cloudtrail::{self, Author};
+use poolbridge_tests::deployment::patience::until;
+use poolbridge_tests::deployment::{Deployment, Ground};
+use serde_json::json;
+
+use deeds::{By, Deed, Person};
+
+/// Longer than anything takes that happens by itself, on a busy machine too.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// How an operation reaches us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Route {
+    /// By the pool's own trigger, or by the trail's event on the bus.
+    AsItHappens,
+    /// By the sweep alone: the trail's event never comes.
+    SweepOnly,
+}
+
+async fn deploy() -> anyhow::Result<Deployment> {
+    let stack = Deployment::start_stack(Ground::Cdk).await?;
+    Deployment::deploy(stack, Ground::Cdk).await
+}
+
+#[tokio::test]
+async fn every_operation_on_each_pool_ends_with_both_pools_agreeing() {
+    let bridge = deploy().await.expect("the bridge cannot be deployed");
+    let played = play(&bridge).await;
+    if let Err(error) = played {
+        panic!("{error:?}\n{}{}", bridge.last_words(40).await, bridge.stack.logs(10));
+    }
+    bridge.stop().expect("the stack does not stop");
+}
+
+async fn play(bridge: &Deployment) -> anyhow::Result<()> {
+    // The same people for both routes would hide a sweep that only finds what was found before.
+    for route in [Route::AsItHappens, Route::SweepOnly] {
+        let mut done = Vec::new();
+        for side in Side::BOTH {
+            for deed in Deed::ALL {
+                if route == Route::SweepOnly && !deed.shows_in_a_listing() {
+                    continue;
+                }
+                let name = format!("{}-{side}-{route:?}", deed.name()).to_lowercase();
+                done.push(deed.prepare(bridge, side, &name).await.with_context(|| name.clone())?);
+            }
+        }
+        bridge.worked_off().await?;
+        for person in &done {
+            let context = || format!("{} of {}", person.deed.name(), person.name);
+            let sub = person.deed.perform(bridge, person).await.with_context(context)?;
+            if route == Route::AsItHappens
+                && let By::Trail(author) = person.deed.by()
+            {
+                let pool = bridge.pool(person.side);
+                let operation = person.deed.operation();
+                let event = cloudtrail::event(pool, operation, &author, Some(&sub));
+                bridge.services.put_event(&event).await.with_context(context)?;
+            }
+        }
+        for person in &done {
+            let what = format!("{} of {} by {route:?}", person.deed.name(), person.name);
+            until(&what, LIMIT, async || {
+                if route == Route::SweepOnly {
+                    sweep(bridge).await?;
+                }
+                Ok(match person.deed.disagrees(bridge, person).await? {
+                    None => ControlFlow::Break(()),
+                    Some(wrong) => ControlFlow::Continue(wrong),
+                })
+            })
+            .await?;
+        }
+        ensure!(bridge.dead_letters().await? == 0, "there are dead letters");
+    }
+    bridge.nothing_private(&[], &["demo-trail", "demo-sweep"]).await.map(drop)
+}
+
+/// Has the sweep begin or go on with its pass, as the schedule does.
+async fn sweep(bridge: &Deployment) -> anyhow::Result<()> {
+    let event = json!({"poolbridge": "sweep"}).to_string();
+    bridge.services.invoke("demo-sweep", event.as_bytes(), LIMIT).await.map(drop)
+}
+
+/// Every operation that the table names is done here, or is said to be beyond the local stack.
+#[test]
+fn no_operation_of_the_table_is_left_out() {
+    let done: BTreeSet<&str> = Deed::ALL.iter().map(|deed| deed.operation()).collect();
+    let beyond: BTreeSet<&str> = deeds::BEYOND_THE_STACK.iter().map(|(name, _)| *name).collect();
+    let named = poolbridge_aws::operations::OPERATIONS.iter().map(|operation| operation.name);
+    let missing: Vec<&str> =
+        named.filter(|name| !done.contains(name) && !beyond.contains(name)).collect();
+    assert!(missing.is_empty(), "nobody does {missing:?}");
+    let both: Vec<_> = done.intersection(&beyond).collect();
+    assert!(both.is_empty(), "{both:?} are done, and said to be beyond the stack");
+}
