@@ -176,7 +176,7 @@ impl Secret {
             .fold(Keyring::new(id, newest), |ring, (id, older)| ring.with_older(id, older))
     }
 
-    /// What seals usernames.
+    /// What seals usernames and settings.
     pub fn sealer(&self) -> Sealer {
         let keys = self.derived(SEALS);
         Sealer { current: keys[0].0, blind: false, keys: keys.into_iter().collect() }
@@ -221,28 +221,28 @@ fn authenticate(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
     mac.finalize().into_bytes().into()
 }
 
-/// A username cannot be unsealed. Says nothing of it, nor of the key.
+/// A seal cannot be opened. Says nothing of it, nor of the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum UnsealError {
     /// The text is not a seal.
-    #[error("unsealing a username: the text is no seal")]
+    #[error("unsealing: the text is no seal")]
     NotASeal,
     /// The seal was made with a key that is not in the ring.
     #[error(
-        "unsealing a username: key {0} is not in the ring; \
+        "unsealing: key {0} is not in the ring; \
          hint: put the old key back into the secret"
     )]
     UnknownKey(u8),
-    /// The seal is damaged, another person's, or of another key with the same id.
+    /// The seal is damaged, another item's, or of another key with the same id.
     #[error(
-        "unsealing a username: the seal does not open; \
+        "unsealing: the seal does not open; \
          hint: is POOLBRIDGE_KEY the secret that this table was written with?"
     )]
     Closed,
 }
 
-/// Seals usernames for the table: AES-256-GCM-SIV (RFC 8452), with the person's id as associated
-/// data, so that a seal copied to another person does not open.
+/// Seals usernames and settings for the table: AES-256-GCM-SIV (RFC 8452), with the person's id or
+/// another label as associated data, so that a seal copied to another item does not open.
 #[derive(Clone)]
 pub struct Sealer {
     current: u8,
@@ -266,32 +266,43 @@ impl Sealer {
 
     /// The seal of `username`, as `<key id>:<hexadecimal nonce and ciphertext>`.
     pub fn seal(&self, person: &PersonId, username: &Username) -> String {
-        let nonce = random::<NONCE_BYTES>();
-        let payload =
-            Payload { msg: username.reveal().as_bytes(), aad: person.as_str().as_bytes() };
-        let sealed = self
-            .cipher(self.current)
-            .and_then(|cipher| cipher.encrypt(&Nonce::from(nonce), payload).ok());
-        let sealed = sealed.expect("the current key is in the ring, and 128 letters are no 64 GiB");
-        format!("{}:{}{}", self.current, digits_of(&nonce), digits_of(&sealed))
+        self.seal_text(person.as_str(), username.reveal())
     }
 
     /// The username in a seal.
     pub fn open(&self, person: &PersonId, sealed: &str) -> Result<Username, UnsealError> {
-        let (id, digits) = sealed.split_once(':').ok_or(UnsealError::NotASeal)?;
         if self.blind {
+            sealed.split_once(':').ok_or(UnsealError::NotASeal)?;
             return Username::try_from("sealed").map_err(|_| UnsealError::Closed);
         }
+        let opened = self.open_text(person.as_str(), sealed)?;
+        Username::try_from(opened.as_str()).map_err(|_| UnsealError::Closed)
+    }
+
+    /// The seal of any text. It opens under the same label only, so that a seal which is copied to
+    /// another item does not open there.
+    pub fn seal_text(&self, label: &str, text: &str) -> String {
+        let nonce = random::<NONCE_BYTES>();
+        let payload = Payload { msg: text.as_bytes(), aad: label.as_bytes() };
+        let sealed = self
+            .cipher(self.current)
+            .and_then(|cipher| cipher.encrypt(&Nonce::from(nonce), payload).ok());
+        let sealed = sealed.expect("the current key is in the ring, and no text here has 64 GiB");
+        format!("{}:{}{}", self.current, digits_of(&nonce), digits_of(&sealed))
+    }
+
+    /// The text in a seal of [`Sealer::seal_text`].
+    pub fn open_text(&self, label: &str, sealed: &str) -> Result<String, UnsealError> {
+        let (id, digits) = sealed.split_once(':').ok_or(UnsealError::NotASeal)?;
         let id: u8 = id.parse().map_err(|_| UnsealError::NotASeal)?;
         let bytes = bytes_of(digits).ok_or(UnsealError::NotASeal)?;
         let (nonce, sealed) =
             bytes.split_first_chunk::<NONCE_BYTES>().ok_or(UnsealError::NotASeal)?;
         let cipher = self.cipher(id).ok_or(UnsealError::UnknownKey(id))?;
-        let payload = Payload { msg: sealed, aad: person.as_str().as_bytes() };
+        let payload = Payload { msg: sealed, aad: label.as_bytes() };
         let opened = cipher.decrypt(&Nonce::from(*nonce), payload);
         let opened = opened.map_err(|_| UnsealError::Closed)?;
-        let opened = std::str::from_utf8(&opened).map_err(|_| UnsealError::Closed)?;
-        Username::try_from(opened).map_err(|_| UnsealError::Closed)
+        String::from_utf8(opened).map_err(|_| UnsealError::Closed)
     }
 
     fn cipher(&self, id: u8) -> Option<Aes256GcmSiv> {

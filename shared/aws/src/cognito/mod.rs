@@ -9,6 +9,7 @@ mod call;
 mod deed;
 mod filter;
 mod password;
+pub mod settings;
 mod shape;
 pub mod tally;
 mod throttle;

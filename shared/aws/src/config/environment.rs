@@ -1,6 +1,8 @@
 //! What the deployment says: names of resources, as the stack sets them for the functions and as
 //! its outputs give them to the command line.
 
+use poolbridge_core::side::BySide;
+
 use super::mistake::Mistake;
 
 /// Who asks. Each needs its own part only, and must not fail for the lack of another's.
@@ -37,6 +39,9 @@ pub struct Environment {
     /// `POOLBRIDGE_HOME_REGION`: the Region of the table and the queues, for a function that stands
     /// beside a pool in another one.
     pub home_region: Option<String>,
+    /// `POOLBRIDGE_CAPTURE_OLD`, `POOLBRIDGE_CAPTURE_NEW`: the ARN of each pool's trigger, which
+    /// stands in the pool's own Region and account.
+    pub capture: BySide<Option<String>>,
     /// Whether this is a local stack: `AWS_ENDPOINT_URL` or a pool's `endpoint_url` is set.
     pub local: bool,
 }
@@ -101,6 +106,10 @@ impl Environment {
                 bulk_queue_url,
                 active_parameter: given("POOLBRIDGE_ACTIVE_PARAMETER"),
                 home_region: given("POOLBRIDGE_HOME_REGION"),
+                capture: BySide {
+                    old: given("POOLBRIDGE_CAPTURE_OLD"),
+                    new: given("POOLBRIDGE_CAPTURE_NEW"),
+                },
                 local,
             }),
             _ => Err(mistakes),

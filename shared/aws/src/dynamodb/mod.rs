@@ -16,6 +16,7 @@ mod mark;
 mod rest;
 mod control;
 mod counter;
+mod dump;
 mod journal;
 mod listing;
 mod outstanding;
@@ -41,6 +42,7 @@ use crate::fault::fault;
 use crate::secret::Sealer;
 
 pub use self::counter::PeopleCounts;
+pub use self::dump::Dump;
 pub use self::journal::JournalEntry;
 pub use self::listing::{Marks, People};
 pub use self::mark::MarkSummary;

@@ -43,11 +43,15 @@ pub enum Call {
     Journal,
     /// Reads the journal.
     ReadJournal,
+    /// Keeps a dump of a pool's settings.
+    KeepDump,
+    /// Reads the dumps.
+    ReadDumps,
 }
 
 impl Call {
     /// Every call.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::Find,
         Self::Claim,
         Self::Store,
@@ -66,6 +70,8 @@ impl Call {
         Self::ListPeople,
         Self::Journal,
         Self::ReadJournal,
+        Self::KeepDump,
+        Self::ReadDumps,
     ];
 
     /// The word for it in the benchmark's figures.
@@ -89,6 +95,8 @@ impl Call {
             Self::ListPeople => "list-people",
             Self::Journal => "journal",
             Self::ReadJournal => "read-journal",
+            Self::KeepDump => "keep-dump",
+            Self::ReadDumps => "read-dumps",
         }
     }
 
@@ -105,14 +113,16 @@ impl Call {
             | Self::BackOff
             | Self::SetControl
             | Self::Count
-            | Self::Journal => true,
+            | Self::Journal
+            | Self::KeepDump => true,
             Self::Find
             | Self::ReadMark
             | Self::Control
             | Self::ReadCounts
             | Self::ListMarks
             | Self::ListPeople
-            | Self::ReadJournal => false,
+            | Self::ReadJournal
+            | Self::ReadDumps => false,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod apply;
 mod capture;
+mod settings;
 mod sweep;
 mod trail;
 

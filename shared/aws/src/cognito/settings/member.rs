@@ -1,0 +1,215 @@
+//! What becomes of each member of `DescribeUserPool` in `UpdateUserPool`, and how two states of a
+//! pool are compared.
+//!
+//! The table is made from the model of both operations in the SDK that this crate is built with
+//! (tests hold the two together), and from their pages in the Amazon Cognito user pools API
+//! Reference. Only the members at the top are listed: beneath them both operations use the very same
+//! shapes, so that a setting within them which is newer than this program is sent as it was found.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value, json};
+use thiserror::Error;
+
+use super::Settings;
+use super::trigger::{TRIGGERS, in_one_form};
+
+/// What becomes of a member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// Sent under the same name.
+    Sent,
+    /// Sent under another name.
+    SentAs(&'static str),
+    /// Not taken by `UpdateUserPool`, and not to change either: chosen when the pool was made, or
+    /// set by other operations.
+    Fixed,
+    /// Not taken by `UpdateUserPool`, and changing by itself.
+    Moving,
+}
+
+/// The settings that cannot be sent, because it is not known how.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("the pool has settings that this version does not know how to send: {}", .0.join(", "))]
+pub struct Unsendable(
+    /// The members' names.
+    pub Vec<String>,
+);
+
+/// The table. `Status`, the dates and the counts are told only; `SchemaAttributes` grows by
+/// `AddCustomAttributes`, and domains have operations of their own. The last three of the deprecated
+/// texts ("no longer used") are told together with `VerificationMessageTemplate` and hold the same,
+/// and in a pool without a template they are all that there is: they go back as they came.
+pub(super) const MEMBERS: [(&str, Fate); 37] = [
+    ("AccountRecoverySetting", Fate::Sent),
+    ("AcrConfiguration", Fate::Sent),
+    ("AdminCreateUserConfig", Fate::Sent),
+    ("AliasAttributes", Fate::Fixed),
+    ("Arn", Fate::Fixed),
+    ("AutoVerifiedAttributes", Fate::Sent),
+    ("CreationDate", Fate::Fixed),
+    ("CustomDomain", Fate::Fixed),
+    ("DeletionProtection", Fate::Sent),
+    ("DeviceConfiguration", Fate::Sent),
+    ("Domain", Fate::Fixed),
+    ("EmailConfiguration", Fate::Sent),
+    ("EmailConfigurationFailure", Fate::Moving),
+    ("EmailVerificationMessage", Fate::Sent),
+    ("EmailVerificationSubject", Fate::Sent),
+    ("EstimatedNumberOfUsers", Fate::Moving),
+    ("Id", Fate::Fixed),
+    ("IssuerConfiguration", Fate::Sent),
+    ("KeyConfiguration", Fate::Sent),
+    ("LambdaConfig", Fate::Sent),
+    ("LastModifiedDate", Fate::Moving),
+    ("MfaConfiguration", Fate::Sent),
+    ("Name", Fate::SentAs("PoolName")),
+    ("Policies", Fate::Sent),
+    ("SchemaAttributes", Fate::Fixed),
+    ("SmsAuthenticationMessage", Fate::Sent),
+    ("SmsConfiguration", Fate::Sent),
+    ("SmsConfigurationFailure", Fate::Moving),
+    ("SmsVerificationMessage", Fate::Sent),
+    ("Status", Fate::Moving),
+    ("UserAttributeUpdateSettings", Fate::Sent),
+    ("UserPoolAddOns", Fate::Sent),
+    ("UserPoolTags", Fate::Sent),
+    ("UserPoolTier", Fate::Sent),
+    ("UsernameAttributes", Fate::Fixed),
+    ("UsernameConfiguration", Fate::Fixed),
+    ("VerificationMessageTemplate", Fate::Sent),
+];
+
+/// Members whose own members are names of the team's choice, which no difference tells.
+const NAMED_BY_THE_TEAM: [&str; 2] = ["UserPoolTags", "AcrConfiguration"];
+
+pub(super) fn fate(name: &str) -> Option<Fate> {
+    MEMBERS.into_iter().find(|(known, _)| *known == name).map(|(_, fate)| fate)
+}
+
+impl Settings {
+    /// The body of the `UpdateUserPool` that sets the pool to exactly these settings.
+    pub fn request(&self, user_pool_id: &str) -> Result<Value, Unsendable> {
+        let mut body = Map::from_iter([("UserPoolId".to_owned(), json!(user_pool_id))]);
+        let mut unknown = Vec::new();
+        for (name, value) in &self.pool {
+            let Some(fate) = fate(name) else {
+                // Whatever it is, there is nothing in it to lose.
+                if !value.is_null() {
+                    unknown.push(name.clone());
+                }
+                continue;
+            };
+            let sent = match fate {
+                Fate::Sent => name.as_str(),
+                Fate::SentAs(other) => other,
+                Fate::Fixed | Fate::Moving => continue,
+            };
+            if let Some(value) = self.sent(name, value) {
+                body.insert(sent.to_owned(), value);
+            }
+        }
+        if unknown.is_empty() { Ok(Value::Object(body)) } else { Err(Unsendable(unknown)) }
+    }
+
+    /// A member's value as it can be sent; `None` if it must be left out.
+    fn sent(&self, name: &str, value: &Value) -> Option<Value> {
+        if value.is_null() {
+            return None;
+        }
+        let mut value = value.clone();
+        match (name, &mut value) {
+            // "When you set TemporaryPasswordValidityDays for a user pool, you can no longer set a
+            // value for the legacy UnusedAccountValidityDays parameter" (PasswordPolicyType).
+            ("AdminCreateUserConfig", Value::Object(config)) if self.limits_passwords() => {
+                config.remove("UnusedAccountValidityDays");
+            }
+            // Tags that begin so are AWS's own: nobody else may write them, and they stay.
+            ("UserPoolTags", Value::Object(tags)) => {
+                tags.retain(|tag, _| !tag.to_ascii_lowercase().starts_with("aws:"));
+            }
+            // Told with default names in every pool, but a choice of the plans above Lite alone
+            // (UpdateUserPool, AcrConfiguration): in Lite there is nothing but defaults.
+            ("AcrConfiguration", _) if self.pool.get("UserPoolTier") == Some(&json!("LITE")) => {
+                return None;
+            }
+            _ => {}
+        }
+        Some(value)
+    }
+
+    /// Whether the password policy itself says for how long a temporary password is good.
+    fn limits_passwords(&self) -> bool {
+        let policies = self.pool.get("Policies");
+        let days =
+            policies.and_then(|it| it.pointer("/PasswordPolicy/TemporaryPasswordValidityDays"));
+        days.and_then(Value::as_u64).is_some_and(|days| days > 0)
+    }
+
+    /// The names of all settings that differ, dotted where they lie within another. What moves by
+    /// itself is not compared; absent, `null` and empty say the same.
+    pub fn differences(&self, other: &Self) -> Vec<String> {
+        let mut found = Vec::new();
+        compare_members("", &self.pool, &other.pool, &mut found);
+        compare_members("second factors: ", &self.factors, &other.factors, &mut found);
+        // A legacy twin of what the password policy says. It is not sent then, and means nothing.
+        if self.limits_passwords() && other.limits_passwords() {
+            found.retain(|name| name != "AdminCreateUserConfig.UnusedAccountValidityDays");
+        }
+        found.retain(|name| fate(name) != Some(Fate::Moving));
+        found
+    }
+}
+
+fn compare_members(
+    path: &str,
+    one: &Map<String, Value>,
+    other: &Map<String, Value>,
+    found: &mut Vec<String>,
+) {
+    let names: BTreeSet<&String> = one.keys().chain(other.keys()).collect();
+    for name in names {
+        let (one, other) = (one.get(name), other.get(name));
+        if one.is_none_or(is_empty) && other.is_none_or(is_empty) {
+            continue;
+        }
+        let within = !NAMED_BY_THE_TEAM.contains(&name.as_str());
+        match (one, other) {
+            (Some(Value::Object(one)), Some(Value::Object(other))) if name == TRIGGERS => {
+                let (one, other) = (in_one_form(one), in_one_form(other));
+                compare_members(&format!("{path}{name}."), &one, &other, found);
+            }
+            (Some(Value::Object(one)), Some(Value::Object(other))) if within => {
+                compare_members(&format!("{path}{name}."), one, other, found);
+            }
+            (Some(one), Some(other)) if same(one, other) => {}
+            _ => found.push(format!("{path}{name}")),
+        }
+    }
+}
+
+/// Whether a value says nothing.
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Object(members) => members.values().all(is_empty),
+        Value::Array(items) => items.is_empty(),
+        Value::String(text) => text.is_empty(),
+        Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+/// Equal, whatever the order in which a list is told: none of a pool's lists has one that matters.
+fn same(one: &Value, other: &Value) -> bool {
+    match (one, other) {
+        (Value::Array(one), Value::Array(other)) => {
+            let mut left: Vec<&Value> = other.iter().collect();
+            one.len() == other.len()
+                && one.iter().all(|item| {
+                    let found = left.iter().position(|candidate| same(item, candidate));
+                    found.map(|index| left.swap_remove(index)).is_some()
+                })
+        }
+        _ => one == other,
+    }
+}

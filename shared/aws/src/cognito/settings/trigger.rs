@@ -1,0 +1,188 @@
+//! The trigger slots within a pool's settings: who holds each, and how one changes hands.
+//!
+//! A slot is a member of `LambdaConfig` of the same name. The one before tokens are made has a second
+//! member, `PreTokenGenerationConfig`, which names the function together with the version of its
+//! event; where both are set they must name the same function (`LambdaConfigType`).
+
+use std::mem;
+
+use serde_json::{Map, Value, json};
+
+use super::Settings;
+use crate::config::TriggerSlot;
+
+pub(super) const TRIGGERS: &str = "LambdaConfig";
+const VERSIONED: &str = "PreTokenGenerationConfig";
+const VERSIONED_FUNCTION: &str = "LambdaArn";
+
+/// Who stands in a slot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Holder {
+    /// Nobody.
+    Nobody,
+    /// The function of that ARN.
+    Function(String),
+    /// Two members contradict each other, or one is no text.
+    Unclear,
+}
+
+impl Holder {
+    /// The function, if there is one.
+    pub fn function(&self) -> Option<&str> {
+        match self {
+            Self::Function(arn) => Some(arn),
+            Self::Nobody | Self::Unclear => None,
+        }
+    }
+}
+
+/// Whether two ARNs name one function, whatever alias or version either adds.
+pub fn same_function(one: &str, other: &str) -> bool {
+    // arn:aws:lambda:<region>:<account>:function:<name>[:<qualifier>]
+    let unqualified = |arn: &str| arn.splitn(8, ':').take(7).map(str::to_owned).collect::<Vec<_>>();
+    unqualified(one) == unqualified(other)
+}
+
+impl Settings {
+    /// Who holds the slot.
+    pub fn holder(&self, slot: TriggerSlot) -> Holder {
+        let mut found: Vec<&str> = Vec::new();
+        for value in self.naming(slot) {
+            match value {
+                Value::Null => {}
+                Value::String(arn) if arn.is_empty() => {}
+                Value::String(arn) => found.push(arn),
+                _ => return Holder::Unclear,
+            }
+        }
+        match found.as_slice() {
+            [] => Holder::Nobody,
+            [first, rest @ ..] if rest.iter().all(|arn| arn == first) => {
+                Holder::Function((*first).to_owned())
+            }
+            _ => Holder::Unclear,
+        }
+    }
+
+    /// The values that name the slot's function.
+    fn naming(&self, slot: TriggerSlot) -> Vec<&Value> {
+        let triggers = self.pool.get(TRIGGERS);
+        let plain = triggers.and_then(|it| it.get(slot.name()));
+        let versioned = (slot == TriggerSlot::PreTokenGeneration)
+            .then(|| triggers.and_then(|it| it.get(VERSIONED)?.get(VERSIONED_FUNCTION)))
+            .flatten();
+        plain.into_iter().chain(versioned).collect()
+    }
+
+    /// The version of the events before tokens are made, where the pool names one.
+    pub fn token_event_version(&self) -> Option<&str> {
+        self.pool.get(TRIGGERS)?.get(VERSIONED)?.get("LambdaVersion")?.as_str()
+    }
+
+    /// Puts a function into a slot, in every member that names the slot's function already; in the
+    /// plain one where none does.
+    #[must_use]
+    pub fn with_function(mut self, slot: TriggerSlot, arn: &str) -> Self {
+        let triggers = self.triggers();
+        let versioned = slot == TriggerSlot::PreTokenGeneration
+            && triggers.get(VERSIONED).is_some_and(Value::is_object);
+        if versioned && let Some(config) = triggers.get_mut(VERSIONED) {
+            config[VERSIONED_FUNCTION] = json!(arn);
+        }
+        let plain = triggers.get(slot.name()).is_some_and(|value| !value.is_null());
+        if plain || !versioned {
+            triggers.insert(slot.name().to_owned(), json!(arn));
+        }
+        self
+    }
+
+    /// Empties a slot.
+    #[must_use]
+    pub fn without_function(mut self, slot: TriggerSlot) -> Self {
+        let triggers = self.triggers();
+        triggers.remove(slot.name());
+        if slot == TriggerSlot::PreTokenGeneration {
+            triggers.remove(VERSIONED);
+        }
+        self
+    }
+
+    /// Puts into a slot exactly the members that `earlier` has of it. The version of the events stays
+    /// if the pool names one now: it may have been changed for the function that is coming back.
+    #[must_use]
+    pub fn with_slot_of(mut self, slot: TriggerSlot, earlier: &Self) -> Self {
+        let before = earlier.pool.get(TRIGGERS).and_then(Value::as_object);
+        let member = |name: &str| before.and_then(|it| it.get(name)).cloned();
+        let (plain, versioned) = (member(slot.name()), member(VERSIONED));
+        let version = self.token_event_version().map(str::to_owned);
+        let triggers = self.triggers();
+        set(triggers, slot.name(), plain);
+        if slot == TriggerSlot::PreTokenGeneration {
+            set(triggers, VERSIONED, versioned);
+            if let (Some(config), Some(version)) = (triggers.get_mut(VERSIONED), version)
+                && config.is_object()
+            {
+                config["LambdaVersion"] = json!(version);
+            }
+        }
+        self
+    }
+
+    /// Leaves the triggers out altogether if there are none left and `earlier` had none to speak of.
+    #[must_use]
+    pub fn without_empty_triggers_unless(mut self, earlier: &Self) -> Self {
+        let none = self.pool.get(TRIGGERS).and_then(Value::as_object).is_some_and(Map::is_empty);
+        if none && !earlier.pool.contains_key(TRIGGERS) {
+            self.pool.remove(TRIGGERS);
+        }
+        self
+    }
+
+    /// Whether anything at all is said of the triggers.
+    pub(super) fn tells_triggers(&self) -> bool {
+        self.pool.get(TRIGGERS).is_some_and(|value| !value.is_null())
+    }
+
+    /// The same with an empty set of triggers where it says nothing of them: whatever a call that
+    /// leaves them out comes to, one with an empty set empties them.
+    #[must_use]
+    pub(super) fn with_triggers_told(mut self) -> Self {
+        self.triggers();
+        self
+    }
+
+    fn triggers(&mut self) -> &mut Map<String, Value> {
+        let value = self.pool.entry(TRIGGERS).or_insert_with(|| json!({}));
+        if !value.is_object() {
+            // `null` says as much. Anything else was refused when it was read.
+            drop(mem::replace(value, json!({})));
+        }
+        let Value::Object(triggers) = value else { unreachable!("it was made an object just now") };
+        triggers
+    }
+}
+
+/// The triggers in the one form that both ways of naming the function before tokens have in common.
+/// The service may tell the plain one in the other member too, as events of the first version.
+pub(super) fn in_one_form(triggers: &Map<String, Value>) -> Map<String, Value> {
+    let mut triggers = triggers.clone();
+    let plain = triggers.get(TriggerSlot::PreTokenGeneration.name()).cloned();
+    let Some(Value::String(arn)) = plain.filter(|it| it.as_str().is_some_and(|it| !it.is_empty()))
+    else {
+        return triggers;
+    };
+    let versioned = triggers
+        .entry(VERSIONED)
+        .or_insert_with(|| json!({ "LambdaVersion": "V1_0", VERSIONED_FUNCTION: arn }));
+    if versioned.get(VERSIONED_FUNCTION) == Some(&json!(arn)) {
+        triggers.remove(TriggerSlot::PreTokenGeneration.name());
+    }
+    triggers
+}
+
+fn set(triggers: &mut Map<String, Value>, name: &str, value: Option<Value>) {
+    match value {
+        Some(value) => drop(triggers.insert(name.to_owned(), value)),
+        None => drop(triggers.remove(name)),
+    }
+}

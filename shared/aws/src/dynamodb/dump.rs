@@ -1,0 +1,181 @@
+//! Dumps of the pools' settings, sealed: what stood before each change of their triggers. They are
+//! what `detach` goes by, so nothing takes them away.
+
+use std::fmt;
+
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
+use jiff::Timestamp;
+use poolbridge_core::fault::{Fault, FaultKind};
+use poolbridge_core::side::Side;
+use poolbridge_core::time::Time;
+
+use super::attribute::{Item, Reader, VERSION, check_version, number, text, time};
+use super::tally::Call;
+use super::{DynamoLedger, check_size};
+use crate::fault::fault;
+use crate::secret::{Sealer, UnsealError};
+
+/// Dumps that are looked at, newest first: a bridge is attached a few times in its life.
+const DUMPS_MAX: usize = 50;
+
+/// Dumps of one request. A page has 1 MB at the most (quota), and a dump some 10 KB as a rule.
+const PAGE_DUMPS_MAX: i32 = 10;
+
+/// What a pool's settings were.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Dump {
+    /// The pool.
+    pub side: Side,
+    /// The pool's id: a side may have become another pool since.
+    pub user_pool_id: String,
+    /// When it was made.
+    pub at: Time,
+    /// The settings, as [`crate::cognito::settings::Settings::dump`] writes them.
+    pub text: String,
+}
+
+impl fmt::Debug for Dump {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Dump({}, {})", self.side, self.at.0)
+    }
+}
+
+impl DynamoLedger {
+    /// Keeps a dump, sealed.
+    pub async fn keep_dump(&self, dump: &Dump) -> Result<(), Fault> {
+        const OPERATION: &str = "PutItem";
+        let sealer = self.sealer(OPERATION)?;
+        let item = item(dump, sealer).ok_or_else(|| Fault::new(FaultKind::Invalid, OPERATION))?;
+        check_size(&item, OPERATION)?;
+        self.tally.add(Call::KeepDump);
+        let answer = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(item.clone()))
+            .condition_expression("attribute_not_exists(pk)")
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        let Err(error) = answer else { return Ok(()) };
+        match error.as_service_error() {
+            Some(PutItemError::ConditionalCheckFailedException(failed)) => {
+                // Ours, written by an attempt whose answer was lost; or somebody's of the same moment.
+                let same = failed.item() == Some(&item);
+                if same { Ok(()) } else { Err(Fault::new(FaultKind::Exists, OPERATION)) }
+            }
+            _ => Err(fault(OPERATION, &error)),
+        }
+    }
+
+    /// The last dumps of a side, newest first.
+    pub async fn dumps(&self, side: Side) -> Result<Vec<Dump>, Fault> {
+        const OPERATION: &str = "Query";
+        let sealer = self.sealer(OPERATION)?;
+        let (mut dumps, mut start) = (Vec::new(), None);
+        while dumps.len() < DUMPS_MAX {
+            self.tally.add(Call::ReadDumps);
+            let page = self
+                .client
+                .query()
+                .table_name(&self.table)
+                .consistent_read(true)
+                .key_condition_expression("#pk = :pk")
+                .expression_attribute_names("#pk", "pk")
+                .expression_attribute_values(":pk", text(partition(side)))
+                .scan_index_forward(false)
+                .limit(PAGE_DUMPS_MAX)
+                .set_exclusive_start_key(start.take())
+                .send()
+                .await
+                .map_err(|error| fault(OPERATION, &error))?;
+            for item in page.items() {
+                dumps.push(read(item, side, sealer)?);
+            }
+            start = page.last_evaluated_key;
+            if start.is_none() {
+                break;
+            }
+        }
+        Ok(dumps)
+    }
+}
+
+fn partition(side: Side) -> String {
+    format!("ATTACH#{side}")
+}
+
+/// The seal is this side's and this moment's: copied to another item it does not open.
+fn label(side: Side, at: Time) -> String {
+    format!("settings#{side}#{}", at.0)
+}
+
+/// The dump's item; `None` for a moment that no calendar knows.
+fn item(dump: &Dump, sealer: &Sealer) -> Option<Item> {
+    let moment = Timestamp::from_millisecond(dump.at.0).ok()?;
+    let item = [
+        ("pk", text(partition(dump.side))),
+        ("sk", text(moment.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string())),
+        ("v", number(VERSION)),
+        ("at", time(dump.at)),
+        ("user_pool_id", text(&dump.user_pool_id)),
+        ("sealed", text(sealer.seal_text(&label(dump.side, dump.at), &dump.text))),
+    ];
+    Some(item.map(|(name, value)| (name.to_owned(), value)).into())
+}
+
+fn read(item: &Item, side: Side, sealer: &Sealer) -> Result<Dump, Fault> {
+    const OPERATION: &str = "Query";
+    check_version(item).map_err(|mistake| mistake.fault(OPERATION))?;
+    let reader = Reader(item);
+    let at = reader.time("at").map_err(|mistake| mistake.fault(OPERATION))?;
+    let pool = reader.text("user_pool_id").map_err(|mistake| mistake.fault(OPERATION))?;
+    let sealed = reader.text("sealed").map_err(|mistake| mistake.fault(OPERATION))?;
+    let opened = sealer.open_text(&label(side, at), sealed).map_err(|error| {
+        let code = match error {
+            UnsealError::NotASeal => "NotASeal",
+            UnsealError::UnknownKey(_) => "UnknownKey",
+            UnsealError::Closed => "ClosedSeal",
+        };
+        Fault { kind: FaultKind::Unreadable, operation: OPERATION, code: Some(code.to_owned()) }
+    })?;
+    Ok(Dump { side, user_pool_id: pool.to_owned(), at, text: opened })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::Secret;
+
+    fn dump() -> Dump {
+        Dump {
+            side: Side::Old,
+            user_pool_id: "us-east-1_A".to_owned(),
+            at: Time(1_760_000_000_005),
+            text: r#"{"UserPool":{"EmailVerificationMessage":"secret words"}}"#.to_owned(),
+        }
+    }
+
+    fn sealer() -> Sealer {
+        Secret::from_text(&"k".repeat(64)).unwrap().sealer()
+    }
+
+    #[test]
+    fn a_dump_reads_as_it_was_written_and_shows_nothing() {
+        let item = item(&dump(), &sealer()).unwrap();
+        assert!(!format!("{item:?}{:?}", dump()).contains("secret words"));
+        assert_eq!(item["pk"].as_s().unwrap(), "ATTACH#old");
+        assert_eq!(item["sk"].as_s().unwrap(), "2025-10-09T08:53:20.005Z");
+        assert_eq!(read(&item, Side::Old, &sealer()), Ok(dump()));
+    }
+
+    #[test]
+    fn a_dump_of_another_side_or_key_does_not_open() {
+        let item = item(&dump(), &sealer()).unwrap();
+        let kind = |side, sealer: &Sealer| read(&item, side, sealer).map_err(|fault| fault.kind);
+        assert_eq!(kind(Side::New, &sealer()), Err(FaultKind::Unreadable));
+        let other = Secret::from_text(&"x".repeat(64)).unwrap().sealer();
+        assert_eq!(kind(Side::Old, &other), Err(FaultKind::Unreadable));
+    }
+}

@@ -1,0 +1,16 @@
+//! A pool's settings, for the commands that attach and detach triggers.
+
+use poolbridge_core::side::Side;
+
+use super::Ground;
+use crate::client::pool_client;
+use crate::cognito::settings::Administration;
+
+impl Ground {
+    /// The administration of a side's pool, reached as its accounts are. Nothing is sent yet.
+    pub async fn administration(&self, side: Side) -> Administration {
+        let settings = self.configuration.pools.get(side);
+        let client = pool_client(&self.sdk, settings, &self.clock).await;
+        Administration::new(client, settings.user_pool_id.clone())
+    }
+}
