@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use poolbridge_core::entry::State;
 use poolbridge_core::names::Sub;
 use poolbridge_core::side::Side;
@@ -61,6 +61,23 @@ pub(crate) enum Command {
     Pause(Pause),
     /// Go on after a pause, under the configuration at hand, and look at all that waited
     Resume,
+    /// Put capture into the pools' triggers, and prove that nothing else moved
+    ///
+    /// Takes the slots that bridge.toml asks for. A slot that holds a function of the team's own is
+    /// taken only if bridge.toml names it under [old.triggers] or [new.triggers], and was deployed
+    /// so: then capture calls it beside its own work. Keeps a sealed dump of all settings first.
+    /// Needs POOLBRIDGE_CAPTURE_OLD and POOLBRIDGE_CAPTURE_NEW. Ends with 2 if a pool is refused.
+    Attach(Attach),
+    /// Give the pools' triggers back to whoever held them before
+    ///
+    /// Touches only slots that hold capture still. A slot goes to the function that bridge.toml has
+    /// capture call there, else to whoever the dump tells of; to nobody if nobody stood there.
+    Detach(Detach),
+    /// Tell, for each operation, which route notices it on this bridge, and how late at the worst
+    ///
+    /// Looks at both pools' triggers and at when the trail and the sweep were last alive. Ends with
+    /// 2 if something is missing.
+    Coverage,
     /// Work off the queue as a plain process, until it is told to stop
     ///
     /// SIGINT or SIGTERM let it finish the batch at hand. Logs and figures go to standard error.
@@ -132,6 +149,53 @@ pub(crate) struct Pause {
     /// Why, for whoever asks; name no person
     #[arg(default_value = "no reason given")]
     pub(crate) reason: String,
+}
+
+/// Which pools.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Sides {
+    /// The old pool alone
+    Old,
+    /// The new pool alone
+    New,
+    /// Both
+    Both,
+}
+
+impl Sides {
+    /// The sides themselves.
+    pub(crate) fn sides(self) -> Vec<Side> {
+        match self {
+            Self::Old => vec![Side::Old],
+            Self::New => vec![Side::New],
+            Self::Both => Side::BOTH.to_vec(),
+        }
+    }
+}
+
+/// `attach`.
+#[derive(Args, Debug)]
+pub(crate) struct Attach {
+    /// Which pool
+    #[arg(long, value_enum, default_value_t = Sides::Both)]
+    pub(crate) side: Sides,
+
+    /// Change nothing, and print the lines for the template that the pool is deployed from
+    #[arg(long)]
+    pub(crate) print: bool,
+}
+
+/// `detach`.
+#[derive(Args, Debug)]
+pub(crate) struct Detach {
+    /// Which pool
+    #[arg(long, value_enum, default_value_t = Sides::Both)]
+    pub(crate) side: Sides,
+
+    /// Write back every setting as the newest dump has it, not the triggers alone: for when attach
+    /// or detach said that something else had moved
+    #[arg(long)]
+    pub(crate) whole: bool,
 }
 
 /// `completions`.
@@ -232,6 +296,7 @@ mod tests {
             "poolbridge drain --timeout soon",
             "poolbridge people --state held --limit 0",
             "poolbridge retry a --state held",
+            "poolbridge attach --side left",
         ] {
             let error = Cli::try_parse_from(line.split(' ')).unwrap_err();
             assert!(error.use_stderr(), "{line}");

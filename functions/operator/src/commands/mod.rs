@@ -1,6 +1,8 @@
 //! One file for each command: asks the bridge, and hands what it found to `render`.
 
+pub(crate) mod attach;
 mod completions;
+pub(crate) mod coverage;
 mod desk;
 mod drain;
 mod explain;
@@ -52,6 +54,13 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Retry(arguments) => Box::pin(retry::run(desk, &arguments, yes, json)).await,
         Command::Pause(arguments) => Box::pin(pause::pause(&desk, &arguments, yes, json)).await,
         Command::Resume => Box::pin(pause::resume(&desk, yes, json)).await,
+        Command::Attach(arguments) => {
+            Box::pin(attach::attach(desk, &arguments, yes, json)).await
+        }
+        Command::Detach(arguments) => {
+            Box::pin(attach::detach(desk, &arguments, yes, json)).await
+        }
+        Command::Coverage => Box::pin(coverage::run(&desk, json)).await,
         Command::Worker => Box::pin(worker::run(desk)).await,
         Command::Completions(arguments) => completions::run(&arguments),
     }

@@ -2,6 +2,8 @@
 //! writes there. Nothing here names a value: fields, reasons, times and shortened fingerprints
 //! only.
 
+pub(crate) mod attach;
+pub(crate) mod coverage;
 pub(crate) mod drain;
 pub(crate) mod explain;
 pub(crate) mod people;

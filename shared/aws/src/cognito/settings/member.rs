@@ -146,6 +146,17 @@ impl Settings {
         days.and_then(Value::as_u64).is_some_and(|days| days > 0)
     }
 
+    /// These settings, with whatever `UpdateUserPool` does not take as `other` has it.
+    #[must_use]
+    pub fn with_the_rest_of(mut self, other: &Self) -> Self {
+        let told = |name: &String| matches!(fate(name), Some(Fate::Sent | Fate::SentAs(_)));
+        self.pool.retain(|name, _| told(name));
+        let rest = other.pool.iter().filter(|(name, _)| !told(name));
+        self.pool.extend(rest.map(|(name, value)| (name.clone(), value.clone())));
+        self.factors.clone_from(&other.factors);
+        self
+    }
+
     /// The names of all settings that differ, dotted where they lie within another. What moves by
     /// itself is not compared; absent, `null` and empty say the same.
     pub fn differences(&self, other: &Self) -> Vec<String> {

@@ -1,0 +1,97 @@
+//! Carries a plan out: a sealed dump first, then one write, and the proof that it did nothing else.
+
+use anyhow::Context as _;
+use poolbridge_aws::cognito::settings::{Administration, NotRead, NotWritten, Settings, Written};
+use poolbridge_aws::dynamodb::Dump;
+use poolbridge_aws::wiring::Ground;
+use poolbridge_core::fault::{Fault, FaultKind};
+use poolbridge_core::ports::Clock as _;
+use poolbridge_core::side::Side;
+
+use super::plan::Plan;
+use crate::failure::Failure;
+
+/// Interrupted anywhere, the pool is either as it was or as the plan has it, and the dump is there
+/// before either can be in doubt.
+pub(super) async fn carry_out(
+    ground: &Ground,
+    administration: &Administration,
+    found: &Settings,
+    plan: &Plan,
+) -> anyhow::Result<()> {
+    let side = plan.side;
+    let dump = Dump {
+        side,
+        user_pool_id: administration.id().to_owned(),
+        at: ground.clock.now(),
+        text: found.dump(),
+    };
+    let kept = Box::pin(ground.ledger.keep_dump(&dump)).await;
+    kept.with_context(|| format!("keeping a dump of the {side} pool's settings"))?;
+    match Box::pin(administration.write(found, &plan.wanted)).await {
+        Ok(Written::Stands) => Ok(()),
+        Ok(Written::Moved(names)) => Err(moved(side, &names).into()),
+        Ok(Written::Wrong(names)) => Err(wrong(side, &names).into()),
+        Err(error) => Err(explained(side, error)),
+    }
+}
+
+fn moved(side: Side, names: &[String]) -> Failure {
+    let what = format!(
+        "somebody else changed settings of the {side} pool meanwhile, and nothing was written: {}",
+        names.join(", ")
+    );
+    Failure::new(what, "run it again, when nobody else deploys that pool")
+}
+
+fn wrong(side: Side, names: &[String]) -> Failure {
+    let what = format!(
+        "the {side} pool was written, and these of its settings are not as they should be: {}",
+        names.join(", ")
+    );
+    let hint = format!(
+        "what stood before is kept: `poolbridge detach --whole --side {side}` shows and writes it \
+         back; compare with your own template too, somebody else may have deployed it just now"
+    );
+    Failure::new(what, hint)
+}
+
+fn explained(side: Side, error: NotWritten) -> anyhow::Error {
+    let failure = match &error {
+        NotWritten::NotRead(NotRead::Fault(fault)) => refusal(side, fault),
+        NotWritten::NotRead(NotRead::Form) | NotWritten::Unsendable(_) => None,
+    };
+    let error = anyhow::Error::from(error);
+    match failure {
+        Some(failure) => error.context(failure),
+        None => error.context(format!("writing the settings of the {side} pool")),
+    }
+}
+
+/// What the service's refusals of a write come to, and what to do about each.
+fn refusal(side: Side, fault: &Fault) -> Option<Failure> {
+    if fault.operation != "UpdateUserPool" {
+        return None;
+    }
+    let (what, hint) = match (fault.code.as_deref(), fault.kind) {
+        (Some("ConcurrentModificationException"), _) => (
+            "somebody else is changing the settings of the {side} pool",
+            "wait until their deployment has ended, then run it again",
+        ),
+        (Some("UserImportInProgressException"), _) => (
+            "a user import is under way in the {side} pool, which keeps its settings locked",
+            "wait until it has ended, or stop it, then run it again",
+        ),
+        (_, FaultKind::Denied) => (
+            "whoever is signed in may not change the settings of the {side} pool",
+            "grant cognito-idp:UpdateUserPool, and iam:PassRole for the roles that the pool names",
+        ),
+        (_, FaultKind::Invalid) => (
+            "the {side} pool refuses its own settings as they stand, and nothing was changed",
+            "set the triggers where the pool is deployed from: `poolbridge attach --print` gives \
+             the lines",
+        ),
+        _ => return None,
+    };
+    Some(Failure::new(what.replace("{side}", side.name()), hint))
+}

@@ -1,0 +1,175 @@
+//! `attach` and `detach`: who stands in the pools' trigger slots.
+
+mod carry_out;
+pub(crate) mod plan;
+
+#[cfg(test)]
+pub(crate) mod tests;
+
+use anyhow::Context as _;
+use poolbridge_aws::cognito::settings::{Administration, Settings};
+use poolbridge_aws::config::Environment;
+use poolbridge_aws::wiring::Ground;
+use poolbridge_core::side::Side;
+use poolbridge_core::time::Time;
+
+use self::carry_out::carry_out;
+use self::plan::{Plan, Wishes, slots};
+use super::Outcome;
+use super::desk::{Desk, note};
+use crate::cli;
+use crate::failure::Failure;
+use crate::render::attach as render;
+use crate::talk;
+
+/// One pool, as it was found, and what is to become of it.
+struct Work {
+    administration: Administration,
+    found: Settings,
+    plan: Plan,
+}
+
+/// Puts capture into the slots that `bridge.toml` asks for.
+pub(crate) async fn attach(
+    desk: Desk,
+    arguments: &cli::Attach,
+    yes: bool,
+    json: bool,
+) -> anyhow::Result<Outcome> {
+    let ground = desk.ground;
+    let mut works = Vec::new();
+    for side in arguments.side.sides() {
+        let (administration, found) = read(&ground, side).await?;
+        let plan = plan::attach(&found, &wishes(&ground, side)?);
+        works.push(Work { administration, found, plan });
+    }
+    if arguments.print {
+        let chosen: Vec<_> = works.iter().map(|work| (&work.plan, &work.found)).collect();
+        render::print(&chosen, &ground.environment, json)?;
+        return Ok(Outcome::Done);
+    }
+    change(ground, "attach", works, yes, json).await
+}
+
+/// Gives the slots back to whoever held them; or, with `--whole`, every setting.
+pub(crate) async fn detach(
+    desk: Desk,
+    arguments: &cli::Detach,
+    yes: bool,
+    json: bool,
+) -> anyhow::Result<Outcome> {
+    let ground = desk.ground.unlock().await?;
+    let mut works = Vec::new();
+    for side in arguments.side.sides() {
+        let wishes = wishes(&ground, side)?;
+        let (administration, found) = read(&ground, side).await?;
+        let dumps = dumps(&ground, side, administration.id()).await?;
+        let plan = match dumps.first() {
+            Some((_, newest)) if arguments.whole => plan::restore(&found, &wishes, newest),
+            None if arguments.whole => {
+                let hint = "a dump is made whenever attach or detach is about to write";
+                return Err(Failure::new(format!("there is no dump of the {side} pool"), hint).into());
+            }
+            _ => plan::detach(&found, &wishes, &dumps),
+        };
+        works.push(Work { administration, found, plan });
+    }
+    change(ground, "detach", works, yes, json).await
+}
+
+/// Shows the plans, asks, carries them out, notes and tells what came of it.
+async fn change(
+    ground: Ground,
+    command: &'static str,
+    works: Vec<Work>,
+    yes: bool,
+    json: bool,
+) -> anyhow::Result<Outcome> {
+    let plans: Vec<Plan> = works.iter().map(|work| work.plan.clone()).collect();
+    let refused = plans.iter().any(|plan| !plan.refused.is_empty());
+    let shown = render::plan(command, &ground.configuration.name, &plans);
+    if plans.iter().any(Plan::is_due) {
+        if !talk::agreed(&shown, yes)? {
+            return Ok(Outcome::Failed);
+        }
+    } else {
+        talk::say(&shown);
+    }
+    // The key seals the dumps; where nothing is written none is needed.
+    let ground = if plans.iter().any(Plan::is_due) { ground.unlock().await? } else { ground };
+    let mut done: Vec<Side> = Vec::new();
+    let mut outcome = Ok(());
+    for work in works.iter().filter(|work| work.plan.is_due()) {
+        outcome = carry_out(&ground, &work.administration, &work.found, &work.plan).await;
+        if outcome.is_err() {
+            break;
+        }
+        done.push(work.plan.side);
+    }
+    if !done.is_empty() {
+        let changed = plans.iter().filter(|plan| done.contains(&plan.side));
+        let details: Vec<_> = changed.map(|plan| (plan.side.name(), render::changes(plan))).collect();
+        note(&ground, command, &details).await;
+    }
+    // What was done before a fault was done, and is journalled.
+    outcome?;
+    render::show(command, &plans, json)?;
+    Ok(if refused { Outcome::NotYet } else { Outcome::Done })
+}
+
+async fn read(ground: &Ground, side: Side) -> anyhow::Result<(Administration, Settings)> {
+    let administration = ground.administration(side).await;
+    let found = Box::pin(administration.read()).await;
+    let found = found.with_context(|| format!("reading the settings of the {side} pool"))?;
+    Ok((administration, found))
+}
+
+fn wishes(ground: &Ground, side: Side) -> anyhow::Result<Wishes<'_>> {
+    let configuration = &ground.configuration;
+    Ok(Wishes {
+        side,
+        pool: &configuration.pools.get(side).user_pool_id,
+        capture: capture(&ground.environment, side)?,
+        slots: slots(configuration),
+        chained: configuration.routes.chained.get(side),
+    })
+}
+
+/// The ARN of the capture function beside a pool, as the stack's outputs tell it.
+pub(crate) fn capture(environment: &Environment, side: Side) -> Result<&str, Failure> {
+    let variable = variable(side);
+    let hint = "set it as the stack's outputs tell it; a pool in another Region or account has a \
+                capture stack of its own";
+    let found = environment.capture.get(side).as_deref();
+    let arn = found.ok_or_else(|| Failure::new(format!("{variable} is not set"), hint))?;
+    let parts: Vec<&str> = arn.split(':').collect();
+    if !matches!(parts.as_slice(), ["arn", _, "lambda", _, _, "function", name, ..] if !name.is_empty())
+    {
+        return Err(Failure::new(format!("{variable} is not a function's ARN"), hint));
+    }
+    Ok(arn)
+}
+
+/// The variable that names the capture function beside a pool.
+pub(crate) const fn variable(side: Side) -> &'static str {
+    match side {
+        Side::Old => "POOLBRIDGE_CAPTURE_OLD",
+        Side::New => "POOLBRIDGE_CAPTURE_NEW",
+    }
+}
+
+/// The dumps of that very pool, newest first.
+async fn dumps(ground: &Ground, side: Side, pool: &str) -> anyhow::Result<Vec<(Time, Settings)>> {
+    let dumps = Box::pin(ground.ledger.dumps(side)).await.map_err(|fault| {
+        let sealed = fault.code.as_deref().is_some_and(|it| matches!(it, "ClosedSeal" | "UnknownKey"));
+        let error = anyhow::Error::from(fault);
+        if !sealed {
+            return error;
+        }
+        let hint = "put the key that they were sealed with back into the secret, as an older one";
+        error.context(Failure::new("the dumps of the pool's settings do not open", hint))
+    });
+    let dumps = dumps.with_context(|| format!("reading the dumps of the {side} pool"))?;
+    let ours = dumps.into_iter().filter(|dump| dump.user_pool_id == pool);
+    ours.map(|dump| Ok((dump.at, Settings::of_dump(&dump.text)?))).collect()
+}

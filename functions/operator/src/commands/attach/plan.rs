@@ -1,0 +1,242 @@
+//! What is to become of a pool's triggers: decided from what was read, and nothing done about it.
+
+use std::collections::BTreeMap;
+
+use poolbridge_aws::cognito::settings::{Holder, Settings, Unsendable, same_function};
+use poolbridge_aws::config::{Configuration, TriggerSlot};
+use poolbridge_core::side::Side;
+use poolbridge_core::time::Time;
+
+/// What the configuration and the deployment ask of one pool.
+#[derive(Clone, Debug)]
+pub(crate) struct Wishes<'a> {
+    /// The pool's side.
+    pub(crate) side: Side,
+    /// The pool's id.
+    pub(crate) pool: &'a str,
+    /// The ARN of the capture function beside that pool.
+    pub(crate) capture: &'a str,
+    /// The slots in which it is to stand.
+    pub(crate) slots: Vec<TriggerSlot>,
+    /// The team's functions that it calls beside its own work, by slot.
+    pub(crate) chained: &'a BTreeMap<TriggerSlot, String>,
+}
+
+/// The slots that a configuration asks for: those of the ways by which it wants to notice.
+pub(crate) fn slots(configuration: &Configuration) -> Vec<TriggerSlot> {
+    let routes = &configuration.routes;
+    let asked = |slot: &TriggerSlot| match slot {
+        TriggerSlot::PostConfirmation => true,
+        TriggerSlot::PreSignUp => configuration.signup_guard,
+        TriggerSlot::PostAuthentication => routes.post_authentication,
+        TriggerSlot::PreTokenGeneration => routes.pre_token_generation,
+    };
+    TriggerSlot::ALL.into_iter().filter(asked).collect()
+}
+
+/// A slot that changes hands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Step {
+    /// The slot.
+    pub(crate) slot: TriggerSlot,
+    /// Who holds it; nobody, if none.
+    pub(crate) from: Option<String>,
+    /// Who is to hold it; nobody, if none.
+    pub(crate) to: Option<String>,
+    /// The team's function that capture calls from there.
+    pub(crate) beside: Option<String>,
+}
+
+/// Why a pool is left as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// A slot holds a function that `bridge.toml` does not name: its work would be lost.
+    Foreign {
+        /// The slot.
+        slot: TriggerSlot,
+        /// The function.
+        arn: String,
+    },
+    /// `bridge.toml` names capture itself, which would call itself without an end.
+    Itself {
+        /// The slot.
+        slot: TriggerSlot,
+    },
+    /// The pool's settings of a slot contradict each other.
+    Unclear {
+        /// The slot.
+        slot: TriggerSlot,
+    },
+    /// The pool has settings that are newer than this program.
+    Unsendable {
+        /// Their names.
+        names: Vec<String>,
+    },
+}
+
+/// What is to be done to one pool.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    /// The pool's side.
+    pub(crate) side: Side,
+    /// The pool's id.
+    pub(crate) pool: String,
+    /// The slots that change hands.
+    pub(crate) steps: Vec<Step>,
+    /// The slots that are as they shall be.
+    pub(crate) kept: Vec<TriggerSlot>,
+    /// Other settings that are written back as they were, by name.
+    pub(crate) settings: Vec<String>,
+    /// Why nothing is done, if so.
+    pub(crate) refused: Vec<Refusal>,
+    /// What somebody should look at.
+    pub(crate) warnings: Vec<String>,
+    /// The settings to set.
+    pub(crate) wanted: Settings,
+}
+
+impl Plan {
+    fn new(wishes: &Wishes<'_>, found: &Settings) -> Self {
+        Self {
+            side: wishes.side,
+            pool: wishes.pool.to_owned(),
+            steps: Vec::new(),
+            kept: Vec::new(),
+            settings: Vec::new(),
+            refused: Vec::new(),
+            warnings: Vec::new(),
+            wanted: found.clone(),
+        }
+    }
+
+    /// Whether there is something to do, and nothing against it.
+    pub(crate) fn is_due(&self) -> bool {
+        self.refused.is_empty() && !(self.steps.is_empty() && self.settings.is_empty())
+    }
+
+    /// Refuses what cannot be sent. Where nothing is to be written it does not matter.
+    fn sendable(mut self) -> Self {
+        if let (true, Err(Unsendable(names))) = (self.is_due(), self.wanted.request(&self.pool)) {
+            self.refused.push(Refusal::Unsendable { names });
+        }
+        self
+    }
+}
+
+/// Puts capture into the slots that are asked for.
+pub(crate) fn attach(found: &Settings, wishes: &Wishes<'_>) -> Plan {
+    let mut plan = Plan::new(wishes, found);
+    for slot in TriggerSlot::ALL {
+        let wanted = wishes.slots.contains(&slot);
+        let holder = found.holder(slot);
+        let ours = holder.function().is_some_and(|arn| same_function(arn, wishes.capture));
+        if wanted {
+            take(&mut plan, slot, holder, wishes);
+        } else if ours {
+            plan.warnings.push(format!(
+                "{slot} of the {side} pool holds capture, and bridge.toml does not ask for it any \
+                 more; it does no harm, and `poolbridge detach` followed by `attach` gives it back",
+                slot = slot.name(),
+                side = wishes.side,
+            ));
+        }
+    }
+    plan.sendable()
+}
+
+fn take(plan: &mut Plan, slot: TriggerSlot, holder: Holder, wishes: &Wishes<'_>) {
+    let chained = wishes.chained.get(&slot);
+    if chained.is_some_and(|arn| same_function(arn, wishes.capture)) {
+        plan.refused.push(Refusal::Itself { slot });
+        return;
+    }
+    let from = match holder {
+        Holder::Unclear => return plan.refused.push(Refusal::Unclear { slot }),
+        Holder::Function(arn) if arn == wishes.capture => return plan.kept.push(slot),
+        Holder::Function(arn) if same_function(&arn, wishes.capture) => Some(arn),
+        Holder::Function(arn) if chained != Some(&arn) => {
+            return plan.refused.push(Refusal::Foreign { slot, arn });
+        }
+        Holder::Function(arn) => Some(arn),
+        Holder::Nobody => None,
+    };
+    if let (None, Some(chained)) = (&from, chained) {
+        plan.warnings.push(format!(
+            "[{side}.triggers] names {chained} for {slot}, where nobody stands: capture will call \
+             it from now on",
+            side = wishes.side,
+            slot = slot.name(),
+        ));
+    }
+    plan.wanted = plan.wanted.clone().with_function(slot, wishes.capture);
+    let (to, beside) = (Some(wishes.capture.to_owned()), chained.cloned());
+    plan.steps.push(Step { slot, from, to, beside });
+}
+
+/// Gives back the slots that still hold capture. `dumps` are of this pool, newest first.
+pub(crate) fn detach(found: &Settings, wishes: &Wishes<'_>, dumps: &[(Time, Settings)]) -> Plan {
+    let mut plan = Plan::new(wishes, found);
+    let ours = |arn: &str| same_function(arn, wishes.capture);
+    for slot in TriggerSlot::ALL {
+        let Holder::Function(from) = found.holder(slot) else { continue };
+        if ours(&from) {
+            // The newest moment at which the slot was not ours yet: that is what there was.
+            let free = |dump: &&Settings| !dump.holder(slot).function().is_some_and(ours);
+            let earlier = dumps.iter().map(|(_, dump)| dump).find(free);
+            give_back(&mut plan, Step { slot, from: Some(from), to: None, beside: None }, earlier, wishes);
+        }
+    }
+    plan.sendable()
+}
+
+fn give_back(plan: &mut Plan, mut step: Step, earlier: Option<&Settings>, wishes: &Wishes<'_>) {
+    let slot = step.slot;
+    let (name, side) = (slot.name(), wishes.side);
+    let before = earlier.and_then(|dump| dump.holder(slot).function().map(str::to_owned));
+    let ours = |arn: &&String| same_function(arn, wishes.capture);
+    let chained = wishes.chained.get(&slot).filter(|arn| !ours(arn)).cloned();
+    match (&chained, &before, earlier) {
+        (Some(chained), before, Some(_)) if before.as_ref() != Some(chained) => {
+            let stood = before.as_deref().unwrap_or("nobody");
+            plan.warnings.push(format!(
+                "before attach {stood} held {name} of the {side} pool; bridge.toml has capture call \
+                 {chained} there, so that one takes the slot"
+            ));
+        }
+        (None, Some(before), _) => plan.warnings.push(format!(
+            "bridge.toml does not name {before} any more, which held {name} of the {side} pool \
+             before attach and gets it back: see that it is still there"
+        )),
+        (None, None, None) => plan.warnings.push(format!(
+            "no dump tells who held {name} of the {side} pool before attach: it is emptied"
+        )),
+        _ => {}
+    }
+    step.to = chained.or_else(|| before.clone());
+    let wanted = plan.wanted.clone();
+    plan.wanted = match (earlier, &step.to) {
+        (Some(earlier), to) if *to == before => {
+            wanted.with_slot_of(slot, earlier).without_empty_triggers_unless(earlier)
+        }
+        (_, Some(arn)) => wanted.with_function(slot, arn),
+        (_, None) => wanted.without_function(slot),
+    };
+    plan.steps.push(step);
+}
+
+/// Writes back every setting of a dump that can be written, whoever changed it.
+pub(crate) fn restore(found: &Settings, wishes: &Wishes<'_>, dump: &Settings) -> Plan {
+    let mut plan = Plan::new(wishes, found);
+    plan.wanted = dump.clone().with_the_rest_of(found);
+    plan.settings = found.differences(&plan.wanted);
+    let beyond = dump.differences(&plan.wanted);
+    if !beyond.is_empty() {
+        plan.warnings.push(format!(
+            "not to be written back by this command, and other than in the dump of the {side} pool: \
+             {names}",
+            side = wishes.side,
+            names = beyond.join(", "),
+        ));
+    }
+    plan.sendable()
+}

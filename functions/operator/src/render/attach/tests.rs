@@ -1,0 +1,45 @@
+//! Plans as they are told.
+
+use std::collections::BTreeMap;
+
+use poolbridge_aws::config::TriggerSlot;
+use serde_json::json;
+
+use super::*;
+use crate::commands::attach::plan::attach;
+use crate::commands::attach::tests::{OURS, THEIRS, pool, wishes};
+
+fn plans() -> [Plan; 3] {
+    let chained = BTreeMap::from([(TriggerSlot::PreSignUp, THEIRS.to_owned())]);
+    let slots = [TriggerSlot::PreSignUp, TriggerSlot::PostConfirmation];
+    let wishes = wishes(&slots, &chained);
+    let good = json!({ "PreSignUp": THEIRS, "PostAuthentication": OURS });
+    let foreign = json!({ "PostConfirmation": THEIRS });
+    let done = json!({ "PreSignUp": OURS, "PostConfirmation": OURS });
+    [good, foreign, done].map(|triggers| attach(&pool(&triggers), &wishes))
+}
+
+#[test]
+fn plans_are_told_as_reviewed() {
+    super::super::golden("attach-plan", &plan("attach", "acme", &plans()));
+}
+
+#[test]
+fn what_came_of_them_is_told_as_reviewed() {
+    super::super::golden("attach", &words(&plans()));
+    let value: Vec<Value> = plans().iter().map(value).collect();
+    super::super::golden("attach-json", &format!("{:#}\n", json!({ "pools": value })));
+}
+
+#[test]
+fn the_lines_for_a_template_are_as_reviewed() {
+    let versioned = json!({
+        "PreTokenGenerationConfig": { "LambdaVersion": "V2_0", "LambdaArn": THEIRS },
+        "PostConfirmation": THEIRS,
+    });
+    let found = pool(&versioned);
+    let chained = BTreeMap::from([(TriggerSlot::PreTokenGeneration, THEIRS.to_owned())]);
+    let slots = [TriggerSlot::PreTokenGeneration, TriggerSlot::PostConfirmation];
+    let plan = attach(&found, &wishes(&slots, &chained));
+    super::super::golden("attach-print", &(template(&plan, &found, OURS) + TOOLS));
+}
