@@ -9,6 +9,7 @@ use poolbridge_core::side::Side;
 use sha2::{Digest, Sha256};
 
 use super::attribute::{Item, text};
+use super::route::Route;
 
 /// Shards of each state in the index: one partition of it takes 1,000 writes a second ("Best
 /// practices for designing partition keys"), and a backfill moves more people than that from state
@@ -47,6 +48,14 @@ impl Key {
         Self { pk: "CONTROL".to_owned(), sk: "CONTROL".to_owned() }
     }
 
+    pub(super) fn route(route: Route, side: Side) -> Self {
+        Self { pk: route_partition(route), sk: side.name().to_owned() }
+    }
+
+    pub(super) fn sweep_wanted(side: Side) -> Self {
+        Self { pk: route_partition(Route::Sweep), sk: format!("wanted#{side}") }
+    }
+
     /// As an item's first two attributes.
     pub(super) fn item(&self) -> Item {
         Item::from([
@@ -65,6 +74,10 @@ pub(super) fn mark_partition(shard: impl Display) -> String {
 
 pub(super) fn counter_partition(shard: impl Display) -> String {
     format!("COUNTER#{shard}")
+}
+
+fn route_partition(route: Route) -> String {
+    format!("ROUTE#{}", route.name())
 }
 
 /// A random shard of a counter, so that no two busy writers keep meeting.

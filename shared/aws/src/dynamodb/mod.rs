@@ -14,6 +14,7 @@ mod lease;
 mod link;
 mod mark;
 mod rest;
+mod route;
 mod control;
 mod counter;
 mod dump;
@@ -47,6 +48,7 @@ pub use self::journal::JournalEntry;
 pub use self::listing::{Marks, People};
 pub use self::mark::MarkSummary;
 pub use self::outstanding::Outstanding;
+pub use self::route::{Route, RouteNote};
 
 /// An item may have 400 KB (`DynamoDB` quota). A person's has a few; one that grew this large would
 /// be refused by the service with less to go by.

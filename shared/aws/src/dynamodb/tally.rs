@@ -31,9 +31,9 @@ pub enum Call {
     Control,
     /// Writes the control item.
     SetControl,
-    /// Counts people or captures.
+    /// Counts people or captures, or notes when a route was alive.
     Count,
-    /// Reads counters.
+    /// Reads counters or the routes' notes.
     ReadCounts,
     /// Lists marks.
     ListMarks,

@@ -1,0 +1,244 @@
+//! Routes: by which way changes were last noticed, on which side, and whether somebody noticed
+//! something that only a comparison of whole pools can resolve.
+//!
+//! Both are notes of a moment. A note never goes back in time, so that whoever wrote last has not
+//! the last word, but whoever saw the newest.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
+use poolbridge_core::fault::Fault;
+use poolbridge_core::side::Side;
+use poolbridge_core::time::Time;
+
+use super::DynamoLedger;
+use super::attribute::{Item, Mistake, Reader, VERSION, check_version, number, text, time};
+use super::key::Key;
+use super::mark::failed_condition;
+use super::tally::Call;
+use crate::fault::fault;
+
+/// A way by which changes are noticed, besides the pools' triggers, which tell of themselves with
+/// every change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Route {
+    /// `CloudTrail`'s events, delivered by `EventBridge`.
+    Trail,
+    /// The scheduled comparison of both pools.
+    Sweep,
+}
+
+impl Route {
+    /// Both, in the order in which things are listed.
+    pub const ALL: [Self; 2] = [Self::Trail, Self::Sweep];
+
+    /// The word for it in the table and on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Trail => "trail",
+            Self::Sweep => "sweep",
+        }
+    }
+
+    /// The route of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|route| route.name() == name)
+    }
+}
+
+/// When a route was last alive on one side, and what it told of itself then.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RouteNote {
+    /// Which route.
+    pub route: Route,
+    /// Of which pool.
+    pub side: Side,
+    /// When it was last alive.
+    pub last: Time,
+    /// What it counted, by name: numbers of events, accounts or pages, never anything of a person.
+    pub figures: BTreeMap<String, i64>,
+}
+
+impl DynamoLedger {
+    /// Notes that a route was alive at `note.last`. A note that is older than what stands is no
+    /// mistake and changes nothing; an item of a newer version is refused and left as it is.
+    pub async fn note_route(&self, note: &RouteNote) -> Result<(), Fault> {
+        let figures =
+            note.figures.iter().map(|(name, count)| (name.clone(), number(count))).collect();
+        let values = [
+            ("route", text(note.route.name())),
+            ("side", text(note.side.name())),
+            ("figures", AttributeValue::M(figures)),
+        ];
+        self.keep_newest(&Key::route(note.route, note.side), note.last, values).await
+    }
+
+    /// What every route last noted, side by side, consistently read. A route that was never alive
+    /// on a side is left out.
+    pub async fn routes(&self) -> Result<Vec<RouteNote>, Fault> {
+        let mut notes = Vec::new();
+        for route in Route::ALL {
+            for side in Side::BOTH {
+                let item = self.get(Call::ReadCounts, &Key::route(route, side)).await?;
+                let note = item.map(|item| read(&item)).transpose();
+                notes.extend(note.map_err(|mistake| mistake.fault("GetItem"))?);
+            }
+        }
+        Ok(notes)
+    }
+
+    /// Notes that something was noticed at `at` which only a sweep of that side can resolve: a
+    /// deed whose account is not named. Give the moment of noticing, not that of the deed: a pass
+    /// that was under way between the two may have missed it.
+    pub async fn want_sweep(&self, side: Side, at: Time) -> Result<(), Fault> {
+        let values = [("side", text(side.name()))];
+        self.keep_newest(&Key::sweep_wanted(side), at, values).await
+    }
+
+    /// When a sweep of that side was last wanted, if no pass has begun since.
+    pub async fn sweep_wanted(&self, side: Side) -> Result<Option<Time>, Fault> {
+        let item = self.get(Call::ReadCounts, &Key::sweep_wanted(side)).await?;
+        item.map(|item| check_version(&item).and_then(|()| Reader(&item).time("last")))
+            .transpose()
+            .map_err(|mistake| mistake.fault("GetItem"))
+    }
+
+    /// Takes away the note that a sweep is wanted, unless it is newer than `at`: a pass whose
+    /// listings see whatever was done until then has begun.
+    pub async fn sweep_began(&self, side: Side, at: Time) -> Result<(), Fault> {
+        const OPERATION: &str = "DeleteItem";
+        self.tally.add(Call::Count);
+        let answer = self
+            .client
+            .delete_item()
+            .table_name(&self.table)
+            .set_key(Some(Key::sweep_wanted(side).item()))
+            .condition_expression("#v = :v AND #last <= :at")
+            .expression_attribute_names("#v", "v")
+            .expression_attribute_names("#last", "last")
+            .expression_attribute_values(":v", number(VERSION))
+            .expression_attribute_values(":at", time(at))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        let Err(error) = answer else { return Ok(()) };
+        match error.as_service_error() {
+            Some(DeleteItemError::ConditionalCheckFailedException(failed)) => {
+                stands(failed.item(), OPERATION)
+            }
+            _ => Err(fault(OPERATION, &error)),
+        }
+    }
+
+    /// Writes an item of a moment, unless what stands is of a later one.
+    async fn keep_newest<const N: usize>(
+        &self,
+        key: &Key,
+        last: Time,
+        values: [(&'static str, AttributeValue); N],
+    ) -> Result<(), Fault> {
+        let mut update = "SET #v = :v, #last = :last".to_owned();
+        let mut request = self
+            .update(Call::Count, key)
+            .expression_attribute_names("#v", "v")
+            .expression_attribute_names("#last", "last")
+            .expression_attribute_values(":v", number(VERSION))
+            .expression_attribute_values(":last", time(last));
+        for (name, value) in values {
+            update.push_str(&format!(", #{name} = :{name}"));
+            request = request
+                .expression_attribute_names(format!("#{name}"), name)
+                .expression_attribute_values(format!(":{name}"), value);
+        }
+        let answer = request
+            .update_expression(update)
+            .condition_expression("attribute_not_exists(#v) OR (#v = :v AND #last <= :last)")
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        let Err(error) = answer else { return Ok(()) };
+        stands(failed_condition(&error)?.as_ref(), "UpdateItem")
+    }
+}
+
+/// What stood in the way of a note: a later one, or none any more, is as good; one of a newer
+/// version is not ours to judge.
+fn stands(item: Option<&Item>, operation: &'static str) -> Result<(), Fault> {
+    item.map_or(Ok(()), check_version).map_err(|mistake| mistake.fault(operation))
+}
+
+fn read(item: &Item) -> Result<RouteNote, Mistake> {
+    check_version(item)?;
+    let reader = Reader(item);
+    let figure = |(name, value): (&String, &AttributeValue)| {
+        let count = value.as_n().ok().and_then(|count| count.parse().ok());
+        Ok((name.clone(), count.ok_or(Mistake::Wrong("figures"))?))
+    };
+    Ok(RouteNote {
+        route: reader.word("route", Route::from_name)?,
+        side: reader.side("side")?,
+        last: reader.time("last")?,
+        figures: reader.map("figures")?.0.iter().map(figure).collect::<Result<_, _>>()?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn item() -> Item {
+        let figures = [("accounts", number(7)), ("moved", number(-1))];
+        let figures = figures.map(|(name, value)| (name.to_owned(), value));
+        Item::from([
+            ("v".to_owned(), number(1)),
+            ("route".to_owned(), text("sweep")),
+            ("side".to_owned(), text("new")),
+            ("last".to_owned(), number(5)),
+            ("figures".to_owned(), AttributeValue::M(figures.into())),
+        ])
+    }
+
+    #[test]
+    fn a_note_reads_whole_or_not_at_all() {
+        let note = read(&item()).unwrap();
+        assert_eq!((note.route, note.side, note.last), (Route::Sweep, Side::New, Time(5)));
+        let figures = [("accounts".to_owned(), 7), ("moved".to_owned(), -1)];
+        assert_eq!(note.figures, figures.into());
+        for name in ["v", "route", "side", "last", "figures"] {
+            let mut item = item();
+            item.remove(name);
+            assert_eq!(read(&item), Err(Mistake::Missing(name)));
+        }
+        let figures = AttributeValue::M([("accounts".to_owned(), text("7"))].into());
+        let wrong = [("route", text("rail")), ("side", text("left")), ("figures", figures)];
+        for (name, value) in wrong {
+            let mut item = item();
+            item.insert(name.to_owned(), value);
+            assert_eq!(read(&item), Err(Mistake::Wrong(name)));
+        }
+    }
+
+    #[test]
+    fn a_later_note_stands_and_one_of_a_newer_version_is_refused() {
+        assert_eq!(stands(Some(&item()), "UpdateItem"), Ok(()));
+        assert_eq!(stands(None, "UpdateItem"), Ok(()));
+        let mut newer = item();
+        newer.insert("v".to_owned(), number(2));
+        let refused = stands(Some(&newer), "UpdateItem").unwrap_err();
+        assert_eq!(refused, Mistake::Newer.fault("UpdateItem"));
+        assert_eq!(read(&newer), Err(Mistake::Newer));
+    }
+
+    #[test]
+    fn every_route_and_want_has_an_item_of_its_own() {
+        let key = |key: Key| (key.pk, key.sk);
+        let expected = |sk: &str| ("ROUTE#sweep".to_owned(), sk.to_owned());
+        assert_eq!(key(Key::route(Route::Sweep, Side::Old)), expected("old"));
+        assert_eq!(key(Key::sweep_wanted(Side::Old)), expected("wanted#old"));
+        assert_eq!(Key::route(Route::Trail, Side::New).pk, "ROUTE#trail");
+        for route in Route::ALL {
+            assert_eq!(Route::from_name(route.name()), Some(route));
+        }
+    }
+}
