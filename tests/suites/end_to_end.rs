@@ -1,6 +1,8 @@
 //! End to end: the real functions on the local stack, real pools, queue and table between them, and
 //! faults before all of them. One deployment serves the whole suite; its cases take turns.
 
+#[path = "end_to_end/attach.rs"]
+mod attach;
 #[path = "end_to_end/capture.rs"]
 mod capture;
 #[path = "end_to_end/messages.rs"]

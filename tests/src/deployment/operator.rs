@@ -29,6 +29,19 @@ pub struct Outcome {
 }
 
 impl Operator {
+    /// The same with some variables set otherwise. What it says is kept apart.
+    #[must_use]
+    pub fn with(&self, variables: &[(&str, &str)]) -> Self {
+        let changed = |name: &str| variables.iter().any(|(other, _)| *other == name);
+        let stays = self.environment.iter().filter(|(name, _)| !changed(name)).cloned();
+        let changes = variables.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+        Self {
+            program: self.program.clone(),
+            environment: stays.chain(changes).collect(),
+            said: Mutex::default(),
+        }
+    }
+
     /// Runs a command to its end, at most `limit`.
     pub async fn run(&self, arguments: &[&str], limit: Duration) -> anyhow::Result<Outcome> {
         let shown = format!("poolbridge {}", arguments.join(" "));

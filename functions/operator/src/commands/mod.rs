@@ -54,12 +54,8 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Retry(arguments) => Box::pin(retry::run(desk, &arguments, yes, json)).await,
         Command::Pause(arguments) => Box::pin(pause::pause(&desk, &arguments, yes, json)).await,
         Command::Resume => Box::pin(pause::resume(&desk, yes, json)).await,
-        Command::Attach(arguments) => {
-            Box::pin(attach::attach(desk, &arguments, yes, json)).await
-        }
-        Command::Detach(arguments) => {
-            Box::pin(attach::detach(desk, &arguments, yes, json)).await
-        }
+        Command::Attach(arguments) => Box::pin(attach::attach(desk, &arguments, yes, json)).await,
+        Command::Detach(arguments) => Box::pin(attach::detach(desk, &arguments, yes, json)).await,
         Command::Coverage => Box::pin(coverage::run(&desk, json)).await,
         Command::Worker => Box::pin(worker::run(desk)).await,
         Command::Completions(arguments) => completions::run(&arguments),

@@ -37,8 +37,11 @@ fn of_pool(plan: &Plan) -> String {
     } else if !plan.is_due() {
         words.push_str(": nothing to do");
     }
-    for refusal in &plan.refused {
-        let _ = write!(words, "\n  {}", refused(plan, refusal).replace('\n', "\n  "));
+    if !plan.refused.is_empty() {
+        for refusal in &plan.refused {
+            let _ = write!(words, "\n  {}", refused(plan, refusal).replace('\n', "\n  "));
+        }
+        return words;
     }
     for step in &plan.steps {
         let _ = write!(words, "\n  {:<19} {}", step.slot.name(), change(step));

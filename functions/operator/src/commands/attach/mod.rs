@@ -68,7 +68,9 @@ pub(crate) async fn detach(
             Some((_, newest)) if arguments.whole => plan::restore(&found, &wishes, newest),
             None if arguments.whole => {
                 let hint = "a dump is made whenever attach or detach is about to write";
-                return Err(Failure::new(format!("there is no dump of the {side} pool"), hint).into());
+                return Err(
+                    Failure::new(format!("there is no dump of the {side} pool"), hint).into()
+                );
             }
             _ => plan::detach(&found, &wishes, &dumps),
         };
@@ -108,7 +110,8 @@ async fn change(
     }
     if !done.is_empty() {
         let changed = plans.iter().filter(|plan| done.contains(&plan.side));
-        let details: Vec<_> = changed.map(|plan| (plan.side.name(), render::changes(plan))).collect();
+        let details: Vec<_> =
+            changed.map(|plan| (plan.side.name(), render::changes(plan))).collect();
         note(&ground, command, &details).await;
     }
     // What was done before a fault was done, and is journalled.
@@ -161,7 +164,8 @@ pub(crate) const fn variable(side: Side) -> &'static str {
 /// The dumps of that very pool, newest first.
 async fn dumps(ground: &Ground, side: Side, pool: &str) -> anyhow::Result<Vec<(Time, Settings)>> {
     let dumps = Box::pin(ground.ledger.dumps(side)).await.map_err(|fault| {
-        let sealed = fault.code.as_deref().is_some_and(|it| matches!(it, "ClosedSeal" | "UnknownKey"));
+        let sealed =
+            fault.code.as_deref().is_some_and(|it| matches!(it, "ClosedSeal" | "UnknownKey"));
         let error = anyhow::Error::from(fault);
         if !sealed {
             return error;

@@ -183,7 +183,12 @@ pub(crate) fn detach(found: &Settings, wishes: &Wishes<'_>, dumps: &[(Time, Sett
             // The newest moment at which the slot was not ours yet: that is what there was.
             let free = |dump: &&Settings| !dump.holder(slot).function().is_some_and(ours);
             let earlier = dumps.iter().map(|(_, dump)| dump).find(free);
-            give_back(&mut plan, Step { slot, from: Some(from), to: None, beside: None }, earlier, wishes);
+            give_back(
+                &mut plan,
+                Step { slot, from: Some(from), to: None, beside: None },
+                earlier,
+                wishes,
+            );
         }
     }
     plan.sendable()

@@ -61,7 +61,7 @@ impl Settings {
     /// What [`Settings::dump`] wrote.
     pub fn of_dump(text: &str) -> Result<Self, NotADump> {
         let mut whole: Value = serde_json::from_str(text).map_err(|_| NotADump)?;
-        let factors = whole["MfaConfig"].take();
+        let factors = whole.get_mut("MfaConfig").map(Value::take).ok_or(NotADump)?;
         Self::of_answers(&whole, factors).ok_or(NotADump)
     }
 }

@@ -1,0 +1,95 @@
+//! What follows from facts.
+
+use std::collections::BTreeMap;
+
+use poolbridge_aws::operations::OPERATIONS;
+
+use super::facts::Late;
+use super::*;
+use poolbridge_core::time::Time;
+use std::time::Duration;
+
+const HOUR: Duration = Duration::from_hours(1);
+const NOW: Time = Time(1_700_000_000_000);
+
+fn pool() -> OfPool {
+    let (ended, began) = (NOW - HOUR, NOW - HOUR - Duration::from_mins(10));
+    let figures = BTreeMap::from([("accounts".to_owned(), 1_000)]);
+    OfPool {
+        attached: Some([TriggerSlot::PostConfirmation].into()),
+        trail: Some(NOW - Duration::from_mins(3)),
+        sweep: Some(Pass { ended, began: Some(began), figures }),
+    }
+}
+
+/// A bridge with every route, on both pools.
+pub(crate) fn whole() -> Facts {
+    Facts {
+        name: "acme".to_owned(),
+        at: NOW,
+        asked: vec![TriggerSlot::PostConfirmation],
+        every: Some(6 * HOUR),
+        settle: Duration::from_secs(2),
+        pools: BySide { old: pool(), new: pool() },
+    }
+}
+
+/// A bridge with next to none.
+pub(crate) fn bare() -> Facts {
+    let nothing = OfPool { attached: Some([].into()), trail: None, sweep: None };
+    Facts { every: None, pools: BySide { old: pool(), new: nothing }, ..whole() }
+}
+
+/// How late an operation is noticed.
+fn late(facts: &Facts, name: &str) -> Late {
+    let operation = OPERATIONS.iter().find(|operation| operation.name == name);
+    facts.late(operation.unwrap_or_else(|| panic!("{name} is not in the table")))
+}
+
+#[test]
+fn the_bound_is_the_first_route_that_keeps_one() {
+    let facts = whole();
+    assert_eq!(facts.warnings(), [""; 0]);
+    assert_eq!(late(&facts, "ConfirmSignUp"), Late::Seconds);
+    let swept = 6 * HOUR + Duration::from_mins(10) + Duration::from_secs(2);
+    assert_eq!(late(&facts, "AdminUpdateUserAttributes"), Late::Within(swept));
+    assert_eq!(late(&facts, "AdminDeleteUser"), Late::Within(swept));
+    // A password leaves nothing behind that a comparison could find.
+    assert_eq!(late(&facts, "AdminSetUserPassword"), Late::Unbounded);
+    let mut silent = whole();
+    silent.pools.new.trail = None;
+    assert_eq!(late(&silent, "AdminSetUserPassword"), Late::Never);
+}
+
+#[test]
+fn the_later_of_both_pools_counts() {
+    let mut facts = whole();
+    facts.pools.new.attached = Some([].into());
+    assert!(matches!(late(&facts, "ConfirmSignUp"), Late::Within(_)));
+    facts.every = None;
+    assert_eq!(late(&facts, "ConfirmSignUp"), Late::Unbounded);
+    facts.pools.new.trail = None;
+    assert_eq!(late(&facts, "ConfirmSignUp"), Late::Never);
+}
+
+#[test]
+fn everything_that_is_missing_is_warned_of() {
+    let warned = |change: &dyn Fn(&mut Facts), word: &str| {
+        let mut facts = whole();
+        change(&mut facts);
+        let warnings = facts.warnings();
+        assert!(warnings.len() == 1 && warnings[0].contains(word), "{word}: {warnings:?}");
+        assert!(warnings[0].contains("hint: "), "{warnings:?}");
+    };
+    warned(&|it| it.pools.new.attached = Some([].into()), "does not hold capture");
+    warned(&|it| it.pools.new.attached = None, "POOLBRIDGE_CAPTURE_NEW");
+    warned(&|it| it.pools.old.trail = None, "never heard of");
+    warned(&|it| it.pools.old.trail = Some(NOW - 25 * HOUR), "told nothing");
+    warned(&|it| it.every = None, "the sweep is off");
+    warned(&|it| it.pools.old.sweep = None, "has ended yet");
+    let late = |it: &mut Facts| {
+        let pass = it.pools.new.sweep.as_mut();
+        pass.expect("it has one").ended = NOW - 13 * HOUR;
+    };
+    warned(&late, "overdue");
+}

@@ -1,0 +1,224 @@
+//! `attach` and `detach` on a pool that already has a life: every setting of it stays, and what was
+//! there comes back. The pool's own process takes its triggers from elsewhere, so that nobody else's
+//! case notices; `UpdateUserPool` here forgets whatever a call leaves out, as the service does.
+
+use std::fs;
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use poolbridge_core::side::Side;
+use poolbridge_tests::deployment::Deployment;
+use poolbridge_tests::deployment::operator::{Operator, Outcome};
+use poolbridge_tests::stack::Place;
+use serde_json::{Value, json};
+
+use super::{LIMIT, play};
+
+const OURS: &str = "arn:aws:lambda:us-east-1:000000000000:function:demo-capture";
+const THEIRS: &str = "arn:aws:lambda:us-east-1:000000000000:function:welcome";
+const SENDER: &str = "arn:aws:lambda:us-east-1:000000000000:function:sender";
+
+/// A text that no table, log or word on a screen may hold.
+const PRIVATE: &str = "Dear customer of ours, {####} is your code";
+
+#[tokio::test]
+async fn attached_and_detached_a_rich_pool_is_as_it_was() {
+    play(async |bridge| {
+        let usual = enrich(
+            bridge,
+            Some(json!({ "CustomMessage": THEIRS, "KMSKeyID": "key",
+            "CustomEmailSender": { "LambdaVersion": "V1_0", "LambdaArn": SENDER } })),
+        )
+        .await?;
+        let operator = operator(bridge, "attach-rich", "")?;
+        let before = settings(bridge).await?;
+        ensure!(attach(&operator).await?.code == Some(0), "attach failed");
+        let mut attached = settings(bridge).await?;
+        let triggers = attached["LambdaConfig"].as_object_mut().context("no triggers")?;
+        for slot in ["PreSignUp", "PostConfirmation"] {
+            ensure!(triggers.remove(slot) == Some(json!(OURS)), "{slot} is not attached");
+        }
+        ensure!(attached == before, "attach moved something: {attached}\n{before}");
+
+        let again = attach(&operator).await?;
+        ensure!(again.code == Some(0) && again.data.contains("nothing to do"), "{}", again.data);
+        let back = detach(&operator).await?;
+        ensure!(back.code == Some(0), "detach failed: {}", back.talk);
+        ensure!(settings(bridge).await? == before, "detach left something behind");
+        let again = detach(&operator).await?;
+        ensure!(again.code == Some(0) && again.data.contains("nothing to do"), "{}", again.data);
+        sealed(bridge).await?;
+        let journal = bridge.operator.ask(&["status"]).await?;
+        ensure!(journal["journal_last"]["what"] == "detach", "the journal says {journal}");
+        update(bridge, &usual).await
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_pool_without_any_triggers_is_without_any_afterwards() {
+    play(async |bridge| {
+        let usual = enrich(bridge, None).await?;
+        let operator = operator(bridge, "attach-none", "")?;
+        let before = settings(bridge).await?;
+        ensure!(before.get("LambdaConfig").is_none(), "it has triggers already");
+        // The answer to the first write is lost: a look, and not a guess, says that it was done.
+        let faults = bridge.stack.faults(Place::Pool(1));
+        let lose = json!([{"service": "cognito-idp", "operation": "UpdateUserPool", "times": 1,
+            "response": {"abort_bytes": 0}}]);
+        faults.set(&lose).await?;
+        let attached = attach(&operator).await?;
+        ensure!(attached.code == Some(0), "attach failed: {}", attached.talk);
+        ensure!(faults.fired().await?.len() == 1, "no answer was lost");
+        faults.clear().await?;
+        ensure!(settings(bridge).await?["LambdaConfig"] == taken());
+        ensure!(detach(&operator).await?.code == Some(0), "detach failed");
+        ensure!(settings(bridge).await? == before, "detach left something behind");
+        update(bridge, &usual).await
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_function_of_the_teams_own_is_refused_until_bridge_toml_names_it() {
+    play(async |bridge| {
+        let usual = enrich(bridge, Some(json!({ "PostConfirmation": THEIRS }))).await?;
+        let before = settings(bridge).await?;
+        let stranger = attach(&operator(bridge, "attach-stranger", "")?).await?;
+        ensure!(stranger.code == Some(2), "it ended with {:?}", stranger.code);
+        let line = format!("PostConfirmation = \"{THEIRS}\"");
+        ensure!(stranger.talk.contains("[new.triggers]"), "no section: {}", stranger.talk);
+        ensure!(stranger.talk.contains(&line), "no line to add: {}", stranger.talk);
+        ensure!(settings(bridge).await? == before, "a refused pool was changed");
+
+        let named = operator(bridge, "attach-named", &format!("[new.triggers]\n{line}\n"))?;
+        let attached = attach(&named).await?;
+        ensure!(attached.code == Some(0), "attach failed: {}", attached.talk);
+        ensure!(settings(bridge).await?["LambdaConfig"] == taken());
+        ensure!(detach(&named).await?.code == Some(0), "detach failed");
+        ensure!(settings(bridge).await? == before, "detach did not give the slot back");
+        update(bridge, &usual).await
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn coverage_tells_what_is_missing_on_this_bridge() {
+    play(async |bridge| {
+        let operator = operator(bridge, "coverage", "")?;
+        let told = operator.run(&["coverage", "--json"], LIMIT).await?;
+        ensure!(told.code == Some(2), "it ended with {:?}: {}", told.code, told.talk);
+        let told: Value = serde_json::from_str(&told.data).context("no JSON")?;
+        // The old pool has had capture from the start.
+        ensure!(told["old"]["attached"] == json!(["PostConfirmation"]), "it says {told}");
+        let operations = told["operations"].as_array().context("no operations")?;
+        let confirmed = operations.iter().find(|it| it["operation"] == "ConfirmSignUp");
+        let sides = &confirmed.context("no such operation")?["trigger"];
+        ensure!(sides == &json!(["old", "new"]), "seen on {sides}");
+        let warnings = told["warnings"].to_string();
+        ensure!(warnings.contains("trail was never heard of"), "it warns of {warnings}");
+        Ok(())
+    })
+    .await;
+}
+
+/// The triggers of a pool that has none but ours: the guard's, which is on by itself, and the one
+/// that is always asked for.
+fn taken() -> Value {
+    json!({ "PreSignUp": OURS, "PostConfirmation": OURS })
+}
+
+/// Makes the new pool one with a life, and those triggers; answers what it was.
+async fn enrich(bridge: &Deployment, triggers: Option<Value>) -> anyhow::Result<Value> {
+    let usual = settings(bridge).await?;
+    let mut rich = usual.clone();
+    for (name, value) in [
+        (
+            "Policies",
+            json!({ "PasswordPolicy": { "MinimumLength": 12, "RequireSymbols": false,
+            "TemporaryPasswordValidityDays": 3, "OfTomorrow": { "Strict": true } } }),
+        ),
+        ("EmailConfiguration", json!({ "EmailSendingAccount": "DEVELOPER", "SourceArn": "ses" })),
+        ("EmailVerificationMessage", json!(PRIVATE)),
+        ("EmailVerificationSubject", json!("code")),
+        (
+            "VerificationMessageTemplate",
+            json!({ "DefaultEmailOption": "CONFIRM_WITH_CODE",
+            "EmailMessage": PRIVATE }),
+        ),
+        ("SmsConfiguration", json!({ "SnsCallerArn": "role", "ExternalId": "external" })),
+        ("SmsAuthenticationMessage", json!("{####}")),
+        ("DeviceConfiguration", json!({ "ChallengeRequiredOnNewDevice": true })),
+        ("UserPoolTags", json!({ "team": "identity" })),
+        ("UserPoolAddOns", json!({ "AdvancedSecurityMode": "AUDIT" })),
+        (
+            "AdminCreateUserConfig",
+            json!({ "AllowAdminCreateUserOnly": true,
+            "InviteMessageTemplate": { "EmailSubject": "welcome" } }),
+        ),
+    ] {
+        rich[name] = value;
+    }
+    let members = rich.as_object_mut().context("no settings")?;
+    match triggers {
+        Some(triggers) => drop(members.insert("LambdaConfig".to_owned(), triggers)),
+        None => drop(members.remove("LambdaConfig")),
+    }
+    update(bridge, &rich).await?;
+    Ok(usual)
+}
+
+/// Sets the new pool's settings past the bridge. What it does not take it does not mind.
+async fn update(bridge: &Deployment, settings: &Value) -> anyhow::Result<()> {
+    let mut input = settings.clone();
+    input["UserPoolId"] = json!(bridge.new.id);
+    bridge.new.call("UpdateUserPool", &input).await.map(drop)
+}
+
+/// The new pool's settings, whole but for the date that every write moves.
+async fn settings(bridge: &Deployment) -> anyhow::Result<Value> {
+    let input = json!({ "UserPoolId": bridge.pool(Side::New).id });
+    let mut answer = bridge.new.call("DescribeUserPool", &input).await?;
+    let mut pool = answer["UserPool"].take();
+    pool.as_object_mut().context("no settings")?.remove("LastModifiedDate");
+    Ok(pool)
+}
+
+/// The command line with more at the end of its `bridge.toml`, and the outputs that name capture.
+fn operator(bridge: &Deployment, name: &str, more: &str) -> anyhow::Result<Operator> {
+    let usual = bridge.function(name, "capture").configuration.context("no bridge.toml")?;
+    let path = bridge.stack.folder().join("ministack").join(format!("{name}.toml"));
+    fs::write(&path, format!("{usual}\n{more}")).context("writing bridge.toml")?;
+    let path = path.display().to_string();
+    Ok(bridge.operator.with(&[
+        ("POOLBRIDGE_CONFIG", &path),
+        ("POOLBRIDGE_CAPTURE_OLD", OURS),
+        ("POOLBRIDGE_CAPTURE_NEW", OURS),
+    ]))
+}
+
+async fn attach(operator: &Operator) -> anyhow::Result<Outcome> {
+    run(operator, &["attach", "--side", "new", "--yes"]).await
+}
+
+async fn detach(operator: &Operator) -> anyhow::Result<Outcome> {
+    run(operator, &["detach", "--side", "new", "--yes"]).await
+}
+
+/// Whatever is said, nothing of the settings' own texts is.
+async fn run(operator: &Operator, arguments: &[&str]) -> anyhow::Result<Outcome> {
+    let outcome = operator.run(arguments, LIMIT + Duration::from_secs(30)).await?;
+    let said = format!("{}{}", outcome.data, outcome.talk);
+    ensure!(!said.contains("Dear customer") && !said.contains("external"), "it says {said}");
+    Ok(outcome)
+}
+
+/// Dumps are there, and nobody can read them without the key.
+async fn sealed(bridge: &Deployment) -> anyhow::Result<()> {
+    let items = bridge.services.items(&bridge.names.table).await?;
+    let dumps = items.iter().filter(|item| item["pk"]["S"] == "ATTACH#new").count();
+    ensure!(dumps >= 2, "{dumps} dumps");
+    let table = Value::from(items).to_string();
+    ensure!(!table.contains("Dear customer"), "a dump lies open in the table");
+    Ok(())
+}
