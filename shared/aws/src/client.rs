@@ -31,7 +31,7 @@ use crate::clock::SystemClock;
 const FIRST_BACK_OFF: Duration = Duration::from_millis(200);
 
 /// The name by which another account's trail knows our sessions.
-const SESSION_NAME: &str = "poolbridge";
+pub(crate) const SESSION_NAME: &str = "poolbridge";
 
 /// How to reach one pool.
 #[derive(Clone, Debug, PartialEq, Eq)]

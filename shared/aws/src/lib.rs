@@ -13,6 +13,8 @@ pub mod telemetry;
 pub mod chain;
 pub mod guard;
 pub mod triggers;
+pub mod operations;
+pub mod trail;
 pub mod consume;
 pub mod resend;
 pub mod wiring;

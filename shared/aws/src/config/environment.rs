@@ -4,6 +4,7 @@
 use poolbridge_core::side::BySide;
 
 use super::mistake::Mistake;
+use crate::trail::is_role;
 
 /// Who asks. Each needs its own part only, and must not fail for the lack of another's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -33,6 +34,9 @@ pub struct Environment {
     pub key: Option<String>,
     /// `POOLBRIDGE_BULK_QUEUE_URL`: the queue of bulk work.
     pub bulk_queue_url: Option<String>,
+    /// `POOLBRIDGE_OWN_ROLES`: the ARNs of the roles by which the bridge itself calls the pools,
+    /// separated by commas. The trail does not listen to them.
+    pub own_roles: Vec<String>,
     /// `POOLBRIDGE_ACTIVE_PARAMETER`: the SSM parameter that applications read the active side
     /// from.
     pub active_parameter: Option<String>,
@@ -88,6 +92,16 @@ impl Environment {
         let dead_letter_url = needed("POOLBRIDGE_DEAD_LETTER_URL", &[Asker::Operator]);
         let key = needed("POOLBRIDGE_KEY", &[Asker::Apply, Asker::Sweep, Asker::Operator]);
         let bulk_queue_url = needed("POOLBRIDGE_BULK_QUEUE_URL", &[Asker::Sweep]);
+        let own_roles = needed("POOLBRIDGE_OWN_ROLES", &[Asker::Trail]);
+        let own_roles = own_roles.as_deref().map(roles).unwrap_or_default();
+        if asker == Asker::Trail && !own_roles.iter().all(|role| is_role(role)) {
+            mistakes.push(Mistake {
+                line: None,
+                message: "POOLBRIDGE_OWN_ROLES names something that is no role".to_owned(),
+                hint: "ARNs such as arn:aws:iam::111122223333:role/apply, separated by commas"
+                    .to_owned(),
+            });
+        }
         if key.as_deref().is_some_and(|key| key.starts_with("hex:")) && !local {
             mistakes.push(Mistake {
                 line: None,
@@ -104,6 +118,7 @@ impl Environment {
                 dead_letter_url,
                 key,
                 bulk_queue_url,
+                own_roles,
                 active_parameter: given("POOLBRIDGE_ACTIVE_PARAMETER"),
                 home_region: given("POOLBRIDGE_HOME_REGION"),
                 capture: BySide {
@@ -115,4 +130,9 @@ impl Environment {
             _ => Err(mistakes),
         }
     }
+}
+
+fn roles(text: &str) -> Vec<String> {
+    let roles = text.split(',').map(str::trim).filter(|role| !role.is_empty());
+    roles.map(str::to_owned).collect()
 }

@@ -143,6 +143,13 @@ impl DynamoLedger {
         self.client.update_item().table_name(&self.table).set_key(Some(key.item()))
     }
 
+    /// Whether an account is known, without looking at whose it is: that needs no key.
+    pub async fn is_known(&self, side: Side, sub: &Sub) -> Result<bool, Fault> {
+        let pointer = self.get(Call::Find, &Key::account(side, sub)).await?;
+        let read = pointer.map(|pointer| person::read_pointer(&pointer)).transpose();
+        read.map(|id| id.is_some()).map_err(|mistake| mistake.fault("GetItem"))
+    }
+
     /// The person of that id, forwarding items followed.
     pub async fn person(&self, id: &PersonId) -> Result<Option<Entry>, Fault> {
         const OPERATION: &str = "GetItem";

@@ -5,6 +5,7 @@ use std::time::Duration;
 use poolbridge_core::time::Time;
 use serde_json::{Value, json};
 
+use super::trail::TRAIL_FIGURES;
 use super::{Output, milliseconds};
 
 /// The namespace of every figure.
@@ -54,19 +55,20 @@ pub fn figures_document() -> Value {
         "dimensions": [DIMENSION],
         "capture": CAPTURE_FIGURES,
         "apply": APPLY_FIGURES,
+        "trail": TRAIL_FIGURES,
     })
 }
 
 /// Writes figures for one bridge.
 #[derive(Clone, Debug)]
 pub struct Telemetry {
-    name: String,
-    output: Output,
+    pub(super) name: String,
+    pub(super) output: Output,
 }
 
 /// One figure of a line: a number, or several.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Figure {
+pub(super) enum Figure {
     Count(u64),
     Milliseconds(Vec<u64>),
     Seconds(u64),
@@ -218,7 +220,7 @@ impl Telemetry {
 
 /// One line of the embedded metric format (`CloudWatch`'s page "Specification: embedded metric
 /// format").
-fn line(name: &str, now: Time, figures: &[(&'static str, Figure)]) -> String {
+pub(super) fn line(name: &str, now: Time, figures: &[(&'static str, Figure)]) -> String {
     let mut definitions = Vec::new();
     let mut root = serde_json::Map::new();
     for (metric, figure) in figures {

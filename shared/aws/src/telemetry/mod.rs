@@ -4,6 +4,7 @@
 
 mod figures;
 mod lines;
+mod trail;
 
 use std::io::Write as _;
 use std::panic::PanicHookInfo;
@@ -23,6 +24,7 @@ pub use lines::{
     Handled, captured, handled, judged, mistakes, not_captured, not_invoked, not_resent, not_wired,
     resent, unknown_function,
 };
+pub use trail::{HeardLine, TRAIL_FIGURES, TrailFigures, heard, route_not_noted};
 
 /// Where log lines and figures go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,17 +1,298 @@
-//! What the function `trail` is made of.
+//! What the function `trail` is made of: hears `CloudTrail`'s events, finds out whose account they
+//! are about, and leaves marks and messages as capture does.
+//!
+//! Nobody waits for it, so it need not fail open: what could not be noted anywhere is answered with
+//! an error. Then the platform tries again, and keeps the event among the failed ones at last.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use poolbridge_core::capture::capture;
+use poolbridge_core::change::{Change, Proof};
+use poolbridge_core::fault::Fault;
+use poolbridge_core::ports::Clock as _;
+use poolbridge_core::side::{BySide, Side};
+use poolbridge_core::time::Time;
+use thiserror::Error;
+
+use super::{queue_client, table};
+use crate::client::sdk_config;
+use crate::clock::SystemClock;
+use crate::config::{self, Asker, Mistakes};
+use crate::dynamodb::{DynamoLedger, Route, RouteNote};
+use crate::sqs::SqsOutbox;
+use crate::telemetry::{self, HeardLine, Output, Telemetry, TrailFigures};
+use crate::trail::{Deed, Heard, Hearing, Listener, Place};
+
+/// How often a process notes that the trail is alive, of each side. An event may come with every
+/// deed; what `coverage` asks is whether the trail was silent for hours.
+const NOTE_EVERY: Duration = Duration::from_mins(1);
+
+/// Why an event has to come again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum NotNoted {
+    /// Configuration or environment are broken.
+    #[error("noting an event: the configuration is broken; hint: see the log for its mistakes")]
+    Broken,
+    /// Neither the table nor the queue took it.
+    #[error("noting an event: nothing took it; hint: see the log for what failed")]
+    Nowhere,
+}
 
 /// The trail, from the platform's point of view.
 #[derive(Debug)]
-pub struct TrailLine {}
+pub struct TrailLine {
+    line: Result<Line, Mistakes>,
+    clock: Arc<SystemClock>,
+    telemetry: Telemetry,
+    /// When the next sign of life of each side is due, in milliseconds.
+    due: BySide<AtomicI64>,
+}
+
+#[derive(Debug)]
+struct Line {
+    listener: Listener,
+    ledger: DynamoLedger,
+    outbox: SqsOutbox,
+}
 
 impl TrailLine {
     /// Reads configuration and environment and makes the clients; never fails and calls nobody.
     pub async fn start() -> Self {
-        std::future::ready(Self {}).await
+        telemetry::start(Output::Standard);
+        let clock = SystemClock::new();
+        let (line, name) = match config::load(Asker::Trail) {
+            Ok((configuration, environment)) => {
+                let sdk = sdk_config().await;
+                let line = Line {
+                    listener: Listener::new(&configuration, &environment.own_roles),
+                    ledger: table(&sdk, &clock, &environment.table),
+                    outbox: SqsOutbox::new(queue_client(&sdk, &clock), environment.queue_url),
+                };
+                (Ok(line), configuration.name)
+            }
+            Err(mistakes) => {
+                telemetry::mistakes(&mistakes);
+                let name = config::name_without_configuration(&mistakes);
+                (Err(mistakes), name)
+            }
+        };
+        let telemetry = Telemetry::new(name, Output::Standard);
+        Self { line, clock, telemetry, due: BySide::default() }
     }
 
-    /// Notes what an event tells of.
-    pub async fn event(&self, _event: &str) -> Result<(), String> {
-        std::future::ready(Ok(())).await
+    /// Notes what an event tells of. An error: it was noted nowhere and has to come again.
+    pub async fn event(&self, event: &str) -> Result<(), NotNoted> {
+        let line = match &self.line {
+            Ok(line) => line,
+            Err(mistakes) => {
+                telemetry::mistakes(mistakes);
+                let figures = TrailFigures { failed: 1, ..TrailFigures::default() };
+                self.telemetry.trail(self.clock.now(), figures);
+                return Err(NotNoted::Broken);
+            }
+        };
+        let now = self.clock.now();
+        let hearing = line.listener.hear(event, now);
+        let delay = hearing.at.map(|at| now.since(at));
+        let (told, ()) = tokio::join!(
+            Box::pin(self.work(line, &hearing, now)),
+            Box::pin(self.note_alive(line, hearing.pool, now, delay)),
+        );
+        let told = HeardLine { operation: hearing.operation, delay, ..told };
+        telemetry::heard(&told);
+        let figures = figures(&told, &hearing);
+        self.telemetry.trail(self.clock.now(), figures);
+        if is_lost(&told) { Err(NotNoted::Nowhere) } else { Ok(()) }
+    }
+
+    async fn work(&self, line: &Line, hearing: &Hearing, now: Time) -> HeardLine {
+        let mut told = HeardLine::default();
+        match &hearing.outcome {
+            Err(refusal) => told.refusal = Some(*refusal),
+            Ok(Heard::Sweep { place, .. }) => {
+                for side in place.sides() {
+                    told.swept.push((side, line.ledger.want_sweep(side, now).await));
+                }
+            }
+            Ok(Heard::Deed(deed)) => {
+                let (known, unread) = line.known(deed).await;
+                told.unread = unread;
+                for change in changes(deed, known, self.clock.nonce()) {
+                    let captured = Box::pin(capture(&line.ledger, &line.outbox, &change)).await;
+                    told.captured.push((change, captured));
+                }
+            }
+        }
+        told
+    }
+
+    /// Notes that the trail is alive, once in a while. Best effort, and nobody's reason to fail.
+    async fn note_alive(
+        &self,
+        line: &Line,
+        side: Option<Side>,
+        now: Time,
+        delay: Option<Duration>,
+    ) {
+        let Some(side) = side else { return };
+        let due = self.due.get(side);
+        let seen = due.load(Ordering::Relaxed);
+        if now.0 < seen {
+            return;
+        }
+        let next = (now + NOTE_EVERY).0;
+        // Whoever is second has nothing to note.
+        if due.compare_exchange(seen, next, Ordering::Relaxed, Ordering::Relaxed).is_err() {
+            return;
+        }
+        let seconds = delay.and_then(|delay| i64::try_from(delay.as_secs()).ok());
+        let figures = seconds.map(|seconds| ("delay_seconds".to_owned(), seconds));
+        let figures = figures.into_iter().collect();
+        let note = RouteNote { route: Route::Trail, side, last: now, figures };
+        if let Err(fault) = line.ledger.note_route(&note).await {
+            telemetry::route_not_noted(&fault);
+        }
+    }
+}
+
+impl Line {
+    /// On which sides the account is known, where the event does not say whose pool it was. What
+    /// cannot be read is not known.
+    async fn known(&self, deed: &Deed) -> (BySide<bool>, Option<Fault>) {
+        let mut known = BySide::default();
+        if matches!(deed.place, Place::Pool(_)) {
+            return (known, None);
+        }
+        let mut unread = None;
+        // Of both pools: one may be in another Region than its `userPoolId` says.
+        for side in Side::BOTH {
+            match self.ledger.is_known(side, &deed.sub).await {
+                Ok(is_known) => *known.get_mut(side) = is_known,
+                Err(fault) => unread = Some(fault),
+            }
+        }
+        (known, unread)
+    }
+}
+
+/// The changes that a deed leads to: one, where its pool is known. Else one for each pool that it
+/// can have been, and no more than a hint: a look that finds nobody bills nobody.
+fn changes(deed: &Deed, known: BySide<bool>, nonce: u128) -> Vec<Change> {
+    let id = deed.id.unwrap_or(nonce);
+    let change = |side: Side, proof| Change {
+        side,
+        sub: deed.sub.clone(),
+        at: deed.at,
+        proof,
+        password: deed.password,
+        // Two changes of one event are two captures.
+        id: if side == Side::New { !id } else { id },
+    };
+    let sure: Vec<Side> = match deed.place {
+        Place::Pool(side) => vec![side],
+        Place::Unsaid(_) => Side::BOTH.into_iter().filter(|side| *known.get(*side)).collect(),
+    };
+    if sure.is_empty() {
+        return deed.place.sides().map(|side| change(side, Proof::Hint)).collect();
+    }
+    sure.into_iter().map(|side| change(side, deed.proof)).collect()
+}
+
+/// Whether the event has to come again.
+fn is_lost(told: &HeardLine) -> bool {
+    let captured = told.captured.iter().any(|(_, captured)| !captured.survives());
+    captured || told.swept.iter().any(|(_, wanted)| wanted.is_err())
+}
+
+fn figures(told: &HeardLine, hearing: &Hearing) -> TrailFigures {
+    let unnamed = matches!(hearing.outcome, Ok(Heard::Sweep { unnamed: true, .. }));
+    let unresolved = unnamed || told.refusal.is_some_and(|refusal| refusal.is_unresolved());
+    let faulty = told.captured.iter().any(|(_, it)| it.mark.is_err() || it.message.is_err());
+    let unreadable = told.refusal.is_some_and(|refusal| refusal.is_failure());
+    let captured = !told.captured.is_empty() && !is_lost(told);
+    TrailFigures {
+        captured: u64::from(captured),
+        dropped: u64::from(told.refusal.is_some()),
+        unresolved: u64::from(unresolved),
+        failed: u64::from(faulty || unreadable || is_lost(told)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use poolbridge_core::capture::Captured;
+    use poolbridge_core::fault::FaultKind;
+    use poolbridge_core::names::Sub;
+
+    use super::*;
+    use crate::trail::NotHeard;
+
+    fn deed(place: Place) -> Deed {
+        let sub = Sub::try_from("s-1").unwrap();
+        Deed { place, sub, at: Time(7), proof: Proof::Deleted, password: true, id: Some(5) }
+    }
+
+    fn told(deed: &Deed, known: BySide<bool>) -> Vec<(Side, Proof)> {
+        let changes = changes(deed, known, 9);
+        assert!(changes.iter().all(|it| it.at == Time(7) && it.password));
+        let ids: std::collections::BTreeSet<u128> = changes.iter().map(|it| it.id).collect();
+        assert_eq!(ids.len(), changes.len(), "an id stands twice");
+        changes.into_iter().map(|it| (it.side, it.proof)).collect()
+    }
+
+    #[test]
+    fn a_deed_without_a_pool_is_where_the_account_is_known() {
+        let nowhere = BySide::default();
+        let both = BySide { old: true, new: true };
+        let new = BySide { old: false, new: true };
+        let in_pool = deed(Place::Pool(Side::Old));
+        assert_eq!(told(&in_pool, nowhere), [(Side::Old, Proof::Deleted)]);
+        let unsaid = deed(Place::Unsaid(both));
+        assert_eq!(told(&unsaid, new), [(Side::New, Proof::Deleted)]);
+        let hints = [(Side::Old, Proof::Hint), (Side::New, Proof::Hint)];
+        assert_eq!(told(&unsaid, nowhere), hints);
+        let of_region = deed(Place::Unsaid(new));
+        assert_eq!(told(&of_region, nowhere), [(Side::New, Proof::Hint)]);
+    }
+
+    #[test]
+    fn the_same_event_is_the_same_capture() {
+        let deed = deed(Place::Pool(Side::New));
+        let id = |deed: &Deed, nonce| changes(deed, BySide::default(), nonce)[0].id;
+        assert_eq!(id(&deed, 1), id(&deed, 2));
+        let without = Deed { id: None, ..deed };
+        assert_ne!(id(&without, 1), id(&without, 2));
+    }
+
+    #[test]
+    fn an_event_comes_again_only_if_nothing_took_it() {
+        let fault = || Err(Fault::new(FaultKind::NoAnswer, "UpdateItem"));
+        let change = &changes(&deed(Place::Pool(Side::Old)), BySide::default(), 1)[0];
+        let captured = |mark, message| HeardLine {
+            captured: vec![(change.clone(), Captured { mark, message })],
+            ..HeardLine::default()
+        };
+        let hearing = Hearing {
+            operation: "AdminDeleteUser",
+            pool: None,
+            at: None,
+            outcome: Err(NotHeard::Unreadable),
+        };
+        let came_to = |told: &HeardLine| {
+            let figures = figures(told, &hearing);
+            (is_lost(told), figures.captured, figures.failed)
+        };
+        assert_eq!(came_to(&captured(Ok(()), Ok(()))), (false, 1, 0));
+        assert_eq!(came_to(&captured(fault(), Ok(()))), (false, 1, 1));
+        assert_eq!(came_to(&captured(Ok(()), fault())), (false, 1, 1));
+        assert_eq!(came_to(&captured(fault(), fault())), (true, 0, 1));
+        let swept = |wanted| HeardLine { swept: vec![(Side::Old, wanted)], ..HeardLine::default() };
+        assert_eq!(came_to(&swept(Ok(()))), (false, 0, 0));
+        assert_eq!(came_to(&swept(fault())), (true, 0, 1));
+        let dropped = |refusal| HeardLine { refusal: Some(refusal), ..HeardLine::default() };
+        assert_eq!(came_to(&dropped(NotHeard::OwnCall)), (false, 0, 0));
+        assert_eq!(came_to(&dropped(NotHeard::Unreadable)), (false, 0, 1));
     }
 }

@@ -1,0 +1,152 @@
+//! What the trail tells of itself: one line and four figures for each event.
+
+use std::time::Duration;
+
+use poolbridge_core::capture::Captured;
+use poolbridge_core::change::Change;
+use poolbridge_core::fault::Fault;
+use poolbridge_core::side::Side;
+use poolbridge_core::time::Time;
+
+use super::Telemetry;
+use super::figures::{Figure, line};
+use crate::trail::NotHeard;
+
+/// What the trail publishes.
+pub const TRAIL_FIGURES: [&str; 4] =
+    ["trail_captured", "trail_dropped", "trail_unresolved", "trail_failed"];
+
+/// What one event of the trail came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct TrailFigures {
+    /// A change was marked, or sent, or both.
+    pub captured: u64,
+    /// There was nothing to be noted.
+    pub dropped: u64,
+    /// It does not name whose account it is about.
+    pub unresolved: u64,
+    /// Something that should have been noted was not, or not everywhere.
+    pub failed: u64,
+}
+
+impl TrailFigures {
+    fn figures(self) -> [(&'static str, Figure); 4] {
+        let [captured, dropped, unresolved, failed] = TRAIL_FIGURES;
+        [
+            (captured, Figure::Count(self.captured)),
+            (dropped, Figure::Count(self.dropped)),
+            (unresolved, Figure::Count(self.unresolved)),
+            (failed, Figure::Count(self.failed)),
+        ]
+    }
+}
+
+impl Telemetry {
+    /// Publishes what one event of the trail came to.
+    pub fn trail(&self, now: Time, figures: TrailFigures) {
+        self.output.write(&line(&self.name, now, &figures.figures()));
+    }
+}
+
+/// One event, worked off: what its log line tells.
+#[derive(Clone, Debug, Default)]
+pub struct HeardLine {
+    /// The operation, as our own table names it.
+    pub operation: &'static str,
+    /// Between the deed and its event, if the event says when it was done.
+    pub delay: Option<Duration>,
+    /// Why nothing was noted.
+    pub refusal: Option<NotHeard>,
+    /// Each change, and what became of it.
+    pub captured: Vec<(Change, Captured)>,
+    /// The sides of which a sweep is wanted, and what became of saying so.
+    pub swept: Vec<(Side, Result<(), Fault>)>,
+    /// The account items could not be read, so every pool that it may be was taken.
+    pub unread: Option<Fault>,
+}
+
+/// Writes the one wide line of an event.
+pub fn heard(heard: &HeardLine) {
+    let faults = |results: &[&Result<(), Fault>]| {
+        let faults = results.iter().filter_map(|result| result.as_ref().err());
+        let faults: Vec<String> = faults.map(ToString::to_string).collect();
+        (!faults.is_empty()).then(|| faults.join("; "))
+    };
+    let captured = &heard.captured;
+    let marks = faults(&captured.iter().map(|(_, it)| &it.mark).collect::<Vec<_>>());
+    let messages = faults(&captured.iter().map(|(_, it)| &it.message).collect::<Vec<_>>());
+    let swept = faults(&heard.swept.iter().map(|(_, it)| it).collect::<Vec<_>>());
+    let lost = captured.iter().any(|(_, it)| !it.survives()) || swept.is_some();
+    let faulty = marks.is_some() || messages.is_some() || heard.unread.is_some();
+    let verdict = match (heard.refusal, captured.is_empty()) {
+        (Some(_), _) => "dropped",
+        (None, _) if lost => "failed",
+        (None, true) => "sweep-wanted",
+        (None, false) => "captured",
+    };
+    let sides = captured.iter().map(|(change, _)| change.side);
+    let sides = sides.chain(heard.swept.iter().map(|(side, _)| *side));
+    let sides: Vec<&str> = sides.map(Side::name).collect();
+    let change = captured.first().map(|(change, _)| change);
+    macro_rules! write_line {
+        ($level:ident, $text:literal) => {
+            tracing::$level!(
+                operation = heard.operation,
+                verdict,
+                reason = heard.refusal.map(|refusal| refusal.to_string()),
+                hint = heard.refusal.map(NotHeard::hint),
+                sides = %sides.join(" "),
+                change.id = change.map(|change| format!("{:032x}", change.id)),
+                change.sub = change.map(|change| change.sub.as_str()),
+                change.proof = change.map(|change| change.proof.name()),
+                change.password = change.map(|change| change.password),
+                delay_seconds = heard.delay.map(|delay| delay.as_secs()),
+                mark.fault = marks,
+                message.fault = messages,
+                sweep.fault = swept,
+                find.fault = heard.unread.as_ref().map(ToString::to_string),
+                $text,
+            )
+        };
+    }
+    match heard.refusal {
+        Some(refusal) if refusal.is_failure() => write_line!(error, "an event cannot be read"),
+        Some(refusal) if refusal.is_unresolved() => {
+            write_line!(warn, "an event names nobody, and no sweep can find out whom it means")
+        }
+        // The rules let every pool of the account through.
+        Some(NotHeard::OtherPool) => write_line!(debug, "an event of another pool"),
+        Some(_) => write_line!(info, "an event tells nothing that is to be noted"),
+        None if lost => write_line!(
+            error,
+            "not noted; hint: the platform tries again, then keeps it among the failed events"
+        ),
+        None if faulty => write_line!(warn, "noted, but not everywhere it should be"),
+        None if captured.is_empty() => {
+            write_line!(info, "an event names nobody: a sweep is wanted")
+        }
+        None => write_line!(info, "captured"),
+    }
+}
+
+/// Says that the trail's sign of life could not be noted.
+pub fn route_not_noted(fault: &Fault) {
+    tracing::warn!(
+        fault = %fault,
+        hint = "`poolbridge coverage` may take the trail for silent",
+        "the trail's sign of life could not be noted",
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_set_of_figures_is_closed_and_written_as_named() {
+        let figures = TrailFigures { captured: 1, dropped: 2, unresolved: 3, failed: 4 }.figures();
+        assert_eq!(figures.clone().map(|(name, _)| name), TRAIL_FIGURES);
+        let counts = [1, 2, 3, 4].map(Figure::Count);
+        assert_eq!(figures.map(|(_, count)| count), counts);
+    }
+}

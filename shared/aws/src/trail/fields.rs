@@ -1,0 +1,48 @@
+//! A JSON object whose fields are read one by one, as they are asked for.
+//!
+//! What nobody asks for is passed over without being read, so that a number that no program can
+//! hold, or nesting that no stack survives, hides nothing that stands beside it.
+
+use std::collections::BTreeMap;
+
+use serde_json::value::RawValue;
+
+/// The fields of an object, unread.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Fields<'a>(BTreeMap<String, &'a RawValue>);
+
+impl<'a> Fields<'a> {
+    /// The fields of the object that `text` is. Of a field that stands twice the last one counts.
+    pub(super) fn read(text: &'a str) -> Option<Self> {
+        serde_json::from_str(text).ok().map(Self)
+    }
+
+    /// A field that is an object.
+    pub(super) fn object(&self, name: &str) -> Option<Self> {
+        let value: &'a RawValue = self.0.get(name)?;
+        Self::read(value.get())
+    }
+
+    /// A field that is a text, or a list of one text.
+    pub(super) fn text(&self, name: &str) -> Option<String> {
+        let value = self.0.get(name)?.get();
+        let of = |value: &str| serde_json::from_str::<String>(value).ok();
+        if !value.starts_with('[') {
+            return of(value);
+        }
+        match serde_json::from_str::<Vec<&RawValue>>(value).ok()?.as_slice() {
+            [one] => of(one.get()),
+            _ => None,
+        }
+    }
+
+    /// Whether a field is there and is not null.
+    pub(super) fn is_given(&self, name: &str) -> bool {
+        self.0.get(name).is_some_and(|value| value.get() != "null")
+    }
+
+    /// Whether a field is `true`, be it as a word or as a text.
+    pub(super) fn is_true(&self, name: &str) -> bool {
+        self.0.get(name).is_some_and(|value| matches!(value.get(), "true" | "\"true\""))
+    }
+}
