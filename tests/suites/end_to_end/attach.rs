@@ -103,6 +103,28 @@ async fn a_function_of_the_teams_own_is_refused_until_bridge_toml_names_it() {
 }
 
 #[tokio::test]
+async fn every_setting_comes_back_from_the_dump() {
+    play(async |bridge| {
+        let usual = enrich(bridge, Some(json!({ "CustomMessage": THEIRS }))).await?;
+        let operator = operator(bridge, "attach-whole", "")?;
+        let before = settings(bridge).await?;
+        ensure!(attach(&operator).await?.code == Some(0), "attach failed");
+        let mut spoilt = settings(bridge).await?;
+        spoilt["DeviceConfiguration"] = Value::Null;
+        spoilt["Policies"]["PasswordPolicy"]["MinimumLength"] = json!(6);
+        update(bridge, &spoilt).await?;
+        let arguments = ["detach", "--side", "new", "--whole", "--yes"];
+        let back = run(&operator, &arguments).await?;
+        ensure!(back.code == Some(0), "detach failed: {}", back.talk);
+        let told = back.talk.contains("Policies.PasswordPolicy.MinimumLength is written back");
+        ensure!(told, "it does not say what it writes: {}", back.talk);
+        ensure!(settings(bridge).await? == before, "not every setting came back");
+        update(bridge, &usual).await
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn coverage_tells_what_is_missing_on_this_bridge() {
     play(async |bridge| {
         let operator = operator(bridge, "coverage", "")?;

@@ -1,6 +1,7 @@
 //! How a pool's settings travel: through the SDK's own client, so that credentials, roles, endpoints,
 //! time limits and signatures are those of every other call, but as the bodies that came and go.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -191,8 +192,14 @@ fn replace_body(request: &mut HttpRequest, body: &str) {
 }
 
 /// Keeps the body of the last answer, whatever its type makes of it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 struct KeepBody(Arc<Mutex<Option<Vec<u8>>>>);
+
+impl fmt::Debug for KeepBody {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("KeepBody")
+    }
+}
 
 impl KeepBody {
     fn body(&self) -> Result<Value, NotRead> {

@@ -209,7 +209,14 @@ fn a_slot_tells_who_holds_it() {
     assert_eq!(triggers(json!({ "PreTokenGeneration": THEIRS })).holder(slot), theirs);
     assert_eq!(triggers(json!({ "PreTokenGeneration": "" })).holder(slot), Holder::Nobody);
     assert_eq!(triggers(Value::Null).holder(slot), Holder::Nobody);
-    assert_eq!(triggers(json!({ "PreTokenGeneration": 7 })).holder(slot), Holder::Unclear);
+    for odd in [
+        json!({ "PreTokenGeneration": 7 }),
+        json!({ "PreTokenGenerationConfig": [] }),
+        json!("text"),
+        json!([]),
+    ] {
+        assert_eq!(triggers(odd.clone()).holder(slot), Holder::Unclear, "{odd}");
+    }
     let both = json!({ "PreTokenGeneration": OURS,
         "PreTokenGenerationConfig": { "LambdaVersion": "V2_0", "LambdaArn": THEIRS } });
     assert_eq!(triggers(both).holder(slot), Holder::Unclear);

@@ -46,6 +46,12 @@ pub fn same_function(one: &str, other: &str) -> bool {
 impl Settings {
     /// Who holds the slot.
     pub fn holder(&self, slot: TriggerSlot) -> Holder {
+        let told = |value: Option<&Value>| value.is_none_or(|it| it.is_null() || it.is_object());
+        let triggers = self.pool.get(TRIGGERS);
+        let versioned = triggers.and_then(|it| it.get(VERSIONED));
+        if !told(triggers) || (slot == TriggerSlot::PreTokenGeneration && !told(versioned)) {
+            return Holder::Unclear;
+        }
         let mut found: Vec<&str> = Vec::new();
         for value in self.naming(slot) {
             match value {
@@ -154,7 +160,7 @@ impl Settings {
     fn triggers(&mut self) -> &mut Map<String, Value> {
         let value = self.pool.entry(TRIGGERS).or_insert_with(|| json!({}));
         if !value.is_object() {
-            // `null` says as much. Anything else was refused when it was read.
+            // `null` says as much. Anything else is no slot's to change, and nobody asks for that.
             drop(mem::replace(value, json!({})));
         }
         let Value::Object(triggers) = value else { unreachable!("it was made an object just now") };
