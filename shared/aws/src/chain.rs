@@ -27,7 +27,7 @@ use crate::fault::fault;
 const OPERATION: &str = "Invoke";
 
 /// An error that a function ends with, as Lambda tells it: Cognito shows `error_message` to whoever
-/// is waiting ("PreSignUp failed with error ..."). It is the team's text and may hold anything, so
+/// is waiting ("... failed with error ..."). It is the team's text and may hold anything, so
 /// it never prints.
 #[derive(Clone, PartialEq, Eq)]
 pub struct FunctionError {
@@ -150,7 +150,7 @@ fn once(sdk: &SdkConfig) -> SdkConfig {
 /// What a function's output says, passed on as it is.
 fn told(function_error: Option<&str>, payload: &[u8]) -> Answer {
     let text = String::from_utf8_lossy(payload);
-    let Some(handled) = function_error else { return Ok(json(text.into_owned())) };
+    let Some(handled) = function_error else { return Ok(json(&text)) };
     let reported = serde_json::from_str::<Reported>(&text).ok();
     let Reported { kind, message } = reported.unwrap_or(Reported { kind: None, message: None });
     Err(FunctionError {
@@ -162,9 +162,9 @@ fn told(function_error: Option<&str>, payload: &[u8]) -> Answer {
 
 /// The output as JSON, byte for byte where it is JSON. What is none cannot be a function's answer
 /// through this runtime: as a text it is as unusable to Cognito as it was before.
-fn json(text: String) -> Box<RawValue> {
-    RawValue::from_string(text.clone())
-        .or_else(|_| serde_json::value::to_raw_value(&text))
+fn json(text: &str) -> Box<RawValue> {
+    RawValue::from_string(text.to_owned())
+        .or_else(|_| serde_json::value::to_raw_value(text))
         .unwrap_or_else(|_| RawValue::NULL.to_owned())
 }
 

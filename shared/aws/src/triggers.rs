@@ -125,11 +125,10 @@ impl Kind {
 
     const fn wanted(self, hints: Hints) -> bool {
         match self {
-            Self::Confirmed | Self::NewPassword => true,
+            // Nobody has those of an address but who attached capture there by hand, wanting them.
+            Self::Confirmed | Self::NewPassword | Self::Address => true,
             Self::SignIn => hints.post_authentication,
             Self::Tokens => hints.pre_token_generation,
-            // Nobody has them but who attached capture there by hand, wanting them.
-            Self::Address => true,
         }
     }
 }

@@ -212,16 +212,7 @@ impl CaptureLine {
             Some(newcomer) => guard.judge(&newcomer).await,
             None => Err(Fault::new(FaultKind::Unreadable, "PreSignUp")),
         };
-        self.sentence(line.configuration.signup_guard_failure, side, judged)
-    }
-
-    fn sentence(&self, failure: GuardFailure, side: Side, judged: Result<Judgement, Fault>) -> Own {
-        telemetry::judged(side, failure, &judged);
-        match judged {
-            Ok(Judgement::Passes) => Own::default(),
-            Ok(Judgement::Refused) => refused(TAKEN),
-            Err(_) => not_judged(failure),
-        }
+        sentence(line.configuration.signup_guard_failure, side, &judged)
     }
 
     /// Calls the team's own function, if one is declared for this slot of this pool.
@@ -295,6 +286,15 @@ fn without_function(slot: TriggerSlot) -> FromBeside {
         TriggerSlot::PostConfirmation | TriggerSlot::PostAuthentication => None,
     };
     FromBeside { answer, failed: true }
+}
+
+fn sentence(failure: GuardFailure, side: Side, judged: &Result<Judgement, Fault>) -> Own {
+    telemetry::judged(side, failure, judged);
+    match judged {
+        Ok(Judgement::Passes) => Own::default(),
+        Ok(Judgement::Refused) => refused(TAKEN),
+        Err(_) => not_judged(failure),
+    }
 }
 
 fn refused(message: &str) -> Own {
