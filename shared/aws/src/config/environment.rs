@@ -11,7 +11,7 @@ use crate::trail::is_role;
 pub enum Asker {
     /// The pools' trigger: leaves marks and sends changes, and needs no key.
     Capture,
-    /// What reads CloudTrail's events: like capture, it needs no key.
+    /// What reads `CloudTrail`'s events: like capture, it needs no key.
     Trail,
     /// The consumer.
     Apply,

@@ -115,14 +115,12 @@ fn every(sweep: &Section<'_, '_>, local: bool) -> Duration {
 fn quota_percent(sweep: &Section<'_, '_>) -> u8 {
     let Some(found) = sweep.find("quota_percent") else { return QUOTA_PERCENT };
     let number = found.value.as_integer().and_then(|it| it.as_str().parse::<u8>().ok());
-    match number.filter(|percent| (1..=100).contains(percent)) {
-        Some(percent) => percent,
-        None => {
-            let hint = "a whole number from 1 to 100: the rest is left to the team's own calls";
-            sweep.mistake_at(found.line, "`[sweep] quota_percent` is not a percentage", hint);
-            QUOTA_PERCENT
-        }
+    let percent = number.filter(|percent| (1..=100).contains(percent));
+    if percent.is_none() {
+        let hint = "a whole number from 1 to 100: the rest is left to the team's own calls";
+        sweep.mistake_at(found.line, "`[sweep] quota_percent` is not a percentage", hint);
     }
+    percent.unwrap_or(QUOTA_PERCENT)
 }
 
 /// `[old.triggers]`: slot to the ARN of the team's function, which capture calls beside its work.
