@@ -25,6 +25,16 @@ fn the_whole_law_holds_in_every_world() {
 }
 
 #[test]
+fn the_whole_law_holds_where_people_delete_their_accounts() {
+    let tally = tally::tally(0..WORLDS, &Profile::departing(), 2);
+    println!("{tally}");
+    assert!(tally.failures.is_empty(), "seed {}: {}", tally.failures[0].0, tally.failures[0].1);
+    for kind in ["account deleted", "address used again"] {
+        assert!(tally.counted.get(kind).is_some_and(|&times| times > 0), "no {kind} at all");
+    }
+}
+
+#[test]
 fn every_kind_of_trouble_was_met() {
     let tally = tally::tally(0..2_000, &Profile::mixed(), 2);
     let kinds = [

@@ -7,6 +7,7 @@ use crate::fingerprint::{Keyring, Print};
 use crate::names::{Owner, PersonId, Sub, Username};
 use crate::side::{BySide, Side};
 use crate::time::Time;
+use crate::tombstone::Tombstone;
 use crate::verdict::Reason;
 
 /// A person's state, as the operator counts it.
@@ -78,7 +79,7 @@ pub struct Known {
     pub seen: Time,
     /// When we last wrote it.
     pub written: Option<Time>,
-    /// Since when reads answer "not there".
+    /// When the first of the reads in a row began that answer "not there".
     pub gone: Option<Time>,
 }
 
@@ -276,11 +277,17 @@ pub enum DecisionKind {
     Refused,
     /// A password went out of date and was closed.
     Closed,
+    /// The account on the side named here was deleted, as is proved.
+    Deleted,
+    /// The account on the side named here was disabled, because the other one was deleted.
+    Disabled,
+    /// The account on the side named here was deleted by us, because the other one was deleted.
+    Removed,
 }
 
 impl DecisionKind {
     /// Every kind.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 13] = [
         Self::Linked,
         Self::Created,
         Self::Carried,
@@ -291,6 +298,9 @@ impl DecisionKind {
         Self::Held,
         Self::Refused,
         Self::Closed,
+        Self::Deleted,
+        Self::Disabled,
+        Self::Removed,
     ];
 
     /// The word for it.
@@ -306,6 +316,9 @@ impl DecisionKind {
             Self::Held => "held",
             Self::Refused => "refused",
             Self::Closed => "closed",
+            Self::Deleted => "deleted",
+            Self::Disabled => "disabled",
+            Self::Removed => "removed",
         }
     }
 
@@ -355,6 +368,8 @@ pub struct Entry {
     pub birth: Option<Birth>,
     /// The side on which we created the account and still owe it a password.
     pub owes_password: Option<Side>,
+    /// One of the accounts was deleted; the person is never synchronised again.
+    pub tombstone: Option<Tombstone>,
     /// Who is at work.
     pub lease: Option<Lease>,
     /// No observation may begin before this (R10).
@@ -397,6 +412,7 @@ impl Entry {
             intent: None,
             birth: None,
             owes_password: None,
+            tombstone: None,
             lease: None,
             not_before: Time::ZERO,
             state: State::only(side),

@@ -30,6 +30,9 @@ pub enum Rule {
     R19,
     R20,
     R21,
+    R22,
+    R23,
+    R26,
     /// Trust nothing that a message says: read (invariant 1).
     ReadAfresh,
     /// An address and its flag are one field (invariant 8).
@@ -40,11 +43,13 @@ pub enum Rule {
     MissingBase,
     /// Nobody is linked on a claim (invariant 16).
     LinkWithProof,
+    /// Nobody is gone unless another account of that pool still reads (invariant 7).
+    Canary,
 }
 
 impl Rule {
     /// Every rule, in order.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 30] = [
         Self::R1,
         Self::R2,
         Self::R3,
@@ -66,11 +71,15 @@ impl Rule {
         Self::R19,
         Self::R20,
         Self::R21,
+        Self::R22,
+        Self::R23,
+        Self::R26,
         Self::ReadAfresh,
         Self::AddressWithFlag,
         Self::UnreadIsNotEmpty,
         Self::MissingBase,
         Self::LinkWithProof,
+        Self::Canary,
     ];
 }
 

@@ -11,6 +11,8 @@ pub mod normalise;
 pub mod mapping;
 pub mod policy;
 pub mod step;
+pub mod tombstone;
+pub mod breaker;
 pub mod entry;
 pub mod merge;
 pub mod plan;

@@ -135,6 +135,21 @@ pub const THROTTLE_FIRST: Duration = Duration::from_secs(1);
 /// The longest time for which a pool is left alone after it throttled us.
 pub const THROTTLE_LONGEST: Duration = Duration::from_mins(1);
 
+/// The window in which removals are counted (invariant 7).
+pub const REMOVALS_WINDOW: Duration = Duration::from_hours(1);
+
+/// Removals that one window may hold however few people are known: an afternoon's tidying of a small
+/// pool is no accident.
+pub const REMOVALS_LEAST: u64 = 20;
+
+/// One in so many known people may be removed in one window. One in a hundred within an hour is more
+/// than people leave by themselves, and a mistake stops while nearly everybody is still there.
+pub const REMOVALS_ONE_IN: u64 = 100;
+
+/// Accounts that a canary's listing asks for: one may be the account that is missed, and a few more
+/// may have been deleted since the listing knew of them.
+pub const CANARY_ACCOUNTS_MAX: usize = 5;
+
 const _: () = assert!(LATER_RECEIVES_MAX < RECEIVES_MAX);
 const _: () = assert!(RETRY_SOON.as_secs() < RETRY_SLOWLY.as_secs());
 const _: () = assert!(RETRY_SLOWLY.as_secs() < RETRY_LONGEST.as_secs());

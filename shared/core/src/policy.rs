@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::breaker::Breaker;
 use crate::law::Law;
 use crate::mapping::Mapping;
 use crate::names::AttributeName;
@@ -142,6 +143,8 @@ pub struct Control {
     pub closing: bool,
     /// An operator paused the bridge, with the reason given.
     pub paused: Option<String>,
+    /// Too many deletions followed one another: nothing is removed until an operator closes this.
+    pub breaker: Option<Breaker>,
     /// The configuration in force, and when it was put in force.
     pub configuration: Option<ConfigurationStamp>,
     /// Counts every write of this item.

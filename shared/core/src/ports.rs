@@ -9,6 +9,7 @@ use std::fmt;
 use std::future::Future;
 
 use crate::account::{Account, Handle, NewAccount, Shape};
+use crate::breaker::Breaker;
 use crate::change::{Change, Mark};
 use crate::entry::{Entry, Lease, State};
 use crate::fault::Fault;
@@ -68,6 +69,12 @@ pub trait Pool: Send + Sync {
     /// Every account that the search finds (`ListUsers`): eventually consistent, a hint and no proof
     /// of absence. Bounded by `limits::FOUND_ACCOUNTS_MAX`.
     fn find(&self, search: &Search) -> impl Future<Output = Result<Vec<Account>, Fault>> + Send;
+
+    /// Whether some other account of this pool than `except`, found by a listing, still reads under its
+    /// own `sub` (invariant 7): if so, "not there" is about one account and not about the pool. `false`
+    /// where nobody else is found. Costs one listing and one read as a rule, at most
+    /// `limits::CANARY_ACCOUNTS_MAX` reads; that account's owner counts as a billed monthly user.
+    fn canary(&self, except: &Sub) -> impl Future<Output = Result<bool, Fault>> + Send;
 
     /// Creates an account, silently (no message to anyone), and answers how to ask for it. Never sent
     /// after `deadline`. `Exists` when the name or an alias is taken.
@@ -165,6 +172,16 @@ pub trait Ledger: Send + Sync {
 
     /// The control item.
     fn control(&self) -> impl Future<Output = Result<Control, Fault>> + Send;
+
+    /// Counts one removal in the window of `now`, if the window has room for it
+    /// (`breaker::removals_max`), in one conditional write: `false` if it has none, and then nothing
+    /// is counted. A call that is repeated after a lost answer counts twice: the bound errs on the
+    /// side of stopping early.
+    fn allow_removal(&self, now: Time) -> impl Future<Output = Result<bool, Fault>> + Send;
+
+    /// Writes into the control item that the breaker has tripped. One that tripped before stays as
+    /// it is.
+    fn trip(&self, breaker: &Breaker) -> impl Future<Output = Result<(), Fault>> + Send;
 
     /// Counts a person from one state to another. Best effort: the sweep counts again.
     fn count(

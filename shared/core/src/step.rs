@@ -39,6 +39,9 @@ pub enum Deed {
     SetRandomPassword,
     /// `AdminUserGlobalSignOut`.
     SignOut,
+    /// `AdminDeleteUser`. Irreversible; an account that is not there (any more) is deleted already.
+    /// Never part of a plan: only what is owed after a deletion on the other side (R23).
+    Delete,
 }
 
 impl Deed {
@@ -53,6 +56,7 @@ impl Deed {
             Self::SetFactors(_) => "AdminSetUserMFAPreference",
             Self::SetRandomPassword => "AdminSetUserPassword",
             Self::SignOut => "AdminUserGlobalSignOut",
+            Self::Delete => "AdminDeleteUser",
         }
     }
 
@@ -65,7 +69,7 @@ impl Deed {
                 BTreeSet::from([Field::Group(group.clone())])
             }
             Self::SetFactors(factors) => factors.keys().copied().map(Field::Factor).collect(),
-            Self::SetRandomPassword | Self::SignOut => BTreeSet::new(),
+            Self::SetRandomPassword | Self::SignOut | Self::Delete => BTreeSet::new(),
         }
     }
 }

@@ -28,6 +28,8 @@ pub enum Reason {
     Outside(FaultKind),
     /// The account does not exist (any more) on a side where it is known.
     AccountGone,
+    /// Too many deletions followed one another: an operator looks before more accounts are removed.
+    Breaker,
     /// The person has no verified address, so they could not get in over there.
     NoWayIn,
     /// A disabled person is not created.
@@ -86,6 +88,7 @@ impl Reason {
             Self::OtherConfiguration => "other-configuration",
             Self::Outside(kind) => kind.name(),
             Self::AccountGone => "account-is-gone",
+            Self::Breaker => "breaker",
             Self::NoWayIn => "no-way-in",
             Self::Disabled => "disabled",
             Self::Federated => "federated",
@@ -124,7 +127,10 @@ impl Reason {
             }
             Self::Outside(FaultKind::Denied) => "grant the permission that the log names",
             Self::Outside(_) => "look at the log line of the same person; it is tried again",
-            Self::AccountGone => "the account was deleted on one side; decide about the other",
+            Self::AccountGone => {
+                "see whether the pool still shows its other accounts; it is looked at again"
+            }
+            Self::Breaker => "find out who deletes, then `poolbridge resume --breaker`",
             Self::NoWayIn => "verify an e-mail address or phone number, then `poolbridge retry`",
             Self::Disabled => "nothing: the person travels when enabled again",
             Self::Federated => "nothing: the person appears at their own first sign-in",
@@ -172,7 +178,7 @@ impl Reason {
     }
 
     /// Every reason but those of the outside.
-    pub const PLAIN: [Self; 30] = [
+    pub const PLAIN: [Self; 31] = [
         Self::Busy,
         Self::Settling,
         Self::OutOfTime,
@@ -182,6 +188,7 @@ impl Reason {
         Self::Complete,
         Self::OtherConfiguration,
         Self::AccountGone,
+        Self::Breaker,
         Self::NoWayIn,
         Self::Disabled,
         Self::Federated,

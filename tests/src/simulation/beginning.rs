@@ -11,7 +11,7 @@ use poolbridge_core::limits;
 use poolbridge_core::mapping::{AttributeRule, Mapping, STANDARD};
 use poolbridge_core::names::{AttributeName, PersonId, Username};
 use poolbridge_core::policy::{
-    ConfigurationStamp, Control, Deletes, MatchBy, Phase, Policy, Provision,
+    ConfigurationStamp, Control, MatchBy, Phase, Policy, Provision,
 };
 use poolbridge_core::side::{BySide, Side};
 
@@ -60,6 +60,7 @@ pub fn begin(state: &mut State, profile: &Profile) -> Setting {
     let limited = profile.limits && chooser.choose(4, "limits") == 0;
     let conflicts = pick(chooser, &profile.conflicts, "conflicts");
     let provision = pick(chooser, &profile.provision, "provision");
+    let deletes = pick(chooser, &profile.deletes, "deletes");
     let stale_passwords = pick(chooser, &profile.stale_passwords, "stale passwords");
     let suspendable = pick(chooser, &profile.suspendable, "suspendable");
     let phases = [Phase::Follow, Phase::Switched];
@@ -77,7 +78,7 @@ pub fn begin(state: &mut State, profile: &Profile) -> Setting {
         match_by: MatchBy::Email,
         provision: BySide { old: provision, new: provision },
         conflicts,
-        deletes: Deletes::Disable,
+        deletes,
         groups: true,
         stale_passwords,
         settle: limits::SETTLE,

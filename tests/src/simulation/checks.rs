@@ -11,9 +11,11 @@ use poolbridge_core::side::{BySide, Side};
 use poolbridge_core::verdict::Reason;
 
 use super::beginning::{Setting, eager};
+use super::departures;
 use super::oracle;
 use crate::world::State;
 use crate::world::accounts::{Body, SimulatedAccount, attribute};
+use crate::world::departures::departed;
 use crate::world::edits::Human;
 
 /// A human whose two accounts are one person's.
@@ -123,6 +125,7 @@ pub fn at_the_end(state: &mut State, setting: &Setting) {
         }
     }
     pointers(state, &mut found);
+    departures::judge(state, setting, &mut found);
     proofs(state, &mut found);
     for (promise, detail) in found {
         state.watch.violated(promise, detail);
@@ -211,8 +214,9 @@ fn together(
             }
         }
         (Some(_), None) | (None, Some(_)) => {
+            let gone = Side::BOTH.into_iter().any(|side| departed(state, human, side));
             let enabled = [ways.old, ways.new].into_iter().flatten().any(|(_, enabled)| enabled);
-            if eager(&setting.policy) && enabled {
+            if eager(&setting.policy) && enabled && !gone {
                 found.push(("who is to be created is", format!("human {}", human.0)));
             }
         }

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 pub mod beginning;
 pub mod calm;
 pub mod checks;
+pub mod departures;
 pub mod endurance;
 pub mod oracle;
 pub mod people;

@@ -9,9 +9,11 @@ use poolbridge_core::names::Sub;
 use poolbridge_core::side::Side;
 
 use super::beginning::{Setting, attribute_of, eager};
+use super::departures;
 use super::profile::{Act, Profile};
 use crate::world::State;
 use crate::world::accounts::{Body, SimulatedAccount, Version, attribute, group};
+use crate::world::departures::depart;
 use crate::world::edits::Human;
 
 /// Lets somebody do something. Answers what a trigger would be told.
@@ -95,6 +97,9 @@ pub fn deed(
             return Some((human, change(state, side, sub, Proof::Changed, true)));
         }
         Act::Replace => return replace(state, setting, side, &sub),
+        Act::Delete => return departures::delete(state, side, &sub),
+        Act::Return => return departures::come_back(state, setting),
+        Act::Join => return departures::join(state, setting, side, &sub),
     }
     Some((human, change(state, side, sub, Proof::Changed, false)))
 }
@@ -164,9 +169,7 @@ fn replace(state: &mut State, setting: &Setting, side: Side, sub: &Sub) -> Optio
     if state.pools.get(side).by_address() || gone.human.0 >= 500 {
         return None;
     }
-    if let Some(account) = state.pools.get_mut(side).get_mut(sub) {
-        account.change(now, |body| body.exists = false);
-    }
+    depart(state, side, sub);
     let human = Human(500 + gone.human.0);
     let mut body = gone.body().clone();
     body.attributes.insert(attribute("email"), format!("stranger{}@example.com", human.0));
@@ -179,16 +182,7 @@ fn replace(state: &mut State, setting: &Setting, side: Side, sub: &Sub) -> Optio
     let stranger = pool.next_sub();
     let first = Version { at: now, body };
     pool.add(SimulatedAccount::new(stranger.clone(), gone.username.clone(), human, false, first));
-    let account = state.pools.get(side).get(&stranger)?;
-    let facts = setting.facts(&state.pools, side, account);
-    let held: Vec<_> =
-        facts.held().map(|(field, value)| (field.clone(), value.canonical())).collect();
-    for (field, value) in held {
-        let id = state.edits.note(human, Some(side), field.clone(), now, Some(value), None, true);
-        if let Some(account) = state.pools.get_mut(side).get_mut(&stranger) {
-            account.relabel(field, id);
-        }
-    }
+    departures::label(state, setting, side, &stranger, human);
     state.say(|| format!("{sub} is deleted, and {stranger} signs up under its name"));
     Some((human, change(state, side, stranger, Proof::Confirmed, false)))
 }

@@ -1,7 +1,7 @@
 //! What a simulated world may be made of: a mixture for the suite, or tuned to one rule.
 
 use poolbridge_core::law::Law;
-use poolbridge_core::policy::{ConflictRule, Provision, StalePasswords};
+use poolbridge_core::policy::{ConflictRule, Deletes, Provision, StalePasswords};
 
 use crate::world::weather::{Climate, Fate};
 
@@ -41,6 +41,12 @@ pub enum Act {
     Undo,
     /// Deletes the account, and somebody else signs up under the same name.
     Replace,
+    /// Deletes the account, and nobody or the trail tells.
+    Delete,
+    /// Somebody else signs up with the address, and perhaps the name, of a deleted account.
+    Return,
+    /// Signs up in the other pool as well.
+    Join,
 }
 
 /// What the pools are like.
@@ -81,6 +87,8 @@ pub struct Profile {
     pub conflicts: Vec<ConflictRule>,
     /// Whether people are created.
     pub provision: Vec<Provision>,
+    /// What a deletion does.
+    pub deletes: Vec<Deletes>,
     /// What becomes of passwords.
     pub stale_passwords: Vec<StalePasswords>,
     /// Whether workers can be suspended.
@@ -166,6 +174,7 @@ impl Profile {
             impostor: false,
             conflicts: vec![ConflictRule::ActiveWins, ConflictRule::ActiveWins, ConflictRule::Hold],
             provision: vec![Provision::Lazy, Provision::Eager],
+            deletes: vec![Deletes::Disable],
             stale_passwords: vec![StalePasswords::Keep, StalePasswords::Close],
             suspendable: vec![false, true],
             climate: Climate {
@@ -189,6 +198,19 @@ impl Profile {
         }
     }
 
+    /// The suite's mixture, in which people delete their accounts as well.
+    pub fn departing() -> Self {
+        let mut acts = Self::mixed().acts;
+        acts.retain(|(act, _)| matches!(act, Act::Text | Act::Group | Act::Enabled | Act::Address));
+        acts.extend([(Act::Delete, 8), (Act::Return, 8), (Act::Join, 4)]);
+        Self {
+            people_max: 4,
+            acts,
+            deletes: vec![Deletes::Disable, Deletes::Delete, Deletes::Keep],
+            ..Self::mixed()
+        }
+    }
+
     /// One human, agreed on both sides, one text field, nothing going wrong: where a tuned world
     /// begins.
     pub fn quiet() -> Self {
@@ -205,6 +227,7 @@ impl Profile {
             impostor: false,
             conflicts: vec![ConflictRule::ActiveWins],
             provision: vec![Provision::Lazy],
+            deletes: vec![Deletes::Disable],
             stale_passwords: vec![StalePasswords::Keep],
             suspendable: vec![false],
             climate: Climate::calm(),

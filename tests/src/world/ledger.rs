@@ -2,6 +2,7 @@
 
 use std::future::Future;
 
+use poolbridge_core::breaker::Breaker;
 use poolbridge_core::change::{Change, Mark};
 use poolbridge_core::entry::{Entry, Lease, State as PersonState};
 use poolbridge_core::fault::Fault;
@@ -174,6 +175,25 @@ impl Ledger for SimulatedLedger {
 
     fn control(&self) -> impl Future<Output = Result<Control, Fault>> + Send {
         self.line.make(self.look("control"), move |state| Ok(state.table.control.clone()))
+    }
+
+    fn allow_removal(&self, now: Time) -> impl Future<Output = Result<bool, Fault>> + Send {
+        let call = self.change("allow removal");
+        self.line.make(call, move |state| {
+            let allowed = state.table.allow_removal(now);
+            state.say(|| format!("{call}: {allowed}"));
+            Ok(allowed)
+        })
+    }
+
+    fn trip(&self, breaker: &Breaker) -> impl Future<Output = Result<(), Fault>> + Send {
+        let breaker = breaker.clone();
+        let call = self.change("trip");
+        self.line.make(call, move |state| {
+            state.table.trip(breaker);
+            state.say(|| format!("{call}: the breaker is open"));
+            Ok(())
+        })
     }
 
     fn count(

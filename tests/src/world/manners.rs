@@ -99,6 +99,10 @@ pub(super) fn write(
     let target = addressed(pool, account, now)
         .filter(|(sub, version)| pool.get(sub).is_some_and(|a| a.versions()[*version].body.exists));
     let Some((sub, _)) = target else {
+        if *deed == Deed::Delete {
+            state.say(|| format!("{call} {}: deleted already", account.sub));
+            return Ok(());
+        }
         return Err(Fault::new(FaultKind::AccountGone, call.operation));
     };
     refuse(pool, &sub, deed).map_err(|kind| Fault::new(kind, call.operation))?;
@@ -142,7 +146,11 @@ fn refuse(pool: &Accounts, sub: &Sub, deed: &Deed) -> Result<(), FaultKind> {
             let offered = factors.keys().all(|factor| pool.shape.factors.contains(factor));
             offered.then_some(()).ok_or(FaultKind::Invalid)
         }
-        Deed::Disable | Deed::Enable | Deed::SetRandomPassword | Deed::SignOut => Ok(()),
+        Deed::Disable
+        | Deed::Enable
+        | Deed::SetRandomPassword
+        | Deed::SignOut
+        | Deed::Delete => Ok(()),
     }
 }
 
@@ -191,6 +199,7 @@ fn act(body: &mut Body, deed: &Deed, now: Time) {
         Deed::SetRandomPassword if body.status == Status::Unconfirmed => {}
         Deed::SetRandomPassword => body.status = Status::Confirmed,
         Deed::SignOut => return,
+        Deed::Delete => body.exists = false,
     }
     body.modified = now;
 }

@@ -21,6 +21,7 @@ use poolbridge_core::time::Time;
 pub mod accounts;
 pub mod chance;
 pub mod clock;
+pub mod departures;
 pub mod edits;
 pub mod history;
 pub mod ledger;
@@ -37,6 +38,7 @@ pub mod weather;
 use accounts::Accounts;
 use chance::Chooser;
 use clock::SimulatedClock;
+use departures::Departure;
 use edits::Edits;
 use history::Histories;
 use ledger::SimulatedLedger;
@@ -71,6 +73,8 @@ pub struct State {
     pub queue: Queue,
     /// Who changed what.
     pub edits: Edits,
+    /// Who deleted an account.
+    pub departures: Vec<Departure>,
     /// What the tasks saw and did, for the checks.
     pub watch: Watch,
     /// What happened, in words.
@@ -100,6 +104,7 @@ impl State {
             table: Table::default(),
             queue: Queue::default(),
             edits: Edits::default(),
+            departures: Vec::new(),
             watch: Watch::default(),
             trace: Trace::default(),
             in_flight: Vec::new(),

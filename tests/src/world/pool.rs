@@ -5,6 +5,7 @@ use std::future::Future;
 
 use poolbridge_core::account::{Account, Handle, NewAccount, Shape};
 use poolbridge_core::fault::{Fault, FaultKind};
+use poolbridge_core::limits;
 use poolbridge_core::names::{GroupName, Sub, Username};
 use poolbridge_core::ports::{Pool, Search};
 use poolbridge_core::side::Side;
@@ -36,6 +37,58 @@ impl SimulatedPool {
 
     fn call(&self, operation: &'static str, changes: bool) -> Call {
         self.line.call(Place::Pool(self.side), operation, changes)
+    }
+}
+
+impl SimulatedPool {
+    /// A few accounts of a listing, which may be gone since.
+    fn list_some(
+        &self,
+        except: &Sub,
+    ) -> impl Future<Output = Result<Vec<Sub>, Fault>> + Send + use<> {
+        let (side, except) = (self.side, except.clone());
+        let line = self.line.clone();
+        let call = self.call("ListUsers", false);
+        async move {
+            let listed = line.make(call, move |state| {
+                let moment = moment_of_listing(state, side, LISTING_LAG);
+                let listed = state.pools.get(side).all().iter().filter(|account| {
+                    let version = account.version_at(moment);
+                    let there = version.is_some_and(|it| account.versions()[it].body.exists);
+                    there && account.sub != except
+                });
+                let subs = listed.map(|account| account.sub.clone());
+                Ok(subs.take(limits::CANARY_ACCOUNTS_MAX).collect::<Vec<Sub>>())
+            });
+            listed.await
+        }
+    }
+
+    /// Whether an account reads. Nothing that is written is based on it.
+    fn still_reads(
+        &self,
+        sub: Sub,
+    ) -> impl Future<Output = Result<bool, Fault>> + Send + use<> {
+        let side = self.side;
+        let line = self.line.clone();
+        let call = self.call("AdminGetUser", false);
+        async move {
+            let read = line.make(call, move |state| {
+                let username = state.account(side, &sub).map(|account| account.username.clone());
+                let handle = Handle { sub: sub.clone(), username };
+                let moment = moment_of_read(state, side, &handle);
+                state.watch.reads += 1;
+                let pool = state.pools.get(side);
+                let reads = addressed(pool, &handle, moment).is_some_and(|(found, version)| {
+                    let account = pool.get(&found);
+                    let there = account.is_some_and(|it| it.versions()[version].body.exists);
+                    there && found == sub
+                });
+                state.say(|| format!("{call} {sub}: a canary that reads: {reads}"));
+                Ok(reads)
+            });
+            read.await
+        }
     }
 }
 
@@ -119,6 +172,18 @@ impl Pool for SimulatedPool {
             }
             Ok(answer)
         })
+    }
+
+    fn canary(&self, except: &Sub) -> impl Future<Output = Result<bool, Fault>> + Send {
+        let (pool, except) = (self.clone(), except.clone());
+        async move {
+            for account in pool.list_some(&except).await? {
+                if pool.still_reads(account).await? {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        }
     }
 
     fn create(

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use poolbridge_core::breaker::{Breaker, removals_max, window};
 use poolbridge_core::change::{Change, Mark};
 use poolbridge_core::entry::{Entry, Lease, State as PersonState};
 use poolbridge_core::fault::FaultKind;
@@ -31,6 +32,8 @@ pub struct Table {
     pub control: Control,
     /// People by state.
     pub counts: BTreeMap<PersonState, i64>,
+    /// Removals by window: how many there were, and how many there may be.
+    pub removals: BTreeMap<i64, (u64, u64)>,
 }
 
 impl Table {
@@ -193,6 +196,24 @@ impl Table {
         // Whoever was put off because of an older deed must not wait with a new one.
         (mark.not_before, mark.attempts, mark.reason) = (Time::ZERO, 0, None);
         self.marked.insert(change.id);
+    }
+
+    /// Counts a removal in the window of `now`, if it has room. Its bound is fixed by the first one.
+    pub fn allow_removal(&mut self, now: Time) -> bool {
+        let known: i64 = self.counts.values().sum();
+        let bound = removals_max(u64::try_from(known).unwrap_or(0));
+        let (count, bound) = self.removals.entry(window(now)).or_insert((0, bound));
+        let room = *count < *bound;
+        *count += u64::from(room);
+        room
+    }
+
+    /// Opens the breaker, unless it is open.
+    pub fn trip(&mut self, breaker: Breaker) {
+        if self.control.breaker.is_none() {
+            self.control.breaker = Some(breaker);
+            self.control.revision += 1;
+        }
     }
 
     /// Puts a mark off if nobody touched it since. Answers whether it was.

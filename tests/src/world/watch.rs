@@ -14,6 +14,7 @@ use poolbridge_core::side::{BySide, Side};
 use poolbridge_core::step::Deed;
 use poolbridge_core::time::Time;
 
+use super::departures;
 use super::accounts::{Accounts, Body, SimulatedAccount, attribute};
 use super::edits::{EditId, Human};
 use super::history::Digest;
@@ -254,6 +255,7 @@ pub fn created(state: &mut State, call: Call, side: Side, sub: &Sub, basis: &Bas
     }
     let count = state.watch.created.entry((human, side)).or_default();
     *count += 1;
+    departures::judge_creation(state, call, side, sub, human);
     let living = state.pools.get(side).living().filter(|one| one.human == human).count();
     if living > 1 {
         let detail = format!("{call} {sub}: human {} has {living} there", human.0);
@@ -273,6 +275,12 @@ pub fn written(state: &mut State, call: Call, side: Side, sub: &Sub, deed: &Deed
     let Some(target) = state.pools.get(side).get(sub) else { return };
     let (human, body) = (target.human, target.body().clone());
     judge_stranger(state, call, side, sub, human, basis);
+    let disabled = |body: &Body| !body.enabled;
+    let merged = *deed == Deed::Disable
+        && basis.body(&state.pools, side.other(), human, &Field::Enabled).is_some_and(disabled);
+    if matches!(deed, Deed::Disable | Deed::Delete) && !merged {
+        departures::judge_removal(state, call, side, sub, human);
+    }
     if let Deed::RemoveFromGroup(group) = deed {
         let field = Field::Group(group.clone());
         if basis.body(&state.pools, side.other(), human, &field).is_none() {

@@ -12,6 +12,7 @@ use crate::plan::{Plan, View};
 use crate::ports::{Ledger, Pool, Ports, Search};
 use crate::side::{BySide, Side};
 use crate::step::Deed;
+use crate::tombstone::Owed;
 use crate::verdict::Reason;
 
 impl<P: Ports> Run<'_, P> {
@@ -67,6 +68,11 @@ impl<P: Ports> Run<'_, P> {
         let Some(person) = self.ledger().find(side, holder).await?.filter(|_| !long) else {
             return Ok(Reason::AddressTaken);
         };
+        if let Some(tombstone) = &person.tombstone {
+            // What is left of somebody who was deleted lets go of nothing, unless it goes itself.
+            let goes = tombstone.owed == Some(Owed::Delete);
+            return Ok(if goes { Reason::AddressWaits } else { Reason::AddressTaken });
+        }
         let Some(source) = person.accounts.get(side.other()) else {
             return Ok(Reason::AddressTaken);
         };

@@ -33,8 +33,9 @@ impl<P: Ports> Run<'_, P> {
         let other = side.other();
         let Some(known) = entry.accounts.get(other).clone() else { return Ok(Round::Again) };
         self.read_mark_of(other, &known.sub).await?;
+        let began = self.now();
         let Some(second) = self.observe(other, &known).await? else {
-            return self.absent(entry, other).await;
+            return self.absent(entry, other, began, control).await;
         };
         let mut views = match side {
             Side::Old => BySide { old: first, new: second },
@@ -53,9 +54,10 @@ impl<P: Ports> Run<'_, P> {
             // The side that is written is read last: what its owner does between is overwritten
             // unseen, so the window is kept as short as can be.
             let Some(known) = entry.accounts.get(side).clone() else { return Ok(Round::Again) };
+            let began = self.now();
             match self.observe(side, &known).await? {
                 Some(view) => *views.get_mut(side) = view,
-                None => return self.absent(entry, side).await,
+                None => return self.absent(entry, side, began, control).await,
             }
             plan = self.plan(&entry, &views, control, &shapes, &taken);
         }

@@ -209,6 +209,24 @@ impl<P: Ports> Run<'_, P> {
             })
     }
 
+    /// The account that an open creation made, if it did: of that very name, and as the note says.
+    pub(super) async fn look_up_birth(
+        &mut self,
+        entry: &Entry,
+        birth: &Birth,
+    ) -> Result<Option<View>, Fault> {
+        let to = birth.side;
+        let shapes = self.bridge.shapes().await?;
+        let began = self.now();
+        self.report.account_reads += 1;
+        let found = self.bridge.ports.pool(to).read_name(&birth.username).await?;
+        let found = found.map(|account| View::new(self.bridge.policy, to, account, &shapes, began));
+        let keys = self.bridge.keys;
+        Ok(found.filter(|found| {
+            birth.announced(&found.facts, found.account.created, keys, &entry.salt)
+        }))
+    }
+
     /// A creation is open: read that very name, before anything else is tried (R20).
     pub(super) async fn resolve_birth(
         &mut self,
@@ -219,15 +237,7 @@ impl<P: Ports> Run<'_, P> {
     ) -> Result<Round, Fault> {
         let Some(birth) = entry.birth.clone() else { return Ok(Round::Again) };
         let to = birth.side;
-        let shapes = self.bridge.shapes().await?;
-        let began = self.now();
-        self.report.account_reads += 1;
-        let found = self.bridge.ports.pool(to).read_name(&birth.username).await?;
-        let found = found.map(|account| View::new(self.bridge.policy, to, account, &shapes, began));
-        let keys = self.bridge.keys;
-        let ours = found.filter(|found| {
-            birth.announced(&found.facts, found.account.created, keys, &entry.salt)
-        });
+        let ours = self.look_up_birth(&entry, &birth).await?;
         self.touched = true;
         let Some(ours) = ours else {
             // Not made, or the name is somebody else's: the note goes, and the search begins anew.

@@ -18,8 +18,8 @@ use crate::verdict::{Reason, Verdict};
 
 /// What a search of the other pool came to.
 enum Found {
-    /// This account, with proof.
-    Account(Box<Account>),
+    /// This account, with proof, and the person that it belongs to, if one is known.
+    Account(Box<Account>, Option<Box<Entry>>),
     /// Nobody.
     Nobody,
     /// Somebody, but nothing proves that it is the same human.
@@ -51,7 +51,9 @@ impl<P: Ports> Run<'_, P> {
             return self.stay_alone(entry, side, &view, None).await;
         }
         match self.search(side, &view).await? {
-            Found::Account(account) => self.link(entry, side, view, *account, control).await,
+            Found::Account(account, person) => {
+                self.link(entry, side, view, *account, person, control).await
+            }
             Found::Doubtful(reason) => self.stay_alone(entry, side, &view, Some(reason)).await,
             Found::Nobody => {
                 let shows = self.deed(side).map_or(now, |(at, _)| at + self.bound());
@@ -91,9 +93,9 @@ impl<P: Ports> Run<'_, P> {
             MatchBy::Phone => (Field::Phone, Search::Phone as fn(String) -> Search),
             MatchBy::Username => {
                 let search = Search::Username(view.account.username.clone());
-                let found = self.bridge.ports.pool(side.other()).find(&search).await?;
+                let found = self.holders(side.other(), &search, None).await?;
                 // A bare username finds, and proves nothing.
-                let found = found.iter().any(|account| account.status != Status::Unconfirmed);
+                let found = !found.is_empty();
                 let doubt = Found::Doubtful(Reason::Unproven);
                 return Ok(if found { doubt } else { Found::Nobody });
             }
@@ -107,14 +109,10 @@ impl<P: Ports> Run<'_, P> {
             return Ok(Found::Nobody);
         };
         let search = search(address.clone());
-        // An account that never confirmed proves and disproves nothing: anybody can make one.
-        let holders = |found: Vec<Account>| -> Vec<Account> {
-            found.into_iter().filter(|it| it.status != Status::Unconfirmed).collect()
-        };
-        let mut there = holders(self.bridge.ports.pool(side.other()).find(&search).await?);
-        let Some(account) = there.pop() else { return Ok(Found::Nobody) };
+        let mut there = self.holders(side.other(), &search, None).await?;
+        let Some((account, person)) = there.pop() else { return Ok(Found::Nobody) };
         if !self.keeps(Rule::LinkWithProof) {
-            return Ok(Found::Account(Box::new(account)));
+            return Ok(Found::Account(Box::new(account), person));
         }
         if !there.is_empty() {
             return Ok(Found::Doubtful(Reason::Ambiguous));
@@ -124,11 +122,33 @@ impl<P: Ports> Run<'_, P> {
         if !proved {
             return Ok(Found::Doubtful(Reason::Unproven));
         }
-        let here = holders(self.bridge.ports.pool(side).find(&search).await?);
-        if here.iter().any(|other| other.sub != view.account.sub) {
+        if !self.holders(side, &search, Some(&view.account.sub)).await?.is_empty() {
             return Ok(Found::Doubtful(Reason::Ambiguous));
         }
-        Ok(Found::Account(Box::new(account)))
+        Ok(Found::Account(Box::new(account), person))
+    }
+
+    /// Who a search finds on `side`, but for the account of `except`, each with the person that is known
+    /// by it. An account that never confirmed proves and disproves nothing: anybody can make one. What is
+    /// left of somebody who was deleted is nobody's to find any more (R26).
+    async fn holders(
+        &self,
+        side: Side,
+        search: &Search,
+        except: Option<&Sub>,
+    ) -> Result<Vec<(Account, Option<Box<Entry>>)>, Fault> {
+        let mut holders = Vec::new();
+        for account in self.bridge.ports.pool(side).find(search).await? {
+            if account.status == Status::Unconfirmed || except == Some(&account.sub) {
+                continue;
+            }
+            let person = self.ledger().find(side, &account.sub).await?.map(Box::new);
+            let deleted = person.as_ref().is_some_and(|person| person.tombstone.is_some());
+            if !deleted || !self.keeps(Rule::R26) {
+                holders.push((account, person));
+            }
+        }
+        Ok(holders)
     }
 
     /// The new pool's account names the old one's `sub`; no pool can be searched the other way round.
@@ -149,7 +169,13 @@ impl<P: Ports> Run<'_, P> {
         let handle = crate::account::Handle { sub: sub.clone(), username: None };
         let found = self.bridge.ports.pool(Side::Old).read(&handle).await?;
         let found = found.filter(|it| it.sub == sub && it.status != Status::Unconfirmed);
-        Ok(found.map_or(Found::Nobody, |account| Found::Account(Box::new(account))))
+        let Some(account) = found else { return Ok(Found::Nobody) };
+        let person = self.ledger().find(Side::Old, &sub).await?.map(Box::new);
+        // What is left of somebody who was deleted is nobody's to find any more (R26).
+        if person.as_ref().is_some_and(|person| person.tombstone.is_some()) {
+            return Ok(Found::Nobody);
+        }
+        Ok(Found::Account(Box::new(account), person))
     }
 
     /// Nothing to be done over there for now: recorded, with the reason if somebody has to act.
@@ -197,11 +223,12 @@ impl<P: Ports> Run<'_, P> {
         side: Side,
         view: View,
         account: Account,
+        person: Option<Box<Entry>>,
         control: &Control,
     ) -> Result<Round, Fault> {
         let to = side.other();
-        if let Some(other) = self.ledger().find(to, &account.sub).await? {
-            return self.merge_halves(entry, other, side, view).await;
+        if let Some(other) = person {
+            return self.merge_halves(entry, *other, side, view).await;
         }
         let shapes = self.bridge.shapes().await?;
         let found = View::new(self.bridge.policy, to, account, &shapes, self.now());
@@ -236,9 +263,13 @@ impl<P: Ports> Run<'_, P> {
         side: Side,
         view: View,
     ) -> Result<Round, Fault> {
-        let whole = theirs.only_side() != Some(side.other()) || theirs.id == ours.id;
-        if whole {
-            // That account belongs to a person who has another account here.
+        let mut theirs = theirs;
+        if !self.keeps(Rule::R26) {
+            forget_the_deleted(&mut theirs, side);
+        }
+        let one_sided = theirs.only_side() == Some(side.other()) && theirs.tombstone.is_none();
+        if !one_sided || theirs.id == ours.id {
+            // That account belongs to a person who has, or had, another account here (R26).
             return self.stay_alone(ours, side, &view, Some(Reason::Ambiguous)).await;
         }
         if !self.keeps(Rule::R17) {
@@ -292,7 +323,7 @@ impl<P: Ports> Run<'_, P> {
 
     /// Holds both halves' leases, taken in the order of their ids and never waited for: if theirs comes
     /// first, ours is given back and taken again after it. `None`: not now, and neither is held.
-    async fn claim_both(
+    pub(super) async fn claim_both(
         &mut self,
         ours: Entry,
         theirs: Entry,
@@ -394,8 +425,17 @@ fn no_way_in(view: &View) -> Option<Reason> {
     (!verified).then_some(Reason::NoWayIn)
 }
 
+/// The planted bug against R26: a newcomer takes the place of the account that is gone.
+fn forget_the_deleted(person: &mut Entry, side: Side) {
+    let gone = person.accounts.get(side).as_ref().is_some_and(|known| known.gone.is_some());
+    if gone || person.tombstone.is_some() {
+        *person.accounts.get_mut(side) = None;
+        person.tombstone = None;
+    }
+}
+
 /// Takes over what the other half knows.
-fn join_halves(kept: &mut Entry, absorbed: &Entry) {
+pub(super) fn join_halves(kept: &mut Entry, absorbed: &Entry) {
     for side in Side::BOTH {
         let account = kept.accounts.get_mut(side);
         if account.is_none() {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{Bridge, Round, Run, known, later};
 use crate::account::{Handle, Shape, Status};
 use crate::change::{Change, Proof};
-use crate::entry::{DecisionKind, Entry, Known, Obstacle, Past, State};
+use crate::entry::{Entry, Known, Obstacle, Past, State};
 use crate::facts::{Field, Reading};
 use crate::fault::{Fault, FaultKind};
 use crate::law::Rule;
@@ -77,7 +77,7 @@ impl<P: Ports> Bridge<'_, P> {
         let control = self.ports.ledger().control().await?;
         let shapes = self.shapes().await?;
         let plan = match (views.old, views.new) {
-            (Some(old), Some(new)) => Some(plan::plan(&plan::Question {
+            (Some(old), Some(new)) if entry.tombstone.is_none() => Some(plan::plan(&plan::Question {
                 policy: self.policy,
                 keys: self.keys,
                 phase: control.phase,
@@ -154,7 +154,11 @@ impl<P: Ports> Run<'_, P> {
         let quiet = entry.state == State::Synced
             && entry.intent.is_none()
             && entry.birth.is_none()
-            && entry.owes_password.is_none();
+            && entry.owes_password.is_none()
+            // A look that missed an account counts until it was seen again.
+            && Side::BOTH.iter().all(|side| {
+                entry.accounts.get(*side).as_ref().is_none_or(|known| known.gone.is_none())
+            });
         let Some(agreed) = entry.agreed.as_ref().filter(|_| quiet) else { return false };
         if view.missing.is_some() || self.newer_password(entry, self.change.side).is_some() {
             return false;
@@ -207,45 +211,6 @@ impl<P: Ports> Run<'_, P> {
             self.clear(side, &known.sub).await?;
         }
         Ok(())
-    }
-
-    /// A known account is not there: claims the person, then see [`Self::absent`].
-    pub(super) async fn gone(&mut self, entry: Entry) -> Result<Round, Fault> {
-        match self.claim(&entry).await? {
-            Ok(entry) => self.absent(entry, self.change.side).await,
-            Err(round) => Ok(round),
-        }
-    }
-
-    /// The account on `side` is not there. Two looks at least D apart prove it (R22); then the person
-    /// is held: nothing is deleted, disabled or created again on the strength of an absence.
-    pub(super) async fn absent(&mut self, mut entry: Entry, side: Side) -> Result<Round, Fault> {
-        let now = self.now();
-        let bound = self.bound();
-        let before = entry.state;
-        let mut since = now;
-        if let Some(known) = entry.accounts.get_mut(side) {
-            since = known.gone.unwrap_or(now);
-            known.gone = Some(since);
-        }
-        if now.since(since) < bound {
-            self.record(before, entry).await?;
-            return later(bound, Reason::Settling);
-        }
-        let reason = Some(Reason::AccountGone);
-        if entry.reason != reason {
-            let decision = self.decision(DecisionKind::Held, Some(side), reason);
-            self.decide(&mut entry, decision);
-        }
-        entry.state = State::Held;
-        entry.reason = reason;
-        self.record(before, entry).await?;
-        let side = self.change.side;
-        if self.deed(side).is_some_and(|(at, _)| now < at + bound) {
-            return later(bound, Reason::Settling);
-        }
-        self.clear(side, &self.change.sub.clone()).await?;
-        Ok(Round::Done(Verdict::Held(Reason::AccountGone)))
     }
 
     /// Nobody is known by this account: look at it, and make a person of it if it travels.

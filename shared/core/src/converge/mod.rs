@@ -5,6 +5,7 @@
 mod addresses;
 mod carry;
 mod create;
+mod depart;
 mod link;
 mod look;
 mod perform;
@@ -178,6 +179,9 @@ impl<P: Ports> Run<'_, P> {
             return self.meet().await;
         };
         self.report.person = Some(entry.id.clone());
+        if entry.tombstone.is_some() {
+            return self.deceased(entry).await;
+        }
         let now = self.now();
         if let Some(wait) = self.too_early(&entry, now) {
             return Ok(Round::Done(wait));
@@ -193,9 +197,10 @@ impl<P: Ports> Run<'_, P> {
             let Some(known) = entry.accounts.get(*side).clone() else {
                 return Ok(Round::Again);
             };
+            let began = self.now();
             match self.observe(*side, &known).await? {
                 Some(view) => view,
-                None => return self.gone(entry).await,
+                None => return self.gone(entry, began).await,
             }
         };
         if self.is_echo(&entry, &view) {
@@ -236,10 +241,18 @@ impl<P: Ports> Run<'_, P> {
         };
         self.touched = false;
         let result = self.under_lease(entry.clone(), view).await;
+        self.leave(&entry, result).await
+    }
+
+    /// Ends the work under a lease: if it failed and the entry is as it was claimed, others are let in.
+    /// If that fails too, or if the entry was written since, the lease runs out by itself.
+    async fn leave(
+        &self,
+        entry: &Entry,
+        result: Result<Round, Fault>,
+    ) -> Result<Round, Fault> {
         if result.is_err() && !self.touched {
-            // The entry is as it was claimed: let others in. If that fails too, or if the entry was
-            // written since, the lease runs out by itself.
-            let _ = self.release(&entry).await;
+            let _ = self.release(entry).await;
         }
         result
     }
@@ -310,7 +323,7 @@ impl<P: Ports> Run<'_, P> {
         let now = self.now();
         entry.lease = None;
         entry.revision += 1;
-        entry.not_before = now + self.bound();
+        entry.not_before = entry.not_before.max(now + self.bound());
         entry.updated = now;
         self.touched = true;
         self.ledger().store(&entry, &self.owner).await?;

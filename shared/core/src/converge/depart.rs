@@ -1,0 +1,393 @@
+//! Somebody's account is gone: the evidence (R22), the tombstone, and what is then owed to the other
+//! account (R23). Whoever has a tombstone is left alone for ever.
+
+use super::link::join_halves;
+use super::{Round, Run, known, later};
+use crate::account::Handle;
+use crate::breaker::Breaker;
+use crate::change::Proof;
+use crate::entry::{DecisionKind, Entry, Known, Passwords, State};
+use crate::fault::{Fault, FaultKind};
+use crate::law::Rule;
+use crate::limits;
+use crate::plan::View;
+use crate::policy::Control;
+use crate::ports::{Ledger, Pool, Ports};
+use crate::side::Side;
+use crate::step::Deed;
+use crate::time::Time;
+use crate::tombstone::{Owed, Tombstone};
+use crate::verdict::{Reason, Verdict};
+
+/// What a creation under way had made, as the ledger knows it.
+enum Born {
+    /// Nothing, or nothing that is ours.
+    Nothing,
+    /// An account that nobody is known by.
+    Unknown(Box<Known>),
+    /// An account that was met as somebody of its own.
+    Half(Box<Entry>),
+}
+
+impl<P: Ports> Run<'_, P> {
+    /// The changed account was not there: claims the person, then see [`Self::absent`].
+    pub(super) async fn gone(&mut self, entry: Entry, began: Time) -> Result<Round, Fault> {
+        let entry = match self.claim(&entry).await? {
+            Ok(entry) => entry,
+            Err(round) => return Ok(round),
+        };
+        self.touched = false;
+        let result = self.gone_under_lease(entry.clone(), began).await;
+        self.leave(&entry, result).await
+    }
+
+    async fn gone_under_lease(&mut self, entry: Entry, began: Time) -> Result<Round, Fault> {
+        let control = self.ledger().control().await?;
+        if let Some(reason) = self.barred(&control) {
+            self.release(&entry).await?;
+            return later(limits::RETRY_SLOWLY, reason);
+        }
+        self.absent(entry, self.change.side, began, &control).await
+    }
+
+    /// A look at `side` that began at `began` found no such account. That alone proves nothing; what
+    /// does is told by [`Self::proved_gone`], and a canary besides.
+    pub(super) async fn absent(
+        &mut self,
+        mut entry: Entry,
+        side: Side,
+        began: Time,
+        control: &Control,
+    ) -> Result<Round, Fault> {
+        if control.paused.is_some() {
+            self.release(&entry).await?;
+            return later(limits::RETRY_SLOWLY, Reason::Paused);
+        }
+        let Some(known) = entry.accounts.get_mut(side) else { return Ok(Round::Again) };
+        let seen = known.clone();
+        known.gone.get_or_insert(began);
+        if !self.proved_gone(side, &seen, began) {
+            let before = entry.state;
+            if entry.state != State::Held {
+                (entry.state, entry.reason) = (State::Waiting, Some(Reason::Settling));
+            }
+            self.record(before, entry).await?;
+            return later(self.bound(), Reason::Settling);
+        }
+        if !self.pool_still_reads(side, &seen).await? {
+            return self.hold(entry, side, Reason::AccountGone).await;
+        }
+        if control.breaker.is_some() {
+            return self.hold(entry, side, Reason::Breaker).await;
+        }
+        self.bury(entry, side).await
+    }
+
+    /// Whether an account that was not there is gone (R22): somebody said that it was deleted, and a
+    /// look late enough to show that did not find it; or two looks, far enough apart, did not. What is
+    /// said counts only against an account that was there before: then the look alone is proof already,
+    /// as far as D can be relied upon, and a false message deletes nobody.
+    fn proved_gone(&self, side: Side, account: &Known, began: Time) -> bool {
+        if !self.keeps(Rule::R22) {
+            return true;
+        }
+        let bound = self.bound();
+        let twice = account.gone.is_some_and(|first| began >= first + bound);
+        let told = self.told_deleted(side);
+        twice || told.is_some_and(|at| began >= at.max(account.seen) + bound)
+    }
+
+    /// When the account on `side` was deleted, as the mark or the message says.
+    fn told_deleted(&self, side: Side) -> Option<Time> {
+        let mark = self.marks.get(side).as_ref().filter(|mark| mark.proof == Proof::Deleted);
+        let here = self.change.side == side && self.change.proof == Proof::Deleted;
+        mark.map(|mark| mark.last).max(here.then_some(self.change.at))
+    }
+
+    /// Invariant 7: while another account of that pool still reads, "not there" is about the one account
+    /// and not about the pool, the Region or the permissions.
+    async fn pool_still_reads(&self, side: Side, missed: &Known) -> Result<bool, Fault> {
+        if !self.keeps(Rule::Canary) {
+            return Ok(true);
+        }
+        match self.bridge.ports.pool(side).canary(&missed.sub).await {
+            Err(fault) if matches!(fault.kind, FaultKind::Denied | FaultKind::Missing) => Ok(false),
+            answer => answer,
+        }
+    }
+
+    /// Nothing is done because the account on `side` is gone, and somebody has to look. The sweep comes
+    /// back to whoever is held like that.
+    async fn hold(&mut self, mut entry: Entry, side: Side, reason: Reason) -> Result<Round, Fault> {
+        let before = entry.state;
+        if entry.reason != Some(reason) {
+            let decision = self.decision(DecisionKind::Held, Some(side), Some(reason));
+            self.decide(&mut entry, decision);
+        }
+        (entry.state, entry.reason) = (State::Held, Some(reason));
+        self.record(before, entry).await?;
+        let (changed, now) = (self.change.side, self.now());
+        if self.deed(changed).is_some_and(|(at, _)| now < at + self.bound()) {
+            return later(self.bound(), Reason::Settling);
+        }
+        self.clear(changed, &self.change.sub.clone()).await?;
+        Ok(Round::Done(Verdict::Held(reason)))
+    }
+
+    /// R23: the tombstone is stored before the other account is touched, and what a creation under way
+    /// may have made is looked up before that, so that it is the other account.
+    async fn bury(&mut self, mut entry: Entry, side: Side) -> Result<Round, Fault> {
+        let (before, to) = (entry.state, side.other());
+        let born = self.born_meanwhile(&entry).await?;
+        let another = entry.accounts.get(to).is_some() || !matches!(born, Born::Nothing);
+        let owed = Owed::by(self.bridge.policy.deletes).filter(|_| another);
+        let now = self.now();
+        if owed.is_some() && !self.ledger().allow_removal(now).await? {
+            self.ledger().trip(&Breaker::removals(now)).await?;
+            return self.hold(entry, side, Reason::Breaker).await;
+        }
+        let mut joined = false;
+        let mut absorbed = None;
+        match born {
+            Born::Nothing => {}
+            Born::Unknown(account) => {
+                *entry.accounts.get_mut(to) = Some(*account);
+                joined = true;
+            }
+            Born::Half(half) => {
+                let Some((ours, theirs)) = self.claim_both(entry, *half).await? else {
+                    return later(limits::RETRY_SOON, Reason::Busy);
+                };
+                // R28: read with each claim, and two were taken just now.
+                if let Some(reason) = self.barred(&self.ledger().control().await?) {
+                    self.release(&theirs).await?;
+                    self.release(&ours).await?;
+                    return later(limits::RETRY_SLOWLY, reason);
+                }
+                entry = ours;
+                join_halves(&mut entry, &theirs);
+                entry.revision = entry.revision.max(theirs.revision);
+                absorbed = Some(theirs);
+            }
+        }
+        forget(&mut entry);
+        entry.tombstone = Some(Tombstone { side, at: now, owed });
+        (entry.state, entry.reason) = (State::Deleted, None);
+        let deleted = self.decision(DecisionKind::Deleted, Some(side), None);
+        self.decide(&mut entry, deleted);
+        if owed.is_none() && !joined && absorbed.is_none() {
+            self.record(before, entry.clone()).await?;
+            return self.laid_to_rest(&entry, Verdict::AlreadyTrue).await;
+        }
+        entry.revision += 1;
+        entry.not_before = now + self.bound();
+        entry.updated = now;
+        self.touched = true;
+        let stored = match &absorbed {
+            Some(theirs) => self.ledger().merge(&entry, theirs, &self.owner).await,
+            None if joined => self.ledger().join(&entry, &self.owner, to).await,
+            None => self.ledger().store(&entry, &self.owner).await,
+        };
+        match stored {
+            Err(fault) if fault.kind == FaultKind::Exists => return Ok(Round::Again),
+            stored => stored?,
+        }
+        // Best effort: the sweep counts again.
+        let _ = self.ledger().count(Some(before), Some(State::Deleted)).await;
+        if let Some(theirs) = &absorbed {
+            let _ = self.ledger().count(Some(theirs.state), None).await;
+        }
+        self.pay(entry).await
+    }
+
+    /// What an open creation made on the other side. It can land no more: nobody looks at a person
+    /// before that (R20).
+    async fn born_meanwhile(&mut self, entry: &Entry) -> Result<Born, Fault> {
+        if !self.keeps(Rule::R23) {
+            return Ok(Born::Nothing);
+        }
+        let Some(birth) = &entry.birth else { return Ok(Born::Nothing) };
+        let Some(view) = self.look_up_birth(entry, birth).await? else { return Ok(Born::Nothing) };
+        let Some(half) = self.ledger().find(birth.side, &view.account.sub).await? else {
+            return Ok(Born::Unknown(Box::new(known(&view))));
+        };
+        // Somebody with another account, or with a creation of their own under way, is not only what
+        // we made: nothing of theirs is ours to remove.
+        let only = half.only_side() == Some(birth.side) && half.birth.is_none();
+        let ours = only && half.tombstone.is_none() && half.id != entry.id;
+        Ok(if ours { Born::Half(Box::new(half)) } else { Born::Nothing })
+    }
+
+    /// A change of somebody who has a tombstone: what is still owed is done, and nothing else ever.
+    pub(super) async fn deceased(&mut self, entry: Entry) -> Result<Round, Fault> {
+        self.read_mark(self.change.side).await?;
+        if entry.tombstone.as_ref().is_none_or(|tombstone| tombstone.owed.is_none()) {
+            return self.laid_to_rest(&entry, Verdict::AlreadyTrue).await;
+        }
+        if let Some(wait) = self.too_early(&entry, self.now()) {
+            return Ok(Round::Done(wait));
+        }
+        let entry = match self.claim(&entry).await? {
+            Ok(entry) => entry,
+            Err(round) => return Ok(round),
+        };
+        self.touched = false;
+        let result = self.owed_under_lease(entry.clone()).await;
+        self.leave(&entry, result).await
+    }
+
+    async fn owed_under_lease(&mut self, entry: Entry) -> Result<Round, Fault> {
+        let control = self.ledger().control().await?;
+        let paused = control.paused.as_ref().map(|_| Reason::Paused);
+        let tripped = control.breaker.as_ref().map(|_| Reason::Breaker);
+        if let Some(reason) = self.barred(&control).or(paused).or(tripped) {
+            self.release(&entry).await?;
+            return later(limits::RETRY_SLOWLY, reason);
+        }
+        self.pay(entry).await
+    }
+
+    /// Does what is owed to the other account, under the lease. Each deed is idempotent, and repeated by
+    /// later applies until it is known to be done. The account is read once more under this very claim,
+    /// so that nobody is removed who merely bears its name now (R21).
+    async fn pay(&mut self, mut entry: Entry) -> Result<Round, Fault> {
+        let Some(Tombstone { side, owed: Some(owed), .. }) = entry.tombstone.clone() else {
+            self.record(State::Deleted, entry.clone()).await?;
+            return self.laid_to_rest(&entry, Verdict::AlreadyTrue).await;
+        };
+        let to = side.other();
+        let Some(account) = entry.accounts.get(to).clone() else { return Ok(Round::Again) };
+        let began = self.now();
+        let Some(view) = self.observe(to, &account).await? else {
+            return self.both_gone(entry, to, &account, began).await;
+        };
+        if let Some(known) = entry.accounts.get_mut(to) {
+            known.gone = None;
+            known.seen = view.began;
+        }
+        for deed in deeds(owed, &view) {
+            let Some(deadline) = self.send_until(&entry) else {
+                self.record(State::Deleted, entry).await?;
+                return later(self.bound(), Reason::OutOfTime);
+            };
+            if let Err(fault) = self.remove(to, &view.account.handle(), &deed, deadline).await {
+                return self.still_owed(entry, &fault).await;
+            }
+            let now = self.now();
+            if let Some(known) = entry.accounts.get_mut(to) {
+                known.written = Some(now);
+            }
+        }
+        let kind = match owed {
+            Owed::Disable => DecisionKind::Disabled,
+            Owed::Delete => DecisionKind::Removed,
+        };
+        let decision = self.decision(kind, Some(to), None);
+        self.decide(&mut entry, decision);
+        self.paid(entry, Verdict::Applied).await
+    }
+
+    async fn remove(
+        &mut self,
+        side: Side,
+        account: &Handle,
+        deed: &Deed,
+        deadline: Time,
+    ) -> Result<(), Fault> {
+        self.report.pool_writes += 1;
+        match self.bridge.ports.pool(side).write(account, deed, deadline).await {
+            // Deleted meanwhile, by whomever.
+            Err(fault) if fault.kind == FaultKind::AccountGone && *deed == Deed::Delete => Ok(()),
+            Err(fault) => Err(fault),
+            Ok(()) => {
+                let fields = deed.fields();
+                self.report.carried.extend(fields.iter().map(|field| (side, field.to_string())));
+                Ok(())
+            }
+        }
+    }
+
+    /// The deed failed, or nobody knows: it stays owed. What may still land is waited for (R9).
+    async fn still_owed(&mut self, mut entry: Entry, fault: &Fault) -> Result<Round, Fault> {
+        let until = entry.lease.as_ref().map(|lease| lease.until + self.bound());
+        if let Some(until) = until.filter(|_| fault.may_have_happened()) {
+            entry.not_before = entry.not_before.max(until);
+        }
+        let free = entry.not_before.since(self.now());
+        self.record(State::Deleted, entry).await?;
+        let Verdict::Later(after, reason) = Verdict::from_fault(fault) else {
+            return Ok(Round::Again);
+        };
+        later(after.max(free), reason)
+    }
+
+    /// The other account is not there either. What is owed to it is let go only upon the evidence that
+    /// removes an account: else a pool that answers wrongly for a while would leave somebody enabled.
+    async fn both_gone(
+        &mut self,
+        mut entry: Entry,
+        to: Side,
+        account: &Known,
+        began: Time,
+    ) -> Result<Round, Fault> {
+        let proved = self.proved_gone(to, account, began);
+        let reads = proved && self.pool_still_reads(to, account).await?;
+        if let Some(known) = entry.accounts.get_mut(to) {
+            known.gone.get_or_insert(began);
+        }
+        if !proved {
+            self.record(State::Deleted, entry).await?;
+            return later(self.bound(), Reason::Settling);
+        }
+        if !reads {
+            self.record(State::Deleted, entry.clone()).await?;
+            return self.laid_to_rest(&entry, Verdict::Held(Reason::AccountGone)).await;
+        }
+        self.paid(entry, Verdict::AlreadyTrue).await
+    }
+
+    /// Nothing is owed any more.
+    async fn paid(&mut self, mut entry: Entry, verdict: Verdict) -> Result<Round, Fault> {
+        if let Some(tombstone) = &mut entry.tombstone {
+            tombstone.owed = None;
+        }
+        self.record(State::Deleted, entry.clone()).await?;
+        self.laid_to_rest(&entry, verdict).await
+    }
+
+    /// Whatever a later look would show, nothing would be done about it: the marks go, if nothing was
+    /// marked since they were read.
+    async fn laid_to_rest(&mut self, entry: &Entry, verdict: Verdict) -> Result<Round, Fault> {
+        let changed = self.change.side;
+        self.report.person = Some(entry.id.clone());
+        self.clear(changed, &self.change.sub.clone()).await?;
+        let other = changed.other();
+        if let Some(known) = entry.accounts.get(other)
+            && self.marks.get(other).is_some()
+        {
+            self.clear(other, &known.sub.clone()).await?;
+        }
+        Ok(Round::Done(verdict))
+    }
+}
+
+/// What is done to the other account. Before it is deleted it is disabled: that closes it at once, and
+/// Cognito's guide words it as a rule ("Managing users"), though the operation's page asks for nothing
+/// of the kind.
+fn deeds(owed: Owed, view: &View) -> Vec<Deed> {
+    let disable = view.account.enabled.then_some(Deed::Disable);
+    let delete = (owed == Owed::Delete).then_some(Deed::Delete);
+    disable.into_iter().chain(delete).collect()
+}
+
+/// Nothing of the person is compared or written any more, so nothing is kept to compare with.
+fn forget(entry: &mut Entry) {
+    entry.agreed = None;
+    entry.intent = None;
+    entry.birth = None;
+    entry.owes_password = None;
+    entry.obstacles.clear();
+    entry.passwords = Passwords::default();
+    entry.miss = None;
+    entry.flips.clear();
+}

@@ -1,0 +1,169 @@
+//! People who delete their accounts, who sign up again, and what must be true of them in the end.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use poolbridge_core::account::Status;
+use poolbridge_core::change::{Change, Proof};
+use poolbridge_core::facts::Field;
+use poolbridge_core::names::{AttributeName, Sub, Username};
+use poolbridge_core::policy::Deletes;
+use poolbridge_core::side::Side;
+
+use super::beginning::{Setting, eager};
+use super::people::change;
+use crate::world::State;
+use crate::world::accounts::{Body, SimulatedAccount, Version, attribute};
+use crate::world::departures::{Departure, depart, departed};
+use crate::world::edits::Human;
+
+/// Newcomers are other humans than those whose addresses they have.
+const NEWCOMERS: u32 = 600;
+
+/// The account is deleted. Nobody tells, or the trail does and names it.
+pub fn delete(state: &mut State, side: Side, sub: &Sub) -> Option<(Human, Change)> {
+    let human = state.account(side, sub)?.human;
+    depart(state, side, sub);
+    let told = state.chooser.choose(2, "a deletion is told of") == 1;
+    told.then(|| (human, change(state, side, sub.clone(), Proof::Deleted, false)))
+}
+
+/// Somebody else signs up with the address of an account that was deleted.
+pub fn come_back(state: &mut State, setting: &Setting) -> Option<(Human, Change)> {
+    let free: Vec<(usize, Departure)> = state.departures.iter().cloned().enumerate().collect();
+    if free.is_empty() {
+        return None;
+    }
+    let (number, departure) = free[state.chooser.choose(free.len(), "whose address")].clone();
+    let human = Human(NEWCOMERS + u32::try_from(number).ok()?);
+    let Departure { side, sub, .. } = departure;
+    let gone = state.account(side, &sub)?;
+    let address = gone.body().attributes.get(&attribute("email"))?.clone();
+    let name = gone.username.clone();
+    let own = Username::try_from(format!("newcomer-{}", human.0).as_str()).ok()?;
+    let same = state.chooser.choose(2, "the same name") == 1;
+    let username = if same { name } else { own };
+    let there = departed(state, human, side) || state.pools.get(side).of(human).is_some();
+    if there || !sign_up(state, setting, side, human, username, address) {
+        return None;
+    }
+    let sub = state.pools.get(side).of(human)?.sub.clone();
+    state.weather.count("address used again");
+    Some((human, change(state, side, sub, Proof::Confirmed, false)))
+}
+
+/// Somebody who has an account in one pool only signs up in the other as well.
+pub fn join(
+    state: &mut State,
+    setting: &Setting,
+    side: Side,
+    sub: &Sub,
+) -> Option<(Human, Change)> {
+    let account = state.account(side, sub)?;
+    let (human, to) = (account.human, side.other());
+    let address = account.body().attributes.get(&attribute("email"))?.clone();
+    let username = Username::try_from(format!("joined-{}", human.0).as_str()).ok()?;
+    // A creation under way would be a second account of theirs, made by nobody's mistake.
+    let there = state.pools.get(to).of(human).is_some() || departed(state, human, to);
+    if there || eager(&setting.policy) || !sign_up(state, setting, to, human, username, address) {
+        return None;
+    }
+    let sub = state.pools.get(to).of(human)?.sub.clone();
+    Some((human, change(state, to, sub, Proof::Confirmed, false)))
+}
+
+/// Makes a confirmed account with that proved address. Answers whether the pool took it.
+fn sign_up(
+    state: &mut State,
+    setting: &Setting,
+    side: Side,
+    human: Human,
+    username: Username,
+    address: String,
+) -> bool {
+    let now = state.now;
+    let pool = state.pools.get_mut(side);
+    let sub = pool.next_sub();
+    let by_address = pool.by_address();
+    let named = |one: &SimulatedAccount| pool.same(one.username.reveal(), username.reveal());
+    if pool.taken(&address, None) || (!by_address && pool.living().any(named)) {
+        return false;
+    }
+    let username = if by_address { Username::try_from(sub.as_str()).ok() } else { Some(username) };
+    let Some(username) = username else { return false };
+    let name = format!("newcomer-{}", human.0);
+    let attributes: BTreeMap<AttributeName, String> = BTreeMap::from([
+        (attribute("email"), address),
+        (attribute("email_verified"), "true".to_owned()),
+        (attribute("name"), name),
+    ]);
+    let body = Body {
+        attributes,
+        enabled: true,
+        groups: BTreeSet::new(),
+        factors: BTreeSet::new(),
+        status: Status::Confirmed,
+        modified: now,
+        exists: true,
+        origins: BTreeMap::new(),
+    };
+    let first = Version { at: now, body };
+    pool.add(SimulatedAccount::new(sub.clone(), username, human, false, first));
+    state.say(|| format!("{sub} signs up, human {}", human.0));
+    label(state, setting, side, &sub, human);
+    true
+}
+
+/// What an account began with counts as edits; so does what it did not have.
+pub fn label(state: &mut State, setting: &Setting, side: Side, sub: &Sub, human: Human) {
+    let Some(account) = state.account(side, sub) else { return };
+    let (facts, now) = (setting.facts(&state.pools, side, account), account.created);
+    let groups = state.pools.get(side).shape.groups.iter().cloned().map(Field::Group);
+    let rules = setting.policy.mapping.rules().map(|rule| rule.field.clone());
+    let fields: BTreeSet<Field> = rules.chain(groups).chain([Field::Enabled]).collect();
+    for field in fields {
+        let value = facts.get(&field).value().map(poolbridge_core::facts::Value::canonical);
+        let id = state.edits.note(human, Some(side), field.clone(), now, value, None, true);
+        if let Some(account) = state.pools.get_mut(side).get_mut(sub) {
+            account.relabel(field, id);
+        }
+    }
+}
+
+/// What must be true in the end of everybody who deleted an account.
+pub fn judge(state: &State, setting: &Setting, found: &mut Vec<(&'static str, String)>) {
+    for departure in &state.departures {
+        let Departure { human, side, sub, other, .. } = departure;
+        let Some(other) = other else { continue };
+        let to = side.other();
+        let Some(account) = state.account(to, other) else { continue };
+        // With nobody left in that pool to be a canary, nothing may be done, and nothing was.
+        if state.pools.get(*side).living().next().is_none() {
+            continue;
+        }
+        let (deletes, body) = (setting.policy.deletes, account.body());
+        let entry = state.table.find(*side, sub);
+        let Some(tombstone) = entry.and_then(|entry| entry.tombstone.as_ref()) else {
+            // Both are gone, and no listing leads to them any more.
+            if body.exists {
+                found.push(("who is deleted has a tombstone", format!("human {}", human.0)));
+            }
+            continue;
+        };
+        let later = account.versions().iter().filter(|version| version.at >= tombstone.at);
+        let mut after = later.chain(account.versions().last());
+        let done = match deletes {
+            Deletes::Delete => !body.exists,
+            // Whoever enabled it later decided so.
+            Deletes::Disable => after.any(|version| !version.body.exists || !version.body.enabled),
+            Deletes::Keep => true,
+        };
+        let both = departed(state, *human, to);
+        if !done && !both {
+            let detail = format!("human {}: {deletes:?} of {other}", human.0);
+            found.push(("a deletion travels", detail));
+        }
+        if tombstone.owed.is_some() && body.exists {
+            found.push(("nothing is left owed", format!("human {}", human.0)));
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Who deleted an account, and what must not follow from it: the ground truth of deletions.
+
+use std::time::Duration;
+
+use poolbridge_core::names::Sub;
+use poolbridge_core::side::Side;
+use poolbridge_core::time::Time;
+
+use super::State;
+use super::edits::Human;
+use super::line::Call;
+
+/// How far back an account may have been there that a listing, and the read after it, still showed.
+const CANARY_AGE: Duration = Duration::from_secs(120);
+
+/// One account that a person, or an administrator, deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Departure {
+    /// Whose.
+    pub human: Human,
+    /// In which pool.
+    pub side: Side,
+    /// The account.
+    pub sub: Sub,
+    /// When.
+    pub at: Time,
+    /// Their account in the other pool, if the table knew both for one person's then.
+    pub other: Option<Sub>,
+    /// Whether they had an account in the other pool that was not known to be theirs.
+    pub unknown: bool,
+}
+
+/// Deletes an account, as its owner or an administrator does.
+pub fn depart(state: &mut State, side: Side, sub: &Sub) {
+    let now = state.now;
+    let Some(human) = state.account(side, sub).map(|account| account.human) else { return };
+    let living = state.pools.get(side.other()).of(human).map(|account| account.sub.clone());
+    let known = state.table.find(side, sub).and_then(|entry| {
+        entry.accounts.get(side.other()).as_ref().map(|known| known.sub.clone())
+    });
+    let other = living.clone().filter(|living| known.as_ref() == Some(living));
+    let unknown = living.is_some() && other.is_none();
+    let sub = sub.clone();
+    if let Some(account) = state.pools.get_mut(side).get_mut(&sub) {
+        account.change(now, |body| body.exists = false);
+    }
+    state.weather.count("account deleted");
+    state.say(|| format!("{sub} is deleted"));
+    state.departures.push(Departure { human, side, sub, at: now, other, unknown });
+}
+
+/// Whether that human deleted an account on that side.
+pub fn departed(state: &State, human: Human, side: Side) -> bool {
+    state.departures.iter().any(|one| one.human == human && one.side == side)
+}
+
+/// Nobody is disabled or deleted by the bridge but whose other account was deleted, and only while
+/// somebody else of that other pool still reads.
+pub(super) fn judge_removal(state: &mut State, call: Call, side: Side, sub: &Sub, human: Human) {
+    let there = side.other();
+    if !departed(state, human, there) {
+        let detail = format!("{call} {sub}: human {} is alive over there", human.0);
+        state.watch.violated("nobody is removed without a cause", detail);
+        return;
+    }
+    let since = state.now - CANARY_AGE;
+    let canary = state.pools.get(there).all().iter().any(|account| {
+        let then = account.version_at(since).is_some_and(|it| account.versions()[it].body.exists);
+        account.human != human && (account.body().exists || then)
+    });
+    if !canary {
+        let detail = format!("{call} {sub}: nobody is left in the {there} pool");
+        state.watch.violated("nobody is removed without a canary", detail);
+    }
+}
+
+/// Nobody who was deleted is made again.
+pub(super) fn judge_creation(state: &mut State, call: Call, side: Side, sub: &Sub, human: Human) {
+    let of = |one: &&Departure| one.human == human && one.side == side;
+    let Some(departure) = state.departures.iter().find(of) else { return };
+    if departure.unknown {
+        // Nothing on record said that the two accounts were one person's.
+        state.weather.count("made again, the accounts being apart");
+        return;
+    }
+    let detail = format!("{call} {sub}: human {} had deleted {}", human.0, departure.sub);
+    state.watch.violated("nobody deleted is made again", detail);
+}
