@@ -49,6 +49,11 @@ pub const RECEIVES_MAX: u32 = 12;
 /// How often one change may start over because somebody else was first (a moved revision, a link).
 pub const ROUNDS_MAX: u32 = 4;
 
+/// How long after an account was made its birth note may be open: the longest lease, a suspended
+/// worker's signature included, the settling after it, and a few looks. An account that looks like one
+/// of our making is taken for nobody else's until then.
+pub const BIRTH_OPEN_MAX: Duration = Duration::from_mins(10);
+
 /// Steps in one plan: attributes travel together, and a person is in 100 groups at most (quota).
 pub const STEPS_MAX: usize = 260;
 
@@ -150,6 +155,9 @@ pub const REMOVALS_ONE_IN: u64 = 100;
 /// may have been deleted since the listing knew of them.
 pub const CANARY_ACCOUNTS_MAX: usize = 5;
 
+const _: () = assert!(
+    SIGNATURE_LIFE.as_secs() + 2 * PERSON_TIME_MAX.as_secs() < BIRTH_OPEN_MAX.as_secs()
+);
 const _: () = assert!(LATER_RECEIVES_MAX < RECEIVES_MAX);
 const _: () = assert!(RETRY_SOON.as_secs() < RETRY_SLOWLY.as_secs());
 const _: () = assert!(RETRY_SLOWLY.as_secs() < RETRY_LONGEST.as_secs());

@@ -10,6 +10,7 @@ use poolbridge_core::time::Time;
 
 use super::checks;
 use super::scheduler::{Scheduler, announce};
+use crate::world::table::accounts_of;
 
 /// How many rounds a world has to become quiet. Each works at everything that is ready, or lets
 /// time pass until something is.
@@ -56,6 +57,12 @@ impl Scheduler {
             let living = state.pools.get(side).living();
             accounts.extend(living.map(|account| (side, account.sub.clone())));
         }
+        // Who is known and not listed is suspected, by that very account.
+        let known = state.table.people.values().filter(|entry| entry.tombstone.is_none());
+        let missing = known.flat_map(accounts_of).filter(|(side, sub)| {
+            state.account(*side, sub).is_some_and(|account| !account.body().exists)
+        });
+        accounts.extend(missing.collect::<Vec<_>>());
         for (side, sub) in accounts {
             announce(&mut state, side, sub, Proof::Hint);
         }

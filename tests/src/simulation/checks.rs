@@ -131,6 +131,10 @@ pub fn at_the_end(state: &mut State, setting: &Setting) {
         state.watch.violated(promise, detail);
     }
     for &human in &setting.humans {
+        // What was edited in an account that was deleted went with it.
+        if Side::BOTH.into_iter().any(|side| departed(state, human, side)) {
+            continue;
+        }
         oracle::nothing_lost(state, setting, human);
     }
 }

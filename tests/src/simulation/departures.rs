@@ -16,7 +16,7 @@ use crate::world::accounts::{Body, SimulatedAccount, Version, attribute};
 use crate::world::departures::{Departure, depart, departed};
 use crate::world::edits::Human;
 
-/// Newcomers are other humans than those whose addresses they have.
+/// Newcomers are other humans than those whose addresses they have, and one on both sides.
 const NEWCOMERS: u32 = 600;
 
 /// The account is deleted. Nobody tells, or the trail does and names it.
@@ -29,12 +29,19 @@ pub fn delete(state: &mut State, side: Side, sub: &Sub) -> Option<(Human, Change
 
 /// Somebody else signs up with the address of an account that was deleted.
 pub fn come_back(state: &mut State, setting: &Setting) -> Option<(Human, Change)> {
-    let free: Vec<(usize, Departure)> = state.departures.iter().cloned().enumerate().collect();
+    // Who leaves an account behind that nobody knew for theirs, and comes back with a proved address,
+    // cannot be told from that account's owner: by all that is on record they are one.
+    let known = |one: &&Departure| {
+        let unknown = |other: &Departure| other.human == one.human && other.unknown;
+        !state.departures.iter().any(unknown)
+    };
+    let free: Vec<Departure> =
+        state.departures.iter().filter(|one| known(one)).cloned().collect();
     if free.is_empty() {
         return None;
     }
-    let (number, departure) = free[state.chooser.choose(free.len(), "whose address")].clone();
-    let human = Human(NEWCOMERS + u32::try_from(number).ok()?);
+    let departure = free[state.chooser.choose(free.len(), "whose address")].clone();
+    let human = Human(NEWCOMERS + departure.human.0);
     let Departure { side, sub, .. } = departure;
     let gone = state.account(side, &sub)?;
     let address = gone.body().attributes.get(&attribute("email"))?.clone();

@@ -9,6 +9,7 @@ use poolbridge_core::time::Time;
 use super::State;
 use super::edits::Human;
 use super::line::Call;
+use super::watch::Basis;
 
 /// How far back an account may have been there that a listing, and the read after it, still showed.
 const CANARY_AGE: Duration = Duration::from_secs(120);
@@ -54,19 +55,41 @@ pub fn departed(state: &State, human: Human, side: Side) -> bool {
     state.departures.iter().any(|one| one.human == human && one.side == side)
 }
 
+/// Whether the pool goes by names, and that account got the name after the task's last look: a write
+/// says only the name, so nobody can know. Counted.
+pub(super) fn named_again(state: &mut State, side: Side, sub: &Sub, basis: &Basis) -> bool {
+    let looked = basis.accounts.keys().any(|(of, seen)| *of == side && seen == sub);
+    let again = !state.pools.get(side).by_address() && !looked;
+    if again {
+        state.weather.count("name used again between look and write");
+    }
+    again
+}
+
 /// Nobody is disabled or deleted by the bridge but whose other account was deleted, and only while
 /// somebody else of that other pool still reads.
-pub(super) fn judge_removal(state: &mut State, call: Call, side: Side, sub: &Sub, human: Human) {
+pub(super) fn judge_removal(
+    state: &mut State,
+    call: Call,
+    side: Side,
+    sub: &Sub,
+    human: Human,
+    basis: &Basis,
+) {
     let there = side.other();
     if !departed(state, human, there) {
+        if named_again(state, side, sub, basis) {
+            return;
+        }
         let detail = format!("{call} {sub}: human {} is alive over there", human.0);
         state.watch.violated("nobody is removed without a cause", detail);
         return;
     }
     let since = state.now - CANARY_AGE;
     let canary = state.pools.get(there).all().iter().any(|account| {
-        let then = account.version_at(since).is_some_and(|it| account.versions()[it].body.exists);
-        account.human != human && (account.body().exists || then)
+        let first = account.version_at(since).unwrap_or(0);
+        let there = account.versions().iter().skip(first).any(|version| version.body.exists);
+        account.human != human && there
     });
     if !canary {
         let detail = format!("{call} {sub}: nobody is left in the {there} pool");

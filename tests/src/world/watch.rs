@@ -274,12 +274,14 @@ pub fn written(state: &mut State, call: Call, side: Side, sub: &Sub, deed: &Deed
     }
     let Some(target) = state.pools.get(side).get(sub) else { return };
     let (human, body) = (target.human, target.body().clone());
-    judge_stranger(state, call, side, sub, human, basis);
     let disabled = |body: &Body| !body.enabled;
     let merged = *deed == Deed::Disable
         && basis.body(&state.pools, side.other(), human, &Field::Enabled).is_some_and(disabled);
     if matches!(deed, Deed::Disable | Deed::Delete) && !merged {
-        departures::judge_removal(state, call, side, sub, human);
+        // Nothing is carried, so it does not matter who was looked at over there.
+        departures::judge_removal(state, call, side, sub, human, basis);
+    } else {
+        judge_stranger(state, call, side, sub, human, basis);
     }
     if let Deed::RemoveFromGroup(group) = deed {
         let field = Field::Group(group.clone());
@@ -336,6 +338,9 @@ fn judge_stranger(
         .map(|account| account.human)
         .collect();
     if !humans.is_empty() && !humans.contains(&human) {
+        if departures::named_again(state, side, sub, basis) {
+            return;
+        }
         let detail = format!("{call} {sub}: human {} receives what {humans:?} has", human.0);
         state.watch.violated("nobody receives another's facts", detail);
     }

@@ -37,6 +37,19 @@ impl<P: Ports> Run<'_, P> {
         let Some(second) = self.observe(other, &known).await? else {
             return self.absent(entry, other, began, control).await;
         };
+        self.carry_seen(entry, side, first, second, control).await
+    }
+
+    /// The same, of whom `second` was observed too, after `first` and its mark.
+    pub(super) async fn carry_seen(
+        &mut self,
+        entry: Entry,
+        side: Side,
+        first: View,
+        second: View,
+        control: &Control,
+    ) -> Result<Round, Fault> {
+        let other = side.other();
         let mut views = match side {
             Side::Old => BySide { old: first, new: second },
             Side::New => BySide { old: second, new: first },

@@ -19,16 +19,6 @@ use crate::time::Time;
 use crate::tombstone::{Owed, Tombstone};
 use crate::verdict::{Reason, Verdict};
 
-/// What a creation under way had made, as the ledger knows it.
-enum Born {
-    /// Nothing, or nothing that is ours.
-    Nothing,
-    /// An account that nobody is known by.
-    Unknown(Box<Known>),
-    /// An account that was met as somebody of its own.
-    Half(Box<Entry>),
-}
-
 impl<P: Ports> Run<'_, P> {
     /// The changed account was not there: claims the person, then see [`Self::absent`].
     pub(super) async fn gone(&mut self, entry: Entry, began: Time) -> Result<Round, Fault> {
@@ -73,6 +63,13 @@ impl<P: Ports> Run<'_, P> {
             }
             self.record(before, entry).await?;
             return later(self.bound(), Reason::Settling);
+        }
+        let mut entry = match self.adopt_born(entry).await? {
+            Ok(entry) => entry,
+            Err(round) => return Ok(round),
+        };
+        if let Some(known) = entry.accounts.get_mut(side) {
+            known.gone.get_or_insert(began);
         }
         if !self.pool_still_reads(side, &seen).await? {
             return self.hold(entry, side, Reason::AccountGone).await;
@@ -134,48 +131,71 @@ impl<P: Ports> Run<'_, P> {
         Ok(Round::Done(Verdict::Held(reason)))
     }
 
-    /// R23: the tombstone is stored before the other account is touched, and what a creation under way
-    /// may have made is looked up before that, so that it is the other account.
+    /// R23: what a creation under way may have made is the other account, and is looked up before
+    /// anything follows from the absence of the first. It can land no more: nobody looks at a person
+    /// before that (R20). The inner `Err`: how the round ends instead.
+    async fn adopt_born(&mut self, mut entry: Entry) -> Result<Result<Entry, Round>, Fault> {
+        let Some(birth) = entry.birth.clone().filter(|_| self.keeps(Rule::R23)) else {
+            return Ok(Ok(entry));
+        };
+        let to = birth.side;
+        let Some(view) = self.look_up_birth(&entry, &birth).await? else {
+            entry.birth = None;
+            return Ok(Ok(entry));
+        };
+        let Some(half) = self.ledger().find(to, &view.account.sub).await? else {
+            *entry.accounts.get_mut(to) = Some(known(&view));
+            self.linked(&mut entry, Some(birth.agreed()), to);
+            entry.revision += 1;
+            self.touched = true;
+            return match self.ledger().join(&entry, &self.owner, to).await {
+                Err(fault) if fault.kind == FaultKind::Exists => Ok(Err(Round::Again)),
+                Err(fault) => Err(fault),
+                Ok(()) => Ok(Ok(entry)),
+            };
+        };
+        // Somebody with another account, or with a creation of their own under way, is not only what
+        // we made: nothing of theirs is ours to remove.
+        let only = half.only_side() == Some(to) && half.birth.is_none();
+        if !only || half.tombstone.is_some() || half.id == entry.id {
+            entry.birth = None;
+            return Ok(Ok(entry));
+        }
+        let wait = later(limits::RETRY_SOON, Reason::Busy)?;
+        let Some((mut entry, half)) = self.claim_both(entry, half).await? else {
+            return Ok(Err(wait));
+        };
+        // R28: read with each claim, and two were taken just now.
+        if let Some(reason) = self.barred(&self.ledger().control().await?) {
+            self.release(&half).await?;
+            self.release(&entry).await?;
+            return Ok(Err(later(limits::RETRY_SLOWLY, reason)?));
+        }
+        join_halves(&mut entry, &half);
+        self.linked(&mut entry, Some(birth.agreed()), to);
+        entry.revision = entry.revision.max(half.revision) + 1;
+        self.touched = true;
+        self.ledger().merge(&entry, &half, &self.owner).await?;
+        let _ = self.ledger().count(Some(half.state), None).await;
+        Ok(Ok(entry))
+    }
+
+    /// R23: the tombstone is stored before the other account is touched.
     async fn bury(&mut self, mut entry: Entry, side: Side) -> Result<Round, Fault> {
-        let (before, to) = (entry.state, side.other());
-        let born = self.born_meanwhile(&entry).await?;
-        let another = entry.accounts.get(to).is_some() || !matches!(born, Born::Nothing);
+        let before = entry.state;
+        let another = entry.accounts.get(side.other()).is_some();
         let owed = Owed::by(self.bridge.policy.deletes).filter(|_| another);
         let now = self.now();
         if owed.is_some() && !self.ledger().allow_removal(now).await? {
             self.ledger().trip(&Breaker::removals(now)).await?;
             return self.hold(entry, side, Reason::Breaker).await;
         }
-        let mut joined = false;
-        let mut absorbed = None;
-        match born {
-            Born::Nothing => {}
-            Born::Unknown(account) => {
-                *entry.accounts.get_mut(to) = Some(*account);
-                joined = true;
-            }
-            Born::Half(half) => {
-                let Some((ours, theirs)) = self.claim_both(entry, *half).await? else {
-                    return later(limits::RETRY_SOON, Reason::Busy);
-                };
-                // R28: read with each claim, and two were taken just now.
-                if let Some(reason) = self.barred(&self.ledger().control().await?) {
-                    self.release(&theirs).await?;
-                    self.release(&ours).await?;
-                    return later(limits::RETRY_SLOWLY, reason);
-                }
-                entry = ours;
-                join_halves(&mut entry, &theirs);
-                entry.revision = entry.revision.max(theirs.revision);
-                absorbed = Some(theirs);
-            }
-        }
         forget(&mut entry);
         entry.tombstone = Some(Tombstone { side, at: now, owed });
         (entry.state, entry.reason) = (State::Deleted, None);
         let deleted = self.decision(DecisionKind::Deleted, Some(side), None);
         self.decide(&mut entry, deleted);
-        if owed.is_none() && !joined && absorbed.is_none() {
+        if owed.is_none() {
             self.record(before, entry.clone()).await?;
             return self.laid_to_rest(&entry, Verdict::AlreadyTrue).await;
         }
@@ -183,39 +203,10 @@ impl<P: Ports> Run<'_, P> {
         entry.not_before = now + self.bound();
         entry.updated = now;
         self.touched = true;
-        let stored = match &absorbed {
-            Some(theirs) => self.ledger().merge(&entry, theirs, &self.owner).await,
-            None if joined => self.ledger().join(&entry, &self.owner, to).await,
-            None => self.ledger().store(&entry, &self.owner).await,
-        };
-        match stored {
-            Err(fault) if fault.kind == FaultKind::Exists => return Ok(Round::Again),
-            stored => stored?,
-        }
+        self.ledger().store(&entry, &self.owner).await?;
         // Best effort: the sweep counts again.
         let _ = self.ledger().count(Some(before), Some(State::Deleted)).await;
-        if let Some(theirs) = &absorbed {
-            let _ = self.ledger().count(Some(theirs.state), None).await;
-        }
         self.pay(entry).await
-    }
-
-    /// What an open creation made on the other side. It can land no more: nobody looks at a person
-    /// before that (R20).
-    async fn born_meanwhile(&mut self, entry: &Entry) -> Result<Born, Fault> {
-        if !self.keeps(Rule::R23) {
-            return Ok(Born::Nothing);
-        }
-        let Some(birth) = &entry.birth else { return Ok(Born::Nothing) };
-        let Some(view) = self.look_up_birth(entry, birth).await? else { return Ok(Born::Nothing) };
-        let Some(half) = self.ledger().find(birth.side, &view.account.sub).await? else {
-            return Ok(Born::Unknown(Box::new(known(&view))));
-        };
-        // Somebody with another account, or with a creation of their own under way, is not only what
-        // we made: nothing of theirs is ours to remove.
-        let only = half.only_side() == Some(birth.side) && half.birth.is_none();
-        let ours = only && half.tombstone.is_none() && half.id != entry.id;
-        Ok(if ours { Born::Half(Box::new(half)) } else { Born::Nothing })
     }
 
     /// A change of somebody who has a tombstone: what is still owed is done, and nothing else ever.

@@ -62,6 +62,11 @@ impl<P: Ports> Run<'_, P> {
                     self.release(&entry).await?;
                     return later(shows.since(now), Reason::Settling);
                 }
+                let eager = provision == Provision::Eager;
+                if let Some(wait) = self.may_be_ours(side, &view.account).filter(|_| eager) {
+                    self.release(&entry).await?;
+                    return later(wait, Reason::Settling);
+                }
                 let mut entry = entry;
                 entry.miss = Some(Miss { at: now, key });
                 match (provision, no_way_in(&view)) {
@@ -227,21 +232,42 @@ impl<P: Ports> Run<'_, P> {
         control: &Control,
     ) -> Result<Round, Fault> {
         let to = side.other();
+        if let Some(wait) = self.may_be_ours(to, &account) {
+            self.release(&entry).await?;
+            return later(wait, Reason::Settling);
+        }
         if let Some(other) = person {
             return self.merge_halves(entry, *other, side, view).await;
         }
         let shapes = self.bridge.shapes().await?;
-        let found = View::new(self.bridge.policy, to, account, &shapes, self.now());
-        *entry.accounts.get_mut(to) = Some(known(&found));
+        let found = known(&View::new(self.bridge.policy, to, account, &shapes, self.now()));
+        self.read_mark_of(to, &found.sub).await?;
+        let Some(there) = self.observe(to, &found).await? else {
+            // The listing is behind, and whoever it shows was deleted. Joined to them, this person
+            // would be taken for deleted too.
+            self.release(&entry).await?;
+            return later(self.bound(), Reason::Settling);
+        };
+        *entry.accounts.get_mut(to) = Some(known(&there));
         self.linked(&mut entry, None, to);
         entry.revision += 1;
         self.touched = true;
         // R16: one transaction, the pointer only if absent.
         match self.ledger().join(&entry, &self.owner, to).await {
-            Ok(()) => self.carry(entry, side, view, control).await,
+            Ok(()) => self.carry_seen(entry, side, view, there, control).await,
             Err(fault) if fault.kind == FaultKind::Exists => Ok(Round::Again),
             Err(fault) => Err(fault),
         }
+    }
+
+    /// How long to wait before an account is taken for somebody's who came by themselves, if it may be one
+    /// of our making whose birth note is still open elsewhere: whoever wrote that note finds it first.
+    fn may_be_ours(&self, side: Side, account: &Account) -> Option<std::time::Duration> {
+        let made = *self.bridge.policy.provision.get(side) == Provision::Eager
+            && account.status == Status::ForceChangePassword;
+        let known_by = account.created + limits::BIRTH_OPEN_MAX;
+        let now = self.now();
+        (made && now < known_by && self.keeps(Rule::R23)).then(|| known_by.since(now))
     }
 
     /// Notes that two accounts are one person now, and upon what base.
@@ -289,7 +315,23 @@ impl<P: Ports> Run<'_, P> {
             self.release(&ours).await?;
             return later(limits::RETRY_SLOWLY, reason);
         }
-        let Some((agreed, salt, born)) = self.born_of_one(&ours, &theirs, side, &view).await?
+        // Looked at before the two are one: a listing shows who was deleted since, and joined to them this
+        // person would be taken for deleted too.
+        let to = side.other();
+        let account = theirs.accounts.get(to).clone();
+        if let Some(account) = &account {
+            self.read_mark_of(to, &account.sub).await?;
+        }
+        let there = match &account {
+            Some(account) => self.observe(to, account).await?,
+            None => None,
+        };
+        let Some(there) = there else {
+            self.release(&theirs).await?;
+            self.release(&ours).await?;
+            return later(self.bound(), Reason::Settling);
+        };
+        let Some((agreed, salt, born)) = self.born_of_one(&ours, &theirs, side, &view, &there).await?
         else {
             // A creation under way over there is not resolved yet.
             self.release(&theirs).await?;
@@ -318,7 +360,7 @@ impl<P: Ports> Run<'_, P> {
             self.record(before, kept).await?;
             return later(wait, Reason::Settling);
         }
-        self.carry(kept, side, view, control).await
+        self.carry_seen(kept, side, view, there, control).await
     }
 
     /// Holds both halves' leases, taken in the order of their ids and never waited for: if theirs comes
@@ -361,13 +403,12 @@ impl<P: Ports> Run<'_, P> {
         theirs: &Entry,
         side: Side,
         view: &View,
+        there: &View,
     ) -> Result<Option<(Option<Agreed>, PersonId, Option<Side>)>, Fault> {
         let to = side.other();
         let keys = self.bridge.keys;
         let mut born = None;
         if let Some(birth) = ours.birth.as_ref().filter(|birth| birth.side == to) {
-            let Some(account) = theirs.accounts.get(to).clone() else { return Ok(None) };
-            let Some(there) = self.observe(to, &account).await? else { return Ok(None) };
             if birth.announced(&there.facts, there.account.created, keys, &ours.salt) {
                 born = Some((Some(birth.agreed()), ours.salt.clone(), Some(to)));
             }
