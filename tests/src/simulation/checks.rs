@@ -15,7 +15,7 @@ use super::departures;
 use super::oracle;
 use crate::world::State;
 use crate::world::accounts::{Body, SimulatedAccount, attribute};
-use crate::world::departures::departed;
+use crate::world::departures::{departed, outlasted};
 use crate::world::edits::Human;
 
 /// A human whose two accounts are one person's.
@@ -183,7 +183,8 @@ fn proofs(state: &State, found: &mut Vec<(&'static str, String)>) {
             || old.ours
             || new.ours
             || addresses(old).intersection(&addresses(new)).next().is_some();
-        if old.human != new.human || !proved {
+        let strangers = old.human != new.human && !outlasted(state, old.human);
+        if strangers || !proved {
             let detail = format!("{} and {}", old.sub, new.sub);
             found.push(("nobody is linked without proof", detail));
         }
@@ -210,15 +211,15 @@ fn together(
     };
     let accounts = BySide::from_fn(|side| state.pools.get(side).of(human));
     let ways = BySide::from_fn(|side| accounts.get(side).and_then(way_in));
+    let gone = Side::BOTH.into_iter().any(|side| departed(state, human, side));
     match (accounts.old, accounts.new) {
         (Some(_), Some(_)) => {
             let same = matches!((&ways.old, &ways.new), (Some(old), Some(new)) if old.0 == new.0);
-            if same && linked(state, setting, human).is_none() {
+            if same && !gone && linked(state, setting, human).is_none() {
                 found.push(("who can be linked is", format!("human {}", human.0)));
             }
         }
         (Some(_), None) | (None, Some(_)) => {
-            let gone = Side::BOTH.into_iter().any(|side| departed(state, human, side));
             let enabled = [ways.old, ways.new].into_iter().flatten().any(|(_, enabled)| enabled);
             if eager(&setting.policy) && enabled && !gone {
                 found.push(("who is to be created is", format!("human {}", human.0)));

@@ -13,11 +13,8 @@ use super::beginning::{Setting, eager};
 use super::people::change;
 use crate::world::State;
 use crate::world::accounts::{Body, SimulatedAccount, Version, attribute};
-use crate::world::departures::{Departure, depart, departed};
+use crate::world::departures::{Departure, NEWCOMERS, depart, departed};
 use crate::world::edits::Human;
-
-/// Newcomers are other humans than those whose addresses they have, and one on both sides.
-const NEWCOMERS: u32 = 600;
 
 /// The account is deleted. Nobody tells, or the trail does and names it.
 pub fn delete(state: &mut State, side: Side, sub: &Sub) -> Option<(Human, Change)> {
@@ -50,6 +47,11 @@ pub fn come_back(state: &mut State, setting: &Setting) -> Option<(Human, Change)
     let same = state.chooser.choose(2, "the same name") == 1;
     let username = if same { name } else { own };
     let there = departed(state, human, side) || state.pools.get(side).of(human).is_some();
+    // A creation under way would be a second account of theirs, made by nobody's mistake.
+    let known = Side::BOTH.into_iter().any(|side| {
+        state.pools.get(side).all().iter().any(|account| account.human == human)
+    });
+    let there = there || (known && eager(&setting.policy));
     if there || !sign_up(state, setting, side, human, username, address) {
         return None;
     }

@@ -14,6 +14,15 @@ use super::watch::Basis;
 /// How far back an account may have been there that a listing, and the read after it, still showed.
 const CANARY_AGE: Duration = Duration::from_secs(120);
 
+/// Newcomers are other humans than those whose addresses they have, and one on both sides.
+pub const NEWCOMERS: u32 = 600;
+
+/// An outage outlasted the time for which an account of our making is left to its birth note.
+pub const OUTLASTED: &str = "a birth note open for too long";
+
+/// In a pool of names, a name went from one account to another between a look and what followed.
+pub const NAMED_AGAIN: &str = "name used again between look and write";
+
 /// One account that a person, or an administrator, deleted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Departure {
@@ -39,8 +48,11 @@ pub fn depart(state: &mut State, side: Side, sub: &Sub) {
     let known = state.table.find(side, sub).and_then(|entry| {
         entry.accounts.get(side.other()).as_ref().map(|known| known.sub.clone())
     });
-    let other = living.clone().filter(|living| known.as_ref() == Some(living));
-    let unknown = living.is_some() && other.is_none();
+    let other = living.filter(|living| known.as_ref() == Some(living));
+    // Gone or not: two accounts that nothing linked yet.
+    let there = state.pools.get(side.other()).all().iter().filter(|one| one.human == human);
+    let all: Vec<Sub> = there.map(|account| account.sub.clone()).collect();
+    let unknown = !all.is_empty() && known.is_none_or(|known| !all.contains(&known));
     let sub = sub.clone();
     if let Some(account) = state.pools.get_mut(side).get_mut(&sub) {
         account.change(now, |body| body.exists = false);
@@ -48,6 +60,18 @@ pub fn depart(state: &mut State, side: Side, sub: &Sub) {
     state.weather.count("account deleted");
     state.say(|| format!("{sub} is deleted"));
     state.departures.push(Departure { human, side, sub, at: now, other, unknown });
+}
+
+/// Whether an account of that human, or of whoever's address they have, was made by the bridge so long
+/// ago that nobody waits for its birth note any more: an outage can outlast that, and the account is
+/// then met like any other.
+pub fn outlasted(state: &State, human: Human) -> bool {
+    let (old, now) = (poolbridge_core::limits::BIRTH_OPEN_MAX, state.now);
+    let one = |other: Human| other.0 % NEWCOMERS == human.0 % NEWCOMERS;
+    let mut made = Side::BOTH.into_iter().flat_map(|side| state.pools.get(side).all());
+    made.any(|account| {
+        account.ours && one(account.human) && now.since(account.created) >= old
+    })
 }
 
 /// Whether that human deleted an account on that side.
@@ -61,7 +85,7 @@ pub(super) fn named_again(state: &mut State, side: Side, sub: &Sub, basis: &Basi
     let looked = basis.accounts.keys().any(|(of, seen)| *of == side && seen == sub);
     let again = !state.pools.get(side).by_address() && !looked;
     if again {
-        state.weather.count("name used again between look and write");
+        state.weather.count(NAMED_AGAIN);
     }
     again
 }
@@ -74,18 +98,21 @@ pub(super) fn judge_removal(
     side: Side,
     sub: &Sub,
     human: Human,
-    basis: &Basis,
 ) {
     let there = side.other();
     if !departed(state, human, there) {
-        if named_again(state, side, sub, basis) {
+        if outlasted(state, human) {
+            state.weather.count(OUTLASTED);
             return;
         }
         let detail = format!("{call} {sub}: human {} is alive over there", human.0);
         state.watch.violated("nobody is removed without a cause", detail);
         return;
     }
-    let since = state.now - CANARY_AGE;
+    // What is owed may be done long after the evidence was complete.
+    let tombstone = state.table.find(side, sub).and_then(|entry| entry.tombstone.as_ref());
+    let proved = tombstone.map_or(state.now, |tombstone| tombstone.at);
+    let since = proved - CANARY_AGE;
     let canary = state.pools.get(there).all().iter().any(|account| {
         let first = account.version_at(since).unwrap_or(0);
         let there = account.versions().iter().skip(first).any(|version| version.body.exists);
@@ -100,7 +127,11 @@ pub(super) fn judge_removal(
 /// Nobody who was deleted is made again.
 pub(super) fn judge_creation(state: &mut State, call: Call, side: Side, sub: &Sub, human: Human) {
     let of = |one: &&Departure| one.human == human && one.side == side;
-    let Some(departure) = state.departures.iter().find(of) else { return };
+    let Some(departure) = state.departures.iter().find(of).cloned() else { return };
+    if outlasted(state, human) {
+        state.weather.count(OUTLASTED);
+        return;
+    }
     if departure.unknown {
         // Nothing on record said that the two accounts were one person's.
         state.weather.count("made again, the accounts being apart");

@@ -273,19 +273,26 @@ pub fn written(state: &mut State, call: Call, side: Side, sub: &Sub, deed: &Deed
         None => state.watch.violated("no write without a lease", format!("{call} {sub}")),
     }
     let Some(target) = state.pools.get(side).get(sub) else { return };
-    let (human, body) = (target.human, target.body().clone());
+    let (human, body, ours) = (target.human, target.body().clone(), target.ours);
+    if !ours && departures::named_again(state, side, sub, basis) {
+        return;
+    }
     let disabled = |body: &Body| !body.enabled;
     let merged = *deed == Deed::Disable
         && basis.body(&state.pools, side.other(), human, &Field::Enabled).is_some_and(disabled);
     if matches!(deed, Deed::Disable | Deed::Delete) && !merged {
         // Nothing is carried, so it does not matter who was looked at over there.
-        departures::judge_removal(state, call, side, sub, human, basis);
+        departures::judge_removal(state, call, side, sub, human);
     } else {
         judge_stranger(state, call, side, sub, human, basis);
     }
     if let Deed::RemoveFromGroup(group) = deed {
         let field = Field::Group(group.clone());
-        if basis.body(&state.pools, side.other(), human, &field).is_none() {
+        let gone = departures::departed(state, human, side.other());
+        if gone {
+            // Groups are asked for by name, and the name may be somebody else's by then.
+            state.weather.count(departures::NAMED_AGAIN);
+        } else if basis.body(&state.pools, side.other(), human, &field).is_none() {
             let detail = format!("{call} {sub}: {group} was never read on the other side");
             state.watch.violated("unread is not empty", detail);
         }
@@ -338,7 +345,8 @@ fn judge_stranger(
         .map(|account| account.human)
         .collect();
     if !humans.is_empty() && !humans.contains(&human) {
-        if departures::named_again(state, side, sub, basis) {
+        if departures::outlasted(state, human) {
+            state.weather.count(departures::OUTLASTED);
             return;
         }
         let detail = format!("{call} {sub}: human {} receives what {humans:?} has", human.0);

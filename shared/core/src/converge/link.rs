@@ -232,7 +232,10 @@ impl<P: Ports> Run<'_, P> {
         control: &Control,
     ) -> Result<Round, Fault> {
         let to = side.other();
-        if let Some(wait) = self.may_be_ours(to, &account) {
+        let of_note = |person: &Entry| person.birth.as_ref().is_some_and(|it| it.side == side);
+        let noted = person.as_deref().is_some_and(of_note);
+        let here = self.may_be_ours(side, &view.account).filter(|_| !noted);
+        if let Some(wait) = here.max(self.may_be_ours(to, &account)) {
             self.release(&entry).await?;
             return later(wait, Reason::Settling);
         }
