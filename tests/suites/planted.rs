@@ -38,6 +38,7 @@ fn caught(rule: Rule, promises: &[&str], profile: &Profile) {
 const LOST: &str = "nothing is lost";
 const RETURNS: &str = "no value returns";
 const UNSWEPT: &str = "what was captured needs no sweep";
+const UNCAUSED: &str = "nobody is removed without a cause";
 const WRITERS: &str = "no two writers";
 
 /// Crashes at any moment, some answers lost, no stale reads.
@@ -248,6 +249,62 @@ fn planted_r21_a_name_taken_for_a_person_is_caught() {
     let profile =
         Profile { acts: vec![(Act::Text, 3), (Act::Replace, 1)], edits_max: 4, ..Profile::quiet() };
     caught(Rule::R21, &["nobody receives another's facts"], &profile);
+}
+
+/// Two people at the least, so that one can be the other's canary; they delete their accounts, and
+/// others sign up with their addresses.
+fn departing() -> Profile {
+    Profile {
+        people_min: 2,
+        people_max: 2,
+        workers_max: 3,
+        edits_max: 4,
+        acts: vec![(Act::Text, 1), (Act::Delete, 2), (Act::Return, 2)],
+        ..crashing()
+    }
+}
+
+#[test]
+fn planted_r22_one_look_taken_for_an_absence_is_caught() {
+    let profile = Profile {
+        people_min: 2,
+        people_max: 2,
+        starts: vec![Start::OldOnly, Start::NewOnly],
+        acts: vec![(Act::Join, 1)],
+        ..stale()
+    };
+    caught(Rule::R22, &["nobody living is buried", UNCAUSED], &profile);
+}
+
+#[test]
+fn planted_r23_a_creation_not_looked_up_before_a_burial_is_caught() {
+    let profile = Profile {
+        people_min: 2,
+        people_max: 2,
+        edits_max: 4,
+        acts: vec![(Act::Text, 2), (Act::Delete, 2)],
+        workers_max: 3,
+        starts: vec![Start::OldOnly],
+        ..eager()
+    };
+    caught(Rule::R23, &["nobody deleted is made again"], &profile);
+}
+
+#[test]
+fn planted_r26_a_newcomer_who_takes_a_dead_ones_place_is_caught() {
+    let promises = [
+        "nobody receives another's facts",
+        "nobody is linked without proof",
+        "one person for one account",
+        UNCAUSED,
+    ];
+    caught(Rule::R26, &promises, &departing());
+}
+
+#[test]
+fn planted_an_absence_without_a_canary_is_caught() {
+    let profile = Profile { people_min: 1, people_max: 1, ..departing() };
+    caught(Rule::Canary, &["nobody is removed without a canary"], &profile);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use poolbridge_core::entry::Entry;
 use poolbridge_core::names::Sub;
 use poolbridge_core::side::Side;
 use poolbridge_core::time::Time;
@@ -121,6 +122,17 @@ pub(super) fn judge_removal(
     if !canary {
         let detail = format!("{call} {sub}: nobody is left in the {there} pool");
         state.watch.violated("nobody is removed without a canary", detail);
+    }
+}
+
+/// Nobody has a tombstone whose account is there.
+pub(super) fn judge_burial(state: &mut State, call: Call, entry: &Entry) {
+    let Some(tombstone) = &entry.tombstone else { return };
+    let known = entry.accounts.get(tombstone.side).as_ref();
+    let account = known.and_then(|known| state.account(tombstone.side, &known.sub));
+    if let Some(account) = account.filter(|account| account.body().exists) {
+        let detail = format!("{call} {}", account.sub);
+        state.watch.violated("nobody living is buried", detail);
     }
 }
 

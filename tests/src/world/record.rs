@@ -7,6 +7,7 @@ use poolbridge_core::fault::{Fault, FaultKind};
 use poolbridge_core::time::Time;
 
 use super::State;
+use super::departures;
 use super::line::Call;
 use super::watch::{Announced, Watch};
 
@@ -30,6 +31,7 @@ pub(super) fn stored(
         state.watch.violated("no zombie passes", detail);
     }
     announce(state, call, entry);
+    departures::judge_burial(state, call, entry);
     let at_rest = entry.lease.is_none() && entry.state != PersonState::Waiting;
     if entry.agreed.is_some() && at_rest {
         state.watch.agreed.entry(entry.id.clone()).or_insert(state.now);
