@@ -36,8 +36,8 @@ pub(crate) enum Command {
     /// Tell how the bridge stands: phase, people by state, marks, queue
     ///
     /// `drained` is what one look tells; `poolbridge drain` looks twice, as it must be. With
-    /// --json: name, phase, active, closing, paused, configuration, people, pending, queue,
-    /// drained, undrained, throttled, unmarked, `journal_last`.
+    /// --json: name, phase, active, closing, paused, breaker, configuration, people, pending,
+    /// queue, drained, undrained, throttled, unmarked, `journal_last`.
     Status(Status),
     /// List who is in a state, those longest unchanged first
     People(People),
@@ -60,7 +60,9 @@ pub(crate) enum Command {
     /// Only a person who was disabled is disabled on the other side all the same.
     Pause(Pause),
     /// Go on after a pause, under the configuration at hand, and look at all that waited
-    Resume,
+    ///
+    /// The breaker stays as it is unless --breaker is given.
+    Resume(Resume),
     /// Put capture into the pools' triggers, and prove that nothing else moved
     ///
     /// Takes the slots that bridge.toml asks for. A slot that holds a function of the team's own is
@@ -196,6 +198,15 @@ pub(crate) struct Detach {
     /// or detach said that something else had moved
     #[arg(long)]
     pub(crate) whole: bool,
+}
+
+/// `resume`.
+#[derive(Args, Debug)]
+pub(crate) struct Resume {
+    /// Also close the breaker, and look again at everybody whom it held: the accounts whose other
+    /// halves were deleted are disabled or deleted then, as `[policy] deletes` says
+    #[arg(long)]
+    pub(crate) breaker: bool,
 }
 
 /// `completions`.

@@ -236,8 +236,7 @@ async fn one<H: Hands>(
     let (report, panicked) = looked_after(hands, &change, bounds, began).await;
     let now = hands.now();
     figures.panics += u64::from(panicked);
-    figures.account_reads += u64::from(report.account_reads);
-    figures.pool_writes += u64::from(report.pool_writes);
+    figures.count(&report);
     figures.durations.push(now.since(began));
     let answer = match &report.verdict {
         Verdict::Later(after, reason) => {

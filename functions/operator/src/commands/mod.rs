@@ -1,6 +1,7 @@
 //! One file for each command: asks the bridge, and hands what it found to `render`.
 
 pub(crate) mod attach;
+mod breaker;
 mod completions;
 pub(crate) mod coverage;
 mod desk;
@@ -53,7 +54,9 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Drain(arguments) => Box::pin(drain::run(&desk, &arguments, yes, json)).await,
         Command::Retry(arguments) => Box::pin(retry::run(desk, &arguments, yes, json)).await,
         Command::Pause(arguments) => Box::pin(pause::pause(&desk, &arguments, yes, json)).await,
-        Command::Resume => Box::pin(pause::resume(&desk, yes, json)).await,
+        Command::Resume(arguments) => {
+            Box::pin(pause::resume(&desk, &arguments, yes, json)).await
+        }
         Command::Attach(arguments) => Box::pin(attach::attach(desk, &arguments, yes, json)).await,
         Command::Detach(arguments) => Box::pin(attach::detach(desk, &arguments, yes, json)).await,
         Command::Coverage => Box::pin(coverage::run(&desk, json)).await,

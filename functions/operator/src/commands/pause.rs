@@ -6,6 +6,7 @@ use poolbridge_core::policy::Control;
 use poolbridge_core::ports::{Clock as _, Ledger as _};
 
 use super::Outcome;
+use super::breaker;
 use super::desk::{Desk, note};
 use super::resend::Resent;
 use crate::cli;
@@ -41,22 +42,32 @@ pub(crate) async fn pause(
 }
 
 /// Goes on, and puts the configuration at hand in force.
-pub(crate) async fn resume(desk: &Desk, yes: bool, json: bool) -> anyhow::Result<Outcome> {
+pub(crate) async fn resume(
+    desk: &Desk,
+    arguments: &cli::Resume,
+    yes: bool,
+    json: bool,
+) -> anyhow::Result<Outcome> {
     let ground = &desk.ground;
     let stamp = ground.configuration.stamp(ground.clock.now());
     let found = ground.ledger.control().await.context("reading the control item")?;
     let changed = found.configuration.as_ref().is_some_and(|it| it.hash != stamp.hash);
+    let tripped = found.breaker.as_ref().filter(|_| arguments.breaker);
     let plan = format!(
-        "resume {}: put configuration {} in force{}, and look at every marked account",
+        "resume {}: put configuration {} in force{}{}, and look at every marked account",
         ground.configuration.name,
         render::short(&stamp.hash),
         if changed { " (another one is now: deploy this one everywhere first)" } else { "" },
+        tripped.map_or_else(String::new, |it| breaker::plan(it, ground.clock.now())),
     );
     if !talk::agreed(&plan, yes)? {
         return Ok(Outcome::Failed);
     }
     let go_on = |control: &mut Control| {
         control.paused = None;
+        if arguments.breaker {
+            control.breaker = None;
+        }
         // The moment is kept while the configuration stays the same.
         if control.configuration.as_ref().is_none_or(|it| it.hash != stamp.hash) {
             control.configuration = Some(stamp.clone());
@@ -64,7 +75,14 @@ pub(crate) async fn resume(desk: &Desk, yes: bool, json: bool) -> anyhow::Result
     };
     let control = ground.ledger.change_control(go_on).await.context("writing the resumption")?;
     let hash = stamp.hash.clone();
-    note(ground, "resume", &[("configuration", hash)]).await;
+    let mut details = vec![("configuration", hash)];
+    details.extend(tripped.map(|it| ("breaker", it.reason.clone())));
+    note(ground, "resume", &details).await;
+    if tripped.is_some() {
+        breaker::look_again(ground).await?;
+    } else if let Some(breaker) = control.breaker.as_ref() {
+        talk::say(&breaker::still_open(breaker));
+    }
     look_again(ground).await?;
     render::done(json, "resumed", &control)?;
     Ok(Outcome::Done)

@@ -56,6 +56,7 @@ fn value(story: &Story) -> Value {
         "state": entry.state.name(),
         "reason": entry.reason.map(Reason::name),
         "hint": entry.reason.map(Reason::hint),
+        "tombstone": super::tombstone::value(entry),
         "accounts": accounts,
         "linked": entry.linked.map(moment),
         "agreed": entry.agreed.as_ref().map(|_| agreed),
@@ -179,6 +180,7 @@ fn words(story: &Story) -> String {
     if let Some(reason) = entry.reason {
         lines.push(format!("why        {reason}; hint: {}", reason.hint()));
     }
+    lines.extend(super::tombstone::line(entry, *now));
     accounts(story, &mut lines);
     busy(entry, *now, &mut lines);
     for (field, obstacle) in &entry.obstacles {
@@ -263,7 +265,12 @@ fn mark_words(mark: &Mark, now: Time) -> String {
 
 fn plan_words(story: &Story, lines: &mut Vec<String>) {
     let Some(plan) = &story.explanation.plan else {
-        lines.push("next       both accounts are needed for a comparison".to_owned());
+        let next = match &story.entry.tombstone {
+            Some(tombstone) if tombstone.owed.is_some() => "what is still owed",
+            Some(_) => "nothing, ever: the person was deleted",
+            None => "both accounts are needed for a comparison",
+        };
+        lines.push(format!("next       {next}"));
         return;
     };
     if plan.steps.is_empty() {

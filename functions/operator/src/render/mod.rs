@@ -9,6 +9,7 @@ pub(crate) mod explain;
 pub(crate) mod people;
 pub(crate) mod retry;
 pub(crate) mod status;
+mod tombstone;
 
 use std::io::Write as _;
 use std::time::Duration;
@@ -52,7 +53,7 @@ fn moment(time: Time) -> String {
 }
 
 /// How long ago, in the two largest units that say something.
-fn ago(time: Time, now: Time) -> String {
+pub(crate) fn ago(time: Time, now: Time) -> String {
     format!("{} ago", span(now.since(time)))
 }
 

@@ -36,6 +36,7 @@ fn value(entry: &Entry) -> Value {
         "new": sub(Side::New),
         "state": entry.state.name(),
         "reason": entry.reason.map(Reason::name),
+        "tombstone": super::tombstone::value(entry),
         "fields": fields,
         "updated": moment(entry.updated),
     })
@@ -68,8 +69,9 @@ fn words(people: &[Entry], now: Time) -> String {
 
 fn why(entry: &Entry) -> String {
     let whole = entry.reason.map(|reason| reason.name().to_owned());
+    let deleted = entry.tombstone.as_ref().map(super::tombstone::short);
     let fields = entry.obstacles.iter().map(|(field, it)| format!("{field}: {}", it.reason.name()));
-    let reasons: Vec<String> = whole.into_iter().chain(fields).collect();
+    let reasons: Vec<String> = whole.into_iter().chain(deleted).chain(fields).collect();
     if reasons.is_empty() { "-".to_owned() } else { reasons.join(", ") }
 }
 

@@ -64,6 +64,9 @@ fn value(status: &Status) -> Value {
         "active": control.phase.active().name(),
         "closing": control.closing,
         "paused": control.paused,
+        "breaker": control.breaker.as_ref().map(|breaker| {
+            json!({ "since": moment(breaker.since), "reason": breaker.reason })
+        }),
         "configuration": {
             "here": status.hash,
             "in_force": in_force,
@@ -98,6 +101,11 @@ fn words(status: &Status) -> String {
     ];
     if let Some(reason) = &control.paused {
         lines.push(format!("paused     {reason}; hint: `poolbridge resume` goes on"));
+    }
+    if let Some(breaker) = &control.breaker {
+        let since = ago(breaker.since, status.at);
+        let hint = "hint: find out who deletes, then `poolbridge resume --breaker`";
+        lines.push(format!("breaker    open since {since}: {}; {hint}", breaker.reason));
     }
     if control.closing {
         lines.push("closing    a switch was announced: nothing new is begun".to_owned());
@@ -189,6 +197,7 @@ mod tests {
                 phase: Phase::Follow,
                 closing: true,
                 paused: Some("upgrade".to_owned()),
+                breaker: Some(poolbridge_core::breaker::Breaker::removals(Time(1_699_999_940_000))),
                 configuration: Some(stamp),
                 revision: 4,
             },

@@ -6,6 +6,7 @@
 
 mod account;
 mod call;
+mod canary;
 mod deed;
 mod filter;
 mod password;
@@ -299,6 +300,10 @@ impl Pool for CognitoPool {
         let exact = described.shape.case_sensitive;
         let listed = self.list(&filter::of_search(search)).await?;
         Ok(listed.into_iter().filter(|found| filter::finds(search, found, exact)).collect())
+    }
+
+    async fn canary(&self, except: &Sub) -> Result<bool, Fault> {
+        self.somebody_reads(except).await
     }
 
     async fn create(&self, account: &NewAccount, deadline: Time) -> Result<Handle, Fault> {

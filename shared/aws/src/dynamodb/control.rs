@@ -2,6 +2,7 @@
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
+use poolbridge_core::breaker::Breaker;
 use poolbridge_core::fault::{Fault, FaultKind};
 use poolbridge_core::policy::{ConfigurationStamp, Control, Phase};
 
@@ -57,8 +58,11 @@ impl DynamoLedger {
         let mut removed: Vec<&str> = Vec::new();
         let mut request = self.update(Call::SetControl, &Key::control());
         let configuration = written.configuration.as_ref().map(stamp);
-        let possible =
-            [("paused", written.paused.clone().map(text)), ("configuration", configuration)];
+        let possible = [
+            ("paused", written.paused.clone().map(text)),
+            ("breaker", written.breaker.as_ref().map(breaker)),
+            ("configuration", configuration),
+        ];
         for (name, value) in possible {
             if let Some(value) = value {
                 set.push(name);
@@ -122,6 +126,14 @@ fn stamp(value: &ConfigurationStamp) -> AttributeValue {
     map([("hash", text(&value.hash)), ("since", time(value.since))])
 }
 
+fn breaker(value: &Breaker) -> AttributeValue {
+    map([("since", time(value.since)), ("reason", text(&value.reason))])
+}
+
+fn read_breaker(reader: Reader<'_>) -> Result<Breaker, Mistake> {
+    Ok(Breaker { since: reader.time("since")?, reason: reader.text("reason")?.to_owned() })
+}
+
 fn read(item: &Item) -> Result<Control, Mistake> {
     check_version(item)?;
     let reader = Reader(item);
@@ -134,6 +146,7 @@ fn read(item: &Item) -> Result<Control, Mistake> {
         phase: reader.word("phase", Phase::from_name)?,
         closing: reader.flag("closing")?,
         paused: reader.optional("paused", Reader::text)?.map(str::to_owned),
+        breaker: reader.optional("breaker", |r, name| read_breaker(r.map(name)?))?,
         configuration: reader.optional("configuration", stamp)?,
         revision: reader.number("revision")?,
     })
@@ -153,7 +166,7 @@ mod tests {
             ("paused".to_owned(), text("maintenance")),
             ("configuration".to_owned(), super::stamp(&stamp)),
             ("revision".to_owned(), number(3)),
-            ("breaker".to_owned(), text("of a later part")),
+            ("breaker".to_owned(), breaker(&Breaker::removals(poolbridge_core::time::Time(9)))),
         ])
     }
 
@@ -162,13 +175,14 @@ mod tests {
         let control = read(&item()).unwrap();
         assert_eq!((control.phase, control.closing, control.revision), (Phase::Follow, true, 3));
         assert_eq!(control.paused.as_deref(), Some("maintenance"));
+        assert_eq!(control.breaker.as_ref().map(|it| it.since.0), Some(9));
         for name in ["v", "phase", "closing", "revision"] {
             let mut item = item();
             item.remove(name);
             assert_eq!(read(&item), Err(Mistake::Missing(name)));
         }
         for (name, value) in
-            [("phase", text("later")), ("closing", text("true")), ("configuration", flag(true))]
+            [("phase", text("later")), ("closing", text("true")), ("breaker", text("open"))]
         {
             let mut item = item();
             item.insert(name.to_owned(), value);

@@ -56,6 +56,11 @@ impl Key {
         Self { pk: route_partition(Route::Sweep), sk: format!("wanted#{side}") }
     }
 
+    /// The removals of one hour since the epoch.
+    pub(super) fn removals(window: i64) -> Self {
+        Self { pk: format!("BREAKER#{window}"), sk: "BREAKER".to_owned() }
+    }
+
     /// As an item's first two attributes.
     pub(super) fn item(&self) -> Item {
         Item::from([
@@ -124,6 +129,7 @@ mod tests {
         let mark = Key::mark(Side::New, &sub);
         assert_eq!((mark.pk.as_str(), mark.sk.as_str()), ("PENDING#38", "new#s-1"));
         assert_eq!(Key::counter(3, "synced").pk, "COUNTER#3");
+        assert_eq!(Key::removals(500_000).pk, "BREAKER#500000");
         assert_eq!(state_partition(State::OnlyOld, 15), "only-old#15");
     }
 

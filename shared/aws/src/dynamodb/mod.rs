@@ -1,7 +1,7 @@
 //! The state table, as core's [`Ledger`] and as the operator's view of it.
 //!
-//! One table: people, pointers from accounts to people, marks, counters, the control item and the
-//! journal. Every read that decides anything is consistent; only the index that lists people by
+//! One table: people, pointers from accounts to people, marks, counters, removals by the hour, the
+//! control item and the journal. Every read that decides anything is consistent; only the index that lists people by
 //! state is not, and nothing is decided by it alone. Every item bears a version: a newer one is
 //! refused, an unreadable one is a fault, and neither is ever guessed at.
 
@@ -15,6 +15,7 @@ mod link;
 mod mark;
 mod rest;
 mod route;
+mod removal;
 mod control;
 mod counter;
 mod dump;
@@ -27,6 +28,7 @@ use std::sync::Arc;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder as Update;
+use poolbridge_core::breaker::Breaker;
 use poolbridge_core::change::{Change, Mark};
 use poolbridge_core::entry::{Entry, Lease, State};
 use poolbridge_core::fault::{Fault, FaultKind};
@@ -236,6 +238,14 @@ impl Ledger for DynamoLedger {
 
     async fn control(&self) -> Result<Control, Fault> {
         self.read_control().await
+    }
+
+    async fn allow_removal(&self, now: Time) -> Result<bool, Fault> {
+        self.count_removal(now).await
+    }
+
+    async fn trip(&self, breaker: &Breaker) -> Result<(), Fault> {
+        self.open_breaker(breaker).await
     }
 
     async fn count(&self, before: Option<State>, after: Option<State>) -> Result<(), Fault> {

@@ -7,6 +7,7 @@ use poolbridge_core::entry::{
 };
 use poolbridge_core::names::PersonId;
 use poolbridge_core::side::BySide;
+use poolbridge_core::tombstone::{Owed, Tombstone};
 use poolbridge_core::verdict::Reason;
 
 use super::attribute::{
@@ -117,6 +118,19 @@ pub(super) fn read_birth(
         rules: reader.numbers("rules")?,
         at: reader.time("at")?,
         until: reader.time("until")?,
+    })
+}
+
+pub(super) fn tombstone(value: &Tombstone) -> AttributeValue {
+    let written = map([("side", text(value.side.name())), ("at", time(value.at))]);
+    with_some(written, "owed", value.owed.map(|owed| text(owed.name())))
+}
+
+pub(super) fn read_tombstone(reader: Reader<'_>) -> Result<Tombstone, Mistake> {
+    Ok(Tombstone {
+        side: reader.side("side")?,
+        at: reader.time("at")?,
+        owed: reader.optional("owed", |reader, name| reader.word(name, Owed::from_name))?,
     })
 }
 

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
+use poolbridge_core::converge::Report;
+use poolbridge_core::entry::{Decision, DecisionKind};
 use poolbridge_core::time::Time;
+use poolbridge_core::verdict::{Reason, Verdict};
 use serde_json::{Value, json};
 
 use super::trail::TRAIL_FIGURES;
@@ -27,7 +30,7 @@ pub const CAPTURE_FIGURES: [&str; 7] = [
 ];
 
 /// What apply publishes.
-pub const APPLY_FIGURES: [&str; 14] = [
+pub const APPLY_FIGURES: [&str; 16] = [
     "messages",
     "applied",
     "already_true",
@@ -38,6 +41,8 @@ pub const APPLY_FIGURES: [&str; 14] = [
     "panics",
     "account_reads",
     "pool_writes",
+    "removals",
+    "breaker_held",
     "lag_milliseconds",
     "apply_milliseconds",
     "marks",
@@ -117,6 +122,10 @@ pub struct BatchFigures {
     pub account_reads: u64,
     /// Writes to a pool.
     pub pool_writes: u64,
+    /// Accounts disabled or deleted because their other halves were deleted.
+    pub removals: u64,
+    /// Changes that need somebody because the breaker has tripped.
+    pub breaker_held: u64,
     /// From the deed to the moment when both pools had it, for each change that was finished.
     pub lags: Vec<Duration>,
     /// How long each change took.
@@ -133,6 +142,21 @@ pub struct MarkFigures {
 }
 
 impl BatchFigures {
+    /// Adds what one change came to, its verdict apart.
+    pub fn count(&mut self, report: &Report) {
+        self.account_reads += u64::from(report.account_reads);
+        self.pool_writes += u64::from(report.pool_writes);
+        let removed = |decision: &&Decision| {
+            matches!(decision.kind, DecisionKind::Disabled | DecisionKind::Removed)
+        };
+        self.removals += report.decisions.iter().filter(removed).count() as u64;
+        let breaker = match report.verdict {
+            Verdict::Held(reason) | Verdict::Later(_, reason) => reason == Reason::Breaker,
+            Verdict::Applied | Verdict::AlreadyTrue | Verdict::Refused(_) => false,
+        };
+        self.breaker_held += u64::from(breaker);
+    }
+
     /// Adds what another part of the same batch came to.
     pub fn add(&mut self, other: Self) {
         self.messages += other.messages;
@@ -145,6 +169,8 @@ impl BatchFigures {
         self.panics += other.panics;
         self.account_reads += other.account_reads;
         self.pool_writes += other.pool_writes;
+        self.removals += other.removals;
+        self.breaker_held += other.breaker_held;
         self.lags.extend(other.lags);
         self.durations.extend(other.durations);
     }
@@ -186,6 +212,8 @@ impl BatchFigures {
             self.panics,
             self.account_reads,
             self.pool_writes,
+            self.removals,
+            self.breaker_held,
         ];
         let spans = |spans: &[Duration]| {
             Figure::Milliseconds(spans.iter().take(VALUES_MAX).copied().map(milliseconds).collect())

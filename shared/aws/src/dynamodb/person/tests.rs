@@ -10,6 +10,7 @@ use poolbridge_core::fingerprint::{Fingerprint, Print};
 use poolbridge_core::names::{AttributeName, GroupName, Sub, Username};
 use poolbridge_core::side::BySide;
 use poolbridge_core::time::Time;
+use poolbridge_core::tombstone::{Owed, Tombstone};
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::option::of as maybe;
 use proptest::prelude::*;
@@ -113,6 +114,11 @@ fn intents() -> impl Strategy<Value = Intent> {
         .prop_map(|(fields, modified, at, until)| Intent { fields, modified, at, until })
 }
 
+fn tombstones() -> impl Strategy<Value = Tombstone> {
+    let owed = select(vec![Owed::Disable, Owed::Delete]);
+    (sides(), times(), maybe(owed)).prop_map(|(side, at, owed)| Tombstone { side, at, owed })
+}
+
 fn leases() -> impl Strategy<Value = Lease> {
     (any::<u128>(), times(), times()).prop_map(|(owner, until, free_at)| Lease {
         owner: Owner::from_nonce(owner),
@@ -164,9 +170,10 @@ fn entries() -> impl Strategy<Value = Entry> {
         maybe(miss),
         maybe(times()),
         [times().boxed(), times().boxed(), times().boxed()],
+        maybe(tombstones()),
     );
     (head, work, troubles(), rest).prop_map(|(head, work, troubles, rest)| {
-        let (owes_password, reason, passwords, local_factors, miss, linked, at) = rest;
+        let (owes_password, reason, passwords, local_factors, miss, linked, at, tombstone) = rest;
         Entry {
             id: PersonId::from_nonce(head.0),
             salt: PersonId::from_nonce(head.1),
@@ -181,6 +188,7 @@ fn entries() -> impl Strategy<Value = Entry> {
             flips: troubles.1,
             decisions: troubles.2,
             owes_password,
+            tombstone,
             reason,
             passwords,
             local_factors,
@@ -279,8 +287,8 @@ fn a_missing_attribute_is_a_fault_and_is_named() {
 
 #[test]
 fn an_attribute_of_another_type_is_a_fault_and_is_named() {
-    let optional =
-        ["reason", "agreed", "intent", "birth", "owes_password", "lease", "miss", "forward"];
+    let optional = ["reason", "agreed", "intent", "birth", "owes_password", "lease", "miss"];
+    let optional = optional.into_iter().chain(["forward", "tombstone"]);
     for name in ALWAYS.into_iter().chain(["updated_at"]).chain(optional) {
         let mut item = written();
         item.insert(name.to_owned(), AttributeValue::Null(true));

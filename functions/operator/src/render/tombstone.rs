@@ -1,0 +1,53 @@
+//! Somebody who was deleted, as `explain` and `people` tell it.
+
+use poolbridge_core::entry::Entry;
+use poolbridge_core::time::Time;
+use poolbridge_core::tombstone::{Owed, Tombstone};
+use serde_json::{Value, json};
+
+use super::{ago, moment};
+
+/// For programs: null for whoever was not deleted.
+pub(super) fn value(entry: &Entry) -> Value {
+    let Some(Tombstone { side, at, owed }) = &entry.tombstone else { return Value::Null };
+    json!({ "side": side.name(), "at": moment(*at), "owed": owed.map(Owed::name) })
+}
+
+/// One line of a person's story.
+pub(super) fn line(entry: &Entry, now: Time) -> Option<String> {
+    let tombstone = entry.tombstone.as_ref()?;
+    Some(format!("deleted    {}, proved {}", short(tombstone), ago(tombstone.at, now)))
+}
+
+/// The same in a few words, for a table.
+pub(super) fn short(tombstone: &Tombstone) -> String {
+    let Tombstone { side, owed, .. } = tombstone;
+    let other = side.other();
+    let owed = owed.map_or_else(String::new, |owed| {
+        format!("; still owed: {} the account in {other}", owed.name())
+    });
+    format!("in {side}{owed}")
+}
+
+#[cfg(test)]
+mod tests {
+    use poolbridge_core::entry::State;
+    use poolbridge_core::side::Side;
+
+    use super::*;
+    use crate::render::explain::tests::entry;
+
+    #[test]
+    fn what_is_owed_is_told_until_it_is_done() {
+        let tombstone = Tombstone { side: Side::Old, at: Time(1_700_000_000_000), owed: None };
+        let owing = Tombstone { owed: Some(Owed::Delete), ..tombstone.clone() };
+        assert_eq!(short(&tombstone), "in old");
+        assert_eq!(short(&owing), "in old; still owed: delete the account in new");
+        let entry = Entry { state: State::Deleted, tombstone: Some(owing), ..entry() };
+        assert_eq!(value(&entry)["owed"], json!("delete"));
+        let now = Time(1_700_000_060_000);
+        let told = "deleted    in old; still owed: delete the account in new, proved 1 min ago";
+        assert_eq!(line(&entry, now).as_deref(), Some(told));
+        assert_eq!(line(&Entry { tombstone: None, ..entry }, now), None);
+    }
+}

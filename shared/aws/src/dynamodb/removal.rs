@@ -1,0 +1,106 @@
+//! Removals by the hour, and the breaker (invariant 7). One item for each hour, counted by a conditional
+//! addition: whoever finds its bound reached adds nothing.
+
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder as Update;
+use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
+use poolbridge_core::breaker::{self, Breaker};
+use poolbridge_core::fault::Fault;
+use poolbridge_core::time::Time;
+
+use super::DynamoLedger;
+use super::attribute::{Item, Mistake, Reader, VERSION, check_version, number};
+use super::key::Key;
+use super::tally::Call;
+use crate::fault::fault;
+
+const OPERATION: &str = "UpdateItem";
+
+/// What came of one addition.
+enum Counted {
+    /// It was counted.
+    Yes,
+    /// The window is full.
+    Full,
+    /// Nothing was removed in this window yet: its bound is not fixed.
+    Unknown,
+}
+
+impl DynamoLedger {
+    /// Counts one removal in the window of `now`, if it has room. The first one of a window fixes its
+    /// bound by the people known then, at the price of reading the counters; every other one is one
+    /// write.
+    pub(super) async fn count_removal(&self, now: Time) -> Result<bool, Fault> {
+        let key = Key::removals(breaker::window(now));
+        match self.add_removal(&key).await? {
+            Counted::Yes => return Ok(true),
+            Counted::Full => return Ok(false),
+            Counted::Unknown => {}
+        }
+        let people = self.people_counts().await?.total();
+        let expires = (now + breaker::KEPT).0.div_euclid(1_000);
+        let request = self
+            .update(Call::Count, &key)
+            .update_expression(
+                "SET #v = :v, #bound = if_not_exists(#bound, :bound), #expires_at = :expires_at \
+                 ADD #count :one",
+            )
+            .condition_expression("attribute_not_exists(#v) OR (#v = :v AND #count < #bound)")
+            .expression_attribute_names("#expires_at", "expires_at")
+            .expression_attribute_values(":bound", number(breaker::removals_max(people)))
+            .expression_attribute_values(":expires_at", number(expires));
+        Ok(matches!(counted(request).await?, Counted::Yes))
+    }
+
+    /// Opens the breaker, unless it is open.
+    pub(super) async fn open_breaker(&self, breaker: &Breaker) -> Result<(), Fault> {
+        let open = |control: &mut poolbridge_core::policy::Control| {
+            control.breaker.get_or_insert_with(|| breaker.clone());
+        };
+        self.change_control(open).await.map(drop)
+    }
+
+    /// Removals counted in the window of `now`, and how many it may hold. None before the first.
+    pub async fn removals(&self, now: Time) -> Result<Option<(u64, u64)>, Fault> {
+        let key = Key::removals(breaker::window(now));
+        let Some(item) = self.get(Call::ReadCounts, &key).await? else { return Ok(None) };
+        read(&item).map(Some).map_err(|mistake| mistake.fault("GetItem"))
+    }
+
+    async fn add_removal(&self, key: &Key) -> Result<Counted, Fault> {
+        let request = self
+            .update(Call::Count, key)
+            .update_expression("ADD #count :one")
+            .condition_expression("#v = :v AND #count < #bound");
+        counted(request).await
+    }
+}
+
+async fn counted(request: Update) -> Result<Counted, Fault> {
+    let answer = request
+        .expression_attribute_names("#v", "v")
+        .expression_attribute_names("#count", "count")
+        .expression_attribute_names("#bound", "bound")
+        .expression_attribute_values(":v", number(VERSION))
+        .expression_attribute_values(":one", number(1))
+        .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+        .send()
+        .await;
+    let Err(error) = answer else { return Ok(Counted::Yes) };
+    match error.as_service_error() {
+        Some(UpdateItemError::ConditionalCheckFailedException(failed)) => match failed.item() {
+            None => Ok(Counted::Unknown),
+            Some(item) => {
+                check_version(item).map_err(|mistake| mistake.fault(OPERATION))?;
+                Ok(Counted::Full)
+            }
+        },
+        _ => Err(fault(OPERATION, &error)),
+    }
+}
+
+fn read(item: &Item) -> Result<(u64, u64), Mistake> {
+    check_version(item)?;
+    let reader = Reader(item);
+    Ok((reader.number("count")?, reader.number("bound")?))
+}
