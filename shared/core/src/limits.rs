@@ -155,9 +155,8 @@ pub const REMOVALS_ONE_IN: u64 = 100;
 /// may have been deleted since the listing knew of them.
 pub const CANARY_ACCOUNTS_MAX: usize = 5;
 
-const _: () = assert!(
-    SIGNATURE_LIFE.as_secs() + 2 * PERSON_TIME_MAX.as_secs() < BIRTH_OPEN_MAX.as_secs()
-);
+const _: () =
+    assert!(SIGNATURE_LIFE.as_secs() + 2 * PERSON_TIME_MAX.as_secs() < BIRTH_OPEN_MAX.as_secs());
 const _: () = assert!(LATER_RECEIVES_MAX < RECEIVES_MAX);
 const _: () = assert!(RETRY_SOON.as_secs() < RETRY_SLOWLY.as_secs());
 const _: () = assert!(RETRY_SLOWLY.as_secs() < RETRY_LONGEST.as_secs());

@@ -10,9 +10,7 @@ use poolbridge_core::fingerprint::Keyring;
 use poolbridge_core::limits;
 use poolbridge_core::mapping::{AttributeRule, Mapping, STANDARD};
 use poolbridge_core::names::{AttributeName, PersonId, Username};
-use poolbridge_core::policy::{
-    ConfigurationStamp, Control, MatchBy, Phase, Policy, Provision,
-};
+use poolbridge_core::policy::{ConfigurationStamp, Control, MatchBy, Phase, Policy, Provision};
 use poolbridge_core::side::{BySide, Side};
 
 use super::profile::{Land, Profile, Start};

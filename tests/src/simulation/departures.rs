@@ -32,8 +32,7 @@ pub fn come_back(state: &mut State, setting: &Setting) -> Option<(Human, Change)
         let unknown = |other: &Departure| other.human == one.human && other.unknown;
         !state.departures.iter().any(unknown)
     };
-    let free: Vec<Departure> =
-        state.departures.iter().filter(|one| known(one)).cloned().collect();
+    let free: Vec<Departure> = state.departures.iter().filter(|one| known(one)).cloned().collect();
     if free.is_empty() {
         return None;
     }
@@ -48,9 +47,9 @@ pub fn come_back(state: &mut State, setting: &Setting) -> Option<(Human, Change)
     let username = if same { name } else { own };
     let there = departed(state, human, side) || state.pools.get(side).of(human).is_some();
     // A creation under way would be a second account of theirs, made by nobody's mistake.
-    let known = Side::BOTH.into_iter().any(|side| {
-        state.pools.get(side).all().iter().any(|account| account.human == human)
-    });
+    let known = Side::BOTH
+        .into_iter()
+        .any(|side| state.pools.get(side).all().iter().any(|account| account.human == human));
     let there = there || (known && eager(&setting.policy));
     if there || !sign_up(state, setting, side, human, username, address) {
         return None;

@@ -46,9 +46,10 @@ pub fn depart(state: &mut State, side: Side, sub: &Sub) {
     let now = state.now;
     let Some(human) = state.account(side, sub).map(|account| account.human) else { return };
     let living = state.pools.get(side.other()).of(human).map(|account| account.sub.clone());
-    let known = state.table.find(side, sub).and_then(|entry| {
-        entry.accounts.get(side.other()).as_ref().map(|known| known.sub.clone())
-    });
+    let known = state
+        .table
+        .find(side, sub)
+        .and_then(|entry| entry.accounts.get(side.other()).as_ref().map(|known| known.sub.clone()));
     let other = living.filter(|living| known.as_ref() == Some(living));
     // Gone or not: two accounts that nothing linked yet.
     let there = state.pools.get(side.other()).all().iter().filter(|one| one.human == human);
@@ -70,9 +71,7 @@ pub fn outlasted(state: &State, human: Human) -> bool {
     let (old, now) = (poolbridge_core::limits::BIRTH_OPEN_MAX, state.now);
     let one = |other: Human| other.0 % NEWCOMERS == human.0 % NEWCOMERS;
     let mut made = Side::BOTH.into_iter().flat_map(|side| state.pools.get(side).all());
-    made.any(|account| {
-        account.ours && one(account.human) && now.since(account.created) >= old
-    })
+    made.any(|account| account.ours && one(account.human) && now.since(account.created) >= old)
 }
 
 /// Whether that human deleted an account on that side.
@@ -93,13 +92,7 @@ pub(super) fn named_again(state: &mut State, side: Side, sub: &Sub, basis: &Basi
 
 /// Nobody is disabled or deleted by the bridge but whose other account was deleted, and only while
 /// somebody else of that other pool still reads.
-pub(super) fn judge_removal(
-    state: &mut State,
-    call: Call,
-    side: Side,
-    sub: &Sub,
-    human: Human,
-) {
+pub(super) fn judge_removal(state: &mut State, call: Call, side: Side, sub: &Sub, human: Human) {
     let there = side.other();
     if !departed(state, human, there) {
         if outlasted(state, human) {

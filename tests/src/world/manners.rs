@@ -146,11 +146,9 @@ fn refuse(pool: &Accounts, sub: &Sub, deed: &Deed) -> Result<(), FaultKind> {
             let offered = factors.keys().all(|factor| pool.shape.factors.contains(factor));
             offered.then_some(()).ok_or(FaultKind::Invalid)
         }
-        Deed::Disable
-        | Deed::Enable
-        | Deed::SetRandomPassword
-        | Deed::SignOut
-        | Deed::Delete => Ok(()),
+        Deed::Disable | Deed::Enable | Deed::SetRandomPassword | Deed::SignOut | Deed::Delete => {
+            Ok(())
+        }
     }
 }
 

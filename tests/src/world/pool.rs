@@ -65,10 +65,7 @@ impl SimulatedPool {
     }
 
     /// Whether an account reads. Nothing that is written is based on it.
-    fn still_reads(
-        &self,
-        sub: Sub,
-    ) -> impl Future<Output = Result<bool, Fault>> + Send + use<> {
+    fn still_reads(&self, sub: Sub) -> impl Future<Output = Result<bool, Fault>> + Send + use<> {
         let side = self.side;
         let line = self.line.clone();
         let call = self.call("AdminGetUser", false);

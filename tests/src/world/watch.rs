@@ -14,8 +14,8 @@ use poolbridge_core::side::{BySide, Side};
 use poolbridge_core::step::Deed;
 use poolbridge_core::time::Time;
 
-use super::departures;
 use super::accounts::{Accounts, Body, SimulatedAccount, attribute};
+use super::departures;
 use super::edits::{EditId, Human};
 use super::history::Digest;
 use super::line::Call;

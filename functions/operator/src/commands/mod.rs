@@ -54,9 +54,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Drain(arguments) => Box::pin(drain::run(&desk, &arguments, yes, json)).await,
         Command::Retry(arguments) => Box::pin(retry::run(desk, &arguments, yes, json)).await,
         Command::Pause(arguments) => Box::pin(pause::pause(&desk, &arguments, yes, json)).await,
-        Command::Resume(arguments) => {
-            Box::pin(pause::resume(&desk, &arguments, yes, json)).await
-        }
+        Command::Resume(arguments) => Box::pin(pause::resume(&desk, &arguments, yes, json)).await,
         Command::Attach(arguments) => Box::pin(attach::attach(desk, &arguments, yes, json)).await,
         Command::Detach(arguments) => Box::pin(attach::detach(desk, &arguments, yes, json)).await,
         Command::Coverage => Box::pin(coverage::run(&desk, json)).await,

@@ -24,7 +24,8 @@ impl CognitoPool {
             let request = request.set_pagination_token(token.take());
             let page = self.read_once(OPERATION, request.send()).await?;
             // An account that cannot be understood is no canary, and no reason to stop either.
-            let listed = page.users.unwrap_or_default().into_iter().filter_map(|it| of_listing(it).ok());
+            let listed =
+                page.users.unwrap_or_default().into_iter().filter_map(|it| of_listing(it).ok());
             for account in listed.filter(|account| account.sub != *except) {
                 if left == 0 {
                     return Ok(false);

@@ -126,13 +126,8 @@ mod tests {
     #[test]
     fn every_deed_counts_as_a_write() {
         use poolbridge_core::step::Deed;
-        let plain = [
-            Deed::Disable,
-            Deed::Enable,
-            Deed::SetRandomPassword,
-            Deed::SignOut,
-            Deed::Delete,
-        ];
+        let plain =
+            [Deed::Disable, Deed::Enable, Deed::SetRandomPassword, Deed::SignOut, Deed::Delete];
         let group = poolbridge_core::names::GroupName::try_from("g").unwrap();
         let rest = [
             Deed::SetAttributes { fields: BTreeMap::new() },

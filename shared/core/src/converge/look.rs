@@ -77,17 +77,19 @@ impl<P: Ports> Bridge<'_, P> {
         let control = self.ports.ledger().control().await?;
         let shapes = self.shapes().await?;
         let plan = match (views.old, views.new) {
-            (Some(old), Some(new)) if entry.tombstone.is_none() => Some(plan::plan(&plan::Question {
-                policy: self.policy,
-                keys: self.keys,
-                phase: control.phase,
-                shapes: &shapes,
-                views: &BySide { old, new },
-                entry: &entry,
-                captured: BySide::default(),
-                taken: &BTreeMap::new(),
-                now: self.ports.clock().now(),
-            })),
+            (Some(old), Some(new)) if entry.tombstone.is_none() => {
+                Some(plan::plan(&plan::Question {
+                    policy: self.policy,
+                    keys: self.keys,
+                    phase: control.phase,
+                    shapes: &shapes,
+                    views: &BySide { old, new },
+                    entry: &entry,
+                    captured: BySide::default(),
+                    taken: &BTreeMap::new(),
+                    now: self.ports.clock().now(),
+                }))
+            }
             (_, _) => None,
         };
         Ok(Explanation { entry: Some(entry), present, plan })

@@ -9,6 +9,7 @@ mod depart;
 mod link;
 mod look;
 mod perform;
+mod search;
 
 use std::time::Duration;
 
@@ -246,11 +247,7 @@ impl<P: Ports> Run<'_, P> {
 
     /// Ends the work under a lease: if it failed and the entry is as it was claimed, others are let in.
     /// If that fails too, or if the entry was written since, the lease runs out by itself.
-    async fn leave(
-        &self,
-        entry: &Entry,
-        result: Result<Round, Fault>,
-    ) -> Result<Round, Fault> {
+    async fn leave(&self, entry: &Entry, result: Result<Round, Fault>) -> Result<Round, Fault> {
         if result.is_err() && !self.touched {
             let _ = self.release(entry).await;
         }
