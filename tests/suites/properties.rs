@@ -203,7 +203,7 @@ fn apply(account: &mut Account, deed: &Deed) {
                 };
             }
         }
-        Deed::SetRandomPassword | Deed::SignOut => {}
+        Deed::SetRandomPassword | Deed::SignOut | Deed::Delete => {}
     }
 }
 

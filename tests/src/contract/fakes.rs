@@ -120,6 +120,13 @@ impl TableStand for Fake {
         Ok(self.world.lock().table.back_off(of.side, &of.sub, token, until, reason))
     }
 
+    async fn close_breaker(&self) -> Result<(), Fault> {
+        let mut state = self.world.lock();
+        state.table.control.breaker = None;
+        state.table.control.revision += 1;
+        Ok(())
+    }
+
     async fn counted(&self) -> Result<BTreeMap<PersonState, i64>, Fault> {
         Ok(self.world.lock().table.counts.clone())
     }

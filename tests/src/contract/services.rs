@@ -269,6 +269,11 @@ impl TableStand for Service {
         self.wired.ledger().back_off(of.side, &of.sub, token, until, reason).await
     }
 
+    async fn close_breaker(&self) -> Result<(), Fault> {
+        let close = |control: &mut poolbridge_core::policy::Control| control.breaker = None;
+        self.wired.ledger().change_control(close).await.map(drop)
+    }
+
     async fn counted(&self) -> Result<BTreeMap<State, i64>, Fault> {
         let counted = self.wired.ledger().people_counts().await?.by_state;
         let signed = |count| i64::try_from(count).unwrap_or(i64::MAX);

@@ -1,5 +1,6 @@
 //! The adapter against a pool on the loopback interface.
 
+mod deleting;
 mod writing;
 
 use std::time::Duration;

@@ -4,6 +4,7 @@ mod claims;
 mod links;
 mod marks;
 mod people;
+mod removals;
 mod whole;
 
 use std::collections::BTreeMap;
@@ -45,13 +46,24 @@ pub trait TableStand: Clone + Send + Sync + 'static {
         reason: Reason,
     ) -> impl Future<Output = Result<bool, Fault>> + Send;
 
+    /// Closes the breaker.
+    fn close_breaker(&self) -> impl Future<Output = Result<(), Fault>> + Send;
+
     /// People by state, as counted.
     fn counted(&self) -> impl Future<Output = Result<BTreeMap<State, i64>, Fault>> + Send;
 }
 
 /// Every case.
 pub fn cases<S: TableStand>() -> Vec<Case<S>> {
-    let parts = [people::cases(), claims::cases(), links::cases(), marks::cases(), whole::cases()];
+    let parts = [
+        people::cases(),
+        claims::cases(),
+        links::cases(),
+        marks::cases(),
+        whole::cases(),
+        // Last: they write the control item, which the cases before find at its default.
+        removals::cases(),
+    ];
     parts.into_iter().flatten().collect()
 }
 

@@ -14,6 +14,7 @@ use poolbridge_core::policy::Control;
 use poolbridge_core::ports::Ledger;
 use poolbridge_core::side::{BySide, Side};
 use poolbridge_core::time::Time;
+use poolbridge_core::tombstone::{Owed, Tombstone};
 use poolbridge_core::verdict::Reason;
 use tokio::task::JoinSet;
 
@@ -95,6 +96,7 @@ fn filled(stand: &impl TableStand, entry: &Entry) -> Entry {
             until: Time(5),
         }),
         owes_password: Some(Side::New),
+        tombstone: Some(Tombstone { side: Side::New, at: Time(15), owed: Some(Owed::Delete) }),
         lease: entry.lease.clone(),
         not_before: Time(6),
         state: State::Conflict,

@@ -17,6 +17,9 @@ pub(super) fn cases<S: PoolStand>() -> Vec<Case<S>> {
         an_account_that_vanished_is_found_by_nobody,
         nothing_is_done_to_an_account_that_vanished,
         rule_21_a_name_given_again_shows_another_sub,
+        an_account_is_deleted_once_and_for_all,
+        rule_21_a_deletion_by_sub_spares_whoever_has_the_address_now,
+        somebody_else_reads_while_one_account_is_gone,
     ]
 }
 
@@ -96,5 +99,48 @@ async fn rule_21_a_name_given_again_shows_another_sub<S: PoolStand>(
     }
     let nameless = Handle { username: None, ..first };
     assert_eq!(stand.pool().read(&nameless).await?, None);
+    Ok(())
+}
+
+async fn an_account_is_deleted_once_and_for_all<S: PoolStand>(stand: S) -> anyhow::Result<()> {
+    let (email, wanted) = newcomer(&stand);
+    let handle = create(&stand, &wanted).await?;
+    write(&stand, &handle, &Deed::Disable).await?;
+    write(&stand, &handle, &Deed::Delete).await?;
+    assert_eq!(stand.pool().read(&handle).await?, None);
+    assert_eq!(stand.pool().find(&Search::Email(email)).await?, []);
+    // An answer may be lost: the second time finds nobody, which is what was wanted.
+    write(&stand, &handle, &Deed::Delete).await?;
+    let nameless = Handle { username: None, ..handle };
+    write(&stand, &nameless, &Deed::Delete).await?;
+    Ok(())
+}
+
+async fn rule_21_a_deletion_by_sub_spares_whoever_has_the_address_now<S: PoolStand>(
+    stand: S,
+) -> anyhow::Result<()> {
+    let (_, wanted) = newcomer(&stand);
+    let first = create(&stand, &wanted).await?;
+    write(&stand, &first, &Deed::Delete).await?;
+    let second = create(&stand, &wanted).await?;
+    if !stand.by_email() {
+        // Where the name is all that the pool knows, the caller looks at the `sub` first; without the
+        // name the adapter does that itself.
+        let nameless = Handle { username: None, ..first };
+        write(&stand, &nameless, &Deed::Delete).await?;
+    } else {
+        write(&stand, &first, &Deed::Delete).await?;
+    }
+    assert_eq!(read(&stand, &second).await?.sub, second.sub);
+    Ok(())
+}
+
+async fn somebody_else_reads_while_one_account_is_gone<S: PoolStand>(
+    stand: S,
+) -> anyhow::Result<()> {
+    let (_, gone) = somebody(&stand).await?;
+    let (_, other) = somebody(&stand).await?;
+    write(&stand, &gone, &Deed::Delete).await?;
+    assert!(stand.pool().canary(&gone.sub).await?, "{} is there", other.sub);
     Ok(())
 }

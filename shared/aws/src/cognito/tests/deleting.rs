@@ -1,0 +1,102 @@
+//! Deletions, and the canary that has to read before anybody is taken for deleted.
+
+use poolbridge_core::fault::FaultKind;
+use poolbridge_core::limits;
+use poolbridge_core::names::Sub;
+use poolbridge_core::ports::{Clock, Pool};
+use poolbridge_core::step::Deed;
+use serde_json::{Value, json};
+
+use super::{account, count, handle, listed, plain};
+use crate::cognito::loopback::{Loopback, Reply, pool_at};
+
+/// A pool that lists these accounts and reads each as that `sub`; whoever has none is not there.
+fn pool_of(accounts: &'static [(&'static str, &'static str, Option<&'static str>)]) -> Loopback {
+    plain(move |request, _| {
+        let users: Vec<Value> =
+            accounts.iter().map(|(name, sub, _)| listed(name, &[("sub", *sub)])).collect();
+        match request.0.as_str() {
+            "ListUsers" => Reply::Well(json!({ "Users": users })),
+            _ => {
+                let asked = request.1["Username"].as_str().unwrap_or_default();
+                let read = accounts.iter().find(|(name, ..)| *name == asked);
+                match read.and_then(|(name, _, sub)| Some((name, (*sub)?))) {
+                    Some((name, sub)) => Reply::Well(account(name, sub)),
+                    None => Reply::Badly(400, "UserNotFoundException"),
+                }
+            }
+        }
+    })
+}
+
+async fn canary(loopback: &Loopback) -> bool {
+    loopback.pool().await.canary(&Sub::try_from("s-1").unwrap()).await.unwrap()
+}
+
+#[tokio::test]
+async fn another_account_that_reads_is_a_canary() {
+    let loopback = pool_of(&[("ada", "s-1", None), ("eve", "s-2", Some("s-2"))]);
+    assert!(canary(&loopback).await);
+    assert_eq!((count(&loopback, "ListUsers"), count(&loopback, "AdminGetUser")), (1, 1));
+    let filters: Vec<Value> =
+        loopback.requests().into_iter().map(|(_, body)| body["Filter"].clone()).collect();
+    assert!(filters.iter().all(Value::is_null), "nobody in particular is looked for");
+}
+
+#[tokio::test]
+async fn an_account_that_was_deleted_since_is_passed_over() {
+    let loopback = pool_of(&[("ivy", "s-2", None), ("eve", "s-3", Some("s-3"))]);
+    assert!(canary(&loopback).await);
+    assert_eq!(count(&loopback, "AdminGetUser"), 2);
+}
+
+#[tokio::test]
+async fn nobody_else_no_read_and_another_sub_are_no_canary() {
+    assert!(!canary(&pool_of(&[])).await);
+    assert!(!canary(&pool_of(&[("ada", "s-1", Some("s-1"))])).await, "it is the one missed");
+    assert!(!canary(&pool_of(&[("eve", "s-2", None)])).await);
+    assert!(!canary(&pool_of(&[("eve", "s-2", Some("s-9"))])).await, "the name is another's now");
+}
+
+#[tokio::test]
+async fn reads_for_a_canary_are_bounded() {
+    let users: Vec<Value> =
+        (0..60).map(|at| listed(&format!("u{at}"), &[("sub", &format!("x-{at}"))])).collect();
+    let loopback = plain(move |request, _| match request.0.as_str() {
+        "ListUsers" => Reply::Well(json!({ "Users": users })),
+        _ => Reply::Badly(400, "UserNotFoundException"),
+    });
+    assert!(!canary(&loopback).await);
+    assert_eq!(count(&loopback, "AdminGetUser"), limits::CANARY_ACCOUNTS_MAX);
+}
+
+#[tokio::test]
+async fn a_listing_that_is_not_allowed_is_a_fault_and_no_answer() {
+    let loopback = plain(|_, _| Reply::Badly(400, "AccessDeniedException"));
+    let canary = loopback.pool().await.canary(&Sub::try_from("s-1").unwrap()).await;
+    assert_eq!(canary.unwrap_err().kind, FaultKind::Denied);
+}
+
+#[tokio::test]
+async fn an_account_that_is_not_there_is_deleted() {
+    let loopback = plain(|_, _| Reply::Badly(400, "UserNotFoundException"));
+    let (pool, clock, tally) = pool_at(&loopback.endpoint_url).await;
+    let deadline = clock.now() + limits::CALL_TIME_MAX;
+    pool.write(&handle(Some("ada")), &Deed::Delete, deadline).await.unwrap();
+    assert_eq!((count(&loopback, "AdminDeleteUser"), tally.pool_writes()), (1, 1));
+    // Found by its `sub` alone, and not found: there is nobody to be deleted by any name.
+    pool.write(&handle(None), &Deed::Delete, deadline).await.unwrap();
+    assert_eq!(count(&loopback, "AdminDeleteUser"), 1);
+    let fault = pool.write(&handle(Some("ada")), &Deed::Disable, deadline).await.unwrap_err();
+    assert_eq!(fault.kind, FaultKind::AccountGone, "it is so for a deletion alone");
+}
+
+#[tokio::test]
+async fn a_deletion_without_an_answer_may_have_happened() {
+    let loopback = plain(|_, _| Reply::Lost);
+    let (pool, clock, _) = pool_at(&loopback.endpoint_url).await;
+    let deadline = clock.now() + limits::CALL_TIME_MAX;
+    let fault = pool.write(&handle(Some("ada")), &Deed::Delete, deadline).await.unwrap_err();
+    assert!(fault.may_have_happened());
+    assert_eq!(count(&loopback, "AdminDeleteUser"), 1);
+}

@@ -1,0 +1,86 @@
+//! Removals by the hour, the breaker, and tombstones (invariants 6 and 7).
+
+use std::time::Duration;
+
+use poolbridge_core::breaker::{Breaker, removals_max};
+use poolbridge_core::entry::{Entry, State};
+use poolbridge_core::fault::Fault;
+use poolbridge_core::limits;
+use poolbridge_core::ports::Ledger;
+use poolbridge_core::side::Side;
+use poolbridge_core::time::Time;
+use poolbridge_core::tombstone::{Owed, Tombstone};
+use tokio::task::JoinSet;
+
+use super::{NOON, TableStand, account, found, held, next};
+use crate::contract::{Case, cases};
+
+/// How many are asked for beyond what an hour allows.
+const TOO_MANY: u64 = 9;
+
+pub(super) fn cases<S: TableStand>() -> Vec<Case<S>> {
+    cases![
+        an_hour_allows_so_many_removals_and_no_more,
+        the_breaker_stays_as_it_tripped_until_it_is_closed,
+        a_tombstone_is_kept_with_what_it_owes,
+    ]
+}
+
+/// A moment in an hour that no other case has counted in.
+fn fresh_hour(stand: &impl TableStand) -> Time {
+    let hour = u32::try_from(stand.nonce() % 100_000).unwrap_or(0);
+    NOON + limits::REMOVALS_WINDOW * (hour + 1)
+}
+
+async fn an_hour_allows_so_many_removals_and_no_more<S: TableStand>(
+    stand: S,
+) -> anyhow::Result<()> {
+    let now = fresh_hour(&stand);
+    let people: i64 = stand.counted().await?.values().sum();
+    let most = removals_max(u64::try_from(people).unwrap_or(0));
+    let mut asked = JoinSet::new();
+    for at in 0..most + TOO_MANY {
+        let stand = stand.clone();
+        let moment = now + Duration::from_millis(at);
+        asked.spawn(async move { stand.ledger().allow_removal(moment).await });
+    }
+    let mut allowed = 0;
+    while let Some(answer) = asked.join_next().await {
+        allowed += u64::from(answer??);
+    }
+    assert_eq!(allowed, most, "all at once, exactly as many as the bound says");
+    assert!(!stand.ledger().allow_removal(now).await?);
+    let later = now + limits::REMOVALS_WINDOW;
+    assert!(stand.ledger().allow_removal(later).await?, "the next hour has room of its own");
+    Ok(())
+}
+
+async fn the_breaker_stays_as_it_tripped_until_it_is_closed<S: TableStand>(
+    stand: S,
+) -> anyhow::Result<()> {
+    let first = Breaker::removals(NOON);
+    let later = Breaker::removals(NOON + Duration::from_secs(1));
+    stand.ledger().trip(&first).await?;
+    stand.ledger().trip(&later).await?;
+    let tripped = stand.ledger().control().await?;
+    assert_eq!(tripped.breaker.as_ref(), Some(&first));
+    stand.close_breaker().await?;
+    let closed = stand.ledger().control().await?;
+    assert_eq!(closed.breaker, None);
+    assert!(closed.revision > tripped.revision, "whoever changed it meanwhile is told");
+    assert_eq!((closed.phase, closed.paused), (tripped.phase, tripped.paused));
+    Ok(())
+}
+
+async fn a_tombstone_is_kept_with_what_it_owes<S: TableStand>(stand: S) -> anyhow::Result<()> {
+    for owed in [None, Some(Owed::Disable), Some(Owed::Delete)] {
+        let (entry, lease) = held(&stand, Side::Old).await?;
+        let tombstone = Some(Tombstone { side: Side::Old, at: NOON, owed });
+        let buried = Entry { tombstone, state: State::Deleted, ..next(&entry) };
+        stand.ledger().store(&buried, &lease.owner).await?;
+        let sub = account(&buried, Side::Old);
+        let kept: Result<_, Fault> = found(&stand, Side::Old, &sub).await;
+        assert_eq!(kept?, Some(buried), "whoever is asked for by that account is still found");
+    }
+    Ok(())
+}
