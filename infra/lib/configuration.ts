@@ -1,6 +1,7 @@
 /**
  * Reads the few lines of bridge.toml that decide what must be deployed: the name, the two pools,
- * how their accounts are matched, whether groups travel, and by which ways changes are noticed. Everything else in the file is the
+ * how their accounts are matched, whether groups travel, what a deletion does, and by which ways
+ * changes are noticed. Everything else in the file is the
  * business of the functions, which carry a copy of it and check it in depth; checking it twice
  * would mean two truths.
  */
@@ -33,6 +34,8 @@ export interface BridgeConfiguration {
   readonly pools: readonly [PoolConfiguration, PoolConfiguration];
   /** Whether group memberships travel. If not, apply may not write any. */
   readonly groups: boolean;
+  /** Whether a deletion on one side deletes the account on the other. If not, apply may delete none. */
+  readonly deletesAccounts: boolean;
   /** Whether accounts are matched by an attribute of the team's own, which clients might write. */
   readonly matchedByAttribute: boolean;
   /** Whether capture asks the other pool before somebody signs up. */
@@ -75,12 +78,15 @@ export function readConfiguration(path: string): BridgeConfiguration {
   const groups = flag(root, 'policy', 'groups', points);
   const signupGuard = flag(root, 'policy', 'signup_guard', points);
   const sweep = flag(root, 'sweep', 'enabled', points);
+  const deletesAccounts = section(root, 'policy', points)?.['deletes'] === 'delete';
   const matchedByAttribute = matchesByAttribute(root, points);
   if (points.length > 0 || name === undefined || !before || !after) {
     throw new Mistake(`${path} cannot be deployed as it stands`, HINT, points);
   }
   const pools = [before, after] as const;
-  return { path, name, pools, groups, matchedByAttribute, signupGuard, sweep };
+  return {
+    path, name, pools, groups, deletesAccounts, matchedByAttribute, signupGuard, sweep,
+  };
 }
 
 type Table = Record<string, unknown>;

@@ -50,8 +50,12 @@ const GUARD_READS = [
 
 const SWEEP_READS = [...GUARD_READS, 'cognito-idp:ListUsersInGroup'];
 
+// Irreversible, so it is granted to those alone who asked for it.
+const DELETIONS = ['cognito-idp:AdminDeleteUser'];
+
 /** What of the configuration decides the calls. */
-export type PoolChoices = Pick<BridgeConfiguration, 'groups' | 'matchedByAttribute'>;
+export type PoolChoices =
+  Pick<BridgeConfiguration, 'deletesAccounts' | 'groups' | 'matchedByAttribute'>;
 
 /** The pool's ARN, taken to be in the stack's own account. */
 export function userPoolArn(scope: Construct, pool: PoolConfiguration): string {
@@ -75,12 +79,14 @@ export function outOfReach(scope: Construct, pool: PoolConfiguration): string | 
 }
 
 /** The calls that apply makes of a pool, itself or in the role of the pool's own account. */
-export function poolCalls({ groups, matchedByAttribute }: PoolChoices): string[] {
+export function poolCalls(choices: PoolChoices): string[] {
+  const { deletesAccounts, groups, matchedByAttribute } = choices;
   return [
     ...READS,
     ...(matchedByAttribute ? CLIENT_READS : []),
     ...WRITES,
     ...(groups ? GROUP_WRITES : []),
+    ...(deletesAccounts ? DELETIONS : []),
   ];
 }
 

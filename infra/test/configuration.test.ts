@@ -19,6 +19,7 @@ test('the example can be deployed', () => {
       { side: 'new', userPoolId: 'us-east-1_JkLmNoPqR', region: 'us-east-1', chained: [] },
     ],
     groups: true,
+    deletesAccounts: false,
     matchedByAttribute: false,
     signupGuard: true,
     sweep: true,

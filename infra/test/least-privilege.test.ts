@@ -152,6 +152,24 @@ test('where groups do not travel, nothing may write any', () => {
   assert.deepEqual(statements['KeepNewPoolInStep'], allowed);
 });
 
+test('accounts may be deleted only where the team chose that a deletion deletes', () => {
+  const call = 'cognito-idp:AdminDeleteUser';
+  for (const [deletes, more] of [['delete', [call]], ['disable', []], ['keep', []]] as const) {
+    const statements = bySid(statementsOf('Apply', `
+      name = "acme"
+      [old]
+      user_pool_id = "us-east-1_AAAAAAAAA"
+      [new]
+      user_pool_id = "us-east-1_BBBBBBBBB"
+      [policy]
+      deletes = "${deletes}"
+    `));
+    const allowed = [...POOL_CALLS, ...more].sort();
+    assert.deepEqual(statements['KeepOldPoolInStep'], allowed);
+    assert.deepEqual(statements['KeepNewPoolInStep'], allowed);
+  }
+});
+
 test('app clients are read only where an attribute of the team\'s own matches accounts', () => {
   const calls = ['cognito-idp:DescribeUserPoolClient', 'cognito-idp:ListUserPoolClients'];
   for (const [match, more] of [['custom:old_sub', calls], ['username', []]] as const) {

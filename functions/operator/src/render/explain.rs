@@ -171,7 +171,7 @@ fn print(print: Print) -> Option<String> {
     })
 }
 
-fn words(story: &Story) -> String {
+pub(super) fn words(story: &Story) -> String {
     let Story { entry, now, .. } = story;
     let mut lines = vec![
         format!("person     {}", entry.id),

@@ -42,7 +42,7 @@ fn value(entry: &Entry) -> Value {
     })
 }
 
-fn words(people: &[Entry], now: Time) -> String {
+pub(super) fn words(people: &[Entry], now: Time) -> String {
     if people.is_empty() {
         return "nobody\n".to_owned();
     }

@@ -31,11 +31,44 @@ pub(super) fn short(tombstone: &Tombstone) -> String {
 
 #[cfg(test)]
 mod tests {
-    use poolbridge_core::entry::State;
-    use poolbridge_core::side::Side;
+    use poolbridge_core::converge::Explanation;
+    use poolbridge_core::entry::{Decision, DecisionKind, State};
+    use poolbridge_core::side::{BySide, Side};
 
     use super::*;
-    use crate::render::explain::tests::entry;
+    use crate::render::explain::{self, Story, tests::entry};
+    use crate::render::people;
+
+    #[test]
+    fn a_deleted_person_is_told_as_reviewed() {
+        let at = Time(1_700_000_000_000);
+        let now = Time(1_700_000_100_000);
+        let decision = |kind, side, reason| Decision {
+            at,
+            kind,
+            fields: Vec::new(),
+            side: Some(side),
+            reason,
+        };
+        let entry = Entry {
+            state: State::Deleted,
+            reason: None,
+            tombstone: Some(Tombstone { side: Side::Old, at, owed: None }),
+            agreed: None,
+            lease: None,
+            obstacles: std::collections::BTreeMap::new(),
+            decisions: vec![
+                decision(DecisionKind::Deleted, Side::Old, None),
+                decision(DecisionKind::Disabled, Side::New, None),
+            ],
+            ..entry()
+        };
+        let present = BySide { old: false, new: true };
+        let explanation = Explanation { entry: Some(entry.clone()), present, plan: None };
+        let story = Story { entry: entry.clone(), explanation, marks: Vec::new(), now };
+        super::super::golden("explain-deleted", &explain::words(&story));
+        super::super::golden("people-deleted", &people::words(&[entry], now));
+    }
 
     #[test]
     fn what_is_owed_is_told_until_it_is_done() {
@@ -46,7 +79,7 @@ mod tests {
         let entry = Entry { state: State::Deleted, tombstone: Some(owing), ..entry() };
         assert_eq!(value(&entry)["owed"], json!("delete"));
         let now = Time(1_700_000_060_000);
-        let told = "deleted    in old; still owed: delete the account in new, proved 1 min ago";
+        let told = "deleted    in old; still owed: delete the account in new, proved 1 min 0 s ago";
         assert_eq!(line(&entry, now).as_deref(), Some(told));
         assert_eq!(line(&Entry { tombstone: None, ..entry }, now), None);
     }
