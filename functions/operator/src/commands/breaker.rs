@@ -20,7 +20,7 @@ const PEOPLE_MAX: usize = 1_000;
 /// What closing it means, for the plan that is shown before it is done.
 pub(crate) fn plan(breaker: &Breaker, now: Time) -> String {
     let when = render::ago(breaker.since, now);
-    format!(", close the breaker (open since {when}: {}) and look at whom it held", breaker.reason)
+    format!(", close the breaker (tripped {when}: {}) and look at whom it held", breaker.reason)
 }
 
 /// What is said where it stays open.

@@ -219,6 +219,7 @@ fn accounts(story: &Story, lines: &mut Vec<String>) {
             let fields: Vec<String> = agreed.fields.keys().map(Field::to_string).collect();
             lines.push(format!("agreed     {}", fields.join(", ")));
         }
+        None if entry.tombstone.is_some() => {}
         None => lines.push("agreed     never".to_owned()),
     }
 }

@@ -69,7 +69,8 @@ pub(super) fn words(people: &[Entry], now: Time) -> String {
 
 fn why(entry: &Entry) -> String {
     let whole = entry.reason.map(|reason| reason.name().to_owned());
-    let deleted = entry.tombstone.as_ref().map(super::tombstone::short);
+    let deleted =
+        entry.tombstone.as_ref().map(|it| format!("deleted {}", super::tombstone::short(it)));
     let fields = entry.obstacles.iter().map(|(field, it)| format!("{field}: {}", it.reason.name()));
     let reasons: Vec<String> = whole.into_iter().chain(deleted).chain(fields).collect();
     if reasons.is_empty() { "-".to_owned() } else { reasons.join(", ") }

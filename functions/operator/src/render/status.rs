@@ -105,7 +105,7 @@ fn words(status: &Status) -> String {
     if let Some(breaker) = &control.breaker {
         let since = ago(breaker.since, status.at);
         let hint = "hint: find out who deletes, then `poolbridge resume --breaker`";
-        lines.push(format!("breaker    open since {since}: {}; {hint}", breaker.reason));
+        lines.push(format!("breaker    tripped {since}: {}; {hint}", breaker.reason));
     }
     if control.closing {
         lines.push("closing    a switch was announced: nothing new is begun".to_owned());
