@@ -26,8 +26,9 @@ impl Breaker {
 
 /// The window that `now` belongs to: hours since the epoch. Two windows that meet can hold twice the
 /// bound between them.
-pub const fn window(now: Time) -> i64 {
-    now.0.div_euclid(limits::REMOVALS_WINDOW.as_millis() as i64)
+pub fn window(now: Time) -> i64 {
+    let milliseconds = i64::try_from(limits::REMOVALS_WINDOW.as_millis()).unwrap_or(i64::MAX);
+    now.0.div_euclid(milliseconds)
 }
 
 /// How many removals one window may hold where that many people are known.

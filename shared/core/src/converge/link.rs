@@ -299,10 +299,10 @@ impl<P: Ports> Run<'_, P> {
         let to = side.other();
         let keys = self.bridge.keys;
         let mut born = None;
-        if let Some(birth) = ours.birth.as_ref().filter(|birth| birth.side == to) {
-            if birth.announced(&there.facts, there.account.created, keys, &ours.salt) {
-                born = Some((Some(birth.agreed()), ours.salt.clone(), Some(to)));
-            }
+        if let Some(birth) = ours.birth.as_ref().filter(|birth| birth.side == to)
+            && birth.announced(&there.facts, there.account.created, keys, &ours.salt)
+        {
+            born = Some((Some(birth.agreed()), ours.salt.clone(), Some(to)));
         }
         if let Some(birth) = &theirs.birth {
             let announced = birth.announced(&view.facts, view.account.created, keys, &theirs.salt);
