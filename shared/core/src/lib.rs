@@ -25,3 +25,4 @@ pub mod converge;
 pub mod capture;
 pub mod guard;
 pub mod drain;
+pub mod sweep;

@@ -157,6 +157,69 @@ pub const CANARY_ACCOUNTS_MAX: usize = 5;
 
 const _: () =
     assert!(SIGNATURE_LIFE.as_secs() + 2 * PERSON_TIME_MAX.as_secs() < BIRTH_OPEN_MAX.as_secs());
+/// `ListUsers` and `ListUsersInGroup` together, a second (quota `UserList`, which cannot be raised).
+pub const LIST_CALLS_PER_SECOND: u64 = 30;
+
+/// Accounts on one page of a listing (quota).
+pub const LIST_PAGE: u64 = 60;
+
+/// Pages of one listing, if a pool's estimate is right: what ties the pages together dies after an
+/// hour ("Managing user accounts"), and at half the quota these take a few minutes.
+pub const LISTING_PAGES: u64 = 3_000;
+
+/// How long one listing should take: an invocation has fifteen minutes, and what is not finished by
+/// then begins anew.
+pub const LISTING_TIME: Duration = Duration::from_mins(5);
+
+/// Pages after which a listing that does not end is given up: more than an hour at the whole quota.
+pub const LISTING_PAGES_MAX: u64 = 120_000;
+
+/// How often a page is asked for again after no answer. Throttled calls do not count: they end when
+/// the invocation does.
+pub const LISTING_ATTEMPTS_MAX: u32 = 3;
+
+/// Listings of one pool at a time: each waits for its last page before it asks for the next, so that
+/// one alone would not use its share.
+pub const LISTINGS_AT_ONCE: usize = 4;
+
+/// Messages of bulk work that may be outstanding: what apply works off in a minute or two at the
+/// update quota (25 a second), so that a backlog is never older than that.
+pub const BULK_OUTSTANDING_MAX: u64 = 2_000;
+
+/// How long the queue's own counters may lag: SQS says that they may need a minute.
+pub const BULK_COUNTERS_LAG: Duration = Duration::from_mins(1);
+
+/// How long to wait before a full queue is asked again.
+pub const BULK_ASK_AGAIN: Duration = Duration::from_secs(5);
+
+/// A pass that somebody asked for begins this long after the last one began, at the soonest.
+pub const SWEEP_WANTED_EVERY: Duration = Duration::from_hours(1);
+
+/// Accounts made or changed that long before the first pass count as made while the bridge stands.
+pub const SWEEP_LOOKS_BACK: Duration = Duration::from_hours(24);
+
+/// How often an unfiltered listing looks for accounts that no part of the pool holds.
+pub const SWEEP_COVERS_EVERY: Duration = Duration::from_hours(24);
+
+/// Parts of a pool that are there for accounts whose `sub` is not hexadecimal.
+pub const STRANGERS_MAX: usize = 64;
+
+/// Invocations in a row that finish no part, after which the parts are made smaller.
+pub const SWEEP_FRUITLESS_MAX: u32 = 2;
+
+/// In how many classes people are divided at the most, to tell whose account is missing.
+pub const SWEEP_CLASSES_MAX: u32 = 1 << 16;
+
+/// More accounts than this share, in percent, do not go missing between two passes: then the listing
+/// is not believed.
+pub const SWEEP_MISSING_PERCENT: u64 = 2;
+
+/// In a small pool, more than this many.
+pub const SWEEP_MISSING_MIN: u64 = 25;
+
+/// How long before the end of an invocation the sweep stops: one call, and noting how far it is.
+pub const SWEEP_STOPS_BEFORE: Duration = Duration::from_secs(10);
+
 const _: () = assert!(LATER_RECEIVES_MAX < RECEIVES_MAX);
 const _: () = assert!(RETRY_SOON.as_secs() < RETRY_SLOWLY.as_secs());
 const _: () = assert!(RETRY_SLOWLY.as_secs() < RETRY_LONGEST.as_secs());
@@ -167,3 +230,4 @@ const _: () = assert!(CHAIN_TIME_MAX.as_millis() > 5_000 + CHAIN_ANSWER_TIME.as_
 const _: () = assert!(ATTEMPT_TIME_MAX.as_secs() * ATTEMPTS_MAX as u64 <= CALL_TIME_MAX.as_secs());
 const _: () = assert!(CONNECT_TIME_MAX.as_millis() < ATTEMPT_TIME_MAX.as_millis());
 const _: () = assert!(THROTTLE_FIRST.as_secs() < THROTTLE_LONGEST.as_secs());
+const _: () = assert!(SWEEP_STOPS_BEFORE.as_secs() > CALL_TIME_MAX.as_secs());

@@ -1,0 +1,401 @@
+//! The order of a sweep: what one invocation does. The only place where that order is written.
+//!
+//! Nothing of a pool is written and no account is read here. Whatever stops an invocation, the next
+//! one goes on: a part that is not finished begins anew, and what a finished part came to was noted in
+//! the write that said so.
+
+use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::Mutex;
+use std::task::Poll;
+use std::time::Duration;
+
+use super::difference::Leftover;
+use super::judge;
+use super::pace::Pace;
+use super::parts::{Desk, Gate, Stop};
+use super::pass::{self, Cursor, Done, Doubt, Scope, Summary, Unit, tag};
+use super::ports::{Notebook, Outside, Register, Roster};
+use crate::account::Shape;
+use crate::change::Change;
+use crate::entry::Entry;
+use crate::facts::Field;
+use crate::fault::Fault;
+use crate::fingerprint::Keyring;
+use crate::limits;
+use crate::names::{GroupName, PersonId};
+use crate::policy::{ConfigurationStamp, Control, Phase, Policy};
+use crate::ports::Clock;
+use crate::side::{BySide, Side};
+use crate::time::Time;
+use crate::verdict::Reason;
+
+/// How the sweep goes about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// How often a pass begins.
+    pub every: Duration,
+    /// The share of the listing quota that it takes, in percent.
+    pub quota_percent: u8,
+    /// Whether both pools draw on one quota: they are in one account and Region.
+    pub one_quota: bool,
+}
+
+/// A sweep and all that it needs.
+#[derive(Debug)]
+pub struct Sweep<'a, O> {
+    /// The outside.
+    pub outside: &'a O,
+    /// The team's choices.
+    pub policy: &'a Policy,
+    /// Fingerprint keys.
+    pub keys: &'a Keyring,
+    /// The configuration that this process was started with.
+    pub configuration: &'a ConfigurationStamp,
+    /// How it goes about it.
+    pub settings: Settings,
+}
+
+impl<O> Clone for Sweep<'_, O> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<O> Copy for Sweep<'_, O> {}
+
+/// What one invocation came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Tick {
+    /// No pass is due before that.
+    NotDue(Time),
+    /// Nothing that it would send could be worked off now.
+    Barred(Reason),
+    /// A pass went on.
+    Worked(Worked),
+}
+
+/// How far a pass went in one invocation.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Worked {
+    /// Parts that were finished.
+    pub finished: usize,
+    /// Parts that are left.
+    pub left: usize,
+    /// The pass, if it ended.
+    pub ended: Option<Summary>,
+    /// Whether the queue of bulk work had no room: the pass waits for apply.
+    pub no_room: bool,
+    /// What went wrong, at one part each; it is done again another time.
+    pub faults: Vec<Fault>,
+}
+
+/// Where a part's future lives.
+type Lane<'d> = Pin<Box<dyn Future<Output = (Unit, Result<Done, Stop>)> + Send + 'd>>;
+
+/// More parts than this that fail one after the other: whatever ails the outside ails the next, too.
+const FAULTS_MAX: usize = 5;
+
+impl<O: Outside> Sweep<'_, O> {
+    /// Goes on with the pass that is under way, or begins one that is due, until shortly before `end`.
+    pub async fn tick(&self, end: Time) -> Result<Tick, Fault> {
+        let began = self.now();
+        let control = self.outside.register().control().await?;
+        if let Some(reason) = self.barred(&control) {
+            return Ok(Tick::Barred(reason));
+        }
+        let mut cursor = self.outside.notebook().read().await?;
+        if cursor.pass.is_none() {
+            let wanted = self.outside.notebook().wanted().await?;
+            let next = cursor.next_pass(self.settings.every, wanted);
+            if next > began {
+                return Ok(Tick::NotDue(next));
+            }
+            self.begin(&mut cursor).await?;
+        }
+        let end = end - limits::SWEEP_STOPS_BEFORE;
+        let mut worked = Worked::default();
+        loop {
+            let desk = self.desk(&cursor, end).await?;
+            let left = cursor.left(&desk.groups.keys().copied().collect());
+            worked.left = left.old.len() + left.new.len();
+            if worked.left == 0 {
+                worked.ended = self.conclude(&desk, &mut cursor).await?;
+                return Ok(Tick::Worked(worked));
+            }
+            let finished = worked.finished;
+            self.work(&desk, &mut cursor, left.clone(), &mut worked).await?;
+            if worked.finished > finished && worked.faults.is_empty() {
+                continue;
+            }
+            if worked.finished == 0 && worked.faults.is_empty() && !worked.no_room {
+                cursor.fruitless(&left, self.pages_max());
+                self.write(&mut cursor).await?;
+            }
+            return Ok(Tick::Worked(worked));
+        }
+    }
+
+    fn now(&self) -> Time {
+        self.outside.clock().now()
+    }
+
+    /// Why nothing that a sweep sends could be worked off now, if so.
+    fn barred(&self, control: &Control) -> Option<Reason> {
+        let configured = control.configuration.as_ref();
+        let other = configured.is_some_and(|it| it.hash != self.configuration.hash);
+        match control.phase {
+            Phase::Complete => Some(Reason::Complete),
+            Phase::Prepare => Some(Reason::Paused),
+            Phase::Follow | Phase::Switched if control.paused.is_some() => Some(Reason::Paused),
+            Phase::Follow | Phase::Switched if control.closing => Some(Reason::Closing),
+            Phase::Follow | Phase::Switched if other => Some(Reason::OtherConfiguration),
+            Phase::Follow | Phase::Switched => None,
+        }
+    }
+
+    async fn begin(&self, cursor: &mut Cursor) -> Result<(), Fault> {
+        let estimate = BySide {
+            old: self.outside.roster(Side::Old).estimate().await?,
+            new: self.outside.roster(Side::New).estimate().await?,
+        };
+        let now = self.now();
+        cursor.begin(now, estimate, self.pages_max());
+        self.write(cursor).await?;
+        // Told after it is so: who asked for a pass and is told of none asks again.
+        self.outside.notebook().began(now).await
+    }
+
+    /// How many pages a part may have, so that one listing takes a few minutes.
+    fn pages_max(&self) -> BySide<u64> {
+        let pages = self.pace().calls_in(limits::LISTING_TIME);
+        BySide::from_fn(|_| pages.clamp(1, limits::LISTING_PAGES))
+    }
+
+    fn pace(&self) -> Pace {
+        // Two pools on one quota share one pace, but a part of either has only half of it.
+        Pace::new(self.settings.quota_percent, if self.settings.one_quota { 2 } else { 1 })
+    }
+
+    async fn write(&self, cursor: &mut Cursor) -> Result<(), Fault> {
+        cursor.revision += 1;
+        cursor.writer = self.outside.clock().nonce();
+        self.outside.notebook().write(cursor).await
+    }
+
+    async fn desk<'d>(&'d self, cursor: &Cursor, end: Time) -> Result<Desk<'d, O>, Fault> {
+        let shapes = BySide {
+            old: self.outside.roster(Side::Old).shape().await?,
+            new: self.outside.roster(Side::New).shape().await?,
+        };
+        let groups = if self.policy.groups { common(&shapes) } else { Vec::new() };
+        let groups = pass::buckets(groups.iter()).into_iter();
+        let groups = groups.map(|(bucket, groups)| (bucket, groups.into_iter().cloned().collect()));
+        let scope = cursor.pass.as_ref().map(|pass| pass.scope(cursor.classes));
+        let scope = scope.unwrap_or(Scope { number: 0, began: end, classes: cursor.classes });
+        let depth = cursor.pass.as_ref().map_or(BySide::default(), |pass| pass.depth);
+        Ok(Desk {
+            sweep: *self,
+            scope,
+            known_since: cursor.known_since.unwrap_or(end),
+            depth,
+            strangers: cursor.strangers.clone(),
+            groups: groups.collect(),
+            shapes,
+            paces: self.paces(),
+            gate: Mutex::new(Gate::default()),
+            cover_pages: self.pages_max().old,
+            end,
+        })
+    }
+
+    fn paces(&self) -> Vec<Mutex<Pace>> {
+        let percent = self.settings.quota_percent;
+        let pools = if self.settings.one_quota { 1 } else { 2 };
+        (0..pools).map(|_| Mutex::new(Pace::new(percent, 1))).collect()
+    }
+
+    /// Does parts, several of each pool side by side, and notes each that is finished.
+    async fn work(
+        &self,
+        desk: &Desk<'_, O>,
+        cursor: &mut Cursor,
+        left: BySide<Vec<Unit>>,
+        worked: &mut Worked,
+    ) -> Result<(), Fault> {
+        let mut waiting = BySide { old: VecDeque::from(left.old), new: VecDeque::from(left.new) };
+        let mut running: BySide<Vec<Lane<'_>>> = BySide { old: Vec::new(), new: Vec::new() };
+        loop {
+            for side in Side::BOTH {
+                let free = limits::LISTINGS_AT_ONCE.saturating_sub(running.get(side).len());
+                let go = self.now() < desk.end && worked.faults.len() < FAULTS_MAX;
+                for _ in 0..if go { free } else { 0 } {
+                    let Some(unit) = waiting.get_mut(side).pop_front() else { break };
+                    running.get_mut(side).push(Box::pin(async move {
+                        let done = desk.work(&unit).await;
+                        (unit, done)
+                    }));
+                }
+            }
+            if running.old.is_empty() && running.new.is_empty() {
+                return Ok(());
+            }
+            let (unit, outcome) = next_of(&mut running).await;
+            match outcome {
+                Ok(done) => {
+                    cursor.finish(&unit, &done, self.now());
+                    self.write(cursor).await?;
+                    worked.finished += 1;
+                    worked.left = worked.left.saturating_sub(1);
+                    self.outside.progressed(&unit, &done, worked.left);
+                }
+                Err(Stop::OutOfTime) => {}
+                Err(Stop::NoRoom) => worked.no_room = true,
+                Err(Stop::Fault(fault)) => worked.faults.push(fault),
+            }
+        }
+    }
+
+    /// Everybody was listed: says who was not, and ends the pass. `None`: there is no time for it.
+    async fn conclude(
+        &self,
+        desk: &Desk<'_, O>,
+        cursor: &mut Cursor,
+    ) -> Result<Option<Summary>, Fault> {
+        let Some(pass) = cursor.pass.clone() else { return Ok(None) };
+        let missing = pass.missing.leftover();
+        let members = pass.members.leftover();
+        let count = |left: &Leftover| left.keys.len() as u64;
+        let undecoded = |left: &Leftover| (!left.complete).then_some(Doubt::Undecoded);
+        let classes = cursor.classes;
+        let doubt = undecoded(&missing)
+            .or_else(|| pass.doubt(cursor.accounts, count(&missing), classes.missing));
+        // Whoever is missing is missing from their groups as well.
+        let members_doubt = doubt.or_else(|| undecoded(&members));
+        let mut summary = Summary {
+            number: pass.number,
+            began: pass.began,
+            ended: self.now(),
+            counts: pass.counts,
+            estimate: pass.estimate,
+            missing: BySide::default(),
+            departed: BySide::default(),
+            groups_unread: u64::from(pass.given_up.count_ones()) + pass.unread.len() as u64,
+            doubt,
+            members_doubt,
+        };
+        let mut changes = Vec::new();
+        if doubt.is_none() {
+            changes.extend(self.missing(desk, &missing, &mut summary).await?);
+        }
+        if members_doubt.is_none() {
+            let unread = |bucket: u8, tag: u32| {
+                pass.given_up & (1 << bucket) != 0 || pass.unread.contains(&tag)
+            };
+            changes.extend(self.departed(desk, &members, &unread, &mut summary).await?);
+        }
+        let mut done = Done::default();
+        match desk.send(changes, &mut done).await {
+            Ok(()) => {}
+            Err(Stop::OutOfTime | Stop::NoRoom) => return Ok(None),
+            Err(Stop::Fault(fault)) => return Err(fault),
+        }
+        summary.counts.old.sent += done.counts.sent;
+        // First published, then noted: an end that is published twice is better than none.
+        self.outside.notebook().ended(&summary).await?;
+        let left = |left: &Leftover| (left.keys.len(), left.complete);
+        cursor.end(left(&missing), left(&members));
+        self.write(cursor).await?;
+        Ok(Some(summary))
+    }
+
+    /// Looks to be taken at accounts that no listing showed.
+    async fn missing(
+        &self,
+        desk: &Desk<'_, O>,
+        left: &Leftover,
+        summary: &mut Summary,
+    ) -> Result<Vec<Change>, Fault> {
+        let mut changes = Vec::new();
+        for (key, count) in &left.keys {
+            let entry = self.outside.register().person(&PersonId::from_nonce(key.person)).await?;
+            let Some(entry) = entry.filter(|it| judge::takes_part(it, desk.scope.began)) else {
+                continue;
+            };
+            // Seen in the old pool more often than in the new one: it is the new account that is not
+            // there, and the other way round.
+            let side = if *count > 0 { Side::New } else { Side::Old };
+            if let Some(change) = self.look_at(desk, side, &entry).await? {
+                *summary.missing.get_mut(side) += 1;
+                changes.push(change);
+            }
+        }
+        Ok(changes)
+    }
+
+    /// Looks to be taken at people whose group's listing did not show them.
+    async fn departed(
+        &self,
+        desk: &Desk<'_, O>,
+        left: &Leftover,
+        unread: &impl Fn(u8, u32) -> bool,
+        summary: &mut Summary,
+    ) -> Result<Vec<Change>, Fault> {
+        let mut changes = Vec::new();
+        // Taken out more often than put in: seen in the group, and agreed upon since.
+        for (key, _) in left.keys.iter().filter(|(_, count)| *count > 0) {
+            let entry = self.outside.register().person(&PersonId::from_nonce(key.person)).await?;
+            let Some(entry) = entry.filter(|it| judge::takes_part(it, desk.scope.began)) else {
+                continue;
+            };
+            for side in Side::BOTH {
+                let gone = judge::memberships(self.policy, &entry).any(|group| {
+                    let field = Field::Group(group.clone());
+                    let tag_here = tag(side, group);
+                    let known = !unread(pass::bucket(group), tag_here);
+                    known && tag_here == key.tag && !entry.obstacles.contains_key(&field)
+                });
+                if gone && let Some(change) = self.look_at(desk, side, &entry).await? {
+                    *summary.departed.get_mut(side) += 1;
+                    changes.push(change);
+                }
+            }
+        }
+        Ok(changes)
+    }
+
+    async fn look_at(
+        &self,
+        desk: &Desk<'_, O>,
+        side: Side,
+        entry: &Entry,
+    ) -> Result<Option<Change>, Fault> {
+        let Some(known) = entry.accounts.get(side) else { return Ok(None) };
+        let marked = self.outside.register().marked(side, &known.sub).await?;
+        Ok((!marked).then(|| desk.hint(side, &known.sub, self.now())))
+    }
+}
+
+/// The groups that both pools have. One that only one of them has is unread in the other: nobody is
+/// in it or out of it there.
+fn common(shapes: &BySide<Shape>) -> Vec<GroupName> {
+    shapes.old.groups.intersection(&shapes.new.groups).cloned().collect()
+}
+
+/// The first of the lanes that ends, of either pool. Core brings no runtime.
+async fn next_of(running: &mut BySide<Vec<Lane<'_>>>) -> (Unit, Result<Done, Stop>) {
+    poll_fn(|context| {
+        for side in Side::BOTH {
+            let lanes = running.get_mut(side);
+            for at in 0..lanes.len() {
+                if let Poll::Ready(ended) = lanes[at].as_mut().poll(context) {
+                    drop(lanes.swap_remove(at));
+                    return Poll::Ready(ended);
+                }
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}

@@ -1,0 +1,101 @@
+//! How fast a pool is listed: a share of its quota, and less when it asks to slow down (additive
+//! increase, multiplicative decrease).
+
+use std::time::Duration;
+
+use crate::limits;
+use crate::time::Time;
+
+const MICROSECONDS: u64 = 1_000;
+
+/// When the next call may be made. Listings of one pool share one, and pools that share a quota do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// Microseconds between two calls at the configured share.
+    usual: u64,
+    /// Microseconds between two calls now.
+    interval: u64,
+    /// In microseconds since the epoch.
+    next: u64,
+}
+
+impl Pace {
+    /// The pace of that share, in percent, of `limits::LIST_CALLS_PER_SECOND`, shared by so many.
+    pub fn new(percent: u8, sharers: u64) -> Self {
+        let percent = u64::from(percent.clamp(1, 100));
+        let calls = limits::LIST_CALLS_PER_SECOND * percent;
+        let usual = (100 * 1_000_000 * sharers.max(1)).div_ceil(calls);
+        Self { usual, interval: usual, next: 0 }
+    }
+
+    /// How many calls fit into that time at the configured share.
+    pub fn calls_in(&self, span: Duration) -> u64 {
+        let span = u64::try_from(span.as_micros()).unwrap_or(u64::MAX);
+        span / self.usual
+    }
+
+    /// Reserves the next call: it may be made at that moment.
+    pub fn slot(&mut self, now: Time) -> Time {
+        let at = self.next.max(microseconds(now));
+        self.next = at.saturating_add(self.interval);
+        Time(i64::try_from(at.div_ceil(MICROSECONDS)).unwrap_or(i64::MAX))
+    }
+
+    /// A call was answered: back to the usual, bit by bit.
+    pub fn answered(&mut self) {
+        self.interval = (self.interval - self.interval / 16).max(self.usual);
+    }
+
+    /// The pool asked to slow down.
+    pub fn throttled(&mut self, now: Time) {
+        let longest = u64::try_from(limits::THROTTLE_LONGEST.as_micros()).unwrap_or(u64::MAX);
+        self.interval = self.interval.saturating_mul(2).min(longest).max(self.usual);
+        let pause = u64::try_from(limits::THROTTLE_FIRST.as_micros()).unwrap_or(0);
+        let pause = microseconds(now).saturating_add(pause.max(self.interval));
+        self.next = self.next.max(pause);
+    }
+}
+
+fn microseconds(time: Time) -> u64 {
+    u64::try_from(time.0).unwrap_or(0).saturating_mul(MICROSECONDS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn calls_in_a_minute(pace: &mut Pace, from: Time) -> usize {
+        let end = from + Duration::from_mins(1);
+        (0..10_000).take_while(|_| pace.slot(from) < end).count()
+    }
+
+    #[test]
+    fn a_share_of_the_quota_is_kept() {
+        assert_eq!(calls_in_a_minute(&mut Pace::new(100, 1), Time(5_000)), 1_800);
+        assert_eq!(calls_in_a_minute(&mut Pace::new(50, 1), Time(5_000)), 900);
+        assert_eq!(calls_in_a_minute(&mut Pace::new(50, 2), Time(5_000)), 450);
+        assert_eq!(calls_in_a_minute(&mut Pace::new(1, 1), Time(5_000)), 18);
+        assert_eq!(Pace::new(50, 1).calls_in(Duration::from_secs(300)), 4_499);
+    }
+
+    #[test]
+    fn an_idle_time_is_not_made_up_for() {
+        let mut pace = Pace::new(50, 1);
+        pace.slot(Time(0));
+        let late = Time(60_000);
+        assert_eq!((pace.slot(late), pace.slot(late)), (late, late + Duration::from_millis(67)));
+    }
+
+    #[test]
+    fn a_throttle_halves_the_pace_and_answers_bring_it_back() {
+        let mut pace = Pace::new(50, 1);
+        let now = Time(1_000);
+        pace.throttled(now);
+        assert!(pace.slot(now) >= now + limits::THROTTLE_FIRST);
+        assert_eq!(pace.interval, 2 * pace.usual);
+        (0..40).for_each(|_| pace.answered());
+        assert_eq!(pace.interval, pace.usual);
+        (0..40).for_each(|_| pace.throttled(now));
+        assert_eq!(pace.interval, 60_000_000);
+    }
+}
