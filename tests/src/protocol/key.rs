@@ -52,7 +52,7 @@ fn hash_tasks(state: &State, tasks: &[&Task], hasher: &mut Digest) {
     for task in tasks {
         let receives = match task.what {
             What::Worker(receipt) => receipt.receives,
-            What::Capture(..) => 0,
+            What::Capture(..) | What::Sweep => 0,
         };
         (task.id, receives, task.ends, task.asleep, history(task.id)).hash(hasher);
         let unsent = state.about_to_send.iter().filter(|((whose, _), _)| *whose == task.id);

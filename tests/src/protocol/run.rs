@@ -320,7 +320,7 @@ impl<'a> Run<'a> {
         if drain::undrained(law, Some(&before), &look, LOOKS_APART).is_empty() {
             let captures = self.scheduler.tasks.iter().filter_map(|task| match task.what {
                 What::Capture(human, _) => Some(human),
-                What::Worker(_) => None,
+                What::Worker(_) | What::Sweep => None,
             });
             checks::drained(&mut state, &self.scheduler.setting, &captures.collect());
         }

@@ -11,6 +11,7 @@ use poolbridge_core::time::Time;
 use super::checks;
 use super::scheduler::{Scheduler, announce};
 use crate::world::table::accounts_of;
+use super::tasks::What;
 
 /// How many rounds a world has to become quiet. Each works at everything that is ready, or lets
 /// time pass until something is.
@@ -18,6 +19,9 @@ const ROUNDS_MAX: usize = 2_000;
 
 /// How many turns the tasks of one round have.
 const TURNS_MAX: usize = 5_000;
+
+/// How many invocations a pass of the sweep over a handful of people may need.
+const PASS_TICKS_MAX: usize = 8;
 
 /// How long an unsuccessful search is remembered at the most, and a little.
 const REMEMBERED: Duration = Duration::from_hours(5);
@@ -39,14 +43,42 @@ impl Scheduler {
         let sweeps = if self.world.lock().departures.is_empty() { 2 } else { 3 };
         for _ in 0..sweeps {
             self.pass(REMEMBERED);
-            self.sweep();
             self.world.lock().watch.writes = 0;
+            if self.profile.sweeps > 0 {
+                if !self.sweep_to_the_end() {
+                    return;
+                }
+            } else {
+                self.sweep();
+            }
             if !self.work_off() {
                 return;
             }
         }
         let mut state = self.world.lock();
         checks::at_the_end(&mut state, &self.setting);
+    }
+
+    /// One pass of the real sweep, from its beginning to its end. Answers whether there was one.
+    fn sweep_to_the_end(&mut self) -> bool {
+        self.tasks.retain(|task| !matches!(task.what, What::Sweep));
+        let ended = |scheduler: &Self| {
+            let state = scheduler.world.lock();
+            state.weather.counted.get("pass").copied().unwrap_or(0)
+        };
+        // A pass that is under way has looked at some parts before the last edits: one more.
+        let passes = ended(self) + if self.world.lock().cursor.pass.is_some() { 2 } else { 1 };
+        for _ in 0..PASS_TICKS_MAX {
+            self.sweep_again();
+            self.run_all();
+            if ended(self) >= passes {
+                return true;
+            }
+            // What was found so far is worked off meanwhile, as it is on the platform.
+            self.pass(Duration::from_mins(1));
+        }
+        self.world.lock().watch.violated("a pass ends", format!("not {passes} of them"));
+        false
     }
 
     fn sweep(&self) {

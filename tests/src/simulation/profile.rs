@@ -109,6 +109,11 @@ pub struct Profile {
     pub outages: u32,
     /// How often it is asked whether all is drained.
     pub looks: u32,
+    /// How often the sweep goes on while everything else happens. If it does at all, it is the only
+    /// one that finds at the end what nothing told of.
+    pub sweeps: u32,
+    /// Nothing tells of any edit: there is no trigger and no trail.
+    pub unnoticed: bool,
     /// How the scheduler weighs what happens next.
     pub rhythm: Rhythm,
     /// Which rules hold.
@@ -193,6 +198,8 @@ impl Profile {
             losses: 2,
             outages: 1,
             looks: 3,
+            sweeps: 0,
+            unnoticed: false,
             rhythm: Rhythm::default(),
             law: Law::WHOLE,
         }
@@ -238,6 +245,8 @@ impl Profile {
             losses: 0,
             outages: 0,
             looks: 0,
+            sweeps: 0,
+            unnoticed: false,
             rhythm: Rhythm::default(),
             law: Law::WHOLE,
         }

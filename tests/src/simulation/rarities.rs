@@ -10,7 +10,7 @@ use poolbridge_core::time::Time;
 
 use super::checks;
 use super::scheduler::Scheduler;
-use super::tasks::What;
+use super::tasks::{self, What};
 use crate::world::TaskId;
 use crate::world::weather::Place;
 
@@ -23,6 +23,7 @@ impl Scheduler {
             self.left.losses.min(1),
             self.left.outages.min(1),
             self.left.looks.min(1),
+            if self.sweeps() { 0 } else { self.left.sweeps.min(1) },
             1,
         ];
         match self.weigh(&weights, "which rarity") {
@@ -31,8 +32,26 @@ impl Scheduler {
             2 => self.lose(),
             3 => self.cut_off(),
             4 => self.look(),
+            5 => self.begin_sweep(),
             _ => self.send_marks_again(),
         }
+    }
+
+    /// Whether a sweep is at work: the platform starts no second one.
+    fn sweeps(&self) -> bool {
+        self.tasks.iter().any(|task| matches!(task.what, What::Sweep))
+    }
+
+    fn begin_sweep(&mut self) {
+        self.left.sweeps -= 1;
+        self.world.lock().weather.count("sweep");
+        self.sweep_again();
+    }
+
+    /// Begins an invocation of the sweep.
+    pub(super) fn sweep_again(&mut self) {
+        let id = self.number();
+        self.tasks.push(tasks::sweeping(&self.world, &self.setting, id));
     }
 
     /// A worker stands still for long: seconds, or longer than a signature lives.
@@ -133,7 +152,7 @@ impl Scheduler {
             let under_capture: BTreeSet<_> = (self.tasks.iter())
                 .filter_map(|task| match task.what {
                     What::Capture(human, _) => Some(human),
-                    What::Worker(_) => None,
+                    What::Worker(_) | What::Sweep => None,
                 })
                 .collect();
             checks::drained(&mut state, &self.setting, &under_capture);

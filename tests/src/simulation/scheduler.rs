@@ -9,6 +9,7 @@ use poolbridge_core::change::{Change, Mark, Proof};
 use poolbridge_core::drain::Look;
 use poolbridge_core::names::Sub;
 use poolbridge_core::side::Side;
+use poolbridge_core::sweep::Tick;
 use poolbridge_core::time::Time;
 
 use super::beginning::{self, Setting};
@@ -57,6 +58,7 @@ pub(super) struct Left {
     pub(super) losses: u32,
     pub(super) outages: u32,
     pub(super) looks: u32,
+    pub(super) sweeps: u32,
 }
 
 impl Scheduler {
@@ -74,6 +76,7 @@ impl Scheduler {
             losses: profile.losses,
             outages: profile.outages,
             looks: profile.looks,
+            sweeps: profile.sweeps,
         };
         let edits_left = setting.edits;
         let mut scheduler = Self {
@@ -120,7 +123,7 @@ impl Scheduler {
         let mut after = 0;
         for _ in 0..TURNS_MAX {
             self.turn();
-            let captures = self.tasks.iter().any(|task| !task.is_worker());
+            let captures = self.tasks.iter().any(Task::is_capture);
             if self.edits_left == 0 && !captures {
                 after += 1;
             }
@@ -139,6 +142,7 @@ impl Scheduler {
         };
         let runnable = self.runnable();
         let workers = self.tasks.iter().filter(|task| task.is_worker()).count();
+        let mortal = self.tasks.iter().any(|task| !task.is_capture());
         let idle = workers < self.setting.workers;
         let possible = |weight: u32, possible: bool| if possible { weight } else { 0 };
         let weights = [
@@ -148,7 +152,7 @@ impl Scheduler {
             rhythm.moment,
             // While somebody is at work, long waits are rare: the platform would kill them all.
             if runnable.is_empty() { rhythm.wait * 6 } else { rhythm.wait },
-            possible(rhythm.crash, workers > 0 && self.left.crashes > 0),
+            possible(rhythm.crash, mortal && self.left.crashes > 0),
             possible(rhythm.land, in_flight > 0),
             rhythm.rare,
         ];
@@ -211,6 +215,12 @@ impl Scheduler {
                 let survives = captured.survives();
                 state.say(|| format!("{} captured: {survives}", task.id));
             }
+            (Ended::Swept(tick), _) => {
+                state.say(|| format!("{} swept: {tick:?}", task.id));
+                if matches!(&tick, Ok(Tick::Worked(worked)) if worked.ended.is_some()) {
+                    state.weather.count("pass");
+                }
+            }
             (Ended::Worked(_) | Ended::Captured(_), _) => {}
         }
     }
@@ -225,6 +235,10 @@ impl Scheduler {
         self.edits_left -= 1;
         let done = people::edit(&mut self.world.lock(), &self.setting, &self.profile);
         if let Some((human, change)) = done {
+            if self.profile.unnoticed {
+                self.world.lock().edits.miss(human);
+                return;
+            }
             let id = self.number();
             self.tasks.push(tasks::capturing(&self.world, id, human, change));
         }
@@ -270,7 +284,7 @@ impl Scheduler {
 
     fn crash(&mut self) {
         let workers: Vec<usize> =
-            (0..self.tasks.len()).filter(|&at| self.tasks[at].is_worker()).collect();
+            (0..self.tasks.len()).filter(|&at| !self.tasks[at].is_capture()).collect();
         self.left.crashes -= 1;
         let at = workers[self.choose(workers.len(), "who dies")];
         self.world.lock().weather.count("crash");

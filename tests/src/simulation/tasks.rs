@@ -1,4 +1,4 @@
-//! Pieces of work that run side by side: a worker at one message, or one capture.
+//! Pieces of work that run side by side: a worker at one message, one capture, or one sweep.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -9,8 +9,10 @@ use std::time::Duration;
 use poolbridge_core::capture::{Captured, capture};
 use poolbridge_core::change::Change;
 use poolbridge_core::converge::{Bridge, Report, Work};
+use poolbridge_core::fault::Fault;
 use poolbridge_core::limits;
 use poolbridge_core::ports::Ports as _;
+use poolbridge_core::sweep::{Settings, Sweep, Tick};
 use poolbridge_core::time::Time;
 use poolbridge_core::verdict::{Reason, Verdict};
 
@@ -32,6 +34,8 @@ pub enum Ended {
     Worked(Box<Report>),
     /// A capture's.
     Captured(Captured),
+    /// A sweep's.
+    Swept(Result<Tick, Fault>),
 }
 
 /// What a task is.
@@ -40,6 +44,8 @@ pub enum What {
     Worker(Receipt),
     /// The capture of somebody's edit.
     Capture(Human, u128),
+    /// The sweep.
+    Sweep,
 }
 
 /// A task.
@@ -56,6 +62,11 @@ pub struct Task {
 }
 
 impl Task {
+    /// Whether it is a capture.
+    pub const fn is_capture(&self) -> bool {
+        matches!(self.what, What::Capture(..))
+    }
+
     /// Whether it is a worker.
     pub const fn is_worker(&self) -> bool {
         matches!(self.what, What::Worker(_))
@@ -103,6 +114,22 @@ pub fn receiving(world: &World, setting: &Arc<Setting>, id: TaskId, number: u64)
     });
     let ends = (!suspendable).then_some(end);
     Some(Task { id, what: What::Worker(receipt), ends, asleep: None, future })
+}
+
+/// How long an invocation of the sweep lasts at the most.
+const SWEEP: Duration = Duration::from_mins(5);
+
+/// Begins an invocation of the sweep. A pass is due as soon as the one before has ended.
+pub fn sweeping(world: &World, setting: &Arc<Setting>, id: TaskId) -> Task {
+    let end = world.lock().now + SWEEP;
+    let (ports, setting) = (world.ports(id), Arc::clone(setting));
+    let future = Box::pin(async move {
+        let Setting { policy, keys, configuration, .. } = &*setting;
+        let settings = Settings { every: Duration::ZERO, quota_percent: 50, one_quota: false };
+        let sweep = Sweep { outside: &ports, policy, keys, configuration, settings };
+        Ended::Swept(Box::pin(sweep.tick(end)).await)
+    });
+    Task { id, what: What::Sweep, ends: Some(end), asleep: None, future }
 }
 
 /// What the consumer does with a message once the work at it is done. The adapters' `consume` is what

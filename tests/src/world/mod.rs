@@ -16,6 +16,7 @@ use poolbridge_core::law::Law;
 use poolbridge_core::limits;
 use poolbridge_core::names::Sub;
 use poolbridge_core::side::{BySide, Side};
+use poolbridge_core::sweep::pass::{Cursor, Done, Unit};
 use poolbridge_core::time::Time;
 
 pub mod accounts;
@@ -30,6 +31,7 @@ mod manners;
 pub mod pool;
 pub mod queue;
 mod record;
+pub mod roster;
 pub mod table;
 pub mod trace;
 pub mod watch;
@@ -71,6 +73,8 @@ pub struct State {
     pub table: Table,
     /// The queue.
     pub queue: Queue,
+    /// How far the sweep is.
+    pub cursor: Cursor,
     /// Who changed what.
     pub edits: Edits,
     /// Who deleted an account.
@@ -103,6 +107,7 @@ impl State {
             pools: BySide::from_fn(Accounts::new),
             table: Table::default(),
             queue: Queue::default(),
+            cursor: Cursor::default(),
             edits: Edits::default(),
             departures: Vec::new(),
             watch: Watch::default(),
@@ -204,7 +209,11 @@ impl World {
         Ports {
             pools: BySide::from_fn(|side| SimulatedPool::new(line.clone(), side)),
             ledger: SimulatedLedger::new(line.clone()),
-            outbox: queue::SimulatedOutbox::new(line),
+            outbox: queue::SimulatedOutbox::new(line.clone()),
+            rosters: BySide::from_fn(|side| roster::SimulatedRoster::new(line.clone(), side)),
+            register: roster::SimulatedRegister::new(line.clone()),
+            notebook: roster::SimulatedNotebook::new(line.clone()),
+            bulk: roster::SimulatedBulk::new(line),
             clock: SimulatedClock::new(self.clone(), task),
         }
     }
@@ -217,6 +226,10 @@ pub struct Ports {
     ledger: SimulatedLedger,
     outbox: queue::SimulatedOutbox,
     clock: SimulatedClock,
+    rosters: BySide<roster::SimulatedRoster>,
+    register: roster::SimulatedRegister,
+    notebook: roster::SimulatedNotebook,
+    bulk: roster::SimulatedBulk,
 }
 
 impl Ports {
@@ -241,6 +254,45 @@ impl poolbridge_core::ports::Ports for Ports {
 
     fn clock(&self) -> &SimulatedClock {
         &self.clock
+    }
+}
+
+impl poolbridge_core::sweep::ports::Outside for Ports {
+    type Roster = roster::SimulatedRoster;
+    type Register = roster::SimulatedRegister;
+    type Notebook = roster::SimulatedNotebook;
+    type Bulk = roster::SimulatedBulk;
+    type Clock = SimulatedClock;
+
+    fn roster(&self, side: Side) -> &roster::SimulatedRoster {
+        self.rosters.get(side)
+    }
+
+    fn register(&self) -> &roster::SimulatedRegister {
+        &self.register
+    }
+
+    fn notebook(&self) -> &roster::SimulatedNotebook {
+        &self.notebook
+    }
+
+    fn bulk(&self) -> &roster::SimulatedBulk {
+        &self.bulk
+    }
+
+    fn clock(&self) -> &SimulatedClock {
+        &self.clock
+    }
+
+    async fn rest_until(&self, moment: Time) {
+        use poolbridge_core::ports::Clock as _;
+        while self.clock.now() < moment {
+            give_way().await;
+        }
+    }
+
+    fn progressed(&self, unit: &Unit, done: &Done, left: usize) {
+        self.bulk.say(|| format!("{unit:?} is done, {left} left: {:?}", done.counts));
     }
 }
 

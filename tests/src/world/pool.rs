@@ -20,7 +20,7 @@ use super::watch::Seen;
 use super::weather::Place;
 
 /// Listings are staler than reads by this factor: `ListUsers` promises only that it catches up.
-const LISTING_LAG: u32 = 10;
+pub(super) const LISTING_LAG: u32 = 10;
 
 /// One pool, as one task reaches it.
 #[derive(Clone)]
@@ -228,7 +228,7 @@ fn moment_of_read(state: &mut State, side: Side, account: &Handle) -> Time {
     candidates[chooser.choose(candidates.len(), "how stale")]
 }
 
-fn moment_of_listing(state: &mut State, side: Side, lag: u32) -> Time {
+pub(super) fn moment_of_listing(state: &mut State, side: Side, lag: u32) -> Time {
     let now = state.now;
     let oldest = now - state.settle * lag;
     let State { weather, chooser, pools, .. } = state;

@@ -93,7 +93,14 @@ impl<P: Ports> Run<'_, P> {
             let decision = self.decision(DecisionKind::Held, Some(side.other()), reason);
             self.decide(&mut entry, decision);
         }
-        if entry == before {
+        let unchanged = entry == before;
+        // What this account was modified to has been judged now: a listing that shows it is no news.
+        if let Some(known) = entry.accounts.get_mut(side)
+            && known.seen <= view.account.modified + crate::sweep::judge::DATE_RESOLUTION
+        {
+            known.seen = view.began;
+        }
+        if unchanged {
             self.release(&entry).await?;
         } else {
             self.record(before.state, entry).await?;

@@ -18,7 +18,7 @@ use crate::side::Side;
 use crate::time::Time;
 
 /// Dates of a pool may be cut to seconds.
-const DATE_RESOLUTION: Duration = Duration::from_secs(1);
+pub const DATE_RESOLUTION: Duration = Duration::from_secs(1);
 
 /// What is asked of one account that was listed.
 #[derive(Clone, Copy, Debug)]
@@ -73,21 +73,21 @@ pub fn is_news(account: &Account, known_since: Time) -> bool {
 /// Whether an account that its group's listing shows, of a person who takes part, is news: nothing
 /// agreed upon says that it is a member.
 pub fn joined(question: &Question<'_>, group: &GroupName) -> bool {
-    let Question { policy, keys, entry, .. } = *question;
+    let Question { policy, keys, side, entry, .. } = *question;
     let field = Field::Group(group.clone());
     let (Some(agreed), Some(rule)) = (&entry.agreed, policy.mapping.revision(&field)) else {
         return false;
     };
-    // Whatever stands in the way of a membership, it is on record and waits for somebody.
-    if entry.obstacles.contains_key(&field) {
+    let is = |print| keys.is(&entry.salt, &field, &Reading::Held(Value::Flag(true)), print);
+    // What stands in the way of a membership has been said already, of this very membership; of the
+    // side that could not be written nothing is on record.
+    let obstacle = entry.obstacles.get(&field);
+    if obstacle.is_some_and(|obstacle| obstacle.side == side || is(obstacle.value)) {
         return false;
     }
     match agreed.past(&field, rule) {
         Past::Never => true,
-        Past::Was(base) => {
-            let member = Reading::Held(Value::Flag(true));
-            !keys.is(&entry.salt, &field, &member, base.print)
-        }
+        Past::Was(base) => !is(base.print),
     }
 }
 

@@ -16,7 +16,7 @@ use super::pass::{Cursor, Done, Summary, Unit};
 use super::shard::Prefix;
 
 /// One page of a listing. It may be short, or empty, though more follow.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Page<T> {
     /// What it shows.
     pub read: Vec<T>,
