@@ -8,3 +8,4 @@ pub mod world;
 pub mod simulation;
 pub mod contract;
 pub mod protocol;
+pub mod multitude;

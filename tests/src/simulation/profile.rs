@@ -189,6 +189,7 @@ impl Profile {
                 only: None,
                 stale_one_in: 8,
                 stale_max: 4,
+                lies_one_in: 0,
                 turn_before_answer: true,
             },
             crashes: 2,

@@ -114,6 +114,7 @@ impl SimulatedChain {
                         read.extend(show(account, version));
                     }
                 }
+                lie(state, &mut read, &mut next);
                 let count = read.len();
                 state.say(|| format!("{call}: {count} shown"));
                 Ok((Page { read, unreadable: 0 }, next))
@@ -121,6 +122,22 @@ impl SimulatedChain {
             .await?;
         self.next = next;
         Ok(Some(page))
+    }
+}
+
+/// Lets a page lie, if the climate is such.
+fn lie<T: Clone>(state: &mut State, read: &mut Vec<T>, next: &mut Option<usize>) {
+    let State { weather, chooser, .. } = state;
+    let one_in = weather.climate.lies_one_in;
+    if one_in == 0 || !chooser.happens(one_in, "lies") {
+        return;
+    }
+    weather.count("lie");
+    match chooser.choose(4, "which lie") {
+        0 => *next = None,
+        1 => drop(read.pop()),
+        2 => read.extend(read.clone()),
+        _ => read.clear(),
     }
 }
 

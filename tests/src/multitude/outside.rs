@@ -1,0 +1,420 @@
+//! The outside of a sweep over the multitude: everything is made up on the way, and counted.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use poolbridge_core::account::{Account, Shape};
+use poolbridge_core::change::Change;
+use poolbridge_core::entry::Entry;
+use poolbridge_core::fault::{Fault, FaultKind};
+use poolbridge_core::names::{GroupName, PersonId, Sub};
+use poolbridge_core::policy::Control;
+use poolbridge_core::ports::Clock;
+use poolbridge_core::side::{BySide, Side};
+use poolbridge_core::sweep::pass::{Cursor, Done, Summary, Unit};
+use poolbridge_core::sweep::ports::{
+    Bulk, Chain, Found, Notebook, Outside, Page, Register, Roster,
+};
+use poolbridge_core::sweep::shard::Prefix;
+use poolbridge_core::time::Time;
+
+use super::people::People;
+use crate::world::chance::{Chooser, Seeded};
+use crate::world::{BEGINNING, give_way};
+
+/// Accounts on one page, as the service has it.
+const PAGE: usize = 60;
+
+/// How a listing may lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Lie {
+    /// Pages are short, or empty, though more follow. That is no lie: the service says that it may.
+    Short,
+    /// A listing ends early.
+    Ends,
+    /// Some accounts are left out.
+    LeavesOut,
+    /// Some accounts are shown twice.
+    Doubles,
+    /// Accounts of another part are shown as well.
+    Strays,
+    /// Some of what is shown is as it was before it was changed, and the deleted are shown.
+    Old,
+}
+
+impl Lie {
+    /// Every lie.
+    pub const ALL: [Self; 6] =
+        [Self::Short, Self::Ends, Self::LeavesOut, Self::Doubles, Self::Strays, Self::Old];
+}
+
+/// What was counted.
+#[derive(Default)]
+pub struct Counted {
+    /// Calls that list the parts of a pool, by side.
+    pub pages: BySide<u64>,
+    /// Calls that list a whole pool although it is cut into parts.
+    pub whole_pages: BySide<u64>,
+    /// Calls that list groups, by side.
+    pub group_pages: BySide<u64>,
+    /// Rows on pages that are being looked at, and the most there ever were.
+    pub rows: usize,
+    /// See `rows`.
+    pub rows_most: usize,
+    /// Everything that was sent.
+    pub sent: Vec<Change>,
+    /// Messages that are outstanding, and the most there ever were.
+    pub outstanding: u64,
+    /// See `outstanding`.
+    pub outstanding_most: u64,
+    /// Parts finished, in order.
+    pub parts: Vec<Unit>,
+    /// Passes that ended.
+    pub passes: Vec<Summary>,
+}
+
+/// A multitude and all that surrounds it.
+pub struct Multitude {
+    /// Who there is.
+    pub people: Arc<People>,
+    shared: Arc<Shared>,
+    rosters: BySide<MultitudeRoster>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+}
+
+/// What changes.
+pub struct State {
+    /// What time it is.
+    pub now: Time,
+    /// How far the sweep is.
+    pub cursor: Cursor,
+    /// What was counted.
+    pub counted: Counted,
+    /// How listings lie.
+    pub lie: Option<Lie>,
+    /// Whether apply works off what is sent.
+    pub working: bool,
+    /// Calls that will be throttled, counted down.
+    pub throttled: u32,
+    chance: Seeded,
+    nonce: u128,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Multitude {
+    /// These people, in honest pools.
+    pub fn new(people: People, seed: u64) -> Self {
+        let people = Arc::new(people);
+        let state = State {
+            now: BEGINNING,
+            cursor: Cursor::default(),
+            counted: Counted::default(),
+            lie: None,
+            working: true,
+            throttled: 0,
+            chance: Seeded::new(seed),
+            nonce: 0,
+        };
+        let shared = Arc::new(Shared { state: Mutex::new(state) });
+        let rosters = BySide::from_fn(|side| MultitudeRoster {
+            people: Arc::clone(&people),
+            shared: Arc::clone(&shared),
+            side,
+        });
+        Self { people, shared, rosters }
+    }
+
+    /// What changes.
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        self.shared.lock()
+    }
+}
+
+/// One pool.
+pub struct MultitudeRoster {
+    people: Arc<People>,
+    shared: Arc<Shared>,
+    side: Side,
+}
+
+/// A listing under way.
+pub struct MultitudeChain {
+    people: Arc<People>,
+    shared: Arc<Shared>,
+    side: Side,
+    prefix: Option<Prefix>,
+    whole: bool,
+    after: Option<u64>,
+    ended: bool,
+    rows: usize,
+}
+
+impl MultitudeChain {
+    /// The numbers on the next page; `None`: that was all.
+    fn numbers(&mut self) -> Result<Option<Vec<u64>>, Fault> {
+        let mut state = self.shared.lock();
+        let counted = &mut state.counted;
+        counted.rows -= self.rows;
+        self.rows = 0;
+        if self.ended {
+            return Ok(None);
+        }
+        let pages = match (&self.prefix, self.whole) {
+            (None, _) => &mut counted.group_pages,
+            (Some(prefix), true) if prefix.is_whole() => &mut counted.whole_pages,
+            (Some(_), _) => &mut counted.pages,
+        };
+        *pages.get_mut(self.side) += 1;
+        if state.throttled > 0 {
+            state.throttled -= 1;
+            return Err(Fault::new(FaultKind::Throttled, "ListUsers"));
+        }
+        let lie = state.lie;
+        let mut most = PAGE;
+        if lie == Some(Lie::Short) {
+            most = [0, 1, 7, 60][state.chance.choose(4, "how short")];
+        }
+        let mut numbers = self.next_numbers(most);
+        self.ended = numbers.len() < most;
+        if let Some(last) = numbers.last() {
+            self.after = Some(*last);
+        }
+        match lie {
+            Some(Lie::Ends) if state.chance.happens(40, "ends") => self.ended = true,
+            Some(Lie::LeavesOut) => {
+                numbers.retain(|_| !state.chance.happens(50, "left out"));
+            }
+            Some(Lie::Doubles) if state.chance.happens(4, "doubled") => {
+                let twice = numbers.clone();
+                numbers.extend(twice);
+            }
+            Some(Lie::Strays) if state.chance.happens(4, "strays") => {
+                let among = usize::try_from(self.people.count).unwrap_or(1);
+                numbers.push(state.chance.choose(among, "who") as u64);
+            }
+            Some(_) | None => {}
+        }
+        self.rows = numbers.len();
+        let counted = &mut state.counted;
+        counted.rows += self.rows;
+        counted.rows_most = counted.rows_most.max(counted.rows);
+        Ok(Some(numbers))
+    }
+
+    fn next_numbers(&self, most: usize) -> Vec<u64> {
+        match &self.prefix {
+            Some(prefix) => self.people.listed(self.side, prefix, self.after).take(most).collect(),
+            None => {
+                let first = self.after.map_or(0, |after| after + 1);
+                let members = (first..self.people.count)
+                    .filter(|number| self.people.member(self.side, *number));
+                members.take(most).collect()
+            }
+        }
+    }
+}
+
+impl Drop for MultitudeChain {
+    fn drop(&mut self) {
+        self.shared.lock().counted.rows -= self.rows;
+    }
+}
+
+impl Chain<Account> for MultitudeChain {
+    async fn next(&mut self) -> Result<Option<Page<Account>>, Fault> {
+        give_way().await;
+        let Some(numbers) = self.numbers()? else { return Ok(None) };
+        let old = self.shared.lock().lie == Some(Lie::Old);
+        let account = |number: u64| {
+            let account = self.people.account(self.side, number);
+            let before =
+                if old { People::new(0).account(self.side, number) } else { return account };
+            Account { sub: account.sub, ..before }
+        };
+        Ok(Some(Page { read: numbers.into_iter().map(account).collect(), unreadable: 0 }))
+    }
+}
+
+impl Chain<Sub> for MultitudeChain {
+    async fn next(&mut self) -> Result<Option<Page<Sub>>, Fault> {
+        give_way().await;
+        let Some(numbers) = self.numbers()? else { return Ok(None) };
+        let sub = |number: u64| self.people.sub(self.side, number);
+        Ok(Some(Page { read: numbers.into_iter().map(sub).collect(), unreadable: 0 }))
+    }
+}
+
+impl MultitudeRoster {
+    fn chain(&self, prefix: Option<Prefix>) -> MultitudeChain {
+        let depth = self.shared.lock().cursor.pass.as_ref().map(|pass| *pass.depth.get(self.side));
+        MultitudeChain {
+            people: Arc::clone(&self.people),
+            shared: Arc::clone(&self.shared),
+            side: self.side,
+            prefix,
+            whole: depth.is_some_and(|depth| depth > 0),
+            after: None,
+            ended: false,
+            rows: 0,
+        }
+    }
+}
+
+impl Roster for MultitudeRoster {
+    type Accounts = MultitudeChain;
+    type Members = MultitudeChain;
+
+    async fn shape(&self) -> Result<Shape, Fault> {
+        Ok(self.people.shape.clone())
+    }
+
+    async fn estimate(&self) -> Result<Option<u64>, Fault> {
+        Ok(Some(self.people.count))
+    }
+
+    fn accounts(&self, prefix: &Prefix) -> MultitudeChain {
+        self.chain(Some(prefix.clone()))
+    }
+
+    fn members(&self, _group: &GroupName) -> MultitudeChain {
+        self.chain(None)
+    }
+}
+
+impl Register for Multitude {
+    async fn people(&self, _side: Side, subs: &[Sub]) -> Result<Vec<Found>, Fault> {
+        give_way().await;
+        let entry = |sub: &Sub| People::of_sub(sub).and_then(|number| self.people.entry(number));
+        let found = |sub| entry(sub).map_or(Found::Nobody, |it| Found::Person(Box::new(it)));
+        Ok(subs.iter().map(found).collect())
+    }
+
+    async fn person(&self, id: &PersonId) -> Result<Option<Entry>, Fault> {
+        Ok(self.people.of_id(id).and_then(|number| self.people.entry(number)))
+    }
+
+    async fn marked(&self, _side: Side, _sub: &Sub) -> Result<bool, Fault> {
+        Ok(false)
+    }
+
+    async fn control(&self) -> Result<Control, Fault> {
+        Ok(Control::default())
+    }
+}
+
+impl Notebook for Multitude {
+    async fn read(&self) -> Result<Cursor, Fault> {
+        Ok(self.state().cursor.clone())
+    }
+
+    async fn write(&self, cursor: &Cursor) -> Result<(), Fault> {
+        // Done, and the answer is on its way: who dies here has noted it all the same.
+        self.state().cursor = cursor.clone();
+        give_way().await;
+        Ok(())
+    }
+
+    async fn wanted(&self) -> Result<Option<Time>, Fault> {
+        Ok(None)
+    }
+
+    async fn began(&self, _at: Time) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    async fn ended(&self, summary: &Summary) -> Result<(), Fault> {
+        self.state().counted.passes.push(summary.clone());
+        Ok(())
+    }
+}
+
+impl Bulk for Multitude {
+    async fn outstanding(&self) -> Result<u64, Fault> {
+        give_way().await;
+        let mut state = self.state();
+        if state.working {
+            state.counted.outstanding = 0;
+        }
+        Ok(state.counted.outstanding)
+    }
+
+    async fn send(&self, changes: &[Change]) -> Result<(), Fault> {
+        give_way().await;
+        let counted = &mut self.state().counted;
+        counted.sent.extend_from_slice(changes);
+        counted.outstanding += changes.len() as u64;
+        counted.outstanding_most = counted.outstanding_most.max(counted.outstanding);
+        Ok(())
+    }
+}
+
+impl Clock for Multitude {
+    fn now(&self) -> Time {
+        self.state().now
+    }
+
+    fn nonce(&self) -> u128 {
+        let mut state = self.state();
+        state.nonce += 1;
+        state.nonce
+    }
+}
+
+impl Outside for Multitude {
+    type Roster = MultitudeRoster;
+    type Register = Self;
+    type Notebook = Self;
+    type Bulk = Self;
+    type Clock = Self;
+
+    fn roster(&self, side: Side) -> &MultitudeRoster {
+        self.rosters.get(side)
+    }
+
+    fn register(&self) -> &Self {
+        self
+    }
+
+    fn notebook(&self) -> &Self {
+        self
+    }
+
+    fn bulk(&self) -> &Self {
+        self
+    }
+
+    fn clock(&self) -> &Self {
+        self
+    }
+
+    async fn rest_until(&self, moment: Time) {
+        {
+            let mut state = self.state();
+            state.now = state.now.max(moment);
+        }
+        give_way().await;
+    }
+
+    fn progressed(&self, unit: &Unit, _done: &Done, _left: usize) {
+        self.state().counted.parts.push(unit.clone());
+    }
+}
+
+impl Counted {
+    /// What was sent, by account: how often.
+    pub fn looks(&self) -> BTreeMap<(Side, Sub), usize> {
+        let mut looks = BTreeMap::new();
+        for change in &self.sent {
+            *looks.entry((change.side, change.sub.clone())).or_default() += 1;
+        }
+        looks
+    }
+}

@@ -1,0 +1,251 @@
+//! Who there is: everything about a person follows from their number.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use poolbridge_core::account::{Account, Shape, Status};
+use poolbridge_core::entry::{Agreed, Base, Entry, Known, State};
+use poolbridge_core::facts::{Field, Value};
+use poolbridge_core::fingerprint::Keyring;
+use poolbridge_core::law::Law;
+use poolbridge_core::limits;
+use poolbridge_core::mapping::{Mapping, STANDARD};
+use poolbridge_core::names::{PersonId, Sub, Username};
+use poolbridge_core::policy::{ConflictRule, Deletes, MatchBy, Policy, Provision, StalePasswords};
+use poolbridge_core::side::{BySide, Side};
+use poolbridge_core::sweep::shard::Prefix;
+
+use crate::world::BEGINNING;
+use crate::world::accounts::{attribute, group};
+
+/// Parts by the first three hexadecimal digits: the people of each can be told without going through
+/// all the others.
+const PARTS: u64 = 4_096;
+
+/// Odd, so that it can be undone; different on each side, so that the sides list in other orders.
+const STEPS: BySide<u64> = BySide { old: 2_053, new: 1_237 };
+
+/// One person in so many is in the group.
+const MEMBER_ONE_IN: u64 = 100;
+
+/// When everybody was there already.
+const LONG_AGO: Duration = Duration::from_hours(24 * 300);
+
+/// What happened to a person and nothing told of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Deed {
+    /// An attribute was changed on that side.
+    Changed(Side),
+    /// The account of that side was deleted.
+    Deleted(Side),
+    /// Became a member of the group on that side.
+    Joined(Side),
+    /// Left the group on that side.
+    Left(Side),
+    /// Signed up on that side a moment ago, and the bridge knows nothing of them.
+    New(Side),
+    /// Was on that side long before the bridge, which knows nothing of them.
+    Unknown(Side),
+}
+
+/// Everybody.
+pub struct People {
+    /// How many.
+    pub count: u64,
+    /// What happened to whom.
+    pub deeds: BTreeMap<u64, Deed>,
+    /// Accounts of the old pool whose `sub` is not hexadecimal, by person.
+    pub strangers: BTreeMap<u64, &'static str>,
+    /// The team's choices.
+    pub policy: Policy,
+    /// Fingerprint keys.
+    pub keys: Keyring,
+    /// What each pool can hold.
+    pub shape: Shape,
+}
+
+impl People {
+    /// So many people, to whom nothing has happened.
+    pub fn new(count: u64) -> Self {
+        let dropped = STANDARD.iter().filter(|name| **name != "name");
+        let dropped = dropped.map(|name| attribute(name)).collect();
+        let mapping = Mapping::new(Vec::new(), &dropped, false, true).expect("rules");
+        let policy = Policy {
+            match_by: MatchBy::Email,
+            provision: BySide { old: Provision::Lazy, new: Provision::Lazy },
+            conflicts: ConflictRule::ActiveWins,
+            deletes: Deletes::Disable,
+            groups: true,
+            stale_passwords: StalePasswords::Keep,
+            settle: limits::SETTLE,
+            clock_allowance: Duration::ZERO,
+            mapping,
+            law: Law::WHOLE,
+        };
+        let groups = BTreeSet::from([group("staff")]);
+        Self {
+            count,
+            deeds: BTreeMap::new(),
+            strangers: BTreeMap::new(),
+            policy,
+            keys: Keyring::new(1, [3; 32]),
+            shape: Shape { groups, ..Shape::default() },
+        }
+    }
+
+    fn deed(&self, number: u64) -> Option<Deed> {
+        self.deeds.get(&number).copied()
+    }
+
+    /// Whether there is an account of that person on that side.
+    pub fn there(&self, side: Side, number: u64) -> bool {
+        match self.deed(number) {
+            Some(Deed::Deleted(gone)) => side != gone,
+            Some(Deed::New(only) | Deed::Unknown(only)) => side == only,
+            Some(Deed::Changed(_) | Deed::Joined(_) | Deed::Left(_)) | None => true,
+        }
+    }
+
+    /// Whether the group's listing on that side shows them.
+    pub fn member(&self, side: Side, number: u64) -> bool {
+        let usual = number.is_multiple_of(MEMBER_ONE_IN);
+        match self.deed(number) {
+            Some(Deed::Joined(at)) if at == side => true,
+            Some(Deed::Left(at)) if at == side => false,
+            Some(_) | None => usual && self.there(side, number),
+        }
+    }
+
+    /// The `sub` of a person's account: three digits that tell the part, some that look like chance,
+    /// and the number.
+    pub fn sub(&self, side: Side, number: u64) -> Sub {
+        let part = (number.wrapping_mul(*STEPS.get(side))) % PARTS;
+        let noise = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 44;
+        let text = match self.strangers.get(&number).filter(|_| side == Side::Old) {
+            Some(letters) => format!("{letters}{noise:05x}-0000-4000-8000-{number:012x}"),
+            None => format!("{part:03x}{noise:05x}-0000-4000-8000-{number:012x}"),
+        };
+        Sub::try_from(text.as_str()).expect("it is short and printable")
+    }
+
+    /// Whose that `sub` is.
+    pub fn of_sub(sub: &Sub) -> Option<u64> {
+        let (_, digits) = sub.as_str().rsplit_once('-')?;
+        u64::from_str_radix(digits, 16).ok()
+    }
+
+    /// The numbers of those whose `sub` begins so, from the one after `after` on: a few steps for each.
+    pub fn listed<'a>(
+        &'a self,
+        side: Side,
+        prefix: &Prefix,
+        after: Option<u64>,
+    ) -> impl Iterator<Item = u64> + 'a {
+        let (first, last) = parts_of(prefix.as_str());
+        let undo = undone(*STEPS.get(side));
+        let part_of = move |number: u64| number.wrapping_mul(*STEPS.get(side)) % PARTS;
+        let begin = after.map_or(first, part_of);
+        let usual = (begin..last).flat_map(move |part| {
+            let least = part.wrapping_mul(undo) % PARTS;
+            let from = after.filter(|_| part == begin).map_or(least, |after| after + PARTS);
+            (from..self.count).step_by(usize::try_from(PARTS).unwrap_or(1))
+        });
+        let odd = move |number: &u64| side == Side::Old && self.strangers.contains_key(number);
+        let odd_first = prefix.clone();
+        let whole = prefix.is_whole();
+        let strangers = self.strangers.keys().copied().filter(move |number| {
+            let holds = odd_first.holds(&self.sub(side, *number));
+            side == Side::Old && after.is_none() && (whole || holds)
+        });
+        let there = move |number: &u64| self.there(side, *number);
+        strangers.chain(usual.filter(move |number| !odd(number))).filter(there)
+    }
+
+    /// The account as a listing shows it.
+    pub fn account(&self, side: Side, number: u64) -> Account {
+        let sub = self.sub(side, number);
+        let changed = self.deed(number) == Some(Deed::Changed(side));
+        let name = if changed { format!("other {number}") } else { format!("name {number}") };
+        let long_ago = BEGINNING - LONG_AGO;
+        let new = matches!(self.deed(number), Some(Deed::New(_)));
+        let created = if new { BEGINNING } else { long_ago };
+        Account {
+            username: Username::try_from(sub.as_str()).expect("it is short and printable"),
+            sub,
+            attributes: BTreeMap::from([(attribute("name"), name)]),
+            enabled: true,
+            status: Status::Confirmed,
+            groups: None,
+            factors: None,
+            created,
+            modified: if changed { BEGINNING } else { created },
+        }
+    }
+
+    /// The person's id.
+    pub fn id(number: u64) -> PersonId {
+        let spread = u128::from(number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
+        PersonId::from_nonce(spread)
+    }
+
+    /// The number of that id's person.
+    pub fn of_id(&self, id: &PersonId) -> Option<u64> {
+        // The inverse of the factor above, modulo 2^128, by Newton's way.
+        let factor: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
+        let mut inverse = factor;
+        for _ in 0..7 {
+            let step = 2_u128.wrapping_sub(factor.wrapping_mul(inverse));
+            inverse = inverse.wrapping_mul(step);
+        }
+        let spread = u128::from_str_radix(id.as_str(), 16).ok()?;
+        let number = spread.wrapping_mul(inverse).checked_sub(1)?;
+        u64::try_from(number).ok().filter(|number| *number < self.count)
+    }
+
+    /// What the ledger knows of a person: both accounts, agreed long ago.
+    pub fn entry(&self, number: u64) -> Option<Entry> {
+        if matches!(self.deed(number), Some(Deed::New(_) | Deed::Unknown(_))) {
+            return None;
+        }
+        let long_ago = BEGINNING - LONG_AGO / 2;
+        let known = |side| {
+            let sub = self.sub(side, number);
+            let username = Username::try_from(sub.as_str()).expect("it is short and printable");
+            Known { sub, username, seen: long_ago, written: None, gone: None }
+        };
+        let mut entry = Entry::new(Self::id(number), Side::Old, known(Side::Old), long_ago);
+        entry.accounts.new = Some(known(Side::New));
+        entry.state = State::Synced;
+        entry.linked = Some(long_ago);
+        let mut says = vec![
+            (Field::Enabled, Value::Flag(true)),
+            (Field::Attribute(attribute("name")), Value::Text(format!("name {number}"))),
+        ];
+        if number.is_multiple_of(MEMBER_ONE_IN) {
+            says.push((Field::Group(group("staff")), Value::Flag(true)));
+        }
+        let mapping = &self.policy.mapping;
+        let base = |(field, value): (Field, Value)| {
+            let print = Some(self.keys.print(&entry.salt, &field, &value));
+            let rule = mapping.revision(&field)?;
+            Some((field, Base { print, rule }))
+        };
+        let fields = says.into_iter().filter_map(base).collect();
+        entry.agreed = Some(Agreed { fields, rules: mapping.revisions() });
+        Some(entry)
+    }
+}
+
+/// The parts, as a range, that hold every `sub` of these first letters.
+fn parts_of(letters: &str) -> (u64, u64) {
+    let Ok(digits) = u64::from_str_radix(if letters.is_empty() { "0" } else { letters }, 16) else {
+        return (0, 0);
+    };
+    let each = PARTS >> (4 * letters.len().min(3));
+    if letters.len() > 3 { (0, 0) } else { (digits * each, (digits + 1) * each) }
+}
+
+/// The number by which a multiplication modulo [`PARTS`] is undone.
+fn undone(step: u64) -> u64 {
+    (1..PARTS).step_by(2).find(|undo| step.wrapping_mul(*undo) % PARTS == 1).unwrap_or(1)
+}

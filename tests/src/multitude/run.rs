@@ -1,0 +1,75 @@
+//! Runs a sweep over a multitude, invocation after invocation, some of which are killed.
+
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use poolbridge_core::policy::ConfigurationStamp;
+use poolbridge_core::sweep::{Settings, Sweep, Tick};
+use poolbridge_core::time::Time;
+
+use super::outside::Multitude;
+
+/// How a pass is run.
+#[derive(Clone, Copy, Debug)]
+pub struct Run {
+    /// The share of the listing quota, in percent.
+    pub quota_percent: u8,
+    /// How long one invocation lasts.
+    pub invocation: Duration,
+    /// How many invocations there may be.
+    pub invocations_max: usize,
+}
+
+impl Default for Run {
+    fn default() -> Self {
+        let invocation = Duration::from_mins(15);
+        Self { quota_percent: 50, invocation, invocations_max: 50 }
+    }
+}
+
+/// Runs invocations until a pass has ended. `kill` says after how many turns the next one is killed, if
+/// it is. Answers how many invocations there were.
+pub fn run(multitude: &Multitude, run: Run, mut kill: impl FnMut() -> Option<u64>) -> usize {
+    let passes = multitude.state().counted.passes.len();
+    let every = Duration::ZERO;
+    let settings = Settings { every, quota_percent: run.quota_percent, one_quota: false };
+    let configuration = ConfigurationStamp { hash: "simulated".to_owned(), since: Time::ZERO };
+    let people = &multitude.people;
+    let sweep = Sweep {
+        outside: multitude,
+        policy: &people.policy,
+        keys: &people.keys,
+        configuration: &configuration,
+        settings,
+    };
+    for invocation in 1..=run.invocations_max {
+        let end = multitude.state().now + run.invocation;
+        let tick = turns(sweep.tick(end), kill());
+        if let Some(tick) = tick {
+            let tick = tick.expect("nothing of this outside fails for good");
+            assert!(matches!(tick, Tick::Worked(_)), "{tick:?}");
+        }
+        if multitude.state().counted.passes.len() > passes {
+            return invocation;
+        }
+    }
+    run.invocations_max
+}
+
+/// Polls a future to its end, or drops it after so many turns.
+fn turns<T>(future: impl Future<Output = T>, most: Option<u64>) -> Option<T> {
+    let mut future = pin!(future);
+    let mut context = Context::from_waker(Waker::noop());
+    let mut turn = 0;
+    loop {
+        if most.is_some_and(|most| turn >= most) {
+            return None;
+        }
+        turn += 1;
+        if let Poll::Ready(value) = future.as_mut().poll(&mut context) {
+            return Some(value);
+        }
+    }
+}
