@@ -99,8 +99,22 @@ pub struct State {
     pub working: bool,
     /// Calls that will be throttled, counted down.
     pub throttled: u32,
+    /// Whether anything was done at this turn.
+    stirred: bool,
+    /// When the first of those who rest goes on.
+    wakes: Option<Time>,
     chance: Seeded,
     nonce: u128,
+}
+
+impl State {
+    /// Lets time pass if everybody rests, until the first of them goes on.
+    pub fn pass(&mut self) {
+        let wakes = self.wakes.take();
+        if !std::mem::take(&mut self.stirred) {
+            self.now = self.now.max(wakes.unwrap_or(self.now));
+        }
+    }
 }
 
 impl Shared {
@@ -120,6 +134,8 @@ impl Multitude {
             lie: None,
             working: true,
             throttled: 0,
+            stirred: false,
+            wakes: None,
             chance: Seeded::new(seed),
             nonce: 0,
         };
@@ -230,6 +246,7 @@ impl Drop for MultitudeChain {
 
 impl Chain<Account> for MultitudeChain {
     async fn next(&mut self) -> Result<Option<Page<Account>>, Fault> {
+        self.shared.lock().stirred = true;
         give_way().await;
         let Some(numbers) = self.numbers()? else { return Ok(None) };
         let old = self.shared.lock().lie == Some(Lie::Old);
@@ -245,6 +262,7 @@ impl Chain<Account> for MultitudeChain {
 
 impl Chain<Sub> for MultitudeChain {
     async fn next(&mut self) -> Result<Option<Page<Sub>>, Fault> {
+        self.shared.lock().stirred = true;
         give_way().await;
         let Some(numbers) = self.numbers()? else { return Ok(None) };
         let sub = |number: u64| self.people.sub(self.side, number);
@@ -291,6 +309,7 @@ impl Roster for MultitudeRoster {
 
 impl Register for Multitude {
     async fn people(&self, _side: Side, subs: &[Sub]) -> Result<Vec<Found>, Fault> {
+        self.state().stirred = true;
         give_way().await;
         let entry = |sub: &Sub| People::of_sub(sub).and_then(|number| self.people.entry(number));
         let found = |sub| entry(sub).map_or(Found::Nobody, |it| Found::Person(Box::new(it)));
@@ -317,7 +336,11 @@ impl Notebook for Multitude {
 
     async fn write(&self, cursor: &Cursor) -> Result<(), Fault> {
         // Done, and the answer is on its way: who dies here has noted it all the same.
-        self.state().cursor = cursor.clone();
+        {
+            let mut state = self.state();
+            state.cursor = cursor.clone();
+            state.stirred = true;
+        }
         give_way().await;
         Ok(())
     }
@@ -338,6 +361,7 @@ impl Notebook for Multitude {
 
 impl Bulk for Multitude {
     async fn outstanding(&self) -> Result<u64, Fault> {
+        self.state().stirred = true;
         give_way().await;
         let mut state = self.state();
         if state.working {
@@ -347,6 +371,7 @@ impl Bulk for Multitude {
     }
 
     async fn send(&self, changes: &[Change]) -> Result<(), Fault> {
+        self.state().stirred = true;
         give_way().await;
         let counted = &mut self.state().counted;
         counted.sent.extend_from_slice(changes);
@@ -396,11 +421,16 @@ impl Outside for Multitude {
     }
 
     async fn rest_until(&self, moment: Time) {
-        {
-            let mut state = self.state();
-            state.now = state.now.max(moment);
+        loop {
+            {
+                let mut state = self.state();
+                if state.now >= moment {
+                    return;
+                }
+                state.wakes = Some(state.wakes.map_or(moment, |wakes| wakes.min(moment)));
+            }
+            give_way().await;
         }
-        give_way().await;
     }
 
     fn progressed(&self, unit: &Unit, _done: &Done, _left: usize) {

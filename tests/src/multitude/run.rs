@@ -46,7 +46,7 @@ pub fn run(multitude: &Multitude, run: Run, mut kill: impl FnMut() -> Option<u64
     };
     for invocation in 1..=run.invocations_max {
         let end = multitude.state().now + run.invocation;
-        let tick = turns(sweep.tick(end), kill());
+        let tick = turns(multitude, sweep.tick(end), kill());
         if let Some(tick) = tick {
             let tick = tick.expect("nothing of this outside fails for good");
             assert!(matches!(tick, Tick::Worked(_)), "{tick:?}");
@@ -59,7 +59,11 @@ pub fn run(multitude: &Multitude, run: Run, mut kill: impl FnMut() -> Option<u64
 }
 
 /// Polls a future to its end, or drops it after so many turns.
-fn turns<T>(future: impl Future<Output = T>, most: Option<u64>) -> Option<T> {
+fn turns<T>(
+    multitude: &Multitude,
+    future: impl Future<Output = T>,
+    most: Option<u64>,
+) -> Option<T> {
     let mut future = pin!(future);
     let mut context = Context::from_waker(Waker::noop());
     let mut turn = 0;
@@ -71,5 +75,6 @@ fn turns<T>(future: impl Future<Output = T>, most: Option<u64>) -> Option<T> {
         if let Poll::Ready(value) = future.as_mut().poll(&mut context) {
             return Some(value);
         }
+        multitude.state().pass();
     }
 }

@@ -224,6 +224,9 @@ impl<O: Outside> Sweep<'_, O> {
         left: BySide<Vec<Unit>>,
         worked: &mut Worked,
     ) -> Result<(), Fault> {
+        let begun = worked.finished > 0;
+        let mut budget =
+            BySide::from_fn(|side| Budget { begun, ..self.budget(cursor, side, desk.end) });
         let mut waiting = BySide { old: VecDeque::from(left.old), new: VecDeque::from(left.new) };
         let mut running: BySide<Vec<Lane<'_>>> = BySide { old: Vec::new(), new: Vec::new() };
         loop {
@@ -231,6 +234,10 @@ impl<O: Outside> Sweep<'_, O> {
                 let free = limits::LISTINGS_AT_ONCE.saturating_sub(running.get(side).len());
                 let go = self.now() < desk.end && worked.faults.len() < FAULTS_MAX;
                 for _ in 0..if go { free } else { 0 } {
+                    let next = waiting.get(side).front();
+                    if !next.is_some_and(|unit| budget.get_mut(side).takes(unit)) {
+                        break;
+                    }
                     let Some(unit) = waiting.get_mut(side).pop_front() else { break };
                     running.get_mut(side).push(Box::pin(async move {
                         let done = desk.work(&unit).await;
@@ -255,6 +262,17 @@ impl<O: Outside> Sweep<'_, O> {
                 Err(Stop::Fault(fault)) => worked.faults.push(fault),
             }
         }
+    }
+
+    /// How many calls this invocation has left for a pool, and how many a part of it needs.
+    fn budget(&self, cursor: &Cursor, side: Side, end: Time) -> Budget {
+        let part = cursor.pass.as_ref().map_or(0, |pass| {
+            let accounts = pass.estimate.get(side).unwrap_or(0);
+            accounts.div_ceil(limits::LIST_PAGE) >> (4 * pass.depth.get(side))
+        });
+        // Not to the last call: a part that is cut short costs more than a little time unused.
+        let left = self.pace().calls_in(end.since(self.now())) / 10 * 9;
+        Budget { part, left, begun: false }
     }
 
     /// Everybody was listed: says who was not, and ends the pass. `None`: there is no time for it.
@@ -374,6 +392,31 @@ impl<O: Outside> Sweep<'_, O> {
         let Some(known) = entry.accounts.get(side) else { return Ok(None) };
         let marked = self.outside.register().marked(side, &known.sub).await?;
         Ok((!marked).then(|| desk.hint(side, &known.sub, self.now())))
+    }
+}
+
+/// What is left of an invocation, in calls: a part that could not be finished would be listed in vain.
+struct Budget {
+    part: u64,
+    left: u64,
+    begun: bool,
+}
+
+impl Budget {
+    /// Whether there is time for this part, as far as it can be told. For the first there always is, or
+    /// nothing would ever be begun.
+    fn takes(&mut self, unit: &Unit) -> bool {
+        let needed = match unit {
+            Unit::Accounts(..) => self.part,
+            // How many are in a group nobody tells beforehand.
+            Unit::Members(..) | Unit::Cover(_) => 0,
+        };
+        let takes = !self.begun || needed <= self.left;
+        if takes {
+            self.begun = true;
+            self.left = self.left.saturating_sub(needed);
+        }
+        takes
     }
 }
 
