@@ -3,22 +3,24 @@
 //! The event is read as plain JSON: a message with an attribute that a typed reader refuses would
 //! take nine others with it.
 
-use poolbridge_aws::sqs::Received;
+use poolbridge_aws::sqs::{Line, Received};
 use serde_json::{Value, json};
 
-/// Every message of the event. What is left out, or is of another kind, is left blank.
-pub(crate) fn received(event: &Value) -> Vec<Received> {
+/// Every message of the event, which are all of one queue. What is left out, or is of another kind, is
+/// left blank.
+pub(crate) fn received(event: &Value, bulk_queue_url: Option<&str>) -> Vec<Received> {
     let records = event.get("Records").and_then(Value::as_array);
-    records.into_iter().flatten().map(one).collect()
+    records.into_iter().flatten().map(|record| one(record, bulk_queue_url)).collect()
 }
 
-fn one(record: &Value) -> Received {
+fn one(record: &Value, bulk_queue_url: Option<&str>) -> Received {
     let text =
         |place: &str| record.pointer(place).and_then(Value::as_str).unwrap_or_default().to_owned();
     Received {
         // Untold counts as the first receive: a message is then tried more often, never dropped.
         receives: text("/attributes/ApproximateReceiveCount").parse().unwrap_or(1),
         group: text("/attributes/MessageGroupId"),
+        line: Line::of_arn(&text("/eventSourceARN"), bulk_queue_url),
         body: text("/body"),
         receipt: text("/receiptHandle"),
         message_id: text("/messageId"),
@@ -48,22 +50,24 @@ mod tests {
                 "messageId": "m1", "receiptHandle": "r1", "body": "{}",
                 "attributes": { "ApproximateReceiveCount": "3", "MessageGroupId": "old#a" },
                 "messageAttributes": { "odd": { "dataType": 7 } }, "eventSource": "aws:sqs",
+                "eventSourceARN": "arn:aws:sqs:eu-west-1:1:bulk.fifo",
             },
             {},
             null,
         ] });
-        let received = received(&event);
+        let received = received(&event, Some("https://queues/1/bulk.fifo"));
         assert_eq!(received.len(), 3);
         assert_eq!(received[0].message_id, "m1");
         assert_eq!(received[0].receipt, "r1");
         assert_eq!((received[0].receives, received[0].group.as_str()), (3, "old#a"));
+        assert_eq!((received[0].line, received[1].line), (Line::Bulk, Line::Live));
         assert_eq!((received[1].receives, received[2].message_id.as_str()), (1, ""));
     }
 
     #[test]
     fn an_event_without_messages_has_none() {
         for event in [json!(null), json!({}), json!({ "Records": "x" }), json!([1])] {
-            assert!(received(&event).is_empty());
+            assert!(received(&event, None).is_empty());
         }
     }
 

@@ -20,7 +20,8 @@ async fn main() -> Result<(), Error> {
             line.resend().await;
             return Ok::<_, Error>(deliveries::answer(&[]));
         }
-        let failed = line.batch(deliveries::received(&event.payload), end).await;
+        let failed =
+            line.batch(deliveries::received(&event.payload, line.bulk_queue_url()), end).await;
         Ok::<_, Error>(deliveries::answer(&failed))
     }))
     .await

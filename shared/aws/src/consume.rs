@@ -44,7 +44,7 @@ pub trait Hands: Send + Sync + 'static {
     /// Shows a message again after that long, and not before.
     fn hide(
         &self,
-        receipt: &str,
+        delivery: &Received,
         after: Duration,
     ) -> impl Future<Output = Result<(), Fault>> + Send;
 
@@ -210,7 +210,7 @@ async fn in_order<H: Hands>(hands: Arc<H>, group: Vec<Received>, bounds: Bounds)
 async fn hide<H: Hands>(hands: &H, back: &[Received], after: Duration) {
     let hiding = async {
         for delivery in back {
-            if let Err(fault) = hands.hide(&delivery.receipt, after).await {
+            if let Err(fault) = hands.hide(delivery, after).await {
                 tracing::warn!(
                     message.id = %delivery.message_id,
                     fault = %fault,

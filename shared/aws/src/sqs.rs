@@ -176,6 +176,27 @@ pub struct Received {
     pub message_id: String,
     /// The message group; empty if the service did not say.
     pub group: String,
+    /// Which of the two queues it came from, and is answered to.
+    pub line: Line,
+}
+
+/// A queue that apply works off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Line {
+    /// Changes as they are noticed.
+    Live,
+    /// Bulk work, which never delays live changes: it has a consumer of its own.
+    Bulk,
+}
+
+impl Line {
+    /// The line of the queue of that ARN, given the URL of the queue of bulk work. Both end in the
+    /// queue's name.
+    pub fn of_arn(arn: &str, bulk_queue_url: Option<&str>) -> Self {
+        let name = arn.rsplit(':').next().filter(|name| !name.is_empty());
+        let bulk = bulk_queue_url.and_then(|url| url.rsplit('/').next());
+        if name.is_some() && name == bulk { Self::Bulk } else { Self::Live }
+    }
 }
 
 impl fmt::Debug for Received {
@@ -194,12 +215,20 @@ impl fmt::Debug for Received {
 pub struct SqsQueue {
     client: Client,
     url: String,
+    line: Line,
 }
 
 impl SqsQueue {
     /// The queue of that URL.
     pub const fn new(client: Client, url: String) -> Self {
-        Self { client, url }
+        Self { client, url, line: Line::Live }
+    }
+
+    /// The same queue, as the one of bulk work.
+    #[must_use]
+    pub fn of_bulk(mut self) -> Self {
+        self.line = Line::Bulk;
+        self
     }
 
     /// A sender for the same queue.
@@ -225,7 +254,7 @@ impl SqsQueue {
             .send()
             .await
             .map_err(|error| fault("ReceiveMessage", &error))?;
-        Ok(answer.messages().iter().map(received).collect())
+        Ok(answer.messages().iter().map(|message| received(message, self.line)).collect())
     }
 
     /// Takes a message away for good.
@@ -287,7 +316,7 @@ impl SqsQueue {
     }
 }
 
-fn received(message: &aws_sdk_sqs::types::Message) -> Received {
+fn received(message: &aws_sdk_sqs::types::Message, line: Line) -> Received {
     let attribute = |name| message.attributes().and_then(|told| told.get(&name));
     let receives = attribute(MessageSystemAttributeName::ApproximateReceiveCount);
     Received {
@@ -297,6 +326,7 @@ fn received(message: &aws_sdk_sqs::types::Message) -> Received {
         receives: receives.and_then(|text| text.parse().ok()).unwrap_or(1),
         message_id: message.message_id().unwrap_or_default().to_owned(),
         group: attribute(MessageSystemAttributeName::MessageGroupId).cloned().unwrap_or_default(),
+        line,
     }
 }
 
@@ -368,6 +398,15 @@ mod tests {
     }
 
     #[test]
+    fn a_message_is_answered_to_the_queue_that_it_came_from() {
+        let url = Some("https://sqs.eu-west-1.amazonaws.com/1/acme-bulk.fifo");
+        let line = |arn| Line::of_arn(arn, url);
+        assert_eq!(line("arn:aws:sqs:eu-west-1:1:acme-bulk.fifo"), Line::Bulk);
+        assert_eq!(line("arn:aws:sqs:eu-west-1:1:acme.fifo"), Line::Live);
+        assert_eq!((line(""), Line::of_arn("x", None)), (Line::Live, Line::Live));
+    }
+
+    #[test]
     fn seconds_are_rounded_up_and_bounded() {
         assert_eq!(whole_seconds(Duration::ZERO, VISIBILITY_MAX), 0);
         assert_eq!(whole_seconds(Duration::from_millis(1), VISIBILITY_MAX), 1);
@@ -376,7 +415,7 @@ mod tests {
 
     #[test]
     fn invariant_09_a_received_body_is_not_printed() {
-        let message = received(&Message::builder().body("someone@example.com").build());
+        let message = received(&Message::builder().body("someone@example.com").build(), Line::Live);
         assert_eq!(message.receives, 1);
         assert!(!format!("{message:?}").contains("someone"));
     }

@@ -19,10 +19,19 @@ pub(super) fn of_sub(sub: &Sub) -> String {
     equals("sub", sub.as_str())
 }
 
+/// The filter for the accounts whose `sub` begins with these letters.
+pub(super) fn of_prefix(letters: &str) -> String {
+    compares("sub", "^=", letters)
+}
+
+fn equals(attribute: &str, value: &str) -> String {
+    compares(attribute, "=", value)
+}
+
 /// `attribute = "value"`. The page of `ListUsers` wants quotation marks escaped by a backslash; a
 /// backslash is escaped as well, so that none can swallow the closing mark.
-fn equals(attribute: &str, value: &str) -> String {
-    let mut filter = format!("{attribute} = \"");
+fn compares(attribute: &str, by: &str, value: &str) -> String {
+    let mut filter = format!("{attribute} {by} \"");
     for letter in value.chars() {
         if matches!(letter, '"' | '\\') {
             filter.push('\\');

@@ -9,6 +9,7 @@ mod call;
 mod canary;
 mod deed;
 mod filter;
+mod listing;
 mod password;
 pub mod settings;
 mod shape;
@@ -42,6 +43,8 @@ use self::tally::Tally;
 use self::throttle::Throttle;
 use crate::client::PoolSettings;
 use crate::clock::SystemClock;
+
+pub use self::listing::{AccountListing, MemberListing, Overview, PoolRoster};
 
 /// The largest page of `ListUsers` and `AdminListGroupsForUser`.
 const PAGE: i32 = 60;

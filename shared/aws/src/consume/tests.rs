@@ -8,6 +8,7 @@ use poolbridge_core::names::Sub;
 use poolbridge_core::side::Side;
 
 use super::*;
+use crate::sqs::Line;
 use crate::telemetry::Output;
 
 /// What happens to the change of one account.
@@ -74,8 +75,8 @@ impl Hands for FakeHands {
         }
     }
 
-    async fn hide(&self, receipt: &str, after: Duration) -> Result<(), Fault> {
-        self.hidden.lock().unwrap().push((receipt.to_owned(), after));
+    async fn hide(&self, delivery: &Received, after: Duration) -> Result<(), Fault> {
+        self.hidden.lock().unwrap().push((delivery.receipt.clone(), after));
         Ok(())
     }
 
@@ -100,6 +101,7 @@ fn message(id: &str, sub: &str, receives: u32) -> Received {
         receives,
         message_id: id.to_owned(),
         group: format!("old#{sub}"),
+        line: Line::Live,
     }
 }
 

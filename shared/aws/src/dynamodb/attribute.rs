@@ -182,6 +182,11 @@ impl<'a> Reader<'a> {
         self.value(name)?.as_l().map(Vec::as_slice).map_err(|_| Mistake::Wrong(name))
     }
 
+    pub(super) fn bytes(self, name: &'static str) -> Result<&'a [u8], Mistake> {
+        let bytes = self.value(name)?.as_b().map_err(|_| Mistake::Wrong(name))?;
+        Ok(bytes.as_ref())
+    }
+
     /// A list of whole numbers.
     pub(super) fn numbers<T: std::str::FromStr, C: FromIterator<T>>(
         self,
@@ -265,6 +270,8 @@ fn value_bytes(value: &AttributeValue) -> usize {
         3 + values.len() + size_bytes(values)
     } else if let AttributeValue::L(values) = value {
         3 + values.len() + values.iter().map(value_bytes).sum::<usize>()
+    } else if let AttributeValue::B(bytes) = value {
+        bytes.as_ref().len()
     } else {
         // Nothing else is ever written here but yes and no.
         1

@@ -44,6 +44,10 @@ impl Key {
         Self { pk: counter_partition(shard), sk: name.to_owned() }
     }
 
+    pub(super) fn sweep_cursor() -> Self {
+        Self { pk: "CURSOR#sweep".to_owned(), sk: "pass".to_owned() }
+    }
+
     pub(super) fn control() -> Self {
         Self { pk: "CONTROL".to_owned(), sk: "CONTROL".to_owned() }
     }

@@ -17,6 +17,8 @@ mod rest;
 mod route;
 mod removal;
 mod control;
+mod cursor;
+mod roll;
 mod counter;
 mod dump;
 mod journal;

@@ -47,11 +47,17 @@ pub enum Call {
     KeepDump,
     /// Reads the dumps.
     ReadDumps,
+    /// Reads whose accounts these are, or the people of these ids, many at once.
+    ReadMany,
+    /// Reads how far a job is.
+    ReadCursor,
+    /// Writes how far a job is.
+    WriteCursor,
 }
 
 impl Call {
     /// Every call.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 23] = [
         Self::Find,
         Self::Claim,
         Self::Store,
@@ -72,6 +78,9 @@ impl Call {
         Self::ReadJournal,
         Self::KeepDump,
         Self::ReadDumps,
+        Self::ReadMany,
+        Self::ReadCursor,
+        Self::WriteCursor,
     ];
 
     /// The word for it in the benchmark's figures.
@@ -97,6 +106,9 @@ impl Call {
             Self::ReadJournal => "read-journal",
             Self::KeepDump => "keep-dump",
             Self::ReadDumps => "read-dumps",
+            Self::ReadMany => "read-many",
+            Self::ReadCursor => "read-cursor",
+            Self::WriteCursor => "write-cursor",
         }
     }
 
@@ -114,7 +126,8 @@ impl Call {
             | Self::SetControl
             | Self::Count
             | Self::Journal
-            | Self::KeepDump => true,
+            | Self::KeepDump
+            | Self::WriteCursor => true,
             Self::Find
             | Self::ReadMark
             | Self::Control
@@ -122,7 +135,9 @@ impl Call {
             | Self::ListMarks
             | Self::ListPeople
             | Self::ReadJournal
-            | Self::ReadDumps => false,
+            | Self::ReadDumps
+            | Self::ReadMany
+            | Self::ReadCursor => false,
         }
     }
 }
@@ -174,7 +189,7 @@ mod tests {
         }
         let mut counts: Vec<u64> = tally.figures().into_values().collect();
         counts.sort_unstable();
-        assert_eq!(counts, (1..=18).collect::<Vec<u64>>());
-        assert_eq!(tally.reads() + tally.writes(), (1..=18).sum::<u64>());
+        assert_eq!(counts, (1..=21).collect::<Vec<u64>>());
+        assert_eq!(tally.reads() + tally.writes(), (1..=21).sum::<u64>());
     }
 }

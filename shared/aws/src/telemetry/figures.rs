@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use poolbridge_core::converge::Report;
 use poolbridge_core::entry::{Decision, DecisionKind};
+use poolbridge_core::sweep::pass::{Counts, Summary};
 use poolbridge_core::time::Time;
 use poolbridge_core::verdict::{Reason, Verdict};
 use serde_json::{Value, json};
@@ -49,6 +50,30 @@ pub const APPLY_FIGURES: [&str; 16] = [
     "oldest_mark_seconds",
 ];
 
+/// What the sweep publishes: the first at the end of a pass, the last three at each invocation.
+pub const SWEEP_FIGURES: [&str; 20] = [
+    "sweep_pages",
+    "sweep_accounts",
+    "sweep_memberships",
+    "sweep_differing",
+    "sweep_news",
+    "sweep_unknown",
+    "sweep_unreadable",
+    "sweep_marked",
+    "sweep_sent",
+    "sweep_strangers",
+    "sweep_uncovered",
+    "sweep_missing",
+    "sweep_departed",
+    "sweep_groups_unread",
+    "sweep_unconcluded",
+    "sweep_shortfall",
+    "sweep_pass_seconds",
+    "sweep_faults",
+    "sweep_since_pass_seconds",
+    "triggers_missing",
+];
+
 /// Values of one figure in one line: the embedded metric format takes 100 at most.
 const VALUES_MAX: usize = 100;
 
@@ -61,6 +86,7 @@ pub fn figures_document() -> Value {
         "capture": CAPTURE_FIGURES,
         "apply": APPLY_FIGURES,
         "trail": TRAIL_FIGURES,
+        "sweep": SWEEP_FIGURES,
     })
 }
 
@@ -139,6 +165,59 @@ pub struct MarkFigures {
     pub marks: u64,
     /// How old the oldest deed is that is not applied yet; zero without one.
     pub oldest: Duration,
+}
+
+/// What one invocation of the sweep came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct SweepFigures {
+    /// Parts that failed, and the whole invocation if it did.
+    pub faults: u64,
+    /// How long ago the last pass began.
+    pub since_pass: Duration,
+    /// Places in the pools' settings where our function should stand and does not.
+    pub triggers_missing: u64,
+}
+
+impl SweepFigures {
+    fn figures(self) -> [(&'static str, Figure); 3] {
+        let [.., faults, since_pass, triggers_missing] = SWEEP_FIGURES;
+        [
+            (faults, Figure::Count(self.faults)),
+            (since_pass, Figure::Seconds(self.since_pass.as_secs())),
+            (triggers_missing, Figure::Count(self.triggers_missing)),
+        ]
+    }
+}
+
+/// What a pass came to, both pools together.
+fn pass_figures(summary: &Summary) -> Vec<(&'static str, Figure)> {
+    let mut counts = summary.counts.old;
+    counts.add(&summary.counts.new);
+    let Counts { accounts, .. } = counts;
+    // The pools' own estimates need not be fresh; much more than was listed is worth a look.
+    let estimate = summary.estimate.old.unwrap_or(0) + summary.estimate.new.unwrap_or(0);
+    let unconcluded = [summary.doubt, summary.members_doubt];
+    let counted = [
+        counts.pages,
+        accounts,
+        counts.memberships,
+        counts.differing,
+        counts.news,
+        counts.unknown,
+        counts.unreadable,
+        counts.marked,
+        counts.sent,
+        counts.strangers,
+        counts.uncovered,
+        summary.missing.old + summary.missing.new,
+        summary.departed.old + summary.departed.new,
+        summary.groups_unread,
+        u64::from(unconcluded.iter().any(Option::is_some)),
+        estimate.saturating_sub(accounts),
+    ];
+    let seconds = Figure::Seconds(summary.ended.since(summary.began).as_secs());
+    let figures = counted.into_iter().map(Figure::Count).chain([seconds]);
+    SWEEP_FIGURES.into_iter().zip(figures).collect()
 }
 
 impl BatchFigures {
@@ -240,6 +319,16 @@ impl Telemetry {
         self.output.write(&line(&self.name, now, &figures.figures()));
     }
 
+    /// Publishes what one invocation of the sweep came to.
+    pub fn sweep(&self, now: Time, figures: SweepFigures) {
+        self.output.write(&line(&self.name, now, &figures.figures()));
+    }
+
+    /// Publishes what a pass of the sweep came to.
+    pub fn pass(&self, summary: &Summary) {
+        self.output.write(&line(&self.name, summary.ended, &pass_figures(summary)));
+    }
+
     /// Publishes what one batch came to.
     pub fn batch(&self, now: Time, figures: &BatchFigures) {
         self.output.write(&line(&self.name, now, &figures.figures()));
@@ -281,6 +370,7 @@ pub(super) fn line(name: &str, now: Time, figures: &[(&'static str, Figure)]) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+    use poolbridge_core::side::BySide;
 
     #[test]
     fn the_infrastructure_knows_every_figure() {
@@ -304,6 +394,23 @@ mod tests {
         let marks = MarkFigures::default().figures();
         let apply: Vec<&str> = batch.iter().chain(&marks).map(|(name, _)| *name).collect();
         assert_eq!(apply, APPLY_FIGURES);
+        let summary = Summary {
+            number: 1,
+            began: Time(0),
+            ended: Time(2_000),
+            counts: BySide::default(),
+            estimate: BySide::default(),
+            missing: BySide::default(),
+            departed: BySide::default(),
+            groups_unread: 0,
+            doubt: None,
+            members_doubt: None,
+        };
+        let pass = pass_figures(&summary);
+        let tick = SweepFigures::default().figures();
+        let sweep: Vec<&str> = pass.iter().chain(&tick).map(|(name, _)| *name).collect();
+        assert_eq!(sweep, SWEEP_FIGURES);
+        assert_eq!(pass[16].1, Figure::Seconds(2));
     }
 
     #[test]

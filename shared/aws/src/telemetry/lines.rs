@@ -9,6 +9,8 @@ use poolbridge_core::fault::Fault;
 use poolbridge_core::guard::Judgement;
 use poolbridge_core::names::PersonId;
 use poolbridge_core::side::Side;
+use poolbridge_core::sweep::Tick;
+use poolbridge_core::sweep::pass::{Done, Doubt, Summary, Unit};
 use poolbridge_core::verdict::{Reason, Verdict};
 
 use super::milliseconds;
@@ -132,6 +134,105 @@ pub fn not_resent(fault: &Fault) {
         fault = %fault,
         hint = Reason::Outside(fault.kind).hint(),
         "the marks could not be sent again; the next run tries once more",
+    );
+}
+
+/// Says that one part of a pass is finished.
+pub fn part_swept(unit: &Unit, done: &Done, left: usize) {
+    let (kind, side, part) = match unit {
+        Unit::Accounts(side, prefix) => ("accounts", side, prefix.as_str().to_owned()),
+        Unit::Members(side, bucket) => ("groups", side, bucket.to_string()),
+        Unit::Cover(side) => ("cover", side, String::new()),
+    };
+    let counts = &done.counts;
+    tracing::info!(
+        sweep.kind = kind,
+        sweep.side = side.name(),
+        sweep.part = part,
+        sweep.left = left,
+        pages = counts.pages,
+        accounts = counts.accounts,
+        memberships = counts.memberships,
+        differing = counts.differing,
+        news = counts.news,
+        unknown = counts.unknown,
+        unreadable = counts.unreadable,
+        marked = counts.marked,
+        sent = counts.sent,
+        strangers = counts.strangers,
+        "a part of the {side} pool was swept, {left} are left",
+    );
+}
+
+/// Says what a pass came to.
+pub fn pass_ended(summary: &Summary) {
+    let missing = summary.missing.old + summary.missing.new;
+    let doubt = summary.doubt.or(summary.members_doubt).map(Doubt::name);
+    let accounts = summary.counts.old.accounts + summary.counts.new.accounts;
+    let hint = doubt.map(|_| {
+        "nobody is looked at for being absent; if it stays so, compare the pools' own estimates"
+    });
+    tracing::info!(
+        sweep.pass = summary.number,
+        accounts,
+        estimate.old = summary.estimate.old,
+        estimate.new = summary.estimate.new,
+        missing,
+        departed = summary.departed.old + summary.departed.new,
+        groups_unread = summary.groups_unread,
+        doubt,
+        hint,
+        duration_seconds = summary.ended.since(summary.began).as_secs(),
+        "a pass of the sweep has ended",
+    );
+}
+
+/// Says what one invocation of the sweep came to.
+pub fn swept(tick: &Tick) {
+    match tick {
+        Tick::NotDue(next) => tracing::info!(next = next.0, "no pass of the sweep is due"),
+        Tick::Barred(reason) => tracing::info!(
+            reason = reason.name(),
+            hint = reason.hint(),
+            "the sweep rests: nothing that it found could be worked off",
+        ),
+        Tick::Worked(worked) => {
+            for fault in &worked.faults {
+                tracing::warn!(
+                    fault = %fault,
+                    hint = Reason::Outside(fault.kind).hint(),
+                    "a part could not be swept; it begins anew",
+                );
+            }
+            tracing::info!(
+                finished = worked.finished,
+                left = worked.left,
+                ended = worked.ended.is_some(),
+                no_room = worked.no_room,
+                faults = worked.faults.len(),
+                "the sweep went on",
+            );
+        }
+    }
+}
+
+/// Says that the sweep could not go on at all.
+pub fn not_swept(fault: &Fault) {
+    tracing::error!(
+        fault = %fault,
+        hint = Reason::Outside(fault.kind).hint(),
+        "the sweep could not go on; the next run tries once more",
+    );
+}
+
+/// Says that our function does not stand where the configuration wants it.
+pub fn trigger_missing(side: Side, slot: TriggerSlot, other: bool) {
+    tracing::error!(
+        trigger.side = side.name(),
+        trigger.slot = slot.name(),
+        trigger.taken = other,
+        hint = "run `poolbridge attach`, or set it in the pool's own template",
+        "a trigger of the {side} pool is not ours any more",
     );
 }
 

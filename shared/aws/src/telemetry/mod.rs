@@ -18,11 +18,11 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 pub use figures::{
     APPLY_FIGURES, BatchFigures, CAPTURE_FIGURES, CaptureFigures, DIMENSION, MarkFigures,
-    NAMESPACE, Telemetry, figures_document,
+    NAMESPACE, SWEEP_FIGURES, SweepFigures, Telemetry, figures_document,
 };
 pub use lines::{
-    Handled, captured, handled, judged, mistakes, not_captured, not_invoked, not_resent, not_wired,
-    resent, unknown_function,
+    Handled, captured, handled, judged, mistakes, not_captured, not_invoked, not_resent, not_swept,
+    not_wired, part_swept, pass_ended, resent, swept, trigger_missing, unknown_function,
 };
 pub use trail::{HeardLine, TRAIL_FIGURES, TrailFigures, heard, route_not_noted};
 

@@ -16,7 +16,7 @@ use crate::clock::SystemClock;
 use crate::config::{self, Asker, Configuration, Environment, Mistakes};
 use crate::consume::{Bounds, consume, mark_all, refuse};
 use crate::resend::resend_due;
-use crate::sqs::{Received, SqsQueue};
+use crate::sqs::{Line, Received, SqsQueue};
 use crate::telemetry::{self, MarkFigures, Output, Telemetry};
 
 /// How long leaving marks for a batch that cannot be worked on may take.
@@ -32,6 +32,7 @@ pub struct ApplyLine {
     loaded: Result<(Configuration, Environment), Mistakes>,
     wired: OnceCell<Arc<Wired>>,
     telemetry: Telemetry,
+    bulk_queue_url: Option<String>,
 }
 
 impl ApplyLine {
@@ -47,7 +48,13 @@ impl ApplyLine {
             }
         };
         let telemetry = Telemetry::new(name, Output::Standard);
-        Self { loaded, wired: OnceCell::new(), telemetry }
+        let bulk_queue_url = given("POOLBRIDGE_BULK_QUEUE_URL");
+        Self { loaded, wired: OnceCell::new(), telemetry, bulk_queue_url }
+    }
+
+    /// The queue of bulk work, where there is one: its messages are answered there.
+    pub fn bulk_queue_url(&self) -> Option<&str> {
+        self.bulk_queue_url.as_deref()
     }
 
     /// Works off a batch. Answers the ids of the messages that must come back. `end`, by the
@@ -124,10 +131,15 @@ async fn send_back(deliveries: &[Received]) -> Vec<String> {
         None => BTreeSet::new(),
     };
     // Without the address the messages come back when the queue's own visibility time-out ends.
-    let queue =
-        given("POOLBRIDGE_QUEUE_URL").map(|url| SqsQueue::new(queue_client(&sdk, &clock), url));
+    let queues = ["POOLBRIDGE_QUEUE_URL", "POOLBRIDGE_BULK_QUEUE_URL"]
+        .map(|variable| given(variable).map(|url| SqsQueue::new(queue_client(&sdk, &clock), url)));
     refuse(deliveries, &marked, |delivery, after| {
-        let (queue, receipt) = (queue.clone(), delivery.receipt.clone());
+        let [live, bulk] = &queues;
+        let queue = match delivery.line {
+            Line::Live => live.clone(),
+            Line::Bulk => bulk.clone(),
+        };
+        let receipt = delivery.receipt.clone();
         async move {
             match queue {
                 Some(queue) => queue.change_visibility(&receipt, after).await,

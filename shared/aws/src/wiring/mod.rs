@@ -28,7 +28,7 @@ use crate::config::{Configuration, Environment};
 use crate::consume::Hands;
 use crate::dynamodb::DynamoLedger;
 use crate::secret::{Secret, SecretError};
-use crate::sqs::SqsQueue;
+use crate::sqs::{Line, Received, SqsQueue};
 
 pub use apply::ApplyLine;
 pub use capture::{CaptureLine, Invocation};
@@ -80,6 +80,8 @@ pub struct Ground {
     pub ledger: DynamoLedger,
     /// The queue of live changes.
     pub queue: SqsQueue,
+    /// The queue of bulk work, where there is one.
+    pub bulk: Option<SqsQueue>,
     /// Where messages end that nobody could work off.
     pub dead_letters: Option<SqsQueue>,
     /// How often each pool was called, for the benchmark.
@@ -107,6 +109,10 @@ impl Ground {
         Self {
             ledger: table(&sdk, &clock, &environment.table).without_usernames(),
             queue: SqsQueue::new(queues.clone(), environment.queue_url.clone()),
+            bulk: environment
+                .bulk_queue_url
+                .clone()
+                .map(|url| SqsQueue::new(queues.clone(), url).of_bulk()),
             dead_letters: environment.dead_letter_url.clone().map(|url| SqsQueue::new(queues, url)),
             calls: Arc::default(),
             keys: None,
@@ -114,6 +120,14 @@ impl Ground {
             environment,
             clock,
             sdk,
+        }
+    }
+
+    /// The queue that a message came from, to answer it there.
+    pub fn line(&self, line: Line) -> &SqsQueue {
+        match (&self.bulk, line) {
+            (Some(bulk), Line::Bulk) => bulk,
+            (_, Line::Live | Line::Bulk) => &self.queue,
         }
     }
 
@@ -145,7 +159,7 @@ fn queue_client(sdk: &SdkConfig, clock: &Arc<SystemClock>) -> aws_sdk_sqs::Clien
 pub struct Wired {
     /// The table, the queues and the clock.
     pub ground: Ground,
-    pools: BySide<CognitoPool>,
+    pools: BySide<Arc<CognitoPool>>,
     policy: Policy,
     keys: Keyring,
     stamp: ConfigurationStamp,
@@ -178,7 +192,7 @@ impl Wired {
     }
 }
 
-async fn pool(ground: &Ground, side: Side) -> CognitoPool {
+async fn pool(ground: &Ground, side: Side) -> Arc<CognitoPool> {
     let settings = ground.configuration.pools.get(side);
     let client = pool_client(&ground.sdk, settings, &ground.clock).await;
     let policy = &ground.configuration.policy;
@@ -187,7 +201,7 @@ async fn pool(ground: &Ground, side: Side) -> CognitoPool {
         client_attributes: matches!(policy.match_by, MatchBy::OldSub(_)),
         schema_only: false,
     };
-    CognitoPool::new(&client, settings, side, options, &ground.clock, &ground.calls)
+    Arc::new(CognitoPool::new(&client, settings, side, options, &ground.clock, &ground.calls))
 }
 
 impl Ports for Wired {
@@ -218,8 +232,9 @@ impl Hands for Wired {
         Box::pin(self.bridge().converge(change, work)).await
     }
 
-    async fn hide(&self, receipt: &str, after: std::time::Duration) -> Result<(), Fault> {
-        self.ground.queue.change_visibility(receipt, after).await
+    async fn hide(&self, delivery: &Received, after: std::time::Duration) -> Result<(), Fault> {
+        let queue = self.ground.line(delivery.line);
+        queue.change_visibility(&delivery.receipt, after).await
     }
 
     async fn put_off(&self, change: &Change, until: Time, reason: Reason) -> Result<bool, Fault> {

@@ -1,19 +1,335 @@
 //! What the function `sweep` is made of.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use poolbridge_core::change::Change;
+use poolbridge_core::entry::Entry;
+use poolbridge_core::fault::{Fault, FaultKind};
+use poolbridge_core::names::{PersonId, Sub};
+use poolbridge_core::policy::Control;
+use poolbridge_core::ports::{Clock as _, Ledger as _};
+use poolbridge_core::side::{BySide, Side};
+use poolbridge_core::sweep::pass::{Cursor, Done, Summary, Unit};
+use poolbridge_core::sweep::ports::{Bulk, Found, Notebook, Outside, Register};
+use poolbridge_core::sweep::{Settings, Sweep, Tick};
 use poolbridge_core::time::Time;
+use tokio::sync::OnceCell;
+
+use super::{Ground, NotWired, Wired};
+use crate::clock::SystemClock;
+use crate::cognito::PoolRoster;
+use crate::config::{self, Asker, Configuration, Environment, Mistakes, Routes, TriggerSlot};
+use crate::dynamodb::{DynamoLedger, Route, RouteNote};
+use crate::sqs::SqsQueue;
+use crate::telemetry::{self, Output, SweepFigures, Telemetry};
+
+/// What is kept of an invocation for telling that the bridge did not get ready in time.
+const FALLBACK_TIME: Duration = Duration::from_secs(2);
 
 /// The sweep, from the platform's point of view.
 #[derive(Debug)]
-pub struct SweepLine {}
+pub struct SweepLine {
+    loaded: Result<(Configuration, Environment), Mistakes>,
+    wired: OnceCell<Field>,
+    telemetry: Telemetry,
+}
+
+/// Everything that a sweep needs, for real.
+#[derive(Debug)]
+struct Field {
+    wired: Wired,
+    rosters: BySide<PoolRoster>,
+    bulk: BulkQueue,
+    telemetry: Telemetry,
+    triggers_missing: BySide<AtomicU64>,
+}
 
 impl SweepLine {
     /// Reads configuration and environment; never fails.
     pub fn start() -> Self {
-        Self {}
+        telemetry::start(Output::Standard);
+        let loaded = config::load(Asker::Sweep);
+        let name = match &loaded {
+            Ok((configuration, _)) => configuration.name.clone(),
+            Err(mistakes) => config::name_without_configuration(mistakes),
+        };
+        Self { loaded, wired: OnceCell::new(), telemetry: Telemetry::new(name, Output::Standard) }
     }
 
-    /// Goes on with the pass that is under way, or begins one that is due, until shortly before `end`.
-    pub async fn tick(&self, _end: Time) {
-        std::future::ready(()).await;
+    /// Goes on with the pass that is under way, or begins one that is due, until shortly before `end`
+    /// (by the machine's own clock). Looks besides whether the triggers still stand.
+    ///
+    /// What stays marked is sent again by the consumer's own schedule, every few minutes and without a
+    /// key: a second sender of the same marks would only double their messages.
+    pub async fn tick(&self, end: Time) {
+        let loaded = match &self.loaded {
+            Ok(loaded) => loaded,
+            Err(mistakes) => return telemetry::mistakes(mistakes),
+        };
+        let patience = end.since(SystemClock::new().now()).saturating_sub(FALLBACK_TIME);
+        let wiring = self.wired.get_or_try_init(|| wire(loaded.clone(), self.telemetry.clone()));
+        let wired = tokio::time::timeout(patience, wiring).await;
+        let field = match wired.unwrap_or(Err(NotWired::OutOfTime)) {
+            Ok(field) => field,
+            Err(error) => {
+                self.telemetry.sweep(Time(0), SweepFigures { faults: 1, ..Default::default() });
+                return telemetry::not_wired(&error);
+            }
+        };
+        let figures = field.tick(&loaded.0.routes, end).await;
+        self.telemetry.sweep(field.clock().now(), figures);
+    }
+}
+
+async fn wire(
+    (configuration, environment): (Configuration, Environment),
+    telemetry: Telemetry,
+) -> Result<Field, NotWired> {
+    let ground = Box::pin(Ground::lay(configuration, environment)).await?;
+    let wired = Box::pin(Wired::wire(ground)).await?;
+    let rosters = BySide::from_fn(|side| PoolRoster(Arc::clone(wired.pools.get(side))));
+    // The configuration is refused without it, so that there is one.
+    let bulk = wired.ground.bulk.clone().unwrap_or_else(|| wired.ground.queue.clone());
+    let bulk = BulkQueue(bulk);
+    Ok(Field { wired, rosters, bulk, telemetry, triggers_missing: BySide::default() })
+}
+
+impl Field {
+    async fn tick(&self, routes: &Routes, end: Time) -> SweepFigures {
+        let clock = &self.wired.ground.clock;
+        let end = Time(end.0.saturating_add(clock.offset_milliseconds()));
+        let mut figures = SweepFigures::default();
+        for side in Side::BOTH {
+            match self.look_for_triggers(side, routes).await {
+                Ok(missing) => figures.triggers_missing += missing,
+                Err(fault) => {
+                    figures.faults += 1;
+                    telemetry::not_swept(&fault);
+                }
+            }
+        }
+        let Some(every) = routes.sweep_every else { return figures };
+        let pools = &self.wired.ground.configuration.pools;
+        let place = |side| {
+            let pool = pools.get(side);
+            (pool.region().map(str::to_owned), pool.role_arn.clone())
+        };
+        let settings = Settings {
+            every,
+            quota_percent: routes.sweep_quota_percent,
+            one_quota: place(Side::Old) == place(Side::New),
+        };
+        let Wired { policy, keys, stamp, .. } = &self.wired;
+        let sweep = Sweep { outside: self, policy, keys, configuration: stamp, settings };
+        match Box::pin(sweep.tick(end)).await {
+            Ok(tick) => {
+                telemetry::swept(&tick);
+                if let Tick::Worked(worked) = &tick {
+                    figures.faults += worked.faults.len() as u64;
+                }
+            }
+            Err(fault) => {
+                figures.faults += 1;
+                telemetry::not_swept(&fault);
+            }
+        }
+        if let Ok(cursor) = self.wired.ground.ledger.sweep_cursor().await {
+            figures.since_pass = cursor.began.map_or(Duration::ZERO, |at| clock.now().since(at));
+        }
+        figures
+    }
+
+    /// How many places there are in a pool's settings where our function should stand and does not.
+    async fn look_for_triggers(&self, side: Side, routes: &Routes) -> Result<u64, Fault> {
+        let environment = &self.wired.ground.environment;
+        let Some(ours) = environment.capture.get(side) else { return Ok(0) };
+        let standing = self.rosters.get(side).0.overview().await?.triggers;
+        let guard = self.wired.ground.configuration.signup_guard;
+        let missing = missing_triggers(&wanted_slots(routes, guard), &standing, ours);
+        for slot in &missing {
+            telemetry::trigger_missing(side, *slot, standing.contains_key(slot));
+        }
+        let missing = missing.len() as u64;
+        self.triggers_missing.get(side).store(missing, Ordering::Relaxed);
+        Ok(missing)
+    }
+}
+
+/// Where capture is to stand by that configuration.
+fn wanted_slots(routes: &Routes, signup_guard: bool) -> Vec<TriggerSlot> {
+    let wanted = |slot: &TriggerSlot| match slot {
+        TriggerSlot::PreSignUp => signup_guard,
+        TriggerSlot::PostConfirmation => true,
+        TriggerSlot::PostAuthentication => routes.post_authentication,
+        TriggerSlot::PreTokenGeneration => routes.pre_token_generation,
+    };
+    TriggerSlot::ALL.into_iter().filter(wanted).collect()
+}
+
+/// Which of these places our function does not stand in. A version or an alias of it is still ours.
+fn missing_triggers(
+    wanted: &[TriggerSlot],
+    standing: &BTreeMap<TriggerSlot, String>,
+    ours: &str,
+) -> Vec<TriggerSlot> {
+    let is_ours = |arn: &String| {
+        arn.strip_prefix(ours).is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
+    };
+    wanted.iter().copied().filter(|slot| !standing.get(slot).is_some_and(is_ours)).collect()
+}
+
+impl Register for DynamoLedger {
+    async fn people(&self, side: Side, subs: &[Sub]) -> Result<Vec<Found>, Fault> {
+        self.people_of(side, subs).await
+    }
+
+    async fn person(&self, id: &PersonId) -> Result<Option<Entry>, Fault> {
+        match Self::person(self, id).await {
+            // Somebody of a newer version is for whoever can read them.
+            Err(fault) if matches!(fault.kind, FaultKind::Newer | FaultKind::Unreadable) => {
+                Ok(None)
+            }
+            answer => answer,
+        }
+    }
+
+    async fn marked(&self, side: Side, sub: &Sub) -> Result<bool, Fault> {
+        Ok(self.read_mark(side, sub).await?.is_some())
+    }
+
+    async fn control(&self) -> Result<Control, Fault> {
+        poolbridge_core::ports::Ledger::control(self).await
+    }
+}
+
+impl Notebook for Field {
+    async fn read(&self) -> Result<Cursor, Fault> {
+        self.wired.ground.ledger.sweep_cursor().await
+    }
+
+    async fn write(&self, cursor: &Cursor) -> Result<(), Fault> {
+        self.wired.ground.ledger.put_sweep_cursor(cursor).await
+    }
+
+    async fn wanted(&self) -> Result<Option<Time>, Fault> {
+        let ledger = &self.wired.ground.ledger;
+        let old = ledger.sweep_wanted(Side::Old).await?;
+        Ok(old.max(ledger.sweep_wanted(Side::New).await?))
+    }
+
+    async fn began(&self, at: Time) -> Result<(), Fault> {
+        for side in Side::BOTH {
+            self.wired.ground.ledger.sweep_began(side, at).await?;
+        }
+        Ok(())
+    }
+
+    async fn ended(&self, summary: &Summary) -> Result<(), Fault> {
+        telemetry::pass_ended(summary);
+        self.telemetry.pass(summary);
+        for side in Side::BOTH {
+            let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+            let counts = summary.counts.get(side).named();
+            let mut figures: BTreeMap<String, i64> =
+                counts.into_iter().map(|(name, count)| (name.to_owned(), number(count))).collect();
+            let more = [
+                ("began", summary.began.0),
+                ("missing", number(*summary.missing.get(side))),
+                ("departed", number(*summary.departed.get(side))),
+                ("groups_unread", number(summary.groups_unread)),
+                ("unconcluded", i64::from(summary.doubt.or(summary.members_doubt).is_some())),
+                ("seconds", number(summary.ended.since(summary.began).as_secs())),
+                (
+                    "triggers_missing",
+                    number(self.triggers_missing.get(side).load(Ordering::Relaxed)),
+                ),
+            ];
+            figures.extend(more.map(|(name, figure)| (name.to_owned(), figure)));
+            let note = RouteNote { route: Route::Sweep, side, last: summary.ended, figures };
+            self.wired.ground.ledger.note_route(&note).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The queue of bulk work.
+#[derive(Debug)]
+struct BulkQueue(SqsQueue);
+
+impl Bulk for BulkQueue {
+    async fn outstanding(&self) -> Result<u64, Fault> {
+        self.0.message_count().await
+    }
+
+    async fn send(&self, changes: &[Change]) -> Result<(), Fault> {
+        let sent = self.0.outbox().send_all(changes).await;
+        sent.failed.into_iter().next().map_or(Ok(()), |(_, fault)| Err(fault))
+    }
+}
+
+impl Outside for Field {
+    type Roster = PoolRoster;
+    type Register = DynamoLedger;
+    type Notebook = Self;
+    type Bulk = BulkQueue;
+    type Clock = SystemClock;
+
+    fn roster(&self, side: Side) -> &PoolRoster {
+        self.rosters.get(side)
+    }
+
+    fn register(&self) -> &DynamoLedger {
+        &self.wired.ground.ledger
+    }
+
+    fn notebook(&self) -> &Self {
+        self
+    }
+
+    fn bulk(&self) -> &BulkQueue {
+        &self.bulk
+    }
+
+    fn clock(&self) -> &SystemClock {
+        &self.wired.ground.clock
+    }
+
+    async fn rest_until(&self, moment: Time) {
+        let wait = moment.since(self.clock().now());
+        if !wait.is_zero() {
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    fn progressed(&self, unit: &Unit, done: &Done, left: usize) {
+        telemetry::part_swept(unit, done, left);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OURS: &str = "arn:aws:lambda:eu-west-1:123456789012:function:acme-capture";
+
+    #[test]
+    fn a_trigger_that_is_gone_or_somebody_elses_is_missed() {
+        let wanted = [TriggerSlot::PreSignUp, TriggerSlot::PostConfirmation];
+        let missing = |standing: &[(TriggerSlot, &str)]| {
+            let standing = standing.iter().map(|(slot, arn)| (*slot, (*arn).to_owned()));
+            missing_triggers(&wanted, &standing.collect(), OURS)
+        };
+        assert_eq!(missing(&[]), wanted);
+        let alias = format!("{OURS}:live");
+        let both =
+            [(TriggerSlot::PreSignUp, alias.as_str()), (TriggerSlot::PostConfirmation, OURS)];
+        assert_eq!(missing(&both), []);
+        let other = format!("{OURS}-2");
+        let theirs =
+            [(TriggerSlot::PreSignUp, other.as_str()), (TriggerSlot::PostConfirmation, OURS)];
+        assert_eq!(missing(&theirs), [TriggerSlot::PreSignUp]);
     }
 }

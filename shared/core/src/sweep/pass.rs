@@ -401,6 +401,40 @@ const fn unlikely(accounts: u64) -> u64 {
 }
 
 impl Counts {
+    /// Every figure with its name, as the table and the log have it.
+    pub const fn named(&self) -> [(&'static str, u64); 11] {
+        [
+            ("pages", self.pages),
+            ("accounts", self.accounts),
+            ("memberships", self.memberships),
+            ("differing", self.differing),
+            ("news", self.news),
+            ("unknown", self.unknown),
+            ("unreadable", self.unreadable),
+            ("marked", self.marked),
+            ("sent", self.sent),
+            ("strangers", self.strangers),
+            ("uncovered", self.uncovered),
+        ]
+    }
+
+    /// The figures of those names; the inverse of [`Counts::named`].
+    pub fn of_named<E>(mut value: impl FnMut(&'static str) -> Result<u64, E>) -> Result<Self, E> {
+        Ok(Self {
+            pages: value("pages")?,
+            accounts: value("accounts")?,
+            memberships: value("memberships")?,
+            differing: value("differing")?,
+            news: value("news")?,
+            unknown: value("unknown")?,
+            unreadable: value("unreadable")?,
+            marked: value("marked")?,
+            sent: value("sent")?,
+            strangers: value("strangers")?,
+            uncovered: value("uncovered")?,
+        })
+    }
+
     /// Adds another part's.
     pub const fn add(&mut self, other: &Self) {
         self.pages += other.pages;

@@ -1,0 +1,211 @@
+//! A pool as the sweep lists it: page after page, each call made once, so that whoever sets the pace
+//! hears of every throttle.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use aws_sdk_cognitoidentityprovider as cognito;
+use aws_sdk_cognitoidentityprovider::types::{LambdaConfigType, UserType};
+use aws_smithy_types::retry::RetryConfig;
+use poolbridge_core::account::{Account, Shape};
+use poolbridge_core::fault::Fault;
+use poolbridge_core::names::{GroupName, Sub};
+use poolbridge_core::ports::Pool as _;
+use poolbridge_core::sweep::ports::{Chain, Page, Roster};
+use poolbridge_core::sweep::shard::Prefix;
+
+use super::account::{of_listing, unreadable};
+use super::{CognitoPool, PAGE, filter};
+use crate::config::TriggerSlot;
+use crate::fault::fault;
+
+/// One pool, to be listed.
+#[derive(Clone, Debug)]
+pub struct PoolRoster(pub Arc<CognitoPool>);
+
+/// What a pool says of itself that changes from day to day.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Overview {
+    /// How many accounts it has, about (`EstimatedNumberOfUsers`).
+    pub estimate: Option<u64>,
+    /// The function that stands in each place where one of ours may stand, by ARN.
+    pub triggers: BTreeMap<TriggerSlot, String>,
+}
+
+impl CognitoPool {
+    /// Asks the pool for its overview (`DescribeUserPool`), afresh each time.
+    pub async fn overview(&self) -> Result<Overview, Fault> {
+        const OPERATION: &str = "DescribeUserPool";
+        let request = self.client.describe_user_pool().user_pool_id(&self.id);
+        let answer = self.read_once(OPERATION, request.send()).await?;
+        let pool = answer.user_pool.ok_or(unreadable(OPERATION))?;
+        Ok(Overview {
+            estimate: u64::try_from(pool.estimated_number_of_users).ok(),
+            triggers: pool.lambda_config.as_ref().map(triggers).unwrap_or_default(),
+        })
+    }
+}
+
+fn triggers(config: &LambdaConfigType) -> BTreeMap<TriggerSlot, String> {
+    let tokens = config.pre_token_generation_config().map(|config| config.lambda_arn());
+    let standing = [
+        (TriggerSlot::PreSignUp, config.pre_sign_up()),
+        (TriggerSlot::PostConfirmation, config.post_confirmation()),
+        (TriggerSlot::PostAuthentication, config.post_authentication()),
+        // The older setting is kept in step with the newer one, where both are there.
+        (TriggerSlot::PreTokenGeneration, tokens.or(config.pre_token_generation())),
+    ];
+    let standing = standing.into_iter().filter_map(|(slot, arn)| Some((slot, arn?.to_owned())));
+    standing.filter(|(_, arn)| !arn.is_empty()).collect()
+}
+
+impl Roster for PoolRoster {
+    type Accounts = AccountListing;
+    type Members = MemberListing;
+
+    async fn shape(&self) -> Result<Shape, Fault> {
+        self.0.shape().await
+    }
+
+    async fn estimate(&self) -> Result<Option<u64>, Fault> {
+        Ok(self.0.overview().await?.estimate)
+    }
+
+    fn accounts(&self, prefix: &Prefix) -> AccountListing {
+        let filter = (!prefix.is_whole()).then(|| filter::of_prefix(prefix.as_str()));
+        AccountListing { pool: Arc::clone(&self.0), filter, place: Place::Beginning }
+    }
+
+    fn members(&self, group: &GroupName) -> MemberListing {
+        let group = group.as_str().to_owned();
+        MemberListing { pool: Arc::clone(&self.0), group, place: Place::Beginning }
+    }
+}
+
+/// Where a listing is. The token never leaves it: it dies after an hour.
+#[derive(Clone, PartialEq, Eq)]
+enum Place {
+    Beginning,
+    After(String),
+    End,
+}
+
+impl Place {
+    fn token(&self) -> Option<String> {
+        match self {
+            Self::After(token) => Some(token.clone()),
+            Self::Beginning | Self::End => None,
+        }
+    }
+
+    /// A page may be empty though more follow: only a missing token says that it was the last.
+    fn next(token: Option<String>) -> Self {
+        token.filter(|token| !token.is_empty()).map_or(Self::End, Self::After)
+    }
+}
+
+/// Accounts of a pool, page by page (`ListUsers`).
+pub struct AccountListing {
+    pool: Arc<CognitoPool>,
+    filter: Option<String>,
+    place: Place,
+}
+
+/// Accounts in a group, page by page (`ListUsersInGroup`).
+pub struct MemberListing {
+    pool: Arc<CognitoPool>,
+    group: String,
+    place: Place,
+}
+
+/// Every attempt is a call of its own.
+fn once() -> cognito::config::Builder {
+    cognito::config::Builder::new().retry_config(RetryConfig::disabled())
+}
+
+impl Chain<Account> for AccountListing {
+    async fn next(&mut self) -> Result<Option<Page<Account>>, Fault> {
+        if self.place == Place::End {
+            return Ok(None);
+        }
+        let request = self.pool.client.list_users().user_pool_id(&self.pool.id).limit(PAGE);
+        let request = request.set_filter(self.filter.clone());
+        let request = request.set_pagination_token(self.place.token());
+        let answer = request.customize().config_override(once()).send().await;
+        let answer = answer.map_err(|error| fault("ListUsers", &error))?;
+        self.place = Place::next(answer.pagination_token);
+        Ok(Some(page(answer.users, Ok)))
+    }
+}
+
+impl Chain<Sub> for MemberListing {
+    async fn next(&mut self) -> Result<Option<Page<Sub>>, Fault> {
+        if self.place == Place::End {
+            return Ok(None);
+        }
+        let request = self.pool.client.list_users_in_group().user_pool_id(&self.pool.id);
+        let request = request.group_name(&self.group).limit(PAGE);
+        let request = request.set_next_token(self.place.token());
+        let answer = request.customize().config_override(once()).send().await;
+        let answer = answer.map_err(|error| fault("ListUsersInGroup", &error))?;
+        self.place = Place::next(answer.next_token);
+        Ok(Some(page(answer.users, |account| Ok(account.sub))))
+    }
+}
+
+/// A page in core's words. One account that cannot be understood takes no other with it.
+fn page<T>(users: Option<Vec<UserType>>, show: impl Fn(Account) -> Result<T, Fault>) -> Page<T> {
+    let mut page = Page { read: Vec::new(), unreadable: 0 };
+    for user in users.unwrap_or_default() {
+        match of_listing(user).and_then(&show) {
+            Ok(shown) => page.read.push(shown),
+            Err(_) => page.unreadable += 1,
+        }
+    }
+    page
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_sdk_cognitoidentityprovider::types::{
+        PreTokenGenerationLambdaVersionType, PreTokenGenerationVersionConfigType,
+    };
+
+    #[test]
+    fn a_listing_ends_only_where_no_token_follows() {
+        assert!(Place::next(None) == Place::End && Place::next(Some(String::new())) == Place::End);
+        let after = Place::next(Some("token".to_owned()));
+        assert_eq!(after.token().as_deref(), Some("token"));
+    }
+
+    #[test]
+    fn an_account_that_cannot_be_understood_takes_no_other_with_it() {
+        let nameless = UserType::builder().build();
+        let page = page(Some(vec![nameless.clone(), nameless]), Ok);
+        assert_eq!((page.read.len(), page.unreadable), (0, 2));
+    }
+
+    #[test]
+    fn the_letters_of_a_part_are_searched_for_as_they_are() {
+        assert_eq!(filter::of_prefix("0f"), r#"sub ^= "0f""#);
+        assert_eq!(filter::of_prefix("\"\\"), r#"sub ^= "\"\\""#);
+    }
+
+    #[test]
+    fn a_pool_tells_which_functions_stand_where() {
+        let newer = PreTokenGenerationVersionConfigType::builder()
+            .lambda_arn("newer")
+            .lambda_version(PreTokenGenerationLambdaVersionType::V20)
+            .build();
+        let config = LambdaConfigType::builder()
+            .post_confirmation("ours")
+            .pre_sign_up("")
+            .pre_token_generation_config(newer.expect("it is complete"))
+            .build();
+        let standing = triggers(&config);
+        assert_eq!(standing.get(&TriggerSlot::PostConfirmation).map(String::as_str), Some("ours"));
+        let tokens = standing.get(&TriggerSlot::PreTokenGeneration).map(String::as_str);
+        assert_eq!((tokens, standing.len()), (Some("newer"), 2));
+    }
+}

@@ -1,0 +1,250 @@
+//! How far the sweep is: one item, so that a part that is finished and what it came to are noted by
+//! one write. It holds sums and prefixes, and never a page token, which would die after an hour.
+
+use std::collections::BTreeSet;
+
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::primitives::Blob;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
+use poolbridge_core::fault::{Fault, FaultKind};
+use poolbridge_core::side::{BySide, Side};
+use poolbridge_core::sweep::difference::Difference;
+use poolbridge_core::sweep::pass::{Classes, Counts, Cursor, Pass};
+use poolbridge_core::sweep::shard::Prefix;
+
+use super::attribute::{
+    Item, Mistake, Reader, VERSION, by_side, check_version, flag, map, number, text, time,
+    with_some,
+};
+use super::key::Key;
+use super::tally::Call;
+use super::{DynamoLedger, check_size};
+use crate::fault::fault;
+
+impl DynamoLedger {
+    /// How far the sweep is; a new cursor if it never began.
+    pub async fn sweep_cursor(&self) -> Result<Cursor, Fault> {
+        let item = self.get(Call::ReadCursor, &Key::sweep_cursor()).await?;
+        let cursor = item.map_or_else(|| Ok(Cursor::default()), |item| read(&item));
+        cursor.map_err(|mistake| mistake.fault("GetItem"))
+    }
+
+    /// Writes how far the sweep is, if what stands is of the revision before. `Lost` if not: another
+    /// one is at work.
+    pub async fn put_sweep_cursor(&self, cursor: &Cursor) -> Result<(), Fault> {
+        const OPERATION: &str = "PutItem";
+        let item = item(cursor);
+        check_size(&item, OPERATION)?;
+        self.tally.add(Call::WriteCursor);
+        let request = self.client.put_item().table_name(&self.table).set_item(Some(item));
+        let request = if cursor.revision <= 1 {
+            request.condition_expression("attribute_not_exists(pk)")
+        } else {
+            request
+                .condition_expression("#v = :v AND #revision = :before")
+                .expression_attribute_names("#v", "v")
+                .expression_attribute_names("#revision", "revision")
+                .expression_attribute_values(":v", number(VERSION))
+                .expression_attribute_values(":before", number(cursor.revision - 1))
+        };
+        let answer = request
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        let Err(error) = answer else { return Ok(()) };
+        match error.as_service_error() {
+            Some(PutItemError::ConditionalCheckFailedException(failed)) => {
+                match failed.item().map(read) {
+                    // Ours, and the answer was lost.
+                    Some(Ok(there)) if there.writer == cursor.writer => Ok(()),
+                    Some(Err(Mistake::Newer)) => Err(Mistake::Newer.fault(OPERATION)),
+                    Some(_) | None => Err(Fault::new(FaultKind::Lost, OPERATION)),
+                }
+            }
+            _ => Err(fault(OPERATION, &error)),
+        }
+    }
+}
+
+fn item(cursor: &Cursor) -> Item {
+    let strangers = BySide::from_fn(|side| Some(cursor.strangers.get(side)));
+    let value = map([
+        ("v", number(VERSION)),
+        ("revision", number(cursor.revision)),
+        ("writer", text(format!("{:032x}", cursor.writer))),
+        ("passes", number(cursor.passes)),
+        ("strangers", by_side(&strangers, |it| prefixes(it))),
+        ("covered", by_side(&cursor.covered, |at| time(*at))),
+        ("accounts", by_side(&cursor.accounts, |count| number(count))),
+        ("missing_classes", number(cursor.classes.missing)),
+        ("member_classes", number(cursor.classes.members)),
+    ]);
+    let value = with_some(value, "known_since", cursor.known_since.map(time));
+    let value = with_some(value, "began", cursor.began.map(time));
+    let value = with_some(value, "pass", cursor.pass.as_ref().map(pass));
+    let mut item = Key::sweep_cursor().item();
+    if let AttributeValue::M(values) = value {
+        item.extend(values);
+    }
+    item
+}
+
+fn pass(pass: &Pass) -> AttributeValue {
+    let side = |side: Side| {
+        let value = map([
+            ("depth", number(pass.depth.get(side))),
+            ("finished", prefixes(pass.finished.get(side))),
+            ("buckets", number(pass.buckets.get(side))),
+            ("to_cover", flag(*pass.to_cover.get(side))),
+            ("counts", counts(pass.counts.get(side))),
+        ]);
+        with_some(value, "estimate", pass.estimate.get(side).map(number))
+    };
+    let unread = pass.unread.iter().map(number).collect();
+    map([
+        ("number", number(pass.number)),
+        ("began", time(pass.began)),
+        ("given_up", number(pass.given_up)),
+        ("unread", AttributeValue::L(unread)),
+        ("fruitless", number(pass.fruitless)),
+        ("missing", AttributeValue::B(Blob::new(pass.missing.to_bytes()))),
+        ("members", AttributeValue::B(Blob::new(pass.members.to_bytes()))),
+        ("old", side(Side::Old)),
+        ("new", side(Side::New)),
+    ])
+}
+
+fn prefixes(prefixes: &BTreeSet<Prefix>) -> AttributeValue {
+    AttributeValue::L(prefixes.iter().map(|prefix| text(prefix.as_str())).collect())
+}
+
+fn counts(counts: &Counts) -> AttributeValue {
+    let named = counts.named().into_iter();
+    AttributeValue::M(named.map(|(name, count)| (name.to_owned(), number(count))).collect())
+}
+
+fn read(item: &Item) -> Result<Cursor, Mistake> {
+    check_version(item)?;
+    let reader = Reader(item);
+    let strangers = reader.by_side("strangers", read_prefixes)?;
+    Ok(Cursor {
+        revision: reader.number("revision")?,
+        writer: reader.word("writer", |text| u128::from_str_radix(text, 16).ok())?,
+        known_since: reader.optional("known_since", Reader::time)?,
+        passes: reader.number("passes")?,
+        began: reader.optional("began", Reader::time)?,
+        strangers: BySide {
+            old: strangers.old.unwrap_or_default(),
+            new: strangers.new.unwrap_or_default(),
+        },
+        covered: reader.by_side("covered", Reader::time)?,
+        accounts: reader.by_side("accounts", Reader::number)?,
+        classes: Classes {
+            missing: reader.number("missing_classes")?,
+            members: reader.number("member_classes")?,
+        },
+        pass: reader.optional("pass", |reader, name| read_pass(reader.map(name)?))?,
+    })
+}
+
+fn read_pass(reader: Reader<'_>) -> Result<Pass, Mistake> {
+    let sides = BySide { old: reader.map("old")?, new: reader.map("new")? };
+    Ok(Pass {
+        number: reader.number("number")?,
+        began: reader.time("began")?,
+        depth: both(&sides, |side| side.number("depth"))?,
+        estimate: both(&sides, |side| side.optional("estimate", Reader::number))?,
+        finished: both(&sides, |side| read_prefixes(side, "finished"))?,
+        buckets: both(&sides, |side| side.number("buckets"))?,
+        given_up: reader.number("given_up")?,
+        unread: reader.numbers("unread")?,
+        to_cover: both(&sides, |side| side.flag("to_cover"))?,
+        fruitless: reader.number("fruitless")?,
+        missing: reader.bytes("missing").and_then(|it| difference(it, "missing"))?,
+        members: reader.bytes("members").and_then(|it| difference(it, "members"))?,
+        counts: both(&sides, |side| {
+            let counts = side.map("counts")?;
+            Counts::of_named(|name| counts.number(name))
+        })?,
+    })
+}
+
+fn both<'a, T>(
+    sides: &BySide<Reader<'a>>,
+    read: impl Fn(Reader<'a>) -> Result<T, Mistake>,
+) -> Result<BySide<T>, Mistake> {
+    Ok(BySide { old: read(sides.old)?, new: read(sides.new)? })
+}
+
+fn read_prefixes(reader: Reader<'_>, name: &'static str) -> Result<BTreeSet<Prefix>, Mistake> {
+    let prefix = |value: &AttributeValue| {
+        value.as_s().map(|letters| Prefix::new(letters.as_str())).map_err(|_| Mistake::Wrong(name))
+    };
+    reader.list(name)?.iter().map(prefix).collect()
+}
+
+fn difference(bytes: &[u8], name: &'static str) -> Result<Difference, Mistake> {
+    Difference::from_bytes(bytes).ok_or(Mistake::Wrong(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use poolbridge_core::sweep::difference::Key as Sum;
+    use poolbridge_core::sweep::pass::{Done, Unit};
+    use poolbridge_core::time::Time;
+
+    use super::super::ITEM_BYTES_MAX;
+    use super::super::attribute::size_bytes;
+    use super::*;
+
+    fn cursor() -> Cursor {
+        let mut cursor = Cursor { revision: 7, writer: 9, ..Cursor::default() };
+        let estimate = BySide { old: Some(40_000_000), new: None };
+        cursor.begin(Time(1_000), estimate, BySide { old: 3_000, new: 3_000 });
+        let mut done = Done::default();
+        done.missing.put(Sum { person: u128::MAX, tag: 0 });
+        done.members.take(Sum { person: 1, tag: u32::MAX });
+        done.unread.insert(5);
+        done.counts.pages = 3;
+        done.counts.uncovered = 4;
+        done.strangers.insert(Prefix::new("\"é"));
+        cursor.finish(&Unit::Accounts(Side::Old, Prefix::new("0a")), &done, Time(2_000));
+        cursor.finish(&Unit::Members(Side::New, 63), &done, Time(2_000));
+        cursor.finish(&Unit::Cover(Side::Old), &done, Time(3_000));
+        cursor
+    }
+
+    #[test]
+    fn a_cursor_reads_as_it_was_written() {
+        assert_eq!(read(&item(&Cursor::default())), Ok(Cursor::default()));
+        let cursor = cursor();
+        assert_eq!(read(&item(&cursor)), Ok(cursor));
+    }
+
+    #[test]
+    fn a_cursor_of_another_version_or_of_torn_sums_is_not_guessed_at() {
+        let mut newer = item(&cursor());
+        newer.insert("v".to_owned(), number(2));
+        assert_eq!(read(&newer), Err(Mistake::Newer));
+        let mut torn = item(&cursor());
+        let mut values = torn["pass"].as_m().expect("it is a map").clone();
+        values.insert("missing".to_owned(), AttributeValue::B(Blob::new([1, 2, 3])));
+        torn.insert("pass".to_owned(), AttributeValue::M(values));
+        assert_eq!(read(&torn), Err(Mistake::Wrong("missing")));
+    }
+
+    #[test]
+    fn the_largest_pass_fits_into_an_item() {
+        let mut cursor = cursor();
+        for side in Side::BOTH {
+            let parts = (0..4_096).map(|part| Prefix::new(format!("{part:03x}")));
+            let pass = cursor.pass.as_mut().expect("it was begun");
+            pass.finished.get_mut(side).extend(parts);
+        }
+        assert!(size_bytes(&item(&cursor)) < ITEM_BYTES_MAX / 2);
+        let next = cursor.next_pass(Duration::from_hours(6), None);
+        assert_eq!(next, Time(1_000) + Duration::from_hours(6));
+    }
+}
