@@ -15,6 +15,16 @@ pub struct QueueCounts {
 }
 
 impl QueueCounts {
+    /// Both queues' together: a change in either of them is on its way.
+    #[must_use]
+    pub const fn with(&self, other: &Self) -> Self {
+        Self {
+            waiting: self.waiting + other.waiting,
+            in_flight: self.in_flight + other.in_flight,
+            delayed: self.delayed + other.delayed,
+        }
+    }
+
     /// Whether nothing is in it as far as the service tells.
     pub const fn empty(&self) -> bool {
         self.waiting == 0 && self.in_flight == 0 && self.delayed == 0

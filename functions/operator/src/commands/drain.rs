@@ -90,7 +90,11 @@ async fn look(ground: &Ground, asked: Time) -> anyhow::Result<(Look, u64)> {
     // The look is as old as its first question.
     let at = ground.clock.now();
     // The queue first: what leaves it while the table is read is seen there.
-    let queue = ground.queue.counts().await.context("asking the queue for its counters")?;
+    let mut queue = ground.queue.counts().await.context("asking the queue for its counters")?;
+    if let Some(bulk) = &ground.bulk {
+        let counts = bulk.counts().await;
+        queue = queue.with(&counts.context("asking the queue of bulk work for its counters")?);
+    }
     let seen = ground.ledger.outstanding(asked, at).await;
     let seen = seen.context("looking at marks and at who is under way")?;
     let unmarked = ground.ledger.unmarked().await.context("counting lost marks")?;

@@ -47,11 +47,19 @@ async fn look(ground: &Ground) -> anyhow::Result<Status> {
     let summary = ledger.mark_summary().await.context("counting the marks")?;
     let unmarked = ledger.unmarked().await.context("counting lost marks")?;
     let queue = ground.queue.counts().await.context("asking the queue for its counters")?;
+    let bulk = match &ground.bulk {
+        Some(bulk) => {
+            let counts = bulk.counts().await;
+            Some(counts.context("asking the queue of bulk work for its counters")?)
+        }
+        None => None,
+    };
     let dead = match &ground.dead_letters {
         Some(dead) => Some(dead.message_count().await.context("counting the dead letters")?),
         None => None,
     };
-    let mut look = Look { at: now, marks: summary.count, under_way: 0, queue, unmarked };
+    let both = bulk.as_ref().map_or(queue, |bulk| queue.with(bulk));
+    let mut look = Look { at: now, marks: summary.count, under_way: 0, queue: both, unmarked };
     let mut held_marks = 0;
     if summary.count <= LOOKED_AT_MAX {
         let seen = ledger.outstanding(now, now).await.context("looking at who is under way")?;
@@ -75,6 +83,7 @@ async fn look(ground: &Ground) -> anyhow::Result<Status> {
         lag: summary.lag(now),
         put_off: summary.put_off,
         queue,
+        bulk,
         dead,
         undrained,
         throttled: throttled(ground).await?,

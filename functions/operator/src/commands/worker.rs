@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use poolbridge_aws::consume::{Bounds, consume};
-use poolbridge_aws::sqs::Received;
+use poolbridge_aws::sqs::{Received, SqsQueue};
 use poolbridge_aws::telemetry::{Output, Telemetry};
 use poolbridge_aws::wiring::Wired;
 use poolbridge_core::fault::Fault;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 
 use super::Outcome;
 use super::desk::Desk;
@@ -26,57 +27,60 @@ const AFTER_FAULT: Duration = Duration::from_secs(5);
 /// Messages in one batch: the most that SQS hands out.
 const BATCH: usize = 10;
 
-/// Tells when to stop.
-struct Stop {
-    interrupted: Signal,
-    terminated: Signal,
-}
-
-impl Stop {
-    fn listen() -> anyhow::Result<Self> {
-        let listen = |kind| signal(kind).context("listening to signals");
-        Ok(Self {
-            interrupted: listen(SignalKind::interrupt())?,
-            terminated: listen(SignalKind::terminate())?,
-        })
-    }
-
-    async fn wanted(&mut self) {
-        tokio::select! {
-            _ = self.interrupted.recv() => {}
-            _ = self.terminated.recv() => {}
-        }
-    }
-}
-
-/// Works until it is told to stop; the batch at hand is finished first.
+/// Works until it is told to stop; the batches at hand are finished first. Each queue has a loop of its
+/// own, so that bulk work never delays what people do.
 pub(crate) async fn run(desk: Desk) -> anyhow::Result<Outcome> {
-    let mut stop = Stop::listen()?;
+    let mut interrupted = signal(SignalKind::interrupt()).context("listening to signals")?;
+    let mut terminated = signal(SignalKind::terminate()).context("listening to signals")?;
     let wired = Arc::new(desk.wired().await?);
-    let telemetry = Telemetry::new(wired.ground.configuration.name.clone(), Output::Talk);
     talk::say("working; SIGINT or SIGTERM stop it after the batch at hand");
-    loop {
-        let received = tokio::select! {
-            received = wired.ground.queue.receive(BATCH, WAIT) => received,
-            () = stop.wanted() => break,
-        };
-        match received {
-            Ok(deliveries) => work(&wired, &telemetry, deliveries).await,
-            Err(fault) => {
-                warn("receiving", &fault);
-                tokio::select! {
-                    () = tokio::time::sleep(AFTER_FAULT) => {}
-                    () = stop.wanted() => break,
-                }
-            }
+    let (stop, stopped) = watch::channel(false);
+    let told = async {
+        tokio::select! {
+            _ = interrupted.recv() => {}
+            _ = terminated.recv() => {}
         }
-    }
+        // Both loops hold a receiver, so that somebody hears it.
+        let _ = stop.send(true);
+    };
+    let bulk = async {
+        if let Some(queue) = &wired.ground.bulk {
+            serve(&wired, queue, stopped.clone()).await;
+        }
+    };
+    tokio::join!(told, serve(&wired, &wired.ground.queue, stopped.clone()), bulk);
     talk::say("stopped");
     Ok(Outcome::Done)
 }
 
+/// Works off one queue until it is told to stop.
+async fn serve(wired: &Arc<Wired>, queue: &SqsQueue, mut stopped: watch::Receiver<bool>) {
+    let telemetry = Telemetry::new(wired.ground.configuration.name.clone(), Output::Talk);
+    while !*stopped.borrow() {
+        let received = tokio::select! {
+            received = queue.receive(BATCH, WAIT) => received,
+            _ = stopped.changed() => return,
+        };
+        match received {
+            Ok(deliveries) => work(wired, queue, &telemetry, deliveries).await,
+            Err(fault) => {
+                warn("receiving", &fault);
+                tokio::select! {
+                    () = tokio::time::sleep(AFTER_FAULT) => {}
+                    _ = stopped.changed() => return,
+                }
+            }
+        }
+    }
+}
+
 /// Works off a batch, and takes away what is done with.
-async fn work(wired: &Arc<Wired>, telemetry: &Telemetry, deliveries: Vec<Received>) {
+async fn work(
+    wired: &Arc<Wired>,
+    queue: &SqsQueue,
+    telemetry: &Telemetry,
+    deliveries: Vec<Received>,
+) {
     if deliveries.is_empty() {
         return;
     }
@@ -92,7 +96,7 @@ async fn work(wired: &Arc<Wired>, telemetry: &Telemetry, deliveries: Vec<Receive
         if failed.contains(&id) {
             continue;
         }
-        if let Err(fault) = wired.ground.queue.delete(&receipt).await {
+        if let Err(fault) = queue.delete(&receipt).await {
             // It comes back, and costs one look.
             warn("deleting a message", &fault);
         }

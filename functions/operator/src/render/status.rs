@@ -29,6 +29,8 @@ pub(crate) struct Status {
     /// Marks that were answered `later` at least once.
     pub(crate) put_off: u64,
     pub(crate) queue: QueueCounts,
+    /// The queue of bulk work, where it is known.
+    pub(crate) bulk: Option<QueueCounts>,
     /// Dead letters, where their queue is known.
     pub(crate) dead: Option<u64>,
     /// Why it is not drained, as far as one look tells.
@@ -84,6 +86,11 @@ fn value(status: &Status) -> Value {
             "in_flight": queue.in_flight,
             "delayed": queue.delayed,
             "dead": status.dead,
+            "bulk": status.bulk.as_ref().map(|bulk| json!({
+                "waiting": bulk.waiting,
+                "in_flight": bulk.in_flight,
+                "delayed": bulk.delayed,
+            })),
         },
         "drained": undrained.is_empty(),
         "undrained": undrained,
@@ -121,6 +128,12 @@ fn words(status: &Status) -> String {
         "queue      {} waiting, {} in flight, {} delayed, {dead} dead",
         queue.waiting, queue.in_flight, queue.delayed
     ));
+    if let Some(bulk) = &status.bulk {
+        lines.push(format!(
+            "bulk       {} waiting, {} in flight, {} delayed",
+            bulk.waiting, bulk.in_flight, bulk.delayed
+        ));
+    }
     if status.undrained.is_empty() {
         lines.push("drained    yes, at this look; `poolbridge drain` looks twice".to_owned());
     } else {
@@ -182,6 +195,7 @@ mod tests {
             lag: None,
             put_off: 0,
             queue: QueueCounts::default(),
+            bulk: None,
             dead: Some(0),
             undrained: Vec::new(),
             throttled: None,
@@ -206,6 +220,7 @@ mod tests {
             lag: Some(Duration::from_secs(95)),
             put_off: 3,
             queue: QueueCounts { waiting: 4, in_flight: 1, delayed: 0 },
+            bulk: Some(QueueCounts { waiting: 900, in_flight: 10, delayed: 0 }),
             dead: Some(1),
             undrained: vec![Undrained::Marks(5), Undrained::UnderWay(1), Undrained::Queue(5)],
             throttled: Some("3 changes put off: a service asked to slow down".to_owned()),
