@@ -12,6 +12,8 @@ use poolbridge_core::law::Law;
 use poolbridge_core::names::PersonId;
 use poolbridge_core::ports::Ports as _;
 use poolbridge_core::side::Side;
+use poolbridge_core::sweep::pass::Cursor;
+use poolbridge_core::sweep::ports::{Notebook as _, Outside};
 use poolbridge_core::time::Time;
 use poolbridge_core::verdict::Reason;
 
@@ -26,6 +28,7 @@ use crate::world::chance::Seeded;
 use crate::world::ledger::SimulatedLedger;
 use crate::world::pool::SimulatedPool;
 use crate::world::queue::{Queue, Receipt, SimulatedOutbox};
+use crate::world::roster::{SimulatedRegister, SimulatedRoster};
 use crate::world::weather::{Climate, Weather};
 use crate::world::{Ports, State, TaskId, World};
 
@@ -96,10 +99,23 @@ fn shape(by_email: bool) -> Shape {
 }
 
 impl TableStand for Fake {
+    type Register = SimulatedRegister;
     type Ledger = SimulatedLedger;
 
     fn ledger(&self) -> &SimulatedLedger {
         self.ports.ledger()
+    }
+
+    fn register(&self) -> &SimulatedRegister {
+        self.ports.register()
+    }
+
+    async fn cursor(&self) -> Result<Cursor, Fault> {
+        self.ports.notebook().read().await
+    }
+
+    async fn put_cursor(&self, cursor: &Cursor) -> Result<(), Fault> {
+        self.ports.notebook().write(cursor).await
     }
 
     fn nonce(&self) -> u128 {
@@ -134,9 +150,14 @@ impl TableStand for Fake {
 
 impl PoolStand for Fake {
     type Pool = SimulatedPool;
+    type Roster = SimulatedRoster;
 
     fn pool(&self) -> &SimulatedPool {
         self.ports.pool(self.side)
+    }
+
+    fn roster(&self) -> &SimulatedRoster {
+        Outside::roster(&self.ports, self.side)
     }
 
     fn by_email(&self) -> bool {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
-use poolbridge_aws::cognito::CognitoPool;
+use poolbridge_aws::cognito::{CognitoPool, PoolRoster};
 use poolbridge_aws::config::{Asker, Configuration, Environment};
 use poolbridge_aws::dynamodb::DynamoLedger;
 use poolbridge_aws::sqs::{SqsOutbox, SqsQueue};
@@ -25,6 +25,7 @@ use poolbridge_core::limits;
 use poolbridge_core::names::PersonId;
 use poolbridge_core::ports::{Clock as _, Ports as _};
 use poolbridge_core::side::Side;
+use poolbridge_core::sweep::pass::Cursor;
 use poolbridge_core::time::Time;
 use poolbridge_core::verdict::Reason;
 use serde_json::{Value, json};
@@ -212,6 +213,7 @@ pub async fn every(endpoint: String, filter: &str) -> anyhow::Result<(Report, Ma
     let (endpoint, outbox) = (Arc::<str>::from(endpoint), Arc::new(outbox));
     let service = |side| Service {
         wired: Arc::clone(&wired),
+        roster: wired.roster(side),
         outbox: Arc::clone(&outbox),
         endpoint: Arc::clone(&endpoint),
         side,
@@ -231,6 +233,7 @@ pub async fn every(endpoint: String, filter: &str) -> anyhow::Result<(Report, Ma
 #[derive(Clone)]
 pub struct Service {
     wired: Arc<Wired>,
+    roster: PoolRoster,
     outbox: Arc<SqsOutbox>,
     endpoint: Arc<str>,
     side: Side,
@@ -245,10 +248,23 @@ impl Service {
 }
 
 impl TableStand for Service {
+    type Register = DynamoLedger;
     type Ledger = DynamoLedger;
 
     fn ledger(&self) -> &DynamoLedger {
         self.wired.ledger()
+    }
+
+    fn register(&self) -> &DynamoLedger {
+        self.wired.ledger()
+    }
+
+    async fn cursor(&self) -> Result<Cursor, Fault> {
+        self.wired.ledger().sweep_cursor().await
+    }
+
+    async fn put_cursor(&self, cursor: &Cursor) -> Result<(), Fault> {
+        self.wired.ledger().put_sweep_cursor(cursor).await
     }
 
     fn nonce(&self) -> u128 {
@@ -283,9 +299,14 @@ impl TableStand for Service {
 
 impl PoolStand for Service {
     type Pool = CognitoPool;
+    type Roster = PoolRoster;
 
     fn pool(&self) -> &CognitoPool {
         self.wired.pool(self.side)
+    }
+
+    fn roster(&self) -> &PoolRoster {
+        &self.roster
     }
 
     fn by_email(&self) -> bool {

@@ -23,7 +23,7 @@ use thiserror::Error;
 use crate::client::{pool_client, sdk_config};
 use crate::clock::SystemClock;
 use crate::cognito::tally::Tally;
-use crate::cognito::{CognitoPool, PoolOptions};
+use crate::cognito::{CognitoPool, PoolOptions, PoolRoster};
 use crate::config::{Configuration, Environment};
 use crate::consume::Hands;
 use crate::dynamodb::DynamoLedger;
@@ -184,6 +184,11 @@ impl Wired {
         policy.mapping = policy.mapping.folding(fold);
         let stamp = configuration.stamp(ground.clock.now());
         Ok(Self { ground, pools, policy, keys, stamp })
+    }
+
+    /// The pool of that side, to be listed.
+    pub fn roster(&self, side: Side) -> PoolRoster {
+        PoolRoster(Arc::clone(self.pools.get(side)))
     }
 
     /// The bridge, for one piece of work.

@@ -1,7 +1,6 @@
 //! What the function `sweep` is made of.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -90,7 +89,7 @@ async fn wire(
 ) -> Result<Field, NotWired> {
     let ground = Box::pin(Ground::lay(configuration, environment)).await?;
     let wired = Box::pin(Wired::wire(ground)).await?;
-    let rosters = BySide::from_fn(|side| PoolRoster(Arc::clone(wired.pools.get(side))));
+    let rosters = BySide::from_fn(|side| wired.roster(side));
     // The configuration is refused without it, so that there is one.
     let bulk = wired.ground.bulk.clone().unwrap_or_else(|| wired.ground.queue.clone());
     let bulk = BulkQueue(bulk);

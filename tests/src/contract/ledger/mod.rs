@@ -5,6 +5,7 @@ mod links;
 mod marks;
 mod people;
 mod removals;
+mod sweeping;
 mod whole;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,8 @@ use poolbridge_core::fault::{Fault, FaultKind};
 use poolbridge_core::names::{Owner, PersonId, Sub, Username};
 use poolbridge_core::ports::{Claim, Ledger};
 use poolbridge_core::side::Side;
+use poolbridge_core::sweep::pass::Cursor;
+use poolbridge_core::sweep::ports::Register;
 use poolbridge_core::time::Time;
 use poolbridge_core::verdict::Reason;
 
@@ -28,8 +31,20 @@ pub trait TableStand: Clone + Send + Sync + 'static {
     /// The table's type.
     type Ledger: Ledger;
 
+    /// The table's type, as the sweep asks it.
+    type Register: Register;
+
     /// The table.
     fn ledger(&self) -> &Self::Ledger;
+
+    /// The table, as the sweep asks it.
+    fn register(&self) -> &Self::Register;
+
+    /// How far the sweep is.
+    fn cursor(&self) -> impl Future<Output = Result<Cursor, Fault>> + Send;
+
+    /// Writes how far the sweep is.
+    fn put_cursor(&self, cursor: &Cursor) -> impl Future<Output = Result<(), Fault>> + Send;
 
     /// A number that was never handed out before.
     fn nonce(&self) -> u128;
@@ -60,6 +75,7 @@ pub fn cases<S: TableStand>() -> Vec<Case<S>> {
         claims::cases(),
         links::cases(),
         marks::cases(),
+        sweeping::cases(),
         whole::cases(),
         // Last: they write the control item, which the cases before find at its default.
         removals::cases(),

@@ -3,6 +3,7 @@
 
 mod births;
 mod deeds;
+mod listings;
 mod partings;
 mod searches;
 
@@ -17,6 +18,7 @@ use poolbridge_core::fault::{Fault, FaultKind};
 use poolbridge_core::names::{AttributeName, GroupName, Username};
 use poolbridge_core::ports::Pool;
 use poolbridge_core::step::Deed;
+use poolbridge_core::sweep::ports::Roster;
 use poolbridge_core::time::Time;
 
 use super::Case;
@@ -27,8 +29,14 @@ pub trait PoolStand: Clone + Send + Sync + 'static {
     /// The pool's type.
     type Pool: Pool;
 
+    /// The pool, to be listed.
+    type Roster: Roster;
+
     /// The pool.
     fn pool(&self) -> &Self::Pool;
+
+    /// The pool, to be listed.
+    fn roster(&self) -> &Self::Roster;
 
     /// Whether people sign up with their e-mail address.
     fn by_email(&self) -> bool;
@@ -51,7 +59,8 @@ pub trait PoolStand: Clone + Send + Sync + 'static {
 
 /// Every case.
 pub fn cases<S: PoolStand>() -> Vec<Case<S>> {
-    let parts = [births::cases(), deeds::cases(), searches::cases(), partings::cases()];
+    let parts =
+        [births::cases(), deeds::cases(), searches::cases(), listings::cases(), partings::cases()];
     parts.into_iter().flatten().collect()
 }
 

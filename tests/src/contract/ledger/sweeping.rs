@@ -1,0 +1,84 @@
+//! What the sweep asks of the table: whose many accounts are, and how far it is.
+
+use poolbridge_core::change::Proof;
+use poolbridge_core::fault::FaultKind;
+use poolbridge_core::names::Sub;
+use poolbridge_core::ports::Ledger as _;
+use poolbridge_core::side::{BySide, Side};
+use poolbridge_core::sweep::pass::{Cursor, Done, Unit};
+use poolbridge_core::sweep::ports::{Found, Register as _};
+use poolbridge_core::sweep::shard::Prefix;
+
+use super::{NOON, TableStand, kind, known, somebody, sub};
+use crate::contract::{Case, cases};
+
+pub(super) fn cases<S: TableStand>() -> Vec<Case<S>> {
+    cases![
+        many_accounts_are_told_in_their_order_whoever_they_are,
+        who_is_marked_is_told,
+        a_cursor_is_written_by_one_hand_at_a_time,
+    ]
+}
+
+async fn many_accounts_are_told_in_their_order_whoever_they_are<S: TableStand>(
+    stand: S,
+) -> anyhow::Result<()> {
+    let (mut subs, mut people) = (Vec::new(), Vec::new());
+    for number in 0..12 {
+        let mut entry = somebody(&stand, Side::Old);
+        if number % 2 == 0 {
+            entry.accounts.new = Some(known(&stand));
+        }
+        stand.ledger().begin(&entry).await?;
+        subs.extend(entry.accounts.old.as_ref().map(|known| known.sub.clone()));
+        subs.push(sub(&stand));
+        people.push(entry);
+    }
+    // Shown twice, as by a listing that lies.
+    subs.push(subs[0].clone());
+    let found = stand.register().people(Side::Old, &subs).await?;
+    assert_eq!(found.len(), subs.len());
+    for (place, entry) in people.iter().enumerate() {
+        assert_eq!(found[2 * place], Found::Person(Box::new(entry.clone())));
+        assert_eq!(found[2 * place + 1], Found::Nobody);
+    }
+    assert_eq!(found.last(), found.first());
+    assert_eq!(stand.register().people(Side::New, &subs[..1]).await?, [Found::Nobody]);
+    let many: Vec<Sub> = (0..250).map(|_| sub(&stand)).collect();
+    assert_eq!(stand.register().people(Side::Old, &many).await?, vec![Found::Nobody; 250]);
+    assert_eq!(stand.register().person(&people[3].id).await?.as_ref(), Some(&people[3]));
+    Ok(())
+}
+
+async fn who_is_marked_is_told<S: TableStand>(stand: S) -> anyhow::Result<()> {
+    let change = super::change(&stand, &sub(&stand), 0, Proof::Hint, false);
+    let marked = || stand.register().marked(Side::Old, &change.sub);
+    assert!(!marked().await?);
+    stand.ledger().mark(&change).await?;
+    assert!(marked().await?);
+    assert!(!stand.register().marked(Side::New, &change.sub).await?);
+    Ok(())
+}
+
+async fn a_cursor_is_written_by_one_hand_at_a_time<S: TableStand>(stand: S) -> anyhow::Result<()> {
+    let mut cursor = stand.cursor().await?;
+    let next = |cursor: &mut Cursor| {
+        cursor.revision += 1;
+        cursor.writer = stand.nonce();
+    };
+    cursor.begin(NOON, BySide { old: Some(1_000_000), new: None }, BySide { old: 9, new: 9 });
+    next(&mut cursor);
+    stand.put_cursor(&cursor).await?;
+    assert_eq!(stand.cursor().await?, cursor);
+    let before = cursor.clone();
+    cursor.finish(&Unit::Accounts(Side::Old, Prefix::new("0f")), &Done::default(), NOON);
+    next(&mut cursor);
+    stand.put_cursor(&cursor).await?;
+    assert_eq!(stand.cursor().await?, cursor);
+    // Another one that read the same revision comes too late.
+    let mut late = before;
+    next(&mut late);
+    assert_eq!(kind(stand.put_cursor(&late).await), FaultKind::Lost);
+    assert_eq!(stand.cursor().await?, cursor);
+    Ok(())
+}
