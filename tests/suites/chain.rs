@@ -75,10 +75,10 @@ async fn deploy(function: &str) -> anyhow::Result<Deployment> {
     let stack = Stack::start(options).await?;
     stack.deploy_python_within(TEAM, SOURCE, TEAM_SECONDS).await?;
     let arn = arn(function);
-    let lines: String = SLOTS.iter().map(|slot| format!("{slot} = \"{arn}\"\n")).collect();
+    let lines = SLOTS.map(|slot| format!("{slot} = \"{arn}\"")).join("\n");
     Deployment::deploy_changed(stack, Ground::Calls, |text| {
         let text = text.replace("provision = \"eager\"", "provision = \"lazy\"");
-        format!("{text}\n[new.triggers]\n{lines}")
+        format!("{text}\n[new.triggers]\n{lines}\n")
     })
     .await
 }
