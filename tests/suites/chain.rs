@@ -1,6 +1,6 @@
 //! Capture in the place of the team's own functions: two pools of one shape, one with the function
-//! in its slots, the other with capture there and the function beside it. Whoever signs up or in must
-//! not be able to tell them apart. And the sign-up guard, which stands in the same place.
+//! in its slots, the other with capture there and the function beside it. Whoever signs up or in
+//! must not be able to tell them apart. And the sign-up guard, which stands in the same place.
 
 #[path = "chain/elsewhere.rs"]
 mod elsewhere;

@@ -1,8 +1,8 @@
 //! Calls a team's own function beside capture's work, and tells what Cognito would have been told.
 //!
 //! A pool has one function for each trigger. Where the team has one already, capture stands in its
-//! place and calls it with the event's very text; what it answers, or how it fails, is capture's own
-//! answer. Exactly one attempt: Cognito repeats a trigger by itself, and two repeaters in a row
+//! place and calls it with the event's very text; what it answers, or how it fails, is capture's
+//! own answer. Exactly one attempt: Cognito repeats a trigger by itself, and two repeaters in a row
 //! would call the function more often than it would have been called without us.
 
 use std::collections::BTreeMap;
@@ -45,8 +45,8 @@ impl fmt::Debug for FunctionError {
 
 impl FunctionError {
     /// What Cognito says when it could not call a trigger's function (its page "Managing error
-    /// responses": an `UnexpectedLambdaException`). Through us it can only be told as the error of a
-    /// function.
+    /// responses": an `UnexpectedLambdaException`). Through us it can only be told as the error of
+    /// a function.
     pub fn not_invoked(fault: &Fault) -> Self {
         let code = fault.code.as_deref().unwrap_or(fault.kind.name());
         Self::unexpected(&format!("invocation failed due to error {code}"))

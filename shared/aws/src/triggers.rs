@@ -91,8 +91,8 @@ enum Kind {
 }
 
 /// What a trigger source announces. In lower case, and compared by their beginnings: sources have
-/// grown suffixes before, and the page "Customizing user pool workflows with Lambda triggers" spells
-/// the sender of text messages in two ways.
+/// grown suffixes before, and the page "Customizing user pool workflows with Lambda triggers"
+/// spells the sender of text messages in two ways.
 const SOURCES: [(&str, Kind); 10] = [
     ("postconfirmation_confirmsignup", Kind::Confirmed),
     ("postconfirmation_confirmforgotpassword", Kind::NewPassword),

@@ -1,5 +1,5 @@
-//! The sign-up guard: while people still live in one pool only, nobody else may sign up in the other
-//! one under their address or name, and so keep them out for good.
+//! The sign-up guard: while people still live in one pool only, nobody else may sign up in the
+//! other one under their address or name, and so keep them out for good.
 //!
 //! Here is what it looks for and whom it lets pass; the looking itself is the adapters'.
 
@@ -55,8 +55,8 @@ pub struct Lookup {
     /// What the other pool is searched by.
     pub search: Search,
     /// The address counts only if it is verified there: it is no more than a sign-in alias, which
-    /// Cognito makes of a verified address alone (its page "User pool attributes"). Otherwise anybody
-    /// could keep somebody out by writing that person's address into an account of their own.
+    /// Cognito makes of a verified address alone (its page "User pool attributes"). Otherwise
+    /// anybody could keep somebody out by writing that person's address into an account of theirs.
     pub verified_only: bool,
 }
 

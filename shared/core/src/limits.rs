@@ -87,8 +87,8 @@ pub const CAPTURE_TIME_MAX: Duration = Duration::from_millis(2_500);
 pub const GUARD_TIME_MAX: Duration = Duration::from_millis(1_500);
 
 /// Searches that the guard makes for one sign-up: above the 17 that four names in all their forms
-/// come to, so that nobody hides one behind the others. One or two as a rule; each is a `ListUsers`,
-/// whose quota is 30 a second.
+/// come to, so that nobody hides one behind the others. One or two as a rule; each is a
+/// `ListUsers`, whose quota is 30 a second.
 pub const GUARD_SEARCHES_MAX: usize = 20;
 
 /// How long a team's own function is waited for where the platform does not say how long capture

@@ -1,9 +1,9 @@
 //! What a `bridge.toml` says about the triggers even where the rest of it is wrong.
 //!
-//! Capture answers whatever is wrong with our file. But a function of the team's that the file names
-//! may be there to say no, and must not be left out because of a mistake elsewhere. So the tables
-//! that name functions are read by themselves; what cannot be made out is *unknown*, which is not
-//! the same as none.
+//! Capture answers whatever is wrong with our file. But a function of the team's that the file
+//! names may be there to say no, and must not be left out because of a mistake elsewhere. So the
+//! tables that name functions are read by themselves; what cannot be made out is *unknown*, which
+//! is not the same as none.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

@@ -160,8 +160,8 @@ pub(super) fn is_function(text: &str) -> bool {
     good && parts.len() <= 8
 }
 
-/// Whether an ARN is that of the bridge's own capture, by the name that it is deployed under: in the
-/// bridge's stack, or in the small one beside a pool elsewhere.
+/// Whether an ARN is that of the bridge's own capture, by the name that it is deployed under: in
+/// the bridge's stack, or in the small one beside a pool elsewhere.
 fn is_capture(arn: &str, name: &str) -> bool {
     let function = arn.split(':').nth(6).and_then(|function| function.strip_prefix(name));
     matches!(function, Some("-capture" | "-capture-old" | "-capture-new"))
