@@ -13,12 +13,12 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use poolbridge_core::side::Side;
-use poolbridge_tests::deployment::cloudtrail::{self, Author};
+use poolbridge_tests::deployment::cloudtrail;
 use poolbridge_tests::deployment::patience::until;
 use poolbridge_tests::deployment::{Deployment, Ground};
 use serde_json::json;
 
-use deeds::{By, Deed, Person};
+use deeds::{By, Deed};
 
 /// Longer than anything takes that happens by itself, on a busy machine too.
 const LIMIT: Duration = Duration::from_secs(60);
