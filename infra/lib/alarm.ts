@@ -5,8 +5,9 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 
+import { Arn, ArnFormat, Stack } from 'aws-cdk-lib';
 import {
-  Alarm, ComparisonOperator, type Metric, TreatMissingData,
+  Alarm, ComparisonOperator, type IMetric, TreatMissingData,
 } from 'aws-cdk-lib/aws-cloudwatch';
 import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
 import { Topic } from 'aws-cdk-lib/aws-sns';
@@ -22,39 +23,52 @@ export interface Watched {
   readonly article: string;
   /** What has happened, in a sentence for somebody who has just been woken. */
   readonly says: string;
-  readonly metric: Metric;
+  readonly metric: IMetric;
   /** The most that is still in order. */
   readonly above: number;
   /** How many periods of the metric in a row; one unless told otherwise. */
   readonly periods?: number;
+  /** For what happens by the clock, night and day: no figure at all is as bad as a bad one. */
+  readonly silenceIsFault?: boolean;
+  /** The end of the alarm's name, where another stack of the bridge has one of the same article. */
+  readonly suffix?: string;
 }
 
 /** Raises an alarm on a metric, and sends it to the team's topic where there is one. */
 export function watch(scope: Construct, blueprint: Blueprint, watched: Watched): Alarm {
-  const { article, says, metric, above, periods = 1 } = watched;
+  const { article, says, metric, above, periods = 1, silenceIsFault = false } = watched;
   if (!runbookArticles().includes(article)) {
     throw new Mistake(
       `the alarm ${article} has no article in infra/RUNBOOK.md`,
       `write one under the heading "### ${article}"`,
     );
   }
-  const { runbook, alarmTopicArn } = blueprint.settings;
+  const { runbook } = blueprint.settings;
   const alarm = new Alarm(scope, `Alarm-${article}`, {
-    alarmName: `${blueprint.configuration.name}-${article}`,
+    alarmName: [blueprint.configuration.name, article, watched.suffix ?? []].flat().join('-'),
     alarmDescription: `${says} What to do: ${runbook}#${article}`,
     metric,
     threshold: above,
     comparisonOperator: ComparisonOperator.GREATER_THAN_THRESHOLD,
     evaluationPeriods: periods,
     // No traffic is no fault: a quiet night must not wake anybody.
-    treatMissingData: TreatMissingData.NOT_BREACHING,
+    treatMissingData: silenceIsFault
+      ? TreatMissingData.BREACHING
+      : TreatMissingData.NOT_BREACHING,
   });
-  if (alarmTopicArn !== undefined) {
-    const topic = Topic.fromTopicArn(scope, `Topic-${article}`, alarmTopicArn);
+  for (const [index, arn] of topicsHere(scope, blueprint).entries()) {
+    const topic = Topic.fromTopicArn(scope, `Topic-${article}-${index}`, arn);
     alarm.addAlarmAction(new SnsAction(topic));
     alarm.addOkAction(new SnsAction(topic));
   }
   return alarm;
+}
+
+/** The team's topics that an alarm of this stack can reach: CloudWatch crosses no Region. */
+export function topicsHere(scope: Construct, { settings }: Blueprint): string[] {
+  const { region } = Stack.of(scope);
+  return settings.alarmTopicArns
+    .filter((arn) => Arn.split(arn, ArnFormat.NO_RESOURCE_NAME).region === region);
 }
 
 /** The headings of the runbook's articles: the third level, and nothing else stands on it. */

@@ -17,6 +17,9 @@ import { RustFunction } from './rust-function';
 import type { StateTable } from './state-table';
 import { poolGrant } from './user-pool';
 
+// The fewest that Lambda allows: bulk work has time, and shares the pools' quotas.
+const BULK_CONCURRENCY = 2;
+
 export interface ApplyProps {
   readonly state: StateTable;
   readonly changes: ChangeQueue;
@@ -55,8 +58,7 @@ export class Apply extends Construct {
     }
     const concurrency = [
       ['Changes', changes.queue.queueArn, settings.maximumConcurrency],
-      // The fewest that Lambda allows: bulk work has time, and shares the pools' quotas.
-      ['Bulk', bulk.queue.queueArn, 2],
+      ['Bulk', bulk.queue.queueArn, BULK_CONCURRENCY],
     ] as const;
     for (const [source, eventSourceArn, maxConcurrency] of concurrency) {
       const mapping = new EventSourceMapping(this, source, {
@@ -100,6 +102,12 @@ export class Apply extends Construct {
       metric: blueprint.metrics.of('apply', 'panics'),
       above: 0,
     });
+    watch(this, blueprint, {
+      article: 'breaker-open',
+      says: 'More accounts were deleted in an hour than may be by themselves: the rest are held.',
+      metric: blueprint.metrics.of('apply', 'breaker_held'),
+      above: 0,
+    });
   }
 
   private widgets({ metrics }: Blueprint): IWidget[] {
@@ -114,6 +122,8 @@ export class Apply extends Construct {
       graph('Calls to the pools', [
         metrics.of('apply', 'account_reads').with({ label: 'accounts read' }),
         metrics.of('apply', 'pool_writes').with({ label: 'writes' }),
+        metrics.of('apply', 'removals').with({ label: 'removals' }),
+        metrics.of('apply', 'breaker_held').with({ label: 'removals held' }),
         metrics.of('apply', 'messages').with({ label: 'messages' }),
       ]),
       graph('Duration of a batch, milliseconds', [

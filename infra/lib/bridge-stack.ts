@@ -1,24 +1,25 @@
 /**
- * The whole ground of one bridge: a table, a queue, the function that captures and the function
- * that applies, and one page to look at. It reads in the order in which a change travels.
+ * The whole ground of one bridge: a table, two queues, the functions that notice changes, the one
+ * that applies them, and one page to look at.
  */
 import { ArnFormat, CfnOutput, Stack } from 'aws-cdk-lib';
+import { Function } from 'aws-cdk-lib/aws-lambda';
 import type { Construct } from 'constructs';
 
 import { Apply } from './apply';
 import type { Blueprint } from './blueprint';
 import type { Side } from './configuration';
 import { BulkQueue } from './bulk-queue';
-import { Capture } from './capture';
-import { accountOf, remoteCaptureName } from './capture-stack';
+import { Capture, captureWidgets } from './capture';
+import { remoteCaptureName } from './capture-stack';
 import { ChangeQueue } from './change-queue';
-import { BridgeDashboard } from './dashboard';
+import { BridgeDashboard, type Row } from './dashboard';
 import { Guests } from './guests';
 import { Resend } from './resend';
 import { StateTable } from './state-table';
 import { Sweep } from './sweep';
 import { Trail } from './trail';
-import { outOfReach } from './user-pool';
+import { accountOf, isForeign, outOfReach } from './user-pool';
 
 export class BridgeStack extends Stack {
   constructor(scope: Construct, id: string, blueprint: Blueprint) {
@@ -26,8 +27,12 @@ export class BridgeStack extends Stack {
     super(scope, id, {
       stackName: `poolbridge-${configuration.name}`,
       description: `Keeps two Cognito user pools in step: ${configuration.name}`,
-      // The account stays open; the Region decides which pool's trigger can reach us.
-      env: { region: settings.region },
+      // The Region decides which pool's trigger can reach us. The account stays open unless it is
+      // said; then nobody deploys this stack with another one's credentials.
+      env: {
+        region: settings.region,
+        ...(settings.account === undefined ? {} : { account: settings.account }),
+      },
       terminationProtection: !settings.removable,
     });
     const state = new StateTable(this, 'State', blueprint);
@@ -43,6 +48,7 @@ export class BridgeStack extends Stack {
     new Guests(this, 'Guests', blueprint, { state, changes });
     new BridgeDashboard(this, 'Dashboard', blueprint, [
       { title: 'capture: in the pools\' own sign-ups and sign-ins', widgets: capture.dashboardRow },
+      ...this.rowsBeside(blueprint),
       { title: 'trail: what CloudTrail tells', widgets: trail.dashboardRow },
       { title: 'sweep: both pools compared with what was agreed', widgets: sweep.dashboardRow },
       { title: 'Changes under way', widgets: changes.dashboardRow },
@@ -57,20 +63,35 @@ export class BridgeStack extends Stack {
   }
 
   /** The function that serves each pool: this stack's own, or the one beside the pool. */
-  private captures({ configuration }: Blueprint, capture: Capture): Record<Side, string> {
+  private captures({ configuration, settings }: Blueprint, capture: Capture): Record<Side, string> {
     const arns = configuration.pools.map((pool) => {
       const beside = this.formatArn({
         service: 'lambda',
         region: pool.region,
-        ...(pool.roleArn === undefined ? {} : { account: accountOf(pool.roleArn) }),
+        ...(isForeign(pool, settings) ? { account: accountOf(pool.roleArn ?? '') } : {}),
         resource: 'function',
         resourceName: remoteCaptureName(configuration.name, pool),
         arnFormat: ArnFormat.COLON_RESOURCE_NAME,
       });
-      const reached = outOfReach(this, pool) === undefined;
+      const reached = outOfReach(pool, settings) === undefined;
       return [pool.side, reached ? capture.function.functionArn : beside];
     });
     return Object.fromEntries(arns) as Record<Side, string>;
+  }
+
+  /** A row for each capture in another Region of this account; another account's stay its own. */
+  private rowsBeside(blueprint: Blueprint): Row[] {
+    const { configuration, settings } = blueprint;
+    return configuration.pools
+      .filter((pool) => outOfReach(pool, settings) !== undefined && !isForeign(pool, settings))
+      .map((pool) => {
+        const name = remoteCaptureName(configuration.name, pool);
+        const capture = Function.fromFunctionName(this, `CaptureBeside-${pool.side}`, name);
+        return {
+          title: `capture beside the ${pool.side} pool, in ${pool.region}`,
+          widgets: captureWidgets(blueprint, capture, pool.region),
+        };
+      });
   }
 
   /** The variables of the command line, one by one for programs and as lines for a shell. */

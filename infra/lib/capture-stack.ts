@@ -1,121 +1,156 @@
 /**
- * What stands beside a pool that the bridge's own stack cannot reach, because a trigger only calls a
- * function of its own Region, and a bus only hears the trail of its own account: capture, and rules
- * that hand the trail's events on to the bus where the bridge is. It keeps nothing.
+ * What stands beside a pool that the bridge's own stack cannot reach, because a trigger only calls
+ * a function of its own Region, and a bus only hears the trail of its own account: capture, and
+ * rules that hand the trail's events on to the bus where the bridge is.
  *
- * Everything over there is named, not imported: neither stack waits for the other.
+ * The events are handed on rather than worked off here, so that one function knows the table's
+ * accounts and one queue holds what failed; all that another account is let in for is to leave
+ * marks. Everything over there is named, not imported: neither stack waits for the other.
  */
-import { Arn, type ArnComponents, CfnOutput, Stack, Validations } from 'aws-cdk-lib';
+import { Annotations, Arn, type ArnComponents, CfnOutput, Stack, Validations } from 'aws-cdk-lib';
 import { EventBus as Bus, Rule } from 'aws-cdk-lib/aws-events';
 import { EventBus } from 'aws-cdk-lib/aws-events-targets';
-import { PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import { PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import type { Construct } from 'constructs';
 
+import { topicsHere } from './alarm';
 import type { Blueprint } from './blueprint';
-import { captureFunction } from './capture';
+import { CaptureFunction, watchCapture } from './capture';
 import type { PoolConfiguration } from './configuration';
-import { API_CALLS, MANAGED_LOGIN } from './trail-events';
-import { ALIAS, KEY_CALLS, MARKING_PARTITIONS } from './state-table';
-import { guardGrants, userPoolArn } from './user-pool';
+import { FailedEvents } from './failed-events';
+import { KEY_CALLS, keyAlias, leading, MARKING_PARTITIONS } from './state-table';
+import { trailRules } from './trail-events';
+import { accountOf, guardGrants, isForeign } from './user-pool';
 
-export interface CaptureStackProps {
-  readonly pool: PoolConfiguration;
-  /** The account of the bridge's own stack; undefined where it is this stack's own as well. */
-  readonly homeAccount?: string;
-}
-
-/** The account of a role. */
-export function accountOf(roleArn: string): string {
-  return roleArn.split(':')[4] ?? '';
-}
-
-/** What the function beside that pool is called. */
+/** What the function beside that pool is called, and its role. */
 export function remoteCaptureName(bridgeName: string, pool: PoolConfiguration): string {
   return `${bridgeName}-capture-${pool.side}`;
 }
 
 export class CaptureStack extends Stack {
-  constructor(scope: Construct, id: string, blueprint: Blueprint, props: CaptureStackProps) {
+  /** The bridge's own account, which may be this one. */
+  private readonly homeAccount: string;
+
+  constructor(
+    scope: Construct,
+    id: string,
+    private readonly blueprint: Blueprint,
+    private readonly pool: PoolConfiguration,
+  ) {
     const { configuration, settings } = blueprint;
-    const { pool, homeAccount } = props;
+    const account = isForeign(pool, settings) ? accountOf(pool.roleArn ?? '') : settings.account;
     super(scope, id, {
       stackName: `poolbridge-${remoteCaptureName(configuration.name, pool)}`,
       description: `Captures changes of the ${pool.side} pool for ${configuration.name}`,
-      env: {
-        region: pool.region,
-        ...(pool.roleArn === undefined ? {} : { account: accountOf(pool.roleArn) }),
-      },
+      env: { region: pool.region, ...(account === undefined ? {} : { account }) },
       terminationProtection: !settings.removable,
     });
-    const home = (service: string, components: Partial<ArnComponents>): string => Arn.format({
+    this.homeAccount = settings.account ?? this.account;
+    const capture = this.capture();
+    watchCapture(this, blueprint, capture.function, pool.side);
+    this.handOn();
+    if (settings.alarmTopicArns.length > 0 && topicsHere(this, blueprint).length === 0) {
+      Annotations.of(this).addWarningV2(
+        'poolbridge:no-topic-here',
+        `no alarmTopicArn is in ${pool.region}: `
+          + `the alarms beside the ${pool.side} pool reach nobody`,
+      );
+    }
+    new CfnOutput(this, 'CaptureFunction', { value: capture.function.functionArn });
+  }
+
+  /** The name of something in the bridge's own Region and account. */
+  private home(service: string, components: Partial<ArnComponents>): string {
+    return Arn.format({
       service,
       resource: '',
       ...components,
-      region: settings.region,
-      account: homeAccount ?? this.account,
+      region: this.blueprint.settings.region,
+      account: this.homeAccount,
       partition: this.partition,
     }, this);
-    const table = home('dynamodb', { resource: 'table', resourceName: configuration.name });
+  }
+
+  private capture(): CaptureFunction {
+    const { configuration, settings } = this.blueprint;
+    const table = this.home('dynamodb', { resource: 'table', resourceName: configuration.name });
     const queueName = `${configuration.name}.fifo`;
-    const account = homeAccount ?? this.account;
-    const { function: capture, role } = captureFunction(this, blueprint, {
-      functionName: remoteCaptureName(configuration.name, pool),
-      sides: [pool.side],
+    const queues = `https://sqs.${settings.region}.${this.urlSuffix}`;
+    const capture = new CaptureFunction(this, this.blueprint, {
+      functionName: remoteCaptureName(configuration.name, this.pool),
+      pools: [this.pool],
       environment: {
         POOLBRIDGE_HOME_REGION: settings.region,
         POOLBRIDGE_TABLE: table,
-        POOLBRIDGE_QUEUE_URL:
-          `https://sqs.${settings.region}.${this.urlSuffix}/${account}/${queueName}`,
+        POOLBRIDGE_QUEUE_URL: `${queues}/${this.homeAccount}/${queueName}`,
       },
     });
-    const statements = [
+    const queue = this.home('sqs', { resource: queueName });
+    const grants = [
+      ...this.grants(table, queue),
+      ...guardGrants(this, configuration, [this.pool.side], table),
+    ];
+    grants.forEach((grant) => capture.role.addToPrincipalPolicy(grant));
+    const account = settings.account ?? '<AWS::AccountId>';
+    Validations.of(capture.role).acknowledge({
+      id: 'AwsSolutions::AwsSolutions-IAM5'
+        + `[Resource::arn:aws:kms:${settings.region}:${account}:key/*]`,
+      reason: 'The id of a key is made up by AWS; the condition names the one key by its alias.',
+    });
+    return capture;
+  }
+
+  private grants(table: string, queue: string): PolicyStatement[] {
+    const { configuration, settings } = this.blueprint;
+    return [
       new PolicyStatement({
         sid: 'LeaveMarks',
         actions: ['dynamodb:UpdateItem'],
         resources: [table],
-        conditions: {
-          'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': MARKING_PARTITIONS },
-        },
+        conditions: leading(MARKING_PARTITIONS),
       }),
       new PolicyStatement({
         sid: 'SendChanges',
         actions: ['sqs:SendMessage'],
-        resources: [home('sqs', { resource: queueName })],
+        resources: [queue],
       }),
       new PolicyStatement({
         sid: 'UseKeyThroughTable',
         actions: KEY_CALLS,
         // A key's id is made up by AWS; its alias is ours.
-        resources: [home('kms', { resource: 'key', resourceName: '*' })],
+        resources: [this.home('kms', { resource: 'key', resourceName: '*' })],
         conditions: {
           'StringEquals': { 'kms:ViaService': `dynamodb.${settings.region}.amazonaws.com` },
-          'ForAnyValue:StringEquals': { 'kms:ResourceAliases': ALIAS(configuration.name) },
+          'ForAnyValue:StringEquals': { 'kms:ResourceAliases': keyAlias(configuration.name) },
         },
       }),
-      ...guardGrants(this, configuration, table),
     ];
-    const anyKey = `arn:aws:kms:${settings.region}:${homeAccount ?? '<AWS::AccountId>'}:key/*`;
-    Validations.of(role).acknowledge({
-      id: `AwsSolutions::AwsSolutions-IAM5[Resource::${anyKey}]`,
-      reason: 'The id of a key is made up by AWS; the condition names the one key by its alias.',
+  }
+
+  /** Hands the trail's events on to the bus where the bridge is; keeps what did not get there. */
+  private handOn(): void {
+    const { name } = this.blueprint.configuration;
+    const { side } = this.pool;
+    const failed = new FailedEvents(this, 'Failed', this.blueprint, {
+      program: 'trail',
+      suffix: side,
+      says: `Events of the ${side} pool's trail could not be handed on to the bridge.`,
     });
-    statements.forEach((statement) => role.addToPrincipalPolicy(statement));
-    capture.addPermission(`${pool.side}-pool`, {
-      principal: new ServicePrincipal('cognito-idp.amazonaws.com'),
-      sourceArn: userPoolArn(this, pool),
+    const role = new Role(this, 'HandOn', {
+      description: `Hands the trail of the ${side} pool on to ${name}`,
+      assumedBy: new ServicePrincipal('events.amazonaws.com'),
     });
-    const bus = Bus.fromEventBusArn(this, 'Home', home('events', {
+    const bus = Bus.fromEventBusArn(this, 'Home', this.home('events', {
       resource: 'event-bus',
       resourceName: 'default',
     }));
-    for (const [rule, eventPattern] of [['Calls', API_CALLS], ['Pages', MANAGED_LOGIN]] as const) {
-      new Rule(this, rule, {
-        ruleName: `${configuration.name}-trail-${rule.toLowerCase()}-${pool.side}`,
-        description: 'Hands the trail\'s events on to the bus where the bridge is',
-        eventPattern,
-        targets: [new EventBus(bus)],
+    for (const { id, says, pattern } of trailRules()) {
+      new Rule(this, id, {
+        ruleName: `${name}-trail-${id.toLowerCase()}-${side}`,
+        description: `${says}, for the bus where the bridge is`,
+        eventPattern: pattern,
+        targets: [new EventBus(bus, { role, deadLetterQueue: failed.queue })],
       });
     }
-    new CfnOutput(this, 'CaptureFunction', { value: capture.functionArn });
   }
 }

@@ -1,68 +1,175 @@
 /**
- * capture: the pools' own trigger. It stands inside people's sign-ups and sign-ins, so it may leave a
- * mark and send a change, call the functions that stood there before it, and, as the guard of
- * sign-ups, look into the pools' listings and the table; nothing else.
+ * capture: the pools' own trigger. It stands inside people's sign-ups and sign-ins, so it may leave
+ * a mark and send a change, call the functions that stood there before it, and, as the guard of
+ * sign-ups, look into the other pool's listing and the table; nothing else.
  */
 import { Annotations, Duration } from 'aws-cdk-lib';
-import type { IWidget } from 'aws-cdk-lib/aws-cloudwatch';
+import { type IMetric, type IWidget, MathExpression } from 'aws-cdk-lib/aws-cloudwatch';
 import { PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
-import type { Function } from 'aws-cdk-lib/aws-lambda';
+import type { Function, IFunction } from 'aws-cdk-lib/aws-lambda';
 import { Construct } from 'constructs';
 
 import { watch } from './alarm';
 import type { Blueprint } from './blueprint';
 import type { ChangeQueue } from './change-queue';
-import type { Side } from './configuration';
+import type { PoolConfiguration, Side } from './configuration';
 import { graph } from './dashboard';
 import { RustFunction } from './rust-function';
 import type { StateTable } from './state-table';
 import { guardGrants, outOfReach, userPoolArn } from './user-pool';
 
-// Cognito gives up after 5 seconds whatever stands here; the program bounds its own work well below.
-// A function of the team's may take all of those 5 seconds, and an answer that comes in time must
-// not be cut off by a time-out of ours.
+// Cognito gives up after 5 seconds whatever stands here; the program bounds its own work well
+// below. A function of the team's may take all of those 5 seconds, and an answer that comes in time
+// must not be cut off by a time-out of ours.
 const TIMEOUT = Duration.seconds(10);
+
+export interface CaptureFunctionProps {
+  /** What it is called, role included, where that is not the bridge's and the program's name. */
+  readonly functionName?: string;
+  /** The pools whose triggers call it. */
+  readonly pools: readonly PoolConfiguration[];
+  readonly environment: Record<string, string>;
+}
+
+/**
+ * The function by itself, wherever it stands: it may write its log, and call what it is to call
+ * beside its work. The pools that it serves may call it.
+ */
+export class CaptureFunction extends RustFunction {
+  constructor(scope: Construct, blueprint: Blueprint, props: CaptureFunctionProps) {
+    const { pools, functionName, environment } = props;
+    super(scope, 'Capture', blueprint, {
+      program: 'capture',
+      description: 'Marks an account whose sign-up or password was confirmed, and sends the change',
+      timeout: TIMEOUT,
+      memorySize: 128,
+      ...(functionName === undefined ? {} : { functionName, roleName: functionName }),
+      environment,
+    });
+    const chained = pools.flatMap((pool) => pool.chained);
+    if (chained.length > 0) {
+      this.role.addToPrincipalPolicy(new PolicyStatement({
+        sid: 'CallTheTeamsFunctions',
+        actions: ['lambda:InvokeFunction'],
+        resources: [...new Set(chained)],
+      }));
+    }
+    for (const pool of pools) {
+      // The pool's ARN names its account, so nobody else's pool of the same id can come in.
+      this.function.addPermission(`${pool.side}-pool`, {
+        principal: new ServicePrincipal('cognito-idp.amazonaws.com'),
+        sourceArn: userPoolArn(this, pool),
+      });
+    }
+  }
+}
+
+/** Raises the alarms of a capture. They belong where it stands: figures do not leave a Region. */
+export function watchCapture(
+  scope: Construct,
+  blueprint: Blueprint,
+  capture: IFunction,
+  suffix?: Side,
+): void {
+  const { metrics } = blueprint;
+  const named = suffix === undefined ? {} : { suffix };
+  watch(scope, blueprint, {
+    ...named,
+    article: 'capture-errors',
+    says: 'capture broke off, so people may be failing to sign up, sign in or set a password.',
+    metric: crashes(blueprint, capture),
+    above: 0,
+  });
+  watch(scope, blueprint, {
+    ...named,
+    article: 'capture-throttles',
+    says: 'Lambda had no room for capture, so people may be failing to sign up or sign in.',
+    metric: capture.metricThrottles({ period: Duration.minutes(1) }),
+    above: 0,
+  });
+  watch(scope, blueprint, {
+    ...named,
+    article: 'capture-failed-open',
+    says: 'capture let people through but could not note their change everywhere it should.',
+    metric: metrics.of('capture', 'capture_failed'),
+    above: 0,
+  });
+  watch(scope, blueprint, {
+    ...named,
+    article: 'guard-failed-open',
+    says: 'The guard could not judge a sign-up, and let it through: an address may be taken.',
+    metric: metrics.of('capture', 'guard_failed_open'),
+    above: 0,
+  });
+  watch(scope, blueprint, {
+    ...named,
+    article: 'chain-failed',
+    says: 'A function of the team\'s that capture calls could not be called: people see errors.',
+    metric: metrics.of('capture', 'chain_failed'),
+    above: 0,
+  });
+}
+
+/**
+ * Errors that capture did not answer on purpose. A sign-up that the guard refuses, or that the
+ * team's own function forbids, is an error to Lambda too, and nobody is to be woken by it.
+ *
+ * Lambda counts at the beginning of a call and capture at its end, so one that lasts across the
+ * turn of a minute shows as a crash: rare, and better than to learn of a real one minutes later.
+ */
+function crashes({ metrics }: Blueprint, capture: IFunction): IMetric {
+  const period = Duration.minutes(1);
+  return new MathExpression({
+    expression: 'errors - FILL(answered, 0)',
+    label: 'crashes',
+    period,
+    usingMetrics: {
+      errors: capture.metricErrors({ period }),
+      answered: metrics.of('capture', 'errors_answered').with({ period }),
+    },
+  });
+}
+
+/** The figures of a capture, for the dashboard; `region` where it stands in another one. */
+export function captureWidgets(
+  { metrics }: Blueprint,
+  capture: IFunction,
+  region?: string,
+): IWidget[] {
+  const own = (name: string, label: string, statistic = 'Sum'): IMetric =>
+    metrics.of('capture', name, statistic, region).with({ label });
+  const there = region === undefined ? {} : { region };
+  return [
+    graph('Captured, and sign-ups that were judged', [
+      own('captured', 'captured'),
+      own('capture_failed', 'failed open'),
+      own('guard_refused', 'sign-ups refused'),
+      own('guard_failed_open', 'sign-ups not judged'),
+    ]),
+    graph('Time added to a sign-in, milliseconds', [
+      own('capture_milliseconds', 'median', 'p50'),
+      own('capture_milliseconds', '99 of 100', 'p99'),
+    ]),
+    graph('Calls', [
+      capture.metricInvocations({ label: 'calls', ...there }),
+      capture.metricErrors({ label: 'errors', ...there }),
+      own('errors_answered', 'errors on purpose'),
+      own('chain_failed', 'the team\'s function not called'),
+      capture.metricThrottles({ label: 'throttles', ...there }),
+    ]),
+    graph('Duration, milliseconds', [
+      capture.metricDuration({ statistic: 'p50', label: 'median', ...there }),
+      capture.metricDuration({ statistic: 'Maximum', label: 'longest', ...there }),
+    ]),
+  ];
+}
 
 export interface CaptureProps {
   readonly state: StateTable;
   readonly changes: ChangeQueue;
 }
 
-/** What is particular about one such function. */
-export interface CaptureFunctionProps {
-  readonly functionName?: string;
-  /** The pools whose triggers call it. */
-  readonly sides: readonly Side[];
-  readonly environment: Record<string, string>;
-}
-
-/** The function by itself: it may write its log, and call what it is to call beside its work. */
-export function captureFunction(
-  scope: Construct,
-  blueprint: Blueprint,
-  { sides, functionName, environment }: CaptureFunctionProps,
-): RustFunction {
-  const made = new RustFunction(scope, 'Capture', blueprint, {
-    program: 'capture',
-    description: 'Marks an account whose sign-up or password was confirmed, and sends the change',
-    timeout: TIMEOUT,
-    memorySize: 128,
-    ...(functionName === undefined ? {} : { functionName, roleName: functionName }),
-    environment,
-  });
-  const chained = blueprint.configuration.pools
-    .filter(({ side }) => sides.includes(side))
-    .flatMap((pool) => pool.chained);
-  if (chained.length > 0) {
-    made.role.addToPrincipalPolicy(new PolicyStatement({
-      sid: 'CallTheTeamsFunctions',
-      actions: ['lambda:InvokeFunction'],
-      resources: [...new Set(chained)],
-    }));
-  }
-  return made;
-}
-
+/** The capture of the bridge's own stack, for the pools in its reach. */
 export class Capture extends Construct {
   readonly function: Function;
   readonly dashboardRow: IWidget[];
@@ -70,11 +177,20 @@ export class Capture extends Construct {
   constructor(scope: Construct, id: string, blueprint: Blueprint, props: CaptureProps) {
     super(scope, id);
     const { state, changes } = props;
-    const served = blueprint.configuration.pools
-      .filter((pool) => outOfReach(this, pool) === undefined)
-      .map(({ side }) => side);
-    const { function: itself, role } = captureFunction(this, blueprint, {
-      sides: served,
+    const { configuration, settings } = blueprint;
+    const pools = configuration.pools.filter((pool) => {
+      const obstacle = outOfReach(pool, settings);
+      if (obstacle !== undefined) {
+        Annotations.of(this).addInfoV2(
+          `poolbridge:${pool.side}-pool-out-of-reach`,
+          `${obstacle}: its triggers cannot call capture. `
+            + 'They call the capture of the small stack over there.',
+        );
+      }
+      return obstacle === undefined;
+    });
+    const { function: itself, role } = new CaptureFunction(this, blueprint, {
+      pools,
       environment: {
         POOLBRIDGE_TABLE: state.table.tableName,
         POOLBRIDGE_QUEUE_URL: changes.queue.queueUrl,
@@ -83,89 +199,10 @@ export class Capture extends Construct {
     this.function = itself;
     state.grantMarking(role);
     changes.grantSending(role);
-    guardGrants(this, blueprint.configuration, state.table.tableArn)
+    const sides = pools.map(({ side }) => side);
+    guardGrants(this, configuration, sides, state.table.tableArn)
       .forEach((grant) => role.addToPrincipalPolicy(grant));
-    this.letPoolsIn(blueprint);
-    this.watchItself(blueprint);
-    this.watchGuard(blueprint);
-    this.dashboardRow = this.widgets(blueprint);
-  }
-
-  private letPoolsIn(blueprint: Blueprint): void {
-    for (const pool of blueprint.configuration.pools) {
-      const obstacle = outOfReach(this, pool);
-      if (obstacle !== undefined) {
-        Annotations.of(this).addInfoV2(
-          `poolbridge:${pool.side}-pool-out-of-reach`,
-          `${obstacle}: its triggers cannot call capture. `
-            + 'They call the capture of the small stack over there.',
-        );
-        continue;
-      }
-      // The pool's ARN names its account, so nobody else's pool of the same id can come in.
-      this.function.addPermission(`${pool.side}-pool`, {
-        principal: new ServicePrincipal('cognito-idp.amazonaws.com'),
-        sourceArn: userPoolArn(this, pool),
-      });
-    }
-  }
-
-  private watchItself(blueprint: Blueprint): void {
-    const minute = Duration.minutes(1);
-    watch(this, blueprint, {
-      article: 'capture-errors',
-      says: 'capture broke off, so people may be failing to sign up, sign in or set a password.',
-      metric: this.function.metricErrors({ period: minute }),
-      above: 0,
-    });
-    watch(this, blueprint, {
-      article: 'capture-throttles',
-      says: 'Lambda had no room for capture, so people may be failing to sign up or sign in.',
-      metric: this.function.metricThrottles({ period: minute }),
-      above: 0,
-    });
-    watch(this, blueprint, {
-      article: 'capture-failed-open',
-      says: 'capture let people through but could not note their change everywhere it should.',
-      metric: blueprint.metrics.of('capture', 'capture_failed'),
-      above: 0,
-    });
-  }
-
-  private watchGuard(blueprint: Blueprint): void {
-    watch(this, blueprint, {
-      article: 'guard-failed-open',
-      says: 'The guard could not judge a sign-up, and let it through: an address may be taken.',
-      metric: blueprint.metrics.of('capture', 'guard_failed_open'),
-      above: 0,
-    });
-    watch(this, blueprint, {
-      article: 'chain-failed',
-      says: 'A function of the team\'s that capture calls could not be called: people see errors.',
-      metric: blueprint.metrics.of('capture', 'chain_failed'),
-      above: 0,
-    });
-  }
-
-  private widgets({ metrics }: Blueprint): IWidget[] {
-    return [
-      graph('Captured', [
-        metrics.of('capture', 'captured').with({ label: 'captured' }),
-        metrics.of('capture', 'capture_failed').with({ label: 'failed open' }),
-      ]),
-      graph('Time added to a sign-in, milliseconds', [
-        metrics.of('capture', 'capture_milliseconds', 'p50').with({ label: 'median' }),
-        metrics.of('capture', 'capture_milliseconds', 'p99').with({ label: '99 of 100' }),
-      ]),
-      graph('Calls', [
-        this.function.metricInvocations({ label: 'calls' }),
-        this.function.metricErrors({ label: 'errors' }),
-        this.function.metricThrottles({ label: 'throttles' }),
-      ]),
-      graph('Duration, milliseconds', [
-        this.function.metricDuration({ statistic: 'p50', label: 'median' }),
-        this.function.metricDuration({ statistic: 'Maximum', label: 'longest' }),
-      ]),
-    ];
+    watchCapture(this, blueprint, this.function);
+    this.dashboardRow = captureWidgets(blueprint, this.function);
   }
 }

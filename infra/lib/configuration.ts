@@ -1,9 +1,8 @@
 /**
  * Reads the few lines of bridge.toml that decide what must be deployed: the name, the two pools,
  * how their accounts are matched, whether groups travel, what a deletion does, and by which ways
- * changes are noticed. Everything else in the file is the
- * business of the functions, which carry a copy of it and check it in depth; checking it twice
- * would mean two truths.
+ * changes are noticed. Everything else in the file is the business of the functions, which carry a
+ * copy of it and check it in depth; checking it twice would mean two truths.
  */
 import { readFileSync } from 'node:fs';
 
@@ -40,8 +39,8 @@ export interface BridgeConfiguration {
   readonly matchedByAttribute: boolean;
   /** Whether capture asks the other pool before somebody signs up. */
   readonly signupGuard: boolean;
-  /** Whether passes of the sweep begin by themselves. */
-  readonly sweep: boolean;
+  /** How often a pass of the sweep begins, in seconds; undefined: never. */
+  readonly sweepEvery: number | undefined;
 }
 
 // The longest name made from it is a function's (64 characters) or a queue's (80); 32 leaves room
@@ -58,6 +57,11 @@ const TRIGGER_SLOTS = [
   'PreSignUp', 'PostConfirmation', 'PostAuthentication', 'PreTokenGeneration',
 ];
 const FUNCTION_ARN = /^arn:[\w-]+:lambda:[\w-]+:\d{12}:function:[\w-]+(:[\w$-]+)?$/;
+
+// As the functions read it, and what they take where nothing is said.
+const SPAN = /^(\d+)(ms|s|m|h)$/;
+const SECONDS: Readonly<Record<string, number>> = { ms: 0.001, s: 1, m: 60, h: 3600 };
+const SWEEP_EVERY_DEFAULT = '6h';
 
 const HINT = 'infra/example/bridge.toml shows every line with its meaning; '
   + 'name another file with -c config=FILE or POOLBRIDGE_CONFIG';
@@ -77,15 +81,15 @@ export function readConfiguration(path: string): BridgeConfiguration {
   }
   const groups = flag(root, 'policy', 'groups', points);
   const signupGuard = flag(root, 'policy', 'signup_guard', points);
-  const sweep = flag(root, 'sweep', 'enabled', points);
   const deletesAccounts = section(root, 'policy', points)?.['deletes'] === 'delete';
+  const sweepEvery = sweptEvery(root, points);
   const matchedByAttribute = matchesByAttribute(root, points);
   if (points.length > 0 || name === undefined || !before || !after) {
     throw new Mistake(`${path} cannot be deployed as it stands`, HINT, points);
   }
   const pools = [before, after] as const;
   return {
-    path, name, pools, groups, deletesAccounts, matchedByAttribute, signupGuard, sweep,
+    path, name, pools, groups, deletesAccounts, matchedByAttribute, signupGuard, sweepEvery,
   };
 }
 
@@ -141,6 +145,17 @@ function flag(root: Table, table: string, key: string, points: string[]): boolea
     points.push(`\`[${table}] ${key}\` must be true or false`);
   }
   return value !== false;
+}
+
+function sweptEvery(root: Table, points: string[]): number | undefined {
+  const enabled = flag(root, 'sweep', 'enabled', points);
+  const every = optionalText(section(root, 'sweep', points) ?? {}, 'every', '[sweep] ', points);
+  const [, number, unit = ''] = SPAN.exec(every ?? SWEEP_EVERY_DEFAULT) ?? [];
+  if (number === undefined) {
+    points.push('`[sweep] every` is no span of time: a whole number and m or h, such as "6h"');
+  }
+  // How short and how long it may be is the functions' business.
+  return enabled ? Number(number) * (SECONDS[unit] ?? 0) : undefined;
 }
 
 function chainedFunctions(pool: Table, side: Side, points: string[]): string[] {

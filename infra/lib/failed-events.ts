@@ -1,6 +1,6 @@
 /**
- * What a function could not take although it was tried again: kept for two weeks, and alarmed, since
- * nobody else knows of it.
+ * What a function could not take although it was tried again: kept for two weeks, and alarmed,
+ * since nobody else knows of it.
  */
 import { Duration, Validations } from 'aws-cdk-lib';
 import { Queue, QueueEncryption } from 'aws-cdk-lib/aws-sqs';
@@ -8,12 +8,15 @@ import { Construct } from 'constructs';
 
 import { watch } from './alarm';
 import type { Blueprint } from './blueprint';
+import type { Side } from './configuration';
 
 export interface FailedEventsProps {
   /** The function's program. */
   readonly program: string;
   /** What has happened when there is one, in a sentence. */
   readonly says: string;
+  /** The pool beside which it stands, where that is not the bridge's own stack. */
+  readonly suffix?: Side;
 }
 
 export class FailedEvents extends Construct {
@@ -21,8 +24,10 @@ export class FailedEvents extends Construct {
 
   constructor(scope: Construct, id: string, blueprint: Blueprint, props: FailedEventsProps) {
     super(scope, id);
+    const { program, says, suffix } = props;
+    const { name } = blueprint.configuration;
     this.queue = new Queue(this, 'Queue', {
-      queueName: `${blueprint.configuration.name}-${props.program}-failed`,
+      queueName: [name, program, 'failed', suffix ?? []].flat().join('-'),
       retentionPeriod: Duration.days(14),
       // EventBridge must be able to write here; its own key would have to let it. Events hold no
       // values: a trail hides them.
@@ -34,8 +39,9 @@ export class FailedEvents extends Construct {
       reason: 'It is the last stop itself: nothing reads it but a person.',
     });
     watch(this, blueprint, {
-      article: `${props.program}-failed-events`,
-      says: props.says,
+      article: `${program}-failed-events`,
+      ...(suffix === undefined ? {} : { suffix }),
+      says,
       metric: this.queue.metricApproximateNumberOfMessagesVisible({
         statistic: 'Maximum',
         period: Duration.minutes(1),

@@ -2,16 +2,18 @@
  * From the words at the shell to a stack: settings, configuration, constructs, and the checks that
  * every synthesis runs.
  */
-import { App, type AppProps, Validations } from 'aws-cdk-lib';
+import { Annotations, App, type AppProps, Validations } from 'aws-cdk-lib';
 import { CURRENTLY_RECOMMENDED_FLAGS } from 'aws-cdk-lib/cx-api';
 import { AwsSolutionsChecks } from 'cdk-nag';
 
+import type { Blueprint } from './blueprint';
 import { BridgeStack } from './bridge-stack';
-import { CaptureStack } from './capture-stack';
-import { readConfiguration } from './configuration';
+import { CaptureStack, remoteCaptureName } from './capture-stack';
+import { type PoolConfiguration, readConfiguration } from './configuration';
 import { BridgeMetrics, type MetricNames, readMetricNames } from './metrics';
+import { Mistake } from './mistake';
 import { readSettings } from './settings';
-import { outOfReach } from './user-pool';
+import { isForeign, outOfReach } from './user-pool';
 
 // From the library, whose version is pinned, rather than as a hundred lines of cdk.json.
 const FLAGS = {
@@ -25,7 +27,10 @@ export function newApp(props: AppProps = {}): App {
   return new App({ ...props, context: { ...FLAGS, ...props.context } });
 }
 
-/** Builds the stacks into an app, and answers the bridge's own; throws a `Mistake` where a person has to mend something. */
+/**
+ * Builds the stacks into an app, and answers the bridge's own. Throws a `Mistake` where a person
+ * has to mend something.
+ */
 export function layGround(
   app: App,
   environment: NodeJS.ProcessEnv,
@@ -37,16 +42,41 @@ export function layGround(
   const blueprint = { settings, configuration, metrics };
   const stack = new BridgeStack(app, 'poolbridge', blueprint);
   for (const pool of configuration.pools) {
-    if (outOfReach(stack, pool) === undefined) {
-      continue;
-    }
-    const id = `poolbridge-capture-${pool.side}`;
-    if (pool.roleArn === undefined) {
-      new CaptureStack(app, id, blueprint, { pool });
-    } else if (settings.account !== undefined) {
-      new CaptureStack(app, id, blueprint, { pool, homeAccount: settings.account });
+    if (outOfReach(pool, settings) !== undefined) {
+      layBeside(app, stack, blueprint, pool);
     }
   }
   Validations.of(app).addPlugins(new AwsSolutionsChecks(app));
   return stack;
+}
+
+/** Lays the small stack beside a pool that the bridge's own cannot reach. */
+function layBeside(
+  app: App,
+  stack: BridgeStack,
+  blueprint: Blueprint,
+  pool: PoolConfiguration,
+): void {
+  const { configuration, settings } = blueprint;
+  if (isForeign(pool, settings)) {
+    if (settings.account === undefined) {
+      Annotations.of(stack).addWarningV2(
+        `poolbridge:${pool.side}-pool-without-capture`,
+        `the ${pool.side} pool belongs to another account (role_arn), and no capture is laid there`
+          + ': it would have to know this account; give -c account=ACCOUNT, the bridge\'s own',
+      );
+      return;
+    }
+    const other = configuration.pools.find(({ side }) => side !== pool.side);
+    if (configuration.signupGuard && other !== undefined && other.roleArn === undefined) {
+      throw new Mistake(
+        `the guard beside the ${pool.side} pool could not look into the ${other.side} pool, `
+          + 'which is in another account',
+        `give [${other.side}] a role_arn in its own account, which the role `
+          + `${remoteCaptureName(configuration.name, pool)} may assume; or set `
+          + '[policy] signup_guard = false',
+      );
+    }
+  }
+  new CaptureStack(app, `poolbridge-capture-${pool.side}`, blueprint, pool);
 }

@@ -1,16 +1,21 @@
 /**
- * Doors for a pool of another account: its capture function over there may leave marks, send changes
- * and use the table's key through the table, and its rules may put the trail's events on our bus.
- * Each door is for that one role, or that one account's rules.
+ * Doors for a pool of another account: its capture function over there may leave marks, send
+ * changes and use the table's key through the table, and its rules may put the trail's events on
+ * our bus.
+ * Each door is for that one role, or for that account's trail and nothing else of it.
  */
+import { ArnFormat, Stack } from 'aws-cdk-lib';
 import { CfnEventBusPolicy } from 'aws-cdk-lib/aws-events';
 import { AccountPrincipal, PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import { Construct } from 'constructs';
 
 import type { Blueprint } from './blueprint';
-import { accountOf, remoteCaptureName } from './capture-stack';
+import { remoteCaptureName } from './capture-stack';
 import type { ChangeQueue } from './change-queue';
+import type { PoolConfiguration } from './configuration';
 import type { StateTable } from './state-table';
+import { TRAIL_SOURCES } from './trail-events';
+import { accountOf, isForeign } from './user-pool';
 
 export interface GuestsProps {
   readonly state: StateTable;
@@ -20,30 +25,51 @@ export interface GuestsProps {
 export class Guests extends Construct {
   constructor(scope: Construct, id: string, blueprint: Blueprint, props: GuestsProps) {
     super(scope, id);
-    const { configuration } = blueprint;
+    const { configuration, settings } = blueprint;
     for (const pool of configuration.pools) {
-      if (pool.roleArn === undefined) {
+      if (!isForeign(pool, settings)) {
         continue;
       }
-      const account = accountOf(pool.roleArn);
+      const account = accountOf(pool.roleArn ?? '');
       const role = `arn:*:iam::${account}:role/${remoteCaptureName(configuration.name, pool)}`;
       // By condition: a role that is not there yet cannot be named as a principal.
       const principals = [new AccountPrincipal(account)];
       const conditions = { ArnLike: { 'aws:PrincipalArn': role } };
       props.state.letIn({ principals, conditions, reads: configuration.signupGuard });
       props.changes.queue.addToResourcePolicy(new PolicyStatement({
-        sid: `SendChangesOf${pool.side}`,
+        sid: pool.side === 'old' ? 'SendChangesOfOldPool' : 'SendChangesOfNewPool',
         principals,
         actions: ['sqs:SendMessage'],
         resources: [props.changes.queue.queueArn],
         conditions,
       }));
-      new CfnEventBusPolicy(this, `Trail-${pool.side}`, {
-        statementId: `poolbridge-${configuration.name}-${pool.side}`,
-        eventBusName: 'default',
-        action: 'events:PutEvents',
-        principal: account,
-      });
+      this.hearTrail(`poolbridge-${configuration.name}-${pool.side}`, pool, account);
     }
+  }
+
+  /** Lets that account put the trail's events on our bus, and no event that it made up itself. */
+  private hearTrail(statementId: string, pool: PoolConfiguration, account: string): void {
+    const { sources, detailTypes } = TRAIL_SOURCES;
+    new CfnEventBusPolicy(this, `Trail-${pool.side}`, {
+      statementId,
+      eventBusName: 'default',
+      statement: {
+        Effect: 'Allow',
+        Principal: { AWS: new AccountPrincipal(account).arn },
+        Action: 'events:PutEvents',
+        Resource: Stack.of(this).formatArn({
+          service: 'events',
+          resource: 'event-bus',
+          resourceName: 'default',
+          arnFormat: ArnFormat.SLASH_RESOURCE_NAME,
+        }),
+        Condition: {
+          'ForAllValues:StringEquals': {
+            'events:source': sources,
+            'events:detail-type': detailTypes,
+          },
+        },
+      },
+    });
   }
 }

@@ -49,7 +49,7 @@ export class BridgeMetrics {
   }
 
   /** One figure, summed over five minutes unless told otherwise. */
-  of(publisher: Publisher, metricName: string, statistic = 'Sum'): Metric {
+  of(publisher: Publisher, metricName: string, statistic = 'Sum', region?: string): Metric {
     if (!this.names[publisher].includes(metricName)) {
       throw new Mistake(
         `${publisher} publishes no metric named ${metricName}`,
@@ -62,6 +62,7 @@ export class BridgeMetrics {
       dimensionsMap: { name: this.bridgeName },
       statistic,
       period: Duration.minutes(5),
+      ...(region === undefined ? {} : { region }),
     });
   }
 }

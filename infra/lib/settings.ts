@@ -25,12 +25,16 @@ export interface Settings {
   readonly logRetentionDays: RetentionDays;
   /** Whether destroying the stack destroys its data: for demonstrations only. */
   readonly removable: boolean;
-  readonly alarmTopicArn: string | undefined;
+  /** Topics for the alarms; each stack's use those of its own Region, as CloudWatch demands. */
+  readonly alarmTopicArns: readonly string[];
   /** What the alarms' descriptions link to: a path, or the address where the team publishes it. */
   readonly runbook: string;
   /** The Region of the stack; a trigger only reaches a function in its own. */
   readonly region: string;
-  /** The account of the stack, where it is known: a pool of another account must let it in. */
+  /**
+   * The bridge's own account, where it is said. What stands in a pool's other account must know it,
+   * and the credentials at hand may be that account's, so it is never guessed from them.
+   */
   readonly account: string | undefined;
 }
 
@@ -62,10 +66,10 @@ export function readSettings(node: Node, environment: NodeJS.ProcessEnv): Settin
     maximumConcurrency: maximumConcurrency(context('maximumConcurrency'), points),
     logRetentionDays: logRetentionDays(context('logRetentionDays'), points),
     removable: yesOrNo('removable', context('removable'), points),
-    alarmTopicArn: alarmTopicArn(context('alarmTopicArn'), points),
+    alarmTopicArns: alarmTopicArns(context('alarmTopicArn'), points),
     runbook: String(context('runbook') ?? 'infra/RUNBOOK.md'),
     region: region(context('region') ?? environment['CDK_DEFAULT_REGION'], points),
-    account: account(context('account') ?? environment['CDK_DEFAULT_ACCOUNT'], points),
+    account: account(context('account'), points),
   };
   if (points.length > 0) {
     throw new Mistake(
@@ -116,14 +120,16 @@ function yesOrNo(key: string, value: unknown, points: string[]): boolean {
   return words === 'true';
 }
 
-function alarmTopicArn(value: unknown, points: string[]): string | undefined {
+// One, or several with commas between them: one for each Region in which there are alarms.
+function alarmTopicArns(value: unknown, points: string[]): string[] {
   if (value === undefined) {
-    return undefined;
+    return [];
   }
-  if (typeof value !== 'string' || !TOPIC_ARN.test(value)) {
-    points.push('`alarmTopicArn` is not the ARN of an SNS topic');
+  const arns = String(value).split(',').map((arn) => arn.trim());
+  if (!arns.every((arn) => TOPIC_ARN.test(arn))) {
+    points.push('`alarmTopicArn` is not the ARN of an SNS topic, or several with commas between');
   }
-  return String(value);
+  return arns;
 }
 
 function region(value: unknown, points: string[]): string {

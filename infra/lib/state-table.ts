@@ -19,12 +19,21 @@ import { graph } from './dashboard';
 /** The sparse index of who is not in step. */
 export const BY_STATE = 'by_state';
 
-// What an item of capture's or trail's may be called: marks, and the count of captures that could leave none.
-// Every other partition is out of its reach.
+/** Who captures writes these: marks, and the count of captures that could leave none. */
 export const MARKING_PARTITIONS = ['PENDING#*', 'COUNTER#0'];
 
+/** Who guards sign-ups reads these: whose an account is, and whether the move is over. */
+export const GUARD_PARTITIONS = ['ACCOUNT#*', 'PERSON#*', 'CONTROL'];
+
+/** That nothing is touched but these partitions. */
+export function leading(partitions: string[]): Record<string, Record<string, string[]>> {
+  return { 'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': partitions } };
+}
+
 /** The name of the table's key, for whoever cannot know its id. */
-export const ALIAS = (bridgeName: string): string => `alias/poolbridge-${bridgeName}`;
+export function keyAlias(bridgeName: string): string {
+  return `alias/poolbridge-${bridgeName}`;
+}
 
 /** What a caller of the table needs of its key. */
 export const KEY_CALLS = [
@@ -58,7 +67,7 @@ export class StateTable extends Construct {
     const removalPolicy = removable ? RemovalPolicy.DESTROY : RemovalPolicy.RETAIN;
     this.key = new Key(this, 'Key', {
       description: `State of the user pool bridge ${name}`,
-      alias: ALIAS(name),
+      alias: keyAlias(name),
       enableKeyRotation: true,
       removalPolicy,
     });
@@ -104,9 +113,7 @@ export class StateTable extends Construct {
       sid: 'LeaveMarks',
       actions: ['dynamodb:UpdateItem'],
       resources: [this.table.tableArn],
-      conditions: {
-        'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': MARKING_PARTITIONS },
-      },
+      conditions: leading(MARKING_PARTITIONS),
     }));
     this.grantKeyThroughTable(grantee);
   }
@@ -118,13 +125,13 @@ export class StateTable extends Construct {
         sid: 'ResolveAccounts',
         actions: ['dynamodb:GetItem'],
         resources: [this.table.tableArn],
-        conditions: { 'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': ['ACCOUNT#*'] } },
+        conditions: leading(['ACCOUNT#*']),
       }),
       new PolicyStatement({
         sid: 'TellOfRoutes',
         actions: ['dynamodb:UpdateItem'],
         resources: [this.table.tableArn],
-        conditions: { 'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': ['ROUTE#*'] } },
+        conditions: leading(['ROUTE#*']),
       }),
     ];
     grants.forEach((grant) => grantee.grantPrincipal.addToPrincipalPolicy(grant));
@@ -142,9 +149,7 @@ export class StateTable extends Construct {
         sid: 'KeepCursors',
         actions: ['dynamodb:DeleteItem', 'dynamodb:PutItem', 'dynamodb:UpdateItem'],
         resources: [this.table.tableArn],
-        conditions: {
-          'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': ['CURSOR#*', 'ROUTE#*'] },
-        },
+        conditions: leading(['CURSOR#*', 'ROUTE#*']),
       }),
       this.readSecret(),
     ];
@@ -187,16 +192,25 @@ export class StateTable extends Construct {
     this.grantKeyThroughTable(grantee);
   }
 
-  /** Lets somebody of another account leave marks, and read people if they guard sign-ups. */
+  /**
+   * Lets somebody of another account leave marks, and read people if they guard sign-ups. Which
+   * items is said here once more: what their own policies say is that account's to change.
+   */
   letIn(guest: Guest): void {
     const { principals, conditions, reads } = guest;
-    this.table.addToResourcePolicy(new PolicyStatement({
-      principals,
-      actions: ['dynamodb:UpdateItem', ...(reads ? ['dynamodb:GetItem'] : [])],
-      // A table's policy can only speak of that table.
-      resources: ['*'],
-      conditions,
-    }));
+    const doors: [action: string, partitions: string[]][] = [
+      ['dynamodb:UpdateItem', MARKING_PARTITIONS],
+      ...(reads ? [['dynamodb:GetItem', GUARD_PARTITIONS] as [string, string[]]] : []),
+    ];
+    for (const [action, partitions] of doors) {
+      this.table.addToResourcePolicy(new PolicyStatement({
+        principals,
+        actions: [action],
+        // A table's policy can only speak of that table.
+        resources: ['*'],
+        conditions: { ...conditions, ...leading(partitions) },
+      }));
+    }
     this.key.addToResourcePolicy(new PolicyStatement({
       principals,
       actions: KEY_CALLS,

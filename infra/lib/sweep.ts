@@ -1,7 +1,7 @@
 /**
  * sweep: compares both pools with what was agreed, and sends who differs to be looked at. It lists,
- * which bills nobody, and writes no pool. A clock calls it every quarter of an hour; it goes on with
- * the pass that is under way, begins the next when it is due, or goes home again.
+ * which bills nobody, and writes no pool. A clock calls it every quarter of an hour at least; it
+ * goes on with the pass that is under way, begins the next when it is due, or goes home again.
  */
 import { Duration } from 'aws-cdk-lib';
 import type { IWidget } from 'aws-cdk-lib/aws-cloudwatch';
@@ -23,13 +23,26 @@ import { RustFunction } from './rust-function';
 import type { StateTable } from './state-table';
 import { sweepGrant } from './user-pool';
 
-// The longest that Lambda allows, and how often it is called: passes of large pools go on at once.
-const EVERY = Duration.minutes(15);
+// The longest that Lambda lets a function run. A call of it lasts until the next one is due, so a
+// pass of a large pool goes on without a gap, and no two calls meet.
+const TICK_LONGEST = Duration.minutes(15);
+// The shortest that a clock of EventBridge ticks.
+const TICK_SHORTEST = Duration.minutes(1);
 
 const EVENT = { poolbridge: 'sweep' };
 
-// Two days without a whole pass: the pools may have drifted apart unseen.
-const AGE_LIMIT = Duration.days(2);
+// A pass of a large pool takes hours; beyond two days, something is wrong.
+const PASS_LONGEST = Duration.days(2);
+
+// Four ticks at least: an alarm that lasts as long as its cause, and that a slow one does not ring.
+const LOOK_BACK = Duration.hours(1);
+
+/** How often the function is called: a pass that is due every five minutes needs a faster clock. */
+function tick(everySeconds: number | undefined): Duration {
+  const minutes = Math.floor((everySeconds ?? Infinity) / 60);
+  const longest = Math.min(minutes, TICK_LONGEST.toMinutes());
+  return Duration.minutes(Math.max(longest, TICK_SHORTEST.toMinutes()));
+}
 
 export interface SweepProps {
   readonly state: StateTable;
@@ -48,14 +61,15 @@ export class Sweep extends Construct {
     super(scope, id);
     const { state, changes, bulk, captures } = props;
     const { configuration } = blueprint;
+    const every = tick(configuration.sweepEvery);
     const failed = new FailedEvents(this, 'Failed', blueprint, {
       program: 'sweep',
-      says: 'The sweep broke off although it was called again.',
+      says: 'The sweep broke off. Its next call goes on where it had come to.',
     });
     const { function: itself, role } = new RustFunction(this, 'Sweep', blueprint, {
       program: 'sweep',
       description: 'Compares both pools with what was agreed, and sends who differs',
-      timeout: EVERY,
+      timeout: every,
       memorySize: 256,
       environment: {
         POOLBRIDGE_TABLE: state.table.tableName,
@@ -73,23 +87,24 @@ export class Sweep extends Construct {
     for (const pool of configuration.pools) {
       role.addToPrincipalPolicy(sweepGrant(this, pool, configuration));
     }
-    // No reserved concurrency: an account has ten to give away at first, and CDK cannot see that.
-    // Two sweeps at once list twice and send twice; a lease in the table keeps the second one off.
+    // No reserved concurrency: Lambda refuses it where too little would be left for everybody else,
+    // as in a new account always, and CDK cannot see that. Two sweeps at once would list twice; the
+    // cursor lets one of them write, and what both send is looked at twice.
     itself.configureAsyncInvoke({
       retryAttempts: 0,
-      maxEventAge: EVERY,
+      maxEventAge: every,
       onFailure: new SqsDestination(failed.queue),
     });
     new Rule(this, 'Rule', {
       ruleName: `${configuration.name}-sweep`,
       description: 'Has the sweep go on, or begin when it is due',
-      schedule: Schedule.rate(EVERY),
-      enabled: configuration.sweep,
+      schedule: Schedule.rate(every),
+      enabled: configuration.sweepEvery !== undefined,
       targets: [
         new LambdaFunction(itself, {
           event: RuleTargetInput.fromObject(EVENT),
           retryAttempts: 0,
-          maxEventAge: EVERY,
+          maxEventAge: every,
         }),
       ],
     });
@@ -99,16 +114,21 @@ export class Sweep extends Construct {
 
   private watchItself(blueprint: Blueprint): void {
     const { metrics } = blueprint;
-    watch(this, blueprint, {
-      article: 'sweep-overdue',
-      says: 'No pass of the sweep has come to its end for two days.',
-      metric: metrics.of('sweep', 'sweep_age_seconds', 'Maximum'),
-      above: AGE_LIMIT.toSeconds(),
-    });
+    const { sweepEvery } = blueprint.configuration;
+    if (sweepEvery !== undefined) {
+      watch(this, blueprint, {
+        article: 'sweep-overdue',
+        says: 'The sweep is silent, or no pass of it has ended for two days longer than it should.',
+        metric: metrics.of('sweep', 'sweep_since_pass_seconds', 'Maximum').with({ period: LOOK_BACK }),
+        above: Math.round(sweepEvery) + PASS_LONGEST.toSeconds(),
+        // Every call tells it. If none does, the clock stands still.
+        silenceIsFault: true,
+      });
+    }
     watch(this, blueprint, {
       article: 'sweep-listing-suspicious',
       says: 'A listing broke off or shrank, so the sweep concluded nothing from who is missing.',
-      metric: metrics.of('sweep', 'sweep_suspicious'),
+      metric: metrics.of('sweep', 'sweep_unconcluded'),
       above: 0,
     });
     watch(this, blueprint, {
@@ -120,7 +140,7 @@ export class Sweep extends Construct {
     watch(this, blueprint, {
       article: 'triggers-missing',
       says: 'A pool does not call capture any more where it should.',
-      metric: metrics.of('sweep', 'triggers_missing', 'Maximum'),
+      metric: metrics.of('sweep', 'triggers_missing', 'Maximum').with({ period: LOOK_BACK }),
       above: 0,
     });
   }
@@ -135,7 +155,7 @@ export class Sweep extends Construct {
       ]),
       graph('Pages listed', [metrics.of('sweep', 'sweep_pages').with({ label: 'pages' })]),
       graph('Since the last whole pass, seconds', [
-        metrics.of('sweep', 'sweep_age_seconds', 'Maximum').with({ label: 'age' }),
+        metrics.of('sweep', 'sweep_since_pass_seconds', 'Maximum').with({ label: 'age' }),
       ]),
       graph('Calls', [
         this.function.metricInvocations({ label: 'calls' }),

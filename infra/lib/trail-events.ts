@@ -1,43 +1,82 @@
 /**
- * Which of CloudTrail's events are worth a look: whatever changes an account or a group, by an API
- * call or through managed login. Sign-ins are left out, since each would be an invocation.
+ * Which of CloudTrail's events reach trail: the names that its own program listens to, and no
+ * others. Sign-ins are the bulk of what a pool does, change little, and would each be a call of it.
  *
- * A call that failed changed nothing, and a call of our own is known to us; the function drops both
- * again by itself, since nobody promises that an event bears these fields.
+ * The rules are as wide as they can be besides. The pool is not asked for, since what people do
+ * themselves (`UpdateUserAttributes`, `DeleteUser`) names none. What failed is left out only where
+ * a call says so: CloudTrail documents `errorCode` as a field that is there or is not. The pages of
+ * managed login promise nothing, so trail judges those itself; and it judges the calls once more.
  */
-import type { EventPattern } from 'aws-cdk-lib/aws-events';
-import { Match } from 'aws-cdk-lib/aws-events';
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 
-const CALLS = [
-  'AddCustomAttributes', 'AdminAddUserToGroup', 'AdminConfirmSignUp', 'AdminCreateUser',
-  'AdminDeleteSoftwareToken', 'AdminDeleteUser', 'AdminDeleteUserAttributes',
-  'AdminDisableProviderForUser', 'AdminDisableUser', 'AdminEnableUser',
-  'AdminLinkProviderForUser', 'AdminRemoveUserFromGroup', 'AdminResetUserPassword',
-  'AdminSetUserMFAPreference', 'AdminSetUserPassword', 'AdminSetUserSettings',
-  'AdminUpdateUserAttributes', 'AssociateSoftwareToken', 'ChangePassword',
-  'CompleteWebAuthnRegistration', 'ConfirmForgotPassword', 'ConfirmSignUp', 'CreateGroup',
-  'DeleteGroup', 'DeleteUser', 'DeleteUserAttributes', 'DeleteWebAuthnCredential',
-  'SetUserMFAPreference', 'SetUserSettings', 'SignUp', 'StartUserImportJob', 'UpdateGroup',
-  'UpdateUserAttributes', 'VerifySoftwareToken', 'VerifyUserAttribute',
-];
+import { type EventPattern, Match } from 'aws-cdk-lib/aws-events';
 
-// Classic and new pages; the names of the pages are all that CloudTrail's documentation promises.
-const PAGES = [
-  'Confirm_POST', 'ConfirmForgotPassword_POST', 'ResetPassword_POST', 'Signup_POST',
-  'confirmForgotPassword_POST', 'confirmUser_POST', 'forgotPassword_POST', 'passkeys_add_POST',
-  'resetPassword_POST', 'signup_POST', 'signup_confirm_POST',
-];
+import { INFRA } from './infra';
 
-/** Calls of the API, people's own among them, which bear no pool. */
-export const API_CALLS: EventPattern = {
-  source: ['aws.cognito-idp'],
-  detailType: ['AWS API Call via CloudTrail'],
-  detail: { eventName: CALLS, errorCode: Match.doesNotExist() },
-};
+/** The shape of operations.json. */
+interface Operations {
+  /** Operations of the API. */
+  readonly calls: readonly string[];
+  /** Requests to the pages that Cognito itself serves. */
+  readonly forms: readonly string[];
+  /** Operations that mostly are sign-ins, by the challenges whose answer is more than that. */
+  readonly challenges: Readonly<Record<string, readonly string[]>>;
+}
 
-/** What people do on the pages that Cognito itself serves. */
-export const MANAGED_LOGIN: EventPattern = {
-  source: ['aws.cognito-idp'],
-  detailType: ['AWS Service Event via CloudTrail'],
-  detail: { eventName: PAGES },
-};
+/** The list that the functions' program wrote. */
+export const OPERATIONS_FILE = resolve(INFRA, 'operations.json');
+
+/** One rule: what it is called, what it lets through, and how that is recognised. */
+export interface TrailRule {
+  /** Short, and part of the rule's name. */
+  readonly id: 'Calls' | 'Challenges' | 'Pages';
+  readonly says: string;
+  readonly pattern: EventPattern;
+}
+
+const SOURCE = 'aws.cognito-idp';
+const API_CALL = 'AWS API Call via CloudTrail';
+const SERVICE_EVENT = 'AWS Service Event via CloudTrail';
+
+/** What any of the rules lets through, as a bus may be told to expect it. */
+export const TRAIL_SOURCES = { sources: [SOURCE], detailTypes: [API_CALL, SERVICE_EVENT] };
+
+/** The rules by which the trail's events are picked from a bus, wherever the pool is. */
+export function trailRules(path: string = OPERATIONS_FILE): TrailRule[] {
+  const { calls, forms, challenges } = JSON.parse(readFileSync(path, 'utf8')) as Operations;
+  const succeeded = { errorCode: Match.doesNotExist() };
+  return [
+    {
+      id: 'Calls',
+      says: 'API calls that change an account, people\'s own among them',
+      pattern: {
+        source: [SOURCE],
+        detailType: [API_CALL],
+        detail: { eventName: [...calls], ...succeeded },
+      },
+    },
+    {
+      id: 'Challenges',
+      says: 'Answers to a challenge that do more than sign somebody in',
+      pattern: {
+        source: [SOURCE],
+        detailType: [API_CALL],
+        detail: {
+          eventName: Object.keys(challenges),
+          requestParameters: { challengeName: [...new Set(Object.values(challenges).flat())] },
+          ...succeeded,
+        },
+      },
+    },
+    {
+      id: 'Pages',
+      says: 'What people do on the pages that Cognito itself serves',
+      pattern: {
+        source: [SOURCE],
+        detailType: [SERVICE_EVENT],
+        detail: { eventName: [...forms] },
+      },
+    },
+  ];
+}

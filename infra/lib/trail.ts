@@ -1,10 +1,10 @@
 /**
- * trail: what CloudTrail tells of the two pools, as EventBridge hands it over. Best effort and late,
- * by AWS's own word; the sweep finds what it leaves out.
+ * trail: what CloudTrail tells of the two pools, as EventBridge hands it over. Best effort and
+ * late, by AWS's own word; the sweep finds what it leaves out.
  */
 import { Duration } from 'aws-cdk-lib';
 import type { IWidget } from 'aws-cdk-lib/aws-cloudwatch';
-import { type EventPattern, Rule } from 'aws-cdk-lib/aws-events';
+import { Rule } from 'aws-cdk-lib/aws-events';
 import { LambdaFunction } from 'aws-cdk-lib/aws-events-targets';
 import type { IRole } from 'aws-cdk-lib/aws-iam';
 import type { Function } from 'aws-cdk-lib/aws-lambda';
@@ -18,7 +18,7 @@ import { graph } from './dashboard';
 import { FailedEvents } from './failed-events';
 import { RustFunction } from './rust-function';
 import type { StateTable } from './state-table';
-import { API_CALLS, MANAGED_LOGIN } from './trail-events';
+import { trailRules } from './trail-events';
 
 export interface TrailProps {
   readonly state: StateTable;
@@ -58,15 +58,11 @@ export class Trail extends Construct {
       maxEventAge: Duration.hours(6),
       onFailure: new SqsDestination(failed.queue),
     });
-    const rules: [id: string, says: string, pattern: EventPattern][] = [
-      ['Calls', 'API calls that change an account', API_CALLS],
-      ['Pages', 'What people do on the pools\' own pages', MANAGED_LOGIN],
-    ];
-    for (const [rule, says, eventPattern] of rules) {
+    for (const { id: rule, says, pattern } of trailRules()) {
       new Rule(this, rule, {
         ruleName: `${blueprint.configuration.name}-trail-${rule.toLowerCase()}`,
-        description: `${says}, as a trail tells of it`,
-        eventPattern,
+        description: `${says}, as a trail tells of them`,
+        eventPattern: pattern,
         // The bus tries for a day, and then hands over what it could not deliver.
         targets: [new LambdaFunction(itself, { deadLetterQueue: failed.queue })],
       });

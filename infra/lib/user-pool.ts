@@ -6,7 +6,9 @@ import { Stack } from 'aws-cdk-lib';
 import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import type { Construct } from 'constructs';
 
-import type { BridgeConfiguration, PoolConfiguration } from './configuration';
+import type { BridgeConfiguration, PoolConfiguration, Side } from './configuration';
+import type { Settings } from './settings';
+import { GUARD_PARTITIONS, leading } from './state-table';
 
 const READS = [
   'cognito-idp:AdminGetUser',
@@ -40,15 +42,23 @@ const GROUP_WRITES = [
   'cognito-idp:AdminRemoveUserFromGroup',
 ];
 
-// Settings, and listings, which bill nobody.
+// What the pool signs people in by, and a listing, which bills nobody.
 const GUARD_READS = [
   'cognito-idp:DescribeUserPool',
-  'cognito-idp:GetUserPoolMfaConfig',
-  'cognito-idp:ListGroups',
   'cognito-idp:ListUsers',
 ];
 
-const SWEEP_READS = [...GUARD_READS, 'cognito-idp:ListUsersInGroup'];
+// Settings, and listings. No account is read, since that would bill everybody.
+const SWEEP_READS = [
+  'cognito-idp:DescribeUserPool',
+  'cognito-idp:GetUserPoolMfaConfig',
+  'cognito-idp:ListUsers',
+];
+
+const SWEEP_GROUP_READS = [
+  'cognito-idp:ListGroups',
+  'cognito-idp:ListUsersInGroup',
+];
 
 // Irreversible, so it is granted to those alone who asked for it.
 const DELETIONS = ['cognito-idp:AdminDeleteUser'];
@@ -67,15 +77,24 @@ export function userPoolArn(scope: Construct, pool: PoolConfiguration): string {
   });
 }
 
-/** Why the pool's triggers cannot reach a function of this stack; undefined where they can. */
-export function outOfReach(scope: Construct, pool: PoolConfiguration): string | undefined {
-  if (pool.roleArn !== undefined) {
+/** The account of a role. */
+export function accountOf(roleArn: string): string {
+  return roleArn.split(':')[4] ?? '';
+}
+
+/** Whether the pool belongs to another account than the bridge; a role of our own moves nothing. */
+export function isForeign(pool: PoolConfiguration, { account }: Settings): boolean {
+  return pool.roleArn !== undefined && accountOf(pool.roleArn) !== account;
+}
+
+/** Why the pool's triggers cannot reach the bridge's own stack; undefined where they can. */
+export function outOfReach(pool: PoolConfiguration, settings: Settings): string | undefined {
+  if (isForeign(pool, settings)) {
     return `the ${pool.side} pool belongs to another account (role_arn)`;
   }
-  const { region } = Stack.of(scope);
-  return pool.region === region
+  return pool.region === settings.region
     ? undefined
-    : `the ${pool.side} pool is in ${pool.region}, and this stack in ${region}`;
+    : `the ${pool.side} pool is in ${pool.region}, and this stack in ${settings.region}`;
 }
 
 /** The calls that apply makes of a pool, itself or in the role of the pool's own account. */
@@ -99,39 +118,46 @@ export function poolGrant(
   return grant(scope, pool, (side) => `Keep${side}PoolInStep`, poolCalls(choices));
 }
 
+/** The calls that the sweep makes of a pool. */
+export function sweepCalls({ groups, matchedByAttribute }: PoolChoices): string[] {
+  return [
+    ...SWEEP_READS,
+    ...(matchedByAttribute ? CLIENT_READS : []),
+    ...(groups ? SWEEP_GROUP_READS : []),
+  ];
+}
+
 /** What the sweep needs of one pool: to list it, and to see how it is set up. */
 export function sweepGrant(
   scope: Construct,
   pool: PoolConfiguration,
-  { matchedByAttribute }: PoolChoices,
+  choices: PoolChoices,
 ): PolicyStatement {
-  const calls = [...SWEEP_READS, ...(matchedByAttribute ? CLIENT_READS : [])];
-  return grant(scope, pool, (side) => `List${side}Pool`, calls);
+  return grant(scope, pool, (side) => `List${side}Pool`, sweepCalls(choices));
 }
 
-/** What the guard of sign-ups needs, where there is one: to look into both pools and the table. */
+/**
+ * What the guard of sign-ups needs, where there is one: to read whose an account is, and to search
+ * the other pool. A capture that serves one pool alone never looks into that one.
+ */
 export function guardGrants(
   scope: Construct,
   configuration: BridgeConfiguration,
+  serves: readonly Side[],
   tableArn: string,
 ): PolicyStatement[] {
   if (!configuration.signupGuard) {
     return [];
   }
-  const calls = [...GUARD_READS, ...(configuration.matchedByAttribute ? CLIENT_READS : [])];
+  const searched = configuration.pools.filter(({ side }) => serves.some((own) => own !== side));
   return [
     new PolicyStatement({
       sid: 'ReadForGuard',
       actions: ['dynamodb:GetItem'],
       resources: [tableArn],
-      conditions: {
-        'ForAllValues:StringLike': {
-          'dynamodb:LeadingKeys': ['ACCOUNT#*', 'PERSON#*', 'CONTROL'],
-        },
-      },
+      conditions: leading(GUARD_PARTITIONS),
     }),
-    ...configuration.pools.map((pool) =>
-      grant(scope, pool, (side) => `Search${side}Pool`, calls)),
+    ...searched.map((pool) => grant(scope, pool, (side) => `Search${side}Pool`, GUARD_READS)),
   ];
 }
 

@@ -7,19 +7,37 @@ import { test } from 'node:test';
 import { runbookArticles } from '../lib/alarm';
 import { INFRA } from '../lib/infra';
 import { readMetricNames } from '../lib/metrics';
-import { poolCalls } from '../lib/user-pool';
-import { mistakeOf, template } from './world';
+import { poolCalls, sweepCalls } from '../lib/user-pool';
+import { EXAMPLE, mistakeOf, template } from './world';
 
 interface Alarm {
   readonly AlarmName: string;
   readonly AlarmDescription: string;
   readonly AlarmActions?: string[];
   readonly OKActions?: string[];
-  readonly Namespace: string;
-  readonly MetricName: string;
-  readonly Dimensions: { readonly Name: string; readonly Value: unknown }[];
   readonly Threshold: number;
   readonly TreatMissingData: string;
+  /** Of one figure, and no list. */
+  readonly Namespace?: string;
+  readonly MetricName?: string;
+  readonly Dimensions?: readonly Dimension[];
+  /** Of several figures and an expression. */
+  readonly Metrics?: readonly { readonly Expression?: string; readonly MetricStat?: Stat }[];
+}
+
+interface Dimension {
+  readonly Name: string;
+  readonly Value: unknown;
+}
+
+interface Figure {
+  readonly Namespace: string;
+  readonly MetricName: string;
+  readonly Dimensions: readonly Dimension[];
+}
+
+interface Stat {
+  readonly Metric: Figure;
 }
 
 const RUNBOOK = readFileSync(resolve(INFRA, 'RUNBOOK.md'), 'utf8');
@@ -27,18 +45,20 @@ const RUNBOOK = readFileSync(resolve(INFRA, 'RUNBOOK.md'), 'utf8');
 test('what must wake somebody does', () => {
   const watched = Object.fromEntries(alarms().map((alarm) => [
     alarm.AlarmName,
-    `${alarm.Namespace} ${alarm.MetricName} > ${alarm.Threshold}`,
+    `${figuresOf(alarm).map(({ Namespace, MetricName }) => `${Namespace} ${MetricName}`)
+      .join(' - ')} > ${alarm.Threshold}`,
   ]));
   assert.deepEqual(watched, {
     'acme-dead-letter-not-empty': 'AWS/SQS ApproximateNumberOfMessagesVisible > 0',
     'acme-changes-are-late': 'AWS/SQS ApproximateAgeOfOldestMessage > 900',
-    'acme-capture-errors': 'AWS/Lambda Errors > 0',
+    'acme-capture-errors': 'AWS/Lambda Errors - poolbridge errors_answered > 0',
     'acme-capture-throttles': 'AWS/Lambda Throttles > 0',
     'acme-capture-failed-open': 'poolbridge capture_failed > 0',
     'acme-apply-errors': 'AWS/Lambda Errors > 0',
     'acme-apply-throttles': 'AWS/Lambda Throttles > 0',
     'acme-malformed-changes': 'poolbridge malformed > 0',
     'acme-apply-panics': 'poolbridge panics > 0',
+    'acme-breaker-open': 'poolbridge breaker_held > 0',
     'acme-marks-are-old': 'poolbridge oldest_mark_seconds > 1800',
     'acme-guard-failed-open': 'poolbridge guard_failed_open > 0',
     'acme-chain-failed': 'poolbridge chain_failed > 0',
@@ -46,8 +66,8 @@ test('what must wake somebody does', () => {
     'acme-trail-failed-events': 'AWS/SQS ApproximateNumberOfMessagesVisible > 0',
     'acme-bulk-is-late': 'AWS/SQS ApproximateAgeOfOldestMessage > 7200',
     'acme-sweep-failed-events': 'AWS/SQS ApproximateNumberOfMessagesVisible > 0',
-    'acme-sweep-overdue': 'poolbridge sweep_age_seconds > 172800',
-    'acme-sweep-listing-suspicious': 'poolbridge sweep_suspicious > 0',
+    'acme-sweep-overdue': 'poolbridge sweep_since_pass_seconds > 194400',
+    'acme-sweep-listing-suspicious': 'poolbridge sweep_unconcluded > 0',
     'acme-sweep-uncovered': 'poolbridge sweep_uncovered > 0',
     'acme-triggers-missing': 'poolbridge triggers_missing > 0',
   });
@@ -56,12 +76,12 @@ test('what must wake somebody does', () => {
 test('every figure of ours that is watched is one that the functions publish', () => {
   const { namespace, capture, trail, apply, sweep } = readMetricNames();
   const published = [...capture, ...trail, ...apply, ...sweep];
-  const ours = alarms().filter((alarm) => !alarm.Namespace.startsWith('AWS/'));
+  const ours = alarms().flatMap(figuresOf).filter((it) => !it.Namespace.startsWith('AWS/'));
   assert.ok(ours.length > 0);
-  for (const alarm of ours) {
-    assert.equal(alarm.Namespace, namespace);
-    assert.ok(published.includes(alarm.MetricName), alarm.MetricName);
-    assert.deepEqual(alarm.Dimensions, [{ Name: 'name', Value: 'acme' }]);
+  for (const { Namespace, MetricName, Dimensions } of ours) {
+    assert.equal(Namespace, namespace);
+    assert.ok(published.includes(MetricName), MetricName);
+    assert.deepEqual(Dimensions, [{ Name: 'name', Value: 'acme' }]);
   }
 });
 
@@ -114,11 +134,12 @@ test('no article tells anybody to purge a queue', () => {
 });
 
 test('the runbook names every call that a role in a pool\'s own account must allow', () => {
-  const [, rights = ''] = RUNBOOK.split('\n## An operator\'s rights\n');
+  const [, rights = ''] = RUNBOOK.split('\nWhat a `role_arn` role must allow');
   const [article = ''] = rights.split('\n## ');
   const told = [...article.matchAll(/`(cognito-idp:\w+)`/g)].map(([, call]) => call ?? '');
-  const calls = poolCalls({ deletesAccounts: true, groups: true, matchedByAttribute: true });
-  assert.deepEqual([...new Set(told)].sort(), calls.sort());
+  const choices = { deletesAccounts: true, groups: true, matchedByAttribute: true };
+  const calls = new Set([...poolCalls(choices), ...sweepCalls(choices)]);
+  assert.deepEqual([...new Set(told)].sort(), [...calls].sort());
 });
 
 test('the runbook may be published elsewhere', () => {
@@ -137,16 +158,45 @@ test('alarms reach the team\'s topic, when they come and when they go', () => {
   assert.ok(alarms().every((alarm) => alarm.AlarmActions === undefined));
 });
 
-test('a quiet night wakes nobody', () => {
-  assert.ok(alarms().every((alarm) => alarm.TreatMissingData === 'notBreaching'));
+test('a quiet night wakes nobody, but for a clock that stands still', () => {
+  const awake = alarms().filter((alarm) => alarm.TreatMissingData !== 'notBreaching');
+  assert.deepEqual(awake.map((alarm) => alarm.AlarmName), ['acme-sweep-overdue']);
+});
+
+test('a sweep that is off is missed by nobody, and a rare one is not missed too early', () => {
+  const example = readFileSync(EXAMPLE, 'utf8');
+  const overdue = (configuration: string): Alarm | undefined =>
+    alarms(undefined, configuration).find((alarm) => alarm.AlarmName === 'acme-sweep-overdue');
+  const off = example.replace('[sweep]\nenabled = true', '[sweep]\nenabled = false');
+  assert.equal(overdue(off), undefined);
+  const week = example.replace('every = "6h"', 'every = "168h"');
+  assert.equal(overdue(week)?.Threshold, (7 + 2) * 24 * 60 * 60);
+});
+
+test('an error that capture answers on purpose is no crash', () => {
+  const crashes = alarms().find((alarm) => alarm.AlarmName === 'acme-capture-errors');
+  const [expression] = crashes?.Metrics?.flatMap((it) => it.Expression ?? []) ?? [];
+  assert.equal(expression, 'errors - FILL(answered, 0)');
 });
 
 test('no alarm is made of others', () => {
   template().resourceCountIs('AWS::CloudWatch::CompositeAlarm', 0);
 });
 
-function alarms(context?: Record<string, unknown>): Alarm[] {
-  const found = template(context === undefined ? undefined : { context });
+function alarms(context?: Record<string, unknown>, configuration?: string): Alarm[] {
+  const wishes = {
+    ...(context === undefined ? {} : { context }),
+    ...(configuration === undefined ? {} : { configuration }),
+  };
+  const found = template(Object.keys(wishes).length === 0 ? undefined : wishes);
   return Object.values(found.findResources('AWS::CloudWatch::Alarm'))
     .map((resource) => resource['Properties'] as Alarm);
+}
+
+/** What an alarm looks at: one figure, or those of its expression in their order. */
+function figuresOf({ Namespace, MetricName, Dimensions, Metrics }: Alarm): Figure[] {
+  if (Namespace !== undefined && MetricName !== undefined) {
+    return [{ Namespace, MetricName, Dimensions: Dimensions ?? [] }];
+  }
+  return (Metrics ?? []).flatMap(({ MetricStat }) => MetricStat?.Metric ?? []);
 }

@@ -22,7 +22,7 @@ test('the example can be deployed', () => {
     deletesAccounts: false,
     matchedByAttribute: false,
     signupGuard: true,
-    sweep: true,
+    sweepEvery: 6 * 60 * 60,
   });
 });
 
@@ -54,6 +54,7 @@ test('every mistake is told, not only the first', () => {
       triggers = "none"
       [sweep]
       enabled = "no"
+      every = "six hours"
     `,
   });
   for (const point of [
@@ -67,6 +68,7 @@ test('every mistake is told, not only the first', () => {
     /`\[old\.triggers\] Custom` is not one of PreSignUp, /,
     /`triggers` must be a table, written `\[new\.triggers\]`/,
     /`\[sweep\] enabled` must be true or false/,
+    /`\[sweep\] every` is no span of time/,
   ]) {
     assert.match(words, point);
   }

@@ -32,8 +32,10 @@ const KEY_CALLS = [
 
 const LOG_CALLS = ['logs:CreateLogStream', 'logs:PutLogEvents'];
 
-const SETTINGS = [
-  'DescribeUserPool', 'GetUserPoolMfaConfig', 'ListGroups', 'ListUsers',
+const SEARCH = ['cognito-idp:DescribeUserPool', 'cognito-idp:ListUsers'];
+
+const LISTING = [
+  'DescribeUserPool', 'GetUserPoolMfaConfig', 'ListGroups', 'ListUsers', 'ListUsersInGroup',
 ].map((call) => `cognito-idp:${call}`);
 
 const CAPTURES = {
@@ -49,12 +51,13 @@ test('without the guard, capture may leave a mark and send a change, and read no
 });
 
 test('as the guard, capture may search the pools and read who it found', () => {
-  const statements = statementsOf('Capture');
+  // The example's old pool is in another Region; two pools beside the stack make both searches.
+  const statements = statementsOf('Capture', bridge(''));
   assert.deepEqual(bySid(statements), {
     ...CAPTURES,
     ReadForGuard: ['dynamodb:GetItem'],
-    SearchOldPool: SETTINGS,
-    SearchNewPool: SETTINGS,
+    SearchOldPool: SEARCH,
+    SearchNewPool: SEARCH,
   });
   const reads = statements.find((statement) => statement.Sid === 'ReadForGuard');
   assert.deepEqual(reads?.Condition, {
@@ -86,7 +89,6 @@ test('trail may find out whose account it is, mark it, and say that it is alive'
 
 test('sweep may read everything, and write how far it came and what is to be looked at', () => {
   const statements = statementsOf('Sweep');
-  const listing = [...SETTINGS, 'cognito-idp:ListUsersInGroup'].sort();
   assert.deepEqual(bySid(statements), {
     WriteLog: LOG_CALLS,
     ReadLedger: ['dynamodb:BatchGetItem', 'dynamodb:GetItem', 'dynamodb:Query'],
@@ -94,8 +96,8 @@ test('sweep may read everything, and write how far it came and what is to be loo
     ReadSecret: ['secretsmanager:GetSecretValue'],
     UseKeyThroughTable: KEY_CALLS,
     SendBulkWork: ['sqs:GetQueueAttributes', 'sqs:SendMessage'],
-    ListOldPool: listing,
-    ListNewPool: listing,
+    ListOldPool: LISTING,
+    ListNewPool: LISTING,
     ...sending(statements),
   });
   const cursors = statements.find((statement) => statement.Sid === 'KeepCursors');
@@ -125,6 +127,23 @@ test('apply may keep the ledger, work on the queue and keep the two pools in ste
     KeepOldPoolInStep: POOL_CALLS,
     KeepNewPoolInStep: POOL_CALLS,
   });
+});
+
+test('a capture that serves one pool does not look into that one', () => {
+  const sids = Object.keys(bySid(statementsOf('Capture')));
+  assert.ok(sids.includes('SearchOldPool') && !sids.includes('SearchNewPool'), sids.join());
+});
+
+test('the sweep reads no account, which would bill everybody', () => {
+  for (const owner of ['Capture', 'Trail', 'Sweep'] as const) {
+    const calls = statementsOf(owner).flatMap(({ Action }) => [Action].flat());
+    assert.deepEqual(calls.filter((call) => call.startsWith('cognito-idp:Admin')), [], owner);
+  }
+});
+
+test('where groups do not travel, the sweep lists none', () => {
+  const statements = bySid(statementsOf('Sweep', bridge('[policy]\ngroups = false')));
+  assert.deepEqual(statements['ListOldPool'], LISTING.filter((call) => !call.includes('Group')));
 });
 
 test('the key is used in the table\'s hands only', () => {

@@ -5,6 +5,7 @@ import { test } from 'node:test';
 
 import { Match } from 'aws-cdk-lib/assertions';
 
+import { OPERATIONS_FILE } from '../lib/trail-events';
 import { EXAMPLE, template } from './world';
 
 const QUEUE = 'AWS::SQS::Queue';
@@ -66,6 +67,36 @@ test('bulk work never takes the place of live changes', () => {
   template().resourceCountIs('AWS::Lambda::EventSourceMapping', 2);
 });
 
+test('the rules let through what trail listens to, and no sign-ins', () => {
+  const { calls, forms, challenges } = JSON.parse(readFileSync(OPERATIONS_FILE, 'utf8'));
+  const patterns = Object.values(template().findResources('AWS::Events::Rule'))
+    .map(({ Properties }) => Properties.EventPattern)
+    .filter((pattern) => pattern !== undefined);
+  const named = patterns.flatMap((pattern) => pattern.detail.eventName as string[]);
+  assert.deepEqual(named.sort(), [...calls, ...forms, ...Object.keys(challenges)].sort());
+  for (const signIn of ['InitiateAuth', 'AdminInitiateAuth', 'login_POST']) {
+    assert.ok(!named.includes(signIn), signIn);
+  }
+  template().hasResourceProperties('AWS::Events::Rule', {
+    Name: 'acme-trail-challenges',
+    EventPattern: {
+      detail: { requestParameters: { challengeName: ['NEW_PASSWORD_REQUIRED'] } },
+    },
+  });
+  // The longest pattern that EventBridge takes.
+  assert.ok(patterns.every((pattern) => JSON.stringify(pattern).length <= 2048));
+});
+
+test('people\'s own calls reach trail too, which name no pool', () => {
+  const { Properties } = Object.values(template().findResources('AWS::Events::Rule', {
+    Properties: { Name: 'acme-trail-calls' },
+  }))[0] ?? assert.fail();
+  assert.deepEqual(Object.keys(Properties.EventPattern.detail).sort(), ['errorCode', 'eventName']);
+  for (const own of ['UpdateUserAttributes', 'DeleteUser', 'ChangePassword']) {
+    assert.ok(Properties.EventPattern.detail.eventName.includes(own), own);
+  }
+});
+
 test('both shapes of the trail\'s events reach trail, and what fails is kept', () => {
   for (const shape of ['AWS API Call via CloudTrail', 'AWS Service Event via CloudTrail']) {
     template().hasResourceProperties('AWS::Events::Rule', {
@@ -89,6 +120,60 @@ test('the sweep is called every quarter of an hour, unless it is off', () => {
   const off = example.replace('[sweep]\nenabled = true', '[sweep]\nenabled = false');
   template({ configuration: off })
     .hasResourceProperties('AWS::Events::Rule', { ...rule, State: 'DISABLED' });
+});
+
+test('a call of the sweep ends before the next, however often a pass is due', () => {
+  const example = readFileSync(EXAMPLE, 'utf8');
+  for (const [every, rate, timeout] of [
+    ['168h', 'rate(15 minutes)', 900], ['5m', 'rate(5 minutes)', 300], ['1s', 'rate(1 minute)', 60],
+  ] as const) {
+    const configuration = example.replace('every = "6h"', `every = "${every}"`);
+    const ground = template({ configuration });
+    ground.hasResourceProperties('AWS::Events::Rule', {
+      Name: 'acme-sweep', ScheduleExpression: rate,
+    });
+    ground.hasResourceProperties(FUNCTION, { FunctionName: 'acme-sweep', Timeout: timeout });
+  }
+});
+
+test('trail knows whose calls are our own, and sweep who serves each pool', () => {
+  const role = (owner: string): unknown => {
+    const [id] = Object.keys(template().findResources('AWS::IAM::Role'))
+      .filter((found) => found.startsWith(owner));
+    return { 'Fn::GetAtt': [id, 'Arn'] };
+  };
+  template().hasResourceProperties(FUNCTION, {
+    FunctionName: 'acme-trail',
+    Environment: {
+      Variables: {
+        POOLBRIDGE_CONFIG: 'bridge.toml',
+        POOLBRIDGE_TABLE: reference(),
+        POOLBRIDGE_QUEUE_URL: reference(),
+        POOLBRIDGE_OWN_ROLES: { 'Fn::Join': ['', [role('Apply'), ',', role('Sweep')]] },
+      },
+    },
+  });
+  const [capture] = Object.keys(template().findResources(FUNCTION, {
+    Properties: { FunctionName: 'acme-capture' },
+  }));
+  template().hasResourceProperties(FUNCTION, {
+    FunctionName: 'acme-sweep',
+    MemorySize: 256,
+    Environment: {
+      Variables: {
+        POOLBRIDGE_CONFIG: 'bridge.toml',
+        POOLBRIDGE_TABLE: reference(),
+        POOLBRIDGE_QUEUE_URL: reference(),
+        POOLBRIDGE_BULK_QUEUE_URL: reference(),
+        POOLBRIDGE_KEY: reference(),
+        // The example's old pool is in another Region, and has a capture there.
+        POOLBRIDGE_CAPTURE_OLD: {
+          'Fn::Join': ['', Match.arrayWith([':function:acme-capture-old'])],
+        },
+        POOLBRIDGE_CAPTURE_NEW: { 'Fn::GetAtt': [capture, 'Arn'] },
+      },
+    },
+  });
 });
 
 test('a message stays hidden for six times as long as apply may take', () => {
@@ -202,7 +287,7 @@ test('functions run on the system that their programs were built for', () => {
     .allResourcesProperties(FUNCTION, { Architectures: ['arm64'] });
 });
 
-test('capture is not cut off before Cognito stops waiting, and knows the table and the queue', () => {
+test('capture is not cut off before Cognito gives up, and knows the table and the queue', () => {
   template().hasResourceProperties(FUNCTION, {
     FunctionName: 'acme-capture',
     // Not the 5 seconds of Cognito's: an answer of the team's own function must not be cut off.
