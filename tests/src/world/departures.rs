@@ -13,7 +13,7 @@ use super::line::Call;
 use super::watch::Basis;
 
 /// How far back an account may have been there that a listing, and the read after it, still showed.
-const CANARY_AGE: Duration = Duration::from_secs(120);
+const CANARY_AGE: Duration = Duration::from_mins(2);
 
 /// Newcomers are other humans than those whose addresses they have, and one on both sides.
 pub const NEWCOMERS: u32 = 600;

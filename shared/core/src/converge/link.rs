@@ -212,17 +212,9 @@ impl<P: Ports> Run<'_, P> {
             self.release(&ours).await?;
             return later(limits::RETRY_SLOWLY, reason);
         }
-        // Looked at before the two are one: a listing shows who was deleted since, and joined to them this
-        // person would be taken for deleted too.
-        let to = side.other();
-        let account = theirs.accounts.get(to).clone();
-        if let Some(account) = &account {
-            self.read_mark_of(to, &account.sub).await?;
-        }
-        let there = match &account {
-            Some(account) => self.observe(to, account).await?,
-            None => None,
-        };
+        // A listing shows who was deleted since, and joined to them this person would be taken for
+        // deleted too.
+        let there = self.look_at_half(&theirs, side.other()).await?;
         let Some(there) = there else {
             self.release(&theirs).await?;
             self.release(&ours).await?;
@@ -259,6 +251,13 @@ impl<P: Ports> Run<'_, P> {
             return later(wait, Reason::Settling);
         }
         self.carry_seen(kept, side, view, there, control).await
+    }
+
+    /// Looks at the one account of a half-person, after its mark.
+    async fn look_at_half(&mut self, half: &Entry, side: Side) -> Result<Option<View>, Fault> {
+        let Some(account) = half.accounts.get(side).clone() else { return Ok(None) };
+        self.read_mark_of(side, &account.sub).await?;
+        self.observe(side, &account).await
     }
 
     /// Holds both halves' leases, taken in the order of their ids and never waited for: if theirs comes

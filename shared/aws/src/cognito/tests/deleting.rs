@@ -15,16 +15,14 @@ fn pool_of(accounts: &'static [(&'static str, &'static str, Option<&'static str>
     plain(move |request, _| {
         let users: Vec<Value> =
             accounts.iter().map(|(name, sub, _)| listed(name, &[("sub", *sub)])).collect();
-        match request.0.as_str() {
-            "ListUsers" => Reply::Well(json!({ "Users": users })),
-            _ => {
-                let asked = request.1["Username"].as_str().unwrap_or_default();
-                let read = accounts.iter().find(|(name, ..)| *name == asked);
-                match read.and_then(|(name, _, sub)| Some((name, (*sub)?))) {
-                    Some((name, sub)) => Reply::Well(account(name, sub)),
-                    None => Reply::Badly(400, "UserNotFoundException"),
-                }
-            }
+        if request.0 == "ListUsers" {
+            return Reply::Well(json!({ "Users": users }));
+        }
+        let asked = request.1["Username"].as_str().unwrap_or_default();
+        let read = accounts.iter().find(|(name, ..)| *name == asked);
+        match read.and_then(|(name, _, sub)| Some((name, (*sub)?))) {
+            Some((name, sub)) => Reply::Well(account(name, sub)),
+            None => Reply::Badly(400, "UserNotFoundException"),
         }
     })
 }

@@ -1,0 +1,174 @@
+//! Invariants 6 and 7: nobody is resurrected, and nobody is deleted by mistake.
+
+use std::time::Duration;
+
+use poolbridge_core::change::Proof;
+use poolbridge_core::entry::State as PersonState;
+use poolbridge_core::limits;
+use poolbridge_core::policy::{Deletes, Provision};
+use poolbridge_core::side::Side;
+use poolbridge_core::verdict::{Reason, Verdict};
+
+use super::{Stage, shape};
+
+#[test]
+fn invariant_06_no_resurrection() {
+    let mut stage = Stage::new(Provision::Eager);
+    let (old, new) = stage.pair();
+    let bystander = stage.account(Side::New, 2, "two@example.com", true);
+    stage.captured(Side::New, &bystander);
+    let early = stage.change(Side::Old, &old, Proof::Changed);
+    stage.edit(Side::New, &new, |body| body.exists = false);
+    assert_eq!(stage.deleted(Side::New, &new).last(), Some(&Verdict::Applied));
+    assert!(!stage.body(Side::Old, &old).enabled, "the other account is closed");
+    let entry = stage.entry(Side::Old, &old);
+    let tombstone = entry.tombstone.clone().unwrap();
+    assert_eq!((entry.state, tombstone.side), (PersonState::Deleted, Side::New));
+    assert_eq!((tombstone.owed, entry.agreed), (None, None));
+    let (writes, living) = (stage.writes(), stage.living(Side::New));
+    // A late message, a sweep's hint, an edit of what is left: none makes the person again.
+    assert_eq!(stage.look(&early).verdict, Verdict::AlreadyTrue);
+    stage.set(Side::Old, &old, "name", "still here");
+    assert_eq!(stage.captured(Side::Old, &old), [Verdict::AlreadyTrue]);
+    assert_eq!(stage.captured(Side::New, &new), [Verdict::AlreadyTrue]);
+    // What an administrator decides about it afterwards stands.
+    stage.edit(Side::Old, &old, |body| body.enabled = true);
+    stage.captured(Side::Old, &old);
+    assert!(stage.body(Side::Old, &old).enabled);
+    // Somebody else gets the address. They are nobody's heir (R26).
+    let newcomer = stage.account(Side::New, 3, "one@example.com", true);
+    stage.captured(Side::New, &newcomer);
+    stage.wait(Duration::from_hours(5));
+    stage.captured(Side::New, &newcomer);
+    let theirs = stage.entry(Side::New, &newcomer);
+    assert_ne!(theirs.id, entry.id);
+    assert_eq!(stage.says(Side::New, &newcomer, "name"), None);
+    let known = theirs.accounts.old.map(|known| known.sub);
+    assert_ne!(known.as_ref(), Some(&old));
+    // They were made in the other pool, being alive; nobody else was.
+    assert_eq!(stage.writes() - writes, 2, "a creation and its password");
+    assert_eq!(stage.living(Side::New), living + 1);
+}
+
+#[test]
+fn invariant_06_a_deletion_does_what_the_team_chose() {
+    for deletes in [Deletes::Disable, Deletes::Delete, Deletes::Keep] {
+        let mut stage = Stage::new(Provision::Lazy);
+        stage.policy.deletes = deletes;
+        let (old, new) = stage.pair();
+        stage.account(Side::Old, 2, "two@example.com", true);
+        stage.edit(Side::Old, &old, |body| body.exists = false);
+        // Nobody tells: two looks prove it, and no sooner.
+        let verdicts = stage.captured(Side::Old, &old);
+        assert_eq!(verdicts[0], Verdict::Later(limits::SETTLE, Reason::Settling));
+        let body = stage.body(Side::New, &new);
+        let (exists, enabled) = match deletes {
+            Deletes::Disable => (true, false),
+            Deletes::Delete => (false, false),
+            Deletes::Keep => (true, true),
+        };
+        assert_eq!((body.exists, body.enabled), (exists, enabled), "{deletes:?}");
+        assert!(stage.entry(Side::New, &new).tombstone.is_some(), "{deletes:?}");
+    }
+}
+
+#[test]
+fn invariant_07_no_mass_deletion_a_pool_that_shows_nobody_deletes_nobody() {
+    let mut stage = Stage::new(Provision::Eager);
+    let (old, new) = stage.pair();
+    let bystander = stage.account(Side::New, 2, "two@example.com", true);
+    stage.captured(Side::New, &bystander);
+    let writes = stage.writes();
+    // Another pool answers in its place: wrong endpoint, wrong account, a restored stack.
+    let elsewhere = {
+        let mut world = stage.world.lock();
+        let mut other = poolbridge_tests::world::accounts::Accounts::new(Side::New);
+        other.shape = shape();
+        std::mem::replace(&mut world.pools.new, other)
+    };
+    for proof in [Proof::Deleted, Proof::Hint, Proof::Changed] {
+        for _ in 0..3 {
+            let change = stage.change(Side::New, &new, proof);
+            stage.wait(limits::SETTLE * 2);
+            stage.look(&change);
+        }
+    }
+    stage.set(Side::Old, &old, "name", "meanwhile");
+    let verdicts = stage.captured(Side::Old, &old);
+    assert_eq!(verdicts.last(), Some(&Verdict::Held(Reason::AccountGone)));
+    assert_eq!((stage.writes(), stage.body(Side::Old, &old).enabled), (writes, true));
+    // The pool is back: nobody is gone, and what was held up travels.
+    stage.world.lock().pools.new = elsewhere;
+    stage.captured(Side::Old, &old);
+    assert_eq!(stage.says(Side::New, &new, "name").as_deref(), Some("meanwhile"));
+    assert_eq!(stage.entry(Side::Old, &old).tombstone, None);
+    assert_eq!(stage.entry(Side::Old, &old).state, PersonState::Synced);
+}
+
+#[test]
+fn invariant_07_no_mass_deletion_one_look_that_misses_proves_nothing() {
+    let mut stage = Stage::new(Provision::Lazy);
+    let (old, new) = stage.pair();
+    stage.account(Side::New, 2, "two@example.com", true);
+    for _ in 0..5 {
+        // A look that misses, then one that does not, however often.
+        stage.edit(Side::New, &new, |body| body.exists = false);
+        let change = stage.change(Side::New, &new, Proof::Changed);
+        stage.wait(limits::SETTLE);
+        assert!(matches!(stage.look(&change).verdict, Verdict::Later(..)));
+        stage.edit(Side::New, &new, |body| body.exists = true);
+        stage.wait(limits::SETTLE * 2);
+        stage.captured(Side::New, &new);
+        let known = stage.entry(Side::Old, &old).accounts.new.unwrap();
+        assert_eq!(known.gone, None, "it was seen again");
+    }
+    // Somebody says that it was deleted; it reads, so it was not.
+    assert_eq!(stage.deleted(Side::New, &new).last(), Some(&Verdict::AlreadyTrue));
+    assert!(stage.body(Side::Old, &old).enabled);
+    assert_eq!(stage.entry(Side::Old, &old).tombstone, None);
+}
+
+#[test]
+fn invariant_07_no_mass_deletion_a_breaker_stops_it() {
+    let mut stage = Stage::new(Provision::Lazy);
+    let most = usize::try_from(limits::REMOVALS_LEAST).unwrap();
+    let mut pairs = Vec::new();
+    for human in 0..most + 6 {
+        let (number, address) = (u32::try_from(human).unwrap(), format!("p{human}@e.com"));
+        let old = stage.account(Side::Old, number, &address, true);
+        let new = stage.account(Side::New, number, &address, true);
+        stage.captured(Side::Old, &old);
+        pairs.push((old, new));
+    }
+    let (kept, gone) = pairs.split_at(2);
+    for (old, _) in gone {
+        stage.edit(Side::Old, old, |body| body.exists = false);
+        stage.deleted(Side::Old, old);
+    }
+    let closed =
+        |stage: &Stage| gone.iter().filter(|(_, new)| !stage.body(Side::New, new).enabled).count();
+    assert_eq!(closed(&stage), most);
+    let breaker = stage.world.lock().table.control.breaker.clone();
+    assert!(breaker.is_some_and(|breaker| !breaker.reason.contains('@')));
+    let held = |stage: &Stage| {
+        let entries = gone.iter().map(|(old, _)| stage.entry(Side::Old, old));
+        entries.filter(|entry| entry.reason == Some(Reason::Breaker)).count()
+    };
+    assert_eq!(held(&stage), gone.len() - most);
+    // An hour later it is still open: an operator has to look.
+    stage.wait(limits::REMOVALS_WINDOW);
+    let last = gone.last().unwrap();
+    let verdicts = stage.captured(Side::Old, &last.0);
+    assert_eq!(verdicts.last(), Some(&Verdict::Held(Reason::Breaker)));
+    assert!(stage.body(Side::New, &last.1).enabled);
+    // A disable that somebody wished for is no removal of ours, and is never held (invariant 10).
+    let (old, new) = &kept[0];
+    stage.edit(Side::Old, old, |body| body.enabled = false);
+    stage.captured(Side::Old, old);
+    assert!(!stage.body(Side::New, new).enabled);
+    stage.world.lock().table.control.breaker = None;
+    for (old, _) in gone {
+        stage.captured(Side::Old, old);
+    }
+    assert_eq!((closed(&stage), held(&stage)), (gone.len(), 0));
+}
