@@ -10,8 +10,8 @@ use poolbridge_core::time::Time;
 
 use super::checks;
 use super::scheduler::{Scheduler, announce};
-use crate::world::table::accounts_of;
 use super::tasks::What;
+use crate::world::table::accounts_of;
 
 /// How many rounds a world has to become quiet. Each works at everything that is ready, or lets
 /// time pass until something is.

@@ -14,7 +14,50 @@ const OTHER_PASSWORD: &str = "Battery-Staple-88";
 const NEWER_PASSWORD: &str = "Newer-Password-99";
 
 /// Operations of the table that the local stack's pools do not have, or do in another way than AWS.
-pub(super) const BEYOND_THE_STACK: [(&str, &str); 0] = [];
+pub(super) const BEYOND_THE_STACK: [(&str, &str); 42] = [
+    ("SignUp", "nobody travels before they confirm"),
+    ("StartUserImportJob", "the pools have no import"),
+    ("StopUserImportJob", "the pools have no import"),
+    ("Signup_POST", "the pools have no pages"),
+    ("Confirm_POST", "the pools have no pages"),
+    ("Confirm_With_Link_GET", "the pools have no pages"),
+    ("signup_POST", "the pools have no pages"),
+    ("signup_confirm_POST", "the pools have no pages"),
+    ("confirmUser_GET", "the pools have no pages"),
+    ("ConfirmForgotPassword_POST", "the pools have no pages"),
+    ("ResetPassword_POST", "the pools have no pages"),
+    ("forgotPassword_POST", "the pools have no pages"),
+    ("MfaRegister_POST", "the pools have no pages"),
+    ("mfa_phone_register_POST", "the pools have no pages"),
+    ("mfa_phone_verify_POST", "the pools have no pages"),
+    ("passkeys_add_POST", "the pools have no pages"),
+    ("AdminLinkProviderForUser", "the pools have no identity providers"),
+    ("AdminDisableProviderForUser", "the pools have no identity providers"),
+    ("CreateGroup", "it names no account; a sweep is asked for"),
+    ("UpdateGroup", "it changes no membership"),
+    ("DeleteGroup", "it names no account; a group that one pool lacks takes nothing away"),
+    ("AdminResetUserPassword", "the pools do not have it"),
+    ("RespondToAuthChallenge", "the pools set no new password in a challenge"),
+    ("AdminRespondToAuthChallenge", "the pools do not have it"),
+    ("SetUserMFAPreference", "the other pool takes no factor from us"),
+    ("AdminSetUserMFAPreference", "the pools do not have it"),
+    ("SetUserSettings", "the pools do not have it"),
+    ("AdminSetUserSettings", "the pools do not have it"),
+    ("VerifySoftwareToken", "an authenticator app never travels"),
+    ("AdminDeleteSoftwareToken", "the pools do not have it"),
+    ("CompleteWebAuthnRegistration", "passkeys never travel"),
+    ("DeleteWebAuthnCredential", "passkeys never travel"),
+    ("ForgotPassword", "it sends a code and changes nobody"),
+    ("InitiateAuth", "a sign-in changes nothing that travels"),
+    ("AdminInitiateAuth", "a sign-in changes nothing that travels"),
+    ("GetTokensFromRefreshToken", "a refresh changes nobody"),
+    ("GlobalSignOut", "tokens do not travel"),
+    ("AdminUserGlobalSignOut", "tokens do not travel"),
+    ("RevokeToken", "tokens do not travel"),
+    ("ResendConfirmationCode", "it sends a code and changes nobody"),
+    ("GetUserAttributeVerificationCode", "it sends a code and changes nobody"),
+    ("AssociateSoftwareToken", "an authenticator app never travels"),
+];
 
 /// By which way a deed is noticed as it happens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -175,8 +218,7 @@ impl Deed {
         side: Side,
         name: &str,
     ) -> anyhow::Result<Person> {
-        let mut person =
-            Person { deed: self, side, name: name.to_owned(), old: None, new: None };
+        let mut person = Person { deed: self, side, name: name.to_owned(), old: None, new: None };
         if self.makes_an_account() {
             return Ok(person);
         }
