@@ -9,3 +9,4 @@ pub mod simulation;
 pub mod contract;
 pub mod protocol;
 pub mod multitude;
+pub mod payloads;

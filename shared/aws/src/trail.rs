@@ -32,7 +32,8 @@ use fields::Fields;
 const HIDDEN: &str = "HIDDEN_";
 
 /// The beginning of the moment's second is all that `eventTime` tells, so the deed was done before
-/// its end. Rounded up: a deed taken for older than it is would be settled by a read from before it.
+/// its end. Rounded up: a deed taken for older than it is would be settled by a read that was made
+/// before it.
 const EVENT_TIME_RESOLUTION: Duration = Duration::from_millis(999);
 
 /// Why an event leads to nothing.
@@ -280,8 +281,8 @@ impl Listener {
     }
 }
 
-/// Whose account it is, from wherever that was ever seen to stand. What a page was sent is a list of
-/// texts.
+/// Whose account it is, from wherever that was ever seen to stand. What a page was sent is a list
+/// of texts.
 fn sub(detail: &Fields<'_>, request: &Fields<'_>) -> Option<Sub> {
     let more = detail.object("additionalEventData").unwrap_or_default();
     let form = more.object("requestParameters").unwrap_or_default();

@@ -1,0 +1,59 @@
+//! The functions under test, started as the platform starts them, and given one payload after the
+//! other.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, bail, ensure};
+use poolbridge_aws::wiring::{CaptureLine, Invocation, TrailLine};
+use serde_json::value::RawValue;
+
+use super::Payload;
+
+/// What became of the payloads.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Came {
+    /// How many, by what became of them.
+    pub to: BTreeMap<&'static str, u64>,
+}
+
+impl Came {
+    fn count(&mut self, to: &'static str) {
+        *self.to.entry(to).or_default() += 1;
+    }
+}
+
+/// Gives the payloads of these numbers to the functions, which take configuration and services from
+/// the environment. Fails at the first that is answered with anything but the event.
+pub async fn play(seed: u64, numbers: impl Iterator<Item = u64>) -> anyhow::Result<Came> {
+    let capture = CaptureLine::start().await;
+    let trail = TrailLine::start().await;
+    let mut came = Came::default();
+    for number in numbers {
+        let payload = Payload::of(seed, number);
+        let to = match &payload {
+            Payload::Trigger(text) => Box::pin(answered(&capture, text)).await,
+            Payload::Trail(text) => match Box::pin(trail.event(text)).await {
+                Ok(()) => Ok("heard"),
+                Err(error) => Err(error.into()),
+            },
+        };
+        came.count(to.with_context(|| format!("payload {number} of seed {seed}"))?);
+    }
+    Ok(came)
+}
+
+/// Gives an event to capture, and compares the answer byte by byte.
+async fn answered(capture: &CaptureLine, text: &str) -> anyhow::Result<&'static str> {
+    // The platform hands over whole JSON only; what is cut off never comes as far as capture.
+    let Ok(event) = RawValue::from_string(text.to_owned()) else { return Ok("no JSON") };
+    let expected = event.get().to_owned();
+    let function_arn = "arn:aws:lambda:eu-west-1:111122223333:function:acme-capture";
+    let invocation = Invocation { deadline: 0, function_arn };
+    match capture.answer(event, &invocation).await {
+        Ok(answer) => {
+            ensure!(answer.get() == expected, "capture answered with another event");
+            Ok("answered")
+        }
+        Err(_) => bail!("capture answered with an error"),
+    }
+}
