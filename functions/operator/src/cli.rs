@@ -10,8 +10,9 @@ use poolbridge_core::side::Side;
 /// Keeps two Amazon Cognito user pools in step while a team moves from one to the other.
 ///
 /// Reads bridge.toml (POOLBRIDGE_CONFIG) and the names of deployed resources (POOLBRIDGE_TABLE,
-/// POOLBRIDGE_QUEUE_URL, POOLBRIDGE_DEAD_LETTER_URL, POOLBRIDGE_KEY) from the environment; the
-/// stack's outputs name them. Region and credentials come from where every AWS tool takes them.
+/// POOLBRIDGE_QUEUE_URL, POOLBRIDGE_DEAD_LETTER_URL, POOLBRIDGE_KEY, and for the pools' triggers
+/// POOLBRIDGE_CAPTURE_OLD and POOLBRIDGE_CAPTURE_NEW) from the environment; the stack's outputs name
+/// them. Region and credentials come from where every AWS tool takes them.
 ///
 /// Exit codes: 0 done, 1 error, 2 not there yet, 64 usage.
 #[derive(Debug, Parser)]
@@ -68,7 +69,8 @@ pub(crate) enum Command {
     /// Takes the slots that bridge.toml asks for. A slot that holds a function of the team's own is
     /// taken only if bridge.toml names it under [old.triggers] or [new.triggers], and was deployed
     /// so: then capture calls it beside its own work. Keeps a sealed dump of all settings first.
-    /// Needs POOLBRIDGE_CAPTURE_OLD and POOLBRIDGE_CAPTURE_NEW. Ends with 2 if a pool is refused.
+    /// Needs the ARNs of the capture functions, which the stack's outputs name. Ends with 2 if a pool
+    /// is refused.
     Attach(Attach),
     /// Give the pools' triggers back to whoever held them before
     ///

@@ -34,10 +34,10 @@ impl Operator {
     pub fn with(&self, variables: &[(&str, &str)]) -> Self {
         let changed = |name: &str| variables.iter().any(|(other, _)| *other == name);
         let stays = self.environment.iter().filter(|(name, _)| !changed(name)).cloned();
-        let changes = variables.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+        let added = variables.iter().map(|(name, value)| ((*name).into(), (*value).into()));
         Self {
             program: self.program.clone(),
-            environment: stays.chain(changes).collect(),
+            environment: stays.chain(added).collect(),
             said: Mutex::default(),
         }
     }

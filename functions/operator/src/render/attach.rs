@@ -208,16 +208,13 @@ fn template(plan: &Plan, found: &Settings, capture: &str) -> String {
     let mut words = format!("# {} pool {}\n", plan.side, plan.pool);
     let lines = lines(plan, found, capture);
     for (name, value) in lines.as_object().into_iter().flatten() {
-        match value {
-            Value::Object(members) => {
-                let _ = writeln!(words, "{name}:");
-                for (name, value) in members {
-                    let _ = writeln!(words, "  {name}: {}", value.as_str().unwrap_or_default());
-                }
-            }
-            value => {
-                let _ = writeln!(words, "{name}: {}", value.as_str().unwrap_or_default());
-            }
+        if let Some(arn) = value.as_str() {
+            let _ = writeln!(words, "{name}: {arn}");
+            continue;
+        }
+        let _ = writeln!(words, "{name}:");
+        for (name, value) in value.as_object().into_iter().flatten() {
+            let _ = writeln!(words, "  {name}: {}", value.as_str().unwrap_or_default());
         }
     }
     for refusal in &plan.refused {

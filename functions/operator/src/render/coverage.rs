@@ -2,6 +2,7 @@
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
+use poolbridge_aws::config::TriggerSlot;
 use poolbridge_aws::operations::Operation;
 use poolbridge_core::side::Side;
 use serde_json::{Value, json};
@@ -39,7 +40,7 @@ fn of_operation(facts: &Facts, operation: &Operation) -> Value {
     json!({
         "operation": operation.name,
         "challenge": operation.challenge,
-        "slot": operation.trigger.map(|slot| slot.name()),
+        "slot": operation.trigger.map(TriggerSlot::name),
         "trigger": names(facts.triggered(operation)),
         "trail": trailed,
         "sweep": operation.sweep && facts.every.is_some(),

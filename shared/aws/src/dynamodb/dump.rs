@@ -131,8 +131,8 @@ fn read(item: &Item, side: Side, sealer: &Sealer) -> Result<Dump, Fault> {
     let reader = Reader(item);
     let at = reader.time("at").map_err(|mistake| mistake.fault(OPERATION))?;
     let pool = reader.text("user_pool_id").map_err(|mistake| mistake.fault(OPERATION))?;
-    let sealed = reader.text("sealed").map_err(|mistake| mistake.fault(OPERATION))?;
-    let opened = sealer.open_text(&label(side, at), sealed).map_err(|error| {
+    let closed = reader.text("sealed").map_err(|mistake| mistake.fault(OPERATION))?;
+    let opened = sealer.open_text(&label(side, at), closed).map_err(|error| {
         let code = match error {
             UnsealError::NotASeal => "NotASeal",
             UnsealError::UnknownKey(_) => "UnknownKey",

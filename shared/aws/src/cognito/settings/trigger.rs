@@ -58,7 +58,9 @@ impl Settings {
                 Value::Null => {}
                 Value::String(arn) if arn.is_empty() => {}
                 Value::String(arn) => found.push(arn),
-                _ => return Holder::Unclear,
+                Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+                    return Holder::Unclear;
+                }
             }
         }
         match found.as_slice() {
