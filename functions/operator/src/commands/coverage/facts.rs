@@ -14,6 +14,13 @@ use super::super::attach::variable;
 /// day that it tells of.
 const SILENCE_MAX: Duration = Duration::from_hours(24);
 
+/// Figures of a pass that say what it did not see, by the names under which the sweep notes them.
+const GAPS: [(&str, &str); 3] = [
+    ("unconcluded", "concluded nothing from what it did not find, deletions included"),
+    ("uncovered", "met accounts that none of its parts covers"),
+    ("groups_unread", "could not list every group"),
+];
+
 /// A finished pass of the sweep.
 #[derive(Clone, Debug)]
 pub(crate) struct Pass {
@@ -184,6 +191,14 @@ impl Facts {
             ));
             return;
         };
+        for (figure, what) in GAPS {
+            if pass.figures.get(figure).is_some_and(|count| *count > 0) {
+                warnings.push(format!(
+                    "the last sweep of the {side} pool {what}; hint: look at the sweep function's \
+                     log, and wait for the next pass"
+                ));
+            }
+        }
         // One pass may be late; two were not made.
         let since = self.at.since(pass.ended);
         if since > every * 2 + pass.took() {

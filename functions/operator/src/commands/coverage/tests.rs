@@ -87,6 +87,11 @@ fn everything_that_is_missing_is_warned_of() {
     warned(&|it| it.pools.old.trail = Some(NOW - 25 * HOUR), "told nothing");
     warned(&|it| it.every = None, "the sweep is off");
     warned(&|it| it.pools.old.sweep = None, "has ended yet");
+    let doubtful = |it: &mut Facts| {
+        let pass = it.pools.new.sweep.as_mut();
+        pass.expect("it has one").figures.insert("unconcluded".to_owned(), 1);
+    };
+    warned(&doubtful, "concluded nothing");
     let late = |it: &mut Facts| {
         let pass = it.pools.new.sweep.as_mut();
         pass.expect("it has one").ended = NOW - 13 * HOUR;

@@ -1,21 +1,16 @@
-//! The table against the model, the triggers, and the way there and back over a real connection.
+//! The table against the model, and the triggers.
+
+mod wire;
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex};
 
-use aws_config::{BehaviorVersion, Region};
-use aws_credential_types::Credentials;
 use aws_sdk_cognitoidentityprovider::operation::update_user_pool::UpdateUserPoolInput;
 use aws_sdk_cognitoidentityprovider::operation::update_user_pool::builders::UpdateUserPoolInputBuilder;
 use aws_sdk_cognitoidentityprovider::types::UserPoolType;
-use poolbridge_core::fault::FaultKind;
 use serde_json::{Value, json};
 
-use super::super::loopback::{Loopback, Reply};
 use super::member::{Fate, MEMBERS, fate};
-use super::{Administration, Holder, NotRead, NotWritten, Settings, Written, same_function};
-use crate::client::{PoolSettings, bounded, pool_client};
-use crate::clock::SystemClock;
+use super::{Holder, Settings, same_function};
 use crate::config::TriggerSlot;
 
 const OURS: &str = "arn:aws:lambda:eu-west-1:111111111111:function:acme-capture";
@@ -261,159 +256,5 @@ fn a_dump_reads_as_it_was_written() {
     assert_eq!(Settings::of_dump(&settings.dump()), Ok(settings));
     for text in ["", "{}", "[]", r#"{"UserPool":{}}"#, r#"{"UserPool":[],"MfaConfig":{}}"#] {
         assert!(Settings::of_dump(text).is_err(), "{text}");
-    }
-}
-
-/// A pool that takes `UpdateUserPool` as the service documents it: what is left out is lost.
-struct Played {
-    loopback: Loopback,
-    pool: Arc<Mutex<Value>>,
-}
-
-impl Played {
-    /// `refusals` come first; `spoil` happens to the pool with each write.
-    fn new(pool: Value, refusals: Vec<Reply>, spoil: fn(&mut Value)) -> Self {
-        let pool = Arc::new(Mutex::new(pool));
-        let kept = Arc::clone(&pool);
-        let loopback = Loopback::new(move |(operation, body), count| match operation.as_str() {
-            "DescribeUserPool" => Reply::Well(json!({ "UserPool": *kept.lock().unwrap() })),
-            "GetUserPoolMfaConfig" => Reply::Well(json!({ "MfaConfiguration": "OPTIONAL" })),
-            _ if count < refusals.len() => refusals[count].clone(),
-            _ => {
-                update(&mut kept.lock().unwrap(), body);
-                spoil(&mut kept.lock().unwrap());
-                Reply::Well(json!({}))
-            }
-        });
-        Self { loopback, pool }
-    }
-
-    async fn administration(&self) -> Administration {
-        let base = bounded(aws_config::defaults(BehaviorVersion::v2026_01_12()))
-            .empty_test_environment()
-            .region(Region::new("us-east-1"))
-            .credentials_provider(Credentials::new("key", "secret", None, None, "test"))
-            .load()
-            .await;
-        let settings = PoolSettings {
-            user_pool_id: "us-east-1_A".to_owned(),
-            region: None,
-            role_arn: None,
-            endpoint_url: Some(self.loopback.endpoint_url.clone()),
-            client_id: None,
-        };
-        let client = pool_client(&base, &settings, &SystemClock::new()).await;
-        Administration::new(client, settings.user_pool_id)
-    }
-
-    fn writes(&self) -> usize {
-        self.loopback.operations().iter().filter(|it| *it == "UpdateUserPool").count()
-    }
-}
-
-fn update(pool: &mut Value, body: &Value) {
-    for (name, fate) in MEMBERS {
-        let sent = match fate {
-            Fate::Sent => name,
-            Fate::SentAs(other) => other,
-            Fate::Fixed | Fate::Moving => continue,
-        };
-        match body.get(sent) {
-            // AWS's own tags are nobody else's to change.
-            Some(tags) if name == "UserPoolTags" => pool[name]["team"] = tags["team"].clone(),
-            Some(value) => pool[name] = value.clone(),
-            None => drop(pool.as_object_mut().unwrap().remove(name)),
-        }
-    }
-    pool["LastModifiedDate"] = json!(99);
-}
-
-async fn written(played: &Played) -> Result<Written, NotWritten> {
-    let administration = played.administration().await;
-    let before = administration.read().await.unwrap();
-    let wanted = before.clone().with_function(TriggerSlot::PostConfirmation, OURS);
-    administration.write(&before, &wanted).await
-}
-
-#[tokio::test]
-async fn a_write_over_the_wire_moves_the_wanted_slot_and_nothing_else() {
-    let played = Played::new(rich(), vec![], |_| {});
-    assert_eq!(written(&played).await, Ok(Written::Stands));
-    let mut found = played.pool.lock().unwrap().clone();
-    assert_eq!(found["LambdaConfig"]["PostConfirmation"], OURS);
-    found["LambdaConfig"].as_object_mut().unwrap().remove("PostConfirmation");
-    found["LastModifiedDate"] = rich()["LastModifiedDate"].clone();
-    found["AdminCreateUserConfig"]["UnusedAccountValidityDays"] = json!(3);
-    assert_eq!(found, rich());
-    // Once more there is nothing to do.
-    let administration = played.administration().await;
-    let stands = administration.read().await.unwrap();
-    assert_eq!(administration.write(&stands, &stands).await, Ok(Written::Stands));
-    assert_eq!(played.writes(), 1);
-}
-
-#[tokio::test]
-async fn what_moved_though_it_should_not_have_is_named() {
-    let played = Played::new(rich(), vec![], |pool| pool["DeletionProtection"] = json!("INACTIVE"));
-    let wrong = Written::Wrong(vec!["DeletionProtection".to_owned()]);
-    assert_eq!(written(&played).await, Ok(wrong));
-}
-
-#[tokio::test]
-async fn what_somebody_else_changed_meanwhile_is_not_overwritten() {
-    let played = Played::new(rich(), vec![], |_| {});
-    let administration = played.administration().await;
-    let before = administration.read().await.unwrap();
-    let wanted = before.clone().with_function(TriggerSlot::PostConfirmation, OURS);
-    played.pool.lock().unwrap()["MfaConfiguration"] = json!("ON");
-    let moved = Written::Moved(vec!["MfaConfiguration".to_owned()]);
-    assert_eq!(administration.write(&before, &wanted).await, Ok(moved));
-    assert_eq!(played.writes(), 0);
-}
-
-#[tokio::test]
-async fn an_unlucky_write_is_tried_again_and_a_hopeless_one_is_not() {
-    let busy = Reply::Badly(400, "ConcurrentModificationException");
-    let played = Played::new(rich(), vec![busy.clone(), Reply::Lost], |_| {});
-    assert_eq!(written(&played).await, Ok(Written::Stands));
-    assert_eq!(played.writes(), 3);
-    let played = Played::new(rich(), vec![busy; 9], |_| {});
-    let failed = written(&played).await.unwrap_err();
-    assert!(failed.to_string().contains("ConcurrentModificationException"), "{failed}");
-    assert!(played.writes() <= 4);
-    let import = Reply::Badly(400, "UserImportInProgressException");
-    let played = Played::new(rich(), vec![import; 9], |_| {});
-    let failed = written(&played).await.unwrap_err();
-    let NotWritten::NotRead(NotRead::Fault(fault)) = failed else { panic!("{failed}") };
-    assert_eq!((fault.kind, played.writes()), (FaultKind::Invalid, 1));
-}
-
-#[tokio::test]
-async fn triggers_are_emptied_whatever_leaving_them_out_comes_to() {
-    let mut without = rich();
-    without.as_object_mut().unwrap().remove("LambdaConfig");
-    let (earlier, mut with) = (settings(&without), without.clone());
-    with["LambdaConfig"] = json!({ "PostConfirmation": OURS });
-    // The second pool keeps its triggers when a call says nothing of them.
-    for keeps in [false, true] {
-        let spoil: fn(&mut Value) = if keeps {
-            |pool| {
-                let told = pool.get("LambdaConfig").is_some();
-                if !told {
-                    pool["LambdaConfig"] = json!({ "PostConfirmation": OURS });
-                }
-            }
-        } else {
-            |_| {}
-        };
-        let played = Played::new(with.clone(), vec![], spoil);
-        let administration = played.administration().await;
-        let before = administration.read().await.unwrap();
-        let wanted = before.clone().with_slot_of(TriggerSlot::PostConfirmation, &earlier);
-        let wanted = wanted.without_empty_triggers_unless(&earlier);
-        assert_eq!(administration.write(&before, &wanted).await, Ok(Written::Stands));
-        let found = played.pool.lock().unwrap().clone();
-        let triggers = found.get("LambdaConfig").cloned();
-        assert_eq!(triggers, keeps.then(|| json!({})));
     }
 }
