@@ -28,7 +28,6 @@ const CLIENT_READS = [
 
 const WRITES = [
   'cognito-idp:AdminCreateUser',
-  'cognito-idp:AdminDeleteUserAttributes',
   'cognito-idp:AdminDisableUser',
   'cognito-idp:AdminEnableUser',
   'cognito-idp:AdminSetUserMFAPreference',

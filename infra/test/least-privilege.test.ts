@@ -19,7 +19,7 @@ interface Resource {
 }
 
 const POOL_CALLS = [
-  'AdminAddUserToGroup', 'AdminCreateUser', 'AdminDeleteUserAttributes', 'AdminDisableUser',
+  'AdminAddUserToGroup', 'AdminCreateUser', 'AdminDisableUser',
   'AdminEnableUser', 'AdminGetUser', 'AdminListGroupsForUser', 'AdminRemoveUserFromGroup',
   'AdminSetUserMFAPreference', 'AdminSetUserPassword', 'AdminUpdateUserAttributes',
   'AdminUserGlobalSignOut', 'DescribeUserPool', 'GetUserPoolMfaConfig', 'ListGroups', 'ListUsers',

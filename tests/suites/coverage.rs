@@ -70,7 +70,7 @@ async fn play(bridge: &Deployment) -> anyhow::Result<()> {
                 let pool = bridge.pool(person.side);
                 let operation = person.deed.operation();
                 let event = cloudtrail::event(pool, operation, &author, Some(&sub));
-                bridge.services.put_event(&event).await.with_context(context)?;
+                bridge.services.tell_trail(&event).await.with_context(context)?;
             }
         }
         for person in &done {

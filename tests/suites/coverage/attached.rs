@@ -61,7 +61,12 @@ async fn ask(pool: &UserPool, prefix: &str) -> anyhow::Result<Seen> {
         .await;
     let denied = match denied {
         Ok(_) => "signed up".to_owned(),
-        Err(error) => format!("{:?}: {}", refusal(&error), error.root_cause()),
+        Err(error) => {
+            let words = error.root_cause().to_string();
+            // AWS names the trigger here, and cognito-local the function that stands in it.
+            let (_, words) = words.split_once(" failed with error ").unwrap_or(("", &words));
+            format!("{:?}: {words}", refusal(&error))
+        }
     };
     pool.sign_up(&name, PASSWORD, &[("email", &email)]).await?;
     let confirmed = pool.confirm(&name).await.err().map(|it| it.root_cause().to_string());

@@ -414,7 +414,7 @@ async fn tell(
 ) -> anyhow::Result<()> {
     use poolbridge_tests::deployment::cloudtrail::event;
     let event = event(pool, operation, &Author::help_desk(), Some(sub));
-    bridge.services.put_event(&event).await
+    bridge.services.tell_trail(&event).await
 }
 
 /// Waits until the membership has travelled.
