@@ -52,9 +52,6 @@ export class Resend extends Construct {
       says: 'A captured change has not reached the other pool for more than 30 minutes.',
       metric: oldest,
       above: AGE_LIMIT.toSeconds(),
-      // Every call tells it. If none does, the clock stands still, or the table does not answer.
-      silenceIsFault: true,
-      periods: 3,
     });
     this.dashboardRow = [
       graph('Marked accounts', [
