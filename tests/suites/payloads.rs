@@ -135,7 +135,11 @@ fn play_range(range: &str) {
     let runtime = runtime.expect("a runtime");
     match runtime.block_on(play(seed(), numbers)) {
         Ok(came) => println!("{came:?}"),
-        Err(error) => panic!("{error:#}"),
+        Err(error) => {
+            // A panic's text is withheld by the functions' own log.
+            println!("{error:#}");
+            std::process::exit(1);
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 //!
 //! Names are those of `CloudTrail`'s `eventName`: operations of the user pools API, and requests to
 //! the pages of managed login and the classic hosted UI, as AWS's page "Amazon Cognito logging in
-//! AWS CloudTrail" lists them. Which triggers fire is from "Customizing user pool workflows with
+//! AWS `CloudTrail`" lists them. Which triggers fire is from "Customizing user pool workflows with
 //! Lambda triggers".
 
 use serde_json::{Value, json};

@@ -28,7 +28,7 @@ use crate::operations::{Operation, Told};
 pub use caller::{OwnCallers, is_role};
 use fields::Fields;
 
-/// What stands where a value is hidden ("Amazon Cognito logging in AWS CloudTrail").
+/// What stands where a value is hidden (the page "Amazon Cognito logging in AWS `CloudTrail`").
 const HIDDEN: &str = "HIDDEN_";
 
 /// The beginning of the moment's second is all that `eventTime` tells, so the deed was done before

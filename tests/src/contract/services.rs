@@ -220,13 +220,14 @@ pub async fn every(endpoint: String, filter: &str) -> anyhow::Result<(Report, Ma
         manners: manners.clone(),
     };
     // Services do not mind one another, and much of the time of queues and pools is waiting.
-    let (of_addresses, of_names, table, queue) = tokio::join!(
+    let (of_addresses, of_names, table, routes, queue) = tokio::join!(
         run("pool of addresses", service(Side::Old), super::pool::cases(), filter),
         run("pool of names", service(Side::New), super::pool::cases(), filter),
         run("table", service(Side::Old), super::ledger::cases(), filter),
+        run("table", service(Side::Old), super::routes::cases(), filter),
         run("queue", service(Side::Old), super::queue::cases(), filter),
     );
-    Ok((of_addresses.and(of_names).and(table).and(queue), manners))
+    Ok((of_addresses.and(of_names).and(table).and(routes).and(queue), manners))
 }
 
 /// The adapters, of whose pools this stand is for one.

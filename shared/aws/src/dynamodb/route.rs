@@ -138,7 +138,8 @@ impl DynamoLedger {
         last: Time,
         values: [(&'static str, AttributeValue); N],
     ) -> Result<(), Fault> {
-        let mut update = "SET #v = :v, #last = :last".to_owned();
+        let set = values.iter().map(|(name, _)| format!(", #{name} = :{name}"));
+        let update = format!("SET #v = :v, #last = :last{}", set.collect::<String>());
         let mut request = self
             .update(Call::Count, key)
             .expression_attribute_names("#v", "v")
@@ -146,7 +147,6 @@ impl DynamoLedger {
             .expression_attribute_values(":v", number(VERSION))
             .expression_attribute_values(":last", time(last));
         for (name, value) in values {
-            update.push_str(&format!(", #{name} = :{name}"));
             request = request
                 .expression_attribute_names(format!("#{name}"), name)
                 .expression_attribute_values(format!(":{name}"), value);

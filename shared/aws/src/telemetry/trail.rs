@@ -77,7 +77,7 @@ pub fn heard(heard: &HeardLine) {
     let messages = faults(&captured.iter().map(|(_, it)| &it.message).collect::<Vec<_>>());
     let swept = faults(&heard.swept.iter().map(|(_, it)| it).collect::<Vec<_>>());
     let lost = captured.iter().any(|(_, it)| !it.survives()) || swept.is_some();
-    let faulty = marks.is_some() || messages.is_some() || heard.unread.is_some();
+    let partly = marks.is_some() || messages.is_some() || heard.unread.is_some();
     let verdict = match (heard.refusal, captured.is_empty()) {
         (Some(_), _) => "dropped",
         (None, _) if lost => "failed",
@@ -112,7 +112,7 @@ pub fn heard(heard: &HeardLine) {
     match heard.refusal {
         Some(refusal) if refusal.is_failure() => write_line!(error, "an event cannot be read"),
         Some(refusal) if refusal.is_unresolved() => {
-            write_line!(warn, "an event names nobody, and no sweep can find out whom it means")
+            write_line!(warn, "an event names nobody, and no sweep can find out whom it means");
         }
         // The rules let every pool of the account through.
         Some(NotHeard::OtherPool) => write_line!(debug, "an event of another pool"),
@@ -121,9 +121,9 @@ pub fn heard(heard: &HeardLine) {
             error,
             "not noted; hint: the platform tries again, then keeps it among the failed events"
         ),
-        None if faulty => write_line!(warn, "noted, but not everywhere it should be"),
+        None if partly => write_line!(warn, "noted, but not everywhere it should be"),
         None if captured.is_empty() => {
-            write_line!(info, "an event names nobody: a sweep is wanted")
+            write_line!(info, "an event names nobody: a sweep is wanted");
         }
         None => write_line!(info, "captured"),
     }

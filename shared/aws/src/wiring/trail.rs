@@ -23,7 +23,7 @@ use crate::config::{self, Asker, Mistakes};
 use crate::dynamodb::{DynamoLedger, Route, RouteNote};
 use crate::sqs::SqsOutbox;
 use crate::telemetry::{self, HeardLine, Output, Telemetry, TrailFigures};
-use crate::trail::{Deed, Heard, Hearing, Listener, Place};
+use crate::trail::{Deed, Heard, Hearing, Listener, NotHeard, Place};
 
 /// How often a process notes that the trail is alive, of each side. An event may come with every
 /// deed; what `coverage` asks is whether the trail was silent for hours.
@@ -208,9 +208,9 @@ fn is_lost(told: &HeardLine) -> bool {
 
 fn figures(told: &HeardLine, hearing: &Hearing) -> TrailFigures {
     let unnamed = matches!(hearing.outcome, Ok(Heard::Sweep { unnamed: true, .. }));
-    let unresolved = unnamed || told.refusal.is_some_and(|refusal| refusal.is_unresolved());
+    let unresolved = unnamed || told.refusal.is_some_and(NotHeard::is_unresolved);
     let faulty = told.captured.iter().any(|(_, it)| it.mark.is_err() || it.message.is_err());
-    let unreadable = told.refusal.is_some_and(|refusal| refusal.is_failure());
+    let unreadable = told.refusal.is_some_and(NotHeard::is_failure);
     let captured = !told.captured.is_empty() && !is_lost(told);
     TrailFigures {
         captured: u64::from(captured),
@@ -227,7 +227,6 @@ mod tests {
     use poolbridge_core::names::Sub;
 
     use super::*;
-    use crate::trail::NotHeard;
 
     fn deed(place: Place) -> Deed {
         let sub = Sub::try_from("s-1").unwrap();

@@ -1,0 +1,67 @@
+//! The routes' signs of life, and the wish for a sweep. Only the real table keeps them: the world
+//! that is simulated has no routes that could fall silent.
+
+use anyhow::ensure;
+use poolbridge_aws::dynamodb::{Route, RouteNote};
+use poolbridge_core::side::Side;
+use poolbridge_core::time::Time;
+
+use super::ledger::TableStand as _;
+use super::services::Service;
+use super::{Case, cases};
+
+/// Every case.
+pub(super) fn cases() -> Vec<Case<Service>> {
+    cases![
+        a_route_says_when_it_was_last_alive,
+        an_older_sign_of_life_changes_nothing,
+        a_wish_for_a_sweep_stands_until_one_began_after_it,
+    ]
+}
+
+fn note(route: Route, side: Side, last: i64, count: i64) -> RouteNote {
+    let figures = [("accounts".to_owned(), count)].into();
+    RouteNote { route, side, last: Time(last), figures }
+}
+
+async fn a_route_says_when_it_was_last_alive(stand: Service) -> anyhow::Result<()> {
+    let ledger = stand.ledger();
+    let (old, new) = (note(Route::Sweep, Side::Old, 5, -7), note(Route::Sweep, Side::New, 6, 8));
+    ledger.note_route(&new).await?;
+    ledger.note_route(&old).await?;
+    let noted = ledger.routes().await?;
+    let of_sweep: Vec<_> = noted.into_iter().filter(|it| it.route == Route::Sweep).collect();
+    ensure!(of_sweep == [old, new], "noted: {of_sweep:?}");
+    Ok(())
+}
+
+async fn an_older_sign_of_life_changes_nothing(stand: Service) -> anyhow::Result<()> {
+    let ledger = stand.ledger();
+    let newest = note(Route::Trail, Side::Old, 200, 2);
+    for (last, count) in [(100, 1), (200, 2), (150, 3), (199, 4)] {
+        ledger.note_route(&note(Route::Trail, Side::Old, last, count)).await?;
+    }
+    let noted = ledger.routes().await?;
+    ensure!(noted.contains(&newest), "noted: {noted:?}");
+    // The newest one may be noted again, and may then say more.
+    let again = note(Route::Trail, Side::Old, 200, 5);
+    ledger.note_route(&again).await?;
+    ensure!(ledger.routes().await?.contains(&again), "not noted again");
+    Ok(())
+}
+
+async fn a_wish_for_a_sweep_stands_until_one_began_after_it(stand: Service) -> anyhow::Result<()> {
+    let ledger = stand.ledger();
+    ledger.sweep_began(Side::New, Time(1)).await?;
+    ensure!(ledger.sweep_wanted(Side::New).await?.is_none(), "wanted by nobody");
+    for at in [300, 400, 350] {
+        ledger.want_sweep(Side::New, Time(at)).await?;
+    }
+    ensure!(ledger.sweep_wanted(Side::New).await? == Some(Time(400)), "another time");
+    ensure!(ledger.sweep_wanted(Side::Old).await?.is_none(), "of another side");
+    ledger.sweep_began(Side::New, Time(399)).await?;
+    ensure!(ledger.sweep_wanted(Side::New).await? == Some(Time(400)), "forgotten too early");
+    ledger.sweep_began(Side::New, Time(400)).await?;
+    ensure!(ledger.sweep_wanted(Side::New).await?.is_none(), "still wanted");
+    Ok(())
+}
