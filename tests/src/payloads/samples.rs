@@ -1,6 +1,6 @@
 //! What pools and trails really send: every trigger source, with the fields that "Customizing user
 //! pool workflows with Lambda triggers" shows, as AWS and as the emulators write them; and the
-//! events that "Amazon Cognito logging in AWS CloudTrail" and its examples show.
+//! events that "Amazon Cognito logging in AWS `CloudTrail`" and its examples show.
 
 use poolbridge_aws::operations::OPERATIONS;
 use serde_json::{Value, json};
