@@ -164,8 +164,8 @@ fn what_is_held_does_not_grow_with_the_pool() {
     assert!(large.0 <= small.0 + 60, "{large:?} and {small:?}");
 }
 
-/// Passes whose invocations are killed at random: the work that is done again is bounded, and what is
-/// found is the same.
+/// Passes whose invocations are killed at random: the work that is done again is bounded, and what
+/// is found is the same.
 #[test]
 fn a_pass_goes_on_after_a_kill_at_any_point() {
     let (mut again, mut kills) = (0, 0);

@@ -6,8 +6,8 @@
 use poolbridge_aws::sqs::{Line, Received};
 use serde_json::{Value, json};
 
-/// Every message of the event, which are all of one queue. What is left out, or is of another kind, is
-/// left blank.
+/// Every message of the event, which are all of one queue. What is left out, or is of another kind,
+/// is left blank.
 pub(crate) fn received(event: &Value, bulk_queue_url: Option<&str>) -> Vec<Received> {
     let records = event.get("Records").and_then(Value::as_array);
     records.into_iter().flatten().map(|record| one(record, bulk_queue_url)).collect()

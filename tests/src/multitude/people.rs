@@ -18,8 +18,8 @@ use poolbridge_core::sweep::shard::Prefix;
 use crate::world::BEGINNING;
 use crate::world::accounts::{attribute, group};
 
-/// Parts by the first three hexadecimal digits: the people of each can be told without going through
-/// all the others.
+/// Parts by the first three hexadecimal digits: the people of each can be told without going
+/// through all the others.
 const PARTS: u64 = 4_096;
 
 /// Odd, so that it can be undone; different on each side, so that the sides list in other orders.
@@ -116,8 +116,8 @@ impl People {
         }
     }
 
-    /// The `sub` of a person's account: three digits that tell the part, some that look like chance,
-    /// and the number.
+    /// The `sub` of a person's account: three digits that tell the part, some that look like
+    /// chance, and the number.
     pub fn sub(&self, side: Side, number: u64) -> Sub {
         let part = (number.wrapping_mul(*STEPS.get(side))) % PARTS;
         let noise = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 44;
@@ -134,7 +134,8 @@ impl People {
         u64::from_str_radix(digits, 16).ok()
     }
 
-    /// The numbers of those whose `sub` begins so, from the one after `after` on: a few steps for each.
+    /// The numbers of those whose `sub` begins so, from the one after `after` on: a few steps for
+    /// each.
     pub fn listed<'a>(
         &'a self,
         side: Side,
@@ -146,8 +147,8 @@ impl People {
         let part_of = move |number: u64| number.wrapping_mul(*STEPS.get(side)) % PARTS;
         let begin = after.map_or(first, part_of);
         let usual = (begin..last).flat_map(move |part| {
-            let least = part.wrapping_mul(undo) % PARTS;
-            let from = after.filter(|_| part == begin).map_or(least, |after| after + PARTS);
+            let lowest = part.wrapping_mul(undo) % PARTS;
+            let from = after.filter(|_| part == begin).map_or(lowest, |after| after + PARTS);
             (from..self.count).step_by(usize::try_from(PARTS).unwrap_or(1))
         });
         let odd = move |number: &u64| side == Side::Old && self.strangers.contains_key(number);

@@ -29,8 +29,8 @@ impl Default for Run {
     }
 }
 
-/// Runs invocations until a pass has ended. `kill` says after how many turns the next one is killed, if
-/// it is. Answers how many invocations there were.
+/// Runs invocations until a pass has ended. `kill` says after how many turns the next one is
+/// killed, if it is. Answers how many invocations there were.
 pub fn run(multitude: &Multitude, run: Run, mut kill: impl FnMut() -> Option<u64>) -> usize {
     let passes = multitude.state().counted.passes.len();
     let every = Duration::ZERO;

@@ -132,8 +132,8 @@ pub fn sweeping(world: &World, setting: &Arc<Setting>, id: TaskId) -> Task {
     Task { id, what: What::Sweep, ends: Some(end), asleep: None, future }
 }
 
-/// What the consumer does with a message once the work at it is done. The adapters' `consume` is what
-/// this follows: its arms, its waits, and when the mark alone is left to remember.
+/// What the consumer does with a message once the work at it is done. The adapters' `consume` is
+/// what this follows: its arms, its waits, and when the mark alone is left to remember.
 pub fn answer(state: &mut State, receipt: Receipt, report: &Report) {
     let now = state.now;
     let verdict = &report.verdict;

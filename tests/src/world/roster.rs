@@ -1,5 +1,5 @@
-//! The outside as the sweep reaches it: listings in pages, which may be old and, when they lie, short;
-//! the table; the notebook; and the queue.
+//! The outside as the sweep reaches it: listings in pages, which may be old and, when they lie,
+//! short; the table; the notebook; and the queue.
 
 use poolbridge_core::account::{Account, Shape};
 use poolbridge_core::change::Change;

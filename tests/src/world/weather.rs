@@ -76,8 +76,8 @@ pub struct Climate {
     pub stale_one_in: u32,
     /// How many reads are stale at the most.
     pub stale_max: u32,
-    /// One page of a sweep's listing in so many lies: it is the last though more should follow, leaves
-    /// somebody out, shows somebody twice, or shows nobody; none if zero.
+    /// One page of a sweep's listing in so many lies: it is the last though more should follow,
+    /// leaves somebody out, shows somebody twice, or shows nobody; none if zero.
     pub lies_one_in: u32,
     /// Whether others get a turn between a deed and its answer too.
     pub turn_before_answer: bool,

@@ -27,8 +27,8 @@ const AFTER_FAULT: Duration = Duration::from_secs(5);
 /// Messages in one batch: the most that SQS hands out.
 const BATCH: usize = 10;
 
-/// Works until it is told to stop; the batches at hand are finished first. Each queue has a loop of its
-/// own, so that bulk work never delays what people do.
+/// Works until it is told to stop; the batches at hand are finished first. Each queue has a loop of
+/// its own, so that bulk work never delays what people do.
 pub(crate) async fn run(desk: Desk) -> anyhow::Result<Outcome> {
     let mut interrupted = signal(SignalKind::interrupt()).context("listening to signals")?;
     let mut terminated = signal(SignalKind::terminate()).context("listening to signals")?;

@@ -1,11 +1,13 @@
-//! A pool as the sweep lists it: page after page, each call made once, so that whoever sets the pace
-//! hears of every throttle.
+//! A pool as the sweep lists it: page after page, each call made once, so that whoever sets the
+//! pace hears of every throttle.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use aws_sdk_cognitoidentityprovider as cognito;
-use aws_sdk_cognitoidentityprovider::types::{LambdaConfigType, UserType};
+use aws_sdk_cognitoidentityprovider::types::{
+    LambdaConfigType, PreTokenGenerationVersionConfigType, UserType,
+};
 use aws_smithy_types::retry::RetryConfig;
 use poolbridge_core::account::{Account, Shape};
 use poolbridge_core::fault::Fault;
@@ -47,7 +49,8 @@ impl CognitoPool {
 }
 
 fn triggers(config: &LambdaConfigType) -> BTreeMap<TriggerSlot, String> {
-    let tokens = config.pre_token_generation_config().map(|config| config.lambda_arn());
+    let tokens = config.pre_token_generation_config();
+    let tokens = tokens.map(PreTokenGenerationVersionConfigType::lambda_arn);
     let standing = [
         (TriggerSlot::PreSignUp, config.pre_sign_up()),
         (TriggerSlot::PostConfirmation, config.post_confirmation()),
@@ -168,9 +171,7 @@ fn page<T>(users: Option<Vec<UserType>>, show: impl Fn(Account) -> Result<T, Fau
 #[cfg(test)]
 mod tests {
     use super::*;
-    use aws_sdk_cognitoidentityprovider::types::{
-        PreTokenGenerationLambdaVersionType, PreTokenGenerationVersionConfigType,
-    };
+    use aws_sdk_cognitoidentityprovider::types::PreTokenGenerationLambdaVersionType;
 
     #[test]
     fn a_listing_ends_only_where_no_token_follows() {

@@ -29,8 +29,8 @@ impl DynamoLedger {
         cursor.map_err(|mistake| mistake.fault("GetItem"))
     }
 
-    /// Writes how far the sweep is, if what stands is of the revision before. `Lost` if not: another
-    /// one is at work.
+    /// Writes how far the sweep is, if what stands is of the revision before. `Lost` if not:
+    /// another one is at work.
     pub async fn put_sweep_cursor(&self, cursor: &Cursor) -> Result<(), Fault> {
         const OPERATION: &str = "PutItem";
         let item = item(cursor);

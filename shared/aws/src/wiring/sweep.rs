@@ -58,11 +58,11 @@ impl SweepLine {
         Self { loaded, wired: OnceCell::new(), telemetry: Telemetry::new(name, Output::Standard) }
     }
 
-    /// Goes on with the pass that is under way, or begins one that is due, until shortly before `end`
-    /// (by the machine's own clock). Looks besides whether the triggers still stand.
+    /// Goes on with the pass that is under way, or begins one that is due, until shortly before
+    /// `end` (by the machine's own clock). Looks besides whether the triggers still stand.
     ///
-    /// What stays marked is sent again by the consumer's own schedule, every few minutes and without a
-    /// key: a second sender of the same marks would only double their messages.
+    /// What stays marked is sent again by the consumer's own schedule, every few minutes and
+    /// without a key: a second sender of the same marks would only double their messages.
     pub async fn tick(&self, end: Time) {
         let loaded = match &self.loaded {
             Ok(loaded) => loaded,

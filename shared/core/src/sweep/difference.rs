@@ -1,9 +1,9 @@
-//! The difference of two huge sets in a few kilobytes: an invertible Bloom lookup table (Goodrich and
-//! Mitzenmacher, 2011; Eppstein and others, "What's the difference?", 2011).
+//! The difference of two huge sets in a few kilobytes: an invertible Bloom lookup table (Goodrich
+//! and Mitzenmacher, 2011; Eppstein and others, "What's the difference?", 2011).
 //!
-//! What is put in once and taken out once leaves no trace, in whatever order. What is left over can be
-//! listed, as long as it is not too much. Two tables add up to the table of both, so each part of a
-//! listing has a table of its own until it has ended.
+//! What is put in once and taken out once leaves no trace, in whatever order. What is left over can
+//! be listed, as long as it is not too much. Two tables add up to the table of both, so each part
+//! of a listing has a table of its own until it has ended.
 //!
 //! Nothing that is read out of it is more than a reason to look: a key that never was put in comes
 //! out by chance once in some billion readings, and belongs to nobody then.
@@ -22,7 +22,8 @@ const WORDS: usize = 6;
 /// Bytes of a cell as it is stored: the count and the sums.
 const CELL_BYTES: usize = 4 + WORDS * 8;
 
-/// Bytes of a whole table as it is stored: well below the 400 KB of an item of `DynamoDB`, twice over.
+/// Bytes of a whole table as it is stored: well below the 400 KB of an item of `DynamoDB`, twice
+/// over.
 pub const BYTES: usize = CELLS * CELL_BYTES;
 
 /// What is put in: a person, and what about them.
@@ -88,8 +89,8 @@ impl Key {
         })
     }
 
-    /// A number below `modulus` that spreads keys evenly and is always the same for one person: a pass
-    /// that can tell only some of what is left over asks for one class of people at a time.
+    /// A number below `modulus` that spreads keys evenly and is always the same for one person: a
+    /// pass that can tell only some of what is left over asks for one class of people at a time.
     pub fn class(person: u128, modulus: u32) -> u32 {
         let spread = mixed(Self { person, tag: 0 }, 0x0c1a_55e5);
         u32::try_from(spread % u64::from(modulus.max(1))).unwrap_or(0)
@@ -186,8 +187,8 @@ impl Difference {
 }
 
 impl Cell {
-    /// The one key in this cell, and how often it is there, if it is but one. A listing that shows an
-    /// account twice puts it in twice: that can be told as well.
+    /// The one key in this cell, and how often it is there, if it is but one. A listing that shows
+    /// an account twice puts it in twice: that can be told as well.
     fn alone(&self, place: usize) -> Option<(Key, i32)> {
         if self.count == 0 {
             return None;

@@ -1,8 +1,8 @@
 //! The order of a sweep: what one invocation does. The only place where that order is written.
 //!
 //! Nothing of a pool is written and no account is read here. Whatever stops an invocation, the next
-//! one goes on: a part that is not finished begins anew, and what a finished part came to was noted in
-//! the write that said so.
+//! one goes on: a part that is not finished begins anew, and what a finished part came to was noted
+//! in the write that said so.
 
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
@@ -11,20 +11,15 @@ use std::sync::Mutex;
 use std::task::Poll;
 use std::time::Duration;
 
-use super::difference::Leftover;
-use super::judge;
 use super::pace::Pace;
 use super::parts::{Desk, Gate, Stop};
-use super::pass::{self, Cursor, Done, Doubt, Scope, Summary, Unit, tag};
+use super::pass::{self, Cursor, Done, Scope, Summary, Unit};
 use super::ports::{Notebook, Outside, Register, Roster};
 use crate::account::Shape;
-use crate::change::Change;
-use crate::entry::Entry;
-use crate::facts::Field;
 use crate::fault::Fault;
 use crate::fingerprint::Keyring;
 use crate::limits;
-use crate::names::{GroupName, PersonId};
+use crate::names::GroupName;
 use crate::policy::{ConfigurationStamp, Control, Phase, Policy};
 use crate::ports::Clock;
 use crate::side::{BySide, Side};
@@ -73,7 +68,7 @@ pub enum Tick {
     /// Nothing that it would send could be worked off now.
     Barred(Reason),
     /// A pass went on.
-    Worked(Worked),
+    Worked(Box<Worked>),
 }
 
 /// How far a pass went in one invocation.
@@ -94,11 +89,13 @@ pub struct Worked {
 /// Where a part's future lives.
 type Lane<'d> = Pin<Box<dyn Future<Output = (Unit, Result<Done, Stop>)> + Send + 'd>>;
 
-/// More parts than this that fail one after the other: whatever ails the outside ails the next, too.
+/// More parts than this that fail one after the other: whatever ails the outside ails the next,
+/// too.
 const FAULTS_MAX: usize = 5;
 
 impl<O: Outside> Sweep<'_, O> {
-    /// Goes on with the pass that is under way, or begins one that is due, until shortly before `end`.
+    /// Goes on with the pass that is under way, or begins one that is due, until shortly before
+    /// `end`.
     pub async fn tick(&self, end: Time) -> Result<Tick, Fault> {
         let began = self.now();
         let control = self.outside.register().control().await?;
@@ -122,7 +119,7 @@ impl<O: Outside> Sweep<'_, O> {
             worked.left = left.old.len() + left.new.len();
             if worked.left == 0 {
                 worked.ended = self.conclude(&desk, &mut cursor).await?;
-                return Ok(Tick::Worked(worked));
+                return Ok(Tick::Worked(Box::new(worked)));
             }
             let finished = worked.finished;
             self.work(&desk, &mut cursor, left.clone(), &mut worked).await?;
@@ -133,11 +130,11 @@ impl<O: Outside> Sweep<'_, O> {
                 cursor.fruitless(&left, self.pages_max());
                 self.write(&mut cursor).await?;
             }
-            return Ok(Tick::Worked(worked));
+            return Ok(Tick::Worked(Box::new(worked)));
         }
     }
 
-    fn now(&self) -> Time {
+    pub(super) fn now(&self) -> Time {
         self.outside.clock().now()
     }
 
@@ -178,7 +175,7 @@ impl<O: Outside> Sweep<'_, O> {
         Pace::new(self.settings.quota_percent, if self.settings.one_quota { 2 } else { 1 })
     }
 
-    async fn write(&self, cursor: &mut Cursor) -> Result<(), Fault> {
+    pub(super) async fn write(&self, cursor: &mut Cursor) -> Result<(), Fault> {
         cursor.revision += 1;
         cursor.writer = self.outside.clock().nonce();
         self.outside.notebook().write(cursor).await
@@ -274,128 +271,10 @@ impl<O: Outside> Sweep<'_, O> {
         let left = self.pace().calls_in(end.since(self.now())) / 10 * 9;
         Budget { part, left, begun: false }
     }
-
-    /// Everybody was listed: says who was not, and ends the pass. `None`: there is no time for it.
-    async fn conclude(
-        &self,
-        desk: &Desk<'_, O>,
-        cursor: &mut Cursor,
-    ) -> Result<Option<Summary>, Fault> {
-        let Some(pass) = cursor.pass.clone() else { return Ok(None) };
-        let missing = pass.missing.leftover();
-        let members = pass.members.leftover();
-        let count = |left: &Leftover| left.keys.len() as u64;
-        let undecoded = |left: &Leftover| (!left.complete).then_some(Doubt::Undecoded);
-        let classes = cursor.classes;
-        let doubt = undecoded(&missing)
-            .or_else(|| pass.doubt(cursor.accounts, count(&missing), classes.missing));
-        // Whoever is missing is missing from their groups as well.
-        let members_doubt = doubt.or_else(|| undecoded(&members));
-        let mut summary = Summary {
-            number: pass.number,
-            began: pass.began,
-            ended: self.now(),
-            counts: pass.counts,
-            estimate: pass.estimate,
-            missing: BySide::default(),
-            departed: BySide::default(),
-            groups_unread: u64::from(pass.given_up.count_ones()) + pass.unread.len() as u64,
-            doubt,
-            members_doubt,
-        };
-        let mut changes = Vec::new();
-        if doubt.is_none() {
-            changes.extend(self.missing(desk, &missing, &mut summary).await?);
-        }
-        if members_doubt.is_none() {
-            let unread = |bucket: u8, tag: u32| {
-                pass.given_up & (1 << bucket) != 0 || pass.unread.contains(&tag)
-            };
-            changes.extend(self.departed(desk, &members, &unread, &mut summary).await?);
-        }
-        let mut done = Done::default();
-        match desk.send(changes, &mut done).await {
-            Ok(()) => {}
-            Err(Stop::OutOfTime | Stop::NoRoom) => return Ok(None),
-            Err(Stop::Fault(fault)) => return Err(fault),
-        }
-        summary.counts.old.sent += done.counts.sent;
-        // First published, then noted: an end that is published twice is better than none.
-        self.outside.notebook().ended(&summary).await?;
-        let left = |left: &Leftover| (left.keys.len(), left.complete);
-        cursor.end(left(&missing), left(&members));
-        self.write(cursor).await?;
-        Ok(Some(summary))
-    }
-
-    /// Looks to be taken at accounts that no listing showed.
-    async fn missing(
-        &self,
-        desk: &Desk<'_, O>,
-        left: &Leftover,
-        summary: &mut Summary,
-    ) -> Result<Vec<Change>, Fault> {
-        let mut changes = Vec::new();
-        for (key, count) in &left.keys {
-            let entry = self.outside.register().person(&PersonId::from_nonce(key.person)).await?;
-            let Some(entry) = entry.filter(|it| judge::takes_part(it, desk.scope.began)) else {
-                continue;
-            };
-            // Seen in the old pool more often than in the new one: it is the new account that is not
-            // there, and the other way round.
-            let side = if *count > 0 { Side::New } else { Side::Old };
-            if let Some(change) = self.look_at(desk, side, &entry).await? {
-                *summary.missing.get_mut(side) += 1;
-                changes.push(change);
-            }
-        }
-        Ok(changes)
-    }
-
-    /// Looks to be taken at people whose group's listing did not show them.
-    async fn departed(
-        &self,
-        desk: &Desk<'_, O>,
-        left: &Leftover,
-        unread: &impl Fn(u8, u32) -> bool,
-        summary: &mut Summary,
-    ) -> Result<Vec<Change>, Fault> {
-        let mut changes = Vec::new();
-        // Taken out more often than put in: seen in the group, and agreed upon since.
-        for (key, _) in left.keys.iter().filter(|(_, count)| *count > 0) {
-            let entry = self.outside.register().person(&PersonId::from_nonce(key.person)).await?;
-            let Some(entry) = entry.filter(|it| judge::takes_part(it, desk.scope.began)) else {
-                continue;
-            };
-            for side in Side::BOTH {
-                let gone = judge::memberships(self.policy, &entry).any(|group| {
-                    let field = Field::Group(group.clone());
-                    let tag_here = tag(side, group);
-                    let known = !unread(pass::bucket(group), tag_here);
-                    known && tag_here == key.tag && !entry.obstacles.contains_key(&field)
-                });
-                if gone && let Some(change) = self.look_at(desk, side, &entry).await? {
-                    *summary.departed.get_mut(side) += 1;
-                    changes.push(change);
-                }
-            }
-        }
-        Ok(changes)
-    }
-
-    async fn look_at(
-        &self,
-        desk: &Desk<'_, O>,
-        side: Side,
-        entry: &Entry,
-    ) -> Result<Option<Change>, Fault> {
-        let Some(known) = entry.accounts.get(side) else { return Ok(None) };
-        let marked = self.outside.register().marked(side, &known.sub).await?;
-        Ok((!marked).then(|| desk.hint(side, &known.sub, self.now())))
-    }
 }
 
-/// What is left of an invocation, in calls: a part that could not be finished would be listed in vain.
+/// What is left of an invocation, in calls: a part that could not be finished would be listed in
+/// vain.
 struct Budget {
     part: u64,
     left: u64,
@@ -403,8 +282,8 @@ struct Budget {
 }
 
 impl Budget {
-    /// Whether there is time for this part, as far as it can be told. For the first there always is, or
-    /// nothing would ever be begun.
+    /// Whether there is time for this part, as far as it can be told. For the first there always
+    /// is, or nothing would ever be begun.
     fn takes(&mut self, unit: &Unit) -> bool {
         let needed = match unit {
             Unit::Accounts(..) => self.part,

@@ -1,8 +1,9 @@
 //! Whether what a listing shows of an account is a reason to look at it. Pure.
 //!
 //! The listing is compared with what was agreed, each side for itself: no account is read, since a
-//! read makes its person a billed monthly user of that pool. A listing may be old, and shows neither
-//! memberships nor factors, so it proves nothing: what differs is looked at by apply, which reads.
+//! read makes its person a billed monthly user of that pool. A listing may be old, and shows
+//! neither memberships nor factors, so it proves nothing: what differs is looked at by apply, which
+//! reads.
 
 use std::time::Duration;
 
@@ -107,8 +108,8 @@ pub fn memberships<'a>(policy: &Policy, entry: &'a Entry) -> impl Iterator<Item 
     })
 }
 
-/// Whether the absence of one of this person's accounts from a pass that began then would be a reason
-/// to look: both accounts were known before it, and neither is known to be gone.
+/// Whether the absence of one of this person's accounts from a pass that began then would be a
+/// reason to look: both accounts were known before it, and neither is known to be gone.
 pub fn takes_part(entry: &Entry, began: Time) -> bool {
     let there = |known: &Option<Known>| known.as_ref().is_some_and(|it| it.gone.is_none());
     entry.state != State::Deleted

@@ -46,8 +46,8 @@ impl Pace {
         Time(i64::try_from(at.div_ceil(MICROSECONDS)).unwrap_or(i64::MAX))
     }
 
-    /// How much of a delay is made up for: a few calls, so that a pace is kept though no wait ends to the
-    /// millisecond.
+    /// How much of a delay is made up for: a few calls, so that a pace is kept though no wait ends
+    /// to the millisecond.
     const fn slack(&self) -> u64 {
         self.interval.saturating_mul(MADE_UP_FOR)
     }
@@ -86,7 +86,7 @@ mod tests {
         assert_eq!(calls_in_a_minute(&mut Pace::new(50, 1), Time(5_000)), 900);
         assert_eq!(calls_in_a_minute(&mut Pace::new(50, 2), Time(5_000)), 450);
         assert_eq!(calls_in_a_minute(&mut Pace::new(1, 1), Time(5_000)), 18);
-        assert_eq!(Pace::new(50, 1).calls_in(Duration::from_secs(300)), 4_499);
+        assert_eq!(Pace::new(50, 1).calls_in(Duration::from_mins(5)), 4_499);
     }
 
     #[test]

@@ -139,9 +139,9 @@ impl<O: Outside> Desk<'_, O> {
             self.sweep.outside.rest_until(slot).await;
             done.counts.pages += 1;
             match chain.next().await {
-                Ok(page) => {
+                Ok(shown) => {
                     lock(pace).answered();
-                    return Ok(page);
+                    return Ok(shown);
                 }
                 Err(fault) if fault.kind == FaultKind::Throttled => {
                     lock(pace).throttled(self.now());

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
+pub use super::counts::{Counts, Doubt, Summary};
 use super::difference::{CELLS, Difference, Key};
 use super::shard::{self, Prefix};
 use crate::limits;
@@ -12,8 +13,8 @@ use crate::names::{GroupName, PersonId};
 use crate::side::{BySide, Side};
 use crate::time::Time;
 
-/// Groups are listed in so many parts: enough that the largest number of groups (10,000, quota) makes
-/// parts of a few minutes, few enough for their names to be the bits of one number.
+/// Groups are listed in so many parts: enough that the largest number of groups (10,000, quota)
+/// makes parts of a few minutes, few enough for their names to be the bits of one number.
 pub const BUCKETS: u8 = 64;
 
 /// Everything that is known between two invocations.
@@ -75,37 +76,11 @@ pub struct Pass {
     pub fruitless: u32,
     /// People with two accounts: in when seen in the old pool, out when seen in the new one.
     pub missing: Difference,
-    /// Memberships agreed upon: in when the account was seen, out when the group's listing showed it.
+    /// Memberships agreed upon: in when the account was seen, out when the group's listing showed
+    /// it.
     pub members: Difference,
     /// What it came to so far.
     pub counts: BySide<Counts>,
-}
-
-/// What was counted on one side.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
-pub struct Counts {
-    /// Calls that list, those that were throttled included.
-    pub pages: u64,
-    /// Accounts that were listed.
-    pub accounts: u64,
-    /// Memberships that were listed.
-    pub memberships: u64,
-    /// Accounts that differ from what was agreed.
-    pub differing: u64,
-    /// Accounts of nobody known, made or changed since the bridge began.
-    pub news: u64,
-    /// Accounts of nobody known, older than the bridge: not looked at.
-    pub unknown: u64,
-    /// Accounts and people that cannot be read.
-    pub unreadable: u64,
-    /// Accounts that differ and are marked already.
-    pub marked: u64,
-    /// Messages sent.
-    pub sent: u64,
-    /// Accounts in none of the parts.
-    pub strangers: u64,
-    /// Accounts in none of the parts for which there can be no part.
-    pub uncovered: u64,
 }
 
 /// One part of a pass.
@@ -132,53 +107,6 @@ pub struct Done {
     pub unread: BTreeSet<u32>,
     /// First letters of accounts in none of the parts.
     pub strangers: BTreeSet<Prefix>,
-}
-
-/// Why nothing is concluded from what was not listed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Doubt {
-    /// A pool showed far fewer accounts than in the pass before.
-    Shrunk,
-    /// More people are without one of their accounts than is likely.
-    TooMany,
-    /// What is left over is too much to be told: the next pass asks for half as many people.
-    Undecoded,
-}
-
-impl Doubt {
-    /// The code for logs and figures.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Shrunk => "shrunk",
-            Self::TooMany => "too-many",
-            Self::Undecoded => "undecoded",
-        }
-    }
-}
-
-/// What a whole pass came to.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Summary {
-    /// Its number.
-    pub number: u64,
-    /// When it began.
-    pub began: Time,
-    /// When it ended.
-    pub ended: Time,
-    /// What was counted.
-    pub counts: BySide<Counts>,
-    /// How many accounts each pool said that it has.
-    pub estimate: BySide<Option<u64>>,
-    /// Accounts that a known person should have and no listing showed.
-    pub missing: BySide<u64>,
-    /// Memberships that were agreed upon and no listing showed.
-    pub departed: BySide<u64>,
-    /// Parts of the groups that could not be listed.
-    pub groups_unread: u64,
-    /// Why nothing is concluded from accounts that were not listed, if so.
-    pub doubt: Option<Doubt>,
-    /// The same of memberships.
-    pub members_doubt: Option<Doubt>,
 }
 
 impl Default for Cursor {
@@ -291,8 +219,8 @@ impl Cursor {
         pass.counts.get_mut(side).add(&done.counts);
     }
 
-    /// Takes note of an invocation that had its full time and finished no part: a part was too large
-    /// for it. Pools are cut deeper, in a pass that begins anew; groups cannot be cut.
+    /// Takes note of an invocation that had its full time and finished no part: a part was too
+    /// large for it. Pools are cut deeper, in a pass that begins anew; groups cannot be cut.
     pub fn fruitless(&mut self, left: &BySide<Vec<Unit>>, pages_max: BySide<u64>) {
         let Some(pass) = &mut self.pass else { return };
         pass.fruitless += 1;
@@ -331,8 +259,8 @@ impl Cursor {
     }
 }
 
-/// In how many classes the next pass divides people: twice as many where too much was left over, half
-/// as many where little was.
+/// In how many classes the next pass divides people: twice as many where too much was left over,
+/// half as many where little was.
 fn next_classes(classes: u32, (left, complete): (usize, bool)) -> u32 {
     if !complete {
         classes.saturating_mul(2).min(limits::SWEEP_CLASSES_MAX)
@@ -400,57 +328,6 @@ const fn unlikely(accounts: u64) -> u64 {
     if share > limits::SWEEP_MISSING_MIN { share } else { limits::SWEEP_MISSING_MIN }
 }
 
-impl Counts {
-    /// Every figure with its name, as the table and the log have it.
-    pub const fn named(&self) -> [(&'static str, u64); 11] {
-        [
-            ("pages", self.pages),
-            ("accounts", self.accounts),
-            ("memberships", self.memberships),
-            ("differing", self.differing),
-            ("news", self.news),
-            ("unknown", self.unknown),
-            ("unreadable", self.unreadable),
-            ("marked", self.marked),
-            ("sent", self.sent),
-            ("strangers", self.strangers),
-            ("uncovered", self.uncovered),
-        ]
-    }
-
-    /// The figures of those names; the inverse of [`Counts::named`].
-    pub fn of_named<E>(mut value: impl FnMut(&'static str) -> Result<u64, E>) -> Result<Self, E> {
-        Ok(Self {
-            pages: value("pages")?,
-            accounts: value("accounts")?,
-            memberships: value("memberships")?,
-            differing: value("differing")?,
-            news: value("news")?,
-            unknown: value("unknown")?,
-            unreadable: value("unreadable")?,
-            marked: value("marked")?,
-            sent: value("sent")?,
-            strangers: value("strangers")?,
-            uncovered: value("uncovered")?,
-        })
-    }
-
-    /// Adds another part's.
-    pub const fn add(&mut self, other: &Self) {
-        self.pages += other.pages;
-        self.accounts += other.accounts;
-        self.memberships += other.memberships;
-        self.differing += other.differing;
-        self.news += other.news;
-        self.unknown += other.unknown;
-        self.unreadable += other.unreadable;
-        self.marked += other.marked;
-        self.sent += other.sent;
-        self.strangers += other.strangers;
-        self.uncovered += other.uncovered;
-    }
-}
-
 /// Which part of the groups a group belongs to.
 pub fn bucket(group: &GroupName) -> u8 {
     Sha256::digest(group.as_str().as_bytes())[0] % BUCKETS
@@ -467,8 +344,8 @@ pub fn buckets<'a>(
     all
 }
 
-/// A number for one group of one pool, never zero. Two groups may share one: then a look is taken at
-/// one person for both.
+/// A number for one group of one pool, never zero. Two groups may share one: then a look is taken
+/// at one person for both.
 pub fn tag(side: Side, group: &GroupName) -> u32 {
     let digest = Sha256::digest(format!("{side}#{group}").as_bytes());
     u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]).max(1)

@@ -85,8 +85,8 @@ pub trait Notebook: Send + Sync {
     /// The cursor; a new one if there is none yet.
     fn read(&self) -> impl Future<Output = Result<Cursor, Fault>> + Send;
 
-    /// Writes the cursor, if the one that is there is of the revision before. `Lost` if not: another
-    /// sweep is at work.
+    /// Writes the cursor, if the one that is there is of the revision before. `Lost` if not:
+    /// another sweep is at work.
     fn write(&self, cursor: &Cursor) -> impl Future<Output = Result<(), Fault>> + Send;
 
     /// When somebody asked for a pass, if a pass has not begun since.

@@ -1,6 +1,6 @@
-//! How a listing is cut into parts that are short enough to be listed again: by the first letters of
-//! the `sub`, which is the only filter of `ListUsers` that never moves an account from one part to
-//! another.
+//! How a listing is cut into parts that are short enough to be listed again: by the first letters
+//! of the `sub`, which is the only filter of `ListUsers` that never moves an account from one part
+//! to another.
 //!
 //! A `sub` looks like a UUID and is not promised to be one. So the parts are by hexadecimal digits,
 //! and now and then one unfiltered listing looks for a `sub` that begins otherwise (a *stranger*):
@@ -36,8 +36,8 @@ impl Prefix {
         self.0.is_empty()
     }
 
-    /// Whether an account belongs to this part, to the letter: a search that cares less for case than
-    /// we do must not show an account twice.
+    /// Whether an account belongs to this part, to the letter: a search that cares less for case
+    /// than we do must not show an account twice.
     pub fn holds(&self, sub: &Sub) -> bool {
         sub.as_str().starts_with(&self.0)
     }

@@ -1,0 +1,135 @@
+//! The end of a pass: who was not listed, and what follows from it: a look, at the most.
+
+use super::difference::Leftover;
+use super::flow::Sweep;
+use super::judge;
+use super::parts::{Desk, Stop};
+use super::pass::{self, Cursor, Done, Doubt, Summary, tag};
+use super::ports::{Notebook, Outside, Register};
+use crate::change::Change;
+use crate::entry::Entry;
+use crate::facts::Field;
+use crate::fault::Fault;
+use crate::names::PersonId;
+use crate::side::{BySide, Side};
+
+impl<O: Outside> Sweep<'_, O> {
+    /// Everybody was listed: says who was not, and ends the pass. `None`: there is no time for it.
+    pub(super) async fn conclude(
+        &self,
+        desk: &Desk<'_, O>,
+        cursor: &mut Cursor,
+    ) -> Result<Option<Summary>, Fault> {
+        let Some(pass) = cursor.pass.clone() else { return Ok(None) };
+        let missing = pass.missing.leftover();
+        let members = pass.members.leftover();
+        let count = |left: &Leftover| left.keys.len() as u64;
+        let undecoded = |left: &Leftover| (!left.complete).then_some(Doubt::Undecoded);
+        let classes = cursor.classes;
+        let doubt = undecoded(&missing)
+            .or_else(|| pass.doubt(cursor.accounts, count(&missing), classes.missing));
+        // Whoever is missing is missing from their groups as well.
+        let members_doubt = doubt.or_else(|| undecoded(&members));
+        let mut summary = Summary {
+            number: pass.number,
+            began: pass.began,
+            ended: self.now(),
+            counts: pass.counts,
+            estimate: pass.estimate,
+            missing: BySide::default(),
+            departed: BySide::default(),
+            groups_unread: u64::from(pass.given_up.count_ones()) + pass.unread.len() as u64,
+            doubt,
+            members_doubt,
+        };
+        let mut changes = Vec::new();
+        if doubt.is_none() {
+            changes.extend(self.missing(desk, &missing, &mut summary).await?);
+        }
+        if members_doubt.is_none() {
+            let unread = |bucket: u8, tag: u32| {
+                pass.given_up & (1 << bucket) != 0 || pass.unread.contains(&tag)
+            };
+            changes.extend(self.departed(desk, &members, &unread, &mut summary).await?);
+        }
+        let mut done = Done::default();
+        match desk.send(changes, &mut done).await {
+            Ok(()) => {}
+            Err(Stop::OutOfTime | Stop::NoRoom) => return Ok(None),
+            Err(Stop::Fault(fault)) => return Err(fault),
+        }
+        summary.counts.old.sent += done.counts.sent;
+        // First published, then noted: an end that is published twice is better than none.
+        self.outside.notebook().ended(&summary).await?;
+        let left = |left: &Leftover| (left.keys.len(), left.complete);
+        cursor.end(left(&missing), left(&members));
+        self.write(cursor).await?;
+        Ok(Some(summary))
+    }
+
+    /// Looks to be taken at accounts that no listing showed.
+    async fn missing(
+        &self,
+        desk: &Desk<'_, O>,
+        left: &Leftover,
+        summary: &mut Summary,
+    ) -> Result<Vec<Change>, Fault> {
+        let mut changes = Vec::new();
+        for (key, count) in &left.keys {
+            let entry = self.outside.register().person(&PersonId::from_nonce(key.person)).await?;
+            let Some(entry) = entry.filter(|it| judge::takes_part(it, desk.scope.began)) else {
+                continue;
+            };
+            // Seen in the old pool more often than in the new one: it is the new account that is
+            // not there, and the other way round.
+            let side = if *count > 0 { Side::New } else { Side::Old };
+            if let Some(change) = self.look_at(desk, side, &entry).await? {
+                *summary.missing.get_mut(side) += 1;
+                changes.push(change);
+            }
+        }
+        Ok(changes)
+    }
+
+    /// Looks to be taken at people whose group's listing did not show them.
+    async fn departed(
+        &self,
+        desk: &Desk<'_, O>,
+        left: &Leftover,
+        unread: &impl Fn(u8, u32) -> bool,
+        summary: &mut Summary,
+    ) -> Result<Vec<Change>, Fault> {
+        let mut changes = Vec::new();
+        // Taken out more often than put in: seen in the group, and agreed upon since.
+        for (key, _) in left.keys.iter().filter(|(_, count)| *count > 0) {
+            let entry = self.outside.register().person(&PersonId::from_nonce(key.person)).await?;
+            let Some(entry) = entry.filter(|it| judge::takes_part(it, desk.scope.began)) else {
+                continue;
+            };
+            for side in Side::BOTH {
+                let gone = judge::memberships(self.policy, &entry).any(|group| {
+                    let field = Field::Group(group.clone());
+                    let tag_here = tag(side, group);
+                    let known = !unread(pass::bucket(group), tag_here);
+                    known && tag_here == key.tag && !entry.obstacles.contains_key(&field)
+                });
+                if gone && let Some(change) = self.look_at(desk, side, &entry).await? {
+                    *summary.departed.get_mut(side) += 1;
+                    changes.push(change);
+                }
+            }
+        }
+        Ok(changes)
+    }
+
+    async fn look_at(
+        &self,
+        desk: &Desk<'_, O>,
+        side: Side,
+        entry: &Entry,
+    ) -> Result<Option<Change>, Fault> {
+        let Some(known) = entry.accounts.get(side) else { return Ok(None) };
+        let marked = self.outside.register().marked(side, &known.sub).await?;
+        Ok((!marked).then(|| desk.hint(side, &known.sub, self.now())))
+    }
+}
