@@ -12,6 +12,7 @@ use poolbridge_core::policy::StalePasswords;
 use poolbridge_core::side::{BySide, Side};
 use poolbridge_core::sweep::difference::{Difference, Key};
 use poolbridge_core::sweep::pass::{Doubt, Summary};
+use poolbridge_core::sweep::shard::Prefix;
 use poolbridge_tests::multitude::{Deed, Lie, Multitude, People, Run, run};
 use poolbridge_tests::simulation::profile::{Act, Profile};
 use poolbridge_tests::simulation::tally;
@@ -94,8 +95,11 @@ fn deeds(people: u64, each: u64) -> BTreeMap<u64, Deed> {
 fn expected(people: &People) -> BTreeSet<(Side, Sub)> {
     let look = |(&number, deed): (&u64, &Deed)| {
         let side = match *deed {
-            Deed::Changed(side) | Deed::Joined(side) | Deed::Left(side) => side,
-            Deed::Deleted(side) | Deed::New(side) => side,
+            Deed::Changed(side)
+            | Deed::Joined(side)
+            | Deed::Left(side)
+            | Deed::Deleted(side)
+            | Deed::New(side) => side,
             Deed::Unknown(_) => return None,
         };
         Some((side, people.sub(side, number)))
@@ -283,7 +287,7 @@ fn an_account_that_no_part_holds_is_noticed_and_gets_a_part() {
     let multitude = Multitude::new(people, 5);
     run(&multitude, Run { quota_percent: 1, ..Run::default() }, || None);
     let state = multitude.state();
-    let strangers: Vec<&str> = state.cursor.strangers.old.iter().map(|it| it.as_str()).collect();
+    let strangers: Vec<&str> = state.cursor.strangers.old.iter().map(Prefix::as_str).collect();
     // With one letter's depth the part of "a" holds the other one.
     assert_eq!(strangers, ["Z"]);
     assert!(state.cursor.strangers.new.is_empty());
@@ -345,7 +349,9 @@ fn a_difference_of_two_sets_is_told_whatever_they_are() {
                 if times > 0 { parts[0].put(key) } else { parts[1].take(key) }
             }
         }
-        parts.iter().for_each(|part| table.add(part));
+        for part in &parts {
+            table.add(part);
+        }
         let told = table.leftover();
         assert!(told.complete, "{more} keys");
         assert_eq!(told.keys, left.into_iter().collect::<Vec<_>>());
