@@ -33,7 +33,7 @@ export interface BridgeConfiguration {
   readonly pools: readonly [PoolConfiguration, PoolConfiguration];
   /** Whether group memberships travel. If not, apply may not write any. */
   readonly groups: boolean;
-  /** Whether a deletion on one side deletes the account on the other. If not, apply may delete none. */
+  /** Whether a deletion on one side deletes the other account. If not, apply may delete none. */
   readonly deletesAccounts: boolean;
   /** Whether accounts are matched by an attribute of the team's own, which clients might write. */
   readonly matchedByAttribute: boolean;

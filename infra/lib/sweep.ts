@@ -118,13 +118,22 @@ export class Sweep extends Construct {
     if (sweepEvery !== undefined) {
       watch(this, blueprint, {
         article: 'sweep-overdue',
-        says: 'The sweep is silent, or no pass of it has ended for two days longer than it should.',
-        metric: metrics.of('sweep', 'sweep_since_pass_seconds', 'Maximum').with({ period: LOOK_BACK }),
+        says: 'The sweep is silent, or its last pass began two days earlier than it should have.',
+        metric: metrics.of('sweep', 'sweep_since_pass_seconds', 'Maximum')
+          .with({ period: LOOK_BACK }),
         above: Math.round(sweepEvery) + PASS_LONGEST.toSeconds(),
         // Every call tells it. If none does, the clock stands still.
         silenceIsFault: true,
       });
     }
+    watch(this, blueprint, {
+      article: 'sweep-faults',
+      says: 'For three hours the sweep has met with faults: what it notices comes late.',
+      metric: metrics.of('sweep', 'sweep_faults').with({ period: LOOK_BACK }),
+      above: 0,
+      // Now and then a call fails, and the next one goes on.
+      periods: 3,
+    });
     watch(this, blueprint, {
       article: 'sweep-listing-suspicious',
       says: 'A listing broke off or shrank, so the sweep concluded nothing from who is missing.',
@@ -154,12 +163,14 @@ export class Sweep extends Construct {
         metrics.of('sweep', 'sweep_missing').with({ label: 'missing' }),
       ]),
       graph('Pages listed', [metrics.of('sweep', 'sweep_pages').with({ label: 'pages' })]),
-      graph('Since the last whole pass, seconds', [
-        metrics.of('sweep', 'sweep_since_pass_seconds', 'Maximum').with({ label: 'age' }),
+      graph('Since the last pass began, seconds', [
+        metrics.of('sweep', 'sweep_since_pass_seconds', 'Maximum').with({ label: 'last pass' }),
       ]),
       graph('Calls', [
         this.function.metricInvocations({ label: 'calls' }),
         this.function.metricErrors({ label: 'errors' }),
+        metrics.of('sweep', 'sweep_faults').with({ label: 'faults' }),
+        metrics.of('sweep', 'triggers_missing', 'Maximum').with({ label: 'triggers missing' }),
       ]),
     ];
   }

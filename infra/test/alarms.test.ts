@@ -67,6 +67,7 @@ test('what must wake somebody does', () => {
     'acme-bulk-is-late': 'AWS/SQS ApproximateAgeOfOldestMessage > 7200',
     'acme-sweep-failed-events': 'AWS/SQS ApproximateNumberOfMessagesVisible > 0',
     'acme-sweep-overdue': 'poolbridge sweep_since_pass_seconds > 194400',
+    'acme-sweep-faults': 'poolbridge sweep_faults > 0',
     'acme-sweep-listing-suspicious': 'poolbridge sweep_unconcluded > 0',
     'acme-sweep-uncovered': 'poolbridge sweep_uncovered > 0',
     'acme-triggers-missing': 'poolbridge triggers_missing > 0',

@@ -1,6 +1,6 @@
 /**
- * The whole templates of the example, so that a change to one is seen by whoever reviews the change:
- * the bridge's own, and the small one beside the pool that it does not reach.
+ * The whole templates of the example, so that a change to one is seen by whoever reviews it: the
+ * bridge's own, and the small one beside the pool that it does not reach.
  * `UPDATE_SNAPSHOT=1 npm test` writes them anew.
  */
 import assert from 'node:assert/strict';
