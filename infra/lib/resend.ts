@@ -49,9 +49,13 @@ export class Resend extends Construct {
     const oldest = blueprint.metrics.of('apply', 'oldest_mark_seconds', 'Maximum');
     watch(this, blueprint, {
       article: 'marks-are-old',
-      says: 'A captured change has not reached the other pool for more than 30 minutes.',
+      says: 'A captured change is not in the other pool after 30 minutes, or nobody looks.',
       metric: oldest,
       above: AGE_LIMIT.toSeconds(),
+      // Every call tells it. If none does, the clock stands still, or the table does not answer. A
+      // call may fall to either side of a period's edge: only three empty ones in a row count.
+      silenceIsFault: true,
+      periods: 3,
     });
     this.dashboardRow = [
       graph('Marked accounts', [
