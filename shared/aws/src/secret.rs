@@ -40,6 +40,12 @@ const SEALS: &[u8] = b"seals";
 /// Why there is no key. Never holds any of it.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum SecretError {
+    /// Nothing names the secret, and this is the moment at which it is needed.
+    #[error(
+        "POOLBRIDGE_KEY is not set; hint: the stack sets it for its functions and prints it among \
+         its outputs"
+    )]
+    NotSet,
     /// The text is neither an ARN nor `hex:`.
     #[error(
         "reading POOLBRIDGE_KEY: it is neither a Secrets Manager ARN nor `hex:` and digits; \

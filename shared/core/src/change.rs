@@ -65,7 +65,8 @@ pub struct Mark {
     pub token: u128,
     /// When the oldest deed was done that this mark stands for.
     pub first: Time,
-    /// When the newest deed was done that this mark stands for.
+    /// When the newest deed was done that this mark stands for. A mere hint is no deed: it neither
+    /// moves this nor the proof, and a mark of nothing but hints says when the oldest of them came.
     pub last: Time,
     /// What the newest deed proves.
     pub proof: Proof,

@@ -220,6 +220,8 @@ pub struct Passwords {
     pub set: BySide<Option<Time>>,
     /// Up to which moment each side was closed: its password replaced by a random one.
     pub closed: BySide<Option<Time>>,
+    /// Sides that were closed and whose open sessions are still to be ended.
+    pub owes_sign_out: BySide<bool>,
 }
 
 impl Passwords {

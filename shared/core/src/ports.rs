@@ -66,6 +66,10 @@ pub trait Pool: Send + Sync {
         account: &Handle,
     ) -> impl Future<Output = Result<BTreeSet<GroupName>, Fault>> + Send;
 
+    /// The groups that the pool has now, read afresh: unlike [`Pool::shape`] never from a cache. A
+    /// group that was deleted has no members, which must not look as if they had left.
+    fn every_group(&self) -> impl Future<Output = Result<BTreeSet<GroupName>, Fault>> + Send;
+
     /// Every account that the search finds (`ListUsers`): eventually consistent, a hint and no proof
     /// of absence. Bounded by `limits::FOUND_ACCOUNTS_MAX`.
     fn find(&self, search: &Search) -> impl Future<Output = Result<Vec<Account>, Fault>> + Send;
@@ -151,8 +155,10 @@ pub trait Ledger: Send + Sync {
         owner: &Owner,
     ) -> impl Future<Output = Result<(), Fault>> + Send;
 
-    /// Marks an account: counts the token on, keeps `first`, takes `last` and what it proves only if
-    /// they are not older (R12).
+    /// Marks an account: counts the token on (R12), keeps `first`, takes `last` and what it proves only
+    /// if they are not older. A hint overrules no deed, and any deed overrules hints, whatever their
+    /// times: somebody who signs in again and again must not keep their last edit from settling. So
+    /// the order in which changes are marked makes no difference.
     fn mark(&self, change: &Change) -> impl Future<Output = Result<(), Fault>> + Send;
 
     /// The mark of an account, if it has one.

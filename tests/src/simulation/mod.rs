@@ -15,6 +15,7 @@ pub mod people;
 pub mod profile;
 pub mod rarities;
 pub mod scheduler;
+pub mod stage;
 pub mod tally;
 pub mod tasks;
 

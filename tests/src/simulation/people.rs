@@ -96,6 +96,10 @@ pub fn deed(
             state.say(|| format!("{sub} sets a password"));
             return Some((human, change(state, side, sub, Proof::Changed, true)));
         }
+        Act::SignIn => {
+            state.say(|| format!("{sub} signs in"));
+            return Some((human, change(state, side, sub, Proof::Hint, false)));
+        }
         Act::Replace => return replace(state, setting, side, &sub),
         Act::Delete => return departures::delete(state, side, &sub),
         Act::Return => return departures::come_back(state, setting),

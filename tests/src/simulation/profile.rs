@@ -37,6 +37,8 @@ pub enum Act {
     Enabled,
     /// Sets a password.
     Password,
+    /// Signs in, which changes nothing and is captured as a hint.
+    SignIn,
     /// Undoes the last edit of a yes-or-no field, or does the next one.
     Undo,
     /// Deletes the account, and somebody else signs up under the same name.
@@ -173,6 +175,7 @@ impl Profile {
                 (Act::Enabled, 2),
                 (Act::Undo, 2),
                 (Act::Password, 1),
+                (Act::SignIn, 2),
             ],
             texts: vec!["name", "department", "nickname"],
             limits: true,

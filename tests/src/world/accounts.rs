@@ -141,13 +141,15 @@ pub struct Accounts {
     pub side: Side,
     /// What it can hold.
     pub shape: Shape,
+    /// What it is taken to hold, where that was read before it changed.
+    pub cached: Option<Shape>,
     all: Vec<SimulatedAccount>,
 }
 
 impl Accounts {
     /// An empty pool without a shape yet.
     pub fn new(side: Side) -> Self {
-        Self { side, shape: Shape::default(), all: Vec::new() }
+        Self { side, shape: Shape::default(), cached: None, all: Vec::new() }
     }
 
     /// Every account that ever was.

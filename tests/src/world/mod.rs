@@ -174,7 +174,9 @@ impl State {
             self.about_to_send.keys().filter(|(whose, _)| *whose == task).copied().collect();
         for number in numbers {
             let Some(request) = self.about_to_send.remove(&number) else { continue };
-            let changes = request.call.changes;
+            // As for a request that is sent late: the server refuses an old signature.
+            let signed = self.now.since(request.signed) <= limits::SIGNATURE_LIFE;
+            let changes = request.call.changes && signed;
             if changes && may_land && self.chooser.choose(2, "sent before the crash") == 1 {
                 let lands_by = self.now + limits::LANDING_TIME;
                 self.in_flight.push(InFlight { request, lands_by });

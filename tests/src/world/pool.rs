@@ -92,8 +92,20 @@ impl SimulatedPool {
 impl Pool for SimulatedPool {
     fn shape(&self) -> impl Future<Output = Result<Shape, Fault>> + Send {
         // The adapter reads it once and caches it, so it neither fails nor takes a turn here.
-        let shape = self.line.world().lock().pools.get(self.side).shape.clone();
+        let state = self.line.world().lock();
+        let pool = state.pools.get(self.side);
+        let shape = pool.cached.as_ref().unwrap_or(&pool.shape).clone();
         std::future::ready(Ok(shape))
+    }
+
+    fn every_group(&self) -> impl Future<Output = Result<BTreeSet<GroupName>, Fault>> + Send {
+        let side = self.side;
+        let call = self.call("ListGroups", false);
+        self.line.make(call, move |state| {
+            let groups = state.pools.get(side).shape.groups.clone();
+            state.say(|| format!("{call}: {} groups", groups.len()));
+            Ok(groups)
+        })
     }
 
     fn read(
@@ -158,6 +170,9 @@ impl Pool for SimulatedPool {
                 })
                 .map(|(account, version)| (account.sub.clone(), version))
                 .collect();
+            if found.is_empty() {
+                state.say(|| format!("{call}: nobody"));
+            }
             let mut answer = Vec::new();
             for (sub, version) in found {
                 let seen = Seen { version, moment, at: state.now };

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use poolbridge_core::breaker::{Breaker, removals_max, window};
-use poolbridge_core::change::{Change, Mark};
+use poolbridge_core::change::{Change, Mark, Proof};
 use poolbridge_core::entry::{Entry, Lease, State as PersonState};
 use poolbridge_core::fault::FaultKind;
 use poolbridge_core::names::{Owner, PersonId, Sub};
@@ -188,9 +188,15 @@ impl Table {
         });
         mark.token = mark.token.wrapping_add(1);
         mark.first = mark.first.min(change.at);
-        if change.at >= mark.last {
-            mark.last = change.at;
-            mark.proof = change.proof;
+        match (change.proof, mark.proof) {
+            // A mark of nothing but hints says when the oldest of them came.
+            (Proof::Hint, Proof::Hint) => mark.last = mark.first,
+            (Proof::Hint, _) => {}
+            (_, Proof::Hint) => (mark.last, mark.proof) = (change.at, change.proof),
+            (_, _) if change.at >= mark.last => {
+                (mark.last, mark.proof) = (change.at, change.proof);
+            }
+            (_, _) => {}
         }
         mark.password_at = mark.password_at.max(password_at);
         // Whoever was put off because of an older deed must not wait with a new one.

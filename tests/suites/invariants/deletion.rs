@@ -9,7 +9,7 @@ use poolbridge_core::policy::{Deletes, Provision};
 use poolbridge_core::side::Side;
 use poolbridge_core::verdict::{Reason, Verdict};
 
-use super::{Stage, shape};
+use poolbridge_tests::simulation::stage::{Stage, shape};
 
 #[test]
 fn invariant_06_no_resurrection() {

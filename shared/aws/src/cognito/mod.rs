@@ -298,6 +298,15 @@ impl Pool for CognitoPool {
         Err(unreadable(OPERATION))
     }
 
+    async fn every_group(&self) -> Result<BTreeSet<GroupName>, Fault> {
+        let groups = self.list_groups().await?;
+        // Whoever asks for the shape from now on need not be told what is known to be old.
+        if let Some((_, described)) = &mut self.described.lock().await.described {
+            Arc::make_mut(described).shape.groups.clone_from(&groups);
+        }
+        Ok(groups)
+    }
+
     async fn find(&self, search: &Search) -> Result<Vec<Account>, Fault> {
         let described = self.described().await?;
         let exact = described.shape.case_sensitive;

@@ -46,7 +46,7 @@ impl CognitoPool {
             return self.schema().await;
         }
         let (mut described, groups, factors) =
-            tokio::try_join!(self.schema(), self.every_group(), self.allowed_factors())?;
+            tokio::try_join!(self.schema(), self.list_groups(), self.allowed_factors())?;
         described.shape.groups = groups;
         described.shape.factors = factors;
         if self.options.client_attributes {
@@ -62,7 +62,8 @@ impl CognitoPool {
         answer.user_pool.as_ref().map(of_pool).ok_or(unreadable(OPERATION))
     }
 
-    async fn every_group(&self) -> Result<BTreeSet<GroupName>, Fault> {
+    /// Every group of the pool; none where groups do not travel.
+    pub(super) async fn list_groups(&self) -> Result<BTreeSet<GroupName>, Fault> {
         const OPERATION: &str = "ListGroups";
         let mut found = BTreeSet::new();
         if !self.options.groups {

@@ -90,7 +90,8 @@ impl Environment {
         let table = needed("POOLBRIDGE_TABLE", &everybody);
         let queue_url = needed("POOLBRIDGE_QUEUE_URL", &everybody);
         let dead_letter_url = needed("POOLBRIDGE_DEAD_LETTER_URL", &[Asker::Operator]);
-        let key = needed("POOLBRIDGE_KEY", &[Asker::Apply, Asker::Sweep, Asker::Operator]);
+        // Most commands need no key: the command line asks for it when it looks into accounts.
+        let key = needed("POOLBRIDGE_KEY", &[Asker::Apply, Asker::Sweep]);
         let bulk_queue_url = needed("POOLBRIDGE_BULK_QUEUE_URL", &[Asker::Sweep]);
         let own_roles = needed("POOLBRIDGE_OWN_ROLES", &[Asker::Trail]);
         let own_roles = own_roles.as_deref().map(roles).unwrap_or_default();

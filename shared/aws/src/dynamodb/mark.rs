@@ -32,10 +32,16 @@ const FIRST_TOKEN_BITS: u32 = 60;
 /// Numbers of the table hold 38 digits ("Data types"), so no token of ours has more.
 const TOKEN_MAX: u128 = 10_u128.pow(38) - 1;
 
-/// Every mark that is not newer than the deed keeps its first time and takes the rest.
+/// A deed that is not older than those before it: it has its say.
 const NEWER: &str = "SET #seq = if_not_exists(#seq, :random) + :one, \
     #first = if_not_exists(#first, :at), #last = :at, #proof = :proof, \
     #side = :side, #sub = :sub, #v = :v";
+
+/// A mere hint makes a mark where none is, and is counted where one is. It moves no time: whoever
+/// signs in again and again would put off for ever what they changed before.
+const HINTED: &str = "SET #seq = if_not_exists(#seq, :random) + :one, \
+    #first = if_not_exists(#first, :at), #last = if_not_exists(#last, :at), \
+    #proof = if_not_exists(#proof, :proof), #side = :side, #sub = :sub, #v = :v";
 
 /// An older deed is counted; the newest one keeps its say.
 const OLDER: &str = "SET #seq = #seq + :one";
@@ -94,41 +100,65 @@ impl DynamoLedger {
         }
     }
 
+    /// Marks in the usual order of things: nothing newer is known, or this is a hint and no older one
+    /// than all that is.
     async fn mark_newer(&self, change: &Change) -> Result<(), MarkError> {
         let first = u64::from_be_bytes(crate::secret::random()) >> (u64::BITS - FIRST_TOKEN_BITS);
-        let password = if change.password { ", #password_at = :at" } else { "" };
+        let (update, newest) = match change.proof {
+            Proof::Hint => (HINTED, "#first"),
+            Proof::Changed | Proof::Confirmed | Proof::Deleted => (NEWER, "#last"),
+        };
+        let mut update = update.to_owned();
+        let mut condition = format!(
+            "(attribute_not_exists(#v) OR #v = :v) \
+             AND (attribute_not_exists({newest}) OR {newest} <= :at)"
+        );
+        if change.password {
+            update += ", #password_at = :at";
+            condition += " AND (attribute_not_exists(#password_at) OR #password_at <= :at)";
+        }
         let request = self
             .update(Call::Mark, &Key::mark(change.side, &change.sub))
-            .update_expression(format!("{NEWER}{password} {NO_BACK_OFF}"))
-            .condition_expression(
-                "(attribute_not_exists(#v) OR #v = :v) \
-                 AND (attribute_not_exists(#last) OR #last <= :at)",
-            )
-            .expression_attribute_names("#first", "first")
-            .expression_attribute_names("#last", "last")
-            .expression_attribute_names("#proof", "proof")
+            .update_expression(format!("{update} {NO_BACK_OFF}"))
+            .condition_expression(condition)
             .expression_attribute_names("#side", "side")
             .expression_attribute_names("#sub", "sub")
             .expression_attribute_values(":random", number(first))
-            .expression_attribute_values(":at", time(change.at))
             .expression_attribute_values(":proof", text(change.proof.name()))
             .expression_attribute_values(":side", text(change.side.name()))
             .expression_attribute_values(":sub", text(change.sub.as_str()));
-        self.count_mark(request, change.password).await
+        self.count_mark(request, change).await
     }
 
-    /// Counts on a mark whose newest deed is younger than this one. The oldest deed and the newest
-    /// password are kept as well; an update cannot compare, so what was `seen` says what to write,
-    /// and the condition that it is still so.
+    /// Counts on a mark that something newer made. The oldest deed and the newest password are kept
+    /// as well, and a deed has its say over hints; an update cannot compare, so what was `seen` says
+    /// what to write, and the condition that it is still so.
     async fn mark_older(&self, change: &Change, seen: Option<&Item>) -> Result<(), MarkError> {
         let mut condition = "#v = :v AND attribute_exists(#last)".to_owned();
         let mut update = OLDER.to_owned();
         let seen_at = |name| seen.and_then(|item| Reader(item).time(name).ok());
-        if seen_at("first").is_some_and(|first| change.at < first) {
+        let oldest = seen_at("first").is_some_and(|first| change.at < first);
+        if oldest {
             condition += " AND #first > :at";
             update += ", #first = :at";
         } else {
             condition += " AND #first <= :at";
+        }
+        let hint = Proof::Hint;
+        let over_hints = seen.is_some_and(|item| {
+            Reader(item).word("proof", Proof::from_name).is_ok_and(|proof| proof == hint)
+        });
+        condition += if over_hints { " AND #proof = :hint" } else { " AND #proof <> :hint" };
+        let deed = change.proof != hint;
+        let newest = seen_at("last").is_some_and(|last| last <= change.at);
+        if deed && !over_hints {
+            condition += if newest { " AND #last <= :at" } else { " AND #last > :at" };
+        }
+        let speaks = deed && (over_hints || newest);
+        if speaks {
+            update += ", #last = :at, #proof = :proof";
+        } else if over_hints && oldest {
+            update += ", #last = :at";
         }
         if change.password && seen_at("password_at") < Some(change.at) {
             condition += " AND (attribute_not_exists(#password_at) OR #password_at < :at)";
@@ -140,19 +170,24 @@ impl DynamoLedger {
             .update(Call::Mark, &Key::mark(change.side, &change.sub))
             .update_expression(format!("{update} {NO_BACK_OFF}"))
             .condition_expression(condition)
-            .expression_attribute_names("#first", "first")
-            .expression_attribute_names("#last", "last")
-            .expression_attribute_values(":at", time(change.at));
-        self.count_mark(request, change.password).await
+            .expression_attribute_values(":hint", text(hint.name()));
+        let proof = || text(change.proof.name());
+        let request =
+            if speaks { request.expression_attribute_values(":proof", proof()) } else { request };
+        self.count_mark(request, change).await
     }
 
-    async fn count_mark(&self, request: super::Update, password: bool) -> Result<(), MarkError> {
-        let request = if password {
+    async fn count_mark(&self, request: super::Update, change: &Change) -> Result<(), MarkError> {
+        let request = if change.password {
             request.expression_attribute_names("#password_at", "password_at")
         } else {
             request
         };
         request
+            .expression_attribute_names("#first", "first")
+            .expression_attribute_names("#last", "last")
+            .expression_attribute_names("#proof", "proof")
+            .expression_attribute_values(":at", time(change.at))
             .expression_attribute_names("#seq", "seq")
             .expression_attribute_names("#v", "v")
             .expression_attribute_names("#not_before", "not_before")

@@ -172,6 +172,7 @@ pub(super) fn passwords(value: &Passwords) -> AttributeValue {
     map([
         ("set", by_side(&value.set, |at| time(*at))),
         ("closed", by_side(&value.closed, |at| time(*at))),
+        ("owes_sign_out", flags(value.owes_sign_out)),
     ])
 }
 
@@ -179,14 +180,17 @@ pub(super) fn read_passwords(reader: Reader<'_>) -> Result<Passwords, Mistake> {
     Ok(Passwords {
         set: reader.by_side("set", Reader::time)?,
         closed: reader.by_side("closed", Reader::time)?,
+        owes_sign_out: reader
+            .optional("owes_sign_out", |reader, name| read_flags(reader.map(name)?))?
+            .unwrap_or_default(),
     })
 }
 
-pub(super) fn local_factors(value: BySide<bool>) -> AttributeValue {
+pub(super) fn flags(value: BySide<bool>) -> AttributeValue {
     map([("old", flag(value.old)), ("new", flag(value.new))])
 }
 
-pub(super) fn read_local_factors(reader: Reader<'_>) -> Result<BySide<bool>, Mistake> {
+pub(super) fn read_flags(reader: Reader<'_>) -> Result<BySide<bool>, Mistake> {
     Ok(BySide { old: reader.flag("old")?, new: reader.flag("new")? })
 }
 

@@ -134,7 +134,7 @@ impl Ground {
     /// Fetches the key, unless it is there already.
     pub async fn unlock(mut self) -> Result<Self, NotWired> {
         if self.keys.is_none() {
-            let source = self.environment.key.as_deref().unwrap_or_default();
+            let source = self.environment.key.as_deref().ok_or(SecretError::NotSet)?;
             let secret = Secret::from_source(source, self.environment.local, &self.sdk).await?;
             self.ledger = self.ledger.with_sealer(secret.sealer());
             self.keys = Some(secret.keyring());
@@ -170,7 +170,7 @@ impl Wired {
     /// case, neither may the mapping, or both would be written in turn for ever.
     pub async fn wire(ground: Ground) -> Result<Self, NotWired> {
         let ground = ground.unlock().await?;
-        let keys = ground.keys.clone().ok_or(SecretError::NoSource)?;
+        let keys = ground.keys.clone().ok_or(SecretError::NotSet)?;
         let configuration = &ground.configuration;
         let pools =
             BySide { old: pool(&ground, Side::Old).await, new: pool(&ground, Side::New).await };

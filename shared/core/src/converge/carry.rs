@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::look::worst;
+use super::passwords::note_sign_outs;
 use super::perform::Performed;
 use super::{Round, Run, later};
 use crate::account::Shape;
@@ -12,10 +13,10 @@ use crate::fault::Fault;
 use crate::law::Rule;
 use crate::limits;
 use crate::plan::{self, Plan, View};
-use crate::policy::{Control, StalePasswords};
+use crate::policy::Control;
 use crate::ports::{Ledger, Ports};
 use crate::side::{BySide, Side};
-use crate::step::{Deed, Step};
+use crate::step::Deed;
 use crate::verdict::{Reason, Verdict};
 
 /// Addresses that belong to somebody else over there, by the side they would go to.
@@ -60,7 +61,7 @@ impl<P: Ports> Run<'_, P> {
         if !self.keeps(Rule::ReadAfresh) {
             self.trust_message(&mut entry, views.get(other));
         }
-        let shapes = self.bridge.shapes().await?;
+        let mut shapes = self.bridge.shapes().await?;
         let mut taken = Taken::new();
         let mut plan = self.plan(&entry, &views, control, &shapes, &taken);
         if plan.written().contains(&side) {
@@ -76,6 +77,9 @@ impl<P: Ports> Run<'_, P> {
         }
         self.look_up_addresses(&entry, &views, &shapes, &plan, &mut taken).await?;
         if !taken.is_empty() {
+            plan = self.plan(&entry, &views, control, &shapes, &taken);
+        }
+        if self.lost_groups(&plan, &mut shapes, &mut views).await? {
             plan = self.plan(&entry, &views, control, &shapes, &taken);
         }
         if control.paused.is_some() {
@@ -111,10 +115,7 @@ impl<P: Ports> Run<'_, P> {
         shapes: &BySide<Shape>,
         taken: &Taken,
     ) -> Plan {
-        let captured = BySide::from_fn(|side| {
-            let wish = |proof| proof != crate::change::Proof::Hint;
-            self.deed(side).is_some_and(|(_, proof)| wish(proof))
-        });
+        let captured = BySide::from_fn(|side| self.captured(side));
         plan::plan(&plan::Question {
             policy: self.bridge.policy,
             keys: self.bridge.keys,
@@ -206,42 +207,6 @@ impl<P: Ports> Run<'_, P> {
         }
     }
 
-    /// When each side's password was last set, as both marks and the message tell. Judged by the
-    /// message's side alone, the newer password of the other side would be replaced because its message
-    /// is still to come.
-    fn note_passwords(&self, entry: &mut Entry) {
-        for side in Side::BOTH {
-            let at = self.newer_password(entry, side);
-            let set = entry.passwords.set.get_mut(side);
-            *set = at.or(*set);
-        }
-    }
-
-    /// A password that we owe an account of our making, and one that went out of date.
-    fn add_password_steps(&self, entry: &mut Entry, views: &BySide<View>, plan: &mut Plan) {
-        use crate::account::Status;
-        let status = |side| views.get(side).account.status;
-        if plan.steps.iter().any(|step| step.deed == Deed::Disable) {
-            return;
-        }
-        if let Some(side) = entry.owes_password {
-            if status(side) == Status::ForceChangePassword {
-                plan.steps.push(Step { side, deed: Deed::SetRandomPassword });
-            } else {
-                entry.owes_password = None;
-            }
-        }
-        let close = self.bridge.policy.stale_passwords == StalePasswords::Close;
-        let Some(side) = entry.passwords.stale(entry.linked).filter(|_| close) else { return };
-        let newer = *entry.passwords.set.get(side.other());
-        let closed = *entry.passwords.closed.get(side);
-        // A federated profile would be turned into a local one by a password.
-        if closed < newer && status(side) != Status::ExternalProvider {
-            plan.steps.push(Step { side, deed: Deed::SetRandomPassword });
-            plan.steps.push(Step { side, deed: Deed::SignOut });
-        }
-    }
-
     /// What is written down before the first call: what is under way, and what could not be resolved.
     fn intent(&self, before: &Entry, views: &BySide<View>, plan: &Plan) -> Option<Intent> {
         let now = self.now();
@@ -300,14 +265,14 @@ impl<P: Ports> Run<'_, P> {
                 known.written = Some(now);
             }
         }
-        // A sign-out that is still to come is tried again, together with the password before it.
-        for side in performed.passwords.iter().filter(|_| performed.fault.is_none()) {
+        for side in &performed.passwords {
             if entry.owes_password == Some(*side) {
                 entry.owes_password = None;
             }
             let newest = *entry.passwords.set.get(side.other());
             *entry.passwords.closed.get_mut(*side) = newest.or(Some(now));
         }
+        note_sign_outs(entry, plan, performed);
     }
 
     /// What was done is a decision too, for whoever asks later.
@@ -364,9 +329,7 @@ impl<P: Ports> Run<'_, P> {
                 | Reason::RefusedByPool),
             ) => Verdict::Refused(reason),
             Some(reason) => Verdict::Held(reason),
-            None if performed.done.is_empty() && performed.passwords.is_empty() => {
-                Verdict::AlreadyTrue
-            }
+            None if performed.written.is_empty() => Verdict::AlreadyTrue,
             None => Verdict::Applied,
         }
     }

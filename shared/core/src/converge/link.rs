@@ -32,23 +32,24 @@ impl<P: Ports> Run<'_, P> {
         let provision = *self.bridge.policy.provision.get(to);
         let now = self.now();
         let key = self.search_key(&entry, &view);
-        let remembered = entry
-            .miss
-            .as_ref()
-            .is_some_and(|miss| miss.key == key && now.since(miss.at) < limits::MISS_REMEMBERED);
-        // In an eager bridge a miss is followed by a creation, so there is nothing to remember.
-        if remembered && provision == Provision::Lazy {
-            return self.stay_alone(entry, side, &view, None).await;
+        if let Some(reason) = self.remembered(&entry, to, &view, key) {
+            return self.stay_alone(entry, side, &view, reason).await;
         }
+        let shows = self.deed(side).map_or(now, |(at, _)| at + self.bound());
+        // A listing lags: what it says too soon is not remembered.
+        let settled = now >= shows || !self.keeps(Rule::R8);
+        let miss = settled.then_some(Miss { at: now, key });
         match self.search(side, &view).await? {
             Found::Account(account, person) => {
                 self.link(entry, side, view, *account, person, control).await
             }
-            Found::Doubtful(reason) => self.stay_alone(entry, side, &view, Some(reason)).await,
+            Found::Doubtful(reason) => {
+                let entry = Entry { miss, ..entry };
+                self.stay_alone(entry, side, &view, Some(reason)).await
+            }
             Found::Nobody => {
-                let shows = self.deed(side).map_or(now, |(at, _)| at + self.bound());
-                if provision == Provision::Lazy && now < shows && self.keeps(Rule::R8) {
-                    // A listing lags: somebody who signed up over there a moment ago may be missing.
+                if provision == Provision::Lazy && !settled {
+                    // Somebody who signed up over there a moment ago may be missing.
                     self.release(&entry).await?;
                     return later(shows.since(now), Reason::Settling);
                 }
@@ -57,8 +58,7 @@ impl<P: Ports> Run<'_, P> {
                     self.release(&entry).await?;
                     return later(wait, Reason::Settling);
                 }
-                let mut entry = entry;
-                entry.miss = Some(Miss { at: now, key });
+                let entry = Entry { miss, ..entry };
                 match (provision, no_way_in(&view)) {
                     (Provision::Lazy, _) => self.stay_alone(entry, side, &view, None).await,
                     (Provision::Eager, Some(reason)) => {
@@ -133,18 +133,16 @@ impl<P: Ports> Run<'_, P> {
             self.release(&entry).await?;
             return later(wait, Reason::Settling);
         }
-        if let Some(other) = person {
-            return self.merge_halves(entry, *other, side, view).await;
-        }
-        let shapes = self.bridge.shapes().await?;
-        let found = known(&View::new(self.bridge.policy, to, account, &shapes, self.now()));
-        self.read_mark_of(to, &found.sub).await?;
-        let Some(there) = self.observe(to, &found).await? else {
-            // The listing is behind, and whoever it shows was deleted. Joined to them, this person
-            // would be taken for deleted too.
+        self.read_mark_of(to, &account.sub).await?;
+        let Some(there) = self.still_proved(side, &view, &account).await? else {
+            // The listing was behind what the account itself says, or whoever it shows was deleted:
+            // joined to them, this person would be taken for deleted too. They will agree.
             self.release(&entry).await?;
             return later(self.bound(), Reason::Settling);
         };
+        if let Some(other) = person {
+            return self.merge_halves(entry, *other, side, view).await;
+        }
         *entry.accounts.get_mut(to) = Some(known(&there));
         self.linked(&mut entry, None, to);
         entry.revision += 1;
@@ -193,6 +191,8 @@ impl<P: Ports> Run<'_, P> {
         let one_sided = theirs.only_side() == Some(side.other()) && theirs.tombstone.is_none();
         if !one_sided || theirs.id == ours.id {
             // That account belongs to a person who has, or had, another account here (R26).
+            let key = self.search_key(&ours, &view);
+            let ours = Entry { miss: Some(Miss { at: self.now(), key }), ..ours };
             return self.stay_alone(ours, side, &view, Some(Reason::Ambiguous)).await;
         }
         if !self.keeps(Rule::R17) {
@@ -350,7 +350,7 @@ impl<P: Ports> Run<'_, P> {
 }
 
 /// Why this account could not be used by its owner if it were made over there.
-fn no_way_in(view: &View) -> Option<Reason> {
+pub(super) fn no_way_in(view: &View) -> Option<Reason> {
     if view.account.status == Status::ExternalProvider {
         return Some(Reason::Federated);
     }
@@ -381,6 +381,8 @@ pub(super) fn join_halves(kept: &mut Entry, absorbed: &Entry) {
         }
         let set = kept.passwords.set.get_mut(side);
         *set = (*set).max(*absorbed.passwords.set.get(side));
+        let owed = *absorbed.passwords.owes_sign_out.get(side);
+        *kept.passwords.owes_sign_out.get_mut(side) |= owed;
         let closed = kept.passwords.closed.get_mut(side);
         *closed = (*closed).max(*absorbed.passwords.closed.get(side));
     }

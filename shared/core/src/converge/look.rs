@@ -168,9 +168,11 @@ impl<P: Ports> Run<'_, P> {
         let said = view.facts.held().map(|(field, _)| field);
         said.chain(agreed.fields.keys()).all(|field| {
             let reading = view.facts.get(field);
-            // What cannot be seen on this side says nothing of a change.
+            // What cannot be seen on this side says nothing of a change. But a group that members were
+            // agreed upon and that is gone has to be noted, for when it is made again without them.
             if reading == Reading::Unread {
-                return true;
+                let base = agreed.fields.get(field).and_then(|base| base.print);
+                return !matches!(field, Field::Group(_)) || base.is_none();
             }
             let mapping = &self.bridge.policy.mapping;
             let Some(rule) = mapping.revision(field) else { return true };

@@ -8,7 +8,10 @@ mod create;
 mod depart;
 mod link;
 mod look;
+mod membership;
+mod passwords;
 mod perform;
+mod proof;
 mod search;
 
 use std::time::Duration;
@@ -192,7 +195,7 @@ impl<P: Ports> Run<'_, P> {
         } else {
             // R11: the mark before the first observation.
             self.read_mark(*side).await?;
-            if let Some(wait) = self.hint_waits(*side) {
+            if let Some(wait) = self.hint_waits() {
                 return later(wait, Reason::Settling);
             }
             let Some(known) = entry.accounts.get(*side).clone() else {
@@ -361,6 +364,13 @@ impl<P: Ports> Run<'_, P> {
         }
     }
 
+    /// Whether a deed on that side was captured, and not only hinted at.
+    fn captured(&self, side: Side) -> bool {
+        let mark = self.marks.get(side).as_ref().map(|mark| mark.proof);
+        let told = (side == self.change.side).then_some(self.change.proof);
+        mark.into_iter().chain(told).any(|proof| proof != Proof::Hint)
+    }
+
     /// From when on an observation of `side` shows what was done there; `None` if this one does (R8).
     fn unsettled(&self, side: Side, view: &View) -> Option<Time> {
         let (at, proof) = self.deed(side)?;
@@ -375,15 +385,12 @@ impl<P: Ports> Run<'_, P> {
     }
 
     /// How long a mere hint waits: nothing is known to have changed, and a look that cannot settle it
-    /// would only be a second read, which makes the person a billed user of that pool. Only where the
-    /// mark stands for nothing else, and by the message's own time, which later hints do not move.
-    fn hint_waits(&self, side: Side) -> Option<Duration> {
-        let hint = Proof::Hint;
-        let mark = self.marks.get(side).as_ref();
-        let alone = mark.is_none_or(|mark| mark.proof == hint && mark.first == mark.last);
+    /// would only be a second read, which makes the person a billed user of that pool. Whatever else
+    /// its mark stands for has a message of its own, or is found by this one a little later.
+    fn hint_waits(&self) -> Option<Duration> {
         let (now, shows) = (self.now(), self.change.at + self.bound());
-        let waits = self.change.proof == hint && alone && now < shows && self.keeps(Rule::R8);
-        waits.then(|| shows.since(now))
+        let hint = self.change.proof == Proof::Hint;
+        (hint && now < shows && self.keeps(Rule::R8)).then(|| shows.since(now))
     }
 
     /// Takes away the marks that these observations settle, if nothing was marked since (R11, R15).

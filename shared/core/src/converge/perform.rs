@@ -27,6 +27,8 @@ pub(super) struct Performed {
     pub(super) refused: BTreeMap<Field, Reason>,
     /// Sides whose password was replaced.
     pub(super) passwords: BTreeSet<Side>,
+    /// Sides whose sessions were ended.
+    pub(super) signed_out: BTreeSet<Side>,
     /// Deeds about no field that the pool does not do.
     pub(super) undoable: BTreeSet<(Side, &'static str)>,
     /// Sides that were written.
@@ -117,6 +119,9 @@ impl<P: Ports> Run<'_, P> {
                 performed.written.insert(side);
                 if *deed == Deed::SetRandomPassword {
                     performed.passwords.insert(side);
+                }
+                if *deed == Deed::SignOut {
+                    performed.signed_out.insert(side);
                 }
                 for field in deed.fields() {
                     self.report.carried.push((side, field.to_string()));

@@ -5,7 +5,6 @@ use crate::account::{Account, Handle, Status};
 use crate::entry::Entry;
 use crate::facts::Field;
 use crate::fault::Fault;
-use crate::fingerprint::Print;
 use crate::law::Rule;
 use crate::mapping;
 use crate::names::{AttributeName, Sub};
@@ -26,16 +25,6 @@ pub(super) enum Found {
 }
 
 impl<P: Ports> Run<'_, P> {
-    /// The fingerprint of what a search goes by, to know when it changed.
-    pub(super) fn search_key(&self, entry: &Entry, view: &View) -> Print {
-        let field = match self.bridge.policy.match_by {
-            MatchBy::Email => Field::Email,
-            MatchBy::Phone => Field::Phone,
-            MatchBy::Username | MatchBy::OldSub(_) => return None,
-        };
-        entry.print(self.bridge.keys, &field, &view.facts.get(&field))
-    }
-
     /// Looks for the person in the other pool.
     pub(super) async fn search(&self, side: Side, view: &View) -> Result<Found, Fault> {
         let match_by = &self.bridge.policy.match_by;

@@ -27,6 +27,9 @@ pub(super) fn cases<S: TableStand>() -> Vec<Case<S>> {
         a_mark_says_what_the_change_said,
         changes_of_one_account_become_one_mark,
         of_two_changes_at_one_moment_the_later_one_speaks,
+        a_hint_overrules_no_deed_and_is_counted,
+        a_deed_overrules_hints_whatever_their_times,
+        the_order_of_changes_makes_no_difference_to_their_mark,
         an_older_change_that_arrives_late_is_counted_and_overrules_nothing,
         a_password_that_arrives_late_is_not_forgotten,
         rule_11_a_mark_that_was_touched_is_not_cleared,
@@ -96,9 +99,9 @@ async fn changes_of_one_account_become_one_mark<S: TableStand>(stand: S) -> anyh
     assert_eq!((second.first, second.last), (after(0), after(10)));
     assert_eq!((second.proof, second.password_at), (Proof::Changed, Some(after(0))));
     assert_eq!(second.token, first.token + 1);
-    let third = mark(&stand, &sub, 20, Proof::Hint, true).await?;
+    let third = mark(&stand, &sub, 20, Proof::Deleted, true).await?;
     assert_eq!((third.first, third.last), (after(0), after(20)));
-    assert_eq!((third.proof, third.password_at), (Proof::Hint, Some(after(20))));
+    assert_eq!((third.proof, third.password_at), (Proof::Deleted, Some(after(20))));
     assert_eq!(third.token, first.token + 2);
     Ok(())
 }
@@ -110,6 +113,64 @@ async fn of_two_changes_at_one_moment_the_later_one_speaks<S: TableStand>(
     mark(&stand, &sub, 10, Proof::Hint, false).await?;
     let found = mark(&stand, &sub, 10, Proof::Deleted, false).await?;
     assert_eq!((found.first, found.last, found.proof), (after(10), after(10), Proof::Deleted));
+    Ok(())
+}
+
+async fn a_hint_overrules_no_deed_and_is_counted<S: TableStand>(stand: S) -> anyhow::Result<()> {
+    for proof in [Proof::Changed, Proof::Confirmed, Proof::Deleted] {
+        let sub = sub(&stand);
+        let mut seen = mark(&stand, &sub, 10, proof, true).await?;
+        for (late, first) in [(10, 10), (20, 10), (5, 5), (15, 5)] {
+            let found = mark(&stand, &sub, late, Proof::Hint, false).await?;
+            assert_eq!((found.first, found.last), (after(first), after(10)));
+            assert_eq!((found.proof, found.password_at), (proof, Some(after(10))));
+            assert_eq!(found.token, seen.token + 1, "R12: whoever saw {seen:?} must not clear it");
+            seen = found;
+        }
+    }
+    Ok(())
+}
+
+async fn a_deed_overrules_hints_whatever_their_times<S: TableStand>(
+    stand: S,
+) -> anyhow::Result<()> {
+    for late in [5, 10, 15, 20, 25] {
+        let sub = sub(&stand);
+        mark(&stand, &sub, 10, Proof::Hint, false).await?;
+        let hints = mark(&stand, &sub, 20, Proof::Hint, false).await?;
+        assert_eq!((hints.first, hints.last, hints.proof), (after(10), after(10), Proof::Hint));
+        let found = mark(&stand, &sub, late, Proof::Confirmed, false).await?;
+        assert_eq!((found.first, found.last), (after(late.min(10)), after(late)));
+        assert_eq!((found.proof, found.token), (Proof::Confirmed, hints.token + 1));
+    }
+    Ok(())
+}
+
+async fn the_order_of_changes_makes_no_difference_to_their_mark<S: TableStand>(
+    stand: S,
+) -> anyhow::Result<()> {
+    let changes = [
+        (1, Proof::Hint, false),
+        (2, Proof::Changed, true),
+        (3, Proof::Hint, true),
+        (4, Proof::Confirmed, false),
+    ];
+    for turn in 0..24 {
+        let mut left = changes.to_vec();
+        let mut order = Vec::new();
+        for (size, step) in [(4, 6), (3, 2), (2, 1), (1, 1)] {
+            order.push(left.remove(turn / step % size));
+        }
+        let sub = sub(&stand);
+        let mut found = None;
+        for (late, proof, password) in &order {
+            found = Some(mark(&stand, &sub, *late, *proof, *password).await?);
+        }
+        let found = found.context("nothing was marked")?;
+        assert_eq!((found.first, found.last), (after(1), after(4)), "{order:?}");
+        assert_eq!(found.proof, Proof::Confirmed, "{order:?}");
+        assert_eq!(found.password_at, Some(after(3)), "{order:?}");
+    }
     Ok(())
 }
 
@@ -222,7 +283,8 @@ async fn of_many_marks_at_once_each_is_counted<S: TableStand>(stand: S) -> anyho
     let mut marks = JoinSet::new();
     for late in 0..AT_ONCE {
         let stand = stand.clone();
-        let change = change(&stand, &sub, late, Proof::Hint, late == 3);
+        let proof = if late % 4 == 1 { Proof::Hint } else { Proof::Confirmed };
+        let change = change(&stand, &sub, late, proof, late == 3);
         marks.spawn(async move { stand.ledger().mark(&change).await });
     }
     while let Some(done) = marks.join_next().await {
@@ -231,6 +293,6 @@ async fn of_many_marks_at_once_each_is_counted<S: TableStand>(stand: S) -> anyho
     let found = marked(&stand, &sub).await?;
     assert_eq!(found.token, before.token + u128::from(AT_ONCE.unsigned_abs()));
     assert_eq!((found.first, found.last), (after(0), after(AT_ONCE - 1)));
-    assert_eq!((found.proof, found.password_at), (Proof::Hint, Some(after(3))));
+    assert_eq!((found.proof, found.password_at), (Proof::Confirmed, Some(after(3))));
     Ok(())
 }

@@ -110,6 +110,7 @@ fn filled(stand: &impl TableStand, entry: &Entry) -> Entry {
         passwords: Passwords {
             set: BySide { old: Some(Time(8)), new: None },
             closed: BySide { old: None, new: Some(Time(9)) },
+            owes_sign_out: BySide { old: false, new: true },
         },
         local_factors: BySide { old: true, new: false },
         miss: Some(Miss { at: Time(10), key: print(1) }),

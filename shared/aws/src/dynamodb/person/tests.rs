@@ -159,8 +159,9 @@ fn entries() -> impl Strategy<Value = Entry> {
         maybe(leases()),
         by_sides(maybe(known()).boxed()),
     );
-    let passwords = (by_sides(maybe(times()).boxed()), by_sides(maybe(times()).boxed()))
-        .prop_map(|(set, closed)| Passwords { set, closed });
+    let times_by_side = || by_sides(maybe(times()).boxed());
+    let passwords = (times_by_side(), times_by_side(), by_sides(any::<bool>().boxed()))
+        .prop_map(|(set, closed, owes_sign_out)| Passwords { set, closed, owes_sign_out });
     let miss = (times(), prints()).prop_map(|(at, key)| Miss { at, key });
     let rest = (
         maybe(sides()),

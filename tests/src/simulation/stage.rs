@@ -1,0 +1,254 @@
+//! A stage for small stories: a calm world, a bridge in it, and one step after the other, each in full
+//! sight. What happens by chance elsewhere is written down here.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use poolbridge_core::account::{AttributeShape, Shape, Status};
+use poolbridge_core::capture::capture;
+use poolbridge_core::change::{Change, Proof};
+use poolbridge_core::converge::{Bridge, Report, Work};
+use poolbridge_core::entry::{Entry, State as PersonState};
+use poolbridge_core::facts::Factor;
+use poolbridge_core::fingerprint::Keyring;
+use poolbridge_core::law::Law;
+use poolbridge_core::limits;
+use poolbridge_core::mapping::Mapping;
+use poolbridge_core::names::{Sub, Username};
+use poolbridge_core::policy::{
+    ConfigurationStamp, ConflictRule, Deletes, MatchBy, Policy, Provision, StalePasswords,
+};
+use poolbridge_core::ports::Ports as _;
+use poolbridge_core::side::{BySide, Side};
+use poolbridge_core::verdict::Verdict;
+
+use crate::world::accounts::{Body, SimulatedAccount, Version, attribute, group};
+use crate::world::chance::Seeded;
+use crate::world::edits::Human;
+use crate::world::trace::Trace;
+use crate::world::weather::{Climate, Weather};
+use crate::world::{BEGINNING, State, TaskId, World};
+
+/// A calm world with a bridge in it.
+pub struct Stage {
+    /// The world.
+    pub world: World,
+    /// The team's choices.
+    pub policy: Policy,
+    keys: Keyring,
+    configuration: ConfigurationStamp,
+    tasks: u32,
+}
+
+impl Stage {
+    /// Two empty pools of one shape.
+    pub fn new(provision: Provision) -> Self {
+        let chooser = Box::new(Seeded::new(1));
+        let mut state =
+            State::new(chooser, Weather::new(Climate::calm()), limits::SETTLE, Law::WHOLE);
+        state.trace = Trace::listening();
+        for side in Side::BOTH {
+            state.pools.get_mut(side).shape = shape();
+        }
+        let policy = Policy {
+            match_by: MatchBy::Email,
+            provision: BySide { old: provision, new: provision },
+            conflicts: ConflictRule::ActiveWins,
+            deletes: Deletes::Disable,
+            groups: true,
+            stale_passwords: StalePasswords::Close,
+            settle: limits::SETTLE,
+            clock_allowance: Duration::ZERO,
+            mapping: Mapping::new(Vec::new(), &BTreeSet::new(), false, true)
+                .expect("no rule at all contradicts none"),
+            law: Law::WHOLE,
+        };
+        let configuration = ConfigurationStamp { hash: "stage".to_owned(), since: BEGINNING };
+        let keys = Keyring::new(1, [7; 32]);
+        Self { world: World::new(state), policy, keys, configuration, tasks: 0 }
+    }
+
+    /// A confirmed account with that address, proved or only claimed.
+    pub fn account(&self, side: Side, human: u32, address: &str, proved: bool) -> Sub {
+        let mut state = self.world.lock();
+        let now = state.now;
+        let pool = state.pools.get_mut(side);
+        let sub = pool.next_sub();
+        let body = Body {
+            attributes: BTreeMap::from([
+                (attribute("email"), address.to_owned()),
+                (attribute("email_verified"), proved.to_string()),
+            ]),
+            enabled: true,
+            groups: BTreeSet::new(),
+            factors: BTreeSet::new(),
+            status: Status::Confirmed,
+            modified: now,
+            exists: true,
+            origins: BTreeMap::new(),
+        };
+        let username = Username::try_from(format!("{side}-{human}").as_str())
+            .expect("it is short and printable");
+        let first = Version { at: now, body };
+        pool.add(SimulatedAccount::new(sub.clone(), username, Human(human), false, first));
+        sub
+    }
+
+    /// Edits an account as its owner or an administrator would.
+    pub fn edit(&self, side: Side, sub: &Sub, edit: impl FnOnce(&mut Body)) {
+        let mut state = self.world.lock();
+        let now = state.now;
+        let account = state.pools.get_mut(side).get_mut(sub).expect("there is such an account");
+        account.change(now, |body| {
+            edit(body);
+            body.modified = now;
+        });
+    }
+
+    /// Sets one attribute.
+    pub fn set(&self, side: Side, sub: &Sub, name: &str, value: &str) {
+        self.edit(side, sub, |body| {
+            body.attributes.insert(attribute(name), value.to_owned());
+        });
+    }
+
+    /// What an attribute of an account says.
+    pub fn says(&self, side: Side, sub: &Sub, name: &str) -> Option<String> {
+        self.body(side, sub).attributes.get(&attribute(name)).cloned()
+    }
+
+    /// An account as it is.
+    pub fn body(&self, side: Side, sub: &Sub) -> Body {
+        self.world.lock().account(side, sub).expect("there is such an account").body().clone()
+    }
+
+    /// What a trigger would be told of a deed done now.
+    pub fn change(&mut self, side: Side, sub: &Sub, proof: Proof) -> Change {
+        self.tasks += 1;
+        let at = self.world.lock().now;
+        Change { side, sub: sub.clone(), at, proof, password: false, id: u128::from(self.tasks) }
+    }
+
+    /// What a trigger does.
+    pub fn capture(&mut self, side: Side, sub: &Sub) {
+        let change = self.change(side, sub, Proof::Changed);
+        let ports = self.world.ports(TaskId(self.tasks));
+        assert!(finish(capture(ports.ledger(), ports.outbox(), &change)).survives());
+    }
+
+    /// One look at one change.
+    pub fn look(&mut self, change: &Change) -> Report {
+        self.tasks += 1;
+        let ports = self.world.ports(TaskId(self.tasks));
+        let bridge = Bridge {
+            ports: &ports,
+            policy: &self.policy,
+            keys: &self.keys,
+            configuration: &self.configuration,
+        };
+        let now = self.world.lock().now;
+        let deadline = now + limits::PERSON_TIME_MAX;
+        let work = Work { deadline, invocation_end: deadline, suspendable: false };
+        finish(bridge.converge(change, &work))
+    }
+
+    /// Lets time pass.
+    pub fn wait(&self, span: Duration) {
+        let mut state = self.world.lock();
+        let until = state.now + span;
+        state.pass(until);
+    }
+
+    /// Looks at every mark, again and again, until none is left. Answers the verdicts.
+    pub fn settle(&mut self) -> Vec<Verdict> {
+        let mut verdicts = Vec::new();
+        for _ in 0..50 {
+            self.wait(limits::SETTLE);
+            let marks: Vec<(Side, Sub)> = self.world.lock().table.marks.keys().cloned().collect();
+            if marks.is_empty() {
+                return verdicts;
+            }
+            for (side, sub) in marks {
+                let mark = self.world.lock().table.marks.get(&(side, sub.clone())).cloned();
+                let Some(at) = mark.map(|mark| mark.last) else { continue };
+                let change = Change { at, ..self.change(side, &sub, Proof::Hint) };
+                verdicts.push(self.look(&change).verdict);
+            }
+        }
+        panic!("it does not come to rest: {verdicts:?}");
+    }
+
+    /// Captures a change and works it off. Answers the verdicts.
+    pub fn captured(&mut self, side: Side, sub: &Sub) -> Vec<Verdict> {
+        self.capture(side, sub);
+        self.settle()
+    }
+
+    /// What the trail does about a deletion.
+    pub fn deleted(&mut self, side: Side, sub: &Sub) -> Vec<Verdict> {
+        let change = self.change(side, sub, Proof::Deleted);
+        let mut verdicts = Vec::new();
+        self.wait(limits::SETTLE);
+        for _ in 0..10 {
+            let report = self.look(&change);
+            verdicts.push(report.verdict.clone());
+            let Verdict::Later(after, _) = report.verdict else { return verdicts };
+            self.wait(after);
+        }
+        panic!("it does not come to rest: {verdicts:?}");
+    }
+
+    /// What the table knows of the person of that account.
+    pub fn entry(&self, side: Side, sub: &Sub) -> Entry {
+        self.world.lock().table.find(side, sub).expect("the person is known").clone()
+    }
+
+    /// How often a pool was written.
+    pub fn writes(&self) -> u64 {
+        self.world.lock().watch.writes
+    }
+
+    /// How many accounts a pool has.
+    pub fn living(&self, side: Side) -> usize {
+        self.world.lock().pools.get(side).living().count()
+    }
+
+    /// Two accounts of one human, linked and in step.
+    pub fn pair(&mut self) -> (Sub, Sub) {
+        let old = self.account(Side::Old, 1, "one@example.com", true);
+        let new = self.account(Side::New, 1, "one@example.com", true);
+        self.captured(Side::Old, &old);
+        assert_eq!(self.entry(Side::Old, &old).state, PersonState::Synced);
+        assert_eq!(self.entry(Side::New, &new).id, self.entry(Side::Old, &old).id);
+        (old, new)
+    }
+}
+
+/// What both pools allow.
+pub fn shape() -> Shape {
+    let names = ["email", "email_verified", "name", "nickname", "phone_number"];
+    let names = names.into_iter().chain(["phone_number_verified"]);
+    Shape {
+        attributes: names
+            .map(|name| (attribute(name), AttributeShape { mutable: true, longest: Some(20) }))
+            .collect(),
+        case_sensitive: true,
+        groups: BTreeSet::from([group("staff"), group("admins")]),
+        factors: BTreeSet::from([Factor::Sms, Factor::Email]),
+        ..Shape::default()
+    }
+}
+
+/// Runs a flow to its end, in this thread.
+pub fn finish<T>(future: impl Future<Output = T>) -> T {
+    let mut future = pin!(future);
+    for _ in 0..100_000 {
+        if let Poll::Ready(value) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            return value;
+        }
+    }
+    panic!("the flow does not end");
+}

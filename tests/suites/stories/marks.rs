@@ -1,0 +1,85 @@
+//! What marks and the messages about them come to.
+
+use std::time::Duration;
+
+use poolbridge_core::capture::capture;
+use poolbridge_core::change::{Change, Proof};
+use poolbridge_core::limits;
+use poolbridge_core::names::Sub;
+use poolbridge_core::policy::Provision;
+use poolbridge_core::ports::Ports as _;
+use poolbridge_core::side::Side;
+use poolbridge_core::verdict::{Reason, Verdict};
+use poolbridge_tests::simulation::stage::{Stage, finish};
+use poolbridge_tests::world::TaskId;
+
+/// What a trigger does about a change of that proof.
+fn captured(stage: &mut Stage, side: Side, sub: &Sub, proof: Proof) -> Change {
+    let change = stage.change(side, sub, proof);
+    let ports = stage.world.ports(TaskId(0));
+    assert!(finish(capture(ports.ledger(), ports.outbox(), &change)).survives());
+    change
+}
+
+#[test]
+fn a_sign_in_right_after_a_sign_up_does_not_put_the_sign_up_off() {
+    let mut stage = Stage::new(Provision::Eager);
+    let old = stage.account(Side::Old, 1, "one@example.com", true);
+    let sign_up = captured(&mut stage, Side::Old, &old, Proof::Confirmed);
+    stage.wait(Duration::from_secs(1));
+    let sign_in = captured(&mut stage, Side::Old, &old, Proof::Hint);
+    assert_eq!(stage.look(&sign_up).verdict, Verdict::Applied, "it proves itself at once");
+    assert!(stage.world.lock().table.marks.is_empty());
+    assert_eq!(stage.living(Side::New), 1);
+    // The sign-in is looked at when that can settle it, by one read.
+    let wait = stage.look(&sign_in);
+    assert!(matches!(wait.verdict, Verdict::Later(_, Reason::Settling)), "{wait:?}");
+    stage.wait(limits::SETTLE);
+    let report = stage.look(&sign_in);
+    assert_eq!((report.verdict, report.account_reads), (Verdict::AlreadyTrue, 1));
+}
+
+#[test]
+fn somebody_who_signs_in_again_and_again_is_settled_all_the_same() {
+    let mut stage = Stage::new(Provision::Lazy);
+    let (old, new) = stage.pair();
+    stage.set(Side::Old, &old, "name", "new name");
+    let edit = captured(&mut stage, Side::Old, &old, Proof::Changed);
+    // More often than reads become certain.
+    let often = limits::SETTLE / 3;
+    for _ in 0..4 {
+        stage.wait(often);
+        captured(&mut stage, Side::Old, &old, Proof::Hint);
+    }
+    assert_eq!(stage.look(&edit).verdict, Verdict::Applied);
+    assert_eq!(stage.says(Side::New, &new, "name").as_deref(), Some("new name"));
+    assert!(stage.world.lock().table.marks.is_empty(), "the edit is settled, and so is its mark");
+}
+
+#[test]
+fn a_hint_costs_one_read_whatever_else_its_mark_stands_for() {
+    let mut stage = Stage::new(Provision::Lazy);
+    let (old, _) = stage.pair();
+    let first = captured(&mut stage, Side::Old, &old, Proof::Hint);
+    stage.wait(Duration::from_secs(1));
+    captured(&mut stage, Side::Old, &old, Proof::Hint);
+    assert_eq!(stage.look(&first).account_reads, 0);
+    stage.wait(limits::SETTLE);
+    let report = stage.look(&first);
+    assert_eq!((report.verdict, report.account_reads), (Verdict::AlreadyTrue, 1));
+}
+
+#[test]
+fn rule_11_a_hint_that_comes_between_look_and_record_keeps_the_mark() {
+    let mut stage = Stage::new(Provision::Lazy);
+    let (old, _) = stage.pair();
+    captured(&mut stage, Side::Old, &old, Proof::Changed);
+    let token = |stage: &Stage| {
+        let state = stage.world.lock();
+        state.table.marks.get(&(Side::Old, old.clone())).map(|mark| mark.token)
+    };
+    let seen = token(&stage).unwrap();
+    captured(&mut stage, Side::Old, &old, Proof::Hint);
+    assert_ne!(token(&stage), Some(seen));
+    assert!(!stage.world.lock().table.clear_mark(Side::Old, &old, seen));
+}

@@ -1,0 +1,171 @@
+//! What travels, what stays, and what is held.
+
+use poolbridge_core::change::Proof;
+use poolbridge_core::entry::{DecisionKind, State as PersonState};
+use poolbridge_core::facts::Factor;
+use poolbridge_core::limits;
+use poolbridge_core::mapping::{AttributeRule, Mapping};
+use poolbridge_core::names::Sub;
+use poolbridge_core::policy::{ConflictRule, Provision};
+use poolbridge_core::side::Side;
+use poolbridge_core::verdict::{Reason, Verdict};
+use poolbridge_tests::simulation::stage::Stage;
+use poolbridge_tests::world::accounts::{attribute, group};
+use poolbridge_tests::world::weather::Fate;
+
+use super::{calls, trouble};
+
+#[test]
+fn a_held_conflict_stays_held_until_a_side_gives_way() {
+    let mut stage = Stage::new(Provision::Lazy);
+    stage.policy.conflicts = ConflictRule::Hold;
+    let (old, new) = stage.pair();
+    stage.edit(Side::Old, &old, |body| body.groups = [group("staff")].into());
+    trouble(&stage.world, "AdminAddUserToGroup", Fate::AnswerLost, 1);
+    stage.capture(Side::Old, &old);
+    stage.wait(limits::SETTLE);
+    let change = stage.change(Side::Old, &old, Proof::Changed);
+    stage.look(&change);
+    assert!(stage.body(Side::New, &new).groups.contains(&group("staff")), "it was written");
+    assert!(stage.entry(Side::Old, &old).intent.is_some(), "and nobody knows");
+    // Somebody takes them out again over there: that cannot be told from "never written".
+    stage.edit(Side::New, &new, |body| body.groups.clear());
+    let verdicts = stage.settle();
+    assert_eq!(verdicts.last(), Some(&Verdict::Held(Reason::Conflict)), "{verdicts:?}");
+    for _ in 0..2 {
+        stage.captured(Side::Old, &old);
+        stage.captured(Side::New, &new);
+        assert_eq!(stage.entry(Side::Old, &old).state, PersonState::Conflict);
+        assert!(stage.body(Side::Old, &old).groups.contains(&group("staff")));
+        assert!(stage.body(Side::New, &new).groups.is_empty());
+    }
+    stage.edit(Side::Old, &old, |body| body.groups.clear());
+    stage.captured(Side::Old, &old);
+    assert_eq!(stage.entry(Side::Old, &old).state, PersonState::Synced);
+}
+
+/// Both accounts, members of both groups, in step.
+fn members(stage: &mut Stage) -> (Sub, Sub) {
+    let (old, new) = stage.pair();
+    stage.edit(Side::Old, &old, |body| body.groups = [group("staff"), group("admins")].into());
+    stage.captured(Side::Old, &old);
+    assert_eq!(stage.body(Side::New, &new).groups.len(), 2);
+    (old, new)
+}
+
+#[test]
+fn a_group_made_again_gets_its_members_from_the_other_pool_and_takes_none_away() {
+    let mut stage = Stage::new(Provision::Lazy);
+    let (old, new) = members(&mut stage);
+    stage.world.lock().pools.new.shape.groups.remove(&group("admins"));
+    stage.edit(Side::New, &new, |body| {
+        body.groups.remove(&group("admins"));
+    });
+    let verdicts = stage.captured(Side::New, &new);
+    assert_eq!(verdicts.last(), Some(&Verdict::Held(Reason::GroupMissing)));
+    assert!(stage.body(Side::Old, &old).groups.contains(&group("admins")));
+    // The group is made again, and has no members yet.
+    stage.world.lock().pools.new.shape.groups.insert(group("admins"));
+    stage.captured(Side::New, &new);
+    for (side, sub) in [(Side::Old, &old), (Side::New, &new)] {
+        assert!(stage.body(side, sub).groups.contains(&group("admins")), "{side} lost a member");
+    }
+}
+
+#[test]
+fn invariant_07_a_group_deleted_a_moment_ago_is_not_taken_for_members_who_left() {
+    let mut stage = Stage::new(Provision::Lazy);
+    let (old, new) = members(&mut stage);
+    {
+        let mut state = stage.world.lock();
+        let pool = &mut state.pools.new;
+        // The worker has read the pool's groups minutes ago.
+        pool.cached = Some(pool.shape.clone());
+        pool.shape.groups.remove(&group("admins"));
+    }
+    stage.edit(Side::New, &new, |body| {
+        body.groups.remove(&group("admins"));
+    });
+    let verdicts = stage.captured(Side::New, &new);
+    assert_eq!(verdicts.last(), Some(&Verdict::Held(Reason::GroupMissing)), "{verdicts:?}");
+    assert!(stage.body(Side::Old, &old).groups.contains(&group("admins")));
+    // Who left a group that is still there is taken out, at the price of one listing.
+    stage.edit(Side::New, &new, |body| {
+        body.groups.remove(&group("staff"));
+    });
+    let before = calls(&stage.world, " ListGroups:");
+    stage.captured(Side::New, &new);
+    assert!(!stage.body(Side::Old, &old).groups.contains(&group("staff")));
+    assert_eq!(calls(&stage.world, " ListGroups:"), before + 1);
+}
+
+#[test]
+fn a_factor_goes_after_the_phone_number_that_it_needs() {
+    let mut stage = Stage::new(Provision::Lazy);
+    let (old, new) = stage.pair();
+    stage.edit(Side::Old, &old, |body| {
+        body.attributes.insert(attribute("phone_number"), "+15550100".to_owned());
+        body.attributes.insert(attribute("phone_number_verified"), "true".to_owned());
+        body.factors = [Factor::Sms].into();
+    });
+    // A pool refuses the factor while there is no such number.
+    trouble(&stage.world, "AdminUpdateUserAttributes", Fate::Throttled, 1);
+    let change = stage.change(Side::Old, &old, Proof::Changed);
+    stage.wait(limits::SETTLE);
+    stage.look(&change);
+    assert_eq!(stage.says(Side::New, &new, "phone_number"), None);
+    assert_eq!(calls(&stage.world, "AdminSetUserMFAPreference"), 0, "too early");
+    stage.captured(Side::Old, &old);
+    assert_eq!(stage.says(Side::New, &new, "phone_number").as_deref(), Some("+15550100"));
+    assert_eq!(stage.body(Side::New, &new).factors, [Factor::Sms].into());
+    let state = stage.world.lock();
+    let at = |deed: &str| {
+        let lines = state.trace.lines();
+        lines.iter().rposition(|line| line.contains(deed) && line.ends_with("done")).unwrap()
+    };
+    assert!(at("AdminUpdateUserAttributes") < at("AdminSetUserMFAPreference"));
+}
+
+/// The old pool's words for a plan, of which the new pool knows fewer.
+fn fewer_words(stage: &mut Stage) {
+    let words = [("gold", "paying"), ("silver", "paying"), ("none", "free")];
+    let values = words.map(|(old, new)| (old.to_owned(), new.to_owned())).into();
+    let rule = AttributeRule { values, ..AttributeRule::same(&attribute("name")) };
+    stage.policy.mapping = Mapping::new(vec![rule], &[].into(), false, true).unwrap();
+}
+
+#[test]
+fn a_one_way_rule_takes_nothing_away_at_a_first_link() {
+    let mut stage = Stage::new(Provision::Lazy);
+    fewer_words(&mut stage);
+    let old = stage.account(Side::Old, 1, "one@example.com", true);
+    let new = stage.account(Side::New, 1, "one@example.com", true);
+    stage.set(Side::New, &new, "name", "free");
+    stage.captured(Side::Old, &old);
+    assert_eq!(stage.entry(Side::Old, &old).state, PersonState::Synced);
+    assert_eq!(stage.says(Side::New, &new, "name").as_deref(), Some("free"));
+    // What its source says from now on travels; what its target says stays there.
+    stage.set(Side::Old, &old, "name", "silver");
+    stage.captured(Side::Old, &old);
+    assert_eq!(stage.says(Side::New, &new, "name").as_deref(), Some("paying"));
+    stage.set(Side::New, &new, "name", "free");
+    stage.captured(Side::New, &new);
+    assert_eq!(stage.says(Side::Old, &old, "name").as_deref(), Some("silver"));
+}
+
+#[test]
+fn a_one_way_rule_records_what_its_source_overrules_at_a_first_link() {
+    let mut stage = Stage::new(Provision::Lazy);
+    fewer_words(&mut stage);
+    let old = stage.account(Side::Old, 1, "one@example.com", true);
+    let new = stage.account(Side::New, 1, "one@example.com", true);
+    stage.set(Side::Old, &old, "name", "gold");
+    stage.set(Side::New, &new, "name", "free");
+    stage.captured(Side::New, &new);
+    assert_eq!(stage.says(Side::New, &new, "name").as_deref(), Some("paying"));
+    let entry = stage.entry(Side::Old, &old);
+    let told = entry.decisions.iter().any(|decision| {
+        decision.kind == DecisionKind::FirstLinkConflict && decision.fields == ["name"]
+    });
+    assert!(told, "{:?}", entry.decisions);
+}

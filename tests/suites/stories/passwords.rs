@@ -1,0 +1,58 @@
+//! Passwords that went out of date.
+
+use poolbridge_core::change::{Change, Proof};
+use poolbridge_core::entry::State as PersonState;
+use poolbridge_core::limits;
+use poolbridge_core::policy::Provision;
+use poolbridge_core::side::Side;
+use poolbridge_core::verdict::{Reason, Verdict};
+use poolbridge_tests::simulation::stage::Stage;
+use poolbridge_tests::world::weather::Fate;
+
+use super::{calls, trouble};
+
+#[test]
+fn a_sign_out_that_keeps_failing_costs_one_password_and_is_not_forgotten() {
+    let mut stage = Stage::new(Provision::Lazy);
+    let (old, new) = stage.pair();
+    trouble(&stage.world, "AdminUserGlobalSignOut", Fate::Throttled, 3);
+    let change = stage.change(Side::Old, &old, Proof::Changed);
+    let reset = Change { password: true, ..change };
+    for _ in 0..3 {
+        stage.wait(limits::SETTLE);
+        let verdict = stage.look(&reset).verdict;
+        assert!(matches!(verdict, Verdict::Later(_, Reason::Outside(_))), "{verdict:?}");
+        assert!(stage.entry(Side::New, &new).passwords.owes_sign_out.new);
+    }
+    let closed = stage.entry(Side::New, &new).passwords.closed.new;
+    assert_eq!(closed, Some(reset.at), "the leaked password still opens the account");
+    stage.wait(limits::SETTLE);
+    assert_eq!(stage.look(&reset).verdict, Verdict::Applied);
+    let passwords = stage.entry(Side::New, &new).passwords;
+    assert!(!passwords.owes_sign_out.new);
+    assert_eq!(stage.entry(Side::New, &new).state, PersonState::Synced);
+    let done = |deed: &str| {
+        let state = stage.world.lock();
+        state.trace.lines().iter().filter(|it| it.contains(deed) && it.ends_with("done")).count()
+    };
+    assert_eq!((done("AdminSetUserPassword"), done("AdminUserGlobalSignOut")), (1, 1));
+    assert_eq!(calls(&stage.world, "AdminUserGlobalSignOut"), 4);
+}
+
+#[test]
+fn a_password_that_failed_itself_is_set_again_with_its_sign_out() {
+    let mut stage = Stage::new(Provision::Lazy);
+    let (old, new) = stage.pair();
+    trouble(&stage.world, "AdminSetUserPassword", Fate::NotSent, 1);
+    let change = stage.change(Side::Old, &old, Proof::Changed);
+    let reset = Change { password: true, ..change };
+    stage.wait(limits::SETTLE);
+    stage.look(&reset);
+    let passwords = stage.entry(Side::New, &new).passwords;
+    assert_eq!((passwords.closed.new, passwords.owes_sign_out.new), (None, false));
+    stage.wait(limits::SETTLE);
+    assert_eq!(stage.look(&reset).verdict, Verdict::Applied);
+    let passwords = stage.entry(Side::New, &new).passwords;
+    assert_eq!((passwords.closed.new, passwords.owes_sign_out.new), (Some(reset.at), false));
+    assert!(calls(&stage.world, "AdminUserGlobalSignOut") > 0);
+}
