@@ -7,6 +7,8 @@ mod attach;
 mod capture;
 #[path = "end_to_end/messages.rs"]
 mod messages;
+#[path = "end_to_end/operator.rs"]
+mod operator;
 #[path = "end_to_end/outage.rs"]
 mod outage;
 #[path = "end_to_end/travel.rs"]

@@ -15,6 +15,7 @@ pub mod fakes;
 pub mod ledger;
 pub mod pool;
 pub mod queue;
+pub mod resend;
 mod routes;
 pub mod run;
 pub mod services;

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
+use poolbridge_aws::clock::SystemClock;
 use poolbridge_aws::cognito::{CognitoPool, PoolRoster};
 use poolbridge_aws::config::{Asker, Configuration, Environment};
 use poolbridge_aws::dynamodb::DynamoLedger;
@@ -35,6 +36,7 @@ use super::ground;
 use super::ledger::TableStand;
 use super::pool::PoolStand;
 use super::queue::{Delivery, QueueStand};
+use super::resend::ResendStand;
 use super::run::{Report, run};
 use crate::stack::http::call;
 use crate::stack::{Options, PoolSeed, Stack};
@@ -227,7 +229,9 @@ pub async fn every(endpoint: String, filter: &str) -> anyhow::Result<(Report, Ma
         run("table", service(Side::Old), super::routes::cases(), filter),
         run("queue", service(Side::Old), super::queue::cases(), filter),
     );
-    Ok((of_addresses.and(of_names).and(table).and(routes).and(queue), manners))
+    // They want the queue for themselves.
+    let resend = run("resend", service(Side::Old), super::resend::cases(), filter).await;
+    Ok((of_addresses.and(of_names).and(table).and(routes).and(queue).and(resend), manners))
 }
 
 /// The adapters, of whose pools this stand is for one.
@@ -336,6 +340,28 @@ impl PoolStand for Service {
 
     async fn wait(&self, span: Duration) {
         tokio::time::sleep(span).await;
+    }
+}
+
+impl ResendStand for Service {
+    type Clock = SystemClock;
+
+    fn table(&self) -> &DynamoLedger {
+        self.wired.ledger()
+    }
+
+    fn sender(&self) -> &SqsOutbox {
+        &self.outbox
+    }
+
+    fn clock(&self) -> &SystemClock {
+        self.wired.clock()
+    }
+
+    async fn pause(&self, paused: bool) -> anyhow::Result<()> {
+        let why = paused.then(|| "a test".to_owned());
+        self.wired.ledger().change_control(|control| control.paused.clone_from(&why)).await?;
+        Ok(())
     }
 }
 

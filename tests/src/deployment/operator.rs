@@ -69,6 +69,14 @@ impl Operator {
         Ok(outcome)
     }
 
+    /// The same command line, with that variable not set.
+    #[must_use]
+    pub fn without(&self, variable: &str) -> Self {
+        let mut environment = self.environment.clone();
+        environment.retain(|(name, _)| name != variable);
+        Self { program: self.program.clone(), environment, said: Mutex::default() }
+    }
+
     /// Runs a command that must succeed.
     pub async fn succeed(&self, arguments: &[&str]) -> anyhow::Result<Outcome> {
         let outcome = self.run(arguments, Duration::from_secs(30)).await?;

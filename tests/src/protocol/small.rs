@@ -96,6 +96,7 @@ impl fmt::Display for Deed {
             Act::Group | Act::Undo => "group",
             Act::Enabled => "enabled",
             Act::Password => "password",
+            Act::SignIn => "sign-in",
             Act::Replace | Act::Delete | Act::Return | Act::Join => "account",
         };
         write!(formatter, "{side}.{what}")

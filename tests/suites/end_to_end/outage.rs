@@ -1,11 +1,13 @@
 //! A pool, the queue or the operator's leave is missing for a while. Times are compressed: what
 //! takes an hour here takes as long as the first refusal, and then the operator steps in.
 
+use std::time::Duration;
+
 use anyhow::ensure;
 use poolbridge_core::side::Side;
-use poolbridge_tests::deployment::aws::changed;
+use poolbridge_tests::deployment::aws::{changed, message};
 use poolbridge_tests::stack::Place;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Calls, arrival, arrived, attribute, drain, newcomer, play, put_off, sign_up};
 
@@ -29,6 +31,40 @@ async fn invariant_02_a_pool_out_of_reach_loses_nothing() {
         drain(bridge).await?;
         arrival(bridge, "outage-unknown").await?;
         attribute(bridge, Side::New, &known.new, "given_name", "Outage-Given").await
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_pool_that_never_answers_costs_a_starting_apply_no_batch() {
+    play(async |bridge| {
+        // A second is left for getting ready, and then everything for marking and sending back.
+        let mut function = bridge.function("apply-of-its-own", "apply");
+        function.timeout = 6;
+        bridge.add(&function).await?;
+        let email = "never-answered@example.com";
+        let attributes = [("email", email), ("email_verified", "true")];
+        let sub = bridge.old.create("never-answered", "Correct-Horse-88", &attributes).await?;
+        let silent = json!([{"service": "cognito-idp", "latency": 60_000}]);
+        bridge.stack.faults(Place::Pool(1)).set(&silent).await?;
+        let (group, body) = message(&changed(Side::Old, &sub)?);
+        let event = json!({"Records": [{
+            "messageId": "one", "receiptHandle": "of-no-queue", "body": body,
+            "attributes": {"ApproximateReceiveCount": "1", "MessageGroupId": group},
+            "eventSource": "aws:sqs",
+        }]});
+        let limit = Duration::from_secs(20);
+        let event = event.to_string();
+        let answer = bridge.services.invoke(&function.name, event.as_bytes(), limit).await?;
+        let answer: Value = serde_json::from_slice(&answer)?;
+        let back = json!({"batchItemFailures": [{"itemIdentifier": "one"}]});
+        ensure!(answer == back, "it was ended, or took the message for done: {answer}");
+        let status = bridge.operator.ask(&["status"]).await?;
+        ensure!(status["pending"]["count"] == 1, "it is not marked: {status}");
+        bridge.stack.faults(Place::Pool(1)).clear().await?;
+        drain(bridge).await?;
+        arrival(bridge, "never-answered").await?;
+        bridge.nothing_private(&[], &["apply-of-its-own"]).await.map(drop)
     })
     .await;
 }
@@ -76,7 +112,7 @@ async fn drain_in_time(
     bridge: &poolbridge_tests::deployment::Deployment,
     sub: &str,
 ) -> anyhow::Result<()> {
-    let limit = std::time::Duration::from_secs(75);
+    let limit = Duration::from_secs(75);
     let outcome = bridge.operator.run(&["drain", "--timeout", "60s"], limit).await?;
     ensure!(outcome.code == Some(0), "{sub}: drain ended with {:?}", outcome.code);
     Ok(())

@@ -1,0 +1,145 @@
+//! Marks that are sent again by the clock: the real functions on the real adapters, since nothing but
+//! the adapters can do it. What core promises about marks is asked in `ledger`.
+
+use std::future::Future;
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use poolbridge_aws::dynamodb::DynamoLedger;
+use poolbridge_aws::resend::{Resent, resend_due};
+use poolbridge_aws::sqs::SqsOutbox;
+use poolbridge_core::change::{Change, Mark, Proof};
+use poolbridge_core::names::Sub;
+use poolbridge_core::ports::{Clock, Ledger as _};
+use poolbridge_core::side::Side;
+use poolbridge_core::time::Time;
+use poolbridge_core::verdict::Reason;
+
+use super::queue::QueueStand;
+use super::{Case, cases};
+
+/// The adapters of the table and of the queue, and their clock.
+pub trait ResendStand: QueueStand {
+    /// The clock's type.
+    type Clock: Clock;
+
+    /// The table.
+    fn table(&self) -> &DynamoLedger;
+
+    /// The queue, as a sender sees it.
+    fn sender(&self) -> &SqsOutbox;
+
+    /// The clock.
+    fn clock(&self) -> &Self::Clock;
+
+    /// Pauses the bridge, or lets it go on.
+    fn pause(&self, paused: bool) -> impl Future<Output = anyhow::Result<()>> + Send;
+}
+
+/// Every case. They share the queue with nobody.
+pub fn cases<S: ResendStand>() -> Vec<Case<S>> {
+    cases![
+        what_is_due_is_sent_again_once_and_then_rests,
+        while_paused_nothing_is_sent_again,
+        a_mark_that_was_touched_does_not_rest,
+    ]
+}
+
+/// Marks an account whose deed was done that long ago.
+async fn marked<S: ResendStand>(stand: &S, ago: Duration) -> anyhow::Result<Change> {
+    let nonce = QueueStand::nonce(stand);
+    let sub = Sub::try_from(format!("{nonce:032x}").as_str()).context("32 digits")?;
+    let at = stand.clock().now() - ago;
+    let id = QueueStand::nonce(stand);
+    let change = Change { side: Side::New, sub, at, proof: Proof::Changed, password: true, id };
+    stand.table().mark(&change).await?;
+    Ok(change)
+}
+
+async fn mark_of<S: ResendStand>(stand: &S, change: &Change) -> anyhow::Result<Mark> {
+    let mark = stand.table().read_mark(change.side, &change.sub).await?;
+    mark.context("the mark is gone")
+}
+
+async fn resend<S: ResendStand>(stand: &S) -> anyhow::Result<Resent> {
+    Ok(resend_due(stand.table(), stand.sender(), stand.clock()).await?)
+}
+
+/// Takes everything off the queue.
+async fn sent<S: ResendStand>(stand: &S) -> anyhow::Result<Vec<Change>> {
+    let mut all = Vec::new();
+    while let Some(delivery) = stand.receive().await? {
+        QueueStand::delete(stand, &delivery.receipt).await?;
+        all.push(delivery.change);
+    }
+    Ok(all)
+}
+
+async fn what_is_due_is_sent_again_once_and_then_rests<S: ResendStand>(
+    stand: S,
+) -> anyhow::Result<()> {
+    stand.empty().await?;
+    let due = marked(&stand, Duration::from_mins(2)).await?;
+    let live = marked(&stand, Duration::from_secs(5)).await?;
+    let off = marked(&stand, Duration::from_mins(3)).await?;
+    let (before, token) = (mark_of(&stand, &due).await?, mark_of(&stand, &off).await?.token);
+    let until = stand.clock().now() + Duration::from_hours(1);
+    let put_off = stand.table().back_off(off.side, &off.sub, token, until, Reason::Busy).await?;
+    ensure!(put_off, "it was not put off");
+    let first = resend(&stand).await?;
+    assert_eq!((first.sent, first.failed, first.paused), (1, 0, false));
+    assert!(first.marks >= 3 && first.oldest >= Some(Duration::from_mins(3)), "{first:?}");
+    let messages = sent(&stand).await?;
+    assert_eq!(messages.len(), 1);
+    let again = &messages[0];
+    // All that the mark says, under an id of its own: no queue takes it for a duplicate (R13).
+    assert_eq!(*again, Change { id: again.id, ..due.clone() });
+    assert_ne!(again.id, due.id);
+    let after = mark_of(&stand, &due).await?;
+    let not_before = after.not_before;
+    assert!(not_before > stand.clock().now() + Duration::from_mins(5), "no longer than a run");
+    assert_eq!(after, Mark { not_before, ..before }, "resting is no change and no attempt");
+    // The next run finds nothing to do, whoever has looked meanwhile.
+    assert_eq!(resend(&stand).await?.sent, 0);
+    assert_eq!(sent(&stand).await?, []);
+    assert_eq!(mark_of(&stand, &live).await?.not_before, Time::ZERO);
+    assert_eq!(mark_of(&stand, &off).await?.not_before, until);
+    for change in [due, live, off] {
+        let token = mark_of(&stand, &change).await?.token;
+        assert!(stand.table().clear_mark(change.side, &change.sub, token).await?);
+    }
+    Ok(())
+}
+
+async fn while_paused_nothing_is_sent_again<S: ResendStand>(stand: S) -> anyhow::Result<()> {
+    stand.empty().await?;
+    let due = marked(&stand, Duration::from_mins(2)).await?;
+    let before = mark_of(&stand, &due).await?;
+    stand.pause(true).await?;
+    let paused = resend(&stand).await?;
+    stand.pause(false).await?;
+    assert_eq!((paused.sent, paused.failed, paused.paused), (0, 0, true));
+    assert!(paused.marks >= 1 && paused.oldest >= Some(Duration::from_mins(2)), "{paused:?}");
+    assert_eq!(sent(&stand).await?, []);
+    assert_eq!(mark_of(&stand, &due).await?, before);
+    assert_eq!(resend(&stand).await?.sent, 1);
+    sent(&stand).await?;
+    assert!(stand.table().clear_mark(due.side, &due.sub, before.token).await?);
+    Ok(())
+}
+
+async fn a_mark_that_was_touched_does_not_rest<S: ResendStand>(stand: S) -> anyhow::Result<()> {
+    let old = marked(&stand, Duration::from_mins(2)).await?;
+    let seen = mark_of(&stand, &old).await?;
+    let newer = Change { at: stand.clock().now(), id: QueueStand::nonce(&stand), ..old.clone() };
+    stand.table().mark(&newer).await?;
+    let until = stand.clock().now() + Duration::from_hours(1);
+    stand.table().rest(vec![seen], until).await?;
+    let touched = mark_of(&stand, &old).await?;
+    assert_eq!(touched.not_before, Time::ZERO, "a new deed waits because of an old one");
+    assert!(stand.table().clear_mark(old.side, &old.sub, touched.token).await?);
+    // One that was cleared is not made again.
+    stand.table().rest(vec![touched], until).await?;
+    assert_eq!(stand.table().read_mark(old.side, &old.sub).await?, None);
+    Ok(())
+}

@@ -1,0 +1,144 @@
+//! What the command line answers when not all is well: exit codes, waivers, a key that is missing.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use poolbridge_tests::deployment::Deployment;
+use poolbridge_tests::deployment::operator::Outcome;
+use serde_json::{Value, json};
+
+use super::{drain, newcomer, play};
+
+/// More than any of these commands takes.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// Exit codes that the command line promises.
+const DONE: i32 = 0;
+const FAILED: i32 = 1;
+const NOT_YET: i32 = 2;
+const USAGE: i32 = 64;
+
+async fn ends(bridge: &Deployment, arguments: &[&str], code: i32) -> anyhow::Result<Outcome> {
+    let outcome = bridge.operator.run(arguments, LIMIT).await?;
+    let Outcome { code: found, data, talk } = &outcome;
+    let shown = arguments.join(" ");
+    ensure!(*found == Some(code), "`{shown}` ended with {found:?}, not {code}\n{data}{talk}");
+    ensure!(
+        code != FAILED || talk.trim_end().lines().any(|line| line.starts_with("hint:")),
+        "`{shown}` failed without a hint: {talk}"
+    );
+    Ok(outcome)
+}
+
+#[tokio::test]
+async fn retry_tells_by_its_exit_code_how_it_went() {
+    play(async |bridge| {
+        let person = newcomer(bridge, "retried-one").await?;
+        drain(bridge).await?;
+        let who = format!("old:{}", person.old);
+        ends(bridge, &["retry", &who, "--yes"], DONE).await?;
+        drain(bridge).await?;
+        // Nobody is there to ask.
+        ends(bridge, &["retry", &who], FAILED).await?;
+        let nobody = "old:00000000-0000-4000-8000-000000000000";
+        ends(bridge, &["retry", "--state", "held", nobody], USAGE).await?;
+        ends(bridge, &["retry", "--state", "asleep"], USAGE).await?;
+        let unknown = "00000000-0000-4000-8000-000000000000";
+        ends(bridge, &["retry", unknown, "--yes"], FAILED).await?;
+        // Somebody is at work on them: they are looked at, but not with a clean slate.
+        let key = person_key(bridge, &person.old).await?;
+        hold(bridge, &key, true).await?;
+        let busy = ends(bridge, &["retry", &who, "--yes"], NOT_YET).await?;
+        ensure!(busy.talk.contains("run it again in a minute"), "{}", busy.talk);
+        hold(bridge, &key, false).await?;
+        ends(bridge, &["retry", &who, "--yes"], DONE).await?;
+        drain(bridge).await
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn captures_that_left_no_trace_stand_in_the_way_until_they_are_waived() {
+    play(async |bridge| {
+        drain(bridge).await?;
+        let none = ends(bridge, &["drain", "--waive-unmarked", "--yes"], DONE).await?;
+        ensure!(none.talk.contains("nothing to waive"), "{}", none.talk);
+        // What capture does when it could neither mark nor send.
+        let input = json!({
+            "TableName": bridge.names.table,
+            "Key": {"pk": {"S": "COUNTER#0"}, "sk": {"S": "unmarked"}},
+            "UpdateExpression": "SET #v = :v ADD #count :lost",
+            "ExpressionAttributeNames": {"#v": "v", "#count": "count"},
+            "ExpressionAttributeValues": {":v": {"N": "1"}, ":lost": {"N": "2"}},
+        });
+        bridge.services.call("DynamoDB_20120810.UpdateItem", &input).await?;
+        ensure!(unmarked(bridge).await? == 2, "the counter is another one");
+        let not_yet = ends(bridge, &["drain", "--timeout", "3s"], NOT_YET).await?;
+        ensure!(not_yet.data.contains("2 captures were neither marked nor sent"), "{not_yet:?}");
+        // Only who says so waives, and until then nothing is forgotten.
+        ends(bridge, &["drain", "--waive-unmarked", "--timeout", "3s"], FAILED).await?;
+        ensure!(unmarked(bridge).await? == 2, "they were forgotten without leave");
+        let waived = ["drain", "--waive-unmarked", "--yes", "--timeout", "30s"];
+        ends(bridge, &waived, DONE).await?;
+        ensure!(unmarked(bridge).await? == 0, "they still stand in the way");
+        let items = bridge.services.items(&bridge.names.table).await?;
+        let noted = |item: &&Value| item["pk"]["S"] == "JOURNAL" && said(item, "waive-unmarked");
+        let noted = items.iter().find(noted).context("nobody can tell who waived it")?;
+        ensure!(noted.to_string().contains("\"captures\""), "how many is not told: {noted}");
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_needs_no_key_does_not_ask_for_it() {
+    play(async |bridge| {
+        let operator = bridge.operator.without("POOLBRIDGE_KEY");
+        for arguments in [&["status"][..], &["people", "--state", "held"]] {
+            let outcome = operator.run(arguments, LIMIT).await?;
+            ensure!(outcome.code == Some(DONE), "{arguments:?}: {outcome:?}");
+        }
+        let outcome = operator.run(&["retry", "--yes"], LIMIT).await?;
+        ensure!(outcome.code == Some(FAILED), "{outcome:?}");
+        ensure!(outcome.talk.contains("POOLBRIDGE_KEY is not set"), "{}", outcome.talk);
+        ensure!(outcome.talk.contains("hint: "), "{}", outcome.talk);
+        Ok(())
+    })
+    .await;
+}
+
+async fn unmarked(bridge: &Deployment) -> anyhow::Result<u64> {
+    let status = bridge.operator.ask(&["status"]).await?;
+    status["unmarked"].as_u64().with_context(|| format!("status does not count them: {status}"))
+}
+
+fn said(item: &Value, word: &str) -> bool {
+    item.to_string().contains(&format!("\"{word}\""))
+}
+
+/// The key of the person that an account of the old pool belongs to.
+async fn person_key(bridge: &Deployment, sub: &str) -> anyhow::Result<Value> {
+    let items = bridge.services.items(&bridge.names.table).await?;
+    let person = |item: &&Value| {
+        let key = item["pk"]["S"].as_str().unwrap_or_default();
+        key.starts_with("PERSON#") && item["accounts"].to_string().contains(sub)
+    };
+    let item = items.iter().find(person).context("nobody is known by that account")?;
+    Ok(json!({"pk": item["pk"], "sk": item["sk"]}))
+}
+
+/// Has somebody else at work on that person, or no longer.
+async fn hold(bridge: &Deployment, key: &Value, held: bool) -> anyhow::Result<()> {
+    let never = json!({"N": "4102444800000"});
+    let lease = json!({"M": {"owner": {"S": "somebody-else"}, "until": never, "free_at": never}});
+    let mut input = json!({
+        "TableName": bridge.names.table,
+        "Key": key,
+        "UpdateExpression": if held { "SET #lease = :lease" } else { "REMOVE #lease" },
+        "ExpressionAttributeNames": {"#lease": "lease"},
+    });
+    if held {
+        input["ExpressionAttributeValues"] = json!({":lease": lease});
+    }
+    bridge.services.call("DynamoDB_20120810.UpdateItem", &input).await.map(drop)
+}
