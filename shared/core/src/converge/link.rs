@@ -1,5 +1,6 @@
 //! One side is known: the person is found on the other, and the two are joined.
 
+use super::proof::Remembered;
 use super::search::Found;
 use super::{Round, Run, known, later};
 use crate::account::{Account, Status};
@@ -32,7 +33,11 @@ impl<P: Ports> Run<'_, P> {
         let provision = *self.bridge.policy.provision.get(to);
         let now = self.now();
         let key = self.search_key(&entry, &view);
-        if let Some(reason) = self.remembered(&entry, to, &view, key) {
+        if let Some(remembered) = self.remembered(&entry, to, &view, key) {
+            let reason = match remembered {
+                Remembered::Nobody => None,
+                Remembered::Held(reason) => Some(reason),
+            };
             return self.stay_alone(entry, side, &view, reason).await;
         }
         let shows = self.deed(side).map_or(now, |(at, _)| at + self.bound());

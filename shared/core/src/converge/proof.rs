@@ -17,6 +17,14 @@ use crate::ports::Ports;
 use crate::side::Side;
 use crate::verdict::Reason;
 
+/// What the last search came to, where it need not be repeated.
+pub(super) enum Remembered {
+    /// Nobody was found.
+    Nobody,
+    /// Nothing is done for this reason: somebody was found without a proof, or nobody could get in.
+    Held(Reason),
+}
+
 impl<P: Ports> Run<'_, P> {
     /// The fingerprint of what a search goes by, to know when it changed.
     pub(super) fn search_key(&self, entry: &Entry, view: &View) -> Print {
@@ -36,8 +44,7 @@ impl<P: Ports> Run<'_, P> {
         entry.print(self.bridge.keys, &field, &reading)
     }
 
-    /// What the last search came to, if it need not be repeated: nobody (`None` within), or somebody
-    /// without a proof. A search costs two listings, the tightest quota there is, and whoever is
+    /// What the last search came to, if it need not be repeated. A search costs two listings, the tightest quota there is, and whoever is
     /// found on the other side later has changes, and a search, of their own.
     pub(super) fn remembered(
         &self,
@@ -45,18 +52,18 @@ impl<P: Ports> Run<'_, P> {
         to: Side,
         view: &View,
         key: Print,
-    ) -> Option<Option<Reason>> {
+    ) -> Option<Remembered> {
         let miss = entry.miss.as_ref().filter(|miss| miss.key == key)?;
         if self.now().since(miss.at) >= limits::MISS_REMEMBERED {
             return None;
         }
         if let Some(doubt @ (Reason::Unproven | Reason::Ambiguous)) = entry.reason {
-            return Some(Some(doubt));
+            return Some(Remembered::Held(doubt));
         }
         match self.bridge.policy.provision.get(to) {
-            Provision::Lazy => Some(None),
+            Provision::Lazy => Some(Remembered::Nobody),
             // Whoever can get in there is created, and looked for once more before it.
-            Provision::Eager => no_way_in(view).map(Some),
+            Provision::Eager => no_way_in(view).map(Remembered::Held),
         }
     }
 
