@@ -105,8 +105,8 @@ fn invariant_16_a_proof_that_only_the_listing_shows_is_none() {
     stage.wait(limits::SETTLE * 2);
     let change = stage.change(Side::Old, &old, Proof::Changed);
     stage.wait(limits::SETTLE);
-    let stale = Climate { stale_one_in: 1, stale_max: 20, ..Climate::calm() };
-    stage.world.lock().weather = Weather::new(stale);
+    let behind = Climate { stale_one_in: 1, stale_max: 20, ..Climate::calm() };
+    stage.world.lock().weather = Weather::new(behind);
     let verdict = stage.look(&change).verdict;
     assert!(matches!(verdict, Verdict::Later(_, Reason::Settling)), "{verdict:?}");
     assert_eq!(stage.entry(Side::Old, &old).accounts.new, None, "linked to a stranger");

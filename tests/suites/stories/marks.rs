@@ -91,8 +91,8 @@ fn rule_11_a_hint_that_comes_between_look_and_record_keeps_the_mark() {
     let (old, _) = stage.pair();
     captured(&mut stage, Side::Old, &old, Proof::Changed);
     let token = |stage: &Stage| {
-        let state = stage.world.lock();
-        state.table.marks.get(&(Side::Old, old.clone())).map(|mark| mark.token)
+        let world = stage.world.lock();
+        world.table.marks.get(&(Side::Old, old.clone())).map(|mark| mark.token)
     };
     let seen = token(&stage).unwrap();
     captured(&mut stage, Side::Old, &old, Proof::Hint);

@@ -77,8 +77,8 @@ fn invariant_07_a_group_deleted_a_moment_ago_is_not_taken_for_members_who_left()
     let mut stage = Stage::new(Provision::Lazy);
     let (old, new) = members(&mut stage);
     {
-        let mut state = stage.world.lock();
-        let pool = &mut state.pools.new;
+        let mut world = stage.world.lock();
+        let pool = &mut world.pools.new;
         // The worker has read the pool's groups minutes ago.
         pool.cached = Some(pool.shape.clone());
         pool.shape.groups.remove(&group("admins"));
@@ -118,9 +118,9 @@ fn a_factor_goes_after_the_phone_number_that_it_needs() {
     stage.captured(Side::Old, &old);
     assert_eq!(stage.says(Side::New, &new, "phone_number").as_deref(), Some("+15550100"));
     assert_eq!(stage.body(Side::New, &new).factors, [Factor::Sms].into());
-    let state = stage.world.lock();
+    let world = stage.world.lock();
     let at = |deed: &str| {
-        let lines = state.trace.lines();
+        let lines = world.trace.lines();
         lines.iter().rposition(|line| line.contains(deed) && line.ends_with("done")).unwrap()
     };
     assert!(at("AdminUpdateUserAttributes") < at("AdminSetUserMFAPreference"));

@@ -32,8 +32,8 @@ fn a_sign_out_that_keeps_failing_costs_one_password_and_is_not_forgotten() {
     assert!(!passwords.owes_sign_out.new);
     assert_eq!(stage.entry(Side::New, &new).state, PersonState::Synced);
     let done = |deed: &str| {
-        let state = stage.world.lock();
-        state.trace.lines().iter().filter(|it| it.contains(deed) && it.ends_with("done")).count()
+        let world = stage.world.lock();
+        world.trace.lines().iter().filter(|it| it.contains(deed) && it.ends_with("done")).count()
     };
     assert_eq!((done("AdminSetUserPassword"), done("AdminUserGlobalSignOut")), (1, 1));
     assert_eq!(calls(&stage.world, "AdminUserGlobalSignOut"), 4);
