@@ -31,7 +31,12 @@ impl<P: Ports> Run<'_, P> {
         self.leave(&entry, result).await
     }
 
-    async fn gone_under_lease(&mut self, entry: Entry, began: Time) -> Result<Round, Fault> {
+    /// The same, of a person who is claimed.
+    pub(super) async fn gone_under_lease(
+        &mut self,
+        entry: Entry,
+        began: Time,
+    ) -> Result<Round, Fault> {
         let control = self.ledger().control().await?;
         if let Some(reason) = self.barred(&control) {
             self.release(&entry).await?;

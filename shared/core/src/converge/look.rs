@@ -150,6 +150,26 @@ impl<P: Ports> Run<'_, P> {
         self.bridge.look(side, &handle(known)).await
     }
 
+    /// Goes on from the observation upon which a person was claimed; from a new one if that is older
+    /// than D. What was done since may be settled by then, and its mark gone: somebody found it to be
+    /// what was agreed before this claim.
+    pub(super) async fn with_fresh_look(
+        &mut self,
+        entry: Entry,
+        view: View,
+    ) -> Result<Round, Fault> {
+        let (side, began) = (self.change.side, self.now());
+        let known = entry.accounts.get(side).clone();
+        let view = match known.filter(|_| began >= view.began + self.bound()) {
+            Some(known) => match self.observe(side, &known).await? {
+                Some(view) => view,
+                None => return self.gone_under_lease(entry, began).await,
+            },
+            None => view,
+        };
+        self.under_lease(entry, view).await
+    }
+
     /// Whether the changed side still says what was agreed and nothing is under way: then there is
     /// nothing to do, and the other side need not be read (it has marks of its own, R15).
     pub(super) fn is_echo(&self, entry: &Entry, view: &View) -> bool {

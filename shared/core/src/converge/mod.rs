@@ -186,8 +186,7 @@ impl<P: Ports> Run<'_, P> {
         if entry.tombstone.is_some() {
             return self.deceased(entry).await;
         }
-        let now = self.now();
-        if let Some(wait) = self.too_early(&entry, now) {
+        if let Some(wait) = self.too_early(&entry, self.now()) {
             return Ok(Round::Done(wait));
         }
         let view = if let Some(view) = self.carried_view.take().filter(|_| entry.revision == 1) {
@@ -208,7 +207,9 @@ impl<P: Ports> Run<'_, P> {
             }
         };
         if self.is_echo(&entry, &view) {
-            return self.end_echo(&view).await;
+            // R8: nobody else may have carried anything since the entry was read, so the deed must be
+            // settled by then already.
+            return self.end_echo(&View { began: view.began.min(now), ..view }).await;
         }
         self.claimed(entry, view).await
     }
@@ -244,7 +245,7 @@ impl<P: Ports> Run<'_, P> {
             Err(round) => return Ok(round),
         };
         self.touched = false;
-        let result = self.under_lease(entry.clone(), view).await;
+        let result = self.with_fresh_look(entry.clone(), view).await;
         self.leave(&entry, result).await
     }
 
