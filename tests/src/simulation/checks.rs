@@ -240,12 +240,27 @@ fn obstacles_have_causes(
     let policy = &setting.policy;
     let unproved = [&accounts.old, &accounts.new].iter().any(|one| verified(one.body()).is_none());
     let signs_in = Side::BOTH.iter().any(|side| state.pools.get(*side).by_address());
+    let lacking = |field: &Field| {
+        let lacks = |side: &Side| {
+            let groups = &state.pools.get(*side).shape.groups;
+            !groups.iter().any(|group| *field == Field::Group(group.clone()))
+        };
+        matches!(field, Field::Group(_)) && Side::BOTH.iter().any(lacks)
+    };
+    let refused = |field: &Field| {
+        let refused = |side| {
+            let sub = accounts.get(side).sub.clone();
+            state.watch.refused.contains(&(side, sub, field.clone()))
+        };
+        Side::BOTH.into_iter().any(refused)
+    };
     for (field, obstacle) in &entry.obstacles {
         let reason = obstacle.reason;
         let outdated = entry.passwords.stale(entry.linked).is_some();
         let fair = (reason == Reason::Conflict && policy.conflicts == ConflictRule::Hold)
             || (reason == Reason::Immutable && *field == Field::Attribute(attribute("nickname")))
-            || (reason == Reason::GroupMissing && matches!(field, Field::Group(_)))
+            || (reason == Reason::GroupMissing && lacking(field))
+            || (reason == Reason::RefusedByPool && refused(field))
             || (reason == Reason::AddressUnverified && field.is_address() && unproved && signs_in)
             || (reason == Reason::StaleSide && field.is_address() && outdated);
         if !fair {

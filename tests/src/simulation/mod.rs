@@ -67,10 +67,7 @@ pub fn run_with(chooser: Box<dyn Chooser>, profile: &Profile, trace: Trace) -> O
     Outcome {
         violations,
         trace: std::mem::take(&mut state.trace),
-        gaps: [oracle::UNSEEN, oracle::BESIDE, oracle::TORN]
-            .iter()
-            .filter_map(|gap| counted.get(gap))
-            .sum(),
+        gaps: oracle::Gap::ALL.iter().filter_map(|gap| counted.get(gap.name())).sum(),
         edits: state.edits.all().iter().filter(|edit| !edit.initial).count(),
         counted,
         reads: state.watch.reads,

@@ -1,8 +1,10 @@
 //! The oracle: was any edit lost? Judged by who knew what, not by what the bridge believes.
 //!
 //! The last edit of a field on each side either stands in the end, or was overwritten by somebody
-//! who knew it, or lost a recorded conflict, or fell into a gap that no protocol over unconditional
-//! writes can close. The constants below name those gaps; what falls into them is counted.
+//! who knew it, or lost a recorded conflict, or fell into a [`Gap`] that no protocol over
+//! unconditional writes can close. A gap excuses that one edit of that one field, and only for the
+//! moment that its doc names; it is counted and told in the trace. What stands instead must be
+//! somebody's last word all the same, and both sides must agree, whatever fell into a gap.
 
 use std::collections::BTreeSet;
 
@@ -18,22 +20,42 @@ use super::checks::{Linked, linked};
 use crate::world::State;
 use crate::world::accounts::{SimulatedAccount, Version};
 use crate::world::edits::{Edit, EditId, Human};
+use crate::world::watch::{NAME_TAKEN, Unseen};
 
-/// An edit between the last look at the side that is written and the write.
-pub const UNSEEN: &str = "edit replaced unseen";
+/// What no protocol over unconditional writes can help.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Gap {
+    /// An edit of the written side after the last look at it, which was the writer's last look
+    /// altogether, and before the write.
+    Unseen,
+    /// An edit of the written side that the last look at it would have shown, had it not been
+    /// stale: made less than the bound on stale reads before that look.
+    Hidden,
+    /// An edit of a yes-or-no field on the written side, after the look at it and before the
+    /// announced write of that field was recorded: it looks like the write, or undoes it (R4).
+    Beside,
+    /// An edit of a yes-or-no field that a look did not show, being a stale one or too early, upon
+    /// which the person was recorded: both sides seemed to agree.
+    Torn,
+    /// A whole account: in a pool that takes only names, a stranger took the name after the moment
+    /// that the last look at its bearer showed, and before the write.
+    Taken,
+}
 
-/// An edit of a two-valued field while a write of it was announced: it looks like the write.
-pub const BESIDE: &str = "edit beside an open write";
+impl Gap {
+    /// Every gap.
+    pub const ALL: [Self; 5] = [Self::Unseen, Self::Hidden, Self::Beside, Self::Torn, Self::Taken];
 
-/// An edit of a two-valued field between the looks at the two sides, or hidden by a stale one.
-pub const TORN: &str = "edit judged by looks of two moments";
-
-/// Edits that fell into a gap.
-#[derive(Default)]
-struct Gaps {
-    unseen: u32,
-    beside: u32,
-    torn: u32,
+    /// What it is counted under.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unseen => "edit replaced unseen",
+            Self::Hidden => "edit hidden by a stale read",
+            Self::Beside => "edit beside an open write",
+            Self::Torn => "edit judged by looks of two moments",
+            Self::Taken => NAME_TAKEN,
+        }
+    }
 }
 
 /// How an edit that does not stand in the end is accounted for.
@@ -42,13 +64,8 @@ enum Account {
     Known,
     /// It lost a conflict that was recorded.
     Overruled(Decision),
-    /// It was replaced unseen.
-    Gap,
-    /// It was made, with two values only, while a write of that field was announced: nobody can
-    /// tell it from the write (R4).
-    Beside,
-    /// It has two values only, and looks of two moments made both sides seem to agree.
-    Torn,
+    /// It fell into a gap.
+    Gap(Gap),
     /// Not at all.
     Lost,
 }
@@ -70,7 +87,7 @@ struct End<'a> {
 /// Judges every field of a linked human.
 pub fn nothing_lost(state: &mut State, setting: &Setting, human: Human) {
     let mut found: Vec<(&'static str, String)> = Vec::new();
-    let mut gaps = Gaps::default();
+    let mut gaps: Vec<(Gap, String)> = Vec::new();
     if let Some(both) = linked(state, setting, human) {
         let last = |side| state.edits.last(human, side);
         let (old, new) = (last(Side::Old), last(Side::New));
@@ -90,14 +107,9 @@ pub fn nothing_lost(state: &mut State, setting: &Setting, human: Human) {
     for (promise, detail) in found {
         state.watch.violated(promise, detail);
     }
-    for _ in 0..gaps.unseen {
-        state.weather.count(UNSEEN);
-    }
-    for _ in 0..gaps.beside {
-        state.weather.count(BESIDE);
-    }
-    for _ in 0..gaps.torn {
-        state.weather.count(TORN);
+    for (gap, what) in gaps {
+        state.weather.count(gap.name());
+        state.say(|| format!("{}: {what}", gap.name()));
     }
 }
 
@@ -108,7 +120,7 @@ fn judge(
     field: &Field,
     last: [Option<&EditId>; 2],
     found: &mut Vec<(&'static str, String)>,
-    gaps: &mut Gaps,
+    gaps: &mut Vec<(Gap, String)>,
 ) {
     let says = [both.facts.old.get(field), both.facts.new.get(field)];
     let unread = says.contains(&Reading::Unread);
@@ -126,7 +138,6 @@ fn judge(
     let agreed = state.watch.agreed.get(person).copied().max(obstructed);
     let end =
         End { state, field, accounts: both.accounts, person, agreed, origins: origins.collect() };
-    let mut in_gap = false;
     for (side, edit) in Side::BOTH.into_iter().zip(last) {
         let Some(edit) = edit.map(|&edit| state.edits.get(edit)) else { continue };
         if edit.value == stands {
@@ -136,22 +147,11 @@ fn judge(
         let what = format!("edit {} of {field} on the {side} side, for {by:?}", edit.id.0);
         match end.account(edit, side) {
             Account::Known => {}
-            Account::Gap => {
-                in_gap = true;
-                gaps.unseen += 1;
-            }
-            Account::Beside => {
-                in_gap = true;
-                gaps.beside += 1;
-            }
-            Account::Torn => {
-                in_gap = true;
-                gaps.torn += 1;
-            }
+            Account::Gap(gap) => gaps.push((gap, what)),
             Account::Overruled(decision) => {
                 // Who edited while our write was open is taken to have seen it: no rule chose them.
                 let by_rule = decision.kind != DecisionKind::EditedMeanwhile;
-                if by_rule && !obeys(state, setting, field, edit, side) {
+                if by_rule && !obeys(state, setting, field, edit, &decision) {
                     let detail = format!("{what} lost a {}", decision.kind.name());
                     found.push(("the conflict rule is obeyed", detail));
                 }
@@ -159,13 +159,15 @@ fn judge(
             Account::Lost => found.push(("nothing is lost", what)),
         }
     }
-    // Where a value came back, either may stand (R4).
-    let came_back = |decision: &Decision| {
-        decision.kind == DecisionKind::CameBack && decision.fields.contains(&field.to_string())
+    // Where a membership came back, either may stand (R4); of a flag that did, disabled stands.
+    let came_back = |(whose, decision): &(PersonId, Decision)| {
+        whose == person
+            && decision.kind == DecisionKind::CameBack
+            && decision.fields.contains(&field.to_string())
     };
-    let doubted = state.watch.decisions.iter().any(|(_, decision)| came_back(decision));
+    let doubted = *field != Field::Enabled && state.watch.decisions.iter().any(came_back);
     let values = last.map(|edit| edit.and_then(|&edit| state.edits.get(edit).value.clone()));
-    if !in_gap && !doubted && !values.contains(&stands) {
+    if !doubted && !values.contains(&stands) {
         found.push(("no value returns", format!("{field}: {stands:?} is nobody's last word")));
     }
 }
@@ -178,8 +180,8 @@ impl End<'_> {
         if self.origins.iter().any(knew) {
             return Account::Known;
         }
-        if self.state.watch.unseen.iter().any(|unseen| unseen.edit == edit.id) {
-            return Account::Gap;
+        if let Some(gap) = self.replaced_unseen(edit) {
+            return Account::Gap(gap);
         }
         // The edit was made over what stands now: whoever put that back did not look.
         let newer = self.origins.iter().any(|&origin| edits.knew(edit.id, origin));
@@ -207,9 +209,9 @@ impl End<'_> {
         if beaten || (came_back && !newer) {
             Account::Known
         } else if self.judged_at_two_moments(edit) {
-            Account::Torn
+            Account::Gap(Gap::Torn)
         } else if (!newer || self.unmarked()) && self.beside_an_open_write(edit) {
-            Account::Beside
+            Account::Gap(Gap::Beside)
         } else {
             Account::Lost
         }
@@ -237,14 +239,28 @@ impl End<'_> {
         alike.filter(together).map(|other| other.id).chain([edit.id]).collect()
     }
 
-    /// Whether the person was recorded, after that edit or after the one that stands, upon a look at
-    /// a side that was edited since: looks of two moments can make two-valued sides seem to agree.
+    /// The gap in which a write replaced that edit, if one did.
+    fn replaced_unseen(&self, edit: &Edit) -> Option<Gap> {
+        let mut unseen = self.state.watch.unseen.iter().filter(|unseen| unseen.edit == edit.id);
+        unseen.find_map(|unseen| {
+            let Unseen { observed, last, .. } = *unseen;
+            let after = edit.at > observed;
+            let hidden = !after && observed.since(edit.at) < self.state.settle;
+            (after && last).then_some(Gap::Unseen).or(hidden.then_some(Gap::Hidden))
+        })
+    }
+
+    /// Whether the person was recorded, after that edit or after the one that stands, upon a look
+    /// that did not show one of the two.
     fn judged_at_two_moments(&self, edit: &Edit) -> bool {
         let stands = self.origins.iter().map(|&origin| self.state.edits.get(origin).at);
         let first = stands.chain([edit.at]).min().unwrap_or(edit.at);
-        let outdated = &self.state.watch.outdated;
+        let mut outdated = self.state.watch.outdated.iter();
         self.field.is_yes_or_no()
-            && outdated.iter().any(|(person, at)| person == self.person && *at >= first)
+            && outdated.any(|((person, missed), at)| {
+                let ours = *missed == edit.id || self.origins.contains(missed);
+                person == self.person && ours && *at >= first
+            })
     }
 
     /// Whether the pool says nowhere that the field was touched: memberships have no date (R4).
@@ -283,12 +299,22 @@ impl End<'_> {
     }
 }
 
-/// Whether the side that was overruled is the one that the rule names.
-fn obeys(state: &State, setting: &Setting, field: &Field, edit: &Edit, side: Side) -> bool {
+/// Whether the side that was overruled is the one that the rule names, at the time.
+fn obeys(
+    state: &State,
+    setting: &Setting,
+    field: &Field,
+    edit: &Edit,
+    decision: &Decision,
+) -> bool {
     if *field == Field::Enabled {
         // Disabled wins: only an enabled flag can be overruled.
         return edit.value.as_deref() == Some("true");
     }
-    setting.policy.conflicts == ConflictRule::ActiveWins
-        && side != state.table.control.phase.active()
+    let active = match state.watch.switched {
+        Some(switched) if decision.at < switched => Side::Old,
+        Some(_) => Side::New,
+        None => state.table.control.phase.active(),
+    };
+    setting.policy.conflicts == ConflictRule::ActiveWins && decision.side != Some(active)
 }

@@ -193,6 +193,8 @@ impl Profile {
                 stale_one_in: 8,
                 stale_max: 4,
                 lies_one_in: 0,
+                refuses: None,
+                refusals_max: 0,
                 turn_before_answer: true,
             },
             crashes: 2,

@@ -105,6 +105,13 @@ impl DepthFirst {
         &self.answered
     }
 
+    /// Says that the other options of that choice, those after the one taken, lead nowhere else.
+    pub fn settle(&mut self, at: usize) {
+        if let Some(answer) = self.answered.get_mut(at) {
+            answer.options = answer.taken + 1;
+        }
+    }
+
     /// The next prefix in depth-first order; `None` when all were seen.
     pub fn next_prefix(answered: &[Answered]) -> Option<Vec<usize>> {
         let last = answered.iter().rposition(|answer| answer.taken + 1 < answer.options)?;

@@ -24,7 +24,7 @@ impl Clock for SimulatedClock {
         let mut state = self.world.lock();
         let now = state.now;
         if let Some(histories) = &mut state.histories {
-            histories.remember(self.task, &now);
+            histories.remember_time(self.task, now);
         }
         now
     }

@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
 
+use poolbridge_core::time::Time;
+
 use super::TaskId;
 
 /// A hash of 128 bits: among the states of a small world no two meet by accident.
@@ -57,6 +59,7 @@ impl Hasher for Digest {
 pub struct Histories {
     told: BTreeMap<TaskId, Digest>,
     numbers: BTreeMap<u32, u64>,
+    looks: u64,
     /// Who asks for numbers just now. A number says who asked for it and how many they had asked
     /// for before, not when: so it is the same in whatever order the others took their turns.
     pub asking: u32,
@@ -66,6 +69,18 @@ impl Histories {
     /// That task was told something.
     pub fn remember(&mut self, task: TaskId, what: &impl Hash) {
         what.hash(self.told.entry(task).or_default());
+    }
+
+    /// That task looked at the clock.
+    pub fn remember_time(&mut self, task: TaskId, now: Time) {
+        self.looks += 1;
+        self.remember(task, &now);
+    }
+
+    /// How often anybody looked at the clock so far: whoever did not while they took a turn would
+    /// have done the same at any other time.
+    pub const fn looks_at_the_clock(&self) -> u64 {
+        self.looks
     }
 
     /// All that this task was told.

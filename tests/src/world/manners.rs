@@ -106,6 +106,12 @@ pub(super) fn write(
         return Err(Fault::new(FaultKind::AccountGone, call.operation));
     };
     refuse(pool, &sub, deed).map_err(|kind| Fault::new(kind, call.operation))?;
+    let State { weather, chooser, watch, .. } = &mut *state;
+    if let Some(kind) = weather.refusal(call.operation, chooser.as_mut()) {
+        watch.refused.extend(deed.fields().into_iter().map(|field| (side, sub.clone(), field)));
+        state.say(|| format!("{call} {sub}: {deed:?} refused"));
+        return Err(Fault::new(kind, call.operation));
+    }
     watch::written(state, call, side, &sub, deed, basis);
     let origins = basis.origins(&state.pools, side, &sub, deed);
     if let Some(simulated) = state.pools.get_mut(side).get_mut(&sub) {

@@ -20,6 +20,7 @@ use poolbridge_core::sweep::pass::{Cursor, Done, Unit};
 use poolbridge_core::time::Time;
 
 pub mod accounts;
+pub mod basis;
 pub mod chance;
 pub mod clock;
 pub mod departures;

@@ -8,6 +8,7 @@ use poolbridge_core::time::Time;
 
 use super::State;
 use super::departures;
+use super::edits::Edit;
 use super::line::Call;
 use super::watch::{Announced, Watch};
 
@@ -59,22 +60,27 @@ fn announce(state: &mut State, call: Call, entry: &Entry) {
     let now = state.now;
     let Watch { announced, tasks, outdated, .. } = &mut state.watch;
     let theirs = announced.iter_mut().filter(|one| one.person == entry.id);
-    for one in theirs.filter(|one| one.task != call.task && one.resolved.is_none()) {
-        one.resolved = Some(now);
+    for one in theirs.filter(|one| one.resolved.is_none()) {
+        let open = entry.intent.as_ref().is_some_and(|it| it.fields.contains_key(&one.field));
+        if one.task != call.task || !open {
+            one.resolved = Some(now);
+        }
     }
     let basis = tasks.entry(call.task).or_default();
-    for ((side, sub), seen) in basis.accounts.iter().chain(&basis.groups) {
-        let Some(account) = state.pools.get(*side).get(sub) else { continue };
-        let since = state.edits.all().iter().any(|edit| {
-            let theirs = edit.human == account.human && edit.side == Some(*side);
-            theirs && !edit.initial && edit.at > seen.moment
-        });
-        if since {
-            outdated.push((entry.id.clone(), now));
+    let doubtful = |edit: &&Edit| edit.field.is_yes_or_no() && !edit.initial;
+    for edit in state.edits.all().iter().filter(doubtful) {
+        let Some(side) = edit.side else { continue };
+        let theirs = state.pools.get(side).all().iter().filter(|one| one.human == edit.human);
+        for account in theirs {
+            let seen = basis.seen(side, &account.sub, &edit.field);
+            if seen.is_some_and(|seen| edit.at > seen.moment) {
+                outdated.insert((entry.id.clone(), edit.id), now);
+            }
         }
     }
     let Some(intent) = &entry.intent else { return };
-    for (field, intended) in &intent.fields {
+    let doubtful = intent.fields.iter().filter(|(field, _)| field.is_yes_or_no());
+    for (field, intended) in doubtful {
         let side = intended.side;
         let Some(known) = entry.accounts.get(side) else { continue };
         let seen = basis.seen(side, &known.sub, field);

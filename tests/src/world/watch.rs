@@ -15,6 +15,7 @@ use poolbridge_core::step::Deed;
 use poolbridge_core::time::Time;
 
 use super::accounts::{Accounts, Body, SimulatedAccount, attribute};
+pub use super::basis::{Basis, Seen};
 use super::departures;
 use super::edits::{EditId, Human};
 use super::history::Digest;
@@ -37,88 +38,23 @@ impl fmt::Display for Violation {
     }
 }
 
-/// What one observation showed.
-#[derive(Clone, Copy, Debug, Hash)]
-pub struct Seen {
-    /// Which version of the account.
-    pub version: usize,
-    /// The moment that it showed.
-    pub moment: Time,
-    /// When it was made.
-    pub at: Time,
-}
-
-/// All that a task has observed so far: what its writes are based on.
-#[derive(Clone, Debug, Default, Hash)]
-pub struct Basis {
-    pub(super) accounts: BTreeMap<(Side, Sub), Seen>,
-    pub(super) groups: BTreeMap<(Side, Sub), Seen>,
-    claimed: Vec<PersonId>,
-}
-
-impl Basis {
-    pub(super) fn seen(&self, side: Side, sub: &Sub, field: &Field) -> Option<Seen> {
-        let from = if matches!(field, Field::Group(_)) { &self.groups } else { &self.accounts };
-        from.get(&(side, sub.clone())).copied()
-    }
-
-    /// What the task saw of that human on that side, as far as `field` goes.
-    fn body<'a>(
-        &self,
-        pools: &'a BySide<Accounts>,
-        side: Side,
-        human: Human,
-        field: &Field,
-    ) -> Option<&'a Body> {
-        let mut theirs = pools.get(side).all().iter().filter(|one| one.human == human);
-        theirs.find_map(|account| {
-            let seen = self.seen(side, &account.sub, field)?;
-            Some(&account.versions()[seen.version].body)
-        })
-    }
-
-    /// The edits that the values of a deed come from: those that the other side was seen to hold.
-    pub fn origins(
-        &self,
-        pools: &BySide<Accounts>,
-        side: Side,
-        sub: &Sub,
-        deed: &Deed,
-    ) -> Vec<(Field, Option<EditId>)> {
-        let Some(target) = pools.get(side).get(sub) else { return Vec::new() };
-        let origin = |field: Field| {
-            let source = self.body(pools, side.other(), target.human, &field);
-            let origin = source.and_then(|body| body.origins.get(&field).copied());
-            (field, origin)
-        };
-        deed.fields().into_iter().map(origin).collect()
-    }
-
-    /// The same for an account that is being made; memberships are not made with it.
-    pub fn origins_at_birth(
-        &self,
-        pools: &BySide<Accounts>,
-        side: Side,
-        human: Human,
-    ) -> BTreeMap<Field, EditId> {
-        let source = self.body(pools, side.other(), human, &Field::Enabled);
-        let origins = source.map(|body| body.origins.clone()).unwrap_or_default();
-        origins.into_iter().filter(|(field, _)| !matches!(field, Field::Group(_))).collect()
-    }
-}
+/// A stranger took a name after the last look at its bearer and before the write.
+pub const NAME_TAKEN: &str = "name taken between look and write";
 
 /// A value that the bridge replaced without having seen it.
 #[derive(Clone, Copy, Debug, Hash)]
 pub struct Unseen {
     /// The edit that was replaced.
     pub edit: EditId,
-    /// When that side had last been observed by the writer.
+    /// When that side had last been observed by the writer: an edit from before that was hidden by
+    /// a stale read.
     pub observed: Time,
-    /// When the write landed.
-    pub landed: Time,
+    /// Whether the written side was the last to be observed, or the plan writes both, so that the
+    /// gap is as small as it can be.
+    pub last: bool,
 }
 
-/// A write that was written down: whoever looks next cannot tell an edit that was made over it from
+/// A write of a yes-or-no field that was written down: whoever looks next cannot tell an edit that was made over it from
 /// one that was made beside it, if it never landed.
 #[derive(Clone, Debug, Hash)]
 pub struct Announced {
@@ -149,10 +85,17 @@ pub struct Watch {
     pub obstructed: BTreeMap<(PersonId, Field), Time>,
     /// Edits that were replaced unseen: the one gap that unconditional writes leave.
     pub unseen: Vec<Unseen>,
-    /// When a person was recorded upon a look at a side that was edited since.
-    pub outdated: Vec<(PersonId, Time)>,
-    /// Writes that were written down.
+    /// When a person was last recorded upon a look that did not show that edit, though it was made
+    /// by then. Yes-or-no fields only: two looks of two moments can make both sides seem to agree.
+    pub outdated: BTreeMap<(PersonId, EditId), Time>,
+    /// Writes of yes-or-no fields that were written down.
     pub announced: Vec<Announced>,
+    /// What a pool refused to hold, by side and account.
+    pub refused: BTreeSet<(Side, Sub, Field)>,
+    /// Strangers who were written to: see [`NAME_TAKEN`].
+    pub taken: BTreeSet<Sub>,
+    /// When the new pool became the active one, if that was while the world ran.
+    pub switched: Option<Time>,
     /// What went wrong so far.
     pub violations: Vec<Violation>,
     /// Writes to pools that landed.
@@ -200,17 +143,32 @@ impl Watch {
     /// Everything here that a check may still ask for, as a few hashes: what the tasks in `living`
     /// saw, who holds whom, and what was noted. Of notes only which there are, not in what order.
     pub fn hash_into(&self, living: &BTreeSet<TaskId>, hasher: &mut impl Hasher) {
+        // Named one by one, so that a new note cannot be forgotten here. A violation ends a run, and
+        // the counters are set to zero before they are asked.
+        let Self {
+            tasks,
+            holders,
+            decisions,
+            agreed,
+            obstructed,
+            unseen,
+            outdated,
+            announced,
+            refused,
+            taken,
+            switched,
+            violations: _,
+            writes: _,
+            reads: _,
+            created,
+        } = self;
         for task in living {
-            self.tasks.get(task).hash(hasher);
+            tasks.get(task).hash(hasher);
         }
-        self.holders.hash(hasher);
-        self.decisions.hash(hasher);
-        self.agreed.hash(hasher);
-        self.obstructed.hash(hasher);
-        self.created.hash(hasher);
-        notes(&self.unseen, hasher);
-        notes(&self.outdated, hasher);
-        notes(&self.announced, hasher);
+        (holders, decisions, agreed, obstructed, created).hash(hasher);
+        (outdated, refused, taken, switched).hash(hasher);
+        notes(unseen, hasher);
+        notes(announced, hasher);
     }
 
     /// For whom that task makes an account.
@@ -267,13 +225,18 @@ pub fn created(state: &mut State, call: Call, side: Side, sub: &Sub, basis: &Bas
 /// Judges a write that is about to land.
 pub fn written(state: &mut State, call: Call, side: Side, sub: &Sub, deed: &Deed, basis: &Basis) {
     state.watch.writes += 1;
+    let Some(target) = state.pools.get(side).get(sub) else { return };
+    let (human, body, ours) = (target.human, target.body().clone(), target.ours);
+    if taken_since(side, target.created, human, state, basis) {
+        state.watch.taken.insert(sub.clone());
+        state.weather.count(NAME_TAKEN);
+        return;
+    }
     let person = state.table.find(side, sub).map(|entry| entry.id.clone());
     match person.clone().or_else(|| basis.claimed.last().cloned()) {
         Some(person) => judge_holder(state, call, person),
         None => state.watch.violated("no write without a lease", format!("{call} {sub}")),
     }
-    let Some(target) = state.pools.get(side).get(sub) else { return };
-    let (human, body, ours) = (target.human, target.body().clone(), target.ours);
     if !ours && departures::named_again(state, side, sub, basis) {
         return;
     }
@@ -312,8 +275,13 @@ pub fn written(state: &mut State, call: Call, side: Side, sub: &Sub, deed: &Deed
         let target = state.pools.get(side).get(sub);
         let then = target.and_then(|one| one.versions()[seen.version].body.origins.get(&field));
         if then != Some(&edit) {
-            let unseen = Unseen { edit, observed: seen.at, landed: state.now };
-            state.watch.unseen.push(unseen);
+            // Of a plan that writes both sides one is looked at before the other.
+            let entry = state.table.find(side, sub);
+            let mut intended = entry.iter().filter_map(|entry| entry.intent.as_ref());
+            let both = intended.any(|it| it.fields.values().any(|it| it.side == side.other()));
+            let last = both || basis.observed_last(&state.pools, side, human, &field, seen);
+            state.watch.unseen.push(Unseen { edit, observed: seen.at, last });
+            state.say(|| format!("  edit {} of {field} is replaced unseen", edit.0));
         }
     }
 }
@@ -327,6 +295,17 @@ fn judge_holder(state: &mut State, call: Call, mut person: PersonId) {
         let detail = format!("{call} landed after {} took the lease", holder.unwrap_or(call.task));
         state.watch.violated("no two writers", detail);
     }
+}
+
+/// Whether somebody else took that name since the moment that the writer's last look at its bearer
+/// showed: after that look, or within the bound on stale reads before it. In a pool that takes only
+/// names nobody can tell the two apart then; whoever was seen can be told (R21).
+fn taken_since(side: Side, created: Time, human: Human, state: &State, basis: &Basis) -> bool {
+    let mut looks = basis.accounts.iter().filter(|((of, _), _)| *of == side).peekable();
+    let looked = looks.peek().is_some();
+    let stranger = |sub: &Sub| state.account(side, sub).is_some_and(|it| it.human != human);
+    let unseen = |seen: &Seen| seen.moment < created && seen.at < created + state.settle;
+    looked && looks.all(|((_, sub), seen)| unseen(seen) && stranger(sub))
 }
 
 fn judge_stranger(

@@ -79,6 +79,11 @@ pub struct Climate {
     /// One page of a sweep's listing in so many lies: it is the last though more should follow,
     /// leaves somebody out, shows somebody twice, or shows nobody; none if zero.
     pub lies_one_in: u32,
+    /// Which writes a pool may refuse for what they say, and how. A field that was refused is
+    /// noted, so that the checks know why it is held.
+    pub refuses: Option<(&'static str, FaultKind)>,
+    /// How many writes are refused so at the most.
+    pub refusals_max: u32,
     /// Whether others get a turn between a deed and its answer too.
     pub turn_before_answer: bool,
 }
@@ -94,6 +99,8 @@ impl Climate {
             stale_one_in: 0,
             stale_max: 0,
             lies_one_in: 0,
+            refuses: None,
+            refusals_max: 0,
             turn_before_answer: true,
         }
     }
@@ -108,6 +115,7 @@ pub struct Weather {
     pub counted: BTreeMap<&'static str, u64>,
     faults: u32,
     stale: u32,
+    refusals: u32,
     outages: BTreeMap<Place, Time>,
     throttles: BTreeMap<Place, (Calls, Time)>,
 }
@@ -120,6 +128,7 @@ impl Weather {
             counted: BTreeMap::new(),
             faults: 0,
             stale: 0,
+            refusals: 0,
             outages: BTreeMap::new(),
             throttles: BTreeMap::new(),
         }
@@ -195,6 +204,26 @@ impl Weather {
             Fate::LandsLate => "landed late",
         });
         fate
+    }
+
+    /// Whether the pool refuses this write for what it says, and how.
+    pub fn refusal(
+        &mut self,
+        operation: &'static str,
+        chooser: &mut dyn Chooser,
+    ) -> Option<FaultKind> {
+        let (_, kind) = self.climate.refuses.filter(|(refused, _)| *refused == operation)?;
+        if self.refusals >= self.climate.refusals_max || chooser.choose(2, "refused") == 0 {
+            return None;
+        }
+        self.refusals += 1;
+        self.count("refused");
+        Some(kind)
+    }
+
+    /// How many faults, stale reads and refusals there were: what is left of each follows from it.
+    pub const fn spent(&self) -> (u32, u32, u32) {
+        (self.faults, self.stale, self.refusals)
     }
 
     /// Whether this read is a stale one.

@@ -1,0 +1,97 @@
+//! What a task has observed so far: what its writes are based on.
+
+use std::collections::BTreeMap;
+
+use poolbridge_core::facts::Field;
+use poolbridge_core::names::{PersonId, Sub};
+use poolbridge_core::side::{BySide, Side};
+use poolbridge_core::step::Deed;
+use poolbridge_core::time::Time;
+
+use super::accounts::{Accounts, Body};
+use super::edits::{EditId, Human};
+
+/// What one observation showed.
+#[derive(Clone, Copy, Debug, Hash)]
+pub struct Seen {
+    /// Which version of the account.
+    pub version: usize,
+    /// The moment that it showed.
+    pub moment: Time,
+    /// When it was made.
+    pub at: Time,
+}
+
+/// All that a task has observed so far: what its writes are based on.
+#[derive(Clone, Debug, Default, Hash)]
+pub struct Basis {
+    pub(super) accounts: BTreeMap<(Side, Sub), Seen>,
+    pub(super) groups: BTreeMap<(Side, Sub), Seen>,
+    pub(super) claimed: Vec<PersonId>,
+}
+
+impl Basis {
+    pub(super) fn seen(&self, side: Side, sub: &Sub, field: &Field) -> Option<Seen> {
+        let from = if matches!(field, Field::Group(_)) { &self.groups } else { &self.accounts };
+        from.get(&(side, sub.clone())).copied()
+    }
+
+    /// What the task saw of that human on that side, as far as `field` goes.
+    pub(super) fn body<'a>(
+        &self,
+        pools: &'a BySide<Accounts>,
+        side: Side,
+        human: Human,
+        field: &Field,
+    ) -> Option<&'a Body> {
+        let mut theirs = pools.get(side).all().iter().filter(|one| one.human == human);
+        theirs.find_map(|account| {
+            let seen = self.seen(side, &account.sub, field)?;
+            Some(&account.versions()[seen.version].body)
+        })
+    }
+
+    /// Whether what was `seen` of that human on that side is no older than what was seen of them on
+    /// the other, as far as `field` goes.
+    pub(super) fn observed_last(
+        &self,
+        pools: &BySide<Accounts>,
+        side: Side,
+        human: Human,
+        field: &Field,
+        seen: Seen,
+    ) -> bool {
+        let there = pools.get(side.other()).all().iter().filter(|one| one.human == human);
+        let mut looks = there.filter_map(|one| self.seen(side.other(), &one.sub, field));
+        looks.all(|look| look.at <= seen.at)
+    }
+
+    /// The edits that the values of a deed come from: those that the other side was seen to hold.
+    pub fn origins(
+        &self,
+        pools: &BySide<Accounts>,
+        side: Side,
+        sub: &Sub,
+        deed: &Deed,
+    ) -> Vec<(Field, Option<EditId>)> {
+        let Some(target) = pools.get(side).get(sub) else { return Vec::new() };
+        let origin = |field: Field| {
+            let source = self.body(pools, side.other(), target.human, &field);
+            let origin = source.and_then(|body| body.origins.get(&field).copied());
+            (field, origin)
+        };
+        deed.fields().into_iter().map(origin).collect()
+    }
+
+    /// The same for an account that is being made; memberships are not made with it.
+    pub fn origins_at_birth(
+        &self,
+        pools: &BySide<Accounts>,
+        side: Side,
+        human: Human,
+    ) -> BTreeMap<Field, EditId> {
+        let source = self.body(pools, side.other(), human, &Field::Enabled);
+        let origins = source.map(|body| body.origins.clone()).unwrap_or_default();
+        origins.into_iter().filter(|(field, _)| !matches!(field, Field::Group(_))).collect()
+    }
+}
