@@ -1,6 +1,6 @@
 //! Exploration: every run of a small world, depth first, each state once.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use crate::world::trace::Trace;
 use crate::world::watch::Violation;
 
 /// More states than any small world has: one that has more was made too large for a suite.
-pub const STATES_MAX: usize = 400_000;
+pub const STATES_MAX: usize = 1_000_000;
 
 /// What was found.
 #[derive(Clone, Debug, Default)]
@@ -26,8 +26,10 @@ pub struct Explored {
     pub ends: u64,
     /// Most choices in one run.
     pub depth: usize,
-    /// Ends with an edit in one of the gaps that Cognito leaves.
-    pub gaps: u64,
+    /// Ends with an edit in a gap that Cognito leaves, by gap; an end may have several.
+    pub gaps: BTreeMap<&'static str, u64>,
+    /// Ends with an edit in any gap.
+    pub gapped: u64,
     /// How long it took.
     pub took: Duration,
     /// Whether every state was seen.
@@ -49,13 +51,15 @@ pub struct Found {
 
 impl fmt::Display for Explored {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { world, states, choices, ends, depth, gaps, took, .. } = self;
+        let Self { world, states, choices, ends, depth, gaps, gapped, took, .. } = self;
         let seconds = took.as_secs_f64();
-        write!(
-            formatter,
-            "protocol: {world}: {states} states, {choices} choices, {ends} ends ({gaps} with a \
-             gap), at most {depth} choices deep, {seconds:.1} s"
-        )
+        write!(formatter, "protocol: {world}: {states} states, {choices} choices, {ends} ends")?;
+        if *gapped > 0 {
+            let gaps: Vec<String> =
+                gaps.iter().map(|(gap, ends)| format!("{ends} {gap}")).collect();
+            write!(formatter, " ({gapped} with a gap: {})", gaps.join(", "))?;
+        }
+        write!(formatter, ", at most {depth} choices deep, {seconds:.1} s")
     }
 }
 
@@ -78,14 +82,17 @@ pub fn explore(small: &Small) -> Explored {
     let mut next = Some(Vec::new());
     while let Some(prefix) = next {
         let replayed = prefix.len();
-        let mut run = Run::new(small, &prefix, Trace::default());
+        let mut run = Run::new(small, &prefix, true, Trace::default());
         run.go(&mut |key| seen.insert(key));
         let answered = run.answered();
         // The last choice of a prefix is the untried one.
         explored.choices += (answered.len() - replayed + usize::from(replayed > 0)) as u64;
         explored.depth = explored.depth.max(answered.len());
         explored.ends += u64::from(run.ended);
-        explored.gaps += u64::from(run.gap);
+        explored.gapped += u64::from(!run.gaps.is_empty());
+        for gap in &run.gaps {
+            *explored.gaps.entry(gap.name()).or_default() += 1;
+        }
         if let Some(violation) = run.violation {
             let path: Vec<usize> = answered.iter().map(|answer| answer.taken).collect();
             let trace = replay(small, &path);
@@ -105,21 +112,40 @@ pub fn explore(small: &Small) -> Explored {
 
 /// Runs the world of those choices once more and tells it.
 pub fn replay(small: &Small, path: &[usize]) -> Vec<String> {
-    let mut run = Run::new(small, path, Trace::listening());
+    let mut run = Run::new(small, path, true, Trace::listening());
     run.go(&mut |_| true);
     run.told()
 }
 
-/// Every state of a world, with and without pruning: for worlds that are small enough to be run in
-/// every order that there is.
-pub fn states(small: &Small, pruned: bool) -> (HashSet<u128>, u64) {
-    let (mut seen, mut runs) = (HashSet::new(), 0);
+/// What a search saw.
+#[derive(Debug, Default)]
+pub struct Seen {
+    /// Every state.
+    pub states: HashSet<u128>,
+    /// The states that runs came to rest in, and the promises that were broken, if any were.
+    pub ends: BTreeSet<(u128, Option<&'static str>)>,
+    /// How many runs it took.
+    pub runs: u64,
+}
+
+/// Searches a world to its last state, whatever goes wrong in it: with or without leaving a run where
+/// it meets a state that was `pruned`, and with every move at every moment or `reduced` to those that
+/// make a difference.
+pub fn search(small: &Small, pruned: bool, reduced: bool) -> Seen {
+    let mut seen = Seen::default();
     let mut next = Some(Vec::new());
     while let Some(prefix) = next {
-        let mut run = Run::new(small, &prefix, Trace::default());
-        run.go(&mut |key| seen.insert(key) || !pruned);
-        runs += 1;
+        let mut run = Run::new(small, &prefix, reduced, Trace::default());
+        let mut last = 0;
+        run.go(&mut |key| {
+            last = key;
+            seen.states.insert(key) || !pruned
+        });
+        if run.ended {
+            seen.ends.insert((last, run.violation.as_ref().map(|it| it.promise)));
+        }
+        seen.runs += 1;
         next = DepthFirst::next_prefix(&run.answered());
     }
-    (seen, runs)
+    seen
 }

@@ -12,16 +12,17 @@ use crate::world::{State, TaskId};
 use poolbridge_core::law::Rule;
 use poolbridge_core::side::Side;
 
-/// The key of the world as it is, with what the explorer itself still has to spend.
-pub fn key(scheduler: &Scheduler, budget: &impl Hash) -> u128 {
+/// The key of the world as it is, with what the explorer itself still has to spend. `jumps`: whether
+/// time may run on at all though somebody is at work.
+pub fn key(scheduler: &Scheduler, jumps: bool, budget: &impl Hash) -> u128 {
     let mut hasher = Digest::default();
     budget.hash(&mut hasher);
     scheduler.unmarked.hash(&mut hasher);
     let state = scheduler.world.lock();
     state.now.hash(&mut hasher);
-    state.weather.counted.hash(&mut hasher);
+    state.weather.spent().hash(&mut hasher);
     let tasks = living(scheduler);
-    hash_tasks(&state, &tasks, &mut hasher);
+    hash_tasks(&state, &tasks, jumps, &mut hasher);
     state.table.hash(&mut hasher);
     hash_queue(&state, &mut hasher);
     for side in Side::BOTH {
@@ -45,8 +46,9 @@ fn living(scheduler: &Scheduler) -> Vec<&Task> {
 }
 
 /// What the tasks are at. A request says nothing that its sender's history would not say, but for
-/// when it was signed and whether it is still to be carried out.
-fn hash_tasks(state: &State, tasks: &[&Task], hasher: &mut Digest) {
+/// whether it is still to be carried out, and when it was signed: which matters only where a
+/// signature can grow too old, since time runs on though somebody is at work.
+fn hash_tasks(state: &State, tasks: &[&Task], jumps: bool, hasher: &mut Digest) {
     let history = |task| state.histories.as_ref().map(|all| all.of(task).whole());
     tasks.len().hash(hasher);
     for task in tasks {
@@ -57,12 +59,12 @@ fn hash_tasks(state: &State, tasks: &[&Task], hasher: &mut Digest) {
         (task.id, receives, task.ends, task.asleep, history(task.id)).hash(hasher);
         let unsent = state.about_to_send.iter().filter(|((whose, _), _)| *whose == task.id);
         for (_, request) in unsent {
-            (request.call.operation, request.signed).hash(hasher);
+            (request.call.operation, jumps.then_some(request.signed)).hash(hasher);
         }
     }
     let flights = state.in_flight.iter().map(|flight| {
         let call = &flight.request.call;
-        (call.task, history(call.task), call.operation, flight.request.signed, flight.lands_by)
+        (call.task, history(call.task), call.operation, flight.lands_by)
     });
     let mut flights: Vec<_> = flights.collect();
     flights.sort_unstable();

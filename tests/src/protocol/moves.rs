@@ -24,6 +24,10 @@ pub enum Move {
     Jump,
     /// Marks are sent again.
     Again,
+    /// The operator announces a switch.
+    Announce,
+    /// The operator switches.
+    Switch,
     /// It comes to rest.
     End,
 }
@@ -36,11 +40,23 @@ impl Run<'_> {
         let mut tasks: Vec<(TaskId, bool)> =
             self.scheduler.tasks.iter().map(|task| (task.id, task.is_worker())).collect();
         tasks.sort_unstable();
-        // Nobody writes the control item here: whoever is about to read it may as well do it at
-        // once.
-        let mut unsent = state.about_to_send.iter();
-        let control = unsent.find(|(_, request)| request.call.operation == "control");
-        if let Some(((task, _), _)) = control {
+        let unsent = |task: TaskId| state.about_to_send.iter().find(|((id, _), _)| *id == task);
+        let reads_control = |task: TaskId| {
+            unsent(task).is_some_and(|(_, request)| request.call.operation == "control")
+        };
+        if self.reduced {
+            // All that a capture does upon its answers is end.
+            let answered = |(task, worker): &&(TaskId, bool)| !worker && unsent(*task).is_none();
+            if let Some((task, _)) = tasks.iter().find(answered) {
+                return vec![Move::Turn(*task)];
+            }
+            // Whoever waits for an answer, or reads what nobody writes, comes first: often nothing
+            // else need be tried then.
+            let private = |task| unsent(task).is_none() || reads_control(task);
+            tasks.sort_unstable_by_key(|(task, _)| (!private(*task), *task));
+        }
+        let control = tasks.iter().find(|(task, _)| reads_control(*task));
+        if let Some((task, _)) = control.filter(|_| self.small.jumps > 0) {
             return vec![Move::Turn(*task)];
         }
         let capture = tasks.iter().find(|(_, worker)| !worker);
@@ -76,6 +92,7 @@ impl Run<'_> {
             }
         }
         moves.extend((0..state.in_flight.len()).map(Move::Land));
+        moves.extend(self.operator(&state));
         let marked = !state.table.marks.is_empty();
         let pending = !state.queue.messages().is_empty() || !state.in_flight.is_empty();
         if idle && !pending {

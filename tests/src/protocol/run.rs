@@ -5,16 +5,18 @@ use std::time::Duration;
 
 use poolbridge_core::drain::{self, LOOKS_APART, Look};
 use poolbridge_core::limits;
+use poolbridge_core::policy::Phase;
 use poolbridge_core::side::Side;
 use poolbridge_core::time::Time;
 
 use super::key::key;
 use super::moves::Move;
-use super::small::{Deed, Small, Told};
+use super::small::{Deed, Small, Switch, Told};
+use crate::simulation::oracle::Gap;
 use crate::simulation::profile::Profile;
 use crate::simulation::scheduler::Scheduler;
 use crate::simulation::tasks::{self, What};
-use crate::simulation::{checks, oracle, people};
+use crate::simulation::{checks, people};
 use crate::world::chance::{Answered, DepthFirst, Shared};
 use crate::world::history::Histories;
 use crate::world::trace::Trace;
@@ -42,13 +44,14 @@ pub struct Run<'a> {
     pub(super) scheduler: Scheduler,
     chooser: Shared<DepthFirst>,
     prefix: usize,
+    pub(super) reduced: bool,
     pub(super) left: Left,
     /// A short name for each change, by its number: the same whenever it is sent.
     names: BTreeMap<u128, u32>,
     /// Whether it came to rest.
     pub ended: bool,
-    /// Whether it came to rest with an edit in one of the gaps that Cognito leaves.
-    pub gap: bool,
+    /// The gaps that edits fell into, if it came to rest.
+    pub gaps: Vec<Gap>,
     /// What went wrong.
     pub violation: Option<Violation>,
 }
@@ -63,12 +66,16 @@ pub(super) struct Left {
     pub(super) losses: u32,
     pub(super) jumps: u32,
     pub(super) again: u32,
+    pub(super) switch: Option<Switch>,
 }
 
 impl<'a> Run<'a> {
-    /// The run that begins with these choices.
-    pub fn new(small: &'a Small, prefix: &[usize], trace: Trace) -> Self {
-        let told = Told::default().with("first value", small.first_values.iter().copied());
+    /// The run that begins with these choices. `reduced`: what makes no difference is tried in one
+    /// order only.
+    pub fn new(small: &'a Small, prefix: &[usize], reduced: bool, trace: Trace) -> Self {
+        let phase = usize::from(small.phase == Phase::Switched);
+        let values = small.first_values.iter().copied();
+        let told = Told::default().with("first value", values).with("phase", [phase]);
         let scheduler = Scheduler::new(Box::new(told), &small.profile, trace);
         let chooser = Shared::new(DepthFirst::replaying(prefix.to_vec()));
         let mut names = BTreeMap::new();
@@ -92,9 +99,20 @@ impl<'a> Run<'a> {
             losses: small.losses,
             jumps: small.jumps,
             again: 0,
+            switch: small.switch,
         };
-        let (prefix, ended, gap) = (prefix.len(), false, false);
-        Self { small, scheduler, chooser, prefix, left, names, ended, gap, violation: None }
+        Self {
+            small,
+            scheduler,
+            chooser,
+            prefix: prefix.len(),
+            reduced,
+            left,
+            names,
+            ended: false,
+            gaps: Vec::new(),
+            violation: None,
+        }
     }
 
     /// Goes on until it comes to rest, breaks a promise, or meets a state that is not `new`.
@@ -106,7 +124,7 @@ impl<'a> Run<'a> {
             // What is replayed was seen, and judged, by the run that came here first.
             let fresh = self.chooser.lock().answered().len() >= self.prefix;
             if fresh {
-                if !new(key(&self.scheduler, &self.left)) {
+                if !new(self.key()) {
                     return;
                 }
                 self.look();
@@ -115,14 +133,23 @@ impl<'a> Run<'a> {
                 }
             }
             let moves = self.moves();
+            let at = self.chooser.lock().answered().len();
             let taken = self.scheduler.choose(moves.len(), "what happens");
-            self.make(moves[taken]);
+            let timeless = self.make(moves[taken]);
+            if timeless && moves.len() > 1 {
+                self.chooser.lock().settle(at);
+            }
             if self.ended {
                 return;
             }
         }
         let detail = format!("{STEPS_MAX} steps and no end");
         self.violation = Some(Violation { promise: "it comes to rest", detail });
+    }
+
+    /// The key of its state.
+    pub fn key(&self) -> u128 {
+        key(&self.scheduler, self.small.jumps > 0, &self.left)
     }
 
     /// Every choice of it, in order.
@@ -143,10 +170,13 @@ impl<'a> Run<'a> {
         self.violation.is_some()
     }
 
-    fn make(&mut self, what: Move) {
+    /// Makes a move. Answers whether it would have been the same move at any other time, and no
+    /// other move a different one because of it: then it need not be tried at any other.
+    fn make(&mut self, what: Move) -> bool {
         let versions = self.versions();
+        let mut timeless = false;
         match what {
-            Move::Turn(task) => self.turn(task),
+            Move::Turn(task) => timeless = self.turn(task),
             Move::Receive(number) => self.receive(number),
             Move::Deed(at) => self.deed(at),
             Move::Crash(task) => {
@@ -164,11 +194,14 @@ impl<'a> Run<'a> {
             Move::Land(at) => self.scheduler.world.lock().land(at),
             Move::Jump => self.jump(),
             Move::Again => self.again(),
-            Move::End => return self.end(),
+            Move::Announce => self.scheduler.world.lock().table.control.closing = true,
+            Move::Switch => self.switch(),
+            Move::End => self.end(),
         }
-        if self.versions() != versions {
+        if self.versions() != versions && !self.ended {
             self.tick();
         }
+        timeless
     }
 
     /// How many versions there are of all accounts.
@@ -179,7 +212,7 @@ impl<'a> Run<'a> {
     }
 
     /// A moment passes, so that what is done next is later than what was done last.
-    fn tick(&mut self) {
+    pub(super) fn tick(&mut self) {
         self.scheduler.pass(Duration::from_millis(1));
     }
 
@@ -195,9 +228,30 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn turn(&mut self, task: TaskId) {
+    /// A task takes a turn. Answers whether it was timeless: the task was given an answer that
+    /// nobody can change any more, and all that it did with it was to get its next request ready,
+    /// without a look at the clock. Where time runs on though somebody is at work, requests are
+    /// signed earlier or later, so nothing is timeless.
+    fn turn(&mut self, task: TaskId) -> bool {
         Self::asks(&self.scheduler.world, task.0);
+        let (asked, looks) = self.at(task);
         self.scheduler.run(self.position(task));
+        let (asks, looked) = self.at(task);
+        let private = match asked {
+            None => true,
+            Some(operation) => operation == "control" && self.small.switch.is_none(),
+        };
+        let timeless = private && asks.is_some() && looks == looked;
+        self.reduced && self.small.jumps == 0 && timeless
+    }
+
+    /// What that task is about to send, and how often anybody looked at the clock so far.
+    fn at(&self, task: TaskId) -> (Option<&'static str>, u64) {
+        let state = self.scheduler.world.lock();
+        let mut requests = state.about_to_send.iter();
+        let request = requests.find(|((whose, _), _)| *whose == task);
+        let looks = state.histories.as_ref().map_or(0, Histories::looks_at_the_clock);
+        (request.map(|(_, request)| request.call.operation), looks)
     }
 
     fn receive(&mut self, number: u64) {
@@ -253,14 +307,10 @@ impl<'a> Run<'a> {
         state.queue.lose(number, now);
         state.say(|| format!("message {number} is lost"));
         if !state.table.marked.contains(&change.id) {
-            // With neither mark nor message nothing tells of it: only the sweep can find it.
-            let capturing = self
-                .scheduler
-                .tasks
-                .iter()
-                .any(|task| matches!(task.what, What::Capture(_, id) if id == change.id));
+            // With neither mark nor message nothing tells of it: only the sweep can find it. (The
+            // mark is tried no later than the message.)
             let human = state.account(change.side, &change.sub).map(|account| account.human);
-            if let Some(human) = human.filter(|_| !capturing) {
+            if let Some(human) = human {
                 state.edits.miss(human);
             }
         }
@@ -329,11 +379,16 @@ impl<'a> Run<'a> {
     /// The weather clears up, what is left is worked off, and everything is judged.
     fn end(&mut self) {
         self.ended = true;
-        self.scheduler.world.lock().histories = None;
+        {
+            let mut state = self.scheduler.world.lock();
+            state.histories = None;
+            // A switch that was announced and never done is called off.
+            state.table.control.closing = false;
+        }
         self.scheduler.come_to_rest();
         let state = self.scheduler.world.lock();
         self.violation = state.watch.violations.first().cloned();
-        let gaps = [oracle::UNSEEN, oracle::BESIDE, oracle::TORN];
-        self.gap = gaps.iter().any(|gap| state.weather.counted.contains_key(gap));
+        let fell = |gap: &Gap| state.weather.counted.contains_key(gap.name());
+        self.gaps = Gap::ALL.into_iter().filter(fell).collect();
     }
 }

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 
 use poolbridge_core::law::Law;
+use poolbridge_core::policy::Phase;
 use poolbridge_core::side::Side;
 
 use crate::simulation::profile::{Act, Profile};
@@ -20,6 +21,15 @@ pub struct Deed {
     pub text: &'static str,
 }
 
+/// How the new pool becomes the active one while a world runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Switch {
+    /// It is announced, and done once every lease and every intent has run out (R28).
+    Announced,
+    /// It is just done: the planted bug.
+    Hasty,
+}
+
 /// A small world: what stands at the beginning, what people do, and the budget of every trouble.
 #[derive(Clone, Debug)]
 pub struct Small {
@@ -33,6 +43,10 @@ pub struct Small {
     pub first_values: Vec<usize>,
     /// Whether there are groups at all.
     pub groups: bool,
+    /// The phase at the beginning.
+    pub phase: Phase,
+    /// Whether the operator may switch, at any moment, and how.
+    pub switch: Option<Switch>,
     /// What people do, each once, in any order and at any moment, or never.
     pub deeds: Vec<Deed>,
     /// Whether mark and message are there as soon as the deed is done, with nothing in between.
@@ -76,12 +90,21 @@ impl fmt::Display for Small {
             ("crash", self.crashes),
             ("stale", climate.stale_max),
             ("failing call", climate.faults_max),
+            ("refused write", climate.refusals_max),
             ("lost message", self.losses),
             ("repeated message", self.repeats),
             ("jump", self.jumps),
         ];
         for (what, budget) in budgets.into_iter().filter(|(_, budget)| *budget > 0) {
             write!(formatter, ", {what} {budget}")?;
+        }
+        if self.phase != Phase::Follow {
+            write!(formatter, ", {}", self.phase.name())?;
+        }
+        match self.switch {
+            Some(Switch::Announced) => write!(formatter, ", a switch")?,
+            Some(Switch::Hasty) => write!(formatter, ", a hasty switch")?,
+            None => {}
         }
         write!(formatter, ", {receptions} receptions")
     }

@@ -1,0 +1,103 @@
+//! An agreed pair and what is either so or not: a membership, the enabled flag.
+
+use poolbridge_core::fault::FaultKind;
+use poolbridge_core::side::Side;
+
+use super::{enabled, group, looking_back, quiet, stale};
+use crate::protocol::small::Small;
+use crate::simulation::profile::Profile;
+use crate::world::weather::Climate;
+
+/// An agreed pair with one group. Three deeds (joined and left again on the old side, joined on
+/// the new one), captured at once, three receptions.
+pub fn member() -> Small {
+    let undone = group(Side::Old);
+    Small {
+        groups: true,
+        deeds: vec![undone, undone, group(Side::New)],
+        prompt: true,
+        receptions: 3,
+        ..quiet("agreed pair, a group and its undo")
+    }
+}
+
+/// With a crash: a group joined and left again on the written side, and joined on the other;
+/// captured at once, three receptions.
+pub fn member_crashing() -> Small {
+    Small {
+        groups: true,
+        deeds: vec![group(Side::Old), group(Side::New)],
+        prompt: true,
+        crashes: 1,
+        receptions: 4,
+        ..quiet("agreed pair, a group, a crash")
+    }
+}
+
+/// With the enabled flag, whose changes move the account's date (R4). Three deeds (disabled on
+/// the old side, disabled and enabled again on the new one), captured at once; one crash, three
+/// receptions, one worker at a time.
+pub fn disabled() -> Small {
+    let undone = enabled(Side::New);
+    Small {
+        deeds: vec![enabled(Side::Old), undone, undone],
+        prompt: true,
+        workers: 1,
+        crashes: 1,
+        receptions: 3,
+        ..quiet("agreed pair, disabled and enabled again")
+    }
+}
+
+/// A group joined on the old side and left again; one stale read, captured at once, three
+/// receptions.
+pub fn member_looking_back() -> Small {
+    let undone = group(Side::Old);
+    let small = Small { deeds: vec![undone, undone], ..member() };
+    looking_back("agreed pair, a group and its undo, stale reads", 1, small)
+}
+
+/// A group joined on both sides, a crash and a stale read; three receptions.
+pub fn member_crashing_looking_back() -> Small {
+    let small = Small { receptions: 3, ..member_crashing() };
+    looking_back("agreed pair, a group, a crash, stale reads", 1, small)
+}
+
+/// Disabled on either side, a crash and a stale read; captured at once, three receptions.
+pub fn disabled_looking_back() -> Small {
+    let small =
+        Small { deeds: vec![enabled(Side::Old), enabled(Side::New)], workers: 2, ..disabled() };
+    looking_back("agreed pair, disabled on either side, stale reads", 1, small)
+}
+
+/// Somebody joins a group that the other pool says it has not, once, though it had; a crash, four
+/// receptions.
+pub fn member_declined() -> Small {
+    let climate = Climate {
+        refuses: Some(("AdminAddUserToGroup", FaultKind::Missing)),
+        refusals_max: 1,
+        ..stale(0)
+    };
+    Small {
+        profile: Profile { climate, ..Profile::quiet() },
+        groups: true,
+        deeds: vec![group(Side::Old)],
+        crashes: 1,
+        receptions: 4,
+        ..quiet("a group that is refused, a crash")
+    }
+}
+
+/// The same with an edit of the membership on the other side, and one on this, instead of the crash;
+/// captured at once.
+pub fn member_declined_edited() -> Small {
+    let undone = group(Side::Old);
+    Small {
+        name: "a group that is refused, and its undo",
+        deeds: vec![undone, undone, group(Side::New)],
+        prompt: true,
+        crashes: 0,
+        receptions: 3,
+        ..member_declined()
+    }
+}

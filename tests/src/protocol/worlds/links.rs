@@ -1,0 +1,88 @@
+//! People who are not agreed yet: unlinked pairs, half-persons, newborn accounts.
+
+use poolbridge_core::policy::Provision;
+use poolbridge_core::side::Side;
+
+use super::{both, failing, quiet, stale, text};
+use crate::protocol::small::Small;
+use crate::simulation::profile::{Profile, Start};
+use crate::world::weather::Fate;
+
+/// Two accounts of one human that nobody linked yet, met from both sides. One edit (new),
+/// captured at once; four receptions.
+pub fn unlinked() -> Small {
+    Small {
+        profile: Profile { starts: vec![Start::Unlinked], climate: stale(1), ..Profile::quiet() },
+        first_values: vec![1, 1],
+        deeds: vec![text(Side::New, "name")],
+        prompt: true,
+        receptions: 4,
+        ..quiet("unlinked pair, met from both sides")
+    }
+}
+
+/// With a crash instead of the edit; one stale read or listing, six receptions.
+pub fn unlinked_crashing() -> Small {
+    Small {
+        deeds: Vec::new(),
+        crashes: 1,
+        receptions: 6,
+        ..Small { name: "unlinked pair, a crash", ..unlinked() }
+    }
+}
+
+/// Half-way: each account is a half-person of its own already. One edit (new), one stale read or
+/// listing, four receptions.
+pub fn halves() -> Small {
+    let profile = Profile { starts: vec![Start::Halves], ..unlinked().profile };
+    Small { name: "two halves, met from both sides", profile, ..unlinked() }
+}
+
+/// Half-way, with a crash instead of the edit; one stale read or listing, six receptions.
+pub fn halves_crashing() -> Small {
+    let profile = Profile { starts: vec![Start::Halves], ..unlinked().profile };
+    Small { name: "two halves, a crash", profile, ..unlinked_crashing() }
+}
+
+/// Eager creation in the active pool, whose answer is lost or that lands late, once. Two edits
+/// (of the newborn and of its source), captured at once; four receptions.
+pub fn newborn() -> Small {
+    Small {
+        profile: Profile {
+            starts: vec![Start::NewOnly],
+            provision: vec![Provision::Eager],
+            climate: failing("AdminCreateUser", &[Fate::AnswerLost, Fate::LandsLate], 1),
+            ..Profile::quiet()
+        },
+        first_values: vec![1],
+        deeds: both(),
+        prompt: true,
+        receptions: 4,
+        ..quiet("eager creation, its answer lost")
+    }
+}
+
+/// With a crash and a stale read or listing. One edit (of the source), captured at once; six
+/// receptions.
+pub fn newborn_crashing() -> Small {
+    let newborn = newborn();
+    Small {
+        name: "eager creation, a crash",
+        profile: Profile { climate: stale(1), ..newborn.profile },
+        deeds: vec![text(Side::New, "name")],
+        crashes: 1,
+        receptions: 6,
+        ..newborn
+    }
+}
+
+/// With a crash and an edit of the newborn instead; four receptions.
+pub fn newborn_edited() -> Small {
+    Small {
+        name: "eager creation, a crash, the newborn edited",
+        profile: Profile { climate: stale(0), ..newborn_crashing().profile },
+        deeds: vec![text(Side::Old, "name")],
+        receptions: 4,
+        ..newborn_crashing()
+    }
+}

@@ -1,0 +1,69 @@
+//! Lost messages, lost marks, marks taken for others, and names taken for people.
+
+use poolbridge_core::side::Side;
+
+use super::{both, failing, looking_back, quiet, text};
+use crate::protocol::small::{Deed, Small};
+use crate::simulation::profile::{Act, Profile};
+use crate::world::weather::Fate;
+
+/// A message is lost, a mark is lost, and in every state it is asked whether all is drained. Two
+/// edits (old, new), six receptions.
+pub fn lost() -> Small {
+    Small {
+        profile: Profile { climate: failing("mark", &[Fate::RequestLost], 1), ..Profile::quiet() },
+        deeds: both(),
+        losses: 1,
+        ..quiet("a lost message, a lost mark")
+    }
+}
+
+/// Two edits of one account, so that the second is made while the first is worked at.
+pub fn lost_twice() -> Small {
+    let edit = text(Side::Old, "name");
+    Small { name: "a lost message, two edits of one account", deeds: vec![edit, edit], ..lost() }
+}
+
+/// A lost message and a stale read; one edit on each side, captured at once, four receptions.
+pub fn lost_looking_back() -> Small {
+    let small = Small { deeds: both(), losses: 1, prompt: true, receptions: 4, ..quiet("") };
+    looking_back("a lost message, stale reads", 1, small)
+}
+
+/// A lost mark and a stale read; one edit on each side, four receptions.
+pub fn unmarked_looking_back() -> Small {
+    let small = Small { losses: 0, receptions: 4, ..lost() };
+    looking_back("a lost mark, stale reads", 1, small)
+}
+
+/// A worker about to clear a mark while its message comes again, the mark is cleared by another, set
+/// anew by a second edit, and the message of that is lost (R12). Captured at once, three receptions.
+pub fn marked_again() -> Small {
+    let edit = text(Side::Old, "name");
+    Small {
+        deeds: vec![edit, edit],
+        prompt: true,
+        repeats: 1,
+        losses: 1,
+        receptions: 3,
+        ..quiet("a mark that is set anew, a message lost, one repeated")
+    }
+}
+
+/// An account of the new side is deleted and a stranger signs up under its name, while an edit of
+/// the old side is on its way (R21). Captured at once, four receptions.
+pub fn replaced() -> Small {
+    let stranger = Deed { side: Side::New, act: Act::Replace, text: "name" };
+    Small {
+        deeds: vec![text(Side::Old, "name"), stranger],
+        prompt: true,
+        receptions: 4,
+        ..quiet("a name that a stranger takes")
+    }
+}
+
+/// The same with a crash, and a stale read.
+pub fn replaced_crashing() -> Small {
+    let small = Small { crashes: 1, receptions: 3, ..replaced() };
+    looking_back("a name that a stranger takes, a crash, stale reads", 1, small)
+}

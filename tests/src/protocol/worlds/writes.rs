@@ -1,0 +1,73 @@
+//! An agreed pair with two texts, and a write of them that fails or is refused.
+
+use poolbridge_core::fault::FaultKind;
+use poolbridge_core::side::Side;
+
+use super::{failing, looking_back, quiet, stale, text};
+use crate::protocol::small::Small;
+use crate::simulation::profile::Profile;
+use crate::world::weather::{Climate, Fate};
+
+/// An agreed pair with two texts. Two edits (one text on the old side, the other on the new one)
+/// and one write that is throttled, lost, unanswered or late; captured at once, four receptions.
+pub fn refused() -> Small {
+    let faults = [Fate::Throttled, Fate::RequestLost, Fate::AnswerLost, Fate::LandsLate];
+    let climate = failing("AdminUpdateUserAttributes", &faults, 1);
+    let texts = vec!["name", "department"];
+    Small {
+        profile: Profile { texts, climate, ..Profile::quiet() },
+        deeds: vec![text(Side::Old, "name"), text(Side::New, "department")],
+        prompt: true,
+        receptions: 4,
+        ..quiet("two texts, a failing write")
+    }
+}
+
+/// Both texts on the old side, so that one write may carry the two; captured in their own time.
+pub fn refused_together() -> Small {
+    Small {
+        deeds: vec![text(Side::Old, "name"), text(Side::Old, "department")],
+        prompt: false,
+        receptions: 6,
+        ..Small { name: "two texts of one side, a failing write", ..refused() }
+    }
+}
+
+/// Two texts, one on each side, a failing write and a stale read; captured at once, three
+/// receptions.
+pub fn refused_looking_back() -> Small {
+    let small = Small { receptions: 3, ..refused() };
+    looking_back("two texts, a failing write, stale reads", 1, small)
+}
+
+/// Both texts on one side, a failing write and a stale read; captured at once, four receptions.
+pub fn refused_together_looking_back() -> Small {
+    let small = Small { prompt: true, receptions: 4, ..refused_together() };
+    looking_back("two texts of one side, a failing write, stale reads", 1, small)
+}
+
+/// Two texts of one side, whose write the pool refuses for what it says: together, and then one of
+/// them or the other. A crash; captured at once, four receptions.
+pub fn declined() -> Small {
+    let climate = Climate {
+        refuses: Some(("AdminUpdateUserAttributes", FaultKind::Invalid)),
+        refusals_max: 2,
+        ..stale(0)
+    };
+    Small {
+        profile: Profile { climate, ..refused().profile },
+        crashes: 1,
+        prompt: true,
+        receptions: 4,
+        ..Small { name: "two texts of one side, refused, a crash", ..refused_together() }
+    }
+}
+
+/// The same with an edit of one of them on the other side instead of the crash; one worker at a
+/// time, three receptions.
+pub fn declined_edited() -> Small {
+    let mut deeds = declined().deeds;
+    deeds.push(text(Side::New, "name"));
+    let name = "two texts of one side, refused, an edit between";
+    Small { name, deeds, crashes: 0, workers: 1, receptions: 3, ..declined() }
+}
