@@ -5,7 +5,7 @@
 #![expect(clippy::print_stdout, reason = "a suite tells what it found")]
 
 use poolbridge_core::law::{Law, Rule};
-use poolbridge_tests::protocol::explore::{explore, replay, search};
+use poolbridge_tests::protocol::explore::{Seen, explore, replay, search};
 use poolbridge_tests::protocol::small::Small;
 use poolbridge_tests::protocol::worlds::{flags, links, losses, phases, texts, times, writes};
 
@@ -30,7 +30,7 @@ fn fails(small: &Small, bug: &str) {
     let Some(found) = explored.found else { panic!("nobody missed it, {bug}: {explored}") };
     let (violation, states) = (&found.violation, explored.states);
     println!("protocol: {bug}, after {states} states of {}: {violation}", small.name);
-    assert_eq!(replay(small, &found.path), found.trace);
+    assert_eq!(replay(small, &found.path, true), found.trace);
     let told = format!("VIOLATION {violation}");
     assert_eq!(found.trace.last(), Some(&told), "a replay breaks another promise");
 }
@@ -231,7 +231,7 @@ fn a_switch_that_waits_for_nobody_is_missed() {
 /// all the states, and what is tried in one order only makes no difference to how it ends.
 #[test]
 fn pruning_leaves_no_state_out() {
-    let small = Small { receptions: 1, ..texts::agreed() };
+    let small = Small { receptions: 1, prompt: true, crashes: 0, ..texts::agreed() };
     let pruned = search(&small, true, false);
     let all = search(&small, false, false);
     let (few, many) = (pruned.runs, all.runs);
@@ -241,11 +241,10 @@ fn pruning_leaves_no_state_out() {
     );
     assert!(few < many, "nothing was pruned");
     assert_eq!(pruned.states, all.states);
-    assert_eq!(pruned.ends, all.ends);
+    assert!(pruned.ends.keys().eq(all.ends.keys()), "an end was left out");
 }
 
-/// What is tried in one order only makes no difference: the runs come to rest in the same states and
-/// break the same promises, with the whole law and without a rule.
+/// What is tried in one order only makes no difference: the runs come to rest in the same states.
 #[test]
 fn reduction_leaves_no_end_out() {
     let worlds = [
@@ -253,21 +252,45 @@ fn reduction_leaves_no_end_out() {
         Small { receptions: 3, ..flags::member_crashing() },
         Small { receptions: 4, ..links::halves_crashing() },
         Small { receptions: 3, ..losses::lost_twice() },
-        Small { receptions: 3, ..phases::switching_hastily() },
-        Small { receptions: 2, ..texts::agreed() }.under(Law::without(Rule::R1)),
-        Small { receptions: 3, ..losses::lost_twice() }.under(Law::without(Rule::R11)),
+        Small { receptions: 2, ..phases::switching() },
     ];
     for small in worlds {
-        let reduced = search(&small, true, true);
-        let whole = search(&small, true, false);
-        println!(
-            "protocol: {}: {} ends, by way of {} states or {}",
-            small.name,
-            whole.ends.len(),
-            reduced.states.len(),
-            whole.states.len()
-        );
-        assert!(reduced.states.len() < whole.states.len(), "nothing was left out");
-        assert_eq!(reduced.ends, whole.ends, "{small}");
+        let (reduced, whole) = both(&small);
+        let missing = whole.ends.iter().find(|(end, _)| !reduced.ends.contains_key(end));
+        if let Some((_, path)) = missing {
+            let trace = replay(&small, path, false).join("\n");
+            panic!("{small}: only the whole search comes to\n{trace}");
+        }
+        assert_eq!(reduced.ends.len(), whole.ends.len(), "{small}");
+        assert!(reduced.broken.is_empty() && whole.broken.is_empty(), "{small}");
     }
+}
+
+/// And they break the same promises where a rule is missing. (How they end then is no measure: a run
+/// ends with the first promise that it breaks.)
+#[test]
+fn reduction_leaves_no_broken_promise_out() {
+    let worlds = [
+        Small { receptions: 2, ..texts::agreed() }.under(Law::without(Rule::R1)),
+        Small { receptions: 3, ..losses::lost_twice() }.under(Law::without(Rule::R11)),
+        Small { receptions: 2, ..phases::switching_hastily() },
+    ];
+    for small in worlds {
+        let (reduced, whole) = both(&small);
+        assert!(!whole.broken.is_empty(), "{small}");
+        assert_eq!(reduced.broken, whole.broken, "{small}");
+    }
+}
+
+/// The reduced search of a world and the whole one.
+fn both(small: &Small) -> (Seen, Seen) {
+    let (reduced, whole) = (search(small, true, true), search(small, true, false));
+    let (few, all) = (reduced.states.len(), whole.states.len());
+    println!(
+        "protocol: {}: {} ends, by way of {few} states or {all}",
+        small.name,
+        whole.ends.len()
+    );
+    assert!(few < all, "{small}: nothing was left out");
+    (reduced, whole)
 }

@@ -88,14 +88,14 @@ pub fn explore(small: &Small) -> Explored {
         // The last choice of a prefix is the untried one.
         explored.choices += (answered.len() - replayed + usize::from(replayed > 0)) as u64;
         explored.depth = explored.depth.max(answered.len());
-        explored.ends += u64::from(run.ended);
+        explored.ends += u64::from(run.ended.is_some());
         explored.gapped += u64::from(!run.gaps.is_empty());
         for gap in &run.gaps {
             *explored.gaps.entry(gap.name()).or_default() += 1;
         }
         if let Some(violation) = run.violation {
             let path: Vec<usize> = answered.iter().map(|answer| answer.taken).collect();
-            let trace = replay(small, &path);
+            let trace = replay(small, &path, true);
             explored.found = Some(Found { violation, path, trace });
             break;
         }
@@ -110,9 +110,10 @@ pub fn explore(small: &Small) -> Explored {
     explored
 }
 
-/// Runs the world of those choices once more and tells it.
-pub fn replay(small: &Small, path: &[usize]) -> Vec<String> {
-    let mut run = Run::new(small, path, true, Trace::listening());
+/// Runs the world of those choices once more, which a `reduced` search made or a whole one, and tells
+/// it.
+pub fn replay(small: &Small, path: &[usize], reduced: bool) -> Vec<String> {
+    let mut run = Run::new(small, path, reduced, Trace::listening());
     run.go(&mut |_| true);
     run.told()
 }
@@ -122,8 +123,10 @@ pub fn replay(small: &Small, path: &[usize]) -> Vec<String> {
 pub struct Seen {
     /// Every state.
     pub states: HashSet<u128>,
-    /// The states that runs came to rest in, and the promises that were broken, if any were.
-    pub ends: BTreeSet<(u128, Option<&'static str>)>,
+    /// The states that runs came to rest in, and the choices that led there.
+    pub ends: BTreeMap<u128, Vec<usize>>,
+    /// The promises that were broken on the way or in the end. A run ends with the first.
+    pub broken: BTreeSet<&'static str>,
     /// How many runs it took.
     pub runs: u64,
 }
@@ -136,14 +139,12 @@ pub fn search(small: &Small, pruned: bool, reduced: bool) -> Seen {
     let mut next = Some(Vec::new());
     while let Some(prefix) = next {
         let mut run = Run::new(small, &prefix, reduced, Trace::default());
-        let mut last = 0;
-        run.go(&mut |key| {
-            last = key;
-            seen.states.insert(key) || !pruned
-        });
-        if run.ended {
-            seen.ends.insert((last, run.violation.as_ref().map(|it| it.promise)));
+        run.go(&mut |key| seen.states.insert(key) || !pruned);
+        if let Some(end) = run.ended {
+            let path = || run.answered().iter().map(|answer| answer.taken).collect();
+            seen.ends.entry(end).or_insert_with(path);
         }
+        seen.broken.extend(run.violation.as_ref().map(|violation| violation.promise));
         seen.runs += 1;
         next = DepthFirst::next_prefix(&run.answered());
     }

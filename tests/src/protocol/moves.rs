@@ -44,12 +44,13 @@ impl Run<'_> {
         let reads_control = |task: TaskId| {
             unsent(task).is_some_and(|(_, request)| request.call.operation == "control")
         };
+        // All that a capture does upon its answers is end.
+        let answered = |(task, worker): &&(TaskId, bool)| !worker && unsent(*task).is_none();
+        let over = self.left.receptions == 0 && tasks.iter().all(|task| answered(&task));
+        if let Some((task, _)) = tasks.iter().find(answered).filter(|_| self.reduced || over) {
+            return vec![Move::Turn(*task)];
+        }
         if self.reduced {
-            // All that a capture does upon its answers is end.
-            let answered = |(task, worker): &&(TaskId, bool)| !worker && unsent(*task).is_none();
-            if let Some((task, _)) = tasks.iter().find(answered) {
-                return vec![Move::Turn(*task)];
-            }
             // Whoever waits for an answer, or reads what nobody writes, comes first: often nothing
             // else need be tried then.
             let private = |task| unsent(task).is_none() || reads_control(task);

@@ -48,8 +48,8 @@ pub struct Run<'a> {
     pub(super) left: Left,
     /// A short name for each change, by its number: the same whenever it is sent.
     names: BTreeMap<u128, u32>,
-    /// Whether it came to rest.
-    pub ended: bool,
+    /// The key of the state in which it came to rest, if it did.
+    pub ended: Option<u128>,
     /// The gaps that edits fell into, if it came to rest.
     pub gaps: Vec<Gap>,
     /// What went wrong.
@@ -109,7 +109,7 @@ impl<'a> Run<'a> {
             reduced,
             left,
             names,
-            ended: false,
+            ended: None,
             gaps: Vec::new(),
             violation: None,
         }
@@ -139,7 +139,7 @@ impl<'a> Run<'a> {
             if timeless && moves.len() > 1 {
                 self.chooser.lock().settle(at);
             }
-            if self.ended {
+            if self.ended.is_some() {
                 return;
             }
         }
@@ -198,7 +198,7 @@ impl<'a> Run<'a> {
             Move::Switch => self.switch(),
             Move::End => self.end(),
         }
-        if self.versions() != versions && !self.ended {
+        if self.versions() != versions && self.ended.is_none() {
             self.tick();
         }
         timeless
@@ -378,7 +378,7 @@ impl<'a> Run<'a> {
 
     /// The weather clears up, what is left is worked off, and everything is judged.
     fn end(&mut self) {
-        self.ended = true;
+        self.ended = Some(self.key());
         {
             let mut state = self.scheduler.world.lock();
             state.histories = None;

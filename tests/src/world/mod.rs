@@ -156,6 +156,9 @@ impl State {
     pub fn land(&mut self, at: usize) {
         let flight = self.in_flight.remove(at);
         self.say(|| format!("{} lands late", flight.request.call));
+        if let Some(histories) = &mut self.histories {
+            histories.asking = flight.request.call.task.0;
+        }
         (flight.request.effect)(self);
     }
 

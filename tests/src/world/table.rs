@@ -1,6 +1,7 @@
 //! The state table's contents and its conditions, as one atomic step each.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{Hash, Hasher};
 
 use poolbridge_core::breaker::{Breaker, removals_max, window};
 use poolbridge_core::change::{Change, Mark, Proof};
@@ -14,7 +15,7 @@ use poolbridge_core::time::Time;
 use poolbridge_core::verdict::Reason;
 
 /// The table.
-#[derive(Clone, Debug, Default, Hash)]
+#[derive(Clone, Debug, Default)]
 pub struct Table {
     /// Every person.
     pub people: BTreeMap<PersonId, Entry>,
@@ -34,6 +35,14 @@ pub struct Table {
     pub counts: BTreeMap<PersonState, i64>,
     /// Removals by window: how many there were, and how many there may be.
     pub removals: BTreeMap<i64, (u64, u64)>,
+}
+
+/// Everything that anybody could ask for: all but the counts, which are best effort.
+impl Hash for Table {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        let Self { people, writers, forwards, pointers, marks, marked, control, counts: _ } = self;
+        (people, writers, forwards, pointers, marks, marked, control).hash(hasher);
+    }
 }
 
 impl Table {

@@ -31,8 +31,8 @@ pub fn held() -> Small {
 }
 
 /// Conflicts are held, and the other text travels all the same, as does what comes after. One text
-/// on both sides, and then again on the old one; another on the old side. Captured at once, three
-/// receptions.
+/// on both sides, and then again on the old one; another on the old side. Captured at once; one
+/// worker at a time, three receptions.
 pub fn held_beside() -> Small {
     let edit = text(Side::Old, "name");
     Small {
@@ -40,6 +40,7 @@ pub fn held_beside() -> Small {
         profile: Profile { texts: vec!["name", "department"], climate: stale(0), ..held().profile },
         deeds: vec![edit, text(Side::New, "name"), edit, text(Side::Old, "department")],
         crashes: 0,
+        workers: 1,
         receptions: 3,
         ..held()
     }
