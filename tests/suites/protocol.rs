@@ -252,7 +252,7 @@ fn reduction_leaves_no_end_out() {
         Small { receptions: 3, ..flags::member_crashing() },
         Small { receptions: 4, ..links::halves_crashing() },
         Small { receptions: 3, ..losses::lost_twice() },
-        Small { receptions: 2, ..phases::switching() },
+        Small { receptions: 1, ..phases::switching() },
     ];
     for small in worlds {
         let (reduced, whole) = both(&small);
@@ -271,9 +271,9 @@ fn reduction_leaves_no_end_out() {
 #[test]
 fn reduction_leaves_no_broken_promise_out() {
     let worlds = [
-        Small { receptions: 2, ..texts::agreed() }.under(Law::without(Rule::R1)),
+        Small { receptions: 2, prompt: true, ..texts::agreed() }.under(Law::without(Rule::R1)),
         Small { receptions: 3, ..losses::lost_twice() }.under(Law::without(Rule::R11)),
-        Small { receptions: 2, ..phases::switching_hastily() },
+        Small { receptions: 1, ..phases::switching_hastily() },
     ];
     for small in worlds {
         let (reduced, whole) = both(&small);

@@ -9,14 +9,14 @@ use crate::simulation::profile::{Profile, Start};
 use crate::world::weather::Fate;
 
 /// Two accounts of one human that nobody linked yet, met from both sides. One edit (new),
-/// captured at once; four receptions.
+/// captured at once; three receptions.
 pub fn unlinked() -> Small {
     Small {
         profile: Profile { starts: vec![Start::Unlinked], climate: stale(1), ..Profile::quiet() },
         first_values: vec![1, 1],
         deeds: vec![text(Side::New, "name")],
         prompt: true,
-        receptions: 4,
+        receptions: 3,
         ..quiet("unlinked pair, met from both sides")
     }
 }
@@ -35,7 +35,7 @@ pub fn unlinked_crashing() -> Small {
 /// listing, four receptions.
 pub fn halves() -> Small {
     let profile = Profile { starts: vec![Start::Halves], ..unlinked().profile };
-    Small { name: "two halves, met from both sides", profile, ..unlinked() }
+    Small { name: "two halves, met from both sides", profile, receptions: 4, ..unlinked() }
 }
 
 /// Half-way, with a crash instead of the edit; one stale read or listing, six receptions.

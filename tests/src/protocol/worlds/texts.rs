@@ -17,13 +17,13 @@ pub fn agreed() -> Small {
     }
 }
 
-/// Crash upon crash. Two edits (old, new), captured at once; two crashes, four receptions.
+/// Crash upon crash. Two edits (old, new), captured at once; two crashes, three receptions.
 pub fn crashing_twice() -> Small {
     Small {
         deeds: both(),
         prompt: true,
         crashes: 2,
-        receptions: 4,
+        receptions: 3,
         ..quiet("agreed pair, crash upon crash")
     }
 }

@@ -2,7 +2,7 @@
 
 use poolbridge_core::side::Side;
 
-use super::{group, looking_back, quiet, stale, text};
+use super::{enabled, group, looking_back, quiet, stale, text};
 use crate::protocol::small::Small;
 use crate::simulation::profile::Profile;
 
@@ -49,9 +49,16 @@ pub fn late() -> Small {
 }
 
 /// A worker that is slow between any two of its calls, and another at the same message, so that what
-/// either of them read may be overtaken before it is used (R8). A group joined and left again on the
-/// old side, captured at once; time runs on once, two receptions.
+/// either of them read may be overtaken before it is used (R8). Disabled and enabled again on the old
+/// side, captured at once; time runs on once, two receptions.
 pub fn overtaken() -> Small {
-    let profile = Profile { climate: stale(0), ..Profile::quiet() };
-    Small { name: "a slow worker, a repeated message", profile, workers: 2, ..late() }
+    let undone = enabled(Side::Old);
+    Small {
+        deeds: vec![undone, undone],
+        prompt: true,
+        repeats: 1,
+        jumps: 1,
+        receptions: 2,
+        ..quiet("a slow worker, a repeated message")
+    }
 }
