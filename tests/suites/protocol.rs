@@ -262,6 +262,7 @@ fn reduction_leaves_no_end_out() {
             panic!("{small}: only the whole search comes to\n{trace}");
         }
         assert_eq!(reduced.ends.len(), whole.ends.len(), "{small}");
+        assert!(reduced.states.len() < whole.states.len(), "{small}: nothing was left out");
         assert!(reduced.broken.is_empty() && whole.broken.is_empty(), "{small}");
     }
 }
@@ -291,6 +292,5 @@ fn both(small: &Small) -> (Seen, Seen) {
         small.name,
         whole.ends.len()
     );
-    assert!(few < all, "{small}: nothing was left out");
     (reduced, whole)
 }
