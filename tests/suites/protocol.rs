@@ -248,7 +248,7 @@ fn pruning_leaves_no_state_out() {
 #[test]
 fn reduction_leaves_no_end_out() {
     let worlds = [
-        Small { receptions: 2, ..texts::agreed() },
+        Small { receptions: 1, ..texts::agreed() },
         Small { receptions: 3, ..flags::member_crashing() },
         Small { receptions: 4, ..links::halves_crashing() },
         Small { receptions: 3, ..losses::lost_twice() },

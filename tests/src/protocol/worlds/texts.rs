@@ -6,13 +6,14 @@ use super::{both, quiet, stale, text};
 use crate::protocol::small::Small;
 use crate::simulation::profile::Profile;
 
-/// An agreed pair with one text. Two edits (old, new), one crash, one stale read, six
+/// An agreed pair with one text. Two edits (old, new), one crash, one stale read, five
 /// receptions.
 pub fn agreed() -> Small {
     Small {
         profile: Profile { climate: stale(1), ..Profile::quiet() },
         deeds: both(),
         crashes: 1,
+        receptions: 5,
         ..quiet("agreed pair")
     }
 }
@@ -37,13 +38,13 @@ pub fn looking_back() -> Small {
     }
 }
 
-/// Three edits (old twice, new), captured at once, four receptions.
+/// Three edits (old twice, new), captured at once, three receptions.
 pub fn busy() -> Small {
     let edit = text(Side::Old, "name");
     Small {
         deeds: vec![edit, edit, text(Side::New, "name")],
         prompt: true,
-        receptions: 4,
+        receptions: 3,
         ..quiet("agreed pair, three edits")
     }
 }
