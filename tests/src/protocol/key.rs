@@ -32,6 +32,7 @@ pub fn key(scheduler: &Scheduler, jumps: bool, budget: &impl Hash) -> u128 {
         }
     }
     state.edits.hash(&mut hasher);
+    state.departures.hash(&mut hasher);
     let mut witnesses: BTreeSet<TaskId> = tasks.iter().map(|task| task.id).collect();
     witnesses.extend(state.in_flight.iter().map(|flight| flight.request.call.task));
     state.watch.hash_into(&witnesses, &mut hasher);

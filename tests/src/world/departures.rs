@@ -25,7 +25,7 @@ pub const OUTLASTED: &str = "a birth note open for too long";
 pub const NAMED_AGAIN: &str = "name used again between look and write";
 
 /// One account that a person, or an administrator, deleted.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Departure {
     /// Whose.
     pub human: Human,

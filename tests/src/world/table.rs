@@ -40,8 +40,9 @@ pub struct Table {
 /// Everything that anybody could ask for: all but the counts, which are best effort.
 impl Hash for Table {
     fn hash<H: Hasher>(&self, hasher: &mut H) {
-        let Self { people, writers, forwards, pointers, marks, marked, control, counts: _ } = self;
-        (people, writers, forwards, pointers, marks, marked, control).hash(hasher);
+        let Self { people, writers, forwards, pointers, marks, marked, control, .. } = self;
+        let Self { counts: _, removals, .. } = self;
+        (people, writers, forwards, pointers, marks, marked, control, removals).hash(hasher);
     }
 }
 
