@@ -4,8 +4,6 @@
 //! Invariants 3, 9, 14 and 15 live at the doors and are shown where the doors are: see the suites
 //! `end_to_end` and the adapters' own tests.
 
-#![expect(clippy::unwrap_used, reason = "a test's own names and rules are known to be good")]
-
 #[path = "invariants/deletion.rs"]
 mod deletion;
 

@@ -226,15 +226,13 @@ impl MultitudeChain {
     }
 
     fn next_numbers(&self, most: usize) -> Vec<u64> {
-        match &self.prefix {
-            Some(prefix) => self.people.listed(self.side, prefix, self.after).take(most).collect(),
-            None => {
-                let first = self.after.map_or(0, |after| after + 1);
-                let members = (first..self.people.count)
-                    .filter(|number| self.people.member(self.side, *number));
-                members.take(most).collect()
-            }
-        }
+        let Some(prefix) = &self.prefix else {
+            let first = self.after.map_or(0, |after| after + 1);
+            let everybody = first..self.people.count;
+            let members = everybody.filter(|number| self.people.member(self.side, *number));
+            return members.take(most).collect();
+        };
+        self.people.listed(self.side, prefix, self.after).take(most).collect()
     }
 }
 

@@ -142,12 +142,10 @@ async fn deploy() -> anyhow::Result<Deployment> {
         stack.deploy_python(name, source).await?;
     }
     Deployment::deploy_changed(stack, Ground::Cdk, |text| {
-        let lines: String = SLOTS
-            .iter()
-            .map(|(slot, name, _)| {
-                format!("{slot} = \"arn:aws:lambda:{REGION}:000000000000:function:{name}\"\n")
-            })
-            .collect();
+        let lines = SLOTS.map(|(slot, name, _)| {
+            format!("{slot} = \"arn:aws:lambda:{REGION}:000000000000:function:{name}\"\n")
+        });
+        let lines = lines.concat();
         let verifies = format!("arn:aws:lambda:{REGION}:000000000000:function:verifies");
         format!(
             "{text}\n[capture]\npre_token_generation = true\n\n[old.triggers]\n{lines}\n\
