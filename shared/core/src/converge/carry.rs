@@ -64,14 +64,19 @@ impl<P: Ports> Run<'_, P> {
         let mut shapes = self.bridge.shapes().await?;
         let mut taken = Taken::new();
         let mut plan = self.plan(&entry, &views, control, &shapes, &taken);
-        if plan.written().contains(&side) {
-            // The side that is written is read last: what its owner does between is overwritten
-            // unseen, so the window is kept as short as can be.
-            let Some(known) = entry.accounts.get(side).clone() else { return Ok(Round::Again) };
+        // The side that is written is read last: what its owner does between is overwritten unseen, so
+        // the window is kept as short as can be. What the second look shows can turn the plan round.
+        for (again, look) in [side, other, side].into_iter().enumerate() {
+            let written = plan.written();
+            let late_enough = again > 0 && written.contains(&look.other());
+            if !written.contains(&look) || late_enough {
+                break;
+            }
+            let Some(known) = entry.accounts.get(look).clone() else { return Ok(Round::Again) };
             let began = self.now();
-            match self.observe(side, &known).await? {
-                Some(view) => *views.get_mut(side) = view,
-                None => return self.absent(entry, side, began, control).await,
+            match self.observe(look, &known).await? {
+                Some(view) => *views.get_mut(look) = view,
+                None => return self.absent(entry, look, began, control).await,
             }
             plan = self.plan(&entry, &views, control, &shapes, &taken);
         }
