@@ -31,8 +31,9 @@ pub enum Gap {
     /// An edit of the written side that the last look at it would have shown, had it not been
     /// stale: made less than the bound on stale reads before that look.
     Hidden,
-    /// An edit of a yes-or-no field on the written side, after the look at it and before the
-    /// announced write of that field was recorded: it looks like the write, or undoes it (R4).
+    /// An edit of a yes-or-no field, or the removal of a value, on the written side, after the look at
+    /// it and before the announced write of that field was recorded: it looks like the write, or
+    /// undoes it (R4).
     Beside,
     /// An edit of a yes-or-no field that a look did not show, being a stale one or too early, upon
     /// which the person was recorded: both sides seemed to agree.
@@ -159,13 +160,14 @@ fn judge(
             Account::Lost => found.push(("nothing is lost", what)),
         }
     }
-    // Where a membership came back, either may stand (R4); of a flag that did, disabled stands.
+    // Where a value came back, either membership may stand, and a flag is disabled (R4).
     let came_back = |(whose, decision): &(PersonId, Decision)| {
         whose == person
             && decision.kind == DecisionKind::CameBack
             && decision.fields.contains(&field.to_string())
     };
-    let doubted = *field != Field::Enabled && state.watch.decisions.iter().any(came_back);
+    let may_stand = *field != Field::Enabled || stands.as_deref() == Some("false");
+    let doubted = may_stand && state.watch.decisions.iter().any(came_back);
     let values = last.map(|edit| edit.and_then(|&edit| state.edits.get(edit).value.clone()));
     if !doubted && !values.contains(&stands) {
         found.push(("no value returns", format!("{field}: {stands:?} is nobody's last word")));
@@ -197,10 +199,12 @@ impl End<'_> {
         let came_back = (self.field.is_yes_or_no() || edit.value.is_none())
             && edit.known.iter().any(|&known| {
                 let was = edits.get(known);
-                // Everybody knows that a newborn account is in no group.
+                // Everybody knows that a newborn account is in no group, and what both sides said at
+                // one time is known to whoever knew one of them.
                 let newborn = was.initial && was.value.is_none();
-                let shared =
-                    newborn || self.origins.iter().any(|&origin| edits.knew(origin, known));
+                let peers = self.peers(was, was.side.unwrap_or(side));
+                let author = |&origin: &EditId| peers.iter().any(|&it| edits.knew(origin, it));
+                let shared = newborn || self.origins.iter().any(author);
                 was.value == edit.value && shared
             });
         // Where nothing was agreed yet, a value beats an absence, and a disable beats an enable.
@@ -271,7 +275,7 @@ impl End<'_> {
     /// Whether that edit of a field with two values was made while a write to it was announced: if
     /// the write never landed, the edit looks like the write.
     fn beside_an_open_write(&self, edit: &Edit) -> bool {
-        self.field.is_yes_or_no()
+        (self.field.is_yes_or_no() || edit.value.is_none())
             && self.state.watch.announced.iter().any(|announced| {
                 let ours = announced.field == *self.field && announced.person == *self.person;
                 let here = edit.side == Some(announced.side);
@@ -294,7 +298,11 @@ impl End<'_> {
                 && decision.side == Some(side)
                 && decision.at >= edit.at
         };
-        let mut decisions = self.state.watch.decisions.iter().map(|(_, decision)| decision);
+        // A person who was joined to another keeps what was decided.
+        let table = &self.state.table;
+        let here = |whose: &PersonId| table.person(whose).is_some_and(|it| it.id == *self.person);
+        let all = self.state.watch.decisions.iter();
+        let mut decisions = all.filter(|(whose, _)| here(whose)).map(|(_, decision)| decision);
         decisions.rfind(conflict).cloned()
     }
 }

@@ -28,6 +28,9 @@ pub struct Basis {
     pub(super) accounts: BTreeMap<(Side, Sub), Seen>,
     pub(super) groups: BTreeMap<(Side, Sub), Seen>,
     pub(super) claimed: Vec<PersonId>,
+    /// Whether the last plan that was announced writes both sides: one of them is then looked at before
+    /// the other.
+    pub(super) writes_both: bool,
 }
 
 impl Basis {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use poolbridge_core::entry::{Entry, State as PersonState};
 use poolbridge_core::fault::{Fault, FaultKind};
+use poolbridge_core::side::Side;
 use poolbridge_core::time::Time;
 
 use super::State;
@@ -79,7 +80,13 @@ fn announce(state: &mut State, call: Call, entry: &Entry) {
         }
     }
     let Some(intent) = &entry.intent else { return };
-    let doubtful = intent.fields.iter().filter(|(field, _)| field.is_yes_or_no());
+    if entry.lease.is_some() {
+        let sides: BTreeSet<Side> = intent.fields.values().map(|intended| intended.side).collect();
+        basis.writes_both = sides.len() > 1;
+    }
+    // An absence can be the person's own wish just as well.
+    let doubtful =
+        intent.fields.iter().filter(|(field, it)| field.is_yes_or_no() || it.wanted.is_none());
     for (field, intended) in doubtful {
         let side = intended.side;
         let Some(known) = entry.accounts.get(side) else { continue };

@@ -54,8 +54,8 @@ pub struct Unseen {
     pub last: bool,
 }
 
-/// A write of a yes-or-no field that was written down: whoever looks next cannot tell an edit that was made over it from
-/// one that was made beside it, if it never landed.
+/// A write of a yes-or-no field, or of an absence, that was written down: whoever looks next cannot
+/// tell an edit that was made over it from one that was made beside it, if it never landed.
 #[derive(Clone, Debug, Hash)]
 pub struct Announced {
     /// Who wrote it down.
@@ -275,11 +275,8 @@ pub fn written(state: &mut State, call: Call, side: Side, sub: &Sub, deed: &Deed
         let target = state.pools.get(side).get(sub);
         let then = target.and_then(|one| one.versions()[seen.version].body.origins.get(&field));
         if then != Some(&edit) {
-            // Of a plan that writes both sides one is looked at before the other.
-            let entry = state.table.find(side, sub);
-            let mut intended = entry.iter().filter_map(|entry| entry.intent.as_ref());
-            let both = intended.any(|it| it.fields.values().any(|it| it.side == side.other()));
-            let last = both || basis.observed_last(&state.pools, side, human, &field, seen);
+            let last =
+                basis.writes_both || basis.observed_last(&state.pools, side, human, &field, seen);
             state.watch.unseen.push(Unseen { edit, observed: seen.at, last });
             state.say(|| format!("  edit {} of {field} is replaced unseen", edit.0));
         }
