@@ -5,6 +5,7 @@
 CARGO := cargo
 SEEDS ?= 20000
 SEED ?= 1
+WORLD ?= mixed
 
 help: ## What there is to do here
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -45,11 +46,11 @@ deploy: build ## Deploys to the account and Region that the environment names
 bench: tools bootstraps ## AWS calls per change against their targets, and capture's own CPU time
 	@$(CARGO) run --release --quiet -p poolbridge-tests --bin bench
 
-simulate: ## Simulated worlds: make simulate SEEDS=n
-	@$(CARGO) run --release --quiet -p poolbridge-tests --bin simulate -- $(SEEDS)
+simulate: ## Simulated worlds: make simulate SEEDS=n WORLD=mixed
+	@$(CARGO) run --release --quiet -p poolbridge-tests --bin simulate -- $(SEEDS) $(WORLD)
 
-replay: ## One world's whole trace: make replay SEED=n
-	@$(CARGO) run --release --quiet -p poolbridge-tests --bin replay -- $(SEED)
+replay: ## One world's whole trace: make replay SEED=n WORLD=mixed
+	@$(CARGO) run --release --quiet -p poolbridge-tests --bin replay -- $(SEED) $(WORLD)
 
 contract: tools ## The same cases on the fakes and on the local stack's services
 	@$(CARGO) test --release --quiet -p poolbridge-tests --test contract

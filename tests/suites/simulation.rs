@@ -2,6 +2,7 @@
 
 #![expect(clippy::print_stdout, reason = "a suite tells what it found")]
 
+use poolbridge_tests::simulation::mixture::Mixture;
 use poolbridge_tests::simulation::profile::Profile;
 use poolbridge_tests::simulation::{tally, tell};
 
@@ -26,7 +27,7 @@ fn the_whole_law_holds_in_every_world() {
 
 #[test]
 fn the_whole_law_holds_where_people_delete_their_accounts() {
-    let tally = tally::tally(0..WORLDS, &Profile::departing(), 2);
+    let tally = tally::of(Mixture::Departing, 0..WORLDS);
     println!("{tally}");
     assert!(tally.failures.is_empty(), "seed {}: {}", tally.failures[0].0, tally.failures[0].1);
     for kind in ["account deleted", "address used again"] {

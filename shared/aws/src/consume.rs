@@ -16,13 +16,13 @@ use std::time::Duration;
 
 use poolbridge_core::change::Change;
 use poolbridge_core::converge::{Report, Work};
-use poolbridge_core::fault::Fault;
+use poolbridge_core::fault::{Fault, FaultKind};
 use poolbridge_core::limits;
 use poolbridge_core::time::Time;
 use poolbridge_core::verdict::{Reason, Verdict};
 use tokio::task::JoinSet;
 
-use crate::sqs::Received;
+use crate::sqs::{Line, Received};
 use crate::telemetry::{BatchFigures, Handled, Telemetry};
 use crate::wire;
 
@@ -37,6 +37,9 @@ const HIDE_TIME_MAX: Duration = Duration::from_millis(800);
 pub trait Hands: Send + Sync + 'static {
     /// Now.
     fn now(&self) -> Time;
+
+    /// Until when a pool asked to be left alone; nothing if neither did.
+    fn throttled(&self) -> Option<Time>;
 
     /// Works off one change.
     fn converge(&self, change: &Change, work: &Work) -> impl Future<Output = Report> + Send;
@@ -233,7 +236,12 @@ async fn one<H: Hands>(
         Ok(change) => change,
         Err(malformed) => return unreadable(delivery, malformed, figures),
     };
-    let (report, panicked) = looked_after(hands, &change, bounds, began).await;
+    // Bulk work steps back while a pool refuses calls: what people change just now goes first.
+    let pause = hands.throttled().filter(|_| delivery.line == Line::Bulk);
+    let (report, panicked) = match pause {
+        Some(until) => (put_off(until.since(began), Reason::Outside(FaultKind::Throttled)), false),
+        None => looked_after(hands, &change, bounds, began).await,
+    };
     let now = hands.now();
     figures.panics += u64::from(panicked);
     figures.count(&report);
@@ -308,16 +316,20 @@ async fn looked_after<H: Hands>(
         // Dropping the task stops it where it stands, which the protocol survives at any point.
         Err(_) => (Reason::OutOfTime, false),
     };
-    let report = Report {
-        verdict: Verdict::Later(limits::RETRY_SOON, reason),
+    (put_off(limits::RETRY_SOON, reason), panicked)
+}
+
+/// What is reported of a change that nobody has looked at.
+const fn put_off(after: Duration, reason: Reason) -> Report {
+    Report {
+        verdict: Verdict::Later(after, reason),
         person: None,
         carried: Vec::new(),
         account_reads: 0,
         pool_writes: 0,
         decisions: Vec::new(),
         marked: false,
-    };
-    (report, panicked)
+    }
 }
 
 /// What becomes of a message whose change is not finished. After a few receives, or where waiting

@@ -315,7 +315,8 @@ fn unnamed(
             Err(NotHeard::NoPerson)
         };
     };
-    if operation.trigger == Some(TriggerSlot::PostConfirmation) {
+    // Whoever posts a form need not have done anything; the trigger tells if they did.
+    if operation.is_form() && operation.trigger == Some(TriggerSlot::PostConfirmation) {
         return Err(NotHeard::ToldByTrigger);
     }
     if operation.sweep { Ok(Heard::Sweep { place, unnamed: true }) } else { Err(NotHeard::Unnamed) }

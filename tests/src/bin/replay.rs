@@ -1,14 +1,19 @@
-//! `make replay SEED=n`: one world of the mixture, told line by line. No values: edits by number.
+//! `make replay SEED=n WORLD=name`: one world of a mixture, told line by line. No values: edits by
+//! number.
 
 use std::io::Write;
 
 use anyhow::Context;
-use poolbridge_tests::simulation::{self, profile::Profile};
+use poolbridge_tests::simulation::{self, mixture::Mixture};
 
 fn main() -> anyhow::Result<()> {
     let seed = std::env::args().nth(1).context("replay wants a seed: `make replay SEED=n`")?;
     let seed: u64 = seed.parse().context("a seed is a number")?;
-    let outcome = simulation::tell(seed, &Profile::mixed());
+    let name = std::env::args().nth(2).unwrap_or_else(|| Mixture::Mixed.name().to_owned());
+    let known = || Mixture::ALL.map(Mixture::name).join(", ");
+    let mixture = Mixture::from_name(&name)
+        .with_context(|| format!("there is no such mixture of worlds; there are {}", known()))?;
+    let outcome = simulation::tell(seed, &mixture.profile());
     let mut out = std::io::stdout().lock();
     for line in outcome.trace.lines() {
         writeln!(out, "{line}").context("writing the trace")?;

@@ -10,6 +10,7 @@ pub mod calm;
 pub mod checks;
 pub mod departures;
 pub mod endurance;
+pub mod mixture;
 pub mod oracle;
 pub mod people;
 pub mod profile;

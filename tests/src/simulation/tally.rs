@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::mixture::Mixture;
 use super::profile::Profile;
 use super::{Outcome, run};
 use crate::world::watch::Violation;
@@ -32,6 +33,8 @@ pub struct Tally {
     pub failures: Vec<(u64, Violation)>,
     /// How long it took.
     pub took: Duration,
+    /// What to say besides the seed in order to replay one.
+    pub replayed_with: String,
 }
 
 impl Tally {
@@ -81,10 +84,19 @@ impl fmt::Display for Tally {
         let gaps = self.gaps_in_ten_thousand();
         writeln!(formatter, "{gaps} worlds in 10,000 with an edit replaced unseen")?;
         for (seed, violation) in &self.failures {
-            writeln!(formatter, "make replay SEED={seed}   {violation}")?;
+            writeln!(formatter, "make replay SEED={seed}{}   {violation}", self.replayed_with)?;
         }
         write!(formatter, "{} violations", self.failures.len())
     }
+}
+
+/// Runs the worlds of a mixture, on as many threads as a small machine has.
+pub fn of(mixture: Mixture, seeds: Range<u64>) -> Tally {
+    let mut tally = tally(seeds, &mixture.profile(), 2);
+    if mixture != Mixture::Mixed {
+        tally.replayed_with = format!(" WORLD={}", mixture.name());
+    }
+    tally
 }
 
 /// Runs the worlds of those seeds on that many threads.

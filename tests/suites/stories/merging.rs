@@ -135,6 +135,27 @@ fn fewer_words(stage: &mut Stage) {
 }
 
 #[test]
+fn a_word_that_the_mapping_lacks_is_held_by_name_and_read_once() {
+    let mut stage = Stage::new(Provision::Lazy);
+    fewer_words(&mut stage);
+    let (old, _) = stage.pair();
+    stage.set(Side::Old, &old, "name", "gold");
+    stage.captured(Side::Old, &old);
+    assert_eq!(stage.entry(Side::Old, &old).state, PersonState::Synced);
+    stage.set(Side::Old, &old, "name", "platinum");
+    stage.captured(Side::Old, &old);
+    let entry = stage.entry(Side::Old, &old);
+    assert_eq!(entry.state, PersonState::Held);
+    let obstacle = entry.obstacles.values().next().map(|obstacle| obstacle.reason);
+    assert_eq!(obstacle, Some(Reason::Unsayable));
+    // It is an echo from then on, and said already.
+    let change = stage.change(Side::Old, &old, Proof::Changed);
+    stage.wait(limits::SETTLE);
+    let report = stage.look(&change);
+    assert!(report.account_reads <= 2, "{report:?}");
+}
+
+#[test]
 fn a_one_way_rule_takes_nothing_away_at_a_first_link() {
     let mut stage = Stage::new(Provision::Lazy);
     fewer_words(&mut stage);

@@ -27,6 +27,7 @@ struct FakeHands {
     looked_at: Mutex<Vec<String>>,
     hidden: Mutex<Vec<(String, Duration)>>,
     put_off: Mutex<Vec<(String, Reason)>>,
+    throttled: Option<Time>,
 }
 
 const NOW: Time = Time(1_700_000_000_000);
@@ -40,6 +41,7 @@ impl FakeHands {
             looked_at: Mutex::default(),
             hidden: Mutex::default(),
             put_off: Mutex::default(),
+            throttled: None,
         }
     }
 
@@ -53,6 +55,10 @@ impl FakeHands {
 impl Hands for FakeHands {
     fn now(&self) -> Time {
         NOW
+    }
+
+    fn throttled(&self) -> Option<Time> {
+        self.throttled
     }
 
     async fn converge(&self, change: &Change, _work: &Work) -> Report {
@@ -306,4 +312,15 @@ fn work_stops_before_the_process_ends() {
     assert_eq!(plain.deadline, NOW + limits::PERSON_TIME_MAX);
     assert_eq!(plain.invocation_end, plain.deadline);
     assert!(plain.suspendable);
+}
+
+#[tokio::test]
+async fn bulk_work_steps_back_while_a_pool_refuses_calls_and_live_work_does_not() {
+    let until = NOW + Duration::from_secs(40);
+    let hands = FakeHands { throttled: Some(until), ..FakeHands::with(&[]) };
+    let bulk = Received { line: Line::Bulk, ..message("m2", "two", 1) };
+    let (failed, hands) = run(hands, vec![message("m1", "one", 1), bulk]).await;
+    assert_eq!(failed, ["m2"]);
+    assert_eq!(*hands.looked_at.lock().unwrap(), ["one"]);
+    assert_eq!(hands.hidden(), [("receipt-m2".to_owned(), Duration::from_secs(40))]);
 }

@@ -78,6 +78,8 @@ fn item(cursor: &Cursor) -> Item {
         ("accounts", by_side(&cursor.accounts, |count| number(count))),
         ("missing_classes", number(cursor.classes.missing)),
         ("member_classes", number(cursor.classes.members)),
+        ("doubted", number(cursor.doubted)),
+        ("depth", by_side(&BySide::from_fn(|side| Some(*cursor.depth.get(side))), |it| number(it))),
     ]);
     let value = with_some(value, "known_since", cursor.known_since.map(time));
     let value = with_some(value, "began", cursor.began.map(time));
@@ -127,6 +129,8 @@ fn read(item: &Item) -> Result<Cursor, Mistake> {
     check_version(item)?;
     let reader = Reader(item);
     let strangers = reader.by_side("strangers", read_prefixes)?;
+    let depth = reader.optional("depth", |reader, name| reader.by_side(name, Reader::number))?;
+    let depth: BySide<Option<u8>> = depth.unwrap_or_default();
     Ok(Cursor {
         revision: reader.number("revision")?,
         writer: reader.word("writer", |text| u128::from_str_radix(text, 16).ok())?,
@@ -143,6 +147,8 @@ fn read(item: &Item) -> Result<Cursor, Mistake> {
             missing: reader.number("missing_classes")?,
             members: reader.number("member_classes")?,
         },
+        doubted: reader.optional("doubted", Reader::number)?.unwrap_or(0),
+        depth: BySide { old: depth.old.unwrap_or(0), new: depth.new.unwrap_or(0) },
         pass: reader.optional("pass", |reader, name| read_pass(reader.map(name)?))?,
     })
 }
@@ -200,7 +206,8 @@ mod tests {
     use super::*;
 
     fn cursor() -> Cursor {
-        let mut cursor = Cursor { revision: 7, writer: 9, ..Cursor::default() };
+        let depth = BySide { old: 0, new: 3 };
+        let mut cursor = Cursor { revision: 7, writer: 9, doubted: 2, depth, ..Cursor::default() };
         let estimate = BySide { old: Some(40_000_000), new: None };
         cursor.begin(Time(1_000), estimate, BySide { old: 3_000, new: 3_000 });
         let mut done = Done::default();

@@ -307,7 +307,9 @@ fn whom_nobody_names_is_left_to_who_can_find_out() {
     let place = Place::Pool(Side::Old);
     assert_eq!(of("AdminDeleteUser"), Ok(Heard::Sweep { place, unnamed: true }));
     assert_eq!(of("AdminDisableUser"), Ok(Heard::Sweep { place, unnamed: true }));
-    assert_eq!(of("ConfirmSignUp"), Err(NotHeard::ToldByTrigger));
+    // Capture need not be attached, and no trigger fires for everybody.
+    assert_eq!(of("ConfirmSignUp"), Ok(Heard::Sweep { place, unnamed: true }));
+    assert_eq!(of("ConfirmForgotPassword"), Err(NotHeard::Unnamed));
     // No listing shows these.
     assert_eq!(of("ChangePassword"), Err(NotHeard::Unnamed));
     assert_eq!(of("SetUserMFAPreference"), Err(NotHeard::Unnamed));

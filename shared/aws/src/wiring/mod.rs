@@ -232,6 +232,11 @@ impl Hands for Wired {
         self.ground.clock.now()
     }
 
+    fn throttled(&self) -> Option<Time> {
+        let asked = |side| self.pool(side).throttled();
+        Side::BOTH.into_iter().filter_map(asked).max()
+    }
+
     async fn converge(&self, change: &Change, work: &Work) -> Report {
         // The flow's future holds every call's; boxed, it is not moved about.
         Box::pin(self.bridge().converge(change, work)).await

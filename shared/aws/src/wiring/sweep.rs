@@ -74,7 +74,8 @@ impl SweepLine {
         let field = match wired.unwrap_or(Err(NotWired::OutOfTime)) {
             Ok(field) => field,
             Err(error) => {
-                self.telemetry.sweep(Time(0), SweepFigures { faults: 1, ..Default::default() });
+                let now = SystemClock::new().now();
+                self.telemetry.sweep(now, SweepFigures { faults: 1, ..Default::default() });
                 return telemetry::not_wired(&error);
             }
         };
@@ -136,7 +137,9 @@ impl Field {
             }
         }
         if let Ok(cursor) = self.wired.ground.ledger.sweep_cursor().await {
-            figures.since_pass = cursor.began.map_or(Duration::ZERO, |at| clock.now().since(at));
+            // Where none ever began, since it could have.
+            let began = cursor.began.unwrap_or(stamp.since);
+            figures.since_pass = clock.now().since(began);
         }
         figures
     }
@@ -196,7 +199,14 @@ impl Register for DynamoLedger {
     }
 
     async fn marked(&self, side: Side, sub: &Sub) -> Result<bool, Fault> {
-        Ok(self.read_mark(side, sub).await?.is_some())
+        match self.read_mark(side, sub).await {
+            // A mark of a newer version is one as well, and somebody else's to read. It must not hold up
+            // everybody else.
+            Err(fault) if matches!(fault.kind, FaultKind::Newer | FaultKind::Unreadable) => {
+                Ok(true)
+            }
+            answer => Ok(answer?.is_some()),
+        }
     }
 
     async fn control(&self) -> Result<Control, Fault> {

@@ -119,7 +119,12 @@ impl TrailLine {
             Ok(Heard::Deed(deed)) => {
                 let (known, unread) = line.known(deed).await;
                 told.unread = unread;
-                for change in changes(deed, known, self.clock.nonce()) {
+                // Somebody of a third pool, it may be: who is known nowhere has nothing to be deleted.
+                let nobody = !known.old && !known.new && told.unread.is_none();
+                let unsaid = matches!(deed.place, Place::Unsaid(_));
+                let foreign = unsaid && nobody && deed.proof == Proof::Deleted;
+                let changes = changes(deed, known, self.clock.nonce()).into_iter();
+                for change in changes.filter(|_| !foreign) {
                     let captured = Box::pin(capture(&line.ledger, &line.outbox, &change)).await;
                     told.captured.push((change, captured));
                 }

@@ -13,6 +13,7 @@ use crate::names::{PersonId, Sub};
 use crate::plan::{self, Plan, View};
 use crate::ports::{Clock, Ledger, Pool, Ports};
 use crate::side::{BySide, Side};
+use crate::time::Time;
 use crate::verdict::{Reason, Verdict};
 
 /// One person's whole story, as `poolbridge explain` tells it.
@@ -134,6 +135,14 @@ impl<P: Ports> Bridge<'_, P> {
     }
 }
 
+/// Whether a moment is a known one again, as the trail tells it: rounded up to the end of its second.
+/// Taken for a second deed, a password would be replaced twice, minutes apart.
+fn is_the_same_deed(known: Time, told: Time) -> bool {
+    const SECOND: i64 = 1_000;
+    told.0.rem_euclid(SECOND) == SECOND - 1
+        && told.0.div_euclid(SECOND) == known.0.div_euclid(SECOND)
+}
+
 /// How to ask for an account that is known.
 pub(super) fn handle(known: &Known) -> Handle {
     Handle { sub: known.sub.clone(), username: Some(known.username.clone()) }
@@ -185,6 +194,10 @@ impl<P: Ports> Run<'_, P> {
         if view.missing.is_some() || self.newer_password(entry, self.change.side).is_some() {
             return false;
         }
+        // What the mapping has no word for is held by name, once.
+        if view.unsayable.keys().any(|field| !entry.obstacles.contains_key(field)) {
+            return false;
+        }
         let said = view.facts.held().map(|(field, _)| field);
         said.chain(agreed.fields.keys()).all(|field| {
             let reading = view.facts.get(field);
@@ -204,13 +217,14 @@ impl<P: Ports> Run<'_, P> {
     }
 
     /// When the password of that side was set, if the ledger does not know of it yet.
-    pub(super) fn newer_password(&self, entry: &Entry, side: Side) -> Option<crate::time::Time> {
+    pub(super) fn newer_password(&self, entry: &Entry, side: Side) -> Option<Time> {
         let mark = self.marks.get(side).as_ref().and_then(|mark| mark.password_at);
         let here = self.change.password && self.change.side == side;
         let told = here.then_some(self.change.at);
         let newest = mark.max(told)?;
         let known = *entry.passwords.set.get(side);
-        known.is_none_or(|known| newest > known).then_some(newest)
+        let newer = |known| newest > known && !is_the_same_deed(known, newest);
+        known.is_none_or(newer).then_some(newest)
     }
 
     /// Ends an echo without a claim: the mark goes, once the observation settles it.
@@ -219,7 +233,7 @@ impl<P: Ports> Run<'_, P> {
         if !self.keeps(Rule::R15) {
             self.clear_other_unseen().await?;
         }
-        let wait = self.clear_marks(&[(side, view)], crate::time::Time::ZERO).await?;
+        let wait = self.clear_marks(&[(side, view)], Time::ZERO).await?;
         let verdict =
             wait.map_or(Verdict::AlreadyTrue, |wait| Verdict::Later(wait, Reason::Settling));
         Ok(Round::Done(verdict))

@@ -43,14 +43,22 @@ impl<O: Outside> Sweep<'_, O> {
             members_doubt,
         };
         let mut changes = Vec::new();
-        if doubt.is_none() {
-            changes.extend(self.missing(desk, &missing, &mut summary).await?);
+        let again = doubt == Some(Doubt::TooMany) && cursor.doubted > 0;
+        if doubt.is_none() || again {
+            let most = if again { pass.likely() } else { u64::MAX };
+            let Some(looks) = self.missing(desk, &missing, most, &mut summary).await? else {
+                return Ok(None);
+            };
+            changes.extend(looks);
         }
         if members_doubt.is_none() {
             let unread = |bucket: u8, tag: u32| {
                 pass.given_up & (1 << bucket) != 0 || pass.unread.contains(&tag)
             };
-            changes.extend(self.departed(desk, &members, &unread, &mut summary).await?);
+            let Some(looks) = self.departed(desk, &members, &unread, &mut summary).await? else {
+                return Ok(None);
+            };
+            changes.extend(looks);
         }
         let mut done = Done::default();
         match desk.send(changes, &mut done).await {
@@ -62,20 +70,27 @@ impl<O: Outside> Sweep<'_, O> {
         // First published, then noted: an end that is published twice is better than none.
         self.outside.notebook().ended(&summary).await?;
         let left = |left: &Leftover| (left.keys.len(), left.complete);
-        cursor.end(left(&missing), left(&members));
+        cursor.end(left(&missing), left(&members), doubt);
         self.write(cursor).await?;
         Ok(Some(summary))
     }
 
-    /// Looks to be taken at accounts that no listing showed.
+    /// Looks to be taken at accounts that no listing showed, `most` of them. `None`: there is no time.
     async fn missing(
         &self,
         desk: &Desk<'_, O>,
         left: &Leftover,
+        most: u64,
         summary: &mut Summary,
-    ) -> Result<Vec<Change>, Fault> {
+    ) -> Result<Option<Vec<Change>>, Fault> {
         let mut changes = Vec::new();
         for (key, count) in &left.keys {
+            if self.now() >= desk.end {
+                return Ok(None);
+            }
+            if changes.len() as u64 >= most {
+                break;
+            }
             let entry = self.outside.register().person(&PersonId::from_nonce(key.person)).await?;
             let Some(entry) = entry.filter(|it| judge::takes_part(it, desk.scope.began)) else {
                 continue;
@@ -88,7 +103,7 @@ impl<O: Outside> Sweep<'_, O> {
                 changes.push(change);
             }
         }
-        Ok(changes)
+        Ok(Some(changes))
     }
 
     /// Looks to be taken at people whose group's listing did not show them.
@@ -98,10 +113,13 @@ impl<O: Outside> Sweep<'_, O> {
         left: &Leftover,
         unread: &impl Fn(u8, u32) -> bool,
         summary: &mut Summary,
-    ) -> Result<Vec<Change>, Fault> {
+    ) -> Result<Option<Vec<Change>>, Fault> {
         let mut changes = Vec::new();
         // Taken out more often than put in: seen in the group, and agreed upon since.
         for (key, _) in left.keys.iter().filter(|(_, count)| *count > 0) {
+            if self.now() >= desk.end {
+                return Ok(None);
+            }
             let entry = self.outside.register().person(&PersonId::from_nonce(key.person)).await?;
             let Some(entry) = entry.filter(|it| judge::takes_part(it, desk.scope.began)) else {
                 continue;
@@ -119,7 +137,7 @@ impl<O: Outside> Sweep<'_, O> {
                 }
             }
         }
-        Ok(changes)
+        Ok(Some(changes))
     }
 
     async fn look_at(

@@ -12,7 +12,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use super::pace::Pace;
-use super::parts::{Desk, Gate, Stop};
+use super::parts::{Desk, Gate, Shared, Stop};
 use super::pass::{self, Cursor, Done, Scope, Summary, Unit};
 use super::ports::{Notebook, Outside, Register, Roster};
 use crate::account::Shape;
@@ -113,8 +113,9 @@ impl<O: Outside> Sweep<'_, O> {
         }
         let end = end - limits::SWEEP_STOPS_BEFORE;
         let mut worked = Worked::default();
+        let shared = Shared { paces: self.paces(), gate: Mutex::new(Gate::default()) };
         loop {
-            let desk = self.desk(&cursor, end).await?;
+            let desk = self.desk(&cursor, end, &shared).await?;
             let left = cursor.left(&desk.groups.keys().copied().collect());
             worked.left = left.old.len() + left.new.len();
             if worked.left == 0 {
@@ -181,7 +182,12 @@ impl<O: Outside> Sweep<'_, O> {
         self.outside.notebook().write(cursor).await
     }
 
-    async fn desk<'d>(&'d self, cursor: &Cursor, end: Time) -> Result<Desk<'d, O>, Fault> {
+    async fn desk<'d>(
+        &'d self,
+        cursor: &Cursor,
+        end: Time,
+        shared: &'d Shared,
+    ) -> Result<Desk<'d, O>, Fault> {
         let shapes = BySide {
             old: self.outside.roster(Side::Old).shape().await?,
             new: self.outside.roster(Side::New).shape().await?,
@@ -200,8 +206,7 @@ impl<O: Outside> Sweep<'_, O> {
             strangers: cursor.strangers.clone(),
             groups: groups.collect(),
             shapes,
-            paces: self.paces(),
-            gate: Mutex::new(Gate::default()),
+            shared,
             cover_pages: self.pages_max().old,
             end,
         })

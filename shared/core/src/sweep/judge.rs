@@ -64,6 +64,17 @@ pub fn differs(question: &Question<'_>, view: &View) -> bool {
         .any(|field| field_differs(question, agreed, field, &view.facts, moved))
 }
 
+/// The other account of this person, if it was missed once and what follows from that is still to be
+/// done: nobody lists it, so whoever lists this one asks for it. A look that finds nobody bills nobody.
+pub fn missed<'a>(question: &Question<'a>) -> Option<&'a Known> {
+    let Question { side, entry, now, .. } = *question;
+    let busy = entry.lease.as_ref().is_some_and(|lease| lease.free_at > now);
+    let owed = entry.tombstone.as_ref().is_some_and(|tombstone| tombstone.owed.is_some());
+    let open = !busy && (entry.state != State::Deleted || owed);
+    let other = entry.accounts.get(side.other()).as_ref();
+    other.filter(|known| open && known.gone.is_some())
+}
+
 /// Whether the account of somebody who is not known is a reason to look: only if it was made or
 /// changed since the bridge began. To look at everybody who was there before, and never signed in
 /// since, would bill them all; the backfill is for them.

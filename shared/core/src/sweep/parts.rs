@@ -39,7 +39,13 @@ impl From<Fault> for Stop {
     }
 }
 
-/// What the parts of one invocation share.
+/// What lasts as long as an invocation: at what pace the pools are listed, and what was sent.
+pub(super) struct Shared {
+    pub(super) paces: Vec<Mutex<Pace>>,
+    pub(super) gate: Mutex<Gate>,
+}
+
+/// What the parts that are worked on share.
 pub(super) struct Desk<'a, O> {
     pub(super) sweep: Sweep<'a, O>,
     pub(super) scope: Scope,
@@ -49,8 +55,7 @@ pub(super) struct Desk<'a, O> {
     pub(super) shapes: BySide<Shape>,
     /// The groups that both pools have, in parts.
     pub(super) groups: BTreeMap<u8, BTreeSet<GroupName>>,
-    pub(super) paces: Vec<Mutex<Pace>>,
-    pub(super) gate: Mutex<Gate>,
+    pub(super) shared: &'a Shared,
     /// An unfiltered listing that was cut short counts from so many pages on.
     pub(super) cover_pages: u64,
     /// Nothing is begun after this.
@@ -127,8 +132,8 @@ impl<O: Outside> Desk<'_, O> {
         done: &mut Done,
     ) -> Result<Option<Page<T>>, Stop> {
         let pace = match side {
-            Side::New if self.paces.len() > 1 => &self.paces[1],
-            Side::Old | Side::New => &self.paces[0],
+            Side::New if self.shared.paces.len() > 1 => &self.shared.paces[1],
+            Side::Old | Side::New => &self.shared.paces[0],
         };
         let mut failed = 0;
         loop {
@@ -137,9 +142,10 @@ impl<O: Outside> Desk<'_, O> {
                 return Err(Stop::OutOfTime);
             }
             self.sweep.outside.rest_until(slot).await;
-            done.counts.pages += 1;
             match chain.next().await {
                 Ok(shown) => {
+                    // Only what was shown counts: a listing that was mostly refused covers nothing.
+                    done.counts.pages += 1;
                     lock(pace).answered();
                     return Ok(shown);
                 }
@@ -215,6 +221,9 @@ impl<O: Outside> Desk<'_, O> {
         account: Account,
         done: &mut Done,
     ) -> Result<Option<Change>, Stop> {
+        if judge::missed(&self.question(side, &entry)).is_some() {
+            return self.missed(side, &entry, done).await;
+        }
         let view = View::new(self.sweep.policy, side, account, &self.shapes, self.now());
         if !judge::differs(&self.question(side, &entry), &view) {
             return Ok(None);
@@ -228,6 +237,22 @@ impl<O: Outside> Desk<'_, O> {
         done.counts.differing += 1;
         let at = judge::done_by(&view.account, self.now());
         self.unless_marked(side, &view.account.sub, at, done).await
+    }
+
+    /// The change to be sent about the other account of somebody, which was missed before.
+    async fn missed(
+        &self,
+        side: Side,
+        entry: &Entry,
+        done: &mut Done,
+    ) -> Result<Option<Change>, Stop> {
+        let Some(fresh) = self.sweep.outside.register().person(&entry.id).await? else {
+            return Ok(None);
+        };
+        let question = self.question(side, &fresh);
+        let Some(known) = judge::missed(&question) else { return Ok(None) };
+        done.counts.differing += 1;
+        self.unless_marked(side.other(), &known.sub, self.now(), done).await
     }
 
     fn question<'q>(&'q self, side: Side, entry: &'q Entry) -> Question<'q> {
@@ -271,7 +296,7 @@ impl<O: Outside> Desk<'_, O> {
         loop {
             let now = self.now();
             let asked = {
-                let mut gate = lock(&self.gate);
+                let mut gate = lock(&self.shared.gate);
                 if gate.take(count, now) {
                     return Ok(());
                 }
@@ -283,7 +308,7 @@ impl<O: Outside> Desk<'_, O> {
             }
             self.sweep.outside.rest_until(again).await;
             let outstanding = self.sweep.outside.bulk().outstanding().await?;
-            lock(&self.gate).learn(outstanding, self.now());
+            lock(&self.shared.gate).learn(outstanding, self.now());
         }
     }
 

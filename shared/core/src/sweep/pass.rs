@@ -38,6 +38,10 @@ pub struct Cursor {
     pub accounts: BySide<Option<u64>>,
     /// In how many classes people are asked for the absence of an account, and of a membership.
     pub classes: Classes,
+    /// How many passes in a row, up to the last one, found more accounts missing than is likely.
+    pub doubted: u32,
+    /// By how many letters each pool had to be cut so far: its accounts need not be spread evenly.
+    pub depth: BySide<u8>,
     /// The pass under way.
     pub pass: Option<Pass>,
 }
@@ -121,6 +125,8 @@ impl Default for Cursor {
             covered: BySide::default(),
             accounts: BySide::default(),
             classes: Classes { missing: 1, members: 1 },
+            doubted: 0,
+            depth: BySide::default(),
             pass: None,
         }
     }
@@ -145,7 +151,8 @@ impl Cursor {
         self.known_since.get_or_insert(now - limits::SWEEP_LOOKS_BACK);
         let depth = BySide::from_fn(|side| {
             let known = (*estimate.get(side)).max(*self.accounts.get(side)).unwrap_or(0);
-            shard::depth(known, limits::LIST_PAGE, *pages_max.get(side))
+            let even = shard::depth(known, limits::LIST_PAGE, *pages_max.get(side));
+            even.max(*self.depth.get(side))
         });
         let to_cover = BySide::from_fn(|side| {
             let covered = *self.covered.get(side);
@@ -242,17 +249,17 @@ impl Cursor {
         pass.fruitless = 0;
         if deeper != depth {
             self.passes -= 1;
+            self.depth = deeper;
             self.begin(began, estimate, pages_max);
-            if let Some(pass) = &mut self.pass {
-                pass.depth = deeper;
-            }
         }
     }
 
     /// Ends the pass. `complete`: whether all that is left over could be told, of accounts and of
     /// memberships; then the next pass may ask for more people at once.
-    pub fn end(&mut self, missing: (usize, bool), members: (usize, bool)) {
+    pub fn end(&mut self, missing: (usize, bool), members: (usize, bool), doubt: Option<Doubt>) {
         let Some(pass) = self.pass.take() else { return };
+        let doubted = doubt == Some(Doubt::TooMany);
+        self.doubted = if doubted { self.doubted.saturating_add(1) } else { 0 };
         self.accounts = BySide::from_fn(|side| Some(pass.counts.get(side).accounts));
         self.classes.missing = next_classes(self.classes.missing, missing);
         self.classes.members = next_classes(self.classes.members, members);
@@ -316,9 +323,15 @@ impl Pass {
         if shrunk {
             return Some(Doubt::Shrunk);
         }
-        let accounts = self.counts.old.accounts.max(self.counts.new.accounts);
         let all = missing.saturating_mul(u64::from(classes));
-        (all > unlikely(accounts)).then_some(Doubt::TooMany)
+        (all > self.likely()).then_some(Doubt::TooMany)
+    }
+
+    /// How many accounts may be missing without a doubt. So many are looked at in a pass, too, where
+    /// more are missing from one pass to the next: by then it is not one listing's whim, and a look
+    /// believes no listing.
+    pub fn likely(&self) -> u64 {
+        unlikely(self.counts.old.accounts.max(self.counts.new.accounts))
     }
 }
 
