@@ -143,6 +143,11 @@ impl TableStand for Fake {
         Ok(())
     }
 
+    async fn allow_removals(&self, now: Time, more: u64) -> Result<(), Fault> {
+        self.world.lock().table.allow_removals(now, more);
+        Ok(())
+    }
+
     async fn counted(&self) -> Result<BTreeMap<PersonState, i64>, Fault> {
         Ok(self.world.lock().table.counts.clone())
     }

@@ -295,6 +295,10 @@ impl TableStand for Service {
         self.wired.ledger().change_control(close).await.map(drop)
     }
 
+    async fn allow_removals(&self, now: Time, more: u64) -> Result<(), Fault> {
+        self.wired.ledger().allow_removals(now, more).await
+    }
+
     async fn counted(&self) -> Result<BTreeMap<State, i64>, Fault> {
         let counted = self.wired.ledger().people_counts().await?.by_state;
         let signed = |count| i64::try_from(count).unwrap_or(i64::MAX);

@@ -216,12 +216,24 @@ impl Table {
 
     /// Counts a removal in the window of `now`, if it has room. Its bound is fixed by the first one.
     pub fn allow_removal(&mut self, now: Time) -> bool {
-        let known: i64 = self.counts.values().sum();
-        let bound = removals_max(u64::try_from(known).unwrap_or(0));
+        let bound = self.removals_bound();
         let (count, bound) = self.removals.entry(window(now)).or_insert((0, bound));
         let room = *count < *bound;
         *count += u64::from(room);
         room
+    }
+
+    /// Counts removals anew, in this window and the next, and lets so many more of them be.
+    pub fn allow_removals(&mut self, now: Time, more: u64) {
+        let bound = self.removals_bound() + more;
+        for window in [window(now), window(now) + 1] {
+            self.removals.insert(window, (0, bound));
+        }
+    }
+
+    fn removals_bound(&self) -> u64 {
+        let known: i64 = self.counts.values().sum();
+        removals_max(u64::try_from(known).unwrap_or(0))
     }
 
     /// Opens the breaker, unless it is open.

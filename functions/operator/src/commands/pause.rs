@@ -53,15 +53,24 @@ pub(crate) async fn resume(
     let found = ground.ledger.control().await.context("reading the control item")?;
     let changed = found.configuration.as_ref().is_some_and(|it| it.hash != stamp.hash);
     let tripped = found.breaker.as_ref().filter(|_| arguments.breaker);
+    let held = match tripped {
+        Some(_) => Some(breaker::held(ground).await?),
+        None => None,
+    };
+    let now = ground.clock.now();
+    let closing = tripped.zip(held.as_ref()).map(|(it, held)| breaker::plan(it, held, now));
     let plan = format!(
         "resume {}: put configuration {} in force{}{}, and look at every marked account",
         ground.configuration.name,
         render::short(&stamp.hash),
         if changed { " (another one is now: deploy this one everywhere first)" } else { "" },
-        tripped.map_or_else(String::new, |it| breaker::plan(it, ground.clock.now())),
+        closing.unwrap_or_default(),
     );
     if !talk::agreed(&plan, yes)? {
         return Ok(Outcome::Failed);
+    }
+    if let Some(held) = &held {
+        breaker::allow(ground, held).await?;
     }
     let go_on = |control: &mut Control| {
         control.paused = None;
@@ -78,8 +87,8 @@ pub(crate) async fn resume(
     let mut details = vec![("configuration", hash)];
     details.extend(tripped.map(|it| ("breaker", it.reason.clone())));
     note(ground, "resume", &details).await;
-    if tripped.is_some() {
-        breaker::look_again(ground).await?;
+    if let Some(held) = held {
+        breaker::look_again(ground, held).await?;
     } else if let Some(breaker) = control.breaker.as_ref() {
         talk::say(&breaker::still_open(breaker));
     }

@@ -52,6 +52,32 @@ impl DynamoLedger {
         Ok(matches!(counted(request).await?, Counted::Yes))
     }
 
+    /// Lets so many `more` be removed in the window of `now` and in the next one than a window holds, and
+    /// counts them anew: an operator has said that it is on purpose.
+    pub async fn allow_removals(&self, now: Time, more: u64) -> Result<(), Fault> {
+        let people = self.people_counts().await?.total();
+        let bound = breaker::removals_max(people).saturating_add(more);
+        let expires = (now + breaker::KEPT).0.div_euclid(1_000);
+        for window in [breaker::window(now), breaker::window(now) + 1] {
+            let request = self
+                .update(Call::Count, &Key::removals(window))
+                .update_expression(
+                    "SET #v = :v, #bound = :bound, #count = :none, #expires_at = :expires_at",
+                )
+                .condition_expression("attribute_not_exists(#v) OR #v = :v")
+                .expression_attribute_names("#v", "v")
+                .expression_attribute_names("#count", "count")
+                .expression_attribute_names("#bound", "bound")
+                .expression_attribute_names("#expires_at", "expires_at")
+                .expression_attribute_values(":v", number(VERSION))
+                .expression_attribute_values(":none", number(0))
+                .expression_attribute_values(":bound", number(bound))
+                .expression_attribute_values(":expires_at", number(expires));
+            request.send().await.map_err(|error| fault(OPERATION, &error))?;
+        }
+        Ok(())
+    }
+
     /// Opens the breaker, unless it is open.
     pub(super) async fn open_breaker(&self, breaker: &Breaker) -> Result<(), Fault> {
         let open = |control: &mut poolbridge_core::policy::Control| {

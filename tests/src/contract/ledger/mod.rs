@@ -64,6 +64,13 @@ pub trait TableStand: Clone + Send + Sync + 'static {
     /// Closes the breaker.
     fn close_breaker(&self) -> impl Future<Output = Result<(), Fault>> + Send;
 
+    /// Counts removals anew, and lets so many more of them be: what closing the breaker brings about.
+    fn allow_removals(
+        &self,
+        now: Time,
+        more: u64,
+    ) -> impl Future<Output = Result<(), Fault>> + Send;
+
     /// People by state, as counted.
     fn counted(&self) -> impl Future<Output = Result<BTreeMap<State, i64>, Fault>> + Send;
 }

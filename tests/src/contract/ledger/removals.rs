@@ -52,6 +52,13 @@ async fn an_hour_allows_so_many_removals_and_no_more<S: TableStand>(
     assert!(!stand.ledger().allow_removal(now).await?);
     let later = now + limits::REMOVALS_WINDOW;
     assert!(stand.ledger().allow_removal(later).await?, "the next hour has room of its own");
+    // Somebody says that these were on purpose.
+    stand.allow_removals(now, TOO_MANY).await?;
+    let mut again = 0;
+    while stand.ledger().allow_removal(now).await? {
+        again += 1;
+    }
+    assert_eq!(again, most + TOO_MANY, "counted anew, with room for those");
     Ok(())
 }
 
