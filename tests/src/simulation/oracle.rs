@@ -199,9 +199,12 @@ impl End<'_> {
         let came_back = (self.field.is_yes_or_no() || edit.value.is_none())
             && edit.known.iter().any(|&known| {
                 let was = edits.get(known);
-                // Everybody knows that a newborn account is in no group, and what both sides said at
-                // one time is known to whoever knew one of them.
-                let newborn = was.initial && was.value.is_none();
+                // Everybody knows that a newborn account is in no group, the first to edit one as
+                // well; and what both sides said at one time is known to whoever knew one of them.
+                let unborn = |&it: &EditId| edits.get(it).initial && edits.get(it).value.is_none();
+                let first = |&origin: &EditId| edits.get(origin).known.iter().all(unborn);
+                let newborn = was.initial || self.origins.iter().any(first);
+                let newborn = newborn && was.value.is_none();
                 let peers = self.peers(was, was.side.unwrap_or(side));
                 let author = |&origin: &EditId| peers.iter().any(|&it| edits.knew(origin, it));
                 let shared = newborn || self.origins.iter().any(author);

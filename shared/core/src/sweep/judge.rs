@@ -21,6 +21,9 @@ use crate::time::Time;
 /// Dates of a pool may be cut to seconds.
 pub const DATE_RESOLUTION: Duration = Duration::from_secs(1);
 
+/// The revision of somebody who was met and of whom nothing was recorded since.
+const FIRST_REVISION: u64 = 1;
+
 /// What is asked of one account that was listed.
 #[derive(Clone, Copy, Debug)]
 pub struct Question<'a> {
@@ -49,8 +52,10 @@ pub fn differs(question: &Question<'_>, view: &View) -> bool {
         return true;
     }
     let moved = moved(known, &view.account);
+    // Whoever met them died before anything was recorded, and it may be that their message is lost.
+    let only_met = entry.revision == FIRST_REVISION;
     let agreed = match &entry.agreed {
-        _ if entry.only_side() == Some(side) => return moved,
+        _ if entry.only_side() == Some(side) => return moved || only_met,
         None => return moved || !stands_still(entry),
         Some(_) if entry.state == State::Waiting => return true,
         Some(agreed) => agreed,
