@@ -48,7 +48,7 @@ impl NotCaptured {
         match self {
             Self::Unreadable => "capture is a user pool's trigger; see who else invokes it",
             Self::OtherTrigger => {
-                "attach capture as `poolbridge attach` does: to the triggers that it knows"
+                "nothing, where `poolbridge attach` put capture; otherwise attach it as that does"
             }
             Self::OtherPool => "detach capture from that pool, or correct bridge.toml",
             Self::NoSub => "nothing: the account is found by its next change or by the sweep",
@@ -106,10 +106,17 @@ const SOURCES: [(&str, Kind); 10] = [
     ("customsmssender_verifyuserattribute", Kind::Address),
 ];
 
+/// A token for a program and not for a person, where the events before tokens have version `V3_0`
+/// (the page "Pre token generation Lambda trigger"): there is no account that could have changed.
+const NOBODY: &str = "tokengeneration_clientcredentials";
+
 impl Kind {
     fn of(source: &str) -> Option<Self> {
         // Sources are short; a long text is none, and is not worth folding.
         let source = source.get(..source.len().min(64))?.to_ascii_lowercase();
+        if source.starts_with(NOBODY) {
+            return None;
+        }
         let mut known = SOURCES.iter().filter(|(known, _)| source.starts_with(known));
         known.next().map(|(_, kind)| *kind)
     }

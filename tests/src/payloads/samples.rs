@@ -31,7 +31,7 @@ pub(super) const SUBS: [&str; 8] = [
 
 const HIDDEN: &str = "HIDDEN_DUE_TO_SECURITY_REASONS";
 
-const SOURCES: [&str; 32] = [
+const SOURCES: [&str; 33] = [
     "PreSignUp_SignUp",
     "PreSignUp_AdminCreateUser",
     "PreSignUp_ExternalProvider",
@@ -51,6 +51,7 @@ const SOURCES: [&str; 32] = [
     "TokenGeneration_NewPasswordChallenge",
     "TokenGeneration_AuthenticateDevice",
     "TokenGeneration_RefreshTokens",
+    "TokenGeneration_ClientCredentials",
     "UserMigration_Authentication",
     "UserMigration_ForgotPassword",
     "InboundFederation_ExternalProvider",
@@ -107,10 +108,13 @@ fn attributes(chance: &mut Seeded, sub: Option<&str>) -> Value {
 pub(super) fn trigger(chance: &mut Seeded) -> Value {
     let source = pick(chance, &SOURCES);
     let sub = pick(chance, &SUBS);
-    // Nobody who is only about to be has one; migrated people have none on one emulator.
-    let without = source.starts_with("PreSignUp") || source.starts_with("UserMigration");
+    // Nobody who is only about to be has one, nor has a program; migrated people have none on one
+    // emulator.
+    let program = source == "TokenGeneration_ClientCredentials";
+    let without =
+        program || source.starts_with("PreSignUp") || source.starts_with("UserMigration");
     let sub = (!without && !chance.happens(12, "no sub")).then_some(sub);
-    let attributes = attributes(chance, sub);
+    let attributes = if program { json!({}) } else { attributes(chance, sub) };
     let mut request = json!({"userAttributes": attributes});
     let metadata = json!({"campaign": marked(chance, "metadata")});
     let mut response = json!({});

@@ -22,6 +22,14 @@ fn event(source: &str) -> Value {
     })
 }
 
+/// An event before the making of a token that is nobody's.
+fn for_a_program(source: &str) -> Value {
+    let mut event = event(source);
+    event["version"] = json!("3");
+    event["request"] = json!({ "userAttributes": {}, "scopes": ["acme/read"] });
+    event
+}
+
 /// Both ways of reading must agree.
 fn read(event: &Value, hints: Hints) -> Result<Option<Change>, NotCaptured> {
     let from_value = captured(event, &POOLS, Time(7), 9, hints);
@@ -83,6 +91,9 @@ fn what_announces_nothing_has_a_code() {
         (event("PreSignUp_SignUp"), NotCaptured::OtherTrigger),
         (event("CustomMessage_SignUp"), NotCaptured::OtherTrigger),
         (event("CustomEmailSender_ForgotPassword"), NotCaptured::OtherTrigger),
+        (for_a_program("TokenGeneration_ClientCredentials"), NotCaptured::OtherTrigger),
+        (for_a_program("TokenGeneration_ClientCredentials_V4"), NotCaptured::OtherTrigger),
+        (for_a_program("TokenGeneration_RefreshTokens"), NotCaptured::NoSub),
         (event(&"é".repeat(500)), NotCaptured::OtherTrigger),
         (event(""), NotCaptured::OtherTrigger),
         (with("/triggerSource", json!(7)), NotCaptured::OtherTrigger),
@@ -137,6 +148,9 @@ fn a_heading_says_what_decides_the_answer() {
     }
     let tokens = heading("TokenGeneration_RefreshTokens");
     assert_eq!((tokens.slot, tokens.tokens), (Some(TriggerSlot::PreTokenGeneration), true));
+    // The team's own function still stands there, and is called; nobody's hint is held back.
+    let machine = heading("TokenGeneration_ClientCredentials");
+    assert_eq!((machine.slot, machine.tokens), (Some(TriggerSlot::PreTokenGeneration), false));
     assert_eq!(heading("CustomMessage_SignUp").slot, None);
     for text in ["", "[]", "null", r#"{"triggerSource":7,"userPoolId":{}}"#] {
         assert_eq!(Heading::of(text), Heading::default(), "{text}");
