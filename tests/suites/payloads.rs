@@ -158,7 +158,8 @@ impl Folder {
         let file = format!(
             "name = \"acme\"\n{old}{new}[identity]\nmatch = \"email\"\n\
              [policy]\nprovision = \"lazy\"\nsignup_guard = true\n\
-             [capture]\npost_authentication = true\npre_token_generation = true\n"
+             [capture]\npost_authentication = true\npre_token_generation = true\n\
+             custom_message = true\n"
         );
         std::fs::write(path.join("bridge.toml"), file).expect("a file of our own");
         Self(path)

@@ -56,13 +56,15 @@ impl NotCaptured {
     }
 }
 
-/// Which of the hints that come with people's everyday sign-ins are wanted.
+/// Which hints are wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Hints {
     /// Those of sign-ins.
     pub post_authentication: bool,
     /// Those of the making of tokens, at refreshes too.
     pub pre_token_generation: bool,
+    /// Those of messages with the code for a new address.
+    pub custom_message: bool,
 }
 
 impl From<&Routes> for Hints {
@@ -70,6 +72,7 @@ impl From<&Routes> for Hints {
         Self {
             post_authentication: routes.post_authentication,
             pre_token_generation: routes.pre_token_generation,
+            custom_message: routes.custom_message,
         }
     }
 }
@@ -86,24 +89,22 @@ enum Kind {
     /// So does the making of tokens; the event even shows the groups, which nothing else tells of.
     Tokens,
     /// A code is sent because an address is about to change. It fires before the change, and says
-    /// nothing of whether that will come about.
+    /// nothing of whether that will come about; and not at all where no message is sent.
     Address,
 }
 
 /// What a trigger source announces. In lower case, and compared by their beginnings: sources have
-/// grown suffixes before, and the page "Customizing user pool workflows with Lambda triggers"
-/// spells the sender of text messages in two ways.
-const SOURCES: [(&str, Kind); 10] = [
+/// grown suffixes before.
+///
+/// The custom *senders* tell of new addresses too, and are not here: whoever stands in a sender's
+/// slot has to deliver the code, and capture does not.
+const SOURCES: [(&str, Kind); 6] = [
     ("postconfirmation_confirmsignup", Kind::Confirmed),
     ("postconfirmation_confirmforgotpassword", Kind::NewPassword),
     ("postauthentication_authentication", Kind::SignIn),
     ("tokengeneration_", Kind::Tokens),
     ("custommessage_updateuserattribute", Kind::Address),
     ("custommessage_verifyuserattribute", Kind::Address),
-    ("customemailsender_updateuserattribute", Kind::Address),
-    ("customemailsender_verifyuserattribute", Kind::Address),
-    ("customsmssender_updateuserattribute", Kind::Address),
-    ("customsmssender_verifyuserattribute", Kind::Address),
 ];
 
 /// A token for a program and not for a person, where the events before tokens have version `V3_0`
@@ -132,8 +133,8 @@ impl Kind {
 
     const fn wanted(self, hints: Hints) -> bool {
         match self {
-            // Nobody has those of an address but who attached capture there by hand, wanting them.
-            Self::Confirmed | Self::NewPassword | Self::Address => true,
+            Self::Confirmed | Self::NewPassword => true,
+            Self::Address => hints.custom_message,
             Self::SignIn => hints.post_authentication,
             Self::Tokens => hints.pre_token_generation,
         }

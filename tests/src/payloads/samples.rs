@@ -111,8 +111,7 @@ pub(super) fn trigger(chance: &mut Seeded) -> Value {
     // Nobody who is only about to be has one, nor has a program; migrated people have none on one
     // emulator.
     let program = source == "TokenGeneration_ClientCredentials";
-    let without =
-        program || source.starts_with("PreSignUp") || source.starts_with("UserMigration");
+    let without = program || source.starts_with("PreSignUp") || source.starts_with("UserMigration");
     let sub = (!without && !chance.happens(12, "no sub")).then_some(sub);
     let attributes = if program { json!({}) } else { attributes(chance, sub) };
     let mut request = json!({"userAttributes": attributes});
@@ -140,11 +139,14 @@ pub(super) fn trigger(chance: &mut Seeded) -> Value {
             response = json!({"userAttributes": null, "forceAliasCreation": null});
         }
         "CustomMessage" => {
-            request["codeParameter"] = json!("{####}");
+            // A placeholder where AWS keeps its word; a code would have to stay unseen as well.
+            let code = marked(chance, "code");
+            let shown = if chance.happens(2, "code") { code } else { "{####}".to_owned() };
+            request["codeParameter"] = json!(shown);
             request["linkParameter"] = json!("{##Click Here##}");
             request["usernameParameter"] = json!("None");
-            response =
-                json!({"smsMessage": "None", "emailMessage": "None", "emailSubject": "None"});
+            let words = marked(chance, "message");
+            response = json!({"smsMessage": "None", "emailMessage": words, "emailSubject": null});
         }
         "CustomEmailSender" | "CustomSMSSender" | "CustomSmsSender" => {
             request["type"] = json!("customEmailSenderRequestV1");

@@ -57,6 +57,7 @@ fn triggers(config: &LambdaConfigType) -> BTreeMap<TriggerSlot, String> {
         (TriggerSlot::PostAuthentication, config.post_authentication()),
         // The older setting is kept in step with the newer one, where both are there.
         (TriggerSlot::PreTokenGeneration, tokens.or(config.pre_token_generation())),
+        (TriggerSlot::CustomMessage, config.custom_message()),
     ];
     let standing = standing.into_iter().filter_map(|(slot, arn)| Some((slot, arn?.to_owned())));
     standing.filter(|(_, arn)| !arn.is_empty()).collect()
@@ -202,11 +203,14 @@ mod tests {
         let config = LambdaConfigType::builder()
             .post_confirmation("ours")
             .pre_sign_up("")
+            .custom_message("message")
             .pre_token_generation_config(newer.expect("it is complete"))
             .build();
         let standing = triggers(&config);
         assert_eq!(standing.get(&TriggerSlot::PostConfirmation).map(String::as_str), Some("ours"));
         let tokens = standing.get(&TriggerSlot::PreTokenGeneration).map(String::as_str);
-        assert_eq!((tokens, standing.len()), (Some("newer"), 2));
+        assert_eq!((tokens, standing.len()), (Some("newer"), 3));
+        let message = standing.get(&TriggerSlot::CustomMessage).map(String::as_str);
+        assert_eq!(message, Some("message"));
     }
 }

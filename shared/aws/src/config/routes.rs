@@ -18,15 +18,18 @@ pub enum TriggerSlot {
     PostAuthentication,
     /// Before tokens are made: shows the groups, at refreshes too.
     PreTokenGeneration,
+    /// Before a message is written, such as that with the code for a new address.
+    CustomMessage,
 }
 
 impl TriggerSlot {
     /// Every slot, in the order in which a person meets them.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::PreSignUp,
         Self::PostConfirmation,
         Self::PostAuthentication,
         Self::PreTokenGeneration,
+        Self::CustomMessage,
     ];
 
     /// Its name in `LambdaConfig` and in `bridge.toml`.
@@ -36,6 +39,7 @@ impl TriggerSlot {
             Self::PostConfirmation => "PostConfirmation",
             Self::PostAuthentication => "PostAuthentication",
             Self::PreTokenGeneration => "PreTokenGeneration",
+            Self::CustomMessage => "CustomMessage",
         }
     }
 
@@ -47,6 +51,7 @@ impl TriggerSlot {
             "PostConfirmation" => Some(Self::PostConfirmation),
             "PostAuthentication" => Some(Self::PostAuthentication),
             "TokenGeneration" => Some(Self::PreTokenGeneration),
+            "CustomMessage" => Some(Self::CustomMessage),
             _ => None,
         }
     }
@@ -59,6 +64,9 @@ pub struct Routes {
     pub post_authentication: bool,
     /// Whether the making of tokens is captured too, as a hint.
     pub pre_token_generation: bool,
+    /// Whether messages with the code for a new address are captured too, as hints. A pool that
+    /// sends none calls nobody, and none says that the address was changed: they bound nothing.
+    pub custom_message: bool,
     /// How often a pass of the sweep begins; `None`: never.
     pub sweep_every: Option<Duration>,
     /// The share of each pool's listing quota that the sweep takes, in percent.
@@ -83,7 +91,7 @@ const QUOTA_PERCENT: u8 = 50;
 pub(super) fn routes(top: &Section<'_, '_>, local: bool, name: Option<&str>) -> Routes {
     let capture = top.section("capture");
     if let Some(capture) = &capture {
-        capture.knows(&["post_authentication", "pre_token_generation"]);
+        capture.knows(&["post_authentication", "pre_token_generation", "custom_message"]);
     }
     let flag = |key| capture.as_ref().and_then(|it| it.flag(key)).unwrap_or(false);
     let sweep = top.section("sweep");
@@ -95,6 +103,7 @@ pub(super) fn routes(top: &Section<'_, '_>, local: bool, name: Option<&str>) -> 
     Routes {
         post_authentication: flag("post_authentication"),
         pre_token_generation: flag("pre_token_generation"),
+        custom_message: flag("custom_message"),
         sweep_every: enabled.then_some(every),
         sweep_quota_percent: sweep.as_ref().map_or(QUOTA_PERCENT, quota_percent),
         chained: BySide::from_fn(|side| chained(top, side, name)),

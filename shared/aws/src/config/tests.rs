@@ -53,6 +53,7 @@ drop = true
 
 [capture]
 post_authentication = true
+custom_message = true
 "#;
 
 /// The least that a file can say.
@@ -85,7 +86,8 @@ fn a_whole_file_is_read() {
     assert_eq!(policy.match_by, MatchBy::Email);
     assert_eq!(policy.settle, Duration::from_secs(10));
     assert_eq!(policy.clock_allowance, poolbridge_core::limits::CLOCK_ALLOWANCE);
-    assert!(configuration.routes.post_authentication);
+    assert!(configuration.routes.post_authentication && configuration.routes.custom_message);
+    assert!(!configuration.routes.pre_token_generation);
     assert_eq!(configuration.pilots.len(), 2);
     let rule = |name: &str| {
         let field = Field::from_name(name).unwrap();
@@ -107,7 +109,7 @@ fn what_is_left_out_keeps_the_cautious_choice() {
     assert_eq!(configuration.policy.provision.new, Provision::Lazy);
     assert_eq!(configuration.totp, Totp::Refuse);
     assert!(configuration.silent_proof && configuration.signup_guard);
-    assert!(!configuration.routes.post_authentication);
+    assert!(!configuration.routes.post_authentication && !configuration.routes.custom_message);
 }
 
 #[test]
@@ -199,6 +201,7 @@ fn each_mistake_has_its_words() {
         ("[policy]\nprovision = { to_mew = \"lazy\" }", "did you mean `to_new`?"),
         ("[policy]\ntotp = \"reenrol\"", "did you mean \"re-enrol\"?"),
         ("[capture]\npost_authentication = 1", "must be true or false, not a number"),
+        ("[capture]\ncustom_message = \"yes\"", "must be true or false, not a text"),
         (
             "[old.triggers]\nPreSignUp = \"welcome\"",
             "line 9: `[old.triggers] PreSignUp` is not a function's ARN",

@@ -3,7 +3,8 @@ use serde_json::json;
 use super::*;
 
 const POOLS: [(Side, &str); 2] = [(Side::Old, "eu-west-1_A"), (Side::New, "us-east-1_B")];
-const ALL: Hints = Hints { post_authentication: true, pre_token_generation: true };
+const ALL: Hints =
+    Hints { post_authentication: true, pre_token_generation: true, custom_message: true };
 const SUB: &str = "5c4e7a52-6c1f-4a50-b5b0-0e8d1e4f3a11";
 
 fn event(source: &str) -> Value {
@@ -56,22 +57,28 @@ fn each_source_announces_its_change() {
         ("TokenGeneration_HostedAuth", change(Proof::Hint, false)),
         ("CustomMessage_UpdateUserAttribute", change(Proof::Hint, false)),
         ("CustomMessage_VerifyUserAttribute", change(Proof::Hint, false)),
-        ("CustomEmailSender_UpdateUserAttribute", change(Proof::Hint, false)),
-        ("CustomSMSSender_VerifyUserAttribute", change(Proof::Hint, false)),
-        ("CustomSmsSender_UpdateUserAttribute", change(Proof::Hint, false)),
     ] {
         assert_eq!(read(&event(source), ALL), Ok(Some(expected)), "{source}");
     }
 }
 
 #[test]
-fn sign_ins_are_captured_only_where_the_team_wants_it() {
-    for source in ["PostAuthentication_Authentication", "TokenGeneration_Authentication"] {
+fn hints_are_captured_only_where_the_team_wants_them() {
+    for source in [
+        "PostAuthentication_Authentication",
+        "TokenGeneration_Authentication",
+        "CustomMessage_UpdateUserAttribute",
+        "CustomMessage_VerifyUserAttribute",
+    ] {
         assert_eq!(read(&event(source), Hints::default()), Ok(None), "{source}");
     }
     let tokens = Hints { pre_token_generation: true, ..Hints::default() };
     assert_eq!(read(&event("PostAuthentication_Authentication"), tokens), Ok(None));
     assert!(matches!(read(&event("TokenGeneration_Authentication"), tokens), Ok(Some(_))));
+    assert_eq!(read(&event("CustomMessage_VerifyUserAttribute"), tokens), Ok(None));
+    let messages = Hints { custom_message: true, ..Hints::default() };
+    assert!(matches!(read(&event("CustomMessage_VerifyUserAttribute"), messages), Ok(Some(_))));
+    assert_eq!(read(&event("TokenGeneration_Authentication"), messages), Ok(None));
 }
 
 #[test]
@@ -90,6 +97,13 @@ fn what_announces_nothing_has_a_code() {
     let table = [
         (event("PreSignUp_SignUp"), NotCaptured::OtherTrigger),
         (event("CustomMessage_SignUp"), NotCaptured::OtherTrigger),
+        (event("CustomMessage_AdminCreateUser"), NotCaptured::OtherTrigger),
+        (event("CustomMessage_ResendCode"), NotCaptured::OtherTrigger),
+        (event("CustomMessage_ForgotPassword"), NotCaptured::OtherTrigger),
+        (event("CustomMessage_Authentication"), NotCaptured::OtherTrigger),
+        (event("CustomEmailSender_UpdateUserAttribute"), NotCaptured::OtherTrigger),
+        (event("CustomSMSSender_VerifyUserAttribute"), NotCaptured::OtherTrigger),
+        (event("CustomSmsSender_UpdateUserAttribute"), NotCaptured::OtherTrigger),
         (event("CustomEmailSender_ForgotPassword"), NotCaptured::OtherTrigger),
         (for_a_program("TokenGeneration_ClientCredentials"), NotCaptured::OtherTrigger),
         (for_a_program("TokenGeneration_ClientCredentials_V4"), NotCaptured::OtherTrigger),
@@ -151,7 +165,8 @@ fn a_heading_says_what_decides_the_answer() {
     // The team's own function still stands there, and is called; nobody's hint is held back.
     let machine = heading("TokenGeneration_ClientCredentials");
     assert_eq!((machine.slot, machine.tokens), (Some(TriggerSlot::PreTokenGeneration), false));
-    assert_eq!(heading("CustomMessage_SignUp").slot, None);
+    assert_eq!(heading("CustomMessage_SignUp").slot, Some(TriggerSlot::CustomMessage));
+    assert_eq!(heading("CustomEmailSender_SignUp").slot, None);
     for text in ["", "[]", "null", r#"{"triggerSource":7,"userPoolId":{}}"#] {
         assert_eq!(Heading::of(text), Heading::default(), "{text}");
     }

@@ -167,6 +167,7 @@ fn wanted_slots(routes: &Routes, signup_guard: bool) -> Vec<TriggerSlot> {
         TriggerSlot::PostConfirmation => true,
         TriggerSlot::PostAuthentication => routes.post_authentication,
         TriggerSlot::PreTokenGeneration => routes.pre_token_generation,
+        TriggerSlot::CustomMessage => routes.custom_message,
     };
     TriggerSlot::ALL.into_iter().filter(wanted).collect()
 }
@@ -323,6 +324,19 @@ mod tests {
     use super::*;
 
     const OURS: &str = "arn:aws:lambda:eu-west-1:123456789012:function:acme-capture";
+
+    #[test]
+    fn each_way_of_noticing_wants_its_own_trigger() {
+        let text = "name = \"acme\"\n[old]\nuser_pool_id = \"eu-west-1_A\"\n\
+                    [new]\nuser_pool_id = \"eu-west-1_B\"\n[identity]\nmatch = \"email\"\n";
+        let mut routes = Configuration::parse("bridge.toml", text).unwrap().routes;
+        assert_eq!(wanted_slots(&routes, false), [TriggerSlot::PostConfirmation]);
+        routes.custom_message = true;
+        let wanted = [TriggerSlot::PostConfirmation, TriggerSlot::CustomMessage];
+        assert_eq!(wanted_slots(&routes, false), wanted);
+        (routes.post_authentication, routes.pre_token_generation) = (true, true);
+        assert_eq!(wanted_slots(&routes, true), TriggerSlot::ALL);
+    }
 
     #[test]
     fn a_trigger_that_is_gone_or_somebody_elses_is_missed() {

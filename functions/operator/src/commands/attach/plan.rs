@@ -30,6 +30,7 @@ pub(crate) fn slots(configuration: &Configuration) -> Vec<TriggerSlot> {
         TriggerSlot::PreSignUp => configuration.signup_guard,
         TriggerSlot::PostAuthentication => routes.post_authentication,
         TriggerSlot::PreTokenGeneration => routes.pre_token_generation,
+        TriggerSlot::CustomMessage => routes.custom_message,
     };
     TriggerSlot::ALL.into_iter().filter(asked).collect()
 }

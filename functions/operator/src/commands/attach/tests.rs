@@ -195,5 +195,7 @@ fn the_slots_are_those_of_the_routes() {
     configuration.signup_guard = true;
     configuration.routes.post_authentication = true;
     configuration.routes.pre_token_generation = true;
+    assert!(!slots(&configuration).contains(&TriggerSlot::CustomMessage));
+    configuration.routes.custom_message = true;
     assert_eq!(slots(&configuration), TriggerSlot::ALL);
 }
