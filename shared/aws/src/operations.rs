@@ -35,7 +35,8 @@ pub struct Operation {
     pub name: &'static str,
     /// Where one name stands for several deeds: the `challengeName` that this row is about.
     pub challenge: Option<&'static str>,
-    /// The trigger that tells of it, at once, if capture is attached there.
+    /// The trigger that tells of it, at once, if capture is attached there. See
+    /// [`Self::trigger_proves`] for whether that is to be relied on.
     pub trigger: Option<TriggerSlot>,
     /// What the trail makes of it.
     pub told: Told,
@@ -49,6 +50,25 @@ impl Operation {
     /// Whether the trail notices it.
     pub const fn trail(&self) -> bool {
         !matches!(self.told, Told::Nothing)
+    }
+
+    /// Whether its trigger tells of it each time, and of all of it, so that it bounds how late it
+    /// is noticed. Otherwise the trigger is a help and no bound:
+    ///
+    /// - The one after a sign-in, or before tokens, does not know that a password was set.
+    /// - The one before a message fires where a code is sent for a new address, for nothing else,
+    ///   and before the deed is done.
+    pub const fn trigger_proves(&self) -> bool {
+        match self.trigger {
+            None | Some(PreSignUp | CustomMessage) => false,
+            Some(PostConfirmation) => true,
+            Some(PostAuthentication | PreTokenGeneration) => !self.password,
+        }
+    }
+
+    /// Whether a comparison of both pools finds all of it: it never finds that a password was set.
+    pub const fn sweep_proves(&self) -> bool {
+        self.sweep && !self.password
     }
 
     /// Whether it deletes an account.
@@ -95,7 +115,9 @@ impl Operation {
 }
 
 use Told::{Changed, Confirmed, Deleted, Hint, Many, Nothing};
-use TriggerSlot::{PostAuthentication, PostConfirmation, PreTokenGeneration};
+use TriggerSlot::{
+    CustomMessage, PostAuthentication, PostConfirmation, PreSignUp, PreTokenGeneration,
+};
 
 const fn row(name: &'static str, told: Told) -> Operation {
     Operation::of(name, told)
@@ -112,6 +134,9 @@ const fn row(name: &'static str, told: Told) -> Operation {
 ///   has chosen none, so it makes nobody's password out of date.
 /// - Listings show attributes, the enabled flag and, group by group, members. They show neither
 ///   passwords nor factors.
+/// - A new address that is to be verified has a code sent, and the trigger before that message
+///   fires. Nothing fires when the code is given back (`VerifyUserAttribute`), and to ask for
+///   another (`GetUserAttributeVerificationCode`) changes nothing.
 pub const OPERATIONS: [Operation; 61] = [
     // Accounts come to be.
     row("SignUp", Hint).at(PostConfirmation),
@@ -127,8 +152,8 @@ pub const OPERATIONS: [Operation; 61] = [
     row("signup_confirm_POST", Hint).at(PostConfirmation),
     row("confirmUser_GET", Hint).at(PostConfirmation),
     // Attributes.
-    row("UpdateUserAttributes", Changed),
-    row("AdminUpdateUserAttributes", Changed),
+    row("UpdateUserAttributes", Changed).at(CustomMessage),
+    row("AdminUpdateUserAttributes", Changed).at(CustomMessage),
     row("DeleteUserAttributes", Changed),
     row("AdminDeleteUserAttributes", Changed),
     row("VerifyUserAttribute", Changed),
@@ -238,6 +263,27 @@ mod tests {
     fn what_a_page_is_sent_proves_nothing() {
         for row in OPERATIONS.iter().filter(|row| row.is_form()) {
             assert_eq!((row.told, row.password), (Hint, false), "{}", row.name);
+        }
+    }
+
+    /// What promises nothing must not bound anything.
+    #[test]
+    fn a_route_counts_only_for_what_it_proves() {
+        let row = |name, challenge| Operation::find(name, challenge).unwrap();
+        for name in ["RespondToAuthChallenge", "AdminRespondToAuthChallenge"] {
+            let password = row(name, Some("NEW_PASSWORD_REQUIRED"));
+            assert!(!password.trigger_proves() && !password.sweep_proves() && password.trail());
+            assert!(row(name, None).trigger_proves());
+        }
+        for name in ["UpdateUserAttributes", "AdminUpdateUserAttributes"] {
+            assert_eq!(row(name, None).trigger, Some(CustomMessage));
+            assert!(!row(name, None).trigger_proves() && row(name, None).sweep_proves());
+        }
+        let confirmed = row("ConfirmSignUp", None);
+        assert!(confirmed.trigger_proves() && !confirmed.sweep_proves());
+        assert!(OPERATIONS.iter().all(|row| !(row.password && row.sweep_proves())));
+        for name in ["VerifyUserAttribute", "GetUserAttributeVerificationCode"] {
+            assert_eq!(row(name, None).trigger, None, "{name}");
         }
     }
 

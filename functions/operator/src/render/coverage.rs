@@ -42,8 +42,10 @@ fn of_operation(facts: &Facts, operation: &Operation) -> Value {
         "challenge": operation.challenge,
         "slot": operation.trigger.map(TriggerSlot::name),
         "trigger": names(facts.triggered(operation)),
+        "trigger_proves": operation.trigger_proves(),
         "trail": trailed,
         "sweep": operation.sweep && facts.every.is_some(),
+        "sweep_proves": operation.sweep_proves(),
         "password": operation.password,
         "noticed": late != Late::Never,
         "worst_seconds": seconds,
@@ -67,15 +69,18 @@ fn words(facts: &Facts) -> String {
     table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(["OPERATION", "TRIGGER", "TRAIL", "SWEEP", "AT THE WORST"]);
     for operation in operations() {
+        let triggered = facts.triggered(operation);
         let trigger = match operation.trigger {
             None => "-".to_owned(),
-            Some(_) => sides(&facts.triggered(operation)),
+            Some(_) if operation.trigger_proves() => sides(&triggered),
+            Some(_) => hint(&triggered),
         };
         let trail = if operation.trail() { sides(&facts.trailed()) } else { "-".to_owned() };
         let sweep = match (operation.sweep, facts.every) {
             (false, _) => "-",
             (true, None) => "off",
-            (true, Some(_)) => "yes",
+            (true, Some(_)) if operation.sweep_proves() => "yes",
+            (true, Some(_)) => "in part",
         };
         let name = match operation.challenge {
             Some(challenge) => format!("{} {challenge}", operation.name),
@@ -92,6 +97,11 @@ fn words(facts: &Facts) -> String {
          the bound."
             .to_owned(),
     );
+    lines.push(
+        "A hint helps and bounds nothing: a trigger that does not know of the password that was \
+         set, or that fires only where a code is sent. In part: the account, not its password."
+            .to_owned(),
+    );
     lines.extend(facts.warnings().into_iter().map(|warning| format!("warning: {warning}")));
     lines.push(String::new());
     lines.join("\n")
@@ -103,6 +113,15 @@ fn sides(sides: &[Side]) -> String {
         [] => "no".to_owned(),
         [side] => format!("{side} only"),
         _ => "yes".to_owned(),
+    }
+}
+
+/// On which pools a trigger gives hints.
+fn hint(sides: &[Side]) -> String {
+    match sides {
+        [] => "no".to_owned(),
+        [side] => format!("hint: {side} only"),
+        _ => "hint".to_owned(),
     }
 }
 

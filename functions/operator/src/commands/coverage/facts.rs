@@ -87,9 +87,10 @@ pub(crate) fn operations() -> impl Iterator<Item = &'static Operation> {
 }
 
 impl Facts {
-    /// On which sides capture stands where an operation is seen.
+    /// On which sides capture stands where an operation is seen, and minds it: where `bridge.toml`
+    /// does not ask for the slot any more, capture lets its events pass.
     pub(crate) fn triggered(&self, operation: &Operation) -> Vec<Side> {
-        let slot = operation.trigger;
+        let slot = operation.trigger.filter(|slot| self.asked.contains(slot));
         let stands = |side: &Side| {
             let attached = self.pools.get(*side).attached.as_ref();
             slot.is_some_and(|slot| attached.is_some_and(|it| it.contains(&slot)))
@@ -109,12 +110,13 @@ impl Facts {
         late.into_iter().max().unwrap_or(Late::Never)
     }
 
-    /// How late on one side.
+    /// How late on one side. Only what proves the deed bounds it, the password included where one
+    /// was set.
     pub(crate) fn late_on(&self, side: Side, operation: &Operation) -> Late {
-        if self.triggered(operation).contains(&side) {
+        if operation.trigger_proves() && self.triggered(operation).contains(&side) {
             return Late::Seconds;
         }
-        if operation.sweep
+        if operation.sweep_proves()
             && let Some(within) = self.swept_within(side)
         {
             return Late::Within(within);

@@ -65,11 +65,60 @@ fn the_bound_is_the_first_route_that_keeps_one() {
 fn the_later_of_both_pools_counts() {
     let mut facts = whole();
     facts.pools.new.attached = Some([].into());
-    assert!(matches!(late(&facts, "ConfirmSignUp"), Late::Within(_)));
-    facts.every = None;
+    assert!(matches!(late(&facts, "Confirm_POST"), Late::Within(_)));
+    // The sweep would find the account, and not that its person chose a password.
     assert_eq!(late(&facts, "ConfirmSignUp"), Late::Unbounded);
+    facts.every = None;
+    assert_eq!(late(&facts, "Confirm_POST"), Late::Unbounded);
     facts.pools.new.trail = None;
     assert_eq!(late(&facts, "ConfirmSignUp"), Late::Never);
+}
+
+/// A bridge on which capture stands in every slot of both pools, and is asked for in all of them.
+fn everywhere() -> Facts {
+    let mut facts = whole();
+    facts.asked = TriggerSlot::ALL.to_vec();
+    for pool in [&mut facts.pools.old, &mut facts.pools.new] {
+        pool.attached = Some(TriggerSlot::ALL.into());
+    }
+    facts
+}
+
+#[test]
+fn a_password_is_noticed_only_by_what_proves_it() {
+    for mut facts in [whole(), everywhere()] {
+        let rows: Vec<_> = OPERATIONS.iter().filter(|row| row.password).collect();
+        for row in &rows {
+            let proved = row.trigger == Some(TriggerSlot::PostConfirmation);
+            let expected = if proved { Late::Seconds } else { Late::Unbounded };
+            assert_eq!(facts.late(row), expected, "{} {:?}", row.name, row.challenge);
+        }
+        facts.pools.old.trail = None;
+        let first = rows.iter().find(|row| row.challenge == Some("NEW_PASSWORD_REQUIRED"));
+        assert_eq!(facts.late(first.expect("it is in the table")), Late::Never);
+    }
+}
+
+#[test]
+fn a_message_about_a_new_address_bounds_no_edit() {
+    let facts = everywhere();
+    for name in ["UpdateUserAttributes", "AdminUpdateUserAttributes", "VerifyUserAttribute"] {
+        assert!(matches!(late(&facts, name), Late::Within(_)), "{name}");
+    }
+    let mut unswept = everywhere();
+    unswept.every = None;
+    assert_eq!(late(&unswept, "UpdateUserAttributes"), Late::Unbounded);
+}
+
+#[test]
+fn a_slot_that_is_not_asked_for_any_more_counts_for_nothing() {
+    let mut facts = everywhere();
+    assert_eq!(late(&facts, "InitiateAuth"), Late::Seconds);
+    facts.asked = vec![TriggerSlot::PostConfirmation];
+    assert!(matches!(late(&facts, "InitiateAuth"), Late::Within(_)));
+    assert_eq!(late(&facts, "ConfirmSignUp"), Late::Seconds);
+    let row = OPERATIONS.iter().find(|row| row.name == "InitiateAuth");
+    assert_eq!(facts.triggered(row.expect("it is in the table")), []);
 }
 
 #[test]
