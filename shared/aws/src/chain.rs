@@ -5,9 +5,8 @@
 //! own answer. Exactly one attempt: Cognito repeats a trigger by itself, and two repeaters in a row
 //! would call the function more often than it would have been called without us.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_config::{Region, SdkConfig};
@@ -64,10 +63,12 @@ impl FunctionError {
 /// What a function that was called answered.
 pub type Answer = Result<Box<RawValue>, FunctionError>;
 
-/// Calls functions, each in its own Region. Clients are made when they are first needed.
+/// Calls functions, each in its own Region. Clients are made at the start, where nobody waits for
+/// their certificates to be read.
 pub struct Chain {
     sdk: SdkConfig,
-    clients: Mutex<BTreeMap<String, lambda::Client>>,
+    /// By Region.
+    clients: BTreeMap<String, lambda::Client>,
 }
 
 impl fmt::Debug for Chain {
@@ -87,9 +88,13 @@ struct Reported {
 }
 
 impl Chain {
-    /// Calls nobody yet.
-    pub fn new(sdk: &SdkConfig) -> Self {
-        Self { sdk: once(sdk), clients: Mutex::default() }
+    /// For the functions of those ARNs. Calls nobody yet.
+    pub fn new<'a>(sdk: &SdkConfig, functions: impl IntoIterator<Item = &'a str>) -> Self {
+        let sdk = once(sdk);
+        let regions: BTreeSet<&str> = functions.into_iter().filter_map(region_of).collect();
+        let made = |region: &str| (region.to_owned(), client(&sdk, region));
+        let clients = regions.into_iter().map(made).collect();
+        Self { sdk, clients }
     }
 
     /// Calls the function of that ARN with the very event, and waits for it as long as `patience`.
@@ -111,16 +116,16 @@ impl Chain {
 
     fn client(&self, arn: &str) -> lambda::Client {
         let region = region_of(arn).unwrap_or_default();
-        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        let client = clients.entry(region.to_owned()).or_insert_with(|| {
-            let mut config = lambda::config::Builder::from(&self.sdk);
-            if !region.is_empty() {
-                config = config.region(Region::new(region.to_owned()));
-            }
-            lambda::Client::from_conf(config.build())
-        });
-        client.clone()
+        self.clients.get(region).cloned().unwrap_or_else(|| client(&self.sdk, region))
     }
+}
+
+fn client(sdk: &SdkConfig, region: &str) -> lambda::Client {
+    let mut config = lambda::config::Builder::from(sdk);
+    if !region.is_empty() {
+        config = config.region(Region::new(region.to_owned()));
+    }
+    lambda::Client::from_conf(config.build())
 }
 
 /// The Region in a function's ARN.

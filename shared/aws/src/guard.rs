@@ -13,11 +13,10 @@ use poolbridge_core::limits;
 use poolbridge_core::policy::{Phase, Policy};
 use poolbridge_core::ports::{Clock as _, Ledger as _, Pool as _};
 use poolbridge_core::side::{BySide, Side};
-use tokio::sync::OnceCell;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::client::{PoolSettings, pool_client};
+use crate::client::pool_client;
 use crate::clock::SystemClock;
 use crate::cognito::tally::Tally;
 use crate::cognito::{CognitoPool, PoolOptions};
@@ -26,13 +25,11 @@ use crate::dynamodb::DynamoLedger;
 
 /// The guard of both pools: sign-ups in either are held against the other.
 pub struct Guard {
-    sdk: SdkConfig,
     clock: Arc<SystemClock>,
-    settings: BySide<PoolSettings>,
     policy: Policy,
     ledger: DynamoLedger,
-    /// Made when first needed: most calls of capture are no sign-ups.
-    pools: BySide<OnceCell<Arc<CognitoPool>>>,
+    /// Made at the start, where nobody waits for them: a sign-up has little time.
+    pools: BySide<Arc<CognitoPool>>,
 }
 
 impl fmt::Debug for Guard {
@@ -43,19 +40,25 @@ impl fmt::Debug for Guard {
 
 impl Guard {
     /// Calls nobody yet. `ledger` need not have a key.
-    pub fn new(
+    pub async fn new(
         sdk: &SdkConfig,
         clock: &Arc<SystemClock>,
         configuration: &Configuration,
         ledger: DynamoLedger,
     ) -> Self {
+        let pool = async |side| {
+            let settings = configuration.pools.get(side);
+            let client = pool_client(sdk, settings, clock).await;
+            let options = PoolOptions { schema_only: true, ..PoolOptions::default() };
+            let tally = Tally::new();
+            Arc::new(CognitoPool::new(&client, settings, side, options, clock, &tally))
+        };
+        let pools = BySide { old: pool(Side::Old).await, new: pool(Side::New).await };
         Self {
-            sdk: sdk.clone(),
             clock: Arc::clone(clock),
-            settings: configuration.pools.clone(),
             policy: configuration.policy.clone(),
             ledger: ledger.without_usernames(),
-            pools: BySide::from_fn(|_| OnceCell::new()),
+            pools,
         }
     }
 
@@ -78,11 +81,11 @@ impl Guard {
     /// Whether somebody in the other pool holds the identity and does not stand aside.
     async fn held(&self, newcomer: &Newcomer) -> Result<bool, Fault> {
         let there = newcomer.side.other();
-        let pool = self.pool(there).await;
+        let pool = self.pools.get(there);
         let shape = pool.shape().await?;
         let mut searches = JoinSet::new();
         for lookup in lookups(&self.policy, newcomer, &shape) {
-            let pool = Arc::clone(&pool);
+            let pool = Arc::clone(pool);
             searches.spawn(async move { (pool.find_folded(&lookup.search).await, lookup) });
         }
         while let Some(searched) = searches.join_next().await {
@@ -100,16 +103,5 @@ impl Guard {
             }
         }
         Ok(false)
-    }
-
-    async fn pool(&self, side: Side) -> Arc<CognitoPool> {
-        let make = || async {
-            let settings = self.settings.get(side);
-            let client = pool_client(&self.sdk, settings, &self.clock).await;
-            let options = PoolOptions { schema_only: true, ..PoolOptions::default() };
-            let tally = Tally::new();
-            Arc::new(CognitoPool::new(&client, settings, side, options, &self.clock, &tally))
-        };
-        Arc::clone(self.pools.get(side).get_or_init(make).await)
     }
 }

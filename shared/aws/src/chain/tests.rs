@@ -129,8 +129,11 @@ impl Lambda {
             .endpoint_url(&self.url)
             .load()
             .await;
-        let chain = Chain::new(&sdk);
         let arn = "arn:aws:lambda:eu-west-1:111122223333:function:welcome";
+        let chain = Chain::new(&sdk, [arn, arn]);
+        // Before the first event, and without a call.
+        assert_eq!(chain.clients.keys().collect::<Vec<_>>(), ["eu-west-1"]);
+        assert_eq!(self.requests.load(Ordering::SeqCst), 0);
         let first = chain.call(arn, EVENT, patience).await;
         assert_eq!(self.requests.load(Ordering::SeqCst), 1, "not exactly one attempt");
         if first.is_ok() {

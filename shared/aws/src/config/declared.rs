@@ -106,6 +106,12 @@ impl DeclaredTriggers {
         }
     }
 
+    /// The ARNs of all functions that are declared and can be made out.
+    pub fn functions(&self) -> impl Iterator<Item = &str> {
+        let sides = [&self.sides.old, &self.sides.new].into_iter();
+        sides.flat_map(|declared| declared.slots.values()).flatten().map(String::as_str)
+    }
+
     fn side_of(&self, user_pool_id: &str) -> Option<Side> {
         Side::BOTH.into_iter().find(|side| self.sides.get(*side).is(user_pool_id))
     }

@@ -5,6 +5,8 @@ const NEW: &str = "us-east-1_B";
 const ARN: &str = "arn:aws:lambda:eu-west-1:111122223333:function:welcome";
 const OTHER: &str = "arn:aws:lambda:us-east-1:111122223333:function:tokens:live";
 
+const WORDS: &str = "arn:aws:lambda:us-east-1:111122223333:function:words";
+
 const GOOD: &str = r#"
 name = "acme"
 [old]
@@ -13,7 +15,9 @@ user_pool_id = "eu-west-1_A"
 PreSignUp = "arn:aws:lambda:eu-west-1:111122223333:function:welcome"
 [new]
 user_pool_id = "us-east-1_B"
-triggers = { PreTokenGeneration = "arn:aws:lambda:us-east-1:111122223333:function:tokens:live" }
+[new.triggers]
+PreTokenGeneration = "arn:aws:lambda:us-east-1:111122223333:function:tokens:live"
+CustomMessage = "arn:aws:lambda:us-east-1:111122223333:function:words"
 [identity]
 match = "email"
 [policy]
@@ -41,14 +45,19 @@ fn a_good_file_and_its_salvage_declare_the_same() {
     assert_eq!(whole.guard, Some(GuardFailure::Closed));
     assert_eq!(whole.beside(Some(OLD), TriggerSlot::PreSignUp), Beside::Function(ARN));
     assert_eq!(whole.beside(Some(NEW), TriggerSlot::PreTokenGeneration), Beside::Function(OTHER));
-    assert_eq!(in_all(&whole, Some(NEW)), ["nothing", "nothing", "nothing", "function"]);
-    assert_eq!(in_all(&whole, Some("us-east-1_C")), ["nothing"; 4]);
-    assert_eq!(in_all(&whole, None), ["unknown", "nothing", "nothing", "unknown"]);
+    assert_eq!(
+        in_all(&whole, Some(NEW)),
+        ["nothing", "nothing", "nothing", "function", "function"]
+    );
+    assert_eq!(in_all(&whole, Some("us-east-1_C")), ["nothing"; 5]);
+    assert_eq!(in_all(&whole, None), ["unknown", "nothing", "nothing", "unknown", "unknown"]);
     let salvaged = of(GOOD);
     for pool in [Some(OLD), Some(NEW), Some("us-east-1_C"), None] {
         assert_eq!(in_all(&whole, pool), in_all(&salvaged, pool), "{pool:?}");
     }
     assert_eq!(salvaged.guard, whole.guard);
+    assert_eq!(whole.functions().collect::<Vec<_>>(), [ARN, OTHER, WORDS]);
+    assert!(salvaged.functions().eq(whole.functions()));
 }
 
 #[test]
@@ -68,7 +77,7 @@ fn a_mistake_elsewhere_hides_no_function() {
 #[test]
 fn where_nothing_is_said_of_triggers_nothing_is_declared() {
     for text in ["", "name = \"", "[old]\nuser_pool_id = 7", "[old\n# [old.triggers]\nx"] {
-        assert_eq!(in_all(&of(text), Some(OLD)), ["nothing"; 4], "{text}");
+        assert_eq!(in_all(&of(text), Some(OLD)), ["nothing"; 5], "{text}");
         assert_eq!(of(text).guard, Some(GuardFailure::Open));
     }
     assert_eq!(of("[policy]\nsignup_guard = false").guard, None);
@@ -92,6 +101,6 @@ fn what_cannot_be_made_out_is_unknown_and_not_nothing() {
         assert_eq!((slots[0], slots[1]), (pre_sign_up, others), "{text}");
     }
     let unread = DeclaredTriggers::salvaged(None);
-    assert_eq!(in_all(&unread, Some(OLD)), ["unknown"; 4]);
+    assert_eq!(in_all(&unread, Some(OLD)), ["unknown"; 5]);
     assert_eq!(unread.guard, Some(GuardFailure::Open));
 }

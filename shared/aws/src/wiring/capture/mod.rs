@@ -112,8 +112,8 @@ struct FromBeside {
 }
 
 impl CaptureLine {
-    /// Reads configuration and environment and makes the clients that every call needs; never fails
-    /// and calls nobody.
+    /// Reads configuration and environment and makes every client, since a starting function has
+    /// all of a processor and nobody waits as yet; never fails and calls nobody.
     pub async fn start() -> Self {
         telemetry::start(Output::Standard);
         let clock = SystemClock::new();
@@ -122,7 +122,8 @@ impl CaptureLine {
             Ok((configuration, environment)) => {
                 let triggers = DeclaredTriggers::of(&configuration);
                 let name = configuration.name.clone();
-                (Ok(Line::new(&sdk, &clock, configuration, environment)), triggers, name)
+                let line = Line::new(&sdk, &clock, configuration, environment).await;
+                (Ok(line), triggers, name)
             }
             Err(mistakes) => {
                 telemetry::mistakes(&mistakes);
@@ -132,8 +133,8 @@ impl CaptureLine {
         };
         Self {
             line,
+            chain: Chain::new(&sdk, triggers.functions()),
             triggers,
-            chain: Chain::new(&sdk),
             own_name: std::env::var("AWS_LAMBDA_FUNCTION_NAME").ok(),
             clock,
             telemetry: Telemetry::new(name, Output::Standard),
@@ -251,7 +252,7 @@ impl CaptureLine {
 }
 
 impl Line {
-    fn new(
+    async fn new(
         sdk: &SdkConfig,
         clock: &Arc<SystemClock>,
         configuration: Configuration,
@@ -260,9 +261,12 @@ impl Line {
         let sdk = impatient(sdk);
         let home = at_home(&sdk, environment.home_region);
         let ledger = table(&home, clock, &environment.table);
-        let guard = configuration.signup_guard;
+        let guard = match configuration.signup_guard {
+            true => Some(Guard::new(&sdk, clock, &configuration, ledger.clone()).await),
+            false => None,
+        };
         Self {
-            guard: guard.then(|| Guard::new(&sdk, clock, &configuration, ledger.clone())),
+            guard,
             outbox: SqsOutbox::new(queue_client(&home, clock), environment.queue_url),
             ledger,
             configuration,
@@ -284,6 +288,9 @@ fn without_function(slot: TriggerSlot) -> FromBeside {
             Some(Err(FunctionError::unexpected(message)))
         }
         TriggerSlot::PostConfirmation | TriggerSlot::PostAuthentication => None,
+        // It words a message and forbids nothing. Without it the pool sends its own words, and
+        // people get their codes.
+        TriggerSlot::CustomMessage => None,
     };
     FromBeside { answer, failed: true }
 }

@@ -1,4 +1,12 @@
+use std::sync::Mutex;
+use std::sync::atomic::Ordering;
+
+use aws_credential_types::Credentials;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::prelude::*;
+
 use super::*;
+use crate::client::bounded;
 
 #[tokio::test]
 async fn a_panic_is_nobodys_but_its_own() {
@@ -46,7 +54,7 @@ fn capture(text: Option<&str>) -> CaptureLine {
     CaptureLine {
         line: Err(Mistakes { source_name: "x".to_owned(), name: None, list: Vec::new() }),
         triggers: DeclaredTriggers::salvaged(text),
-        chain: Chain::new(&sdk),
+        chain: Chain::new(&sdk, None),
         own_name: Some("acme-capture".to_owned()),
         clock: SystemClock::new(),
         telemetry: Telemetry::new("acme".to_owned(), Output::Talk),
@@ -87,6 +95,7 @@ async fn invariant_03_a_broken_configuration_stops_nobody_whom_no_function_could
         ("PostConfirmation_ConfirmSignUp", true),
         ("PostAuthentication_Authentication", true),
         ("CustomMessage_SignUp", true),
+        ("CustomMessage_UpdateUserAttribute", true),
         ("Anything", true),
     ] {
         assert!(passes(&plain, source).await, "{source}");
@@ -116,4 +125,140 @@ async fn capture_never_calls_itself() {
     assert!(own(arn, CALLED.function_arn) && own(arn, "acme-capture") && own(arn, ""));
     let elsewhere = "arn:aws:lambda:us-east-1:111122223333:function:acme-capture";
     assert!(!own(elsewhere, CALLED.function_arn));
+}
+
+/// A service that hangs up on everybody, and how many came.
+struct Deaf {
+    url: String,
+    came: Arc<AtomicU32>,
+}
+
+impl Deaf {
+    fn start() -> Self {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let came = Arc::new(AtomicU32::new(0));
+        let counted = Arc::clone(&came);
+        std::thread::spawn(move || {
+            for _stream in listener.incoming().flatten() {
+                counted.fetch_add(1, Ordering::SeqCst);
+            }
+        });
+        Self { url, came }
+    }
+
+    fn came(&self) -> u32 {
+        self.came.load(Ordering::SeqCst)
+    }
+
+    /// A capture that finds every service here, the roles of both pools included.
+    async fn capture(&self, more: &str) -> CaptureLine {
+        let role = "role_arn = \"arn:aws:iam::111122223333:role/guest\"";
+        let text = format!(
+            "name = \"acme\"\n[old]\nuser_pool_id = \"eu-west-1_A\"\n{role}\n\
+             [new]\nuser_pool_id = \"us-east-1_B\"\n{role}\n[identity]\nmatch = \"email\"\n{more}"
+        );
+        let configuration = Configuration::parse("bridge.toml", &text).unwrap();
+        let queue = format!("{}/000000000000/acme.fifo", self.url);
+        let variable = |name: &str| match name {
+            "POOLBRIDGE_TABLE" => Some("acme-state".to_owned()),
+            "POOLBRIDGE_QUEUE_URL" => Some(queue.clone()),
+            _ => None,
+        };
+        let environment = Environment::read(Asker::Capture, true, &variable).unwrap();
+        let credentials = Credentials::new("key", "secret", None, None, "test");
+        let sdk = bounded(aws_config::defaults(aws_config::BehaviorVersion::v2026_01_12()))
+            .empty_test_environment()
+            .region(Region::new("eu-west-1"))
+            .credentials_provider(credentials)
+            .endpoint_url(&self.url)
+            .load()
+            .await;
+        let plain = capture(Some(""));
+        let triggers = DeclaredTriggers::of(&configuration);
+        let chain = Chain::new(&sdk, triggers.functions());
+        let line = Line::new(&sdk, &plain.clock, configuration, environment).await;
+        CaptureLine { line: Ok(line), triggers, chain, ..plain }
+    }
+}
+
+#[tokio::test]
+async fn a_start_makes_every_client_and_calls_nobody() {
+    let deaf = Deaf::start();
+    let beside = "[old.triggers]\n\
+                  PreSignUp = \"arn:aws:lambda:us-east-1:111122223333:function:welcome\"\n";
+    let capture = deaf.capture(beside).await;
+    assert!(capture.line.as_ref().is_ok_and(|line| line.guard.is_some()));
+    assert_eq!(deaf.came(), 0);
+    // The listener is what everybody would have called.
+    assert!(!passes(&capture, "PreSignUp_AdminCreateUser").await);
+    assert_eq!(deaf.came(), 1);
+}
+
+/// What a pool sends before the message with the code for a new address.
+fn message(source: &str) -> Box<RawValue> {
+    let text = format!(
+        r#"{{ "version":1, "triggerSource":"{source}", "userPoolId":"eu-west-1_A",
+        "userName":"ada-in-clear", "request":{{"userAttributes":{{
+        "sub":"5c4e7a52-6c1f-4a50-b5b0-0e8d1e4f3a11","email":"ada@example.com"}},
+        "codeParameter":"816203","usernameParameter":"None"}},
+        "response":{{"emailMessage":"your code is near","smsMessage":null,"n":1.00}} }}"#
+    );
+    RawValue::from_string(text).unwrap()
+}
+
+/// Whether each kind of message made capture call anybody; whichever it is, it goes on as it came.
+async fn messages_noted(capture: &CaptureLine, deaf: &Deaf) -> Vec<bool> {
+    let mut noted = Vec::new();
+    for source in ["UpdateUserAttribute", "VerifyUserAttribute", "ForgotPassword", "SignUp"] {
+        let event = message(&format!("CustomMessage_{source}"));
+        let before = deaf.came();
+        let answer = capture.answer(event.clone(), &CALLED).await;
+        assert!(answer.is_ok_and(|answer| answer.get() == event.get()), "{source}");
+        noted.push(deaf.came() > before);
+    }
+    noted
+}
+
+/// Everything that our own code logs.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Lines {
+    fn written(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl std::io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn invariant_09_a_message_goes_on_as_it_came_and_leaves_no_word_in_the_log() {
+    let deaf = Deaf::start();
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let layer = tracing_subscriber::fmt::layer().with_writer(move || writer.clone());
+    // The SDK's own lines are never let through.
+    let ours = filter_fn(|metadata| metadata.target().starts_with("poolbridge"));
+    let subscriber = tracing_subscriber::registry().with(layer.with_filter(ours));
+    let _written = tracing::subscriber::set_default(subscriber);
+    let asked = deaf.capture("[capture]\ncustom_message = true\n").await;
+    let noted = messages_noted(&asked, &deaf).await;
+    assert_eq!(noted, [true, true, false, false], "an address alone is noted");
+    let unasked = deaf.capture("").await;
+    assert_eq!(messages_noted(&unasked, &deaf).await, [false; 4]);
+    let lines = lines.written();
+    assert!(lines.contains("5c4e7a52"), "{lines}");
+    for secret in ["816203", "your code", "ada@example.com", "ada-in-clear"] {
+        assert!(!lines.contains(secret), "{secret}: {lines}");
+    }
 }
