@@ -54,7 +54,7 @@ const BUILT_IN_MATCHES = ['email', 'phone_number', 'username'];
 
 // Where capture can stand, and so where it can call somebody else's function beside its work.
 const TRIGGER_SLOTS = [
-  'PreSignUp', 'PostConfirmation', 'PostAuthentication', 'PreTokenGeneration',
+  'PreSignUp', 'PostConfirmation', 'PostAuthentication', 'PreTokenGeneration', 'CustomMessage',
 ];
 const FUNCTION_ARN = /^arn:[\w-]+:lambda:[\w-]+:\d{12}:function:[\w-]+(:[\w$-]+)?$/;
 

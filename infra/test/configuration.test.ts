@@ -65,7 +65,7 @@ test('every mistake is told, not only the first', () => {
     /`\[new\] user_pool_id` is missing/,
     /`\[new\] region` must be a text/,
     /`\[old\.triggers\] PreSignUp` is not the ARN of a Lambda function/,
-    /`\[old\.triggers\] Custom` is not one of PreSignUp, /,
+    /`\[old\.triggers\] Custom` is not one of PreSignUp, .*, CustomMessage/,
     /`triggers` must be a table, written `\[new\.triggers\]`/,
     /`\[sweep\] enabled` must be true or false/,
     /`\[sweep\] every` is no span of time/,

@@ -74,6 +74,13 @@ test('capture may call the very functions that bridge.toml names, and no other',
   const statements = statementsOf('Capture', bridge(`[old.triggers]\nPreSignUp = "${own}"`));
   const call = statements.find((statement) => statement.Sid === 'CallTheTeamsFunctions');
   assert.deepEqual([call?.Action, call?.Resource], ['lambda:InvokeFunction', own]);
+  const words = own.replace('sign-up', 'words');
+  const both = statementsOf('Capture', bridge(
+    '[capture]\ncustom_message = true\n'
+      + `[old.triggers]\nPreSignUp = "${own}"\nCustomMessage = "${words}"`,
+  ));
+  const calls = both.find((statement) => statement.Sid === 'CallTheTeamsFunctions');
+  assert.deepEqual(calls?.Resource, [own, words]);
 });
 
 test('trail may find out whose account it is, mark it, and say that it is alive', () => {
