@@ -8,7 +8,7 @@
  * marks. Everything over there is named, not imported: neither stack waits for the other.
  */
 import { Annotations, Arn, type ArnComponents, CfnOutput, Stack, Validations } from 'aws-cdk-lib';
-import { EventBus as Bus, Rule } from 'aws-cdk-lib/aws-events';
+import { EventBus as Bus } from 'aws-cdk-lib/aws-events';
 import { EventBus } from 'aws-cdk-lib/aws-events-targets';
 import { PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import type { Construct } from 'constructs';
@@ -19,7 +19,7 @@ import { CaptureFunction, watchCapture } from './capture';
 import type { PoolConfiguration } from './configuration';
 import { FailedEvents } from './failed-events';
 import { KEY_CALLS, keyAlias, leading, MARKING_PARTITIONS } from './state-table';
-import { trailRules } from './trail-events';
+import { layTrailRule, trailRules } from './trail-events';
 import { accountOf, guardGrants, isForeign } from './user-pool';
 
 /** What the function beside that pool is called, and its role. */
@@ -144,11 +144,10 @@ export class CaptureStack extends Stack {
       resource: 'event-bus',
       resourceName: 'default',
     }));
-    for (const { id, says, pattern } of trailRules()) {
-      new Rule(this, id, {
-        ruleName: `${name}-trail-${id.toLowerCase()}-${side}`,
-        description: `${says}, for the bus where the bridge is`,
-        eventPattern: pattern,
+    for (const rule of trailRules()) {
+      layTrailRule(this, rule, {
+        ruleName: `${name}-trail-${rule.id.toLowerCase()}-${side}`,
+        description: `${rule.says}, for the bus where the bridge is`,
         targets: [new EventBus(bus, { role, deadLetterQueue: failed.queue })],
       });
     }

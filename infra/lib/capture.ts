@@ -23,6 +23,11 @@ import { guardGrants, outOfReach, userPoolArn } from './user-pool';
 // must not be cut off by a time-out of ours.
 const TIMEOUT = Duration.seconds(10);
 
+// Lambda gives a processor by the memory: a whole one at 1,769 MB. The program needs little of it,
+// but somebody waits while the first event of each copy opens its encrypted connections, with
+// Cognito's 5 seconds running. At 128 MB that would be done with a fourteenth of a processor.
+const MEMORY = 512;
+
 export interface CaptureFunctionProps {
   /** What it is called, role included, where that is not the bridge's and the program's name. */
   readonly functionName?: string;
@@ -42,7 +47,7 @@ export class CaptureFunction extends RustFunction {
       program: 'capture',
       description: 'Marks an account whose sign-up or password was confirmed, and sends the change',
       timeout: TIMEOUT,
-      memorySize: 128,
+      memorySize: MEMORY,
       ...(functionName === undefined ? {} : { functionName, roleName: functionName }),
       environment,
     });

@@ -1,6 +1,6 @@
 /**
- * What a function could not take although it was tried again: kept for two weeks, and alarmed,
- * since nobody else knows of it.
+ * What a function could not take although it was tried again: kept for four days, a long weekend,
+ * and alarmed, since nobody else knows of it.
  */
 import { Duration, Validations } from 'aws-cdk-lib';
 import { Queue, QueueEncryption } from 'aws-cdk-lib/aws-sqs';
@@ -28,9 +28,11 @@ export class FailedEvents extends Construct {
     const { name } = blueprint.configuration;
     this.queue = new Queue(this, 'Queue', {
       queueName: [name, program, 'failed', suffix ?? []].flat().join('-'),
-      retentionPeriod: Duration.days(14),
-      // EventBridge must be able to write here; its own key would have to let it. Events hold no
-      // values: a trail hides them.
+      // No longer than it takes to look: an event of the trail is about a person. CloudTrail hides
+      // attribute values and usernames in it, and shows who called, from which IP address, and with
+      // what user agent.
+      retentionPeriod: Duration.days(4),
+      // EventBridge must be able to write here; a key of our own would have to let it.
       encryption: QueueEncryption.SQS_MANAGED,
       enforceSSL: true,
     });

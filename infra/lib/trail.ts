@@ -4,7 +4,6 @@
  */
 import { Duration } from 'aws-cdk-lib';
 import type { IWidget } from 'aws-cdk-lib/aws-cloudwatch';
-import { Rule } from 'aws-cdk-lib/aws-events';
 import { LambdaFunction } from 'aws-cdk-lib/aws-events-targets';
 import type { IRole } from 'aws-cdk-lib/aws-iam';
 import type { Function } from 'aws-cdk-lib/aws-lambda';
@@ -18,7 +17,7 @@ import { graph } from './dashboard';
 import { FailedEvents } from './failed-events';
 import { RustFunction } from './rust-function';
 import type { StateTable } from './state-table';
-import { trailRules } from './trail-events';
+import { layTrailRule, trailRules } from './trail-events';
 
 export interface TrailProps {
   readonly state: StateTable;
@@ -58,11 +57,10 @@ export class Trail extends Construct {
       maxEventAge: Duration.hours(6),
       onFailure: new SqsDestination(failed.queue),
     });
-    for (const { id: rule, says, pattern } of trailRules()) {
-      new Rule(this, rule, {
-        ruleName: `${blueprint.configuration.name}-trail-${rule.toLowerCase()}`,
-        description: `${says}, as a trail tells of them`,
-        eventPattern: pattern,
+    for (const rule of trailRules()) {
+      layTrailRule(this, rule, {
+        ruleName: `${blueprint.configuration.name}-trail-${rule.id.toLowerCase()}`,
+        description: `${rule.says}, as a trail tells of them`,
         // The bus tries for a day, and then hands over what it could not deliver.
         targets: [new LambdaFunction(itself, { deadLetterQueue: failed.queue })],
       });

@@ -1,10 +1,12 @@
 /** What the README and the other functions rely on, each promise by itself. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { test } from 'node:test';
 
 import { Match } from 'aws-cdk-lib/assertions';
 
+import { INFRA } from '../lib/infra';
 import { OPERATIONS_FILE } from '../lib/trail-events';
 import { EXAMPLE, template } from './world';
 
@@ -47,12 +49,26 @@ test('queues of changes keep order within an account only, and compare nothing',
   }
 });
 
-test('every queue keeps what it holds for two weeks, and hides it at rest', () => {
-  template().resourceCountIs(QUEUE, 5);
-  template().allResourcesProperties(QUEUE, {
-    MessageRetentionPeriod: 14 * 24 * 60 * 60,
-    SqsManagedSseEnabled: true,
+test('changes are kept for two weeks, and hidden at rest; failed events for four days', () => {
+  template().allResourcesProperties(QUEUE, { SqsManagedSseEnabled: true });
+  const days = Object.values(template().findResources(QUEUE)).map(({ Properties }) => [
+    Properties.QueueName, Properties.MessageRetentionPeriod / (24 * 60 * 60),
+  ]);
+  assert.deepEqual(Object.fromEntries(days), {
+    'acme.fifo': 14,
+    'acme-bulk.fifo': 14,
+    'acme-dead-letter.fifo': 14,
+    // They hold who called from where.
+    'acme-trail-failed': 4,
+    'acme-sweep-failed': 4,
   });
+});
+
+test('the runbook says how long failed events are kept', () => {
+  const article = /### trail-failed-events\n[^]*?\n### /
+    .exec(readFileSync(resolve(INFRA, 'RUNBOOK.md'), 'utf8'))?.[0] ?? '';
+  assert.match(article, /kept for four days/);
+  assert.match(article, /IP addresses/);
 });
 
 test('bulk work never takes the place of live changes', () => {
@@ -85,6 +101,24 @@ test('the rules let through what trail listens to, and no sign-ins', () => {
   });
   // The longest pattern that EventBridge takes.
   assert.ok(patterns.every((pattern) => JSON.stringify(pattern).length <= 2048));
+});
+
+test('pages that are only read reach trail as well, and no other read does', () => {
+  const { forms } = JSON.parse(readFileSync(OPERATIONS_FILE, 'utf8')) as { forms: string[] };
+  const rules = Object.values(template().findResources('AWS::Events::Rule'))
+    .filter(({ Properties }) => Properties.EventPattern !== undefined)
+    .map(({ Properties: { Name, State, EventPattern } }) => ({ Name, State, EventPattern }));
+  const all = rules.filter(({ State }) => State !== 'ENABLED');
+  assert.deepEqual(all, [{
+    Name: 'acme-trail-links',
+    State: 'ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS',
+    EventPattern: {
+      'source': ['aws.cognito-idp'],
+      'detail-type': ['AWS Service Event via CloudTrail'],
+      'detail': { eventName: forms.filter((form) => form.endsWith('_GET')) },
+    },
+  }]);
+  assert.ok(all[0]?.EventPattern.detail.eventName.includes('Confirm_With_Link_GET'));
 });
 
 test('people\'s own calls reach trail too, which name no pool', () => {
@@ -292,7 +326,8 @@ test('capture is not cut off before Cognito gives up, and knows the table and th
     FunctionName: 'acme-capture',
     // Not the 5 seconds of Cognito's: an answer of the team's own function must not be cut off.
     Timeout: 10,
-    MemorySize: 128,
+    // Not a fourteenth of a processor: its first connections are made while somebody waits.
+    MemorySize: 512,
     Environment: {
       // All of them: capture needs no key, so it has none to lose.
       Variables: {
