@@ -261,9 +261,10 @@ impl Line {
         let sdk = impatient(sdk);
         let home = at_home(&sdk, environment.home_region);
         let ledger = table(&home, clock, &environment.table);
-        let guard = match configuration.signup_guard {
-            true => Some(Guard::new(&sdk, clock, &configuration, ledger.clone()).await),
-            false => None,
+        let guard = if configuration.signup_guard {
+            Some(Box::pin(Guard::new(&sdk, clock, &configuration, ledger.clone())).await)
+        } else {
+            None
         };
         Self {
             guard,
@@ -279,7 +280,9 @@ impl Line {
 ///
 /// What stands before a deed may be there to forbid it, or decides what a token grants: passing for
 /// its consent would open what the team has closed, so the deed fails. What stands after a deed can
-/// no longer forbid it, and to fail would lock people out whom nobody wanted to keep out.
+/// no longer forbid it, and to fail would lock people out whom nobody wanted to keep out. Nor does
+/// the one before a message forbid anything: without it the pool sends its own words, and people
+/// get their codes.
 fn without_function(slot: TriggerSlot) -> FromBeside {
     telemetry::unknown_function(slot);
     let answer = match slot {
@@ -287,10 +290,9 @@ fn without_function(slot: TriggerSlot) -> FromBeside {
             let message = "the function behind this trigger is not known";
             Some(Err(FunctionError::unexpected(message)))
         }
-        TriggerSlot::PostConfirmation | TriggerSlot::PostAuthentication => None,
-        // It words a message and forbids nothing. Without it the pool sends its own words, and
-        // people get their codes.
-        TriggerSlot::CustomMessage => None,
+        TriggerSlot::PostConfirmation
+        | TriggerSlot::PostAuthentication
+        | TriggerSlot::CustomMessage => None,
     };
     FromBeside { answer, failed: true }
 }
