@@ -57,7 +57,10 @@ const TOPIC_ARN = /^arn:[\w-]+:sns:[\w-]+:\d{12}:[\w-]+$/;
 export function readSettings(node: Node, environment: NodeJS.ProcessEnv): Settings {
   const points: string[] = [];
   const context = (key: string): unknown => node.tryGetContext(key) ?? undefined;
-  const config = context('config') ?? environment['POOLBRIDGE_CONFIG'];
+  // The variable is named where `make` was called, and npm has gone elsewhere since.
+  const named = environment['POOLBRIDGE_CONFIG'];
+  const here = environment['INIT_CWD'] ?? '.';
+  const config = context('config') ?? (named === undefined ? undefined : resolve(here, named));
   const bootstraps = context('bootstraps') ?? resolve(INFRA, '..', 'target', 'lambda');
   const settings: Settings = {
     config: resolve(String(config ?? resolve(INFRA, '..', 'bridge.toml'))),

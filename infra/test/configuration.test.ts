@@ -110,6 +110,8 @@ test('the configuration comes from the context, the environment or beside the Ma
   const plain = newApp({ outdir: newFolder() });
   assert.equal(readSettings(plain.node, environment).config, '/named/other.toml');
   const { POOLBRIDGE_CONFIG: _, ...bare } = environment;
+  const relative = { POOLBRIDGE_CONFIG: 'bridge.toml', INIT_CWD: '/where/make/was/called' };
+  assert.equal(readSettings(plain.node, relative).config, '/where/make/was/called/bridge.toml');
   assert.equal(readSettings(plain.node, bare).config, resolve(INFRA, '..', 'bridge.toml'));
 });
 
