@@ -110,8 +110,8 @@ test('the configuration comes from the context, the environment or beside the Ma
   const plain = newApp({ outdir: newFolder() });
   assert.equal(readSettings(plain.node, environment).config, '/named/other.toml');
   const { POOLBRIDGE_CONFIG: _, ...bare } = environment;
-  const relative = { POOLBRIDGE_CONFIG: 'bridge.toml', INIT_CWD: '/where/make/was/called' };
-  assert.equal(readSettings(plain.node, relative).config, '/where/make/was/called/bridge.toml');
+  const relative = { ...bare, POOLBRIDGE_CONFIG: 'bridge.toml', INIT_CWD: '/where/make' };
+  assert.equal(readSettings(plain.node, relative).config, '/where/make/bridge.toml');
   assert.equal(readSettings(plain.node, bare).config, resolve(INFRA, '..', 'bridge.toml'));
 });
 
