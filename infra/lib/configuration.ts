@@ -58,6 +58,11 @@ const TRIGGER_SLOTS = [
 ];
 const FUNCTION_ARN = /^arn:[\w-]+:lambda:[\w-]+:\d{12}:function:[\w-]+(:[\w$-]+)?$/;
 
+// The tables and keys that the functions know. One that they do not know is a mistake for them: what is
+// deployed would mark changes and carry none, and could not say which functions stand beside it.
+const TOP_KEYS = ['name', 'old', 'new', 'identity', 'policy', 'attribute', 'capture', 'sweep'];
+const POOL_KEYS = ['user_pool_id', 'region', 'role_arn', 'endpoint_url', 'client_id', 'triggers'];
+
 // As the functions read it, and what they take where nothing is said.
 const SPAN = /^(\d+)(ms|s|m|h)$/;
 const SECONDS: Readonly<Record<string, number>> = { ms: 0.001, s: 1, m: 60, h: 3600 };
@@ -70,6 +75,7 @@ const HINT = 'infra/example/bridge.toml shows every line with its meaning; '
 export function readConfiguration(path: string): BridgeConfiguration {
   const points: string[] = [];
   const root = parseFile(path);
+  known(root, TOP_KEYS, '', points);
   const name = text(root, 'name', '', points);
   if (name !== undefined && !NAME.test(name)) {
     points.push('`name` must be 2 to 32 lower-case letters, digits or hyphens, a letter first');
@@ -121,6 +127,7 @@ function pool(root: Table, side: Side, points: string[]): PoolConfiguration | un
     points.push(`\`[${side}]\` is missing`);
     return undefined;
   }
+  known(table, POOL_KEYS, `[${side}] `, points);
   const userPoolId = text(table, 'user_pool_id', `[${side}] `, points);
   const fromId = userPoolId === undefined ? null : USER_POOL_ID.exec(userPoolId);
   if (userPoolId !== undefined && fromId === null) {
@@ -185,6 +192,11 @@ function matchesByAttribute(root: Table, points: string[]): boolean {
   const match = optionalText(identity, 'match', '[identity] ', points);
   // Whether it is an attribute that can serve is the functions' business.
   return match !== undefined && !BUILT_IN_MATCHES.includes(match);
+}
+
+function known(table: Table, keys: readonly string[], where: string, points: string[]): void {
+  const strange = Object.keys(table).filter((key) => !keys.includes(key));
+  points.push(...strange.map((key) => `\`${where}${key}\` is not one of ${keys.join(', ')}`));
 }
 
 function section(root: Table, key: string, points: string[]): Table | undefined {

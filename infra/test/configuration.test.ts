@@ -55,6 +55,8 @@ test('every mistake is told, not only the first', () => {
       [sweep]
       enabled = "no"
       every = "six hours"
+      [new.branding]
+      [sweeps]
     `,
   });
   for (const point of [
@@ -69,6 +71,8 @@ test('every mistake is told, not only the first', () => {
     /`triggers` must be a table, written `\[new\.triggers\]`/,
     /`\[sweep\] enabled` must be true or false/,
     /`\[sweep\] every` is no span of time/,
+    /`\[new\] branding` is not one of user_pool_id, .*, triggers/,
+    /`sweeps` is not one of name, .*, sweep/,
   ]) {
     assert.match(words, point);
   }
