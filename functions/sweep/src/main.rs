@@ -1,4 +1,5 @@
-//! The schedule's function: sends again what stays marked, and compares both pools with what was agreed.
+//! The schedule's function: compares both pools with what was agreed, and looks whether the triggers
+//! still stand.
 // The SDK's futures nest deeper than the compiler looks by itself.
 #![recursion_limit = "256"]
 

@@ -189,7 +189,8 @@ pub trait Ledger: Send + Sync {
     /// it is.
     fn trip(&self, breaker: &Breaker) -> impl Future<Output = Result<(), Fault>> + Send;
 
-    /// Counts a person from one state to another. Best effort: the sweep counts again.
+    /// Counts a person from one state to another. Best effort: what fails here, or dies before it, is
+    /// not counted again.
     fn count(
         &self,
         before: Option<State>,

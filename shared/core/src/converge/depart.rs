@@ -209,7 +209,7 @@ impl<P: Ports> Run<'_, P> {
         entry.updated = now;
         self.touched = true;
         self.ledger().store(&entry, &self.owner).await?;
-        // Best effort: the sweep counts again.
+        // Best effort: a crash just here leaves the counters one off.
         let _ = self.ledger().count(Some(before), Some(State::Deleted)).await;
         self.pay(entry).await
     }

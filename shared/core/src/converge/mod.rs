@@ -330,7 +330,7 @@ impl<P: Ports> Run<'_, P> {
         self.ledger().store(&entry, &self.owner).await?;
         self.report.person = Some(entry.id.clone());
         if before != entry.state {
-            // Best effort: the sweep counts again, and `status` says when it did.
+            // Best effort: a crash just here leaves the counters one off.
             let _ = self.ledger().count(Some(before), Some(entry.state)).await;
         }
         Ok(())
