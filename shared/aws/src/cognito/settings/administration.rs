@@ -18,6 +18,7 @@ use poolbridge_core::fault::{Fault, FaultKind};
 use serde_json::Value;
 use thiserror::Error;
 
+use super::trigger::tells_of_triggers;
 use super::{Settings, Unsendable};
 use crate::fault::fault;
 
@@ -116,7 +117,7 @@ impl Administration {
                 return Ok(Written::Moved(moved));
             }
             match self.write_once(&body).await {
-                Ok(()) => return self.prove(wanted).await,
+                Ok(()) => return self.prove(before, wanted).await,
                 Err(fault) if again(&fault) => refused = Some(fault),
                 Err(fault) => return Err(NotRead::from(fault).into()),
             }
@@ -131,12 +132,17 @@ impl Administration {
 
     /// Reads again until the pool is as wanted, for a moment: that a read sees the write before it is
     /// not promised anywhere.
-    async fn prove(&self, wanted: &Settings) -> Result<Written, NotWritten> {
+    async fn prove(&self, before: &Settings, wanted: &Settings) -> Result<Written, NotWritten> {
         let mut pause = FIRST_BACK_OFF;
-        let mut left = self.left(wanted).await?;
+        let found = self.read().await?;
+        let mut left = found.differences(wanted);
         // A call that leaves the triggers out is documented to empty them. Where it kept them, an
-        // empty set says so in words.
-        if !left.is_empty() && !wanted.tells_triggers() {
+        // empty set says so in words; but whatever else is found was deployed by somebody just now,
+        // and a second write would go over it.
+        let kept = !left.is_empty()
+            && left.iter().all(|name| tells_of_triggers(name))
+            && !found.differences(before).iter().any(|name| tells_of_triggers(name));
+        if kept && !wanted.tells_triggers() {
             let told = wanted.clone().with_triggers_told().request(&self.id)?;
             self.write_once(&told).await.map_err(NotRead::from)?;
             left = self.left(wanted).await?;

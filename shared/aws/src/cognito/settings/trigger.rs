@@ -36,6 +36,11 @@ impl Holder {
     }
 }
 
+/// Whether a difference ([`Settings::differences`]) lies within the triggers.
+pub(super) fn tells_of_triggers(name: &str) -> bool {
+    name.split('.').next() == Some(TRIGGERS)
+}
+
 /// Whether two ARNs name one function, whatever alias or version either adds.
 pub fn same_function(one: &str, other: &str) -> bool {
     // arn:aws:lambda:<region>:<account>:function:<name>[:<qualifier>]

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::super::super::loopback::{Loopback, Reply};
 use super::super::member::{Fate, MEMBERS};
 use super::super::{Administration, NotRead, NotWritten, Written};
-use super::{OURS, rich, settings};
+use super::{OURS, THEIRS, rich, settings};
 use crate::client::{PoolSettings, bounded, pool_client};
 use crate::clock::SystemClock;
 use crate::config::TriggerSlot;
@@ -139,32 +139,67 @@ async fn an_unlucky_write_is_tried_again_and_a_hopeless_one_is_not() {
     assert_eq!((fault.kind, played.writes()), (FaultKind::Invalid, 1));
 }
 
-#[tokio::test]
-async fn triggers_are_emptied_whatever_leaving_them_out_comes_to() {
+/// Takes the only trigger out of a pool that once said nothing of triggers; `spoil` happens to the
+/// pool with each write.
+async fn emptied(spoil: fn(&mut Value)) -> (Played, Result<Written, NotWritten>) {
     let mut without = rich();
     without.as_object_mut().unwrap().remove("LambdaConfig");
-    let (earlier, mut with) = (settings(&without), without.clone());
+    let earlier = settings(&without);
+    let mut with = without;
     with["LambdaConfig"] = json!({ "PostConfirmation": OURS });
-    // The second pool keeps its triggers when a call says nothing of them.
-    for keeps in [false, true] {
-        let spoil: fn(&mut Value) = if keeps {
-            |pool| {
-                let told = pool.get("LambdaConfig").is_some();
-                if !told {
-                    pool["LambdaConfig"] = json!({ "PostConfirmation": OURS });
-                }
-            }
-        } else {
-            |_| {}
-        };
-        let played = Played::new(with.clone(), vec![], spoil);
-        let administration = played.administration().await;
-        let before = administration.read().await.unwrap();
-        let wanted = before.clone().with_slot_of(TriggerSlot::PostConfirmation, &earlier);
-        let wanted = wanted.without_empty_triggers_unless(&earlier);
-        assert_eq!(administration.write(&before, &wanted).await, Ok(Written::Stands));
-        let found = played.pool.lock().unwrap().clone();
-        let triggers = found.get("LambdaConfig").cloned();
-        assert_eq!(triggers, keeps.then(|| json!({})));
+    let played = Played::new(with, vec![], spoil);
+    let administration = played.administration().await;
+    let before = administration.read().await.unwrap();
+    let wanted = before.clone().with_slot_of(TriggerSlot::PostConfirmation, &earlier);
+    let wanted = wanted.without_empty_triggers_unless(&earlier);
+    let written = administration.write(&before, &wanted).await;
+    (played, written)
+}
+
+/// A pool that keeps its triggers when a call says nothing of them.
+fn keep_triggers(pool: &mut Value) -> bool {
+    let kept = pool.get("LambdaConfig").is_none();
+    if kept {
+        pool["LambdaConfig"] = json!({ "PostConfirmation": OURS });
     }
+    kept
+}
+
+#[tokio::test]
+async fn triggers_are_emptied_whatever_leaving_them_out_comes_to() {
+    let (played, written) = emptied(|_| {}).await;
+    assert_eq!((written, played.writes()), (Ok(Written::Stands), 1));
+    assert_eq!(played.pool.lock().unwrap().get("LambdaConfig"), None);
+    let (played, written) = emptied(|pool| {
+        keep_triggers(pool);
+    })
+    .await;
+    assert_eq!((written, played.writes()), (Ok(Written::Stands), 2));
+    assert_eq!(played.pool.lock().unwrap()["LambdaConfig"], json!({}));
+}
+
+#[tokio::test]
+async fn no_second_write_goes_over_a_setting_that_somebody_deployed_after_the_first() {
+    let (played, written) = emptied(|pool| {
+        if keep_triggers(pool) {
+            pool["DeletionProtection"] = json!("INACTIVE");
+        }
+    })
+    .await;
+    let wrong = ["DeletionProtection", "LambdaConfig"].map(str::to_owned).to_vec();
+    assert_eq!((written, played.writes()), (Ok(Written::Wrong(wrong)), 1));
+    assert_eq!(played.pool.lock().unwrap()["DeletionProtection"], "INACTIVE");
+}
+
+#[tokio::test]
+async fn no_second_write_goes_over_a_trigger_that_somebody_deployed_after_the_first() {
+    let (played, written) = emptied(|pool| {
+        if keep_triggers(pool) {
+            pool["LambdaConfig"] = json!({ "PostConfirmation": THEIRS });
+        }
+    })
+    .await;
+    let wrong = vec!["LambdaConfig".to_owned()];
+    assert_eq!((written, played.writes()), (Ok(Written::Wrong(wrong)), 1));
+    assert_eq!(played.pool.lock().unwrap()["LambdaConfig"]["PostConfirmation"], THEIRS);
 }
