@@ -251,6 +251,33 @@ fn attached_and_detached_every_kind_of_slot_is_as_before() {
 }
 
 #[test]
+fn a_version_of_events_that_was_chosen_meanwhile_stays_with_the_function_that_comes_back() {
+    let slot = TriggerSlot::PreTokenGeneration;
+    let before = triggers(json!({ "PreTokenGeneration": THEIRS }));
+    let config = |version: &str, arn: &str| json!({ "LambdaVersion": version, "LambdaArn": arn });
+    for version in ["V2_0", "V3_0"] {
+        let both = json!({ "PreTokenGeneration": THEIRS,
+            "PreTokenGenerationConfig": config(version, THEIRS) });
+        let alone = json!({ "PreTokenGenerationConfig": config(version, OURS) });
+        let mut twice = alone.clone();
+        twice["PreTokenGeneration"] = json!(OURS);
+        for attached in [alone, twice] {
+            assert_eq!(triggers(attached).with_slot_of(slot, &before), triggers(both.clone()));
+        }
+    }
+    // The plain member alone says as much as the first version, and nobody needs no version.
+    let attached = |version: &str| {
+        let config = config(version, OURS);
+        triggers(json!({ "PreTokenGeneration": OURS, "PreTokenGenerationConfig": config }))
+    };
+    assert_eq!(attached("V1_0").with_slot_of(slot, &before), before);
+    for nobody in [json!({}), json!({ "PreTokenGeneration": "" })] {
+        let nobody = triggers(nobody);
+        assert_eq!(attached("V2_0").with_slot_of(slot, &nobody), nobody);
+    }
+}
+
+#[test]
 fn a_dump_reads_as_it_was_written() {
     let settings = settings(&rich());
     assert_eq!(Settings::of_dump(&settings.dump()), Ok(settings));

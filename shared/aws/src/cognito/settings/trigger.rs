@@ -15,6 +15,9 @@ pub(super) const TRIGGERS: &str = "LambdaConfig";
 const VERSIONED: &str = "PreTokenGenerationConfig";
 const VERSIONED_FUNCTION: &str = "LambdaArn";
 
+/// The version of the events that the plain member alone stands for.
+const FIRST_VERSION: &str = "V1_0";
+
 /// Who stands in a slot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Holder {
@@ -121,13 +124,21 @@ impl Settings {
     }
 
     /// Puts into a slot exactly the members that `earlier` has of it. The version of the events stays
-    /// if the pool names one now: it may have been changed for the function that is coming back.
+    /// if the pool names one now: it may have been changed for the function that is coming back. A
+    /// version other than the first is told by the second member alone, which is added for it then.
     #[must_use]
     pub fn with_slot_of(mut self, slot: TriggerSlot, earlier: &Self) -> Self {
         let before = earlier.pool.get(TRIGGERS).and_then(Value::as_object);
         let member = |name: &str| before.and_then(|it| it.get(name)).cloned();
-        let (plain, versioned) = (member(slot.name()), member(VERSIONED));
+        let (plain, mut versioned) = (member(slot.name()), member(VERSIONED));
         let version = self.token_event_version().map(str::to_owned);
+        let function = plain.as_ref().and_then(Value::as_str).filter(|arn| !arn.is_empty());
+        let unsaid = versioned.as_ref().is_none_or(Value::is_null);
+        if let (true, Some(arn), Some(later)) = (unsaid, function, &version)
+            && later != FIRST_VERSION
+        {
+            versioned = Some(json!({ "LambdaVersion": later, VERSIONED_FUNCTION: arn }));
+        }
         let triggers = self.triggers();
         set(triggers, slot.name(), plain);
         if slot == TriggerSlot::PreTokenGeneration {
@@ -186,7 +197,7 @@ pub(super) fn in_one_form(triggers: &Map<String, Value>) -> Map<String, Value> {
     };
     let versioned = triggers
         .entry(VERSIONED)
-        .or_insert_with(|| json!({ "LambdaVersion": "V1_0", VERSIONED_FUNCTION: arn }));
+        .or_insert_with(|| json!({ "LambdaVersion": FIRST_VERSION, VERSIONED_FUNCTION: arn }));
     if versioned.get(VERSIONED_FUNCTION) == Some(&json!(arn)) {
         triggers.remove(TriggerSlot::PreTokenGeneration.name());
     }
