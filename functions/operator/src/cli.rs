@@ -33,6 +33,7 @@ pub(crate) struct Cli {
 
 /// What to do.
 #[derive(Debug, Subcommand)]
+#[expect(clippy::doc_markdown, reason = "the help shows it as it stands")]
 pub(crate) enum Command {
     /// Tell how the bridge stands: phase, people by state, marks, queue
     ///
@@ -85,6 +86,10 @@ pub(crate) enum Command {
     /// Work off the queue as a plain process, until it is told to stop
     ///
     /// SIGINT or SIGTERM let it finish the batch at hand. Logs and figures go to standard error.
+    ///
+    /// Run it under the role that apply runs under, or add the ARN of its own role to the trail's
+    /// POOLBRIDGE_OWN_ROLES: the trail takes a password that any other role closes for one that
+    /// its person chose.
     Worker,
     /// Write the completions of a shell to standard output
     Completions(Completions),
