@@ -201,8 +201,8 @@ pub(crate) struct Detach {
     #[arg(long, value_enum, default_value_t = Sides::Both)]
     pub(crate) side: Sides,
 
-    /// Write back every setting as the newest dump has it, not the triggers alone: for when attach
-    /// or detach said that something else had moved
+    /// Write back every setting as the newest dump without capture in any slot has it, not the
+    /// triggers alone: for when attach or detach said that something else had moved
     #[arg(long)]
     pub(crate) whole: bool,
 }

@@ -48,7 +48,7 @@ pub(crate) fn done(json: bool, what: &str, control: &Control) -> std::io::Result
 }
 
 /// The moment, in the form that every tool reads.
-fn moment(time: Time) -> String {
+pub(crate) fn moment(time: Time) -> String {
     Timestamp::from_millisecond(time.0).map_or_else(|_| time.to_string(), |at| at.to_string())
 }
 

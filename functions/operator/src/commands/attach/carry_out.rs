@@ -8,7 +8,7 @@ use poolbridge_core::fault::{Fault, FaultKind};
 use poolbridge_core::ports::Clock as _;
 use poolbridge_core::side::Side;
 
-use super::plan::Plan;
+use super::plan::{Plan, needs_dump};
 use crate::failure::Failure;
 
 /// Interrupted anywhere, the pool is either as it was or as the plan has it, and the dump is there
@@ -20,14 +20,22 @@ pub(super) async fn carry_out(
     plan: &Plan,
 ) -> anyhow::Result<()> {
     let side = plan.side;
-    let dump = Dump {
-        side,
-        user_pool_id: administration.id().to_owned(),
-        at: ground.clock.now(),
-        text: found.dump(),
+    let dumps = match super::dumps(ground, side, administration.id()).await {
+        Ok(dumps) => dumps,
+        // What does not open cannot be gone by, so that it counts as none.
+        Err(error) if super::closed(&error) => Vec::new(),
+        Err(error) => return Err(error),
     };
-    let kept = Box::pin(ground.ledger.keep_dump(&dump)).await;
-    kept.with_context(|| format!("keeping a dump of the {side} pool's settings"))?;
+    if needs_dump(found, &dumps) {
+        let dump = Dump {
+            side,
+            user_pool_id: administration.id().to_owned(),
+            at: ground.clock.now(),
+            text: found.dump(),
+        };
+        let kept = Box::pin(ground.ledger.keep_dump(&dump)).await;
+        kept.with_context(|| format!("keeping a dump of the {side} pool's settings"))?;
+    }
     match Box::pin(administration.write(found, &plan.wanted)).await {
         Ok(Written::Stands) => Ok(()),
         Ok(Written::Moved(names)) => Err(moved(side, &names).into()),
@@ -50,8 +58,9 @@ fn wrong(side: Side, names: &[String]) -> Failure {
         names.join(", ")
     );
     let hint = format!(
-        "what stood before is kept: `poolbridge detach --whole --side {side}` shows and writes it \
-         back; compare with your own template too, somebody else may have deployed it just now"
+        "compare with your own template first, somebody else may have deployed it just now; \
+         `poolbridge detach --whole --side {side}` shows, and writes back, every setting as it was \
+         before capture came"
     );
     Failure::new(what, hint)
 }

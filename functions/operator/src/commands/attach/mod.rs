@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use poolbridge_aws::cognito::settings::{Administration, Settings};
 use poolbridge_aws::config::Environment;
 use poolbridge_aws::wiring::Ground;
+use poolbridge_core::fault::Fault;
 use poolbridge_core::side::Side;
 use poolbridge_core::time::Time;
 
@@ -36,11 +37,27 @@ pub(crate) async fn attach(
     yes: bool,
     json: bool,
 ) -> anyhow::Result<Outcome> {
-    let ground = desk.ground;
+    let mut ground = desk.ground;
     let mut works = Vec::new();
     for side in arguments.side.sides() {
         let (administration, found) = read(&ground, side).await?;
-        let plan = plan::attach(&found, &wishes(&ground, side)?);
+        let asks = !arguments.print && plan::asks_for_dumps(&found, &wishes(&ground, side)?);
+        let (mut earlier, mut closed_dumps) = (Vec::new(), false);
+        if asks {
+            ground = ground.unlock().await?;
+            match dumps(&ground, side, administration.id()).await {
+                Ok(dumps) => earlier = dumps,
+                Err(error) if closed(&error) => closed_dumps = true,
+                Err(error) => return Err(error),
+            }
+        }
+        let mut plan = plan::attach(&found, &wishes(&ground, side)?, &earlier);
+        if closed_dumps {
+            plan.warnings.push(format!(
+                "the dumps of the {side} pool's settings do not open, so that nothing tells whether \
+                 capture stands in the place of a function that bridge.toml does not name any more"
+            ));
+        }
         works.push(Work { administration, found, plan });
     }
     if arguments.print {
@@ -64,19 +81,29 @@ pub(crate) async fn detach(
         let wishes = wishes(&ground, side)?;
         let (administration, found) = read(&ground, side).await?;
         let dumps = dumps(&ground, side, administration.id()).await?;
-        let plan = match dumps.first() {
-            Some((_, newest)) if arguments.whole => plan::restore(&found, &wishes, newest),
-            None if arguments.whole => {
-                let hint = "a dump is made whenever attach or detach is about to write";
-                return Err(
-                    Failure::new(format!("there is no dump of the {side} pool"), hint).into()
-                );
-            }
-            _ => plan::detach(&found, &wishes, &dumps),
+        let plan = if arguments.whole {
+            let plan = plan::restore(&found, &wishes, &dumps);
+            plan.ok_or_else(|| nothing_before(side, dumps.is_empty()))?
+        } else {
+            plan::detach(&found, &wishes, &dumps)
         };
         works.push(Work { administration, found, plan });
     }
     change(ground, "detach", works, yes, json).await
+}
+
+/// Why there is nothing to go back to, as a whole.
+fn nothing_before(side: Side, none: bool) -> Failure {
+    if none {
+        let hint = "a dump is made whenever attach or detach is about to write";
+        return Failure::new(format!("there is no dump of the {side} pool"), hint);
+    }
+    let what = format!("capture holds a slot in every dump of the {side} pool");
+    let hint = format!(
+        "give the slots back by `poolbridge detach --side {side}`, and take the other settings from \
+         your own template"
+    );
+    Failure::new(what, hint)
 }
 
 /// Shows the plans, asks, carries them out, notes and tells what came of it.
@@ -164,10 +191,8 @@ pub(crate) const fn variable(side: Side) -> &'static str {
 /// The dumps of that very pool, newest first.
 async fn dumps(ground: &Ground, side: Side, pool: &str) -> anyhow::Result<Vec<(Time, Settings)>> {
     let dumps = Box::pin(ground.ledger.dumps(side)).await.map_err(|fault| {
-        let sealed =
-            fault.code.as_deref().is_some_and(|it| matches!(it, "ClosedSeal" | "UnknownKey"));
         let error = anyhow::Error::from(fault);
-        if !sealed {
+        if !closed(&error) {
             return error;
         }
         let hint = "put the key that they were sealed with back into the secret, as an older one";
@@ -176,4 +201,10 @@ async fn dumps(ground: &Ground, side: Side, pool: &str) -> anyhow::Result<Vec<(T
     let dumps = dumps.with_context(|| format!("reading the dumps of the {side} pool"))?;
     let ours = dumps.into_iter().filter(|dump| dump.user_pool_id == pool);
     ours.map(|dump| Ok((dump.at, Settings::of_dump(&dump.text)?))).collect()
+}
+
+/// Whether dumps are there, but sealed with a key that the secret does not hold any more.
+fn closed(error: &anyhow::Error) -> bool {
+    let codes = error.chain().filter_map(|cause| cause.downcast_ref::<Fault>()?.code.as_deref());
+    codes.into_iter().any(|code| matches!(code, "ClosedSeal" | "UnknownKey"))
 }

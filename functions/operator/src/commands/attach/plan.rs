@@ -7,6 +7,8 @@ use poolbridge_aws::config::{Configuration, TriggerSlot};
 use poolbridge_core::side::Side;
 use poolbridge_core::time::Time;
 
+use crate::render::moment;
+
 /// What the configuration and the deployment ask of one pool.
 #[derive(Clone, Debug)]
 pub(crate) struct Wishes<'a> {
@@ -124,8 +126,41 @@ impl Plan {
     }
 }
 
-/// Puts capture into the slots that are asked for.
-pub(crate) fn attach(found: &Settings, wishes: &Wishes<'_>) -> Plan {
+/// The newest moment at which capture held none of the slots: what there was before it came. An
+/// interrupted run leaves a dump of the pool as it is with capture in it, which tells nothing of that.
+/// `dumps` are of this pool, newest first.
+fn before_capture<'a>(
+    dumps: &'a [(Time, Settings)],
+    slots: &[TriggerSlot],
+    wishes: &Wishes<'_>,
+) -> Option<&'a (Time, Settings)> {
+    let ours = |arn: &str| same_function(arn, wishes.capture);
+    dumps
+        .iter()
+        .find(|(_, dump)| slots.iter().all(|slot| !dump.holder(*slot).function().is_some_and(ours)))
+}
+
+/// Whether it must be known who held a slot before: capture holds it, and calls nobody there.
+pub(crate) fn asks_for_dumps(found: &Settings, wishes: &Wishes<'_>) -> bool {
+    let ours = |arn: &str| same_function(arn, wishes.capture);
+    TriggerSlot::ALL.into_iter().any(|slot| {
+        !wishes.chained.contains_key(&slot) && found.holder(slot).function().is_some_and(ours)
+    })
+}
+
+/// The team's function that stood where capture stands now, and that bridge.toml does not have it
+/// call any more. A line that names another function is the team's own choice.
+fn stopped(slot: TriggerSlot, wishes: &Wishes<'_>, dumps: &[(Time, Settings)]) -> Option<String> {
+    if wishes.chained.contains_key(&slot) {
+        return None;
+    }
+    let (_, before) = before_capture(dumps, &[slot], wishes)?;
+    before.holder(slot).function().map(str::to_owned)
+}
+
+/// Puts capture into the slots that are asked for. `dumps` are of this pool, newest first, and
+/// matter only where [`asks_for_dumps`] says so.
+pub(crate) fn attach(found: &Settings, wishes: &Wishes<'_>, dumps: &[(Time, Settings)]) -> Plan {
     let mut plan = Plan::new(wishes, found);
     for slot in TriggerSlot::ALL {
         let wanted = wishes.slots.contains(&slot);
@@ -133,13 +168,20 @@ pub(crate) fn attach(found: &Settings, wishes: &Wishes<'_>) -> Plan {
         let ours = holder.function().is_some_and(|arn| same_function(arn, wishes.capture));
         if wanted {
             take(&mut plan, slot, holder, wishes);
-        } else if ours {
-            plan.warnings.push(format!(
-                "{slot} of the {side} pool holds capture, and bridge.toml does not ask for it any \
-                 more; it does no harm, and `poolbridge detach` followed by `attach` gives it back",
-                slot = slot.name(),
-                side = wishes.side,
-            ));
+        }
+        let (name, side) = (slot.name(), wishes.side);
+        match ours.then(|| stopped(slot, wishes, dumps)) {
+            Some(Some(arn)) => plan.warnings.push(format!(
+                "{name} of the {side} pool holds capture in the place of {arn}, which bridge.toml \
+                 does not name any more: deployed so, nobody calls it; unless it is to be gone, put \
+                 `{name} = \"{arn}\"` back under [{side}.triggers] and deploy, or give the slot \
+                 back by `poolbridge detach`"
+            )),
+            Some(None) if !wanted => plan.warnings.push(format!(
+                "{name} of the {side} pool holds capture, and bridge.toml does not ask for it any \
+                 more; it does no harm, and `poolbridge detach` followed by `attach` gives it back"
+            )),
+            Some(None) | None => {}
         }
     }
     plan.sendable()
@@ -181,15 +223,9 @@ pub(crate) fn detach(found: &Settings, wishes: &Wishes<'_>, dumps: &[(Time, Sett
     for slot in TriggerSlot::ALL {
         let Holder::Function(from) = found.holder(slot) else { continue };
         if ours(&from) {
-            // The newest moment at which the slot was not ours yet: that is what there was.
-            let free = |dump: &&Settings| !dump.holder(slot).function().is_some_and(ours);
-            let earlier = dumps.iter().map(|(_, dump)| dump).find(free);
-            give_back(
-                &mut plan,
-                Step { slot, from: Some(from), to: None, beside: None },
-                earlier,
-                wishes,
-            );
+            let earlier = before_capture(dumps, &[slot], wishes).map(|(_, dump)| dump);
+            let step = Step { slot, from: Some(from), to: None, beside: None };
+            give_back(&mut plan, step, earlier, wishes);
         }
     }
     plan.sendable()
@@ -230,8 +266,14 @@ fn give_back(plan: &mut Plan, mut step: Step, earlier: Option<&Settings>, wishes
     plan.steps.push(step);
 }
 
-/// Writes back every setting of a dump that can be written, whoever changed it.
-pub(crate) fn restore(found: &Settings, wishes: &Wishes<'_>, dump: &Settings) -> Plan {
+/// Writes back every setting that can be written as it was before capture came, whoever changed it;
+/// `None` if no dump tells that. `dumps` are of this pool, newest first.
+pub(crate) fn restore(
+    found: &Settings,
+    wishes: &Wishes<'_>,
+    dumps: &[(Time, Settings)],
+) -> Option<Plan> {
+    let (at, dump) = before_capture(dumps, &TriggerSlot::ALL, wishes)?;
     let mut plan = Plan::new(wishes, found);
     plan.wanted = dump.clone().with_the_rest_of(found);
     plan.settings = found.differences(&plan.wanted);
@@ -244,5 +286,18 @@ pub(crate) fn restore(found: &Settings, wishes: &Wishes<'_>, dump: &Settings) ->
             names = beyond.join(", "),
         ));
     }
-    plan.sendable()
+    if !plan.settings.is_empty() {
+        plan.warnings.push(format!(
+            "the {side} pool goes back to its dump of {at}: what anybody deployed there since then \
+             goes too",
+            side = wishes.side,
+            at = moment(*at),
+        ));
+    }
+    Some(plan.sendable())
+}
+
+/// Whether the newest dump does not tell of the pool as it is.
+pub(crate) fn needs_dump(found: &Settings, dumps: &[(Time, Settings)]) -> bool {
+    dumps.first().is_none_or(|(_, newest)| !found.differences(newest).is_empty())
 }

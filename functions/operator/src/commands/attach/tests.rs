@@ -8,7 +8,9 @@ use poolbridge_core::side::Side;
 use poolbridge_core::time::Time;
 use serde_json::{Value, json};
 
-use super::plan::{Plan, Refusal, Wishes, attach, detach, restore, slots};
+use super::plan::{
+    Plan, Refusal, Wishes, asks_for_dumps, attach, detach, needs_dump, restore, slots,
+};
 
 pub(crate) const OURS: &str = "arn:aws:lambda:eu-west-1:111111111111:function:acme-capture";
 pub(crate) const THEIRS: &str = "arn:aws:lambda:eu-west-1:111111111111:function:welcome";
@@ -42,10 +44,10 @@ const SIGN_UP: TriggerSlot = TriggerSlot::PreSignUp;
 #[test]
 fn an_empty_slot_is_taken_and_a_taken_one_stays() {
     let nothing = BTreeMap::new();
-    let plan = attach(&pool(&json!({})), &wishes(&[CONFIRMED], &nothing));
+    let plan = attach(&pool(&json!({})), &wishes(&[CONFIRMED], &nothing), &[]);
     assert!(plan.is_due() && plan.steps.len() == 1 && plan.warnings.is_empty());
     assert_eq!(held(&plan, CONFIRMED), Holder::Function(OURS.to_owned()));
-    let again = attach(&plan.wanted, &wishes(&[CONFIRMED], &nothing));
+    let again = attach(&plan.wanted, &wishes(&[CONFIRMED], &nothing), &[]);
     assert!(!again.is_due() && again.refused.is_empty());
     assert_eq!(again.kept, [CONFIRMED]);
 }
@@ -54,13 +56,13 @@ fn an_empty_slot_is_taken_and_a_taken_one_stays() {
 fn a_stranger_is_refused_until_bridge_toml_names_exactly_that_one() {
     let found = pool(&json!({ "PostConfirmation": THEIRS }));
     for other in [BTreeMap::new(), chained(CONFIRMED, "arn:other"), chained(SIGN_UP, THEIRS)] {
-        let plan = attach(&found, &wishes(&[CONFIRMED], &other));
+        let plan = attach(&found, &wishes(&[CONFIRMED], &other), &[]);
         let foreign = Refusal::Foreign { slot: CONFIRMED, arn: THEIRS.to_owned() };
         assert_eq!(plan.refused, [foreign]);
         assert!(!plan.is_due());
     }
     let named = chained(CONFIRMED, THEIRS);
-    let plan = attach(&found, &wishes(&[CONFIRMED], &named));
+    let plan = attach(&found, &wishes(&[CONFIRMED], &named), &[]);
     assert!(plan.is_due());
     assert_eq!(plan.steps[0].beside.as_deref(), Some(THEIRS));
 }
@@ -69,7 +71,7 @@ fn a_stranger_is_refused_until_bridge_toml_names_exactly_that_one() {
 fn one_refused_slot_leaves_the_whole_pool_as_it_is() {
     let nothing = BTreeMap::new();
     let found = pool(&json!({ "PreSignUp": THEIRS }));
-    let plan = attach(&found, &wishes(&[CONFIRMED, SIGN_UP], &nothing));
+    let plan = attach(&found, &wishes(&[CONFIRMED, SIGN_UP], &nothing), &[]);
     assert_eq!((plan.steps.len(), plan.refused.len(), plan.is_due()), (1, 1, false));
 }
 
@@ -78,13 +80,13 @@ fn capture_never_calls_itself() {
     let qualified = format!("{OURS}:live");
     for arn in [OURS, qualified.as_str()] {
         let itself = chained(CONFIRMED, arn);
-        let plan = attach(&pool(&json!({})), &wishes(&[CONFIRMED], &itself));
+        let plan = attach(&pool(&json!({})), &wishes(&[CONFIRMED], &itself), &[]);
         assert_eq!(plan.refused, [Refusal::Itself { slot: CONFIRMED }]);
     }
     // Capture under another alias is not a stranger either.
     let nothing = BTreeMap::new();
     let found = pool(&json!({ "PostConfirmation": qualified }));
-    let plan = attach(&found, &wishes(&[CONFIRMED], &nothing));
+    let plan = attach(&found, &wishes(&[CONFIRMED], &nothing), &[]);
     assert!(plan.is_due() && plan.steps[0].beside.is_none());
 }
 
@@ -92,25 +94,25 @@ fn capture_never_calls_itself() {
 fn contradictions_and_settings_of_tomorrow_are_refused() {
     let nothing = BTreeMap::new();
     let unclear = pool(&json!({ "PostConfirmation": 7 }));
-    let plan = attach(&unclear, &wishes(&[CONFIRMED], &nothing));
+    let plan = attach(&unclear, &wishes(&[CONFIRMED], &nothing), &[]);
     assert_eq!(plan.refused, [Refusal::Unclear { slot: CONFIRMED }]);
     let text = pool(&json!({})).dump().replace("DeletionProtection", "SettingOfTomorrow");
     let newer = Settings::of_dump(&text).unwrap();
-    let plan = attach(&newer, &wishes(&[CONFIRMED], &nothing));
+    let plan = attach(&newer, &wishes(&[CONFIRMED], &nothing), &[]);
     let names = vec!["SettingOfTomorrow".to_owned()];
     assert_eq!(plan.refused, [Refusal::Unsendable { names }]);
     // Where nothing has to be written it does no harm.
-    let plan = attach(&newer, &wishes(&[], &nothing));
+    let plan = attach(&newer, &wishes(&[], &nothing), &[]);
     assert_eq!(plan.refused, []);
 }
 
 #[test]
 fn what_is_odd_is_warned_of() {
     let named = chained(CONFIRMED, THEIRS);
-    let plan = attach(&pool(&json!({})), &wishes(&[CONFIRMED], &named));
+    let plan = attach(&pool(&json!({})), &wishes(&[CONFIRMED], &named), &[]);
     assert!(plan.is_due() && plan.warnings[0].contains("capture will call it"));
     let nothing = BTreeMap::new();
-    let plan = attach(&pool(&json!({ "PreSignUp": OURS })), &wishes(&[CONFIRMED], &nothing));
+    let plan = attach(&pool(&json!({ "PreSignUp": OURS })), &wishes(&[CONFIRMED], &nothing), &[]);
     assert!(plan.warnings[0].contains("does not ask for it any more"));
 }
 
@@ -121,7 +123,7 @@ fn detach_gives_back_exactly_what_there_was() {
         let found = pool(&before);
         let named = chained(CONFIRMED, THEIRS);
         let chained = if before["PostConfirmation"].is_null() { &nothing } else { &named };
-        let plan = attach(&found, &wishes(&[CONFIRMED], chained));
+        let plan = attach(&found, &wishes(&[CONFIRMED], chained), &[]);
         let attached = plan.wanted;
         // A second run of attach, for one more slot, has left a dump in which the first is ours.
         let dumps = [(Time(2), attached.clone()), (Time(1), found.clone())];
@@ -170,10 +172,73 @@ fn a_whole_dump_is_written_back_as_far_as_it_can_be() {
     let dump = pool(&json!({ "PostConfirmation": THEIRS }));
     let spoilt = dump.dump().replace("ACTIVE", "INACTIVE").replace("eu-west-1_A", "eu-west-1_X");
     let found = Settings::of_dump(&spoilt).unwrap();
-    let plan = restore(&found, &wishes(&[], &nothing), &dump);
+    let dumps = [(Time(1), dump)];
+    let plan = restore(&found, &wishes(&[], &nothing), &dumps).unwrap();
     assert_eq!(plan.settings, ["DeletionProtection"]);
     assert!(plan.is_due() && plan.warnings[0].ends_with(": Id"), "{:?}", plan.warnings);
-    assert!(!restore(&dump, &wishes(&[], &nothing), &dump).is_due());
+    assert!(plan.warnings[1].contains("its dump of 1970-01-01"), "{:?}", plan.warnings);
+    let again = restore(&dumps[0].1, &wishes(&[], &nothing), &dumps).unwrap();
+    assert!(!again.is_due() && again.warnings.is_empty());
+}
+
+#[test]
+fn interrupted_or_repeated_a_whole_restoration_goes_to_what_was_before_capture() {
+    let nothing = BTreeMap::new();
+    let wishes = wishes(&[CONFIRMED, SIGN_UP], &nothing);
+    let before = pool(&json!({ "CustomMessage": THEIRS }));
+    let partly = pool(&json!({ "CustomMessage": THEIRS, "PostConfirmation": OURS }));
+    let attached = attach(&before, &wishes, &[]).wanted;
+    // Interrupted before its write, a run has left a dump of the pool as it is still.
+    let dumps = [(Time(3), attached.clone()), (Time(2), partly), (Time(1), before.clone())];
+    let plan = restore(&attached, &wishes, &dumps).unwrap();
+    assert_eq!(plan.wanted.differences(&before), [""; 0]);
+    assert!(plan.is_due());
+    let again = restore(&plan.wanted, &wishes, &dumps).unwrap();
+    assert!(!again.is_due(), "the pool is toggled: {:?}", again.settings);
+    // Where capture stood in every one of them, none tells what was there before.
+    assert!(restore(&attached, &wishes, &dumps[..2]).is_none());
+    assert!(restore(&attached, &wishes, &[]).is_none());
+}
+
+#[test]
+fn a_dump_is_made_only_where_the_newest_does_not_say_the_same() {
+    let before = pool(&json!({}));
+    let attached = pool(&json!({ "PostConfirmation": OURS }));
+    assert!(needs_dump(&before, &[]));
+    assert!(!needs_dump(&before, &[(Time(1), before.clone())]));
+    assert!(needs_dump(&before, &[(Time(2), attached), (Time(1), before.clone())]));
+}
+
+#[test]
+fn a_function_that_bridge_toml_does_not_name_any_more_is_not_stopped_in_silence() {
+    let (nothing, named) = (BTreeMap::new(), chained(CONFIRMED, THEIRS));
+    let newer = chained(CONFIRMED, "arn:aws:lambda:eu-west-1:1:function:newer");
+    let theirs = || pool(&json!({ "PostConfirmation": THEIRS }));
+    let attached = pool(&json!({ "PostConfirmation": OURS }));
+    let dumps = [(Time(2), attached.clone()), (Time(1), theirs())];
+    let warnings = |slots: &[TriggerSlot], chained: &BTreeMap<_, _>, dumps: &[_]| {
+        let plan = attach(&attached, &wishes(slots, chained), dumps);
+        assert!(plan.refused.is_empty());
+        plan.warnings
+    };
+    // Whether the slot is asked for still or not.
+    for slots in [[CONFIRMED].as_slice(), &[]] {
+        let told = warnings(slots, &nothing, &dumps);
+        let line = format!("`PostConfirmation = \"{THEIRS}\"` back under [old.triggers]");
+        assert_eq!(told.len(), 1);
+        assert!(told[0].contains(&line) && told[0].contains("poolbridge detach"), "{told:?}");
+        assert!(!told[0].contains("no harm"), "{told:?}");
+    }
+    // Nobody is stopped who is called, was replaced by name, or was gone before capture came.
+    assert_eq!(warnings(&[CONFIRMED], &named, &dumps), [""; 0]);
+    assert_eq!(warnings(&[CONFIRMED], &newer, &dumps), [""; 0]);
+    let gone = [(Time(2), pool(&json!({}))), (Time(1), theirs())];
+    assert_eq!(warnings(&[CONFIRMED], &nothing, &gone), [""; 0]);
+    assert_eq!(warnings(&[CONFIRMED], &nothing, &[]), [""; 0]);
+    // The dumps are asked for where they can tell something.
+    assert!(asks_for_dumps(&attached, &wishes(&[], &nothing)));
+    assert!(!asks_for_dumps(&attached, &wishes(&[], &named)));
+    assert!(!asks_for_dumps(&theirs(), &wishes(&[], &nothing)));
 }
 
 #[test]

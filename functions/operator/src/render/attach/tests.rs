@@ -3,20 +3,26 @@
 use std::collections::BTreeMap;
 
 use poolbridge_aws::config::TriggerSlot;
+use poolbridge_core::time::Time;
 use serde_json::json;
 
 use super::*;
 use crate::commands::attach::plan::attach;
 use crate::commands::attach::tests::{OURS, THEIRS, pool, wishes};
 
-fn plans() -> [Plan; 3] {
+fn plans() -> [Plan; 4] {
     let chained = BTreeMap::from([(TriggerSlot::PreSignUp, THEIRS.to_owned())]);
     let slots = [TriggerSlot::PreSignUp, TriggerSlot::PostConfirmation];
     let wishes = wishes(&slots, &chained);
     let good = json!({ "PreSignUp": THEIRS, "PostAuthentication": OURS });
     let foreign = json!({ "PostConfirmation": THEIRS });
-    let done = json!({ "PreSignUp": OURS, "PostConfirmation": OURS });
-    [good, foreign, done].map(|triggers| attach(&pool(&triggers), &wishes))
+    let held = json!({ "PreSignUp": OURS, "PostConfirmation": OURS });
+    let [good, foreign, done] =
+        [&good, &foreign, &held].map(|triggers| attach(&pool(triggers), &wishes, &[]));
+    // A pool whose own function stood there, and whose line is gone.
+    let dumps = [(Time(1), pool(&json!({ "PostConfirmation": THEIRS })))];
+    let stopped = attach(&pool(&held), &wishes, &dumps);
+    [good, foreign, done, stopped]
 }
 
 #[test]
@@ -40,6 +46,6 @@ fn the_lines_for_a_template_are_as_reviewed() {
     let found = pool(&versioned);
     let chained = BTreeMap::from([(TriggerSlot::PreTokenGeneration, THEIRS.to_owned())]);
     let slots = [TriggerSlot::PreTokenGeneration, TriggerSlot::PostConfirmation];
-    let plan = attach(&found, &wishes(&slots, &chained));
+    let plan = attach(&found, &wishes(&slots, &chained), &[]);
     super::super::golden("attach-print", &(template(&plan, &found, OURS) + TOOLS));
 }
