@@ -3,7 +3,7 @@
 //! `UpdateUserPool` sets every setting that a call leaves out to its default ("Updating user pool
 //! and app client configuration" in the Amazon Cognito Developer Guide), and a typed client drops
 //! settings that are newer than itself. So nothing here passes through a typed structure: what the
-//! pool answered is what is sent, member by member as [`member`] has it, and a member that it does
+//! pool answered is what is sent, member by member as `member` has it, and a member that it does
 //! not know is refused and not guessed at.
 //!
 //! Settings may hold texts and names that are the team's own. Errors, differences and `Debug` name
