@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use poolbridge_core::account::Status;
 use poolbridge_core::change::{Change, Proof};
 use poolbridge_core::facts::Field;
 use poolbridge_core::names::{AttributeName, Sub, Username};
@@ -104,16 +103,7 @@ fn sign_up(
         (attribute("email_verified"), "true".to_owned()),
         (attribute("name"), name),
     ]);
-    let body = Body {
-        attributes,
-        enabled: true,
-        groups: BTreeSet::new(),
-        factors: BTreeSet::new(),
-        status: Status::Confirmed,
-        modified: now,
-        exists: true,
-        origins: BTreeMap::new(),
-    };
+    let body = Body::confirmed(attributes, now);
     let first = Version { at: now, body };
     pool.add(SimulatedAccount::new(sub.clone(), username, human, false, first));
     state.say(|| format!("{sub} signs up, human {}", human.0));

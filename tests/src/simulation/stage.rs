@@ -7,7 +7,7 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use poolbridge_core::account::{AttributeShape, Shape, Status};
+use poolbridge_core::account::{AttributeShape, Shape};
 use poolbridge_core::capture::capture;
 use poolbridge_core::change::{Change, Proof};
 use poolbridge_core::converge::{Bridge, Report, Work};
@@ -77,19 +77,11 @@ impl Stage {
         let now = state.now;
         let pool = state.pools.get_mut(side);
         let sub = pool.next_sub();
-        let body = Body {
-            attributes: BTreeMap::from([
-                (attribute("email"), address.to_owned()),
-                (attribute("email_verified"), proved.to_string()),
-            ]),
-            enabled: true,
-            groups: BTreeSet::new(),
-            factors: BTreeSet::new(),
-            status: Status::Confirmed,
-            modified: now,
-            exists: true,
-            origins: BTreeMap::new(),
-        };
+        let attributes = BTreeMap::from([
+            (attribute("email"), address.to_owned()),
+            (attribute("email_verified"), proved.to_string()),
+        ]);
+        let body = Body::confirmed(attributes, now);
         let username = Username::try_from(format!("{side}-{human}").as_str())
             .expect("it is short and printable");
         let first = Version { at: now, body };

@@ -31,6 +31,22 @@ pub struct Body {
     pub origins: BTreeMap<Field, EditId>,
 }
 
+impl Body {
+    /// A confirmed account that is enabled, in no group, and has no second factor.
+    pub fn confirmed(attributes: BTreeMap<AttributeName, String>, modified: Time) -> Self {
+        Self {
+            attributes,
+            enabled: true,
+            groups: BTreeSet::new(),
+            factors: BTreeSet::new(),
+            status: Status::Confirmed,
+            modified,
+            exists: true,
+            origins: BTreeMap::new(),
+        }
+    }
+}
+
 /// What an account was from one moment on.
 #[derive(Clone, Debug, Hash)]
 pub struct Version {
