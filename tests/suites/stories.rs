@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test's own names and rules are known to be good")]
 
+#[path = "stories/factors.rs"]
+mod factors;
 #[path = "stories/linking.rs"]
 mod linking;
 #[path = "stories/marks.rs"]

@@ -47,11 +47,13 @@ pub(crate) enum Command {
     ///
     /// Reads both accounts and writes nothing. Names fields, never what is in them.
     Explain(Explain),
-    /// Wait until nothing that was captured is still on its way
+    /// Wait until nothing that was captured before is still on its way
     ///
-    /// Sends every mark again at once, then looks until the marks, everybody under way and the
-    /// queue are gone, twice a minute apart. People who are held, or in conflict, are counted
-    /// apart. Ends with 2 and the reasons when time is up.
+    /// Sends every mark again at once, then looks until nothing from before the drain began is left
+    /// for a minute. Changes that are captured meanwhile may be on their way: it is then drained up
+    /// to the moment at which it began. Without such changes the queue has to be empty for that
+    /// minute. People who are held, or in conflict, are counted apart. Ends with 2, and with the
+    /// next step for each reason, when time is up.
     Drain(Drain),
     /// Look at people again at once, and try again what was refused or held
     ///

@@ -105,11 +105,60 @@ pub struct Shape {
     pub groups: BTreeSet<GroupName>,
     /// Second factors that the pool allows.
     pub factors: BTreeSet<Factor>,
+    /// Whether everybody has to give a second factor at sign-in (`MfaConfiguration` ON).
+    pub mfa_required: bool,
     /// Attributes that some app client may write: no proof of identity comes from them.
     pub client_writable: BTreeSet<AttributeName>,
 }
 
 impl Shape {
+    /// Whether `factor` is on for an account of this pool; `None` where that cannot be told.
+    ///
+    /// - A factor that the pool does not offer is never asked for, whatever the account's own
+    ///   settings say.
+    /// - A pool that requires a second factor asks everybody who has a phone number for a code by
+    ///   SMS, verified or not, unless an authenticator app is registered. `UserMFASettingList`
+    ///   says nothing of that.
+    /// - Whether such a pool asks for a code by e-mail in the same way is not documented.
+    pub fn factor_of(&self, account: &Account, factor: Factor) -> Option<bool> {
+        let listed = account.factors.as_ref()?;
+        if !self.factors.contains(&factor) {
+            return None;
+        }
+        if listed.contains(&factor) {
+            return Some(true);
+        }
+        let federated = account.status == Status::ExternalProvider;
+        if !self.mfa_required || federated || listed.contains(&Factor::Totp) {
+            return Some(false);
+        }
+        let others = Factor::TRAVELLING.into_iter().any(|other| listed.contains(&other));
+        let holds = |name: &str| {
+            account.attributes.iter().any(|(it, value)| it.as_str() == name && !value.is_empty())
+        };
+        let by_phone = self.factors.contains(&Factor::Sms) && holds("phone_number");
+        match factor {
+            Factor::Sms if by_phone => (!others).then_some(true),
+            Factor::Email if holds("email") && !by_phone && !others => None,
+            Factor::Sms | Factor::Email | Factor::Totp => Some(false),
+        }
+    }
+
+    /// Whether the pool asks for that factor by its own rule, not by the account's own setting.
+    pub fn asks_everybody_for(&self, account: &Account, factor: Factor) -> bool {
+        let listed = account.factors.as_ref().is_some_and(|listed| listed.contains(&factor));
+        !listed && self.factor_of(account, factor) == Some(true)
+    }
+
+    /// The second factors that are in force for an account of this pool: those of
+    /// [`Shape::factor_of`], and an authenticator app, which is counted wherever it is registered.
+    pub fn factors_in_force(&self, account: &Account) -> Option<BTreeSet<Factor>> {
+        let listed = account.factors.as_ref()?;
+        let totp = listed.contains(&Factor::Totp).then_some(Factor::Totp);
+        let on = |factor: &Factor| self.factor_of(account, *factor) == Some(true);
+        Some(Factor::TRAVELLING.into_iter().filter(on).chain(totp).collect())
+    }
+
     /// Whether an address in that attribute can sign somebody in, so that it can be taken.
     pub fn signs_in_by(&self, attribute: &AttributeName) -> bool {
         self.username_attributes.contains(attribute) || self.alias_attributes.contains(attribute)
@@ -131,5 +180,76 @@ impl fmt::Debug for NewAccount {
             .debug_struct("NewAccount")
             .field("attributes", &self.attributes.keys().collect::<Vec<_>>())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pool(required: bool, factors: &[Factor]) -> Shape {
+        let factors = factors.iter().copied().collect();
+        Shape { factors, mfa_required: required, ..Shape::default() }
+    }
+
+    fn account(attributes: &[(&str, &str)], listed: &[Factor]) -> Account {
+        let attributes = attributes
+            .iter()
+            .map(|(name, value)| (AttributeName::try_from(*name).unwrap(), (*value).to_owned()));
+        Account {
+            sub: Sub::try_from("s-1").unwrap(),
+            username: Username::try_from("pat").unwrap(),
+            attributes: attributes.collect(),
+            enabled: true,
+            status: Status::Confirmed,
+            groups: None,
+            factors: Some(listed.iter().copied().collect()),
+            created: Time::ZERO,
+            modified: Time::ZERO,
+        }
+    }
+
+    const PHONE: [(&str, &str); 2] =
+        [("phone_number", "+15550100"), ("phone_number_verified", "false")];
+
+    #[test]
+    fn a_pool_that_requires_a_factor_asks_for_a_code_by_sms_where_there_is_a_number() {
+        let required = pool(true, &[Factor::Sms, Factor::Totp]);
+        let with_phone = account(&PHONE, &[]);
+        assert_eq!(required.factor_of(&with_phone, Factor::Sms), Some(true));
+        assert!(required.asks_everybody_for(&with_phone, Factor::Sms));
+        assert_eq!(required.factors_in_force(&with_phone), Some([Factor::Sms].into()));
+        let optional = pool(false, &[Factor::Sms, Factor::Totp]);
+        assert_eq!(optional.factor_of(&with_phone, Factor::Sms), Some(false));
+        let without = account(&[("phone_number", "")], &[]);
+        assert_eq!(required.factor_of(&without, Factor::Sms), Some(false));
+        let by_app = account(&PHONE, &[Factor::Totp]);
+        assert_eq!(required.factor_of(&by_app, Factor::Sms), Some(false));
+        assert_eq!(required.factors_in_force(&by_app), Some([Factor::Totp].into()));
+        let federated = Account { status: Status::ExternalProvider, ..with_phone };
+        assert_eq!(required.factor_of(&federated, Factor::Sms), Some(false));
+    }
+
+    #[test]
+    fn what_a_pool_asks_by_itself_is_not_guessed_where_it_is_not_documented() {
+        let both = pool(true, &[Factor::Sms, Factor::Email]);
+        let email = account(&[("email", "pat@example.com")], &[]);
+        assert_eq!(both.factor_of(&email, Factor::Email), None);
+        assert_eq!(both.factor_of(&account(&PHONE, &[Factor::Email]), Factor::Sms), None);
+        assert_eq!(both.factor_of(&account(&PHONE, &[Factor::Sms]), Factor::Email), Some(false));
+        let unread = Account { factors: None, ..email };
+        assert_eq!(both.factor_of(&unread, Factor::Sms), None);
+        assert_eq!(both.factors_in_force(&unread), None);
+    }
+
+    #[test]
+    fn a_factor_that_the_pool_does_not_offer_is_not_in_force() {
+        let by_app_only = pool(true, &[Factor::Totp]);
+        let preference = account(&PHONE, &[Factor::Sms, Factor::Totp]);
+        assert_eq!(by_app_only.factor_of(&preference, Factor::Sms), None);
+        assert_eq!(by_app_only.factors_in_force(&preference), Some([Factor::Totp].into()));
+        // An app that is registered is counted where no factor is asked for at all.
+        let off = pool(false, &[]);
+        assert_eq!(off.factors_in_force(&preference), Some([Factor::Totp].into()));
     }
 }

@@ -16,6 +16,14 @@ pub const CLOCK_ALLOWANCE: Duration = Duration::from_secs(3);
 /// How long work on one person may take. An account's usual way is under ten calls.
 pub const PERSON_TIME_MAX: Duration = Duration::from_secs(20);
 
+/// How long an invocation of apply may last: the function's timeout (`infra/lib/change-queue.ts`).
+pub const INVOCATION_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// The longest that a lease lasts, from its claim to the landing of its holder's last write.
+pub const LEASE_TIME_MAX: Duration = Duration::from_secs(
+    INVOCATION_TIME_MAX.as_secs() + LANDING_TIME.as_secs() + CLOCK_ALLOWANCE.as_secs(),
+);
+
 /// A signed request is refused by the server once its signature is this old (Signature Version 4:
 /// five minutes). A worker that was suspended between check and send cannot land after it (R7).
 pub const SIGNATURE_LIFE: Duration = Duration::from_mins(5);
@@ -221,6 +229,7 @@ pub const SWEEP_MISSING_MIN: u64 = 25;
 pub const SWEEP_STOPS_BEFORE: Duration = Duration::from_secs(10);
 
 const _: () = assert!(LATER_RECEIVES_MAX < RECEIVES_MAX);
+const _: () = assert!(PERSON_TIME_MAX.as_secs() < INVOCATION_TIME_MAX.as_secs());
 const _: () = assert!(RETRY_SOON.as_secs() < RETRY_SLOWLY.as_secs());
 const _: () = assert!(RETRY_SLOWLY.as_secs() < RETRY_LONGEST.as_secs());
 const _: () = assert!(CALL_TIME_MAX.as_secs() < PERSON_TIME_MAX.as_secs());

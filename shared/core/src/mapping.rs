@@ -441,16 +441,16 @@ pub fn verified(account: &Account, field: &Field) -> bool {
 }
 
 fn read_factors(facts: &mut Facts, side: Side, account: &Account, shapes: &BySide<Shape>) {
-    let Some(factors) = &account.factors else {
+    if account.factors.is_none() {
         facts.leave_family_unread(Family::Factors);
         return;
-    };
+    }
     for factor in Factor::TRAVELLING {
-        if factors.contains(&factor) {
-            facts.hold(Field::Factor(factor), Value::Flag(true));
-        } else if !shapes.get(side).factors.contains(&factor) {
-            // The pool does not offer it: that nobody has it there is no decision of theirs.
-            facts.leave_unread(Field::Factor(factor));
+        match shapes.get(side).factor_of(account, factor) {
+            Some(true) => facts.hold(Field::Factor(factor), Value::Flag(true)),
+            Some(false) => {}
+            // The pool does not offer it, or does not tell: that is no decision of the person.
+            None => facts.leave_unread(Field::Factor(factor)),
         }
     }
 }

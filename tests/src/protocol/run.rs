@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use poolbridge_core::drain::{self, LOOKS_APART, Look};
+use poolbridge_core::drain::{self, LOOKS_APART, Look, QueueCounts};
 use poolbridge_core::limits;
 use poolbridge_core::policy::Phase;
 use poolbridge_core::side::Side;
@@ -358,13 +358,8 @@ impl<'a> Run<'a> {
     /// the queue's counters say is left out: they lag, so they are taken to say that it is empty.
     fn look(&mut self) {
         let mut state = self.scheduler.world.lock();
-        let look = Look {
-            at: state.now,
-            marks: checks::marks(&state) as u64,
-            under_way: checks::under_way(&state) as u64,
-            unmarked: self.scheduler.unmarked,
-            ..Look::default()
-        };
+        let seen = checks::outstanding(&state, state.now);
+        let look = seen.look(state.now, QueueCounts::default(), self.scheduler.unmarked);
         let before = Look { at: state.now - LOOKS_APART, ..Look::default() };
         let law = self.small.profile.law;
         if drain::undrained(law, Some(&before), &look, LOOKS_APART).is_empty() {

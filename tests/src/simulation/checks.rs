@@ -4,10 +4,12 @@
 use std::collections::BTreeSet;
 
 use poolbridge_core::account::Status;
+use poolbridge_core::drain::Outstanding;
 use poolbridge_core::entry::{Entry, State as PersonState};
 use poolbridge_core::facts::{Facts, Field, Reading};
 use poolbridge_core::policy::ConflictRule;
 use poolbridge_core::side::{BySide, Side};
+use poolbridge_core::time::Time;
 use poolbridge_core::verdict::Reason;
 
 use super::beginning::{Setting, eager};
@@ -64,20 +66,29 @@ fn stands_still(entry: &Entry) -> bool {
     matches!(entry.state, PersonState::Held | PersonState::Conflict)
 }
 
-/// Marks of people who are not held.
-pub fn marks(state: &State) -> usize {
-    let held = |side, sub| state.table.find(side, sub).is_some_and(stands_still);
-    state.table.marks.values().filter(|mark| !held(mark.side, &mark.sub)).count()
+/// What a look at the table finds, folded as the adapters fold it.
+pub fn outstanding(state: &State, asked: Time) -> Outstanding {
+    let mut seen = Outstanding::default();
+    for mark in state.table.marks.values() {
+        seen.mark(mark, state.table.find(mark.side, &mark.sub), asked, state.now);
+    }
+    for person in state.table.people.values() {
+        seen.person(person, asked, state.now);
+    }
+    seen
 }
 
-/// People under a live lease, or with something under way.
-pub fn under_way(state: &State) -> usize {
-    let busy = |entry: &&Entry| {
-        entry.lease.as_ref().is_some_and(|lease| lease.free_at > state.now)
-            || entry.intent.is_some()
-            || entry.birth.is_some()
-    };
-    state.table.people.values().filter(busy).count()
+/// It was said that everything from before `asked` is drained: then it has been applied, of everybody
+/// whom nobody edited since.
+pub fn drained_up_to(
+    state: &mut State,
+    setting: &Setting,
+    under_capture: &BTreeSet<Human>,
+    asked: Time,
+) {
+    let younger = state.edits.all().iter().filter(|edit| edit.at > asked);
+    let younger: BTreeSet<Human> = younger.map(|edit| edit.human).collect();
+    drained(state, setting, &under_capture.union(&younger).copied().collect());
 }
 
 /// It was said that everything is drained: then everything that was captured has been applied.

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use poolbridge_core::drain::{self, LOOKS_APART, Look};
+use poolbridge_core::drain::{self, Drained, LOOKS_APART};
 use poolbridge_core::side::Side;
 use poolbridge_core::time::Time;
 
@@ -135,26 +135,28 @@ impl Scheduler {
         self.left.looks -= 1;
         let mut state = self.world.lock();
         let lag = [0, 59_999][state.chooser.choose(2, "how far the counters lag")];
-        let look = Look {
-            at: state.now,
-            marks: checks::marks(&state) as u64,
-            under_way: checks::under_way(&state) as u64,
-            queue: state.queue.counts(Time(state.now.0 - lag)),
-            unmarked: self.unmarked,
-        };
+        let asked = *self.drain_asked.get_or_insert(state.now);
+        let queue = state.queue.counts(Time(state.now.0 - lag));
+        let look = checks::outstanding(&state, asked).look(state.now, queue, self.unmarked);
+        let whole = checks::outstanding(&state, state.now).look(state.now, queue, self.unmarked);
         let apart = LOOKS_APART;
-        let before = self.looks.iter().rev().find(|one| look.at.since(one.at) >= apart);
-        let reasons = drain::undrained(self.profile.law, before, &look, apart);
-        state.say(|| format!("drained? {reasons:?}"));
-        self.looks.push(look);
+        let before = self.looks.iter().rev().find(|one| whole.at.since(one.at) >= apart);
+        let reasons = drain::undrained(self.profile.law, before, &whole, apart);
+        let watched = self.watch.look(&look);
+        state.say(|| format!("drained? {reasons:?}; up to {asked}? {watched:?}"));
+        self.looks.push(whole);
+        let under_capture: BTreeSet<_> = (self.tasks.iter())
+            .filter_map(|task| match task.what {
+                What::Capture(human, _) => Some(human),
+                What::Worker(_) | What::Sweep => None,
+            })
+            .collect();
+        if watched == Ok(Drained::UpToAsked) {
+            state.weather.count("said drained up to a moment");
+            checks::drained_up_to(&mut state, &self.setting, &under_capture, asked);
+        }
         if reasons.is_empty() {
             state.weather.count("said drained");
-            let under_capture: BTreeSet<_> = (self.tasks.iter())
-                .filter_map(|task| match task.what {
-                    What::Capture(human, _) => Some(human),
-                    What::Worker(_) | What::Sweep => None,
-                })
-                .collect();
             checks::drained(&mut state, &self.setting, &under_capture);
         }
     }

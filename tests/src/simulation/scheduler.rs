@@ -6,7 +6,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use poolbridge_core::change::{Change, Mark, Proof};
-use poolbridge_core::drain::Look;
+use poolbridge_core::drain::{LOOKS_APART, Look, Watch};
 use poolbridge_core::names::Sub;
 use poolbridge_core::side::Side;
 use poolbridge_core::sweep::Tick;
@@ -48,6 +48,9 @@ pub struct Scheduler {
     edits_left: usize,
     pub(super) left: Left,
     pub(super) looks: Vec<Look>,
+    /// A drain that was begun with the first look, and the moment that it asks for.
+    pub(super) watch: Watch,
+    pub(super) drain_asked: Option<Time>,
 }
 
 /// How often each rare thing may still happen.
@@ -90,6 +93,8 @@ impl Scheduler {
             edits_left,
             left,
             looks: Vec::new(),
+            watch: Watch::new(profile.law, LOOKS_APART),
+            drain_asked: None,
         };
         scheduler.hint_at_strangers();
         scheduler

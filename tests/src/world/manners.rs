@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use poolbridge_core::account::{Handle, NewAccount, Status};
-use poolbridge_core::facts::Field;
+use poolbridge_core::facts::{Factor, Field};
 use poolbridge_core::fault::{Fault, FaultKind};
 use poolbridge_core::names::{AttributeName, GroupName, Sub, Username};
 use poolbridge_core::side::Side;
@@ -150,7 +150,18 @@ fn refuse(pool: &Accounts, sub: &Sub, deed: &Deed) -> Result<(), FaultKind> {
         }
         Deed::SetFactors(factors) => {
             let offered = factors.keys().all(|factor| pool.shape.factors.contains(factor));
-            offered.then_some(()).ok_or(FaultKind::Invalid)
+            // A code needs an address to go to; and where everybody has to give one, it stays on.
+            let body = pool.get(sub).map(SimulatedAccount::body);
+            let holds = |name: &str| {
+                body.is_some_and(|body| body.attributes.contains_key(&attribute(name)))
+            };
+            let possible = factors.iter().all(|(factor, on)| match (factor, on) {
+                (Factor::Sms, true) => holds("phone_number"),
+                (Factor::Email, true) => holds("email"),
+                (Factor::Sms, false) => !pool.shape.mfa_required,
+                (Factor::Email | Factor::Totp, _) => true,
+            });
+            (offered && possible).then_some(()).ok_or(FaultKind::Invalid)
         }
         Deed::Disable | Deed::Enable | Deed::SetRandomPassword | Deed::SignOut | Deed::Delete => {
             Ok(())

@@ -1,11 +1,11 @@
-//! `drain`: waits until nothing that was captured is still on its way.
+//! `drain`: waits until nothing that was captured before it began is still on its way.
 
 use std::time::Duration;
 
 use anyhow::Context as _;
 use poolbridge_aws::config;
 use poolbridge_aws::wiring::Ground;
-use poolbridge_core::drain::{LOOKS_APART, Look, Undrained, undrained};
+use poolbridge_core::drain::{LOOKS_APART, Look, Outstanding, Undrained, Watch};
 use poolbridge_core::law::Law;
 use poolbridge_core::ports::{Clock as _, Ledger as _};
 use poolbridge_core::time::Time;
@@ -15,7 +15,7 @@ use super::desk::{Desk, note};
 use super::resend::Resent;
 use crate::cli;
 use crate::failure::Failure;
-use crate::render::{self, drain::Drained};
+use crate::render::{self, drain::Blocker, drain::Report};
 use crate::talk;
 
 /// How often to look, at the most.
@@ -41,27 +41,35 @@ pub(crate) async fn run(
     let end = asked + arguments.timeout;
     let progress = talk::progress();
     let mut resent = Resent::default();
-    let mut before: Option<Look> = None;
-    let drained = loop {
+    let mut watch = Watch::new(Law::WHOLE, apart);
+    let (ended, seen, at) = loop {
         resent.round(ground).await?;
-        let (look, held) = look(ground, asked).await?;
-        let reasons = undrained(Law::WHOLE, before.as_ref(), &look, apart);
-        let waited = look.at.since(asked);
-        if reasons.is_empty() || look.at >= end {
-            let reasons = explained(ground, reasons).await?;
-            break Drained { reasons, held, resent: resent.count, waited, at: asked };
+        let (look, seen) = look(ground, asked).await?;
+        let ended = watch.look(&look);
+        match &ended {
+            Err(reasons) if look.at < end => {
+                progress.set_message(render::drain::words(reasons));
+                tokio::time::sleep(every.min(end.since(look.at))).await;
+            }
+            Ok(_) | Err(_) => break (ended, seen, look.at),
         }
-        progress.set_message(render::drain::words(&reasons));
-        // Two looks count only if the queue was empty at every one between them.
-        before = if look.queue.empty() { before.or(Some(look)) } else { None };
-        tokio::time::sleep(every.min(end.since(look.at))).await;
     };
     progress.finish_and_clear();
+    let drained = ended.as_ref().ok().copied();
+    let reasons = blockers(ground, ended.err().unwrap_or_default(), &seen).await?;
+    let drained = Report {
+        drained,
+        reasons,
+        held: seen.held,
+        resent: resent.count,
+        waited: at.since(asked),
+        at: asked,
+    };
     render::drain::show(&drained, json)?;
-    let outcome = if drained.reasons.is_empty() { "drained" } else { "not-drained" };
+    let outcome = render::drain::outcome(drained.drained);
     let waited = drained.waited.as_millis().to_string();
     note(ground, "drain", &[("outcome", outcome.to_owned()), ("milliseconds", waited)]).await;
-    Ok(if drained.reasons.is_empty() { Outcome::Done } else { Outcome::NotYet })
+    Ok(if drained.drained.is_some() { Outcome::Done } else { Outcome::NotYet })
 }
 
 /// Forgets the captures that were neither marked nor sent, if that is agreed to.
@@ -85,8 +93,8 @@ async fn waived(ground: &Ground, yes: bool) -> anyhow::Result<bool> {
     Ok(true)
 }
 
-/// One look at everything that may hold a change, and how many marks of people held are left out.
-async fn look(ground: &Ground, asked: Time) -> anyhow::Result<(Look, u64)> {
+/// One look at everything that may hold a change, and what it found in the table.
+async fn look(ground: &Ground, asked: Time) -> anyhow::Result<(Look, Outstanding)> {
     // The look is as old as its first question.
     let at = ground.clock.now();
     // The queue first: what leaves it while the table is read is seen there.
@@ -98,20 +106,34 @@ async fn look(ground: &Ground, asked: Time) -> anyhow::Result<(Look, u64)> {
     let seen = ground.ledger.outstanding(asked, at).await;
     let seen = seen.context("looking at marks and at who is under way")?;
     let unmarked = ground.ledger.unmarked().await.context("counting lost marks")?;
-    let look = Look { at, marks: seen.marks, under_way: seen.under_way, queue, unmarked };
-    Ok((look, seen.held))
+    Ok((seen.look(at, queue, unmarked), seen))
 }
 
-/// The reasons in words, with the one that explains most: a pause.
-async fn explained(ground: &Ground, reasons: Vec<Undrained>) -> anyhow::Result<Vec<String>> {
-    let mut words: Vec<String> = reasons.iter().map(render::drain::reason).collect();
-    if !words.is_empty() {
+/// Each blocker with the next step, and before them what explains most: nothing may be written now.
+async fn blockers(
+    ground: &Ground,
+    reasons: Vec<Undrained>,
+    seen: &Outstanding,
+) -> anyhow::Result<Vec<Blocker>> {
+    let mut blockers = Vec::new();
+    if !reasons.is_empty() {
         let control = ground.ledger.control().await.context("reading the control item")?;
         if control.paused.is_some() {
-            words.push("the bridge is paused: run `poolbridge resume`".to_owned());
+            blockers.push(Blocker::new("the bridge is paused", "poolbridge resume"));
+        }
+        let in_force = control.configuration.as_ref();
+        if in_force.is_some_and(|it| it.hash != ground.configuration.hash) {
+            let what = "another bridge.toml is in force than the one here";
+            blockers.push(Blocker::new(what, "deploy this one, then poolbridge resume"));
+        }
+        if control.breaker.is_some() {
+            blockers.push(Blocker::new("the breaker is open", "poolbridge resume --breaker"));
         }
     }
-    Ok(words)
+    let now = ground.clock.now();
+    let oldest = seen.oldest.map(|oldest| now.since(oldest));
+    blockers.extend(reasons.iter().map(|reason| render::drain::blocker(reason, oldest)));
+    Ok(blockers)
 }
 
 /// SQS says that its counters may need a minute; a local stack's need none.

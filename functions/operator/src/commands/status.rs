@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 use poolbridge_aws::wiring::Ground;
-use poolbridge_core::drain::{Look, Undrained, undrained};
+use poolbridge_core::drain::{Outstanding, Undrained, undrained};
 use poolbridge_core::entry::State;
 use poolbridge_core::law::Law;
 use poolbridge_core::ports::{Clock as _, Ledger as _};
@@ -59,14 +59,11 @@ async fn look(ground: &Ground) -> anyhow::Result<Status> {
         None => None,
     };
     let both = bulk.as_ref().map_or(queue, |bulk| queue.with(bulk));
-    let mut look = Look { at: now, marks: summary.count, under_way: 0, queue: both, unmarked };
-    let mut held_marks = 0;
+    let mut seen = Outstanding { marks: summary.count, ..Outstanding::default() };
     if summary.count <= LOOKED_AT_MAX {
-        let seen = ledger.outstanding(now, now).await.context("looking at who is under way")?;
-        look.marks = seen.marks;
-        look.under_way = seen.under_way;
-        held_marks = seen.held;
+        seen = ledger.outstanding(now, now).await.context("looking at who is under way")?;
     }
+    let (look, held_marks) = (seen.look(now, both, unmarked), seen.held);
     // One look cannot be two: that the queue has to be empty twice is for `drain` to see.
     let undrained = undrained(Law::WHOLE, None, &look, poolbridge_core::drain::LOOKS_APART)
         .into_iter()

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use poolbridge_core::drain::Undrained;
+use poolbridge_core::drain::{Drained, Undrained};
 use poolbridge_core::time::Time;
 use serde_json::json;
 
@@ -10,9 +10,11 @@ use super::{moment, span};
 
 /// How a drain ended.
 #[derive(Debug)]
-pub(crate) struct Drained {
-    /// Why it is not drained; none: it is.
-    pub(crate) reasons: Vec<String>,
+pub(crate) struct Report {
+    /// What is drained; nothing if time was up before.
+    pub(crate) drained: Option<Drained>,
+    /// What stands in the way.
+    pub(crate) reasons: Vec<Blocker>,
     /// Marks of people held, which are left out.
     pub(crate) held: u64,
     /// Messages sent again.
@@ -23,36 +25,90 @@ pub(crate) struct Drained {
     pub(crate) at: Time,
 }
 
-/// Writes it.
-pub(crate) fn show(drained: &Drained, json: bool) -> std::io::Result<()> {
-    let value = json!({
-        "drained": drained.reasons.is_empty(),
-        "at": moment(drained.at),
-        "reasons": drained.reasons,
-        "held": drained.held,
-        "resent": drained.resent,
-        "waited_milliseconds": u64::try_from(drained.waited.as_millis()).unwrap_or(u64::MAX),
-    });
-    super::show(json, false, &value, &told(drained))
+/// One thing that stands in the way, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Blocker {
+    what: String,
+    next: String,
 }
 
-fn told(drained: &Drained) -> String {
-    let waited = span(drained.waited);
-    let held = match drained.held {
+impl Blocker {
+    /// A blocker and its next step.
+    pub(crate) fn new(what: impl Into<String>, next: impl Into<String>) -> Self {
+        Self { what: what.into(), next: next.into() }
+    }
+}
+
+/// The word for how it ended, in the journal and in JSON.
+pub(crate) const fn outcome(drained: Option<Drained>) -> &'static str {
+    match drained {
+        Some(Drained::Empty) => "drained",
+        Some(Drained::UpToAsked) => "drained-up-to",
+        None => "not-drained",
+    }
+}
+
+/// Writes it.
+pub(crate) fn show(report: &Report, json: bool) -> std::io::Result<()> {
+    let reasons: Vec<&str> = report.reasons.iter().map(|it| it.what.as_str()).collect();
+    let next: Vec<&str> = report.reasons.iter().map(|it| it.next.as_str()).collect();
+    let value = json!({
+        "drained": report.drained.is_some(),
+        "outcome": outcome(report.drained),
+        "at": moment(report.at),
+        "reasons": reasons,
+        "next_steps": next,
+        "held": report.held,
+        "resent": report.resent,
+        "waited_milliseconds": u64::try_from(report.waited.as_millis()).unwrap_or(u64::MAX),
+    });
+    super::show(json, false, &value, &told(report))
+}
+
+fn told(report: &Report) -> String {
+    let waited = span(report.waited);
+    let held = match report.held {
         0 => String::new(),
         held => {
             format!("\nleft out: {held} marks of people held; `poolbridge people --state held`")
         }
     };
-    if drained.reasons.is_empty() {
-        return format!("drained at {} (after {waited}){held}\n", moment(drained.at));
+    match report.drained {
+        Some(Drained::Empty) => {
+            return format!("drained at {} (after {waited}){held}\n", moment(report.at));
+        }
+        Some(Drained::UpToAsked) => {
+            let later = "changes that were captured later are on their way";
+            let at = moment(report.at);
+            return format!("drained up to {at} (after {waited}); {later}{held}\n");
+        }
+        None => {}
     }
-    let reasons: Vec<String> =
-        drained.reasons.iter().map(|reason| format!("  {reason}\n")).collect();
+    let line = |it: &Blocker| format!("  {}\n    next: {}\n", it.what, it.next);
+    let reasons: Vec<String> = report.reasons.iter().map(line).collect();
     format!("not drained after {waited}:\n{}{}", reasons.concat(), held.trim_start())
         .trim_end()
         .to_owned()
         + "\n"
+}
+
+/// A reason with its next step. `oldest` is the age of the oldest change that is not applied.
+pub(crate) fn blocker(of: &Undrained, oldest: Option<Duration>) -> Blocker {
+    let words = reason(of);
+    let (words, next) = match (of, oldest) {
+        (Undrained::Marks(_), Some(age)) => (
+            format!("{words}, the oldest since {}", span(age)),
+            "poolbridge people --state waiting, then poolbridge explain old:SUB or new:SUB",
+        ),
+        (Undrained::Marks(_), None) => (words, "poolbridge people --state waiting"),
+        (Undrained::UnderWay(_), _) => (words, "wait: a lease ends within minutes"),
+        (Undrained::Queue(_), _) => {
+            (words, "see that apply runs (log group of apply), then poolbridge drain again")
+        }
+        (Undrained::LookAgain, _) => (words, "poolbridge drain with a longer --timeout"),
+        (Undrained::Unmarked(_), _) => (words, "poolbridge drain --waive-unmarked"),
+    };
+    Blocker::new(words, next)
 }
 
 /// Several reasons in one line.
@@ -76,7 +132,7 @@ pub(crate) fn reason(reason: &Undrained) -> String {
         Undrained::Unmarked(count) => {
             (*count, "captures were neither marked nor sent; see `drain --waive-unmarked`")
         }
-        Undrained::LookAgain => return "the queue must be seen empty once more".to_owned(),
+        Undrained::LookAgain => return "it has to look the same for a minute".to_owned(),
     };
     format!("{count} {what}")
 }
@@ -87,7 +143,8 @@ mod tests {
 
     #[test]
     fn it_is_told_as_reviewed() {
-        let done = Drained {
+        let done = Report {
+            drained: Some(Drained::Empty),
             reasons: Vec::new(),
             held: 0,
             resent: 2,
@@ -101,10 +158,14 @@ mod tests {
             Undrained::LookAgain,
             Undrained::Unmarked(1),
         ];
-        let reasons = all.iter().map(reason).collect();
-        let not = Drained { reasons, held: 2, ..done };
-        let done = Drained { reasons: Vec::new(), ..not };
-        let not = Drained { reasons: all.iter().map(reason).collect(), ..done };
+        let oldest = Some(Duration::from_mins(5));
+        let mut reasons = vec![Blocker::new("the bridge is paused", "poolbridge resume")];
+        reasons.extend(all.iter().map(|reason| blocker(reason, oldest)));
+        let live = Report { drained: Some(Drained::UpToAsked), held: 2, ..done };
+        let not = Report { drained: None, reasons, ..live };
+        let live = Report { reasons: Vec::new(), drained: Some(Drained::UpToAsked), ..not };
+        super::super::golden("drain-up-to", &told(&live));
+        let done = Report { drained: Some(Drained::Empty), held: 0, reasons: Vec::new(), ..not };
         super::super::golden("drain-done", &told(&done));
         super::super::golden("drain-not-done", &told(&not));
     }

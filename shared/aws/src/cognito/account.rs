@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_cognitoidentityprovider::operation::admin_get_user::AdminGetUserOutput;
-use aws_sdk_cognitoidentityprovider::types::{AttributeType, UserStatusType, UserType};
+use aws_sdk_cognitoidentityprovider::types::{
+    AttributeType, DeliveryMediumType, MfaOptionType, UserStatusType, UserType,
+};
 use aws_smithy_types::DateTime;
 use poolbridge_core::account::{Account, Handle, Status};
 use poolbridge_core::facts::Factor;
@@ -19,6 +21,7 @@ pub(super) const fn unreadable(operation: &'static str) -> Fault {
 /// The account that `AdminGetUser` answered.
 pub(super) fn of_read(read: AdminGetUserOutput) -> Result<Account, Fault> {
     const OPERATION: &str = "AdminGetUser";
+    let factors = factors(read.user_mfa_setting_list.as_deref(), read.mfa_options());
     let attributes = read.user_attributes.unwrap_or_default();
     Ok(Account {
         sub: sub_of(&attributes).ok_or(unreadable(OPERATION))?,
@@ -27,7 +30,7 @@ pub(super) fn of_read(read: AdminGetUserOutput) -> Result<Account, Fault> {
         enabled: read.enabled,
         status: status(read.user_status.as_ref()),
         groups: None,
-        factors: Some(factors(read.user_mfa_setting_list.as_deref().unwrap_or_default())),
+        factors: Some(factors),
         created: time(read.user_create_date),
         modified: time(read.user_last_modified_date),
     })
@@ -93,7 +96,16 @@ fn status(status: Option<&UserStatusType>) -> Status {
 }
 
 /// The factors that are switched on. Passkeys and whatever comes after them are no factors of ours.
-fn factors(settings: &[String]) -> BTreeSet<Factor> {
+///
+/// `MFAOptions` is obsolete and knows SMS only. An account whose SMS factor was switched on by the
+/// older call (`AdminSetUserSettings`) has it there and has no `UserMFASettingList`, so it counts
+/// only where that list is missing: AWS's own Amplify library reads the two in the same way.
+fn factors(settings: Option<&[String]>, options: &[MfaOptionType]) -> BTreeSet<Factor> {
+    let Some(settings) = settings else {
+        let sms =
+            |option: &&MfaOptionType| option.delivery_medium() == Some(&DeliveryMediumType::Sms);
+        return options.iter().find(sms).map(|_| Factor::Sms).into_iter().collect();
+    };
     let known = settings.iter().filter_map(|setting| match setting.as_str() {
         "SMS_MFA" => Some(Factor::Sms),
         "EMAIL_OTP" => Some(Factor::Email),
@@ -174,5 +186,26 @@ pub(super) mod tests {
         let read = read.user_attributes(attribute("sub", "s-1")).build().unwrap();
         let account = of_read(read).unwrap();
         assert_eq!((account.factors, account.status), (Some(BTreeSet::new()), Status::Other));
+    }
+
+    #[test]
+    fn sms_of_the_older_call_counts_only_where_the_newer_list_is_missing() {
+        let sms = MfaOptionType::builder()
+            .delivery_medium(DeliveryMediumType::Sms)
+            .attribute_name("phone_number")
+            .build();
+        let read = |settings: Option<Vec<String>>| {
+            let read = AdminGetUserOutput::builder()
+                .username("ada")
+                .user_attributes(attribute("sub", "s-1"))
+                .mfa_options(sms.clone())
+                .set_user_mfa_setting_list(settings)
+                .build();
+            of_read(read.unwrap()).unwrap().factors
+        };
+        assert_eq!(read(None), Some([Factor::Sms].into()));
+        assert_eq!(read(Some(Vec::new())), Some(BTreeSet::new()), "switched off by the newer call");
+        let totp = vec!["SOFTWARE_TOKEN_MFA".to_owned()];
+        assert_eq!(read(Some(totp)), Some([Factor::Totp].into()));
     }
 }

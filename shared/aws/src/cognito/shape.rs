@@ -48,7 +48,7 @@ impl CognitoPool {
         let (mut described, groups, factors) =
             tokio::try_join!(self.schema(), self.list_groups(), self.allowed_factors())?;
         described.shape.groups = groups;
-        described.shape.factors = factors;
+        (described.shape.factors, described.shape.mfa_required) = factors;
         if self.options.client_attributes {
             described.shape.client_writable = self.client_writable(&described.shape).await?;
         }
@@ -85,12 +85,16 @@ impl CognitoPool {
         Err(unreadable(OPERATION))
     }
 
-    async fn allowed_factors(&self) -> Result<BTreeSet<Factor>, Fault> {
+    /// The factors that the pool offers, and whether it requires one of everybody.
+    async fn allowed_factors(&self) -> Result<(BTreeSet<Factor>, bool), Fault> {
         let request = self.client.get_user_pool_mfa_config().user_pool_id(&self.id);
         match self.read_once("GetUserPoolMfaConfig", request.send()).await {
-            Ok(answer) => Ok(of_factors(&answer)),
+            Ok(answer) => {
+                let required = answer.mfa_configuration() == Some(&UserPoolMfaType::On);
+                Ok((of_factors(&answer), required))
+            }
             // A local stack may lack the operation. Then it has no factors to speak of either.
-            Err(fault) if self.emulated && lacks_operation(&fault) => Ok(BTreeSet::new()),
+            Err(fault) if self.emulated && lacks_operation(&fault) => Ok((BTreeSet::new(), false)),
             Err(fault) => Err(fault),
         }
     }

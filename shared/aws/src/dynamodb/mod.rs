@@ -51,7 +51,6 @@ pub use self::dump::Dump;
 pub use self::journal::JournalEntry;
 pub use self::listing::{Marks, People};
 pub use self::mark::MarkSummary;
-pub use self::outstanding::Outstanding;
 pub use self::route::{Route, RouteNote};
 
 /// An item may have 400 KB (`DynamoDB` quota). A person's has a few; one that grew this large would

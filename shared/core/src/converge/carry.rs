@@ -87,15 +87,36 @@ impl<P: Ports> Run<'_, P> {
         if self.lost_groups(&plan, &mut shapes, &mut views).await? {
             plan = self.plan(&entry, &views, control, &shapes, &taken);
         }
-        if control.paused.is_some() {
-            // A pause holds everything but a disable, which is never held.
-            if !plan.steps.iter().any(|step| step.deed == Deed::Disable) {
-                self.release(&entry).await?;
-                return later(limits::RETRY_SLOWLY, Reason::Paused);
+        if plan.disables() {
+            plan.keep_obstacles(&entry);
+        }
+        if let Some(reason) = self.only_disables(control) {
+            if !plan.disables() {
+                return self.wait_for_leave(&entry, &views, reason).await;
             }
             plan.more = true;
+            if reason != Reason::Paused {
+                plan.keep_only_the_disable(&entry);
+            }
         }
         self.do_plan(entry, &views, plan).await
+    }
+
+    /// Ends a look where nothing but a disable may be done, and there is none. An observation that may
+    /// be too old to show one is repeated when it cannot be (R8), and not only when all may be done
+    /// again.
+    async fn wait_for_leave(
+        &self,
+        entry: &Entry,
+        views: &BySide<View>,
+        reason: Reason,
+    ) -> Result<Round, Fault> {
+        self.release(entry).await?;
+        let side = self.change.side;
+        match self.unsettled(side, views.get(side)) {
+            Some(shows) => later(shows.since(self.now()), Reason::Settling),
+            None => later(limits::RETRY_SLOWLY, reason),
+        }
     }
 
     /// The planted bug: the message is believed to say which side was changed, so the other side counts
@@ -236,7 +257,7 @@ impl<P: Ports> Run<'_, P> {
         for (field, intended) in &plan.writes {
             if all_done || performed.done.contains(field) {
                 let rule = intended.rule;
-                match intended.wanted {
+                match plan.agreed_as.get(field).copied().unwrap_or(intended.wanted) {
                     None if agreed.rules.contains(&rule) => agreed.fields.remove(field),
                     print => {
                         let base = crate::entry::Base { print, rule };
@@ -258,7 +279,7 @@ impl<P: Ports> Run<'_, P> {
             if let Some(intended) = plan.writes.get(field) {
                 let obstacle = crate::entry::Obstacle {
                     reason: *reason,
-                    value: intended.wanted,
+                    value: plan.depends_on.get(field).copied().unwrap_or(intended.wanted),
                     side: intended.side,
                     since: now,
                 };

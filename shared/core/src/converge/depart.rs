@@ -54,9 +54,9 @@ impl<P: Ports> Run<'_, P> {
         began: Time,
         control: &Control,
     ) -> Result<Round, Fault> {
-        if control.paused.is_some() {
+        if let Some(reason) = self.only_disables(control) {
             self.release(&entry).await?;
-            return later(limits::RETRY_SLOWLY, Reason::Paused);
+            return later(limits::RETRY_SLOWLY, reason);
         }
         let Some(known) = entry.accounts.get_mut(side) else { return Ok(Round::Again) };
         let seen = known.clone();

@@ -10,7 +10,7 @@ use crate::facts::{Field, Reading};
 use crate::fault::{Fault, FaultKind};
 use crate::law::Rule;
 use crate::names::{PersonId, Sub};
-use crate::plan::{self, Plan, View};
+use crate::plan::{self, Plan, View, factors};
 use crate::ports::{Clock, Ledger, Pool, Ports};
 use crate::side::{BySide, Side};
 use crate::time::Time;
@@ -211,7 +211,10 @@ impl<P: Ports> Run<'_, P> {
             let Some(rule) = mapping.revision(field) else { return true };
             match agreed.past(field, rule) {
                 Past::Never => false,
-                Past::Was(base) => self.bridge.keys.is(&entry.salt, field, &reading, base.print),
+                Past::Was(base) => {
+                    let how = (self.bridge.keys, &entry.salt);
+                    factors::is_agreed(how, self.change.side, view, field, base.print)
+                }
             }
         })
     }

@@ -286,21 +286,30 @@ impl<P: Ports> Run<'_, P> {
         // R28: the control item is read after the claim, so that a switch that announced itself and
         // waited for every lease has waited for this one.
         let control = self.ledger().control().await?;
-        if let Some(reason) = self.barred(&control) {
+        let only_disables = self.only_disables(&control);
+        let one_sided = entry.only_side();
+        let nothing = if only_disables.is_none() { self.barred(&control) } else { None };
+        // Where only one account is known there is nothing to disable.
+        if let Some(reason) = nothing.or(only_disables.filter(|_| one_sided.is_some())) {
             self.release(&entry).await?;
             return later(limits::RETRY_SLOWLY, reason);
         }
-        if let Some(side) = entry.only_side() {
-            if control.paused.is_some() {
-                self.release(&entry).await?;
-                return later(limits::RETRY_SLOWLY, Reason::Paused);
-            }
+        if let Some(side) = one_sided {
             return self.alone(entry, side, view, &control).await;
         }
         self.carry(entry, self.change.side, view, &control).await
     }
 
-    /// Why nothing at all may be done now, if so. A pause is another matter: a disable passes it.
+    /// Why nothing but a disable may be done now, if so (invariant 10). A disable needs neither the
+    /// configuration in force nor the phase: `enabled` has one mapping, and "disabled" wins whichever
+    /// pool is active.
+    fn only_disables(&self, control: &Control) -> Option<Reason> {
+        let follows = matches!(control.phase, Phase::Follow | Phase::Switched);
+        let barred = self.barred(control);
+        barred.or(control.paused.as_ref().map(|_| Reason::Paused)).filter(|_| follows)
+    }
+
+    /// Why nothing may be done now, if so; but see [`Self::only_disables`].
     fn barred(&self, control: &Control) -> Option<Reason> {
         let configured = control.configuration.as_ref();
         let other = configured.is_some_and(|it| it.hash != self.bridge.configuration.hash);

@@ -76,14 +76,10 @@ impl<P: Ports> Run<'_, P> {
             return !performed.out_of_time;
         };
         let culprit = matches!(fault.kind, FaultKind::Invalid | FaultKind::Exists);
-        if let Deed::SetAttributes { fields } = deed
-            && culprit
-            && fields.len() > 1
-        {
+        let alone = if culprit { one_by_one(deed) } else { Vec::new() };
+        if alone.len() > 1 {
             // One of them is refused, and the others shall travel: one by one, to find which.
-            for (field, attributes) in fields {
-                let alone = BTreeMap::from([(field.clone(), attributes.clone())]);
-                let deed = Deed::SetAttributes { fields: alone };
+            for deed in alone {
                 let Some(fault) = self.write(entry, side, &deed, performed).await else {
                     if performed.out_of_time {
                         return false;
@@ -137,6 +133,30 @@ impl<P: Ports> Run<'_, P> {
                 Some(fault)
             }
         }
+    }
+}
+
+/// The same deed for each of its fields alone; nothing where it cannot be taken apart.
+fn one_by_one(deed: &Deed) -> Vec<Deed> {
+    match deed {
+        Deed::SetAttributes { fields } => fields
+            .iter()
+            .map(|(field, attributes)| {
+                let fields = BTreeMap::from([(field.clone(), attributes.clone())]);
+                Deed::SetAttributes { fields }
+            })
+            .collect(),
+        Deed::SetFactors(factors) => factors
+            .iter()
+            .map(|(factor, on)| Deed::SetFactors(BTreeMap::from([(*factor, *on)])))
+            .collect(),
+        Deed::Disable
+        | Deed::Enable
+        | Deed::AddToGroup(_)
+        | Deed::RemoveFromGroup(_)
+        | Deed::SetRandomPassword
+        | Deed::SignOut
+        | Deed::Delete => Vec::new(),
     }
 }
 

@@ -1,15 +1,17 @@
 //! `plan`: what must be done so that both pools agree. Pure, total, deterministic: the same question
 //! has the same answer, whoever asks — `apply`, `explain` and the tests ask the very same function.
 
+mod disable;
+pub(crate) mod factors;
 mod steps;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::account::{Account, Shape};
 use crate::entry::{Base, Decision, DecisionKind, Entry, Flips, Intended, Obstacle, Past};
-use crate::facts::{Facts, Family, Field, Reading, Value};
+use crate::facts::{Factor, Facts, Family, Field, Reading, Value};
 use crate::fault::Fault;
-use crate::fingerprint::Keyring;
+use crate::fingerprint::{Keyring, Print};
 use crate::law::Rule;
 use crate::limits;
 use crate::mapping::Ways;
@@ -33,6 +35,10 @@ pub struct View {
     pub began: Time,
     /// What could not be read of it, if something could not.
     pub missing: Option<Fault>,
+    /// The second factors that are in force ([`Shape::factors_in_force`]); `None`: not read.
+    pub factors: Option<BTreeSet<Factor>>,
+    /// Those of them that its pool asks of everybody, whatever the account's own settings say.
+    pub asked: BTreeSet<Factor>,
 }
 
 impl View {
@@ -50,7 +56,16 @@ impl View {
             let empty = Account { groups: Some(BTreeSet::new()), ..account.clone() };
             facts = policy.mapping.facts(side, &empty, shapes).0;
         }
-        Self { account, facts, unsayable, began, missing: None }
+        let shape = shapes.get(side);
+        let asks = |factor: &Factor| shape.asks_everybody_for(&account, *factor);
+        let asked = Factor::TRAVELLING.into_iter().filter(asks).collect();
+        let factors = shape.factors_in_force(&account);
+        Self { account, facts, unsayable, began, missing: None, factors, asked }
+    }
+
+    /// Whether the field is a second factor that the pool asks of everybody.
+    pub(crate) fn asks_everybody_for(&self, field: &Field) -> bool {
+        matches!(field, Field::Factor(factor) if self.asked.contains(factor))
     }
 }
 
@@ -95,6 +110,10 @@ pub struct Plan {
     pub obstacles: BTreeMap<Field, Obstacle>,
     /// Conflicts that were decided.
     pub decisions: Vec<Decision>,
+    /// What becomes the base of a field once both sides hold it, where that is not the value itself.
+    pub agreed_as: BTreeMap<Field, Print>,
+    /// What a refusal of a written field depends on, where that is more than its value.
+    pub depends_on: BTreeMap<Field, Print>,
     /// Directions of travel.
     pub flips: BTreeMap<Field, Flips>,
     /// A disable goes first and alone: the rest is planned again after it.
@@ -123,7 +142,8 @@ pub fn plan(question: &Question<'_>) -> Plan {
     let mut plan = Plan { rules: covered(question), ..Plan::default() };
     let mut wanted = BTreeMap::new();
     for field in fields(question) {
-        let Some(merged) = look(question, &field) else { continue };
+        let Some(mut merged) = look(question, &field) else { continue };
+        factors::apart_from_rules(question, &field, &mut merged);
         let answer = answer(question, &field, &merged);
         settle(question, &mut plan, &mut wanted, &field, merged, answer);
     }
@@ -264,7 +284,8 @@ fn settle(
             let print = entry.print(question.keys, field, &says.old);
             // A planted unread list reads as absent on one side.
             let print = print.or_else(|| entry.print(question.keys, field, &says.new));
-            set_base(plan, field, print, rule);
+            let by_rule = print.is_some().then(|| factors::agreed(question, field)).flatten();
+            set_base(plan, field, by_rule.unwrap_or(print), rule);
         }
         Answer::Hold(reason) => {
             keep_base(plan, field, base, rule);
@@ -276,9 +297,17 @@ fn settle(
             let value = says.get(to.other()).clone();
             let value = with_flag(question, field, value, says.get(to));
             let print = entry.print(question.keys, field, &value);
-            if let Some(reason) = steps::refusal(question, field, to, &value, print) {
+            let depends_on = match field {
+                Field::Factor(factor) => factors::depends_on(question, *factor, to, &value),
+                Field::Enabled
+                | Field::Email
+                | Field::Phone
+                | Field::Attribute(_)
+                | Field::Group(_) => print,
+            };
+            if let Some(reason) = steps::refusal(question, plan, field, to, &value, depends_on) {
                 keep_base(plan, field, base, rule);
-                obstruct(question, plan, field, reason, to, print);
+                obstruct(question, plan, field, reason, to, depends_on);
                 return;
             }
             if let Some(reason) = turn(question, plan, field, to) {
@@ -289,6 +318,13 @@ fn settle(
             let was = entry.print(question.keys, field, says.get(to));
             set_base(plan, field, was, rule);
             plan.writes.insert(field.clone(), Intended { side: to, wanted: print, was, rule });
+            if matches!(field, Field::Factor(_)) {
+                plan.depends_on.insert(field.clone(), depends_on);
+                if let Some(by_rule) = factors::agreed(question, field).filter(|_| print.is_some())
+                {
+                    plan.agreed_as.insert(field.clone(), by_rule);
+                }
+            }
             wanted.insert((to, field.clone()), value);
             record_conflict(question, plan, field, to, conflict);
         }
@@ -310,7 +346,7 @@ fn with_flag(question: &Question<'_>, field: &Field, value: Reading, target: &Re
     }
 }
 
-fn set_base(plan: &mut Plan, field: &Field, print: crate::fingerprint::Print, rule: u32) {
+fn set_base(plan: &mut Plan, field: &Field, print: Print, rule: u32) {
     if print.is_some() || !plan.rules.contains(&rule) {
         plan.bases.insert(field.clone(), Base { print, rule });
     }
@@ -357,7 +393,7 @@ fn obstruct(
     field: &Field,
     reason: Reason,
     side: Side,
-    value: crate::fingerprint::Print,
+    value: Print,
 ) {
     let before = question.entry.obstacles.get(field);
     let since = before.filter(|it| it.reason == reason).map_or(question.now, |it| it.since);

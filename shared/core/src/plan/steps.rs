@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Plan, Question};
+use super::{Plan, Question, factors};
 use crate::entry::Obstacle;
-use crate::facts::{Factor, Field, Reading, Value};
+use crate::facts::{Field, Reading, Value};
 use crate::fingerprint::Print;
 use crate::limits;
 use crate::names::AttributeName;
@@ -15,12 +15,16 @@ use crate::verdict::Reason;
 /// Why `to` cannot be given this value, if it cannot.
 pub(super) fn refusal(
     question: &Question<'_>,
+    plan: &Plan,
     field: &Field,
     to: Side,
     value: &Reading,
     print: Print,
 ) -> Option<Reason> {
     let entry = question.entry;
+    if let Field::Factor(factor) = field {
+        return factors::refusal(question, plan, *factor, to, value, print);
+    }
     if let Some(reason) = question.taken.get(&(to, field.clone())) {
         return Some(*reason);
     }
@@ -31,13 +35,7 @@ pub(super) fn refusal(
     }
     let stale = entry.passwords.stale(entry.linked) == Some(to.other());
     match field {
-        Field::Enabled | Field::Group(_) => None,
-        Field::Factor(factor) => {
-            if stale {
-                return Some(Reason::StaleSide);
-            }
-            last_factor(question, *factor, to, value).then_some(Reason::LastFactor)
-        }
+        Field::Enabled | Field::Group(_) | Field::Factor(_) => None,
         Field::Email | Field::Phone if stale => Some(Reason::StaleSide),
         Field::Email | Field::Phone | Field::Attribute(_) => {
             let attributes = match question.policy.mapping.attributes(to, field, value) {
@@ -82,26 +80,12 @@ fn sends_code(question: &Question<'_>, field: &Field, to: Side, value: &Reading)
     (unproved && speaks).then_some(Reason::AddressUnverified)
 }
 
-/// Whether switching this factor off would leave none there while the source still has one. Every
-/// travelling factor that the source lacks may be switched off by the same plan, so none of those
-/// counts as one that stays; what the source has, it keeps or gets.
-fn last_factor(question: &Question<'_>, factor: Factor, to: Side, value: &Reading) -> bool {
-    if value.value().is_some() {
-        return false;
-    }
-    let of = |side| question.views.get(side).account.factors.clone().unwrap_or_default();
-    let (source, target) = (of(to.other()), of(to));
-    let stays = |other: &Factor| {
-        *other != factor && (source.contains(other) || !Factor::TRAVELLING.contains(other))
-    };
-    !source.is_empty() && !target.iter().any(stays)
-}
-
 /// Makes the deeds and puts them in order: a disable first and alone; then memberships, which do not
 /// move the account's last-modified; then an enable, which does; last the attributes. So a crash before
 /// a yes-or-no field was written leaves last-modified alone, and what moved it was the person's own undo
 /// (R4). Factors wait for a plan of their own where attributes or an enable go: they move last-modified
-/// too, and a pool takes no SMS factor before the phone number is there.
+/// too, and a pool takes no SMS factor before the phone number is there. They wait as well where we
+/// still owe the account a password, without which it is not confirmed.
 pub(super) fn arrange(
     question: &Question<'_>,
     plan: &mut Plan,
@@ -141,7 +125,8 @@ pub(super) fn arrange(
             }
         }
         let enable = wanted.contains_key(&(side, Field::Enabled));
-        if !factors.is_empty() && (enable || !fields.is_empty()) {
+        let owed = question.entry.owes_password == Some(side);
+        if !factors.is_empty() && (enable || owed || !fields.is_empty()) {
             plan.more = true;
             plan.writes.retain(|field, _| !matches!(field, Field::Factor(_)));
         } else if !factors.is_empty() {

@@ -1,0 +1,45 @@
+//! A disable alone: what is left of a plan where nothing but a disable may be done (invariant 10).
+
+use super::Plan;
+use crate::entry::Entry;
+use crate::facts::Field;
+use crate::step::Deed;
+
+impl Plan {
+    /// Whether it disables an account. Then it does nothing else.
+    pub fn disables(&self) -> bool {
+        self.steps.iter().any(|step| step.deed == Deed::Disable)
+    }
+
+    /// Keeps what the record says of fields that cannot be written, in a plan that disables. Such a plan
+    /// asks for no holder of an address, so it cannot know; the next plan does.
+    pub(crate) fn keep_obstacles(&mut self, entry: &Entry) {
+        for (field, obstacle) in &entry.obstacles {
+            if *field != Field::Enabled {
+                self.obstacles.entry(field.clone()).or_insert_with(|| obstacle.clone());
+            }
+        }
+    }
+
+    /// Leaves the record of every field but `enabled` as it is: base, open write, obstacle, direction.
+    /// The process runs another configuration than the one in force, or a switch is announced, so what
+    /// it would note of other fields could be wrong.
+    pub(crate) fn keep_only_the_disable(&mut self, entry: &Entry) {
+        let enabled = self.bases.remove(&Field::Enabled);
+        let before = entry.agreed.clone().unwrap_or_default();
+        (self.bases, self.rules) = (before.fields, before.rules);
+        if let Some(base) = enabled {
+            self.rules.insert(base.rule);
+            self.bases.insert(Field::Enabled, base);
+        }
+        let open = entry.intent.iter().flat_map(|intent| &intent.fields);
+        self.unsettled = open.map(|(field, write)| (field.clone(), write.clone())).collect();
+        self.unsettled.remove(&Field::Enabled);
+        self.obstacles.clone_from(&entry.obstacles);
+        self.decisions.retain(|decision| decision.fields == [Field::Enabled.to_string()]);
+        self.flips.clear();
+        self.agreed_as.clear();
+        self.depends_on.clear();
+        self.more = true;
+    }
+}
