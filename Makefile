@@ -1,11 +1,14 @@
 # Every target is one line of shell; anything longer is Rust, or a script of its own.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check build synth deploy diff bench simulate replay contract operator tools bootstraps
+.PHONY: help demo test check build synth deploy diff bench simulate replay contract mutants operator tools bootstraps
 
 CARGO := cargo
 SEEDS ?= 20000
 SEED ?= 1
 WORLD ?= mixed
+FILES ?=
+CORE ?= $(if $(FILES),all,80)
+AWS ?= $(if $(FILES),all,40)
 
 help: ## What there is to do here
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -54,6 +57,10 @@ replay: ## One world's whole trace: make replay SEED=n WORLD=mixed
 
 contract: tools ## The same cases on the fakes and on the local stack's services
 	@$(CARGO) test --release --quiet -p poolbridge-tests --test contract
+
+mutants: ## Plants a sample of mistakes and prints those that no test notices: make mutants SEED=n CORE=80 AWS=40 FILES=""
+	@sh tests/mutants/install.sh
+	@SEED="$(SEED)" CORE="$(CORE)" AWS="$(AWS)" FILES="$(FILES)" python3 tests/mutants/mutants.py
 
 operator: ## The command line: make operator ARGS="status"
 	@$(CARGO) run --release --quiet -p poolbridge-operator -- $(ARGS)

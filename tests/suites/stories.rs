@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test's own names and rules are known to be good")]
 
+#[path = "stories/addresses.rs"]
+mod addresses;
 #[path = "stories/factors.rs"]
 mod factors;
 #[path = "stories/linking.rs"]
@@ -13,6 +15,8 @@ mod marks;
 mod merging;
 #[path = "stories/passwords.rs"]
 mod passwords;
+#[path = "stories/sweeping.rs"]
+mod sweeping;
 
 use poolbridge_tests::world::World;
 use poolbridge_tests::world::weather::{Climate, Fate, Weather};

@@ -16,6 +16,7 @@ mod programs;
 mod settings;
 mod verdicts;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::ops::ControlFlow;
 use std::sync::Mutex;
@@ -24,6 +25,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use poolbridge_core::change::Change;
 use poolbridge_core::side::Side;
+use serde_json::Value;
 
 use self::aws::{Services, message, nonce};
 use self::operator::Operator;
@@ -275,6 +277,50 @@ impl Deployment {
         let group = message["Attributes"]["MessageGroupId"].as_str().unwrap_or("any");
         self.services.send(url, group, nonce(), &body).await?;
         Ok(Caught { body, whole: message.to_string() })
+    }
+
+    /// Lets `deed` happen while nobody takes anything off the queue, and takes every message that it
+    /// left there, for good. The pending changes stand: `drain` sends them again.
+    pub async fn take_messages(
+        &self,
+        deed: impl Future<Output = anyhow::Result<()>>,
+    ) -> anyhow::Result<Vec<Value>> {
+        let url = &self.names.queue_url;
+        let mapping = self.services.mapping_of(APPLY, url).await?;
+        self.services.poll(&mapping, false).await?;
+        deed.await?;
+        let mut messages = Vec::new();
+        loop {
+            let taken = self.services.take(url).await?;
+            if taken.is_empty() {
+                break;
+            }
+            messages.extend(taken);
+        }
+        self.services.poll(&mapping, true).await?;
+        let body = |message: &Value| {
+            let text = message["Body"].as_str().context("a message without a body")?;
+            serde_json::from_str(text).context("a body that is no JSON")
+        };
+        messages.iter().map(body).collect()
+    }
+
+    /// No function takes anything off the queues any more: for a consumer of the test's own.
+    pub async fn stop_functions(&self) -> anyhow::Result<()> {
+        for url in [&self.names.queue_url, &self.names.bulk_queue_url] {
+            let mapping = self.services.mapping_of(APPLY, url).await?;
+            self.services.poll(&mapping, false).await?;
+        }
+        Ok(())
+    }
+
+    /// The accounts that have a pending change, as `side#sub`.
+    pub async fn pending(&self) -> anyhow::Result<BTreeSet<String>> {
+        let items = self.services.items(&self.names.table).await?;
+        let pending = items
+            .iter()
+            .filter(|item| item["pk"]["S"].as_str().is_some_and(|pk| pk.starts_with("PENDING#")));
+        Ok(pending.filter_map(|item| item["sk"]["S"].as_str().map(str::to_owned)).collect())
     }
 
     /// Everything in the dead-letter queue.

@@ -7,7 +7,12 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use serde_json::Value;
-use tokio::process::Command;
+use tokio::io::AsyncReadExt as _;
+use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
+
+/// How long a command may take to stop: a batch under way is finished first.
+const STOPS_WITHIN: Duration = Duration::from_mins(1);
 
 /// `poolbridge`, with the environment that the deployment's outputs tell.
 #[derive(Debug)]
@@ -26,6 +31,30 @@ pub struct Outcome {
     pub data: String,
     /// Talk.
     pub talk: String,
+}
+
+/// A command that works until it is stopped. Dropping it kills it.
+#[derive(Debug)]
+pub struct Started<'a> {
+    operator: &'a Operator,
+    child: Child,
+    told: JoinHandle<String>,
+}
+
+impl Started<'_> {
+    /// Stops it as an operator does, by `SIGTERM`, and waits for its end. Answers all that it said.
+    pub async fn stop(mut self) -> anyhow::Result<String> {
+        let id = self.child.id().context("it ended before it was stopped")?;
+        let status = Command::new("kill").args(["-TERM", &id.to_string()]).status().await?;
+        ensure!(status.success(), "kill ended with {status}");
+        let ended = tokio::time::timeout(STOPS_WITHIN, self.child.wait());
+        let status = ended.await.context("it does not stop")??;
+        let text = self.told.await?;
+        ensure!(status.success(), "it ended with {status}: {text}");
+        let mut said = self.operator.said.lock().unwrap_or_else(PoisonError::into_inner);
+        said.push(text.clone());
+        Ok(text)
+    }
 }
 
 impl Operator {
@@ -67,6 +96,33 @@ impl Operator {
         let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         said.extend([outcome.data.clone(), outcome.talk.clone()]);
         Ok(outcome)
+    }
+
+    /// Starts a command that works until it is stopped.
+    pub fn start(&self, arguments: &[&str]) -> anyhow::Result<Started<'_>> {
+        let mut child = Command::new(&self.program)
+            .args(arguments)
+            .env_clear()
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .with_context(|| format!("cannot start {}", self.program.display()))?;
+        let pipes = (child.stdout.take(), child.stderr.take());
+        // Read as it is written: a full pipe would stop the command.
+        let told = tokio::spawn(async move {
+            let (mut data, mut talk) = (String::new(), String::new());
+            let (Some(mut stdout), Some(mut stderr)) = pipes else { return talk };
+            let read =
+                tokio::join!(stdout.read_to_string(&mut data), stderr.read_to_string(&mut talk));
+            if read.0.is_err() || read.1.is_err() {
+                talk.push_str("(and what cannot be read)");
+            }
+            data + &talk
+        });
+        Ok(Started { operator: self, child, told })
     }
 
     /// The same command line, with that variable not set.

@@ -13,6 +13,7 @@ use poolbridge_core::change::{Change, Proof};
 use poolbridge_core::converge::{Bridge, Report, Work};
 use poolbridge_core::entry::{Entry, State as PersonState};
 use poolbridge_core::facts::Factor;
+use poolbridge_core::fault::Fault;
 use poolbridge_core::fingerprint::Keyring;
 use poolbridge_core::law::Law;
 use poolbridge_core::limits;
@@ -23,6 +24,7 @@ use poolbridge_core::policy::{
 };
 use poolbridge_core::ports::Ports as _;
 use poolbridge_core::side::{BySide, Side};
+use poolbridge_core::sweep::{Settings, Sweep, Tick};
 use poolbridge_core::verdict::Verdict;
 
 use crate::world::accounts::{Body, SimulatedAccount, Version, attribute, group};
@@ -145,6 +147,26 @@ impl Stage {
         let deadline = now + limits::PERSON_TIME_MAX;
         let work = Work { deadline, invocation_end: deadline, suspendable: false };
         finish(bridge.converge(change, &work))
+    }
+
+    /// One invocation of the sweep, to be polled while time passes: it waits for its pace.
+    pub fn sweep(&mut self) -> impl Future<Output = Result<Tick, Fault>> + use<> {
+        self.tasks += 1;
+        let ports = self.world.ports(TaskId(self.tasks));
+        let (policy, keys) = (self.policy.clone(), self.keys.clone());
+        let configuration = self.configuration.clone();
+        let end = self.world.lock().now + Duration::from_mins(5);
+        async move {
+            let settings = Settings { every: Duration::ZERO, quota_percent: 50, one_quota: false };
+            let sweep = Sweep {
+                outside: &ports,
+                policy: &policy,
+                keys: &keys,
+                configuration: &configuration,
+                settings,
+            };
+            Box::pin(sweep.tick(end)).await
+        }
     }
 
     /// Lets time pass.

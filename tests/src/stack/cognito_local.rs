@@ -36,6 +36,8 @@ pub struct PoolSeed {
     pub custom: BTreeMap<String, bool>,
     /// Standard attributes that cannot be changed.
     pub immutable: Vec<String>,
+    /// Whether the schema tells of no standard attribute but the `sub`.
+    pub bare: bool,
     /// Triggers by Cognito's names, such as `PostConfirmation`, with the function each one calls.
     pub triggers: BTreeMap<String, String>,
 }
@@ -52,6 +54,7 @@ impl PoolSeed {
             case_sensitive: false,
             custom: BTreeMap::new(),
             immutable: Vec::new(),
+            bare: false,
             triggers: BTreeMap::new(),
         }
     }
@@ -75,6 +78,13 @@ impl PoolSeed {
     #[must_use]
     pub fn custom(mut self, name: &str) -> Self {
         self.custom.insert(name.to_owned(), true);
+        self
+    }
+
+    /// A pool whose schema tells of no standard attribute, only of its custom ones.
+    #[must_use]
+    pub const fn bare(mut self) -> Self {
+        self.bare = true;
         self
     }
 
@@ -131,14 +141,16 @@ impl PoolSeed {
                     picture website email gender zoneinfo locale phone_number address";
         let changes = |name: &str| !self.immutable.iter().any(|immutable| immutable == name);
         let mut schema = vec![attribute("sub", "String", false, Some((1, 2048)))];
-        schema.extend(
-            text.split_whitespace()
-                .map(|name| attribute(name, "String", changes(name), Some((0, 2048)))),
-        );
-        schema.push(attribute("birthdate", "String", changes("birthdate"), Some((10, 10))));
-        schema.push(attribute("updated_at", "Number", true, None));
-        schema.push(attribute("email_verified", "Boolean", true, None));
-        schema.push(attribute("phone_number_verified", "Boolean", true, None));
+        if !self.bare {
+            let texts = text.split_whitespace();
+            schema.extend(
+                texts.map(|name| attribute(name, "String", changes(name), Some((0, 2048)))),
+            );
+            schema.push(attribute("birthdate", "String", changes("birthdate"), Some((10, 10))));
+            schema.push(attribute("updated_at", "Number", true, None));
+            schema.push(attribute("email_verified", "Boolean", true, None));
+            schema.push(attribute("phone_number_verified", "Boolean", true, None));
+        }
         schema.extend(self.custom.iter().map(|(name, mutable)| {
             attribute(&format!("custom:{name}"), "String", *mutable, Some((0, 2048)))
         }));

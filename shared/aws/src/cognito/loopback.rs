@@ -1,5 +1,6 @@
-//! For tests: a pool on the loopback interface that answers what it is told to, and remembers what
-//! it was asked. Real requests through the real client, so that nothing about either is assumed.
+//! For tests: a service on the loopback interface that answers what it is told to, and remembers
+//! what it was asked: a pool as a rule, and any other service that speaks JSON. Real requests through
+//! the real client, so that nothing about either is assumed.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -7,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use aws_config::{BehaviorVersion, Region};
+use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::ProvideCredentials;
 use poolbridge_core::side::Side;
@@ -20,7 +21,7 @@ use crate::clock::SystemClock;
 
 /// What becomes of one request.
 #[derive(Clone)]
-pub(super) enum Reply {
+pub(crate) enum Reply {
     /// Answered well.
     Well(Value),
     /// Answered with an error code, under an HTTP status.
@@ -34,20 +35,20 @@ pub(super) enum Reply {
 }
 
 /// One request: the operation, and its body.
-pub(super) type Request = (String, Value);
+pub(crate) type Request = (String, Value);
 
 type Script = dyn Fn(&Request, usize) -> Reply + Send + Sync;
 
 /// A pool that plays a script.
-pub(super) struct Loopback {
-    pub(super) endpoint_url: String,
+pub(crate) struct Loopback {
+    pub(crate) endpoint_url: String,
     requests: Arc<Mutex<Vec<Request>>>,
 }
 
 impl Loopback {
     /// Answers each request by the script, which is also told how many of that operation came
     /// before.
-    pub(super) fn new(script: impl Fn(&Request, usize) -> Reply + Send + Sync + 'static) -> Self {
+    pub(crate) fn new(script: impl Fn(&Request, usize) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoint_url = format!("http://{}", listener.local_addr().unwrap());
         let requests = Arc::new(Mutex::new(Vec::new()));
@@ -62,37 +63,32 @@ impl Loopback {
     }
 
     /// What was asked so far.
-    pub(super) fn requests(&self) -> Vec<Request> {
+    pub(crate) fn requests(&self) -> Vec<Request> {
         self.requests.lock().unwrap().clone()
     }
 
     /// The names of the operations that were asked for so far.
-    pub(super) fn operations(&self) -> Vec<String> {
+    pub(crate) fn operations(&self) -> Vec<String> {
         self.requests().into_iter().map(|(operation, _)| operation).collect()
     }
 
     /// The adapter, talking to this pool.
-    pub(super) async fn pool(&self) -> CognitoPool {
+    pub(crate) async fn pool(&self) -> CognitoPool {
         pool_at(&self.endpoint_url).await.0
     }
 }
 
 /// The adapter, its clock and its tally, talking to that address.
-pub(super) async fn pool_at(endpoint_url: &str) -> (CognitoPool, Arc<SystemClock>, Arc<Tally>) {
+pub(crate) async fn pool_at(endpoint_url: &str) -> (CognitoPool, Arc<SystemClock>, Arc<Tally>) {
     pool_of(endpoint_url, Credentials::new("key", "secret", None, None, "test")).await
 }
 
 /// The same, with credentials of the test's choice.
-pub(super) async fn pool_of(
+pub(crate) async fn pool_of(
     endpoint_url: &str,
     credentials: impl ProvideCredentials + 'static,
 ) -> (CognitoPool, Arc<SystemClock>, Arc<Tally>) {
-    let base = bounded(aws_config::defaults(BehaviorVersion::v2026_01_12()))
-        .empty_test_environment()
-        .region(Region::new("us-east-1"))
-        .credentials_provider(credentials)
-        .load()
-        .await;
+    let base = base(credentials).await;
     let settings = PoolSettings {
         user_pool_id: "us-east-1_A".to_owned(),
         region: None,
@@ -105,6 +101,22 @@ pub(super) async fn pool_of(
     let options = PoolOptions { groups: true, ..PoolOptions::default() };
     let pool = CognitoPool::new(&client, &settings, Side::New, options, &clock, &tally);
     (pool, clock, tally)
+}
+
+/// The configuration of every client of ours, with these credentials and no environment.
+async fn base(credentials: impl ProvideCredentials + 'static) -> SdkConfig {
+    bounded(aws_config::defaults(BehaviorVersion::v2026_01_12()))
+        .empty_test_environment()
+        .region(Region::new("us-east-1"))
+        .credentials_provider(credentials)
+        .load()
+        .await
+}
+
+/// The configuration of a client of any service that talks to that address.
+pub(crate) async fn config_at(endpoint_url: &str) -> SdkConfig {
+    let base = base(Credentials::new("key", "secret", None, None, "test")).await;
+    base.into_builder().endpoint_url(endpoint_url).build()
 }
 
 /// One request for each connection, and then it is closed.

@@ -17,7 +17,7 @@ pub mod tally;
 mod throttle;
 
 #[cfg(test)]
-mod loopback;
+pub(crate) mod loopback;
 #[cfg(test)]
 mod tests;
 

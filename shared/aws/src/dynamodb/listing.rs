@@ -280,26 +280,4 @@ where
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn jobs_answer_in_their_order_and_none_is_forgotten() {
-        let jobs = (0..100_u64).map(|n| async move {
-            tokio::time::sleep(std::time::Duration::from_micros(n * 37 % 50)).await;
-            Ok(n)
-        });
-        let answers: Vec<u64> = at_once(jobs).await.into_iter().map(Result::unwrap).collect();
-        assert_eq!(answers, (0..100).collect::<Vec<_>>());
-    }
-
-    #[tokio::test]
-    async fn a_job_that_panics_is_a_fault_of_its_own() {
-        let jobs = (0..3).map(|n| async move {
-            assert_ne!(n, 1, "planted");
-            Ok(n)
-        });
-        let kinds: Vec<bool> = at_once(jobs).await.iter().map(Result::is_ok).collect();
-        assert_eq!(kinds, [true, false, true]);
-    }
-}
+mod tests;

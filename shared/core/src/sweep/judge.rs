@@ -192,3 +192,6 @@ fn field_differs(
         Some(_) => differs && moved,
     }
 }
+
+#[cfg(test)]
+mod tests;

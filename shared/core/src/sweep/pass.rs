@@ -367,3 +367,6 @@ pub fn tag(side: Side, group: &GroupName) -> u32 {
 const fn bit(bucket: u8) -> u64 {
     1 << (bucket % BUCKETS)
 }
+
+#[cfg(test)]
+mod tests;

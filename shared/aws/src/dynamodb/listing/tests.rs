@@ -1,0 +1,187 @@
+use serde_json::{Value, json};
+
+use super::*;
+use crate::cognito::loopback::{Loopback, Reply, Request, config_at};
+
+#[tokio::test]
+async fn jobs_answer_in_their_order_and_none_is_forgotten() {
+    let jobs = (0..100_u64).map(|n| async move {
+        tokio::time::sleep(std::time::Duration::from_micros(n * 37 % 50)).await;
+        Ok(n)
+    });
+    let answers: Vec<u64> = at_once(jobs).await.into_iter().map(Result::unwrap).collect();
+    assert_eq!(answers, (0..100).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_job_that_panics_is_a_fault_of_its_own() {
+    let jobs = (0..3).map(|n| async move {
+        assert_ne!(n, 1, "planted");
+        Ok(n)
+    });
+    let kinds: Vec<bool> = at_once(jobs).await.iter().map(Result::is_ok).collect();
+    assert_eq!(kinds, [true, false, true]);
+}
+
+/// A table that answers queries so.
+async fn table(service: &Loopback) -> DynamoLedger {
+    let client = aws_sdk_dynamodb::Client::new(&config_at(&service.endpoint_url).await);
+    DynamoLedger::new(client, "acme").without_usernames()
+}
+
+/// The partition that a query asks for.
+fn asked(request: &Request) -> &str {
+    let values = &request.1["ExpressionAttributeValues"];
+    values[":pk"]["S"].as_str().or_else(|| values[":shard"]["S"].as_str()).unwrap_or_default()
+}
+
+/// The number of the shard that a query asks for.
+fn shard_of(request: &Request) -> u32 {
+    asked(request).rsplit('#').next().unwrap().parse().unwrap()
+}
+
+/// The item of a mark of that account, made at that moment.
+fn mark_item(name: &str, first: u32, attempts: u32) -> Value {
+    json!({
+        "v": { "N": "1" }, "side": { "S": "old" }, "sub": { "S": name }, "seq": { "N": "9" },
+        "first": { "N": first.to_string() }, "last": { "N": first.to_string() },
+        "proof": { "S": "changed" }, "attempts": { "N": attempts.to_string() },
+    })
+}
+
+/// An item of a version that nobody knows yet.
+fn newer_item() -> Value {
+    json!({ "v": { "N": "2" } })
+}
+
+fn subs(marks: &Marks) -> Vec<&str> {
+    marks.marks.iter().map(|mark| mark.sub.as_str()).collect()
+}
+
+/// A shard of three pages, the second of which shows nothing.
+fn three_pages() -> Loopback {
+    Loopback::new(|request, _| {
+        let next = |page: &str| json!({ "pk": { "S": "p" }, "sk": { "S": page } });
+        Reply::Well(match request.1["ExclusiveStartKey"]["sk"]["S"].as_str() {
+            None => json!({ "Items": [mark_item("a", 1, 0)], "LastEvaluatedKey": next("2") }),
+            Some("2") => json!({ "Items": [], "LastEvaluatedKey": next("3") }),
+            Some(_) => json!({ "Items": [mark_item("b", 2, 0), newer_item()] }),
+        })
+    })
+}
+
+#[tokio::test]
+async fn a_shard_is_read_to_its_last_page() {
+    let service = three_pages();
+    let marks = table(&service).await.marks_in_shard(7, 100).await.unwrap();
+    assert_eq!(subs(&marks), ["a", "b"]);
+    assert_eq!((marks.unreadable, marks.more), (1, false));
+    let requests = service.requests();
+    assert_eq!(requests.len(), 3);
+    for request in &requests {
+        assert_eq!((asked(request), &request.1["ConsistentRead"]), ("PENDING#7", &json!(true)));
+        assert_eq!(request.1["TableName"], "acme");
+    }
+    let limits: Vec<&Value> = requests.iter().map(|request| &request.1["Limit"]).collect();
+    assert_eq!(limits, [&json!(100), &json!(99), &json!(99)], "no more than is still wanted");
+}
+
+#[tokio::test]
+async fn a_listing_stops_at_as_many_as_were_asked_for_and_says_that_there_are_more() {
+    let service = three_pages();
+    let marks = table(&service).await.marks_in_shard(7, 1).await.unwrap();
+    assert_eq!((subs(&marks), marks.more), (vec!["a"], true));
+    assert_eq!(service.requests().len(), 1);
+    let all = table(&three_pages()).await.marks_in_shard(7, 3).await.unwrap();
+    assert_eq!((all.marks.len(), all.unreadable, all.more), (2, 1, false), "that was all");
+}
+
+#[tokio::test]
+async fn a_page_that_fails_is_a_fault_and_not_the_end() {
+    let service = Loopback::new(|request, _| match &request.1["ExclusiveStartKey"] {
+        Value::Null => {
+            let next = json!({ "pk": { "S": "p" }, "sk": { "S": "2" } });
+            Reply::Well(json!({ "Items": [mark_item("a", 1, 0)], "LastEvaluatedKey": next }))
+        }
+        _ => Reply::Badly(400, "AccessDeniedException"),
+    });
+    let fault = table(&service).await.marks_in_shard(7, 100).await.unwrap_err();
+    assert_eq!(fault.kind, FaultKind::Denied);
+}
+
+/// One mark in every shard: that of shard `n` was made at `n + 1`, and every fourth was put off.
+fn one_in_every_shard() -> Loopback {
+    Loopback::new(|request, _| {
+        let shard = shard_of(request);
+        let attempts = u32::from(shard.is_multiple_of(4));
+        Reply::Well(json!({ "Items": [mark_item(&format!("s-{shard}"), shard + 1, attempts)] }))
+    })
+}
+
+#[tokio::test]
+async fn the_summary_counts_the_marks_of_every_shard() {
+    let service = one_in_every_shard();
+    let summary = table(&service).await.mark_summary().await.unwrap();
+    let oldest = Some(poolbridge_core::time::Time(1));
+    let wanted = MarkSummary { count: 64, oldest, put_off: 16, unreadable: 0 };
+    assert_eq!(summary, wanted);
+    let mut shards: Vec<u32> = service.requests().iter().map(shard_of).collect();
+    shards.sort_unstable();
+    assert_eq!(shards, (0..MARK_SHARDS).collect::<Vec<u32>>(), "each of them once");
+}
+
+#[tokio::test]
+async fn a_mark_that_cannot_be_read_is_counted_in_whichever_shard_it_stands() {
+    for broken in [0, 1, MARK_SHARDS - 1] {
+        let service = Loopback::new(move |request, _| {
+            let items = if shard_of(request) == broken { vec![newer_item()] } else { Vec::new() };
+            Reply::Well(json!({ "Items": items }))
+        });
+        let summary = table(&service).await.mark_summary().await.unwrap();
+        assert_eq!((summary.count, summary.unreadable), (1, 1), "shard {broken}");
+        let marks = table(&service).await.marks(10).await.unwrap();
+        assert_eq!((marks.unreadable, marks.more), (1, false), "shard {broken}");
+    }
+}
+
+#[tokio::test]
+async fn marks_are_listed_from_every_shard_up_to_the_number_asked_for() {
+    let service = one_in_every_shard();
+    let all = table(&service).await.marks(100).await.unwrap();
+    let distinct: std::collections::BTreeSet<&str> = subs(&all).into_iter().collect();
+    assert_eq!((all.marks.len(), distinct.len(), all.more), (64, 64, false));
+    for (most, more) in [(64, false), (63, true), (20, true), (1, true)] {
+        let some = table(&one_in_every_shard()).await.marks(most).await.unwrap();
+        assert_eq!((some.marks.len(), some.more), (most, more), "{most} asked for");
+    }
+}
+
+#[tokio::test]
+async fn people_are_listed_from_every_shard_those_longest_unchanged_first() {
+    let id = |shard: u32| PersonId::from_nonce(u128::from(shard)).to_string();
+    let service = Loopback::new(move |request, _| match request.0.as_str() {
+        "Query" => {
+            let shard = shard_of(request);
+            let at = (100 - shard).to_string();
+            let pk = format!("PERSON#{}", id(shard));
+            Reply::Well(json!({ "Items": [{ "pk": { "S": pk }, "updated_at": { "N": at } }] }))
+        }
+        // Nobody's item can be read: that is said of each of them.
+        _ => Reply::Well(json!({ "Item": newer_item() })),
+    });
+    let people = table(&service).await.people(State::Held, 3).await.unwrap();
+    let unreadable: Vec<String> = people.unreadable.iter().map(|(id, _)| id.to_string()).collect();
+    let wanted: Vec<String> = (STATE_SHARDS - 3..STATE_SHARDS)
+        .rev()
+        .map(|n| PersonId::from_nonce(u128::from(n)).to_string())
+        .collect();
+    assert_eq!((unreadable, people.more), (wanted, true));
+    let queries: Vec<String> = service
+        .requests()
+        .iter()
+        .filter(|request| request.0 == "Query")
+        .map(|request| asked(request).to_owned())
+        .collect();
+    assert_eq!(queries.len(), 16);
+    assert!(queries.iter().all(|shard| shard.starts_with("held#")), "{queries:?}");
+}

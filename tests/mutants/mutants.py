@@ -1,0 +1,263 @@
+"""`make mutants`: plants a seeded sample of mistakes, one at a time, and prints which no test notices.
+
+cargo-mutants lists the mutants and plants them in a copy of the repository (target/mutants/tree). Each
+mutant meets the fast suites in stages: a stage that fails has caught it. Results are kept in
+target/mutants/results.json, so an interrupted run goes on where it stopped:
+
+- a caught mutant stays caught while its file is unchanged;
+- a missed one is run again as soon as anything changed, such as a new test.
+
+Environment: SEED; CORE and AWS, how many mutants of each crate (a number, or `all`); FILES, to take
+mutants of these files only; ANEW=1 forgets earlier results.
+"""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parents[2]
+WORK = TOP / "target" / "mutants"
+TREE = WORK / "tree"
+RESULTS = WORK / "results.json"
+EQUIVALENT = TOP / "tests" / "mutants" / "equivalent.txt"
+TOOL = TOP / ".local" / "mutants" / "bin" / "cargo-mutants"
+
+# What the copy needs to build and to run the suites.
+COPIED = ("Cargo.toml", "Cargo.lock", "rust-toolchain.toml", "clippy.toml", "README.md",
+          "shared/", "functions/", "tests/", "infra/")
+
+# The share of viable mutants that the suites have to catch, in percent.
+SCORE_MIN = 90
+
+# For each crate: the stages, each with its packages, its arguments for `cargo test`, those for the
+# test programs, and the seconds after which a test hangs.
+STAGES = {
+    "core": [
+        ("units", ["poolbridge-core"], ["--lib"], [], 60),
+        ("quick", ["poolbridge-tests"], ["--no-default-features", "--test=quick"],
+         ["--skip=a_million_people", "--skip=after_a_kill_at_any_point"], 300),
+    ],
+    "aws": [
+        ("units", ["poolbridge-aws"], ["--lib"], [], 120),
+        ("operator", ["poolbridge-operator"], ["--bins"], [], 120),
+        ("contract and payloads", ["poolbridge-tests"], ["--test=contract", "--test=payloads"], [],
+         300),
+    ],
+}
+
+
+def environment():
+    """One target folder with the usual build, so that dependencies are compiled once."""
+    return dict(os.environ, CARGO_TARGET_DIR=str(TOP / "target"), CARGO_INCREMENTAL="1",
+                CARGO_PROFILE_RELEASE_OPT_LEVEL="1", CARGO_TERM_COLOR="never",
+                POOLBRIDGE_LOCAL=str(TOP / ".local"))
+
+
+def fail(text, hint):
+    sys.exit(f"mutants: {text}\n  hint: {hint}")
+
+
+def run(arguments, **more):
+    return subprocess.run(["nice", "-n", "19", *map(str, arguments)], env=environment(), cwd=TREE,
+                          check=False, **more)
+
+
+def digest(data):
+    return hashlib.sha256(data).hexdigest()
+
+
+def copy_tree():
+    """Brings the copy up to date. Only what differs is written: cargo goes by times."""
+    listed = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+                            cwd=TOP, check=True, capture_output=True).stdout.decode()
+    wanted = {name for name in listed.split("\0") if name.startswith(COPIED) and (TOP / name).is_file()}
+    whole = hashlib.sha256()
+    for name in sorted(wanted):
+        data, target = (TOP / name).read_bytes(), TREE / name
+        whole.update(f"{name}\0{digest(data)}\0".encode())
+        if not target.is_file() or target.read_bytes() != data:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(data)
+            shutil.copymode(TOP / name, target)
+    for target in [path for path in TREE.rglob("*") if path.is_file()]:
+        if str(target.relative_to(TREE)) not in wanted and "mutants.out" not in target.parts:
+            target.unlink()
+    return whole.hexdigest()
+
+
+class Mutant:
+    """One mistake that can be planted."""
+
+    def __init__(self, told):
+        self.name = told["name"]
+        self.file = told["file"]
+        self.line = told["span"]["start"]["line"]
+        self.crate = "core" if told["package"] == "poolbridge-core" else "aws"
+        # Without line and column: unrelated edits of the file change neither the sample nor the list
+        # of equivalent mutants.
+        self.what = re.sub(r"^\S+?:\d+:\d+: ", "", self.name)
+        self.key = f"{self.file}: {self.what}"
+
+    def told(self):
+        return f"{self.file}:{self.line}: {self.what}"
+
+
+def listed():
+    arguments = [TOOL, "mutants", "--list", "--json", "--no-config", "--dir", TREE]
+    for package in ("poolbridge-core", "poolbridge-aws"):
+        arguments += ["--package", package]
+    answer = run(arguments, capture_output=True)
+    if answer.returncode != 0:
+        fail("the mutants cannot be listed", answer.stderr.decode()[-500:])
+    mutants, count = [], {}
+    for told in json.loads(answer.stdout):
+        mutant = Mutant(told)
+        count[mutant.key] = count.get(mutant.key, 0) + 1
+        if count[mutant.key] > 1:
+            mutant.key += f" #{count[mutant.key]}"
+        mutants.append(mutant)
+    return mutants
+
+
+def equivalent():
+    reasons = {}
+    for line in EQUIVALENT.read_text().splitlines():
+        if line.strip() and not line.startswith("#"):
+            key, _, reason = line.partition(" -- ")
+            if not reason:
+                fail(f"no reason is given for: {line}", f"write `{key} -- REASON`")
+            reasons[key.strip()] = reason.strip()
+    return reasons
+
+
+def sample(mutants):
+    """The same mutants for the same seed, as long as they exist."""
+    seed, files = os.environ.get("SEED") or "1", (os.environ.get("FILES") or "").split()
+    chosen = []
+    for crate in STAGES:
+        asked = os.environ.get(crate.upper()) or "all"
+        here = [it for it in mutants if it.crate == crate and (not files or it.file in files)]
+        here.sort(key=lambda it: digest(f"{seed}:{it.key}".encode()))
+        chosen += here if asked == "all" else here[: int(asked)]
+    unknown = set(files) - {it.file for it in mutants}
+    if unknown:
+        fail(f"no mutant is in {' '.join(sorted(unknown))}", "give paths from the repository's top")
+    return chosen
+
+
+def check_baseline(crates):
+    """Runs every stage on the unchanged tree: a suite that fails would catch everything."""
+    for crate in crates:
+        for stage, packages, cargo, tests, _ in STAGES[crate]:
+            began = time.monotonic()
+            arguments = ["cargo", "test", "--release", "--quiet"]
+            arguments += [f"--package={package}" for package in packages] + cargo
+            answer = run([*arguments, "--", *tests], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            if answer.returncode != 0:
+                text = answer.stdout.decode(errors="replace")[-3000:]
+                fail(f"{crate}, {stage}: the suite fails without any mutant\n{text}",
+                     "make the suites pass first")
+            print(f"{crate}, {stage}: passes without a mutant, {time.monotonic() - began:.0f} s",
+                  flush=True)
+
+
+def plant(mutant):
+    """Plants one mutant, stage by stage. Answers what became of it and which stage noticed it."""
+    for stage, packages, cargo, tests, seconds in STAGES[mutant.crate]:
+        output = WORK / "out"
+        shutil.rmtree(output, ignore_errors=True)
+        output.mkdir(parents=True)
+        arguments = [TOOL, "mutants", "--no-config", "--dir", TREE, "--in-place", "--baseline=skip",
+                     "--profile=release", "--colors=never", f"--timeout={seconds}",
+                     f"--output={output}", f"--test-package={','.join(packages)}",
+                     f"--re=^{re.escape(mutant.name)}$"]
+        answer = run([*arguments, "--", *cargo, *(["--", *tests] if tests else [])],
+                     capture_output=True)
+        names = {name: (output / "mutants.out" / f"{name}.txt") for name in
+                 ("caught", "missed", "timeout", "unviable")}
+        found = [name for name, path in names.items() if path.is_file() and path.read_text().strip()]
+        if len(found) != 1:
+            text = (answer.stdout + answer.stderr).decode(errors="replace")[-2000:]
+            fail(f"cargo-mutants says nothing of {mutant.name}\n{text}", f"look into {output}")
+        if found[0] != "missed":
+            return found[0], stage
+    return "missed", ""
+
+
+def main():
+    WORK.mkdir(parents=True, exist_ok=True)
+    tree = copy_tree()
+    mutants, reasons = listed(), equivalent()
+    chosen = sample(mutants)
+    left_out = [it for it in chosen if it.key in reasons]
+    chosen = [it for it in chosen if it.key not in reasons]
+    results = {}
+    if RESULTS.is_file() and not os.environ.get("ANEW"):
+        results = json.loads(RESULTS.read_text())
+    hashes = {}
+    for mutant in chosen:
+        hashes[mutant.file] = hashes.get(mutant.file) or digest((TREE / mutant.file).read_bytes())
+
+    def known(mutant):
+        result = results.get(mutant.key)
+        if result is None or result["file"] != hashes[mutant.file]:
+            return None
+        settled = result["outcome"] in ("caught", "unviable") or result["tree"] == tree
+        return result if settled else None
+
+    open_ones = [it for it in chosen if known(it) is None]
+    print(f"{len(mutants)} mutants, {len(chosen)} in the sample, "
+          f"{len(chosen) - len(open_ones)} of them known from earlier runs", flush=True)
+    if open_ones:
+        check_baseline([crate for crate in STAGES if any(it.crate == crate for it in open_ones)])
+    for place, mutant in enumerate(open_ones, 1):
+        began = time.monotonic()
+        outcome, stage = plant(mutant)
+        seconds = round(time.monotonic() - began, 1)
+        results[mutant.key] = {"outcome": outcome, "stage": stage, "seconds": seconds,
+                               "file": hashes[mutant.file], "tree": tree}
+        RESULTS.write_text(json.dumps(results, indent=1, sort_keys=True))
+        by = f" ({stage})" if outcome == "caught" else ""
+        print(f"[{place}/{len(open_ones)}] {outcome}{by}, {seconds:.0f} s: {mutant.told()}",
+              flush=True)
+    sys.exit(report(chosen, left_out, reasons, results, mutants))
+
+
+def report(chosen, left_out, reasons, results, mutants):
+    """Prints the score and the survivors. Answers the exit code."""
+    good = True
+    print()
+    for crate in STAGES:
+        count = {name: 0 for name in ("caught", "missed", "timeout", "unviable")}
+        for mutant in (it for it in chosen if it.crate == crate):
+            count[results[mutant.key]["outcome"]] += 1
+        # A mutant that hangs its test is noticed as well.
+        noticed, viable = count["caught"] + count["timeout"], sum(count.values()) - count["unviable"]
+        if viable == 0:
+            continue
+        score = 100 * noticed / viable
+        good = good and score >= SCORE_MIN
+        print(f"{crate}: {score:.1f} % of {viable} viable mutants are caught: {count['caught']} caught, "
+              f"{count['timeout']} timed out, {count['missed']} missed; {count['unviable']} do not "
+              "compile")
+    for mutant in left_out:
+        print(f"equivalent: {mutant.told()}\n  {reasons[mutant.key]}")
+    for key in sorted(set(reasons) - {it.key for it in mutants}):
+        print(f"tests/mutants/equivalent.txt names no mutant any more: {key}")
+    for mutant in chosen:
+        if results[mutant.key]["outcome"] == "missed":
+            print(f"SURVIVED {mutant.told()}")
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit("mutants: interrupted\n  hint: the same command goes on where it stopped")

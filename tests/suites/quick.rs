@@ -1,0 +1,41 @@
+//! The suites that run without the local stack and within a minute, in one program: what
+//! `make mutants` asks whether a planted mistake is noticed. Not part of `make test`, where each of
+//! them runs by itself and with more worlds.
+
+#![expect(clippy::print_stdout, reason = "a suite tells what it found")]
+
+#[path = "invariants.rs"]
+mod invariants;
+#[path = "sweep/multitude.rs"]
+mod multitude;
+#[path = "properties.rs"]
+mod properties;
+#[path = "stories.rs"]
+mod stories;
+
+use poolbridge_tests::simulation::mixture::Mixture;
+use poolbridge_tests::simulation::tally;
+
+/// How many worlds of the usual mixture run.
+const MIXED: u64 = 2_000;
+
+/// How many worlds of each other mixture run.
+const OTHERS: u64 = 500;
+
+fn worlds(mixture: Mixture, count: u64) {
+    let tally = tally::of(mixture, 0..count);
+    println!("{tally}");
+    assert!(tally.failures.is_empty(), "the first: {:?}", tally.failures[0]);
+}
+
+#[test]
+fn some_worlds_of_the_usual_mixture_keep_every_rule() {
+    worlds(Mixture::Mixed, MIXED);
+}
+
+#[test]
+fn some_worlds_of_every_other_mixture_keep_every_rule() {
+    for mixture in Mixture::ALL.into_iter().filter(|mixture| *mixture != Mixture::Mixed) {
+        worlds(mixture, OTHERS);
+    }
+}

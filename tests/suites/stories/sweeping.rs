@@ -1,0 +1,92 @@
+//! What the sweep finds where a message and its pending change are both lost.
+
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use poolbridge_core::change::{Change, Proof};
+use poolbridge_core::entry::State as PersonState;
+use poolbridge_core::limits;
+use poolbridge_core::policy::Provision;
+use poolbridge_core::side::Side;
+use poolbridge_core::sweep::Tick;
+use poolbridge_core::verdict::Verdict;
+use poolbridge_tests::simulation::stage::Stage;
+use poolbridge_tests::world::weather::Fate;
+
+use super::trouble;
+
+/// Runs a pass of the sweep and works off what it sends. Answers what it sent.
+fn swept(stage: &mut Stage) -> Vec<Change> {
+    stage.world.lock().queue = poolbridge_tests::world::queue::Queue::default();
+    let tick = {
+        let (world, sweep) = (stage.world.clone(), stage.sweep());
+        let mut tick = pin!(sweep);
+        let mut context = Context::from_waker(Waker::noop());
+        let mut ended = None;
+        for _ in 0..100_000 {
+            if let Poll::Ready(tick) = tick.as_mut().poll(&mut context) {
+                ended = Some(tick);
+                break;
+            }
+            let mut state = world.lock();
+            let until = state.now + Duration::from_millis(10);
+            state.pass(until);
+        }
+        ended.expect("the sweep does not end").expect("nothing fails here")
+    };
+    assert!(matches!(&tick, Tick::Worked(worked) if worked.ended.is_some()), "{tick:?}");
+    let sent: Vec<Change> =
+        stage.world.lock().queue.messages().iter().map(|it| it.change.clone()).collect();
+    for change in &sent {
+        assert_eq!((change.proof, change.password), (Proof::Hint, false));
+        let mut verdict = Verdict::AlreadyTrue;
+        for _ in 0..10 {
+            stage.wait(limits::SETTLE * 2);
+            verdict = stage.look(change).verdict;
+            if !matches!(verdict, Verdict::Later(..)) {
+                break;
+            }
+        }
+        assert!(!matches!(verdict, Verdict::Later(..)), "{verdict:?}");
+    }
+    sent
+}
+
+#[test]
+fn an_account_that_a_deletion_left_open_is_closed_after_the_next_sweep() {
+    let mut stage = Stage::new(Provision::Lazy);
+    let (old, new) = stage.pair();
+    let bystander = stage.account(Side::Old, 2, "two@example.com", true);
+    stage.captured(Side::Old, &bystander);
+    stage.edit(Side::Old, &old, |body| body.exists = false);
+    // The tombstone is stored, and the disable of the other account fails.
+    trouble(&stage.world, "AdminDisableUser", Fate::NotSent, 1);
+    let change = stage.change(Side::Old, &old, Proof::Deleted);
+    stage.wait(limits::SETTLE);
+    assert!(matches!(stage.look(&change).verdict, Verdict::Later(..)));
+    let entry = stage.entry(Side::Old, &old);
+    assert_eq!(entry.state, PersonState::Deleted);
+    assert!(entry.tombstone.is_some_and(|tombstone| tombstone.owed.is_some()));
+    assert!(stage.body(Side::New, &new).enabled, "nothing has closed it yet");
+    // Message and pending change are lost: the sweep alone is left to notice.
+    stage.world.lock().table.marks.clear();
+    stage.wait(Duration::from_mins(10));
+    let sent = swept(&mut stage);
+    assert_eq!(sent.iter().map(|it| (it.side, &it.sub)).collect::<Vec<_>>(), [(Side::Old, &old)]);
+    assert!(!stage.body(Side::New, &new).enabled, "the account of a deleted person stays open");
+    stage.wait(Duration::from_mins(10));
+    assert!(swept(&mut stage).is_empty(), "nothing is owed any more");
+}
+
+#[test]
+fn an_edit_that_no_event_told_of_travels_after_the_next_sweep() {
+    let mut stage = Stage::new(Provision::Lazy);
+    let (old, new) = stage.pair();
+    stage.wait(Duration::from_mins(10));
+    assert!(swept(&mut stage).is_empty(), "both accounts are in step");
+    stage.set(Side::New, &new, "name", "unnoticed");
+    stage.wait(Duration::from_mins(10));
+    assert_eq!(swept(&mut stage).len(), 1);
+    assert_eq!(stage.says(Side::Old, &old, "name").as_deref(), Some("unnoticed"));
+}

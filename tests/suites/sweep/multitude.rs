@@ -1,0 +1,359 @@
+//! A sweep over a multitude: what it lists, finds, believes and holds in memory.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use poolbridge_core::change::Proof;
+use poolbridge_core::limits;
+use poolbridge_core::names::{PersonId, Sub};
+use poolbridge_core::side::{BySide, Side};
+use poolbridge_core::sweep::difference::{Difference, Key};
+use poolbridge_core::sweep::pass::{Doubt, Summary};
+use poolbridge_core::sweep::shard::Prefix;
+use poolbridge_tests::multitude::{Deed, Lie, Multitude, People, Run, run};
+use poolbridge_tests::world::chance::{Chooser, Seeded};
+
+/// A share of the deeds each, spread over so many people.
+fn deeds(people: u64, each: u64) -> BTreeMap<u64, Deed> {
+    let kinds = [
+        Deed::Changed(Side::Old),
+        Deed::Changed(Side::New),
+        Deed::Deleted(Side::Old),
+        Deed::Deleted(Side::New),
+        Deed::New(Side::Old),
+        Deed::New(Side::New),
+        Deed::Unknown(Side::Old),
+        Deed::Unknown(Side::New),
+    ];
+    let mut deeds = BTreeMap::new();
+    for (place, kind) in (0..).zip(kinds) {
+        for n in 0..each {
+            deeds.insert((n * 8 + place) * (people / (each * 8)) + 1, kind);
+        }
+    }
+    // Members are the round hundreds.
+    deeds.insert(100, Deed::Left(Side::Old));
+    deeds.insert(200, Deed::Left(Side::New));
+    deeds.insert(303, Deed::Joined(Side::Old));
+    deeds.insert(404, Deed::Joined(Side::New));
+    deeds
+}
+
+/// Whose account on which side is to be looked at, and nobody else's.
+fn expected(people: &People) -> BTreeSet<(Side, Sub)> {
+    let look = |(&number, deed): (&u64, &Deed)| {
+        let side = match *deed {
+            Deed::Changed(side)
+            | Deed::Joined(side)
+            | Deed::Left(side)
+            | Deed::Deleted(side)
+            | Deed::New(side) => side,
+            Deed::Unknown(_) => return None,
+        };
+        Some((side, people.sub(side, number)))
+    };
+    people.deeds.iter().filter_map(look).collect()
+}
+
+fn looks(multitude: &Multitude) -> BTreeSet<(Side, Sub)> {
+    multitude.state().counted.looks().into_keys().collect()
+}
+
+/// The fewest calls that list everybody on that side.
+fn floor(people: &People, side: Side) -> u64 {
+    let there = (0..people.count).filter(|number| people.there(side, *number)).count();
+    (there as u64).div_ceil(limits::LIST_PAGE)
+}
+
+fn last(multitude: &Multitude) -> Summary {
+    multitude.state().counted.passes.last().cloned().expect("a pass ended")
+}
+
+#[test]
+fn a_million_people_are_listed_in_as_few_calls_as_can_be_and_in_little_memory() {
+    let mut people = People::new(1_000_000);
+    people.deeds = deeds(people.count, 30);
+    let multitude = Multitude::new(people, 1);
+    // The first pass of a day looks for strangers as well; the second is as most are.
+    let invocations = run(&multitude, Run::default(), || None);
+    assert!(invocations > 1, "one invocation is not enough for a million people");
+    let people = &multitude.people;
+    let daily = multitude.state().counted.whole_pages;
+    let first = multitude.state().counted.pages;
+    run(&multitude, Run::default(), || None);
+    let state = multitude.state();
+    assert_eq!(state.counted.whole_pages, daily, "once a day is enough");
+    for side in Side::BOTH {
+        let pages = *state.counted.pages.get(side);
+        let floor = floor(people, side);
+        println!("{side}: {} pages, then {} ({floor} at the least)", first.get(side), pages / 2);
+        assert_eq!(pages, 2 * first.get(side), "each pass lists everybody once");
+        assert!(pages * 100 <= 2 * floor * 101, "{side}: {pages} calls for {floor} pages, twice");
+        let members = state.counted.group_pages.get(side);
+        assert!(*members <= 2 * (10_000_u64.div_ceil(60) + 1), "{members} calls for the group");
+    }
+    let rows = 2 * limits::LISTINGS_AT_ONCE * 60;
+    println!("{} rows at a time at the most", state.counted.rows_most);
+    assert!(state.counted.rows_most <= rows, "more is held than the pages being looked at");
+    drop(state);
+    assert_eq!(looks(&multitude), expected(people));
+    let summary = last(&multitude);
+    assert_eq!((summary.doubt, summary.members_doubt), (None, None));
+    assert_eq!(summary.missing, BySide { old: 30, new: 30 });
+    assert_eq!(summary.departed, BySide { old: 1, new: 1 });
+    assert_eq!((summary.counts.old.unknown, summary.counts.new.news), (30, 30));
+}
+
+#[test]
+fn what_is_held_does_not_grow_with_the_pool() {
+    let most = |count| {
+        let multitude = Multitude::new(People::new(count), 1);
+        run(&multitude, Run { quota_percent: 1, ..Run::default() }, || None);
+        let state = multitude.state();
+        (state.counted.rows_most, state.cursor.strangers.old.len())
+    };
+    let (small, large) = (most(20_000), most(80_000));
+    assert!(large.0 <= small.0 + 60, "{large:?} and {small:?}");
+}
+
+/// Passes whose invocations are killed at random: the work that is done again is bounded, and what
+/// is found is the same.
+#[test]
+fn a_pass_goes_on_after_a_kill_at_any_point() {
+    let (mut again, mut kills) = (0, 0);
+    for seed in 0..40 {
+        let mut people = People::new(30_000);
+        people.deeds = deeds(people.count, 5);
+        let mut chance = Seeded::new(seed);
+        let multitude = Multitude::new(people, seed);
+        let here = Run { quota_percent: 1, invocations_max: 4_000, ..Run::default() };
+        let mut killed = 0;
+        run(&multitude, here, || {
+            killed += 1;
+            Some(chance.choose(600, "when it is killed") as u64)
+        });
+        let people = &multitude.people;
+        assert_eq!(looks(&multitude), expected(people), "seed {seed}");
+        let summary = last(&multitude);
+        assert_eq!((summary.doubt, summary.members_doubt), (None, None), "seed {seed}");
+        let state = multitude.state();
+        for side in Side::BOTH {
+            // Each part has some thirty pages, and so many are under way at a time.
+            let most = killed * limits::LISTINGS_AT_ONCE as u64 * 34;
+            let pages = *state.counted.pages.get(side);
+            assert!(pages <= floor(people, side) + 16 + most, "seed {seed}: {pages} pages");
+            again += pages - floor(people, side);
+        }
+        kills += killed;
+        let parts: BTreeSet<_> = state.counted.parts.iter().collect();
+        let repeated = state.counted.parts.len() - parts.len();
+        assert_eq!(repeated, 0, "seed {seed}: a finished part was done again");
+    }
+    println!("{kills} invocations, {again} pages listed more than once");
+    assert!(kills > 400);
+}
+
+#[test]
+fn invariant_07_whatever_a_listing_says_only_looks_follow() {
+    // At this pace the pools are listed in parts.
+    let here = Run { quota_percent: 1, ..Run::default() };
+    for lie in Lie::ALL {
+        let (mut most, mut doubts) = (0, BTreeMap::<_, u32>::new());
+        for seed in 0..12 {
+            let multitude = Multitude::new(People::new(6_000), seed);
+            run(&multitude, here, || None);
+            assert!(looks(&multitude).is_empty(), "an honest listing of people in step");
+            multitude.state().lie = Some(lie);
+            for _ in 0..2 {
+                run(&multitude, here, || None);
+                *doubts.entry(last(&multitude).doubt.map(Doubt::name)).or_default() += 1;
+            }
+            let state = multitude.state();
+            for change in &state.counted.sent {
+                assert_eq!((change.proof, change.password), (Proof::Hint, false), "{lie:?}");
+                let known = People::of_sub(&change.sub).is_some_and(|it| it < 6_000);
+                assert!(known, "{lie:?}: a look at nobody");
+            }
+            most = most.max(state.counted.sent.len());
+        }
+        println!("{lie:?}: {most} looks at the most, {doubts:?}");
+        let unlikely = limits::SWEEP_MISSING_PERCENT * 6_000 / 100;
+        assert!(most as u64 <= 2 * (unlikely + 60), "{lie:?}: {most} looks");
+        if lie == Lie::Short || lie == Lie::Old {
+            assert_eq!(most, 0, "{lie:?} is no reason to look");
+        }
+        if lie == Lie::Strays {
+            assert!(most < 30, "whoever is shown in somebody else's part is left to their own");
+        }
+        if lie == Lie::Ends {
+            assert!(doubts.keys().any(Option::is_some), "a listing that ends early is believed");
+        }
+    }
+}
+
+#[test]
+fn a_listing_that_shrinks_is_not_believed_but_looked_into_when_it_lasts() {
+    let mut people = People::new(20_000);
+    people.deeds = (0..1_000).map(|n| (n * 20, Deed::Deleted(Side::New))).collect();
+    let multitude = Multitude::new(people, 3);
+    multitude.state().cursor.accounts = BySide { old: Some(20_000), new: Some(20_000) };
+    run(&multitude, Run::default(), || None);
+    assert_eq!(last(&multitude).doubt, Some(Doubt::Undecoded));
+    assert!(looks(&multitude).is_empty());
+    // Asked for in smaller classes it can be told, and is too much to be believed.
+    while multitude.state().cursor.doubted == 0 {
+        assert!(looks(&multitude).is_empty());
+        run(&multitude, Run::default(), || None);
+        assert!(last(&multitude).doubt.is_some());
+    }
+    assert!(looks(&multitude).is_empty());
+    // It is the same in the next pass: some of them are looked at, by reads, which believe no listing.
+    run(&multitude, Run::default(), || None);
+    assert_eq!(last(&multitude).doubt, Some(Doubt::TooMany));
+    let some = looks(&multitude);
+    assert!((1..=400).contains(&some.len()), "{}", some.len());
+    assert!(some.is_subset(&expected(&multitude.people)));
+    multitude.state().cursor.accounts = BySide { old: Some(20_000), new: Some(20_000) };
+    run(&multitude, Run::default(), || None);
+    assert_eq!(last(&multitude).doubt, Some(Doubt::Shrunk));
+}
+
+#[test]
+fn more_than_can_be_told_at_once_is_told_in_classes() {
+    let mut people = People::new(60_000);
+    people.deeds = (0..1_100).map(|n| (n * 54 + 1, Deed::Deleted(Side::Old))).collect();
+    let multitude = Multitude::new(people, 4);
+    let mut passes = 0;
+    while looks(&multitude) != expected(&multitude.people) {
+        passes += 1;
+        assert!(passes < 6, "{} looks", looks(&multitude).len());
+        run(&multitude, Run::default(), || None);
+    }
+    println!("{passes} passes for 1100 missing accounts");
+    assert!(passes > 1, "the first pass could not tell them");
+}
+
+#[test]
+fn an_account_that_no_part_holds_is_noticed_and_gets_a_part() {
+    let mut people = People::new(30_000);
+    people.deeds.insert(77, Deed::Changed(Side::Old));
+    people.deeds.insert(88, Deed::Changed(Side::Old));
+    people.strangers.extend([(77, "Z"), (88, "a-")]);
+    let multitude = Multitude::new(people, 5);
+    run(&multitude, Run { quota_percent: 1, ..Run::default() }, || None);
+    let state = multitude.state();
+    let strangers: Vec<&str> = state.cursor.strangers.old.iter().map(Prefix::as_str).collect();
+    // With one letter's depth the part of "a" holds the other one.
+    assert_eq!(strangers, ["Z"]);
+    assert!(state.cursor.strangers.new.is_empty());
+    drop(state);
+    assert_eq!(last(&multitude).counts.old.strangers, 1);
+    assert_eq!(looks(&multitude), expected(&multitude.people));
+}
+
+#[test]
+fn a_listing_that_was_cut_short_too_early_proves_no_cover_for_a_day() {
+    let cover = |invocation| {
+        let multitude = Multitude::new(People::new(30_000), 10);
+        let run_of = Run { quota_percent: 1, invocation, ..Run::default() };
+        run(&multitude, run_of, || None);
+        let covered = multitude.state().cursor.covered;
+        assert_eq!(multitude.state().counted.passes.len(), 1, "the pass ends all the same");
+        run(&multitude, run_of, || None);
+        let again = multitude.state().counted.whole_pages;
+        (covered, again)
+    };
+    // 57 calls an invocation: an unfiltered listing never gets as far as one partition would.
+    let (covered, short) = cover(Duration::from_secs(200));
+    assert_eq!(covered, BySide::default(), "an unexpected prefix stays unseen for a day");
+    // 270 calls: not the whole pool either, and as far as one listing has to get.
+    let (covered, long) = cover(Duration::from_mins(15));
+    assert!(covered.old.is_some() && covered.new.is_some());
+    for side in Side::BOTH {
+        let (short, long) = (*short.get(side), *long.get(side));
+        assert!(short > 100, "{side}: the next pass looks again, {short} pages in all");
+        assert!((89..300).contains(&long), "{side}: once a day is enough, {long} pages in all");
+    }
+}
+
+#[test]
+fn bulk_work_is_bounded_and_waits_for_whoever_works_it_off() {
+    let mut people = People::new(20_000);
+    people.deeds = (0..5_000).map(|n| (n * 4 + 1, Deed::Changed(Side::Old))).collect();
+    let multitude = Multitude::new(people, 6);
+    multitude.state().working = false;
+    let stuck = Run { invocations_max: 3, ..Run::default() };
+    run(&multitude, stuck, || None);
+    let most = limits::BULK_OUTSTANDING_MAX;
+    assert!(multitude.state().counted.passes.is_empty(), "a full queue is waited for");
+    assert!((most - 50..=most).contains(&multitude.state().counted.outstanding_most));
+    multitude.state().working = true;
+    run(&multitude, Run::default(), || None);
+    assert_eq!(looks(&multitude), expected(&multitude.people));
+    assert!(multitude.state().counted.outstanding_most <= most);
+}
+
+#[test]
+fn a_throttled_listing_slows_down_and_ends() {
+    let multitude = Multitude::new(People::new(6_000), 7);
+    multitude.state().throttled = 12;
+    let before = multitude.state().now;
+    run(&multitude, Run::default(), || None);
+    let took = multitude.state().now.since(before);
+    assert!(took > Duration::from_secs(12), "{took:?}");
+    assert_eq!(last(&multitude).counts.old.accounts, 6_000);
+    assert!(looks(&multitude).is_empty());
+}
+
+#[test]
+fn a_difference_of_two_sets_is_told_whatever_they_are() {
+    let mut chance = Seeded::new(8);
+    for _ in 0..60 {
+        let (common, more) = (chance.choose(20_000, "common"), chance.choose(650, "more"));
+        let mut key = || {
+            let person = u128::from(chance.draw()) << 64 | u128::from(chance.draw());
+            Key { person, tag: u32::try_from(chance.draw() & 3).unwrap() }
+        };
+        let mut table = Difference::default();
+        let mut parts = [Difference::default(), Difference::default()];
+        for _ in 0..common {
+            let key = key();
+            parts[0].put(key);
+            parts[1].take(key);
+        }
+        let mut left = BTreeMap::new();
+        for n in 0..more {
+            let (key, times) = (key(), [1_i32, -1, 2, -3][n % 4]);
+            left.insert(key, times);
+            for _ in 0..times.unsigned_abs() {
+                if times > 0 { parts[0].put(key) } else { parts[1].take(key) }
+            }
+        }
+        for part in &parts {
+            table.add(part);
+        }
+        let told = table.leftover();
+        assert!(told.complete, "{more} keys");
+        assert_eq!(told.keys, left.into_iter().collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn too_great_a_difference_never_names_somebody_who_is_not_in_it() {
+    let mut chance = Seeded::new(9);
+    for _ in 0..60 {
+        let mut table = Difference::default();
+        let mut keys = BTreeSet::new();
+        for _ in 0..700 + chance.choose(3_000, "more") {
+            let person = u128::from(chance.draw()) << 64 | u128::from(chance.draw());
+            let key = Key { person, tag: 0 };
+            keys.insert(key);
+            table.put(key);
+        }
+        let told = table.leftover();
+        assert!(told.keys.iter().all(|(key, count)| keys.contains(key) && *count == 1));
+        assert_eq!(told.complete, told.keys.len() == keys.len());
+    }
+    let id = PersonId::from_nonce(u128::MAX);
+    assert_eq!(id.as_str().len(), 32, "an id is the number that is put in");
+}
