@@ -91,7 +91,7 @@ fn an_address_that_its_holder_never_gives_up_waits_no_longer_than_the_bound() {
     let verdict = look(&mut stage);
     assert!(matches!(verdict, Verdict::Later(_, Reason::AddressWaits)), "{verdict:?}");
     // The wait is counted from its beginning, however often it is looked at.
-    stage.wait(limits::ADDRESS_WAIT_MAX - limits::SETTLE * 10);
+    stage.wait(limits::ADDRESS_WAIT_MAX.checked_sub(limits::SETTLE * 10).unwrap());
     let verdict = look(&mut stage);
     assert!(matches!(verdict, Verdict::Later(_, Reason::AddressWaits)), "{verdict:?}");
     stage.wait(limits::SETTLE * 20 + Duration::from_secs(1));

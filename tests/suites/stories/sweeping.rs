@@ -29,9 +29,9 @@ fn swept(stage: &mut Stage) -> Vec<Change> {
                 ended = Some(tick);
                 break;
             }
-            let mut state = world.lock();
-            let until = state.now + Duration::from_millis(10);
-            state.pass(until);
+            let mut now = world.lock();
+            let until = now.now + Duration::from_millis(10);
+            now.pass(until);
         }
         ended.expect("the sweep does not end").expect("nothing fails here")
     };

@@ -92,8 +92,8 @@ impl Bench {
         agreed.fields.insert(field.clone(), Base { print, rule });
     }
 
-    fn print_of(&self, text: &str) -> crate::fingerprint::Print {
-        Some(self.keys.print(&self.entry.salt, &name(), &Value::Text(text.to_owned())))
+    fn print_of(&self, text: &str) -> crate::fingerprint::Fingerprint {
+        self.keys.print(&self.entry.salt, &name(), &Value::Text(text.to_owned()))
     }
 
     fn question(&self, side: Side) -> Question<'_> {
@@ -282,7 +282,7 @@ fn a_blocked_field_is_looked_at_again_only_for_another_value() {
     let mut bench = Bench::new();
     let obstacle = Obstacle {
         reason: Reason::TooLong,
-        value: bench.print_of("Eve"),
+        value: Some(bench.print_of("Eve")),
         side: Side::New,
         since: SEEN,
     };
@@ -310,7 +310,7 @@ fn a_value_that_the_mapping_cannot_say_is_looked_at_once() {
     };
     assert!(view(&bench, AFTER));
     assert!(!view(&bench, BEFORE), "apply has seen it");
-    let value = bench.print_of("Eve");
+    let value = Some(bench.print_of("Eve"));
     let obstacle = Obstacle { reason: Reason::Unsayable, value, side: Side::New, since: SEEN };
     bench.entry.obstacles.insert(name(), obstacle);
     assert!(!view(&bench, AFTER), "it is held by name already");
