@@ -57,6 +57,51 @@ async fn retry_tells_by_its_exit_code_how_it_went() {
     .await;
 }
 
+/// Runs `retry` for that person or account while nothing is worked off. Answers the accounts that
+/// have a pending change, and those that a message was sent about.
+async fn retried(bridge: &Deployment, who: &str) -> anyhow::Result<(Vec<String>, Vec<String>)> {
+    let retry = async { ends(bridge, &["retry", who, "--yes"], DONE).await.map(drop) };
+    let messages = bridge.take_messages(retry).await?;
+    let mut sent = Vec::new();
+    for message in &messages {
+        ensure!(message["proof"] == "hint" && message["password"] == false, "{message}");
+        let part = |name: &str| message[name].as_str().unwrap_or_default().to_owned();
+        sent.push(format!("{}#{}", part("side"), part("sub")));
+    }
+    sent.sort();
+    let pending = bridge.pending().await?.into_iter().collect();
+    // What was taken off the queue is sent again for the pending changes.
+    drain(bridge).await?;
+    Ok((pending, sent))
+}
+
+#[tokio::test]
+async fn retry_notes_a_change_of_each_account_on_its_own_side_and_of_no_other() {
+    play(async |bridge| {
+        let person = newcomer(bridge, "retried-two").await?;
+        drain(bridge).await?;
+        let (old, new) = (format!("old:{}", person.old), format!("new:{}", person.new));
+        let both = vec![format!("new#{}", person.new), format!("old#{}", person.old)];
+        // A linked person, by either account, with and without its side.
+        for who in [&old, &new, &person.old, &person.new] {
+            let (pending, sent) = retried(bridge, who).await?;
+            ensure!(pending == both && sent == both, "{who}: {pending:?}, {sent:?}");
+        }
+        // An account that nobody is known by: its own side alone.
+        let unknown = "unknown-retried-three";
+        let email = format!("{unknown}@example.com");
+        let attributes = [("email", email.as_str()), ("email_verified", "true")];
+        let sub = bridge.old.create(unknown, "Correct-Horse-88", &attributes).await?;
+        let one = vec![format!("old#{sub}")];
+        let (pending, sent) = retried(bridge, &sub).await?;
+        ensure!(pending == one && sent == one, "{pending:?}, {sent:?}");
+        let new = bridge.new.account(&email).await?.context("they did not travel")?;
+        ensure!(new.sub != sub, "two accounts with one sub");
+        Ok(())
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn captures_that_left_no_trace_stand_in_the_way_until_they_are_waived() {
     play(async |bridge| {
