@@ -14,6 +14,7 @@ const READS = [
   'cognito-idp:AdminGetUser',
   'cognito-idp:AdminListGroupsForUser',
   'cognito-idp:DescribeUserPool',
+  'cognito-idp:GetGroup',
   'cognito-idp:GetUserPoolMfaConfig',
   'cognito-idp:ListGroups',
   'cognito-idp:ListUsers',

@@ -22,7 +22,8 @@ const POOL_CALLS = [
   'AdminAddUserToGroup', 'AdminCreateUser', 'AdminDisableUser',
   'AdminEnableUser', 'AdminGetUser', 'AdminListGroupsForUser', 'AdminRemoveUserFromGroup',
   'AdminSetUserMFAPreference', 'AdminSetUserPassword', 'AdminUpdateUserAttributes',
-  'AdminUserGlobalSignOut', 'DescribeUserPool', 'GetUserPoolMfaConfig', 'ListGroups', 'ListUsers',
+  'AdminUserGlobalSignOut', 'DescribeUserPool', 'GetGroup', 'GetUserPoolMfaConfig', 'ListGroups',
+  'ListUsers',
 ].map((call) => `cognito-idp:${call}`);
 
 const KEY_CALLS = [

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test's own names and rules are known to be good")]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use poolbridge_core::account::{Account, AttributeShape, Shape, Status};
 use poolbridge_core::entry::{Agreed, Base, Entry, Known};
@@ -87,11 +88,11 @@ fn shape() -> Shape {
     let mut attributes = BTreeMap::new();
     for rule in mapping().rules() {
         for name in [&rule.attribute.old, &rule.attribute.new].into_iter().flatten() {
-            attributes.insert(name.clone(), AttributeShape { mutable: true, longest: None });
+            attributes.insert(name.clone(), AttributeShape::default());
         }
     }
     for name in ["email_verified", "phone_number_verified"] {
-        attributes.insert(attribute(name), AttributeShape { mutable: true, longest: None });
+        attributes.insert(attribute(name), AttributeShape::default());
     }
     Shape {
         attributes,
@@ -101,8 +102,8 @@ fn shape() -> Shape {
     }
 }
 
-fn shapes() -> BySide<Shape> {
-    BySide { old: shape(), new: shape() }
+fn shapes() -> BySide<Arc<Shape>> {
+    BySide::from_fn(|_| Arc::new(shape()))
 }
 
 /// What a person might type, blanks, case and other alphabets included.

@@ -5,8 +5,12 @@
 
 #[path = "stories/addresses.rs"]
 mod addresses;
+#[path = "stories/creation.rs"]
+mod creation;
 #[path = "stories/factors.rs"]
 mod factors;
+#[path = "stories/failing.rs"]
+mod failing;
 #[path = "stories/linking.rs"]
 mod linking;
 #[path = "stories/marks.rs"]

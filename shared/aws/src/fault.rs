@@ -303,6 +303,9 @@ mod tests {
             ("SlowDown", 503, Throttled),
             ("TransactionConflictException", 400, Throttled),
             ("TransactionInProgressException", 400, NoAnswer),
+            // The service gave up waiting for the request: it may have read it to its end.
+            ("RequestTimeout", 400, NoAnswer),
+            ("RequestTimeoutException", 408, NoAnswer),
             ("NotAuthorizedException", 400, Denied),
             ("AccessDeniedException", 400, Denied),
             ("UnrecognizedClientException", 400, Denied),

@@ -6,6 +6,11 @@ use std::fmt;
 use crate::facts::Factor;
 use crate::names::{AttributeName, GroupName, Sub, Username};
 use crate::time::Time;
+use crate::verdict::Reason;
+
+/// The longest value of an attribute whose schema does not say more, in characters: Cognito's own
+/// limit.
+const VALUE_LENGTH_MAX: usize = 2048;
 
 /// Cognito's status of an account. `Enabled` is a separate flag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -79,13 +84,56 @@ impl Account {
     }
 }
 
-/// What one attribute of a pool's schema can hold.
+/// What one attribute of a pool's schema can hold. The default is what Cognito says of a standard
+/// attribute: mutable, not required, and no bounds but the pool's own 2,048 characters.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct AttributeShape {
     /// Whether it can be changed after creation.
     pub mutable: bool,
+    /// Whether every account must have it.
+    pub required: bool,
+    /// The least number of characters (`MinLength`).
+    pub shortest: Option<usize>,
     /// The longest value, in characters; Cognito's own limit is 2048.
     pub longest: Option<usize>,
+    /// The least number (`MinValue`), for an attribute of numbers.
+    pub least: Option<i128>,
+    /// The greatest number (`MaxValue`), for an attribute of numbers.
+    pub most: Option<i128>,
+}
+
+impl Default for AttributeShape {
+    fn default() -> Self {
+        Self {
+            mutable: true,
+            required: false,
+            shortest: None,
+            longest: None,
+            least: None,
+            most: None,
+        }
+    }
+}
+
+impl AttributeShape {
+    /// Why the pool refuses this value, as far as its schema tells. `None` for an empty one, which
+    /// deletes the attribute, and for a number that is not a whole one: the pool decides that.
+    pub fn refusal(&self, text: &str) -> Option<Reason> {
+        let length = text.chars().count();
+        if length == 0 {
+            return None;
+        }
+        if length > self.longest.unwrap_or(VALUE_LENGTH_MAX) {
+            return Some(Reason::TooLong);
+        }
+        if self.shortest.is_some_and(|shortest| length < shortest) {
+            return Some(Reason::TooShort);
+        }
+        let number = text.trim().parse::<i128>().ok()?;
+        let below = self.least.is_some_and(|least| number < least);
+        let above = self.most.is_some_and(|most| number > most);
+        (below || above).then_some(Reason::OutOfRange)
+    }
 }
 
 /// What a pool can hold, read once and cached by the adapter.
@@ -109,6 +157,9 @@ pub struct Shape {
     pub mfa_required: bool,
     /// Attributes that some app client may write: no proof of identity comes from them.
     pub client_writable: BTreeSet<AttributeName>,
+    /// How the names of the groups begin that Cognito makes for federated users: the pool's id and
+    /// an underscore (`eu-west-1_AbCdEfGhI_Google`). Empty where the id is not known.
+    pub provider_groups: String,
 }
 
 impl Shape {
@@ -162,6 +213,12 @@ impl Shape {
     /// Whether an address in that attribute can sign somebody in, so that it can be taken.
     pub fn signs_in_by(&self, attribute: &AttributeName) -> bool {
         self.username_attributes.contains(attribute) || self.alias_attributes.contains(attribute)
+    }
+
+    /// Whether Cognito made this group in this pool for the users of one identity provider. It
+    /// manages their memberships by itself, so such a group never travels.
+    pub fn is_provider_group(&self, group: &GroupName) -> bool {
+        !self.provider_groups.is_empty() && group.as_str().starts_with(&self.provider_groups)
     }
 }
 
@@ -251,5 +308,46 @@ mod tests {
         // An app that is registered is counted where no factor is asked for at all.
         let off = pool(false, &[]);
         assert_eq!(off.factors_in_force(&preference), Some([Factor::Totp].into()));
+    }
+
+    #[test]
+    fn schema_bounds_name_the_reason() {
+        let text = AttributeShape { shortest: Some(3), longest: Some(5), ..Default::default() };
+        // Characters count, not bytes.
+        let cases = [
+            ("", None),
+            ("äö", Some(Reason::TooShort)),
+            ("äöü", None),
+            ("äöüäö", None),
+            ("äöüäöü", Some(Reason::TooLong)),
+        ];
+        for (value, reason) in cases {
+            assert_eq!(text.refusal(value), reason, "{value:?}");
+        }
+        let number = AttributeShape { least: Some(-1), most: Some(5), ..Default::default() };
+        let cases = [
+            ("-2", Some(Reason::OutOfRange)),
+            ("-1", None),
+            ("5", None),
+            ("6", Some(Reason::OutOfRange)),
+            ("many", None),
+            ("", None),
+        ];
+        for (value, reason) in cases {
+            assert_eq!(number.refusal(value), reason, "{value:?}");
+        }
+        let open = AttributeShape::default();
+        assert_eq!(open.refusal(&"x".repeat(2048)), None);
+        assert_eq!(open.refusal(&"x".repeat(2049)), Some(Reason::TooLong));
+    }
+
+    #[test]
+    fn provider_groups_begin_with_the_pool_id() {
+        let group = |name| GroupName::try_from(name).unwrap();
+        let shape = Shape { provider_groups: "eu-west-1_Old_".to_owned(), ..Shape::default() };
+        assert!(shape.is_provider_group(&group("eu-west-1_Old_Google")));
+        assert!(!shape.is_provider_group(&group("eu-west-1_Older_Google")));
+        assert!(!shape.is_provider_group(&group("staff")));
+        assert!(!Shape::default().is_provider_group(&group("staff")));
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::facts::{Facts, Field, Reading};
+use crate::fault::FaultKind;
 use crate::fingerprint::{Keyring, Print};
 use crate::names::{Owner, PersonId, Sub, Username};
 use crate::side::{BySide, Side};
@@ -350,6 +351,29 @@ pub struct Miss {
     pub key: Print,
 }
 
+/// A call about this person's account that the pool refuses again and again, in the same way.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct RepeatedFailure {
+    /// The operation, as AWS names it.
+    pub operation: String,
+    /// How it fails.
+    pub kind: FaultKind,
+    /// How often in a row, each at least D after the one before.
+    pub count: u8,
+    /// When the first of them was.
+    pub first: Time,
+    /// When the last of them was.
+    pub last: Time,
+}
+
+impl RepeatedFailure {
+    /// Whether it has failed so often and for so long that trying on is pointless.
+    pub fn is_hopeless(&self) -> bool {
+        let long = self.last.since(self.first) >= crate::limits::SAME_FAILURE_TIME;
+        self.count >= crate::limits::SAME_FAILURES_MAX && long
+    }
+}
+
 /// One person, as the ledger holds them.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Entry {
@@ -382,6 +406,8 @@ pub struct Entry {
     pub reason: Option<Reason>,
     /// Fields that wait, are held or were refused.
     pub obstacles: BTreeMap<Field, Obstacle>,
+    /// The certain failure that ends each look at this person, if one does.
+    pub failure: Option<RepeatedFailure>,
     /// Password freshness.
     pub passwords: Passwords,
     /// Second factors that cannot travel, as last seen, by side: counted, never merged.
@@ -420,6 +446,7 @@ impl Entry {
             state: State::only(side),
             reason: None,
             obstacles: BTreeMap::new(),
+            failure: None,
             passwords: Passwords::default(),
             local_factors: BySide::default(),
             miss: None,

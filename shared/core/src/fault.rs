@@ -37,6 +37,22 @@ pub enum FaultKind {
 }
 
 impl FaultKind {
+    /// Every kind.
+    pub const ALL: [Self; 12] = [
+        Self::Throttled,
+        Self::NoAnswer,
+        Self::NotSent,
+        Self::Broken,
+        Self::Denied,
+        Self::Invalid,
+        Self::AccountGone,
+        Self::Missing,
+        Self::Exists,
+        Self::Lost,
+        Self::Newer,
+        Self::Unreadable,
+    ];
+
     /// A code for logs, marks and metrics.
     pub const fn name(self) -> &'static str {
         match self {
@@ -53,6 +69,11 @@ impl FaultKind {
             Self::Newer => "newer",
             Self::Unreadable => "unreadable",
         }
+    }
+
+    /// The kind of that code.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 }
 
@@ -108,6 +129,28 @@ impl Fault {
         }
     }
 
+    /// Whether the same call will hardly end otherwise for this account: a certain refusal that is no
+    /// matter of the moment. Such a call is not repeated for ever (see `limits::SAME_FAILURES_MAX`).
+    pub fn is_refusal_of_account(&self) -> bool {
+        let certain = match self.kind {
+            FaultKind::Denied
+            | FaultKind::Invalid
+            | FaultKind::AccountGone
+            | FaultKind::Missing
+            | FaultKind::Exists
+            | FaultKind::Unreadable => true,
+            FaultKind::Throttled
+            | FaultKind::NoAnswer
+            | FaultKind::NotSent
+            | FaultKind::Broken
+            | FaultKind::Lost
+            | FaultKind::Newer => false,
+        };
+        // Other operations describe the pool as a whole, or are the table's: every person meets
+        // their failures, and no person can be held for one.
+        certain && (self.operation.starts_with("Admin") || self.operation == "ListUsers")
+    }
+
     /// Whether the deed may have been done all the same (R3).
     pub const fn may_have_happened(&self) -> bool {
         match self.kind {
@@ -123,5 +166,30 @@ impl Fault {
             | FaultKind::Newer
             | FaultKind::Unreadable => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_is_known_by_its_code() {
+        for kind in FaultKind::ALL {
+            assert_eq!(FaultKind::from_name(kind.name()), Some(kind));
+        }
+    }
+
+    #[test]
+    fn a_refusal_of_an_account_is_certain_and_about_that_account() {
+        for kind in FaultKind::ALL {
+            let refusal = Fault::new(kind, "AdminGetUser").is_refusal_of_account();
+            assert!(!refusal || !Fault::new(kind, "AdminGetUser").may_have_happened(), "{kind:?}");
+            assert!(!Fault::new(kind, "DescribeUserPool").is_refusal_of_account(), "{kind:?}");
+            assert!(!Fault::new(kind, "GetItem").is_refusal_of_account(), "{kind:?}");
+        }
+        assert!(Fault::new(FaultKind::AccountGone, "AdminCreateUser").is_refusal_of_account());
+        assert!(Fault::new(FaultKind::Invalid, "ListUsers").is_refusal_of_account());
+        assert!(!Fault::new(FaultKind::Throttled, "AdminCreateUser").is_refusal_of_account());
     }
 }

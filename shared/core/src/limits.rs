@@ -62,6 +62,21 @@ pub const ROUNDS_MAX: u32 = 4;
 /// of our making is taken for nobody else's until then.
 pub const BIRTH_OPEN_MAX: Duration = Duration::from_mins(10);
 
+/// How often a call about one account may be refused in the same way, in a row and D apart, before
+/// the person is held: the fifth look at the slow pace is twenty minutes after the first.
+pub const SAME_FAILURES_MAX: u8 = 5;
+
+/// How long such a failure must have lasted besides: a permission that was taken away for a few
+/// minutes holds no person.
+pub const SAME_FAILURE_TIME: Duration = Duration::from_mins(15);
+
+/// Failures further apart than this are not one row: longer than the longest back-off.
+pub const SAME_FAILURE_GAP: Duration = Duration::from_hours(4);
+
+/// Tries of one creation, each with fewer attributes: all of them, without those that an update can
+/// bring, without one of those that it cannot, and without any of these.
+pub const CREATION_TRIES_MAX: usize = 8;
+
 /// Steps in one plan: attributes travel together, and a person is in 100 groups at most (quota).
 pub const STEPS_MAX: usize = 260;
 
@@ -131,6 +146,10 @@ pub const SHAPE_LIFE: Duration = Duration::from_mins(5);
 
 /// Pages of `ListGroups`, 60 a page: 10,000 groups in a pool (quota) and some short pages.
 pub const GROUP_PAGES_MAX: usize = 200;
+
+/// Groups that are looked up one by one before memberships end; for more, the whole list is read.
+/// `GetGroup` and `ListGroups` share 5 requests a second and pool (quota).
+pub const GROUP_LOOKUPS_MAX: usize = 3;
 
 /// Pages of `AdminListGroupsForUser`: 100 groups of one account (quota) and some short pages.
 pub const ACCOUNT_GROUP_PAGES_MAX: usize = 10;
@@ -231,6 +250,10 @@ pub const SWEEP_STOPS_BEFORE: Duration = Duration::from_secs(10);
 const _: () = assert!(LATER_RECEIVES_MAX < RECEIVES_MAX);
 const _: () = assert!(PERSON_TIME_MAX.as_secs() < INVOCATION_TIME_MAX.as_secs());
 const _: () = assert!(RETRY_SOON.as_secs() < RETRY_SLOWLY.as_secs());
+const _: () = assert!(RETRY_SOON.as_secs() < SAME_FAILURE_TIME.as_secs());
+const _: () = assert!(SAME_FAILURES_MAX > 1);
+const _: () = assert!(SAME_FAILURE_GAP.as_secs() > RETRY_LONGEST.as_secs());
+const _: () = assert!(CREATION_TRIES_MAX > 2);
 const _: () = assert!(RETRY_SLOWLY.as_secs() < RETRY_LONGEST.as_secs());
 const _: () = assert!(CALL_TIME_MAX.as_secs() < PERSON_TIME_MAX.as_secs());
 const _: () = assert!(CAPTURE_TIME_MAX.as_millis() < 5_000);

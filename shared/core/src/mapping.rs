@@ -5,13 +5,14 @@
 //! was written gives the same fact; what was read needs no writing back.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use crate::account::{Account, Shape};
 use crate::facts::{Factor, Facts, Family, Field, Reading, Value};
-use crate::names::AttributeName;
+use crate::names::{AttributeName, GroupName};
 use crate::normalise::{self, Country};
 use crate::side::{BySide, Side};
 use crate::verdict::Reason;
@@ -335,7 +336,7 @@ impl Mapping {
         &self,
         side: Side,
         account: &Account,
-        shapes: &BySide<Shape>,
+        shapes: &BySide<Arc<Shape>>,
     ) -> (Facts, BTreeMap<Field, Reason>) {
         let mut facts = Facts::new();
         let mut unsayable = BTreeMap::new();
@@ -364,18 +365,22 @@ impl Mapping {
         (facts, unsayable)
     }
 
-    fn read_groups(&self, facts: &mut Facts, account: &Account, shapes: &BySide<Shape>) {
+    fn read_groups(&self, facts: &mut Facts, account: &Account, shapes: &BySide<Arc<Shape>>) {
         let Some(groups) = account.groups.as_ref().filter(|_| self.groups) else {
             facts.leave_family_unread(Family::Groups);
             return;
         };
-        for group in groups {
+        // Cognito keeps the members of a provider's group by itself, in either pool.
+        let travels = |group: &&GroupName| {
+            Side::BOTH.iter().all(|side| !shapes.get(*side).is_provider_group(group))
+        };
+        for group in groups.iter().filter(travels) {
             facts.hold(Field::Group(group.clone()), Value::Flag(true));
         }
         // A group that one pool lacks says nothing about who would be in it there. It is left unread
         // on the side that lacks it; the side that has it may say so.
         let lacking = shapes.old.groups.symmetric_difference(&shapes.new.groups);
-        for group in lacking.filter(|group| !groups.contains(*group)) {
+        for group in lacking.filter(|group| !groups.contains(*group)).filter(travels) {
             facts.leave_unread(Field::Group(group.clone()));
         }
     }
@@ -440,7 +445,7 @@ pub fn verified(account: &Account, field: &Field) -> bool {
         .is_some_and(|flag| flag.eq_ignore_ascii_case("true"))
 }
 
-fn read_factors(facts: &mut Facts, side: Side, account: &Account, shapes: &BySide<Shape>) {
+fn read_factors(facts: &mut Facts, side: Side, account: &Account, shapes: &BySide<Arc<Shape>>) {
     if account.factors.is_none() {
         facts.leave_family_unread(Family::Factors);
         return;

@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::future::Future;
+use std::sync::Arc;
 
 use crate::account::{Account, Handle, NewAccount, Shape};
 use crate::breaker::Breaker;
@@ -45,8 +46,8 @@ impl fmt::Debug for Search {
 
 /// One user pool.
 pub trait Pool: Send + Sync {
-    /// What the pool can hold. Cached; a stale answer costs a refused or a held field, no more.
-    fn shape(&self) -> impl Future<Output = Result<Shape, Fault>> + Send;
+    /// What the pool can hold. Cached and shared; a stale answer costs a refused or a held field, no more.
+    fn shape(&self) -> impl Future<Output = Result<Arc<Shape>, Fault>> + Send;
 
     /// Reads one account, groups not included (`AdminGetUser`; by `sub` where the name is not known).
     /// `None`: the pool answers that there is none. The answer's `sub` may be another one, if the name
@@ -66,6 +67,9 @@ pub trait Pool: Send + Sync {
         account: &Handle,
     ) -> impl Future<Output = Result<BTreeSet<GroupName>, Fault>> + Send;
 
+    /// Whether the pool has this group now, read afresh (`GetGroup`) and never from a cache.
+    fn has_group(&self, group: &GroupName) -> impl Future<Output = Result<bool, Fault>> + Send;
+
     /// The groups that the pool has now, read afresh: unlike [`Pool::shape`] never from a cache. A
     /// group that was deleted has no members, which must not look as if they had left.
     fn every_group(&self) -> impl Future<Output = Result<BTreeSet<GroupName>, Fault>> + Send;
@@ -75,8 +79,9 @@ pub trait Pool: Send + Sync {
     fn find(&self, search: &Search) -> impl Future<Output = Result<Vec<Account>, Fault>> + Send;
 
     /// Whether some other account of this pool than `except`, found by a listing, still reads under its
-    /// own `sub` (invariant 7): if so, "not there" is about one account and not about the pool. `false`
-    /// where nobody else is found. Costs one listing and one read as a rule, at most
+    /// own `sub` (invariant 7): if so, "not there" is about one account and not about the pool. It is
+    /// read the way a person is: with its list of groups, where groups travel. `false` where no other
+    /// account is found. Costs one listing and one read as a rule, at most
     /// `limits::CANARY_ACCOUNTS_MAX` reads; that account's owner counts as a billed monthly user.
     fn canary(&self, except: &Sub) -> impl Future<Output = Result<bool, Fault>> + Send;
 

@@ -60,6 +60,12 @@ pub enum Reason {
     Immutable,
     /// The value is too long for the other pool.
     TooLong,
+    /// The value is too short for the other pool.
+    TooShort,
+    /// The number is outside the range that the other pool allows.
+    OutOfRange,
+    /// The other pool requires the attribute, and the person has no value for it.
+    RequiredMissing,
     /// The value cannot be said in the other pool's form.
     Unsayable,
     /// The other pool refused the value.
@@ -104,6 +110,9 @@ impl Reason {
             Self::NotInSchema => "not-in-schema",
             Self::Immutable => "immutable",
             Self::TooLong => "too-long",
+            Self::TooShort => "too-short",
+            Self::OutOfRange => "out-of-range",
+            Self::RequiredMissing => "required-missing",
             Self::Unsayable => "unsayable",
             Self::RefusedByPool => "refused-by-pool",
             Self::LastFactor => "last-factor",
@@ -111,6 +120,21 @@ impl Reason {
             Self::Oscillating => "oscillating",
             Self::StaleSide => "stale-side",
         }
+    }
+
+    /// Whether the reason is the value itself, which the other pool cannot hold. Other reasons wait
+    /// for somebody.
+    pub const fn refuses_value(self) -> bool {
+        matches!(
+            self,
+            Self::NotInSchema
+                | Self::Immutable
+                | Self::TooLong
+                | Self::TooShort
+                | Self::OutOfRange
+                | Self::Unsayable
+                | Self::RefusedByPool
+        )
     }
 
     /// What a person can do about it.
@@ -126,7 +150,9 @@ impl Reason {
                 "run `poolbridge resume` to put the deployed bridge.toml in force, or deploy the old one"
             }
             Self::Outside(FaultKind::Denied) => "grant the permission that the log names",
-            Self::Outside(_) => "look at the log line of the same person; it is tried again",
+            Self::Outside(_) => {
+                "see the log line of the same person; if held, `poolbridge retry` once the cause is gone"
+            }
             Self::AccountGone => {
                 "see whether the pool still shows its other accounts; it is looked at again"
             }
@@ -146,6 +172,11 @@ impl Reason {
             Self::NotInSchema => "add the attribute to the other pool, or map it, or drop it",
             Self::Immutable => "map the attribute to a mutable one, or drop it",
             Self::TooLong => "shorten the value, or map the attribute to a longer one",
+            Self::TooShort => "lengthen the value, or map the attribute to another one, or drop it",
+            Self::OutOfRange => {
+                "correct the number, or map the attribute to another one, or drop it"
+            }
+            Self::RequiredMissing => "give the person a value for the attribute that is named",
             Self::Unsayable => "extend the mapping rule, or correct the value",
             Self::RefusedByPool => "correct the value, then `poolbridge retry`",
             Self::LastFactor => "nothing, or let the person register another factor",
@@ -157,28 +188,14 @@ impl Reason {
 
     /// The reason of that code.
     pub fn from_name(name: &str) -> Option<Self> {
-        const KINDS: [FaultKind; 12] = [
-            FaultKind::Throttled,
-            FaultKind::NoAnswer,
-            FaultKind::NotSent,
-            FaultKind::Broken,
-            FaultKind::Denied,
-            FaultKind::Invalid,
-            FaultKind::AccountGone,
-            FaultKind::Missing,
-            FaultKind::Exists,
-            FaultKind::Lost,
-            FaultKind::Newer,
-            FaultKind::Unreadable,
-        ];
         Self::PLAIN
             .into_iter()
-            .chain(KINDS.into_iter().map(Self::Outside))
+            .chain(FaultKind::ALL.into_iter().map(Self::Outside))
             .find(|reason| reason.name() == name)
     }
 
     /// Every reason but those of the outside.
-    pub const PLAIN: [Self; 31] = [
+    pub const PLAIN: [Self; 34] = [
         Self::Busy,
         Self::Settling,
         Self::OutOfTime,
@@ -204,6 +221,9 @@ impl Reason {
         Self::NotInSchema,
         Self::Immutable,
         Self::TooLong,
+        Self::TooShort,
+        Self::OutOfRange,
+        Self::RequiredMissing,
         Self::Unsayable,
         Self::RefusedByPool,
         Self::LastFactor,

@@ -36,7 +36,7 @@ pub(super) enum Kind {
 /// Which operation is of which kind. What is not listed is [`Kind::Other`], never left out.
 const KINDS: [(Kind, &[&str]); 8] = [
     (Kind::AccountRead, &["AdminGetUser"]),
-    (Kind::PoolRead, &["AdminListGroupsForUser", "ListUsers", "ListUsersInGroup"]),
+    (Kind::PoolRead, &["AdminListGroupsForUser", "GetGroup", "ListUsers", "ListUsersInGroup"]),
     (
         Kind::PoolWrite,
         &[

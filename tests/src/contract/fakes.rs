@@ -76,8 +76,9 @@ impl Fake {
 
 /// What the pools of the local stack are seeded with.
 fn shape(by_email: bool) -> Shape {
-    let text = |name, mutable| (attribute(name), AttributeShape { mutable, longest: Some(2048) });
-    let flag = |name| (attribute(name), AttributeShape { mutable: true, longest: None });
+    let bounded = AttributeShape { longest: Some(2048), ..AttributeShape::default() };
+    let text = |name, mutable| (attribute(name), AttributeShape { mutable, ..bounded.clone() });
+    let flag = |name| (attribute(name), AttributeShape::default());
     let mutable = ["email", "phone_number", "given_name", "family_name", "nickname", "locale"];
     let mut attributes: BTreeMap<_, _> = mutable.into_iter().map(|name| text(name, true)).collect();
     attributes.extend([

@@ -288,8 +288,8 @@ impl Roster for MultitudeRoster {
     type Accounts = MultitudeChain;
     type Members = MultitudeChain;
 
-    async fn shape(&self) -> Result<Shape, Fault> {
-        Ok(self.people.shape.clone())
+    async fn shape(&self) -> Result<Arc<Shape>, Fault> {
+        Ok(Arc::new(self.people.shape.clone()))
     }
 
     async fn estimate(&self) -> Result<Option<u64>, Fault> {

@@ -2,6 +2,7 @@
 //! them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use poolbridge_core::account::{AttributeShape, Shape, Status};
 use poolbridge_core::entry::{Agreed, Base, Entry, Known, State as PersonState};
@@ -40,7 +41,7 @@ pub struct Setting {
 impl Setting {
     /// What an account says, in the bridge's own words.
     pub fn facts(&self, pools: &BySide<Accounts>, side: Side, account: &SimulatedAccount) -> Facts {
-        let shapes = BySide::from_fn(|side| pools.get(side).shape.clone());
+        let shapes = BySide::from_fn(|side| Arc::new(pools.get(side).shape.clone()));
         let whole = account.whole();
         whole.map_or_else(Facts::new, |whole| self.policy.mapping.facts(side, &whole, &shapes).0)
     }
@@ -120,10 +121,10 @@ fn shape(side: Side, by_address: bool, limited: bool, texts: &[&'static str]) ->
     let fixed = limited && side == Side::New;
     let texts = texts.iter().map(|text| {
         let mutable = !(fixed && *text == "nickname");
-        (attribute_of(side, text), AttributeShape { mutable, longest: None })
+        (attribute_of(side, text), AttributeShape { mutable, ..AttributeShape::default() })
     });
-    let addresses = ["email", "email_verified"]
-        .map(|name| (attribute(name), AttributeShape { mutable: true, longest: None }));
+    let addresses =
+        ["email", "email_verified"].map(|name| (attribute(name), AttributeShape::default()));
     let mut groups = BTreeSet::from([group("staff")]);
     if !fixed {
         groups.insert(group("admins"));

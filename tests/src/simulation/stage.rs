@@ -4,10 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use poolbridge_core::account::{AttributeShape, Shape};
+use poolbridge_core::account::{Account, AttributeShape, Shape};
 use poolbridge_core::capture::capture;
 use poolbridge_core::change::{Change, Proof};
 use poolbridge_core::converge::{Bridge, Report, Work};
@@ -19,12 +20,13 @@ use poolbridge_core::law::Law;
 use poolbridge_core::limits;
 use poolbridge_core::mapping::Mapping;
 use poolbridge_core::names::{Sub, Username};
+use poolbridge_core::plan::View;
 use poolbridge_core::policy::{
     ConfigurationStamp, ConflictRule, Deletes, MatchBy, Policy, Provision, StalePasswords,
 };
 use poolbridge_core::ports::Ports as _;
 use poolbridge_core::side::{BySide, Side};
-use poolbridge_core::sweep::{Settings, Sweep, Tick};
+use poolbridge_core::sweep::{Settings, Sweep, Tick, judge};
 use poolbridge_core::verdict::Verdict;
 
 use crate::world::accounts::{Body, SimulatedAccount, Version, attribute, group};
@@ -220,6 +222,20 @@ impl Stage {
         self.world.lock().table.find(side, sub).expect("the person is known").clone()
     }
 
+    /// Whether a pass of the sweep that lists this account as it is would ask for a look at it.
+    pub fn swept(&self, side: Side, sub: &Sub) -> bool {
+        let entry = self.entry(side, sub);
+        let state = self.world.lock();
+        let whole = state.account(side, sub).and_then(SimulatedAccount::whole);
+        let Some(listed) = whole else { return false };
+        let listed = Account { groups: None, factors: None, ..listed };
+        let shapes = BySide::from_fn(|side| Arc::new(state.pools.get(side).shape.clone()));
+        let Self { policy, keys, .. } = self;
+        let view = View::new(policy, side, listed, &shapes, state.now);
+        let now = state.now;
+        judge::differs(&judge::Question { policy, keys, side, entry: &entry, now }, &view)
+    }
+
     /// How often a pool was written.
     pub fn writes(&self) -> u64 {
         self.world.lock().watch.writes
@@ -247,7 +263,9 @@ pub fn shape() -> Shape {
     let names = names.into_iter().chain(["phone_number_verified"]);
     Shape {
         attributes: names
-            .map(|name| (attribute(name), AttributeShape { mutable: true, longest: Some(20) }))
+            .map(|name| {
+                (attribute(name), AttributeShape { longest: Some(20), ..AttributeShape::default() })
+            })
             .collect(),
         case_sensitive: true,
         groups: BTreeSet::from([group("staff"), group("admins")]),

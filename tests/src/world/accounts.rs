@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use poolbridge_core::account::{Account, Shape, Status};
 use poolbridge_core::facts::{Factor, Field};
+use poolbridge_core::fault::FaultKind;
 use poolbridge_core::names::{AttributeName, GroupName, Sub, Username};
 use poolbridge_core::side::Side;
 use poolbridge_core::time::Time;
@@ -159,13 +160,24 @@ pub struct Accounts {
     pub shape: Shape,
     /// What it is taken to hold, where that was read before it changed.
     pub cached: Option<Shape>,
+    /// Operations that this pool refuses, and how, whatever they are asked for.
+    pub fails: BTreeMap<&'static str, FaultKind>,
+    /// Values that it refuses although its schema does not say so.
+    pub unsaid: Option<fn(&AttributeName, &str) -> bool>,
     all: Vec<SimulatedAccount>,
 }
 
 impl Accounts {
     /// An empty pool without a shape yet.
     pub fn new(side: Side) -> Self {
-        Self { side, shape: Shape::default(), cached: None, all: Vec::new() }
+        Self {
+            side,
+            shape: Shape::default(),
+            cached: None,
+            fails: BTreeMap::new(),
+            unsaid: None,
+            all: Vec::new(),
+        }
     }
 
     /// Every account that ever was.
@@ -196,6 +208,14 @@ impl Accounts {
     /// Whether people sign in here by their e-mail address, so that names are made up by the pool.
     pub fn by_address(&self) -> bool {
         !self.shape.username_attributes.is_empty()
+    }
+
+    /// Whether the pool takes this value: neither its schema nor a bound that it hides forbids it.
+    pub fn takes(&self, name: &AttributeName, value: &str) -> bool {
+        let shape = self.shape.attributes.get(name);
+        let said = shape.is_none_or(|shape| shape.refusal(value).is_some());
+        let unsaid = self.unsaid.is_some_and(|refuses| refuses(name, value));
+        !said && !unsaid
     }
 
     /// Adds an account.

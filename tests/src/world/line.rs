@@ -60,6 +60,14 @@ pub struct InFlight {
     pub lands_by: Time,
 }
 
+/// The fault of a call that its pool refuses whatever it is asked for.
+fn refused(state: &mut State, call: Call) -> Option<Fault> {
+    let Place::Pool(side) = call.place else { return None };
+    let kind = *state.pools.get(side).fails.get(call.operation)?;
+    state.say(|| format!("{call}: refused, {kind:?}"));
+    Some(Fault::new(kind, call.operation))
+}
+
 /// How one task reaches the world.
 #[derive(Clone)]
 pub struct Line {
@@ -133,7 +141,10 @@ impl Line {
         let State { weather, chooser, .. } = state;
         let fate = weather.fate(call.place, call.operation, call.changes, signed, chooser.as_mut());
         let effect = Box::new(move |state: &mut State| {
-            let done = effect(state);
+            let done = match refused(state, call) {
+                Some(fault) => Err(fault),
+                None => effect(state),
+            };
             if let Some(histories) = &mut state.histories {
                 histories.remember(call.task, &done);
             }

@@ -27,7 +27,13 @@ pub(super) fn create(
     let pool = state.pools.get(side);
     let exists = Fault::new(FaultKind::Exists, call.operation);
     let by_address = pool.by_address();
-    let attributes = newborn(pool, wanted).map_err(|kind| Fault::new(kind, call.operation))?;
+    let attributes = match newborn(pool, wanted) {
+        Ok(attributes) => attributes,
+        Err(kind) => {
+            state.say(|| format!("{call}: refused, {kind:?}"));
+            return Err(Fault::new(kind, call.operation));
+        }
+    };
     let address = attributes.get(&attribute("email")).cloned().unwrap_or_default();
     let taken = pool.taken(&address, None)
         || (!by_address
@@ -75,8 +81,13 @@ fn newborn(
     let held = wanted.attributes.iter().filter(|(_, value)| !value.is_empty());
     let mut attributes: BTreeMap<_, _> =
         held.map(|(name, value)| (name.clone(), value.clone())).collect();
-    let unknown = attributes.keys().any(|name| !pool.shape.attributes.contains_key(name));
-    let mut invalid = unknown;
+    // "The preferred username must not be the username": said of an account that does not exist.
+    let preferred = attribute("preferred_username");
+    let repeats = attributes.get(&preferred).filter(|_| pool.shape.signs_in_by(&preferred));
+    if repeats.is_some_and(|name| name.eq_ignore_ascii_case(wanted.username.reveal())) {
+        return Err(FaultKind::AccountGone);
+    }
+    let mut invalid = attributes.iter().any(|(name, value)| !pool.takes(name, value));
     if pool.by_address() {
         let name = wanted.username.reveal();
         let address = attributes.entry(attribute("email")).or_insert_with(|| name.to_owned());
@@ -135,8 +146,7 @@ fn refuse(pool: &Accounts, sub: &Sub, deed: &Deed) -> Result<(), FaultKind> {
         Deed::SetAttributes { fields } => {
             for (name, value) in fields.values().flatten() {
                 let shape = pool.shape.attributes.get(name).ok_or(FaultKind::Invalid)?;
-                let too_long = shape.longest.is_some_and(|most| value.chars().count() > most);
-                if !shape.mutable || too_long {
+                if !shape.mutable || (!value.is_empty() && !pool.takes(name, value)) {
                     return Err(FaultKind::Invalid);
                 }
                 if name.as_str() == "email" && pool.taken(value, Some(sub)) {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::future::Future;
+use std::sync::Arc;
 
 use poolbridge_core::account::{Account, Handle, NewAccount, Shape};
 use poolbridge_core::fault::{Fault, FaultKind};
@@ -41,6 +42,13 @@ impl SimulatedPool {
 }
 
 impl SimulatedPool {
+    /// How a listed account is asked for.
+    fn handle_of(&self, sub: &Sub) -> Handle {
+        let state = self.line.world().lock();
+        let username = state.account(self.side, sub).map(|account| account.username.clone());
+        Handle { sub: sub.clone(), username }
+    }
+
     /// A few accounts of a listing, which may be gone since.
     fn list_some(
         &self,
@@ -90,12 +98,22 @@ impl SimulatedPool {
 }
 
 impl Pool for SimulatedPool {
-    fn shape(&self) -> impl Future<Output = Result<Shape, Fault>> + Send {
+    fn shape(&self) -> impl Future<Output = Result<Arc<Shape>, Fault>> + Send {
         // The adapter reads it once and caches it, so it neither fails nor takes a turn here.
         let state = self.line.world().lock();
         let pool = state.pools.get(self.side);
         let shape = pool.cached.as_ref().unwrap_or(&pool.shape).clone();
-        std::future::ready(Ok(shape))
+        std::future::ready(Ok(Arc::new(shape)))
+    }
+
+    fn has_group(&self, group: &GroupName) -> impl Future<Output = Result<bool, Fault>> + Send {
+        let (side, group) = (self.side, group.clone());
+        let call = self.call("GetGroup", false);
+        self.line.make(call, move |state| {
+            let there = state.pools.get(side).shape.groups.contains(&group);
+            state.say(|| format!("{call}: {there}"));
+            Ok(there)
+        })
     }
 
     fn every_group(&self) -> impl Future<Output = Result<BTreeSet<GroupName>, Fault>> + Send {
@@ -190,8 +208,15 @@ impl Pool for SimulatedPool {
         let (pool, except) = (self.clone(), except.clone());
         async move {
             for account in pool.list_some(&except).await? {
-                if pool.still_reads(account).await? {
-                    return Ok(true);
+                let handle = pool.handle_of(&account);
+                if !pool.still_reads(account).await? {
+                    continue;
+                }
+                // A canary is read as a person is: groups too.
+                match pool.groups(&handle).await {
+                    Ok(_) => return Ok(true),
+                    Err(fault) if fault.kind == FaultKind::AccountGone => {}
+                    Err(fault) => return Err(fault),
                 }
             }
             Ok(false)

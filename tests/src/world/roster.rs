@@ -1,6 +1,8 @@
 //! The outside as the sweep reaches it: listings in pages, which may be old and, when they lie,
 //! short; the table; the notebook; and the queue.
 
+use std::sync::Arc;
+
 use poolbridge_core::account::{Account, Shape};
 use poolbridge_core::change::Change;
 use poolbridge_core::entry::Entry;
@@ -55,8 +57,8 @@ impl Roster for SimulatedRoster {
     type Accounts = SimulatedChain;
     type Members = SimulatedChain;
 
-    async fn shape(&self) -> Result<Shape, Fault> {
-        Ok(self.line.world().lock().pools.get(self.side).shape.clone())
+    async fn shape(&self) -> Result<Arc<Shape>, Fault> {
+        Ok(Arc::new(self.line.world().lock().pools.get(self.side).shape.clone()))
     }
 
     async fn estimate(&self) -> Result<Option<u64>, Fault> {

@@ -4,12 +4,16 @@ use std::time::Duration;
 
 use poolbridge_core::change::Proof;
 use poolbridge_core::entry::State as PersonState;
+use poolbridge_core::fault::FaultKind;
 use poolbridge_core::limits;
+use poolbridge_core::names::Sub;
 use poolbridge_core::policy::{Deletes, Provision};
 use poolbridge_core::side::Side;
 use poolbridge_core::verdict::{Reason, Verdict};
 
 use poolbridge_tests::simulation::stage::{Stage, shape};
+use poolbridge_tests::world::accounts::group;
+use poolbridge_tests::world::weather::{Climate, Fate, Weather};
 
 #[test]
 fn invariant_06_no_resurrection() {
@@ -171,4 +175,99 @@ fn invariant_07_no_mass_deletion_a_breaker_stops_it() {
         stage.captured(Side::Old, old);
     }
     assert_eq!((closed(&stage), held(&stage)), (gone.len(), 0));
+}
+
+/// A pair, and another account of each pool.
+fn pair_and_bystanders(stage: &mut Stage) -> (Sub, Sub) {
+    let pair = stage.pair();
+    stage.account(Side::Old, 2, "two@example.com", true);
+    stage.account(Side::New, 2, "two@example.com", true);
+    pair
+}
+
+#[test]
+fn rule_22_an_account_that_reads_is_there_whatever_its_list_of_groups_answers() {
+    let mut stage = Stage::new(Provision::Lazy);
+    stage.policy.deletes = Deletes::Delete;
+    let (old, new) = pair_and_bystanders(&mut stage);
+    stage.set(Side::Old, &old, "name", "n");
+    let gone = FaultKind::AccountGone;
+    stage.world.lock().pools.new.fails.insert("AdminListGroupsForUser", gone);
+    stage.capture(Side::Old, &old);
+    for _ in 0..4 {
+        stage.wait(limits::RETRY_SLOWLY);
+        let change = stage.change(Side::Old, &old, Proof::Changed);
+        let verdict = stage.look(&change).verdict;
+        assert!(matches!(verdict, Verdict::Later(_, Reason::Outside(_))), "{verdict:?}");
+        let known = stage.entry(Side::Old, &old).accounts.new.unwrap();
+        assert_eq!(known.gone, None, "it was taken for absent");
+    }
+    assert!(stage.body(Side::Old, &old).exists && stage.body(Side::New, &new).exists);
+    assert_eq!(stage.says(Side::New, &new, "name").as_deref(), Some("n"), "the rest travels");
+}
+
+#[test]
+fn invariant_07_a_pool_that_lists_no_groups_shows_no_canary() {
+    let mut stage = Stage::new(Provision::Lazy);
+    let (old, new) = pair_and_bystanders(&mut stage);
+    stage.edit(Side::New, &new, |body| body.exists = false);
+    let gone = FaultKind::AccountGone;
+    stage.world.lock().pools.new.fails.insert("AdminListGroupsForUser", gone);
+    let held = Verdict::Held(Reason::AccountGone);
+    assert_eq!(stage.deleted(Side::New, &new).last(), Some(&held));
+    assert!(stage.body(Side::Old, &old).enabled, "removed without a canary");
+    // Once the pool answers as it should, the deletion is believed.
+    stage.world.lock().pools.new.fails.clear();
+    stage.deleted(Side::New, &new);
+    assert!(!stage.body(Side::Old, &old).enabled);
+}
+
+#[test]
+fn rule_22_a_late_claim_of_a_deletion_and_one_read_that_misses_remove_nobody() {
+    let mut stage = Stage::new(Provision::Lazy);
+    let (old, new) = pair_and_bystanders(&mut stage);
+    // Held for a group, so that each look plans anew and finds nothing to write.
+    stage.world.lock().pools.old.shape.groups.insert(group("guests"));
+    stage.edit(Side::Old, &old, |body| body.groups = [group("guests")].into());
+    let held = Verdict::Held(Reason::GroupMissing);
+    assert_eq!(stage.captured(Side::Old, &old).last(), Some(&held));
+    let claim = stage.change(Side::New, &new, Proof::Deleted);
+    stage.wait(limits::SETTLE * 6);
+    // The account is seen alive, long after that claim; a moment later a read misses it.
+    let change = stage.change(Side::New, &new, Proof::Changed);
+    stage.look(&change);
+    stage.edit(Side::New, &new, |body| body.exists = false);
+    stage.wait(Duration::from_secs(1));
+    let verdict = stage.look(&claim).verdict;
+    assert!(matches!(verdict, Verdict::Later(..)), "{verdict:?}");
+    assert_eq!(stage.entry(Side::Old, &old).tombstone, None);
+    assert!(stage.body(Side::Old, &old).enabled, "a living person was disabled");
+}
+
+#[test]
+fn rule_09_a_disable_that_may_still_land_is_waited_for() {
+    let mut stage = Stage::new(Provision::Lazy);
+    let (old, new) = pair_and_bystanders(&mut stage);
+    stage.edit(Side::Old, &old, |body| body.exists = false);
+    stage.world.lock().weather = Weather::new(Climate {
+        fault_one_in: 1,
+        faults_max: 1,
+        faults: vec![Fate::RequestLost],
+        only: Some("AdminDisableUser"),
+        ..Climate::calm()
+    });
+    let change = stage.change(Side::Old, &old, Proof::Deleted);
+    stage.wait(limits::SETTLE * 2);
+    let verdict = stage.look(&change).verdict;
+    let Verdict::Later(after, _) = verdict else { panic!("{verdict:?}") };
+    // The lease says until when it can land; what the account says before D after that is no proof.
+    let least = limits::PERSON_TIME_MAX + limits::LANDING_TIME + limits::SETTLE;
+    assert!(after >= least, "looked at again after {after:?}, and it can land until then");
+    let entry = stage.entry(Side::Old, &old);
+    let now = stage.world.lock().now;
+    assert!(entry.not_before >= now + least, "another message may look before");
+    assert!(entry.tombstone.unwrap().owed.is_some());
+    stage.wait(after);
+    assert_eq!(stage.look(&change).verdict, Verdict::Applied);
+    assert!(!stage.body(Side::New, &new).enabled);
 }

@@ -87,9 +87,14 @@ fn whoever_cannot_get_in_over_there_is_not_searched_for_at_every_look() {
     let before = calls(&stage.world, "ListUsers");
     assert_eq!(stage.captured(Side::Old, &old).last(), Some(&held));
     assert_eq!(calls(&stage.world, "ListUsers"), before);
-    // A way in of another kind than what is searched by.
+    // A way in of another kind than what is searched by: the account would not be found again.
     stage.set(Side::Old, &old, "phone_number", "+15550100");
     stage.set(Side::Old, &old, "phone_number_verified", "true");
+    let held = Verdict::Held(Reason::AddressUnverified);
+    assert_eq!(stage.captured(Side::Old, &old).last(), Some(&held));
+    assert_eq!((calls(&stage.world, "ListUsers"), stage.living(Side::New)), (before, 0));
+    // The value that people are matched by.
+    stage.set(Side::Old, &old, "email_verified", "true");
     stage.captured(Side::Old, &old);
     assert_eq!(stage.living(Side::New), 1);
 }

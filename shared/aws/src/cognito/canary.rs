@@ -1,14 +1,16 @@
 //! Whether the pool still shows its accounts: asked before anybody is taken for deleted.
 
-use poolbridge_core::fault::Fault;
+use poolbridge_core::account::Account;
+use poolbridge_core::fault::{Fault, FaultKind};
 use poolbridge_core::limits;
 use poolbridge_core::names::Sub;
+use poolbridge_core::ports::Pool;
 
 use super::CognitoPool;
 use super::account::of_listing;
 
 impl CognitoPool {
-    /// Whether some other account than `except` reads under its own `sub`.
+    /// Whether some other account than `except` reads under its own `sub`, its groups included.
     ///
     /// One page of `ListUsers`, without a filter (it bills nobody), and one `AdminGetUser` as a rule,
     /// which makes that account's owner a billed monthly user of the pool. A pool lists in an order of
@@ -32,7 +34,10 @@ impl CognitoPool {
                 }
                 left -= 1;
                 let name = if by_sub { account.sub.as_str() } else { account.username.reveal() };
-                if self.get(name).await?.is_some_and(|found| found.sub == account.sub) {
+                let found = self.get(name).await?.filter(|found| found.sub == account.sub);
+                if let Some(found) = found
+                    && self.lists_groups(&found).await?
+                {
                     return Ok(true);
                 }
             }
@@ -43,5 +48,18 @@ impl CognitoPool {
             }
         }
         Ok(false)
+    }
+
+    /// Whether the pool lists this account's groups, as it must for a person who is looked at.
+    /// `true` where groups do not travel.
+    async fn lists_groups(&self, account: &Account) -> Result<bool, Fault> {
+        if !self.options.groups {
+            return Ok(true);
+        }
+        match self.groups(&account.handle()).await {
+            Ok(_) => Ok(true),
+            Err(fault) if fault.kind == FaultKind::AccountGone => Ok(false),
+            Err(fault) => Err(fault),
+        }
     }
 }

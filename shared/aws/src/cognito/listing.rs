@@ -67,7 +67,7 @@ impl Roster for PoolRoster {
     type Accounts = AccountListing;
     type Members = MemberListing;
 
-    async fn shape(&self) -> Result<Shape, Fault> {
+    async fn shape(&self) -> Result<Arc<Shape>, Fault> {
         self.0.shape().await
     }
 

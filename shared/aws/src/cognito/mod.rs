@@ -244,8 +244,8 @@ impl CognitoPool {
 }
 
 impl Pool for CognitoPool {
-    async fn shape(&self) -> Result<Shape, Fault> {
-        Ok(self.described().await?.shape.clone())
+    async fn shape(&self) -> Result<Arc<Shape>, Fault> {
+        Ok(Arc::clone(&self.described().await?.shape))
     }
 
     async fn read(&self, account: &Handle) -> Result<Option<Account>, Fault> {
@@ -288,7 +288,10 @@ impl Pool for CognitoPool {
             let request = request.username(&name).limit(PAGE).set_next_token(token.take());
             let page = self.read_once(OPERATION, request.send()).await?;
             for group in page.groups() {
-                found.insert(group_name(group.group_name(), OPERATION)?);
+                let group = group_name(group.group_name(), OPERATION)?;
+                if !described.shape.is_provider_group(&group) {
+                    found.insert(group);
+                }
             }
             token = page.next_token.filter(|token| !token.is_empty());
             if token.is_none() {
@@ -298,11 +301,27 @@ impl Pool for CognitoPool {
         Err(unreadable(OPERATION))
     }
 
+    async fn has_group(&self, group: &GroupName) -> Result<bool, Fault> {
+        let request = self.client.get_group().user_pool_id(&self.id).group_name(group.as_str());
+        match self.read_once("GetGroup", request.send()).await {
+            Ok(_) => return Ok(true),
+            Err(fault) if fault.kind == FaultKind::Missing => {}
+            Err(fault) => return Err(fault),
+        }
+        // Whoever asks for the shape from now on need not be told what is known to be old.
+        if let Some((_, described)) = &mut self.described.lock().await.described {
+            let described = Arc::make_mut(described);
+            Arc::make_mut(&mut described.shape).groups.remove(group);
+        }
+        Ok(false)
+    }
+
     async fn every_group(&self) -> Result<BTreeSet<GroupName>, Fault> {
         let groups = self.list_groups().await?;
         // Whoever asks for the shape from now on need not be told what is known to be old.
         if let Some((_, described)) = &mut self.described.lock().await.described {
-            Arc::make_mut(described).shape.groups.clone_from(&groups);
+            let described = Arc::make_mut(described);
+            Arc::make_mut(&mut described.shape).groups.clone_from(&groups);
         }
         Ok(groups)
     }

@@ -1,23 +1,28 @@
 //! What a pool can hold: its schema, groups, factors, and what its app clients may write.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use aws_sdk_cognitoidentityprovider::operation::get_user_pool_mfa_config as mfa;
 use aws_sdk_cognitoidentityprovider::types::{
-    AliasAttributeType, PasswordPolicyType, SchemaAttributeType, SmsMfaConfigType,
-    SoftwareTokenMfaConfigType, StringAttributeConstraintsType, UserAttributeUpdateSettingsType,
-    UserPoolMfaType, UserPoolPolicyType, UserPoolType, UsernameAttributeType,
-    UsernameConfigurationType, VerifiedAttributeType,
+    AliasAttributeType, NumberAttributeConstraintsType, PasswordPolicyType, SchemaAttributeType,
+    SmsMfaConfigType, SoftwareTokenMfaConfigType, StringAttributeConstraintsType,
+    UserAttributeUpdateSettingsType, UserPoolMfaType, UserPoolPolicyType, UserPoolType,
+    UsernameAttributeType, UsernameConfigurationType, VerifiedAttributeType,
 };
 use poolbridge_core::account::{AttributeShape, Shape};
 use poolbridge_core::facts::Factor;
 use poolbridge_core::fault::Fault;
 use poolbridge_core::limits;
+use poolbridge_core::mapping::STANDARD;
 use poolbridge_core::names::{AttributeName, GroupName};
 
 use super::CognitoPool;
 use super::account::unreadable;
 use crate::fault::lacks_operation;
+
+/// The flags of the two addresses, which every pool has as well.
+const VERIFIED_FLAGS: [&str; 2] = ["email_verified", "phone_number_verified"];
 
 /// The largest page of `ListGroups` and `ListUserPoolClients`.
 const PAGE: i32 = 60;
@@ -26,7 +31,7 @@ const PAGE: i32 = 60;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Described {
     /// What core asks for.
-    pub(super) shape: Shape,
+    pub(super) shape: Arc<Shape>,
     /// The least length of a password.
     pub(super) password_length: usize,
 }
@@ -47,10 +52,11 @@ impl CognitoPool {
         }
         let (mut described, groups, factors) =
             tokio::try_join!(self.schema(), self.list_groups(), self.allowed_factors())?;
-        described.shape.groups = groups;
-        (described.shape.factors, described.shape.mfa_required) = factors;
+        let shape = Arc::make_mut(&mut described.shape);
+        shape.groups = groups;
+        (shape.factors, shape.mfa_required) = factors;
         if self.options.client_attributes {
-            described.shape.client_writable = self.client_writable(&described.shape).await?;
+            shape.client_writable = self.client_writable(shape).await?;
         }
         Ok(described)
     }
@@ -59,23 +65,35 @@ impl CognitoPool {
         const OPERATION: &str = "DescribeUserPool";
         let request = self.client.describe_user_pool().user_pool_id(&self.id);
         let answer = self.read_once(OPERATION, request.send()).await?;
-        answer.user_pool.as_ref().map(of_pool).ok_or(unreadable(OPERATION))
+        let mut described = answer.user_pool.as_ref().map(of_pool).ok_or(unreadable(OPERATION))?;
+        Arc::make_mut(&mut described.shape).provider_groups = self.provider_groups();
+        Ok(described)
     }
 
-    /// Every group of the pool; none where groups do not travel.
+    /// How the names of the groups begin that this pool makes for federated users: "a group whose
+    /// name is the user pool ID followed by the provider's name" (the guide, "Adding groups").
+    fn provider_groups(&self) -> String {
+        format!("{}_", self.id)
+    }
+
+    /// Every group of the pool but those of identity providers; none where groups do not travel.
     pub(super) async fn list_groups(&self) -> Result<BTreeSet<GroupName>, Fault> {
         const OPERATION: &str = "ListGroups";
         let mut found = BTreeSet::new();
         if !self.options.groups {
             return Ok(found);
         }
+        let provider = self.provider_groups();
         let mut token = None;
         for _ in 0..limits::GROUP_PAGES_MAX {
             let request = self.client.list_groups().user_pool_id(&self.id).limit(PAGE);
             let request = request.set_next_token(token.take());
             let page = self.read_once(OPERATION, request.send()).await?;
             for group in page.groups() {
-                found.insert(group_name(group.group_name(), OPERATION)?);
+                let group = group_name(group.group_name(), OPERATION)?;
+                if !group.as_str().starts_with(&provider) {
+                    found.insert(group);
+                }
             }
             token = page.next_token.filter(|token| !token.is_empty());
             if token.is_none() {
@@ -169,7 +187,7 @@ fn of_pool(pool: &UserPoolType) -> Described {
     let username = pool.username_attributes().iter().map(UsernameAttributeType::as_str);
     let alias = pool.alias_attributes().iter().map(AliasAttributeType::as_str);
     let shape = Shape {
-        attributes: pool.schema_attributes().iter().filter_map(of_attribute).collect(),
+        attributes: schema(pool.schema_attributes()),
         username_attributes: username.filter_map(name).collect(),
         alias_attributes: alias.filter_map(name).collect(),
         verified_by_code: by_code.map(VerifiedAttributeType::as_str).filter_map(name).collect(),
@@ -181,17 +199,40 @@ fn of_pool(pool: &UserPoolType) -> Described {
     };
     let policy = pool.policies().and_then(UserPoolPolicyType::password_policy);
     let least = policy.and_then(PasswordPolicyType::minimum_length).unwrap_or_default();
-    Described { shape, password_length: usize::try_from(least).unwrap_or_default() }
+    let password_length = usize::try_from(least).unwrap_or_default();
+    Described { shape: Arc::new(shape), password_length }
+}
+
+/// The schema, with what every pool has: the standard attributes and the two verified flags. Which of
+/// these a description lists differs from pool to pool, and the pool takes them all the same. A
+/// description without any schema says nothing, so it stays empty.
+fn schema(listed: &[SchemaAttributeType]) -> BTreeMap<AttributeName, AttributeShape> {
+    let mut attributes: BTreeMap<_, _> = listed.iter().filter_map(of_attribute).collect();
+    if !attributes.is_empty() {
+        for name in STANDARD.into_iter().chain(VERIFIED_FLAGS).filter_map(name) {
+            attributes.entry(name).or_default();
+        }
+    }
+    attributes
 }
 
 /// One attribute of the schema, by the name under which accounts carry it (`custom:` included).
 fn of_attribute(attribute: &SchemaAttributeType) -> Option<(AttributeName, AttributeShape)> {
     let name = name(attribute.name().filter(|name| *name != "sub")?)?;
-    let constraints = attribute.string_attribute_constraints();
-    let longest = constraints.and_then(StringAttributeConstraintsType::max_length);
-    let longest = longest.and_then(|longest| longest.parse().ok());
-    // "Mutable" may be left out, and then it is: the page of `SchemaAttributeType`.
-    Some((name, AttributeShape { mutable: attribute.mutable().unwrap_or(true), longest }))
+    let text = attribute.string_attribute_constraints();
+    let length = |bound: Option<&str>| bound.and_then(|bound| bound.parse().ok());
+    let numbers = attribute.number_attribute_constraints();
+    let number = |bound: Option<&str>| bound.and_then(|bound| bound.parse().ok());
+    let shape = AttributeShape {
+        // "Mutable" may be left out, and then it is: the page of `SchemaAttributeType`.
+        mutable: attribute.mutable().unwrap_or(true),
+        required: attribute.required().unwrap_or(false),
+        shortest: length(text.and_then(StringAttributeConstraintsType::min_length)),
+        longest: length(text.and_then(StringAttributeConstraintsType::max_length)),
+        least: number(numbers.and_then(NumberAttributeConstraintsType::min_value)),
+        most: number(numbers.and_then(NumberAttributeConstraintsType::max_value)),
+    };
+    Some((name, shape))
 }
 
 /// The factors that a person of this pool can switch on.
@@ -217,7 +258,6 @@ mod tests {
     use super::*;
     use aws_sdk_cognitoidentityprovider::types::{EmailMfaConfigType, SmsConfigurationType};
     use mfa::GetUserPoolMfaConfigOutput;
-    use std::collections::BTreeMap;
 
     fn attribute(name: &str) -> AttributeName {
         AttributeName::try_from(name).unwrap()
@@ -257,14 +297,60 @@ mod tests {
         assert!(described.addressed_by_sub());
         assert_eq!(described.password_length, 64);
         let shape = described.shape;
-        let dept = AttributeShape { mutable: true, longest: Some(20) };
-        let hired = AttributeShape { mutable: false, longest: None };
-        let schema = [(attribute("custom:dept"), dept), (attribute("custom:hired"), hired)];
-        assert_eq!(shape.attributes, BTreeMap::from(schema));
+        let dept = AttributeShape { longest: Some(20), ..AttributeShape::default() };
+        let hired = AttributeShape { mutable: false, ..AttributeShape::default() };
+        assert_eq!(shape.attributes.get(&attribute("custom:dept")), Some(&dept));
+        assert_eq!(shape.attributes.get(&attribute("custom:hired")), Some(&hired));
+        assert!(!shape.attributes.contains_key(&attribute("sub")));
         let by_code = [attribute("email"), attribute("phone_number")];
         assert_eq!(shape.verified_by_code, BTreeSet::from(by_code));
         assert!(shape.signs_in_by(&attribute("email")) && !shape.case_sensitive);
-        assert_eq!(mutable(&shape), BTreeSet::from([attribute("custom:dept")]));
+        let writable = mutable(&shape);
+        assert!(writable.contains(&attribute("custom:dept")));
+        assert!(!writable.contains(&attribute("custom:hired")));
+    }
+
+    #[test]
+    fn standard_attributes_and_verified_flags_exist_in_every_pool() {
+        let shape = of_pool(&pool()).shape;
+        for name in STANDARD.into_iter().chain(VERIFIED_FLAGS) {
+            let found = shape.attributes.get(&attribute(name));
+            assert_eq!(found, Some(&AttributeShape::default()), "{name}");
+        }
+        let listed = SchemaAttributeType::builder().name("email").mutable(false).build();
+        let listed = UserPoolType::builder().schema_attributes(listed).build();
+        let email = of_pool(&listed).shape.attributes[&attribute("email")].clone();
+        assert!(!email.mutable, "what the pool says of a standard attribute holds");
+        let silent = of_pool(&UserPoolType::builder().build());
+        assert!(silent.shape.attributes.is_empty(), "no schema is not an answer");
+    }
+
+    #[test]
+    fn a_schema_tells_bounds_and_required_attributes() {
+        let text = StringAttributeConstraintsType::builder().min_length("3").max_length("20");
+        let numbers = NumberAttributeConstraintsType::builder().min_value("0").max_value("5");
+        let pool = UserPoolType::builder()
+            .schema_attributes(
+                SchemaAttributeType::builder()
+                    .name("custom:nick")
+                    .required(true)
+                    .string_attribute_constraints(text.build())
+                    .build(),
+            )
+            .schema_attributes(
+                SchemaAttributeType::builder()
+                    .name("custom:level")
+                    .number_attribute_constraints(numbers.build())
+                    .build(),
+            )
+            .build();
+        let attributes = &of_pool(&pool).shape.attributes;
+        let (shortest, longest) = (Some(3), Some(20));
+        let nick =
+            AttributeShape { required: true, shortest, longest, ..AttributeShape::default() };
+        let level = AttributeShape { least: Some(0), most: Some(5), ..AttributeShape::default() };
+        assert_eq!(attributes.get(&attribute("custom:nick")), Some(&nick));
+        assert_eq!(attributes.get(&attribute("custom:level")), Some(&level));
     }
 
     #[test]

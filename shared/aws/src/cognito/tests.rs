@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use poolbridge_core::account::Handle;
 use poolbridge_core::fault::FaultKind;
-use poolbridge_core::names::{Sub, Username};
+use poolbridge_core::names::{GroupName, Sub, Username};
 use poolbridge_core::ports::{Clock, Pool, Search};
 use poolbridge_core::time::Time;
 use serde_json::{Value, json};
@@ -168,4 +168,43 @@ async fn a_search_goes_on_past_an_empty_page() {
     let (_, body) = loopback.requests().pop().unwrap();
     assert_eq!(body["PaginationToken"], "more");
     assert_eq!(body["Filter"], r#"email = "ada@example.com""#);
+}
+
+#[tokio::test]
+async fn groups_of_identity_providers_are_neither_listed_nor_read() {
+    let groups =
+        json!({ "Groups": [{ "GroupName": "us-east-1_A_Google" }, { "GroupName": "staff" }] });
+    let loopback = Loopback::new(move |request, _| match request.0.as_str() {
+        "ListGroups" | "AdminListGroupsForUser" => Reply::Well(groups.clone()),
+        _ => described(request, &json!({}), || Reply::Lost),
+    });
+    let pool = loopback.pool().await;
+    let staff = [GroupName::try_from("staff").unwrap()].into();
+    let shape = pool.shape().await.unwrap();
+    assert_eq!(shape.groups, staff);
+    assert!(shape.is_provider_group(&GroupName::try_from("us-east-1_A_Google").unwrap()));
+    assert_eq!(pool.groups(&handle(Some("ada"))).await.unwrap(), staff);
+    assert_eq!(pool.every_group().await.unwrap(), staff);
+}
+
+#[tokio::test]
+async fn one_group_is_looked_up_without_a_list_and_one_that_is_gone_leaves_the_shape() {
+    let groups = json!({ "Groups": [{ "GroupName": "staff" }, { "GroupName": "guests" }] });
+    let loopback = Loopback::new(move |request, _| match request.0.as_str() {
+        "ListGroups" => Reply::Well(groups.clone()),
+        "GetGroup" if request.1["GroupName"] == "staff" => Reply::Well(json!({ "Group": {} })),
+        "GetGroup" if request.1["GroupName"] == "guests" => {
+            Reply::Badly(400, "ResourceNotFoundException")
+        }
+        "GetGroup" => Reply::Badly(400, "AccessDeniedException"),
+        _ => described(request, &json!({}), || Reply::Lost),
+    });
+    let pool = loopback.pool().await;
+    let group = |name| GroupName::try_from(name).unwrap();
+    assert_eq!(pool.shape().await.unwrap().groups.len(), 2);
+    assert!(pool.has_group(&group("staff")).await.unwrap());
+    assert!(!pool.has_group(&group("guests")).await.unwrap());
+    assert_eq!(pool.has_group(&group("other")).await.unwrap_err().kind, FaultKind::Denied);
+    assert_eq!(pool.shape().await.unwrap().groups, [group("staff")].into());
+    assert_eq!(count(&loopback, "ListGroups"), 1);
 }

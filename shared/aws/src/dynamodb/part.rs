@@ -3,8 +3,9 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use poolbridge_core::entry::{
     Agreed, Base, Birth, Decision, DecisionKind, Flips, Intended, Intent, Known, Lease, Miss,
-    Obstacle, Passwords,
+    Obstacle, Passwords, RepeatedFailure,
 };
+use poolbridge_core::fault::FaultKind;
 use poolbridge_core::names::PersonId;
 use poolbridge_core::side::BySide;
 use poolbridge_core::tombstone::{Owed, Tombstone};
@@ -165,6 +166,26 @@ pub(super) fn read_obstacle(reader: Reader<'_>) -> Result<Obstacle, Mistake> {
         value: reader.print("value")?,
         side: reader.side("side")?,
         since: reader.time("since")?,
+    })
+}
+
+pub(super) fn failure(value: &RepeatedFailure) -> AttributeValue {
+    map([
+        ("operation", text(&value.operation)),
+        ("kind", text(value.kind.name())),
+        ("count", number(value.count)),
+        ("first", time(value.first)),
+        ("last", time(value.last)),
+    ])
+}
+
+pub(super) fn read_failure(reader: Reader<'_>) -> Result<RepeatedFailure, Mistake> {
+    Ok(RepeatedFailure {
+        operation: reader.text("operation")?.to_owned(),
+        kind: reader.word("kind", FaultKind::from_name)?,
+        count: reader.number("count")?,
+        first: reader.time("first")?,
+        last: reader.time("last")?,
     })
 }
 

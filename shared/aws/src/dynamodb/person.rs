@@ -59,6 +59,7 @@ pub(super) fn item(entry: &Entry, writer: Option<&Owner>, sealer: &Sealer) -> It
         ("lease", entry.lease.as_ref().map(part::lease)),
         ("linked_at", entry.linked.map(time)),
         ("miss", entry.miss.as_ref().map(part::miss)),
+        ("failure", entry.failure.as_ref().map(part::failure)),
         ("writer", writer.map(|owner| text(owner.as_str()))),
         // Without it the item is not in the index: whoever is in step costs it nothing.
         ("state_shard", listed.map(text)),
@@ -124,6 +125,7 @@ pub(super) fn read(item: &Item, sealer: &Sealer) -> Result<Stored, Mistake> {
         passwords: part::read_passwords(reader.map("passwords")?)?,
         local_factors: part::read_flags(reader.map("local_factors")?)?,
         miss: reader.optional("miss", |r, name| part::read_miss(r.map(name)?))?,
+        failure: reader.optional("failure", |r, name| part::read_failure(r.map(name)?))?,
         flips: reader.by_field("flips", part::read_flips)?,
         decisions: reader.maps("decisions", part::read_decision)?,
         linked: reader.optional("linked_at", Reader::time)?,

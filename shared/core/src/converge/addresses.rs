@@ -1,5 +1,7 @@
 //! Nothing is taken (invariant 13): who holds an address over there, before it is written.
 
+use std::sync::Arc;
+
 use super::Run;
 use super::carry::Taken;
 use super::look::handle;
@@ -21,7 +23,7 @@ impl<P: Ports> Run<'_, P> {
         &mut self,
         entry: &Entry,
         views: &BySide<View>,
-        shapes: &BySide<Shape>,
+        shapes: &BySide<Arc<Shape>>,
         plan: &Plan,
         taken: &mut Taken,
     ) -> Result<(), Fault> {

@@ -1,6 +1,7 @@
 //! Both accounts are known: observe the other side, plan, intend, apply, record.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::look::worst;
 use super::passwords::note_sign_outs;
@@ -138,7 +139,7 @@ impl<P: Ports> Run<'_, P> {
         entry: &Entry,
         views: &BySide<View>,
         control: &Control,
-        shapes: &BySide<Shape>,
+        shapes: &BySide<Arc<Shape>>,
         taken: &Taken,
     ) -> Plan {
         let captured = BySide::from_fn(|side| self.captured(side));
@@ -192,7 +193,7 @@ impl<P: Ports> Run<'_, P> {
             let fields = vec![(*operation).to_owned()];
             self.decide(&mut entry, Decision { fields, ..decision });
         }
-        let verdict = self.verdict(views, &plan, &performed, &entry);
+        let verdict = self.verdict(views, &plan, &performed, &mut entry);
         stand(&mut entry, &verdict);
         let next = if plan.steps.is_empty() && same(&before, &entry) {
             self.release(&entry).await?;
@@ -320,16 +321,21 @@ impl<P: Ports> Run<'_, P> {
     }
 
     fn verdict(
-        &self,
+        &mut self,
         views: &BySide<View>,
         plan: &Plan,
         performed: &Performed,
-        entry: &Entry,
+        entry: &mut Entry,
     ) -> Verdict {
         let missing = Side::BOTH.iter().find_map(|side| views.get(*side).missing.as_ref());
         if let Some(fault) = performed.fault.as_ref().or(missing) {
-            return Verdict::from_fault(fault);
+            if !self.is_refused_again(entry, fault) {
+                return Verdict::from_fault(fault);
+            }
+            self.decide_failure(entry, self.change.side, fault);
+            return Verdict::Held(Reason::Outside(fault.kind));
         }
+        entry.failure = None;
         if performed.out_of_time {
             return Verdict::Later(limits::RETRY_SOON, Reason::OutOfTime);
         }
@@ -347,13 +353,7 @@ impl<P: Ports> Run<'_, P> {
             return Verdict::Later(limits::RETRY_SOON, Reason::AddressWaits);
         }
         match worst(&entry.obstacles) {
-            Some(
-                reason @ (Reason::NotInSchema
-                | Reason::Immutable
-                | Reason::TooLong
-                | Reason::Unsayable
-                | Reason::RefusedByPool),
-            ) => Verdict::Refused(reason),
+            Some(reason) if reason.refuses_value() => Verdict::Refused(reason),
             Some(reason) => Verdict::Held(reason),
             None if performed.written.is_empty() => Verdict::AlreadyTrue,
             None => Verdict::Applied,

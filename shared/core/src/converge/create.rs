@@ -1,24 +1,59 @@
 //! Creation on the other side, as an intent of its own (R19, R20): the name and the fingerprints are
 //! noted first, so that whoever finds the account later knows that it is ours, and upon what base.
 
-use std::collections::BTreeMap;
-
+use super::link::no_way_in;
+use super::newborn::{Fitness, Newborn};
 use super::{Round, Run, known, later};
-use crate::account::{Account, Handle, NewAccount, Shape, Status};
-use crate::entry::{Agreed, Base, Birth, DecisionKind, Entry, Known, State};
-use crate::facts::{Field, Reading, Value};
+use crate::account::{Account, Handle, Status};
+use crate::entry::{Agreed, Birth, DecisionKind, Entry, Known, Obstacle, State};
+use crate::facts::Field;
 use crate::fault::{Fault, FaultKind};
+use crate::fingerprint::Print;
 use crate::law::Rule;
-use crate::names::{AttributeName, Username};
 use crate::plan::View;
-use crate::policy::Control;
+use crate::policy::{Control, Provision};
 use crate::ports::{Ledger, Pool, Ports};
 use crate::side::Side;
 use crate::step::Deed;
 use crate::verdict::{Reason, Verdict};
 
+/// The operation, as AWS names it.
+const CREATE: &str = "AdminCreateUser";
+
+/// What came of the tries of one creation.
+enum Made {
+    /// It was created: how to ask for it, and the note that announced it.
+    Account(Handle, Birth),
+    /// The pool refused it for certain, or did nothing.
+    Refused(Fault),
+    /// The lease would not have outlasted another try.
+    OutOfTime,
+}
+
 impl<P: Ports> Run<'_, P> {
-    /// Creates the person in the other pool, whom a search did not find there.
+    /// Why no account is created for this person, if so; `None` where provisioning is lazy. The fields
+    /// that the account cannot have are named on the record.
+    pub(super) async fn unfit(
+        &mut self,
+        entry: &mut Entry,
+        side: Side,
+        view: &View,
+    ) -> Result<Option<Reason>, Fault> {
+        let to = side.other();
+        if *self.bridge.policy.provision.get(to) != Provision::Eager {
+            return Ok(None);
+        }
+        if let Some(reason) = no_way_in(view) {
+            return Ok(Some(reason));
+        }
+        let shapes = self.bridge.shapes().await?;
+        let Fitness { newborn, left_out } = self.fitness(entry, to, view, shapes.get(to));
+        self.name_fields(entry, left_out);
+        Ok(newborn.err())
+    }
+
+    /// Creates the person in the other pool, whom a search did not find there: with every field that
+    /// the pool can hold, and with fewer of them where it refuses without telling which.
     pub(super) async fn create(
         &mut self,
         mut entry: Entry,
@@ -27,107 +62,147 @@ impl<P: Ports> Run<'_, P> {
     ) -> Result<Round, Fault> {
         let to = side.other();
         let shapes = self.bridge.shapes().await?;
-        let Some(username) = username(shapes.get(to), &view) else {
-            return self.stay_alone(entry, side, &view, Some(Reason::NoWayIn)).await;
-        };
-        let (attributes, fields) = self.newborn(&entry, to, &view, shapes.get(to));
-        let Some(until) = entry.lease.as_ref().map(|lease| lease.until) else {
-            return Ok(Round::Again);
-        };
-        let birth = Birth {
-            side: to,
-            username: username.clone(),
-            fields,
-            rules: self.bridge.policy.mapping.revisions(),
-            at: self.now(),
-            until,
+        let Fitness { newborn, left_out } = self.fitness(&entry, to, &view, shapes.get(to));
+        self.name_fields(&mut entry, left_out);
+        let newborn = match newborn {
+            Ok(newborn) => newborn,
+            Err(reason) => return self.stay_alone(entry, side, &view, Some(reason)).await,
         };
         let before = entry.state;
-        if self.keeps(Rule::R19) {
-            entry.birth = Some(birth.clone());
-        }
-        entry.revision += 1;
-        entry.not_before = self.now() + self.bound();
-        self.touched = true;
-        self.ledger().store(&entry, &self.owner).await?;
-        let Some(deadline) = self.send_until(&entry) else {
-            // Nothing was sent: the note goes, and somebody with more time does it.
-            entry.birth = None;
-            self.record(before, entry).await?;
-            return later(self.bound(), Reason::OutOfTime);
-        };
-        self.report.pool_writes += 1;
-        let account = NewAccount { username, attributes };
-        match self.bridge.ports.pool(to).create(&account, deadline).await {
-            Ok(handle) => self.born(entry, side, view, birth, handle).await,
-            Err(fault) if fault.may_have_happened() => Err(fault),
-            Err(fault) => {
+        match self.try_to_create(&mut entry, to, &newborn).await? {
+            Made::Account(handle, birth) => {
+                let accepted = birth.fields.keys().cloned().collect();
+                self.name_refused(&mut entry, to, newborn.lost(&accepted));
+                self.born(entry, side, view, birth, handle).await
+            }
+            Made::OutOfTime => {
+                // Nothing was sent: the note goes, and a look with more time does it.
+                entry.birth = None;
+                self.record(before, entry).await?;
+                later(self.bound(), Reason::OutOfTime)
+            }
+            Made::Refused(fault) => {
                 // Certain: not made by this call, and no earlier one is open (R19).
                 entry.birth = None;
-                let reason = match fault.kind {
-                    FaultKind::Exists => Reason::NameTaken,
-                    FaultKind::Invalid => Reason::RefusedByPool,
-                    FaultKind::Throttled
-                    | FaultKind::NoAnswer
-                    | FaultKind::NotSent
-                    | FaultKind::Broken
-                    | FaultKind::Denied
-                    | FaultKind::AccountGone
-                    | FaultKind::Missing
-                    | FaultKind::Lost
-                    | FaultKind::Newer
-                    | FaultKind::Unreadable => {
-                        entry.state = State::Waiting;
-                        entry.reason = Some(Reason::Outside(fault.kind));
-                        self.record(before, entry).await?;
-                        return Ok(Round::Done(Verdict::from_fault(&fault)));
-                    }
-                };
-                // The search that missed them may have been stale: the next look searches again.
-                entry.miss = None;
-                self.stay_alone(entry, side, &view, Some(reason)).await
+                self.not_created(entry, side, &view, &newborn, &fault).await
             }
         }
     }
 
-    /// What an account is born with, as attributes and as fingerprints. Only proved addresses: one
-    /// that nobody proved is no way in, proves nothing later, and may send a code.
-    fn newborn(
-        &self,
-        entry: &Entry,
+    /// Creates the account with all fields; if the pool refuses these for certain, with fewer. Before
+    /// each try the note says exactly what that account will hold (R19).
+    async fn try_to_create(
+        &mut self,
+        entry: &mut Entry,
         to: Side,
-        view: &View,
-        shape: &Shape,
-    ) -> (BTreeMap<AttributeName, String>, BTreeMap<Field, Base>) {
-        let mapping = &self.bridge.policy.mapping;
-        let mut attributes = BTreeMap::new();
-        let mut fields = BTreeMap::new();
-        let yes = Reading::Held(Value::Flag(true));
-        if let Some(rule) = mapping.revision(&Field::Enabled) {
-            let print = entry.print(self.bridge.keys, &Field::Enabled, &yes);
-            fields.insert(Field::Enabled, Base { print, rule });
-        }
-        for (field, value) in view.facts.held() {
-            if matches!(value, Value::Flag(_) | Value::Address { verified: false, .. }) {
-                continue;
-            }
-            let reading = Reading::Held(value.clone());
-            let Ok(written) = mapping.attributes(to, field, &reading) else { continue };
-            let fits = |(name, text): (&AttributeName, &String)| {
-                let longest = shape.attributes.get(name).map(|it| it.longest.unwrap_or(2048));
-                let known = shape.attributes.is_empty() || longest.is_some();
-                known && text.chars().count() <= longest.unwrap_or(2048)
+        newborn: &Newborn,
+    ) -> Result<Made, Fault> {
+        let mut made = Made::OutOfTime;
+        for fields in newborn.tries() {
+            let Some(until) = entry.lease.as_ref().map(|lease| lease.until) else { break };
+            let birth = Birth {
+                side: to,
+                username: newborn.username.clone(),
+                fields: newborn.bases(&fields),
+                rules: self.bridge.policy.mapping.revisions(),
+                at: self.now(),
+                until,
             };
-            if !written.iter().all(fits) {
-                continue;
+            if self.keeps(Rule::R19) {
+                entry.birth = Some(birth.clone());
             }
-            if let Some(rule) = mapping.revision(field) {
-                let print = entry.print(self.bridge.keys, field, &reading);
-                fields.insert(field.clone(), Base { print, rule });
-                attributes.extend(written);
+            entry.revision += 1;
+            entry.not_before = self.now() + self.bound();
+            self.touched = true;
+            self.ledger().store(entry, &self.owner).await?;
+            let Some(deadline) = self.send_until(entry) else { return Ok(Made::OutOfTime) };
+            self.report.pool_writes += 1;
+            let account = newborn.account(&fields);
+            match self.bridge.ports.pool(to).create(&account, deadline).await {
+                Ok(handle) => return Ok(Made::Account(handle, birth)),
+                Err(fault) if fault.may_have_happened() => return Err(fault),
+                Err(fault) => {
+                    let fewer = match fault.kind {
+                        // The team's own function says no to the person, not to a value.
+                        FaultKind::Invalid => !is_refused_by_function(&fault),
+                        FaultKind::AccountGone => true,
+                        FaultKind::Exists => newborn.has_spare_alias(&fields),
+                        FaultKind::Throttled
+                        | FaultKind::NoAnswer
+                        | FaultKind::NotSent
+                        | FaultKind::Broken
+                        | FaultKind::Denied
+                        | FaultKind::Missing
+                        | FaultKind::Lost
+                        | FaultKind::Newer
+                        | FaultKind::Unreadable => false,
+                    };
+                    made = Made::Refused(fault);
+                    if !fewer {
+                        break;
+                    }
+                }
             }
         }
-        (attributes, fields)
+        Ok(made)
+    }
+
+    /// The pool did not make the account: holds the person, or waits where the moment was unlucky.
+    async fn not_created(
+        &mut self,
+        mut entry: Entry,
+        side: Side,
+        view: &View,
+        newborn: &Newborn,
+        fault: &Fault,
+    ) -> Result<Round, Fault> {
+        let reason = match fault.kind {
+            FaultKind::Exists => {
+                // The search that missed them may have been stale: the next look searches again.
+                entry.miss = None;
+                Reason::NameTaken
+            }
+            FaultKind::Invalid | FaultKind::AccountGone => {
+                // The same values are not tried again, until one changes or an operator says so.
+                self.name_refused(&mut entry, side.other(), newborn.core());
+                Reason::RefusedByPool
+            }
+            FaultKind::Throttled
+            | FaultKind::NoAnswer
+            | FaultKind::NotSent
+            | FaultKind::Broken
+            | FaultKind::Denied
+            | FaultKind::Missing
+            | FaultKind::Lost
+            | FaultKind::Newer
+            | FaultKind::Unreadable => {
+                if !self.is_refused_again(&mut entry, fault) {
+                    let before = entry.state;
+                    entry.state = State::Waiting;
+                    entry.reason = Some(Reason::Outside(fault.kind));
+                    self.record(before, entry).await?;
+                    return Ok(Round::Done(Verdict::from_fault(fault)));
+                }
+                self.decide_failure(&mut entry, side.other(), fault);
+                Reason::Outside(fault.kind)
+            }
+        };
+        self.stay_alone(entry, side, view, Some(reason)).await
+    }
+
+    /// Names fields that the pool refused without telling why.
+    fn name_refused<'f>(
+        &mut self,
+        entry: &mut Entry,
+        side: Side,
+        fields: impl Iterator<Item = (&'f Field, Print)>,
+    ) {
+        let (reason, since) = (Reason::RefusedByPool, self.now());
+        let refused =
+            fields.map(|(field, value)| (field.clone(), Obstacle { reason, value, side, since }));
+        let mut all = entry.obstacles.clone();
+        all.extend(refused);
+        self.name_fields(entry, all);
     }
 
     /// The account is there and it is ours: link it, give it a password that nobody knows (so that
@@ -153,6 +228,7 @@ impl<P: Ports> Run<'_, P> {
         *entry.accounts.get_mut(to) = Some(account);
         self.linked(&mut entry, self.base_of(&birth), to);
         entry.owes_password = Some(to);
+        entry.failure = None;
         let created = self.decision(DecisionKind::Created, Some(to), None);
         self.decide(&mut entry, created);
         entry.revision += 1;
@@ -240,9 +316,17 @@ impl<P: Ports> Run<'_, P> {
         let ours = self.look_up_birth(&entry, &birth).await?;
         self.touched = true;
         let Some(ours) = ours else {
-            // Not made, or the name is somebody else's: the note goes, and the search begins anew.
+            // Not made, or the name is another account's: the note goes, and the search begins anew.
+            // A pool that answers nothing of use, again and again, and makes no account is one that
+            // the team's own function may stop: it is not asked for ever.
             let before = entry.state;
             entry.birth = None;
+            let fault = Fault::new(FaultKind::Broken, CREATE);
+            if self.fails_again(&mut entry, &fault) {
+                self.decide_failure(&mut entry, to, &fault);
+                let reason = Some(Reason::Outside(fault.kind));
+                return self.stay_alone(entry, side, &view, reason).await;
+            }
             self.record(before, entry).await?;
             return later(self.bound(), Reason::Settling);
         };
@@ -252,6 +336,7 @@ impl<P: Ports> Run<'_, P> {
         *entry.accounts.get_mut(to) = Some(known(&ours));
         self.linked(&mut entry, self.base_of(&birth), to);
         entry.owes_password = owed(&ours.account).then_some(to);
+        entry.failure = None;
         entry.revision += 1;
         match self.ledger().join(&entry, &self.owner, to).await {
             Ok(()) => self.carry(entry, side, view, control).await,
@@ -266,25 +351,7 @@ fn owed(account: &Account) -> bool {
     account.status == Status::ForceChangePassword
 }
 
-/// The name that the creation uses, fixed before the call: the address where the pool goes by
-/// addresses, else the source's name, else the source's `sub` where an alias pool would refuse a name
-/// that looks like an address.
-fn username(shape: &Shape, view: &View) -> Option<Username> {
-    let proved = |field: Field| match view.facts.get(&field) {
-        Reading::Held(Value::Address { address, verified: true }) => Some(address),
-        Reading::Held(_) | Reading::Absent | Reading::Unread => None,
-    };
-    let goes_by =
-        |name: &str| shape.username_attributes.iter().any(|attribute| attribute.as_str() == name);
-    if !shape.username_attributes.is_empty() {
-        let email = proved(Field::Email).filter(|_| goes_by("email"));
-        let address = email.or_else(|| proved(Field::Phone).filter(|_| goes_by("phone_number")))?;
-        return Username::try_from(address.as_str()).ok();
-    }
-    let name = view.account.username.reveal();
-    let like_address = name.contains('@') || name.starts_with('+');
-    if like_address && !shape.alias_attributes.is_empty() {
-        return Username::try_from(view.account.sub.as_str()).ok();
-    }
-    Some(view.account.username.clone())
+/// Whether it was the team's own function that refused, before the account was made.
+fn is_refused_by_function(fault: &Fault) -> bool {
+    fault.code.as_deref() == Some("UserLambdaValidationException")
 }

@@ -310,7 +310,15 @@ impl<P: Ports> Run<'_, P> {
             entry.not_before = entry.not_before.max(until);
         }
         let free = entry.not_before.since(self.now());
-        self.record(State::Deleted, entry).await?;
+        let hopeless = self.is_refused_again(&mut entry, fault);
+        if hopeless {
+            self.decide_failure(&mut entry, self.change.side.other(), fault);
+        }
+        self.record(State::Deleted, entry.clone()).await?;
+        if hopeless {
+            // It stays owed, and the sweep comes back to it.
+            return self.laid_to_rest(&entry, Verdict::Held(Reason::Outside(fault.kind))).await;
+        }
         let Verdict::Later(after, reason) = Verdict::from_fault(fault) else {
             return Ok(Round::Again);
         };
@@ -347,6 +355,7 @@ impl<P: Ports> Run<'_, P> {
         if let Some(tombstone) = &mut entry.tombstone {
             tombstone.owed = None;
         }
+        entry.failure = None;
         self.record(State::Deleted, entry.clone()).await?;
         self.laid_to_rest(&entry, verdict).await
     }
@@ -380,6 +389,7 @@ fn deeds(owed: Owed, view: &View) -> Vec<Deed> {
 fn forget(entry: &mut Entry) {
     entry.agreed = None;
     entry.intent = None;
+    entry.failure = None;
     entry.birth = None;
     entry.owes_password = None;
     entry.obstacles.clear();

@@ -21,7 +21,7 @@ impl<P: Ports> Run<'_, P> {
     /// Works under the lease on a person known on `side` only.
     pub(super) async fn alone(
         &mut self,
-        entry: Entry,
+        mut entry: Entry,
         side: Side,
         view: View,
         control: &Control,
@@ -33,7 +33,8 @@ impl<P: Ports> Run<'_, P> {
         let provision = *self.bridge.policy.provision.get(to);
         let now = self.now();
         let key = self.search_key(&entry, &view);
-        if let Some(remembered) = self.remembered(&entry, to, &view, key) {
+        let unfit = self.unfit(&mut entry, side, &view).await?;
+        if let Some(remembered) = self.remembered(&entry, to, unfit, key) {
             let reason = match remembered {
                 Remembered::Nobody => None,
                 Remembered::Held(reason) => Some(reason),
@@ -64,7 +65,7 @@ impl<P: Ports> Run<'_, P> {
                     return later(wait, Reason::Settling);
                 }
                 let entry = Entry { miss, ..entry };
-                match (provision, no_way_in(&view)) {
+                match (provision, unfit) {
                     (Provision::Lazy, _) => self.stay_alone(entry, side, &view, None).await,
                     (Provision::Eager, Some(reason)) => {
                         self.stay_alone(entry, side, &view, Some(reason)).await

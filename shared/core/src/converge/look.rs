@@ -1,6 +1,7 @@
 //! Looking: observations, echoes, people who are gone, people met for the first time, and `explain`.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::{Bridge, Round, Run, known, later};
 use crate::account::{Handle, Shape, Status};
@@ -28,7 +29,7 @@ pub struct Explanation {
 }
 
 impl<P: Ports> Bridge<'_, P> {
-    pub(super) async fn shapes(&self) -> Result<BySide<Shape>, Fault> {
+    pub(super) async fn shapes(&self) -> Result<BySide<Arc<Shape>>, Fault> {
         Ok(BySide {
             old: self.ports.pool(Side::Old).shape().await?,
             new: self.ports.pool(Side::New).shape().await?,
@@ -36,7 +37,7 @@ impl<P: Ports> Bridge<'_, P> {
     }
 
     /// Whether memberships can matter: not where one of the pools has no group at all.
-    pub(super) fn groups_matter(&self, shapes: &BySide<Shape>) -> bool {
+    pub(super) fn groups_matter(&self, shapes: &BySide<Arc<Shape>>) -> bool {
         self.policy.groups && !shapes.old.groups.is_empty() && !shapes.new.groups.is_empty()
     }
 
@@ -53,9 +54,10 @@ impl<P: Ports> Bridge<'_, P> {
         if self.groups_matter(&shapes) {
             match pool.groups(&account.handle()).await {
                 Ok(groups) => account.groups = Some(groups),
-                Err(fault) if fault.kind == FaultKind::AccountGone => return Ok(None),
                 // A list that was not read to the end is unread as a whole. The rest goes on (a
-                // disable must not wait for it), and the fault makes the verdict `later`.
+                // disable must not wait for it), and the fault makes the verdict `later`. That holds
+                // for "no such account" too (R22): the account was read, so it is there, and only
+                // the list is unknown. If it was deleted since, the next read of it says so.
                 Err(fault) => missing = Some(fault),
             }
         }
@@ -128,6 +130,7 @@ impl<P: Ports> Bridge<'_, P> {
         };
         let Ok(mut entry) = run.claim(entry).await? else { return Ok(false) };
         entry.obstacles.clear();
+        entry.failure = None;
         entry.miss = None;
         entry.flips.clear();
         run.release(&entry).await?;
@@ -291,16 +294,6 @@ impl<P: Ports> Run<'_, P> {
 
 /// The obstacle that stands for the whole of a person's verdict: the one that waits for a human first.
 pub(super) fn worst(obstacles: &BTreeMap<Field, Obstacle>) -> Option<Reason> {
-    let refused = |reason: &Reason| {
-        matches!(
-            reason,
-            Reason::NotInSchema
-                | Reason::Immutable
-                | Reason::TooLong
-                | Reason::Unsayable
-                | Reason::RefusedByPool
-        )
-    };
     let reasons = || obstacles.values().map(|obstacle| obstacle.reason);
-    reasons().find(|reason| !refused(reason)).or_else(|| reasons().next())
+    reasons().find(|reason| !reason.refuses_value()).or_else(|| reasons().next())
 }

@@ -1,10 +1,13 @@
 //! Memberships that seem to have ended: did the member leave, or is the group itself gone?
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::Run;
 use crate::account::Shape;
 use crate::fault::Fault;
+use crate::limits;
+use crate::names::GroupName;
 use crate::plan::{Plan, View};
 use crate::ports::{Pool, Ports};
 use crate::side::{BySide, Side};
@@ -21,7 +24,7 @@ impl<P: Ports> Run<'_, P> {
     pub(super) async fn lost_groups(
         &self,
         plan: &Plan,
-        shapes: &mut BySide<Shape>,
+        shapes: &mut BySide<Arc<Shape>>,
         views: &mut BySide<View>,
     ) -> Result<bool, Fault> {
         let mut lost = false;
@@ -38,9 +41,10 @@ impl<P: Ports> Run<'_, P> {
             if removes.is_empty() {
                 continue;
             }
-            let groups = self.bridge.ports.pool(source).every_group().await?;
-            if !removes.into_iter().all(|group| groups.contains(group)) {
-                shapes.get_mut(source).groups = groups;
+            let gone = self.gone_groups(source, &removes).await?;
+            if !gone.is_empty() {
+                let shape = Arc::make_mut(shapes.get_mut(source));
+                shape.groups.retain(|group| !gone.contains(group));
                 lost = true;
             }
         }
@@ -54,5 +58,27 @@ impl<P: Ports> Run<'_, P> {
             }
         }
         Ok(lost)
+    }
+
+    /// Which of these groups the pool does not have any more. A few are looked up one by one; for many
+    /// the list is read, whose pages hold sixty.
+    async fn gone_groups(
+        &self,
+        side: Side,
+        groups: &BTreeSet<&GroupName>,
+    ) -> Result<BTreeSet<GroupName>, Fault> {
+        let pool = self.bridge.ports.pool(side);
+        let mut gone = BTreeSet::new();
+        if groups.len() > limits::GROUP_LOOKUPS_MAX {
+            let there = pool.every_group().await?;
+            gone.extend(groups.iter().filter(|it| !there.contains(**it)).map(|it| (*it).clone()));
+            return Ok(gone);
+        }
+        for group in groups {
+            if !pool.has_group(group).await? {
+                gone.insert((*group).clone());
+            }
+        }
+        Ok(gone)
     }
 }

@@ -6,9 +6,11 @@ mod addresses;
 mod carry;
 mod create;
 mod depart;
+mod failing;
 mod link;
 mod look;
 mod membership;
+mod newborn;
 mod passwords;
 mod perform;
 mod proof;
@@ -139,7 +141,7 @@ impl<P: Ports> Bridge<'_, P> {
                 }
                 Ok(Round::Again) => {}
                 Err(fault) => {
-                    verdict = Verdict::from_fault(&fault);
+                    verdict = run.after_fault(&fault).await;
                     if fault.kind != FaultKind::Lost {
                         break;
                     }

@@ -75,7 +75,8 @@ impl<P: Ports> Run<'_, P> {
         let Some(fault) = self.write(entry, side, deed, performed).await else {
             return !performed.out_of_time;
         };
-        let culprit = matches!(fault.kind, FaultKind::Invalid | FaultKind::Exists);
+        let hopeless = self.is_hopeless(entry, &fault);
+        let culprit = hopeless || matches!(fault.kind, FaultKind::Invalid | FaultKind::Exists);
         let alone = if culprit { one_by_one(deed) } else { Vec::new() };
         if alone.len() > 1 {
             // One of them is refused, and the others shall travel: one by one, to find which.
@@ -86,13 +87,14 @@ impl<P: Ports> Run<'_, P> {
                     }
                     continue;
                 };
-                if !refuse(side, &deed, fault, performed) {
+                let hopeless = self.is_hopeless(entry, &fault);
+                if !refuse(side, &deed, fault, hopeless, performed) {
                     return false;
                 }
             }
             return true;
         }
-        refuse(side, deed, fault, performed)
+        refuse(side, deed, fault, hopeless, performed)
     }
 
     /// Writes once. `None`: it is done, or time is up.
@@ -160,8 +162,16 @@ fn one_by_one(deed: &Deed) -> Vec<Deed> {
     }
 }
 
-/// Puts a failed deed where it belongs. Answers whether the next step may follow.
-fn refuse(side: Side, deed: &Deed, fault: Fault, performed: &mut Performed) -> bool {
+/// Puts a failed deed where it belongs. Answers whether the next step may follow. `hopeless`: it has
+/// failed like that so often that its fields are held for it, and the others need not wait. A disable
+/// is never held like that: each look tries it again.
+fn refuse(
+    side: Side,
+    deed: &Deed,
+    fault: Fault,
+    hopeless: bool,
+    performed: &mut Performed,
+) -> bool {
     let reason = match fault.kind {
         FaultKind::Invalid => Reason::RefusedByPool,
         FaultKind::Exists => Reason::AddressTaken,
@@ -169,6 +179,9 @@ fn refuse(side: Side, deed: &Deed, fault: Fault, performed: &mut Performed) -> b
         // Cognito sets no factor before the person has a password of their own there. The rest of
         // the account must not wait for that.
         FaultKind::Missing if matches!(deed, Deed::SetFactors(_)) => Reason::NotReady,
+        kind if hopeless && *deed != Deed::Disable && !deed.fields().is_empty() => {
+            Reason::Outside(kind)
+        }
         FaultKind::Throttled
         | FaultKind::NoAnswer
         | FaultKind::NotSent

@@ -2,7 +2,6 @@
 //! listing showed still stands.
 
 use super::Run;
-use super::link::no_way_in;
 use crate::account::{Account, Status};
 use crate::entry::Entry;
 use crate::facts::{Field, Reading, Value};
@@ -50,7 +49,7 @@ impl<P: Ports> Run<'_, P> {
         &self,
         entry: &Entry,
         to: Side,
-        view: &View,
+        unfit: Option<Reason>,
         key: Print,
     ) -> Option<Remembered> {
         let miss = entry.miss.as_ref().filter(|miss| miss.key == key)?;
@@ -62,8 +61,8 @@ impl<P: Ports> Run<'_, P> {
         }
         match self.bridge.policy.provision.get(to) {
             Provision::Lazy => Some(Remembered::Nobody),
-            // Whoever can get in there is created, and looked for once more before it.
-            Provision::Eager => no_way_in(view).map(Remembered::Held),
+            // A person who can get in there is created, and looked for once more before it.
+            Provision::Eager => unfit.map(Remembered::Held),
         }
     }
 

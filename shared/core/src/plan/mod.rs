@@ -6,6 +6,7 @@ pub(crate) mod factors;
 mod steps;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::account::{Account, Shape};
 use crate::entry::{Base, Decision, DecisionKind, Entry, Flips, Intended, Obstacle, Past};
@@ -47,7 +48,7 @@ impl View {
         policy: &Policy,
         side: Side,
         account: Account,
-        shapes: &BySide<Shape>,
+        shapes: &BySide<Arc<Shape>>,
         began: Time,
     ) -> Self {
         let (mut facts, unsayable) = policy.mapping.facts(side, &account, shapes);
@@ -79,7 +80,7 @@ pub struct Question<'a> {
     /// Where the move stands.
     pub phase: Phase,
     /// What each pool can hold.
-    pub shapes: &'a BySide<Shape>,
+    pub shapes: &'a BySide<Arc<Shape>>,
     /// What each side says.
     pub views: &'a BySide<View>,
     /// What the ledger knows.

@@ -28,10 +28,13 @@ pub(super) fn refusal(
     if let Some(reason) = question.taken.get(&(to, field.clone())) {
         return Some(*reason);
     }
-    let refused =
-        |it: &&Obstacle| it.reason == Reason::RefusedByPool && it.value == print && it.side == to;
-    if entry.obstacles.get(field).as_ref().is_some_and(refused) {
-        return Some(Reason::RefusedByPool);
+    // What the pool refused is not written again, until the value changes or an operator says so.
+    let refused = |it: &&Obstacle| {
+        let by_pool = matches!(it.reason, Reason::RefusedByPool | Reason::Outside(_));
+        by_pool && it.value == print && it.side == to
+    };
+    if let Some(obstacle) = entry.obstacles.get(field).filter(refused) {
+        return Some(obstacle.reason);
     }
     let stale = entry.passwords.stale(entry.linked) == Some(to.other());
     match field {
@@ -66,8 +69,7 @@ fn unholdable(
     if !shape.mutable {
         return Some(Reason::Immutable);
     }
-    let longest = shape.longest.unwrap_or(2048);
-    (text.chars().count() > longest).then_some(Reason::TooLong)
+    shape.refusal(text)
 }
 
 /// An unverified address waits where the pool would answer the write by sending a code, or where it

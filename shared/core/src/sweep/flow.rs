@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::Mutex;
 use std::task::Poll;
 use std::time::Duration;
@@ -306,7 +307,7 @@ impl Budget {
 
 /// The groups that both pools have. One that only one of them has is unread in the other: nobody is
 /// in it or out of it there.
-fn common(shapes: &BySide<Shape>) -> Vec<GroupName> {
+fn common(shapes: &BySide<Arc<Shape>>) -> Vec<GroupName> {
     shapes.old.groups.intersection(&shapes.new.groups).cloned().collect()
 }
 

@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use crate::account::{Account, Status};
-use crate::entry::{Agreed, Entry, Known, Past, State};
+use crate::entry::{Agreed, Entry, Known, Past, RepeatedFailure, State};
 use crate::facts::{Facts, Field, Reading, Value};
 use crate::fingerprint::Keyring;
 use crate::mapping::Ways;
@@ -48,7 +48,7 @@ pub fn done_by(account: &Account, now: Time) -> Time {
 pub fn differs(question: &Question<'_>, view: &View) -> bool {
     let Question { side, entry, now, .. } = *question;
     let Some(known) = judged(question, view) else { return false };
-    if known.gone.is_some() || left_open(entry, now) {
+    if known.gone.is_some() || left_open(entry, now) || given_up(entry) {
         return true;
     }
     let moved = moved(known, &view.account);
@@ -150,6 +150,12 @@ fn left_open(entry: &Entry, now: Time) -> bool {
     let intent = entry.intent.as_ref().is_some_and(|intent| intent.until < now);
     let birth = entry.birth.as_ref().is_some_and(|birth| birth.until < now);
     !stands_still(entry) && (intent || birth || entry.owes_password.is_some())
+}
+
+/// Whether the person is held for a call that kept failing: nothing tells when its cause is gone, so
+/// each pass asks for one look.
+fn given_up(entry: &Entry) -> bool {
+    entry.state == State::Held && entry.failure.as_ref().is_some_and(RepeatedFailure::is_hopeless)
 }
 
 const fn stands_still(entry: &Entry) -> bool {

@@ -2,6 +2,7 @@
 //! side by side.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -52,7 +53,7 @@ pub(super) struct Desk<'a, O> {
     pub(super) known_since: Time,
     pub(super) depth: BySide<u8>,
     pub(super) strangers: BySide<BTreeSet<Prefix>>,
-    pub(super) shapes: BySide<Shape>,
+    pub(super) shapes: BySide<Arc<Shape>>,
     /// The groups that both pools have, in parts.
     pub(super) groups: BTreeMap<u8, BTreeSet<GroupName>>,
     pub(super) shared: &'a Shared,

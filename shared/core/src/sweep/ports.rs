@@ -1,6 +1,7 @@
 //! What the sweep needs from the outside, in our own words.
 
 use std::future::Future;
+use std::sync::Arc;
 
 use crate::account::{Account, Shape};
 use crate::change::Change;
@@ -38,7 +39,7 @@ pub trait Roster: Send + Sync {
     type Members: Chain<Sub>;
 
     /// What the pool can hold.
-    fn shape(&self) -> impl Future<Output = Result<Shape, Fault>> + Send;
+    fn shape(&self) -> impl Future<Output = Result<Arc<Shape>, Fault>> + Send;
 
     /// How many accounts the pool says that it has, about; `None` if it does not say.
     fn estimate(&self) -> impl Future<Output = Result<Option<u64>, Fault>> + Send;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use poolbridge_core::entry::{
     Agreed, Base, Birth, Decision, DecisionKind, Entry, Flips, Intended, Intent, Known, Miss,
-    Obstacle, Passwords, State,
+    Obstacle, Passwords, RepeatedFailure, State,
 };
 use poolbridge_core::facts::{Factor, Field};
 use poolbridge_core::fault::{Fault, FaultKind};
@@ -106,6 +106,13 @@ fn filled(stand: &impl TableStand, entry: &Entry) -> Entry {
             value: print(at),
             side: Side::Old,
             since: Time(7),
+        }),
+        failure: Some(RepeatedFailure {
+            operation: "AdminCreateUser".to_owned(),
+            kind: FaultKind::AccountGone,
+            count: 3,
+            first: Time(16),
+            last: Time(17),
         }),
         passwords: Passwords {
             set: BySide { old: Some(Time(8)), new: None },

@@ -98,3 +98,26 @@ async fn a_deletion_without_an_answer_may_have_happened() {
     assert!(fault.may_have_happened());
     assert_eq!(count(&loopback, "AdminDeleteUser"), 1);
 }
+
+#[tokio::test]
+async fn a_canary_is_read_as_a_person_is_groups_too() {
+    let users =
+        json!({ "Users": [listed("ivy", &[("sub", "s-2")]), listed("eve", &[("sub", "s-3")])] });
+    let answering = |listed: fn(&str) -> bool| {
+        let users = users.clone();
+        plain(move |request, _| {
+            let name = request.1["Username"].as_str().unwrap_or_default();
+            match request.0.as_str() {
+                "ListUsers" => Reply::Well(users.clone()),
+                "AdminGetUser" if name == "ivy" => Reply::Well(account("ivy", "s-2")),
+                "AdminGetUser" => Reply::Well(account("eve", "s-3")),
+                _ if listed(name) => Reply::Well(json!({ "Groups": [] })),
+                _ => Reply::Badly(400, "UserNotFoundException"),
+            }
+        })
+    };
+    assert!(!canary(&answering(|_| false)).await, "no list of groups: not read as a person is");
+    let second = answering(|name| name == "eve");
+    assert!(canary(&second).await);
+    assert_eq!(count(&second, "AdminListGroupsForUser"), 2);
+}

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use poolbridge_core::entry::{
     Agreed, Base, Birth, Decision, DecisionKind, Flips, Intended, Intent, Known, Lease, Miss,
-    Obstacle, Passwords,
+    Obstacle, Passwords, RepeatedFailure,
 };
 use poolbridge_core::facts::{Factor, Field};
 use poolbridge_core::fault::FaultKind;
@@ -163,6 +163,15 @@ fn entries() -> impl Strategy<Value = Entry> {
     let passwords = (times_by_side(), times_by_side(), by_sides(any::<bool>().boxed()))
         .prop_map(|(set, closed, owes_sign_out)| Passwords { set, closed, owes_sign_out });
     let miss = (times(), prints()).prop_map(|(at, key)| Miss { at, key });
+    let failure =
+        ("[A-Za-z]{1,30}", select(FaultKind::ALL.to_vec()), any::<u8>(), times(), times())
+            .prop_map(|(operation, kind, count, first, last)| RepeatedFailure {
+                operation,
+                kind,
+                count,
+                first,
+                last,
+            });
     let rest = (
         maybe(sides()),
         maybe(reasons()),
@@ -172,9 +181,11 @@ fn entries() -> impl Strategy<Value = Entry> {
         maybe(times()),
         [times().boxed(), times().boxed(), times().boxed()],
         maybe(tombstones()),
+        maybe(failure),
     );
     (head, work, troubles(), rest).prop_map(|(head, work, troubles, rest)| {
-        let (owes_password, reason, passwords, local_factors, miss, linked, at, tombstone) = rest;
+        let (owes_password, reason, passwords, local_factors, miss, linked, at, tombstone, failure) =
+            rest;
         Entry {
             id: PersonId::from_nonce(head.0),
             salt: PersonId::from_nonce(head.1),
@@ -190,6 +201,7 @@ fn entries() -> impl Strategy<Value = Entry> {
             decisions: troubles.2,
             owes_password,
             tombstone,
+            failure,
             reason,
             passwords,
             local_factors,

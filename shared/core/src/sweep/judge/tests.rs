@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::*;
-use crate::account::Shape;
 use crate::entry::{Base, Birth, Intent, Lease, Obstacle};
 use crate::law::Law;
 use crate::mapping::{AttributeRule, Mapping};
@@ -125,7 +125,7 @@ impl Bench {
     }
 
     fn view(&self, side: Side, account: Account) -> View {
-        View::new(&self.policy, side, account, &BySide::from_fn(|_| Shape::default()), NOW)
+        View::new(&self.policy, side, account, &BySide::from_fn(|_| Arc::default()), NOW)
     }
 
     /// Whether the sweep looks at an account of the old pool that shows this name and date.
