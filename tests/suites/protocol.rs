@@ -254,6 +254,7 @@ fn reduction_leaves_no_end_out() {
         Small { receptions: 3, ..losses::lost_twice() },
         Small { receptions: 1, ..phases::switching() },
     ];
+    let (mut few, mut all) = (0, 0);
     for small in worlds {
         let (reduced, whole) = both(&small);
         let missing = whole.ends.iter().find(|(end, _)| !reduced.ends.contains_key(end));
@@ -262,9 +263,14 @@ fn reduction_leaves_no_end_out() {
             panic!("{small}: only the whole search comes to\n{trace}");
         }
         assert_eq!(reduced.ends.len(), whole.ends.len(), "{small}");
-        assert!(reduced.states.len() < whole.states.len(), "{small}: nothing was left out");
+        assert!(reduced.states.len() <= whole.states.len(), "{small}");
         assert!(reduced.broken.is_empty() && whole.broken.is_empty(), "{small}");
+        few += reduced.states.len();
+        all += whole.states.len();
     }
+    // Not in each world: where the operator may switch, a read of the control item makes a difference
+    // at every moment, so nothing may be left out there.
+    assert!(few < all, "nothing was left out in any world");
 }
 
 /// And they break the same promises where a rule is missing. (How they end then is no measure: a run

@@ -11,6 +11,10 @@ mod creation;
 mod factors;
 #[path = "stories/failing.rs"]
 mod failing;
+#[path = "stories/claims.rs"]
+mod claims;
+#[path = "stories/federated.rs"]
+mod federated;
 #[path = "stories/linking.rs"]
 mod linking;
 #[path = "stories/marks.rs"]
@@ -21,8 +25,21 @@ mod merging;
 mod passwords;
 #[path = "stories/sweeping.rs"]
 mod sweeping;
+#[path = "stories/searches.rs"]
+mod searches;
+#[path = "stories/spelling.rs"]
+mod spelling;
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use poolbridge_core::account::{AttributeShape, Shape, Status};
+use poolbridge_core::mapping::Mapping;
+use poolbridge_core::names::{Sub, Username};
+use poolbridge_core::side::Side;
+use poolbridge_tests::simulation::stage::Stage;
 use poolbridge_tests::world::World;
+use poolbridge_tests::world::accounts::{Body, SimulatedAccount, Version, attribute};
+use poolbridge_tests::world::edits::Human;
 use poolbridge_tests::world::weather::{Climate, Fate, Weather};
 
 /// From now on the first `times` calls of that operation end so; afterwards all is calm.
@@ -39,4 +56,54 @@ fn trouble(world: &World, operation: &'static str, fate: Fate, times: u32) {
 /// How often that operation was called so far, and answered.
 fn calls(world: &World, operation: &str) -> usize {
     world.lock().trace.lines().iter().filter(|line| line.contains(operation)).count()
+}
+
+/// A confirmed account of that username, with a verified address.
+fn named(stage: &Stage, side: Side, human: u32, name: &str, address: &str) -> Sub {
+    let mut world = stage.world.lock();
+    let now = world.now;
+    let pool = world.pools.get_mut(side);
+    let sub = pool.next_sub();
+    let attributes = BTreeMap::from([
+        (attribute("email"), address.to_owned()),
+        (attribute("email_verified"), "true".to_owned()),
+    ]);
+    let first = Version { at: now, body: Body::confirmed(attributes, now) };
+    let name = Username::try_from(name).unwrap();
+    pool.add(SimulatedAccount::new(sub.clone(), name, Human(human), false, first));
+    sub
+}
+
+/// A federated account, whose provider says that the address is verified.
+fn federated(stage: &Stage, side: Side, human: u32, name: &str, address: &str) -> Sub {
+    let sub = named(stage, side, human, name, address);
+    stage.edit(side, &sub, |body| body.status = Status::ExternalProvider);
+    sub
+}
+
+/// Changes what a pool can hold.
+fn reshape(stage: &Stage, side: Side, change: impl FnOnce(&mut Shape)) {
+    change(&mut stage.world.lock().pools.get_mut(side).shape);
+}
+
+/// Both pools know these attributes too, without a bound.
+fn know(stage: &Stage, names: &[&str]) {
+    for side in Side::BOTH {
+        reshape(stage, side, |shape| {
+            for name in names {
+                let unbounded = AttributeShape { mutable: true, longest: None };
+                shape.attributes.insert(attribute(name), unbounded);
+            }
+        });
+    }
+}
+
+/// The usual mapping of a bridge of which one pool does not tell case apart.
+fn folding() -> Mapping {
+    Mapping::new(Vec::new(), &BTreeSet::new(), true, true).unwrap()
+}
+
+/// The people of that account and of the other one are one person.
+fn linked(stage: &Stage, old: &Sub, new: &Sub) -> bool {
+    stage.entry(Side::Old, old).accounts.new.is_some_and(|known| known.sub == *new)
 }

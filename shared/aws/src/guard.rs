@@ -7,11 +7,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use aws_config::SdkConfig;
+use poolbridge_core::account::Account;
 use poolbridge_core::fault::{Fault, FaultKind};
 use poolbridge_core::guard::{Judgement, Lookup, Newcomer, holds, lookups, stands_aside};
 use poolbridge_core::limits;
 use poolbridge_core::policy::{Phase, Policy};
-use poolbridge_core::ports::{Clock as _, Ledger as _, Pool as _};
+use poolbridge_core::ports::{Clock as _, Ledger as _, Pool as _, SearchAnswer};
 use poolbridge_core::side::{BySide, Side};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -78,28 +79,59 @@ impl Guard {
         Ok(if held? { Judgement::Refused } else { Judgement::Passes })
     }
 
-    /// Whether somebody in the other pool holds the identity and does not stand aside.
+    /// Whether an account of the other pool holds the identity and does not stand aside.
+    ///
+    /// Every search is heard before it is given up: a search that fails, or that cannot be asked, must not
+    /// hide what another one finds. A search that no account can match counts as "found none".
     async fn held(&self, newcomer: &Newcomer) -> Result<bool, Fault> {
+        const OPERATION: &str = "ListUsers";
         let there = newcomer.side.other();
         let pool = self.pools.get(there);
         let shape = pool.shape().await?;
         let mut searches = JoinSet::new();
         for lookup in lookups(&self.policy, newcomer, &shape) {
             let pool = Arc::clone(pool);
-            searches.spawn(async move { (pool.find_folded(&lookup.search).await, lookup) });
+            searches.spawn(async move { (pool.find(&lookup.search).await, lookup) });
         }
+        let mut unanswered = None;
         while let Some(searched) = searches.join_next().await {
-            let (found, lookup): (Result<Vec<_>, Fault>, Lookup) =
-                searched.map_err(|_| Fault::new(FaultKind::Unreadable, "ListUsers"))?;
-            for account in found?.iter().filter(|account| holds(&lookup, account)) {
-                let entry = self.ledger.find(there, &account.sub).await?;
-                let aside = entry.is_some_and(|entry| {
-                    let now = self.clock.now();
-                    stands_aside(&entry, newcomer.side, now, self.policy.bound())
-                });
-                if !aside {
-                    return Ok(true);
+            let Ok((answer, lookup)) = searched else {
+                unanswered = Some(Fault::new(FaultKind::Unreadable, OPERATION));
+                continue;
+            };
+            let answered = match answer {
+                Ok(SearchAnswer::Accounts(found)) => self.stands(newcomer, &lookup, &found).await,
+                Ok(SearchAnswer::CannotBeSearched) if lookup.search.can_match(&shape) => {
+                    Err(Fault::new(FaultKind::Invalid, OPERATION))
                 }
+                Ok(SearchAnswer::CannotBeSearched) => Ok(false),
+                Err(fault) => Err(fault),
+            };
+            match answered {
+                Ok(true) => return Ok(true),
+                Ok(false) => {}
+                Err(fault) => unanswered = Some(fault),
+            }
+        }
+        unanswered.map_or(Ok(false), Err)
+    }
+
+    /// Whether one of the accounts found holds the identity and does not stand aside.
+    async fn stands(
+        &self,
+        newcomer: &Newcomer,
+        lookup: &Lookup,
+        found: &[Account],
+    ) -> Result<bool, Fault> {
+        let there = newcomer.side.other();
+        for account in found.iter().filter(|account| holds(lookup, account)) {
+            let entry = self.ledger.find(there, &account.sub).await?;
+            let aside = entry.is_some_and(|entry| {
+                let now = self.clock.now();
+                stands_aside(&entry, newcomer.side, now, self.policy.bound())
+            });
+            if !aside {
+                return Ok(true);
             }
         }
         Ok(false)

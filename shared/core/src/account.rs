@@ -82,6 +82,16 @@ impl Account {
     pub fn handle(&self) -> Handle {
         Handle { sub: self.sub.clone(), username: Some(self.username.clone()) }
     }
+
+    /// Whether the account is federated: its person signs in with an identity provider and has no
+    /// password here. A local account to which an identity is linked stays local.
+    ///
+    /// Its username is `<Provider>_<user id there>`, in a pool of addresses too. A provider's name has no
+    /// underscore behind its second character (page of `CreateIdentityProvider`), so two federated
+    /// accounts of one username are of one provider and one user id.
+    pub fn federated(&self) -> bool {
+        self.status == Status::ExternalProvider
+    }
 }
 
 /// What one attribute of a pool's schema can hold. The default is what Cognito says of a standard

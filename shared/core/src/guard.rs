@@ -54,9 +54,9 @@ pub enum Judgement {
 pub struct Lookup {
     /// What the other pool is searched by.
     pub search: Search,
-    /// The address counts only if it is verified there: it is no more than a sign-in alias, which
-    /// Cognito makes of a verified address alone (its page "User pool attributes"). Otherwise
-    /// anybody could keep somebody out by writing that person's address into an account of theirs.
+    /// The address counts only if it is verified there: usernames are no addresses there, and Cognito
+    /// makes a sign-in alias of a verified address alone (its page "User pool attributes"). Otherwise a
+    /// stranger could keep a person out by writing that person's address into an account of their own.
     pub verified_only: bool,
 }
 
@@ -66,35 +66,34 @@ pub struct Lookup {
 /// `there` is the other pool's shape. The list is bounded by `limits::GUARD_SEARCHES_MAX`.
 pub fn lookups(policy: &Policy, newcomer: &Newcomer, there: &Shape) -> Vec<Lookup> {
     let mut found: Vec<Lookup> = Vec::new();
-    let mut add = |search: Search, verified_only: bool| {
-        let known = found.iter().any(|lookup| lookup.search == search);
-        if !known && found.len() < limits::GUARD_SEARCHES_MAX {
-            found.push(Lookup { search, verified_only });
+    let mut add = |search: &Search, verified_only: bool| {
+        // In a pool that does not tell case apart, or where the other one does not, all are one name.
+        for search in search.spellings(there.case_sensitive) {
+            let known = found.iter().any(|lookup| lookup.search == search);
+            if !known && found.len() < limits::GUARD_SEARCHES_MAX {
+                found.push(Lookup { search, verified_only });
+            }
         }
     };
     let name = newcomer.username.as_ref().map(Username::reveal);
-    let by_name = policy.match_by == MatchBy::Username || there.username_attributes.is_empty();
-    if by_name && let Some(username) = &newcomer.username {
-        add(Search::Username(username.clone()), false);
-        // In a pool that does not care for case, or where the other one does, both are one name.
-        if let Ok(folded) = Username::try_from(username.reveal().to_lowercase().as_str()) {
-            add(Search::Username(folded), false);
+    if let Some(username) = &newcomer.username {
+        let by_name = policy.match_by == MatchBy::Username || there.username_attributes.is_empty();
+        // A federated account has such a name in every pool, and gets it in this one.
+        if by_name || username.reveal().contains('_') {
+            add(&Search::Username(username.clone()), false);
         }
     }
     for attribute in SIGN_IN_ATTRIBUTES {
         let Ok(attribute) = AttributeName::try_from(attribute) else { continue };
-        let matched = matches(&policy.match_by, &attribute);
-        if !matched && !there.signs_in_by(&attribute) {
+        if !matches(&policy.match_by, &attribute) && !there.signs_in_by(&attribute) {
             continue;
         }
-        let verified_only = !matched && !there.username_attributes.contains(&attribute);
+        let verified_only = !there.username_attributes.contains(&attribute);
         // What somebody gives for a username is typed into the same box as an alias.
         let name = name.filter(|name| looks_like(name, &attribute)).map(str::to_owned);
         for value in values(&policy.mapping, newcomer, &attribute).into_iter().chain(name) {
-            let Some(search) = search(&attribute, value.clone()) else { continue };
-            add(search, verified_only);
-            if let Some(folded) = search_folded(&attribute, &value) {
-                add(folded, verified_only);
+            if let Some(search) = Search::by(&attribute, value) {
+                add(&search, verified_only);
             }
         }
     }
@@ -103,11 +102,13 @@ pub fn lookups(policy: &Policy, newcomer: &Newcomer, there: &Shape) -> Vec<Looku
 
 /// Whether an account that a search found holds the newcomer's identity.
 ///
-/// One that never confirmed holds nothing: anybody can make one of those. A federated one is not
-/// kept out by any sign-up: its person gets in by their provider.
+/// One that never confirmed holds nothing: a stranger can make one. A federated one holds its username
+/// only, which it gets in the newcomer's pool too: for the rest its person gets in by their provider.
 pub fn holds(lookup: &Lookup, account: &Account) -> bool {
+    let by_name = matches!(lookup.search, Search::Username(_));
     let stands = match account.status {
-        Status::Unconfirmed | Status::ExternalProvider => false,
+        Status::Unconfirmed => false,
+        Status::ExternalProvider => by_name,
         Status::Confirmed | Status::ForceChangePassword | Status::ResetRequired | Status::Other => {
             true
         }
@@ -148,21 +149,6 @@ fn looks_like(name: &str, attribute: &AttributeName) -> bool {
         "phone_number" => name.starts_with('+'),
         _ => true,
     }
-}
-
-fn search(attribute: &AttributeName, value: String) -> Option<Search> {
-    match attribute.as_str() {
-        "email" => Some(Search::Email(value)),
-        "phone_number" => Some(Search::Phone(value)),
-        "preferred_username" => Some(Search::PreferredUsername(value)),
-        _ => None,
-    }
-}
-
-/// The same search in lower case, where that is another one.
-fn search_folded(attribute: &AttributeName, value: &str) -> Option<Search> {
-    let folded = value.to_lowercase();
-    (folded != value).then(|| search(attribute, folded)).flatten()
 }
 
 /// What the newcomer's account would say in that attribute of the other pool: through the mapping,

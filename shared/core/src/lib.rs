@@ -20,6 +20,7 @@ pub mod fault;
 pub mod verdict;
 pub mod limits;
 pub mod law;
+pub mod search;
 pub mod ports;
 pub mod converge;
 pub mod capture;

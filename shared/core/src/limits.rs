@@ -86,8 +86,22 @@ pub const DECISIONS_MAX: usize = 12;
 /// A message larger than this is not read: ours have some 300 bytes, SQS carries 1 MiB.
 pub const MESSAGE_BYTES_MAX: usize = 4 * 1024;
 
-/// Accounts that a search returns at the most: one page of `ListUsers`.
-pub const FOUND_ACCOUNTS_MAX: usize = 60;
+/// Accounts that a search reads at the most: all pages of [`FIND_PAGES_MAX`]. An attacker can make
+/// accounts that claim an address, and must not hide its owner behind one page of them.
+pub const FOUND_ACCOUNTS_MAX: usize = 600;
+
+/// The longest filter that `ListUsers` takes, in characters, escaping included (API reference).
+pub const SEARCH_FILTER_MAX: usize = 256;
+
+/// The longest username, in characters (API reference).
+pub const USERNAME_MAX: usize = 128;
+
+/// The longest attribute value, in characters, where the schema names no bound (quota).
+pub const ATTRIBUTE_MAX: usize = 2048;
+
+/// A listing may be this many times as stale as a read. AWS publishes no figure: `ListUsers` is
+/// eventually consistent. Two minutes with the default D are far above what was seen.
+pub const LISTING_LAG: u32 = 12;
 
 /// Shards of the marks.
 pub const MARK_SHARDS: u32 = 64;
@@ -109,10 +123,10 @@ pub const CAPTURE_TIME_MAX: Duration = Duration::from_millis(2_500);
 /// gone from Cognito's 5 seconds.
 pub const GUARD_TIME_MAX: Duration = Duration::from_millis(1_500);
 
-/// Searches that the guard makes for one sign-up: above the 17 that four names in all their forms
-/// come to, so that nobody hides one behind the others. One or two as a rule; each is a
+/// Searches that the guard makes for one sign-up: above the 24 that four names in all their forms and
+/// spellings come to, so that no name hides behind the others. Two to four as a rule; each is a
 /// `ListUsers`, whose quota is 30 a second.
-pub const GUARD_SEARCHES_MAX: usize = 20;
+pub const GUARD_SEARCHES_MAX: usize = 26;
 
 /// How long a team's own function is waited for where the platform does not say how long capture
 /// itself has: well above Cognito's 5 seconds, so that it is never capture that gives up.
@@ -247,6 +261,7 @@ pub const SWEEP_MISSING_MIN: u64 = 25;
 /// How long before the end of an invocation the sweep stops: one call, and noting how far it is.
 pub const SWEEP_STOPS_BEFORE: Duration = Duration::from_secs(10);
 
+const _: () = assert!(FOUND_ACCOUNTS_MAX as u64 == FIND_PAGES_MAX as u64 * LIST_PAGE);
 const _: () = assert!(LATER_RECEIVES_MAX < RECEIVES_MAX);
 const _: () = assert!(PERSON_TIME_MAX.as_secs() < INVOCATION_TIME_MAX.as_secs());
 const _: () = assert!(RETRY_SOON.as_secs() < RETRY_SLOWLY.as_secs());

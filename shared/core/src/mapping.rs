@@ -298,6 +298,12 @@ impl Mapping {
         self
     }
 
+    /// Whether names and addresses that differ by case only are one for the bridge: one of the pools does
+    /// not tell them apart.
+    pub const fn folds_case(&self) -> bool {
+        self.fold
+    }
+
     /// Every attribute rule.
     pub fn rules(&self) -> impl Iterator<Item = &AttributeRule> {
         self.rules.values().map(|(rule, _)| rule)

@@ -89,6 +89,11 @@ impl Policy {
     pub fn bound(&self) -> Duration {
         self.settle + self.clock_allowance
     }
+
+    /// The same for a listing, which is staler than a read.
+    pub fn listing_bound(&self) -> Duration {
+        self.settle * crate::limits::LISTING_LAG + self.clock_allowance
+    }
 }
 
 /// Where the move stands.

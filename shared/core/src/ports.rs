@@ -5,7 +5,6 @@
 //! carried out all the same.
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
@@ -20,38 +19,20 @@ use crate::side::Side;
 use crate::step::Deed;
 use crate::time::Time;
 
-/// What a search of a pool goes by.
-#[derive(Clone, PartialEq, Eq)]
-pub enum Search {
-    /// Accounts whose `email` is this.
-    Email(String),
-    /// Accounts whose `phone_number` is this.
-    Phone(String),
-    /// Accounts whose `preferred_username` is this.
-    PreferredUsername(String),
-    /// The account of this username.
-    Username(Username),
-}
-
-impl fmt::Debug for Search {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Email(_) => "Email(…)",
-            Self::Phone(_) => "Phone(…)",
-            Self::PreferredUsername(_) => "PreferredUsername(…)",
-            Self::Username(_) => "Username(…)",
-        })
-    }
-}
+pub use crate::search::{Search, SearchAnswer};
 
 /// One user pool.
 pub trait Pool: Send + Sync {
     /// What the pool can hold. Cached and shared; a stale answer costs a refused or a held field, no more.
     fn shape(&self) -> impl Future<Output = Result<Arc<Shape>, Fault>> + Send;
 
-    /// Reads one account, groups not included (`AdminGetUser`; by `sub` where the name is not known).
-    /// `None`: the pool answers that there is none. The answer's `sub` may be another one, if the name
-    /// was reused: the caller checks (R21). May be stale by D.
+    /// Reads one account, groups not included (`AdminGetUser`, by the username). `None`: the pool
+    /// answers that there is none. The answer's `sub` may be another one, if the name was reused: the
+    /// caller checks (R21). May be stale by D.
+    ///
+    /// Without the username a listing has to find the account: `AdminGetUser` takes the `sub` of a local
+    /// account only, and in a pool of aliases not even that one for certain. Then `None` is as old as a
+    /// listing (`limits::LISTING_LAG`).
     fn read(&self, account: &Handle)
     -> impl Future<Output = Result<Option<Account>, Fault>> + Send;
 
@@ -74,9 +55,9 @@ pub trait Pool: Send + Sync {
     /// group that was deleted has no members, which must not look as if they had left.
     fn every_group(&self) -> impl Future<Output = Result<BTreeSet<GroupName>, Fault>> + Send;
 
-    /// Every account that the search finds (`ListUsers`): eventually consistent, a hint and no proof
-    /// of absence. Bounded by `limits::FOUND_ACCOUNTS_MAX`.
-    fn find(&self, search: &Search) -> impl Future<Output = Result<Vec<Account>, Fault>> + Send;
+    /// Every account that the search finds (`ListUsers`), whatever the case of its letters: eventually
+    /// consistent, a hint and no proof of absence. Staler than a read (`limits::LISTING_LAG`).
+    fn find(&self, search: &Search) -> impl Future<Output = Result<SearchAnswer, Fault>> + Send;
 
     /// Whether some other account of this pool than `except`, found by a listing, still reads under its
     /// own `sub` (invariant 7): if so, "not there" is about one account and not about the pool. It is

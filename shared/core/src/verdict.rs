@@ -40,6 +40,9 @@ pub enum Reason {
     Unproven,
     /// More than one account matches.
     Ambiguous,
+    /// The other pool cannot be searched for the address or username: its filter is too long, or too many
+    /// accounts match.
+    CannotBeSearched,
     /// The username is taken by somebody else over there.
     NameTaken,
     /// The address is somebody else's over there.
@@ -100,6 +103,7 @@ impl Reason {
             Self::Federated => "federated",
             Self::Unproven => "unproven",
             Self::Ambiguous => "ambiguous",
+            Self::CannotBeSearched => "cannot-be-searched",
             Self::NameTaken => "name-taken",
             Self::AddressTaken => "address-taken",
             Self::AddressWaits => "address-waits",
@@ -162,6 +166,9 @@ impl Reason {
             Self::Federated => "nothing: the person appears at their own first sign-in",
             Self::Unproven => "verify the address on both sides, or link the accounts by `sub`",
             Self::Ambiguous => "keep one account with that address on each side, or link by `sub`",
+            Self::CannotBeSearched => {
+                "shorten the address or username: a search of the other pool takes 256 characters"
+            }
             Self::NameTaken => "rename or remove the other account, then `poolbridge retry`",
             Self::AddressTaken => "free the address on the other side, then `poolbridge retry`",
             Self::AddressWaits => "wait: the other person's change is under way",
@@ -195,7 +202,7 @@ impl Reason {
     }
 
     /// Every reason but those of the outside.
-    pub const PLAIN: [Self; 34] = [
+    pub const PLAIN: [Self; 35] = [
         Self::Busy,
         Self::Settling,
         Self::OutOfTime,
@@ -211,6 +218,7 @@ impl Reason {
         Self::Federated,
         Self::Unproven,
         Self::Ambiguous,
+        Self::CannotBeSearched,
         Self::NameTaken,
         Self::AddressTaken,
         Self::AddressWaits,

@@ -234,12 +234,25 @@ impl Accounts {
         if self.shape.case_sensitive { one == other } else { one.eq_ignore_ascii_case(other) }
     }
 
-    /// Whether somebody else than `except` signs in by that address.
+    /// Whether another account than `except` signs in by that address. Where usernames are addresses,
+    /// every local account has its address for a name; an alias is made of a verified address alone, when
+    /// its account is confirmed. A federated account signs in by its provider.
     pub fn taken(&self, address: &str, except: Option<&Sub>) -> bool {
-        let email = attribute("email");
+        let (email, flag) = (attribute("email"), attribute("email_verified"));
+        let signs_in = |body: &Body| match body.status {
+            Status::ExternalProvider => false,
+            _ if self.shape.username_attributes.contains(&email) => true,
+            Status::Unconfirmed => false,
+            Status::Confirmed
+            | Status::ForceChangePassword
+            | Status::ResetRequired
+            | Status::Other => body.attributes.get(&flag).is_some_and(|flag| flag == "true"),
+        };
         self.shape.signs_in_by(&email)
             && self.living().filter(|account| except != Some(&account.sub)).any(|account| {
-                account.body().attributes.get(&email).is_some_and(|held| self.same(held, address))
+                let body = account.body();
+                let held = body.attributes.get(&email);
+                signs_in(body) && held.is_some_and(|held| self.same(held, address))
             })
     }
 

@@ -67,11 +67,13 @@ fn a_doubt_is_remembered_until_what_was_searched_for_changes() {
 fn a_doubt_of_a_moment_is_not_remembered() {
     let mut stage = Stage::new(Provision::Lazy);
     let old = stage.account(Side::Old, 1, "one@example.com", true);
-    let new = stage.account(Side::New, 1, "one@example.com", false);
+    let new = stage.account(Side::New, 1, "one@example.com", true);
+    stage.account(Side::New, 2, "one@example.com", true);
     let sign_up = stage.change(Side::Old, &old, Proof::Confirmed);
-    assert_eq!(stage.look(&sign_up).verdict, Verdict::Held(Reason::Unproven));
-    // The listing was behind: they had proved it just before.
-    stage.set(Side::New, &new, "email_verified", "true");
+    assert_eq!(stage.look(&sign_up).verdict, Verdict::Held(Reason::Ambiguous));
+    // The listing was behind: the other account had moved on just before.
+    let other = poolbridge_core::names::Sub::try_from("new-2").unwrap();
+    stage.set(Side::New, &other, "email", "two@example.com");
     stage.wait(limits::SETTLE);
     stage.look(&sign_up);
     stage.settle();

@@ -17,7 +17,6 @@ impl CognitoPool {
     /// its own, so it is the same account most times, and the price one user a month.
     pub(super) async fn somebody_reads(&self, except: &Sub) -> Result<bool, Fault> {
         const OPERATION: &str = "ListUsers";
-        let by_sub = self.described().await?.addressed_by_sub();
         let asked = i32::try_from(limits::CANARY_ACCOUNTS_MAX + 1).unwrap_or(super::PAGE);
         let mut left = limits::CANARY_ACCOUNTS_MAX;
         let mut token = None;
@@ -28,13 +27,15 @@ impl CognitoPool {
             // An account that cannot be understood is no canary, and no reason to stop either.
             let listed =
                 page.users.unwrap_or_default().into_iter().filter_map(|it| of_listing(it).ok());
-            for account in listed.filter(|account| account.sub != *except) {
+            let mut listed: Vec<_> = listed.filter(|account| account.sub != *except).collect();
+            // Local accounts first: a federated one counts too, but its pool may bill more for it.
+            listed.sort_by_key(Account::federated);
+            for account in listed {
                 if left == 0 {
                     return Ok(false);
                 }
                 left -= 1;
-                let name = if by_sub { account.sub.as_str() } else { account.username.reveal() };
-                let found = self.get(name).await?.filter(|found| found.sub == account.sub);
+                let found = self.get(account.username.reveal()).await?.filter(|found| found.sub == account.sub);
                 if let Some(found) = found
                     && self.lists_groups(&found).await?
                 {

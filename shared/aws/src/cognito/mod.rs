@@ -1,8 +1,9 @@
 //! A user pool, as core's [`Pool`]: Amazon Cognito through its SDK.
 //!
 //! Each call says in its own module what it sends; here is only who is asked, and how an account is
-//! addressed. In a pool whose usernames are addresses, the `sub` is the stored name. In the others
-//! the stored name is: where it is not known it is looked up, and checked by the `sub`.
+//! addressed: by its stored username. In a pool whose usernames are addresses, that is the `sub` for a
+//! local account and `<Provider>_<id>` for a federated one. Where the username is not known it is looked
+//! up, and checked by the `sub`.
 
 mod account;
 mod call;
@@ -31,7 +32,7 @@ use poolbridge_core::account::{Account, Handle, NewAccount, Shape};
 use poolbridge_core::fault::{Fault, FaultKind};
 use poolbridge_core::limits;
 use poolbridge_core::names::{GroupName, Sub, Username};
-use poolbridge_core::ports::{Clock, Pool, Search};
+use poolbridge_core::ports::{Clock, Pool, Search, SearchAnswer};
 use poolbridge_core::side::Side;
 use poolbridge_core::step::Deed;
 use poolbridge_core::time::Time;
@@ -158,13 +159,6 @@ impl CognitoPool {
         }
     }
 
-    /// Every account that the search finds, whatever the case of its letters: who looks for
-    /// strangers has to take the other spelling for the same name. A hint and no proof of absence.
-    pub async fn find_folded(&self, search: &Search) -> Result<Vec<Account>, Fault> {
-        let listed = self.list(&filter::of_search(search)).await?;
-        Ok(listed.into_iter().filter(|found| filter::finds(search, found, false)).collect())
-    }
-
     /// `AdminGetUser` by any name that the pool takes.
     async fn get(&self, name: &str) -> Result<Option<Account>, Fault> {
         let request = self.client.admin_get_user().user_pool_id(&self.id).username(name);
@@ -175,19 +169,20 @@ impl CognitoPool {
         }
     }
 
-    /// The account of that `sub` in a pool that goes by usernames, when the name is not known.
+    /// The account of that `sub`, when its username is not known.
     ///
-    /// A pool without aliases takes the `sub` for a name, says the page of `AdminGetUser`; but so
-    /// can a username be chosen to look like somebody's `sub`, so only a match counts. A listing
-    /// finds it in every pool, but late. Nobody is called absent before both have been asked.
+    /// `AdminGetUser` takes the `sub` of a *local* account for a name in a pool without aliases, says its
+    /// page; but so can a username be chosen to look like another account's `sub`, so only a match counts.
+    /// A federated account is asked for by its username in every pool. A listing finds it, but late:
+    /// `None` is as old as a listing.
     async fn get_by_sub(&self, sub: &Sub, shape: &Shape) -> Result<Option<Account>, Fault> {
         let ours = |found: &Account| found.sub == *sub;
         let direct_first = shape.alias_attributes.is_empty();
         if direct_first && let Some(found) = self.get(sub.as_str()).await?.filter(ours) {
             return Ok(Some(found));
         }
-        let listed = self.list(&filter::of_sub(sub)).await?.into_iter().find(ours);
-        match listed {
+        let listed = self.list(&filter::of_sub(sub)).await?.unwrap_or_default();
+        match listed.into_iter().find(ours) {
             // The listing has neither factors nor the latest state: it only tells the name.
             Some(listed) => self.get(listed.username.reveal()).await,
             None if direct_first => Ok(None),
@@ -195,24 +190,12 @@ impl CognitoPool {
         }
     }
 
-    /// How the pool is asked to do something to an account: by the stored name.
+    /// How the pool is asked to do something to an account: by the stored name, looked up where it is not
+    /// known.
     async fn name_of(&self, account: &Handle, operation: &'static str) -> Result<String, Fault> {
         let described = self.described().await?;
-        if described.addressed_by_sub() {
-            return Ok(account.sub.as_str().to_owned());
-        }
-        self.stored_name(account, operation, &described).await
-    }
-
-    /// The stored name, where it is known; looked up where it is not.
-    async fn stored_name(
-        &self,
-        account: &Handle,
-        operation: &'static str,
-        described: &Described,
-    ) -> Result<String, Fault> {
-        if let Some(username) = &account.username {
-            return Ok(username.reveal().to_owned());
+        if let Some(name) = stored_name(account, &described) {
+            return Ok(name.to_owned());
         }
         let found = self.get_by_sub(&account.sub, &described.shape).await?;
         let found = found.filter(|found| found.sub == account.sub);
@@ -220,8 +203,9 @@ impl CognitoPool {
         Ok(found.username.reveal().to_owned())
     }
 
-    /// Every account that a filter finds, up to the bound. A page may be empty though more follow.
-    async fn list(&self, filter: &str) -> Result<Vec<Account>, Fault> {
+    /// Every account that a filter finds; `None` if more match than are read. A page may be empty though
+    /// more follow.
+    async fn list(&self, filter: &str) -> Result<Option<Vec<Account>>, Fault> {
         const OPERATION: &str = "ListUsers";
         let mut found = Vec::new();
         let mut token = None;
@@ -233,14 +217,24 @@ impl CognitoPool {
                 found.push(of_listing(listed)?);
             }
             token = page.pagination_token.filter(|token| !token.is_empty());
-            if token.is_none() || found.len() >= limits::FOUND_ACCOUNTS_MAX {
-                found.truncate(limits::FOUND_ACCOUNTS_MAX);
-                return Ok(found);
+            if token.is_none() {
+                return Ok(Some(found));
             }
         }
         // What was found may not be all, and "exactly one" must not be said of a part.
-        Err(unreadable(OPERATION))
+        Ok(None)
     }
+}
+
+/// The stored name, where it is known. In a pool whose usernames are addresses that is the `sub` (R21), but
+/// `<Provider>_<id>` for a federated account: such a pool takes the `sub` of local accounts only.
+fn stored_name<'a>(account: &'a Handle, described: &Described) -> Option<&'a str> {
+    let username = account.username.as_ref()?.reveal();
+    // An address has its `@`, a number its `+`, before any underscore; a provider's name has neither.
+    let provider = username.split_once('_').map(|(provider, _)| provider);
+    let federated = provider.is_some_and(|it| !it.is_empty() && !it.contains(['@', '+']));
+    let by_name = federated || !described.addressed_by_sub();
+    Some(if by_name { username } else { account.sub.as_str() })
 }
 
 impl Pool for CognitoPool {
@@ -250,11 +244,8 @@ impl Pool for CognitoPool {
 
     async fn read(&self, account: &Handle) -> Result<Option<Account>, Fault> {
         let described = self.described().await?;
-        if described.addressed_by_sub() {
-            return self.get(account.sub.as_str()).await;
-        }
-        match &account.username {
-            Some(username) => self.get(username.reveal()).await,
+        match stored_name(account, &described) {
+            Some(name) => self.get(name).await,
             None => self.get_by_sub(&account.sub, &described.shape).await,
         }
     }
@@ -275,12 +266,7 @@ impl Pool for CognitoPool {
 
     async fn groups(&self, account: &Handle) -> Result<BTreeSet<GroupName>, Fault> {
         const OPERATION: &str = "AdminListGroupsForUser";
-        let described = self.described().await?;
-        let name = match &account.username {
-            Some(username) => username.reveal().to_owned(),
-            None if described.addressed_by_sub() => account.sub.as_str().to_owned(),
-            None => self.stored_name(account, OPERATION, &described).await?,
-        };
+        let name = self.name_of(account, OPERATION).await?;
         let mut found = BTreeSet::new();
         let mut token = None;
         for _ in 0..limits::ACCOUNT_GROUP_PAGES_MAX {
@@ -326,11 +312,21 @@ impl Pool for CognitoPool {
         Ok(groups)
     }
 
-    async fn find(&self, search: &Search) -> Result<Vec<Account>, Fault> {
-        let described = self.described().await?;
-        let exact = described.shape.case_sensitive;
-        let listed = self.list(&filter::of_search(search)).await?;
-        Ok(listed.into_iter().filter(|found| filter::finds(search, found, exact)).collect())
+    async fn find(&self, search: &Search) -> Result<SearchAnswer, Fault> {
+        if !search.fits_filter() {
+            return Ok(SearchAnswer::CannotBeSearched);
+        }
+        match self.list(&search.filter()).await {
+            // The pages of Cognito do not agree on whether a search folds case: the caller decides.
+            Ok(Some(listed)) => {
+                let holds = |found: &Account| search.finds(found, false);
+                Ok(SearchAnswer::Accounts(listed.into_iter().filter(holds).collect()))
+            }
+            Ok(None) => Ok(SearchAnswer::CannotBeSearched),
+            // The pool refuses the filter itself, and would again.
+            Err(fault) if fault.kind == FaultKind::Invalid => Ok(SearchAnswer::CannotBeSearched),
+            Err(fault) => Err(fault),
+        }
     }
 
     async fn canary(&self, except: &Sub) -> Result<bool, Fault> {

@@ -5,13 +5,15 @@ mod writing;
 
 use std::time::Duration;
 
-use poolbridge_core::account::Handle;
+use poolbridge_core::account::{Account, Handle, Status};
 use poolbridge_core::fault::FaultKind;
 use poolbridge_core::names::{GroupName, Sub, Username};
-use poolbridge_core::ports::{Clock, Pool, Search};
+use poolbridge_core::ports::{Clock, Pool, Search, SearchAnswer};
+use poolbridge_core::step::Deed;
 use poolbridge_core::time::Time;
 use serde_json::{Value, json};
 
+use super::CognitoPool;
 use super::loopback::{Loopback, Reply, Request, pool_at};
 
 fn handle(username: Option<&str>) -> Handle {
@@ -43,6 +45,13 @@ fn described(request: &Request, pool: &Value, other: impl FnOnce() -> Reply) -> 
 /// A plain pool that answers everything else the same way.
 fn plain(reply: impl Fn(&Request, usize) -> Reply + Send + Sync + 'static) -> Loopback {
     Loopback::new(move |request, count| described(request, &json!({}), || reply(request, count)))
+}
+
+async fn found(pool: &CognitoPool, search: &Search) -> Vec<Account> {
+    match pool.find(search).await.unwrap() {
+        SearchAnswer::Accounts(found) => found,
+        SearchAnswer::CannotBeSearched => panic!("it cannot be searched"),
+    }
 }
 
 fn count(pool: &Loopback, operation: &str) -> usize {
@@ -162,8 +171,8 @@ async fn a_search_goes_on_past_an_empty_page() {
         _ => Reply::Well(json!({ "Users": [ada, pat] })),
     });
     let search = Search::Email("ada@example.com".to_owned());
-    let found = loopback.pool().await.find(&search).await.unwrap();
-    assert_eq!(found.len(), 1, "this pool tells case apart");
+    let found = found(&loopback.pool().await, &search).await;
+    assert_eq!(found.len(), 2, "the caller decides whether case counts");
     assert_eq!((found[0].groups.as_ref(), found[0].factors.as_ref()), (None, None));
     let (_, body) = loopback.requests().pop().unwrap();
     assert_eq!(body["PaginationToken"], "more");
@@ -207,4 +216,75 @@ async fn one_group_is_looked_up_without_a_list_and_one_that_is_gone_leaves_the_s
     assert_eq!(pool.has_group(&group("other")).await.unwrap_err().kind, FaultKind::Denied);
     assert_eq!(pool.shape().await.unwrap().groups, [group("staff")].into());
     assert_eq!(count(&loopback, "ListGroups"), 1);
+async fn a_search_that_cannot_be_asked_is_an_answer_and_no_fault() {
+    let refusing = plain(|_, _| Reply::Badly(400, "InvalidParameterException"));
+    let pool = refusing.pool().await;
+    let long = Search::Email(format!("{}@example.com", "a".repeat(250)));
+    assert_eq!(pool.find(&long).await.unwrap(), SearchAnswer::CannotBeSearched);
+    assert_eq!(count(&refusing, "ListUsers"), 0, "it is known before it is asked");
+    let short = Search::Email("ada@example.com".to_owned());
+    assert_eq!(pool.find(&short).await.unwrap(), SearchAnswer::CannotBeSearched);
+    let throttled = plain(|_, _| Reply::Badly(400, "NotAuthorizedException"));
+    let fault = throttled.pool().await.find(&short).await.unwrap_err();
+    assert_eq!(fault.kind, FaultKind::Denied);
+    // What was read of a listing that does not end may not be all.
+    let endless = plain(|_, _| Reply::Well(json!({ "Users": [], "PaginationToken": "more" })));
+    let answer = endless.pool().await.find(&short).await.unwrap();
+    assert_eq!(answer, SearchAnswer::CannotBeSearched);
+}
+
+/// A pool of addresses, in which a federated account is asked for by its username alone.
+fn with_federated(reply: impl Fn(&Request) -> Option<Reply> + Send + Sync + 'static) -> Loopback {
+    let by_email = json!({ "UsernameAttributes": ["email"] });
+    Loopback::new(move |request, _| {
+        described(request, &by_email, || {
+            reply(request).unwrap_or_else(|| match (request.0.as_str(), &request.1["Username"]) {
+                ("ListUsers", _) => {
+                    let mut federated = listed("Google_1", &[("sub", "s-1")]);
+                    federated["UserStatus"] = json!("EXTERNAL_PROVIDER");
+                    Reply::Well(json!({ "Users": [federated] }))
+                }
+                ("AdminGetUser", name) if name == "Google_1" => {
+                    let mut federated = account("Google_1", "s-1");
+                    federated["UserStatus"] = json!("EXTERNAL_PROVIDER");
+                    Reply::Well(federated)
+                }
+                (_, name) if name == "Google_1" => Reply::Well(json!({ "Groups": [] })),
+                _ => Reply::Badly(400, "UserNotFoundException"),
+            })
+        })
+    })
+}
+
+#[tokio::test]
+async fn a_federated_account_in_a_pool_of_addresses_is_asked_for_by_its_username() {
+    let loopback = with_federated(|_| None);
+    let pool = loopback.pool().await;
+    for handle in [handle(Some("Google_1")), handle(None)] {
+        let found = pool.read(&handle).await.unwrap().expect("the account is there");
+        assert_eq!((found.sub.as_str(), found.status), ("s-1", Status::ExternalProvider));
+        pool.groups(&handle).await.unwrap();
+        let soon = pool.clock.now() + Duration::from_secs(10);
+        pool.write(&handle, &Deed::Disable, soon).await.unwrap();
+    }
+    let another = Sub::try_from("s-2").unwrap();
+    assert!(pool.canary(&another).await.unwrap(), "a pool of federated accounts has a canary");
+}
+
+#[tokio::test]
+async fn a_canary_is_a_local_account_where_there_is_one() {
+    let loopback = with_federated(|request| match (request.0.as_str(), &request.1["Username"]) {
+        ("ListUsers", _) => {
+            let mut federated = listed("Google_1", &[("sub", "s-1")]);
+            federated["UserStatus"] = json!("EXTERNAL_PROVIDER");
+            let local = listed("s-3", &[("sub", "s-3")]);
+            Some(Reply::Well(json!({ "Users": [federated, local] })))
+        }
+        ("AdminGetUser", name) if name == "s-3" => Some(Reply::Well(account("s-3", "s-3"))),
+        _ => None,
+    });
+    assert!(loopback.pool().await.canary(&Sub::try_from("s-2").unwrap()).await.unwrap());
+    let asked = loopback.requests();
+    let read = asked.iter().filter(|(operation, _)| operation == "AdminGetUser");
+    assert_eq!(read.map(|(_, body)| body["Username"].clone()).collect::<Vec<_>>(), ["s-3"]);
 }

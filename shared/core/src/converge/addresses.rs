@@ -5,13 +5,15 @@ use std::sync::Arc;
 use super::Run;
 use super::carry::Taken;
 use super::look::handle;
-use crate::account::Shape;
+use crate::account::{Account, Shape, Status};
 use crate::entry::Entry;
 use crate::facts::{Field, Reading, Value};
 use crate::fault::Fault;
 use crate::limits;
+use crate::mapping;
+use crate::names::{AttributeName, Sub};
 use crate::plan::{Plan, View};
-use crate::ports::{Ledger, Pool, Ports, Search};
+use crate::ports::{Ledger, Ports, Search};
 use crate::side::{BySide, Side};
 use crate::step::Deed;
 use crate::tombstone::Owed;
@@ -38,21 +40,44 @@ impl<P: Ports> Run<'_, P> {
                 let Some(text) = text.filter(|_| shapes.get(side).signs_in_by(name)) else {
                     continue;
                 };
-                let search = match name.as_str() {
-                    "email" => Search::Email(text.clone()),
-                    "phone_number" => Search::Phone(text.clone()),
-                    _ => Search::PreferredUsername(text.clone()),
-                };
-                let found = self.bridge.ports.pool(side).find(&search).await?;
                 let ours = &views.get(side).account.sub;
-                if let Some(holder) = found.iter().find(|account| account.sub != *ours) {
-                    let holder = holder.sub.clone();
-                    let reason = self.holder(entry, views, side, field, &holder).await?;
-                    taken.insert((side, field.clone()), reason);
-                }
+                let reason = match self.others(side, field, name, text, ours).await? {
+                    None => Reason::CannotBeSearched,
+                    Some(others) => match others.first() {
+                        Some(other) => self.holder(entry, views, side, field, &other.sub).await?,
+                        None => continue,
+                    },
+                };
+                taken.insert((side, field.clone()), reason);
             }
         }
         Ok(())
+    }
+
+    /// The other accounts of `side` that sign in by that address. `None`: the pool cannot be searched for
+    /// it.
+    ///
+    /// Where usernames are addresses, every local account has its address for a name, verified or not.
+    /// Elsewhere an address signs in only who verified it, and a claim blocks no owner (invariant 13). A
+    /// federated account signs in by its provider.
+    async fn others(
+        &self,
+        side: Side,
+        field: &Field,
+        name: &AttributeName,
+        text: &str,
+        ours: &Sub,
+    ) -> Result<Option<Vec<Account>>, Fault> {
+        let Some(search) = Search::by(name, text.to_owned()) else { return Ok(Some(Vec::new())) };
+        let Some(mut found) = self.listed(side, &search).await? else { return Ok(None) };
+        let named = self.is_username(side, name).await?;
+        found.retain(|account| {
+            let confirmed = account.status != Status::Unconfirmed;
+            let proved = !field.is_address() || mapping::verified(account, field);
+            let signs_in = named || (confirmed && proved);
+            signs_in && !account.federated() && account.sub != *ours
+        });
+        Ok(Some(found))
     }
 
     /// Somebody else holds the address on `side`: are they about to let it go?
@@ -62,7 +87,7 @@ impl<P: Ports> Run<'_, P> {
         views: &BySide<View>,
         side: Side,
         field: &Field,
-        holder: &crate::names::Sub,
+        holder: &Sub,
     ) -> Result<Reason, Fault> {
         let obstacle = entry.obstacles.get(field);
         let waiting = obstacle.filter(|it| it.reason == Reason::AddressWaits);

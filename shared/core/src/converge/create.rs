@@ -299,7 +299,9 @@ impl<P: Ports> Run<'_, P> {
         let found = found.map(|account| View::new(self.bridge.policy, to, account, &shapes, began));
         let keys = self.bridge.keys;
         Ok(found.filter(|found| {
-            birth.announced(&found.facts, found.account.created, keys, &entry.salt)
+            // No creation of ours makes a federated account.
+            !found.account.federated()
+                && birth.announced(&found.facts, found.account.created, keys, &entry.salt)
         }))
     }
 

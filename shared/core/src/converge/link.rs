@@ -54,10 +54,13 @@ impl<P: Ports> Run<'_, P> {
                 self.stay_alone(entry, side, &view, Some(reason)).await
             }
             Found::Nobody => {
-                if provision == Provision::Lazy && !settled {
-                    // Somebody who signed up over there a moment ago may be missing.
+                // R8: a listing is older than D, and may not show who signed up over there a moment ago.
+                // A creation finds out by itself.
+                let created = provision == Provision::Eager && !view.account.federated();
+                let listed = self.listing_shows(side);
+                if !created && now < listed && self.keeps(Rule::R8) {
                     self.release(&entry).await?;
-                    return later(shows.since(now), Reason::Settling);
+                    return later(listed.since(now), Reason::Settling);
                 }
                 let eager = provision == Provision::Eager;
                 if let Some(wait) = self.may_be_ours(side, &view.account).filter(|_| eager) {

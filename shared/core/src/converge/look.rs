@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{Bridge, Round, Run, known, later};
 use crate::account::{Handle, Shape, Status};
@@ -266,13 +267,13 @@ impl<P: Ports> Run<'_, P> {
         self.report.account_reads += 1;
         let handle = Handle { sub: change.sub.clone(), username: None };
         let found = self.bridge.look(side, &handle).await?;
-        let shows = self.deed(side).map_or(began, |(at, _)| at + self.bound());
+        let missed = found.is_none();
         let travelling = found.filter(|view| view.account.status != Status::Unconfirmed);
         let Some(view) = travelling else {
             // Not there, or not confirmed: unless the read may be older than the deed, there is
             // nobody to keep in step. A confirmation will say so.
-            if began < shows && self.keeps(Rule::R8) {
-                return later(shows.since(self.now()), Reason::Settling);
+            if let Some(wait) = self.too_early_to_drop(side, missed, began) {
+                return later(wait, Reason::Settling);
             }
             self.clear(side, &change.sub).await?;
             return Ok(Round::Done(Verdict::AlreadyTrue));
@@ -289,6 +290,24 @@ impl<P: Ports> Run<'_, P> {
             Err(fault) if fault.kind == FaultKind::Exists => Ok(Round::Again),
             Err(fault) => Err(fault),
         }
+    }
+}
+
+impl<P: Ports> Run<'_, P> {
+    /// How long the pending change of an unknown account stays that is not there, or not confirmed
+    /// (`missed`: not there). Its username is not known, so a listing looked for it, and a listing is older
+    /// than D: "not found" settles the change only when the listing is late enough (R8). A deletion needs no
+    /// listing: nothing comes after it.
+    fn too_early_to_drop(&self, side: Side, missed: bool, began: Time) -> Option<Duration> {
+        let (at, proof) = self.deed(side).filter(|_| self.keeps(Rule::R8))?;
+        let by_listing = missed && proof != Proof::Deleted;
+        let policy = self.bridge.policy;
+        let lag = if by_listing { policy.listing_bound() } else { self.bound() };
+        let shows = at + lag;
+        // A listing that caught up early is met early: each wait is as long as all before it.
+        let (now, passed) = (self.now(), self.now().since(at));
+        let wait = if by_listing { passed.max(self.bound()) } else { lag };
+        (began < shows).then(|| wait.min(shows.since(now)))
     }
 }
 

@@ -376,6 +376,13 @@ impl<P: Ports> Run<'_, P> {
         }
     }
 
+    /// From when on a listing of the other pool shows what stood there when the newest deed on `side` was
+    /// done. A hint is no deed.
+    fn listing_shows(&self, side: Side) -> Time {
+        let deed = self.deed(side).filter(|(_, proof)| *proof != Proof::Hint);
+        deed.map_or(Time::ZERO, |(at, _)| at + self.bridge.policy.listing_bound())
+    }
+
     /// Whether a deed on that side was captured, and not only hinted at.
     fn captured(&self, side: Side) -> bool {
         let mark = self.marks.get(side).as_ref().map(|mark| mark.proof);

@@ -28,13 +28,14 @@ impl<P: Ports> Run<'_, P> {
     /// The fingerprint of what a search goes by, to know when it changed.
     pub(super) fn search_key(&self, entry: &Entry, view: &View) -> Print {
         let text = |text: &str| Reading::Held(Value::Text(text.to_owned()));
+        // No attribute has that name, so this fingerprint is no other field's.
+        let by_name =
+            || Some((Field::from_name("username")?, text(view.account.username.reveal())));
         let (field, reading) = match &self.bridge.policy.match_by {
+            _ if view.account.federated() => by_name()?,
             MatchBy::Email => (Field::Email, view.facts.get(&Field::Email)),
             MatchBy::Phone => (Field::Phone, view.facts.get(&Field::Phone)),
-            MatchBy::Username => {
-                // No attribute has that name, so this fingerprint is no other field's.
-                (Field::from_name("username")?, text(view.account.username.reveal()))
-            }
+            MatchBy::Username => by_name()?,
             MatchBy::OldSub(name) => {
                 let said = view.account.attributes.get(name).map(String::as_str);
                 (Field::Attribute(name.clone()), text(said.unwrap_or_default()))
@@ -56,7 +57,9 @@ impl<P: Ports> Run<'_, P> {
         if self.now().since(miss.at) >= limits::MISS_REMEMBERED {
             return None;
         }
-        if let Some(doubt @ (Reason::Unproven | Reason::Ambiguous)) = entry.reason {
+        if let Some(doubt @ (Reason::Unproven | Reason::Ambiguous | Reason::CannotBeSearched)) =
+            entry.reason
+        {
             return Some(Remembered::Held(doubt));
         }
         match self.bridge.policy.provision.get(to) {
@@ -77,6 +80,12 @@ impl<P: Ports> Run<'_, P> {
     ) -> Result<Option<View>, Fault> {
         self.report.account_reads += 1;
         let found = self.bridge.look(side.other(), &account.handle()).await?;
+        // The search went by the kind of account, which the listing may show too late as well.
+        let found = found.filter(|it| it.account.federated() == view.account.federated());
+        if view.account.federated() {
+            // The username that was read is the identity that was searched for.
+            return Ok(found);
+        }
         let field = match &self.bridge.policy.match_by {
             MatchBy::Email => Field::Email,
             MatchBy::Phone => Field::Phone,

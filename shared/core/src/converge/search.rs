@@ -1,4 +1,6 @@
-//! Finding the other account of somebody who is known on one side, with proof (invariant 16).
+//! Finding the other account of a person who is known on one side, with proof (invariant 16).
+
+use std::collections::BTreeMap;
 
 use super::Run;
 use crate::account::{Account, Handle, Status};
@@ -10,7 +12,7 @@ use crate::mapping;
 use crate::names::{AttributeName, Sub};
 use crate::plan::View;
 use crate::policy::MatchBy;
-use crate::ports::{Ledger, Pool, Ports, Search};
+use crate::ports::{Ledger, Pool, Ports, Search, SearchAnswer};
 use crate::side::Side;
 use crate::verdict::Reason;
 
@@ -18,26 +20,41 @@ use crate::verdict::Reason;
 pub(super) enum Found {
     /// This account, with proof, and the person that it belongs to, if one is known.
     Account(Box<Account>, Option<Box<Entry>>),
-    /// Nobody.
+    /// No account that counts.
     Nobody,
-    /// Somebody, but nothing proves that it is the same human.
+    /// Some account, but nothing proves that it is the same human; or the pool cannot be searched.
     Doubtful(Reason),
+}
+
+/// An account that a search found, with the person that is known by it.
+type Holder = (Account, Option<Box<Entry>>);
+
+/// Found accounts that say that they hold an address, by what their pool says of it.
+#[derive(Default)]
+struct Holders {
+    /// Accounts whose address is verified.
+    proved: Vec<Holder>,
+    /// Accounts that merely claim it.
+    claimed: Vec<Holder>,
 }
 
 impl<P: Ports> Run<'_, P> {
     /// Looks for the person in the other pool.
     pub(super) async fn search(&self, side: Side, view: &View) -> Result<Found, Fault> {
-        let match_by = &self.bridge.policy.match_by;
-        let (field, search) = match match_by {
+        if view.account.federated() {
+            return self.search_by_identity(side, view).await;
+        }
+        let (field, search) = match &self.bridge.policy.match_by {
             MatchBy::Email => (Field::Email, Search::Email as fn(String) -> Search),
             MatchBy::Phone => (Field::Phone, Search::Phone as fn(String) -> Search),
             MatchBy::Username => {
                 let search = Search::Username(view.account.username.clone());
-                let found = self.holders(side.other(), &search, None).await?;
                 // A bare username finds, and proves nothing.
-                let found = !found.is_empty();
-                let doubt = Found::Doubtful(Reason::Unproven);
-                return Ok(if found { doubt } else { Found::Nobody });
+                return Ok(match self.local_holders(side.other(), &search, None).await? {
+                    None => Found::Doubtful(Reason::CannotBeSearched),
+                    Some(holders) if holders.is_empty() => Found::Nobody,
+                    Some(_) => Found::Doubtful(Reason::Unproven),
+                });
             }
             MatchBy::OldSub(name) => return self.search_by_old_sub(side, view, name).await,
         };
@@ -48,40 +65,94 @@ impl<P: Ports> Run<'_, P> {
         else {
             return Ok(Found::Nobody);
         };
-        let search = search(address.clone());
-        let mut there = self.holders(side.other(), &search, None).await?;
-        let Some((account, person)) = there.pop() else { return Ok(Found::Nobody) };
+        self.search_by_address(side, view, &field, name, &search(address.clone())).await
+    }
+
+    /// Looks for the one local account of the other pool that proved the same address, and sees whether
+    /// this account is the only one of its own pool that did.
+    ///
+    /// An account that merely claims the address counts only where usernames are addresses: there it has
+    /// the name (invariant 13).
+    async fn search_by_address(
+        &self,
+        side: Side,
+        view: &View,
+        field: &Field,
+        name: &AttributeName,
+        search: &Search,
+    ) -> Result<Found, Fault> {
+        let other = side.other();
+        let cannot = Ok(Found::Doubtful(Reason::CannotBeSearched));
+        let Some(holders) = self.local_holders(other, search, None).await? else { return cannot };
         if !self.keeps(Rule::LinkWithProof) {
-            return Ok(Found::Account(Box::new(account), person));
+            let any = holders.into_iter().next_back();
+            return Ok(any.map_or(Found::Nobody, |(account, person)| {
+                Found::Account(Box::new(account), person)
+            }));
         }
-        if !there.is_empty() {
+        let Holders { mut proved, claimed } = by_proof(holders, field);
+        let mine = mapping::verified(&view.account, field);
+        let named = self.is_username(other, name).await?;
+        if proved.len() + if named { claimed.len() } else { 0 } > 1 {
             return Ok(Found::Doubtful(Reason::Ambiguous));
         }
-        let proved =
-            mapping::verified(&account, &field) && mapping::verified(&view.account, &field);
-        if !proved {
+        let Some((account, person)) = proved.pop() else {
+            let counts = !claimed.is_empty() && (named || !mine);
+            return Ok(if counts { Found::Doubtful(Reason::Unproven) } else { Found::Nobody });
+        };
+        if !mine {
             return Ok(Found::Doubtful(Reason::Unproven));
         }
-        if !self.holders(side, &search, Some(&view.account.sub)).await?.is_empty() {
+        let Some(rivals) = self.local_holders(side, search, Some(&view.account.sub)).await? else {
+            return cannot;
+        };
+        let rivals = by_proof(rivals, field);
+        let named = self.is_username(side, name).await?;
+        if !rivals.proved.is_empty() || (named && !rivals.claimed.is_empty()) {
             return Ok(Found::Doubtful(Reason::Ambiguous));
         }
         Ok(Found::Account(Box::new(account), person))
     }
 
-    /// Who a search finds on `side`, but for the account of `except`, each with the person that is known
-    /// by it. An account that never confirmed proves and disproves nothing: anybody can make one. What is
-    /// left of somebody who was deleted is nobody's to find any more (R26).
-    async fn holders(
+    /// Looks for the federated account of the same provider and provider user id. No address links a
+    /// federated account: its provider says what it likes.
+    async fn search_by_identity(&self, side: Side, view: &View) -> Result<Found, Fault> {
+        let search = Search::Username(view.account.username.clone());
+        let Some(mut found) = self.listed(side.other(), &search).await? else {
+            return Ok(Found::Doubtful(Reason::CannotBeSearched));
+        };
+        found.retain(Account::federated);
+        let mut found = self.with_people(side.other(), found).await?;
+        let Some((account, person)) = found.pop() else { return Ok(Found::Nobody) };
+        if !found.is_empty() {
+            return Ok(Found::Doubtful(Reason::Ambiguous));
+        }
+        Ok(Found::Account(Box::new(account), person))
+    }
+
+    /// The local accounts that a search finds on `side`, but for the account of `except`, each with the
+    /// person that is known by it. An account that never confirmed proves and disproves nothing: a
+    /// stranger can make one. A federated account is no neighbour of a local one. `None`: the pool cannot
+    /// be searched for that value.
+    async fn local_holders(
         &self,
         side: Side,
         search: &Search,
         except: Option<&Sub>,
-    ) -> Result<Vec<(Account, Option<Box<Entry>>)>, Fault> {
+    ) -> Result<Option<Vec<Holder>>, Fault> {
+        let Some(mut found) = self.listed(side, search).await? else { return Ok(None) };
+        found.retain(|account| {
+            let counts = account.status != Status::Unconfirmed && !account.federated();
+            counts && except != Some(&account.sub)
+        });
+        self.with_people(side, found).await.map(Some)
+    }
+
+    /// Adds the person that is known by each account. What is left of a deleted person is found by no
+    /// search (R26).
+    async fn with_people(&self, side: Side, found: Vec<Account>) -> Result<Vec<Holder>, Fault> {
         let mut holders = Vec::new();
-        for account in self.bridge.ports.pool(side).find(search).await? {
-            if account.status == Status::Unconfirmed || except == Some(&account.sub) {
-                continue;
-            }
+        for account in found {
             let person = self.ledger().find(side, &account.sub).await?.map(Box::new);
             let deleted = person.as_ref().is_some_and(|person| person.tombstone.is_some());
             if !deleted || !self.keeps(Rule::R26) {
@@ -89,6 +160,44 @@ impl<P: Ports> Run<'_, P> {
             }
         }
         Ok(holders)
+    }
+
+    /// Every account of `side` that holds the value, in any spelling where case does not count for the
+    /// bridge. `None`: the pool cannot be searched for it.
+    pub(super) async fn listed(
+        &self,
+        side: Side,
+        search: &Search,
+    ) -> Result<Option<Vec<Account>>, Fault> {
+        let pool = self.bridge.ports.pool(side);
+        let shape = pool.shape().await?;
+        let folds = self.bridge.policy.mapping.folds_case();
+        let spellings =
+            if folds { search.spellings(shape.case_sensitive) } else { vec![search.clone()] };
+        let mut found = BTreeMap::new();
+        for spelling in spellings {
+            match pool.find(&spelling).await? {
+                SearchAnswer::Accounts(accounts) => {
+                    let holds = |account: &Account| search.finds(account, !folds);
+                    let accounts = accounts.into_iter().filter(holds);
+                    found.extend(accounts.map(|account| (account.sub.clone(), account)));
+                }
+                // No account can be that long: the answer is known without the question.
+                SearchAnswer::CannotBeSearched if !spelling.can_match(&shape) => {}
+                SearchAnswer::CannotBeSearched => return Ok(None),
+            }
+        }
+        Ok(Some(found.into_values().collect()))
+    }
+
+    /// Whether the usernames of that pool are the values of that attribute.
+    pub(super) async fn is_username(
+        &self,
+        side: Side,
+        attribute: &AttributeName,
+    ) -> Result<bool, Fault> {
+        let shape = self.bridge.ports.pool(side).shape().await?;
+        Ok(shape.username_attributes.contains(attribute))
     }
 
     /// The new pool's account names the old one's `sub`; no pool can be searched the other way round.
@@ -108,13 +217,18 @@ impl<P: Ports> Run<'_, P> {
         }
         let handle = Handle { sub: sub.clone(), username: None };
         let found = self.bridge.ports.pool(Side::Old).read(&handle).await?;
-        let found = found.filter(|it| it.sub == sub && it.status != Status::Unconfirmed);
+        let counts = |it: &Account| it.status != Status::Unconfirmed && !it.federated();
+        let found = found.filter(|it| it.sub == sub && counts(it));
         let Some(account) = found else { return Ok(Found::Nobody) };
-        let person = self.ledger().find(Side::Old, &sub).await?.map(Box::new);
-        // What is left of somebody who was deleted is nobody's to find any more (R26).
-        if person.as_ref().is_some_and(|person| person.tombstone.is_some()) {
-            return Ok(Found::Nobody);
-        }
+        let mut holders = self.with_people(Side::Old, vec![account]).await?;
+        let Some((account, person)) = holders.pop() else { return Ok(Found::Nobody) };
         Ok(Found::Account(Box::new(account), person))
     }
+}
+
+/// Accounts that hold an address, apart from those that merely claim it.
+fn by_proof(holders: Vec<Holder>, field: &Field) -> Holders {
+    let (proved, claimed) =
+        holders.into_iter().partition(|(account, _)| mapping::verified(account, field));
+    Holders { proved, claimed }
 }

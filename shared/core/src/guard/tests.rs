@@ -144,7 +144,7 @@ fn found(status: Status, verified: &str) -> Account {
 }
 
 #[test]
-fn who_never_confirmed_or_is_federated_holds_nothing() {
+fn account_that_never_confirmed_or_is_federated_holds_no_address() {
     let lookup =
         Lookup { search: Search::Email("pat@example.com".to_owned()), verified_only: false };
     for (status, held) in [
@@ -166,12 +166,36 @@ fn an_unverified_alias_keeps_nobody_out() {
     let alias = lookups(&by_phone, &who, &with_aliases(&["email"]));
     assert!(!holds(&alias[0], &found(Status::Confirmed, "false")));
     assert!(holds(&alias[0], &found(Status::Confirmed, "true")));
-    // The name of an account, or what people are matched by, is theirs, verified or not.
+    // The name of an account is its own, verified or not.
     let own = lookups(&by_phone, &who, &by_email());
-    let matched = lookups(&policy(MatchBy::Email), &who, &with_aliases(&["email"]));
-    for lookup in own.iter().chain(&matched) {
-        assert!(holds(lookup, &found(Status::Confirmed, "false")));
+    assert!(holds(&own[0], &found(Status::Confirmed, "false")));
+    // What people are matched by is no more than a claim until it is verified.
+    for there in [with_aliases(&["email"]), by_username()] {
+        let matched = lookups(&policy(MatchBy::Email), &who, &there);
+        assert!(!holds(&matched[0], &found(Status::Confirmed, "false")));
+        assert!(holds(&matched[0], &found(Status::Confirmed, "true")));
     }
+}
+
+#[test]
+fn name_of_a_federated_account_is_kept_for_it() {
+    let who = newcomer(Side::New, "Google_1", &[]);
+    for there in [by_username(), by_email()] {
+        let by_name = lookups(&policy(MatchBy::Email), &who, &there);
+        let name = by_name.iter().find(|it| matches!(it.search, Search::Username(_)));
+        assert!(name.is_some_and(|it| holds(it, &found(Status::ExternalProvider, "true"))));
+    }
+}
+
+#[test]
+fn other_spellings_are_searched_where_the_other_pool_tells_case_apart() {
+    let who = newcomer(Side::New, "pat", &[("email", "pat@example.com")]);
+    let there = Shape { case_sensitive: true, ..by_username() };
+    let found = searches(&policy(MatchBy::Email), &who, &there);
+    let name = |text: &str| Search::Username(username(text));
+    let email = |text: &str| Search::Email(text.to_owned());
+    let spellings = [name("pat"), name("Pat"), email("pat@example.com"), email("Pat@example.com")];
+    assert_eq!(found, spellings);
 }
 
 #[test]

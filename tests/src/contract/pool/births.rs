@@ -10,7 +10,7 @@ use poolbridge_core::ports::{Pool, Search};
 use tokio::task::JoinSet;
 
 use super::{
-    DATE_RESOLUTION, PoolStand, attribute, attributes, create, group, kind, newcomer, read,
+    DATE_RESOLUTION, PoolStand, attribute, attributes, create, found, group, kind, newcomer, read,
     somebody, soon, username, value, word,
 };
 use crate::contract::difference::Difference;
@@ -145,7 +145,7 @@ async fn of_many_creations_at_once_exactly_one_succeeds<S: PoolStand>(
         }
     }
     assert_eq!(made.len(), 1);
-    let found = stand.pool().find(&Search::Email(email)).await?;
+    let found = found(&stand, &Search::Email(email)).await?;
     assert_eq!(found.into_iter().map(|account| account.sub).collect::<Vec<_>>(), made);
     Ok(())
 }
@@ -204,7 +204,7 @@ async fn a_name_and_its_address_are_one_in_a_pool_of_addresses<S: PoolStand>(
         let (_, mut other) = newcomer(&stand);
         other.attributes.insert(attribute("email"), email.clone());
         create(&stand, &other).await?;
-        let found = stand.pool().find(&Search::Email(email)).await?;
+        let found = found(&stand, &Search::Email(email)).await?;
         assert_eq!(found.len(), 2);
         assert!(found.iter().any(|account| account.sub == handle.sub));
         return Ok(());
@@ -234,14 +234,14 @@ async fn case_does_not_make_another_person<S: PoolStand>(stand: S) -> anyhow::Re
     let search = Search::Email(raised(&email));
     if stand.manners().differ(Difference::CaseIsMinded) {
         assert_eq!(stand.pool().read_name(&shouted.username).await?, None);
-        assert_eq!(stand.pool().find(&search).await?, []);
+        assert_eq!(found(&stand, &search).await?, []);
         assert_ne!(create(&stand, &shouted).await?.sub, handle.sub);
         return Ok(());
     }
     assert_eq!(kind(create(&stand, &shouted).await), FaultKind::Exists);
     let named = stand.pool().read_name(&shouted.username).await?;
     assert_eq!(named.map(|account| account.sub), Some(handle.sub.clone()));
-    let found = stand.pool().find(&search).await?;
+    let found = found(&stand, &search).await?;
     assert_eq!(found.iter().map(|account| &account.sub).collect::<Vec<_>>(), [&handle.sub]);
     Ok(())
 }
@@ -274,7 +274,7 @@ async fn a_creation_after_its_deadline_is_not_sent<S: PoolStand>(stand: S) -> an
     let late = stand.now() - DATE_RESOLUTION;
     assert_eq!(kind(stand.pool().create(&wanted, late).await), FaultKind::NotSent);
     assert_eq!(stand.pool().read_name(&wanted.username).await?, None);
-    assert_eq!(stand.pool().find(&Search::Email(email)).await?, []);
+    assert_eq!(found(&stand, &Search::Email(email)).await?, []);
     stand.pool().create(&wanted, soon(&stand)).await?;
     Ok(())
 }

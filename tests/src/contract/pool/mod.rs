@@ -16,7 +16,7 @@ use poolbridge_core::account::{Account, Handle, NewAccount};
 use poolbridge_core::facts::Field;
 use poolbridge_core::fault::{Fault, FaultKind};
 use poolbridge_core::names::{AttributeName, GroupName, Username};
-use poolbridge_core::ports::Pool;
+use poolbridge_core::ports::{Pool, Search, SearchAnswer};
 use poolbridge_core::step::Deed;
 use poolbridge_core::sweep::ports::Roster;
 use poolbridge_core::time::Time;
@@ -119,6 +119,14 @@ async fn somebody(stand: &impl PoolStand) -> anyhow::Result<(String, Handle)> {
 
 async fn read(stand: &impl PoolStand, handle: &Handle) -> anyhow::Result<Account> {
     stand.pool().read(handle).await?.context("the account is not there")
+}
+
+/// The accounts that a search finds.
+async fn found(stand: &impl PoolStand, search: &Search) -> anyhow::Result<Vec<Account>> {
+    match stand.pool().find(search).await? {
+        SearchAnswer::Accounts(found) => Ok(found),
+        SearchAnswer::CannotBeSearched => anyhow::bail!("the pool cannot be searched"),
+    }
 }
 
 async fn write(stand: &impl PoolStand, handle: &Handle, deed: &Deed) -> Result<(), Fault> {

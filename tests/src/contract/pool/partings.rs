@@ -8,7 +8,9 @@ use poolbridge_core::fault::FaultKind;
 use poolbridge_core::ports::{Pool, Search};
 use poolbridge_core::step::Deed;
 
-use super::{PoolStand, create, group, kind, newcomer, read, setting, somebody, value, write};
+use super::{
+    PoolStand, create, found, group, kind, newcomer, read, setting, somebody, value, write,
+};
 use crate::contract::difference::Difference;
 use crate::contract::{Case, cases, ground};
 
@@ -36,7 +38,7 @@ async fn an_account_that_vanished_is_found_by_nobody<S: PoolStand>(stand: S) -> 
         assert_eq!(kind(groups), FaultKind::AccountGone, "an empty list would say: no member");
     }
     assert_eq!(stand.pool().read_name(&wanted.username).await?, None);
-    assert_eq!(stand.pool().find(&Search::Email(email)).await?, []);
+    assert_eq!(found(&stand, &Search::Email(email)).await?, []);
     Ok(())
 }
 
@@ -108,7 +110,7 @@ async fn an_account_is_deleted_once_and_for_all<S: PoolStand>(stand: S) -> anyho
     write(&stand, &handle, &Deed::Disable).await?;
     write(&stand, &handle, &Deed::Delete).await?;
     assert_eq!(stand.pool().read(&handle).await?, None);
-    assert_eq!(stand.pool().find(&Search::Email(email)).await?, []);
+    assert_eq!(found(&stand, &Search::Email(email)).await?, []);
     // An answer may be lost: the second time finds nobody, which is what was wanted.
     write(&stand, &handle, &Deed::Delete).await?;
     let nameless = Handle { username: None, ..handle };

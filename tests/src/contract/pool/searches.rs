@@ -1,10 +1,11 @@
 //! Searches: what was asked for and nobody else, whatever the value looks like.
 
+use anyhow::Context as _;
 use poolbridge_core::account::Account;
 use poolbridge_core::names::Sub;
-use poolbridge_core::ports::{Pool, Search};
+use poolbridge_core::ports::{Pool, Search, SearchAnswer};
 
-use super::{PoolStand, create, newcomer, read, setting, somebody, username, word, write};
+use super::{PoolStand, create, found, newcomer, read, setting, somebody, username, word, write};
 use crate::contract::difference::Difference;
 use crate::contract::{Case, cases};
 
@@ -14,11 +15,13 @@ pub(super) fn cases<S: PoolStand>() -> Vec<Case<S>> {
         a_listing_tells_neither_groups_nor_factors,
         a_value_with_quotes_and_backslashes_is_searched_for_as_it_is,
         no_value_widens_its_search,
+        value_that_no_filter_can_hold_is_an_answer_of_its_own,
+        username_search_minds_case,
     ]
 }
 
 async fn subs(stand: &impl PoolStand, search: &Search) -> anyhow::Result<Vec<Sub>> {
-    let found = stand.pool().find(search).await?;
+    let found = found(stand, search).await?;
     Ok(found.into_iter().map(|account| account.sub).collect())
 }
 
@@ -61,7 +64,7 @@ async fn a_search_finds_whoever_holds_the_value_now<S: PoolStand>(stand: S) -> a
 async fn a_listing_tells_neither_groups_nor_factors<S: PoolStand>(stand: S) -> anyhow::Result<()> {
     let (email, handle) = somebody(&stand).await?;
     let whole = read(&stand, &handle).await?;
-    let listed = stand.pool().find(&Search::Email(email)).await?;
+    let listed = found(&stand, &Search::Email(email)).await?;
     assert_eq!(listed, [Account { groups: None, factors: None, ..whole }]);
     Ok(())
 }
@@ -98,5 +101,36 @@ async fn no_value_widens_its_search<S: PoolStand>(stand: S) -> anyhow::Result<()
         let found = subs(&stand, &Search::Email(value)).await?;
         assert_eq!(found, [], "somebody else was found");
     }
+    Ok(())
+}
+
+async fn value_that_no_filter_can_hold_is_an_answer_of_its_own<S: PoolStand>(
+    stand: S,
+) -> anyhow::Result<()> {
+    // `preferred_username = "..."` has 23 characters around its value, and an escaped one counts twice.
+    let longest = 256 - r#"preferred_username = """#.len();
+    for (value, fits) in [
+        ("x".repeat(longest), true),
+        ("x".repeat(longest + 1), false),
+        ("\"".repeat(longest / 2), true),
+        ("\"".repeat(longest / 2 + 1), false),
+    ] {
+        let answer = stand.pool().find(&Search::PreferredUsername(value)).await?;
+        let wanted =
+            if fits { SearchAnswer::Accounts(Vec::new()) } else { SearchAnswer::CannotBeSearched };
+        assert_eq!(answer, wanted);
+    }
+    Ok(())
+}
+
+async fn username_search_minds_case<S: PoolStand>(stand: S) -> anyhow::Result<()> {
+    if stand.by_email() {
+        return Ok(());
+    }
+    let (_, handle) = somebody(&stand).await?;
+    let name = handle.username.context("no name was answered")?;
+    assert_eq!(subs(&stand, &Search::Username(name.clone())).await?, [handle.sub]);
+    let raised = username(&name.reveal().to_uppercase());
+    assert_eq!(subs(&stand, &Search::Username(raised)).await?, []);
     Ok(())
 }
