@@ -139,6 +139,7 @@ fn invariant_08_a_side_with_an_outdated_password_is_not_believed() {
     let (old, new) = stage.pair();
     // Whoever has the leaked password takes the address over in the new pool; nobody captures that.
     stage.set(Side::New, &new, "email", "thief@example.com");
+    stage.edit(Side::Old, &old, |_| {});
     let reset = Change { password: true, ..stage.change(Side::Old, &old, Proof::Changed) };
     stage.wait(limits::SETTLE);
     let verdict = stage.look(&reset).verdict;

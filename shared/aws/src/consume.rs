@@ -232,8 +232,11 @@ async fn one<H: Hands>(
     figures: &mut BatchFigures,
 ) -> Answer {
     let began = hands.now();
-    let change = match wire::decode(&delivery.body, began) {
-        Ok(change) => change,
+    let change = match wire::read(&delivery.body, began) {
+        Ok(message) => {
+            figures.doubtful += u64::from(message.from_the_future);
+            message.change
+        }
         Err(malformed) => return unreadable(delivery, malformed, figures),
     };
     // Bulk work steps back while a pool refuses calls: what people change just now goes first.

@@ -98,15 +98,17 @@ fn due(mut marks: Vec<Mark>, now: Time) -> Vec<Mark> {
     marks
 }
 
-/// The change that a mark stands for, as a message of its own. A password that was set before the
-/// newest deed is told by the mark itself, with its own time.
+/// The change that a mark stands for, as a message of its own. What the mark says of passwords apply
+/// reads there; the message repeats what the newest deed did.
 pub fn of_mark(mark: &Mark, id: u128) -> Change {
     Change {
         side: mark.side,
         sub: mark.sub.clone(),
         at: mark.last,
         proof: mark.proof,
-        password: mark.password_at == Some(mark.last),
+        password: [mark.password_at, mark.administrator_at].contains(&Some(mark.last)),
+        administrator: mark.administrator_at == Some(mark.last),
+        claimed: true,
         id,
     }
 }
@@ -130,6 +132,8 @@ mod tests {
             last: Time(last),
             proof: Proof::Deleted,
             password_at: Some(Time(last)),
+            administrator_at: None,
+            claimed_at: None,
             not_before: Time(not_before),
             attempts: 0,
             reason: None,

@@ -31,6 +31,10 @@ use fields::Fields;
 /// What stands where a value is hidden (the page "Amazon Cognito logging in AWS `CloudTrail`").
 const HIDDEN: &str = "HIDDEN_";
 
+/// The operation by which an administrator sets somebody's password. Its `permanent` says whether the
+/// person has to choose another one at the next sign-in.
+const BY_ADMINISTRATOR: &str = "AdminSetUserPassword";
+
 /// The beginning of the moment's second is all that `eventTime` tells, so the deed was done before
 /// its end. Rounded up: a deed taken for older than it is would be settled by a read that was made
 /// before it.
@@ -129,8 +133,10 @@ pub struct Deed {
     pub at: Time,
     /// What is certain, if the place is.
     pub proof: Proof,
-    /// A password was set.
+    /// A password was set, and not said to be a temporary one.
     pub password: bool,
+    /// An administrator set it.
+    pub administrator: bool,
     /// The event's own id, where it has one. A second delivery of the same event is the same
     /// capture, so the queue may take it for one (R13): either what the first delivery left
     /// behind still stands, or it was worked off by looking at the account after the deed.
@@ -248,9 +254,14 @@ impl Listener {
         let Some(sub) = sub(detail, request) else {
             return unnamed(operation, request, place);
         };
-        let password = operation.is_some_and(|operation| operation.password);
+        let administrator = operation.is_some_and(|it| it.name == BY_ADMINISTRATOR);
+        // A temporary password is nobody's choice. Where the parameter is hidden or missing, the
+        // account's status tells, once it is read.
+        let temporary = administrator && request.is_false("permanent");
+        let password = operation.is_some_and(|operation| operation.password) && !temporary;
+        let administrator = administrator && password;
         let id = detail.text("eventID").and_then(|text| identifier(&text));
-        Ok(Heard::Deed(Deed { place, sub, at, proof, password, id }))
+        Ok(Heard::Deed(Deed { place, sub, at, proof, password, administrator, id }))
     }
 
     /// The pool that is named anywhere, else those of the event's Region.

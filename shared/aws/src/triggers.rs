@@ -205,7 +205,10 @@ pub fn captured(
     let sub = event.pointer("/request/userAttributes/sub").and_then(Value::as_str);
     // The username equals the `sub` in some pools and is an address in others: it is never taken.
     let sub = sub.and_then(|sub| Sub::try_from(sub).ok()).ok_or(NotCaptured::NoSub)?;
-    Ok(Some(Change { side: *side, sub, at: now, proof, password, id: nonce }))
+    // No trigger fires for a password that an administrator sets.
+    let (administrator, claimed) = (false, false);
+    let (side, at, id) = (*side, now, nonce);
+    Ok(Some(Change { side, sub, at, proof, password, administrator, claimed, id }))
 }
 
 /// [`captured`], from the event's own text. Only the fields that are needed are read, so that a

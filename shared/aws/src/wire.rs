@@ -9,10 +9,8 @@
 //! version. What is malformed will be malformed for ever: the door records it and drops it. What is
 //! *newer* is another matter: it goes back to the queue for whoever understands it.
 
-use std::time::Duration;
-
 use poolbridge_core::change::{Change, Proof};
-use poolbridge_core::limits::MESSAGE_BYTES_MAX;
+use poolbridge_core::limits::{MESSAGE_AHEAD_MAX, MESSAGE_BYTES_MAX};
 use poolbridge_core::names::Sub;
 use poolbridge_core::side::Side;
 use poolbridge_core::time::Time;
@@ -22,9 +20,17 @@ use thiserror::Error;
 /// The version that is written here, and the newest that is read.
 pub const VERSION: u64 = 1;
 
-/// A deed further ahead than this was not done by anybody: no two clocks are a day apart, and a
-/// change from the future would never be settled (R8), so it would wait for ever.
-const AHEAD_MAX: Duration = Duration::from_hours(24);
+/// The field that says that an administrator set the password. Left out where none did.
+const ADMINISTRATOR: &str = "administrator";
+
+/// A message, read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// What it says. Whatever it says of a password is a claim.
+    pub change: Change,
+    /// Its time was further ahead than any sender's clock ([`MESSAGE_AHEAD_MAX`]) and is taken for now.
+    pub from_the_future: bool,
+}
 
 /// Why a message cannot be read. Holds field names only, never anything of the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -66,7 +72,7 @@ impl Malformed {
 
 /// The body of the message for `change`.
 pub fn encode(change: &Change) -> String {
-    json!({
+    let mut message = json!({
         "v": VERSION,
         "side": change.side.name(),
         "sub": change.sub.as_str(),
@@ -74,12 +80,21 @@ pub fn encode(change: &Change) -> String {
         "proof": change.proof.name(),
         "password": change.password,
         "id": format!("{:032x}", change.id),
-    })
-    .to_string()
+    });
+    if change.administrator {
+        message[ADMINISTRATOR] = json!(true);
+    }
+    message.to_string()
 }
 
 /// The change in a message's body, read at `now`.
 pub fn decode(body: &str, now: Time) -> Result<Change, Malformed> {
+    read(body, now).map(|message| message.change)
+}
+
+/// A message's body, read at `now`. A time that is too far ahead is taken for now, so that nothing
+/// that was captured is lost and nothing hides newer deeds.
+pub fn read(body: &str, now: Time) -> Result<Message, Malformed> {
     if body.len() > MESSAGE_BYTES_MAX {
         return Err(Malformed::TooLarge);
     }
@@ -91,17 +106,25 @@ pub fn decode(body: &str, now: Time) -> Result<Change, Malformed> {
         newer => return Err(Malformed::Newer(newer)),
     }
     let at = Time(field(&message, "at", Value::as_i64)?);
-    if at < Time::ZERO || at.since(now) > AHEAD_MAX {
+    if at < Time::ZERO {
         return Err(Malformed::Wrong("at"));
     }
-    Ok(Change {
+    let from_the_future = at.since(now) > MESSAGE_AHEAD_MAX;
+    let administrator = match message.get(ADMINISTRATOR) {
+        None => false,
+        Some(value) => value.as_bool().ok_or(Malformed::Wrong(ADMINISTRATOR))?,
+    };
+    let change = Change {
         side: field(&message, "side", |value| Side::from_name(value.as_str()?))?,
         sub: field(&message, "sub", |value| Sub::try_from(value.as_str()?).ok())?,
-        at,
+        at: if from_the_future { now } else { at },
         proof: field(&message, "proof", |value| Proof::from_name(value.as_str()?))?,
         password: field(&message, "password", Value::as_bool)?,
+        administrator,
+        claimed: true,
         id: field(&message, "id", |value| identifier(value.as_str()?))?,
-    })
+    };
+    Ok(Message { change, from_the_future })
 }
 
 fn field<T>(
@@ -128,13 +151,14 @@ mod tests {
 
     fn changes() -> impl Strategy<Value = Change> {
         let sub = "[!-~]{1,128}|[a-z][ é\"\\\\/]{1,20}[0-9]";
-        let at = 0..NOW.0 + 86_400_000;
+        let at = 0..=NOW.0 + 300_000;
         let proof = prop::sample::select(Proof::ALL.to_vec());
         let side = prop::sample::select(Side::BOTH.to_vec());
-        (side, sub, at, proof, any::<bool>(), any::<u128>()).prop_map(
-            |(side, sub, at, proof, password, id)| {
-                let sub = Sub::try_from(sub.as_str()).unwrap();
-                Change { side, sub, at: Time(at), proof, password, id }
+        let passwords = any::<(bool, bool)>();
+        (side, sub, at, proof, passwords, any::<u128>()).prop_map(
+            |(side, sub, at, proof, (password, administrator), id)| {
+                let (sub, at) = (Sub::try_from(sub.as_str()).unwrap(), Time(at));
+                Change { side, sub, at, proof, password, administrator, claimed: true, id }
             },
         )
     }
@@ -194,7 +218,6 @@ mod tests {
 
     #[test]
     fn a_wrong_field_is_named() {
-        let future = NOW.0 + 86_400_001;
         let wrong = [
             ("v", json!(0)),
             ("v", json!("1")),
@@ -204,11 +227,11 @@ mod tests {
             ("sub", json!("x".repeat(129))),
             ("at", json!(1.5)),
             ("at", json!(-1)),
-            ("at", json!(future)),
             ("at", json!(u64::MAX)),
             ("proof", json!("perhaps")),
             ("password", json!("false")),
             ("password", json!(null)),
+            ("administrator", json!("true")),
             ("id", json!("ff")),
             ("id", json!("+0000000000000000000000000000001")),
         ];
@@ -217,6 +240,29 @@ mod tests {
             message.insert(name.to_owned(), value);
             assert_eq!(read(&message), Err(Malformed::Wrong(name)), "{message:?}");
         }
+    }
+
+    #[test]
+    fn a_time_minutes_ahead_stands_and_a_later_one_is_taken_for_now() {
+        let at = |ahead: i64| {
+            let mut message = good();
+            message.insert("at".to_owned(), json!(NOW.0 + ahead));
+            let body = Value::Object(message).to_string();
+            let message = super::read(&body, NOW).unwrap();
+            (message.change.at.0 - NOW.0, message.from_the_future)
+        };
+        assert_eq!([at(-5), at(0), at(300_000)], [(-5, false), (0, false), (300_000, false)]);
+        assert_eq!([at(300_001), at(86_400_000)], [(0, true), (0, true)]);
+    }
+
+    #[test]
+    fn a_message_alone_only_claims_that_a_password_was_set() {
+        let sub = Sub::try_from("s").unwrap();
+        let (side, at, proof) = (Side::Old, Time(1), Proof::Changed);
+        let (password, administrator, claimed) = (true, true, false);
+        let change = Change { side, sub, at, proof, password, administrator, claimed, id: 7 };
+        let read = decode(&encode(&change), NOW).unwrap();
+        assert_eq!(read, Change { claimed: true, ..change });
     }
 
     #[test]

@@ -170,6 +170,10 @@ pub struct Shape {
     /// How the names of the groups begin that Cognito makes for federated users: the pool's id and
     /// an underscore (`eu-west-1_AbCdEfGhI_Google`). Empty where the id is not known.
     pub provider_groups: String,
+    /// Addresses to which the pool sends the code of a forgotten password (`AccountRecoverySetting`);
+    /// none where administrators alone recover accounts. `None`: the pool does not say, and then any
+    /// verified address serves.
+    pub recovery: Option<BTreeSet<AttributeName>>,
 }
 
 impl Shape {

@@ -1,6 +1,7 @@
 //! The breaker (invariant 7): a bound on how many accounts may be removed in an hour because their
-//! other halves were deleted. Whatever deletes more than that may be a mistake, of ours or of the
-//! team's, and waits for an operator.
+//! other halves were deleted, and on how many passwords may be closed because a newer one was set.
+//! Both count toward one bound. Whatever goes beyond it may be a mistake, of ours or of the team's,
+//! or a forgery, and waits for an operator.
 
 use std::time::Duration;
 
@@ -22,6 +23,12 @@ impl Breaker {
         let reason = "more accounts were deleted within an hour than may be by themselves";
         Self { since: now, reason: reason.to_owned() }
     }
+
+    /// The breaker that trips at `now`, because one more password was to be closed.
+    pub fn closings(now: Time) -> Self {
+        let reason = "more passwords were to be closed within an hour than the hourly limit allows";
+        Self { since: now, reason: reason.to_owned() }
+    }
 }
 
 /// The window that `now` belongs to: hours since the epoch. Two windows that meet can hold twice the
@@ -31,7 +38,7 @@ pub fn window(now: Time) -> i64 {
     now.0.div_euclid(milliseconds)
 }
 
-/// How many removals one window may hold where that many people are known.
+/// How many removals and closed passwords one window may hold where that many people are known.
 pub const fn removals_max(people: u64) -> u64 {
     let share = people / limits::REMOVALS_ONE_IN;
     if share > limits::REMOVALS_LEAST { share } else { limits::REMOVALS_LEAST }

@@ -50,6 +50,11 @@ pub struct Change {
     pub proof: Proof,
     /// The account's password was set by this deed.
     pub password: bool,
+    /// An administrator set that password, and not the person.
+    pub administrator: bool,
+    /// Only a message says so: no function of the bridge that may write the table saw it itself. The
+    /// right to send a message is no right to claim that a password was set.
+    pub claimed: bool,
     /// Unique for each capture and each re-send: the queue's deduplication id (R13).
     pub id: u128,
 }
@@ -70,12 +75,91 @@ pub struct Mark {
     pub last: Time,
     /// What the newest deed proves.
     pub proof: Proof,
-    /// When the password was last set, if one of these deeds did that.
+    /// When the person last set the password, if one of these deeds did that and a function of the
+    /// bridge saw it.
     pub password_at: Option<Time>,
+    /// The same, where an administrator set it.
+    pub administrator_at: Option<Time>,
+    /// When the password was last set as a message alone says: to be supported by the account.
+    pub claimed_at: Option<Time>,
     /// Nobody need look at it again before this moment: the back-off of a `later`.
     pub not_before: Time,
     /// How often it was answered `later` since it was made.
     pub attempts: u32,
     /// Why it was answered `later` last: a code, never a value.
     pub reason: Option<String>,
+}
+
+impl Mark {
+    /// Whether this pending change holds what `change` says, so that the message of `change` may be
+    /// acknowledged. A password event counts for itself: an older pending change of another kind does
+    /// not hold it. A hint proves nothing, so any pending change holds one.
+    pub fn holds(&self, change: &Change) -> bool {
+        let hint = change.proof == Proof::Hint;
+        let deed = hint || (self.proof != Proof::Hint && self.last >= change.at);
+        let password = [self.password_at, self.administrator_at, self.claimed_at]
+            .into_iter()
+            .flatten()
+            .any(|at| at >= change.at);
+        deed && (password || !change.password)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change(proof: Proof, at: i64, password: bool) -> Change {
+        let sub = Sub::try_from("s-1").unwrap();
+        let (administrator, claimed) = (false, false);
+        Change {
+            side: Side::Old,
+            sub,
+            at: Time(at),
+            proof,
+            password,
+            administrator,
+            claimed,
+            id: 1,
+        }
+    }
+
+    fn mark(proof: Proof, last: i64, password_at: Option<i64>) -> Mark {
+        Mark {
+            side: Side::Old,
+            sub: Sub::try_from("s-1").unwrap(),
+            token: 1,
+            first: Time(0),
+            last: Time(last),
+            proof,
+            password_at: password_at.map(Time),
+            administrator_at: None,
+            claimed_at: None,
+            not_before: Time::ZERO,
+            attempts: 0,
+            reason: None,
+        }
+    }
+
+    #[test]
+    fn a_pending_change_holds_only_what_it_was_told() {
+        let edit = mark(Proof::Changed, 5, None);
+        assert!(edit.holds(&change(Proof::Changed, 5, false)));
+        assert!(edit.holds(&change(Proof::Hint, 9, false)), "a hint proves nothing");
+        assert!(!edit.holds(&change(Proof::Changed, 6, false)), "a newer deed is not in it");
+        assert!(!edit.holds(&change(Proof::Changed, 5, true)), "it holds no password event");
+        assert!(!mark(Proof::Hint, 9, None).holds(&change(Proof::Changed, 5, false)));
+    }
+
+    #[test]
+    fn a_pending_change_holds_a_password_event_of_its_own_time() {
+        let older = mark(Proof::Changed, 9, Some(4));
+        assert!(!older.holds(&change(Proof::Changed, 5, true)), "an older password event");
+        assert!(mark(Proof::Changed, 9, Some(5)).holds(&change(Proof::Changed, 5, true)));
+        let claimed = Mark { claimed_at: Some(Time(5)), ..mark(Proof::Changed, 9, None) };
+        assert!(claimed.holds(&change(Proof::Changed, 5, true)));
+        let administrator =
+            Mark { administrator_at: Some(Time(5)), ..mark(Proof::Changed, 9, None) };
+        assert!(administrator.holds(&change(Proof::Changed, 5, true)));
+    }
 }

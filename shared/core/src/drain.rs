@@ -402,6 +402,8 @@ mod tests {
             last: Time(first),
             proof: Proof::Changed,
             password_at: None,
+            administrator_at: None,
+            claimed_at: None,
             not_before: Time::ZERO,
             attempts,
             reason: None,

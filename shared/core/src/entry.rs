@@ -217,15 +217,31 @@ pub struct Obstacle {
 /// Which side's password is the newer one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub struct Passwords {
-    /// When a password was last known to be set, by side.
+    /// When a password was last known to be set, by side, or reset by an administrator. What was set
+    /// for the person and not by them counts in the active pool only.
     pub set: BySide<Option<Time>>,
     /// Up to which moment each side was closed: its password replaced by a random one.
     pub closed: BySide<Option<Time>>,
     /// Sides that were closed and whose open sessions are still to be ended.
     pub owes_sign_out: BySide<bool>,
+    /// When a password was last set as a message says that nothing supports. It closes nothing.
+    pub unproven: BySide<Option<Time>>,
+    /// Up to which moment the circuit breaker has counted the closing of each side.
+    pub counted: BySide<Option<Time>>,
+    /// Why a side's password is out of date and stays usable all the same.
+    pub open: BySide<Option<Reason>>,
+    /// Whether the account was in `RESET_REQUIRED` when the person was last looked at with both
+    /// accounts; `None` before the first such look. An import may leave an account in it from the
+    /// start, so only the step into it is an administrator's reset.
+    pub reset: BySide<Option<bool>>,
 }
 
 impl Passwords {
+    /// Why an outdated password stays usable, if one does.
+    pub fn kept_open(&self) -> Option<(Side, Reason)> {
+        Side::BOTH.into_iter().find_map(|side| Some((side, (*self.open.get(side))?)))
+    }
+
     /// The side whose password is out of date, if one is known to be. What was set before the two
     /// accounts were linked says nothing: each side had its own password then.
     pub fn stale(&self, linked: Option<Time>) -> Option<Side> {
@@ -280,6 +296,11 @@ pub enum DecisionKind {
     Refused,
     /// A password went out of date and was closed.
     Closed,
+    /// An administrator reset the password on the side named here: the other side's may have leaked
+    /// as well.
+    PasswordReset,
+    /// A password event on the side named here makes nothing out of date, for the reason given.
+    PasswordIgnored,
     /// The account on the side named here was deleted, as is proved.
     Deleted,
     /// The account on the side named here was disabled, because the other one was deleted.
@@ -290,7 +311,7 @@ pub enum DecisionKind {
 
 impl DecisionKind {
     /// Every kind.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Linked,
         Self::Created,
         Self::Carried,
@@ -301,6 +322,8 @@ impl DecisionKind {
         Self::Held,
         Self::Refused,
         Self::Closed,
+        Self::PasswordReset,
+        Self::PasswordIgnored,
         Self::Deleted,
         Self::Disabled,
         Self::Removed,
@@ -319,6 +342,8 @@ impl DecisionKind {
             Self::Held => "held",
             Self::Refused => "refused",
             Self::Closed => "closed",
+            Self::PasswordReset => "password-reset",
+            Self::PasswordIgnored => "password-ignored",
             Self::Deleted => "deleted",
             Self::Disabled => "disabled",
             Self::Removed => "removed",

@@ -86,6 +86,16 @@ pub const DECISIONS_MAX: usize = 12;
 /// A message larger than this is not read: ours have some 300 bytes, SQS carries 1 MiB.
 pub const MESSAGE_BYTES_MAX: usize = 4 * 1024;
 
+/// How far ahead of our clock a message may say that a deed was done. AWS refuses a request whose
+/// signature is five minutes off, so no sender's clock is further ahead. A later time is taken for
+/// now: it would only keep the change unsettled (R8) and hide newer deeds behind it.
+pub const MESSAGE_AHEAD_MAX: Duration = Duration::from_mins(5);
+
+/// How far the date of an account's last change may be from the moment at which a message says that
+/// its password was set. Capture starts within seconds of the deed, pools cut dates to seconds, and
+/// two clocks differ by [`CLOCK_ALLOWANCE`].
+pub const PASSWORD_CLAIM_WINDOW: Duration = Duration::from_secs(10);
+
 /// Accounts that a search reads at the most: all pages of [`FIND_PAGES_MAX`]. An attacker can make
 /// accounts that claim an address, and must not hide its owner behind one page of them.
 pub const FOUND_ACCOUNTS_MAX: usize = 600;
@@ -264,6 +274,10 @@ pub const SWEEP_STOPS_BEFORE: Duration = Duration::from_secs(10);
 const _: () = assert!(FOUND_ACCOUNTS_MAX as u64 == FIND_PAGES_MAX as u64 * LIST_PAGE);
 const _: () = assert!(LATER_RECEIVES_MAX < RECEIVES_MAX);
 const _: () = assert!(PERSON_TIME_MAX.as_secs() < INVOCATION_TIME_MAX.as_secs());
+const _: () = assert!(MESSAGE_AHEAD_MAX.as_secs() <= SIGNATURE_LIFE.as_secs());
+const _: () = assert!(
+    CAPTURE_TIME_MAX.as_millis() + CLOCK_ALLOWANCE.as_millis() < PASSWORD_CLAIM_WINDOW.as_millis()
+);
 const _: () = assert!(RETRY_SOON.as_secs() < RETRY_SLOWLY.as_secs());
 const _: () = assert!(RETRY_SOON.as_secs() < SAME_FAILURE_TIME.as_secs());
 const _: () = assert!(SAME_FAILURES_MAX > 1);

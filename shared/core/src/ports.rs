@@ -165,7 +165,7 @@ pub trait Ledger: Send + Sync {
     /// The control item.
     fn control(&self) -> impl Future<Output = Result<Control, Fault>> + Send;
 
-    /// Counts one removal in the window of `now`, if the window has room for it
+    /// Counts one removal, or one password to be closed, in the window of `now`, if it has room for it
     /// (`breaker::removals_max`), in one conditional write: `false` if it has none, and then nothing
     /// is counted. A call that is repeated after a lost answer counts twice: the bound errs on the
     /// side of stopping early.

@@ -81,6 +81,14 @@ pub enum Reason {
     Oscillating,
     /// That side's password is out of date: its changes of address and factors are not believed.
     StaleSide,
+    /// The person could not set a new password on that side, so the outdated one stays usable there.
+    NoRecovery,
+    /// An administrator gave a temporary password: the person has not chosen one.
+    TemporaryPassword,
+    /// An administrator set or reset a password in the passive pool: the active pool's stays.
+    PassiveAdministrator,
+    /// Only a message says that a password was set, and the account as it was read does not support it.
+    PasswordUnproven,
 }
 
 impl Reason {
@@ -123,6 +131,10 @@ impl Reason {
             Self::NotReady => "not-ready",
             Self::Oscillating => "oscillating",
             Self::StaleSide => "stale-side",
+            Self::NoRecovery => "no-recovery",
+            Self::TemporaryPassword => "temporary-password",
+            Self::PassiveAdministrator => "passive-administrator",
+            Self::PasswordUnproven => "password-unproven",
         }
     }
 
@@ -160,7 +172,7 @@ impl Reason {
             Self::AccountGone => {
                 "see whether the pool still shows its other accounts; it is looked at again"
             }
-            Self::Breaker => "find out who deletes, then `poolbridge resume --breaker`",
+            Self::Breaker => "find out who deletes or resets, then `poolbridge resume --breaker`",
             Self::NoWayIn => "verify an e-mail address or phone number, then `poolbridge retry`",
             Self::Disabled => "nothing: the person travels when enabled again",
             Self::Federated => "nothing: the person appears at their own first sign-in",
@@ -190,6 +202,16 @@ impl Reason {
             Self::NotReady => "wait until the person has reset the password over there",
             Self::Oscillating => "find who else writes this field",
             Self::StaleSide => "let the person reset their password on that side",
+            Self::NoRecovery => {
+                "verify an address there that no factor uses, or allow recovery by it, then `poolbridge retry`"
+            }
+            Self::TemporaryPassword => "nothing: the password counts once the person chooses one",
+            Self::PassiveAdministrator => {
+                "nothing, or reset the password in the active pool if it may have leaked too"
+            }
+            Self::PasswordUnproven => {
+                "see who may send to the queue; if the person did set a password, let them set it again"
+            }
         }
     }
 
@@ -238,6 +260,10 @@ impl Reason {
         Self::NotReady,
         Self::Oscillating,
         Self::StaleSide,
+        Self::NoRecovery,
+        Self::TemporaryPassword,
+        Self::PassiveAdministrator,
+        Self::PasswordUnproven,
     ];
 }
 

@@ -107,6 +107,9 @@ fn change(stand: &impl QueueStand, sub: &Sub) -> Change {
         at: Time(1_795_000_000_000),
         proof: Proof::Changed,
         password: false,
+        administrator: false,
+        // What comes out of a queue is a claim.
+        claimed: true,
         id: stand.nonce(),
     }
 }
@@ -146,7 +149,8 @@ async fn a_change_comes_out_as_it_went_in<S: QueueStand>(stand: S) -> anyhow::Re
     stand.empty().await?;
     for (proof, side) in Proof::ALL.into_iter().zip([Side::Old, Side::New, Side::New, Side::Old]) {
         let plain = change(&stand, &sub(&stand));
-        let wanted = Change { proof, side, password: proof == Proof::Confirmed, ..plain };
+        let (password, administrator) = (proof == Proof::Confirmed, proof == Proof::Changed);
+        let wanted = Change { proof, side, password, administrator, ..plain };
         stand.outbox().send(&wanted).await?;
         let came = receive(&stand).await?;
         assert_eq!((&came.change, came.receives), (&wanted, 1));

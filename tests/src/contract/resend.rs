@@ -51,7 +51,9 @@ async fn marked<S: ResendStand>(stand: &S, ago: Duration) -> anyhow::Result<Chan
     let sub = Sub::try_from(format!("{nonce:032x}").as_str()).context("32 digits")?;
     let at = stand.clock().now() - ago;
     let id = QueueStand::nonce(stand);
-    let change = Change { side: Side::New, sub, at, proof: Proof::Changed, password: true, id };
+    let (side, proof) = (Side::New, Proof::Changed);
+    let (password, administrator, claimed) = (true, false, false);
+    let change = Change { side, sub, at, proof, password, administrator, claimed, id };
     stand.table().mark(&change).await?;
     Ok(change)
 }
@@ -93,7 +95,7 @@ async fn what_is_due_is_sent_again_once_and_then_rests<S: ResendStand>(
     assert_eq!(messages.len(), 1);
     let again = &messages[0];
     // All that the mark says, under an id of its own: no queue takes it for a duplicate (R13).
-    assert_eq!(*again, Change { id: again.id, ..due.clone() });
+    assert_eq!(*again, Change { id: again.id, claimed: true, ..due.clone() });
     assert_ne!(again.id, due.id);
     let after = mark_of(&stand, &due).await?;
     let not_before = after.not_before;

@@ -190,6 +190,8 @@ pub fn changed(side: Side, sub: &str) -> anyhow::Result<Change> {
         at: now(),
         proof: Proof::Changed,
         password: false,
+        administrator: false,
+        claimed: false,
         id: nonce(),
     })
 }

@@ -124,7 +124,8 @@ fn apart(state: &State, setting: &Setting, human: Human) -> bool {
 
 /// What a trigger tells of a deed done now.
 pub fn change(state: &mut State, side: Side, sub: Sub, proof: Proof, password: bool) -> Change {
-    Change { side, sub, at: state.now, proof, password, id: state.nonce() }
+    let (at, id) = (state.now, state.nonce());
+    Change { side, sub, at, proof, password, administrator: false, claimed: false, id }
 }
 
 /// Changes an account and notes every field that is different then.

@@ -326,7 +326,8 @@ impl Scheduler {
             let id = state.nonce();
             let password = mark.password_at == Some(mark.last);
             let (side, sub, at, proof) = (mark.side, mark.sub, mark.last, mark.proof);
-            let change = Change { side, sub, at, proof, password, id };
+            let (administrator, claimed) = (false, true);
+            let change = Change { side, sub, at, proof, password, administrator, claimed, id };
             state.table.marked.insert(id);
             crate::world::queue::send(&mut state, &change);
         }

@@ -125,7 +125,9 @@ impl Stage {
     pub fn change(&mut self, side: Side, sub: &Sub, proof: Proof) -> Change {
         self.tasks += 1;
         let at = self.world.lock().now;
-        Change { side, sub: sub.clone(), at, proof, password: false, id: u128::from(self.tasks) }
+        let (sub, id) = (sub.clone(), u128::from(self.tasks));
+        let (password, administrator, claimed) = (false, false, false);
+        Change { side, sub, at, proof, password, administrator, claimed, id }
     }
 
     /// What a trigger does.

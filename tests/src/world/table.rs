@@ -183,7 +183,10 @@ impl Table {
     /// Marks an account. `fresh` is the token that a mark begins with: random, unless a rule was
     /// taken away (R12).
     pub fn mark(&mut self, change: &Change, fresh: u128) {
-        let password_at = change.password.then_some(change.at);
+        let at = |it: bool| (change.password && it).then_some(change.at);
+        let password_at = at(!change.claimed && !change.administrator);
+        let administrator_at = at(!change.claimed && change.administrator);
+        let claimed_at = at(change.claimed);
         let mark = self.marks.entry((change.side, change.sub.clone())).or_insert_with(|| Mark {
             side: change.side,
             sub: change.sub.clone(),
@@ -192,6 +195,8 @@ impl Table {
             last: change.at,
             proof: change.proof,
             password_at,
+            administrator_at,
+            claimed_at,
             not_before: Time::ZERO,
             attempts: 0,
             reason: None,
@@ -209,6 +214,8 @@ impl Table {
             (_, _) => {}
         }
         mark.password_at = mark.password_at.max(password_at);
+        mark.administrator_at = mark.administrator_at.max(administrator_at);
+        mark.claimed_at = mark.claimed_at.max(claimed_at);
         // Whoever was put off because of an older deed must not wait with a new one.
         (mark.not_before, mark.attempts, mark.reason) = (Time::ZERO, 0, None);
         self.marked.insert(change.id);

@@ -70,6 +70,8 @@ pub(crate) async fn look_again(ground: &Ground, held: HeldPeople) -> anyhow::Res
             at: ground.clock.now(),
             proof: Proof::Hint,
             password: false,
+            administrator: false,
+            claimed: false,
             id: ground.clock.nonce(),
         };
         let captured = Box::pin(capture(&ground.ledger, &outbox, &change)).await;
@@ -83,10 +85,13 @@ pub(crate) async fn look_again(ground: &Ground, held: HeldPeople) -> anyhow::Res
     Ok(())
 }
 
-/// The person's account that was not there.
+/// The person's account that was not there, or else the one whose password is to be closed.
 fn missed(entry: &Entry) -> Option<(Side, Sub)> {
-    Side::BOTH.into_iter().find_map(|side| {
-        let known = entry.accounts.get(side).as_ref().filter(|known| known.gone.is_some());
-        known.map(|known| (side, known.sub.clone()))
-    })
+    let account = |held: &dyn Fn(Side) -> bool| {
+        let side = Side::BOTH.into_iter().find(|side| held(*side))?;
+        Some((side, entry.accounts.get(side).as_ref()?.sub.clone()))
+    };
+    let gone = |side: Side| entry.accounts.get(side).as_ref().is_some_and(|it| it.gone.is_some());
+    let open = |side: Side| *entry.passwords.open.get(side) == Some(Reason::Breaker);
+    account(&gone).or_else(|| account(&open))
 }

@@ -156,6 +156,8 @@ async fn send(wired: &Wired, side: Side, sub: &Sub, retried: &mut Retried) -> an
         at: clock.now(),
         proof: Proof::Hint,
         password: false,
+        administrator: false,
+        claimed: false,
         id: clock.nonce(),
     };
     let outbox = wired.ground.queue.outbox();

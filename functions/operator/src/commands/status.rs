@@ -15,6 +15,9 @@ use crate::render::{self, status::Status};
 /// Marks that are looked at for their reasons.
 const REASONS_MAX: usize = 1_000;
 
+/// Held people whose passwords are counted.
+const HELD_MAX: usize = 1_000;
+
 /// With more marks than this, looking at each person behind them tells nothing new: it is not
 /// drained.
 const LOOKED_AT_MAX: u64 = 1_000;
@@ -85,9 +88,18 @@ async fn look(ground: &Ground) -> anyhow::Result<Status> {
         undrained,
         throttled: throttled(ground).await?,
         unmarked,
+        kept_open: kept_open(ground).await?,
         journal: journal.into_iter().next(),
         control,
     })
+}
+
+/// Of how many held people an outdated password stays usable, and whether there may be more.
+async fn kept_open(ground: &Ground) -> anyhow::Result<(u64, bool)> {
+    let held =
+        ground.ledger.people(State::Held, HELD_MAX).await.context("listing the people held")?;
+    let open = held.people.iter().filter(|entry| entry.passwords.kept_open().is_some());
+    Ok((open.count() as u64, held.more))
 }
 
 /// How many changes wait because a service asked to slow down.

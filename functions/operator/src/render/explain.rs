@@ -117,6 +117,8 @@ fn passwords(entry: &Entry) -> Value {
         json!({
             "set": passwords.set.get(side).map(moment),
             "closed": passwords.closed.get(side).map(moment),
+            "kept_open": passwords.open.get(side).map(Reason::name),
+            "unproven": unproven(entry, side).map(moment),
             "local_factors": entry.local_factors.get(side),
         })
     };
@@ -125,6 +127,13 @@ fn passwords(entry: &Entry) -> Value {
         "old": times(Side::Old),
         "new": times(Side::New),
     })
+}
+
+/// When a message last claimed, without support, that the password of that pool was set.
+fn unproven(entry: &Entry, side: Side) -> Option<Time> {
+    let passwords = &entry.passwords;
+    let newer = |at: &Time| passwords.set.get(side).is_none_or(|set| *at > set);
+    passwords.unproven.get(side).filter(newer)
 }
 
 fn mark(mark: &Mark) -> Value {
@@ -195,6 +204,17 @@ pub(super) fn words(story: &Story) -> String {
     }
     if let Some(side) = entry.passwords.stale(entry.linked) {
         lines.push(format!("password   the {side} pool's is out of date"));
+    }
+    if let Some((side, reason)) = entry.passwords.kept_open() {
+        let hint = reason.hint();
+        lines.push(format!("password   the {side} pool's stays usable: {reason}; hint: {hint}"));
+    }
+    for side in Side::BOTH {
+        if let Some(at) = unproven(entry, side) {
+            let (when, hint) = (ago(at, *now), Reason::PasswordUnproven.hint());
+            let claim = format!("a message claims a new one in the {side} pool, {when}, unproven");
+            lines.push(format!("password   {claim}; hint: {hint}"));
+        }
     }
     for mark in &story.marks {
         lines.push(mark_words(mark, *now));

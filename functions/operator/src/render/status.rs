@@ -38,6 +38,8 @@ pub(crate) struct Status {
     pub(crate) throttled: Option<String>,
     /// Captures whose mark failed.
     pub(crate) unmarked: u64,
+    /// Held people with an outdated password that stays usable, and whether there may be more.
+    pub(crate) kept_open: (u64, bool),
     pub(crate) journal: Option<JournalEntry>,
 }
 
@@ -96,6 +98,7 @@ fn value(status: &Status) -> Value {
         "undrained": undrained,
         "throttled": status.throttled,
         "unmarked": status.unmarked,
+        "passwords_kept_open": status.kept_open.0,
         "journal_last": journal,
     })
 }
@@ -144,6 +147,11 @@ fn words(status: &Status) -> String {
     if status.unmarked > 0 {
         let unmarked = super::drain::reason(&Undrained::Unmarked(status.unmarked));
         lines.push(format!("unmarked   {unmarked}"));
+    }
+    if let (count @ 1.., more) = status.kept_open {
+        let least = if more { "at least " } else { "" };
+        let hint = "hint: `poolbridge people --state held` lists them";
+        lines.push(format!("passwords  {least}{count} out of date and still usable; {hint}"));
     }
     if let Some(entry) = &status.journal {
         let when = ago(entry.at, status.at);
@@ -200,6 +208,7 @@ mod tests {
             undrained: Vec::new(),
             throttled: None,
             unmarked: 0,
+            kept_open: (0, false),
             journal: None,
         }
     }
@@ -225,6 +234,7 @@ mod tests {
             undrained: vec![Undrained::Marks(5), Undrained::UnderWay(1), Undrained::Queue(5)],
             throttled: Some("3 changes put off: a service asked to slow down".to_owned()),
             unmarked: 1,
+            kept_open: (2, false),
             journal: Some(JournalEntry {
                 at: Time(1_699_999_990_000),
                 id: 1,

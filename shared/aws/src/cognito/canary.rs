@@ -35,7 +35,10 @@ impl CognitoPool {
                     return Ok(false);
                 }
                 left -= 1;
-                let found = self.get(account.username.reveal()).await?.filter(|found| found.sub == account.sub);
+                let found = self
+                    .get(account.username.reveal())
+                    .await?
+                    .filter(|found| found.sub == account.sub);
                 if let Some(found) = found
                     && self.lists_groups(&found).await?
                 {

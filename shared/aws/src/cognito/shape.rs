@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use aws_sdk_cognitoidentityprovider::operation::get_user_pool_mfa_config as mfa;
 use aws_sdk_cognitoidentityprovider::types::{
-    AliasAttributeType, NumberAttributeConstraintsType, PasswordPolicyType, SchemaAttributeType,
-    SmsMfaConfigType, SoftwareTokenMfaConfigType, StringAttributeConstraintsType,
-    UserAttributeUpdateSettingsType, UserPoolMfaType, UserPoolPolicyType, UserPoolType,
-    UsernameAttributeType, UsernameConfigurationType, VerifiedAttributeType,
+    AccountRecoverySettingType, AliasAttributeType, NumberAttributeConstraintsType,
+    PasswordPolicyType, RecoveryOptionNameType, SchemaAttributeType, SmsMfaConfigType,
+    SoftwareTokenMfaConfigType, StringAttributeConstraintsType, UserAttributeUpdateSettingsType,
+    UserPoolMfaType, UserPoolPolicyType, UserPoolType, UsernameAttributeType,
+    UsernameConfigurationType, VerifiedAttributeType,
 };
 use poolbridge_core::account::{AttributeShape, Shape};
 use poolbridge_core::facts::Factor;
@@ -195,6 +196,7 @@ fn of_pool(pool: &UserPoolType) -> Described {
         case_sensitive: pool
             .username_configuration()
             .is_none_or(UsernameConfigurationType::case_sensitive),
+        recovery: pool.account_recovery_setting().map(recovery),
         ..Shape::default()
     };
     let policy = pool.policies().and_then(UserPoolPolicyType::password_policy);
@@ -214,6 +216,18 @@ fn schema(listed: &[SchemaAttributeType]) -> BTreeMap<AttributeName, AttributeSh
         }
     }
     attributes
+}
+
+/// The addresses to which the code of a forgotten password is sent. `admin_only` is none, and so is a
+/// mechanism that this version does not know.
+fn recovery(setting: &AccountRecoverySettingType) -> BTreeSet<AttributeName> {
+    let mechanisms = setting.recovery_mechanisms().iter();
+    let addresses = mechanisms.filter_map(|mechanism| match mechanism.name() {
+        RecoveryOptionNameType::VerifiedEmail => name("email"),
+        RecoveryOptionNameType::VerifiedPhoneNumber => name("phone_number"),
+        _ => None,
+    });
+    addresses.collect()
 }
 
 /// One attribute of the schema, by the name under which accounts carry it (`custom:` included).
@@ -256,7 +270,9 @@ fn of_factors(answer: &mfa::GetUserPoolMfaConfigOutput) -> BTreeSet<Factor> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use aws_sdk_cognitoidentityprovider::types::{EmailMfaConfigType, SmsConfigurationType};
+    use aws_sdk_cognitoidentityprovider::types::{
+        EmailMfaConfigType, RecoveryOptionType, SmsConfigurationType,
+    };
     use mfa::GetUserPoolMfaConfigOutput;
 
     fn attribute(name: &str) -> AttributeName {
@@ -357,6 +373,26 @@ mod tests {
     fn a_pool_that_says_little_is_taken_at_the_api_defaults() {
         let described = of_pool(&UserPoolType::builder().build());
         assert!(described.shape.case_sensitive && !described.addressed_by_sub());
+    }
+
+    #[test]
+    fn a_pool_tells_by_which_addresses_people_recover() {
+        let recovery = |names: &[RecoveryOptionNameType]| {
+            let mut setting = AccountRecoverySettingType::builder();
+            for (priority, name) in (1..).zip(names) {
+                let mechanism = RecoveryOptionType::builder().name(name.clone()).priority(priority);
+                setting = setting.recovery_mechanisms(mechanism.build().unwrap());
+            }
+            let pool = UserPoolType::builder().account_recovery_setting(setting.build());
+            of_pool(&pool.build()).shape.recovery
+        };
+        use RecoveryOptionNameType::{AdminOnly, VerifiedEmail, VerifiedPhoneNumber};
+        let (email, phone) = (attribute("email"), attribute("phone_number"));
+        assert_eq!(recovery(&[AdminOnly]), Some(BTreeSet::new()));
+        assert_eq!(recovery(&[VerifiedEmail]), Some(BTreeSet::from([email.clone()])));
+        let both = Some(BTreeSet::from([email, phone]));
+        assert_eq!(recovery(&[VerifiedPhoneNumber, VerifiedEmail]), both);
+        assert_eq!(of_pool(&UserPoolType::builder().build()).shape.recovery, None);
     }
 
     #[test]

@@ -216,6 +216,9 @@ async fn one_group_is_looked_up_without_a_list_and_one_that_is_gone_leaves_the_s
     assert_eq!(pool.has_group(&group("other")).await.unwrap_err().kind, FaultKind::Denied);
     assert_eq!(pool.shape().await.unwrap().groups, [group("staff")].into());
     assert_eq!(count(&loopback, "ListGroups"), 1);
+}
+
+#[tokio::test]
 async fn a_search_that_cannot_be_asked_is_an_answer_and_no_fault() {
     let refusing = plain(|_, _| Reply::Badly(400, "InvalidParameterException"));
     let pool = refusing.pool().await;

@@ -99,6 +99,8 @@ fn message(id: &str, sub: &str, receives: u32) -> Received {
         at: NOW - Duration::from_secs(1),
         proof: Proof::Changed,
         password: false,
+        administrator: false,
+        claimed: false,
         id: 7,
     };
     Received {

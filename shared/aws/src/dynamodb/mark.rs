@@ -113,7 +113,7 @@ impl DynamoLedger {
             "(attribute_not_exists(#v) OR #v = :v) \
              AND (attribute_not_exists({newest}) OR {newest} <= :at)"
         );
-        if change.password {
+        if password_attribute(change).is_some() {
             update += ", #password_at = :at";
             condition += " AND (attribute_not_exists(#password_at) OR #password_at <= :at)";
         }
@@ -160,11 +160,13 @@ impl DynamoLedger {
         } else if over_hints && oldest {
             update += ", #last = :at";
         }
-        if change.password && seen_at("password_at") < Some(change.at) {
-            condition += " AND (attribute_not_exists(#password_at) OR #password_at < :at)";
-            update += ", #password_at = :at";
-        } else if change.password {
-            condition += " AND #password_at >= :at";
+        match password_attribute(change) {
+            Some(name) if seen_at(name) < Some(change.at) => {
+                condition += " AND (attribute_not_exists(#password_at) OR #password_at < :at)";
+                update += ", #password_at = :at";
+            }
+            Some(_) => condition += " AND #password_at >= :at",
+            None => {}
         }
         let request = self
             .update(Call::Mark, &Key::mark(change.side, &change.sub))
@@ -178,10 +180,9 @@ impl DynamoLedger {
     }
 
     async fn count_mark(&self, request: super::Update, change: &Change) -> Result<(), MarkError> {
-        let request = if change.password {
-            request.expression_attribute_names("#password_at", "password_at")
-        } else {
-            request
+        let request = match password_attribute(change) {
+            Some(name) => request.expression_attribute_names("#password_at", name),
+            None => request,
         };
         request
             .expression_attribute_names("#first", "first")
@@ -276,6 +277,17 @@ impl DynamoLedger {
     }
 }
 
+/// Where the mark keeps the time of a change's password event: apart by who set the password and by
+/// who says so, so that none of them hides another. What a message alone claims never counts as seen.
+const fn password_attribute(change: &Change) -> Option<&'static str> {
+    match (change.password, change.claimed, change.administrator) {
+        (false, _, _) => None,
+        (true, true, _) => Some("claimed_at"),
+        (true, false, true) => Some("administrator_at"),
+        (true, false, false) => Some("password_at"),
+    }
+}
+
 /// What the table answers to an update.
 type MarkError = aws_sdk_dynamodb::error::SdkError<UpdateItemError>;
 
@@ -304,6 +316,8 @@ pub(super) fn read(item: &Item) -> Result<Mark, Mistake> {
         last: reader.time("last")?,
         proof: reader.word("proof", Proof::from_name)?,
         password_at: reader.optional("password_at", Reader::time)?,
+        administrator_at: reader.optional("administrator_at", Reader::time)?,
+        claimed_at: reader.optional("claimed_at", Reader::time)?,
         not_before: reader.optional("not_before", Reader::time)?.unwrap_or(Time::ZERO),
         attempts: reader.optional("attempts", Reader::number)?.unwrap_or(0),
         // A code of our closed list: any other text is not repeated.
@@ -327,6 +341,8 @@ mod tests {
             ("last", time(Time(2))),
             ("proof", text("deleted")),
             ("password_at", time(Time(3))),
+            ("administrator_at", time(Time(6))),
+            ("claimed_at", time(Time(7))),
             ("not_before", time(Time(4))),
             ("attempts", number(5)),
             ("reason", text("throttled")),
@@ -339,6 +355,7 @@ mod tests {
         let mark = read(&item()).unwrap();
         assert_eq!((mark.side, mark.token), (Side::New, u128::from(u64::MAX)));
         assert_eq!((mark.first, mark.last, mark.password_at), (Time(1), Time(2), Some(Time(3))));
+        assert_eq!((mark.administrator_at, mark.claimed_at), (Some(Time(6)), Some(Time(7))));
         assert_eq!((mark.proof, mark.not_before, mark.attempts), (Proof::Deleted, Time(4), 5));
         assert_eq!(mark.reason.as_deref(), Some("throttled"));
     }
@@ -346,7 +363,8 @@ mod tests {
     #[test]
     fn a_mark_without_back_off_reads_as_never_put_off() {
         let mut item = item();
-        for name in ["password_at", "not_before", "attempts", "reason"] {
+        let optional = ["password_at", "administrator_at", "claimed_at"];
+        for name in optional.into_iter().chain(["not_before", "attempts", "reason"]) {
             item.remove(name);
         }
         let mark = read(&item).unwrap();

@@ -194,6 +194,10 @@ pub(super) fn passwords(value: &Passwords) -> AttributeValue {
         ("set", by_side(&value.set, |at| time(*at))),
         ("closed", by_side(&value.closed, |at| time(*at))),
         ("owes_sign_out", flags(value.owes_sign_out)),
+        ("unproven", by_side(&value.unproven, |at| time(*at))),
+        ("counted", by_side(&value.counted, |at| time(*at))),
+        ("open", by_side(&value.open, |reason| text(reason.name()))),
+        ("reset", by_side(&value.reset, |reset| flag(*reset))),
     ])
 }
 
@@ -204,7 +208,21 @@ pub(super) fn read_passwords(reader: Reader<'_>) -> Result<Passwords, Mistake> {
         owes_sign_out: reader
             .optional("owes_sign_out", |reader, name| read_flags(reader.map(name)?))?
             .unwrap_or_default(),
+        unproven: by_side_if_there(reader, "unproven", Reader::time)?,
+        counted: by_side_if_there(reader, "counted", Reader::time)?,
+        open: by_side_if_there(reader, "open", |it, name| it.word(name, Reason::from_name))?,
+        reset: by_side_if_there(reader, "reset", Reader::flag)?,
     })
+}
+
+/// What an older item does not have.
+fn by_side_if_there<'a, T>(
+    reader: Reader<'a>,
+    name: &'static str,
+    read: impl Fn(Reader<'a>, &'static str) -> Result<T, Mistake>,
+) -> Result<BySide<Option<T>>, Mistake> {
+    let there = reader.optional(name, |reader, name| reader.by_side(name, read))?;
+    Ok(there.unwrap_or(BySide { old: None, new: None }))
 }
 
 pub(super) fn flags(value: BySide<bool>) -> AttributeValue {

@@ -39,6 +39,8 @@ fn the_deduplication_id_is_the_change_id() {
         at: poolbridge_core::time::Time(1),
         proof: poolbridge_core::change::Proof::Hint,
         password: false,
+        administrator: false,
+        claimed: false,
         id: 255,
     };
     let entry = entry(0, &change).unwrap();
@@ -91,6 +93,8 @@ fn changes(count: u32) -> Vec<Change> {
         at: poolbridge_core::time::Time(1),
         proof: poolbridge_core::change::Proof::Changed,
         password: false,
+        administrator: false,
+        claimed: false,
         id: u128::from(id),
     };
     (0..count).map(change).collect()

@@ -31,7 +31,7 @@ pub const CAPTURE_FIGURES: [&str; 7] = [
 ];
 
 /// What apply publishes.
-pub const APPLY_FIGURES: [&str; 16] = [
+pub const APPLY_FIGURES: [&str; 18] = [
     "messages",
     "applied",
     "already_true",
@@ -44,6 +44,8 @@ pub const APPLY_FIGURES: [&str; 16] = [
     "pool_writes",
     "removals",
     "breaker_held",
+    "doubtful",
+    "passwords_kept_open",
     "lag_milliseconds",
     "apply_milliseconds",
     "marks",
@@ -152,6 +154,11 @@ pub struct BatchFigures {
     pub removals: u64,
     /// Changes that need somebody because the breaker has tripped.
     pub breaker_held: u64,
+    /// Claims that nothing supports: that a password was set, or that a deed was done in the future.
+    pub doubtful: u64,
+    /// Changes after which an outdated password stays usable, because its person could not set a new
+    /// one there.
+    pub passwords_kept_open: u64,
     /// From the deed to the moment when both pools had it, for each change that was finished.
     pub lags: Vec<Duration>,
     /// How long each change took.
@@ -228,6 +235,10 @@ impl BatchFigures {
         let removed = |decision: &&Decision| {
             matches!(decision.kind, DecisionKind::Disabled | DecisionKind::Removed)
         };
+        let unproven = |decision: &&Decision| decision.reason == Some(Reason::PasswordUnproven);
+        self.doubtful += report.decisions.iter().filter(unproven).count() as u64;
+        let kept_open = report.verdict == Verdict::Held(Reason::NoRecovery);
+        self.passwords_kept_open += u64::from(kept_open);
         self.removals += report.decisions.iter().filter(removed).count() as u64;
         let breaker = match report.verdict {
             Verdict::Held(reason) | Verdict::Later(_, reason) => reason == Reason::Breaker,
@@ -250,6 +261,8 @@ impl BatchFigures {
         self.pool_writes += other.pool_writes;
         self.removals += other.removals;
         self.breaker_held += other.breaker_held;
+        self.doubtful += other.doubtful;
+        self.passwords_kept_open += other.passwords_kept_open;
         self.lags.extend(other.lags);
         self.durations.extend(other.durations);
     }
@@ -293,6 +306,8 @@ impl BatchFigures {
             self.pool_writes,
             self.removals,
             self.breaker_held,
+            self.doubtful,
+            self.passwords_kept_open,
         ];
         let spans = |spans: &[Duration]| {
             Figure::Milliseconds(spans.iter().take(VALUES_MAX).copied().map(milliseconds).collect())

@@ -41,6 +41,11 @@ impl<'a> Fields<'a> {
         self.0.get(name).is_some_and(|value| value.get() != "null")
     }
 
+    /// Whether a field is `false`, be it as a word or as a text.
+    pub(super) fn is_false(&self, name: &str) -> bool {
+        self.0.get(name).is_some_and(|value| matches!(value.get(), "false" | "\"false\""))
+    }
+
     /// Whether a field is `true`, be it as a word or as a text.
     pub(super) fn is_true(&self, name: &str) -> bool {
         self.0.get(name).is_some_and(|value| matches!(value.get(), "true" | "\"true\""))

@@ -112,6 +112,7 @@ fn a_call_tells_whose_account_when_and_what() {
         at: Time(NOW.0 - 80_000 + 999),
         proof: Proof::Changed,
         password: false,
+        administrator: false,
         id: Some(0xed24_f1e5_3f3c_4b2a_9d6e_0f1e_2d3c_4b5a),
     };
     let event = call("AdminUpdateUserAttributes");

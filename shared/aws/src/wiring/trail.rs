@@ -192,6 +192,8 @@ fn changes(deed: &Deed, known: BySide<bool>, nonce: u128) -> Vec<Change> {
         at: deed.at,
         proof,
         password: deed.password,
+        administrator: deed.administrator,
+        claimed: false,
         // Two changes of one event are two captures.
         id: if side == Side::New { !id } else { id },
     };
@@ -235,7 +237,8 @@ mod tests {
 
     fn deed(place: Place) -> Deed {
         let sub = Sub::try_from("s-1").unwrap();
-        Deed { place, sub, at: Time(7), proof: Proof::Deleted, password: true, id: Some(5) }
+        let (proof, password, administrator) = (Proof::Deleted, true, false);
+        Deed { place, sub, at: Time(7), proof, password, administrator, id: Some(5) }
     }
 
     fn told(deed: &Deed, known: BySide<bool>) -> Vec<(Side, Proof)> {

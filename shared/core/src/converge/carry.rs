@@ -58,7 +58,7 @@ impl<P: Ports> Run<'_, P> {
         };
         let mut entry = entry;
         // Before any plan: what a side says whose password is out of date is not believed.
-        self.note_passwords(&mut entry);
+        self.note_passwords(&mut entry, &views, control.phase.active());
         if !self.keeps(Rule::ReadAfresh) {
             self.trust_message(&mut entry, views.get(other));
         }
@@ -100,7 +100,7 @@ impl<P: Ports> Run<'_, P> {
                 plan.keep_only_the_disable(&entry);
             }
         }
-        self.do_plan(entry, &views, plan).await
+        self.do_plan(entry, &views, control, plan).await
     }
 
     /// Ends a look where nothing but a disable may be done, and there is none. An observation that may
@@ -161,11 +161,12 @@ impl<P: Ports> Run<'_, P> {
         &mut self,
         mut entry: Entry,
         views: &BySide<View>,
+        control: &Control,
         mut plan: Plan,
     ) -> Result<Round, Fault> {
         let before = entry.clone();
         Self::note_observations(&mut entry, views);
-        self.add_password_steps(&mut entry, views, &mut plan);
+        self.add_password_steps(&mut entry, views, control, &mut plan).await?;
         if !self.keeps(Rule::R2) {
             forget_resolved(&before, &mut plan);
         }
@@ -343,6 +344,9 @@ impl<P: Ports> Run<'_, P> {
         if performed.undoable.iter().any(|(_, operation)| *operation == password) {
             return Verdict::Held(Reason::RefusedByPool);
         }
+        if let Some(wait) = self.password_wait() {
+            return Verdict::Later(wait, Reason::Settling);
+        }
         if plan.more || !plan.unsettled.is_empty() || entry.owes_password.is_some() {
             return Verdict::Later(self.bound(), Reason::Settling);
         }
@@ -352,7 +356,8 @@ impl<P: Ports> Run<'_, P> {
         if entry.obstacles.keys().any(waits) {
             return Verdict::Later(limits::RETRY_SOON, Reason::AddressWaits);
         }
-        match worst(&entry.obstacles) {
+        let kept_open = entry.passwords.kept_open().map(|(_, reason)| reason);
+        match kept_open.or_else(|| worst(&entry.obstacles)) {
             Some(reason) if reason.refuses_value() => Verdict::Refused(reason),
             Some(reason) => Verdict::Held(reason),
             None if performed.written.is_empty() => Verdict::AlreadyTrue,

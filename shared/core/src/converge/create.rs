@@ -248,7 +248,7 @@ impl<P: Ports> Run<'_, P> {
                 *entry.passwords.closed.get_mut(to) = Some(now);
             }
         }
-        if let Some(at) = self.newer_password(&entry, self.change.side) {
+        if let Some(at) = self.chosen_password(&entry, side, &view) {
             *entry.passwords.set.get_mut(side) = Some(at);
         }
         let whole = entry.owes_password.is_none()

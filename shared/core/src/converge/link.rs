@@ -95,7 +95,7 @@ impl<P: Ports> Run<'_, P> {
         if let Some(known) = entry.accounts.get_mut(side) {
             known.gone = None;
         }
-        if let Some(at) = self.newer_password(&entry, self.change.side) {
+        if let Some(at) = self.chosen_password(&entry, side, view) {
             *entry.passwords.set.get_mut(side) = Some(at);
         }
         if !passive && before.reason != reason {
@@ -394,6 +394,8 @@ pub(super) fn join_halves(kept: &mut Entry, absorbed: &Entry) {
         *kept.passwords.owes_sign_out.get_mut(side) |= owed;
         let closed = kept.passwords.closed.get_mut(side);
         *closed = (*closed).max(*absorbed.passwords.closed.get(side));
+        let unproven = kept.passwords.unproven.get_mut(side);
+        *unproven = (*unproven).max(*absorbed.passwords.unproven.get(side));
     }
     kept.created = kept.created.min(absorbed.created);
     kept.not_before = kept.not_before.max(absorbed.not_before);

@@ -109,6 +109,8 @@ impl<P: Ports> Bridge<'_, P> {
             at: self.ports.clock().now(),
             proof: Proof::Hint,
             password: false,
+            administrator: false,
+            claimed: false,
             id: self.ports.clock().nonce(),
         };
         let run = Run {
@@ -128,6 +130,8 @@ impl<P: Ports> Bridge<'_, P> {
             },
             touched: false,
             carried_view: None,
+            password_waits: None,
+            supported: false,
         };
         let Ok(mut entry) = run.claim(entry).await? else { return Ok(false) };
         entry.obstacles.clear();
@@ -137,14 +141,6 @@ impl<P: Ports> Bridge<'_, P> {
         run.release(&entry).await?;
         Ok(true)
     }
-}
-
-/// Whether a moment is a known one again, as the trail tells it: rounded up to the end of its second.
-/// Taken for a second deed, a password would be replaced twice, minutes apart.
-fn is_the_same_deed(known: Time, told: Time) -> bool {
-    const SECOND: i64 = 1_000;
-    told.0.rem_euclid(SECOND) == SECOND - 1
-        && told.0.div_euclid(SECOND) == known.0.div_euclid(SECOND)
 }
 
 /// How to ask for an account that is known.
@@ -195,7 +191,9 @@ impl<P: Ports> Run<'_, P> {
                 entry.accounts.get(*side).as_ref().is_none_or(|known| known.gone.is_none())
             });
         let Some(agreed) = entry.agreed.as_ref().filter(|_| quiet) else { return false };
-        if view.missing.is_some() || self.newer_password(entry, self.change.side).is_some() {
+        let side = self.change.side;
+        let password = self.has_password_news(entry, side) || Self::reset_moved(entry, side, view);
+        if view.missing.is_some() || password {
             return false;
         }
         // What the mapping has no word for is held by name, once.
@@ -221,17 +219,6 @@ impl<P: Ports> Run<'_, P> {
                 }
             }
         })
-    }
-
-    /// When the password of that side was set, if the ledger does not know of it yet.
-    pub(super) fn newer_password(&self, entry: &Entry, side: Side) -> Option<Time> {
-        let mark = self.marks.get(side).as_ref().and_then(|mark| mark.password_at);
-        let here = self.change.password && self.change.side == side;
-        let told = here.then_some(self.change.at);
-        let newest = mark.max(told)?;
-        let known = *entry.passwords.set.get(side);
-        let newer = |known| newest > known && !is_the_same_deed(known, newest);
-        known.is_none_or(newer).then_some(newest)
     }
 
     /// Ends an echo without a claim: the mark goes, once the observation settles it.

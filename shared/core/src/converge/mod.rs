@@ -14,6 +14,7 @@ mod newborn;
 mod passwords;
 mod perform;
 mod proof;
+mod recovery;
 mod search;
 
 use std::time::Duration;
@@ -100,6 +101,10 @@ struct Run<'a, P> {
     touched: bool,
     /// An observation that the next round may use, because nothing was written between.
     carried_view: Option<View>,
+    /// From when on an observation can judge a password event that is still open.
+    password_waits: Option<Time>,
+    /// Whether the account was seen to support the password event of the message.
+    supported: bool,
 }
 
 /// How a round ended.
@@ -131,6 +136,8 @@ impl<P: Ports> Bridge<'_, P> {
             },
             touched: false,
             carried_view: None,
+            password_waits: None,
+            supported: false,
         };
         let mut verdict = Verdict::Later(limits::RETRY_SOON, Reason::Contended);
         for _ in 0..limits::ROUNDS_MAX {
@@ -208,6 +215,7 @@ impl<P: Ports> Run<'_, P> {
                 None => return self.gone(entry, began).await,
             }
         };
+        self.note_support(&view);
         if self.is_echo(&entry, &view) {
             // R8: nobody else may have carried anything since the entry was read, so the deed must be
             // settled by then already.
@@ -391,16 +399,23 @@ impl<P: Ports> Run<'_, P> {
     }
 
     /// From when on an observation of `side` shows what was done there; `None` if this one does (R8).
+    /// The pending change is settled by its own word alone: what a message says of a deed, another
+    /// account's owner could say as well.
     fn unsettled(&self, side: Side, view: &View) -> Option<Time> {
-        let (at, proof) = self.deed(side)?;
         if !self.keeps(Rule::R8) {
             return None;
         }
+        let mark = self.marks.get(side).as_ref().map(|mark| (mark.last, mark.proof));
+        let told = (side == self.change.side).then_some((self.change.at, self.change.proof));
+        let told = told.filter(|(at, _)| mark.is_none_or(|(last, _)| *at > last));
         // An account leaves UNCONFIRMED once in its life: who sees that it did sees what came before.
-        let seen =
-            proof == Proof::Confirmed && view.account.status != crate::account::Status::Unconfirmed;
-        let shows = at + self.bound();
-        (!seen && view.began < shows).then_some(shows)
+        let confirmed = view.account.status != crate::account::Status::Unconfirmed;
+        let open = |(at, proof): &(Time, Proof)| {
+            let shows = *at + self.bound();
+            let seen = *proof == Proof::Confirmed && confirmed;
+            (!seen && view.began < shows).then_some(shows)
+        };
+        mark.iter().chain(&told).filter_map(open).max()
     }
 
     /// How long a mere hint waits: nothing is known to have changed, and a look that cannot settle it
@@ -442,16 +457,6 @@ impl<P: Ports> Run<'_, P> {
             self.ledger().clear_mark(side, sub, mark.token).await?;
         }
         Ok(())
-    }
-
-    /// A change that answers `later` must not live in the queue alone. Answers whether a mark stands.
-    async fn keep_marked(&self) -> bool {
-        let Change { side, sub, .. } = self.change;
-        match self.ledger().read_mark(*side, sub).await {
-            Ok(Some(_)) => true,
-            Ok(None) => self.ledger().mark(self.change).await.is_ok(),
-            Err(_) => false,
-        }
     }
 }
 

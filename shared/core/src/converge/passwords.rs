@@ -1,38 +1,193 @@
-//! Passwords travel nowhere. What can be done about them: know which side's is newer, close the other,
-//! and give one that nobody knows to an account of our making.
+//! Passwords travel nowhere. What can be done about them: know which side's is newer, close the other
+//! where its person can set a new one, and give one that nobody knows to an account of our making.
 
 use super::Run;
 use super::perform::Performed;
-use crate::account::Status;
-use crate::entry::Entry;
+use super::recovery::can_set_a_new_one;
+use crate::account::{Shape, Status};
+use crate::breaker::Breaker;
+use crate::change::Change;
+use crate::entry::{Decision, DecisionKind, Entry, Passwords};
+use crate::fault::Fault;
+use crate::limits;
 use crate::plan::{Plan, View};
-use crate::policy::StalePasswords;
-use crate::ports::Ports;
+use crate::policy::{Control, StalePasswords};
+use crate::ports::{Clock, Ledger, Ports};
 use crate::side::{BySide, Side};
 use crate::step::{Deed, Step};
+use crate::time::Time;
+use crate::verdict::Reason;
+
+/// What a pending change, or a message, says about the password of one side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct PasswordEvent {
+    /// When it was set.
+    at: Time,
+    /// An administrator set it, or it is not known who did.
+    administrator: bool,
+    /// A function of the bridge saw it and wrote it into the table. A message alone is a claim: whoever
+    /// may send one could make anyone's password out of date.
+    witnessed: bool,
+}
+
+/// What an event comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Finding {
+    /// The person's password is the one that was set then.
+    Counts,
+    /// The account was read too early to say.
+    Waits(Time),
+    /// It makes nothing out of date.
+    Ignored(Reason),
+}
 
 impl<P: Ports> Run<'_, P> {
-    /// When each side's password was last set, as both marks and the message tell. Judged by the
-    /// message's side alone, the newer password of the other side would be replaced because its message
-    /// is still to come.
-    pub(super) fn note_passwords(&self, entry: &mut Entry) {
-        for side in Side::BOTH {
-            let at = self.newer_password(entry, side);
-            let set = entry.passwords.set.get_mut(side);
-            *set = at.or(*set);
+    /// What the pending change and the message say about the password of `side` that the ledger does
+    /// not know yet. A message adds nothing to what a pending change holds of the same deed.
+    fn password_news(&self, entry: &Entry, side: Side) -> impl Iterator<Item = PasswordEvent> {
+        let mark = self.marks.get(side).as_ref();
+        let change = self.change;
+        let witnessed = [
+            (mark.and_then(|mark| mark.password_at), false),
+            (mark.and_then(|mark| mark.administrator_at), true),
+        ];
+        let told = (change.password && change.side == side).then_some(change.at);
+        // What a pending change keeps of a claim does not say who set the password.
+        let claims = [(mark.and_then(|mark| mark.claimed_at), true), (told, change.administrator)];
+        let seen = move |at: Time| {
+            let covers = |it: Time| it >= at || is_the_same_deed(it, at);
+            witnessed.iter().filter_map(|(it, _)| *it).any(covers)
+        };
+        let event = |witnessed| {
+            move |(at, administrator): (Option<Time>, bool)| {
+                at.map(|at| PasswordEvent { at, administrator, witnessed })
+            }
+        };
+        let claims = claims.into_iter().filter_map(event(false)).filter(move |it| !seen(it.at));
+        let passwords = entry.passwords;
+        let events = witnessed.into_iter().filter_map(event(true)).chain(claims);
+        events.filter(move |event| is_news(&passwords, side, event))
+    }
+
+    /// Whether anything is said about that side's password that the ledger does not know yet.
+    pub(super) fn has_password_news(&self, entry: &Entry, side: Side) -> bool {
+        self.password_news(entry, side).next().is_some()
+    }
+
+    /// Whether an administrator's reset began or ended since the person was last looked at.
+    pub(super) fn reset_moved(entry: &Entry, side: Side, view: &View) -> bool {
+        let now = view.account.status == Status::ResetRequired;
+        entry.passwords.reset.get(side).map_or(now, |before| before != now)
+    }
+
+    /// When the person of one account set its password. Of no use before both accounts are linked, but
+    /// for `explain`.
+    pub(super) fn chosen_password(&self, entry: &Entry, side: Side, view: &View) -> Option<Time> {
+        let counts =
+            |event: &PasswordEvent| self.find(event, side, view, side.other()) == Finding::Counts;
+        self.password_news(entry, side).filter(counts).map(|event| event.at).max()
+    }
+
+    fn find(&self, event: &PasswordEvent, side: Side, view: &View, active: Side) -> Finding {
+        let shows = event.at + self.bound();
+        let certain = event.witnessed && !event.administrator;
+        match view.account.status {
+            // The trigger, or the trail, saw the person choose it: nothing has to be read for that.
+            Status::Confirmed | Status::ResetRequired | Status::Other if certain => Finding::Counts,
+            _ if view.began < shows => Finding::Waits(shows),
+            Status::ForceChangePassword => Finding::Ignored(Reason::TemporaryPassword),
+            Status::Unconfirmed | Status::ExternalProvider => {
+                Finding::Ignored(Reason::PasswordUnproven)
+            }
+            Status::Confirmed | Status::ResetRequired | Status::Other => {
+                let supported = event.witnessed || supports(view, event.at);
+                if !supported {
+                    Finding::Ignored(Reason::PasswordUnproven)
+                } else if event.administrator && side != active {
+                    Finding::Ignored(Reason::PassiveAdministrator)
+                } else {
+                    Finding::Counts
+                }
+            }
         }
     }
 
-    /// A password that we owe an account of our making, and one that went out of date.
-    pub(super) fn add_password_steps(
-        &self,
+    /// When each side's password was last set, as both pending changes and the message tell. Judged by
+    /// the message's side alone, the newer password of the other side would be replaced because its
+    /// message is still to come.
+    pub(super) fn note_passwords(&mut self, entry: &mut Entry, views: &BySide<View>, active: Side) {
+        self.password_waits = None;
+        for side in Side::BOTH {
+            let view = views.get(side);
+            let news: Vec<PasswordEvent> = self.password_news(entry, side).collect();
+            for event in news {
+                if !is_news(&entry.passwords, side, &event) {
+                    continue;
+                }
+                match self.find(&event, side, view, active) {
+                    Finding::Counts => note_newest(entry.passwords.set.get_mut(side), event.at),
+                    Finding::Waits(shows) => {
+                        let waits = self.password_waits.get_or_insert(shows);
+                        *waits = (*waits).max(shows);
+                    }
+                    Finding::Ignored(reason) => {
+                        if !event.witnessed && reason == Reason::PasswordUnproven {
+                            note_newest(entry.passwords.unproven.get_mut(side), event.at);
+                        }
+                        self.ignore_password(entry, side, event.at, reason);
+                    }
+                }
+            }
+            self.note_reset(entry, side, view, active);
+        }
+    }
+
+    /// An administrator's reset in the active pool says that the person's password may have leaked, so
+    /// it counts as one that was set there: the other side's is out of date. Closing a password of our
+    /// own leaves the account confirmed, so it never looks like a reset.
+    fn note_reset(&mut self, entry: &mut Entry, side: Side, view: &View, active: Side) {
+        let now = view.account.status == Status::ResetRequired;
+        let before = entry.passwords.reset.get_mut(side).replace(now);
+        if before != Some(false) || !now {
+            return;
+        }
+        let at = view.account.modified.min(view.began);
+        if side != active {
+            self.ignore_password(entry, side, at, Reason::PassiveAdministrator);
+            return;
+        }
+        note_newest(entry.passwords.set.get_mut(side), at);
+        let reset = self.decision(DecisionKind::PasswordReset, Some(side), None);
+        self.decide(entry, reset);
+    }
+
+    /// Says once why a password event comes to nothing.
+    fn ignore_password(&mut self, entry: &mut Entry, side: Side, at: Time, reason: Reason) {
+        let kind = DecisionKind::PasswordIgnored;
+        let said = |it: &Decision| {
+            (it.kind, it.side, it.reason) == (kind, Some(side), Some(reason)) && it.at >= at
+        };
+        if !entry.decisions.iter().any(said) {
+            let ignored = self.decision(kind, Some(side), Some(reason));
+            self.decide(entry, ignored);
+        }
+    }
+
+    /// A password that we owe an account of our making, sign-outs that are owed, and a password that
+    /// went out of date.
+    pub(super) async fn add_password_steps(
+        &mut self,
         entry: &mut Entry,
         views: &BySide<View>,
+        control: &Control,
         plan: &mut Plan,
-    ) {
+    ) -> Result<(), Fault> {
         let status = |side| views.get(side).account.status;
+        let outdated = self.outdated_password(entry, views);
         if plan.steps.iter().any(|step| step.deed == Deed::Disable) {
-            return;
+            // A disable goes alone. What is to be closed or ended besides is planned after it.
+            plan.more |= outdated.is_some() || Side::BOTH.iter().any(|side| owes(entry, *side));
+            return Ok(());
         }
         if let Some(side) = entry.owes_password {
             if status(side) == Status::ForceChangePassword {
@@ -41,22 +196,134 @@ impl<P: Ports> Run<'_, P> {
                 entry.owes_password = None;
             }
         }
-        for side in Side::BOTH {
-            if *entry.passwords.owes_sign_out.get(side) {
+        let before = std::mem::take(&mut entry.passwords.open);
+        if let Some((side, newer)) = outdated {
+            if status(side) == Status::ResetRequired {
+                // It opens nothing until its person sets a new one; what it opened before may.
+                *entry.passwords.closed.get_mut(side) = Some(newer);
+                *entry.passwords.owes_sign_out.get_mut(side) = true;
+            } else if let Some(reason) =
+                self.stays_open(entry, side, newer, views, control, plan).await?
+            {
+                *entry.passwords.open.get_mut(side) = Some(reason);
+                if *before.get(side) != Some(reason) {
+                    let held = self.decision(DecisionKind::Held, Some(side), Some(reason));
+                    self.decide(entry, Decision { fields: vec!["password".to_owned()], ..held });
+                }
+            } else {
+                plan.steps.push(Step { side, deed: Deed::SetRandomPassword });
                 plan.steps.push(Step { side, deed: Deed::SignOut });
             }
         }
-        let close = self.bridge.policy.stale_passwords == StalePasswords::Close;
-        let Some(side) = entry.passwords.stale(entry.linked).filter(|_| close) else { return };
-        let newer = *entry.passwords.set.get(side.other());
-        let closed = *entry.passwords.closed.get(side);
-        // A federated profile would be turned into a local one by a password.
-        if closed < newer && status(side) != Status::ExternalProvider {
+        for side in Side::BOTH {
             let sign_out = Step { side, deed: Deed::SignOut };
-            plan.steps.retain(|step| *step != sign_out);
-            plan.steps.extend([Step { side, deed: Deed::SetRandomPassword }, sign_out]);
+            if owes(entry, side) && !plan.steps.contains(&sign_out) {
+                plan.steps.push(sign_out);
+            }
+        }
+        Ok(())
+    }
+
+    /// The side whose password is out of date and not closed yet, and when the newer one was set.
+    fn outdated_password(&self, entry: &Entry, views: &BySide<View>) -> Option<(Side, Time)> {
+        let close = self.bridge.policy.stale_passwords == StalePasswords::Close;
+        let side = entry.passwords.stale(entry.linked).filter(|_| close)?;
+        let newer = (*entry.passwords.set.get(side.other()))?;
+        // A federated profile has no password, and one would turn it into a local account.
+        let federated = views.get(side).account.status == Status::ExternalProvider;
+        (*entry.passwords.closed.get(side) < Some(newer) && !federated).then_some((side, newer))
+    }
+
+    /// Why an outdated password cannot be closed, if so. If it can, the circuit breaker has counted it.
+    async fn stays_open(
+        &self,
+        entry: &mut Entry,
+        side: Side,
+        newer: Time,
+        views: &BySide<View>,
+        control: &Control,
+        plan: &Plan,
+    ) -> Result<Option<Reason>, Fault> {
+        let shapes: BySide<Shape> = self.bridge.shapes().await?;
+        if !can_set_a_new_one(side, views, shapes.get(side), plan) {
+            return Ok(Some(Reason::NoRecovery));
+        }
+        if control.breaker.is_some() {
+            return Ok(Some(Reason::Breaker));
+        }
+        // Counted once, however often the pool has to be asked.
+        if *entry.passwords.counted.get(side) >= Some(newer) {
+            return Ok(None);
+        }
+        let now = self.now();
+        if !self.ledger().allow_removal(now).await? {
+            self.ledger().trip(&Breaker::closings(now)).await?;
+            return Ok(Some(Reason::Breaker));
+        }
+        *entry.passwords.counted.get_mut(side) = Some(newer);
+        Ok(None)
+    }
+
+    /// Whether the account says by itself that its password was set when the message says so.
+    pub(super) fn note_support(&mut self, view: &View) {
+        let change = self.change;
+        self.supported |= change.password && supports(view, change.at);
+    }
+
+    /// A change that answers `later` must not live in the queue alone: its pending change has to hold
+    /// it, a password event included. Answers whether it does, so that the message may be acknowledged.
+    pub(super) async fn keep_marked(&self) -> bool {
+        let Change { side, sub, .. } = self.change;
+        match self.ledger().read_mark(*side, sub).await {
+            Ok(Some(mark)) if mark.holds(self.change) => true,
+            // What a message claims stays a claim, unless the account supported it just now.
+            Ok(_) => {
+                let change = Change { claimed: !self.supported, ..self.change.clone() };
+                self.ledger().mark(&change).await.is_ok()
+            }
+            Err(_) => false,
         }
     }
+
+    /// How long the message has to come back for a password event that could not be judged yet.
+    pub(super) fn password_wait(&self) -> Option<std::time::Duration> {
+        self.password_waits.map(|shows| shows.since(self.bridge.ports.clock().now()))
+    }
+}
+
+/// Whether the ledger does not know that event yet. A claim that nothing supported stays known as one;
+/// what a function of the bridge saw is judged all the same.
+fn is_news(passwords: &Passwords, side: Side, event: &PasswordEvent) -> bool {
+    let news = |known: Option<Time>| {
+        known.is_none_or(|known| event.at > known && !is_the_same_deed(known, event.at))
+    };
+    let claimed = passwords.unproven.get(side).filter(|_| !event.witnessed);
+    news(*passwords.set.get(side)) && news(claimed)
+}
+
+fn owes(entry: &Entry, side: Side) -> bool {
+    *entry.passwords.owes_sign_out.get(side)
+}
+
+fn note_newest(known: &mut Option<Time>, at: Time) {
+    *known = (*known).max(Some(at));
+}
+
+/// Whether the date of the account's last change says that its password may have been set at `at`: to
+/// set a password changes the account. A later change of another kind hides it, and then nothing
+/// supports the claim any more.
+fn supports(view: &View, at: Time) -> bool {
+    let modified = view.account.modified;
+    let apart = modified.since(at).max(at.since(modified));
+    apart <= limits::PASSWORD_CLAIM_WINDOW
+}
+
+/// Whether a moment is a known one again, as the trail tells it: rounded up to the end of its second.
+/// Taken for a second deed, a password would be replaced twice, minutes apart.
+fn is_the_same_deed(known: Time, told: Time) -> bool {
+    const SECOND: i64 = 1_000;
+    told.0.rem_euclid(SECOND) == SECOND - 1
+        && told.0.div_euclid(SECOND) == known.0.div_euclid(SECOND)
 }
 
 /// A sign-out that failed after its password was set is owed, and alone: another random password

@@ -279,7 +279,9 @@ impl<O: Outside> Desk<'_, O> {
     /// A hint that this account is worth a look.
     pub(super) fn hint(&self, side: Side, sub: &Sub, at: Time) -> Change {
         let id = self.sweep.outside.clock().nonce();
-        Change { side, sub: sub.clone(), at, proof: Proof::Hint, password: false, id }
+        let (password, administrator, claimed) = (false, false, false);
+        let (sub, proof) = (sub.clone(), Proof::Hint);
+        Change { side, sub, at, proof, password, administrator, claimed, id }
     }
 
     /// Sends changes as the queue has room for them.

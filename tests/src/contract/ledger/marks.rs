@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use poolbridge_core::change::{Mark, Proof};
+use poolbridge_core::change::{Change, Mark, Proof};
 use poolbridge_core::names::Sub;
 use poolbridge_core::ports::Ledger;
 use poolbridge_core::side::Side;
@@ -32,6 +32,7 @@ pub(super) fn cases<S: TableStand>() -> Vec<Case<S>> {
         the_order_of_changes_makes_no_difference_to_their_mark,
         an_older_change_that_arrives_late_is_counted_and_overrules_nothing,
         a_password_that_arrives_late_is_not_forgotten,
+        a_password_event_is_kept_apart_by_who_set_it_and_who_says_so,
         rule_11_a_mark_that_was_touched_is_not_cleared,
         rule_12_a_token_never_comes_again,
         a_new_change_does_not_wait_for_the_back_off_of_an_old_one,
@@ -83,6 +84,8 @@ async fn a_mark_says_what_the_change_said<S: TableStand>(stand: S) -> anyhow::Re
             last: after(5),
             proof,
             password_at: password.then_some(after(5)),
+            administrator_at: None,
+            claimed_at: None,
             not_before: Time::ZERO,
             attempts: 0,
             reason: None,
@@ -202,6 +205,29 @@ async fn a_password_that_arrives_late_is_not_forgotten<S: TableStand>(
         known.push(found.password_at);
     }
     assert_eq!(known, [Some(after(5)), Some(after(8)), Some(after(8))]);
+    Ok(())
+}
+
+async fn a_password_event_is_kept_apart_by_who_set_it_and_who_says_so<S: TableStand>(
+    stand: S,
+) -> anyhow::Result<()> {
+    let sub = sub(&stand);
+    let ledger = stand.ledger();
+    for (late, administrator, claimed) in [
+        (10, false, false),
+        (20, true, false),
+        (30, false, true),
+        (40, true, true),
+        (5, true, false),
+        (7, false, true),
+    ] {
+        let change = change(&stand, &sub, late, Proof::Changed, true);
+        ledger.mark(&Change { administrator, claimed, ..change }).await?;
+    }
+    let found = ledger.read_mark(Side::Old, &sub).await?.context("the pending change")?;
+    assert_eq!(found.password_at, Some(after(10)), "only what was seen, and by the person");
+    assert_eq!(found.administrator_at, Some(after(20)));
+    assert_eq!(found.claimed_at, Some(after(40)));
     Ok(())
 }
 

@@ -172,7 +172,8 @@ async fn found(stand: &impl TableStand, side: Side, sub: &Sub) -> Result<Option<
 /// A change of the account `sub`, done `after` milliseconds after noon.
 fn change(stand: &impl TableStand, sub: &Sub, after: i64, proof: Proof, password: bool) -> Change {
     let at = Time(NOON.0 + after);
-    Change { side: Side::Old, sub: sub.clone(), at, proof, password, id: stand.nonce() }
+    let (side, sub, id) = (Side::Old, sub.clone(), stand.nonce());
+    Change { side, sub, at, proof, password, administrator: false, claimed: false, id }
 }
 
 /// The kind of fault that a call must end with.

@@ -71,6 +71,8 @@ fn story() -> Story {
         last: THEN,
         proof: Proof::Changed,
         password_at: None,
+        administrator_at: None,
+        claimed_at: None,
         not_before: NOW,
         attempts: 2,
         reason: Some("throttled".to_owned()),

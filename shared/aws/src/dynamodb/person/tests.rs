@@ -160,8 +160,15 @@ fn entries() -> impl Strategy<Value = Entry> {
         by_sides(maybe(known()).boxed()),
     );
     let times_by_side = || by_sides(maybe(times()).boxed());
-    let passwords = (times_by_side(), times_by_side(), by_sides(any::<bool>().boxed()))
-        .prop_map(|(set, closed, owes_sign_out)| Passwords { set, closed, owes_sign_out });
+    let passwords = (
+        (times_by_side(), times_by_side(), times_by_side(), times_by_side()),
+        by_sides(any::<bool>().boxed()),
+        by_sides(maybe(reasons()).boxed()),
+        by_sides(maybe(any::<bool>()).boxed()),
+    );
+    let passwords = passwords.prop_map(|((set, closed, unproven, counted), out, open, reset)| {
+        Passwords { set, closed, owes_sign_out: out, unproven, counted, open, reset }
+    });
     let miss = (times(), prints()).prop_map(|(at, key)| Miss { at, key });
     let failure =
         ("[A-Za-z]{1,30}", select(FaultKind::ALL.to_vec()), any::<u8>(), times(), times())

@@ -55,7 +55,17 @@ mod tests {
 
     fn hint(side: Side, sub: &str) -> Change {
         let sub = Sub::try_from(sub).unwrap();
-        Change { side, sub, at: Time(0), proof: Proof::Hint, password: false, id: 1 }
+        let (password, administrator, claimed) = (false, false, false);
+        Change {
+            side,
+            sub,
+            at: Time(0),
+            proof: Proof::Hint,
+            password,
+            administrator,
+            claimed,
+            id: 1,
+        }
     }
 
     #[test]

@@ -1,0 +1,68 @@
+//! Whether a person can set a new password in a pool by themselves: only then may theirs be closed
+//! there (invariant 12).
+
+use crate::account::{Shape, Status};
+use crate::facts::{Factor, Field};
+use crate::mapping;
+use crate::plan::{Plan, View};
+use crate::side::{BySide, Side};
+use crate::step::Deed;
+
+/// Whether the person of the account on `side` can set a new password there, once `plan` is done. The
+/// account is confirmed, and the pool sends the code of a forgotten password to a verified address
+/// that no second factor uses: Cognito sends none to the channel of an active factor ("the setting
+/// `AccountRecoverySetting`": SMS does not qualify with SMS as factor, e-mail not with e-mail).
+pub(super) fn can_set_a_new_one(
+    side: Side,
+    views: &BySide<View>,
+    shape: &Shape,
+    plan: &Plan,
+) -> bool {
+    // An account with a temporary password is confirmed by the permanent one that closes it.
+    let status = views.get(side).account.status;
+    let confirmed = matches!(status, Status::Confirmed | Status::ForceChangePassword);
+    let ways = [(Field::Email, Factor::Email), (Field::Phone, Factor::Sms)];
+    confirmed && ways.iter().any(|way| reaches(side, views, shape, plan, way))
+}
+
+fn reaches(
+    side: Side,
+    views: &BySide<View>,
+    shape: &Shape,
+    plan: &Plan,
+    (field, factor): &(Field, Factor),
+) -> bool {
+    // An address that travels with this plan brings the flag of its source.
+    let written = plan.writes.get(field).is_some_and(|intended| intended.side == side);
+    let source = views.get(if written { side.other() } else { side });
+    let Some(flag) = mapping::verified_flag(field) else { return false };
+    let Some(attribute) = flag.as_str().strip_suffix("_verified") else { return false };
+    let held = source
+        .account
+        .attributes
+        .iter()
+        .any(|(name, value)| name.as_str() == attribute && !value.is_empty());
+    let allowed = shape
+        .recovery
+        .as_ref()
+        .is_none_or(|ways| ways.iter().any(|name| name.as_str() == attribute));
+    allowed && held && mapping::verified(&source.account, field) && free(side, views, plan, *factor)
+}
+
+/// Whether the channel is not the account's second factor, now or after this plan. Factors that were
+/// not read may be anything.
+fn free(side: Side, views: &BySide<View>, plan: &Plan, factor: Factor) -> bool {
+    let switched_on = plan.steps.iter().any(|step| match &step.deed {
+        Deed::SetFactors(factors) => step.side == side && factors.get(&factor) == Some(&true),
+        Deed::Disable
+        | Deed::Enable
+        | Deed::SetAttributes { .. }
+        | Deed::AddToGroup(_)
+        | Deed::RemoveFromGroup(_)
+        | Deed::SetRandomPassword
+        | Deed::SignOut
+        | Deed::Delete => false,
+    });
+    let factors = views.get(side).account.factors.as_ref();
+    !switched_on && factors.is_some_and(|factors| !factors.contains(&factor))
+}
