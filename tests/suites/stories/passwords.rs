@@ -297,7 +297,7 @@ fn password_is_closed_once_its_person_can_set_a_new_one() {
 #[test]
 fn password_closings_open_the_circuit_breaker() {
     let mut stage = Stage::new(Provision::Lazy);
-    let pairs: Vec<(Sub, Sub)> = (1..=limits::REMOVALS_LEAST as u32 + 1)
+    let pairs: Vec<(Sub, Sub)> = (1..=u32::try_from(limits::REMOVALS_LEAST).unwrap() + 1)
         .map(|human| {
             let address = format!("p{human}@example.com");
             let old = stage.account(Side::Old, human, &address, true);
@@ -318,24 +318,24 @@ fn password_closings_open_the_circuit_breaker() {
     let all: usize = pairs.iter().map(|(_, new)| closed(&stage, new)).sum();
     assert_eq!(all, pairs.len() - 1);
     assert!(stage.world.lock().table.control.breaker.is_some());
-    let held = |stage: &Stage| {
+    let waiting = |stage: &Stage| {
         let held = pairs
             .iter()
             .find(|(old, _)| stage.entry(Side::Old, old).reason == Some(Reason::Breaker));
         held.cloned()
     };
-    let (old, new) = held(&stage).unwrap();
+    let (old, new) = waiting(&stage).unwrap();
     let open = stage.entry(Side::Old, &old).passwords.kept_open();
     assert_eq!(open, Some((Side::New, Reason::Breaker)));
     // An operator closes it, and lets one more of them be.
     {
-        let mut state = stage.world.lock();
-        let now = state.now;
-        state.table.allow_removals(now, 1);
-        state.table.control.breaker = None;
+        let mut world = stage.world.lock();
+        let now = world.now;
+        world.table.allow_removals(now, 1);
+        world.table.control.breaker = None;
     }
     stage.captured(Side::New, &new);
-    assert_eq!((closed(&stage, &new), held(&stage)), (1, None));
+    assert_eq!((closed(&stage, &new), waiting(&stage)), (1, None));
 }
 
 #[test]
@@ -388,9 +388,9 @@ fn password_event_outlives_an_outage_in_an_older_pending_change() {
     stage.capture(Side::Old, &old);
     stage.wait(Duration::from_mins(1));
     {
-        let mut state = stage.world.lock();
-        let until = state.now + Duration::from_hours(1);
-        state.weather.cut_off(Place::Pool(Side::New), until);
+        let mut world = stage.world.lock();
+        let until = world.now + Duration::from_hours(1);
+        world.weather.cut_off(Place::Pool(Side::New), until);
     }
     let reset = new_password(&mut stage, Side::Old, &old);
     for _ in 0..5 {

@@ -222,9 +222,9 @@ fn schema(listed: &[SchemaAttributeType]) -> BTreeMap<AttributeName, AttributeSh
 /// mechanism that this version does not know.
 fn recovery(setting: &AccountRecoverySettingType) -> BTreeSet<AttributeName> {
     let mechanisms = setting.recovery_mechanisms().iter();
-    let addresses = mechanisms.filter_map(|mechanism| match mechanism.name() {
-        RecoveryOptionNameType::VerifiedEmail => name("email"),
-        RecoveryOptionNameType::VerifiedPhoneNumber => name("phone_number"),
+    let addresses = mechanisms.filter_map(|mechanism| match mechanism.name().as_str() {
+        "verified_email" => name("email"),
+        "verified_phone_number" => name("phone_number"),
         _ => None,
     });
     addresses.collect()
@@ -271,7 +271,7 @@ fn of_factors(answer: &mfa::GetUserPoolMfaConfigOutput) -> BTreeSet<Factor> {
 mod tests {
     use super::*;
     use aws_sdk_cognitoidentityprovider::types::{
-        EmailMfaConfigType, RecoveryOptionType, SmsConfigurationType,
+        EmailMfaConfigType, RecoveryOptionNameType, RecoveryOptionType, SmsConfigurationType,
     };
     use mfa::GetUserPoolMfaConfigOutput;
 
@@ -377,6 +377,7 @@ mod tests {
 
     #[test]
     fn a_pool_tells_by_which_addresses_people_recover() {
+        use RecoveryOptionNameType::{AdminOnly, VerifiedEmail, VerifiedPhoneNumber};
         let recovery = |names: &[RecoveryOptionNameType]| {
             let mut setting = AccountRecoverySettingType::builder();
             for (priority, name) in (1..).zip(names) {
@@ -386,7 +387,6 @@ mod tests {
             let pool = UserPoolType::builder().account_recovery_setting(setting.build());
             of_pool(&pool.build()).shape.recovery
         };
-        use RecoveryOptionNameType::{AdminOnly, VerifiedEmail, VerifiedPhoneNumber};
         let (email, phone) = (attribute("email"), attribute("phone_number"));
         assert_eq!(recovery(&[AdminOnly]), Some(BTreeSet::new()));
         assert_eq!(recovery(&[VerifiedEmail]), Some(BTreeSet::from([email.clone()])));

@@ -46,6 +46,8 @@ fn each_source_announces_its_change() {
         at: Time(7),
         proof,
         password,
+        administrator: false,
+        claimed: false,
         id: 9,
     };
     for (source, expected) in [
