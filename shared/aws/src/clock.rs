@@ -2,11 +2,14 @@
 //!
 //! Leases of different machines are compared with one another, so their clocks must agree within
 //! `limits::CLOCK_ALLOWANCE`. The header has whole seconds, and the answer was on its way for a
-//! while: only what cannot be explained by either is corrected.
+//! while: only what cannot be explained by either is corrected, and no further than to the nearest
+//! moment that it explains. So no answer makes a clock worse, however slow it was, and after an
+//! answer a clock is wrong by `CLOCK_TOLERANCE`, `CLOCK_HEADER_RESOLUTION` and that answer's round
+//! trip together, at the most.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::context::{
@@ -17,15 +20,9 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::DateTime;
 use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
 use aws_smithy_types::date_time::Format;
+use poolbridge_core::limits;
 use poolbridge_core::ports::Clock;
 use poolbridge_core::time::Time;
-
-/// A difference up to this is left alone: a machine that keeps its time is nearer to the truth than
-/// a header of whole seconds.
-const TOLERANCE: Duration = Duration::from_secs(2);
-
-/// The `Date` header has no fractions: the true moment is up to this much later.
-const HEADER_RESOLUTION: Duration = Duration::from_secs(1);
 
 /// The system's time, corrected. One for the whole process: every client reports what it learns.
 #[derive(Debug, Default)]
@@ -93,15 +90,15 @@ fn uncorrected() -> Time {
 
 /// The offset to use from now on, in milliseconds. The service wrote `date` at some moment between
 /// `sent` and `answered`, so the true offset lies between two bounds; one that lies there already,
-/// or near enough, stays.
+/// or near enough, stays. Another goes to the nearer bound: the truth is on that side of it.
 fn corrected(offset: i64, sent: Time, answered: Time, date: Time) -> i64 {
     let least = date.0.saturating_sub(answered.0);
-    let most = (date + HEADER_RESOLUTION).0.saturating_sub(sent.0);
-    let tolerance = (Time::ZERO + TOLERANCE).0;
+    let most = (date + limits::CLOCK_HEADER_RESOLUTION).0.saturating_sub(sent.0);
+    let tolerance = (Time::ZERO + limits::CLOCK_TOLERANCE).0;
     if (least.saturating_sub(tolerance)..=most.saturating_add(tolerance)).contains(&offset) {
         offset
     } else {
-        least.midpoint(most)
+        offset.clamp(least, most.max(least))
     }
 }
 
@@ -153,6 +150,8 @@ impl Intercept for DateReader {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     const NOON: i64 = 1_800_000_000_000;
@@ -165,17 +164,39 @@ mod tests {
     fn a_difference_that_the_header_explains_is_left_alone() {
         assert_eq!(learnt(0, 40, 0), 0, "the same second");
         assert_eq!(learnt(0, 40, -1_000), 0, "cut to whole seconds");
-        assert_eq!(learnt(0, 40, 1_900), 0, "within the tolerance");
+        assert_eq!(learnt(0, 40, 240), 0, "within the tolerance");
         assert_eq!(learnt(0, 60_000, 30_000), 0, "the answer took a minute");
     }
 
     #[test]
     fn a_wrong_clock_is_corrected_and_then_left_alone() {
         let offset = learnt(0, 40, 3_600_000);
-        assert!((offset - 3_600_480).abs() <= 1, "an hour slow: {offset}");
+        assert_eq!(offset, 3_599_960, "an hour slow");
         assert_eq!(learnt(offset, 40, 3_600_000), offset);
-        assert_eq!(learnt(0, 40, -3_600_000), -3_599_520, "an hour fast");
-        assert_eq!(learnt(offset, 40, 0), 480, "the system's clock was put right meanwhile");
+        assert_eq!(learnt(0, 40, -3_600_000), -3_599_000, "an hour fast");
+        assert_eq!(learnt(offset, 40, 0), 1_000, "the system's clock was put right meanwhile");
+    }
+
+    #[test]
+    fn no_answer_makes_a_clock_worse_and_a_fast_one_bounds_its_error() {
+        let bound = limits::CLOCK_TOLERANCE + limits::CLOCK_HEADER_RESOLUTION;
+        for truth in [-3_600_000, -3_000, -900, 0, 700, 2_500, 86_400_000_i64] {
+            for began in [-5_000, -1_500, -250, 0, 250, 1_500, 5_000] {
+                for (there, took) in [(20, 40), (0, 700), (700, 700), (2_500, 5_000)] {
+                    for fraction in [0, 400, 999] {
+                        // The header is the true moment, cut to its second.
+                        let sent = NOON + fraction;
+                        let date = (sent + truth + there).div_euclid(1_000) * 1_000;
+                        let offset = truth + began;
+                        let after = corrected(offset, Time(sent), Time(sent + took), Time(date));
+                        let (error, before) = (after.abs_diff(truth), offset.abs_diff(truth));
+                        assert!(error <= before, "from {before} to {error} ms");
+                        let most = bound + Duration::from_millis(took.unsigned_abs());
+                        assert!(u128::from(error) <= most.as_millis(), "{error} ms");
+                    }
+                }
+            }
+        }
     }
 
     #[test]

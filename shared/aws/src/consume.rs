@@ -14,6 +14,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use poolbridge_core::acknowledge::{self, Acknowledgement, Delivery, growing};
 use poolbridge_core::change::Change;
 use poolbridge_core::converge::{Report, Work};
 use poolbridge_core::fault::{Fault, FaultKind};
@@ -142,12 +143,11 @@ pub async fn refuse<Q: Future<Output = Result<(), Fault>> + Send + 'static>(
     let mut back = Vec::new();
     let mut hiding = JoinSet::new();
     for delivery in deliveries {
-        let often = delivery.receives >= limits::LATER_RECEIVES_MAX;
-        if often && marked.contains(&delivery.message_id) {
-            continue;
+        let marked = marked.contains(&delivery.message_id);
+        if let Acknowledgement::Back(after) = acknowledge::refuse(delivery.receives, marked) {
+            hiding.spawn(hide(delivery, after));
+            back.push(delivery.message_id.clone());
         }
-        hiding.spawn(hide(delivery, growing(limits::RETRY_SOON, delivery.receives)));
-        back.push(delivery.message_id.clone());
     }
     let all = async { while hiding.join_next().await.is_some() {} };
     let _ = tokio::time::timeout(HIDE_TIME_MAX, all).await;
@@ -249,15 +249,10 @@ async fn one<H: Hands>(
     figures.panics += u64::from(panicked);
     figures.count(&report);
     figures.durations.push(now.since(began));
-    let answer = match &report.verdict {
-        Verdict::Later(after, reason) => {
-            later(&**hands, delivery, &change, (&report, *after, *reason), panicked).await
-        }
-        Verdict::Applied | Verdict::AlreadyTrue | Verdict::Held(_) | Verdict::Refused(_) => {
-            figures.lags.push(now.since(change.at));
-            Answer::Done
-        }
-    };
+    let answer = settle(&**hands, delivery, &change, &report, panicked).await;
+    if !matches!(report.verdict, Verdict::Later(..)) {
+        figures.lags.push(now.since(change.at));
+    }
     match &report.verdict {
         Verdict::Applied => figures.applied += 1,
         Verdict::AlreadyTrue => figures.already_true += 1,
@@ -335,55 +330,32 @@ const fn put_off(after: Duration, reason: Reason) -> Report {
     }
 }
 
-/// What becomes of a message whose change is not finished. After a few receives, or where waiting
-/// in the queue is no use, the mark alone remembers it; but only if there is one, and if it took
-/// the back-off. What crashed us goes on to the dead-letter queue, where somebody looks.
-async fn later<H: Hands>(
+/// What becomes of a message whose change was worked on: what [`acknowledge`] decides, carried out.
+async fn settle<H: Hands>(
     hands: &H,
     delivery: &Received,
     change: &Change,
-    (report, after, reason): (&Report, Duration, Reason),
+    report: &Report,
     panicked: bool,
 ) -> Answer {
-    let often = delivery.receives >= limits::LATER_RECEIVES_MAX;
-    // How long settling takes is known, so there is nothing to be gained by waiting longer, however
-    // often the message was received before, in an outage that is over.
-    let after = if reason == Reason::Settling {
-        after
-    } else if reason == Reason::Busy {
-        after.min(soon(delivery.receives))
-    } else if often {
-        growing(after, delivery.receives)
-    } else {
-        growing(after, delivery.receives).min(limits::RETRY_SLOWLY.max(after))
-    };
-    let pointless = matches!(reason, Reason::Paused | Reason::Complete);
-    if report.marked && !panicked && (often || pointless) {
-        match hands.put_off(change, hands.now() + after, reason).await {
-            Ok(true) => return Answer::Done,
-            Ok(false) => {}
-            Err(fault) => tracing::warn!(
-                message.id = %delivery.message_id,
-                fault = %fault,
-                "a mark could not be put off, so the message is kept",
-            ),
+    let Received { receives, .. } = *delivery;
+    let state = Delivery { receives, marked: report.marked, panicked };
+    match acknowledge::acknowledge(&report.verdict, state) {
+        Acknowledgement::Done => Answer::Done,
+        Acknowledgement::Back(after) => Answer::Back(after),
+        Acknowledgement::LeaveToMark(after, reason) => {
+            match hands.put_off(change, hands.now() + after, reason).await {
+                Ok(true) => return Answer::Done,
+                Ok(false) => {}
+                Err(fault) => tracing::warn!(
+                    message.id = %delivery.message_id,
+                    fault = %fault,
+                    "a mark could not be put off, so the message is kept",
+                ),
+            }
+            Answer::Back(after)
         }
     }
-    Answer::Back(after)
-}
-
-/// How soon to look again at somebody who is being worked on. Their lease is given back within
-/// milliseconds as a rule, and only a crash makes it last; so the first waits are short, and four
-/// times as long each: 1, 4, 16, 64 seconds are longer together than any lease.
-fn soon(receives: u32) -> Duration {
-    Duration::from_secs(1 << (2 * receives.saturating_sub(1).min(4)))
-}
-
-/// Waits double with each receive, so that an outage of hours stays below the queue's
-/// `maxReceiveCount` and nothing ends among the dead letters for it.
-fn growing(first: Duration, receives: u32) -> Duration {
-    let doublings = receives.saturating_sub(1).min(16);
-    first.saturating_mul(1 << doublings).min(limits::RETRY_LONGEST).max(first)
 }
 
 #[cfg(test)]

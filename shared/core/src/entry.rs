@@ -173,12 +173,13 @@ impl Birth {
     }
 
     /// Whether an account that says `facts` and was made at `created` is the one that this note
-    /// announced. Pools may cut times to seconds, so a second of grace is given.
+    /// announced. `created` is the pool's time and may be cut to seconds; `at` is ours, and our clock
+    /// may be fast: both are allowed for.
     ///
     /// The person may have edited it since, so it is enough that one identifying field (an address)
     /// still holds what we wrote, or that nothing differs; what the name alone says is no proof.
     pub fn announced(&self, facts: &Facts, created: Time, keys: &Keyring, salt: &PersonId) -> bool {
-        let young = created >= self.at - std::time::Duration::from_secs(1);
+        let young = created >= self.at - crate::sweep::judge::DATE_GRACE;
         let holds =
             |field: &Field, base: &Base| keys.is(salt, field, &facts.get(field), base.print);
         let address = self
@@ -504,3 +505,6 @@ impl Entry {
         keys.reading(&self.salt, field, reading)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -24,6 +24,7 @@ pub mod search;
 pub mod ports;
 pub mod converge;
 pub mod capture;
+pub mod acknowledge;
 pub mod guard;
 pub mod drain;
 pub mod sweep;

@@ -10,8 +10,34 @@ pub const CALL_TIME_MAX: Duration = Duration::from_secs(6);
 /// is far above any answer time seen (R5).
 pub const LANDING_TIME: Duration = Duration::from_secs(5);
 
-/// How far two clocks of ours may be apart after correction by the service's `Date` (whole seconds).
-pub const CLOCK_ALLOWANCE: Duration = Duration::from_secs(3);
+/// How far a clock may leave the span of time that a `Date` header allows before it is corrected. A
+/// machine that keeps its time stays inside that span; this is for a service that writes its header a
+/// little late.
+pub const CLOCK_TOLERANCE: Duration = Duration::from_millis(200);
+
+/// The `Date` header has no fractions: the true moment is up to this much later.
+pub const CLOCK_HEADER_RESOLUTION: Duration = Duration::from_secs(1);
+
+/// How long the fastest answer that a process has had took, at the most: the service wrote its `Date`
+/// at some moment between request and answer. Answers of a Region take some tens of milliseconds, a
+/// first one of another Region half a second.
+pub const CLOCK_ROUND_TRIP_MAX: Duration = Duration::from_millis(700);
+
+/// How far a clock may move by itself between two answers. A crystal of 200 parts in a million needs
+/// eight minutes for it.
+pub const CLOCK_DRIFT_MAX: Duration = Duration::from_millis(100);
+
+/// How wrong one clock of ours may be after its first answer: the sum of its parts. It bounds
+/// comparisons of our time with a time that AWS wrote (an account's date of creation).
+pub const CLOCK_ERROR_MAX: Duration = CLOCK_TOLERANCE
+    .saturating_add(CLOCK_HEADER_RESOLUTION)
+    .saturating_add(CLOCK_ROUND_TRIP_MAX)
+    .saturating_add(CLOCK_DRIFT_MAX);
+
+/// How far two clocks of ours may be apart: one is fast and the other slow. It is added to every
+/// bound that compares times of two processes: the lease, the settle time, `not_before` and the last
+/// moment at which a write or a creation can land.
+pub const CLOCK_ALLOWANCE: Duration = CLOCK_ERROR_MAX.saturating_mul(2);
 
 /// How long work on one person may take. An account's usual way is under ten calls.
 pub const PERSON_TIME_MAX: Duration = Duration::from_secs(20);
@@ -206,8 +232,33 @@ pub const REMOVALS_ONE_IN: u64 = 100;
 /// may have been deleted since the listing knew of them.
 pub const CANARY_ACCOUNTS_MAX: usize = 5;
 
-const _: () =
-    assert!(SIGNATURE_LIFE.as_secs() + 2 * PERSON_TIME_MAX.as_secs() < BIRTH_OPEN_MAX.as_secs());
+/// The longest time for which a person can be leased: work on one person, the landing of its last
+/// write, the difference of two clocks, and the signature of a worker that was suspended (R5, R7).
+pub const LEASE_LONGEST: Duration = PERSON_TIME_MAX
+    .saturating_add(LANDING_TIME)
+    .saturating_add(CLOCK_ALLOWANCE)
+    .saturating_add(SIGNATURE_LIFE);
+
+// A birth note is resolved within the time for which its account is left alone: the lease runs out,
+// its writes settle, two looks follow, and the date of creation is the pool's and not our clock's.
+const _: () = assert!(
+    LEASE_LONGEST.as_millis()
+        + 2 * (SETTLE.as_millis() + CLOCK_ALLOWANCE.as_millis() + PERSON_TIME_MAX.as_millis())
+        + CLOCK_ERROR_MAX.as_millis()
+        < BIRTH_OPEN_MAX.as_millis()
+);
+const _: () = assert!(CLOCK_ALLOWANCE.as_millis() >= 2 * CLOCK_ERROR_MAX.as_millis());
+const _: () = assert!(
+    CLOCK_ERROR_MAX.as_millis()
+        >= CLOCK_TOLERANCE.as_millis()
+            + CLOCK_HEADER_RESOLUTION.as_millis()
+            + CLOCK_ROUND_TRIP_MAX.as_millis()
+            + CLOCK_DRIFT_MAX.as_millis()
+);
+// A worker still has time for one call at the end of its lease's own margins, and a read's attempt
+// can teach a clock something.
+const _: () = assert!(CLOCK_ROUND_TRIP_MAX.as_millis() < ATTEMPT_TIME_MAX.as_millis());
+const _: () = assert!(CLOCK_ALLOWANCE.as_millis() < PERSON_TIME_MAX.as_millis());
 /// `ListUsers` and `ListUsersInGroup` together, a second (quota `UserList`, which cannot be raised).
 pub const LIST_CALLS_PER_SECOND: u64 = 30;
 

@@ -1,5 +1,7 @@
 //! The fakes: pools, table and queue of a simulated world in which nothing goes wrong.
 
+mod unkind;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -41,9 +43,12 @@ pub async fn every(filter: &str) -> Report {
     let fake = |side| Fake::new(side, manners.clone());
     let by_email = run("pool of addresses", fake(Side::Old), super::pool::cases(), filter);
     let plain = run("pool of names", fake(Side::New), super::pool::cases(), filter);
+    let unkind = |side| run("pool as unkind as AWS", fake(side), unkind::cases(), filter);
+    let (unkind_by_email, unkind_plain) = (unkind(Side::Old), unkind(Side::New));
     let table = run("table", fake(Side::Old), super::ledger::cases(), filter);
     let queue = run("queue", fake(Side::Old), super::queue::cases(), filter);
-    by_email.await.and(plain.await).and(table.await).and(queue.await)
+    let unkind = unkind_by_email.await.and(unkind_plain.await);
+    by_email.await.and(plain.await).and(unkind).and(table.await).and(queue.await)
 }
 
 /// A simulated world, of whose pools this stand is for one.

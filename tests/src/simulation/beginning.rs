@@ -81,7 +81,7 @@ pub fn begin(state: &mut State, profile: &Profile) -> Setting {
         groups: true,
         stale_passwords,
         settle: limits::SETTLE,
-        clock_allowance: std::time::Duration::ZERO,
+        clock_allowance: profile.clock_allowance,
         mapping: mapping(&profile.texts, fold),
         law: profile.law,
     };

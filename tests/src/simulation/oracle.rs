@@ -8,7 +8,7 @@
 
 use std::collections::BTreeSet;
 
-use poolbridge_core::entry::{Decision, DecisionKind};
+use poolbridge_core::entry::DecisionKind;
 use poolbridge_core::facts::{Field, Reading, Value};
 use poolbridge_core::names::PersonId;
 use poolbridge_core::policy::ConflictRule;
@@ -20,7 +20,7 @@ use super::checks::{Linked, linked};
 use crate::world::State;
 use crate::world::accounts::{SimulatedAccount, Version};
 use crate::world::edits::{Edit, EditId, Human};
-use crate::world::watch::{NAME_TAKEN, Unseen};
+use crate::world::watch::{Decided, NAME_TAKEN, Unseen};
 
 /// What no protocol over unconditional writes can help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -64,7 +64,7 @@ enum Account {
     /// Somebody overwrote it who knew it, or the value had only come back.
     Known,
     /// It lost a conflict that was recorded.
-    Overruled(Decision),
+    Overruled(Decided),
     /// It fell into a gap.
     Gap(Gap),
     /// Not at all.
@@ -151,9 +151,9 @@ fn judge(
             Account::Gap(gap) => gaps.push((gap, what)),
             Account::Overruled(decision) => {
                 // Who edited while our write was open is taken to have seen it: no rule chose them.
-                let by_rule = decision.kind != DecisionKind::EditedMeanwhile;
+                let by_rule = decision.decision.kind != DecisionKind::EditedMeanwhile;
                 if by_rule && !obeys(state, setting, field, edit, &decision) {
-                    let detail = format!("{what} lost a {}", decision.kind.name());
+                    let detail = format!("{what} lost a {}", decision.decision.kind.name());
                     found.push(("the conflict rule is obeyed", detail));
                 }
             }
@@ -161,7 +161,7 @@ fn judge(
         }
     }
     // Where a value came back, either membership may stand, and a flag is disabled (R4).
-    let came_back = |(whose, decision): &(PersonId, Decision)| {
+    let came_back = |Decided { person: whose, decision, .. }: &Decided| {
         whose == person
             && decision.kind == DecisionKind::CameBack
             && decision.fields.contains(&field.to_string())
@@ -288,9 +288,10 @@ impl End<'_> {
     }
 
     /// The conflict that overruled `side` after that edit, if one was recorded.
-    fn recorded(&self, edit: &Edit, side: Side) -> Option<Decision> {
+    fn recorded(&self, edit: &Edit, side: Side) -> Option<Decided> {
         let name = self.field.to_string();
-        let conflict = |decision: &&Decision| {
+        let conflict = |decided: &&Decided| {
+            let decision = &decided.decision;
             matches!(
                 decision.kind,
                 DecisionKind::Conflict
@@ -299,33 +300,27 @@ impl End<'_> {
                     | DecisionKind::EditedMeanwhile
             ) && decision.fields.contains(&name)
                 && decision.side == Some(side)
-                && decision.at >= edit.at
+                && decided.at >= edit.at
         };
         // A person who was joined to another keeps what was decided.
         let table = &self.state.table;
         let here = |whose: &PersonId| table.person(whose).is_some_and(|it| it.id == *self.person);
         let all = self.state.watch.decisions.iter();
-        let mut decisions = all.filter(|(whose, _)| here(whose)).map(|(_, decision)| decision);
+        let mut decisions = all.filter(|decided| here(&decided.person));
         decisions.rfind(conflict).cloned()
     }
 }
 
 /// Whether the side that was overruled is the one that the rule names, at the time.
-fn obeys(
-    state: &State,
-    setting: &Setting,
-    field: &Field,
-    edit: &Edit,
-    decision: &Decision,
-) -> bool {
+fn obeys(state: &State, setting: &Setting, field: &Field, edit: &Edit, decided: &Decided) -> bool {
     if *field == Field::Enabled {
         // Disabled wins: only an enabled flag can be overruled.
         return edit.value.as_deref() == Some("true");
     }
     let active = match state.watch.switched {
-        Some(switched) if decision.at < switched => Side::Old,
+        Some(switched) if decided.at < switched => Side::Old,
         Some(_) => Side::New,
         None => state.table.control.phase.active(),
     };
-    setting.policy.conflicts == ConflictRule::ActiveWins && decision.side != Some(active)
+    setting.policy.conflicts == ConflictRule::ActiveWins && decided.decision.side != Some(active)
 }

@@ -124,7 +124,7 @@ fn apart(state: &State, setting: &Setting, human: Human) -> bool {
 
 /// What a trigger tells of a deed done now.
 pub fn change(state: &mut State, side: Side, sub: Sub, proof: Proof, password: bool) -> Change {
-    let (at, id) = (state.now, state.nonce());
+    let (at, id) = (state.some_clock(), state.nonce());
     Change { side, sub, at, proof, password, administrator: false, claimed: false, id }
 }
 

@@ -1,6 +1,9 @@
 //! What a simulated world may be made of: a mixture for the suite, or tuned to one rule.
 
+use std::time::Duration;
+
 use poolbridge_core::law::Law;
+use poolbridge_core::limits;
 use poolbridge_core::policy::{ConflictRule, Deletes, Provision, StalePasswords};
 
 use crate::world::weather::{Climate, Fate};
@@ -95,6 +98,8 @@ pub struct Profile {
     pub stale_passwords: Vec<StalePasswords>,
     /// Whether workers can be suspended.
     pub suspendable: Vec<bool>,
+    /// What the bridge allows for clocks that differ.
+    pub clock_allowance: Duration,
     /// What goes wrong with calls.
     pub climate: Climate,
     /// How often workers die.
@@ -185,6 +190,7 @@ impl Profile {
             deletes: vec![Deletes::Disable],
             stale_passwords: vec![StalePasswords::Keep, StalePasswords::Close],
             suspendable: vec![false, true],
+            clock_allowance: limits::CLOCK_ALLOWANCE,
             climate: Climate {
                 fault_one_in: 18,
                 faults_max: 4,
@@ -192,10 +198,8 @@ impl Profile {
                 only: None,
                 stale_one_in: 8,
                 stale_max: 4,
-                lies_one_in: 0,
-                refuses: None,
-                refusals_max: 0,
-                turn_before_answer: true,
+                clock_error: limits::CLOCK_ERROR_MAX,
+                ..Climate::calm()
             },
             crashes: 2,
             sleeps: 1,
@@ -243,6 +247,7 @@ impl Profile {
             deletes: vec![Deletes::Disable],
             stale_passwords: vec![StalePasswords::Keep],
             suspendable: vec![false],
+            clock_allowance: Duration::ZERO,
             climate: Climate::calm(),
             crashes: 0,
             sleeps: 0,

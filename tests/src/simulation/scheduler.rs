@@ -264,15 +264,16 @@ impl Scheduler {
 
     /// Moments after which something is possible, or certain, that was not before.
     pub fn interesting(&self) -> BTreeSet<Time> {
+        let bound = self.setting.policy.bound();
         let state = self.world.lock();
         let mut moments: BTreeSet<Time> = BTreeSet::new();
         moments.extend(state.queue.messages().iter().map(|message| message.visible));
         for entry in state.table.people.values() {
             moments.extend(entry.lease.iter().map(|lease| lease.free_at));
             moments.insert(entry.not_before);
-            moments.extend(entry.intent.iter().map(|intent| intent.until + state.settle));
+            moments.extend(entry.intent.iter().map(|intent| intent.until + bound));
         }
-        moments.extend(state.table.marks.values().map(|mark| mark.last + state.settle));
+        moments.extend(state.table.marks.values().map(|mark| mark.last + bound));
         moments.extend(self.tasks.iter().filter_map(|task| task.asleep));
         moments.into_iter().filter(|&moment| moment > state.now).collect()
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use poolbridge_core::acknowledge::{Acknowledgement, Delivery, acknowledge};
 use poolbridge_core::capture::{Captured, capture};
 use poolbridge_core::change::Change;
 use poolbridge_core::converge::{Bridge, Report, Work};
@@ -14,7 +15,7 @@ use poolbridge_core::limits;
 use poolbridge_core::ports::Ports as _;
 use poolbridge_core::sweep::{Settings, Sweep, Tick};
 use poolbridge_core::time::Time;
-use poolbridge_core::verdict::{Reason, Verdict};
+use poolbridge_core::verdict::Reason;
 
 use super::beginning::Setting;
 use crate::world::edits::Human;
@@ -100,9 +101,11 @@ pub fn receiving(world: &World, setting: &Arc<Setting>, id: TaskId, number: u64)
         return None;
     };
     state.say(|| format!("{id} receives message {number} about {}", change.sub));
+    let own = state.clock_of(id);
     drop(state);
-    let deadline = now + limits::PERSON_TIME_MAX;
+    let deadline = own + limits::PERSON_TIME_MAX;
     let suspendable = setting.suspendable;
+    // The platform's clock is right, and kills by it.
     let end = if suspendable { deadline } else { now + INVOCATION };
     let work = Work { deadline, invocation_end: end, suspendable };
     let (ports, setting) = (world.ports(id), Arc::clone(setting));
@@ -132,8 +135,8 @@ pub fn sweeping(world: &World, setting: &Arc<Setting>, id: TaskId) -> Task {
     Task { id, what: What::Sweep, ends: Some(end), asleep: None, future }
 }
 
-/// What the consumer does with a message once the work at it is done. The adapters' `consume` is
-/// what this follows: its arms, its waits, and when the mark alone is left to remember.
+/// What the consumer does with a message once the work at it is done: what the shipped decision says,
+/// carried out as the adapters' `consume` carries it out.
 pub fn answer(state: &mut State, receipt: Receipt, report: &Report) {
     let now = state.now;
     let verdict = &report.verdict;
@@ -142,38 +145,18 @@ pub fn answer(state: &mut State, receipt: Receipt, report: &Report) {
         // Nobody hears the answer: the message shows again when its time is up.
         return;
     }
-    match verdict {
-        Verdict::Applied | Verdict::AlreadyTrue | Verdict::Held(_) | Verdict::Refused(_) => {
-            state.queue.delete(receipt, now);
+    let delivery = Delivery { receives: receipt.receives, marked: report.marked, panicked: false };
+    match acknowledge(verdict, delivery) {
+        Acknowledgement::Done => state.queue.delete(receipt, now),
+        Acknowledgement::Back(after) => state.queue.postpone(receipt, now + after, now),
+        Acknowledgement::LeaveToMark(after, reason) => {
+            if put_off(state, receipt, now + after, reason) {
+                state.queue.delete(receipt, now);
+            } else {
+                state.queue.postpone(receipt, now + after, now);
+            }
         }
-        Verdict::Later(after, reason) => later(state, receipt, report.marked, *after, *reason),
     }
-}
-
-fn later(state: &mut State, receipt: Receipt, marked: bool, after: Duration, reason: Reason) {
-    let (now, receives) = (state.now, receipt.receives);
-    let often = receives >= limits::LATER_RECEIVES_MAX;
-    let after = if reason == Reason::Settling {
-        after
-    } else if reason == Reason::Busy {
-        after.min(Duration::from_secs(1 << (2 * (receives - 1).min(4))))
-    } else if often {
-        growing(after, receives)
-    } else {
-        growing(after, receives).min(limits::RETRY_SLOWLY.max(after))
-    };
-    let pointless = matches!(reason, Reason::Paused | Reason::Complete);
-    if marked && (often || pointless) && put_off(state, receipt, now + after, reason) {
-        state.queue.delete(receipt, now);
-    } else {
-        state.queue.postpone(receipt, now + after, now);
-    }
-}
-
-/// Waits double with each receive.
-fn growing(first: Duration, receives: u32) -> Duration {
-    let doublings = (receives - 1).min(16);
-    first.saturating_mul(1 << doublings).min(limits::RETRY_LONGEST).max(first)
 }
 
 /// Writes the back-off on the mark of that message's account. Answers whether the mark is there to

@@ -214,8 +214,13 @@ impl Accounts {
     pub fn takes(&self, name: &AttributeName, value: &str) -> bool {
         let shape = self.shape.attributes.get(name);
         let said = shape.is_none_or(|shape| shape.refusal(value).is_some());
-        let unsaid = self.unsaid.is_some_and(|refuses| refuses(name, value));
-        !said && !unsaid
+        !said && !self.refuses(name, value)
+    }
+
+    /// Whether the pool refuses that value for a bound that its schema does not show. A blank value
+    /// deletes, and nothing is refused about that.
+    pub fn refuses(&self, name: &AttributeName, value: &str) -> bool {
+        !value.is_empty() && self.unsaid.is_some_and(|refuses| refuses(name, value))
     }
 
     /// Adds an account.

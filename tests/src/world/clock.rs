@@ -1,4 +1,5 @@
-//! The clock of a world: time moves only when the scheduler says so.
+//! The clocks of a world: time moves only when the scheduler says so, and each task's clock may be
+//! wrong by as much as the climate says.
 
 use poolbridge_core::ports::Clock;
 use poolbridge_core::time::Time;
@@ -22,7 +23,7 @@ impl SimulatedClock {
 impl Clock for SimulatedClock {
     fn now(&self) -> Time {
         let mut state = self.world.lock();
-        let now = state.now;
+        let now = state.clock_of(self.task);
         if let Some(histories) = &mut state.histories {
             histories.remember_time(self.task, now);
         }

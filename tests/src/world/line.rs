@@ -134,12 +134,12 @@ impl Line {
     ) -> Result<(u64, Fate), Fault> {
         let mut guard = self.world.lock();
         let state = &mut *guard;
-        let signed = state.now;
+        let (now, signed) = (state.now, state.clock_of(self.task));
         if call.deadline.is_some_and(|deadline| signed > deadline) {
             return Err(Fault::new(FaultKind::NotSent, call.operation));
         }
         let State { weather, chooser, .. } = state;
-        let fate = weather.fate(call.place, call.operation, call.changes, signed, chooser.as_mut());
+        let fate = weather.fate(call.place, call.operation, call.changes, now, chooser.as_mut());
         let effect = Box::new(move |state: &mut State| {
             let done = match refused(state, call) {
                 Some(fault) => Err(fault),

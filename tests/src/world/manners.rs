@@ -116,7 +116,12 @@ pub(super) fn write(
         }
         return Err(Fault::new(FaultKind::AccountGone, call.operation));
     };
-    refuse(pool, &sub, deed).map_err(|kind| Fault::new(kind, call.operation))?;
+    if let Err(kind) = refuse(pool, &sub, deed) {
+        let hidden = hidden_refusals(pool, &sub, deed);
+        state.watch.refused.extend(hidden.into_iter().map(|field| (side, sub.clone(), field)));
+        state.say(|| format!("{call} {sub}: {deed:?} refused, {}", kind.name()));
+        return Err(Fault::new(kind, call.operation));
+    }
     let State { weather, chooser, watch, .. } = &mut *state;
     if let Some(kind) = weather.refusal(call.operation, chooser.as_mut()) {
         watch.refused.extend(deed.fields().into_iter().map(|field| (side, sub.clone(), field)));
@@ -160,22 +165,53 @@ fn refuse(pool: &Accounts, sub: &Sub, deed: &Deed) -> Result<(), FaultKind> {
         }
         Deed::SetFactors(factors) => {
             let offered = factors.keys().all(|factor| pool.shape.factors.contains(factor));
-            // A code needs an address to go to; and where everybody has to give one, it stays on.
-            let body = pool.get(sub).map(SimulatedAccount::body);
-            let holds = |name: &str| {
-                body.is_some_and(|body| body.attributes.contains_key(&attribute(name)))
-            };
-            let possible = factors.iter().all(|(factor, on)| match (factor, on) {
-                (Factor::Sms, true) => holds("phone_number"),
-                (Factor::Email, true) => holds("email"),
-                (Factor::Sms, false) => !pool.shape.mfa_required,
-                (Factor::Email | Factor::Totp, _) => true,
-            });
-            (offered && possible).then_some(()).ok_or(FaultKind::Invalid)
+            // Where the pool asks everybody for a code by text message, SMS stays on.
+            let required = pool.shape.mfa_required && factors.get(&Factor::Sms) == Some(&false);
+            let ready = undeliverable(pool, sub, factors).is_empty() && !required;
+            (offered && ready).then_some(()).ok_or(FaultKind::Invalid)
         }
         Deed::Disable | Deed::Enable | Deed::SetRandomPassword | Deed::SignOut | Deed::Delete => {
             Ok(())
         }
+    }
+}
+
+/// Factors that are to be switched on for an account without the address that their codes go to.
+/// Cognito refuses the whole call: "User does not have delivery config set to turn on SMS_MFA".
+fn undeliverable(pool: &Accounts, sub: &Sub, factors: &BTreeMap<Factor, bool>) -> Vec<Factor> {
+    let holds = |name: &str| {
+        let account = pool.get(sub);
+        account.is_some_and(|account| account.body().attributes.contains_key(&attribute(name)))
+    };
+    let lacks = |factor: &Factor| match factor {
+        Factor::Sms => !holds("phone_number"),
+        Factor::Email => !holds("email"),
+        Factor::Totp => false,
+    };
+    let wanted = factors.iter().filter(|(_, on)| **on).map(|(factor, _)| *factor);
+    wanted.filter(lacks).collect()
+}
+
+/// The fields of a refused deed that nothing but the refusal tells of.
+fn hidden_refusals(pool: &Accounts, sub: &Sub, deed: &Deed) -> Vec<Field> {
+    match deed {
+        Deed::SetAttributes { fields } => {
+            let refused = |(field, values): (&Field, &BTreeMap<AttributeName, String>)| {
+                let refused = values.iter().any(|(name, value)| pool.refuses(name, value));
+                refused.then(|| field.clone())
+            };
+            fields.iter().filter_map(refused).collect()
+        }
+        Deed::SetFactors(factors) => {
+            undeliverable(pool, sub, factors).into_iter().map(Field::Factor).collect()
+        }
+        Deed::Disable
+        | Deed::Enable
+        | Deed::AddToGroup(_)
+        | Deed::RemoveFromGroup(_)
+        | Deed::SetRandomPassword
+        | Deed::SignOut
+        | Deed::Delete => Vec::new(),
     }
 }
 

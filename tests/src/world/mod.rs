@@ -90,6 +90,8 @@ pub struct State {
     pub about_to_send: BTreeMap<(TaskId, u64), Request>,
     /// The bound on stale reads.
     pub settle: Duration,
+    /// How many milliseconds each task's clock is fast.
+    clocks: BTreeMap<TaskId, i64>,
     /// Which rules hold.
     pub law: Law,
     /// What each task was told, where somebody has to tell equal states apart from different ones.
@@ -116,6 +118,7 @@ impl State {
             in_flight: Vec::new(),
             about_to_send: BTreeMap::new(),
             settle,
+            clocks: BTreeMap::new(),
             law,
             histories: None,
             nonce: 0,
@@ -133,6 +136,37 @@ impl State {
         };
         // Spread, so that the order of two numbers says nothing about their age.
         number.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)
+    }
+
+    /// What time it is for a process whose clock is not known yet: fast, right or slow.
+    pub fn some_clock(&mut self) -> Time {
+        Time(self.now.0 + self.some_error())
+    }
+
+    /// What time it is by the clock of that task.
+    pub fn clock_of(&mut self, task: TaskId) -> Time {
+        Time(self.now.0 + self.error_of(task))
+    }
+
+    /// How many milliseconds the clock of that task is fast. It is so for as long as the task lives.
+    pub fn error_of(&mut self, task: TaskId) -> i64 {
+        if self.weather.climate.clock_error.is_zero() {
+            return 0;
+        }
+        if let Some(&error) = self.clocks.get(&task) {
+            return error;
+        }
+        let error = self.some_error();
+        self.clocks.insert(task, error);
+        error
+    }
+
+    fn some_error(&mut self) -> i64 {
+        let most = i64::try_from(self.weather.climate.clock_error.as_millis()).unwrap_or(0);
+        if most == 0 {
+            return 0;
+        }
+        [0, most, -most][self.chooser.choose(3, "how wrong a clock is")]
     }
 
     /// The number of the next request.

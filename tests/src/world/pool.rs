@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::Arc;
 
-use poolbridge_core::account::{Account, Handle, NewAccount, Shape};
+use poolbridge_core::account::{Account, Handle, NewAccount, Shape, Status};
 use poolbridge_core::fault::{Fault, FaultKind};
 use poolbridge_core::limits;
 use poolbridge_core::names::{GroupName, Sub, Username};
@@ -133,6 +133,9 @@ impl Pool for SimulatedPool {
         let (side, account) = (self.side, account.clone());
         let call = self.call("AdminGetUser", false);
         self.line.make(call, move |state| {
+            let Some(account) = named_by_listing(state, call, side, account) else {
+                return Ok(None);
+            };
             let moment = moment_of_read(state, side, &account);
             let found = addressed(state.pools.get(side), &account, moment);
             Ok(observe(state, call, side, moment, found.as_ref()))
@@ -159,9 +162,15 @@ impl Pool for SimulatedPool {
         let (side, account) = (self.side, account.clone());
         let call = self.call("AdminListGroupsForUser", false);
         self.line.make(call, move |state| {
+            let gone = Fault::new(FaultKind::AccountGone, call.operation);
+            let State { weather, chooser, .. } = state;
+            if weather.groups_gone(chooser.as_mut()) {
+                state.say(|| format!("{call} {}: answers that it is not there", account.sub));
+                return Err(gone);
+            }
+            let account = named_by_listing(state, call, side, account).ok_or(gone.clone())?;
             let moment = moment_of_read(state, side, &account);
             let found = addressed(state.pools.get(side), &account, moment);
-            let gone = Fault::new(FaultKind::AccountGone, call.operation);
             let (sub, version) = found.ok_or_else(|| gone.clone())?;
             let simulated = state.pools.get(side).get(&sub).ok_or_else(|| gone.clone())?;
             let body = &simulated.versions()[version].body;
@@ -282,17 +291,50 @@ pub(super) fn moment_of_listing(state: &mut State, side: Side, lag: u32) -> Time
     candidates[chooser.choose(candidates.len(), "how stale")]
 }
 
+/// The handle as it is asked by, with the name that a listing tells where the `sub` alone reaches
+/// nobody: every account of a pool with aliases, and a federated account of any pool
+/// (`AdminGetUser` takes the `sub` of a local user only). Nothing if the listing does not show the
+/// account: it lags, so that proves no absence.
+fn named_by_listing(state: &mut State, call: Call, side: Side, handle: Handle) -> Option<Handle> {
+    let pool = state.pools.get(side);
+    let alias = !pool.shape.alias_attributes.is_empty();
+    let federated = pool.get(&handle.sub).is_some_and(is_federated);
+    if handle.username.is_some() || !(alias || federated) {
+        return Some(handle);
+    }
+    let moment = moment_of_listing(state, side, LISTING_LAG);
+    let listed = state.account(side, &handle.sub).filter(|account| {
+        let version = account.version_at(moment);
+        version.is_some_and(|version| account.versions()[version].body.exists)
+    });
+    let username = listed.map(|account| account.username.clone());
+    if username.is_none() {
+        state.say(|| format!("{call} {}: the listing shows nobody", handle.sub));
+    }
+    Some(Handle { username: Some(username?), ..handle })
+}
+
+/// Whether an account comes from an identity provider: its name is not its `sub`, whatever the pool.
+fn is_federated(account: &SimulatedAccount) -> bool {
+    account.body().status == Status::ExternalProvider
+}
+
 /// The account that a handle reaches, and which version of it a read of that moment shows. A pool
-/// of addresses is asked by `sub`, a plain one by name: whoever bears it then (R21).
+/// of addresses is asked by `sub`, and by name for a federated account; a plain one by name:
+/// whoever bears it then (R21). Where the name is not known, by `sub`, which reaches local users.
 pub(super) fn addressed(
     accounts: &Accounts,
     handle: &Handle,
     moment: Time,
 ) -> Option<(Sub, usize)> {
-    if let Some(username) = handle.username.as_ref().filter(|_| !accounts.by_address()) {
+    let found = accounts.get(&handle.sub);
+    let federated = found.is_some_and(is_federated);
+    if let Some(username) = &handle.username
+        && (federated || !accounts.by_address())
+    {
         return named(accounts, username, moment);
     }
-    let found = accounts.get(&handle.sub)?;
+    let found = found.filter(|_| !federated)?;
     Some((found.sub.clone(), found.version_at(moment)?))
 }
 

@@ -11,7 +11,7 @@ use super::State;
 use super::departures;
 use super::edits::Edit;
 use super::line::Call;
-use super::watch::{Announced, Watch};
+use super::watch::{Announced, Decided, Watch};
 
 /// Notes what came of a conditional write of an entry.
 pub(super) fn stored(
@@ -46,11 +46,18 @@ pub(super) fn stored(
             *until = state.now.min(*until);
         }
     }
+    let fast = state.error_of(call.task);
     for decision in &entry.decisions {
-        let known = (entry.id.clone(), decision.clone());
-        if !state.watch.decisions.contains(&known) {
-            state.watch.decisions.push(known);
+        let ours = |known: &&Decided| known.decision == *decision;
+        let mut known = state.watch.decisions.iter().filter(ours);
+        if known.any(|known| known.person == entry.id) {
+            continue;
         }
+        // Halves that were joined carry what others had decided, by their clocks.
+        let elsewhere = state.watch.decisions.iter().find(ours).map(|known| known.at);
+        let at = elsewhere.unwrap_or(Time(decision.at.0 - fast));
+        let (person, decision) = (entry.id.clone(), decision.clone());
+        state.watch.decisions.push(Decided { person, decision, at });
     }
     state.say(|| format!("{call}: {}", told(entry)));
     Ok(())

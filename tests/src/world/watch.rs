@@ -72,13 +72,24 @@ pub struct Announced {
     pub resolved: Option<Time>,
 }
 
+/// A decision that was recorded.
+#[derive(Clone, Debug, Hash)]
+pub struct Decided {
+    /// About whom.
+    pub person: PersonId,
+    /// What was decided.
+    pub decision: Decision,
+    /// When it was decided: the decision says so by its worker's clock, which may be wrong.
+    pub at: Time,
+}
+
 /// Everything that was noted.
 #[derive(Clone, Debug, Default)]
 pub struct Watch {
     pub(super) tasks: BTreeMap<TaskId, Basis>,
     pub(super) holders: BTreeMap<PersonId, TaskId>,
-    /// Every decision that was recorded, with its person.
-    pub decisions: Vec<(PersonId, Decision)>,
+    /// Every decision that was recorded.
+    pub decisions: Vec<Decided>,
     /// When something was first agreed about a person.
     pub agreed: BTreeMap<PersonId, Time>,
     /// Until when a field was held.

@@ -1,6 +1,7 @@
 //! The weather: what goes wrong with the calls to the outside, how often, and how much in all.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use poolbridge_core::fault::FaultKind;
 use poolbridge_core::side::Side;
@@ -79,6 +80,13 @@ pub struct Climate {
     /// One page of a sweep's listing in so many lies: it is the last though more should follow,
     /// leaves somebody out, shows somebody twice, or shows nobody; none if zero.
     pub lies_one_in: u32,
+    /// One list of groups in so many answers `UserNotFoundException` although the account is there;
+    /// none if zero. Reported of adding to a group, so no group operation proves an absence.
+    pub groups_gone_one_in: u32,
+    /// How many lists of groups answer so at the most.
+    pub groups_gone_max: u32,
+    /// How far each task's clock may be from the true time, either way; none if zero.
+    pub clock_error: Duration,
     /// Which writes a pool may refuse for what they say, and how. A field that was refused is
     /// noted, so that the checks know why it is held.
     pub refuses: Option<(&'static str, FaultKind)>,
@@ -99,6 +107,9 @@ impl Climate {
             stale_one_in: 0,
             stale_max: 0,
             lies_one_in: 0,
+            groups_gone_one_in: 0,
+            groups_gone_max: 0,
+            clock_error: Duration::ZERO,
             refuses: None,
             refusals_max: 0,
             turn_before_answer: true,
@@ -116,6 +127,7 @@ pub struct Weather {
     faults: u32,
     stale: u32,
     refusals: u32,
+    groups_gone: u32,
     outages: BTreeMap<Place, Time>,
     throttles: BTreeMap<Place, (Calls, Time)>,
 }
@@ -129,6 +141,7 @@ impl Weather {
             faults: 0,
             stale: 0,
             refusals: 0,
+            groups_gone: 0,
             outages: BTreeMap::new(),
             throttles: BTreeMap::new(),
         }
@@ -141,8 +154,9 @@ impl Weather {
 
     /// Nothing goes wrong any more.
     pub fn clear_up(&mut self) {
-        let turn_before_answer = self.climate.turn_before_answer;
-        self.climate = Climate { turn_before_answer, ..Climate::calm() };
+        // Clocks do not become right by themselves.
+        let Climate { turn_before_answer, clock_error, .. } = self.climate;
+        self.climate = Climate { turn_before_answer, clock_error, ..Climate::calm() };
         self.outages.clear();
         self.throttles.clear();
     }
@@ -221,9 +235,22 @@ impl Weather {
         Some(kind)
     }
 
-    /// How many faults, stale reads and refusals there were: what is left of each follows from it.
-    pub const fn spent(&self) -> (u32, u32, u32) {
-        (self.faults, self.stale, self.refusals)
+    /// Whether this list of groups answers that the account is not there, though it is.
+    pub fn groups_gone(&mut self, chooser: &mut dyn Chooser) -> bool {
+        let Climate { groups_gone_one_in, groups_gone_max, .. } = self.climate;
+        let gone = self.groups_gone < groups_gone_max
+            && chooser.happens(groups_gone_one_in, "groups gone");
+        if gone {
+            self.groups_gone += 1;
+            self.count("groups of an account that is there answered that it is not");
+        }
+        gone
+    }
+
+    /// How many faults, stale reads, refusals and denied lists of groups there were: what is left of
+    /// each follows from it.
+    pub const fn spent(&self) -> (u32, u32, u32, u32) {
+        (self.faults, self.stale, self.refusals, self.groups_gone)
     }
 
     /// Whether this read is a stale one.

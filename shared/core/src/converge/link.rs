@@ -105,7 +105,7 @@ impl<P: Ports> Run<'_, P> {
         let unchanged = entry == before;
         // What this account was modified to has been judged now: a listing that shows it is no news.
         if let Some(known) = entry.accounts.get_mut(side)
-            && known.seen <= view.account.modified + crate::sweep::judge::DATE_RESOLUTION
+            && known.seen <= view.account.modified + crate::sweep::judge::DATE_GRACE
         {
             known.seen = view.began;
         }

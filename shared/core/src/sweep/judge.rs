@@ -21,6 +21,10 @@ use crate::time::Time;
 /// Dates of a pool may be cut to seconds.
 pub const DATE_RESOLUTION: Duration = Duration::from_secs(1);
 
+/// A pool's date that is this much older than a time of ours, or less, may be the newer one: dates are
+/// cut to seconds, and our clock may be fast.
+pub const DATE_GRACE: Duration = DATE_RESOLUTION.saturating_add(crate::limits::CLOCK_ERROR_MAX);
+
 /// The revision of somebody who was met and of whom nothing was recorded since.
 const FIRST_REVISION: u64 = 1;
 
@@ -164,7 +168,7 @@ const fn stands_still(entry: &Entry) -> bool {
 
 /// Whether the account was modified since apply last looked at it, as far as it says.
 fn moved(known: &Known, account: &Account) -> bool {
-    account.modified + DATE_RESOLUTION > known.seen
+    account.modified + DATE_GRACE > known.seen
 }
 
 fn field_differs(

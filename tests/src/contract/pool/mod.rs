@@ -92,7 +92,7 @@ fn word(stand: &impl PoolStand) -> String {
 }
 
 /// Somebody to be: their address, and the name that a creation gives.
-fn newcomer(stand: &impl PoolStand) -> (String, NewAccount) {
+pub(super) fn newcomer(stand: &impl PoolStand) -> (String, NewAccount) {
     let word = word(stand);
     let email = format!("{word}@example.com");
     let name = if stand.by_email() { &email } else { &word };
@@ -107,7 +107,7 @@ fn soon(stand: &impl PoolStand) -> Time {
     stand.now() + Duration::from_secs(10)
 }
 
-async fn create(stand: &impl PoolStand, account: &NewAccount) -> Result<Handle, Fault> {
+pub(super) async fn create(stand: &impl PoolStand, account: &NewAccount) -> Result<Handle, Fault> {
     stand.pool().create(account, soon(stand)).await
 }
 
@@ -117,7 +117,7 @@ async fn somebody(stand: &impl PoolStand) -> anyhow::Result<(String, Handle)> {
     Ok((email, create(stand, &account).await?))
 }
 
-async fn read(stand: &impl PoolStand, handle: &Handle) -> anyhow::Result<Account> {
+pub(super) async fn read(stand: &impl PoolStand, handle: &Handle) -> anyhow::Result<Account> {
     stand.pool().read(handle).await?.context("the account is not there")
 }
 
@@ -129,7 +129,11 @@ async fn found(stand: &impl PoolStand, search: &Search) -> anyhow::Result<Vec<Ac
     }
 }
 
-async fn write(stand: &impl PoolStand, handle: &Handle, deed: &Deed) -> Result<(), Fault> {
+pub(super) async fn write(
+    stand: &impl PoolStand,
+    handle: &Handle,
+    deed: &Deed,
+) -> Result<(), Fault> {
     stand.pool().write(handle, deed, soon(stand)).await
 }
 
@@ -151,7 +155,7 @@ async fn write_twice(
 }
 
 /// Attributes to be written, each as a field of its own, addresses with what belongs to them.
-fn setting(pairs: &[(&str, &str)]) -> Deed {
+pub(super) fn setting(pairs: &[(&str, &str)]) -> Deed {
     let mut fields: BTreeMap<Field, Attributes> = BTreeMap::new();
     for (name, value) in pairs {
         let field = match *name {
@@ -170,6 +174,6 @@ fn value<'a>(account: &'a Account, name: &str) -> Option<&'a str> {
 }
 
 /// The kind of fault that a call must end with.
-fn kind<T: std::fmt::Debug>(answer: Result<T, Fault>) -> FaultKind {
+pub(super) fn kind<T: std::fmt::Debug>(answer: Result<T, Fault>) -> FaultKind {
     answer.expect_err("it went through").kind
 }

@@ -1,0 +1,176 @@
+//! What AWS does and the local stack's programs cannot show: pools with aliases, federated accounts,
+//! second factors, constraints that no answer names. So these cases run on the fakes alone.
+//!
+//! Each one follows a page of Cognito's API reference or developer guide, or a report of a user where
+//! no page speaks; the comment says which.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use poolbridge_core::account::{Account, Handle, Status};
+use poolbridge_core::facts::Factor;
+use poolbridge_core::fault::FaultKind;
+use poolbridge_core::names::{AttributeName, GroupName, Username};
+use poolbridge_core::ports::Pool as _;
+use poolbridge_core::step::Deed;
+
+use super::Fake;
+use crate::contract::pool::{PoolStand as _, create, kind, newcomer, read, setting, write};
+use crate::contract::{Case, cases};
+use crate::world::accounts::attribute;
+use crate::world::weather::{Climate, Weather};
+
+pub(super) fn cases() -> Vec<Case<Fake>> {
+    cases![
+        an_account_of_a_pool_with_aliases_is_found_by_a_listing_that_lags,
+        a_federated_account_is_reached_by_its_name_and_not_by_its_sub,
+        a_factor_whose_codes_have_no_address_is_refused,
+        factors_of_one_call_are_refused_together,
+        a_constraint_that_the_schema_does_not_show_refuses_creations_and_updates,
+        the_groups_of_an_account_that_reads_may_answer_that_it_is_gone,
+    ]
+}
+
+impl Fake {
+    fn climate(&self, climate: Climate) {
+        self.world.lock().weather = Weather::new(climate);
+    }
+
+    fn edit(&self, handle: &Handle, edit: impl FnOnce(&mut crate::world::accounts::Body)) {
+        self.pass(Duration::from_millis(1));
+        let mut state = self.world.lock();
+        let now = state.now;
+        if let Some(account) = state.pools.get_mut(self.side).get_mut(&handle.sub) {
+            account.change(now, edit);
+        }
+    }
+}
+
+/// The `sub` reaches nobody in a pool with aliases ("username or any alias; in a non-alias pool also
+/// sub", page of `AdminGetUser`), so the name has to be listed first, and listings lag.
+async fn an_account_of_a_pool_with_aliases_is_found_by_a_listing_that_lags(
+    stand: Fake,
+) -> anyhow::Result<()> {
+    let aliases = |aliases| stand.world.lock().pools.new.shape.alias_attributes = aliases;
+    if stand.by_email() {
+        return Ok(());
+    }
+    aliases(BTreeSet::from([attribute("email")]));
+    let (_, wanted) = newcomer(&stand);
+    stand.pass(Duration::from_millis(1));
+    let handle = create(&stand, &wanted).await?;
+    let nameless = Handle { username: None, ..handle.clone() };
+    stand.climate(Climate { stale_one_in: 1, stale_max: 1, ..Climate::calm() });
+    assert_eq!(stand.pool().read(&nameless).await?, None, "the listing does not show it yet");
+    stand.climate(Climate { stale_one_in: 1, stale_max: 1, ..Climate::calm() });
+    let groups = stand.pool().groups(&nameless).await;
+    assert_eq!(kind(groups), FaultKind::AccountGone);
+    stand.climate(Climate::calm());
+    assert_eq!(read(&stand, &nameless).await?.sub, handle.sub);
+    assert_eq!(read(&stand, &handle).await?.sub, handle.sub, "the name needs no listing");
+    aliases(BTreeSet::new());
+    Ok(())
+}
+
+/// "The username, or the sub of a *local* user" (page of `AdminGetUser`). The name of a federated
+/// account is its provider's and its id there.
+async fn a_federated_account_is_reached_by_its_name_and_not_by_its_sub(
+    stand: Fake,
+) -> anyhow::Result<()> {
+    let (_, wanted) = newcomer(&stand);
+    stand.pass(Duration::from_millis(1));
+    let handle = create(&stand, &wanted).await?;
+    stand.edit(&handle, |body| body.status = Status::ExternalProvider);
+    let name = Username::try_from(format!("google_{}", stand.nonce() & 0xffff).as_str());
+    let name = name.expect("it is short");
+    {
+        let mut state = stand.world.lock();
+        let pool = state.pools.get_mut(stand.side);
+        pool.get_mut(&handle.sub).expect("it was made above").username = name.clone();
+    }
+    let found = read(&stand, &Handle { username: Some(name), ..handle.clone() }).await?;
+    assert_eq!((found.sub.clone(), found.status), (handle.sub.clone(), Status::ExternalProvider));
+    // By its sub alone it is found only where a listing shows it.
+    let nameless = Handle { username: None, ..handle.clone() };
+    assert_eq!(read(&stand, &nameless).await?, found);
+    stand.climate(Climate { stale_one_in: 1, stale_max: 1, ..Climate::calm() });
+    assert_eq!(stand.pool().read(&nameless).await?, None);
+    stand.climate(Climate::calm());
+    if stand.by_email() {
+        let as_local = Username::try_from(handle.sub.as_str()).ok();
+        let asked = stand.pool().read(&Handle { username: as_local, ..handle }).await?;
+        assert_eq!(asked, None, "a sub is no name of a federated account");
+    }
+    Ok(())
+}
+
+/// "User does not have delivery config set to turn on SMS_MFA" (reported of
+/// `AdminSetUserMFAPreference`, `InvalidParameterException`).
+async fn a_factor_whose_codes_have_no_address_is_refused(stand: Fake) -> anyhow::Result<()> {
+    let (_, wanted) = newcomer(&stand);
+    let handle = create(&stand, &wanted).await?;
+    let factors = BTreeSet::from([Factor::Sms, Factor::Email]);
+    stand.world.lock().pools.get_mut(stand.side).shape.factors = factors;
+    let sms = Deed::SetFactors(BTreeMap::from([(Factor::Sms, true)]));
+    assert_eq!(kind(write(&stand, &handle, &sms).await), FaultKind::Invalid);
+    let phone = setting(&[("phone_number", "+12065550100"), ("phone_number_verified", "true")]);
+    write(&stand, &handle, &phone).await?;
+    write(&stand, &handle, &sms).await?;
+    assert_eq!(read(&stand, &handle).await?.factors, Some(BTreeSet::from([Factor::Sms])));
+    stand.world.lock().pools.get_mut(stand.side).shape.factors = BTreeSet::new();
+    Ok(())
+}
+
+/// One call sets every factor, and one that cannot be set refuses them all.
+async fn factors_of_one_call_are_refused_together(stand: Fake) -> anyhow::Result<()> {
+    let (_, wanted) = newcomer(&stand);
+    let handle = create(&stand, &wanted).await?;
+    let factors = BTreeSet::from([Factor::Sms, Factor::Email]);
+    stand.world.lock().pools.get_mut(stand.side).shape.factors = factors;
+    let both = Deed::SetFactors(BTreeMap::from([(Factor::Sms, true), (Factor::Email, true)]));
+    assert_eq!(kind(write(&stand, &handle, &both).await), FaultKind::Invalid);
+    assert_eq!(read(&stand, &handle).await?.factors, Some(BTreeSet::new()));
+    let email = Deed::SetFactors(BTreeMap::from([(Factor::Email, true)]));
+    write(&stand, &handle, &email).await?;
+    assert_eq!(read(&stand, &handle).await?.factors, Some(BTreeSet::from([Factor::Email])));
+    stand.world.lock().pools.get_mut(stand.side).shape.factors = BTreeSet::new();
+    Ok(())
+}
+
+/// A schema's constraints (least lengths, ranges of numbers) hold at creation and at update, and the
+/// refusal names no attribute (`InvalidParameterException`).
+async fn a_constraint_that_the_schema_does_not_show_refuses_creations_and_updates(
+    stand: Fake,
+) -> anyhow::Result<()> {
+    let short = |name: &AttributeName, value: &str| name.as_str() == "nickname" && value.len() < 3;
+    stand.world.lock().pools.get_mut(stand.side).unsaid = Some(short);
+    let (_, wanted) = newcomer(&stand);
+    let mut short = wanted.clone();
+    short.attributes.insert(attribute("nickname"), "x".to_owned());
+    assert_eq!(kind(create(&stand, &short).await), FaultKind::Invalid);
+    let handle = create(&stand, &wanted).await?;
+    let before = read(&stand, &handle).await?;
+    let deed = setting(&[("nickname", "x"), ("given_name", "Bea")]);
+    assert_eq!(kind(write(&stand, &handle, &deed).await), FaultKind::Invalid);
+    assert_eq!(read(&stand, &handle).await?, before);
+    write(&stand, &handle, &setting(&[("nickname", "")])).await?;
+    write(&stand, &handle, &setting(&[("nickname", "xyz")])).await?;
+    stand.world.lock().pools.get_mut(stand.side).unsaid = None;
+    Ok(())
+}
+
+/// "Group add intermittently answers `UserNotFoundException`" (aws-amplify/amplify-cli 9869): what
+/// a group operation says of an account proves nothing about the account.
+async fn the_groups_of_an_account_that_reads_may_answer_that_it_is_gone(
+    stand: Fake,
+) -> anyhow::Result<()> {
+    let (_, wanted) = newcomer(&stand);
+    let handle = create(&stand, &wanted).await?;
+    stand.climate(Climate { groups_gone_one_in: 1, groups_gone_max: 1, ..Climate::calm() });
+    assert_eq!(kind(stand.pool().groups(&handle).await), FaultKind::AccountGone);
+    let found: Account = read(&stand, &handle).await?;
+    assert_eq!(found.sub, handle.sub);
+    let none: BTreeSet<GroupName> = BTreeSet::new();
+    assert_eq!(stand.pool().groups(&handle).await?, none);
+    Ok(())
+}
