@@ -8,6 +8,7 @@
 
 use poolbridge_core::law::{Law, Rule};
 use poolbridge_core::policy::{ConflictRule, Provision};
+use poolbridge_tests::simulation::mixture::Mixture;
 use poolbridge_tests::simulation::profile::{Act, Land, Profile, Rhythm, Start};
 use poolbridge_tests::simulation::run;
 use poolbridge_tests::world::weather::{Climate, Fate};
@@ -114,6 +115,21 @@ fn planted_r03_a_refused_step_recorded_as_done_is_caught() {
 fn planted_r04_a_value_that_came_back_taken_for_unwritten_is_caught() {
     let profile = Profile { acts: vec![(Act::Enabled, 1)], ..crashing() };
     caught(Rule::R4, &[LOST], &profile);
+}
+
+#[test]
+fn planted_r04_a_text_that_came_back_taken_for_unwritten_is_caught() {
+    caught(Rule::R4, &[LOST], &Mixture::RepeatingCrashing.profile());
+}
+
+#[test]
+fn planted_an_agreement_of_two_moments_is_caught() {
+    caught(Rule::QuietAgreement, &[LOST], &Mixture::Repeating.profile());
+}
+
+#[test]
+fn planted_an_agreement_of_two_moments_is_caught_where_reads_are_stale() {
+    caught(Rule::QuietAgreement, &[LOST], &Mixture::RepeatingStale.profile());
 }
 
 #[test]

@@ -36,6 +36,26 @@ fn the_whole_law_holds_where_people_delete_their_accounts() {
 }
 
 #[test]
+fn the_whole_law_holds_where_texts_are_blanked_and_repeat() {
+    let mixtures = [
+        Mixture::Repeating,
+        Mixture::RepeatingStale,
+        Mixture::RepeatingCrashing,
+        Mixture::RepeatingSuspended,
+    ];
+    for mixture in mixtures {
+        let tally = tally::of(mixture, 0..WORLDS);
+        println!("{}: {tally}", mixture.name());
+        let failed = tally.failures.first();
+        assert!(failed.is_none(), "{}, seed {failed:?}", mixture.name());
+        // Reads of two moments and undone writes leave no gap but for memberships.
+        let beside = tally.counted.get("edit beside an open write").copied().unwrap_or(0);
+        let torn = tally.counted.get("edit judged by looks of two moments").copied().unwrap_or(0);
+        assert!(beside * 500 < tally.worlds && torn == 0, "{beside} and {torn} of {WORLDS}");
+    }
+}
+
+#[test]
 fn every_kind_of_trouble_was_met() {
     let tally = tally::tally(0..2_000, &Profile::mixed(), 2);
     let kinds = [

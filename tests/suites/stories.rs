@@ -15,6 +15,10 @@ mod failing;
 mod claims;
 #[path = "stories/federated.rs"]
 mod federated;
+#[path = "stories/crash_window.rs"]
+mod crash_window;
+#[path = "stories/kept_values.rs"]
+mod kept_values;
 #[path = "stories/linking.rs"]
 mod linking;
 #[path = "stories/marks.rs"]

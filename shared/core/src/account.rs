@@ -94,6 +94,20 @@ impl Account {
     }
 }
 
+/// The data type of an attribute, as the pool's schema says it (`AttributeDataType`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum DataType {
+    /// Text.
+    #[default]
+    String,
+    /// A number.
+    Number,
+    /// A moment.
+    DateTime,
+    /// Yes or no.
+    Boolean,
+}
+
 /// What one attribute of a pool's schema can hold. The default is what Cognito says of a standard
 /// attribute: mutable, not required, and no bounds but the pool's own 2,048 characters.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -110,6 +124,8 @@ pub struct AttributeShape {
     pub least: Option<i128>,
     /// The greatest number (`MaxValue`), for an attribute of numbers.
     pub most: Option<i128>,
+    /// Its data type.
+    pub data_type: DataType,
 }
 
 impl Default for AttributeShape {
@@ -121,6 +137,7 @@ impl Default for AttributeShape {
             longest: None,
             least: None,
             most: None,
+            data_type: DataType::String,
         }
     }
 }
@@ -233,6 +250,15 @@ impl Shape {
     /// manages their memberships by itself, so such a group never travels.
     pub fn is_provider_group(&self, group: &GroupName) -> bool {
         !self.provider_groups.is_empty() && group.as_str().starts_with(&self.provider_groups)
+    }
+
+    /// Whether the pool may answer a write of that attribute with success and keep another value.
+    /// Public reports say so of custom numbers (`aws-sdk-go` issue 3658). Text is kept as it is, and
+    /// so are the standard attributes.
+    pub fn may_coerce(&self, attribute: &AttributeName) -> bool {
+        let data_type = self.attributes.get(attribute).map(|shape| shape.data_type);
+        let number = matches!(data_type, Some(DataType::Number | DataType::DateTime));
+        number && attribute.as_str().starts_with("custom:")
     }
 }
 

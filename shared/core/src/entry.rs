@@ -134,6 +134,9 @@ pub struct Intended {
     pub was: Print,
     /// The revision of the mapping rule.
     pub rule: u32,
+    /// The pool answered that the write was done, but a read after it did not show the value: the pool
+    /// may have kept another one.
+    pub answered: bool,
 }
 
 /// A plan on its way into the pools, written down before the first call.
@@ -141,7 +144,8 @@ pub struct Intended {
 pub struct Intent {
     /// Every field under way.
     pub fields: BTreeMap<Field, Intended>,
-    /// What each side said that it was last modified, when it was observed (R4).
+    /// What each side said that it was last modified, when it was observed (R4). `None` where that
+    /// date was too young to show a later change: such a side counts as modified.
     pub modified: BySide<Option<Time>>,
     /// When it was written down.
     pub at: Time,
@@ -286,7 +290,8 @@ pub enum DecisionKind {
     Conflict,
     /// Two accounts that were never agreed differed; the side named here was overruled.
     FirstLinkConflict,
-    /// A yes-or-no field came back while a write of ours was under way (R4).
+    /// A field held its former value again while a write of ours was under way, on an account that was
+    /// modified since: either that write was undone or it never landed (R4).
     CameBack,
     /// A field was edited on the written side while a write of ours was under way there: over our
     /// value or beside it, nobody can tell. The edit was carried; the side named here gave way.

@@ -45,11 +45,13 @@ pub enum Rule {
     LinkWithProof,
     /// Nobody is gone unless another account of that pool still reads (invariant 7).
     Canary,
+    /// Two observations agree on a new value only if both accounts held it at one moment.
+    QuietAgreement,
 }
 
 impl Rule {
     /// Every rule, in order.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::R1,
         Self::R2,
         Self::R3,
@@ -80,6 +82,7 @@ impl Rule {
         Self::MissingBase,
         Self::LinkWithProof,
         Self::Canary,
+        Self::QuietAgreement,
     ];
 }
 

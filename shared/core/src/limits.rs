@@ -57,6 +57,9 @@ pub const SIGNATURE_LIFE: Duration = Duration::from_mins(5);
 /// The bound on how stale a read may be, unless the configuration says otherwise (D).
 pub const SETTLE: Duration = Duration::from_secs(10);
 
+/// Cognito's dates may be cut to this resolution: two changes within it bear one date.
+pub const DATE_RESOLUTION: Duration = Duration::from_secs(1);
+
 /// Back-off after something that passes by itself.
 pub const RETRY_SOON: Duration = Duration::from_secs(5);
 

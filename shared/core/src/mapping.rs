@@ -1,21 +1,22 @@
 //! Mapping rules: two-way lenses between a pool's attributes and the bridge's fields.
 //!
 //! Each rule maps one attribute of the old pool to one field, and that field to one attribute of the
-//! new pool, both ways. Two laws hold for every rule and are tested as properties: reading back what
-//! was written gives the same fact; what was read needs no writing back.
+//! new pool, both ways. Two laws hold for every rule and are tested as properties, on the raw values of
+//! an account: reading back what was written gives the same fact; writing what was read changes nothing.
+
+mod rule;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
-use thiserror::Error;
-
 use crate::account::{Account, Shape};
 use crate::facts::{Factor, Facts, Family, Field, Reading, Value};
 use crate::names::{AttributeName, GroupName};
-use crate::normalise::{self, Country};
 use crate::side::{BySide, Side};
 use crate::verdict::Reason;
+
+use rule::revision_of;
+pub use rule::{AttributeRule, Normal, RuleError, Ways};
 
 /// Attributes that every pool has and that map to themselves unless a rule says otherwise (the
 /// standard claims of `OpenID` Connect that Cognito knows).
@@ -38,201 +39,6 @@ pub const STANDARD: [&str; 17] = [
     "website",
     "zoneinfo",
 ];
-
-/// What counts as the same value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Normal {
-    /// A phone number in E.164 form, national ones read as that country's.
-    E164(Country),
-    /// Lower case.
-    Lowercase,
-    /// Without blanks at the ends.
-    Trim,
-    /// A decimal number in its shortest form.
-    Number,
-    /// A date as `yyyy-mm-dd`.
-    Date,
-}
-
-/// Which ways a rule carries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Ways {
-    /// Both.
-    Both,
-    /// Only into that pool: what changes there stays there.
-    Only(Side),
-}
-
-/// One mapping rule.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AttributeRule {
-    /// The field that it serves.
-    pub field: Field,
-    /// The attribute on each side; none where a constant stands in.
-    pub attribute: BySide<Option<AttributeName>>,
-    /// What counts as the same value, applied in this order to what is read.
-    pub normal: Vec<Normal>,
-    /// Text that stands before the value on that side only.
-    pub prefix: BySide<String>,
-    /// The new pool's word for each of the old pool's; anything else cannot be said.
-    pub values: BTreeMap<String, String>,
-    /// What an absent value means, on both sides; written out when an account is created.
-    pub default: Option<String>,
-    /// What the side without an attribute always says.
-    pub constant: Option<String>,
-}
-
-/// A rule that cannot be one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub enum RuleError {
-    /// `sub`, `identities`, `cognito:*` and verified flags belong to the pool or to their address.
-    #[error("this attribute is the pool's own and never maps")]
-    PoolsOwn,
-    /// E-mail address and phone number carry a verified flag, which no other attribute has.
-    #[error("email and phone_number map only to themselves")]
-    AddressRenamed,
-    /// A constant needs exactly one side without an attribute.
-    #[error("a constant needs exactly one of `old` and `new`")]
-    ConstantPlace,
-    /// Without a constant both sides need an attribute.
-    #[error("a rule needs `old` and `new`, or `field`")]
-    MissingSide,
-    /// Two rules write the same attribute.
-    #[error("two rules name the same attribute of one pool")]
-    Twice,
-}
-
-impl AttributeRule {
-    /// The rule that maps an attribute of that name to itself.
-    pub fn same(name: &AttributeName) -> Self {
-        Self::between(Some(name.clone()), Some(name.clone()))
-    }
-
-    /// The rule that maps one attribute to another, unchanged. The field bears the new pool's name.
-    pub fn between(old: Option<AttributeName>, new: Option<AttributeName>) -> Self {
-        let named = new.as_ref().or(old.as_ref()).map_or("", AttributeName::as_str);
-        let normal = match named {
-            "updated_at" => vec![Normal::Number],
-            "birthdate" => vec![Normal::Date],
-            _ => Vec::new(),
-        };
-        let field = Field::from_name(named).unwrap_or(Field::Enabled);
-        Self {
-            field,
-            attribute: BySide { old, new },
-            normal,
-            prefix: BySide::default(),
-            values: BTreeMap::new(),
-            default: None,
-            constant: None,
-        }
-    }
-
-    /// Which ways the rule carries: a value map that is not one-to-one, and a constant, only one.
-    pub fn ways(&self) -> Ways {
-        if self.constant.is_some() {
-            return Ways::Only(if self.attribute.old.is_some() { Side::Old } else { Side::New });
-        }
-        let distinct: BTreeSet<&String> = self.values.values().collect();
-        if distinct.len() < self.values.len() { Ways::Only(Side::New) } else { Ways::Both }
-    }
-
-    /// Whether nothing is lost on the way there and back. `preflight` names the rules that lose.
-    pub fn reversible(&self) -> bool {
-        self.ways() == Ways::Both
-    }
-
-    fn check(&self) -> Result<(), RuleError> {
-        for name in [&self.attribute.old, &self.attribute.new].into_iter().flatten() {
-            let text = name.as_str();
-            let own = matches!(text, "sub" | "identities" | "email_verified")
-                || text == "phone_number_verified"
-                || text.starts_with("cognito:");
-            if own {
-                return Err(RuleError::PoolsOwn);
-            }
-            let address = matches!(text, "email" | "phone_number");
-            if address && self.attribute.old != self.attribute.new {
-                return Err(RuleError::AddressRenamed);
-            }
-        }
-        let sides =
-            usize::from(self.attribute.old.is_some()) + usize::from(self.attribute.new.is_some());
-        match (&self.constant, sides) {
-            (Some(_), 1) | (None, 2) => Ok(()),
-            (Some(_), _) => Err(RuleError::ConstantPlace),
-            (None, _) => Err(RuleError::MissingSide),
-        }
-    }
-
-    /// What `side` says, given its raw value. `Err` where the value cannot be said in our words.
-    fn read(&self, side: Side, raw: Option<&str>, fold: bool) -> Result<Option<String>, Reason> {
-        if self.attribute.get(side).is_none() {
-            return Ok(self.constant.clone());
-        }
-        // A blank value is how Cognito spells "none".
-        let Some(raw) = raw.filter(|raw| !raw.is_empty()) else {
-            return Ok(self.default.clone());
-        };
-        let prefix = self.prefix.get(side).as_str();
-        let bare = raw.strip_prefix(prefix).ok_or(Reason::Unsayable)?;
-        let word = if side == Side::New && !self.values.is_empty() {
-            let mut words = self.values.iter().filter(|(_, new)| *new == bare);
-            words.next().map(|(old, _)| old.clone()).ok_or(Reason::Unsayable)?
-        } else {
-            bare.to_owned()
-        };
-        let mut text = word;
-        for normal in &self.normal {
-            text = match normal {
-                // A number or date that is none is kept as it stands: better carried than lost.
-                Normal::E164(country) => normalise::e164(&text, *country).unwrap_or(text),
-                Normal::Number => normalise::number(&text).unwrap_or(text),
-                Normal::Date => normalise::date(&text).unwrap_or(text),
-                Normal::Lowercase => text.to_lowercase(),
-                Normal::Trim => text.trim().to_owned(),
-            };
-        }
-        if fold {
-            text = text.to_lowercase();
-        }
-        if side == Side::Old && !self.values.is_empty() && !self.values.contains_key(&text) {
-            return Err(Reason::Unsayable);
-        }
-        Ok(if text.is_empty() { self.default.clone() } else { Some(text) })
-    }
-
-    /// The raw value that says `text` on `side`.
-    fn write(&self, side: Side, text: &str) -> Result<String, Reason> {
-        let word = if side == Side::New && !self.values.is_empty() {
-            self.values.get(text).ok_or(Reason::Unsayable)?.as_str()
-        } else {
-            text
-        };
-        Ok(format!("{}{word}", self.prefix.get(side)))
-    }
-
-    /// A number that changes when the rule does, so that a base made under another rule is none.
-    fn revision(&self, fold: bool) -> u32 {
-        let country = self.normal.iter().map(|normal| format!("{normal:?}")).collect::<Vec<_>>();
-        let said = format!(
-            "{}|{:?}|{:?}|{country:?}|{:?}|{:?}|{:?}|{:?}|{fold}",
-            self.field,
-            self.attribute.old,
-            self.attribute.new,
-            self.prefix,
-            self.values,
-            self.default,
-            self.constant,
-        );
-        revision_of(&said)
-    }
-}
-
-fn revision_of(said: &str) -> u32 {
-    let digest = Sha256::digest(said.as_bytes());
-    u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]])
-}
 
 /// All rules together.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -415,6 +221,46 @@ impl Mapping {
                     attributes.insert(flag, verified.to_string());
                 }
             }
+        }
+        Ok(attributes)
+    }
+
+    /// The attributes that make that account of `side` say `reading` of `field`. What it says already
+    /// keeps its own spelling: an address of which the flag alone is new, say.
+    pub fn attributes_over(
+        &self,
+        side: Side,
+        field: &Field,
+        reading: &Reading,
+        account: &Account,
+    ) -> Result<BTreeMap<AttributeName, String>, Reason> {
+        let mut attributes = self.attributes(side, field, reading)?;
+        let (text, flag) = match reading {
+            Reading::Held(Value::Text(text)) => (text, None),
+            Reading::Held(Value::Address { address, verified }) => (address, Some(*verified)),
+            Reading::Held(Value::Flag(_)) | Reading::Absent | Reading::Unread => {
+                return Ok(attributes);
+            }
+        };
+        let Some((rule, _)) = self.rules.get(field) else { return Ok(attributes) };
+        let Some(name) = rule.attribute.get(side) else { return Ok(attributes) };
+        let raw = account.attributes.get(name);
+        let says = rule.read(side, raw.map(String::as_str), self.fold && folds(field));
+        if says.as_ref() != Ok(&Some(text.clone())) {
+            return Ok(attributes);
+        }
+        match raw {
+            Some(raw) => attributes.insert(name.clone(), raw.clone()),
+            // A default says it.
+            None => attributes.remove(name),
+        };
+        if flag == Some(verified(account, field))
+            && let Some(name) = verified_flag(field)
+        {
+            match account.attributes.get(&name) {
+                Some(raw) => attributes.insert(name, raw.clone()),
+                None => attributes.remove(&name),
+            };
         }
         Ok(attributes)
     }

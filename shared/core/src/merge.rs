@@ -16,7 +16,8 @@ pub struct Question<'a> {
     pub says: BySide<&'a Reading>,
     /// Whether each side still says what was agreed; `None` where nothing was ever agreed.
     pub unchanged: Option<BySide<bool>>,
-    /// A yes-or-no value may have come back while a write of ours was under way (R4).
+    /// A write of ours was under way, its target holds what it held before, and the account was
+    /// modified since: the write may have landed and been undone (R4).
     pub came_back: bool,
     /// A write of ours was under way, and its target holds neither what it held nor what we wrote.
     pub edited_meanwhile: bool,
@@ -97,16 +98,28 @@ const fn carry(to: Side) -> Answer {
 }
 
 /// A rule that cannot be reversed: what changes in the target stays there, what changes in the source
-/// travels. Never agreed, an absence takes nothing away, and two values are a conflict that the source
-/// wins, since the rule knows no other way.
+/// travels. Never agreed, an absence takes nothing away. Where both changed, or may have, the source
+/// wins and that is recorded, since the rule knows no other way.
 fn one_way(question: &Question<'_>, to: Side) -> Answer {
     let held = |side: Side| question.says.get(side).value().is_some();
-    match question.unchanged {
-        Some(unchanged) if *unchanged.get(to.other()) => Answer::Leave,
-        None if !held(to.other()) => Answer::Leave,
-        None if held(to) => Answer::Carry { to, conflict: Some(Conflict::FirstLink) },
-        Some(_) | None => carry(to),
+    let Some(unchanged) = question.unchanged else {
+        return match (held(to.other()), held(to)) {
+            (false, _) => Answer::Leave,
+            (true, true) => Answer::Carry { to, conflict: Some(Conflict::FirstLink) },
+            (true, false) => carry(to),
+        };
+    };
+    if *unchanged.get(to.other()) {
+        return Answer::Leave;
     }
+    let conflict = if question.came_back {
+        Some(Conflict::CameBack)
+    } else if question.edited_meanwhile {
+        Some(Conflict::EditedMeanwhile)
+    } else {
+        (!unchanged.get(to)).then_some(Conflict::BothChanged)
+    };
+    Answer::Carry { to, conflict }
 }
 
 /// One address on both sides, proved on one of them only.

@@ -222,7 +222,7 @@ mod tests {
         let mut shape = Shape::default();
         assert!(email(&"a".repeat(2048)).can_match(&shape));
         assert!(!email(&"a".repeat(2049)).can_match(&shape));
-        let short = AttributeShape { mutable: true, longest: Some(20) };
+        let short = AttributeShape { longest: Some(20), ..AttributeShape::default() };
         shape.attributes.insert(AttributeName::try_from("email").unwrap(), short);
         assert!(email(&"a".repeat(20)).can_match(&shape));
         assert!(!email(&"a".repeat(21)).can_match(&shape));

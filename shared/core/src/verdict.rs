@@ -73,6 +73,8 @@ pub enum Reason {
     Unsayable,
     /// The other pool refused the value.
     RefusedByPool,
+    /// The other pool answered that the write was done, and kept another value.
+    NotKept,
     /// The last factor there would be switched off.
     LastFactor,
     /// The account there is not confirmed, or must reset its password first.
@@ -127,6 +129,7 @@ impl Reason {
             Self::RequiredMissing => "required-missing",
             Self::Unsayable => "unsayable",
             Self::RefusedByPool => "refused-by-pool",
+            Self::NotKept => "not-kept",
             Self::LastFactor => "last-factor",
             Self::NotReady => "not-ready",
             Self::Oscillating => "oscillating",
@@ -150,6 +153,7 @@ impl Reason {
                 | Self::OutOfRange
                 | Self::Unsayable
                 | Self::RefusedByPool
+                | Self::NotKept
         )
     }
 
@@ -198,6 +202,9 @@ impl Reason {
             Self::RequiredMissing => "give the person a value for the attribute that is named",
             Self::Unsayable => "extend the mapping rule, or correct the value",
             Self::RefusedByPool => "correct the value, then `poolbridge retry`",
+            Self::NotKept => {
+                "compare the attribute's type and bounds in both pools, then `poolbridge retry`"
+            }
             Self::LastFactor => "nothing, or let the person register another factor",
             Self::NotReady => "wait until the person has reset the password over there",
             Self::Oscillating => "find who else writes this field",
@@ -224,7 +231,7 @@ impl Reason {
     }
 
     /// Every reason but those of the outside.
-    pub const PLAIN: [Self; 35] = [
+    pub const PLAIN: [Self; 40] = [
         Self::Busy,
         Self::Settling,
         Self::OutOfTime,
@@ -256,6 +263,7 @@ impl Reason {
         Self::RequiredMissing,
         Self::Unsayable,
         Self::RefusedByPool,
+        Self::NotKept,
         Self::LastFactor,
         Self::NotReady,
         Self::Oscillating,

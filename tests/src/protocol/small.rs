@@ -114,7 +114,7 @@ impl fmt::Display for Deed {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { side, act, text } = self;
         let what = match act {
-            Act::Text | Act::Blank => text,
+            Act::Text | Act::Blank | Act::Restore => text,
             Act::Address | Act::Verify => "email",
             Act::Group | Act::Undo => "group",
             Act::Enabled => "enabled",

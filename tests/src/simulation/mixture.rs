@@ -2,7 +2,8 @@
 
 use poolbridge_core::policy::StalePasswords;
 
-use super::profile::{Act, Profile};
+use super::profile::{Act, Profile, Rhythm};
+use crate::world::weather::{Climate, Fate};
 
 /// A mixture of worlds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,11 +22,19 @@ pub enum Mixture {
     DepartingSwept,
     /// So it is, nothing else tells of any deletion, and pages lie.
     DepartingLying,
+    /// Texts are blanked, restored, and set to the same few words on both sides.
+    Repeating,
+    /// So they are, and reads are stale.
+    RepeatingStale,
+    /// So they are, workers die, and answers are lost.
+    RepeatingCrashing,
+    /// So they are, and workers are suspended.
+    RepeatingSuspended,
 }
 
 impl Mixture {
     /// Every mixture.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 11] = [
         Self::Mixed,
         Self::Departing,
         Self::Swept,
@@ -33,6 +42,10 @@ impl Mixture {
         Self::Lying,
         Self::DepartingSwept,
         Self::DepartingLying,
+        Self::Repeating,
+        Self::RepeatingStale,
+        Self::RepeatingCrashing,
+        Self::RepeatingSuspended,
     ];
 
     /// Its name.
@@ -45,6 +58,10 @@ impl Mixture {
             Self::Lying => "lying",
             Self::DepartingSwept => "departing-swept",
             Self::DepartingLying => "departing-lying",
+            Self::Repeating => "repeating",
+            Self::RepeatingStale => "repeating-stale",
+            Self::RepeatingCrashing => "repeating-crashing",
+            Self::RepeatingSuspended => "repeating-suspended",
         }
     }
 
@@ -63,6 +80,10 @@ impl Mixture {
             Self::Lying => lying(swept(Profile::mixed())),
             Self::DepartingSwept => swept(Profile::departing()),
             Self::DepartingLying => lying(unnoticed(swept(Profile::departing()))),
+            Self::Repeating => Profile::repeating(),
+            Self::RepeatingStale => stale(Profile::repeating()),
+            Self::RepeatingCrashing => crashing(Profile::repeating()),
+            Self::RepeatingSuspended => suspended(Profile::repeating()),
         }
     }
 }
@@ -80,4 +101,26 @@ fn unnoticed(mut profile: Profile) -> Profile {
 fn lying(mut profile: Profile) -> Profile {
     profile.climate.lies_one_in = 3;
     profile
+}
+
+fn stale(profile: Profile) -> Profile {
+    let climate = Climate { stale_one_in: 2, stale_max: 8, ..Climate::calm() };
+    Profile { climate, ..profile }
+}
+
+fn crashing(profile: Profile) -> Profile {
+    let climate = Climate {
+        fault_one_in: 12,
+        faults_max: 2,
+        faults: vec![Fate::AnswerLost, Fate::RequestLost, Fate::LandsLate],
+        stale_one_in: 6,
+        stale_max: 4,
+        ..Climate::calm()
+    };
+    Profile { climate, crashes: 2, rhythm: Rhythm { crash: 6, ..Rhythm::default() }, ..profile }
+}
+
+fn suspended(profile: Profile) -> Profile {
+    let rhythm = Rhythm { rare: 12, ..Rhythm::default() };
+    Profile { sleeps: 3, repeats: 3, suspendable: vec![true], rhythm, ..profile }
 }

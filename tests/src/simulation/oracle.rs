@@ -31,12 +31,12 @@ pub enum Gap {
     /// An edit of the written side that the last look at it would have shown, had it not been
     /// stale: made less than the bound on stale reads before that look.
     Hidden,
-    /// An edit of a yes-or-no field, or the removal of a value, on the written side, after the look at
-    /// it and before the announced write of that field was recorded: it looks like the write, or
-    /// undoes it (R4).
+    /// An edit on the written side, after the look at it and before the announced write of that field
+    /// was recorded, that sets the very value of that write. Of memberships any such edit, since they do
+    /// not move the account's date (R4).
     Beside,
-    /// An edit of a yes-or-no field that a look did not show, being a stale one or too early, upon
-    /// which the person was recorded: both sides seemed to agree.
+    /// An edit of a membership that a look did not show, being a stale one or too early, upon which
+    /// the person was recorded: both sides seemed to agree, and no date says otherwise.
     Torn,
     /// A whole account: in a pool that takes only names, a stranger took the name after the moment
     /// that the last look at its bearer showed, and before the write.
@@ -188,28 +188,28 @@ impl End<'_> {
         // The edit was made over what stands now: whoever put that back did not look.
         let newer = self.origins.iter().any(|&origin| edits.knew(edit.id, origin));
         if let Some(decision) = self.recorded(edit, side) {
-            let doubtful = self.field.is_yes_or_no();
+            let came_back = decision.kind == DecisionKind::CameBack;
+            let doubtful = self.field.is_yes_or_no() || came_back;
             let first = self.agreed.is_none_or(|agreed| edit.at <= agreed);
             if !newer || doubtful || first {
                 return Account::Overruled(decision);
             }
         }
-        // A yes-or-no value, or an absence, that is again what the other side's author knew it to
-        // be: nothing that a comparison of states could see has changed. (No text is set twice.)
-        let came_back = (self.field.is_yes_or_no() || edit.value.is_none())
-            && edit.known.iter().any(|&known| {
-                let was = edits.get(known);
-                // Everybody knows that a newborn account is in no group, the first to edit one as
-                // well; and what both sides said at one time is known to whoever knew one of them.
-                let unborn = |&it: &EditId| edits.get(it).initial && edits.get(it).value.is_none();
-                let first = |&origin: &EditId| edits.get(origin).known.iter().all(unborn);
-                let newborn = was.initial || self.origins.iter().any(first);
-                let newborn = newborn && was.value.is_none();
-                let peers = self.peers(was, was.side.unwrap_or(side));
-                let author = |&origin: &EditId| peers.iter().any(|&it| edits.knew(origin, it));
-                let shared = newborn || self.origins.iter().any(author);
-                was.value == edit.value && shared
-            });
+        // A value that is again what the other side's author knew it to be: nothing that a comparison
+        // of states could see has changed.
+        let came_back = edit.known.iter().any(|&known| {
+            let was = edits.get(known);
+            // Everybody knows that a newborn account is in no group, the first to edit one as
+            // well; and what both sides said at one time is known to whoever knew one of them.
+            let unborn = |&it: &EditId| edits.get(it).initial && edits.get(it).value.is_none();
+            let first = |&origin: &EditId| edits.get(origin).known.iter().all(unborn);
+            let newborn = was.initial || self.origins.iter().any(first);
+            let newborn = newborn && was.value.is_none();
+            let peers = self.peers(was, was.side.unwrap_or(side));
+            let author = |&origin: &EditId| peers.iter().any(|&it| edits.knew(origin, it));
+            let shared = newborn || self.origins.iter().any(author);
+            was.value == edit.value && shared
+        });
         // Where nothing was agreed yet, a value beats an absence, and a disable beats an enable.
         let weaker = edit.value.is_none() || *self.field == Field::Enabled;
         let beaten = weaker && self.agreed.is_none_or(|agreed| edit.at <= agreed);
@@ -263,7 +263,7 @@ impl End<'_> {
         let stands = self.origins.iter().map(|&origin| self.state.edits.get(origin).at);
         let first = stands.chain([edit.at]).min().unwrap_or(edit.at);
         let mut outdated = self.state.watch.outdated.iter();
-        self.field.is_yes_or_no()
+        self.unmarked()
             && outdated.any(|((person, missed), at)| {
                 let ours = *missed == edit.id || self.origins.contains(missed);
                 person == self.person && ours && *at >= first
@@ -275,16 +275,16 @@ impl End<'_> {
         matches!(self.field, Field::Group(_))
     }
 
-    /// Whether that edit of a field with two values was made while a write to it was announced: if
-    /// the write never landed, the edit looks like the write.
+    /// Whether that edit was made while a write to it was announced, and cannot be told from the write:
+    /// it sets the same value, or the pool says nowhere that the field was touched.
     fn beside_an_open_write(&self, edit: &Edit) -> bool {
-        (self.field.is_yes_or_no() || edit.value.is_none())
-            && self.state.watch.announced.iter().any(|announced| {
-                let ours = announced.field == *self.field && announced.person == *self.person;
-                let here = edit.side == Some(announced.side);
-                let until = announced.resolved.unwrap_or(self.state.now);
-                ours && here && edit.at > announced.observed && edit.at <= until
-            })
+        self.state.watch.announced.iter().any(|announced| {
+            let ours = announced.field == *self.field && announced.person == *self.person;
+            let here = edit.side == Some(announced.side);
+            let until = announced.resolved.unwrap_or(self.state.now);
+            let alike = self.unmarked() || announced.wanted == Some(edit.value.clone());
+            ours && here && alike && edit.at > announced.observed && edit.at <= until
+        })
     }
 
     /// The conflict that overruled `side` after that edit, if one was recorded.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use poolbridge_core::account::Status;
 use poolbridge_core::change::{Change, Proof};
 use poolbridge_core::facts::Field;
-use poolbridge_core::names::Sub;
+use poolbridge_core::names::{AttributeName, Sub};
 use poolbridge_core::side::Side;
 
 use super::beginning::{Setting, attribute_of, eager};
@@ -42,20 +42,26 @@ pub fn deed(
     let weights: Vec<u32> = profile.acts.iter().map(|(_, weight)| *weight).collect();
     let act = profile.acts[state.chooser.weigh(&weights, "what is done")].0;
     match act {
-        Act::Text | Act::Blank => {
+        Act::Text | Act::Blank | Act::Restore => {
             let text = profile.texts[state.chooser.choose(profile.texts.len(), "which text")];
             let name = attribute_of(side, text);
             let shape = &state.pools.get(side).shape;
             if shape.attributes.get(&name).is_some_and(|shape| !shape.mutable) {
                 return None;
             }
-            let value = format!("text-{}", state.edits.all().len());
-            apply(state, setting, side, &sub, |body| {
-                if act == Act::Blank {
-                    body.attributes.remove(&name);
-                } else {
-                    body.attributes.insert(name, value);
+            let value = match act {
+                Act::Restore => former(state, side, &sub, &name)?,
+                Act::Text if profile.words > 0 => {
+                    Some(format!("word-{}", state.chooser.choose(profile.words, "which word")))
                 }
+                Act::Text => Some(format!("text-{}", state.edits.all().len())),
+                _ => None,
+            };
+            apply(state, setting, side, &sub, |body| {
+                match value {
+                    Some(value) => body.attributes.insert(name, value),
+                    None => body.attributes.remove(&name),
+                };
             });
         }
         // Two accounts that nothing links yet would never be known for one human's again.
@@ -106,6 +112,15 @@ pub fn deed(
         Act::Join => return departures::join(state, setting, side, &sub),
     }
     Some((human, change(state, side, sub, Proof::Changed, false)))
+}
+
+/// What an attribute was before its last change; nothing if it never changed.
+fn former(state: &State, side: Side, sub: &Sub, name: &AttributeName) -> Option<Option<String>> {
+    let account = state.pools.get(side).get(sub)?;
+    let held = |body: &Body| body.attributes.get(name).cloned();
+    let now = held(account.body());
+    let mut former = account.versions().iter().rev().map(|version| held(&version.body));
+    former.find(|value| *value != now)
 }
 
 /// Whether that human has two accounts that are not one person's yet, or may be about to: a

@@ -26,10 +26,12 @@ pub enum Start {
 /// What a person, or an administrator, does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Act {
-    /// Sets a text attribute to something that nobody ever set.
+    /// Sets a text attribute: to something that nobody ever set, or to one of a few words.
     Text,
     /// Takes a text attribute away.
     Blank,
+    /// Sets a text attribute back to what it was before its last change, or takes it away again.
+    Restore,
     /// Sets another e-mail address, proved at once or not yet.
     Address,
     /// Proves the e-mail address.
@@ -84,6 +86,8 @@ pub struct Profile {
     pub acts: Vec<(Act, u32)>,
     /// Which text attributes there are.
     pub texts: Vec<&'static str>,
+    /// How many different texts there are to set; with none, no text is ever set twice.
+    pub words: usize,
     /// Whether there may be a field that the new pool cannot change, and a group that it lacks.
     pub limits: bool,
     /// Two strangers whose addresses are the same, one of them unproved.
@@ -183,6 +187,7 @@ impl Profile {
                 (Act::SignIn, 2),
             ],
             texts: vec!["name", "department", "nickname"],
+            words: 0,
             limits: true,
             impostor: false,
             conflicts: vec![ConflictRule::ActiveWins, ConflictRule::ActiveWins, ConflictRule::Hold],
@@ -228,6 +233,19 @@ impl Profile {
         }
     }
 
+    /// One human and two texts that are blanked, restored, and set to the same few words on both sides:
+    /// values of two moments and of two sides are alike here as often as not.
+    pub fn repeating() -> Self {
+        Self {
+            workers_max: 3,
+            edits_max: 4,
+            acts: vec![(Act::Text, 2), (Act::Blank, 2), (Act::Restore, 2)],
+            texts: vec!["name", "nickname"],
+            words: 2,
+            ..Self::quiet()
+        }
+    }
+
     /// One human, agreed on both sides, one text field, nothing going wrong: where a tuned world
     /// begins.
     pub fn quiet() -> Self {
@@ -240,6 +258,7 @@ impl Profile {
             starts: vec![Start::Agreed],
             acts: vec![(Act::Text, 1)],
             texts: vec!["name"],
+            words: 0,
             limits: false,
             impostor: false,
             conflicts: vec![ConflictRule::ActiveWins],

@@ -130,7 +130,8 @@ impl SimulatedAccount {
             groups: None,
             factors: Some(body.factors.clone()),
             created: self.created,
-            modified: body.modified,
+            // Dates in answers may be cut to seconds.
+            modified: Time(body.modified.0.div_euclid(1_000) * 1_000),
         })
     }
 
@@ -164,6 +165,9 @@ pub struct Accounts {
     pub fails: BTreeMap<&'static str, FaultKind>,
     /// Values that it refuses although its schema does not say so.
     pub unsaid: Option<fn(&AttributeName, &str) -> bool>,
+    /// Attributes whose writes the pool answers with success while it keeps the former value, as public
+    /// reports say of custom numbers (`aws-sdk-go` issue 3658).
+    pub keeps: BTreeSet<AttributeName>,
     all: Vec<SimulatedAccount>,
 }
 
@@ -176,6 +180,7 @@ impl Accounts {
             cached: None,
             fails: BTreeMap::new(),
             unsaid: None,
+            keeps: BTreeSet::new(),
             all: Vec::new(),
         }
     }

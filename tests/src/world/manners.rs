@@ -129,10 +129,11 @@ pub(super) fn write(
         return Err(Fault::new(kind, call.operation));
     }
     watch::written(state, call, side, &sub, deed, basis);
-    let origins = basis.origins(&state.pools, side, &sub, deed);
+    let kept = what_is_kept(state.pools.get(side), deed);
+    let origins = basis.origins(&state.pools, side, &sub, &kept);
     if let Some(simulated) = state.pools.get_mut(side).get_mut(&sub) {
         simulated.change(now, |body| {
-            act(body, deed, now);
+            act(body, &kept, now);
             for (field, origin) in origins {
                 match origin {
                     Some(origin) => body.origins.insert(field, origin),
@@ -143,6 +144,15 @@ pub(super) fn write(
     }
     state.say(|| format!("{call} {sub}: {deed:?} done"));
     Ok(())
+}
+
+/// What the pool makes of a deed that it answers with success: some attributes keep their value.
+fn what_is_kept(pool: &Accounts, deed: &Deed) -> Deed {
+    let mut kept = deed.clone();
+    if let Deed::SetAttributes { fields } = &mut kept {
+        fields.retain(|_, values| !values.keys().any(|name| pool.keeps.contains(name)));
+    }
+    kept
 }
 
 /// Why the pool would not do that.

@@ -91,18 +91,19 @@ fn announce(state: &mut State, call: Call, entry: &Entry) {
         let sides: BTreeSet<Side> = intent.fields.values().map(|intended| intended.side).collect();
         basis.writes_both = sides.len() > 1;
     }
-    // An absence can be the person's own wish just as well.
-    let doubtful =
-        intent.fields.iter().filter(|(field, it)| field.is_yes_or_no() || it.wanted.is_none());
-    for (field, intended) in doubtful {
+    for (field, intended) in &intent.fields {
         let side = intended.side;
         let Some(known) = entry.accounts.get(side) else { continue };
         let seen = basis.seen(side, &known.sub, field);
+        let human = state.pools.get(side).get(&known.sub).map(|account| account.human);
+        let source = human.and_then(|it| basis.body(&state.pools, side.other(), it, field));
+        let origin = source.and_then(|body| body.origins.get(field));
         announced.push(Announced {
             task: call.task,
             person: entry.id.clone(),
             field: field.clone(),
             side,
+            wanted: origin.map(|&origin| state.edits.get(origin).value.clone()),
             observed: seen.map_or(now, |seen| seen.moment),
             resolved: None,
         });

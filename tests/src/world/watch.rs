@@ -54,8 +54,7 @@ pub struct Unseen {
     pub last: bool,
 }
 
-/// A write of a yes-or-no field, or of an absence, that was written down: whoever looks next cannot
-/// tell an edit that was made over it from one that was made beside it, if it never landed.
+/// A write that was stored as an intent: an edit that sets the same value cannot be told from it.
 #[derive(Clone, Debug, Hash)]
 pub struct Announced {
     /// Who wrote it down.
@@ -66,6 +65,8 @@ pub struct Announced {
     pub field: Field,
     /// The side to be written.
     pub side: Side,
+    /// The value that it carries, as the edit says that it comes from; `None` if none is known.
+    pub wanted: Option<Option<String>>,
     /// The moment that the writer had seen of that side.
     pub observed: Time,
     /// When the next worker resolved it.
@@ -99,7 +100,7 @@ pub struct Watch {
     /// When a person was last recorded upon a look that did not show that edit, though it was made
     /// by then. Yes-or-no fields only: two looks of two moments can make both sides seem to agree.
     pub outdated: BTreeMap<(PersonId, EditId), Time>,
-    /// Writes of yes-or-no fields that were written down.
+    /// Writes that were stored as intents.
     pub announced: Vec<Announced>,
     /// What a pool refused to hold, by side and account.
     pub refused: BTreeSet<(Side, Sub, Field)>,

@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use aws_sdk_cognitoidentityprovider::operation::get_user_pool_mfa_config as mfa;
 use aws_sdk_cognitoidentityprovider::types::{
-    AccountRecoverySettingType, AliasAttributeType, NumberAttributeConstraintsType,
-    PasswordPolicyType, RecoveryOptionNameType, SchemaAttributeType, SmsMfaConfigType,
-    SoftwareTokenMfaConfigType, StringAttributeConstraintsType, UserAttributeUpdateSettingsType,
-    UserPoolMfaType, UserPoolPolicyType, UserPoolType, UsernameAttributeType,
-    UsernameConfigurationType, VerifiedAttributeType,
+    AccountRecoverySettingType, AliasAttributeType, AttributeDataType,
+    NumberAttributeConstraintsType, PasswordPolicyType, RecoveryOptionNameType,
+    SchemaAttributeType, SmsMfaConfigType, SoftwareTokenMfaConfigType,
+    StringAttributeConstraintsType, UserAttributeUpdateSettingsType, UserPoolMfaType,
+    UserPoolPolicyType, UserPoolType, UsernameAttributeType, UsernameConfigurationType,
+    VerifiedAttributeType,
 };
-use poolbridge_core::account::{AttributeShape, Shape};
+use poolbridge_core::account::{AttributeShape, DataType, Shape};
 use poolbridge_core::facts::Factor;
 use poolbridge_core::fault::Fault;
 use poolbridge_core::limits;
@@ -245,8 +246,19 @@ fn of_attribute(attribute: &SchemaAttributeType) -> Option<(AttributeName, Attri
         longest: length(text.and_then(StringAttributeConstraintsType::max_length)),
         least: number(numbers.and_then(NumberAttributeConstraintsType::min_value)),
         most: number(numbers.and_then(NumberAttributeConstraintsType::max_value)),
+        data_type: attribute.attribute_data_type().map_or(DataType::String, of_data_type),
     };
     Some((name, shape))
+}
+
+/// A type that this version does not know is text.
+fn of_data_type(of: &AttributeDataType) -> DataType {
+    match of {
+        AttributeDataType::Number => DataType::Number,
+        AttributeDataType::Datetime => DataType::DateTime,
+        AttributeDataType::Boolean => DataType::Boolean,
+        _ => DataType::String,
+    }
 }
 
 /// The factors that a person of this pool can switch on.

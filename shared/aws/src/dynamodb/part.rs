@@ -61,12 +61,13 @@ pub(super) fn read_agreed(reader: Reader<'_>) -> Result<Agreed, Mistake> {
 }
 
 fn intended(value: &Intended) -> AttributeValue {
-    map([
+    let written = map([
         ("side", text(value.side.name())),
         ("wanted", print(value.wanted)),
         ("was", print(value.was)),
         ("rule", number(value.rule)),
-    ])
+    ]);
+    with_some(written, "answered", value.answered.then(|| flag(true)))
 }
 
 fn read_intended(reader: Reader<'_>) -> Result<Intended, Mistake> {
@@ -75,6 +76,7 @@ fn read_intended(reader: Reader<'_>) -> Result<Intended, Mistake> {
         wanted: reader.print("wanted")?,
         was: reader.print("was")?,
         rule: reader.number("rule")?,
+        answered: reader.optional("answered", Reader::flag)?.unwrap_or_default(),
     })
 }
 

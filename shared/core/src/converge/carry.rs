@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::look::worst;
-use super::passwords::note_sign_outs;
 use super::perform::Performed;
 use super::{Round, Run, later};
 use crate::account::Shape;
@@ -143,6 +142,7 @@ impl<P: Ports> Run<'_, P> {
         taken: &Taken,
     ) -> Plan {
         let captured = BySide::from_fn(|side| self.captured(side));
+        let changed = BySide::from_fn(|side| self.deed(side).map(|(at, _)| at));
         plan::plan(&plan::Question {
             policy: self.bridge.policy,
             keys: self.bridge.keys,
@@ -151,6 +151,7 @@ impl<P: Ports> Run<'_, P> {
             views,
             entry,
             captured,
+            changed,
             taken,
             now: self.now(),
         })
@@ -244,81 +245,12 @@ impl<P: Ports> Run<'_, P> {
         let lease_end = before.lease.as_ref().map_or(now, |lease| lease.until);
         let modified = BySide::from_fn(|side| {
             let kept = plan.unsettled.values().any(|intended| intended.side == side);
-            let seen = Some(views.get(side).account.modified);
+            let view = views.get(side);
+            let tells_from = plan::date_tells_from(view.account.modified, self.bound());
+            let seen = (tells_from <= view.began).then_some(view.account.modified);
             if kept { open.and_then(|open| *open.modified.get(side)) } else { seen }
         });
         (!fields.is_empty()).then_some(Intent { fields, modified, at: now, until: lease_end })
-    }
-
-    /// R3: what is done becomes the base; what failed for certain keeps what its target was seen to
-    /// hold; what may have happened stays open.
-    fn conclude(&self, entry: &mut Entry, plan: &Plan, performed: &Performed) {
-        let all_done = !self.keeps(Rule::R3);
-        let mut agreed = entry.agreed.take().unwrap_or_default();
-        let mut open = BTreeMap::new();
-        for (field, intended) in &plan.writes {
-            if all_done || performed.done.contains(field) {
-                let rule = intended.rule;
-                match plan.agreed_as.get(field).copied().unwrap_or(intended.wanted) {
-                    None if agreed.rules.contains(&rule) => agreed.fields.remove(field),
-                    print => {
-                        let base = crate::entry::Base { print, rule };
-                        agreed.fields.insert(field.clone(), base)
-                    }
-                };
-            } else if performed.unknown.contains(field) {
-                open.insert(field.clone(), intended.clone());
-            }
-        }
-        entry.agreed = Some(agreed);
-        open.extend(plan.unsettled.clone());
-        entry.intent = entry.intent.take().filter(|_| !open.is_empty());
-        if let Some(intent) = &mut entry.intent {
-            intent.fields = open;
-        }
-        let now = self.now();
-        for (field, reason) in &performed.refused {
-            if let Some(intended) = plan.writes.get(field) {
-                let obstacle = crate::entry::Obstacle {
-                    reason: *reason,
-                    value: plan.depends_on.get(field).copied().unwrap_or(intended.wanted),
-                    side: intended.side,
-                    since: now,
-                };
-                entry.obstacles.insert(field.clone(), obstacle);
-            }
-        }
-        for side in &performed.written {
-            if let Some(known) = entry.accounts.get_mut(*side) {
-                known.written = Some(now);
-            }
-        }
-        for side in &performed.passwords {
-            if entry.owes_password == Some(*side) {
-                entry.owes_password = None;
-            }
-            let newest = *entry.passwords.set.get(side.other());
-            *entry.passwords.closed.get_mut(*side) = newest.or(Some(now));
-        }
-        note_sign_outs(entry, plan, performed);
-    }
-
-    /// What was done is a decision too, for whoever asks later.
-    fn tell(&mut self, entry: &mut Entry, plan: &Plan, performed: &Performed) {
-        for side in Side::BOTH {
-            let done = performed.done.iter().filter(|field| {
-                plan.writes.get(*field).is_some_and(|intended| intended.side == side)
-            });
-            let fields: Vec<String> = done.map(ToString::to_string).collect();
-            if !fields.is_empty() {
-                let decision = self.decision(DecisionKind::Carried, Some(side), None);
-                self.decide(entry, Decision { fields, ..decision });
-            }
-            if performed.passwords.contains(&side) {
-                let closed = self.decision(DecisionKind::Closed, Some(side), None);
-                self.decide(entry, closed);
-            }
-        }
     }
 
     fn verdict(
@@ -347,8 +279,15 @@ impl<P: Ports> Run<'_, P> {
         if let Some(wait) = self.password_wait() {
             return Verdict::Later(wait, Reason::Settling);
         }
-        if plan.more || !plan.unsettled.is_empty() || entry.owes_password.is_some() {
+        let open = !plan.unsettled.is_empty() || !performed.not_shown.is_empty();
+        if plan.more || open || entry.owes_password.is_some() {
             return Verdict::Later(self.bound(), Reason::Settling);
+        }
+        if let Some(quiet) = plan.quiet_from {
+            // A pool whose clock is fast must not make this wait long.
+            let wait = quiet.since(self.now()).min(self.bound() * 2);
+            let wait = wait.max(limits::DATE_RESOLUTION);
+            return Verdict::Later(wait, Reason::Settling);
         }
         let waits = |field: &Field| {
             entry.obstacles.get(field).is_some_and(|it| it.reason == Reason::AddressWaits)

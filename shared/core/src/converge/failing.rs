@@ -101,9 +101,7 @@ impl<P: Ports> Run<'_, P> {
             self.release(&entry).await?;
             return Ok(None);
         }
-        if let Some(at) = self.newer_password(&entry, side) {
-            *entry.passwords.set.get_mut(side) = Some(at);
-        }
+        self.note_passwords_unread(&mut entry, side);
         self.decide_failure(&mut entry, side, fault);
         let before = entry.state;
         if entry.tombstone.is_none() {

@@ -90,6 +90,7 @@ impl<P: Ports> Bridge<'_, P> {
                     views: &BySide { old, new },
                     entry: &entry,
                     captured: BySide::default(),
+                    changed: BySide::default(),
                     taken: &BTreeMap::new(),
                     now: self.ports.clock().now(),
                 }))

@@ -4,6 +4,7 @@
 
 mod addresses;
 mod carry;
+mod conclude;
 mod create;
 mod depart;
 mod failing;
@@ -14,6 +15,7 @@ mod newborn;
 mod passwords;
 mod perform;
 mod proof;
+mod read_back;
 mod recovery;
 mod search;
 

@@ -1,6 +1,8 @@
 //! Passwords travel nowhere. What can be done about them: know which side's is newer, close the other
 //! where its person can set a new one, and give one that nobody knows to an account of our making.
 
+use std::sync::Arc;
+
 use super::Run;
 use super::perform::Performed;
 use super::recovery::can_set_a_new_one;
@@ -142,6 +144,20 @@ impl<P: Ports> Run<'_, P> {
         }
     }
 
+    /// What becomes of the password events of a person whose account cannot be read and who is held for
+    /// that. What a trigger saw the person choose counts. Whether anything else was the person's choice
+    /// shows in the account alone, so it counts for nothing, and `explain` says so.
+    pub(super) fn note_passwords_unread(&mut self, entry: &mut Entry, side: Side) {
+        let news: Vec<PasswordEvent> = self.password_news(entry, side).collect();
+        for event in news {
+            if event.witnessed && !event.administrator {
+                note_newest(entry.passwords.set.get_mut(side), event.at);
+            } else {
+                self.ignore_password(entry, side, event.at, Reason::PasswordUnproven);
+            }
+        }
+    }
+
     /// An administrator's reset in the active pool says that the person's password may have leaked, so
     /// it counts as one that was set there: the other side's is out of date. Closing a password of our
     /// own leaves the account confirmed, so it never looks like a reset.
@@ -244,7 +260,7 @@ impl<P: Ports> Run<'_, P> {
         control: &Control,
         plan: &Plan,
     ) -> Result<Option<Reason>, Fault> {
-        let shapes: BySide<Shape> = self.bridge.shapes().await?;
+        let shapes: BySide<Arc<Shape>> = self.bridge.shapes().await?;
         if !can_set_a_new_one(side, views, shapes.get(side), plan) {
             return Ok(Some(Reason::NoRecovery));
         }

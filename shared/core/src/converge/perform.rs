@@ -7,6 +7,7 @@ use super::look::handle;
 use crate::entry::Entry;
 use crate::facts::Field;
 use crate::fault::{Fault, FaultKind};
+use crate::fingerprint::Print;
 use crate::law::Rule;
 use crate::limits;
 use crate::plan::Plan;
@@ -25,6 +26,10 @@ pub(super) struct Performed {
     pub(super) unknown: BTreeSet<Field>,
     /// Fields that the pool refuses to hold.
     pub(super) refused: BTreeMap<Field, Reason>,
+    /// What the target holds instead, for fields whose write the pool answered and did not keep.
+    pub(super) kept: BTreeMap<Field, Print>,
+    /// Fields whose write the pool answered, but that no read has shown yet: they stay open.
+    pub(super) not_shown: BTreeSet<Field>,
     /// Sides whose password was replaced.
     pub(super) passwords: BTreeSet<Side>,
     /// Sides whose sessions were ended.
@@ -125,6 +130,9 @@ impl<P: Ports> Run<'_, P> {
                     self.report.carried.push((side, field.to_string()));
                     performed.unknown.remove(&field);
                     performed.done.insert(field);
+                }
+                if let Deed::SetAttributes { fields } = deed {
+                    self.read_back(entry, side, fields, performed).await;
                 }
                 None
             }

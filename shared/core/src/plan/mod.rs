@@ -3,25 +3,31 @@
 
 mod disable;
 pub(crate) mod factors;
+mod resolve;
 mod steps;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::account::{Account, Shape};
-use crate::entry::{Base, Decision, DecisionKind, Entry, Flips, Intended, Obstacle, Past};
-use crate::facts::{Factor, Facts, Family, Field, Reading, Value};
+use crate::entry::{Base, Decision, DecisionKind, Entry, Flips, Intended, Obstacle};
+use crate::facts::{Facts, Family, Field, Reading, Value};
 use crate::fault::Fault;
 use crate::fingerprint::{Keyring, Print};
 use crate::law::Rule;
 use crate::limits;
 use crate::mapping::Ways;
-use crate::merge::{self, Answer, Conflict};
-use crate::policy::{ConflictRule, Phase, Policy};
+use crate::merge::{Answer, Conflict};
+use crate::policy::{Phase, Policy};
 use crate::side::{BySide, Side};
 use crate::step::Step;
 use crate::time::Time;
 use crate::verdict::Reason;
+
+use resolve::Merged;
+pub(crate) use resolve::date_tells_from;
 
 /// One account, as it was observed.
 #[derive(Clone, Debug)]
@@ -87,6 +93,8 @@ pub struct Question<'a> {
     pub entry: &'a Entry,
     /// Whether a deed on that side was captured, so that its values are somebody's wish.
     pub captured: BySide<bool>,
+    /// When the newest change was made there that a change event tells of, if one does.
+    pub changed: BySide<Option<Time>>,
     /// Addresses that were looked up and belong to somebody else, by the side they would go to.
     pub taken: &'a BTreeMap<(Side, Field), Reason>,
     /// Now.
@@ -119,6 +127,9 @@ pub struct Plan {
     pub flips: BTreeMap<Field, Flips>,
     /// A disable goes first and alone: the rest is planned again after it.
     pub more: bool,
+    /// From when on an observation can show whether both sides agree on a new value: two changes may
+    /// have passed one another (`QuietAgreement`).
+    pub quiet_from: Option<Time>,
 }
 
 impl Plan {
@@ -128,24 +139,14 @@ impl Plan {
     }
 }
 
-/// What is known of one field before it is merged.
-struct Merged {
-    says: BySide<Reading>,
-    base: Option<Base>,
-    came_back: bool,
-    edited_meanwhile: bool,
-    unsettled: Option<Intended>,
-    rule: u32,
-}
-
 /// Plans. See the module.
 pub fn plan(question: &Question<'_>) -> Plan {
     let mut plan = Plan { rules: covered(question), ..Plan::default() };
     let mut wanted = BTreeMap::new();
     for field in fields(question) {
-        let Some(mut merged) = look(question, &field) else { continue };
+        let Some(mut merged) = resolve::resolve(question, &field) else { continue };
         factors::apart_from_rules(question, &field, &mut merged);
-        let answer = answer(question, &field, &merged);
+        let answer = resolve::answer(question, &field, &merged);
         settle(question, &mut plan, &mut wanted, &field, merged, answer);
     }
     steps::arrange(question, &mut plan, &wanted);
@@ -188,77 +189,6 @@ fn covered(question: &Question<'_>) -> BTreeSet<u32> {
     rules
 }
 
-/// What both sides say of a field, and its base with open intents resolved (R1, R2).
-fn look(question: &Question<'_>, field: &Field) -> Option<Merged> {
-    let Question { policy, keys, entry, views, .. } = question;
-    // A field that no rule serves any more is forgotten.
-    let rule = policy.mapping.revision(field)?;
-    let says = BySide::from_fn(|side| views.get(side).facts.get(field));
-    let past = entry.agreed.as_ref().map_or(Past::Never, |agreed| agreed.past(field, rule));
-    let mut base = match past {
-        Past::Never => None,
-        Past::Was(base) => Some(base),
-    };
-    let intent = entry.intent.as_ref();
-    let intended = intent.and_then(|intent| intent.fields.get(field)).filter(|it| it.rule == rule);
-    let mut came_back = false;
-    let mut edited_meanwhile = false;
-    let mut unsettled = None;
-    if let (Some(intended), Some(intent)) = (intended, intent) {
-        let target = says.get(intended.side);
-        if *target == Reading::Unread {
-            unsettled = Some(intended.clone());
-        } else {
-            let was = keys.is(&entry.salt, field, target, intended.was);
-            let unwritten = was && policy.law.keeps(Rule::R1);
-            let print = if unwritten { intended.was } else { intended.wanted };
-            base = Some(Base { print, rule });
-            edited_meanwhile = !was && !keys.is(&entry.salt, field, target, intended.wanted);
-            let moved = intent
-                .modified
-                .get(intended.side)
-                .is_some_and(|modified| views.get(intended.side).account.modified > modified);
-            let law = policy.law.keeps(Rule::R4);
-            came_back = law && was && moved && field.is_yes_or_no();
-        }
-    }
-    Some(Merged { says, base, came_back, edited_meanwhile, unsettled, rule })
-}
-
-fn answer(question: &Question<'_>, field: &Field, merged: &Merged) -> Answer {
-    let Question { policy, keys, entry, phase, .. } = question;
-    if still_in_conflict(question, field, merged) {
-        return Answer::Hold(Reason::Conflict);
-    }
-    let unchanged = merged.base.as_ref().map(|base| {
-        BySide::from_fn(|side| keys.is(&entry.salt, field, merged.says.get(side), base.print))
-    });
-    merge::merge(&merge::Question {
-        field,
-        says: BySide { old: &merged.says.old, new: &merged.says.new },
-        unchanged,
-        came_back: merged.came_back,
-        edited_meanwhile: merged.edited_meanwhile,
-        active: phase.active(),
-        conflicts: policy.conflicts,
-        ways: policy.mapping.ways(field),
-        law: policy.law,
-    })
-}
-
-/// A conflict that was held stays held until one of the sides gives way, whatever became of the intent
-/// in which it showed.
-fn still_in_conflict(question: &Question<'_>, field: &Field, merged: &Merged) -> bool {
-    let held = question.entry.obstacles.get(field).filter(|it| it.reason == Reason::Conflict);
-    let Some(held) = held.filter(|_| question.policy.conflicts == ConflictRule::Hold) else {
-        return false;
-    };
-    let BySide { old, new } = &merged.says;
-    let source = merged.says.get(held.side.other());
-    let same = question.keys.is(&question.entry.salt, field, source, held.value);
-    same && old != new && *old != Reading::Unread && *new != Reading::Unread
-}
-
 /// Puts one field's answer into the plan.
 fn settle(
     question: &Question<'_>,
@@ -268,7 +198,8 @@ fn settle(
     merged: Merged,
     answer: Answer,
 ) {
-    let Merged { says, base, unsettled, rule, .. } = merged;
+    let quiet_from = resolve::quiet_from(question, field, &merged);
+    let Merged { says, base, unsettled, not_kept, rule, .. } = merged;
     let entry = question.entry;
     match answer {
         Answer::Leave => {
@@ -280,6 +211,10 @@ fn settle(
             let base = if lacking(question, field) { None } else { base };
             keep_base(plan, field, base, rule);
             unreadable(question, plan, field, &says);
+        }
+        Answer::Agree if quiet_from.is_some() => {
+            plan.quiet_from = plan.quiet_from.max(quiet_from);
+            keep_base(plan, field, base, rule);
         }
         Answer::Agree => {
             let print = entry.print(question.keys, field, &says.old);
@@ -306,7 +241,10 @@ fn settle(
                 | Field::Attribute(_)
                 | Field::Group(_) => print,
             };
-            if let Some(reason) = steps::refusal(question, plan, field, to, &value, depends_on) {
+            let refused = not_kept.then_some(Reason::NotKept);
+            let refused =
+                refused.or_else(|| steps::refusal(question, plan, field, to, &value, depends_on));
+            if let Some(reason) = refused {
                 keep_base(plan, field, base, rule);
                 obstruct(question, plan, field, reason, to, depends_on);
                 return;
@@ -318,7 +256,8 @@ fn settle(
             }
             let was = entry.print(question.keys, field, says.get(to));
             set_base(plan, field, was, rule);
-            plan.writes.insert(field.clone(), Intended { side: to, wanted: print, was, rule });
+            let intended = Intended { side: to, wanted: print, was, rule, answered: false };
+            plan.writes.insert(field.clone(), intended);
             if matches!(field, Field::Factor(_)) {
                 plan.depends_on.insert(field.clone(), depends_on);
                 if let Some(by_rule) = factors::agreed(question, field).filter(|_| print.is_some())

@@ -28,9 +28,11 @@ pub(super) fn refusal(
     if let Some(reason) = question.taken.get(&(to, field.clone())) {
         return Some(*reason);
     }
-    // What the pool refused is not written again, until the value changes or an operator says so.
+    // What the pool refused or did not keep is not written again, until the value changes or an
+    // operator says so.
     let refused = |it: &&Obstacle| {
-        let by_pool = matches!(it.reason, Reason::RefusedByPool | Reason::Outside(_));
+        let by_pool =
+            matches!(it.reason, Reason::RefusedByPool | Reason::NotKept | Reason::Outside(_));
         by_pool && it.value == print && it.side == to
     };
     if let Some(obstacle) = entry.obstacles.get(field).filter(refused) {
@@ -41,7 +43,9 @@ pub(super) fn refusal(
         Field::Enabled | Field::Group(_) | Field::Factor(_) => None,
         Field::Email | Field::Phone if stale => Some(Reason::StaleSide),
         Field::Email | Field::Phone | Field::Attribute(_) => {
-            let attributes = match question.policy.mapping.attributes(to, field, value) {
+            let mapping = &question.policy.mapping;
+            let account = &question.views.get(to).account;
+            let attributes = match mapping.attributes_over(to, field, value, account) {
                 Ok(attributes) => attributes,
                 Err(reason) => return Some(reason),
             };
@@ -83,11 +87,11 @@ fn sends_code(question: &Question<'_>, field: &Field, to: Side, value: &Reading)
 }
 
 /// Makes the deeds and puts them in order: a disable first and alone; then memberships, which do not
-/// move the account's last-modified; then an enable, which does; last the attributes. So a crash before
-/// a yes-or-no field was written leaves last-modified alone, and what moved it was the person's own undo
-/// (R4). Factors wait for a plan of their own where attributes or an enable go: they move last-modified
-/// too, and a pool takes no SMS factor before the phone number is there. They wait as well where we
-/// still owe the account a password, without which it is not confirmed.
+/// move the account's last-modified; then, each in a plan of its own, an enable, the attributes, and the
+/// factors, which do. So a crash before a field was written leaves last-modified alone, and what moved it
+/// was the person's own undo (R4). Factors come last, since a pool takes no SMS factor before the phone
+/// number is there. They wait as well where we still owe the account a password, without which it is not
+/// confirmed.
 pub(super) fn arrange(
     question: &Question<'_>,
     plan: &mut Plan,
@@ -120,7 +124,9 @@ pub(super) fn arrange(
         let mut fields = BTreeMap::new();
         let mut factors = BTreeMap::new();
         for ((_, field), value) in of_side() {
-            if let Ok(attributes) = question.policy.mapping.attributes(side, field, value) {
+            let account = &question.views.get(side).account;
+            let mapping = &question.policy.mapping;
+            if let Ok(attributes) = mapping.attributes_over(side, field, value, account) {
                 fields.insert(field.clone(), attributes);
             } else if let Field::Factor(factor) = field {
                 factors.insert(*factor, value.value().is_some());
@@ -128,6 +134,10 @@ pub(super) fn arrange(
         }
         let enable = wanted.contains_key(&(side, Field::Enabled));
         let owed = question.entry.owes_password == Some(side);
+        if enable && !fields.is_empty() {
+            plan.more = true;
+            plan.writes.retain(|field, _| !fields.contains_key(field));
+        }
         if !factors.is_empty() && (enable || owed || !fields.is_empty()) {
             plan.more = true;
             plan.writes.retain(|field, _| !matches!(field, Field::Factor(_)));
@@ -136,8 +146,7 @@ pub(super) fn arrange(
         }
         if enable {
             steps.push(Step { side, deed: Deed::Enable });
-        }
-        if !fields.is_empty() {
+        } else if !fields.is_empty() {
             steps.push(Step { side, deed: Deed::SetAttributes { fields } });
         }
     }

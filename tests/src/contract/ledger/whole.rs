@@ -82,6 +82,7 @@ fn filled(stand: &impl TableStand, entry: &Entry) -> Entry {
                 wanted: print(at),
                 was: print(at + 1),
                 rule: u32::from(at),
+                answered: at % 3 == 0,
             }),
             modified: BySide { old: None, new: Some(Time(3)) },
             at: Time(1),

@@ -107,8 +107,9 @@ fn births() -> impl Strategy<Value = Birth> {
 }
 
 fn intents() -> impl Strategy<Value = Intent> {
-    let intended = (sides(), prints(), prints(), any::<u32>())
-        .prop_map(|(side, wanted, was, rule)| Intended { side, wanted, was, rule });
+    let intended = (sides(), prints(), prints(), any::<u32>(), any::<bool>()).prop_map(
+        |(side, wanted, was, rule, answered)| Intended { side, wanted, was, rule, answered },
+    );
     let modified = by_sides(maybe(times()).boxed());
     (btree_map(fields(), intended, 0..4), modified, times(), times())
         .prop_map(|(fields, modified, at, until)| Intent { fields, modified, at, until })
@@ -372,7 +373,8 @@ fn the_largest_sensible_person_fits_in_an_item() {
             .fields
             .insert(Field::Group(GroupName::try_from(name.as_str()).unwrap()), base.clone());
     }
-    let intended = Intended { side: Side::Old, wanted: None, was: None, rule: u32::MAX };
+    let intended =
+        Intended { side: Side::Old, wanted: None, was: None, rule: u32::MAX, answered: true };
     let fields = agreed.fields.keys().map(|field| (field.clone(), intended.clone())).collect();
     let modified = BySide::default();
     entry.intent = Some(Intent { fields, modified, at: Time(1), until: Time(1) });

@@ -1,0 +1,138 @@
+//! Whether a pool kept what it was given. Some pools answer a write of a custom number attribute with
+//! success and keep another value. Taken for the person's edit, that value would travel back and undo
+//! what the person wrote. So an attribute that its pool may coerce is read back after its write.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Run;
+use super::look::handle;
+use super::perform::Performed;
+use crate::account::Account;
+use crate::entry::{Entry, Intended};
+use crate::facts::Field;
+use crate::names::AttributeName;
+use crate::normalise;
+use crate::plan::View;
+use crate::ports::{Pool, Ports};
+use crate::side::Side;
+use crate::verdict::Reason;
+
+/// The attributes of one field, as they were written.
+type Written = BTreeMap<AttributeName, String>;
+
+/// What a read after a write says of one field.
+enum Shown {
+    /// The value that was written, or the same number in another form.
+    Written,
+    /// The former value, on an account that looks untouched: the read may be older than the write.
+    Perhaps,
+    /// Another value.
+    Other,
+}
+
+impl<P: Ports> Run<'_, P> {
+    /// Reads the account again after that write, if it wrote an attribute that its pool may coerce.
+    /// Costs one account read, and nothing where no such attribute was written.
+    ///
+    /// A value that the pool did not keep is a refused field. Where no read has shown the value yet, the
+    /// field stays open, and the next look decides.
+    pub(super) async fn read_back(
+        &mut self,
+        entry: &Entry,
+        side: Side,
+        fields: &BTreeMap<Field, Written>,
+        performed: &mut Performed,
+    ) {
+        let Ok(shapes) = self.bridge.shapes().await else { return };
+        let shape = shapes.get(side);
+        let coerced = |written: &Written| written.keys().any(|name| shape.may_coerce(name));
+        let asked: BTreeSet<&Field> =
+            fields.iter().filter(|(_, it)| coerced(it)).map(|(field, _)| field).collect();
+        let Some(known) = entry.accounts.get(side).as_ref().filter(|_| !asked.is_empty()) else {
+            return;
+        };
+        let began = self.now();
+        let mut view = None;
+        if began < self.work.deadline {
+            self.report.account_reads += 1;
+            let read = self.bridge.ports.pool(side).read(&handle(known)).await;
+            let account = read.ok().flatten().filter(|account| account.sub == known.sub);
+            let policy = self.bridge.policy;
+            view = account.map(|account| View::new(policy, side, account, &shapes, began));
+        }
+        for field in asked {
+            let shown = view
+                .as_ref()
+                .map_or(Shown::Perhaps, |view| self.shown(entry, field, view, fields.get(field)));
+            match (shown, &view) {
+                (Shown::Written, _) => continue,
+                (Shown::Other, Some(view)) => {
+                    let print = entry.print(self.bridge.keys, field, &view.facts.get(field));
+                    performed.kept.insert(field.clone(), print);
+                    performed.refused.insert(field.clone(), Reason::NotKept);
+                }
+                (Shown::Perhaps | Shown::Other, _) => {
+                    performed.not_shown.insert(field.clone());
+                    performed.unknown.insert(field.clone());
+                }
+            }
+            performed.done.remove(field);
+            let name = field.to_string();
+            self.report.carried.retain(|(to, carried)| *to != side || *carried != name);
+        }
+    }
+
+    fn shown(&self, entry: &Entry, field: &Field, view: &View, written: Option<&Written>) -> Shown {
+        let Some(intent) = &entry.intent else { return Shown::Perhaps };
+        let Some(Intended { side, wanted, was, .. }) = intent.fields.get(field) else {
+            return Shown::Perhaps;
+        };
+        let reading = view.facts.get(field);
+        let holds = |print| self.bridge.keys.is(&entry.salt, field, &reading, print);
+        if holds(*wanted) || written.is_some_and(|written| same_numbers(written, &view.account)) {
+            return Shown::Written;
+        }
+        let before = intent.modified.get(*side);
+        let untouched = before.is_none_or(|before| view.account.modified <= before);
+        if holds(*was) && untouched { Shown::Perhaps } else { Shown::Other }
+    }
+}
+
+/// Whether the account holds the numbers that were written, perhaps in another form: with another count
+/// of zeros, say. That form travels back, after which both sides hold it.
+fn same_numbers(written: &Written, account: &Account) -> bool {
+    written.iter().all(|(name, text)| {
+        let held = account.attributes.get(name).map(String::as_str);
+        let number = normalise::number(text);
+        number.is_some() && number == held.and_then(normalise::number)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::Status;
+    use crate::names::{Sub, Username};
+    use crate::time::Time;
+
+    #[test]
+    fn one_number_in_another_form_is_the_same_number() {
+        let name = AttributeName::try_from("custom:level").unwrap();
+        let held = |text: &str| Account {
+            sub: Sub::try_from("sub").unwrap(),
+            username: Username::try_from("somebody").unwrap(),
+            attributes: [(name.clone(), text.to_owned())].into(),
+            enabled: true,
+            status: Status::Confirmed,
+            groups: None,
+            factors: None,
+            created: Time::ZERO,
+            modified: Time::ZERO,
+        };
+        let written = |text: &str| Written::from([(name.clone(), text.to_owned())]);
+        assert!(same_numbers(&written("007.50"), &held("7.5")));
+        assert!(!same_numbers(&written("1"), &held("0")));
+        assert!(!same_numbers(&written("x"), &held("x")), "not a number");
+        assert!(!same_numbers(&written("1"), &Account { attributes: [].into(), ..held("") }));
+    }
+}
