@@ -1,6 +1,6 @@
 # Every target is one line of shell; anything longer is Rust, or a script of its own.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check build synth deploy diff bench simulate replay contract mutants operator tools bootstraps
+.PHONY: help demo test check build synth deploy diff bench simulate replay contract mutants operator tools bootstraps model-drift
 
 CARGO := cargo
 SEEDS ?= 20000
@@ -11,7 +11,7 @@ CORE ?= $(if $(FILES),all,80)
 AWS ?= $(if $(FILES),all,40)
 
 help: ## What there is to do here
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
 tools: infra/node_modules/.installed
 	@sh tests/local/install.sh
@@ -61,6 +61,9 @@ contract: tools ## The same cases on the fakes and on the local stack's services
 mutants: ## Plants a sample of mistakes and prints those that no test notices: make mutants SEED=n CORE=80 AWS=40 FILES=""
 	@sh tests/mutants/install.sh
 	@SEED="$(SEED)" CORE="$(CORE)" AWS="$(AWS)" FILES="$(FILES)" python3 tests/mutants/mutants.py
+
+model-drift: ## What the newest published Cognito model has that the committed list does not
+	@python3 tests/local/model_drift.py
 
 operator: ## The command line: make operator ARGS="status"
 	@$(CARGO) run --release --quiet -p poolbridge-operator -- $(ARGS)

@@ -108,6 +108,14 @@ export class Apply extends Construct {
       metric: blueprint.metrics.of('apply', 'breaker_held'),
       above: 0,
     });
+    watch(this, blueprint, {
+      article: 'writes-paused',
+      says: 'A pool takes no writes: a recovery of it is prepared or runs. Changes wait.',
+      metric: blueprint.metrics.of('apply', 'writes_paused'),
+      above: 0,
+      // One refusal may be a moment's.
+      periods: 2,
+    });
   }
 
   private widgets({ metrics }: Blueprint): IWidget[] {
@@ -124,6 +132,7 @@ export class Apply extends Construct {
         metrics.of('apply', 'pool_writes').with({ label: 'writes' }),
         metrics.of('apply', 'removals').with({ label: 'removals' }),
         metrics.of('apply', 'breaker_held').with({ label: 'removals held' }),
+        metrics.of('apply', 'writes_paused').with({ label: 'writes paused by a pool' }),
         metrics.of('apply', 'messages').with({ label: 'messages' }),
       ]),
       graph('Duration of a batch, milliseconds', [

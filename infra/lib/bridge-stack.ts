@@ -43,7 +43,7 @@ export class BridgeStack extends Stack {
     const sweep = new Sweep(this, 'Sweep', blueprint, { state, changes, bulk, captures });
     const apply = new Apply(this, 'Apply', blueprint, { state, changes, bulk });
     const ownRoles = [apply.role, sweep.role];
-    const trail = new Trail(this, 'Trail', blueprint, { state, changes, ownRoles });
+    const trail = new Trail(this, 'Trail', blueprint, { state, changes, ownRoles, captures });
     const resend = new Resend(this, 'Resend', blueprint, { function: apply.function });
     new Guests(this, 'Guests', blueprint, { state, changes });
     new BridgeDashboard(this, 'Dashboard', blueprint, [

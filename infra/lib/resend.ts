@@ -57,6 +57,14 @@ export class Resend extends Construct {
       silenceIsFault: true,
       periods: 3,
     });
+    watch(this, blueprint, {
+      article: 'pool-restored',
+      says: 'A pool was restored to a point in time, or deleted. Only disables are written.',
+      // Told by every call until an operator decides, so the alarm lasts as long.
+      metric: blueprint.metrics.of('apply', 'undecided_restores', 'Maximum')
+        .with({ period: Duration.minutes(10) }),
+      above: 0,
+    });
     this.dashboardRow = [
       graph('Marked accounts', [
         blueprint.metrics.of('apply', 'marks', 'Maximum').with({ label: 'marks' }),

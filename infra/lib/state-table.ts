@@ -137,6 +137,16 @@ export class StateTable extends Construct {
     grants.forEach((grant) => grantee.grantPrincipal.addToPrincipalPolicy(grant));
   }
 
+  /** Lets a function note in the control item that a pool was restored or deleted. */
+  grantNotingRestores(grantee: IGrantable): void {
+    grantee.grantPrincipal.addToPrincipalPolicy(new PolicyStatement({
+      sid: 'NoteRestores',
+      actions: ['dynamodb:GetItem', 'dynamodb:UpdateItem'],
+      resources: [this.table.tableArn],
+      conditions: leading(['CONTROL']),
+    }));
+  }
+
   /** Lets a function read everything, and write only how far it has come. */
   grantComparing(grantee: IGrantable): void {
     const grants = [

@@ -26,6 +26,8 @@ import { INFRA } from './infra';
 interface Operations {
   /** Operations of the API. */
   readonly calls: readonly string[];
+  /** Operations of the API that change a pool itself. */
+  readonly pool: readonly string[];
   /** Requests to the pages that Cognito itself serves. */
   readonly forms: readonly string[];
   /** Operations that mostly are sign-ins, by the challenges whose answer is more than that. */
@@ -38,7 +40,7 @@ export const OPERATIONS_FILE = resolve(INFRA, 'operations.json');
 /** One rule: what it is called, what it lets through, and how that is recognised. */
 export interface TrailRule {
   /** Short, and part of the rule's name. */
-  readonly id: 'Calls' | 'Challenges' | 'Pages' | 'Links';
+  readonly id: 'Calls' | 'Pool' | 'Challenges' | 'Pages' | 'Links';
   readonly says: string;
   readonly pattern: EventPattern;
   /** Whether it is shown what CloudTrail takes for mere reading, too. */
@@ -74,7 +76,7 @@ function isRead(form: string): boolean {
 
 /** The rules by which the trail's events are picked from a bus, wherever the pool is. */
 export function trailRules(path: string = OPERATIONS_FILE): TrailRule[] {
-  const { calls, forms, challenges } = JSON.parse(readFileSync(path, 'utf8')) as Operations;
+  const { calls, pool, forms, challenges } = JSON.parse(readFileSync(path, 'utf8')) as Operations;
   const succeeded = { errorCode: Match.doesNotExist() };
   return [
     {
@@ -84,6 +86,15 @@ export function trailRules(path: string = OPERATIONS_FILE): TrailRule[] {
         source: [SOURCE],
         detailType: [API_CALL],
         detail: { eventName: [...calls], ...succeeded },
+      },
+    },
+    {
+      id: 'Pool',
+      says: 'API calls that change a pool itself: its settings, a restore, its deletion',
+      pattern: {
+        source: [SOURCE],
+        detailType: [API_CALL],
+        detail: { eventName: [...pool], ...succeeded },
       },
     },
     {

@@ -16,14 +16,18 @@ import type { ChangeQueue } from './change-queue';
 import { graph } from './dashboard';
 import { FailedEvents } from './failed-events';
 import { RustFunction } from './rust-function';
+import type { Side } from './configuration';
 import type { StateTable } from './state-table';
 import { layTrailRule, trailRules } from './trail-events';
+import { trailGrant } from './user-pool';
 
 export interface TrailProps {
   readonly state: StateTable;
   readonly changes: ChangeQueue;
   /** Roles under which the bridge itself calls the pools: their calls are no news. */
   readonly ownRoles: readonly IRole[];
+  /** The function that serves each pool's triggers, by its ARN. */
+  readonly captures: Readonly<Record<Side, string>>;
 }
 
 export class Trail extends Construct {
@@ -32,7 +36,7 @@ export class Trail extends Construct {
 
   constructor(scope: Construct, id: string, blueprint: Blueprint, props: TrailProps) {
     super(scope, id);
-    const { state, changes, ownRoles } = props;
+    const { state, changes, ownRoles, captures } = props;
     const failed = new FailedEvents(this, 'Failed', blueprint, {
       program: 'trail',
       says: 'Events of the trail could not be noted although they were tried again.',
@@ -46,11 +50,17 @@ export class Trail extends Construct {
         POOLBRIDGE_TABLE: state.table.tableName,
         POOLBRIDGE_QUEUE_URL: changes.queue.queueUrl,
         POOLBRIDGE_OWN_ROLES: ownRoles.map(({ roleArn }) => roleArn).join(','),
+        POOLBRIDGE_CAPTURE_OLD: captures.old,
+        POOLBRIDGE_CAPTURE_NEW: captures.new,
       },
     });
     this.function = itself;
     state.grantMarking(role);
     state.grantResolving(role);
+    state.grantNotingRestores(role);
+    for (const pool of blueprint.configuration.pools) {
+      role.addToPrincipalPolicy(trailGrant(this, pool));
+    }
     changes.grantSending(role);
     itself.configureAsyncInvoke({
       retryAttempts: 2,
@@ -76,6 +86,13 @@ export class Trail extends Construct {
       metric: blueprint.metrics.of('trail', 'trail_failed'),
       above: 0,
     });
+    watch(this, blueprint, {
+      article: 'triggers-missing',
+      says: 'A change of a pool\'s settings took capture out of its triggers.',
+      metric: blueprint.metrics.of('trail', 'trail_triggers_missing', 'Maximum'),
+      above: 0,
+      suffix: 'after-change',
+    });
   }
 
   private widgets({ metrics }: Blueprint): IWidget[] {
@@ -85,6 +102,7 @@ export class Trail extends Construct {
         metrics.of('trail', 'trail_dropped').with({ label: 'no news' }),
         metrics.of('trail', 'trail_unresolved').with({ label: 'left to the sweep' }),
         metrics.of('trail', 'trail_failed').with({ label: 'failed' }),
+        metrics.of('trail', 'trail_restores').with({ label: 'pool restored or deleted' }),
       ]),
       graph('Calls', [
         this.function.metricInvocations({ label: 'calls' }),

@@ -60,6 +60,9 @@ const SWEEP_GROUP_READS = [
   'cognito-idp:ListUsersInGroup',
 ];
 
+// Where capture stands. A name of another permission would let the trail read people.
+const TRAIL_READS = ['cognito-idp:DescribeUserPool'];
+
 // Irreversible, so it is granted to those alone who asked for it.
 const DELETIONS = ['cognito-idp:AdminDeleteUser'];
 
@@ -134,6 +137,11 @@ export function sweepGrant(
   choices: PoolChoices,
 ): PolicyStatement {
   return grant(scope, pool, (side) => `List${side}Pool`, sweepCalls(choices));
+}
+
+/** What the trail needs of one pool: to see whether its triggers stand after it was changed. */
+export function trailGrant(scope: Construct, pool: PoolConfiguration): PolicyStatement {
+  return grant(scope, pool, (side) => `Look${side}Pool`, TRAIL_READS);
 }
 
 /**

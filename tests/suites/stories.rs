@@ -33,6 +33,8 @@ mod sweeping;
 mod searches;
 #[path = "stories/spelling.rs"]
 mod spelling;
+#[path = "stories/restores.rs"]
+mod restores;
 
 use std::collections::{BTreeMap, BTreeSet};
 

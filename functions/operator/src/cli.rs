@@ -65,7 +65,8 @@ pub(crate) enum Command {
     Pause(Pause),
     /// Go on after a pause, under the configuration at hand, and look at all that waited
     ///
-    /// The breaker stays as it is unless --breaker is given.
+    /// The breaker stays as it is unless --breaker is given. After a pool was restored to a point in
+    /// time nothing is written but disables until --after-restore decides what follows.
     Resume(Resume),
     /// Put capture into the pools' triggers, and prove that nothing else moved
     ///
@@ -216,6 +217,32 @@ pub(crate) struct Resume {
     /// halves were deleted are disabled or deleted then, as `[policy] deletes` says
     #[arg(long)]
     pub(crate) breaker: bool,
+
+    /// Decide what follows from a pool's restore to a point in time, once it has ended: heal (the
+    /// other pool is right), propagate (the restored pool is right) or none (nothing was restored).
+    /// old=heal or new=heal names the pool where both were restored
+    #[arg(long, value_name = "DECISION", value_parser = decision)]
+    pub(crate) after_restore: Option<Decision>,
+}
+
+/// What follows from a restore.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// The other pool is right.
+    Heal,
+    /// The restored pool is right.
+    Propagate,
+    /// Nothing was restored.
+    None,
+}
+
+/// A decision about one pool's restore.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Decision {
+    /// The pool, if it was said.
+    pub(crate) side: Option<Side>,
+    /// The decision.
+    pub(crate) answer: Answer,
 }
 
 /// `completions`.
@@ -249,6 +276,21 @@ fn who(text: &str) -> Result<Who, String> {
     let (side, sub) = told.map_or((None, text), |(side, sub)| (Some(side), sub));
     let sub = Sub::try_from(sub).map_err(|error| error.to_string())?;
     Ok(Who { side, sub })
+}
+
+fn decision(text: &str) -> Result<Decision, String> {
+    let told = Side::BOTH.into_iter().find_map(|side| {
+        let answer = text.strip_prefix(side.name())?.strip_prefix('=')?;
+        Some((side, answer))
+    });
+    let (side, answer) = told.map_or((None, text), |(side, answer)| (Some(side), answer));
+    let answer = match answer {
+        "heal" => Answer::Heal,
+        "propagate" => Answer::Propagate,
+        "none" => Answer::None,
+        _ => return Err("heal, propagate or none; old=heal where both were restored".to_owned()),
+    };
+    Ok(Decision { side, answer })
 }
 
 fn state(text: &str) -> Result<State, String> {
@@ -317,6 +359,8 @@ mod tests {
             "poolbridge people --state held --limit 0",
             "poolbridge retry a --state held",
             "poolbridge attach --side left",
+            "poolbridge resume --after-restore undo",
+            "poolbridge resume --after-restore left=heal",
         ] {
             let error = Cli::try_parse_from(line.split(' ')).unwrap_err();
             assert!(error.use_stderr(), "{line}");

@@ -48,6 +48,9 @@ const fn of_fault(fault: &Fault) -> &'static str {
         FaultKind::NoAnswer | FaultKind::NotSent => {
             "check AWS_REGION, credentials, AWS_ENDPOINT_URL and the network, then run it again"
         }
+        FaultKind::WritesPaused => {
+            "the pool takes no writes: wait until its point-in-time recovery has ended"
+        }
         FaultKind::Denied => "grant this operation to whoever you are signed in as",
         FaultKind::Missing => {
             "check AWS_REGION, POOLBRIDGE_TABLE, POOLBRIDGE_QUEUE_URL and the pools' ids"

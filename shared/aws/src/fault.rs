@@ -137,8 +137,14 @@ fn of_code(operation: &str, code: &str) -> Option<FaultKind> {
         | "EC2ThrottledException"
         | "KmsThrottled"
         | "ReplicatedWriteConflictException"
+        // Somebody else changes the same thing at this moment: ours did nothing.
+        | "ConcurrentModificationException"
         // Another request was writing the item: ours did nothing and may come again soon.
         | "TransactionConflictException" => FaultKind::Throttled,
+
+        // "This exception is thrown when the operation is not enabled" came with point-in-time
+        // recovery, and with replicas before it: the pool is there and takes no writes for now.
+        "OperationNotEnabledException" => FaultKind::WritesPaused,
 
         // Our own earlier attempt with this token is still running: it may yet be carried out.
         "TransactionInProgressException" | "RequestTimeout" | "RequestTimeoutException" => {
@@ -240,7 +246,6 @@ fn of_refusal(code: &str) -> Option<FaultKind> {
         | "MessageNotInflight"
         // The service does not know the operation, or not for this pool. An emulator says so with
         // status 500, which must not pass for a write that may have happened.
-        | "OperationNotEnabledException"
         | "FeatureUnavailableInTierException"
         | "UnsupportedOperation"
         | "UnsupportedOperationException"
@@ -294,6 +299,7 @@ mod tests {
     fn every_documented_code_has_its_kind() {
         use FaultKind::{
             AccountGone, Broken, Denied, Exists, Invalid, Lost, Missing, NoAnswer, Throttled,
+            WritesPaused,
         };
         let table = [
             ("TooManyRequestsException", 400, Throttled),
@@ -302,6 +308,8 @@ mod tests {
             ("ProvisionedThroughputExceededException", 400, Throttled),
             ("SlowDown", 503, Throttled),
             ("TransactionConflictException", 400, Throttled),
+            ("ConcurrentModificationException", 400, Throttled),
+            ("OperationNotEnabledException", 400, WritesPaused),
             ("TransactionInProgressException", 400, NoAnswer),
             // The service gave up waiting for the request: it may have read it to its end.
             ("RequestTimeout", 400, NoAnswer),

@@ -7,9 +7,17 @@
 //! AWS `CloudTrail`" lists them. Which triggers fire is from "Customizing user pool workflows with
 //! Lambda triggers".
 
+mod table;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use poolbridge_core::restore::Stage;
 use serde_json::{Value, json};
 
 use crate::config::TriggerSlot;
+pub use table::OPERATIONS;
 
 /// What an event of `CloudTrail` about an operation proves, if the call succeeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -26,6 +34,21 @@ pub enum Told {
     Deleted,
     /// Something of many accounts, none of which is named: only a sweep finds out whose.
     Many,
+    /// Something of the pool itself.
+    Pool(PoolEvent),
+    /// Nothing at all: it reads.
+    Read,
+}
+
+/// What becomes of the pool itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PoolEvent {
+    /// It is restored to a point in time, or deleted: people change in bulk.
+    Restore(Stage),
+    /// Settings that decide what becomes of people are changed, the triggers perhaps among them.
+    Settings,
+    /// Nothing that the bridge has to know of.
+    Unwatched,
 }
 
 /// One thing that can be done.
@@ -49,7 +72,24 @@ pub struct Operation {
 impl Operation {
     /// Whether the trail notices it.
     pub const fn trail(&self) -> bool {
-        !matches!(self.told, Told::Nothing)
+        !matches!(self.told, Told::Nothing | Told::Read | Told::Pool(PoolEvent::Unwatched))
+    }
+
+    /// What it is about, in one word: `person`, `many`, `pool`, `nothing` (it names a person and
+    /// changes nothing that travels) or `read`.
+    pub const fn kind(&self) -> &'static str {
+        match self.told {
+            Told::Hint | Told::Changed | Told::Confirmed | Told::Deleted => "person",
+            Told::Many => "many",
+            Told::Pool(_) => "pool",
+            Told::Nothing => "nothing",
+            Told::Read => "read",
+        }
+    }
+
+    /// Whether any route is to notice it, at once or later.
+    pub const fn is_noticed(&self) -> bool {
+        self.trail() || self.sweep || self.trigger.is_some()
     }
 
     /// Whether its trigger tells of it each time, and of all of it, so that it bounds how late it
@@ -114,7 +154,6 @@ impl Operation {
     }
 }
 
-use Told::{Changed, Confirmed, Deleted, Hint, Many, Nothing};
 use TriggerSlot::{
     CustomMessage, PostAuthentication, PostConfirmation, PreSignUp, PreTokenGeneration,
 };
@@ -123,211 +162,38 @@ const fn row(name: &'static str, told: Told) -> Operation {
     Operation::of(name, told)
 }
 
-/// Every operation by which a person of a pool can come to differ, and those besides that name a
-/// person and change nothing of theirs that travels.
-///
-/// - A page of managed login answers with an HTTP status and not with an error code, so a request
-///   that was refused may look like one that succeeded: it is a hint and never proves that a
-///   password was set (the trigger does). To take it for proof would let a stranger who posts a
-///   wrong code make the other pool's password out of date.
-/// - A password that an administrator gives with `AdminCreateUser` is a temporary one: the person
-///   has chosen none, so it makes nobody's password out of date.
-/// - Listings show attributes, the enabled flag and, group by group, members. They show neither
-///   passwords nor factors.
-/// - A new address that is to be verified has a code sent, and the trigger before that message
-///   fires. Nothing fires when the code is given back (`VerifyUserAttribute`), and to ask for
-///   another (`GetUserAttributeVerificationCode`) changes nothing.
-pub const OPERATIONS: [Operation; 61] = [
-    // Accounts come to be.
-    row("SignUp", Hint).at(PostConfirmation),
-    row("ConfirmSignUp", Confirmed).at(PostConfirmation).password(),
-    row("AdminConfirmSignUp", Confirmed).at(PostConfirmation).password(),
-    row("AdminCreateUser", Changed),
-    row("StartUserImportJob", Many),
-    row("StopUserImportJob", Many),
-    row("Signup_POST", Hint).at(PostConfirmation),
-    row("Confirm_POST", Hint).at(PostConfirmation),
-    row("Confirm_With_Link_GET", Hint).at(PostConfirmation),
-    row("signup_POST", Hint).at(PostConfirmation),
-    row("signup_confirm_POST", Hint).at(PostConfirmation),
-    row("confirmUser_GET", Hint).at(PostConfirmation),
-    // Attributes.
-    row("UpdateUserAttributes", Changed).at(CustomMessage),
-    row("AdminUpdateUserAttributes", Changed).at(CustomMessage),
-    row("DeleteUserAttributes", Changed),
-    row("AdminDeleteUserAttributes", Changed),
-    row("VerifyUserAttribute", Changed),
-    row("AdminLinkProviderForUser", Changed),
-    row("AdminDisableProviderForUser", Changed),
-    // May they sign in at all.
-    row("AdminDisableUser", Changed),
-    row("AdminEnableUser", Changed),
-    row("DeleteUser", Deleted),
-    row("AdminDeleteUser", Deleted),
-    // Groups.
-    row("AdminAddUserToGroup", Changed),
-    row("AdminRemoveUserFromGroup", Changed),
-    row("CreateGroup", Many),
-    row("UpdateGroup", Many),
-    row("DeleteGroup", Many),
-    // Passwords.
-    row("ConfirmForgotPassword", Changed).at(PostConfirmation).unlisted().password(),
-    row("ChangePassword", Changed).unlisted().password(),
-    row("AdminSetUserPassword", Changed).unlisted().password(),
-    row("AdminResetUserPassword", Changed).unlisted(),
-    row("RespondToAuthChallenge", Changed)
-        .answering("NEW_PASSWORD_REQUIRED")
-        .at(PostAuthentication)
-        .password(),
-    row("AdminRespondToAuthChallenge", Changed)
-        .answering("NEW_PASSWORD_REQUIRED")
-        .at(PostAuthentication)
-        .password(),
-    row("ConfirmForgotPassword_POST", Hint).at(PostConfirmation).unlisted(),
-    row("ResetPassword_POST", Hint).at(PostConfirmation).unlisted(),
-    row("forgotPassword_POST", Hint).at(PostConfirmation).unlisted(),
-    row("ForgotPassword", Nothing).unlisted(),
-    // Factors.
-    row("SetUserMFAPreference", Changed).unlisted(),
-    row("AdminSetUserMFAPreference", Changed).unlisted(),
-    row("SetUserSettings", Changed).unlisted(),
-    row("AdminSetUserSettings", Changed).unlisted(),
-    row("VerifySoftwareToken", Hint).unlisted(),
-    row("AdminDeleteSoftwareToken", Hint).unlisted(),
-    row("CompleteWebAuthnRegistration", Hint).unlisted(),
-    row("DeleteWebAuthnCredential", Hint).unlisted(),
-    row("MfaRegister_POST", Hint),
-    row("mfa_phone_register_POST", Hint),
-    row("mfa_phone_verify_POST", Hint),
-    row("passkeys_add_POST", Hint).unlisted(),
-    // Sign-ins change little, and there are many of them: the trail is not paid for them.
-    row("InitiateAuth", Nothing).at(PostAuthentication),
-    row("AdminInitiateAuth", Nothing).at(PostAuthentication),
-    row("RespondToAuthChallenge", Nothing).at(PostAuthentication),
-    row("AdminRespondToAuthChallenge", Nothing).at(PostAuthentication),
-    row("GetTokensFromRefreshToken", Nothing).at(PreTokenGeneration),
-    // Sessions and devices do not travel; codes are no change.
-    row("GlobalSignOut", Nothing).unlisted(),
-    row("AdminUserGlobalSignOut", Nothing).unlisted(),
-    row("RevokeToken", Nothing).unlisted(),
-    row("ResendConfirmationCode", Nothing).unlisted(),
-    row("GetUserAttributeVerificationCode", Nothing).unlisted(),
-    row("AssociateSoftwareToken", Nothing).unlisted(),
-];
+/// An operation about a person that changes nothing that travels.
+const fn quiet(name: &'static str) -> Operation {
+    Operation::of(name, Told::Nothing).unlisted()
+}
+
+/// An operation about the pool itself: no comparison of accounts shows it.
+const fn pool(name: &'static str, event: PoolEvent) -> Operation {
+    Operation::of(name, Told::Pool(event)).unlisted()
+}
+
+/// An operation that changes nothing.
+const fn read(name: &'static str) -> Operation {
+    Operation::of(name, Told::Read).unlisted()
+}
 
 /// The names that the deployment's rules let through to the trail, in the order of the table.
-/// Where only one challenge matters it is named, since sign-ins bear the same `eventName`.
+/// Where only some challenges matter they are named, since sign-ins bear the same `eventName`.
+/// `pool` holds the operations about the pool itself: they have a rule of their own, because one
+/// rule's pattern is limited to 2,048 characters (`EventBridge` quotas).
 pub fn operations_document() -> Value {
     let heard = || OPERATIONS.iter().filter(|row| row.trail());
     let plain = || heard().filter(|row| row.challenge.is_none());
-    let calls: Vec<&str> = plain().filter(|row| !row.is_form()).map(|row| row.name).collect();
+    let of_pool = |row: &Operation| matches!(row.told, Told::Pool(_));
+    let api = || plain().filter(|row| !row.is_form());
+    let calls: Vec<&str> = api().filter(|row| !of_pool(row)).map(|row| row.name).collect();
+    let pool: Vec<&str> = api().filter(|row| of_pool(row)).map(|row| row.name).collect();
     let forms: Vec<&str> = plain().filter(|row| row.is_form()).map(|row| row.name).collect();
-    let challenges: serde_json::Map<String, Value> =
-        heard().filter_map(|row| Some((row.name.to_owned(), json!([row.challenge?])))).collect();
-    json!({ "calls": calls, "forms": forms, "challenges": challenges })
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use super::*;
-
-    #[test]
-    fn the_infrastructure_knows_every_operation() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../infra/operations.json");
-        let document = operations_document();
-        if std::env::var_os("POOLBRIDGE_WRITE_OPERATIONS").is_some() {
-            let text = serde_json::to_string_pretty(&document).unwrap();
-            std::fs::write(path, format!("{text}\n")).unwrap();
-        }
-        let known: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-        assert_eq!(known, document, "run this test with POOLBRIDGE_WRITE_OPERATIONS=1");
-    }
-
-    #[test]
-    fn every_row_is_found_by_its_own_name() {
-        let mut names = BTreeSet::new();
-        for row in &OPERATIONS {
-            assert!(names.insert((row.name, row.challenge)), "{} stands twice", row.name);
-            assert_eq!(Operation::find(row.name, row.challenge), Some(row));
-        }
-        let sign_in = Operation::find("RespondToAuthChallenge", Some("SMS_MFA")).unwrap();
-        assert_eq!((sign_in.challenge, sign_in.told), (None, Nothing));
-        let other = Operation::find("UpdateUserAttributes", Some("NEW_PASSWORD_REQUIRED")).unwrap();
-        assert_eq!(other.told, Changed);
-        assert_eq!(Operation::find("updateuserattributes", None), None);
-    }
-
-    #[test]
-    fn what_a_page_is_sent_proves_nothing() {
-        for row in OPERATIONS.iter().filter(|row| row.is_form()) {
-            assert_eq!((row.told, row.password), (Hint, false), "{}", row.name);
+    let mut challenges: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for row in heard() {
+        if let Some(challenge) = row.challenge {
+            challenges.entry(row.name).or_default().push(challenge);
         }
     }
-
-    /// What promises nothing must not bound anything.
-    #[test]
-    fn a_route_counts_only_for_what_it_proves() {
-        let row = |name, challenge| Operation::find(name, challenge).unwrap();
-        for name in ["RespondToAuthChallenge", "AdminRespondToAuthChallenge"] {
-            let password = row(name, Some("NEW_PASSWORD_REQUIRED"));
-            assert!(!password.trigger_proves() && !password.sweep_proves() && password.trail());
-            assert!(row(name, None).trigger_proves());
-        }
-        for name in ["UpdateUserAttributes", "AdminUpdateUserAttributes"] {
-            assert_eq!(row(name, None).trigger, Some(CustomMessage));
-            assert!(!row(name, None).trigger_proves() && row(name, None).sweep_proves());
-        }
-        let confirmed = row("ConfirmSignUp", None);
-        assert!(confirmed.trigger_proves() && !confirmed.sweep_proves());
-        assert!(OPERATIONS.iter().all(|row| !(row.password && row.sweep_proves())));
-        for name in ["VerifyUserAttribute", "GetUserAttributeVerificationCode"] {
-            assert_eq!(row(name, None).trigger, None, "{name}");
-        }
-    }
-
-    /// Whatever the pinned SDK can do to a user, or to a group, is in the table.
-    #[test]
-    fn nothing_that_changes_a_person_is_forgotten() {
-        let called = |name: &str| OPERATIONS.iter().any(|row| row.name == name && row.trail());
-        let changes = [
-            "AdminAddUserToGroup",
-            "AdminConfirmSignUp",
-            "AdminCreateUser",
-            "AdminDeleteSoftwareToken",
-            "AdminDeleteUser",
-            "AdminDeleteUserAttributes",
-            "AdminDisableProviderForUser",
-            "AdminDisableUser",
-            "AdminEnableUser",
-            "AdminLinkProviderForUser",
-            "AdminRemoveUserFromGroup",
-            "AdminResetUserPassword",
-            "AdminSetUserMFAPreference",
-            "AdminSetUserPassword",
-            "AdminSetUserSettings",
-            "AdminUpdateUserAttributes",
-            "ChangePassword",
-            "CompleteWebAuthnRegistration",
-            "ConfirmForgotPassword",
-            "ConfirmSignUp",
-            "CreateGroup",
-            "DeleteGroup",
-            "DeleteUser",
-            "DeleteUserAttributes",
-            "DeleteWebAuthnCredential",
-            "SetUserMFAPreference",
-            "SetUserSettings",
-            "SignUp",
-            "StartUserImportJob",
-            "UpdateGroup",
-            "UpdateUserAttributes",
-            "VerifySoftwareToken",
-            "VerifyUserAttribute",
-        ];
-        for name in changes {
-            assert!(called(name), "{name}");
-        }
-    }
+    json!({ "calls": calls, "pool": pool, "forms": forms, "challenges": challenges })
 }

@@ -7,6 +7,7 @@ use poolbridge_core::change::{Change, Mark};
 use poolbridge_core::fault::Fault;
 use poolbridge_core::limits::MARK_SHARDS;
 use poolbridge_core::ports::{Clock, Ledger as _};
+use poolbridge_core::side::Side;
 use poolbridge_core::time::Time;
 
 use crate::dynamodb::DynamoLedger;
@@ -38,8 +39,11 @@ pub struct Resent {
     pub sent: u64,
     /// Marks that were due and could not be sent; the next run tries again.
     pub failed: u64,
-    /// Nothing is sent while the bridge is paused: every message would be put off.
+    /// Nothing is sent while the bridge is paused, or a restore waits for an operator's decision:
+    /// every message would be put off.
     pub paused: bool,
+    /// Pools that were restored or deleted, and about which an operator has not decided yet.
+    pub undecided: u64,
 }
 
 /// Sends the marks that are due, oldest first, [`DUE_MARKS_MAX`] at the most.
@@ -53,10 +57,14 @@ pub async fn resend_due(
     let now = clock.now();
     let summary = ledger.mark_summary().await?;
     let mut resent = Resent { marks: summary.count, oldest: summary.lag(now), ..Resent::default() };
+    // Read in any case: the alarm about a restored pool lasts until an operator decides.
+    let control = ledger.control().await?;
+    let undecided = Side::BOTH.into_iter().filter(|side| control.is_undecided(*side)).count();
+    resent.undecided = undecided as u64;
     if summary.count == 0 {
         return Ok(resent);
     }
-    if ledger.control().await?.paused.is_some() {
+    if control.stopped().is_some() {
         resent.paused = true;
         return Ok(resent);
     }
@@ -117,7 +125,6 @@ pub fn of_mark(mark: &Mark, id: u128) -> Change {
 mod tests {
     use poolbridge_core::change::Proof;
     use poolbridge_core::names::Sub;
-    use poolbridge_core::side::Side;
 
     use super::*;
 

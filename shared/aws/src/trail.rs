@@ -23,7 +23,7 @@ use poolbridge_core::time::Time;
 use thiserror::Error;
 
 use crate::config::{Configuration, TriggerSlot};
-use crate::operations::{Operation, Told};
+use crate::operations::{Operation, PoolEvent, Told};
 
 pub use caller::{OwnCallers, is_role};
 use fields::Fields;
@@ -148,6 +148,15 @@ pub struct Deed {
 pub enum Heard {
     /// Of one account.
     Deed(Deed),
+    /// Of the pool itself.
+    Pool {
+        /// Where.
+        place: Place,
+        /// What became of it.
+        event: PoolEvent,
+        /// When, at the latest; never later than now.
+        at: Time,
+    },
     /// Of accounts that it does not name, which a sweep can find.
     Sweep {
         /// Where.
@@ -244,7 +253,10 @@ impl Listener {
         let place = place?;
         let told = operation.map_or(Told::Hint, |operation| operation.told);
         let proof = match told {
-            Told::Nothing => return Err(NotHeard::OtherOperation),
+            Told::Nothing | Told::Read | Told::Pool(PoolEvent::Unwatched) => {
+                return Err(NotHeard::OtherOperation);
+            }
+            Told::Pool(event) => return Ok(Heard::Pool { place, event, at }),
             Told::Many => return Ok(Heard::Sweep { place, unnamed: false }),
             Told::Hint => Proof::Hint,
             Told::Changed => Proof::Changed,

@@ -48,7 +48,10 @@ pub fn acknowledge(verdict: &Verdict, delivery: Delivery) -> Acknowledgement {
     } else {
         growing(after, receives).min(limits::RETRY_SLOWLY.max(after))
     };
-    let pointless = matches!(reason, Reason::Paused | Reason::Complete);
+    let pointless = matches!(
+        reason,
+        Reason::Paused | Reason::Restored | Reason::OtherConfiguration | Reason::Complete
+    );
     if marked && !panicked && (often || pointless) {
         Acknowledgement::LeaveToMark(after, reason)
     } else {
@@ -116,7 +119,9 @@ mod tests {
         assert!(matches!(ask(outside, often, true), Acknowledgement::LeaveToMark(..)));
         assert!(matches!(ask(outside, often, false), Acknowledgement::Back(_)));
         assert!(matches!(ask(outside, often - 1, true), Acknowledgement::Back(_)));
-        assert!(matches!(ask(Reason::Paused, 1, true), Acknowledgement::LeaveToMark(..)));
+        for reason in [Reason::Paused, Reason::Restored, Reason::OtherConfiguration] {
+            assert!(matches!(ask(reason, 1, true), Acknowledgement::LeaveToMark(..)), "{reason}");
+        }
         assert!(matches!(ask(Reason::Paused, 1, false), Acknowledgement::Back(_)));
     }
 

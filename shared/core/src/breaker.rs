@@ -6,6 +6,8 @@
 use std::time::Duration;
 
 use crate::limits;
+use crate::restore::Stage;
+use crate::side::Side;
 use crate::time::Time;
 
 /// The breaker, once it has tripped.
@@ -28,6 +30,13 @@ impl Breaker {
     pub fn closings(now: Time) -> Self {
         let reason = "more passwords were to be closed within an hour than the hourly limit allows";
         Self { since: now, reason: reason.to_owned() }
+    }
+
+    /// The breaker that trips because an event told of a pool's restore or deletion at `at`.
+    pub fn restored(side: Side, stage: Stage, at: Time) -> Self {
+        let what =
+            if stage == Stage::Deleted { "was deleted" } else { "is restored to a point in time" };
+        Self { since: at, reason: format!("the {side} pool {what}") }
     }
 }
 

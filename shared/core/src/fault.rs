@@ -12,6 +12,9 @@ use crate::limits;
 pub enum FaultKind {
     /// The service asked us to slow down and did nothing.
     Throttled,
+    /// The pool takes no writes for now, and did nothing: while a point-in-time recovery of it is
+    /// prepared or runs (24 hours at most), or because it is a replica.
+    WritesPaused,
     /// No answer: the request may or may not have been carried out.
     NoAnswer,
     /// The request never left: no connection, or its deadline had passed before it was sent.
@@ -38,8 +41,9 @@ pub enum FaultKind {
 
 impl FaultKind {
     /// Every kind.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Throttled,
+        Self::WritesPaused,
         Self::NoAnswer,
         Self::NotSent,
         Self::Broken,
@@ -57,6 +61,7 @@ impl FaultKind {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Throttled => "throttled",
+            Self::WritesPaused => "writes-paused",
             Self::NoAnswer => "no-answer",
             Self::NotSent => "not-sent",
             Self::Broken => "broken",
@@ -122,9 +127,11 @@ impl Fault {
             }
             // Somebody has to grant, create or upgrade something. It stays marked and is tried again
             // slowly, because nobody tells us when that is done.
-            FaultKind::Denied | FaultKind::Missing | FaultKind::Newer | FaultKind::Unreadable => {
-                Retry::Later(limits::RETRY_SLOWLY)
-            }
+            FaultKind::WritesPaused
+            | FaultKind::Denied
+            | FaultKind::Missing
+            | FaultKind::Newer
+            | FaultKind::Unreadable => Retry::Later(limits::RETRY_SLOWLY),
             FaultKind::Invalid | FaultKind::AccountGone => Retry::Never,
         }
     }
@@ -156,6 +163,7 @@ impl Fault {
         match self.kind {
             FaultKind::NoAnswer | FaultKind::Broken => true,
             FaultKind::Throttled
+            | FaultKind::WritesPaused
             | FaultKind::NotSent
             | FaultKind::Denied
             | FaultKind::Invalid

@@ -13,6 +13,7 @@ pub mod policy;
 pub mod step;
 pub mod tombstone;
 pub mod breaker;
+pub mod restore;
 pub mod entry;
 pub mod merge;
 pub mod plan;

@@ -231,6 +231,10 @@ pub const REMOVALS_LEAST: u64 = 20;
 /// than people leave by themselves, and a mistake stops while nearly everybody is still there.
 pub const REMOVALS_ONE_IN: u64 = 100;
 
+/// For how long a decision to heal a restored pool counts: with a sweep every 6 hours everybody is
+/// compared many times within it, and a bound keeps it from undoing edits for ever.
+pub const HEALING_TIME_MAX: Duration = Duration::from_hours(7 * 24);
+
 /// Accounts that a canary's listing asks for: one may be the account that is missed, and a few more
 /// may have been deleted since the listing knew of them.
 pub const CANARY_ACCOUNTS_MAX: usize = 5;
@@ -321,6 +325,10 @@ pub const SWEEP_MISSING_PERCENT: u64 = 2;
 
 /// In a small pool, more than this many.
 pub const SWEEP_MISSING_MIN: u64 = 25;
+
+/// How often the sweep's function is called at least, whatever the time between two passes: Lambda
+/// lets a function run for 15 minutes at the most. At each call it looks at the pools' triggers.
+pub const SWEEP_CALL_EVERY: Duration = Duration::from_mins(15);
 
 /// How long before the end of an invocation the sweep stops: one call, and noting how far it is.
 pub const SWEEP_STOPS_BEFORE: Duration = Duration::from_secs(10);

@@ -6,6 +6,7 @@ use crate::breaker::Breaker;
 use crate::law::Law;
 use crate::mapping::Mapping;
 use crate::names::AttributeName;
+use crate::restore::Restore;
 use crate::side::{BySide, Side};
 
 /// Whether somebody who lives in one pool only is created in the other.
@@ -150,6 +151,8 @@ pub struct Control {
     pub paused: Option<String>,
     /// Too many deletions followed one another: nothing is removed until an operator closes this.
     pub breaker: Option<Breaker>,
+    /// By pool: it was restored to a point in time, or deleted. An operator decides what follows.
+    pub restores: BySide<Option<Restore>>,
     /// The configuration in force, and when it was put in force.
     pub configuration: Option<ConfigurationStamp>,
     /// Counts every write of this item.

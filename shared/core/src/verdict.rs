@@ -18,6 +18,12 @@ pub enum Reason {
     Contended,
     /// The operator paused the bridge.
     Paused,
+    /// A pool was restored to a point in time, or deleted: an operator decides what follows.
+    Restored,
+    /// A restore took the account away, and the operator chose to heal the restored pool.
+    GoneByRestore,
+    /// The person was deleted, and a restore brought the account back.
+    BackByRestore,
     /// A switch is about to happen (R28).
     Closing,
     /// The bridge is complete: nothing is written any more.
@@ -102,6 +108,9 @@ impl Reason {
             Self::OutOfTime => "out-of-time",
             Self::Contended => "contended",
             Self::Paused => "paused",
+            Self::Restored => "restored",
+            Self::GoneByRestore => "gone-by-restore",
+            Self::BackByRestore => "back-by-restore",
             Self::Closing => "closing",
             Self::Complete => "complete",
             Self::OtherConfiguration => "other-configuration",
@@ -164,10 +173,20 @@ impl Reason {
                 "wait: it is tried again by itself"
             }
             Self::Paused => "run `poolbridge resume` when the reason for the pause is gone",
+            Self::Restored => {
+                "wait until the recovery has ended, then `poolbridge resume --after-restore`"
+            }
+            Self::GoneByRestore => {
+                "create the account again in the restored pool, or delete the other one by hand"
+            }
+            Self::BackByRestore => "delete the account again by hand, or leave it as it is",
             Self::Closing => "wait: a switch is under way",
             Self::Complete => "nothing: the move is complete",
             Self::OtherConfiguration => {
                 "run `poolbridge resume` to put the deployed bridge.toml in force, or deploy the old one"
+            }
+            Self::Outside(FaultKind::WritesPaused) => {
+                "wait: the pool takes no writes, for 24 hours at most while a recovery is prepared"
             }
             Self::Outside(FaultKind::Denied) => "grant the permission that the log names",
             Self::Outside(_) => {
@@ -231,12 +250,15 @@ impl Reason {
     }
 
     /// Every reason but those of the outside.
-    pub const PLAIN: [Self; 40] = [
+    pub const PLAIN: [Self; 43] = [
         Self::Busy,
         Self::Settling,
         Self::OutOfTime,
         Self::Contended,
         Self::Paused,
+        Self::Restored,
+        Self::GoneByRestore,
+        Self::BackByRestore,
         Self::Closing,
         Self::Complete,
         Self::OtherConfiguration,

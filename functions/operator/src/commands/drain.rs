@@ -9,6 +9,7 @@ use poolbridge_core::drain::{LOOKS_APART, Look, Outstanding, Undrained, Watch};
 use poolbridge_core::law::Law;
 use poolbridge_core::ports::{Clock as _, Ledger as _};
 use poolbridge_core::time::Time;
+use poolbridge_core::verdict::Reason;
 
 use super::Outcome;
 use super::desk::{Desk, note};
@@ -120,6 +121,10 @@ async fn blockers(
         let control = ground.ledger.control().await.context("reading the control item")?;
         if control.paused.is_some() {
             blockers.push(Blocker::new("the bridge is paused", "poolbridge resume"));
+        }
+        if control.stopped() == Some(Reason::Restored) {
+            let what = "a pool was restored or deleted, and nothing is written until you decide";
+            blockers.push(Blocker::new(what, "poolbridge resume --after-restore"));
         }
         let in_force = control.configuration.as_ref();
         if in_force.is_some_and(|it| it.hash != ground.configuration.hash) {

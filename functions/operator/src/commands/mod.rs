@@ -10,6 +10,7 @@ mod explain;
 mod pause;
 mod people;
 mod resend;
+mod restore;
 mod retry;
 mod status;
 mod worker;

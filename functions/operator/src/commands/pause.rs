@@ -4,11 +4,13 @@ use anyhow::Context as _;
 use poolbridge_aws::wiring::Ground;
 use poolbridge_core::policy::Control;
 use poolbridge_core::ports::{Clock as _, Ledger as _};
+use poolbridge_core::side::Side;
 
 use super::Outcome;
 use super::breaker;
 use super::desk::{Desk, note};
 use super::resend::Resent;
+use super::restore;
 use crate::cli;
 use crate::render;
 use crate::talk;
@@ -59,12 +61,18 @@ pub(crate) async fn resume(
     };
     let now = ground.clock.now();
     let closing = tripped.zip(held.as_ref()).map(|(it, held)| breaker::plan(it, held, now));
+    let choice = arguments.after_restore.as_ref().map(|it| restore::choice(&found, it));
+    let choice = choice.transpose()?;
+    if let Some(choice) = choice {
+        restore::check_ended(ground, choice).await?;
+    }
     let plan = format!(
-        "resume {}: put configuration {} in force{}{}, and look at every marked account",
+        "resume {}: put configuration {} in force{}{}{}, and look at every marked account",
         ground.configuration.name,
         render::short(&stamp.hash),
         if changed { " (another one is now: deploy this one everywhere first)" } else { "" },
         closing.unwrap_or_default(),
+        choice.map(restore::plan).unwrap_or_default(),
     );
     if !talk::agreed(&plan, yes)? {
         return Ok(Outcome::Failed);
@@ -77,6 +85,9 @@ pub(crate) async fn resume(
         if arguments.breaker {
             control.breaker = None;
         }
+        if let Some(choice) = choice {
+            restore::decide(control, choice, now);
+        }
         // The moment is kept while the configuration stays the same.
         if control.configuration.as_ref().is_none_or(|it| it.hash != stamp.hash) {
             control.configuration = Some(stamp.clone());
@@ -86,7 +97,14 @@ pub(crate) async fn resume(
     let hash = stamp.hash.clone();
     let mut details = vec![("configuration", hash)];
     details.extend(tripped.map(|it| ("breaker", it.reason.clone())));
+    details.extend(choice.map(|it| ("after-restore", format!("{}={:?}", it.side, it.answer))));
     note(ground, "resume", &details).await;
+    if choice.is_some() {
+        // Everybody is compared: what the restore changed is named by no event.
+        for side in Side::BOTH {
+            ground.ledger.want_sweep(side, now).await.context("asking for a sweep")?;
+        }
+    }
     if let Some(held) = held {
         breaker::look_again(ground, held).await?;
     } else if let Some(breaker) = control.breaker.as_ref() {

@@ -8,7 +8,7 @@ use poolbridge_core::side::Side;
 use serde_json::{Value, json};
 
 use super::{ago, moment, span};
-use crate::commands::coverage::facts::{Facts, Late, OfPool, operations};
+use crate::commands::coverage::facts::{Facts, Late, OfPool, is_settings, operations};
 
 /// Writes it.
 pub(crate) fn show(facts: &Facts, json: bool) -> std::io::Result<()> {
@@ -39,6 +39,7 @@ fn of_operation(facts: &Facts, operation: &Operation) -> Value {
     };
     json!({
         "operation": operation.name,
+        "kind": operation.kind(),
         "challenge": operation.challenge,
         "slot": operation.trigger.map(TriggerSlot::name),
         "trigger": names(facts.triggered(operation)),
@@ -67,7 +68,7 @@ fn words(facts: &Facts) -> String {
     let mut table = Table::new();
     // Lines without borders can be cut and grepped, and never wrap.
     table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(["OPERATION", "TRIGGER", "TRAIL", "SWEEP", "AT THE WORST"]);
+    table.set_header(["OPERATION", "KIND", "TRIGGER", "TRAIL", "SWEEP", "AT THE WORST"]);
     for operation in operations() {
         let triggered = facts.triggered(operation);
         let trigger = match operation.trigger {
@@ -77,6 +78,7 @@ fn words(facts: &Facts) -> String {
         };
         let trail = if operation.trail() { sides(&facts.trailed()) } else { "-".to_owned() };
         let sweep = match (operation.sweep, facts.every) {
+            (false, Some(_)) if is_settings(operation) => "triggers",
             (false, _) => "-",
             (true, None) => "off",
             (true, Some(_)) if operation.sweep_proves() => "yes",
@@ -86,8 +88,12 @@ fn words(facts: &Facts) -> String {
             Some(challenge) => format!("{} {challenge}", operation.name),
             None => operation.name.to_owned(),
         };
-        let late = late_on_both(facts, operation);
-        table.add_row([name, trigger, trail, sweep.to_owned(), late]);
+        let late = match operation.is_noticed() {
+            true => late_on_both(facts, operation),
+            false => "-".to_owned(),
+        };
+        let kind = operation.kind().to_owned();
+        table.add_row([name, kind, trigger, trail, sweep.to_owned(), late]);
     }
     let mut lines: Vec<String> = table.lines().map(|line| line.trim().to_owned()).collect();
     lines.push(String::new());
@@ -100,6 +106,12 @@ fn words(facts: &Facts) -> String {
     lines.push(
         "A hint helps and bounds nothing: a trigger that does not know of the password that was \
          set, or that fires only where a code is sent. In part: the account, not its password."
+            .to_owned(),
+    );
+    lines.push(
+        "KIND: person or many: accounts change; pool: the pool itself changes (triggers: the \
+         sweep's function looks at the pool's triggers at each call); nothing: nothing that travels \
+         changes; read: nothing changes."
             .to_owned(),
     );
     lines.extend(facts.warnings().into_iter().map(|warning| format!("warning: {warning}")));

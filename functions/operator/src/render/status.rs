@@ -6,6 +6,8 @@ use poolbridge_aws::dynamodb::JournalEntry;
 use poolbridge_core::drain::{QueueCounts, Undrained};
 use poolbridge_core::entry::State;
 use poolbridge_core::policy::Control;
+use poolbridge_core::restore::{Restore, Stage};
+use poolbridge_core::side::Side;
 use poolbridge_core::time::Time;
 use serde_json::{Map, Value, json};
 
@@ -71,6 +73,10 @@ fn value(status: &Status) -> Value {
         "breaker": control.breaker.as_ref().map(|breaker| {
             json!({ "since": moment(breaker.since), "reason": breaker.reason })
         }),
+        "restores": {
+            "old": control.restores.old.as_ref().map(restore),
+            "new": control.restores.new.as_ref().map(restore),
+        },
         "configuration": {
             "here": status.hash,
             "in_force": in_force,
@@ -117,6 +123,11 @@ fn words(status: &Status) -> String {
         let hint = "hint: find out who deletes, then `poolbridge resume --breaker`";
         lines.push(format!("breaker    tripped {since}: {}; {hint}", breaker.reason));
     }
+    for side in Side::BOTH {
+        if let Some(it) = control.restores.get(side).filter(|it| it.stage != Stage::Cancelled) {
+            lines.push(format!("restore    {}", restore_words(side, &it, status.at)));
+        }
+    }
     if control.closing {
         lines.push("closing    a switch was announced: nothing new is begun".to_owned());
     }
@@ -161,6 +172,34 @@ fn words(status: &Status) -> String {
     lines.join("\n")
 }
 
+fn restore(note: &Restore) -> Value {
+    json!({
+        "stage": note.stage.name(),
+        "since": moment(note.since),
+        "decided": note.decided.map(|it| json!({ "what": it.what.name(), "at": moment(it.at) })),
+    })
+}
+
+fn restore_words(side: Side, note: &Restore, now: Time) -> String {
+    let since = ago(note.since, now);
+    let what = match note.stage {
+        Stage::Prepared => "a recovery is prepared, and the pool takes no writes",
+        Stage::Started => "it was restored to a point in time",
+        Stage::Cancelled => "its recovery was cancelled",
+        Stage::Deleted => "it was deleted",
+    };
+    match note.decided {
+        Some(it) => {
+            let when = ago(it.at, now);
+            format!("{side} pool: {what} {since}; `{}` was decided {when}", it.what.name())
+        }
+        None => format!(
+            "{side} pool: {what} {since}; nothing is written but disables; hint: when the recovery \
+             has ended, `poolbridge resume --after-restore heal`, `propagate` or `none`"
+        ),
+    }
+}
+
 fn configuration(status: &Status) -> String {
     let here = short(&status.hash);
     match &status.control.configuration {
@@ -188,6 +227,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use poolbridge_core::policy::{ConfigurationStamp, Phase};
+    use poolbridge_core::side::BySide;
 
     use super::*;
 
@@ -221,6 +261,14 @@ mod tests {
                 closing: true,
                 paused: Some("upgrade".to_owned()),
                 breaker: Some(poolbridge_core::breaker::Breaker::removals(Time(1_699_999_940_000))),
+                restores: BySide {
+                    old: Some(Restore {
+                        stage: Stage::Started,
+                        since: Time(1_699_999_940_000),
+                        decided: None,
+                    }),
+                    new: None,
+                },
                 configuration: Some(stamp),
                 revision: 4,
             },

@@ -102,7 +102,8 @@ fn unlucky(fault: &Fault) -> bool {
     match fault.kind {
         FaultKind::Throttled => fault.code.as_deref() != Some("LimitExceededException"),
         FaultKind::NotSent => true,
-        FaultKind::NoAnswer
+        FaultKind::WritesPaused
+        | FaultKind::NoAnswer
         | FaultKind::Broken
         | FaultKind::Denied
         | FaultKind::Invalid

@@ -26,6 +26,8 @@ pub(crate) enum Reply {
     Well(Value),
     /// Answered with an error code, under an HTTP status.
     Badly(u16, &'static str),
+    /// The same with status 400 and a text, as the service words it.
+    Explained(&'static str, &'static str),
     /// Read, and never answered: the connection is closed.
     Lost,
     /// Answered well, with this `Date` header.
@@ -132,6 +134,9 @@ fn serve(mut stream: &TcpStream, script: &Script, seen: &Mutex<Vec<Request>>) {
     let (status, body) = match script(&request, count) {
         Reply::Well(body) => (200, body),
         Reply::Badly(status, code) => (status, serde_json::json!({ "__type": code })),
+        Reply::Explained(code, text) => {
+            (400, serde_json::json!({ "__type": code, "message": text }))
+        }
         Reply::Lost => return,
         Reply::Dated(date, body) => {
             head = format!("{head}\r\ndate: {date}");

@@ -30,7 +30,8 @@ impl Throttle {
             Some(FaultKind::NoAnswer | FaultKind::NotSent | FaultKind::Broken) => {}
             None
             | Some(
-                FaultKind::Denied
+                FaultKind::WritesPaused
+                | FaultKind::Denied
                 | FaultKind::Invalid
                 | FaultKind::AccountGone
                 | FaultKind::Missing

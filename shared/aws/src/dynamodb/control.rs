@@ -1,14 +1,19 @@
-//! The control item: one for the whole bridge, read with each claim, written by the operator alone.
+//! The control item: one for the whole bridge, read with each claim. The operator writes it; apply
+//! opens the breaker in it, and the trail notes in it that a pool was restored or deleted.
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use poolbridge_core::breaker::Breaker;
 use poolbridge_core::fault::{Fault, FaultKind};
 use poolbridge_core::policy::{ConfigurationStamp, Control, Phase};
+use poolbridge_core::restore::{AfterRestore, Decided, Restore, Stage};
+use poolbridge_core::side::{BySide, Side};
+use poolbridge_core::time::Time;
 
 use super::DynamoLedger;
 use super::attribute::{
-    Item, Mistake, Reader, VERSION, check_version, flag, map, number, text, time,
+    Item, Mistake, Reader, VERSION, by_side, check_version, flag, map, number, text, time,
+    with_some,
 };
 use super::key::Key;
 use super::tally::Call;
@@ -47,6 +52,20 @@ impl DynamoLedger {
         }
     }
 
+    /// Notes what an event told of one pool's restore or deletion, and opens the breaker where people
+    /// were changed in bulk. An event that changes nothing writes nothing.
+    pub async fn note_restore(&self, side: Side, stage: Stage, at: Time) -> Result<(), Fault> {
+        let note = |control: &mut Control| {
+            let before = control.restores.get(side);
+            let Some(told) = Restore::told(before.as_ref(), stage, at) else { return };
+            *control.restores.get_mut(side) = Some(told);
+            if stage.opens_breaker() {
+                control.breaker.get_or_insert_with(|| Breaker::restored(side, stage, at));
+            }
+        };
+        self.change_control(note).await.map(drop)
+    }
+
     /// Writes the control item if it still is of `control.revision` (0: is not there yet), and
     /// counts the revision on. `Lost` if it is not. Answers what stands now.
     pub async fn set_control(&self, control: &Control) -> Result<Control, Fault> {
@@ -58,7 +77,10 @@ impl DynamoLedger {
         let mut removed: Vec<&str> = Vec::new();
         let mut request = self.update(Call::SetControl, &Key::control());
         let configuration = written.configuration.as_ref().map(stamp);
+        let restores = written.restores;
+        let any = restores.old.is_some() || restores.new.is_some();
         let possible = [
+            ("restores", any.then(|| by_side(&restores, restore))),
             ("paused", written.paused.clone().map(text)),
             ("breaker", written.breaker.as_ref().map(breaker)),
             ("configuration", configuration),
@@ -126,6 +148,33 @@ fn stamp(value: &ConfigurationStamp) -> AttributeValue {
     map([("hash", text(&value.hash)), ("since", time(value.since))])
 }
 
+fn restore(value: &Restore) -> AttributeValue {
+    let decided = value
+        .decided
+        .as_ref()
+        .map(|decided| map([("what", text(decided.what.name())), ("at", time(decided.at))]));
+    let note = map([("stage", text(value.stage.name())), ("since", time(value.since))]);
+    with_some(note, "decided", decided)
+}
+
+fn read_restore(reader: Reader<'_>) -> Result<Restore, Mistake> {
+    let decided = |reader: Reader<'_>, name| {
+        let decided = reader.map(name)?;
+        let what = decided.word("what", AfterRestore::from_name)?;
+        Ok(Decided { what, at: decided.time("at")? })
+    };
+    Ok(Restore {
+        stage: reader.word("stage", Stage::from_name)?,
+        since: reader.time("since")?,
+        decided: reader.optional("decided", decided)?,
+    })
+}
+
+fn read_restores(reader: Reader<'_>) -> Result<BySide<Option<Restore>>, Mistake> {
+    let of = |name| reader.optional(name, |reader, name| read_restore(reader.map(name)?));
+    Ok(BySide { old: of("old")?, new: of("new")? })
+}
+
 fn breaker(value: &Breaker) -> AttributeValue {
     map([("since", time(value.since)), ("reason", text(&value.reason))])
 }
@@ -147,6 +196,9 @@ fn read(item: &Item) -> Result<Control, Mistake> {
         closing: reader.flag("closing")?,
         paused: reader.optional("paused", Reader::text)?.map(str::to_owned),
         breaker: reader.optional("breaker", |r, name| read_breaker(r.map(name)?))?,
+        restores: reader
+            .optional("restores", |r, name| read_restores(r.map(name)?))?
+            .unwrap_or_default(),
         configuration: reader.optional("configuration", stamp)?,
         revision: reader.number("revision")?,
     })
@@ -188,6 +240,21 @@ mod tests {
             item.insert(name.to_owned(), value);
             assert_eq!(read(&item), Err(Mistake::Wrong(name)));
         }
+    }
+
+    #[test]
+    fn a_restore_reads_as_it_was_written() {
+        let note = |stage, decided| Restore { stage, since: Time(5), decided };
+        let decided = |what| Some(Decided { what, at: Time(9) });
+        for stage in Stage::ALL {
+            for decision in [None, decided(AfterRestore::Heal), decided(AfterRestore::Propagate)] {
+                let restores = BySide { old: None, new: Some(note(stage, decision)) };
+                let mut item = item();
+                item.insert("restores".to_owned(), by_side(&restores, restore));
+                assert_eq!(read(&item).map(|control| control.restores), Ok(restores));
+            }
+        }
+        assert_eq!(read(&item()).map(|control| control.restores), Ok(BySide::default()));
     }
 
     #[test]

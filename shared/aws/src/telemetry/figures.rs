@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use poolbridge_core::converge::Report;
 use poolbridge_core::entry::{Decision, DecisionKind};
+use poolbridge_core::fault::FaultKind;
 use poolbridge_core::sweep::pass::{Counts, Summary};
 use poolbridge_core::time::Time;
 use poolbridge_core::verdict::{Reason, Verdict};
@@ -31,7 +32,7 @@ pub const CAPTURE_FIGURES: [&str; 7] = [
 ];
 
 /// What apply publishes.
-pub const APPLY_FIGURES: [&str; 18] = [
+pub const APPLY_FIGURES: [&str; 20] = [
     "messages",
     "applied",
     "already_true",
@@ -46,10 +47,12 @@ pub const APPLY_FIGURES: [&str; 18] = [
     "breaker_held",
     "doubtful",
     "passwords_kept_open",
+    "writes_paused",
     "lag_milliseconds",
     "apply_milliseconds",
     "marks",
     "oldest_mark_seconds",
+    "undecided_restores",
 ];
 
 /// What the sweep publishes: the first at the end of a pass, the last three at each invocation.
@@ -159,6 +162,8 @@ pub struct BatchFigures {
     /// Changes after which an outdated password stays usable, because its person could not set a new
     /// one there.
     pub passwords_kept_open: u64,
+    /// Changes that wait because a pool takes no writes.
+    pub writes_paused: u64,
     /// From the deed to the moment when both pools had it, for each change that was finished.
     pub lags: Vec<Duration>,
     /// How long each change took.
@@ -172,6 +177,8 @@ pub struct MarkFigures {
     pub marks: u64,
     /// How old the oldest deed is that is not applied yet; zero without one.
     pub oldest: Duration,
+    /// Pools that were restored or deleted, and about which an operator has not decided yet.
+    pub undecided: u64,
 }
 
 /// What one invocation of the sweep came to.
@@ -245,6 +252,9 @@ impl BatchFigures {
             Verdict::Applied | Verdict::AlreadyTrue | Verdict::Refused(_) => false,
         };
         self.breaker_held += u64::from(breaker);
+        let paused =
+            matches!(report.verdict, Verdict::Later(_, Reason::Outside(FaultKind::WritesPaused)));
+        self.writes_paused += u64::from(paused);
     }
 
     /// Adds what another part of the same batch came to.
@@ -263,6 +273,7 @@ impl BatchFigures {
         self.breaker_held += other.breaker_held;
         self.doubtful += other.doubtful;
         self.passwords_kept_open += other.passwords_kept_open;
+        self.writes_paused += other.writes_paused;
         self.lags.extend(other.lags);
         self.durations.extend(other.durations);
     }
@@ -285,9 +296,13 @@ impl CaptureFigures {
 }
 
 impl MarkFigures {
-    fn figures(self) -> [(&'static str, Figure); 2] {
-        let [.., marks, oldest] = APPLY_FIGURES;
-        [(marks, Figure::Count(self.marks)), (oldest, Figure::Seconds(self.oldest.as_secs()))]
+    fn figures(self) -> [(&'static str, Figure); 3] {
+        let [.., marks, oldest, undecided] = APPLY_FIGURES;
+        [
+            (marks, Figure::Count(self.marks)),
+            (oldest, Figure::Seconds(self.oldest.as_secs())),
+            (undecided, Figure::Count(self.undecided)),
+        ]
     }
 }
 
@@ -308,6 +323,7 @@ impl BatchFigures {
             self.breaker_held,
             self.doubtful,
             self.passwords_kept_open,
+            self.writes_paused,
         ];
         let spans = |spans: &[Duration]| {
             Figure::Milliseconds(spans.iter().take(VALUES_MAX).copied().map(milliseconds).collect())

@@ -24,7 +24,7 @@ pub use lines::{
     Handled, captured, handled, judged, mistakes, not_captured, not_invoked, not_resent, not_swept,
     not_wired, part_swept, pass_ended, resent, swept, trigger_missing, unknown_function,
 };
-pub use trail::{HeardLine, TRAIL_FIGURES, TrailFigures, heard, route_not_noted};
+pub use trail::{HeardLine, PoolLook, TRAIL_FIGURES, TrailFigures, heard, route_not_noted};
 
 /// Where log lines and figures go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,16 +5,24 @@ use std::time::Duration;
 use poolbridge_core::capture::Captured;
 use poolbridge_core::change::Change;
 use poolbridge_core::fault::Fault;
+use poolbridge_core::restore::Stage;
 use poolbridge_core::side::Side;
 use poolbridge_core::time::Time;
 
 use super::Telemetry;
 use super::figures::{Figure, line};
+use crate::config::TriggerSlot;
 use crate::trail::NotHeard;
 
 /// What the trail publishes.
-pub const TRAIL_FIGURES: [&str; 4] =
-    ["trail_captured", "trail_dropped", "trail_unresolved", "trail_failed"];
+pub const TRAIL_FIGURES: [&str; 6] = [
+    "trail_captured",
+    "trail_dropped",
+    "trail_unresolved",
+    "trail_failed",
+    "trail_triggers_missing",
+    "trail_restores",
+];
 
 /// What one event of the trail came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -27,16 +35,22 @@ pub struct TrailFigures {
     pub unresolved: u64,
     /// Something that should have been noted was not, or not everywhere.
     pub failed: u64,
+    /// Places in a pool's settings where capture is to stand and does not, after a change of them.
+    pub triggers_missing: u64,
+    /// A pool is restored to a point in time, or was deleted.
+    pub restores: u64,
 }
 
 impl TrailFigures {
-    fn figures(self) -> [(&'static str, Figure); 4] {
-        let [captured, dropped, unresolved, failed] = TRAIL_FIGURES;
+    fn figures(self) -> [(&'static str, Figure); 6] {
+        let [captured, dropped, unresolved, failed, triggers_missing, restores] = TRAIL_FIGURES;
         [
             (captured, Figure::Count(self.captured)),
             (dropped, Figure::Count(self.dropped)),
             (unresolved, Figure::Count(self.unresolved)),
             (failed, Figure::Count(self.failed)),
+            (triggers_missing, Figure::Count(self.triggers_missing)),
+            (restores, Figure::Count(self.restores)),
         ]
     }
 }
@@ -61,12 +75,61 @@ pub struct HeardLine {
     pub captured: Vec<(Change, Captured)>,
     /// The sides of which a sweep is wanted, and what became of saying so.
     pub swept: Vec<(Side, Result<(), Fault>)>,
+    /// The pools that were looked at because they themselves changed, and what that showed.
+    pub pools: Vec<(Side, Result<PoolLook, Fault>)>,
     /// The account items could not be read, so every pool that it may be was taken.
     pub unread: Option<Fault>,
 }
 
+/// What a look at a pool showed, upon an event about the pool itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PoolLook {
+    /// It is restored, or deleted: noted in the control item.
+    Restore(Stage),
+    /// The slots where capture is to stand and does not.
+    Triggers(Vec<TriggerSlot>),
+}
+
+/// Writes a line for each pool that an event was about.
+fn looked_at(heard: &HeardLine) {
+    for (side, looked) in &heard.pools {
+        let (operation, side) = (heard.operation, side.name());
+        match looked {
+            Ok(PoolLook::Triggers(missing)) if missing.is_empty() => {
+                tracing::info!(operation, side, "a pool's settings changed, its triggers stand");
+            }
+            Ok(PoolLook::Triggers(missing)) => {
+                let slots: Vec<&str> = missing.iter().map(|slot| slot.name()).collect();
+                tracing::error!(
+                    operation,
+                    side,
+                    slots = %slots.join(" "),
+                    "a change of the pool took capture out of its triggers; hint: `poolbridge \
+                     attach`, and put the lines of `attach --print` into the pool's own template",
+                );
+            }
+            Ok(PoolLook::Restore(stage)) => tracing::error!(
+                operation,
+                side,
+                stage = stage.name(),
+                "a pool is restored or deleted: nothing is written but disables; hint: \
+                 `poolbridge status`",
+            ),
+            Err(fault) => tracing::error!(
+                operation,
+                side,
+                fault = %fault,
+                "a change of the pool could not be looked at; hint: the platform tries again",
+            ),
+        }
+    }
+}
+
 /// Writes the one wide line of an event.
 pub fn heard(heard: &HeardLine) {
+    if !heard.pools.is_empty() {
+        return looked_at(heard);
+    }
     let faults = |results: &[&Result<(), Fault>]| {
         let faults = results.iter().filter_map(|result| result.as_ref().err());
         let faults: Vec<String> = faults.map(ToString::to_string).collect();
@@ -144,9 +207,17 @@ mod tests {
 
     #[test]
     fn the_set_of_figures_is_closed_and_written_as_named() {
-        let figures = TrailFigures { captured: 1, dropped: 2, unresolved: 3, failed: 4 }.figures();
+        let figures = TrailFigures {
+            captured: 1,
+            dropped: 2,
+            unresolved: 3,
+            failed: 4,
+            triggers_missing: 5,
+            restores: 6,
+        };
+        let figures = figures.figures();
         assert_eq!(figures.clone().map(|(name, _)| name), TRAIL_FIGURES);
-        let counts = [1, 2, 3, 4].map(Figure::Count);
+        let counts = [1, 2, 3, 4, 5, 6].map(Figure::Count);
         assert_eq!(figures.map(|(_, count)| count), counts);
     }
 }

@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::operations::OPERATIONS;
+use crate::operations::{OPERATIONS, PoolEvent};
 
 const SUB: &str = "8bdb9bd0-8827-4cc8-b640-2087658f1eb6";
 const OWN: &str = "arn:aws:iam::111122223333:role/service/acme-apply";
@@ -131,8 +131,13 @@ fn every_operation_is_heard_as_the_table_says() {
         }
         let heard = outcome(&event);
         let proof = match row.told {
-            Told::Nothing => {
+            Told::Nothing | Told::Read | Told::Pool(PoolEvent::Unwatched) => {
                 assert_eq!(heard, Err(NotHeard::OtherOperation), "{}", row.name);
+                continue;
+            }
+            Told::Pool(event) => {
+                let (place, at) = (Place::Pool(Side::Old), Time(NOW.0 - 80_000 + 999));
+                assert_eq!(heard, Ok(Heard::Pool { place, event, at }), "{}", row.name);
                 continue;
             }
             Told::Many => {

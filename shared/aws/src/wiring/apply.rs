@@ -99,7 +99,8 @@ impl ApplyLine {
             Ok(resent) => {
                 telemetry::resent(&resent);
                 let oldest = resent.oldest.unwrap_or_default();
-                let figures = MarkFigures { marks: resent.marks, oldest };
+                let undecided = resent.undecided;
+                let figures = MarkFigures { marks: resent.marks, oldest, undecided };
                 self.telemetry.marks(ground.clock.now(), figures);
             }
             Err(fault) => telemetry::not_resent(&fault),

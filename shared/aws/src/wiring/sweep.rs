@@ -161,7 +161,7 @@ impl Field {
 }
 
 /// Where capture is to stand by that configuration.
-fn wanted_slots(routes: &Routes, signup_guard: bool) -> Vec<TriggerSlot> {
+pub(super) fn wanted_slots(routes: &Routes, signup_guard: bool) -> Vec<TriggerSlot> {
     let wanted = |slot: &TriggerSlot| match slot {
         TriggerSlot::PreSignUp => signup_guard,
         TriggerSlot::PostConfirmation => true,

@@ -1,6 +1,10 @@
 //! What the function `trail` is made of: hears `CloudTrail`'s events, finds out whose account they
 //! are about, and leaves marks and messages as capture does.
 //!
+//! A change of the pool itself is looked at as soon as its event comes: a restore or a deletion is
+//! noted in the control item and stops the bridge until an operator decides; after any other change
+//! of settings the pool's triggers are read.
+//!
 //! Nobody waits for it, so it need not fail open: what could not be noted anywhere is answered with
 //! an error. Then the platform tries again, and keeps the event among the failed ones at last.
 
@@ -8,21 +12,25 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use aws_config::SdkConfig;
 use poolbridge_core::capture::capture;
 use poolbridge_core::change::{Change, Proof};
-use poolbridge_core::fault::Fault;
+use poolbridge_core::fault::{Fault, FaultKind};
 use poolbridge_core::ports::Clock as _;
 use poolbridge_core::side::{BySide, Side};
 use poolbridge_core::time::Time;
 use thiserror::Error;
 
+use super::sweep::wanted_slots;
 use super::{queue_client, table};
-use crate::client::sdk_config;
+use crate::client::{pool_client, sdk_config};
 use crate::clock::SystemClock;
-use crate::config::{self, Asker, Mistakes};
+use crate::cognito::settings::{Administration, NotRead, same_function};
+use crate::config::{self, Asker, Configuration, Mistakes, TriggerSlot};
 use crate::dynamodb::{DynamoLedger, Route, RouteNote};
+use crate::operations::PoolEvent;
 use crate::sqs::SqsOutbox;
-use crate::telemetry::{self, HeardLine, Output, Telemetry, TrailFigures};
+use crate::telemetry::{self, HeardLine, Output, PoolLook, Telemetry, TrailFigures};
 use crate::trail::{Deed, Heard, Hearing, Listener, NotHeard, Place};
 
 /// How often a process notes that the trail is alive, of each side. An event may come with every
@@ -55,6 +63,17 @@ struct Line {
     listener: Listener,
     ledger: DynamoLedger,
     outbox: SqsOutbox,
+    pools: BySide<OfPool>,
+}
+
+/// A pool whose triggers are looked at.
+#[derive(Debug)]
+struct OfPool {
+    administration: Administration,
+    /// Where capture is to stand.
+    slots: Vec<TriggerSlot>,
+    /// The ARN of the capture function beside that pool, where it is known.
+    capture: Option<String>,
 }
 
 impl TrailLine {
@@ -65,10 +84,15 @@ impl TrailLine {
         let (line, name) = match config::load(Asker::Trail) {
             Ok((configuration, environment)) => {
                 let sdk = sdk_config().await;
+                let captures = environment.capture.clone();
                 let line = Line {
                     listener: Listener::new(&configuration, &environment.own_roles),
                     ledger: table(&sdk, &clock, &environment.table),
                     outbox: SqsOutbox::new(queue_client(&sdk, &clock), environment.queue_url),
+                    pools: BySide {
+                        old: of_pool(&sdk, &clock, &configuration, Side::Old, captures.old).await,
+                        new: of_pool(&sdk, &clock, &configuration, Side::New, captures.new).await,
+                    },
                 };
                 (Ok(line), configuration.name)
             }
@@ -114,6 +138,12 @@ impl TrailLine {
             Ok(Heard::Sweep { place, .. }) => {
                 for side in place.sides() {
                     told.swept.push((side, line.ledger.want_sweep(side, now).await));
+                }
+            }
+            Ok(Heard::Pool { place, event, at }) => {
+                for side in place.sides() {
+                    let looked = Box::pin(line.look_at_pool(side, *event, *at)).await;
+                    told.pools.push((side, looked));
                 }
             }
             Ok(Heard::Deed(deed)) => {
@@ -162,7 +192,51 @@ impl TrailLine {
     }
 }
 
+async fn of_pool(
+    sdk: &SdkConfig,
+    clock: &Arc<SystemClock>,
+    configuration: &Configuration,
+    side: Side,
+    capture: Option<String>,
+) -> OfPool {
+    let settings = configuration.pools.get(side);
+    let client = pool_client(sdk, settings, clock).await;
+    OfPool {
+        administration: Administration::new(client, settings.user_pool_id.clone()),
+        slots: wanted_slots(&configuration.routes, configuration.signup_guard),
+        capture,
+    }
+}
+
 impl Line {
+    /// What follows from a change of the pool itself, at once.
+    async fn look_at_pool(
+        &self,
+        side: Side,
+        event: PoolEvent,
+        at: Time,
+    ) -> Result<PoolLook, Fault> {
+        match event {
+            PoolEvent::Restore(stage) => {
+                self.ledger.note_restore(side, stage, at).await?;
+                Ok(PoolLook::Restore(stage))
+            }
+            PoolEvent::Settings | PoolEvent::Unwatched => {
+                let OfPool { administration, slots, capture } = self.pools.get(side);
+                let Some(ours) = capture else { return Ok(PoolLook::Triggers(Vec::new())) };
+                let found = administration.read_pool().await.map_err(|error| match error {
+                    NotRead::Fault(fault) => fault,
+                    NotRead::Form => Fault::new(FaultKind::Unreadable, "DescribeUserPool"),
+                })?;
+                let stands = |arn: &str| same_function(arn, ours);
+                let missing = slots.iter().copied();
+                let missing =
+                    missing.filter(|slot| !found.holder(*slot).function().is_some_and(stands));
+                Ok(PoolLook::Triggers(missing.collect()))
+            }
+        }
+    }
+
     /// On which sides the account is known, where the event does not say whose pool it was. What
     /// cannot be read is not known.
     async fn known(&self, deed: &Deed) -> (BySide<bool>, Option<Fault>) {
@@ -210,7 +284,8 @@ fn changes(deed: &Deed, known: BySide<bool>, nonce: u128) -> Vec<Change> {
 /// Whether the event has to come again.
 fn is_lost(told: &HeardLine) -> bool {
     let captured = told.captured.iter().any(|(_, captured)| !captured.survives());
-    captured || told.swept.iter().any(|(_, wanted)| wanted.is_err())
+    let unlooked = told.pools.iter().any(|(_, looked)| looked.is_err());
+    captured || unlooked || told.swept.iter().any(|(_, wanted)| wanted.is_err())
 }
 
 fn figures(told: &HeardLine, hearing: &Hearing) -> TrailFigures {
@@ -219,7 +294,14 @@ fn figures(told: &HeardLine, hearing: &Hearing) -> TrailFigures {
     let faulty = told.captured.iter().any(|(_, it)| it.mark.is_err() || it.message.is_err());
     let unreadable = told.refusal.is_some_and(NotHeard::is_failure);
     let captured = !told.captured.is_empty() && !is_lost(told);
+    let looks = || told.pools.iter().filter_map(|(_, looked)| looked.as_ref().ok());
+    let missing = looks().map(|look| match look {
+        PoolLook::Triggers(missing) => missing.len() as u64,
+        PoolLook::Restore(_) => 0,
+    });
     TrailFigures {
+        triggers_missing: missing.sum(),
+        restores: looks().filter(|it| matches!(it, PoolLook::Restore(_))).count() as u64,
         captured: u64::from(captured),
         dropped: u64::from(told.refusal.is_some()),
         unresolved: u64::from(unresolved),
@@ -232,6 +314,7 @@ mod tests {
     use poolbridge_core::capture::Captured;
     use poolbridge_core::fault::FaultKind;
     use poolbridge_core::names::Sub;
+    use poolbridge_core::restore::Stage;
 
     use super::*;
 
@@ -275,7 +358,9 @@ mod tests {
 
     #[test]
     fn an_event_comes_again_only_if_nothing_took_it() {
-        let fault = || Err(Fault::new(FaultKind::NoAnswer, "UpdateItem"));
+        fn fault<T>() -> Result<T, Fault> {
+            Err(Fault::new(FaultKind::NoAnswer, "UpdateItem"))
+        }
         let change = &changes(&deed(Place::Pool(Side::Old)), BySide::default(), 1)[0];
         let captured = |mark, message| HeardLine {
             captured: vec![(change.clone(), Captured { mark, message })],
@@ -298,6 +383,14 @@ mod tests {
         let swept = |wanted| HeardLine { swept: vec![(Side::Old, wanted)], ..HeardLine::default() };
         assert_eq!(came_to(&swept(Ok(()))), (false, 0, 0));
         assert_eq!(came_to(&swept(fault())), (true, 0, 1));
+        let looked = |look| HeardLine { pools: vec![(Side::Old, look)], ..HeardLine::default() };
+        assert_eq!(came_to(&looked(Ok(PoolLook::Triggers(vec![])))), (false, 0, 0));
+        assert_eq!(came_to(&looked(fault())), (true, 0, 1));
+        let slots = vec![TriggerSlot::PreSignUp, TriggerSlot::PostConfirmation];
+        let missing = figures(&looked(Ok(PoolLook::Triggers(slots))), &hearing);
+        assert_eq!((missing.triggers_missing, missing.restores), (2, 0));
+        let restored = figures(&looked(Ok(PoolLook::Restore(Stage::Started))), &hearing);
+        assert_eq!((restored.triggers_missing, restored.restores), (0, 1));
         let dropped = |refusal| HeardLine { refusal: Some(refusal), ..HeardLine::default() };
         assert_eq!(came_to(&dropped(NotHeard::OwnCall)), (false, 0, 0));
         assert_eq!(came_to(&dropped(NotHeard::Unreadable)), (false, 0, 1));

@@ -79,6 +79,9 @@ impl<P: Ports> Run<'_, P> {
         if !self.pool_still_reads(side, &seen).await? {
             return self.hold(entry, side, Reason::AccountGone).await;
         }
+        if self.taken_by_restore(side, &seen, control) {
+            return self.hold(entry, side, Reason::GoneByRestore).await;
+        }
         if control.breaker.is_some() {
             return self.hold(entry, side, Reason::Breaker).await;
         }
@@ -100,7 +103,7 @@ impl<P: Ports> Run<'_, P> {
     }
 
     /// When the account on `side` was deleted, as the mark or the message says.
-    fn told_deleted(&self, side: Side) -> Option<Time> {
+    pub(super) fn told_deleted(&self, side: Side) -> Option<Time> {
         let mark = self.marks.get(side).as_ref().filter(|mark| mark.proof == Proof::Deleted);
         let here = self.change.side == side && self.change.proof == Proof::Deleted;
         mark.map(|mark| mark.last).max(here.then_some(self.change.at))
@@ -218,7 +221,8 @@ impl<P: Ports> Run<'_, P> {
     pub(super) async fn deceased(&mut self, entry: Entry) -> Result<Round, Fault> {
         self.read_mark(self.change.side).await?;
         if entry.tombstone.as_ref().is_none_or(|tombstone| tombstone.owed.is_none()) {
-            return self.laid_to_rest(&entry, Verdict::AlreadyTrue).await;
+            let verdict = self.verdict_on_return(&entry).await?;
+            return self.laid_to_rest(&entry, verdict).await;
         }
         if let Some(wait) = self.too_early(&entry, self.now()) {
             return Ok(Round::Done(wait));
@@ -234,11 +238,14 @@ impl<P: Ports> Run<'_, P> {
 
     async fn owed_under_lease(&mut self, entry: Entry) -> Result<Round, Fault> {
         let control = self.ledger().control().await?;
-        let paused = control.paused.as_ref().map(|_| Reason::Paused);
+        let paused = control.stopped();
         let tripped = control.breaker.as_ref().map(|_| Reason::Breaker);
         if let Some(reason) = self.barred(&control).or(paused).or(tripped) {
             self.release(&entry).await?;
             return later(limits::RETRY_SLOWLY, reason);
+        }
+        if self.came_back(&entry, &control).await? {
+            return self.hold_returned(entry).await;
         }
         self.pay(entry).await
     }
@@ -362,7 +369,11 @@ impl<P: Ports> Run<'_, P> {
 
     /// Whatever a later look would show, nothing would be done about it: the marks go, if nothing was
     /// marked since they were read.
-    async fn laid_to_rest(&mut self, entry: &Entry, verdict: Verdict) -> Result<Round, Fault> {
+    pub(super) async fn laid_to_rest(
+        &mut self,
+        entry: &Entry,
+        verdict: Verdict,
+    ) -> Result<Round, Fault> {
         let changed = self.change.side;
         self.report.person = Some(entry.id.clone());
         self.clear(changed, &self.change.sub.clone()).await?;

@@ -17,6 +17,7 @@ mod perform;
 mod proof;
 mod read_back;
 mod recovery;
+mod restored;
 mod search;
 
 use std::time::Duration;
@@ -318,7 +319,7 @@ impl<P: Ports> Run<'_, P> {
     fn only_disables(&self, control: &Control) -> Option<Reason> {
         let follows = matches!(control.phase, Phase::Follow | Phase::Switched);
         let barred = self.barred(control);
-        barred.or(control.paused.as_ref().map(|_| Reason::Paused)).filter(|_| follows)
+        barred.or(control.stopped()).filter(|_| follows)
     }
 
     /// Why nothing may be done now, if so; but see [`Self::only_disables`].

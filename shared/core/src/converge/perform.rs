@@ -191,6 +191,7 @@ fn refuse(
             Reason::Outside(kind)
         }
         FaultKind::Throttled
+        | FaultKind::WritesPaused
         | FaultKind::NoAnswer
         | FaultKind::NotSent
         | FaultKind::Broken

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use crate::account::{Account, Shape};
 use crate::entry::{Base, Decision, DecisionKind, Entry, Flips, Intended, Obstacle};
-use crate::facts::{Facts, Family, Field, Reading, Value};
+use crate::facts::{Factor, Facts, Family, Field, Reading, Value};
 use crate::fault::Fault;
 use crate::fingerprint::{Keyring, Print};
 use crate::law::Rule;

@@ -130,14 +130,15 @@ impl Two {
     }
 
     fn plan(&self) -> Plan {
+        let shapes = BySide::from_fn(|side| Arc::new(self.shapes.get(side).clone()));
         plan(&Question {
             policy: &self.policy,
             keys: &keys(),
             phase: self.phase,
-            shapes: &self.shapes,
+            shapes: &shapes,
             views: &BySide::from_fn(|side| {
                 let account = self.accounts.get(side).clone();
-                View::new(&self.policy, side, account, &self.shapes, self.began)
+                View::new(&self.policy, side, account, &shapes, self.began)
             }),
             entry: &self.entry,
             captured: BySide { old: self.captured, new: self.captured },

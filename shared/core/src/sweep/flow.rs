@@ -147,7 +147,7 @@ impl<O: Outside> Sweep<'_, O> {
         match control.phase {
             Phase::Complete => Some(Reason::Complete),
             Phase::Prepare => Some(Reason::Paused),
-            Phase::Follow | Phase::Switched if control.paused.is_some() => Some(Reason::Paused),
+            Phase::Follow | Phase::Switched if control.stopped().is_some() => control.stopped(),
             Phase::Follow | Phase::Switched if control.closing => Some(Reason::Closing),
             Phase::Follow | Phase::Switched if other => Some(Reason::OtherConfiguration),
             Phase::Follow | Phase::Switched => None,

@@ -67,7 +67,8 @@ fn wrong(side: Side, names: &[String]) -> Failure {
 
 fn explained(side: Side, error: NotWritten) -> anyhow::Error {
     let failure = match &error {
-        NotWritten::NotRead(NotRead::Fault(fault)) => refusal(side, fault),
+        NotWritten::Refused { fault, about } => refusal(side, fault, about),
+        NotWritten::NotRead(NotRead::Fault(fault)) => refusal(side, fault, &[]),
         NotWritten::NotRead(NotRead::Form) | NotWritten::Unsendable(_) => None,
     };
     let error = anyhow::Error::from(error);
@@ -78,7 +79,7 @@ fn explained(side: Side, error: NotWritten) -> anyhow::Error {
 }
 
 /// What the service's refusals of a write come to, and what to do about each.
-fn refusal(side: Side, fault: &Fault) -> Option<Failure> {
+fn refusal(side: Side, fault: &Fault, about: &[String]) -> Option<Failure> {
     if fault.operation != "UpdateUserPool" {
         return None;
     }
@@ -91,16 +92,27 @@ fn refusal(side: Side, fault: &Fault) -> Option<Failure> {
             "a user import is under way in the {side} pool, which keeps its settings locked",
             "wait until it has ended, or stop it, then run it again",
         ),
+        (_, FaultKind::WritesPaused) => (
+            "the {side} pool takes no writes: a point-in-time recovery of it is prepared or runs, or \
+             it is a replica",
+            "wait until the recovery has ended; for a replica, change the settings of the primary",
+        ),
         (_, FaultKind::Denied) => (
             "whoever is signed in may not change the settings of the {side} pool",
             "grant cognito-idp:UpdateUserPool, and iam:PassRole for the roles that the pool names",
         ),
         (_, FaultKind::Invalid) => (
-            "the {side} pool refuses its own settings as they stand, and nothing was changed",
-            "set the triggers where the pool is deployed from: `poolbridge attach --print` gives \
-             the lines",
+            "the {side} pool refuses {about}, and nothing was changed",
+            "correct the settings that are named, or set the triggers where the pool is deployed \
+             from: `poolbridge attach --print` gives the lines",
         ),
         _ => return None,
     };
-    Some(Failure::new(what.replace("{side}", side.name()), hint))
+    let about = if about.is_empty() {
+        "its own settings as they stand, without saying which".to_owned()
+    } else {
+        format!("these of its own settings: {}", about.join(", "))
+    };
+    let what = what.replace("{side}", side.name()).replace("{about}", &about);
+    Some(Failure::new(what, hint))
 }

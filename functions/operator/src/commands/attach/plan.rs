@@ -122,6 +122,14 @@ impl Plan {
         if let (true, Err(Unsendable(names))) = (self.is_due(), self.wanted.request(&self.pool)) {
             self.refused.push(Refusal::Unsendable { names });
         }
+        if self.is_due() && !self.wanted.at_odds().is_empty() {
+            self.warnings.push(format!(
+                "the {side} pool has {names} set together, which the service allows no more: it may \
+                 refuse the whole call, and then nothing is changed",
+                side = self.side,
+                names = self.wanted.at_odds().join(" and "),
+            ));
+        }
         self
     }
 }
@@ -284,6 +292,23 @@ pub(crate) fn restore(
              {names}",
             side = wishes.side,
             names = beyond.join(", "),
+        ));
+    }
+    let may_stay = plan.wanted.may_stay(found);
+    if !may_stay.is_empty() {
+        plan.warnings.push(format!(
+            "set in the {side} pool since the dump, and no value takes them away: they are left \
+             out of the call, and may stay as they are: {names}",
+            side = wishes.side,
+            names = may_stay.join(", "),
+        ));
+    }
+    if plan.wanted.requires_factors() && !found.requires_factors() {
+        plan.warnings.push(format!(
+            "MfaConfiguration of the {side} pool goes back to ON: the service may refuse the whole \
+             call for it, since SetUserPoolMfaConfig alone is sure to turn it on; then nothing is \
+             changed",
+            side = wishes.side,
         ));
     }
     if !plan.settings.is_empty() {

@@ -264,3 +264,30 @@ fn the_slots_are_those_of_the_routes() {
     configuration.routes.custom_message = true;
     assert_eq!(slots(&configuration), TriggerSlot::ALL);
 }
+
+/// The pool, with some of its settings changed.
+fn with(changes: &Value) -> Settings {
+    let mut dump: Value = serde_json::from_str(&pool(&json!({})).dump()).unwrap();
+    for (name, value) in changes.as_object().unwrap() {
+        dump["UserPool"][name] = value.clone();
+    }
+    Settings::of_dump(&dump.to_string()).unwrap()
+}
+
+#[test]
+fn a_plan_names_beforehand_what_the_service_may_refuse_or_keep() {
+    let nothing = BTreeMap::new();
+    let wishes = wishes(&[CONFIRMED], &nothing);
+    let audit = json!({ "AdvancedSecurityMode": "AUDIT" });
+    let lite = with(&json!({ "UserPoolTier": "LITE", "UserPoolAddOns": audit }));
+    let plan = attach(&lite, &wishes, &[]);
+    assert!(plan.is_due());
+    assert!(plan.warnings[0].contains("UserPoolAddOns and UserPoolTier"), "{:?}", plan.warnings);
+    let dumps = [(Time(1), with(&json!({ "MfaConfiguration": "ON" })))];
+    let devices = json!({ "ChallengeRequiredOnNewDevice": true });
+    let now = with(&json!({ "MfaConfiguration": "OPTIONAL", "DeviceConfiguration": devices }));
+    let plan = restore(&now, &wishes, &dumps).unwrap();
+    let said = |word: &str| plan.warnings.iter().any(|warning| warning.contains(word));
+    assert!(said("may stay as they are: DeviceConfiguration"), "{:?}", plan.warnings);
+    assert!(said("MfaConfiguration of the old pool goes back to ON"), "{:?}", plan.warnings);
+}

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use poolbridge_aws::config::TriggerSlot;
-use poolbridge_aws::operations::{OPERATIONS, Operation};
+use poolbridge_aws::operations::{OPERATIONS, Operation, PoolEvent, Told};
+use poolbridge_core::limits;
 use poolbridge_core::side::{BySide, Side};
 use poolbridge_core::time::Time;
 
@@ -80,10 +81,15 @@ pub(crate) enum Late {
     Never,
 }
 
-/// The operations by which a person can come to differ. What no route is to notice changes nothing
-/// that travels.
+/// Every operation of the newest service model, and the requests to pages. What no route is to
+/// notice changes nothing that travels.
 pub(crate) fn operations() -> impl Iterator<Item = &'static Operation> {
-    OPERATIONS.iter().filter(|it| it.trigger.is_some() || it.trail() || it.sweep)
+    OPERATIONS.iter()
+}
+
+/// Whether the sweep's function notices it at each of its calls: it looks at the pools' triggers.
+pub(crate) fn is_settings(operation: &Operation) -> bool {
+    operation.told == Told::Pool(PoolEvent::Settings)
 }
 
 impl Facts {
@@ -120,6 +126,9 @@ impl Facts {
             && let Some(within) = self.swept_within(side)
         {
             return Late::Within(within);
+        }
+        if let (true, Some(every)) = (is_settings(operation), self.every) {
+            return Late::Within(every.min(limits::SWEEP_CALL_EVERY));
         }
         if operation.trail() && self.pools.get(side).trail.is_some() {
             return Late::Unbounded;

@@ -147,3 +147,28 @@ fn everything_that_is_missing_is_warned_of() {
     };
     warned(&late, "overdue");
 }
+
+#[test]
+fn every_operation_of_the_newest_model_is_listed() {
+    let model = include_str!("../../../../../shared/aws/model/cognito-idp.json");
+    let model: serde_json::Value = serde_json::from_str(model).expect("it is JSON");
+    let names: Vec<&str> = super::facts::operations().map(|operation| operation.name).collect();
+    let listed = model["operations"].as_array().expect("a list");
+    for name in listed.iter().filter_map(serde_json::Value::as_str) {
+        assert!(names.contains(&name), "{name} is not listed");
+    }
+}
+
+#[test]
+fn a_change_of_settings_is_noticed_within_the_sweeps_next_call() {
+    let facts = whole();
+    let call = poolbridge_core::limits::SWEEP_CALL_EVERY;
+    for name in ["UpdateUserPool", "UpdateUserPoolClient", "AddCustomAttributes"] {
+        assert_eq!(late(&facts, name), Late::Within(call), "{name}");
+    }
+    let mut unswept = whole();
+    unswept.every = None;
+    assert_eq!(late(&unswept, "UpdateUserPool"), Late::Unbounded);
+    assert_eq!(late(&facts, "StartPointInTimeRecovery"), Late::Unbounded);
+    assert_eq!(late(&facts, "ListUsers"), Late::Never);
+}

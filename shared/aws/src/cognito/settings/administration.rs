@@ -13,12 +13,14 @@ use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::config_bag::ConfigBag;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata as _;
 use aws_smithy_types::retry::RetryConfig;
 use poolbridge_core::fault::{Fault, FaultKind};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use thiserror::Error;
 
-use super::trigger::tells_of_triggers;
+use super::member::FACTORS;
+use super::refusal::{MFA, leave_factors_out, refused_settings, told};
 use super::{Settings, Unsendable};
 use crate::fault::fault;
 
@@ -32,7 +34,7 @@ const FIRST_BACK_OFF: Duration = Duration::from_millis(500);
 /// Reads and writes the settings of one pool.
 #[derive(Clone, Debug)]
 pub struct Administration {
-    client: cognito::Client,
+    pub(super) client: cognito::Client,
     id: String,
 }
 
@@ -53,6 +55,14 @@ pub enum NotWritten {
     /// A call failed.
     #[error(transparent)]
     NotRead(#[from] NotRead),
+    /// The service refuses the settings as they were sent, and nothing was changed.
+    #[error("{fault}{}", told(.about))]
+    Refused {
+        /// The refusal.
+        fault: Fault,
+        /// The settings that it is about, as far as the service says; its own words are not kept.
+        about: Vec<String>,
+    },
     /// It is not known how to send them.
     #[error(transparent)]
     Unsendable(#[from] Unsendable),
@@ -83,20 +93,46 @@ impl Administration {
         Settings::of_answers(&pool, kept.body()?).ok_or(NotRead::Form)
     }
 
+    /// The pool's own settings alone: `DescribeUserPool`, and no other permission.
+    pub async fn read_pool(&self) -> Result<Settings, NotRead> {
+        let kept = KeepBody::default();
+        let request = self.client.describe_user_pool().user_pool_id(&self.id);
+        let answer = request.customize().interceptor(kept.clone()).send().await;
+        answer.map_err(|error| fault("DescribeUserPool", &error))?;
+        Settings::of_answers(&kept.body()?, Value::Object(Map::new())).ok_or(NotRead::Form)
+    }
+
     /// One `UpdateUserPool` with exactly that body ([`Settings::request`]), sent once.
-    async fn write_once(&self, body: &Value) -> Result<(), Fault> {
-        let body = body.to_string();
+    async fn write_once(&self, body: &Value) -> Result<(), NotWritten> {
+        let sent = body.to_string();
         // The operation's own body, of which nothing but the address of the call is left.
         let request = self.client.update_user_pool().user_pool_id(&self.id);
         let once = cognito::config::Builder::new()
             .retry_config(RetryConfig::standard().with_max_attempts(1));
         let answer = request
             .customize()
-            .mutate_request(move |request| replace_body(request, &body))
+            .mutate_request(move |request| replace_body(request, &sent))
             .config_override(once)
             .send()
             .await;
-        answer.map(drop).map_err(|error| fault("UpdateUserPool", &error))
+        answer.map(drop).map_err(|error| {
+            let fault = fault("UpdateUserPool", &error);
+            let about = refused_settings(error.meta().message(), fault.code.as_deref(), body);
+            NotWritten::Refused { fault, about }
+        })
+    }
+
+    /// `SetUserPoolMfaConfig` with the factors as they were found.
+    async fn write_factors(&self, found: &Settings) -> Result<(), NotWritten> {
+        let body = found.factors_request(&self.id).to_string();
+        let request = self.client.set_user_pool_mfa_config().user_pool_id(&self.id);
+        let answer = request
+            .customize()
+            .mutate_request(move |request| replace_body(request, &body))
+            .send()
+            .await;
+        let answer = answer.map(drop).map_err(|error| fault("SetUserPoolMfaConfig", &error));
+        answer.map_err(|fault| NotRead::from(fault).into())
     }
 
     /// Sets the pool to `wanted`, as long as it is as `before` still. `UpdateUserPool` has no
@@ -104,7 +140,7 @@ impl Administration {
     /// until then is not overwritten but answered as [`Written::Moved`]. An attempt without an answer
     /// is followed by a look, not by a guess.
     pub async fn write(&self, before: &Settings, wanted: &Settings) -> Result<Written, NotWritten> {
-        let body = wanted.request(&self.id)?;
+        let mut body = wanted.request_from(before, &self.id)?;
         let mut pause = FIRST_BACK_OFF;
         let mut refused = None;
         for _ in 0..ATTEMPTS_MAX {
@@ -118,14 +154,24 @@ impl Administration {
             }
             match self.write_once(&body).await {
                 Ok(()) => return self.prove(before, wanted).await,
-                Err(fault) if again(&fault) => refused = Some(fault),
-                Err(fault) => return Err(NotRead::from(fault).into()),
+                Err(NotWritten::Refused { fault, about }) => {
+                    if leave_factors_out(&mut body, before, &fault, &about) {
+                        continue;
+                    }
+                    let again = again(&fault);
+                    let error = NotWritten::Refused { fault, about };
+                    if !again {
+                        return Err(error);
+                    }
+                    refused = Some(error);
+                }
+                Err(error) => return Err(error),
             }
             tokio::time::sleep(pause).await;
             pause *= 2;
         }
         match refused {
-            Some(fault) if !self.left(wanted).await?.is_empty() => Err(NotRead::from(fault).into()),
+            Some(error) if !self.left(wanted).await?.is_empty() => Err(error),
             _ => Ok(Written::Stands),
         }
     }
@@ -134,17 +180,12 @@ impl Administration {
     /// not promised anywhere.
     async fn prove(&self, before: &Settings, wanted: &Settings) -> Result<Written, NotWritten> {
         let mut pause = FIRST_BACK_OFF;
-        let found = self.read().await?;
-        let mut left = found.differences(wanted);
-        // A call that leaves the triggers out is documented to empty them. Where it kept them, an
-        // empty set says so in words; but whatever else is found was deployed by somebody just now,
-        // and a second write would go over it.
-        let kept = !left.is_empty()
-            && left.iter().all(|name| tells_of_triggers(name))
-            && !found.differences(before).iter().any(|name| tells_of_triggers(name));
-        if kept && !wanted.tells_triggers() {
-            let told = wanted.clone().with_triggers_told().request(&self.id)?;
-            self.write_once(&told).await.map_err(NotRead::from)?;
+        let mut left = self.left(wanted).await?;
+        // The call that left the unchanged factors out is reported to keep them. Where it did not,
+        // they are set back at once.
+        let factors = |name: &String| name == MFA || name.starts_with(FACTORS);
+        if left.iter().any(factors) && before.requires_factors() && wanted.requires_factors() {
+            self.write_factors(before).await?;
             left = self.left(wanted).await?;
         }
         for _ in 1..ATTEMPTS_MAX {
@@ -180,7 +221,8 @@ pub enum Written {
 fn again(fault: &Fault) -> bool {
     match fault.kind {
         FaultKind::Throttled | FaultKind::NotSent | FaultKind::NoAnswer | FaultKind::Broken => true,
-        FaultKind::Denied
+        FaultKind::WritesPaused
+        | FaultKind::Denied
         | FaultKind::Invalid
         | FaultKind::AccountGone
         | FaultKind::Missing
@@ -192,14 +234,14 @@ fn again(fault: &Fault) -> bool {
 }
 
 /// Before the request is signed.
-fn replace_body(request: &mut HttpRequest, body: &str) {
+pub(super) fn replace_body(request: &mut HttpRequest, body: &str) {
     request.headers_mut().insert("content-length", body.len().to_string());
     *request.body_mut() = SdkBody::from(body);
 }
 
 /// Keeps the body of the last answer, whatever its type makes of it.
 #[derive(Clone, Default)]
-struct KeepBody(Arc<Mutex<Option<Vec<u8>>>>);
+pub(super) struct KeepBody(Arc<Mutex<Option<Vec<u8>>>>);
 
 impl fmt::Debug for KeepBody {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -208,7 +250,7 @@ impl fmt::Debug for KeepBody {
 }
 
 impl KeepBody {
-    fn body(&self) -> Result<Value, NotRead> {
+    pub(super) fn body(&self) -> Result<Value, NotRead> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         kept.and_then(|body| serde_json::from_slice(&body).ok()).ok_or(NotRead::Form)
     }

@@ -1,8 +1,8 @@
 //! What becomes of each member of `DescribeUserPool` in `UpdateUserPool`, and how two states of a
 //! pool are compared.
 //!
-//! The table is made from the model of both operations in the SDK that this crate is built with
-//! (tests hold the two together), and from their pages in the Amazon Cognito user pools API
+//! The table is made from the newest published model of both operations
+//! (`shared/aws/model/cognito-idp.json`; a test holds the two together), and from their pages in the Amazon Cognito user pools API
 //! Reference. Only the members at the top are listed: beneath them both operations use the very same
 //! shapes, so that a setting within them which is newer than this program is sent as it was found.
 
@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 use thiserror::Error;
 
 use super::Settings;
+use super::clearing::says_nothing;
 use super::trigger::{TRIGGERS, in_one_form};
 
 /// What becomes of a member.
@@ -21,6 +22,9 @@ pub(super) enum Fate {
     Sent,
     /// Sent under another name.
     SentAs(&'static str),
+    /// Taken by `UpdateUserPool`, and never sent: left out it stays as it is, and given in part it is
+    /// replaced as a whole.
+    LeftOut,
     /// Not taken by `UpdateUserPool`, and not to change either: chosen when the pool was made, or
     /// set by other operations.
     Fixed,
@@ -40,7 +44,7 @@ pub struct Unsendable(
 /// `AddCustomAttributes`, and domains have operations of their own. The last three of the deprecated
 /// texts ("no longer used") are told together with `VerificationMessageTemplate` and hold the same,
 /// and in a pool without a template they are all that there is: they go back as they came.
-pub(super) const MEMBERS: [(&str, Fate); 37] = [
+pub(super) const MEMBERS: [(&str, Fate); 38] = [
     ("AccountRecoverySetting", Fate::Sent),
     ("AcrConfiguration", Fate::Sent),
     ("AdminCreateUserConfig", Fate::Sent),
@@ -49,6 +53,9 @@ pub(super) const MEMBERS: [(&str, Fate); 37] = [
     ("AutoVerifiedAttributes", Fate::Sent),
     ("CreationDate", Fate::Fixed),
     ("CustomDomain", Fate::Fixed),
+    // "If you omit this parameter, Amazon Cognito keeps the existing configuration"; an omitted
+    // EnableStatus within it turns dynamic client registration on (UpdateUserPool).
+    ("DcrConfiguration", Fate::LeftOut),
     ("DeletionProtection", Fate::Sent),
     ("DeviceConfiguration", Fate::Sent),
     ("Domain", Fate::Fixed),
@@ -83,6 +90,9 @@ pub(super) const MEMBERS: [(&str, Fate); 37] = [
 /// Members whose own members are names of the team's choice, which no difference tells.
 const NAMED_BY_THE_TEAM: [&str; 2] = ["UserPoolTags", "AcrConfiguration"];
 
+/// How a difference begins that lies within the second factors.
+pub(super) const FACTORS: &str = "second factors: ";
+
 pub(super) fn fate(name: &str) -> Option<Fate> {
     MEMBERS.into_iter().find(|(known, _)| *known == name).map(|(_, fate)| fate)
 }
@@ -103,7 +113,7 @@ impl Settings {
             let sent = match fate {
                 Fate::Sent => name.as_str(),
                 Fate::SentAs(other) => other,
-                Fate::Fixed | Fate::Moving => continue,
+                Fate::LeftOut | Fate::Fixed | Fate::Moving => continue,
             };
             if let Some(value) = self.sent(name, value) {
                 body.insert(sent.to_owned(), value);
@@ -157,12 +167,22 @@ impl Settings {
         self
     }
 
+    /// Whether two values of a pool's member say something different.
+    pub(super) fn members_differ(name: &str, one: Option<&Value>, other: Option<&Value>) -> bool {
+        let of = |value: Option<&Value>| -> Map<String, Value> {
+            value.map(|value| (name.to_owned(), value.clone())).into_iter().collect()
+        };
+        let mut found = Vec::new();
+        compare_members("", &of(one), &of(other), &mut found);
+        !found.is_empty()
+    }
+
     /// The names of all settings that differ, dotted where they lie within another. What moves by
     /// itself is not compared; absent, `null` and empty say the same.
     pub fn differences(&self, other: &Self) -> Vec<String> {
         let mut found = Vec::new();
         compare_members("", &self.pool, &other.pool, &mut found);
-        compare_members("second factors: ", &self.factors, &other.factors, &mut found);
+        compare_members(FACTORS, &self.factors, &other.factors, &mut found);
         // A legacy twin of what the password policy says. It is not sent then, and means nothing.
         if self.limits_passwords() && other.limits_passwords() {
             found.retain(|name| name != "AdminCreateUserConfig.UnusedAccountValidityDays");
@@ -181,7 +201,10 @@ fn compare_members(
     let names: BTreeSet<&String> = one.keys().chain(other.keys()).collect();
     for name in names {
         let (one, other) = (one.get(name), other.get(name));
-        if one.is_none_or(is_empty) && other.is_none_or(is_empty) {
+        // Only a pool's own members have values that say nothing.
+        let nothing =
+            |value: &Value| is_empty(value) || (path.is_empty() && says_nothing(name, value));
+        if one.is_none_or(nothing) && other.is_none_or(nothing) {
             continue;
         }
         let within = !NAMED_BY_THE_TEAM.contains(&name.as_str());

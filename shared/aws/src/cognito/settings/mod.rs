@@ -10,7 +10,10 @@
 //! members only.
 
 mod administration;
+mod clearing;
 mod member;
+mod recovery;
+mod refusal;
 mod trigger;
 
 #[cfg(test)]
@@ -23,6 +26,7 @@ use thiserror::Error;
 
 pub use administration::{Administration, NotRead, NotWritten, Written};
 pub use member::Unsendable;
+pub use recovery::Recovery;
 pub use trigger::{Holder, same_function};
 
 /// The settings of one pool, at one moment.

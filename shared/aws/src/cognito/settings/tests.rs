@@ -1,5 +1,6 @@
 //! The table against the model, and the triggers.
 
+mod refusals;
 mod wire;
 
 use std::collections::BTreeSet;
@@ -12,6 +13,9 @@ use serde_json::{Value, json};
 use super::member::{Fate, MEMBERS, fate};
 use super::{Holder, Settings, same_function};
 use crate::config::TriggerSlot;
+
+/// The newest published model, as far as it matters here.
+const MODEL: &str = include_str!("../../../model/cognito-idp.json");
 
 const OURS: &str = "arn:aws:lambda:eu-west-1:111111111111:function:acme-capture";
 const THEIRS: &str = "arn:aws:lambda:eu-west-1:111111111111:function:welcome";
@@ -75,20 +79,43 @@ fn triggers(triggers: Value) -> Settings {
 
 #[test]
 fn every_member_of_both_models_has_its_fate() {
-    let told: BTreeSet<&str> =
-        UserPoolType::SCHEMA.members().iter().filter_map(|it| it.member_name()).collect();
+    let model: Value = serde_json::from_str(MODEL).unwrap();
+    let of = |part: &str| -> BTreeSet<String> {
+        let names = model[part].as_array().unwrap().iter();
+        names.map(|name| name.as_str().unwrap().to_owned()).collect()
+    };
+    let (told, taken) = (of("user_pool"), of("update_user_pool"));
+    let told: BTreeSet<&str> = told.iter().map(String::as_str).collect();
+    let taken: BTreeSet<&str> = taken.iter().map(String::as_str).collect();
     let listed: BTreeSet<&str> = MEMBERS.iter().map(|(name, _)| *name).collect();
     assert_eq!(told, listed);
     assert_eq!(listed.len(), MEMBERS.len(), "a member is listed twice");
-    let taken: BTreeSet<&str> =
-        UpdateUserPoolInput::SCHEMA.members().iter().filter_map(|it| it.member_name()).collect();
     let sent = MEMBERS.iter().filter_map(|(name, fate)| match fate {
-        Fate::Sent => Some(*name),
+        Fate::Sent | Fate::LeftOut => Some(*name),
         Fate::SentAs(other) => Some(*other),
         Fate::Fixed | Fate::Moving => None,
     });
     assert_eq!(sent.chain(["UserPoolId"]).collect::<BTreeSet<_>>(), taken);
     assert_eq!(fate("SettingOfTomorrow"), None);
+    // The SDK that the calls go through knows nothing besides.
+    let pinned = UserPoolType::SCHEMA.members().iter().filter_map(|it| it.member_name());
+    assert!(pinned.collect::<BTreeSet<_>>().is_subset(&listed));
+    let pinned = UpdateUserPoolInput::SCHEMA.members().iter().filter_map(|it| it.member_name());
+    assert!(pinned.collect::<BTreeSet<_>>().is_subset(&taken));
+}
+
+/// Sent in part it would be replaced as a whole, and an omitted part of it turns the feature on.
+#[test]
+fn dynamic_client_registration_is_never_sent_and_refuses_no_pool() {
+    for value in [json!({ "EnableStatus": "DISABLED" }), json!({ "AllowedScopes": ["a"] })] {
+        let mut pool = rich();
+        pool["DcrConfiguration"] = value;
+        let (with, without) = (settings(&pool), settings(&rich()));
+        assert_eq!(with.request("a"), without.request("a"));
+        // A change of it by somebody else is noticed all the same.
+        assert!(!with.differences(&without).is_empty());
+        assert_eq!(without.with_the_rest_of(&with).differences(&with), [""; 0]);
+    }
 }
 
 /// Does not compile unless both operations have the same shape for each member that is sent: only
@@ -131,7 +158,9 @@ fn everything_that_can_be_sent_is_sent_as_it_was_found() {
                 assert_eq!(body[name], rich()[name], "{name}");
             }
             Fate::Sent | Fate::SentAs(_) => {}
-            Fate::Fixed | Fate::Moving => assert!(body.get(name).is_none(), "{name} is sent"),
+            Fate::LeftOut | Fate::Fixed | Fate::Moving => {
+                assert!(body.get(name).is_none(), "{name} is sent")
+            }
         }
     }
     // AWS's own tags, and the legacy twin of a setting that is sent, would be refused.

@@ -39,11 +39,6 @@ impl Holder {
     }
 }
 
-/// Whether a difference ([`Settings::differences`]) lies within the triggers.
-pub(super) fn tells_of_triggers(name: &str) -> bool {
-    name.split('.').next() == Some(TRIGGERS)
-}
-
 /// Whether two ARNs name one function, whatever alias or version either adds.
 pub fn same_function(one: &str, other: &str) -> bool {
     // arn:aws:lambda:<region>:<account>:function:<name>[:<qualifier>]
@@ -162,13 +157,8 @@ impl Settings {
         self
     }
 
-    /// Whether anything at all is said of the triggers.
-    pub(super) fn tells_triggers(&self) -> bool {
-        self.pool.get(TRIGGERS).is_some_and(|value| !value.is_null())
-    }
-
-    /// The same with an empty set of triggers where it says nothing of them: whatever a call that
-    /// leaves them out comes to, one with an empty set empties them.
+    /// The same with an empty set of triggers where it says nothing of them.
+    #[cfg(test)]
     #[must_use]
     pub(super) fn with_triggers_told(mut self) -> Self {
         self.triggers();

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::super::super::loopback::{Loopback, Reply};
 use super::super::member::{Fate, MEMBERS};
-use super::super::{Administration, NotRead, NotWritten, Written};
+use super::super::{Administration, NotWritten, Written};
 use super::{OURS, THEIRS, rich, settings};
 use crate::client::{PoolSettings, bounded, pool_client};
 use crate::clock::SystemClock;
@@ -40,21 +40,7 @@ impl Played {
     }
 
     async fn administration(&self) -> Administration {
-        let base = bounded(aws_config::defaults(BehaviorVersion::v2026_01_12()))
-            .empty_test_environment()
-            .region(Region::new("us-east-1"))
-            .credentials_provider(Credentials::new("key", "secret", None, None, "test"))
-            .load()
-            .await;
-        let settings = PoolSettings {
-            user_pool_id: "us-east-1_A".to_owned(),
-            region: None,
-            role_arn: None,
-            endpoint_url: Some(self.loopback.endpoint_url.clone()),
-            client_id: None,
-        };
-        let client = pool_client(&base, &settings, &SystemClock::new()).await;
-        Administration::new(client, settings.user_pool_id)
+        administration_at(&self.loopback.endpoint_url).await
     }
 
     fn writes(&self) -> usize {
@@ -62,12 +48,31 @@ impl Played {
     }
 }
 
+/// The administration of the pool that plays there.
+pub(super) async fn administration_at(endpoint_url: &str) -> Administration {
+    let base = bounded(aws_config::defaults(BehaviorVersion::v2026_01_12()))
+        .empty_test_environment()
+        .region(Region::new("us-east-1"))
+        .credentials_provider(Credentials::new("key", "secret", None, None, "test"))
+        .load()
+        .await;
+    let settings = PoolSettings {
+        user_pool_id: "us-east-1_A".to_owned(),
+        region: None,
+        role_arn: None,
+        endpoint_url: Some(endpoint_url.to_owned()),
+        client_id: None,
+    };
+    let client = pool_client(&base, &settings, &SystemClock::new()).await;
+    Administration::new(client, settings.user_pool_id)
+}
+
 fn update(pool: &mut Value, body: &Value) {
     for (name, fate) in MEMBERS {
         let sent = match fate {
             Fate::Sent => name,
             Fate::SentAs(other) => other,
-            Fate::Fixed | Fate::Moving => continue,
+            Fate::LeftOut | Fate::Fixed | Fate::Moving => continue,
         };
         match body.get(sent) {
             // AWS's own tags are nobody else's to change.
@@ -135,7 +140,7 @@ async fn an_unlucky_write_is_tried_again_and_a_hopeless_one_is_not() {
     let import = Reply::Badly(400, "UserImportInProgressException");
     let played = Played::new(rich(), vec![import; 9], |_| {});
     let failed = written(&played).await.unwrap_err();
-    let NotWritten::NotRead(NotRead::Fault(fault)) = failed else { panic!("{failed}") };
+    let NotWritten::Refused { fault, .. } = failed else { panic!("{failed}") };
     assert_eq!((fault.kind, played.writes()), (FaultKind::Invalid, 1));
 }
 
@@ -156,49 +161,25 @@ async fn emptied(spoil: fn(&mut Value)) -> (Played, Result<Written, NotWritten>)
     (played, written)
 }
 
-/// A pool that keeps its triggers when a call says nothing of them.
-fn keep_triggers(pool: &mut Value) -> bool {
-    let kept = pool.get("LambdaConfig").is_none();
-    if kept {
-        pool["LambdaConfig"] = json!({ "PostConfirmation": OURS });
-    }
-    kept
-}
-
 #[tokio::test]
-async fn triggers_are_emptied_whatever_leaving_them_out_comes_to() {
+async fn emptied_triggers_are_sent_as_an_empty_set_at_once() {
     let (played, written) = emptied(|_| {}).await;
     assert_eq!((written, played.writes()), (Ok(Written::Stands), 1));
-    assert_eq!(played.pool.lock().unwrap().get("LambdaConfig"), None);
-    let (played, written) = emptied(|pool| {
-        keep_triggers(pool);
-    })
-    .await;
-    assert_eq!((written, played.writes()), (Ok(Written::Stands), 2));
     assert_eq!(played.pool.lock().unwrap()["LambdaConfig"], json!({}));
 }
 
 #[tokio::test]
 async fn no_second_write_goes_over_a_setting_that_somebody_deployed_after_the_first() {
-    let (played, written) = emptied(|pool| {
-        if keep_triggers(pool) {
-            pool["DeletionProtection"] = json!("INACTIVE");
-        }
-    })
-    .await;
-    let wrong = ["DeletionProtection", "LambdaConfig"].map(str::to_owned).to_vec();
+    let (played, written) = emptied(|pool| pool["DeletionProtection"] = json!("INACTIVE")).await;
+    let wrong = vec!["DeletionProtection".to_owned()];
     assert_eq!((written, played.writes()), (Ok(Written::Wrong(wrong)), 1));
     assert_eq!(played.pool.lock().unwrap()["DeletionProtection"], "INACTIVE");
 }
 
 #[tokio::test]
 async fn no_second_write_goes_over_a_trigger_that_somebody_deployed_after_the_first() {
-    let (played, written) = emptied(|pool| {
-        if keep_triggers(pool) {
-            pool["LambdaConfig"] = json!({ "PostConfirmation": THEIRS });
-        }
-    })
-    .await;
+    let (played, written) =
+        emptied(|pool| pool["LambdaConfig"] = json!({ "PostConfirmation": THEIRS })).await;
     let wrong = vec!["LambdaConfig".to_owned()];
     assert_eq!((written, played.writes()), (Ok(Written::Wrong(wrong)), 1));
     assert_eq!(played.pool.lock().unwrap()["LambdaConfig"]["PostConfirmation"], THEIRS);

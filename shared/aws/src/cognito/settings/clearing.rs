@@ -1,0 +1,131 @@
+//! Taking a setting away.
+//!
+//! `UpdateUserPool` is documented to set what a call leaves out to its default. On real pools it keeps
+//! some settings that are left out (`MfaConfiguration` and both policies) and resets others
+//! (`AutoVerifiedAttributes`). So a setting that is to go is sent as a value that says nothing, where
+//! there is one; where there is none it is left out, and is named beforehand.
+
+use serde_json::{Map, Value, json};
+
+use super::member::{Fate, fate};
+use super::trigger::TRIGGERS;
+use super::{Settings, Unsendable};
+
+/// Members of which only the whole is sent and replaced, so that nothing within them is kept.
+const REPLACED_WHOLE: [&str; 2] = [TRIGGERS, "UserPoolTags"];
+
+/// The value of a member that says as much as leaving it out; `None` if there is none.
+///
+/// - A provided `DeviceConfiguration` turns device tracking on, whatever it holds.
+/// - Message texts have a least length, and an account recovery setting a least number of ways.
+/// - SMS settings, once there, can only be replaced.
+fn nothing(name: &str) -> Option<Value> {
+    Some(match name {
+        "AutoVerifiedAttributes" => json!([]),
+        "UserAttributeUpdateSettings" => json!({ "AttributesRequireVerificationBeforeUpdate": [] }),
+        TRIGGERS | "UserPoolTags" => json!({}),
+        "MfaConfiguration" => json!("OFF"),
+        "DeletionProtection" => json!("INACTIVE"),
+        "UserPoolAddOns" => json!({ "AdvancedSecurityMode": "OFF" }),
+        "EmailConfiguration" => json!({ "EmailSendingAccount": "COGNITO_DEFAULT" }),
+        "AdminCreateUserConfig" => json!({ "AllowAdminCreateUserOnly": false }),
+        _ => return None,
+    })
+}
+
+/// Whether a member's value says as much as leaving it out.
+pub(super) fn says_nothing(name: &str, value: &Value) -> bool {
+    nothing(name).is_some_and(|nothing| *value == nothing)
+}
+
+/// Whether a member holds something that a call can take away.
+fn holds(name: &str, value: Option<&Value>) -> bool {
+    let empty = Settings::members_differ(name, value, None);
+    empty && matches!(fate(name), Some(Fate::Sent | Fate::SentAs(_)))
+}
+
+impl Settings {
+    /// The body of the `UpdateUserPool` that brings a pool from `found` to these settings: what is to
+    /// go is sent as a value that says nothing, where there is one.
+    pub fn request_from(&self, found: &Self, user_pool_id: &str) -> Result<Value, Unsendable> {
+        let mut body = self.request(user_pool_id)?;
+        for name in self.gone(found) {
+            if let (Some(nothing), Some(body)) = (nothing(name), body.as_object_mut()) {
+                body.insert(name.to_owned(), nothing);
+            }
+        }
+        Ok(body)
+    }
+
+    /// The settings that are to go and for which no value says that, dotted where they lie within
+    /// another. They are left out, which takes them away as documented, or does not.
+    pub fn may_stay(&self, found: &Self) -> Vec<String> {
+        let mut names = Vec::new();
+        for name in self.gone(found).filter(|name| nothing(name).is_none()) {
+            names.push(name.to_owned());
+        }
+        for (name, value) in &found.pool {
+            let sent = matches!(fate(name), Some(Fate::Sent));
+            if let (true, Some(Value::Object(now)), Value::Object(before)) =
+                (sent && !REPLACED_WHOLE.contains(&name.as_str()), self.pool.get(name), value)
+            {
+                lost_within(name, before, now, &mut names);
+            }
+        }
+        names.sort();
+        names
+    }
+
+    /// Members that `found` has and these settings have not.
+    fn gone<'a>(&'a self, found: &'a Self) -> impl Iterator<Item = &'a str> {
+        let found = found.pool.iter().filter(|(name, value)| holds(name, Some(value)));
+        let gone = found.filter(move |(name, _)| !holds(name, self.pool.get(*name)));
+        gone.map(|(name, _)| name.as_str())
+    }
+
+    /// `SetUserPoolMfaConfig` with the factors of these settings.
+    pub(super) fn factors_request(&self, user_pool_id: &str) -> Value {
+        let factors = self.factors.iter().filter(|(_, value)| !value.is_null());
+        let mut body: Map<String, Value> =
+            factors.map(|(name, value)| (name.clone(), value.clone())).collect();
+        body.insert("UserPoolId".to_owned(), json!(user_pool_id));
+        Value::Object(body)
+    }
+
+    /// Whether the pool asks every person for a second factor.
+    pub fn requires_factors(&self) -> bool {
+        self.pool.get("MfaConfiguration") == Some(&json!("ON"))
+    }
+
+    /// Settings that a pool may keep from before, and that the service may refuse to take again:
+    /// threat protection needs the Plus plan.
+    pub fn at_odds(&self) -> Vec<&'static str> {
+        let mode = self.pool.get("UserPoolAddOns").and_then(|it| it.get("AdvancedSecurityMode"));
+        let protects = mode.and_then(Value::as_str).is_some_and(|mode| mode != "OFF");
+        let tier = self.pool.get("UserPoolTier").and_then(Value::as_str);
+        let less = tier.is_some_and(|tier| tier != "PLUS");
+        if protects && less { vec!["UserPoolAddOns", "UserPoolTier"] } else { Vec::new() }
+    }
+}
+
+fn lost_within(
+    path: &str,
+    before: &Map<String, Value>,
+    now: &Map<String, Value>,
+    names: &mut Vec<String>,
+) {
+    for (name, value) in before {
+        let path = format!("{path}.{name}");
+        match (value, now.get(name)) {
+            (Value::Object(before), Some(Value::Object(now))) => {
+                lost_within(&path, before, now, names);
+            }
+            (value, None | Some(Value::Null))
+                if Settings::members_differ("", Some(value), None) =>
+            {
+                names.push(path);
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! A pool's point-in-time recoveries (`ListPointInTimeRecoveries`). The pinned SDK does not know the
+//! operation yet, so the call is made by hand upon an operation that it knows.
+
+use serde_json::{Value, json};
+
+use super::administration::{Administration, KeepBody, NotRead, replace_body};
+use crate::fault::fault;
+
+const OPERATION: &str = "ListPointInTimeRecoveries";
+
+/// The header that names the operation, and the service's name in it.
+const TARGET: (&str, &str) = ("x-amz-target", "AWSCognitoIdentityProviderService");
+
+/// Recoveries asked for: one may be active at a time, and one completed in 24 hours.
+const RECOVERIES_MAX: u32 = 60;
+
+/// One recovery.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recovery {
+    /// `RestoreStatus`: a word of the service's own.
+    pub status: String,
+}
+
+impl Recovery {
+    /// Whether the pool takes no writes because of it, or is being changed by it.
+    pub fn is_open(&self) -> bool {
+        matches!(self.status.as_str(), "PREVIEW_GENERATING" | "PREVIEW_GENERATED" | "RESTORING")
+    }
+}
+
+impl Administration {
+    /// The pool's recoveries, newest first as the service answers them. Needs the permission
+    /// `cognito-idp:ListPointInTimeRecoveries`.
+    pub async fn recoveries(&self) -> Result<Vec<Recovery>, NotRead> {
+        let body = json!({ "UserPoolId": self.id(), "MaxResults": RECOVERIES_MAX }).to_string();
+        let kept = KeepBody::default();
+        let request = self.client.describe_user_pool().user_pool_id(self.id());
+        let answer = request
+            .customize()
+            .mutate_request(move |request| {
+                let (header, service) = TARGET;
+                request.headers_mut().insert(header, format!("{service}.{OPERATION}"));
+                replace_body(request, &body);
+            })
+            .interceptor(kept.clone())
+            .send()
+            .await;
+        answer.map_err(|error| fault(OPERATION, &error))?;
+        Ok(of_answer(&kept.body()?))
+    }
+}
+
+fn of_answer(body: &Value) -> Vec<Recovery> {
+    let listed = body.get("Restorations").and_then(Value::as_array);
+    let status = |one: &Value| Some(one.get("RestoreStatus")?.as_str()?.to_owned());
+    listed.into_iter().flatten().filter_map(status).map(|status| Recovery { status }).collect()
+}

@@ -1,0 +1,86 @@
+//! Which settings a refused `UpdateUserPool` is about. The service says it in a text that may quote
+//! the team's own values, so only our own names for what the text mentions leave this file.
+
+use poolbridge_core::fault::{Fault, FaultKind};
+use serde_json::Value;
+
+use super::Settings;
+use super::clearing::says_nothing;
+use super::member::MEMBERS;
+
+/// The setting of required second factors.
+pub(super) const MFA: &str = "MfaConfiguration";
+
+/// Words of the service's texts, and the setting that each is about.
+const WORDS: [(&str, &str); 15] = [
+    ("mfa", MFA),
+    ("multi-factor", MFA),
+    ("sms", "SmsConfiguration"),
+    ("email", "EmailConfiguration"),
+    ("advanced security", "UserPoolAddOns"),
+    ("threat protection", "UserPoolAddOns"),
+    ("tier", "UserPoolTier"),
+    ("feature plan", "UserPoolTier"),
+    ("lambda", "LambdaConfig"),
+    ("trigger", "LambdaConfig"),
+    ("password", "Policies"),
+    ("tag", "UserPoolTags"),
+    ("device", "DeviceConfiguration"),
+    ("recovery", "AccountRecoverySetting"),
+    ("template", "VerificationMessageTemplate"),
+];
+
+/// Settings that only some plans have.
+const BY_TIER: [&str; 3] = ["UserPoolAddOns", "AcrConfiguration", "KeyConfiguration"];
+
+/// The names of the settings in `body` that a refusal is about: those that the text names; else
+/// those that its words are about; else, where the plan lacks a feature, the plan and what depends
+/// on it.
+pub(super) fn refused_settings(
+    text: Option<&str>,
+    code: Option<&str>,
+    body: &Value,
+) -> Vec<String> {
+    let text = text.unwrap_or_default().to_lowercase();
+    let sent = |name: &str| body.get(name).is_some_and(|value| !says_nothing(name, value));
+    let names = MEMBERS.iter().map(|(name, _)| *name).filter(|name| sent(name));
+    let mut found: Vec<&str> = names.filter(|name| text.contains(&name.to_lowercase())).collect();
+    if found.is_empty() {
+        let words = WORDS.iter().filter(|(word, name)| text.contains(word) && sent(name));
+        found = words.map(|(_, name)| *name).collect();
+    }
+    if code == Some("FeatureUnavailableInTierException") {
+        found.push("UserPoolTier");
+        found.extend(BY_TIER.into_iter().filter(|name| sent(name)));
+    }
+    found.sort_unstable();
+    found.dedup();
+    found.into_iter().map(str::to_owned).collect()
+}
+
+/// What an error says of them.
+pub(super) fn told(about: &[String]) -> String {
+    if about.is_empty() {
+        return "; the service does not say which setting it refuses".to_owned();
+    }
+    format!("; the refusal is about {}", about.join(", "))
+}
+
+/// Takes required second factors out of the body, if the service may have refused it for them and
+/// they are to stay as `found` has them: only `SetUserPoolMfaConfig` may turn them on, and a call
+/// that leaves them out is reported to keep them. Answers whether the call is worth repeating.
+pub(super) fn leave_factors_out(
+    body: &mut Value,
+    found: &Settings,
+    fault: &Fault,
+    about: &[String],
+) -> bool {
+    let unchanged = found.requires_factors() && body.get(MFA).is_some_and(|it| it == "ON");
+    let invalid = fault.kind == FaultKind::Invalid
+        && fault.code.as_deref() == Some("InvalidParameterException");
+    let perhaps = about.is_empty() || about.iter().any(|name| name == MFA);
+    if !(unchanged && invalid && perhaps) {
+        return false;
+    }
+    body.as_object_mut().is_some_and(|body| body.remove(MFA).is_some())
+}

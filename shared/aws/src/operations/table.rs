@@ -1,0 +1,221 @@
+//! The table itself: one row for each operation.
+
+use poolbridge_core::restore::Stage;
+
+use super::Told::{Changed, Confirmed, Deleted, Hint, Many, Nothing};
+use super::{Operation, PoolEvent, pool, quiet, read, row};
+use crate::config::TriggerSlot::{
+    CustomMessage, PostAuthentication, PostConfirmation, PreTokenGeneration,
+};
+
+/// Every operation of the newest published service model (`shared/aws/model/cognito-idp.json`), and
+/// the requests to pages by which a person can come to differ.
+///
+/// - A page of managed login answers with an HTTP status and not with an error code, so a request
+///   that was refused may look like one that succeeded: it is a hint and never proves that a
+///   password was set (the trigger does). To take it for proof would let a stranger who posts a
+///   wrong code make the other pool's password out of date.
+/// - A password that an administrator gives with `AdminCreateUser` is a temporary one: the person
+///   has chosen none, so it makes nobody's password out of date.
+/// - Listings show attributes, the enabled flag and, group by group, members. They show neither
+///   passwords nor factors.
+/// - A new address that is to be verified has a code sent, and the trigger before that message
+///   fires. Nothing fires when the code is given back (`VerifyUserAttribute`), and to ask for
+///   another (`GetUserAttributeVerificationCode`) changes nothing.
+/// - Requests to pages and answers to challenges stand beside the operations of the model.
+pub const OPERATIONS: [Operation; 174] = [
+    // Accounts come to be.
+    row("SignUp", Hint).at(PostConfirmation),
+    row("ConfirmSignUp", Confirmed).at(PostConfirmation).password(),
+    row("AdminConfirmSignUp", Confirmed).at(PostConfirmation).password(),
+    row("AdminCreateUser", Changed),
+    row("StartUserImportJob", Many),
+    row("StopUserImportJob", Many),
+    row("Signup_POST", Hint).at(PostConfirmation),
+    row("Confirm_POST", Hint).at(PostConfirmation),
+    row("Confirm_With_Link_GET", Hint).at(PostConfirmation),
+    row("signup_POST", Hint).at(PostConfirmation),
+    row("signup_confirm_POST", Hint).at(PostConfirmation),
+    row("confirmUser_GET", Hint).at(PostConfirmation),
+    // Attributes.
+    row("UpdateUserAttributes", Changed).at(CustomMessage),
+    row("AdminUpdateUserAttributes", Changed).at(CustomMessage),
+    row("DeleteUserAttributes", Changed),
+    row("AdminDeleteUserAttributes", Changed),
+    row("VerifyUserAttribute", Changed),
+    row("AdminLinkProviderForUser", Changed),
+    row("AdminDisableProviderForUser", Changed),
+    // May they sign in at all.
+    row("AdminDisableUser", Changed),
+    row("AdminEnableUser", Changed),
+    row("DeleteUser", Deleted),
+    row("AdminDeleteUser", Deleted),
+    // Groups.
+    row("AdminAddUserToGroup", Changed),
+    row("AdminRemoveUserFromGroup", Changed),
+    row("CreateGroup", Many),
+    row("UpdateGroup", Many),
+    row("DeleteGroup", Many),
+    // Passwords.
+    row("ConfirmForgotPassword", Changed).at(PostConfirmation).unlisted().password(),
+    row("ChangePassword", Changed).unlisted().password(),
+    row("AdminSetUserPassword", Changed).unlisted().password(),
+    row("AdminResetUserPassword", Changed).unlisted(),
+    row("RespondToAuthChallenge", Changed)
+        .answering("NEW_PASSWORD_REQUIRED")
+        .at(PostAuthentication)
+        .password(),
+    row("AdminRespondToAuthChallenge", Changed)
+        .answering("NEW_PASSWORD_REQUIRED")
+        .at(PostAuthentication)
+        .password(),
+    row("ConfirmForgotPassword_POST", Hint).at(PostConfirmation).unlisted(),
+    row("ResetPassword_POST", Hint).at(PostConfirmation).unlisted(),
+    row("forgotPassword_POST", Hint).at(PostConfirmation).unlisted(),
+    row("ForgotPassword", Nothing).unlisted(),
+    // Factors.
+    row("SetUserMFAPreference", Changed).unlisted(),
+    row("AdminSetUserMFAPreference", Changed).unlisted(),
+    row("SetUserSettings", Changed).unlisted(),
+    row("AdminSetUserSettings", Changed).unlisted(),
+    row("VerifySoftwareToken", Hint).unlisted(),
+    row("AdminDeleteSoftwareToken", Hint).unlisted(),
+    row("CompleteWebAuthnRegistration", Hint).unlisted(),
+    row("DeleteWebAuthnCredential", Hint).unlisted(),
+    row("MfaRegister_POST", Hint),
+    row("mfa_phone_register_POST", Hint),
+    row("mfa_phone_verify_POST", Hint),
+    row("passkeys_add_POST", Hint).unlisted(),
+    // An answer that may enrol a factor, verify an address or confirm a person, besides signing in.
+    row("RespondToAuthChallenge", Hint).answering("MFA_SETUP").at(PostAuthentication),
+    row("AdminRespondToAuthChallenge", Hint).answering("MFA_SETUP").at(PostAuthentication),
+    row("RespondToAuthChallenge", Hint).answering("EMAIL_OTP").at(PostAuthentication),
+    row("AdminRespondToAuthChallenge", Hint).answering("EMAIL_OTP").at(PostAuthentication),
+    row("RespondToAuthChallenge", Hint).answering("SMS_OTP").at(PostAuthentication),
+    row("AdminRespondToAuthChallenge", Hint).answering("SMS_OTP").at(PostAuthentication),
+    // Sign-ins change little, and there are many of them: the trail is not paid for them.
+    row("InitiateAuth", Nothing).at(PostAuthentication),
+    row("AdminInitiateAuth", Nothing).at(PostAuthentication),
+    row("RespondToAuthChallenge", Nothing).at(PostAuthentication),
+    row("AdminRespondToAuthChallenge", Nothing).at(PostAuthentication),
+    row("GetTokensFromRefreshToken", Nothing).at(PreTokenGeneration),
+    // Sessions and devices do not travel; codes are no change.
+    row("GlobalSignOut", Nothing).unlisted(),
+    row("AdminUserGlobalSignOut", Nothing).unlisted(),
+    row("RevokeToken", Nothing).unlisted(),
+    row("ResendConfirmationCode", Nothing).unlisted(),
+    row("GetUserAttributeVerificationCode", Nothing).unlisted(),
+    row("AssociateSoftwareToken", Nothing).unlisted(),
+    // Sessions, devices, tokens and feedback: about a person or a client, and nothing that travels.
+    quiet("RevokeUserSession"),
+    quiet("AdminRevokeUserSession"),
+    quiet("ConfirmDevice"),
+    quiet("ForgetDevice"),
+    quiet("UpdateDeviceStatus"),
+    quiet("AdminForgetDevice"),
+    quiet("AdminUpdateDeviceStatus"),
+    quiet("StartWebAuthnRegistration"),
+    quiet("UpdateAuthEventFeedback"),
+    quiet("AdminUpdateAuthEventFeedback"),
+    quiet("GetClientToken"),
+    quiet("GetDerivedToken"),
+    // The pool is restored or deleted: a change of many people that no event names.
+    pool("InitiatePointInTimeRecovery", PoolEvent::Restore(Stage::Prepared)),
+    pool("CancelPointInTimeRecovery", PoolEvent::Restore(Stage::Cancelled)),
+    pool("StartPointInTimeRecovery", PoolEvent::Restore(Stage::Started)),
+    pool("DeleteUserPool", PoolEvent::Restore(Stage::Deleted)),
+    // Settings that decide what becomes of people: triggers, clients, providers, schema, limits.
+    pool("UpdateUserPool", PoolEvent::Settings),
+    pool("SetUserPoolMfaConfig", PoolEvent::Settings),
+    pool("AddCustomAttributes", PoolEvent::Settings),
+    pool("CreateUserPoolClient", PoolEvent::Settings),
+    pool("UpdateUserPoolClient", PoolEvent::Settings),
+    pool("DeleteUserPoolClient", PoolEvent::Settings),
+    pool("AddUserPoolClientSecret", PoolEvent::Settings),
+    pool("DeleteUserPoolClientSecret", PoolEvent::Settings),
+    pool("CreateIdentityProvider", PoolEvent::Settings),
+    pool("UpdateIdentityProvider", PoolEvent::Settings),
+    pool("DeleteIdentityProvider", PoolEvent::Settings),
+    pool("SetRiskConfiguration", PoolEvent::Settings),
+    pool("SetUserPoolSessionConfiguration", PoolEvent::Settings),
+    pool("SetUserPoolClientSessionConfiguration", PoolEvent::Settings),
+    pool("SetLogDeliveryConfiguration", PoolEvent::Settings),
+    pool("UpdateProvisionedLimit", PoolEvent::Settings),
+    pool("CreateUserPoolReplica", PoolEvent::Settings),
+    pool("UpdateUserPoolReplica", PoolEvent::Settings),
+    pool("DeleteUserPoolReplica", PoolEvent::Settings),
+    pool("CreateUserPoolDomain", PoolEvent::Settings),
+    pool("UpdateUserPoolDomain", PoolEvent::Settings),
+    pool("DeleteUserPoolDomain", PoolEvent::Settings),
+    pool("CreateResourceServer", PoolEvent::Settings),
+    pool("UpdateResourceServer", PoolEvent::Settings),
+    pool("DeleteResourceServer", PoolEvent::Settings),
+    pool("CreateCIMDPolicy", PoolEvent::Settings),
+    pool("UpdateCIMDPolicy", PoolEvent::Settings),
+    pool("DeleteCIMDPolicy", PoolEvent::Settings),
+    pool("UpdateClientMetadataURLState", PoolEvent::Settings),
+    // Looks, texts and tags, jobs that are not started, and pools that are none of the two.
+    pool("CreateUserPool", PoolEvent::Unwatched),
+    pool("CreateUserImportJob", PoolEvent::Unwatched),
+    pool("CreateManagedLoginBranding", PoolEvent::Unwatched),
+    pool("UpdateManagedLoginBranding", PoolEvent::Unwatched),
+    pool("DeleteManagedLoginBranding", PoolEvent::Unwatched),
+    pool("SetUICustomization", PoolEvent::Unwatched),
+    pool("CreateTerms", PoolEvent::Unwatched),
+    pool("UpdateTerms", PoolEvent::Unwatched),
+    pool("DeleteTerms", PoolEvent::Unwatched),
+    pool("TagResource", PoolEvent::Unwatched),
+    pool("UntagResource", PoolEvent::Unwatched),
+    // Reads.
+    read("AdminGetDevice"),
+    read("AdminGetUser"),
+    read("AdminGetUserAuthFactors"),
+    read("AdminListDevices"),
+    read("AdminListGroupsForUser"),
+    read("AdminListUserAuthEvents"),
+    read("AdminListUserSessions"),
+    read("DescribeCIMDPolicy"),
+    read("DescribeIdentityProvider"),
+    read("DescribeManagedLoginBranding"),
+    read("DescribeManagedLoginBrandingByClient"),
+    read("DescribePointInTimeRecovery"),
+    read("DescribeResourceServer"),
+    read("DescribeRiskConfiguration"),
+    read("DescribeTerms"),
+    read("DescribeTermsByClient"),
+    read("DescribeUserImportJob"),
+    read("DescribeUserPool"),
+    read("DescribeUserPoolClient"),
+    read("DescribeUserPoolDomain"),
+    read("GetCSVHeader"),
+    read("GetDevice"),
+    read("GetGroup"),
+    read("GetIdentityProviderByIdentifier"),
+    read("GetLogDeliveryConfiguration"),
+    read("GetProvisionedLimit"),
+    read("GetSigningCertificate"),
+    read("GetUICustomization"),
+    read("GetUser"),
+    read("GetUserAuthFactors"),
+    read("GetUserPoolClientSessionConfiguration"),
+    read("GetUserPoolMfaConfig"),
+    read("GetUserPoolSessionConfiguration"),
+    read("ListCIMDPolicies"),
+    read("ListClientMetadataURLs"),
+    read("ListDevices"),
+    read("ListGroups"),
+    read("ListIdentityProviders"),
+    read("ListPointInTimeRecoveries"),
+    read("ListResourceServers"),
+    read("ListTagsForResource"),
+    read("ListTerms"),
+    read("ListUserImportJobs"),
+    read("ListUserPoolClientSecrets"),
+    read("ListUserPoolClients"),
+    read("ListUserPoolReplicas"),
+    read("ListUserPools"),
+    read("ListUserSessions"),
+    read("ListUsers"),
+    read("ListUsersInGroup"),
+    read("ListWebAuthnCredentials"),
+];

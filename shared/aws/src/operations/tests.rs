@@ -1,0 +1,117 @@
+//! The table against the model, and what follows from its rows.
+
+use std::collections::BTreeSet;
+
+use super::Told::{Changed, Hint, Nothing};
+use super::*;
+
+#[test]
+fn the_infrastructure_knows_every_operation() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../infra/operations.json");
+    let document = operations_document();
+    if std::env::var_os("POOLBRIDGE_WRITE_OPERATIONS").is_some() {
+        let text = serde_json::to_string_pretty(&document).unwrap();
+        std::fs::write(path, format!("{text}\n")).unwrap();
+    }
+    let known: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    assert_eq!(known, document, "run this test with POOLBRIDGE_WRITE_OPERATIONS=1");
+}
+
+#[test]
+fn every_row_is_found_by_its_own_name() {
+    let mut names = BTreeSet::new();
+    for row in &OPERATIONS {
+        assert!(names.insert((row.name, row.challenge)), "{} stands twice", row.name);
+        assert_eq!(Operation::find(row.name, row.challenge), Some(row));
+    }
+    let sign_in = Operation::find("RespondToAuthChallenge", Some("SMS_MFA")).unwrap();
+    assert_eq!((sign_in.challenge, sign_in.told), (None, Nothing));
+    let other = Operation::find("UpdateUserAttributes", Some("NEW_PASSWORD_REQUIRED")).unwrap();
+    assert_eq!(other.told, Changed);
+    assert_eq!(Operation::find("updateuserattributes", None), None);
+}
+
+#[test]
+fn what_a_page_is_sent_proves_nothing() {
+    for row in OPERATIONS.iter().filter(|row| row.is_form()) {
+        assert_eq!((row.told, row.password), (Hint, false), "{}", row.name);
+    }
+}
+
+/// What promises nothing must not bound anything.
+#[test]
+fn a_route_counts_only_for_what_it_proves() {
+    let row = |name, challenge| Operation::find(name, challenge).unwrap();
+    for name in ["RespondToAuthChallenge", "AdminRespondToAuthChallenge"] {
+        let password = row(name, Some("NEW_PASSWORD_REQUIRED"));
+        assert!(!password.trigger_proves() && !password.sweep_proves() && password.trail());
+        assert!(row(name, None).trigger_proves());
+    }
+    for name in ["UpdateUserAttributes", "AdminUpdateUserAttributes"] {
+        assert_eq!(row(name, None).trigger, Some(CustomMessage));
+        assert!(!row(name, None).trigger_proves() && row(name, None).sweep_proves());
+    }
+    let confirmed = row("ConfirmSignUp", None);
+    assert!(confirmed.trigger_proves() && !confirmed.sweep_proves());
+    assert!(OPERATIONS.iter().all(|row| !(row.password && row.sweep_proves())));
+    for name in ["VerifyUserAttribute", "GetUserAttributeVerificationCode"] {
+        assert_eq!(row(name, None).trigger, None, "{name}");
+    }
+}
+
+/// The newest published model of the service, as far as it matters here. Another version is put in its
+/// place by hand, after `make model-drift` named what is new.
+const MODEL: &str = include_str!("../../model/cognito-idp.json");
+
+fn model() -> BTreeSet<String> {
+    let model: Value = serde_json::from_str(MODEL).unwrap();
+    let names = model["operations"].as_array().unwrap().iter();
+    names.map(|name| name.as_str().unwrap().to_owned()).collect()
+}
+
+/// Whatever the newest service can do is classified, and nothing else is.
+#[test]
+fn every_operation_of_the_newest_model_is_classified() {
+    let rows = OPERATIONS.iter().filter(|row| !row.is_form()).map(|row| row.name.to_owned());
+    let rows: BTreeSet<String> = rows.collect();
+    let unclassified: Vec<_> = model().difference(&rows).cloned().collect();
+    assert!(unclassified.is_empty(), "no row for {unclassified:?}");
+    let unknown: Vec<_> = rows.difference(&model()).cloned().collect();
+    assert!(unknown.is_empty(), "the model does not know {unknown:?}");
+}
+
+/// What changes an account, many, or the fate of many reaches the trail; what reads does not.
+#[test]
+fn what_changes_somebody_reaches_the_trail_and_what_reads_does_not() {
+    for row in &OPERATIONS {
+        match row.kind() {
+            "person" | "many" => assert!(row.trail(), "{}", row.name),
+            "pool" => {
+                let watched = row.told != Told::Pool(PoolEvent::Unwatched);
+                assert_eq!((row.trail(), row.sweep, row.password), (watched, false, false));
+            }
+            "nothing" => assert!(!row.trail() && !row.password, "{}", row.name),
+            _ => assert!(!row.is_noticed() && row.name.contains(['G', 'L', 'D']), "{}", row.name),
+        }
+    }
+    let writes = |name: &str| {
+        let verbs = ["Get", "List", "Describe", "AdminGet", "AdminList"];
+        // Tokens are issued by these two.
+        let issues = ["GetClientToken", "GetDerivedToken", "GetTokensFromRefreshToken"];
+        let sends = name == "GetUserAttributeVerificationCode";
+        !verbs.iter().any(|verb| name.starts_with(verb)) || issues.contains(&name) || sends
+    };
+    for row in OPERATIONS.iter().filter(|row| !row.is_form()) {
+        assert_eq!(row.kind() != "read", writes(row.name), "{}", row.name);
+    }
+}
+
+/// A rule's pattern holds 2,048 characters.
+#[test]
+fn the_names_of_one_rule_fit_into_its_pattern() {
+    let document = operations_document();
+    for list in ["calls", "pool", "forms"] {
+        let length = document[list].to_string().len();
+        assert!(length < 1_700, "{list} has {length} characters");
+    }
+}

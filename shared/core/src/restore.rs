@@ -1,0 +1,233 @@
+//! A pool that is restored to a point in time, or deleted: a change of many people that no captured
+//! change names (invariant 7).
+//!
+//! - A point-in-time recovery blocks all writes to its pool for up to 24 hours, then deletes, creates
+//!   and reverts accounts in bulk. What the pool shows afterwards is nobody's edit. So an operator
+//!   decides: heal the restored pool from the other one, or propagate what the restore brought back.
+//!   Until then nothing is written in either pool; see [`Control::stopped`] for what still passes.
+//! - In a deleted pool every account is missing. Nothing follows from that.
+
+use crate::limits;
+use crate::policy::Control;
+use crate::side::Side;
+use crate::time::Time;
+use crate::verdict::Reason;
+
+/// How far the restore of a pool has come, as far as the trail tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Stage {
+    /// `InitiatePointInTimeRecovery`: a preview is made, and the pool takes no writes for 24 hours at
+    /// most. Nothing is changed yet.
+    Prepared,
+    /// `CancelPointInTimeRecovery`: the pool takes writes again, and nothing was changed. Kept so that
+    /// an event that arrives late does not count as a new recovery.
+    Cancelled,
+    /// `StartPointInTimeRecovery`: accounts are deleted, created and reverted in bulk.
+    Started,
+    /// `DeleteUserPool`: the pool is gone.
+    Deleted,
+}
+
+impl Stage {
+    /// Every stage.
+    pub const ALL: [Self; 4] = [Self::Prepared, Self::Cancelled, Self::Started, Self::Deleted];
+
+    /// The word for it in the table and on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Prepared => "prepared",
+            Self::Cancelled => "cancelled",
+            Self::Started => "started",
+            Self::Deleted => "pool-deleted",
+        }
+    }
+
+    /// The stage of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|stage| stage.name() == name)
+    }
+
+    /// Whether it opens the circuit breaker: people were changed in bulk, or may have been.
+    pub const fn opens_breaker(self) -> bool {
+        matches!(self, Self::Started | Self::Deleted)
+    }
+}
+
+/// What an operator decides after a restore.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AfterRestore {
+    /// The other pool is right: what the restore changed in this pool gives way to it.
+    Heal,
+    /// The restored pool is right: what the restore changed travels like any other change.
+    Propagate,
+}
+
+impl AfterRestore {
+    /// Both decisions.
+    pub const ALL: [Self; 2] = [Self::Heal, Self::Propagate];
+
+    /// The word for it in the table and on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Heal => "heal",
+            Self::Propagate => "propagate",
+        }
+    }
+
+    /// The decision of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|decision| decision.name() == name)
+    }
+}
+
+/// A decision, and when it was made. The operator makes it after the restore has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Decided {
+    /// What was decided.
+    pub what: AfterRestore,
+    /// When.
+    pub at: Time,
+}
+
+/// The note that one pool was restored or deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Restore {
+    /// How far it has come.
+    pub stage: Stage,
+    /// When it began: what the pool shows from then on may be the restore's.
+    pub since: Time,
+    /// What the operator decided, once they did.
+    pub decided: Option<Decided>,
+}
+
+impl Restore {
+    /// The note after an event told of `stage` at `at`, if the event changes it. CloudTrail delivers
+    /// events late, twice and in any order, so an event that is older than what ended the restore
+    /// changes nothing.
+    pub fn told(before: Option<&Self>, stage: Stage, at: Time) -> Option<Self> {
+        let new = Self { stage, since: at, decided: None };
+        let Some(before) = before else { return Some(new) };
+        let over = match (before.decided, before.stage) {
+            (Some(decided), _) => Some(decided.at),
+            (None, Stage::Cancelled) => Some(before.since),
+            (None, Stage::Prepared | Stage::Started | Stage::Deleted) => None,
+        };
+        match (over, before.stage, stage) {
+            (_, Stage::Deleted, _) => None,
+            (_, _, Stage::Deleted) => Some(new),
+            (Some(over), _, _) => (at > over).then_some(new),
+            // The moment from which the pool is not trusted is that of the preparation.
+            (None, Stage::Prepared, Stage::Started) => {
+                Some(Self { since: before.since.min(at), ..new })
+            }
+            (None, Stage::Prepared, Stage::Cancelled) => (at >= before.since).then_some(new),
+            (None, _, _) => None,
+        }
+    }
+
+    /// Whether the operator has to decide before anything is written.
+    pub const fn is_undecided(&self) -> bool {
+        self.decided.is_none() && !matches!(self.stage, Stage::Cancelled)
+    }
+}
+
+impl Control {
+    /// Whether that pool was restored or deleted, and the operator has not decided yet.
+    pub fn is_undecided(&self, side: Side) -> bool {
+        self.restores.get(side).is_some_and(|restore| restore.is_undecided())
+    }
+
+    /// Why nothing is written, if so: an operator paused the bridge, or a restore waits for their
+    /// decision. A disable passes both, unless it may itself come from the restore.
+    pub fn stopped(&self) -> Option<Reason> {
+        if self.paused.is_some() {
+            return Some(Reason::Paused);
+        }
+        Side::BOTH.into_iter().any(|side| self.is_undecided(side)).then_some(Reason::Restored)
+    }
+
+    /// The restore of that pool that the operator decided to heal, and when they did. A decision
+    /// counts for [`limits::HEALING_TIME_MAX`]: by then several sweeps have compared everybody.
+    pub fn heals(&self, side: Side, now: Time) -> Option<(Restore, Time)> {
+        let restore = self.restores.get(side).filter(|restore| restore.stage == Stage::Started)?;
+        let decided = restore.decided.filter(|decided| decided.what == AfterRestore::Heal)?;
+        (now < decided.at + limits::HEALING_TIME_MAX).then_some((restore, decided.at))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn note(stage: Stage, since: i64) -> Restore {
+        Restore { stage, since: Time(since), decided: None }
+    }
+
+    #[test]
+    fn events_in_any_order_come_to_the_same_note() {
+        let events = [(Stage::Prepared, 10), (Stage::Started, 20)];
+        let after = |events: &[(Stage, i64)]| {
+            events.iter().fold(None, |note, (stage, at)| {
+                Restore::told(note.as_ref(), *stage, Time(*at)).or(note)
+            })
+        };
+        let wanted = Some(note(Stage::Started, 10));
+        assert_eq!(after(&events), wanted);
+        assert_eq!(after(&[events[0], events[1], events[1], events[0]]), wanted);
+        assert_eq!(after(&[events[1], events[0]]).map(|it| it.stage), Some(Stage::Started));
+        let cancelled = [(Stage::Prepared, 10), (Stage::Cancelled, 15)];
+        assert_eq!(after(&cancelled), Some(note(Stage::Cancelled, 15)));
+        assert_eq!(after(&[cancelled[1], cancelled[0]]), Some(note(Stage::Cancelled, 15)));
+        // A second recovery counts, although the first one was cancelled.
+        let second = [cancelled[0], cancelled[1], (Stage::Prepared, 30)];
+        assert_eq!(after(&second), Some(note(Stage::Prepared, 30)));
+        assert_eq!(
+            after(&[events[1], (Stage::Deleted, 30), events[1]]).map(|it| it.stage),
+            Some(Stage::Deleted)
+        );
+    }
+
+    #[test]
+    fn a_late_event_does_not_undo_a_decision() {
+        let decided = Some(Decided { what: AfterRestore::Heal, at: Time(50) });
+        let before = Restore { decided, ..note(Stage::Started, 10) };
+        for (stage, at) in [(Stage::Started, 20), (Stage::Prepared, 10), (Stage::Started, 50)] {
+            assert_eq!(Restore::told(Some(&before), stage, Time(at)), None);
+        }
+        assert_eq!(
+            Restore::told(Some(&before), Stage::Started, Time(60)),
+            Some(note(Stage::Started, 60))
+        );
+    }
+
+    #[test]
+    fn only_an_open_restore_stops_the_bridge() {
+        let control = |stage: Stage| {
+            let mut control = Control::default();
+            control.restores.old = Some(note(stage, 1));
+            control
+        };
+        assert_eq!(Control::default().stopped(), None);
+        assert_eq!(control(Stage::Cancelled).stopped(), None);
+        for stage in [Stage::Prepared, Stage::Started, Stage::Deleted] {
+            assert_eq!(control(stage).stopped(), Some(Reason::Restored));
+        }
+        let mut decided = control(Stage::Started);
+        decided.restores.old.as_mut().unwrap().decided =
+            Some(Decided { what: AfterRestore::Heal, at: Time(5) });
+        assert_eq!(decided.stopped(), None);
+        assert!(decided.heals(Side::Old, Time(6)).is_some());
+        assert!(decided.heals(Side::New, Time(6)).is_none());
+        assert!(decided.heals(Side::Old, Time(6) + limits::HEALING_TIME_MAX).is_none());
+    }
+
+    #[test]
+    fn every_word_is_read_as_it_is_written() {
+        for stage in Stage::ALL {
+            assert_eq!(Stage::from_name(stage.name()), Some(stage));
+        }
+        for decision in AfterRestore::ALL {
+            assert_eq!(AfterRestore::from_name(decision.name()), Some(decision));
+        }
+    }
+}
