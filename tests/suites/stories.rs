@@ -97,7 +97,7 @@ fn know(stage: &Stage, names: &[&str]) {
     for side in Side::BOTH {
         reshape(stage, side, |shape| {
             for name in names {
-                let unbounded = AttributeShape { mutable: true, longest: None };
+                let unbounded = AttributeShape { longest: None, ..AttributeShape::default() };
                 shape.attributes.insert(attribute(name), unbounded);
             }
         });

@@ -147,6 +147,7 @@ impl Fault {
             | FaultKind::Exists
             | FaultKind::Unreadable => true,
             FaultKind::Throttled
+            | FaultKind::WritesPaused
             | FaultKind::NoAnswer
             | FaultKind::NotSent
             | FaultKind::Broken

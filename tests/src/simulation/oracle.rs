@@ -188,7 +188,7 @@ impl End<'_> {
         // The edit was made over what stands now: whoever put that back did not look.
         let newer = self.origins.iter().any(|&origin| edits.knew(edit.id, origin));
         if let Some(decision) = self.recorded(edit, side) {
-            let came_back = decision.kind == DecisionKind::CameBack;
+            let came_back = decision.decision.kind == DecisionKind::CameBack;
             let doubtful = self.field.is_yes_or_no() || came_back;
             let first = self.agreed.is_none_or(|agreed| edit.at <= agreed);
             if !newer || doubtful || first {

@@ -266,6 +266,7 @@ impl Pool for CognitoPool {
 
     async fn groups(&self, account: &Handle) -> Result<BTreeSet<GroupName>, Fault> {
         const OPERATION: &str = "AdminListGroupsForUser";
+        let described = self.described().await?;
         let name = self.name_of(account, OPERATION).await?;
         let mut found = BTreeSet::new();
         let mut token = None;

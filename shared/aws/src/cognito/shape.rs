@@ -6,11 +6,10 @@ use std::sync::Arc;
 use aws_sdk_cognitoidentityprovider::operation::get_user_pool_mfa_config as mfa;
 use aws_sdk_cognitoidentityprovider::types::{
     AccountRecoverySettingType, AliasAttributeType, AttributeDataType,
-    NumberAttributeConstraintsType, PasswordPolicyType, RecoveryOptionNameType,
-    SchemaAttributeType, SmsMfaConfigType, SoftwareTokenMfaConfigType,
-    StringAttributeConstraintsType, UserAttributeUpdateSettingsType, UserPoolMfaType,
-    UserPoolPolicyType, UserPoolType, UsernameAttributeType, UsernameConfigurationType,
-    VerifiedAttributeType,
+    NumberAttributeConstraintsType, PasswordPolicyType, SchemaAttributeType, SmsMfaConfigType,
+    SoftwareTokenMfaConfigType, StringAttributeConstraintsType, UserAttributeUpdateSettingsType,
+    UserPoolMfaType, UserPoolPolicyType, UserPoolType, UsernameAttributeType,
+    UsernameConfigurationType, VerifiedAttributeType,
 };
 use poolbridge_core::account::{AttributeShape, DataType, Shape};
 use poolbridge_core::facts::Factor;
@@ -397,7 +396,7 @@ mod tests {
                 setting = setting.recovery_mechanisms(mechanism.build().unwrap());
             }
             let pool = UserPoolType::builder().account_recovery_setting(setting.build());
-            of_pool(&pool.build()).shape.recovery
+            of_pool(&pool.build()).shape.recovery.clone()
         };
         let (email, phone) = (attribute("email"), attribute("phone_number"));
         assert_eq!(recovery(&[AdminOnly]), Some(BTreeSet::new()));

@@ -128,6 +128,7 @@ impl<P: Ports> Run<'_, P> {
                         FaultKind::AccountGone => true,
                         FaultKind::Exists => newborn.has_spare_alias(&fields),
                         FaultKind::Throttled
+                        | FaultKind::WritesPaused
                         | FaultKind::NoAnswer
                         | FaultKind::NotSent
                         | FaultKind::Broken
@@ -168,6 +169,7 @@ impl<P: Ports> Run<'_, P> {
                 Reason::RefusedByPool
             }
             FaultKind::Throttled
+            | FaultKind::WritesPaused
             | FaultKind::NoAnswer
             | FaultKind::NotSent
             | FaultKind::Broken

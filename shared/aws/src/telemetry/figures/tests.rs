@@ -130,6 +130,7 @@ fn batch() -> BatchFigures {
         breaker_held: 12,
         doubtful: 15,
         passwords_kept_open: 16,
+        writes_paused: 17,
         lags: vec![Duration::from_millis(13)],
         durations: vec![Duration::from_millis(14)],
     }
@@ -141,7 +142,7 @@ fn every_figure_of_a_batch_stands_under_its_own_name() {
     let wanted = json!({
         "messages": 1, "applied": 2, "already_true": 3, "later": 4, "held": 5, "refused": 6,
         "malformed": 7, "panics": 8, "account_reads": 9, "pool_writes": 10, "removals": 11,
-        "breaker_held": 12, "doubtful": 15, "passwords_kept_open": 16,
+        "breaker_held": 12, "doubtful": 15, "passwords_kept_open": 16, "writes_paused": 17,
         "lag_milliseconds": 13, "apply_milliseconds": 14,
     });
     assert_eq!(told, wanted);
@@ -154,7 +155,7 @@ fn two_parts_of_a_batch_add_up_figure_by_figure() {
     let wanted = json!({
         "messages": 2, "applied": 4, "already_true": 6, "later": 8, "held": 10, "refused": 12,
         "malformed": 14, "panics": 16, "account_reads": 18, "pool_writes": 20, "removals": 22,
-        "breaker_held": 24, "doubtful": 30, "passwords_kept_open": 32,
+        "breaker_held": 24, "doubtful": 30, "passwords_kept_open": 32, "writes_paused": 34,
         "lag_milliseconds": [13, 13], "apply_milliseconds": [14, 14],
     });
     assert_eq!(told(&sum.figures()), wanted);
