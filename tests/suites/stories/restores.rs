@@ -14,7 +14,6 @@ use poolbridge_core::time::Time;
 use poolbridge_core::verdict::{Reason, Verdict};
 use poolbridge_tests::simulation::stage::Stage;
 use poolbridge_tests::world::accounts::{Body, attribute, group};
-use poolbridge_tests::world::weather::{Climate, Weather};
 
 /// What the trail notes when it sees that the old pool's restore begins.
 fn begin(stage: &Stage, progress: Progress) {
@@ -241,22 +240,18 @@ fn a_deleted_person_whom_a_restore_brings_back_is_not_disabled_again() {
 
 #[test]
 fn a_refusal_while_the_pool_takes_no_writes_waits_and_blocks_no_field() {
-    let paused = |stage: &Stage, operation, times| {
-        stage.world.lock().weather = Weather::new(Climate {
-            refuses: Some((operation, FaultKind::WritesPaused)),
-            refusals_max: times,
-            ..Climate::calm()
-        });
-    };
     let waits = Verdict::Later(limits::RETRY_SLOWLY, Reason::Outside(FaultKind::WritesPaused));
     let (mut stage, old, new) = renamed();
-    paused(&stage, "AdminUpdateUserAttributes", 3);
+    let refused = ("AdminUpdateUserAttributes", FaultKind::WritesPaused);
+    stage.world.lock().pools.new.fails.extend([refused]);
     stage.set(Side::Old, &old, "name", "newest name");
-    for _ in 0..3 {
+    // More often than a refusal of the account itself is tried.
+    for _ in 0..2 * limits::SAME_FAILURES_MAX {
         assert_eq!(hint(&mut stage, Side::Old, &old), waits);
         assert!(stage.entry(Side::Old, &old).obstacles.is_empty());
         stage.wait(limits::RETRY_SLOWLY);
     }
+    stage.world.lock().pools.new.fails.clear();
     assert_eq!(hint(&mut stage, Side::Old, &old), Verdict::Applied);
     assert_eq!(stage.says(Side::New, &new, "name").as_deref(), Some("newest name"));
 }
