@@ -101,7 +101,7 @@ pub struct Restore {
 }
 
 impl Restore {
-    /// The note after an event told of `stage` at `at`, if the event changes it. CloudTrail delivers
+    /// The note after an event told of `stage` at `at`, if the event changes it. `CloudTrail` delivers
     /// events late, twice and in any order, so an event that is older than what ended the restore
     /// changes nothing.
     pub fn told(before: Option<&Self>, stage: Stage, at: Time) -> Option<Self> {

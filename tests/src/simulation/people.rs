@@ -49,13 +49,14 @@ pub fn deed(
             if shape.attributes.get(&name).is_some_and(|shape| !shape.mutable) {
                 return None;
             }
-            let value = match act {
-                Act::Restore => former(state, side, &sub, &name)?,
-                Act::Text if profile.words > 0 => {
-                    Some(format!("word-{}", state.chooser.choose(profile.words, "which word")))
-                }
-                Act::Text => Some(format!("text-{}", state.edits.all().len())),
-                _ => None,
+            let value = if matches!(act, Act::Restore) {
+                former(state, side, &sub, &name)?.attributes.get(&name).cloned()
+            } else if matches!(act, Act::Blank) {
+                None
+            } else if profile.words > 0 {
+                Some(format!("word-{}", state.chooser.choose(profile.words, "which word")))
+            } else {
+                Some(format!("text-{}", state.edits.all().len()))
             };
             apply(state, setting, side, &sub, |body| {
                 match value {
@@ -114,13 +115,12 @@ pub fn deed(
     Some((human, change(state, side, sub, Proof::Changed, false)))
 }
 
-/// What an attribute was before its last change; nothing if it never changed.
-fn former(state: &State, side: Side, sub: &Sub, name: &AttributeName) -> Option<Option<String>> {
+/// The account before the last change of an attribute; nothing if it never changed.
+fn former<'a>(state: &'a State, side: Side, sub: &Sub, name: &AttributeName) -> Option<&'a Body> {
     let account = state.pools.get(side).get(sub)?;
-    let held = |body: &Body| body.attributes.get(name).cloned();
-    let now = held(account.body());
-    let mut former = account.versions().iter().rev().map(|version| held(&version.body));
-    former.find(|value| *value != now)
+    let now = account.body().attributes.get(name);
+    let mut former = account.versions().iter().rev().map(|version| &version.body);
+    former.find(|body| body.attributes.get(name) != now)
 }
 
 /// Whether that human has two accounts that are not one person's yet, or may be about to: a

@@ -187,7 +187,7 @@ fn refuse(pool: &Accounts, sub: &Sub, deed: &Deed) -> Result<(), FaultKind> {
 }
 
 /// Factors that are to be switched on for an account without the address that their codes go to.
-/// Cognito refuses the whole call: "User does not have delivery config set to turn on SMS_MFA".
+/// Cognito refuses the whole call: "User does not have delivery config set to turn on `SMS_MFA`".
 fn undeliverable(pool: &Accounts, sub: &Sub, factors: &BTreeMap<Factor, bool>) -> Vec<Factor> {
     let holds = |name: &str| {
         let account = pool.get(sub);

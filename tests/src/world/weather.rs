@@ -156,7 +156,7 @@ impl Weather {
     pub fn clear_up(&mut self) {
         // Clocks do not become right by themselves.
         let Climate { turn_before_answer, clock_error, .. } = self.climate;
-        self.climate = Climate { turn_before_answer, clock_error, ..Climate::calm() };
+        self.climate = Climate { clock_error, turn_before_answer, ..Climate::calm() };
         self.outages.clear();
         self.throttles.clear();
     }

@@ -25,8 +25,8 @@ fn numbered() -> Stage {
     let shape =
         AttributeShape { mutable: true, data_type: DataType::Number, ..AttributeShape::default() };
     for side in Side::BOTH {
-        let mut state = stage.world.lock();
-        let attributes = &mut state.pools.get_mut(side).shape.attributes;
+        let mut world = stage.world.lock();
+        let attributes = &mut world.pools.get_mut(side).shape.attributes;
         attributes.insert(attribute(LEVEL), shape.clone());
     }
     let rule = AttributeRule::same(&attribute(LEVEL));

@@ -17,19 +17,19 @@ use poolbridge_tests::world::accounts::{Body, attribute, group};
 
 /// What the trail notes when it sees that the old pool's restore begins.
 fn begin(stage: &Stage, progress: Progress) {
-    let mut state = stage.world.lock();
-    let since = state.now;
-    state.table.control.restores.old = Some(Restore { stage: progress, since, decided: None });
+    let mut world = stage.world.lock();
+    let since = world.now;
+    world.table.control.restores.old = Some(Restore { stage: progress, since, decided: None });
 }
 
 /// What the operator decides, some time later.
 fn decide(stage: &Stage, what: AfterRestore) {
     stage.wait(Duration::from_hours(1));
-    let mut state = stage.world.lock();
-    let decided = Some(Decided { what, at: state.now });
-    let restore = state.table.control.restores.old.as_mut().unwrap();
+    let mut world = stage.world.lock();
+    let decided = Some(Decided { what, at: world.now });
+    let restore = world.table.control.restores.old.as_mut().unwrap();
     restore.decided = decided;
-    drop(state);
+    drop(world);
     stage.wait(limits::SETTLE);
 }
 

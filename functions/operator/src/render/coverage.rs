@@ -88,10 +88,8 @@ fn words(facts: &Facts) -> String {
             Some(challenge) => format!("{} {challenge}", operation.name),
             None => operation.name.to_owned(),
         };
-        let late = match operation.is_noticed() {
-            true => late_on_both(facts, operation),
-            false => "-".to_owned(),
-        };
+        let noticed = operation.is_noticed();
+        let late = if noticed { late_on_both(facts, operation) } else { "-".to_owned() };
         let kind = operation.kind().to_owned();
         table.add_row([name, kind, trigger, trail, sweep.to_owned(), late]);
     }

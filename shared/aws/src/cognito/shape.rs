@@ -252,10 +252,10 @@ fn of_attribute(attribute: &SchemaAttributeType) -> Option<(AttributeName, Attri
 
 /// A type that this version does not know is text.
 fn of_data_type(of: &AttributeDataType) -> DataType {
-    match of {
-        AttributeDataType::Number => DataType::Number,
-        AttributeDataType::Datetime => DataType::DateTime,
-        AttributeDataType::Boolean => DataType::Boolean,
+    match of.as_str() {
+        "Number" => DataType::Number,
+        "DateTime" => DataType::DateTime,
+        "Boolean" => DataType::Boolean,
         _ => DataType::String,
     }
 }

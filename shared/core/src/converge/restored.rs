@@ -23,7 +23,7 @@ impl<P: Ports> Run<'_, P> {
     /// disable there counts only if an event told of it after the restore began.
     pub(super) fn may_pass(&self, step: &Step, control: &Control) -> bool {
         let source = step.side.other();
-        let restore = control.restores.get(source).filter(|restore| restore.is_undecided());
+        let restore = control.restores.get(source).filter(|_| control.is_undecided(source));
         let trusted =
             restore.is_none_or(|it| self.told_of(source).is_some_and(|told| told > it.since));
         step.deed == Deed::Disable && trusted
@@ -114,7 +114,7 @@ impl<P: Ports> Run<'_, P> {
     ) -> Result<bool, Fault> {
         let Some(tombstone) = &entry.tombstone else { return Ok(false) };
         let restore = control.restores.get(tombstone.side).as_ref();
-        if !restore.is_some_and(|restore| restore.since > tombstone.at) {
+        if restore.is_none_or(|restore| restore.since <= tombstone.at) {
             return Ok(false);
         }
         let Some(known) = entry.accounts.get(tombstone.side).clone() else { return Ok(false) };

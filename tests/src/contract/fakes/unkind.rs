@@ -104,7 +104,7 @@ async fn a_federated_account_is_reached_by_its_name_and_not_by_its_sub(
     Ok(())
 }
 
-/// "User does not have delivery config set to turn on SMS_MFA" (reported of
+/// "User does not have delivery config set to turn on `SMS_MFA`" (reported of
 /// `AdminSetUserMFAPreference`, `InvalidParameterException`).
 async fn a_factor_whose_codes_have_no_address_is_refused(stand: Fake) -> anyhow::Result<()> {
     let (_, wanted) = newcomer(&stand);

@@ -159,7 +159,7 @@ fn everything_that_can_be_sent_is_sent_as_it_was_found() {
             }
             Fate::Sent | Fate::SentAs(_) => {}
             Fate::LeftOut | Fate::Fixed | Fate::Moving => {
-                assert!(body.get(name).is_none(), "{name} is sent")
+                assert!(body.get(name).is_none(), "{name} is sent");
             }
         }
     }

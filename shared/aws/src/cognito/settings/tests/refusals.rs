@@ -13,7 +13,7 @@ use super::wire::administration_at;
 use crate::config::TriggerSlot;
 
 /// A pool as the reports have it.
-fn people(changes: Value) -> Value {
+fn people(changes: &Value) -> Value {
     let mut pool = json!({
         "Id": "us-east-1_A", "Name": "people", "LambdaConfig": {},
         "Policies": {
@@ -104,9 +104,9 @@ async fn a_setting_that_came_since_the_dump_goes_although_the_pool_keeps_what_is
         "UserPoolTags": { "team": "identity" }, "DeletionProtection": "ACTIVE",
         "LambdaConfig": { "PreSignUp": OURS },
     });
-    let mut before = people(json!({}));
+    let mut before = people(&json!({}));
     before.as_object_mut().unwrap().remove("LambdaConfig");
-    let loopback = pool(people(since), Omitted::Kept, |_| None);
+    let loopback = pool(people(&since), Omitted::Kept, |_| None);
     let (administration, found, wanted) = back(&loopback, before).await;
     assert_eq!(wanted.may_stay(&found), [""; 0]);
     assert_eq!(administration.write(&found, &wanted).await, Ok(Written::Stands));
@@ -122,8 +122,8 @@ async fn a_setting_that_no_value_takes_away_is_named_before_anything_is_written(
             "SignInPolicy": { "AllowedFirstAuthFactors": ["PASSWORD", "EMAIL_OTP"] },
         },
     });
-    let loopback = pool(people(since), Omitted::Kept, |_| None);
-    let (administration, found, wanted) = back(&loopback, people(json!({}))).await;
+    let loopback = pool(people(&since), Omitted::Kept, |_| None);
+    let (administration, found, wanted) = back(&loopback, people(&json!({}))).await;
     assert_eq!(wanted.may_stay(&found), ["DeviceConfiguration", "Policies.SignInPolicy"]);
     let written = administration.write(&found, &wanted).await.unwrap();
     let Written::Wrong(left) = written else { panic!("{written:?}") };
@@ -141,7 +141,7 @@ fn refuses_required_factors(body: &Value) -> Option<Reply> {
 async fn a_pool_that_requires_factors_takes_a_trigger_and_keeps_requiring_them() {
     let required = json!({ "MfaConfiguration": "ON" });
     for omitted in [Omitted::Kept, Omitted::Reset] {
-        let loopback = pool(people(required.clone()), omitted, refuses_required_factors);
+        let loopback = pool(people(&required), omitted, refuses_required_factors);
         assert_eq!(attached(&loopback).await, Ok(Written::Stands));
         let administration = administration_at(&loopback.endpoint_url).await;
         assert!(administration.read().await.unwrap().requires_factors());
@@ -149,15 +149,15 @@ async fn a_pool_that_requires_factors_takes_a_trigger_and_keeps_requiring_them()
         assert_eq!(set, usize::from(matches!(omitted, Omitted::Reset)));
     }
     // Where the service takes them, they are sent as they were found.
-    let loopback = pool(people(required), Omitted::Reset, |_| None);
+    let loopback = pool(people(&required), Omitted::Reset, |_| None);
     assert_eq!(attached(&loopback).await, Ok(Written::Stands));
     assert_eq!(writes(&loopback)[0]["MfaConfiguration"], "ON");
 }
 
 #[tokio::test]
 async fn required_factors_that_the_service_does_not_take_back_are_named() {
-    let loopback = pool(people(json!({})), Omitted::Kept, refuses_required_factors);
-    let dump = people(json!({ "MfaConfiguration": "ON" }));
+    let loopback = pool(people(&json!({})), Omitted::Kept, refuses_required_factors);
+    let dump = people(&json!({ "MfaConfiguration": "ON" }));
     let (administration, found, wanted) = back(&loopback, dump).await;
     let error = administration.write(&found, &wanted).await.unwrap_err();
     let NotWritten::Refused { about, .. } = &error else { panic!("{error}") };
@@ -169,14 +169,14 @@ async fn required_factors_that_the_service_does_not_take_back_are_named() {
 #[tokio::test]
 async fn a_plan_that_lacks_a_feature_is_named_with_the_setting_that_needs_it() {
     let audit = json!({ "AdvancedSecurityMode": "AUDIT" });
-    let lite = people(json!({ "UserPoolTier": "LITE", "UserPoolAddOns": audit }));
+    let lite = people(&json!({ "UserPoolTier": "LITE", "UserPoolAddOns": audit }));
     let loopback = pool(lite.clone(), Omitted::Kept, |body| {
         let told = body["UserPoolAddOns"]["AdvancedSecurityMode"] == "AUDIT";
         told.then_some(Reply::Badly(400, "FeatureUnavailableInTierException"))
     });
     // Before.
     assert_eq!(super::settings(&lite).at_odds(), ["UserPoolAddOns", "UserPoolTier"]);
-    assert_eq!(super::settings(&people(json!({}))).at_odds(), [""; 0]);
+    assert_eq!(super::settings(&people(&json!({}))).at_odds(), [""; 0]);
     // And at the refusal.
     let error = attached(&loopback).await.unwrap_err();
     let NotWritten::Refused { about, .. } = &error else { panic!("{error}") };
@@ -186,7 +186,7 @@ async fn a_plan_that_lacks_a_feature_is_named_with_the_setting_that_needs_it() {
 
 #[test]
 fn a_refusal_names_settings_and_never_the_services_text() {
-    let body = people(json!({
+    let body = people(&json!({
         "SmsConfiguration": { "SnsCallerArn": "arn:secret" },
         "LambdaConfig": { "PreSignUp": OURS },
     }));
