@@ -60,9 +60,18 @@ impl PoolSettings {
 /// variables and files that every AWS SDK reads. Credentials come from the environment, a profile,
 /// a web identity, a container's or a machine's role.
 ///
+/// Requests are signed with the corrected time of `clock`: AWS takes a signature for five minutes, and a
+/// write that a suspended process sends later than that does nothing (R7). Signed by a clock that is
+/// fast, it would.
+///
 /// Interceptors do not travel with an `SdkConfig`: give each client `clock.reader()` as well.
-pub async fn sdk_config() -> SdkConfig {
-    bounded(aws_config::defaults(BehaviorVersion::v2026_01_12())).load().await
+pub async fn sdk_config(clock: &Arc<SystemClock>) -> SdkConfig {
+    signed_by(clock, bounded(aws_config::defaults(BehaviorVersion::v2026_01_12()))).load().await
+}
+
+/// Signs by the corrected time of that clock.
+fn signed_by(clock: &Arc<SystemClock>, config: ConfigLoader) -> ConfigLoader {
+    config.time_source(clock.signing_time())
 }
 
 /// The bounds and the HTTP client, whatever else is configured.
@@ -217,6 +226,17 @@ mod tests {
         assert_eq!(settings("eu-west-1_A", Some("eu-west-3")).region(), Some("eu-west-3"));
         assert_eq!(settings("nonsense", None).region(), None);
         assert_eq!(settings("_A", None).region(), None);
+    }
+
+    #[tokio::test]
+    async fn requests_are_signed_by_the_corrected_clock() {
+        let clock = SystemClock::new();
+        let (now, ahead) = (clock.now(), Duration::from_mins(10));
+        clock.learn(now, now, now + ahead);
+        let config = aws_config::defaults(BehaviorVersion::v2026_01_12()).empty_test_environment();
+        let config = signed_by(&clock, config.region(Region::new("us-east-1"))).load().await;
+        let signed = config.time_source().unwrap().now();
+        assert!(signed >= std::time::UNIX_EPOCH + now.since(Time::ZERO) + ahead);
     }
 
     #[test]

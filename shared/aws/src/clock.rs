@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use aws_smithy_async::time::TimeSource;
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::context::{
     BeforeDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextRef,
@@ -50,7 +51,12 @@ impl SystemClock {
         self.offset.load(Ordering::Relaxed)
     }
 
-    fn learn(&self, sent: Time, answered: Time, date: Time) {
+    /// The time by which requests are signed: this clock's.
+    pub fn signing_time(self: &Arc<Self>) -> SigningTime {
+        SigningTime { clock: Arc::clone(self) }
+    }
+
+    pub(crate) fn learn(&self, sent: Time, answered: Time, date: Time) {
         let before = self.offset.load(Ordering::Relaxed);
         let after = corrected(before, sent, answered, date);
         if after != before {
@@ -99,6 +105,18 @@ fn corrected(offset: i64, sent: Time, answered: Time, date: Time) -> i64 {
         offset
     } else {
         offset.clamp(least, most.max(least))
+    }
+}
+
+/// The corrected time, in the SDK's terms.
+#[derive(Clone, Debug)]
+pub struct SigningTime {
+    clock: Arc<SystemClock>,
+}
+
+impl TimeSource for SigningTime {
+    fn now(&self) -> SystemTime {
+        UNIX_EPOCH + self.clock.now().since(Time::ZERO)
     }
 }
 
@@ -205,6 +223,8 @@ mod tests {
         let now = uncorrected();
         clock.learn(now, now, now + Duration::from_mins(10));
         assert!(clock.now().since(now) >= Duration::from_mins(10));
+        let signed = Arc::new(clock).signing_time().now();
+        assert!(signed >= UNIX_EPOCH + now.since(Time::ZERO) + Duration::from_mins(10));
     }
 
     #[test]

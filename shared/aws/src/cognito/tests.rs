@@ -284,6 +284,7 @@ async fn a_canary_is_a_local_account_where_there_is_one() {
             Some(Reply::Well(json!({ "Users": [federated, local] })))
         }
         ("AdminGetUser", name) if name == "s-3" => Some(Reply::Well(account("s-3", "s-3"))),
+        (_, name) if name == "s-3" => Some(Reply::Well(json!({ "Groups": [] }))),
         _ => None,
     });
     assert!(loopback.pool().await.canary(&Sub::try_from("s-2").unwrap()).await.unwrap());

@@ -118,8 +118,8 @@ async fn wire(
 /// Sends every message back to the queue, with the little that is needed for that. Each is marked
 /// if at least the table is known; what is marked need not come back for ever.
 async fn send_back(deliveries: &[Received]) -> Vec<String> {
-    let sdk = sdk_config().await;
     let clock = SystemClock::new();
+    let sdk = sdk_config(&clock).await;
     let marked = match given("POOLBRIDGE_TABLE") {
         Some(name) => {
             let ledger = table(&sdk, &clock, &name);

@@ -103,8 +103,8 @@ impl Ground {
     /// Makes the clients, and calls nobody. Marks, counters, the control item and the journal need
     /// no key; people are shown without their usernames.
     pub async fn lay_without_key(configuration: Configuration, environment: Environment) -> Self {
-        let sdk = sdk_config().await;
         let clock = SystemClock::new();
+        let sdk = sdk_config(&clock).await;
         let queues = queue_client(&sdk, &clock);
         Self {
             ledger: table(&sdk, &clock, &environment.table).without_usernames(),

@@ -83,7 +83,7 @@ impl TrailLine {
         let clock = SystemClock::new();
         let (line, name) = match config::load(Asker::Trail) {
             Ok((configuration, environment)) => {
-                let sdk = sdk_config().await;
+                let sdk = sdk_config(&clock).await;
                 let captures = environment.capture.clone();
                 let line = Line {
                     listener: Listener::new(&configuration, &environment.own_roles),

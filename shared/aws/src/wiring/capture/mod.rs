@@ -117,7 +117,7 @@ impl CaptureLine {
     pub async fn start() -> Self {
         telemetry::start(Output::Standard);
         let clock = SystemClock::new();
-        let sdk = sdk_config().await;
+        let sdk = sdk_config(&clock).await;
         let (line, triggers, name) = match config::load(Asker::Capture) {
             Ok((configuration, environment)) => {
                 let triggers = DeclaredTriggers::of(&configuration);
