@@ -35,7 +35,6 @@ async fn each_of_sixty_odd_people_is_equal_in_both_pools_or_held_for_the_right_r
 }
 
 #[tokio::test]
-#[ignore = "a known fault: accounts are made there without any attribute"]
 async fn a_pool_whose_schema_lists_no_standard_attribute_gets_no_empty_account() {
     let stack = Deployment::start_stack_with(Ground::Calls, |old| old, PoolSeed::bare);
     let stack = stack.await.expect("the stack does not start");

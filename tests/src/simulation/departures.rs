@@ -149,8 +149,9 @@ pub fn judge(state: &State, setting: &Setting, found: &mut Vec<(&'static str, St
         };
         // The worker who wrote the tombstone may have had a fast clock.
         let since = tombstone.at - state.weather.climate.clock_error;
-        let later = account.versions().iter().filter(|version| version.at >= since);
-        let mut after = later.chain(account.versions().last());
+        // What stood then counts as well as what followed.
+        let first = account.version_at(since).unwrap_or(0);
+        let mut after = account.versions().iter().skip(first);
         let done = match deletes {
             Deletes::Delete => !body.exists,
             // Whoever enabled it later decided so.

@@ -152,7 +152,11 @@ fn judge(
             Account::Overruled(decision) => {
                 // Who edited while our write was open is taken to have seen it: no rule chose them.
                 let by_rule = decision.decision.kind != DecisionKind::EditedMeanwhile;
-                if by_rule && !obeys(state, setting, field, edit, &decision) {
+                let obeys = !by_rule || obeys(state, setting, field, edit, &decision);
+                if !obeys && end.beside_an_open_write(edit) {
+                    // Made between the look and the decision, which did not see it.
+                    gaps.push((Gap::Beside, what));
+                } else if !obeys {
                     let detail = format!("{what} lost a {}", decision.decision.kind.name());
                     found.push(("the conflict rule is obeyed", detail));
                 }

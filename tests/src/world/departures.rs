@@ -104,13 +104,16 @@ pub(super) fn judge_removal(state: &mut State, call: Call, side: Side, sub: &Sub
         return;
     }
     // What is owed may be done long after the evidence was complete.
-    let tombstone = state.table.find(side, sub).and_then(|entry| entry.tombstone.as_ref());
+    let entry = state.table.find(side, sub);
+    let tombstone = entry.and_then(|entry| entry.tombstone.as_ref());
     let proved = tombstone.map_or(state.now, |tombstone| tombstone.at);
+    let gone = entry.and_then(|entry| entry.accounts.get(there).as_ref()).map(|known| &known.sub);
     let since = proved - CANARY_AGE;
     let canary = state.pools.get(there).all().iter().any(|account| {
         let first = account.version_at(since).unwrap_or(0);
         let there = account.versions().iter().skip(first).any(|version| version.body.exists);
-        account.human != human && there
+        // Any other account will do, also another one of the same human.
+        Some(&account.sub) != gone && there
     });
     if !canary {
         let detail = format!("{call} {sub}: nobody is left in the {there} pool");
