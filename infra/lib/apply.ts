@@ -109,6 +109,12 @@ export class Apply extends Construct {
       above: 0,
     });
     watch(this, blueprint, {
+      article: 'doubtful-claims',
+      says: 'Messages claim what nothing supports: a password that was set, or a change in the future.',
+      metric: blueprint.metrics.of('apply', 'doubtful'),
+      above: 0,
+    });
+    watch(this, blueprint, {
       article: 'writes-paused',
       says: 'A pool takes no writes: a recovery of it is prepared or runs. Changes wait.',
       metric: blueprint.metrics.of('apply', 'writes_paused'),
@@ -133,6 +139,7 @@ export class Apply extends Construct {
         metrics.of('apply', 'removals').with({ label: 'removals' }),
         metrics.of('apply', 'breaker_held').with({ label: 'removals held' }),
         metrics.of('apply', 'writes_paused').with({ label: 'writes paused by a pool' }),
+        metrics.of('apply', 'passwords_kept_open').with({ label: 'passwords kept open' }),
         metrics.of('apply', 'messages').with({ label: 'messages' }),
       ]),
       graph('Duration of a batch, milliseconds', [

@@ -65,6 +65,14 @@ export class Resend extends Construct {
         .with({ period: Duration.minutes(10) }),
       above: 0,
     });
+    watch(this, blueprint, {
+      article: 'other-configuration',
+      says: 'For 15 minutes apply has run another bridge.toml than the one in force: edits wait.',
+      metric: blueprint.metrics.of('apply', 'other_configuration', 'Maximum'),
+      above: 0,
+      // A deployment and the `poolbridge resume` after it take a few minutes.
+      periods: 3,
+    });
     this.dashboardRow = [
       graph('Marked accounts', [
         blueprint.metrics.of('apply', 'marks', 'Maximum').with({ label: 'marks' }),

@@ -91,7 +91,7 @@ test('the trail of a pool elsewhere is handed on to the bus where the bridge is'
       .flatMap(({ Properties: { EventPattern, State } }) =>
         EventPattern === undefined ? [] : [{ EventPattern, State }]);
   assert.deepEqual(rules(there), rules(home));
-  there.resourceCountIs('AWS::Events::Rule', 4);
+  there.resourceCountIs('AWS::Events::Rule', 5);
   there.allResourcesProperties('AWS::Events::Rule', {
     Targets: [Match.objectLike({
       Arn: {

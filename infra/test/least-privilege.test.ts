@@ -90,6 +90,10 @@ test('trail may find out whose account it is, mark it, and say that it is alive'
     ...CAPTURES,
     ResolveAccounts: ['dynamodb:GetItem'],
     TellOfRoutes: ['dynamodb:UpdateItem'],
+    NoteRestores: ['dynamodb:GetItem', 'dynamodb:UpdateItem'],
+    // Whether capture still serves the triggers of a pool whose settings were changed.
+    LookOldPool: ['cognito-idp:DescribeUserPool'],
+    LookNewPool: ['cognito-idp:DescribeUserPool'],
     // Lambda itself puts there what trail failed at, in trail's name.
     ...sending(statements),
   });

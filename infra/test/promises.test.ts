@@ -84,19 +84,23 @@ test('bulk work never takes the place of live changes', () => {
 });
 
 test('the rules let through what trail listens to, and no sign-ins', () => {
-  const { calls, forms, challenges } = JSON.parse(readFileSync(OPERATIONS_FILE, 'utf8'));
+  const { calls, pool, forms, challenges } = JSON.parse(readFileSync(OPERATIONS_FILE, 'utf8'));
   const patterns = Object.values(template().findResources('AWS::Events::Rule'))
     .map(({ Properties }) => Properties.EventPattern)
     .filter((pattern) => pattern !== undefined);
   const named = patterns.flatMap((pattern) => pattern.detail.eventName as string[]);
-  assert.deepEqual(named.sort(), [...calls, ...forms, ...Object.keys(challenges)].sort());
+  assert.deepEqual(named.sort(), [...calls, ...pool, ...forms, ...Object.keys(challenges)].sort());
   for (const signIn of ['InitiateAuth', 'AdminInitiateAuth', 'login_POST']) {
     assert.ok(!named.includes(signIn), signIn);
   }
   template().hasResourceProperties('AWS::Events::Rule', {
     Name: 'acme-trail-challenges',
     EventPattern: {
-      detail: { requestParameters: { challengeName: ['NEW_PASSWORD_REQUIRED'] } },
+      detail: {
+        requestParameters: {
+          challengeName: ['NEW_PASSWORD_REQUIRED', 'MFA_SETUP', 'EMAIL_OTP', 'SMS_OTP'],
+        },
+      },
     },
   });
   // The longest pattern that EventBridge takes.

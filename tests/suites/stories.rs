@@ -7,6 +7,8 @@
 mod addresses;
 #[path = "stories/creation.rs"]
 mod creation;
+#[path = "stories/disables.rs"]
+mod disables;
 #[path = "stories/factors.rs"]
 mod factors;
 #[path = "stories/failing.rs"]

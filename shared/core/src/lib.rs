@@ -28,4 +28,5 @@ pub mod capture;
 pub mod acknowledge;
 pub mod guard;
 pub mod drain;
+pub mod resend;
 pub mod sweep;

@@ -8,6 +8,7 @@ use crate::mapping::Mapping;
 use crate::names::AttributeName;
 use crate::restore::Restore;
 use crate::side::{BySide, Side};
+use crate::verdict::Reason;
 
 /// Whether somebody who lives in one pool only is created in the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -157,6 +158,25 @@ pub struct Control {
     pub configuration: Option<ConfigurationStamp>,
     /// Counts every write of this item.
     pub revision: u64,
+}
+
+impl Control {
+    /// Whether another configuration is in force than the one of that hash.
+    pub fn is_other_configuration(&self, hash: &str) -> bool {
+        self.configuration.as_ref().is_some_and(|it| it.hash != hash)
+    }
+
+    /// Why nothing but a disable may be done now, if so, by a process of the configuration of that
+    /// hash (invariant 10). A disable needs neither the configuration in force nor the phase:
+    /// `enabled` has one mapping, and "disabled" wins whichever pool is active.
+    pub fn only_disables(&self, hash: &str) -> Option<Reason> {
+        if !matches!(self.phase, Phase::Follow | Phase::Switched) {
+            return None;
+        }
+        let closing = self.closing.then_some(Reason::Closing);
+        let other = self.is_other_configuration(hash).then_some(Reason::OtherConfiguration);
+        closing.or(other).or(self.stopped())
+    }
 }
 
 /// Which configuration is in force.

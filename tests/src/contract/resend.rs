@@ -40,7 +40,7 @@ pub trait ResendStand: QueueStand {
 pub fn cases<S: ResendStand>() -> Vec<Case<S>> {
     cases![
         what_is_due_is_sent_again_once_and_then_rests,
-        while_paused_nothing_is_sent_again,
+        while_paused_only_unjudged_changes_are_sent_again,
         a_mark_that_was_touched_does_not_rest,
     ]
 }
@@ -64,7 +64,7 @@ async fn mark_of<S: ResendStand>(stand: &S, change: &Change) -> anyhow::Result<M
 }
 
 async fn resend<S: ResendStand>(stand: &S) -> anyhow::Result<Resent> {
-    Ok(resend_due(stand.table(), stand.sender(), stand.clock()).await?)
+    Ok(resend_due(stand.table(), stand.sender(), stand.clock(), "").await?)
 }
 
 /// Takes everything off the queue.
@@ -113,20 +113,32 @@ async fn what_is_due_is_sent_again_once_and_then_rests<S: ResendStand>(
     Ok(())
 }
 
-async fn while_paused_nothing_is_sent_again<S: ResendStand>(stand: S) -> anyhow::Result<()> {
+/// A change that no look has judged may be a disable, which passes a pause (invariant 10). What a look
+/// found to be none waits.
+async fn while_paused_only_unjudged_changes_are_sent_again<S: ResendStand>(
+    stand: S,
+) -> anyhow::Result<()> {
     stand.empty().await?;
     let due = marked(&stand, Duration::from_mins(2)).await?;
-    let before = mark_of(&stand, &due).await?;
+    let judged = marked(&stand, Duration::from_mins(2)).await?;
+    let token = mark_of(&stand, &judged).await?.token;
+    let past = stand.clock().now() - Duration::from_secs(1);
+    let put_off =
+        stand.table().back_off(judged.side, &judged.sub, token, past, Reason::Paused).await?;
+    ensure!(put_off, "it was not put off");
     stand.pause(true).await?;
     let paused = resend(&stand).await?;
     stand.pause(false).await?;
-    assert_eq!((paused.sent, paused.failed, paused.paused), (0, 0, true));
-    assert!(paused.marks >= 1 && paused.oldest >= Some(Duration::from_mins(2)), "{paused:?}");
-    assert_eq!(sent(&stand).await?, []);
-    assert_eq!(mark_of(&stand, &due).await?, before);
+    assert_eq!((paused.sent, paused.failed, paused.paused), (1, 0, true));
+    assert!(paused.marks >= 2 && paused.oldest >= Some(Duration::from_mins(2)), "{paused:?}");
+    let subs = |all: &[Change]| all.iter().map(|change| change.sub.clone()).collect::<Vec<_>>();
+    assert_eq!(subs(&sent(&stand).await?), [due.sub.clone()]);
     assert_eq!(resend(&stand).await?.sent, 1);
-    sent(&stand).await?;
-    assert!(stand.table().clear_mark(due.side, &due.sub, before.token).await?);
+    assert_eq!(subs(&sent(&stand).await?), [judged.sub.clone()]);
+    for change in [due, judged] {
+        let token = mark_of(&stand, &change).await?.token;
+        assert!(stand.table().clear_mark(change.side, &change.sub, token).await?);
+    }
     Ok(())
 }
 

@@ -24,6 +24,7 @@ use poolbridge_core::entry::{Entry, State};
 use poolbridge_core::fault::{Fault, FaultKind};
 use poolbridge_core::limits;
 use poolbridge_core::names::PersonId;
+use poolbridge_core::policy::{Control, Phase};
 use poolbridge_core::ports::{Clock as _, Ports as _};
 use poolbridge_core::side::Side;
 use poolbridge_core::sweep::pass::Cursor;
@@ -291,7 +292,7 @@ impl TableStand for Service {
     }
 
     async fn close_breaker(&self) -> Result<(), Fault> {
-        let close = |control: &mut poolbridge_core::policy::Control| control.breaker = None;
+        let close = |control: &mut Control| control.breaker = None;
         self.wired.ledger().change_control(close).await.map(drop)
     }
 
@@ -364,7 +365,11 @@ impl ResendStand for Service {
 
     async fn pause(&self, paused: bool) -> anyhow::Result<()> {
         let why = paused.then(|| "a test".to_owned());
-        self.wired.ledger().change_control(|control| control.paused.clone_from(&why)).await?;
+        let pause = |control: &mut Control| {
+            control.phase = Phase::Follow;
+            control.paused.clone_from(&why);
+        };
+        self.wired.ledger().change_control(pause).await?;
         Ok(())
     }
 }

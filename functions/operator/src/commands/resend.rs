@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use poolbridge_aws::resend::of_mark;
 use poolbridge_aws::wiring::Ground;
 use poolbridge_core::change::{Change, Mark};
 use poolbridge_core::names::Sub;
 use poolbridge_core::ports::Clock as _;
+use poolbridge_core::resend::of_mark;
 use poolbridge_core::side::Side;
 use poolbridge_core::time::Time;
 

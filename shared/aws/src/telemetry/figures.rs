@@ -32,7 +32,7 @@ pub const CAPTURE_FIGURES: [&str; 7] = [
 ];
 
 /// What apply publishes.
-pub const APPLY_FIGURES: [&str; 20] = [
+pub const APPLY_FIGURES: [&str; 21] = [
     "messages",
     "applied",
     "already_true",
@@ -53,6 +53,7 @@ pub const APPLY_FIGURES: [&str; 20] = [
     "marks",
     "oldest_mark_seconds",
     "undecided_restores",
+    "other_configuration",
 ];
 
 /// What the sweep publishes: the first at the end of a pass, the last three at each invocation.
@@ -179,6 +180,9 @@ pub struct MarkFigures {
     pub oldest: Duration,
     /// Pools that were restored or deleted, and about which an operator has not decided yet.
     pub undecided: u64,
+    /// One where another configuration is in force than the one that apply was deployed with, zero
+    /// otherwise: until they agree, apply writes nothing but disables.
+    pub other_configuration: u64,
 }
 
 /// What one invocation of the sweep came to.
@@ -296,12 +300,13 @@ impl CaptureFigures {
 }
 
 impl MarkFigures {
-    fn figures(self) -> [(&'static str, Figure); 3] {
-        let [.., marks, oldest, undecided] = APPLY_FIGURES;
+    fn figures(self) -> [(&'static str, Figure); 4] {
+        let [.., marks, oldest, undecided, other_configuration] = APPLY_FIGURES;
         [
             (marks, Figure::Count(self.marks)),
             (oldest, Figure::Seconds(self.oldest.as_secs())),
             (undecided, Figure::Count(self.undecided)),
+            (other_configuration, Figure::Count(self.other_configuration)),
         ]
     }
 }

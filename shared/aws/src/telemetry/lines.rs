@@ -124,6 +124,7 @@ pub fn resent(resent: &Resent) {
         sent = resent.sent,
         failed = resent.failed,
         paused = resent.paused,
+        other_configuration = resent.other_configuration,
         "looked at the marks and sent again what was due",
     );
 }

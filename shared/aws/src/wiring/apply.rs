@@ -95,12 +95,17 @@ impl ApplyLine {
         };
         let ground = Box::pin(Ground::lay_without_key(configuration, environment)).await;
         let outbox = ground.queue.outbox();
-        match Box::pin(resend_due(&ground.ledger, &outbox, &*ground.clock)).await {
+        let hash = ground.configuration.hash.as_str();
+        match Box::pin(resend_due(&ground.ledger, &outbox, &*ground.clock, hash)).await {
             Ok(resent) => {
                 telemetry::resent(&resent);
                 let oldest = resent.oldest.unwrap_or_default();
-                let undecided = resent.undecided;
-                let figures = MarkFigures { marks: resent.marks, oldest, undecided };
+                let figures = MarkFigures {
+                    marks: resent.marks,
+                    oldest,
+                    undecided: resent.undecided,
+                    other_configuration: u64::from(resent.other_configuration),
+                };
                 self.telemetry.marks(ground.clock.now(), figures);
             }
             Err(fault) => telemetry::not_resent(&fault),

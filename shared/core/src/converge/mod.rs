@@ -313,19 +313,14 @@ impl<P: Ports> Run<'_, P> {
         self.carry(entry, self.change.side, view, &control).await
     }
 
-    /// Why nothing but a disable may be done now, if so (invariant 10). A disable needs neither the
-    /// configuration in force nor the phase: `enabled` has one mapping, and "disabled" wins whichever
-    /// pool is active.
+    /// Why nothing but a disable may be done now, if so (invariant 10).
     fn only_disables(&self, control: &Control) -> Option<Reason> {
-        let follows = matches!(control.phase, Phase::Follow | Phase::Switched);
-        let barred = self.barred(control);
-        barred.or(control.stopped()).filter(|_| follows)
+        control.only_disables(&self.bridge.configuration.hash)
     }
 
     /// Why nothing may be done now, if so; but see [`Self::only_disables`].
     fn barred(&self, control: &Control) -> Option<Reason> {
-        let configured = control.configuration.as_ref();
-        let other = configured.is_some_and(|it| it.hash != self.bridge.configuration.hash);
+        let other = control.is_other_configuration(&self.bridge.configuration.hash);
         match control.phase {
             Phase::Complete => Some(Reason::Complete),
             Phase::Prepare => Some(Reason::Paused),

@@ -86,8 +86,13 @@ fn a_line_is_embedded_metric_format() {
 
 #[test]
 fn the_age_of_the_oldest_mark_is_told_in_seconds() {
-    let figures =
-        MarkFigures { marks: 3, oldest: Duration::from_millis(95_900), undecided: 1 }.figures();
+    let figures = MarkFigures {
+        marks: 3,
+        oldest: Duration::from_millis(95_900),
+        undecided: 1,
+        other_configuration: 1,
+    }
+    .figures();
     let told: Value = serde_json::from_str(&line("acme", Time(1), &figures)).unwrap();
     assert_eq!((&told["marks"], &told["oldest_mark_seconds"]), (&json!(3), &json!(95)));
     let units = &told["_aws"]["CloudWatchMetrics"][0]["Metrics"];

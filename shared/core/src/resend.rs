@@ -1,0 +1,141 @@
+//! Which pending changes the schedule sends again: those whose message was lost, acknowledged because
+//! nothing could be done, or ended among the dead letters.
+
+use std::time::Duration;
+
+use crate::change::{Change, Mark};
+use crate::time::Time;
+use crate::verdict::Reason;
+
+/// A mark whose deed is younger than this has its live message under way.
+pub const LIVE_MESSAGE_TIME: Duration = Duration::from_mins(1);
+
+/// How long a mark that was sent again is left alone by the scheduled runs: longer than the five
+/// minutes between two of them, so that no run sends what the one before has sent.
+pub const REST_AFTER: Duration = Duration::from_mins(9);
+
+/// Those of `marks` that are due at `now`, oldest first, `most` at the most.
+///
+/// `stopped`: nothing but a disable may be done now ([`crate::policy::Control::only_disables`]). Then
+/// only marks are due that no look has judged since their last deed: such a deed may be a disable. A
+/// look that found none says so on the mark, and the mark waits until all may be done again.
+pub fn due(mut marks: Vec<Mark>, now: Time, stopped: bool, most: usize) -> Vec<Mark> {
+    marks.retain(|mark| {
+        let rested = mark.not_before <= now && now.since(mark.last) >= LIVE_MESSAGE_TIME;
+        rested && !(stopped && judged(mark))
+    });
+    marks.sort_by(|one, two| (one.first, &one.sub).cmp(&(two.first, &two.sub)));
+    marks.truncate(most);
+    marks
+}
+
+/// Whether a look since the last deed found nothing that may be done while the bridge is stopped.
+fn judged(mark: &Mark) -> bool {
+    let reason = mark.reason.as_deref().and_then(Reason::from_name);
+    matches!(
+        reason,
+        Some(Reason::Paused | Reason::Restored | Reason::Closing | Reason::OtherConfiguration)
+    )
+}
+
+/// The change that a mark stands for, as a message of its own. What the mark says of passwords apply
+/// reads there; the message repeats what the newest deed did.
+pub fn of_mark(mark: &Mark, id: u128) -> Change {
+    Change {
+        side: mark.side,
+        sub: mark.sub.clone(),
+        at: mark.last,
+        proof: mark.proof,
+        password: [mark.password_at, mark.administrator_at].contains(&Some(mark.last)),
+        administrator: mark.administrator_at == Some(mark.last),
+        claimed: true,
+        id,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::change::Proof;
+    use crate::names::Sub;
+    use crate::side::Side;
+
+    const NOW: Time = Time(1_000_000);
+    const MOST: usize = 500;
+
+    fn mark(sub: &str, first: i64, last: i64, not_before: i64) -> Mark {
+        Mark {
+            side: Side::Old,
+            sub: Sub::try_from(sub).unwrap(),
+            token: 7,
+            first: Time(first),
+            last: Time(last),
+            proof: Proof::Deleted,
+            password_at: Some(Time(last)),
+            administrator_at: None,
+            claimed_at: None,
+            not_before: Time(not_before),
+            attempts: 0,
+            reason: None,
+        }
+    }
+
+    fn names(marks: Vec<Mark>, stopped: bool) -> Vec<String> {
+        due(marks, NOW, stopped, MOST).iter().map(|mark| mark.sub.to_string()).collect()
+    }
+
+    #[test]
+    fn only_what_is_due_is_sent_the_oldest_first() {
+        let marks = vec![
+            mark("younger", 20, 20, 0),
+            mark("put-off", 1, 1, NOW.0 + 1),
+            mark("just-over", 10, 10, NOW.0),
+            mark("live", 5, NOW.0 - 59_999, 0),
+            mark("settled", 15, NOW.0 - 60_000, 0),
+        ];
+        assert_eq!(names(marks, false), ["just-over", "settled", "younger"]);
+    }
+
+    #[test]
+    fn while_nothing_but_a_disable_may_be_done_only_unjudged_changes_are_sent() {
+        let reasons = [
+            None,
+            Some("paused"),
+            Some("other-configuration"),
+            Some("closing"),
+            Some("restored"),
+            Some("throttled"),
+            Some("settling"),
+        ];
+        let marks: Vec<Mark> = reasons
+            .iter()
+            .zip(["lost", "paused", "other", "closing", "restored", "throttled", "settling"])
+            .map(|(reason, sub)| Mark {
+                attempts: 1,
+                reason: reason.map(ToOwned::to_owned),
+                ..mark(sub, 1, 1, 0)
+            })
+            .collect();
+        assert_eq!(names(marks.clone(), true), ["lost", "settling", "throttled"]);
+        assert_eq!(names(marks, false).len(), 7);
+    }
+
+    #[test]
+    fn one_run_is_bounded_and_takes_the_oldest() {
+        let all = i64::try_from(MOST).unwrap() + 3;
+        let marks = (0..all).rev().map(|at| mark(&format!("s{at}"), at, at, 0)).collect();
+        let due = due(marks, NOW, false, MOST);
+        assert_eq!(due.len(), MOST);
+        assert_eq!((due[0].first, due[MOST - 1].first), (Time(0), Time(499)));
+    }
+
+    #[test]
+    fn a_mark_is_sent_with_what_it_proves() {
+        let mut mark = mark("a", 1, 9, 0);
+        let change = of_mark(&mark, 3);
+        assert_eq!((change.at, change.proof, change.password), (Time(9), Proof::Deleted, true));
+        assert_eq!(change.id, 3);
+        mark.password_at = Some(Time(1));
+        assert!(!of_mark(&mark, 4).password, "that password was not set by the newest deed");
+    }
+}
