@@ -1,7 +1,7 @@
 """`make mutants`: plants a seeded sample of mistakes, one at a time, and prints which no test notices.
 
-cargo-mutants lists the mutants and plants them in a copy of the repository (target/mutants/tree). Each
-mutant meets the fast suites in stages: a stage that fails has caught it. Results are kept in
+cargo-mutants lists the mutants; each is planted in a copy of the repository (target/mutants/tree) and
+meets the fast suites in stages: a stage that fails has caught it. Results are kept in
 target/mutants/results.json, so an interrupted run goes on where it stopped:
 
 - a caught mutant stays caught while its file is unchanged;
@@ -16,6 +16,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -31,6 +32,9 @@ TOOL = TOP / ".local" / "mutants" / "bin" / "cargo-mutants"
 # What the copy needs to build and to run the suites.
 COPIED = ("Cargo.toml", "Cargo.lock", "rust-toolchain.toml", "clippy.toml", "README.md",
           "shared/", "functions/", "tests/", "infra/")
+
+# A build that takes longer hangs.
+BUILD_SECONDS = 1800
 
 # The share of viable mutants that the suites have to catch, in percent.
 SCORE_MIN = 90
@@ -95,7 +99,7 @@ class Mutant:
     """One mistake that can be planted."""
 
     def __init__(self, told):
-        self.name = told["name"]
+        self.name, self.diff = told["name"], told["diff"]
         self.file = told["file"]
         self.line = told["span"]["start"]["line"]
         self.crate = "core" if told["package"] == "poolbridge-core" else "aws"
@@ -109,7 +113,7 @@ class Mutant:
 
 
 def listed():
-    arguments = [TOOL, "mutants", "--list", "--json", "--no-config", "--dir", TREE]
+    arguments = [TOOL, "mutants", "--list", "--json", "--diff", "--no-config", "--dir", TREE]
     for package in ("poolbridge-core", "poolbridge-aws"):
         arguments += ["--package", package]
     answer = run(arguments, capture_output=True)
@@ -167,27 +171,44 @@ def check_baseline(crates):
                   flush=True)
 
 
+def stopped(arguments, seconds):
+    """Runs a command for so long at most, its children included. Answers the exit code, or None."""
+    child = subprocess.Popen(["nice", "-n", "19", *map(str, arguments)], env=environment(), cwd=TREE,
+                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                             start_new_session=True)
+    try:
+        return child.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return None
+    finally:
+        if child.poll() is None:
+            os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+
+
 def plant(mutant):
     """Plants one mutant, stage by stage. Answers what became of it and which stage noticed it."""
-    for stage, packages, cargo, tests, seconds in STAGES[mutant.crate]:
-        output = WORK / "out"
-        shutil.rmtree(output, ignore_errors=True)
-        output.mkdir(parents=True)
-        arguments = [TOOL, "mutants", "--no-config", "--dir", TREE, "--in-place", "--baseline=skip",
-                     "--profile=release", "--colors=never", f"--timeout={seconds}",
-                     f"--output={output}", f"--test-package={','.join(packages)}",
-                     f"--re=^{re.escape(mutant.name)}$"]
-        answer = run([*arguments, "--", *cargo, *(["--", *tests] if tests else [])],
-                     capture_output=True)
-        names = {name: (output / "mutants.out" / f"{name}.txt") for name in
-                 ("caught", "missed", "timeout", "unviable")}
-        found = [name for name, path in names.items() if path.is_file() and path.read_text().strip()]
-        if len(found) != 1:
-            text = (answer.stdout + answer.stderr).decode(errors="replace")[-2000:]
-            fail(f"cargo-mutants says nothing of {mutant.name}\n{text}", f"look into {output}")
-        if found[0] != "missed":
-            return found[0], stage
-    return "missed", ""
+    whole = (TREE / mutant.file).read_bytes()
+    # The tool describes the mutant where the file's name belongs.
+    diff = re.sub(r"^\+\+\+ .*$", f"+++ {mutant.file}", mutant.diff, count=1, flags=re.MULTILINE)
+    # The copy is not to be taken for a part of the repository around it.
+    outside = dict(environment(), GIT_CEILING_DIRECTORIES=str(WORK))
+    applied = subprocess.run(["git", "apply", "-p0", "-"], input=diff.encode(), cwd=TREE, env=outside,
+                             check=False, capture_output=True)
+    if applied.returncode != 0 or (TREE / mutant.file).read_bytes() == whole:
+        fail(f"cannot be planted: {mutant.name}", applied.stderr.decode()[-500:])
+    try:
+        for stage, packages, cargo, tests, seconds in STAGES[mutant.crate]:
+            arguments = ["cargo", "test", "--release", "--quiet"]
+            arguments += [f"--package={package}" for package in packages] + cargo
+            if stopped([*arguments, "--no-run"], BUILD_SECONDS) != 0:
+                return "unviable", stage
+            code = stopped([*arguments, "--", *tests], seconds)
+            if code != 0:
+                return ("timeout" if code is None else "caught"), stage
+        return "missed", ""
+    finally:
+        (TREE / mutant.file).write_bytes(whole)
 
 
 def main():

@@ -44,7 +44,10 @@ pub(super) fn refused_settings(
     let text = text.unwrap_or_default().to_lowercase();
     let sent = |name: &str| body.get(name).is_some_and(|value| !says_nothing(name, value));
     let names = MEMBERS.iter().map(|(name, _)| *name).filter(|name| sent(name));
-    let mut found: Vec<&str> = names.filter(|name| text.contains(&name.to_lowercase())).collect();
+    // Whole words: "validation" is not about the member `Id`.
+    let words: Vec<&str> = text.split(|letter: char| !letter.is_alphanumeric()).collect();
+    let mut found: Vec<&str> =
+        names.filter(|name| words.contains(&name.to_lowercase().as_str())).collect();
     if found.is_empty() {
         let words = WORDS.iter().filter(|(word, name)| text.contains(word) && sent(name));
         found = words.map(|(_, name)| *name).collect();
