@@ -60,7 +60,9 @@ const FUNCTION_ARN = /^arn:[\w-]+:lambda:[\w-]+:\d{12}:function:[\w-]+(:[\w$-]+)
 
 // The tables and keys that the functions know. One that they do not know is a mistake for them: what is
 // deployed would mark changes and carry none, and could not say which functions stand beside it.
-const TOP_KEYS = ['name', 'old', 'new', 'identity', 'policy', 'attribute', 'capture', 'sweep'];
+const TOP_KEYS = [
+  'name', 'operator_roles', 'old', 'new', 'identity', 'policy', 'attribute', 'capture', 'sweep',
+];
 const POOL_KEYS = ['user_pool_id', 'region', 'role_arn', 'endpoint_url', 'client_id', 'triggers'];
 
 // As the functions read it, and what they take where nothing is said.

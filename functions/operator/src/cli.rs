@@ -90,9 +90,9 @@ pub(crate) enum Command {
     ///
     /// SIGINT or SIGTERM let it finish the batch at hand. Logs and figures go to standard error.
     ///
-    /// Run it under the role that apply runs under, or add the ARN of its own role to the trail's
-    /// POOLBRIDGE_OWN_ROLES: the trail takes a password that any other role closes for one that
-    /// its person chose.
+    /// It starts only under a role that the deployed `operator_roles` of bridge.toml names, or under a
+    /// role of POOLBRIDGE_OWN_ROLES: the trail takes a password that any other role closes for one
+    /// that its person chose. On a local stack it does not ask.
     Worker,
     /// Write the completions of a shell to standard output
     Completions(Completions),

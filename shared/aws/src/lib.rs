@@ -15,6 +15,7 @@ pub mod guard;
 pub mod triggers;
 pub mod operations;
 pub mod trail;
+pub mod identity;
 pub mod consume;
 pub mod resend;
 pub mod wiring;

@@ -25,7 +25,7 @@ use thiserror::Error;
 use crate::config::{Configuration, TriggerSlot};
 use crate::operations::{Operation, PoolEvent, Told};
 
-pub use caller::{OwnCallers, is_role};
+pub use caller::{OwnCallers, is_role, role_of};
 use fields::Fields;
 
 /// What stands where a value is hidden (the page "Amazon Cognito logging in AWS `CloudTrail`").
@@ -187,15 +187,17 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Listens for the pools of that configuration, and not to what `own_roles` do. A pool's
-    /// `role_arn` may serve others too, so of its calls only our own sessions' are.
+    /// Listens for the pools of that configuration, and not to what `own_roles` and the
+    /// configuration's `operator_roles` do. A pool's `role_arn` may serve others too, so of its calls
+    /// only our own sessions' are.
     pub fn new(configuration: &Configuration, own_roles: &[String]) -> Self {
         let pools = BySide::from_fn(|side| {
             let pool = configuration.pools.get(side);
             (pool.user_pool_id.clone(), pool.region().map(str::to_owned))
         });
         let assumed = Side::BOTH.map(|side| configuration.pools.get(side).role_arn.as_deref());
-        let own = OwnCallers::new(own_roles, assumed.into_iter().flatten());
+        let roles = own_roles.iter().chain(&configuration.operator_roles).cloned();
+        let own = OwnCallers::new(&roles.collect::<Vec<_>>(), assumed.into_iter().flatten());
         Self { pools, own }
     }
 

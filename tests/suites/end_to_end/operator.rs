@@ -57,6 +57,33 @@ async fn retry_tells_by_its_exit_code_how_it_went() {
     .await;
 }
 
+#[tokio::test]
+async fn a_worker_starts_only_under_a_role_of_the_bridge() {
+    play(async |bridge| {
+        let usual = bridge.function("worker", "capture").configuration.context("no bridge.toml")?;
+        let name = "worker-elsewhere";
+        let path = bridge.stack.folder().join("ministack").join(format!("{name}.toml"));
+        // Pools that are not on this machine: who the worker is has to be asked.
+        let elsewhere: Vec<&str> = usual
+            .lines()
+            .map(|line| {
+                let endpoint = line.starts_with("endpoint_url");
+                if endpoint { "endpoint_url = \"http://pools.example.com\"" } else { line }
+            })
+            .collect();
+        std::fs::write(&path, elsewhere.join("\n")).context("writing bridge.toml")?;
+        let path = path.display().to_string();
+        let operator = bridge.operator.with(&[("POOLBRIDGE_CONFIG", &path)]);
+        let refused = operator.run(&["worker"], LIMIT).await?;
+        let Outcome { code, talk, .. } = &refused;
+        ensure!(*code == Some(FAILED), "it ended with {code:?}: {talk}");
+        ensure!(talk.contains("the worker does not start"), "{talk}");
+        ensure!(talk.contains("operator_roles"), "the hint names the setting: {talk}");
+        Ok(())
+    })
+    .await;
+}
+
 /// Runs `retry` for that person or account while nothing is worked off. Answers the accounts that
 /// have a pending change, and those that a message was sent about.
 async fn retried(bridge: &Deployment, who: &str) -> anyhow::Result<(Vec<String>, Vec<String>)> {

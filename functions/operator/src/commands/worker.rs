@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use poolbridge_aws::consume::{Bounds, consume};
+use poolbridge_aws::identity::NotOurs;
 use poolbridge_aws::sqs::{Received, SqsQueue};
 use poolbridge_aws::telemetry::{Output, Telemetry};
 use poolbridge_aws::wiring::Wired;
@@ -15,6 +16,7 @@ use tokio::sync::watch;
 
 use super::Outcome;
 use super::desk::Desk;
+use crate::failure::Failure;
 use crate::talk;
 
 /// How long one receive waits: the longest that SQS allows, so that an idle worker costs next to
@@ -32,6 +34,8 @@ const BATCH: usize = 10;
 pub(crate) async fn run(desk: Desk) -> anyhow::Result<Outcome> {
     let mut interrupted = signal(SignalKind::interrupt()).context("listening to signals")?;
     let mut terminated = signal(SignalKind::terminate()).context("listening to signals")?;
+    let checked = Box::pin(desk.ground.check_identity()).await;
+    checked.map_err(|why| Failure::new(format!("the worker does not start: {why}"), hint(&why)))?;
     let wired = Arc::new(desk.wired().await?);
     talk::say("working; SIGINT or SIGTERM stop it after the batch at hand");
     let (stop, stopped) = watch::channel(false);
@@ -51,6 +55,20 @@ pub(crate) async fn run(desk: Desk) -> anyhow::Result<Outcome> {
     tokio::join!(told, serve(&wired, &wired.ground.queue, stopped.clone()), bulk);
     talk::say("stopped");
     Ok(Outcome::Done)
+}
+
+/// What to do about an identity under which no worker may run.
+const fn hint(why: &NotOurs) -> &'static str {
+    match why {
+        NotOurs::OtherRole(_) | NotOurs::NoRole => {
+            "take on a role that operator_roles in the deployed bridge.toml names, or the role of \
+             apply with POOLBRIDGE_OWN_ROLES set: the trail takes a password that anybody else \
+             closes for one that its person chose"
+        }
+        NotOurs::Unknown(_) => {
+            "check AWS_REGION, credentials and the network: GetCallerIdentity needs no permission"
+        }
+    }
 }
 
 /// Works off one queue until it is told to stop.

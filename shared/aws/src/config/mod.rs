@@ -28,6 +28,7 @@ pub use reader::duration;
 pub use routes::{Routes, TriggerSlot};
 
 use crate::client::PoolSettings;
+use crate::trail::is_role;
 use policy::Choices;
 use reader::{Reader, Section};
 
@@ -40,6 +41,9 @@ const FILE_BYTES_MAX: u64 = 1024 * 1024;
 pub struct Configuration {
     /// The bridge's name: deployed resources and figures bear it.
     pub name: String,
+    /// ARNs of further roles under which an operator may run the worker. The trail takes their calls
+    /// for the bridge's own.
+    pub operator_roles: Vec<String>,
     /// Where each pool is.
     pub pools: BySide<PoolSettings>,
     /// What core decides by. Case folding is still to be set from the pools' own settings.
@@ -56,9 +60,10 @@ pub struct Configuration {
     pub signup_guard_failure: GuardFailure,
     /// By which ways changes are noticed. Not part of the hash: they decide nothing that is written.
     pub routes: Routes,
-    /// SHA-256, in hexadecimal, of all that decides what is written: pools, policy and rules.
-    /// Comments, order and spelling of the file do not change it; endpoints and roles do not
-    /// either.
+    /// SHA-256, in hexadecimal, of all that decides what is written: pools, policy and rules; and of
+    /// `operator_roles`, since a worker may run under one only if the deployed trail knows it too.
+    /// Comments, order and spelling of the file do not change it; endpoints and the roles of pools
+    /// do not either.
     pub hash: String,
 }
 
@@ -77,8 +82,19 @@ impl Configuration {
         let reader = Reader::new(text);
         let document = reader.document();
         let top = Section { reader: &reader, name: String::new(), line: None, table: &document };
-        top.knows(&["name", "old", "new", "identity", "policy", "attribute", "capture", "sweep"]);
+        top.knows(&[
+            "name",
+            "operator_roles",
+            "old",
+            "new",
+            "identity",
+            "policy",
+            "attribute",
+            "capture",
+            "sweep",
+        ]);
         let name = name(&top);
+        let operator_roles = operator_roles(&top);
         let old = pool::settings(&top, Side::Old);
         let new = pool::settings(&top, Side::New);
         pool::distinct(&top, old.as_ref(), new.as_ref());
@@ -90,8 +106,9 @@ impl Configuration {
         match (name, old, new, mapping) {
             (Some(name), Some(old), Some(new), Some(mapping)) if mistakes.is_empty() => {
                 let pools = BySide { old, new };
-                let hash = hash(&pools, &choices, &mapping);
-                Ok(choices.configuration(name, pools, mapping, routes, hash))
+                let hash = hash(&pools, &choices, &mapping, &operator_roles);
+                let read = choices.configuration(name, pools, mapping, routes, hash);
+                Ok(Self { operator_roles, ..read })
             }
             (name, ..) => {
                 Err(Mistakes { source_name: source_name.to_owned(), name, list: mistakes })
@@ -209,16 +226,37 @@ fn name(top: &Section<'_, '_>) -> Option<String> {
     Some(name.to_owned())
 }
 
+/// The roles that `operator_roles` names.
+fn operator_roles(top: &Section<'_, '_>) -> Vec<String> {
+    let found = top.texts("operator_roles", false);
+    let mut roles: Vec<String> = Vec::new();
+    for role in found {
+        if !is_role(role.value) {
+            let message = "`operator_roles` names something that is no role";
+            let hint = "operator_roles = [\"arn:aws:iam::111122223333:role/on-call\"]";
+            top.mistake_at(role.line, message, hint);
+        }
+        roles.push(role.value.to_owned());
+    }
+    roles.sort_unstable();
+    roles.dedup();
+    roles
+}
+
 /// The hash of all that decides what is written. It is made of nested lists, whose text has one
 /// form only, and not of a type's debug text, which may change from version to version.
 fn hash(
     pools: &BySide<PoolSettings>,
     choices: &Choices,
     mapping: &poolbridge_core::mapping::Mapping,
+    operator_roles: &[String],
 ) -> String {
     let pools = [&pools.old, &pools.new].map(|pool| (&pool.user_pool_id, pool.region()));
     let rules: Vec<_> = mapping.rules().map(policy::canonical_rule).collect();
-    let said = serde_json::json!(["1", pools, choices.canonical(), rules]).to_string();
+    let mut said = serde_json::json!(["1", pools, choices.canonical(), rules]).to_string();
+    if !operator_roles.is_empty() {
+        said.push_str(&serde_json::json!(operator_roles).to_string());
+    }
     let digest = Sha256::digest(said.as_bytes());
     digest.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
 }

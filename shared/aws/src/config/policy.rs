@@ -230,6 +230,7 @@ impl Choices {
             silent_proof: self.silent_proof,
             signup_guard: self.signup_guard,
             signup_guard_failure: self.signup_guard_failure,
+            operator_roles: Vec::new(),
             pilots: self.pilots,
             routes,
             hash,

@@ -42,6 +42,12 @@ pub fn is_role(text: &str) -> bool {
     Role::read(text).is_some()
 }
 
+/// The name of the role that the caller of that ARN has taken on, without the session's name, which may
+/// be a person's. `None`: the caller is no role (a user, the account's root, a federated user).
+pub fn role_of(arn: &str) -> Option<&str> {
+    Session::read(arn).map(|session| session.role)
+}
+
 /// A session of a role, from `arn:<partition>:sts::<account>:assumed-role/<name>/<session>`.
 struct Session<'a> {
     partition: &'a str,
@@ -79,6 +85,13 @@ impl OwnCallers {
             roles: own.iter().filter_map(|arn| Role::read(arn)).collect(),
             assumed: assumed.filter_map(Role::read).collect(),
         }
+    }
+
+    /// Whether the caller of that ARN, as `GetCallerIdentity` tells it, is a session of one of the roles
+    /// that are ours alone.
+    pub fn includes(&self, arn: &str) -> bool {
+        let session = Session::read(arn);
+        session.is_some_and(|session| self.roles.iter().any(|role| session.is_of(role)))
     }
 
     /// Whether one of them made the call of that `userIdentity`.

@@ -27,6 +27,7 @@ use crate::cognito::{CognitoPool, PoolOptions, PoolRoster};
 use crate::config::{Configuration, Environment};
 use crate::consume::Hands;
 use crate::dynamodb::DynamoLedger;
+use crate::identity::{self, NotOurs};
 use crate::secret::{Secret, SecretError};
 use crate::sqs::{Line, Received, SqsQueue};
 
@@ -98,6 +99,20 @@ impl Ground {
         environment: Environment,
     ) -> Result<Self, NotWired> {
         Self::lay_without_key(configuration, environment).await.unlock().await
+    }
+
+    /// Finds out whether this process runs under one of the bridge's own roles, as whoever closes
+    /// passwords must. Asks nothing where both pools are on this machine: no trail listens there.
+    ///
+    /// # Errors
+    ///
+    /// If it does not, or if that cannot be found out.
+    pub async fn check_identity(&self) -> Result<(), NotOurs> {
+        if identity::is_on_this_machine(&self.sdk, &self.configuration) {
+            return Ok(());
+        }
+        let own_roles = &self.environment.own_roles;
+        Box::pin(identity::check(&self.sdk, &self.clock, &self.configuration, own_roles)).await
     }
 
     /// Makes the clients, and calls nobody. Marks, counters, the control item and the journal need
