@@ -372,6 +372,10 @@ impl Deed {
             let stale = if person.side == Side::Old { OTHER_PASSWORD } else { PASSWORD };
             let pool = bridge.pool(person.side.other());
             let opens = pool.signs_in(&other.username, stale).await?;
+            // What an administrator sets in the passive pool closes nothing in the active one.
+            if matches!(self, Self::Password) && person.side == Side::New {
+                return Ok((!opens).then(|| "the active pool's password was closed".to_owned()));
+            }
             return Ok(opens.then(|| "the older password still opens the account".to_owned()));
         }
         differs(bridge, person.side, &one, &other).await

@@ -112,8 +112,8 @@ async fn drain_in_time(
     bridge: &poolbridge_tests::deployment::Deployment,
     sub: &str,
 ) -> anyhow::Result<()> {
-    let limit = Duration::from_secs(75);
-    let outcome = bridge.operator.run(&["drain", "--timeout", "60s"], limit).await?;
+    let limit = Duration::from_secs(150);
+    let outcome = bridge.operator.run(&["drain", "--timeout", "120s"], limit).await?;
     ensure!(outcome.code == Some(0), "{sub}: drain ended with {:?}", outcome.code);
     Ok(())
 }
