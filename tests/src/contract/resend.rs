@@ -132,9 +132,9 @@ async fn while_paused_only_unjudged_changes_are_sent_again<S: ResendStand>(
     assert_eq!((paused.sent, paused.failed, paused.paused), (1, 0, true));
     assert!(paused.marks >= 2 && paused.oldest >= Some(Duration::from_mins(2)), "{paused:?}");
     let subs = |all: &[Change]| all.iter().map(|change| change.sub.clone()).collect::<Vec<_>>();
-    assert_eq!(subs(&sent(&stand).await?), [due.sub.clone()]);
+    assert_eq!(subs(&sent(&stand).await?), std::slice::from_ref(&due.sub));
     assert_eq!(resend(&stand).await?.sent, 1);
-    assert_eq!(subs(&sent(&stand).await?), [judged.sub.clone()]);
+    assert_eq!(subs(&sent(&stand).await?), std::slice::from_ref(&judged.sub));
     for change in [due, judged] {
         let token = mark_of(&stand, &change).await?.token;
         assert!(stand.table().clear_mark(change.side, &change.sub, token).await?);

@@ -205,15 +205,15 @@ fn work(stage: &mut Stage, span: Duration) {
 
 /// The schedule's run, as the adapters make it.
 fn send_again(stage: &Stage) {
-    let mut state = stage.world.lock();
-    let now = state.now;
-    let stopped = state.table.control.only_disables("stage").is_some();
-    let marks = state.table.marks.values().cloned().collect();
+    let mut world = stage.world.lock();
+    let now = world.now;
+    let stopped = world.table.control.only_disables("stage").is_some();
+    let marks = world.table.marks.values().cloned().collect();
     for mark in resend::due(marks, now, stopped, 500) {
-        let id = state.nonce();
+        let id = world.nonce();
         let change = resend::of_mark(&mark, id);
-        poolbridge_tests::world::queue::send(&mut state, &change);
-        if let Some(kept) = state.table.marks.get_mut(&(mark.side, mark.sub.clone())) {
+        poolbridge_tests::world::queue::send(&mut world, &change);
+        if let Some(kept) = world.table.marks.get_mut(&(mark.side, mark.sub.clone())) {
             kept.not_before = now + resend::REST_AFTER;
         }
     }
@@ -221,11 +221,11 @@ fn send_again(stage: &Stage) {
 
 /// Loses every message, as a queue may: the pending changes alone are left.
 fn lose_messages(stage: &Stage) {
-    let mut state = stage.world.lock();
-    let now = state.now;
-    let numbers: Vec<u64> = state.queue.messages().iter().map(|one| one.number).collect();
+    let mut world = stage.world.lock();
+    let now = world.now;
+    let numbers: Vec<u64> = world.queue.messages().iter().map(|one| one.number).collect();
     for number in numbers {
-        state.queue.lose(number, now);
+        world.queue.lose(number, now);
     }
 }
 
