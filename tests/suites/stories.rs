@@ -27,6 +27,8 @@ mod linking;
 mod marks;
 #[path = "stories/merging.rs"]
 mod merging;
+#[path = "stories/operator_links.rs"]
+mod operator_links;
 #[path = "stories/passwords.rs"]
 mod passwords;
 #[path = "stories/sweeping.rs"]

@@ -59,6 +59,17 @@ pub(crate) enum Command {
     ///
     /// Without arguments: everybody who is waiting, held or in conflict.
     Retry(Retry),
+    /// Link two accounts that you know to be one person's
+    ///
+    /// Reads both accounts, shows them, and writes the state table alone. The consumer then brings both
+    /// accounts in step by the rules of a first link. Takes back an earlier unlink of the two.
+    Link(Link),
+    /// Separate two accounts that were linked wrongly
+    ///
+    /// Each account becomes a person of its own, and no search links the two again. Writes the state
+    /// table alone: values that travelled stay where they are, and an account that was disabled because
+    /// of the link stays disabled. A later deletion of one account does not touch the other.
+    Unlink(Unlink),
     /// Stop writing: changes are still captured, and marked
     ///
     /// Only a person who was disabled is disabled on the other side all the same.
@@ -153,6 +164,44 @@ pub(crate) struct Retry {
     /// Everybody in that state: only-old, only-new, waiting, conflict or held
     #[arg(long, value_parser = state, conflicts_with = "who")]
     pub(crate) state: Option<State>,
+}
+
+/// `link`.
+#[derive(Args, Debug)]
+pub(crate) struct Link {
+    /// The `sub` of the account in the old pool
+    #[arg(long, value_name = "SUB", value_parser = sub)]
+    pub(crate) old: Sub,
+
+    /// The `sub` of the account in the new pool
+    #[arg(long, value_name = "SUB", value_parser = sub)]
+    pub(crate) new: Sub,
+
+    /// Link a federated account to a local one, or to one of another identity: the address that its
+    /// provider asserts then travels as verified
+    #[arg(long)]
+    pub(crate) federated: bool,
+}
+
+/// `unlink`.
+#[derive(Args, Debug)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Unlink {
+    /// The `sub` of the person's account in the old pool
+    #[arg(long, value_name = "SUB", value_parser = sub)]
+    pub(crate) old: Option<Sub>,
+
+    /// The `sub` of the person's account in the new pool
+    #[arg(long, value_name = "SUB", value_parser = sub)]
+    pub(crate) new: Option<Sub>,
+}
+
+impl Unlink {
+    /// The account that was named.
+    pub(crate) fn account(&self) -> Option<(Side, &Sub)> {
+        let old = self.old.as_ref().map(|sub| (Side::Old, sub));
+        old.or_else(|| self.new.as_ref().map(|sub| (Side::New, sub)))
+    }
 }
 
 /// `pause`.
@@ -278,6 +327,10 @@ fn who(text: &str) -> Result<Who, String> {
     Ok(Who { side, sub })
 }
 
+fn sub(text: &str) -> Result<Sub, String> {
+    Sub::try_from(text).map_err(|error| error.to_string())
+}
+
 fn decision(text: &str) -> Result<Decision, String> {
     let told = Side::BOTH.into_iter().find_map(|side| {
         let answer = text.strip_prefix(side.name())?.strip_prefix('=')?;
@@ -359,6 +412,9 @@ mod tests {
             "poolbridge people --state held --limit 0",
             "poolbridge retry a --state held",
             "poolbridge attach --side left",
+            "poolbridge link --old a",
+            "poolbridge unlink",
+            "poolbridge unlink --old a --new b",
             "poolbridge resume --after-restore undo",
             "poolbridge resume --after-restore left=heal",
         ] {

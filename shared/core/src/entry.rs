@@ -11,6 +11,10 @@ use crate::time::Time;
 use crate::tombstone::Tombstone;
 use crate::verdict::Reason;
 
+pub use apart::Apart;
+
+mod apart;
+
 /// A person's state, as the operator counts it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum State {
@@ -313,11 +317,15 @@ pub enum DecisionKind {
     Disabled,
     /// The account on the side named here was deleted by us, because the other one was deleted.
     Removed,
+    /// An operator said that the two accounts are one person.
+    LinkedByOperator,
+    /// An operator said that the two accounts are not one person.
+    UnlinkedByOperator,
 }
 
 impl DecisionKind {
     /// Every kind.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::Linked,
         Self::Created,
         Self::Carried,
@@ -333,6 +341,8 @@ impl DecisionKind {
         Self::Deleted,
         Self::Disabled,
         Self::Removed,
+        Self::LinkedByOperator,
+        Self::UnlinkedByOperator,
     ];
 
     /// The word for it.
@@ -353,6 +363,8 @@ impl DecisionKind {
             Self::Deleted => "deleted",
             Self::Disabled => "disabled",
             Self::Removed => "removed",
+            Self::LinkedByOperator => "linked-by-operator",
+            Self::UnlinkedByOperator => "unlinked-by-operator",
         }
     }
 
@@ -449,6 +461,8 @@ pub struct Entry {
     pub flips: BTreeMap<Field, Flips>,
     /// The last few decisions, newest last.
     pub decisions: Vec<Decision>,
+    /// Accounts from which an operator separated this person.
+    pub apart: Apart,
     /// When both accounts were found to be one person.
     pub linked: Option<Time>,
     /// When the person became known.
@@ -483,6 +497,7 @@ impl Entry {
             miss: None,
             flips: BTreeMap::new(),
             decisions: Vec::new(),
+            apart: Apart::default(),
             linked: None,
             created: now,
             updated: now,

@@ -109,6 +109,10 @@ pub const CREATION_TRIES_MAX: usize = 8;
 /// Steps in one plan: attributes travel together, and a person is in 100 groups at most (quota).
 pub const STEPS_MAX: usize = 260;
 
+/// Accounts of one pool from which one person can be separated. With 36 characters each they are far from
+/// the 400 KB that an item may have.
+pub const SEPARATIONS_MAX: usize = 20;
+
 /// Decisions kept for `explain`.
 pub const DECISIONS_MAX: usize = 12;
 

@@ -141,6 +141,16 @@ pub trait Ledger: Send + Sync {
         owner: &Owner,
     ) -> impl Future<Output = Result<(), Fault>> + Send;
 
+    /// Makes two people of one whose accounts an operator separates, in one transaction: writes `kept`, if
+    /// its lease is still `owner`'s, writes `parted` as a new person, only if there is none of its id, and
+    /// points the accounts of `parted` to it, each only if it still pointed to `kept`. `Lost` if not.
+    fn separate(
+        &self,
+        kept: &Entry,
+        parted: &Entry,
+        owner: &Owner,
+    ) -> impl Future<Output = Result<(), Fault>> + Send;
+
     /// Marks an account: counts the token on (R12), keeps `first`, takes `last` and what it proves only
     /// if they are not older. A hint overrules no deed, and any deed overrules hints, whatever their
     /// times: somebody who signs in again and again must not keep their last edit from settling. So

@@ -46,6 +46,8 @@ pub enum Reason {
     Unproven,
     /// More than one account matches.
     Ambiguous,
+    /// An operator separated the person from an account of the other pool.
+    Separated,
     /// The other pool cannot be searched for the address or username: its filter is too long, or too many
     /// accounts match.
     CannotBeSearched,
@@ -122,6 +124,7 @@ impl Reason {
             Self::Federated => "federated",
             Self::Unproven => "unproven",
             Self::Ambiguous => "ambiguous",
+            Self::Separated => "separated",
             Self::CannotBeSearched => "cannot-be-searched",
             Self::NameTaken => "name-taken",
             Self::AddressTaken => "address-taken",
@@ -199,8 +202,15 @@ impl Reason {
             Self::NoWayIn => "verify an e-mail address or phone number, then `poolbridge retry`",
             Self::Disabled => "nothing: the person travels when enabled again",
             Self::Federated => "nothing: the person appears at their own first sign-in",
-            Self::Unproven => "verify the address on both sides, or link the accounts by `sub`",
-            Self::Ambiguous => "keep one account with that address on each side, or link by `sub`",
+            Self::Unproven => {
+                "verify the address on both sides, or `poolbridge link --old SUB --new SUB`"
+            }
+            Self::Ambiguous => {
+                "keep one account with that address on each side, or `poolbridge link --old SUB --new SUB`"
+            }
+            Self::Separated => {
+                "create the person's account there by hand, then `poolbridge link --old SUB --new SUB`"
+            }
             Self::CannotBeSearched => {
                 "shorten the address or username: a search of the other pool takes 256 characters"
             }
@@ -250,7 +260,7 @@ impl Reason {
     }
 
     /// Every reason but those of the outside.
-    pub const PLAIN: [Self; 43] = [
+    pub const PLAIN: [Self; 44] = [
         Self::Busy,
         Self::Settling,
         Self::OutOfTime,
@@ -269,6 +279,7 @@ impl Reason {
         Self::Federated,
         Self::Unproven,
         Self::Ambiguous,
+        Self::Separated,
         Self::CannotBeSearched,
         Self::NameTaken,
         Self::AddressTaken,

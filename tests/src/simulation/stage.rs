@@ -11,6 +11,7 @@ use std::time::Duration;
 use poolbridge_core::account::{Account, AttributeShape, Shape};
 use poolbridge_core::capture::capture;
 use poolbridge_core::change::{Change, Proof};
+use poolbridge_core::converge::operator::{LinkError, Refusal};
 use poolbridge_core::converge::{Bridge, Report, Work};
 use poolbridge_core::entry::{Entry, State as PersonState};
 use poolbridge_core::facts::Factor;
@@ -34,7 +35,7 @@ use crate::world::chance::Seeded;
 use crate::world::edits::Human;
 use crate::world::trace::Trace;
 use crate::world::weather::{Climate, Weather};
-use crate::world::{BEGINNING, State, TaskId, World};
+use crate::world::{BEGINNING, Ports, State, TaskId, World};
 
 /// A calm world with a bridge in it.
 pub struct Stage {
@@ -151,6 +152,57 @@ impl Stage {
         let deadline = now + limits::PERSON_TIME_MAX;
         let work = Work { deadline, invocation_end: deadline, suspendable: false };
         finish(bridge.converge(change, &work))
+    }
+
+    /// What an operator does to link two accounts: writes the table, and notes a change of both.
+    pub fn link(&mut self, old: &Sub, new: &Sub, federated: bool) -> Result<(), Refusal> {
+        let subs = BySide { old: old.clone(), new: new.clone() };
+        self.by_operator(async |bridge, work| {
+            bridge.link_by_operator(&subs, federated, work).await.map(drop)
+        })?;
+        self.hint(Side::Old, old);
+        self.hint(Side::New, new);
+        Ok(())
+    }
+
+    /// What an operator does to separate the accounts of a person.
+    pub fn unlink(&mut self, side: Side, sub: &Sub) -> Result<(), Refusal> {
+        let halves = self
+            .by_operator(async |bridge, work| bridge.unlink_by_operator(side, sub, work).await)?;
+        for side in Side::BOTH {
+            if let Some(known) = halves.get(side).accounts.get(side) {
+                self.hint(side, &known.sub);
+            }
+        }
+        Ok(())
+    }
+
+    fn by_operator<T>(
+        &mut self,
+        act: impl AsyncFnOnce(&Bridge<'_, Ports>, &Work) -> Result<T, LinkError>,
+    ) -> Result<T, Refusal> {
+        self.tasks += 1;
+        let ports = self.world.ports(TaskId(self.tasks));
+        let bridge = Bridge {
+            ports: &ports,
+            policy: &self.policy,
+            keys: &self.keys,
+            configuration: &self.configuration,
+        };
+        let now = self.world.lock().now;
+        let deadline = now + limits::PERSON_TIME_MAX;
+        let work = Work { deadline, invocation_end: deadline, suspendable: true };
+        match finish(act(&bridge, &work)) {
+            Ok(done) => Ok(done),
+            Err(LinkError::Refused(refusal)) => Err(refusal),
+            Err(LinkError::Failed(fault)) => panic!("a call failed: {fault}"),
+        }
+    }
+
+    fn hint(&mut self, side: Side, sub: &Sub) {
+        let change = self.change(side, sub, Proof::Hint);
+        let ports = self.world.ports(TaskId(self.tasks));
+        assert!(finish(capture(ports.ledger(), ports.outbox(), &change)).survives());
     }
 
     /// One invocation of the sweep, to be polled while time passes: it waits for its pace.

@@ -132,6 +132,20 @@ impl Ledger for SimulatedLedger {
         })
     }
 
+    fn separate(
+        &self,
+        kept: &Entry,
+        parted: &Entry,
+        owner: &Owner,
+    ) -> impl Future<Output = Result<(), Fault>> + Send {
+        let (kept, parted, owner) = (kept.clone(), parted.clone(), owner.clone());
+        let call = self.change("separate");
+        self.line.make(call, move |state| {
+            let done = state.table.separate(&kept, &parted, &owner);
+            record::stored(state, call, &kept, done)
+        })
+    }
+
     fn mark(&self, change: &Change) -> impl Future<Output = Result<(), Fault>> + Send {
         let change = change.clone();
         let call = self.change("mark");

@@ -180,6 +180,30 @@ impl Table {
         Ok(())
     }
 
+    /// Makes two people of one, under its lease.
+    pub fn separate(
+        &mut self,
+        kept: &Entry,
+        parted: &Entry,
+        owner: &Owner,
+    ) -> Result<(), FaultKind> {
+        if self.is_written(kept, Some(owner)) {
+            return Ok(());
+        }
+        self.may_follow(kept, owner)?;
+        let known = self.people.contains_key(&parted.id) || self.forwards.contains_key(&parted.id);
+        let theirs = |account| self.pointers.get(account) == Some(&kept.id);
+        if known || !accounts_of(parted).iter().all(theirs) {
+            return Err(FaultKind::Lost);
+        }
+        for account in accounts_of(parted) {
+            self.pointers.insert(account, parted.id.clone());
+        }
+        self.put(parted, owner);
+        self.put(kept, owner);
+        Ok(())
+    }
+
     /// Marks an account. `fresh` is the token that a mark begins with: random, unless a rule was
     /// taken away (R12).
     pub fn mark(&mut self, change: &Change, fresh: u128) {

@@ -7,6 +7,7 @@ pub(crate) mod coverage;
 mod desk;
 mod drain;
 mod explain;
+mod link;
 mod pause;
 mod people;
 mod resend;
@@ -54,6 +55,8 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Explain(arguments) => Box::pin(explain::run(desk, &arguments, json)).await,
         Command::Drain(arguments) => Box::pin(drain::run(&desk, &arguments, yes, json)).await,
         Command::Retry(arguments) => Box::pin(retry::run(desk, &arguments, yes, json)).await,
+        Command::Link(arguments) => Box::pin(link::link(desk, &arguments, yes, json)).await,
+        Command::Unlink(arguments) => Box::pin(link::unlink(desk, &arguments, yes, json)).await,
         Command::Pause(arguments) => Box::pin(pause::pause(&desk, &arguments, yes, json)).await,
         Command::Resume(arguments) => Box::pin(pause::resume(&desk, &arguments, yes, json)).await,
         Command::Attach(arguments) => Box::pin(attach::attach(desk, &arguments, yes, json)).await,

@@ -128,7 +128,11 @@ async fn side_of(wired: &Wired, sub: &Sub) -> anyhow::Result<Option<Side>> {
 
 async fn retry(wired: &Wired, target: &Target, retried: &mut Retried) -> anyhow::Result<()> {
     match target {
-        Target::Account(side, sub) => send(wired, *side, sub, retried).await,
+        Target::Account(side, sub) => {
+            send(wired, *side, sub).await?;
+            retried.sent += 1;
+            Ok(())
+        }
         Target::Person(entry) => {
             let now = wired.ground.clock.now();
             let deadline = now + limits::PERSON_TIME_MAX;
@@ -140,7 +144,8 @@ async fn retry(wired: &Wired, target: &Target, retried: &mut Retried) -> anyhow:
             retried.people += 1;
             for side in Side::BOTH {
                 if let Some(known) = entry.accounts.get(side) {
-                    send(wired, side, &known.sub, retried).await?;
+                    send(wired, side, &known.sub).await?;
+                    retried.sent += 1;
                 }
             }
             Ok(())
@@ -148,7 +153,8 @@ async fn retry(wired: &Wired, target: &Target, retried: &mut Retried) -> anyhow:
     }
 }
 
-async fn send(wired: &Wired, side: Side, sub: &Sub, retried: &mut Retried) -> anyhow::Result<()> {
+/// Notes a pending change of an account and sends it, so that the consumer looks at it at once.
+pub(super) async fn send(wired: &Wired, side: Side, sub: &Sub) -> anyhow::Result<()> {
     let clock = &wired.ground.clock;
     let change = Change {
         side,
@@ -164,6 +170,5 @@ async fn send(wired: &Wired, side: Side, sub: &Sub, retried: &mut Retried) -> an
     let captured = Box::pin(capture(&wired.ground.ledger, &outbox, &change)).await;
     captured.mark.context("marking the account")?;
     captured.message.context("sending the change")?;
-    retried.sent += 1;
     Ok(())
 }

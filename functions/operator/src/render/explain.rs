@@ -5,6 +5,7 @@ use poolbridge_core::converge::Explanation;
 use poolbridge_core::entry::{Decision, Entry, Obstacle};
 use poolbridge_core::facts::Field;
 use poolbridge_core::fingerprint::Print;
+use poolbridge_core::names::Sub;
 use poolbridge_core::side::Side;
 use poolbridge_core::time::Time;
 use poolbridge_core::verdict::Reason;
@@ -59,6 +60,7 @@ fn value(story: &Story) -> Value {
         "tombstone": super::tombstone::value(entry),
         "accounts": accounts,
         "linked": entry.linked.map(moment),
+        "separated_from": separations(entry),
         "agreed": entry.agreed.as_ref().map(|_| agreed),
         "under_way": under_way(entry),
         "obstacles": obstacles(entry.obstacles.iter()),
@@ -69,6 +71,12 @@ fn value(story: &Story) -> Value {
         "created": moment(entry.created),
         "updated": moment(entry.updated),
     })
+}
+
+/// The accounts from which an operator separated the person, by pool.
+fn separations(entry: &Entry) -> Value {
+    let subs = |side: Side| -> Vec<&str> { entry.apart.of(side).iter().map(Sub::as_str).collect() };
+    json!({ "old": subs(Side::Old), "new": subs(Side::New) })
 }
 
 fn under_way(entry: &Entry) -> Value {
@@ -240,6 +248,11 @@ fn accounts(story: &Story, lines: &mut Vec<String>) {
             .map_or_else(String::new, |written| format!(", written {}", ago(written, *now)));
         let seen = ago(known.seen, *now);
         lines.push(format!("{side}        {}, seen {seen}{written}{there}", known.sub));
+    }
+    for side in Side::BOTH {
+        for sub in entry.apart.of(side) {
+            lines.push(format!("apart      an operator separated it from {side}:{sub}"));
+        }
     }
     match &entry.agreed {
         Some(agreed) => {

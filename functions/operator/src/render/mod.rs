@@ -6,6 +6,7 @@ pub(crate) mod attach;
 pub(crate) mod coverage;
 pub(crate) mod drain;
 pub(crate) mod explain;
+pub(crate) mod link;
 pub(crate) mod people;
 pub(crate) mod retry;
 pub(crate) mod status;

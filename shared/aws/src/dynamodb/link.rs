@@ -112,9 +112,33 @@ impl DynamoLedger {
             .expression_attribute_values(":owner", text(owner.as_str()));
         let mut puts = vec![self.put_under_lease(kept, owner)?, forward];
         for side in Side::BOTH {
-            puts.extend(self.repoint(absorbed, &kept.id, side));
+            puts.extend(self.repoint(absorbed, &absorbed.id, &kept.id, side));
         }
         match self.transact(Call::Merge, puts).await {
+            Ok(()) => Ok(()),
+            Err(Undone::Fault(fault)) => Err(fault),
+            Err(Undone::Conditions(failed)) => {
+                let there = failed.first().and_then(Condition::item);
+                already_stored(there, kept, owner, sealer, OPERATION)
+            }
+        }
+    }
+
+    pub(super) async fn separate_people(
+        &self,
+        kept: &Entry,
+        parted: &Entry,
+        owner: &Owner,
+    ) -> Result<(), Fault> {
+        let sealer = self.sealer(OPERATION)?;
+        let item = person::item(parted, Some(owner), sealer);
+        check_size(&item, OPERATION)?;
+        let new = self.put(item).condition_expression("attribute_not_exists(pk)");
+        let mut puts = vec![self.put_under_lease(kept, owner)?, new];
+        for side in Side::BOTH {
+            puts.extend(self.repoint(parted, &kept.id, &parted.id, side));
+        }
+        match self.transact(Call::Separate, puts).await {
             Ok(()) => Ok(()),
             Err(Undone::Fault(fault)) => Err(fault),
             Err(Undone::Conditions(failed)) => {
@@ -153,17 +177,23 @@ impl DynamoLedger {
         Some(self.put(pointer).condition_expression("attribute_not_exists(pk)"))
     }
 
-    /// The pointer from an account of `absorbed` to `kept`, only if it still points to `absorbed`.
-    fn repoint(&self, absorbed: &Entry, kept: &PersonId, side: Side) -> Option<Builder> {
-        let account = absorbed.accounts.get(side).as_ref()?;
-        let pointer = person::pointer(&Key::account(side, &account.sub), kept);
+    /// The pointer from an account of `entry` to the person `to`, only if it still points to `from`.
+    fn repoint(
+        &self,
+        entry: &Entry,
+        from: &PersonId,
+        to: &PersonId,
+        side: Side,
+    ) -> Option<Builder> {
+        let account = entry.accounts.get(side).as_ref()?;
+        let pointer = person::pointer(&Key::account(side, &account.sub), to);
         Some(
             self.put(pointer)
                 .condition_expression("#v = :v AND #person = :person")
                 .expression_attribute_names("#v", "v")
                 .expression_attribute_names("#person", "person")
                 .expression_attribute_values(":v", number(VERSION))
-                .expression_attribute_values(":person", text(absorbed.id.as_str())),
+                .expression_attribute_values(":person", text(from.as_str())),
         )
     }
 

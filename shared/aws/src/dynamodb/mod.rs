@@ -225,6 +225,10 @@ impl Ledger for DynamoLedger {
         self.merge_people(kept, absorbed, owner).await
     }
 
+    async fn separate(&self, kept: &Entry, parted: &Entry, owner: &Owner) -> Result<(), Fault> {
+        self.separate_people(kept, parted, owner).await
+    }
+
     async fn mark(&self, change: &Change) -> Result<(), Fault> {
         self.leave_mark(change).await
     }

@@ -2,12 +2,12 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use poolbridge_core::entry::{
-    Agreed, Base, Birth, Decision, DecisionKind, Flips, Intended, Intent, Known, Lease, Miss,
-    Obstacle, Passwords, RepeatedFailure,
+    Agreed, Apart, Base, Birth, Decision, DecisionKind, Flips, Intended, Intent, Known, Lease,
+    Miss, Obstacle, Passwords, RepeatedFailure,
 };
 use poolbridge_core::fault::FaultKind;
-use poolbridge_core::names::PersonId;
-use poolbridge_core::side::BySide;
+use poolbridge_core::names::{PersonId, Sub};
+use poolbridge_core::side::{BySide, Side};
 use poolbridge_core::tombstone::{Owed, Tombstone};
 use poolbridge_core::verdict::Reason;
 
@@ -233,6 +233,26 @@ pub(super) fn flags(value: BySide<bool>) -> AttributeValue {
 
 pub(super) fn read_flags(reader: Reader<'_>) -> Result<BySide<bool>, Mistake> {
     Ok(BySide { old: reader.flag("old")?, new: reader.flag("new")? })
+}
+
+/// Accounts from which an operator separated a person: their `sub`s, by pool.
+pub(super) fn apart(value: &Apart) -> AttributeValue {
+    let subs = |side: Side| {
+        let subs = value.of(side).iter().map(|sub| text(sub.as_str())).collect();
+        (side.name(), AttributeValue::L(subs))
+    };
+    map(Side::BOTH.map(subs))
+}
+
+pub(super) fn read_apart(reader: Reader<'_>) -> Result<Apart, Mistake> {
+    let mut apart = Apart::default();
+    for side in Side::BOTH {
+        for value in reader.list(side.name())? {
+            let sub = value.as_s().ok().and_then(|sub| Sub::try_from(sub.as_str()).ok());
+            apart.note(side, sub.ok_or(Mistake::Wrong(side.name()))?);
+        }
+    }
+    Ok(apart)
 }
 
 pub(super) fn miss(value: &Miss) -> AttributeValue {

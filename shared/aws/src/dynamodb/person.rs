@@ -57,6 +57,7 @@ pub(super) fn item(entry: &Entry, writer: Option<&Owner>, sealer: &Sealer) -> It
         ("owes_password", entry.owes_password.map(|side| text(side.name()))),
         ("tombstone", entry.tombstone.as_ref().map(part::tombstone)),
         ("lease", entry.lease.as_ref().map(part::lease)),
+        ("apart", (!entry.apart.is_empty()).then(|| part::apart(&entry.apart))),
         ("linked_at", entry.linked.map(time)),
         ("miss", entry.miss.as_ref().map(part::miss)),
         ("failure", entry.failure.as_ref().map(part::failure)),
@@ -128,6 +129,9 @@ pub(super) fn read(item: &Item, sealer: &Sealer) -> Result<Stored, Mistake> {
         failure: reader.optional("failure", |r, name| part::read_failure(r.map(name)?))?,
         flips: reader.by_field("flips", part::read_flips)?,
         decisions: reader.maps("decisions", part::read_decision)?,
+        apart: reader
+            .optional("apart", |r, name| part::read_apart(r.map(name)?))?
+            .unwrap_or_default(),
         linked: reader.optional("linked_at", Reader::time)?,
         created: reader.time("created_at")?,
         updated: reader.time("updated_at")?,

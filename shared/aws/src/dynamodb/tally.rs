@@ -19,6 +19,7 @@ pub enum Call {
     Join,
     /// Writes two halves as one, in one transaction.
     Merge,
+    Separate,
     /// Marks an account.
     Mark,
     /// Reads a mark.
@@ -57,13 +58,14 @@ pub enum Call {
 
 impl Call {
     /// Every call.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::Find,
         Self::Claim,
         Self::Store,
         Self::Begin,
         Self::Join,
         Self::Merge,
+        Self::Separate,
         Self::Mark,
         Self::ReadMark,
         Self::ClearMark,
@@ -92,6 +94,7 @@ impl Call {
             Self::Begin => "begin",
             Self::Join => "join",
             Self::Merge => "merge",
+            Self::Separate => "separate",
             Self::Mark => "mark",
             Self::ReadMark => "read-mark",
             Self::ClearMark => "clear-mark",
@@ -120,6 +123,7 @@ impl Call {
             | Self::Begin
             | Self::Join
             | Self::Merge
+            | Self::Separate
             | Self::Mark
             | Self::ClearMark
             | Self::BackOff

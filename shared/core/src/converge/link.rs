@@ -34,6 +34,7 @@ impl<P: Ports> Run<'_, P> {
         let now = self.now();
         let key = self.search_key(&entry, &view);
         let unfit = self.unfit(&mut entry, side, &view).await?;
+        let unfit = unfit.or_else(|| self.separated(&entry, to));
         if let Some(remembered) = self.remembered(&entry, to, unfit, key) {
             let reason = match remembered {
                 Remembered::Nobody => None,
@@ -45,7 +46,7 @@ impl<P: Ports> Run<'_, P> {
         // A listing lags: what it says too soon is not remembered.
         let settled = now >= shows || !self.keeps(Rule::R8);
         let miss = settled.then_some(Miss { at: now, key });
-        match self.search(side, &view).await? {
+        match self.search(&entry, side, &view).await? {
             Found::Account(account, person) => {
                 self.link(entry, side, view, *account, person, control).await
             }
@@ -400,6 +401,7 @@ pub(super) fn join_halves(kept: &mut Entry, absorbed: &Entry) {
     kept.created = kept.created.min(absorbed.created);
     kept.not_before = kept.not_before.max(absorbed.not_before);
     kept.owes_password = kept.owes_password.or(absorbed.owes_password);
+    kept.apart.extend(&absorbed.apart);
     kept.obstacles.clear();
     for decision in &absorbed.decisions {
         kept.decide(decision.clone());

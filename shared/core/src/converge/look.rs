@@ -11,7 +11,7 @@ use crate::entry::{Entry, Known, Obstacle, Past, State};
 use crate::facts::{Field, Reading};
 use crate::fault::{Fault, FaultKind};
 use crate::law::Rule;
-use crate::names::{PersonId, Sub};
+use crate::names::{Owner, PersonId, Sub};
 use crate::plan::{self, Plan, View, factors};
 use crate::ports::{Clock, Ledger, Pool, Ports};
 use crate::side::{BySide, Side};
@@ -104,36 +104,11 @@ impl<P: Ports> Bridge<'_, P> {
     /// operator's `retry`: it writes the table under a lease of its own and no pool. Answers whether
     /// the person was free.
     pub async fn forget_obstacles(&self, entry: &Entry, work: &super::Work) -> Result<bool, Fault> {
-        let change = crate::change::Change {
-            side: Side::Old,
-            sub: Sub::try_from("nobody").map_err(|_| Fault::new(FaultKind::Unreadable, "retry"))?,
-            at: self.ports.clock().now(),
-            proof: Proof::Hint,
-            password: false,
-            administrator: false,
-            claimed: false,
-            id: self.ports.clock().nonce(),
-        };
-        let run = Run {
-            bridge: *self,
-            change: &change,
-            work,
-            owner: crate::names::Owner::from_nonce(change.id),
-            marks: BySide::default(),
-            report: super::Report {
-                verdict: Verdict::AlreadyTrue,
-                person: None,
-                carried: Vec::new(),
-                account_reads: 0,
-                pool_writes: 0,
-                decisions: Vec::new(),
-                marked: false,
-            },
-            touched: false,
-            carried_view: None,
-            password_waits: None,
-            supported: false,
-        };
+        let change = self.by_hand(
+            Side::Old,
+            Sub::try_from("nobody").map_err(|_| Fault::new(FaultKind::Unreadable, "retry"))?,
+        );
+        let run = self.run_of(&change, work, Owner::from_nonce(change.id));
         let Ok(mut entry) = run.claim(entry).await? else { return Ok(false) };
         entry.obstacles.clear();
         entry.failure = None;
@@ -141,6 +116,22 @@ impl<P: Ports> Bridge<'_, P> {
         entry.flips.clear();
         run.release(&entry).await?;
         Ok(true)
+    }
+}
+
+impl<P: Ports> Bridge<'_, P> {
+    /// The change that an operator's own command stands for.
+    pub(super) fn by_hand(&self, side: Side, sub: Sub) -> Change {
+        Change {
+            side,
+            sub,
+            at: self.ports.clock().now(),
+            proof: Proof::Hint,
+            password: false,
+            administrator: false,
+            claimed: false,
+            id: self.ports.clock().nonce(),
+        }
     }
 }
 

@@ -12,6 +12,7 @@ mod link;
 mod look;
 mod membership;
 mod newborn;
+pub mod operator;
 mod passwords;
 mod perform;
 mod proof;
@@ -122,26 +123,7 @@ impl<P: Ports> Bridge<'_, P> {
     pub async fn converge(&self, change: &Change, work: &Work) -> Report {
         let law = self.policy.law;
         let nonce = if law.keeps(Rule::R6) { self.ports.clock().nonce() } else { change.id };
-        let mut run = Run {
-            bridge: *self,
-            change,
-            work,
-            owner: Owner::from_nonce(nonce),
-            marks: BySide::default(),
-            report: Report {
-                verdict: Verdict::AlreadyTrue,
-                person: None,
-                carried: Vec::new(),
-                account_reads: 0,
-                pool_writes: 0,
-                decisions: Vec::new(),
-                marked: false,
-            },
-            touched: false,
-            carried_view: None,
-            password_waits: None,
-            supported: false,
-        };
+        let mut run = self.run_of(change, work, Owner::from_nonce(nonce));
         let mut verdict = Verdict::Later(limits::RETRY_SOON, Reason::Contended);
         for _ in 0..limits::ROUNDS_MAX {
             match run.round().await {
@@ -163,6 +145,30 @@ impl<P: Ports> Bridge<'_, P> {
         }
         run.report.verdict = verdict;
         run.report
+    }
+
+    /// Work on one change that has not begun.
+    const fn run_of<'a>(&'a self, change: &'a Change, work: &'a Work, owner: Owner) -> Run<'a, P> {
+        Run {
+            bridge: *self,
+            change,
+            work,
+            owner,
+            marks: BySide { old: None, new: None },
+            report: Report {
+                verdict: Verdict::AlreadyTrue,
+                person: None,
+                carried: Vec::new(),
+                account_reads: 0,
+                pool_writes: 0,
+                decisions: Vec::new(),
+                marked: false,
+            },
+            touched: false,
+            carried_view: None,
+            password_waits: None,
+            supported: false,
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use crate::law::Rule;
 use crate::mapping;
 use crate::names::{AttributeName, Sub};
 use crate::plan::View;
-use crate::policy::MatchBy;
+use crate::policy::{MatchBy, Provision};
 use crate::ports::{Ledger, Pool, Ports, Search, SearchAnswer};
 use crate::side::Side;
 use crate::verdict::Reason;
@@ -39,8 +39,29 @@ struct Holders {
 }
 
 impl<P: Ports> Run<'_, P> {
-    /// Looks for the person in the other pool.
-    pub(super) async fn search(&self, side: Side, view: &View) -> Result<Found, Fault> {
+    /// Looks for the person in the other pool. An account from which an operator separated them is not
+    /// theirs, whatever it proves; it still counts as a holder of its address.
+    pub(super) async fn search(
+        &self,
+        entry: &Entry,
+        side: Side,
+        view: &View,
+    ) -> Result<Found, Fault> {
+        let apart = entry.apart.of(side.other());
+        Ok(match self.search_all(side, view).await? {
+            Found::Account(account, _) if apart.contains(&account.sub) => Found::Nobody,
+            found => found,
+        })
+    }
+
+    /// Why no account is created on `to`, where an operator separated this person from one: an account
+    /// beside that one would hold the same address. `None` where provisioning is lazy.
+    pub(super) fn separated(&self, entry: &Entry, to: Side) -> Option<Reason> {
+        let eager = *self.bridge.policy.provision.get(to) == Provision::Eager;
+        (eager && !entry.apart.of(to).is_empty()).then_some(Reason::Separated)
+    }
+
+    async fn search_all(&self, side: Side, view: &View) -> Result<Found, Fault> {
         if view.account.federated() {
             return self.search_by_identity(side, view).await;
         }

@@ -2,6 +2,7 @@
 
 use poolbridge_core::entry::{Entry, Lease};
 use poolbridge_core::fault::FaultKind;
+use poolbridge_core::names::PersonId;
 use poolbridge_core::ports::{Claim, Ledger};
 use poolbridge_core::side::Side;
 
@@ -20,6 +21,10 @@ pub(super) fn cases<S: TableStand>() -> Vec<Case<S>> {
         a_half_that_absorbed_may_be_absorbed,
         nobody_merges_without_both_leases,
         a_merge_repeated_after_a_lost_answer_is_the_same_merge,
+        separated_accounts_lead_to_two_people,
+        nobody_separates_without_the_lease,
+        account_that_is_anothers_is_not_separated,
+        separation_repeated_after_a_lost_answer_is_the_same_separation,
     ]
 }
 
@@ -192,6 +197,77 @@ async fn a_merge_repeated_after_a_lost_answer_is_the_same_merge<S: TableStand>(
     assert_eq!(stand.person(&new.id).await?.as_ref(), Some(&claimed));
     stand.ledger().store(&next(&claimed), &theirs.owner).await?;
     let answer = stand.ledger().merge(&kept, &new, &ours.owner).await;
+    assert_eq!(kind(answer), FaultKind::Lost, "somebody has written since");
+    Ok(())
+}
+
+/// One person of two accounts, under a lease of ours, and the two people that they become.
+async fn parting(stand: &impl TableStand) -> anyhow::Result<(Entry, Lease, Entry, Entry)> {
+    let (old, lease) = held(stand, Side::Old).await?;
+    let whole = joined(stand, &old);
+    stand.ledger().join(&whole, &lease.owner, Side::New).await?;
+    let id = PersonId::from_nonce(stand.nonce());
+    let halves = whole.separated(id, NOON, NOON).ok_or_else(|| anyhow::anyhow!("not linked"))?;
+    Ok((whole, lease, halves.old, halves.new))
+}
+
+async fn separated_accounts_lead_to_two_people<S: TableStand>(stand: S) -> anyhow::Result<()> {
+    let (whole, ours, kept, parted) = parting(&stand).await?;
+    stand.ledger().separate(&kept, &parted, &ours.owner).await?;
+    assert_eq!(stand.person(&whole.id).await?.as_ref(), Some(&kept));
+    assert_eq!(found(&stand, Side::Old, &account(&kept, Side::Old)).await?.as_ref(), Some(&kept));
+    let there = found(&stand, Side::New, &account(&parted, Side::New)).await?;
+    assert_eq!(there.as_ref(), Some(&parted));
+    assert!(there.is_some_and(|it| it.apart.of(Side::Old).contains(&account(&kept, Side::Old))));
+    // They can be joined again, and each can be claimed.
+    let kept = taken(&stand, &kept, &ours, NOON).await?;
+    let parted = taken(&stand, &parted, &ours, NOON).await?;
+    let again = merged(&kept, &parted);
+    stand.ledger().merge(&again, &parted, &ours.owner).await?;
+    for side in Side::BOTH {
+        assert_eq!(found(&stand, side, &account(&again, side)).await?.as_ref(), Some(&again));
+    }
+    Ok(())
+}
+
+async fn nobody_separates_without_the_lease<S: TableStand>(stand: S) -> anyhow::Result<()> {
+    let (whole, _, kept, parted) = parting(&stand).await?;
+    let other = lease(&stand, NOON);
+    let answer = stand.ledger().separate(&kept, &parted, &other.owner).await;
+    assert_eq!(kind(answer), FaultKind::Lost);
+    for side in Side::BOTH {
+        let there = found(&stand, side, &account(&whole, side)).await?;
+        assert_eq!(there.as_ref(), Some(&whole), "half of it was written");
+    }
+    assert_eq!(stand.person(&parted.id).await?, None, "half of it was written");
+    Ok(())
+}
+
+async fn account_that_is_anothers_is_not_separated<S: TableStand>(stand: S) -> anyhow::Result<()> {
+    let (whole, ours, kept, mut parted) = parting(&stand).await?;
+    let other = begun(&stand, Side::New).await?;
+    parted.accounts.new.clone_from(&other.accounts.new);
+    let answer = stand.ledger().separate(&kept, &parted, &ours.owner).await;
+    assert_eq!(kind(answer), FaultKind::Lost);
+    assert_eq!(found(&stand, Side::New, &account(&other, Side::New)).await?, Some(other));
+    assert_eq!(stand.person(&whole.id).await?, Some(whole), "half of it was written");
+    assert_eq!(stand.person(&parted.id).await?, None, "half of it was written");
+    Ok(())
+}
+
+async fn separation_repeated_after_a_lost_answer_is_the_same_separation<S: TableStand>(
+    stand: S,
+) -> anyhow::Result<()> {
+    let (_, ours, kept, parted) = parting(&stand).await?;
+    for _ in 0..2 {
+        stand.ledger().separate(&kept, &parted, &ours.owner).await?;
+    }
+    assert_eq!(stand.person(&kept.id).await?.as_ref(), Some(&kept));
+    assert_eq!(stand.person(&parted.id).await?.as_ref(), Some(&parted));
+    let theirs = lease(&stand, NOON);
+    let claimed = taken(&stand, &kept, &theirs, NOON).await?;
+    stand.ledger().store(&next(&claimed), &theirs.owner).await?;
+    let answer = stand.ledger().separate(&kept, &parted, &ours.owner).await;
     assert_eq!(kind(answer), FaultKind::Lost, "somebody has written since");
     Ok(())
 }

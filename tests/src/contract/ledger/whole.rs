@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use poolbridge_core::entry::{
-    Agreed, Base, Birth, Decision, DecisionKind, Entry, Flips, Intended, Intent, Known, Miss,
-    Obstacle, Passwords, RepeatedFailure, State,
+    Agreed, Apart, Base, Birth, Decision, DecisionKind, Entry, Flips, Intended, Intent, Known,
+    Miss, Obstacle, Passwords, RepeatedFailure, State,
 };
 use poolbridge_core::facts::{Factor, Field};
 use poolbridge_core::fault::{Fault, FaultKind};
@@ -57,6 +57,15 @@ fn by_field<T>(make: impl Fn(u8) -> T) -> BTreeMap<Field, T> {
 
 fn base(at: u8) -> Base {
     Base { print: print(at), rule: u32::MAX - u32::from(at) }
+}
+
+/// Accounts of both pools from which an operator separated somebody.
+fn apart(stand: &impl TableStand) -> Apart {
+    let mut apart = Apart::default();
+    for side in [Side::Old, Side::New, Side::New] {
+        apart.note(side, known(stand).sub);
+    }
+    apart
 }
 
 /// Every field filled, and every word of each closed list used once.
@@ -128,6 +137,7 @@ fn filled(stand: &impl TableStand, entry: &Entry) -> Entry {
         miss: Some(Miss { at: Time(10), key: print(1) }),
         flips: by_field(|at| Flips { to: Side::New, count: u8::MAX - at, since: Time(11) }),
         decisions: decisions.collect(),
+        apart: apart(stand),
         linked: Some(Time(12)),
         created: Time(13),
         updated: Time(14),

@@ -1,8 +1,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use poolbridge_core::entry::{
-    Agreed, Base, Birth, Decision, DecisionKind, Flips, Intended, Intent, Known, Lease, Miss,
-    Obstacle, Passwords, RepeatedFailure,
+    Agreed, Apart, Base, Birth, Decision, DecisionKind, Flips, Intended, Intent, Known, Lease,
+    Miss, Obstacle, Passwords, RepeatedFailure,
 };
 use poolbridge_core::facts::{Factor, Field};
 use poolbridge_core::fault::FaultKind;
@@ -150,6 +150,16 @@ fn agreements() -> impl Strategy<Value = Agreed> {
     (btree_map(fields(), bases(), 0..6), rules).prop_map(|(fields, rules)| Agreed { fields, rules })
 }
 
+fn separations() -> impl Strategy<Value = Apart> {
+    vec((sides(), "[!-~]{1,128}"), 0..4).prop_map(|accounts| {
+        let mut apart = Apart::default();
+        for (side, sub) in accounts {
+            apart.note(side, Sub::try_from(sub.as_str()).unwrap());
+        }
+        apart
+    })
+}
+
 /// Every field of an entry, and every word of each closed list.
 fn entries() -> impl Strategy<Value = Entry> {
     let head = (any::<u128>(), any::<u128>(), any::<u64>(), select(State::ALL.to_vec()));
@@ -190,10 +200,21 @@ fn entries() -> impl Strategy<Value = Entry> {
         [times().boxed(), times().boxed(), times().boxed()],
         maybe(tombstones()),
         maybe(failure),
+        separations(),
     );
     (head, work, troubles(), rest).prop_map(|(head, work, troubles, rest)| {
-        let (owes_password, reason, passwords, local_factors, miss, linked, at, tombstone, failure) =
-            rest;
+        let (
+            owes_password,
+            reason,
+            passwords,
+            local_factors,
+            miss,
+            linked,
+            at,
+            tombstone,
+            failure,
+            apart,
+        ) = rest;
         Entry {
             id: PersonId::from_nonce(head.0),
             salt: PersonId::from_nonce(head.1),
@@ -207,6 +228,7 @@ fn entries() -> impl Strategy<Value = Entry> {
             obstacles: troubles.0,
             flips: troubles.1,
             decisions: troubles.2,
+            apart,
             owes_password,
             tombstone,
             failure,
@@ -309,7 +331,7 @@ fn a_missing_attribute_is_a_fault_and_is_named() {
 #[test]
 fn an_attribute_of_another_type_is_a_fault_and_is_named() {
     let optional = ["reason", "agreed", "intent", "birth", "owes_password", "lease", "miss"];
-    let optional = optional.into_iter().chain(["forward", "tombstone"]);
+    let optional = optional.into_iter().chain(["forward", "tombstone", "apart"]);
     for name in ALWAYS.into_iter().chain(["updated_at"]).chain(optional) {
         let mut item = written();
         item.insert(name.to_owned(), AttributeValue::Null(true));
@@ -349,6 +371,24 @@ fn a_newer_item_is_refused_whatever_else_it_says() {
 fn another_tables_key_does_not_open_a_person() {
     let other = Secret::from_text("another key for tests, as long .....").unwrap().sealer();
     assert_eq!(read(&written(), &other), Err(Mistake::Wrong("username")));
+}
+
+#[test]
+fn separations_are_stored_by_pool_and_an_item_without_them_is_read() {
+    let sub = |text: &str| Sub::try_from(text).unwrap();
+    let mut entry = entry();
+    assert!(!item(&entry, None, &sealer()).contains_key("apart"), "an empty note takes room");
+    assert_eq!(read(&written(), &sealer()), Ok(Stored::Person(Box::new(entry.clone()))));
+    entry.apart.note(Side::New, sub("n-2"));
+    entry.apart.note(Side::New, sub("n-1"));
+    let item = item(&entry, None, &sealer());
+    let subs = |subs: &[&str]| AttributeValue::L(subs.iter().map(|sub| text(*sub)).collect());
+    let stored = map([("old", subs(&[])), ("new", subs(&["n-1", "n-2"]))]);
+    assert_eq!(item.get("apart"), Some(&stored));
+    assert_eq!(read(&item, &sealer()), Ok(Stored::Person(Box::new(entry))));
+    let mut item = item;
+    item.insert("apart".to_owned(), map([("old", subs(&[""])), ("new", subs(&[]))]));
+    assert_eq!(read(&item, &sealer()), Err(Mistake::Wrong("old")));
 }
 
 #[test]

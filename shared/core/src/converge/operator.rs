@@ -1,0 +1,331 @@
+//! What an operator says about who is who: two accounts are one person (`poolbridge link`), or they are
+//! not (`poolbridge unlink`). Both read the pools and write the state table alone: what follows in the
+//! pools is the consumer's work, under the usual rules.
+
+use std::time::Duration;
+
+use thiserror::Error;
+
+use super::link::join_halves;
+use super::look::handle;
+use super::{Bridge, Run, Work};
+use crate::account::{Account, Handle, Status};
+use crate::entry::{DecisionKind, Entry, Known, State};
+use crate::fault::{Fault, FaultKind};
+use crate::limits;
+use crate::names::{Owner, PersonId, Sub};
+use crate::policy::{Control, Phase};
+use crate::ports::{Clock, Ledger, Pool, Ports, Search};
+use crate::side::{BySide, Side};
+use crate::time::Time;
+use crate::verdict::{Reason, Verdict};
+
+/// Why two accounts are not linked, or not separated. Nothing was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The pool of that side has no such account.
+    NoAccount(Side),
+    /// The account that was named for that side is one of the other pool.
+    OtherPool(Side),
+    /// The account of that side is not confirmed: its owner proved nothing yet.
+    Unconfirmed(Side),
+    /// The account of that side belongs to a person who has, or had, another account in the other pool.
+    LinkedElsewhere(Side),
+    /// The person of the account of that side was deleted (R26).
+    Deleted(Side),
+    /// The two accounts are one person already.
+    AlreadyLinked,
+    /// A federated account is linked to a local one, or to a federated one of another identity, only if
+    /// the operator says so expressly.
+    Federated,
+    /// No person is known by the account.
+    Unknown,
+    /// The account is linked to no other one.
+    NotLinked,
+    /// The person was separated from too many accounts already (`limits::SEPARATIONS_MAX`).
+    TooManySeparations,
+    /// The bridge does not allow it now: a switch is under way, or the move is complete.
+    Barred(Reason),
+    /// Another worker has the person, or a write or creation is still open: worth another try after this
+    /// long.
+    Busy(Duration, Reason),
+}
+
+/// What kept an operator's word from being carried out.
+#[derive(Debug, Error)]
+pub enum LinkError {
+    /// It would be wrong, or has to wait.
+    #[error("refused")]
+    Refused(Refusal),
+    /// A call failed.
+    #[error(transparent)]
+    Failed(#[from] Fault),
+}
+
+impl From<Refusal> for LinkError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+/// An account that an operator wants to link, as it is. Its username is here to be compared, never to be
+/// shown.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    /// The account, without its groups.
+    pub account: Account,
+    /// The person who is known by it, if there is one.
+    pub person: Option<Entry>,
+    /// When the read of the account began.
+    began: Time,
+}
+
+impl<P: Ports> Bridge<'_, P> {
+    /// Whether an operator can link these two accounts. Reads both, and writes nothing.
+    ///
+    /// `federated`: the operator says that a federated account may be linked to a local one. `link` alone
+    /// does not say it, because more follows: from then on the address that the identity provider asserts
+    /// travels to the local account as verified, and whoever controls that address can reset its
+    /// password (invariant 16).
+    ///
+    /// # Errors
+    ///
+    /// The refusal, or the call that failed.
+    pub async fn check_link(
+        &self,
+        subs: &BySide<Sub>,
+        federated: bool,
+    ) -> Result<BySide<Candidate>, LinkError> {
+        let people = BySide {
+            old: self.ports.ledger().find(Side::Old, &subs.old).await?,
+            new: self.ports.ledger().find(Side::New, &subs.new).await?,
+        };
+        for side in Side::BOTH {
+            let Some(person) = people.get(side) else { continue };
+            if person.tombstone.is_some() {
+                return Err(Refusal::Deleted(side).into());
+            }
+            let other = side.other();
+            match person.accounts.get(other) {
+                Some(known) if known.sub == *subs.get(other) => {
+                    return Err(Refusal::AlreadyLinked.into());
+                }
+                Some(_) => return Err(Refusal::LinkedElsewhere(side).into()),
+                None => {}
+            }
+        }
+        let pair = BySide {
+            old: self.candidate(Side::Old, &subs.old, people.old).await?,
+            new: self.candidate(Side::New, &subs.new, people.new).await?,
+        };
+        if !federated && !self.of_one_kind(&pair.old.account, &pair.new.account) {
+            return Err(Refusal::Federated.into());
+        }
+        Ok(pair)
+    }
+
+    /// Both are local, or both are of the same provider and provider user id.
+    fn of_one_kind(&self, old: &Account, new: &Account) -> bool {
+        if !old.federated() && !new.federated() {
+            return true;
+        }
+        let exact = !self.policy.mapping.folds_case();
+        let identity = Search::Username(old.username.clone());
+        old.federated() && new.federated() && identity.finds(new, exact)
+    }
+
+    async fn candidate(
+        &self,
+        side: Side,
+        sub: &Sub,
+        person: Option<Entry>,
+    ) -> Result<Candidate, LinkError> {
+        let known = person.as_ref().and_then(|person| person.accounts.get(side).as_ref());
+        let unknown = || Handle { sub: sub.clone(), username: None };
+        let mut asked = known.map_or_else(unknown, handle);
+        let mut began = self.ports.clock().now();
+        let mut found = self.account_of(side, &asked).await?;
+        if let Some(account) = found.as_ref().filter(|_| asked.username.is_none()) {
+            // A listing may have found it, and a listing shows the deleted: the account itself counts.
+            asked = account.handle();
+            began = self.ports.clock().now();
+            found = self.account_of(side, &asked).await?;
+        }
+        let Some(account) = found else {
+            let elsewhere = self.account_of(side.other(), &unknown()).await?;
+            let refusal = elsewhere.map_or(Refusal::NoAccount(side), |_| Refusal::OtherPool(side));
+            return Err(refusal.into());
+        };
+        if account.status == Status::Unconfirmed {
+            return Err(Refusal::Unconfirmed(side).into());
+        }
+        Ok(Candidate { account, person, began })
+    }
+
+    /// The account of that `sub`; a name that was used again may be another one's (R21).
+    async fn account_of(&self, side: Side, handle: &Handle) -> Result<Option<Account>, Fault> {
+        let found = self.ports.pool(side).read(handle).await?;
+        Ok(found.filter(|account| account.sub == handle.sub))
+    }
+
+    /// Links two accounts because an operator says that they are one person: checks them as
+    /// [`Bridge::check_link`] does, and makes one person of the two in one transaction under both leases
+    /// (R16 to R18). They have no baseline: the first-link rules decide what travels. The caller then notes
+    /// a pending change on both accounts.
+    ///
+    /// # Errors
+    ///
+    /// The refusal, or the call that failed. A call that failed may have been carried out.
+    pub async fn link_by_operator(
+        &self,
+        subs: &BySide<Sub>,
+        federated: bool,
+        work: &Work,
+    ) -> Result<PersonId, LinkError> {
+        let pair = self.check_link(subs, federated).await?;
+        let old = self.half(Side::Old, pair.old).await?;
+        let new = self.half(Side::New, pair.new).await?;
+        let change = self.by_hand(Side::Old, subs.old.clone());
+        let mut run = self.run_of(&change, work, Owner::from_nonce(change.id));
+        let busy = LinkError::from(Refusal::Busy(limits::RETRY_SOON, Reason::Busy));
+        for half in [&old, &new] {
+            run.free(half)?;
+            if half.birth.is_some() || half.intent.is_some() {
+                // What an open creation made is the other account, and is looked up first (R20).
+                return Err(Refusal::Busy(limits::RETRY_SOON, Reason::Settling).into());
+            }
+        }
+        let Ok(old) = run.claim(&old).await? else { return Err(busy) };
+        let Some((old, new)) = run.claim_both(old, new).await? else { return Err(busy) };
+        // R28: read after both claims.
+        if let Some(reason) = no_more(&self.ports.ledger().control().await?) {
+            run.release(&new).await?;
+            run.release(&old).await?;
+            return Err(Refusal::Barred(reason).into());
+        }
+        let before = [old.state, new.state];
+        let is_older = (old.created, &old.id) <= (new.created, &new.id);
+        let (mut kept, absorbed) = if is_older { (old, new) } else { (new, old) };
+        join_halves(&mut kept, &absorbed);
+        for side in Side::BOTH {
+            kept.apart.forget(side, subs.get(side));
+        }
+        let now = run.now();
+        (kept.agreed, kept.miss, kept.failure) = (None, None, None);
+        (kept.state, kept.reason) = (State::Waiting, Some(Reason::Settling));
+        kept.linked = Some(now);
+        let decision = run.decision(DecisionKind::LinkedByOperator, None, None);
+        run.decide(&mut kept, decision);
+        kept.lease = None;
+        kept.revision = kept.revision.max(absorbed.revision) + 1;
+        kept.not_before = kept.not_before.max(now + run.bound());
+        kept.updated = now;
+        self.ports.ledger().merge(&kept, &absorbed, &run.owner).await?;
+        for state in before {
+            let _ = self.ports.ledger().count(Some(state), None).await;
+        }
+        let _ = self.ports.ledger().count(None, Some(kept.state)).await;
+        Ok(kept.id)
+    }
+
+    /// The half-person of a candidate: the one that is known, or a new one.
+    async fn half(&self, side: Side, candidate: Candidate) -> Result<Entry, LinkError> {
+        if let Some(person) = candidate.person {
+            return Ok(person);
+        }
+        let Account { sub, username, .. } = candidate.account;
+        let known = Known { sub, username, seen: candidate.began, written: None, gone: None };
+        let id = PersonId::from_nonce(self.ports.clock().nonce());
+        let entry = Entry::new(id, side, known, self.ports.clock().now());
+        match self.ports.ledger().begin(&entry).await {
+            Ok(()) => {
+                let _ = self.ports.ledger().count(None, Some(entry.state)).await;
+                Ok(entry)
+            }
+            // A worker met the account first.
+            Err(fault) if fault.kind == FaultKind::Exists => {
+                Err(Refusal::Busy(limits::RETRY_SOON, Reason::Contended).into())
+            }
+            Err(fault) => Err(fault.into()),
+        }
+    }
+
+    /// The person of that account, if it can be separated from its other one. Writes nothing.
+    ///
+    /// # Errors
+    ///
+    /// The refusal, or the call that failed.
+    pub async fn check_unlink(&self, side: Side, sub: &Sub) -> Result<Entry, LinkError> {
+        let found = self.ports.ledger().find(side, sub).await?;
+        let person = found.ok_or(Refusal::Unknown)?;
+        let other = side.other();
+        if person.accounts.get(side).is_none() || person.accounts.get(other).is_none() {
+            return Err(Refusal::NotLinked.into());
+        }
+        let full = |side: Side| person.apart.of(side).len() >= limits::SEPARATIONS_MAX;
+        if Side::BOTH.into_iter().any(full) {
+            return Err(Refusal::TooManySeparations.into());
+        }
+        Ok(person)
+    }
+
+    /// Separates the two accounts of a person, in one transaction under the person's lease: each becomes a
+    /// person of its own, and no search links them again. Neither pool is written, and what was written
+    /// because of the link stays as it is. A deletion of one account does not touch the other any more.
+    /// Answers the two people; the caller then notes a pending change on both accounts.
+    ///
+    /// # Errors
+    ///
+    /// The refusal, or the call that failed. A call that failed may have been carried out.
+    pub async fn unlink_by_operator(
+        &self,
+        side: Side,
+        sub: &Sub,
+        work: &Work,
+    ) -> Result<BySide<Entry>, LinkError> {
+        let person = self.check_unlink(side, sub).await?;
+        let change = self.by_hand(side, sub.clone());
+        let run = self.run_of(&change, work, Owner::from_nonce(change.id));
+        // A write that may still land is waited for (R9): it would reach an account that is another
+        // person's by then, unseen.
+        run.free(&person)?;
+        let Ok(person) = run.claim(&person).await? else {
+            return Err(Refusal::Busy(limits::RETRY_SOON, Reason::Busy).into());
+        };
+        if let Some(reason) = no_more(&self.ports.ledger().control().await?) {
+            run.release(&person).await?;
+            return Err(Refusal::Barred(reason).into());
+        }
+        let now = run.now();
+        let id = PersonId::from_nonce(self.ports.clock().nonce());
+        let Some(halves) = person.separated(id, now, now + run.bound()) else {
+            run.release(&person).await?;
+            return Err(Refusal::NotLinked.into());
+        };
+        self.ports.ledger().separate(&halves.old, &halves.new, &run.owner).await?;
+        let _ = self.ports.ledger().count(Some(person.state), Some(halves.old.state)).await;
+        let _ = self.ports.ledger().count(None, Some(halves.new.state)).await;
+        Ok(halves)
+    }
+}
+
+impl<P: Ports> Run<'_, P> {
+    /// Whether nobody is at work on the person and no write of theirs can still land.
+    fn free(&self, person: &Entry) -> Result<(), Refusal> {
+        match self.too_early(person, self.now()) {
+            Some(Verdict::Later(wait, reason)) => Err(Refusal::Busy(wait, reason)),
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
+/// Why no link is made or undone now. A pause stops neither: both write the table alone.
+const fn no_more(control: &Control) -> Option<Reason> {
+    match control.phase {
+        Phase::Complete => Some(Reason::Complete),
+        Phase::Prepare | Phase::Follow | Phase::Switched if control.closing => {
+            Some(Reason::Closing)
+        }
+        Phase::Prepare | Phase::Follow | Phase::Switched => None,
+    }
+}
