@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use poolbridge_core::account::Status;
+use poolbridge_core::change::Proof;
 use poolbridge_core::converge::operator::Refusal;
 use poolbridge_core::entry::{DecisionKind, State as PersonState};
 use poolbridge_core::limits;
@@ -314,11 +315,9 @@ fn person_who_was_deleted_is_linked_to_nobody() {
 fn separation_waits_for_a_write_that_may_still_land() {
     let (mut stage, old, new) = wrongly_linked(Provision::Lazy);
     stage.set(Side::Old, &old, "name", "Old");
-    stage.capture(Side::Old, &old);
+    let change = stage.change(Side::Old, &old, Proof::Changed);
     stage.wait(limits::SETTLE);
-    let lost = Fate::AnswerLost;
-    trouble(&stage.world, "AdminUpdateUserAttributes", lost, 1);
-    let change = stage.change(Side::Old, &old, poolbridge_core::change::Proof::Hint);
+    trouble(&stage.world, "AdminUpdateUserAttributes", Fate::AnswerLost, 1);
     stage.look(&change);
     stage.world.lock().weather = Weather::new(Climate::calm());
     assert!(stage.entry(Side::Old, &old).intent.is_some());

@@ -19,6 +19,7 @@ pub enum Call {
     Join,
     /// Writes two halves as one, in one transaction.
     Merge,
+    /// Two people are made of one.
     Separate,
     /// Marks an account.
     Mark,
