@@ -17,13 +17,13 @@ pub(crate) fn plan(pair: &BySide<Candidate>, deletes: Deletes) -> String {
         let state = person.as_ref().map_or_else(|| "not known yet".to_owned(), state);
         lines.push(format!("  {side}  {}  {state}{kind}", account.sub));
     }
-    let deleted = match deletes {
+    let effect = match deletes {
         Deletes::Disable => "disables",
         Deletes::Delete => "deletes",
         Deletes::Keep => "does not touch",
     };
     lines.push("the values of both are brought in step by the rules of a first link".to_owned());
-    lines.push(format!("a later deletion of one account {deleted} the other"));
+    lines.push(format!("a later deletion of one account {effect} the other"));
     lines.join("\n")
 }
 

@@ -298,7 +298,7 @@ impl<P: Ports> Bridge<'_, P> {
         }
         let now = run.now();
         let id = PersonId::from_nonce(self.ports.clock().nonce());
-        let Some(halves) = person.separated(id, now, now + run.bound()) else {
+        let Some(halves) = person.separated(&id, now, now + run.bound()) else {
             run.release(&person).await?;
             return Err(Refusal::NotLinked.into());
         };

@@ -50,7 +50,7 @@ impl<P: Ports> Run<'_, P> {
         let apart = entry.apart.of(side.other());
         Ok(match self.search_all(side, view).await? {
             Found::Account(account, _) if apart.contains(&account.sub) => Found::Nobody,
-            found => found,
+            found @ (Found::Account(..) | Found::Nobody | Found::Doubtful(_)) => found,
         })
     }
 

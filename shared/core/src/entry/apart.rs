@@ -61,7 +61,7 @@ impl Entry {
     /// - An owed sign-out goes: the other person's password change asked for it.
     /// - A tombstone stays with the account that was deleted (R24). What it still owes to the other
     ///   account goes: that account is another person's.
-    pub fn separated(&self, id: PersonId, at: Time, not_before: Time) -> Option<BySide<Self>> {
+    pub fn separated(&self, id: &PersonId, at: Time, not_before: Time) -> Option<BySide<Self>> {
         let (old, new) = (self.accounts.old.as_ref()?, self.accounts.new.as_ref()?);
         let half = |side: Side, id: &PersonId| {
             let account = if side == Side::Old { old } else { new };
@@ -94,7 +94,7 @@ impl Entry {
         let mut kept = half(Side::Old, &self.id);
         kept.salt = self.salt.clone();
         kept.revision = self.revision + 1;
-        Some(BySide { old: kept, new: half(Side::New, &id) })
+        Some(BySide { old: kept, new: half(Side::New, id) })
     }
 }
 

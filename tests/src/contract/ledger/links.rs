@@ -207,7 +207,7 @@ async fn parting(stand: &impl TableStand) -> anyhow::Result<(Entry, Lease, Entry
     let whole = joined(stand, &old);
     stand.ledger().join(&whole, &lease.owner, Side::New).await?;
     let id = PersonId::from_nonce(stand.nonce());
-    let halves = whole.separated(id, NOON, NOON).ok_or_else(|| anyhow::anyhow!("not linked"))?;
+    let halves = whole.separated(&id, NOON, NOON).ok_or_else(|| anyhow::anyhow!("not linked"))?;
     Ok((whole, lease, halves.old, halves.new))
 }
 
