@@ -29,6 +29,7 @@ demo: tools bootstraps ## The main job, live, on a local stack: two pools, real 
 test: tools bootstraps ## Every test: units, properties, simulation, protocol, contract, end to end, infrastructure
 	@$(CARGO) test --release --workspace --quiet
 	@npm --prefix infra test --silent
+	@python3 -m unittest discover --quiet --start-directory tests/local --pattern 'test_*.py'
 
 check: ## Formatting, lints, documentation
 	@$(CARGO) fmt --all --check

@@ -97,6 +97,10 @@ test('trail may find out whose account it is, mark it, and say that it is alive'
     // Lambda itself puts there what trail failed at, in trail's name.
     ...sending(statements),
   });
+  const restores = statements.find((statement) => statement.Sid === 'NoteRestores');
+  assert.deepEqual(restores?.Condition, {
+    'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': ['CONTROL'] },
+  });
 });
 
 test('sweep may read everything, and write how far it came and what is to be looked at', () => {

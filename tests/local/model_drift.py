@@ -53,7 +53,8 @@ def model_of(wheel):
         body = archive.read(max(names))
     if max(names).endswith(".gz"):
         body = gzip.decompress(body)
-    return json.loads(body), pathlib.Path(wheel).name.split("-")[1]
+    version = (pathlib.Path(wheel).stem.split("-") + ["of an unknown version"])[1]
+    return json.loads(body), version
 
 
 def unknown(model, known):
@@ -61,26 +62,35 @@ def unknown(model, known):
     def members(shape):
         return set(model["shapes"][shape]["members"])
 
-    parts = [
-        ("operation", set(model["operations"]), known["operations"]),
-        ("member of UpdateUserPool", members("UpdateUserPoolRequest"), known["update_user_pool"]),
-        ("member of DescribeUserPool", members("UserPoolType"), known["user_pool"]),
-    ]
+    try:
+        parts = [
+            ("operation", set(model["operations"]), known["operations"]),
+            ("member of UpdateUserPool", members("UpdateUserPoolRequest"),
+             known["update_user_pool"]),
+            ("member of DescribeUserPool", members("UserPoolType"), known["user_pool"]),
+        ]
+    except KeyError as error:
+        raise Unreadable(f"the model or the committed list has no part {error}; hint: see how "
+                         "botocore writes its models now") from error
     return [f"unknown {what}: {name}"
             for what, newest, listed in parts for name in sorted(newest - set(listed))]
 
 
-def main():
+def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--wheel", help="compare with this wheel instead of the newest")
-    wheel = parser.parse_args().wheel
+    wheel = parser.parse_args(arguments).wheel
     try:
         known = json.loads(KNOWN.read_text(encoding="utf-8"))
         with tempfile.TemporaryDirectory() as folder:
             model, version = model_of(wheel or fetch(folder))
             found = unknown(model, known)
-    except (Unreadable, OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+    except Unreadable as error:
         print(f"model-drift: {error}", file=sys.stderr)
+        return 1
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        print(f"model-drift: {error}; hint: give --wheel a botocore wheel, or leave it out",
+              file=sys.stderr)
         return 1
     if not found:
         return 0

@@ -32,7 +32,8 @@ pub enum Acknowledgement {
 
 /// What becomes of a message whose change was worked on. A `later` after a few receives, or for a
 /// reason that waiting in the queue does not cure, is left to the pending change, so that an outage
-/// of any length makes no dead letters.
+/// of any length makes no dead letters. So is a wait of more than [`limits::GROUP_BLOCKED_MAX`]: a
+/// hidden message blocks its FIFO group, and a disable behind it must not wait (invariant 10).
 pub fn acknowledge(verdict: &Verdict, delivery: Delivery) -> Acknowledgement {
     let Delivery { receives, marked, panicked } = delivery;
     let &Verdict::Later(after, reason) = verdict else { return Acknowledgement::Done };
@@ -42,7 +43,8 @@ pub fn acknowledge(verdict: &Verdict, delivery: Delivery) -> Acknowledgement {
     let after = if reason == Reason::Settling {
         after
     } else if reason == Reason::Busy {
-        after.min(soon(receives))
+        let wait = after.min(soon(receives));
+        if marked && !often { wait.min(limits::GROUP_BLOCKED_MAX) } else { wait }
     } else if often {
         growing(after, receives)
     } else {
@@ -52,7 +54,9 @@ pub fn acknowledge(verdict: &Verdict, delivery: Delivery) -> Acknowledgement {
         reason,
         Reason::Paused | Reason::Restored | Reason::OtherConfiguration | Reason::Complete
     );
-    if marked && !panicked && (often || pointless) {
+    // The message comes back for nothing, or blocks the changes of its group for too long.
+    let too_long = after > limits::GROUP_BLOCKED_MAX;
+    if marked && !panicked && (often || pointless || too_long) {
         Acknowledgement::LeaveToMark(after, reason)
     } else {
         Acknowledgement::Back(after)
@@ -123,6 +127,35 @@ mod tests {
             assert!(matches!(ask(reason, 1, true), Acknowledgement::LeaveToMark(..)), "{reason}");
         }
         assert!(matches!(ask(Reason::Paused, 1, false), Acknowledgement::Back(_)));
+    }
+
+    #[test]
+    fn hidden_message_of_a_pending_change_blocks_its_group_for_a_minute_at_most() {
+        let reasons = [
+            Reason::Busy,
+            Reason::Settling,
+            Reason::Closing,
+            Reason::AddressWaits,
+            Reason::Outside(FaultKind::Denied),
+            Reason::Outside(FaultKind::NoAnswer),
+        ];
+        let waits = [SOON, limits::GROUP_BLOCKED_MAX, limits::RETRY_SLOWLY, limits::RETRY_LONGEST];
+        for reason in reasons {
+            for (after, receives) in waits.into_iter().zip(1..).chain([(waits[2], 1)]) {
+                let delivery = Delivery { receives, marked: true, panicked: false };
+                let what = acknowledge(&Verdict::Later(after, reason), delivery);
+                let hidden = match what {
+                    Acknowledgement::Back(hidden) => hidden,
+                    Acknowledgement::Done | Acknowledgement::LeaveToMark(..) => Duration::ZERO,
+                };
+                let allowed = limits::GROUP_BLOCKED_MAX;
+                assert!(hidden <= allowed, "{reason}, {after:?}, {receives}: {what:?}");
+            }
+        }
+        // Without a pending change the message is all there is, so it comes back.
+        let long = Verdict::Later(limits::RETRY_SLOWLY, Reason::Closing);
+        let delivery = Delivery { receives: 1, marked: false, panicked: false };
+        assert_eq!(acknowledge(&long, delivery), Acknowledgement::Back(limits::RETRY_SLOWLY));
     }
 
     #[test]

@@ -76,6 +76,10 @@ pub const MISS_REMEMBERED: Duration = Duration::from_hours(4);
 /// How long an address may wait for the person who is about to let it go, before it is held.
 pub const ADDRESS_WAIT_MAX: Duration = Duration::from_hours(1);
 
+/// How long a message that comes back may be hidden, where a pending change holds its change too: a
+/// hidden message blocks its FIFO group, and the next one may be a disable.
+pub const GROUP_BLOCKED_MAX: Duration = Duration::from_mins(1);
+
 /// How often one message is looked at again before `later` is acknowledged and the mark alone stays.
 /// Well below [`RECEIVES_MAX`], so that no outage fills the dead-letter queue.
 pub const LATER_RECEIVES_MAX: u32 = 5;
@@ -339,6 +343,7 @@ pub const SWEEP_STOPS_BEFORE: Duration = Duration::from_secs(10);
 
 const _: () = assert!(FOUND_ACCOUNTS_MAX as u64 == FIND_PAGES_MAX as u64 * LIST_PAGE);
 const _: () = assert!(LATER_RECEIVES_MAX < RECEIVES_MAX);
+const _: () = assert!(RETRY_SOON.as_secs() < GROUP_BLOCKED_MAX.as_secs());
 const _: () = assert!(PERSON_TIME_MAX.as_secs() < INVOCATION_TIME_MAX.as_secs());
 const _: () = assert!(MESSAGE_AHEAD_MAX.as_secs() <= SIGNATURE_LIFE.as_secs());
 const _: () = assert!(

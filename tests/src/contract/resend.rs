@@ -32,15 +32,27 @@ pub trait ResendStand: QueueStand {
     /// The clock.
     fn clock(&self) -> &Self::Clock;
 
-    /// Pauses the bridge, or lets it go on.
-    fn pause(&self, paused: bool) -> impl Future<Output = anyhow::Result<()>> + Send;
+    /// Leaves nothing but disables to be done, for that reason, or lets the bridge go on.
+    fn stop(&self, stop: Option<Stop>) -> impl Future<Output = anyhow::Result<()>> + Send;
 }
+
+/// Why nothing but a disable may be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// An operator paused the bridge.
+    Pause,
+    /// Another configuration is in force.
+    OtherConfiguration,
+}
+
+/// The configuration that the cases run.
+const CONFIGURATION: &str = "the one of the cases";
 
 /// Every case. They share the queue with nobody.
 pub fn cases<S: ResendStand>() -> Vec<Case<S>> {
     cases![
         what_is_due_is_sent_again_once_and_then_rests,
-        while_paused_only_unjudged_changes_are_sent_again,
+        while_stopped_only_changes_that_no_look_has_judged_are_sent_again,
         a_mark_that_was_touched_does_not_rest,
     ]
 }
@@ -64,7 +76,7 @@ async fn mark_of<S: ResendStand>(stand: &S, change: &Change) -> anyhow::Result<M
 }
 
 async fn resend<S: ResendStand>(stand: &S) -> anyhow::Result<Resent> {
-    Ok(resend_due(stand.table(), stand.sender(), stand.clock(), "").await?)
+    Ok(resend_due(stand.table(), stand.sender(), stand.clock(), CONFIGURATION).await?)
 }
 
 /// Takes everything off the queue.
@@ -115,29 +127,36 @@ async fn what_is_due_is_sent_again_once_and_then_rests<S: ResendStand>(
 
 /// A change that no look has judged may be a disable, which passes a pause (invariant 10). What a look
 /// found to be none waits.
-async fn while_paused_only_unjudged_changes_are_sent_again<S: ResendStand>(
+async fn while_stopped_only_changes_that_no_look_has_judged_are_sent_again<S: ResendStand>(
     stand: S,
 ) -> anyhow::Result<()> {
-    stand.empty().await?;
-    let due = marked(&stand, Duration::from_mins(2)).await?;
-    let judged = marked(&stand, Duration::from_mins(2)).await?;
-    let token = mark_of(&stand, &judged).await?.token;
-    let past = stand.clock().now() - Duration::from_secs(1);
-    let put_off =
-        stand.table().back_off(judged.side, &judged.sub, token, past, Reason::Paused).await?;
-    ensure!(put_off, "it was not put off");
-    stand.pause(true).await?;
-    let paused = resend(&stand).await?;
-    stand.pause(false).await?;
-    assert_eq!((paused.sent, paused.failed, paused.paused), (1, 0, true));
-    assert!(paused.marks >= 2 && paused.oldest >= Some(Duration::from_mins(2)), "{paused:?}");
-    let subs = |all: &[Change]| all.iter().map(|change| change.sub.clone()).collect::<Vec<_>>();
-    assert_eq!(subs(&sent(&stand).await?), std::slice::from_ref(&due.sub));
-    assert_eq!(resend(&stand).await?.sent, 1);
-    assert_eq!(subs(&sent(&stand).await?), std::slice::from_ref(&judged.sub));
-    for change in [due, judged] {
-        let token = mark_of(&stand, &change).await?.token;
-        assert!(stand.table().clear_mark(change.side, &change.sub, token).await?);
+    for (stop, reason) in
+        [(Stop::Pause, Reason::Paused), (Stop::OtherConfiguration, Reason::OtherConfiguration)]
+    {
+        stand.empty().await?;
+        let unseen = marked(&stand, Duration::from_mins(2)).await?;
+        let judged = marked(&stand, Duration::from_mins(3)).await?;
+        let token = mark_of(&stand, &judged).await?.token;
+        let now = stand.clock().now();
+        ensure!(stand.table().back_off(judged.side, &judged.sub, token, now, reason).await?);
+        let before = mark_of(&stand, &judged).await?;
+        stand.stop(Some(stop)).await?;
+        let stopped = resend(&stand).await?;
+        stand.stop(None).await?;
+        let paused = stop == Stop::Pause;
+        assert_eq!((stopped.sent, stopped.failed), (1, 0), "{stop:?}: {stopped:?}");
+        assert_eq!((stopped.paused, stopped.other_configuration), (paused, !paused));
+        assert!(stopped.marks >= 2 && stopped.oldest >= Some(Duration::from_mins(3)));
+        let subs: Vec<Sub> = sent(&stand).await?.into_iter().map(|change| change.sub).collect();
+        assert_eq!(subs, [unseen.sub.clone()], "{stop:?}: a change that may be a disable");
+        assert_eq!(mark_of(&stand, &judged).await?, before, "{stop:?}");
+        let after = resend(&stand).await?;
+        assert_eq!((after.sent, after.paused, after.other_configuration), (1, false, false));
+        sent(&stand).await?;
+        for change in [unseen, judged] {
+            let token = mark_of(&stand, &change).await?.token;
+            assert!(stand.table().clear_mark(change.side, &change.sub, token).await?);
+        }
     }
     Ok(())
 }

@@ -24,7 +24,7 @@ use poolbridge_core::entry::{Entry, State};
 use poolbridge_core::fault::{Fault, FaultKind};
 use poolbridge_core::limits;
 use poolbridge_core::names::PersonId;
-use poolbridge_core::policy::{Control, Phase};
+use poolbridge_core::policy::{ConfigurationStamp, Control, Phase};
 use poolbridge_core::ports::{Clock as _, Ports as _};
 use poolbridge_core::side::Side;
 use poolbridge_core::sweep::pass::Cursor;
@@ -37,7 +37,7 @@ use super::ground;
 use super::ledger::TableStand;
 use super::pool::PoolStand;
 use super::queue::{Delivery, QueueStand};
-use super::resend::ResendStand;
+use super::resend::{ResendStand, Stop};
 use super::run::{Report, run};
 use crate::stack::http::call;
 use crate::stack::{Options, PoolSeed, Stack};
@@ -363,13 +363,18 @@ impl ResendStand for Service {
         self.wired.clock()
     }
 
-    async fn pause(&self, paused: bool) -> anyhow::Result<()> {
-        let why = paused.then(|| "a test".to_owned());
-        let pause = |control: &mut Control| {
+    async fn stop(&self, stop: Option<Stop>) -> anyhow::Result<()> {
+        let why = (stop == Some(Stop::Pause)).then(|| "a test".to_owned());
+        let other = (stop == Some(Stop::OtherConfiguration)).then(|| ConfigurationStamp {
+            hash: "another one".to_owned(),
+            since: self.wired.clock().now(),
+        });
+        let change = |control: &mut Control| {
             control.phase = Phase::Follow;
             control.paused.clone_from(&why);
+            control.configuration.clone_from(&other);
         };
-        self.wired.ledger().change_control(pause).await?;
+        self.wired.ledger().change_control(change).await?;
         Ok(())
     }
 }

@@ -215,3 +215,23 @@ fn groups_that_cognito_makes_for_a_provider_never_travel_and_hold_nobody() {
     assert!(stage.body(Side::Old, &old).groups.contains(&made), "it was taken from its member");
     assert_eq!(stage.entry(Side::Old, &old).state, PersonState::Synced);
 }
+
+#[test]
+fn count_of_turns_that_is_over_is_not_kept() {
+    let mut stage = Stage::new(Provision::Lazy);
+    let (old, new) = stage.pair();
+    stage.set(Side::Old, &old, "name", "one");
+    stage.captured(Side::Old, &old);
+    stage.set(Side::New, &new, "name", "two");
+    stage.captured(Side::New, &new);
+    let counted = |stage: &Stage| stage.entry(Side::Old, &old).flips.len();
+    assert_eq!(counted(&stage), 1, "the name has turned");
+    stage.wait(limits::FLIPS_WINDOW / 2);
+    stage.set(Side::Old, &old, "nickname", "pat");
+    stage.captured(Side::Old, &old);
+    assert_eq!(counted(&stage), 2, "both counts are still open");
+    stage.wait(limits::FLIPS_WINDOW / 2);
+    stage.set(Side::Old, &old, "nickname", "patty");
+    stage.captured(Side::Old, &old);
+    assert_eq!(counted(&stage), 1, "the count of the name is over");
+}

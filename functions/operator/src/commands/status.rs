@@ -4,8 +4,10 @@ use anyhow::Context as _;
 use poolbridge_aws::wiring::Ground;
 use poolbridge_core::drain::{Outstanding, Undrained, undrained};
 use poolbridge_core::entry::State;
+use poolbridge_core::fault::FaultKind;
 use poolbridge_core::law::Law;
 use poolbridge_core::ports::{Clock as _, Ledger as _};
+use poolbridge_core::verdict::Reason;
 
 use super::Outcome;
 use super::desk::Desk;
@@ -72,6 +74,7 @@ async fn look(ground: &Ground) -> anyhow::Result<Status> {
         .into_iter()
         .filter(|reason| *reason != Undrained::LookAgain)
         .collect();
+    let reasons = reasons(ground).await?;
     let journal = ledger.journal_tail(1).await.context("reading the journal")?;
     Ok(Status {
         name: ground.configuration.name.clone(),
@@ -86,7 +89,8 @@ async fn look(ground: &Ground) -> anyhow::Result<Status> {
         bulk,
         dead,
         undrained,
-        throttled: throttled(ground).await?,
+        throttled: reasons.throttled(),
+        other_configuration: reasons.other_configuration,
         unmarked,
         kept_open: kept_open(ground).await?,
         journal: journal.into_iter().next(),
@@ -102,12 +106,31 @@ async fn kept_open(ground: &Ground) -> anyhow::Result<(u64, bool)> {
     Ok((open.count() as u64, held.more))
 }
 
-/// How many changes wait because a service asked to slow down.
-async fn throttled(ground: &Ground) -> anyhow::Result<Option<String>> {
-    let marks = ground.ledger.marks(REASONS_MAX).await.context("listing the marks")?;
-    let throttled =
-        marks.marks.iter().filter(|mark| mark.reason.as_deref() == Some("throttled")).count();
-    let plural = if throttled == 1 { "" } else { "s" };
-    Ok((throttled > 0)
-        .then(|| format!("{throttled} change{plural} put off: a service asked to slow down")))
+/// Why pending changes were put off, of those reasons that an operator has to know at once.
+#[derive(Clone, Copy, Debug, Default)]
+struct Reasons {
+    /// A service asked to slow down.
+    throttled: u64,
+    /// The function that looked runs another configuration than the one in force.
+    other_configuration: u64,
+}
+
+impl Reasons {
+    fn throttled(self) -> Option<String> {
+        let plural = if self.throttled == 1 { "" } else { "s" };
+        (self.throttled > 0).then(|| {
+            format!("{} change{plural} put off: a service asked to slow down", self.throttled)
+        })
+    }
+}
+
+async fn reasons(ground: &Ground) -> anyhow::Result<Reasons> {
+    let marks = ground.ledger.marks(REASONS_MAX).await.context("listing the marks")?.marks;
+    let of = |name: &str| {
+        marks.iter().filter(|mark| mark.reason.as_deref() == Some(name)).count() as u64
+    };
+    Ok(Reasons {
+        throttled: of(Reason::Outside(FaultKind::Throttled).name()),
+        other_configuration: of(Reason::OtherConfiguration.name()),
+    })
 }

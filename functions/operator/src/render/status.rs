@@ -38,6 +38,8 @@ pub(crate) struct Status {
     /// Why it is not drained, as far as one look tells.
     pub(crate) undrained: Vec<Undrained>,
     pub(crate) throttled: Option<String>,
+    /// Changes that wait because the functions run another configuration than the one in force.
+    pub(crate) other_configuration: u64,
     /// Captures whose mark failed.
     pub(crate) unmarked: u64,
     /// Held people with an outdated password that stays usable, and whether there may be more.
@@ -81,6 +83,7 @@ fn value(status: &Status) -> Value {
             "here": status.hash,
             "in_force": in_force,
             "same": in_force.as_ref().is_none_or(|hash| *hash == status.hash),
+            "waiting": status.other_configuration,
         },
         "people": people,
         "pending": {
@@ -202,11 +205,20 @@ fn restore_words(side: Side, note: &Restore, now: Time) -> String {
 
 fn configuration(status: &Status) -> String {
     let here = short(&status.hash);
+    let waiting = match status.other_configuration {
+        0 => String::new(),
+        1 => "; 1 change waits because a function runs another one".to_owned(),
+        many => format!("; {many} changes wait because a function runs another one"),
+    };
     match &status.control.configuration {
         Some(it) if it.hash != status.hash => format!(
-            "config     {here} here, {} in force; hint: deploy the same bridge.toml everywhere, \
+            "config     {here} here, {} in force{waiting}; hint: deploy the same bridge.toml everywhere, \
              then `poolbridge resume`",
             short(&it.hash)
+        ),
+        Some(_) if !waiting.is_empty() => format!(
+            "config     {here}, in force{waiting}; hint: deploy this bridge.toml, or run \
+             `poolbridge resume` with the deployed one"
         ),
         Some(_) => format!("config     {here}, in force"),
         None => format!("config     {here}"),
@@ -247,6 +259,7 @@ mod tests {
             dead: Some(0),
             undrained: Vec::new(),
             throttled: None,
+            other_configuration: 0,
             unmarked: 0,
             kept_open: (0, false),
             journal: None,
@@ -281,6 +294,7 @@ mod tests {
             dead: Some(1),
             undrained: vec![Undrained::Marks(5), Undrained::UnderWay(1), Undrained::Queue(5)],
             throttled: Some("3 changes put off: a service asked to slow down".to_owned()),
+            other_configuration: 2,
             unmarked: 1,
             kept_open: (2, false),
             journal: Some(JournalEntry {
@@ -299,6 +313,18 @@ mod tests {
         super::super::golden("status-quiet", &words(&status()));
         super::super::golden("status-troubled", &words(&troubled()));
         super::super::golden("status-json", &format!("{:#}\n", value(&troubled())));
+    }
+
+    #[test]
+    fn functions_of_another_configuration_are_named_although_the_one_at_hand_is_in_force() {
+        let mut status = status();
+        let hash = status.hash.clone();
+        status.control.configuration = Some(ConfigurationStamp { hash, since: Time(1) });
+        assert!(configuration(&status).ends_with(", in force"), "{}", configuration(&status));
+        status.other_configuration = 1;
+        let line = configuration(&status);
+        assert!(line.contains("1 change waits because a function runs another one"), "{line}");
+        assert!(line.contains("hint: deploy this bridge.toml"), "{line}");
     }
 
     #[test]

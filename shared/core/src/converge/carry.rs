@@ -168,7 +168,7 @@ impl<P: Ports> Run<'_, P> {
         control: &Control,
         mut plan: Plan,
     ) -> Result<Round, Fault> {
-        let before = entry.clone();
+        let (before, now) = (entry.clone(), self.now());
         Self::note_observations(&mut entry, views);
         self.add_password_steps(&mut entry, views, control, &mut plan).await?;
         if !self.keeps(Rule::R2) {
@@ -179,6 +179,8 @@ impl<P: Ports> Run<'_, P> {
         }
         entry.agreed = Some(Agreed { fields: plan.bases.clone(), rules: plan.rules.clone() });
         entry.flips.append(&mut plan.flips);
+        // A count that is over says nothing about the next change of its field.
+        entry.flips.retain(|_, flips| now.since(flips.since) < limits::FLIPS_WINDOW);
         self.note_obstacles(&mut entry, &plan);
         entry.obstacles.clone_from(&plan.obstacles);
         entry.intent = self.intent(&before, views, &plan);
