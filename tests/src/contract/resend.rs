@@ -148,7 +148,11 @@ async fn while_stopped_only_changes_that_no_look_has_judged_are_sent_again<S: Re
         assert_eq!((stopped.paused, stopped.other_configuration), (paused, !paused));
         assert!(stopped.marks >= 2 && stopped.oldest >= Some(Duration::from_mins(3)));
         let subs: Vec<Sub> = sent(&stand).await?.into_iter().map(|change| change.sub).collect();
-        assert_eq!(subs, [unseen.sub.clone()], "{stop:?}: a change that may be a disable");
+        assert_eq!(
+            subs.as_slice(),
+            std::slice::from_ref(&unseen.sub),
+            "{stop:?}: a change that may be a disable"
+        );
         assert_eq!(mark_of(&stand, &judged).await?, before, "{stop:?}");
         let after = resend(&stand).await?;
         assert_eq!((after.sent, after.paused, after.other_configuration), (1, false, false));
