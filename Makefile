@@ -6,6 +6,7 @@ CARGO := cargo
 SEEDS ?= 20000
 SEED ?= 1
 WORLD ?= mixed
+WITHOUT ?=
 FILES ?=
 CORE ?= $(if $(FILES),all,80)
 AWS ?= $(if $(FILES),all,40)
@@ -50,8 +51,8 @@ deploy: build ## Deploys to the account and Region that the environment names
 bench: tools bootstraps ## AWS calls per change against their targets, and capture's own CPU time
 	@$(CARGO) run --release --quiet -p poolbridge-tests --bin bench
 
-simulate: ## Simulated worlds: make simulate SEEDS=n WORLD=mixed
-	@$(CARGO) run --release --quiet -p poolbridge-tests --bin simulate -- $(SEEDS) $(WORLD)
+simulate: ## Simulated worlds: make simulate SEEDS=n WORLD=mixed WITHOUT=""
+	@$(CARGO) run --release --quiet -p poolbridge-tests --bin simulate -- $(SEEDS) $(WORLD) 0 $(WITHOUT)
 
 replay: ## One world's whole trace: make replay SEED=n WORLD=mixed
 	@$(CARGO) run --release --quiet -p poolbridge-tests --bin replay -- $(SEED) $(WORLD)

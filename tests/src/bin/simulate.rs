@@ -1,9 +1,11 @@
 //! `make simulate SEEDS=n WORLD=name`: that many worlds of a mixture, and what was done to them.
+//! `WITHOUT=R4` takes a rule of the protocol away: the worlds in which it is missed are named.
 
 use std::io::Write;
 
 use anyhow::Context;
-use poolbridge_tests::simulation::{mixture::Mixture, tally};
+use poolbridge_core::law::{Law, Rule};
+use poolbridge_tests::simulation::{mixture::Mixture, profile::Profile, tally};
 
 fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args().skip(1);
@@ -15,7 +17,16 @@ fn main() -> anyhow::Result<()> {
         .with_context(|| format!("there is no such mixture of worlds; there are {}", known()))?;
     let first = arguments.next().unwrap_or_else(|| "0".to_owned());
     let first: u64 = first.parse().context("the first seed is a number")?;
-    let tally = tally::of(mixture, first..first + seeds);
+    let seeds = first..first + seeds;
+    let tally = match arguments.next().filter(|name| !name.is_empty()) {
+        None => tally::of(mixture, seeds),
+        Some(name) => {
+            let rule = Rule::ALL.into_iter().find(|rule| format!("{rule:?}") == name);
+            let rule = rule.with_context(|| format!("the law has no rule {name}"))?;
+            let profile = Profile { law: Law::without(rule), ..mixture.profile() };
+            tally::tally(seeds, &profile, 2)
+        }
+    };
     writeln!(std::io::stdout().lock(), "{tally}").context("writing the tally")?;
     std::process::exit(i32::from(!tally.failures.is_empty()));
 }
