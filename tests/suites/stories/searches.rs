@@ -2,14 +2,17 @@
 
 use std::collections::BTreeSet;
 
+use poolbridge_core::capture::capture;
 use poolbridge_core::change::Proof;
 use poolbridge_core::entry::State as PersonState;
 use poolbridge_core::facts::Field;
 use poolbridge_core::limits;
 use poolbridge_core::policy::Provision;
+use poolbridge_core::ports::Ports as _;
 use poolbridge_core::side::Side;
 use poolbridge_core::verdict::{Reason, Verdict};
-use poolbridge_tests::simulation::stage::Stage;
+use poolbridge_tests::simulation::stage::{Stage, finish};
+use poolbridge_tests::world::TaskId;
 use poolbridge_tests::world::accounts::attribute;
 use poolbridge_tests::world::weather::{Climate, Weather};
 
@@ -70,6 +73,30 @@ fn alias_too_long_to_search_holds_no_other_field() {
     let obstacle = stage.entry(Side::Old, &old).obstacles.get(&field).map(|it| it.reason);
     assert_eq!(obstacle, Some(Reason::CannotBeSearched));
     assert_eq!(stage.says(Side::New, &new, "preferred_username"), None);
+}
+
+#[test]
+fn sign_up_that_no_listing_shows_yet_stays_pending() {
+    let mut stage = Stage::new(Provision::Eager);
+    let email = BTreeSet::from([attribute("email")]);
+    reshape(&stage, Side::Old, |shape| shape.alias_attributes = email);
+    stage.wait(limits::SETTLE * 12);
+    let old = stage.account(Side::Old, 1, "one@example.com", true);
+    let change = stage.change(Side::Old, &old, Proof::Confirmed);
+    let ports = stage.world.ports(TaskId(0));
+    assert!(finish(capture(ports.ledger(), ports.outbox(), &change)).survives());
+    let behind = Climate { stale_one_in: 1, stale_max: 100, ..Climate::calm() };
+    stage.world.lock().weather = Weather::new(behind);
+    for _ in 0..4 {
+        let verdict = stage.look(&change).verdict;
+        assert!(matches!(verdict, Verdict::Later(_, Reason::Settling)), "{verdict:?}");
+        assert_eq!(stage.world.lock().table.marks.len(), 1, "the captured sign-up is lost");
+        stage.wait(limits::SETTLE);
+    }
+    stage.world.lock().weather = Weather::new(Climate::calm());
+    stage.settle();
+    assert_eq!(stage.entry(Side::Old, &old).state, PersonState::Synced);
+    assert_eq!(stage.living(Side::New), 1);
 }
 
 #[test]
