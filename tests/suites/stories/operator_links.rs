@@ -174,6 +174,25 @@ fn separation_after_a_deletion_frees_the_account_that_is_left() {
 }
 
 #[test]
+fn separation_cancels_what_a_deletion_still_owes_to_the_other_account() {
+    let (mut stage, old, new) = wrongly_linked(Provision::Lazy);
+    stage.edit(Side::Old, &old, |body| body.exists = false);
+    let change = stage.change(Side::Old, &old, Proof::Deleted);
+    stage.wait(limits::SETTLE);
+    trouble(&stage.world, "AdminDisableUser", Fate::Throttled, 1);
+    stage.look(&change);
+    stage.world.lock().weather = Weather::new(Climate::calm());
+    let owed = |stage: &Stage| stage.entry(Side::Old, &old).tombstone.and_then(|it| it.owed);
+    assert!(owed(&stage).is_some() && stage.body(Side::New, &new).enabled);
+    stage.wait(limits::SETTLE * 12);
+    assert_eq!(stage.unlink(Side::New, &new), Ok(()));
+    assert_eq!(owed(&stage), None);
+    stage.settle();
+    stage.deleted(Side::Old, &old);
+    assert!(stage.body(Side::New, &new).enabled, "another person's account is disabled");
+}
+
+#[test]
 fn link_takes_a_separation_back() {
     let (mut stage, old, new) = wrongly_linked(Provision::Lazy);
     assert_eq!(stage.unlink(Side::Old, &old), Ok(()));
