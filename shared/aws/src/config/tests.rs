@@ -155,7 +155,7 @@ field = "sub"
   line 1: `name` cannot name the deployed resources
     hint: 2 to 32 lower-case letters, digits or hyphens, a letter first: name = "acme"
   line 2: `colour` is not known
-    hint: known here: name, old, new, identity, policy, attribute, capture, sweep
+    hint: known here: name, operator_roles, old, new, identity, policy, attribute, capture, sweep
   line 4: `[old] user_pool_id` is not a pool's id
     hint: it stands in the pool's overview: user_pool_id = "eu-west-1_AbCdEfGhI"
   line 5: `[old] role_arn` is not the ARN of an IAM role
