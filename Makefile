@@ -60,7 +60,7 @@ replay: ## One world's whole trace: make replay SEED=n WORLD=mixed
 contract: tools ## The same cases on the fakes and on the local stack's services
 	@$(CARGO) test --release --quiet -p poolbridge-tests --test contract
 
-mutants: ## Plants a sample of mistakes and prints those that no test notices: make mutants SEED=n CORE=80 AWS=40 FILES=""
+mutants: tools ## Plants a sample of mistakes and prints those that no test notices: make mutants SEED=n CORE=80 AWS=40 FILES=""
 	@sh tests/mutants/install.sh
 	@SEED="$(SEED)" CORE="$(CORE)" AWS="$(AWS)" FILES="$(FILES)" python3 tests/mutants/mutants.py
 
