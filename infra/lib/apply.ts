@@ -104,7 +104,7 @@ export class Apply extends Construct {
     });
     watch(this, blueprint, {
       article: 'breaker-open',
-      says: 'More accounts were deleted in an hour than may be by themselves: the rest are held.',
+      says: 'The circuit breaker is open: it holds removals of accounts, and passwords to be closed.',
       metric: blueprint.metrics.of('apply', 'breaker_held'),
       above: 0,
     });

@@ -357,6 +357,24 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_reason_has_its_line_in_the_runbook() {
+        let runbook = include_str!("../../../infra/RUNBOOK.md");
+        let (_, table) = runbook.split_once("\n## Every reason\n").unwrap();
+        let (table, _) = table.split_once("\n## ").unwrap();
+        let lines = || table.lines().filter_map(|line| line.strip_prefix("| "));
+        let codes = || lines().filter_map(|line| line.split(" | ").next());
+        let named: Vec<&str> =
+            codes().flat_map(|cell| cell.split(", ")).map(|code| code.trim_matches('`')).collect();
+        let outside = FaultKind::ALL.into_iter().map(Reason::Outside);
+        for reason in Reason::PLAIN.into_iter().chain(outside) {
+            assert!(named.contains(&reason.name()), "{reason}");
+        }
+        for code in named.iter().filter(|code| **code != "reason") {
+            assert!(Reason::from_name(code).is_some(), "no reason is called {code}");
+        }
+    }
+
+    #[test]
     fn a_reason_is_known_by_its_code() {
         for reason in Reason::PLAIN {
             assert_eq!(Reason::from_name(reason.name()), Some(reason));

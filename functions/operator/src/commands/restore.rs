@@ -40,7 +40,8 @@ pub(crate) fn choice(control: &Control, decision: &Decision) -> Result<Choice, F
         return Err(Failure::new(format!("no restore of the {side} pool is noted"), hint));
     };
     if note.stage == Stage::Deleted && decision.answer != Answer::None {
-        let hint = "put the pool that replaces it into bridge.toml and deploy; if it was not \
+        // In this bridge everybody would count as deleted from a pool that replaces it.
+        let hint = "give the pool that replaces it a bridge of another name; if no pool was \
                     deleted, `poolbridge resume --after-restore none`";
         return Err(Failure::new(format!("the {side} pool was deleted"), hint));
     }

@@ -196,10 +196,16 @@ fn restore_words(side: Side, note: &Restore, now: Time) -> String {
             let when = ago(it.at, now);
             format!("{side} pool: {what} {since}; `{}` was decided {when}", it.what.name())
         }
-        None => format!(
-            "{side} pool: {what} {since}; nothing is written but disables; hint: when the recovery \
-             has ended, `poolbridge resume --after-restore heal`, `propagate` or `none`"
-        ),
+        None => {
+            let hint = if note.stage == Stage::Deleted {
+                "see the runbook, pool-restored; if no pool was deleted, `poolbridge resume \
+                 --after-restore none`"
+            } else {
+                "when the recovery has ended, `poolbridge resume --after-restore heal`, \
+                 `propagate` or `none`"
+            };
+            format!("{side} pool: {what} {since}; nothing is written but disables; hint: {hint}")
+        }
     }
 }
 
