@@ -142,7 +142,8 @@ mod tests {
     #[test]
     fn a_deleted_pool_is_neither_healed_nor_propagated() {
         let deleted = control(&[(Side::Old, Stage::Deleted)]);
-        assert!(choice(&deleted, &heal(None)).is_err());
+        let refused = choice(&deleted, &heal(None)).unwrap_err();
+        assert!(refused.hint.contains("a bridge of another name"), "{}", refused.hint);
         let none = Decision { side: None, answer: Answer::None };
         let choice = choice(&deleted, &none).unwrap();
         let mut after = deleted;

@@ -191,22 +191,17 @@ fn restore_words(side: Side, note: &Restore, now: Time) -> String {
         Stage::Cancelled => "its recovery was cancelled",
         Stage::Deleted => "it was deleted",
     };
-    match note.decided {
-        Some(it) => {
-            let when = ago(it.at, now);
-            format!("{side} pool: {what} {since}; `{}` was decided {when}", it.what.name())
-        }
-        None => {
-            let hint = if note.stage == Stage::Deleted {
-                "see the runbook, pool-restored; if no pool was deleted, `poolbridge resume \
-                 --after-restore none`"
-            } else {
-                "when the recovery has ended, `poolbridge resume --after-restore heal`, \
-                 `propagate` or `none`"
-            };
-            format!("{side} pool: {what} {since}; nothing is written but disables; hint: {hint}")
-        }
+    if let Some(it) = note.decided {
+        let when = ago(it.at, now);
+        return format!("{side} pool: {what} {since}; `{}` was decided {when}", it.what.name());
     }
+    let hint = if note.stage == Stage::Deleted {
+        "see the runbook, pool-restored; if no pool was deleted, `poolbridge resume \
+         --after-restore none`"
+    } else {
+        "when the recovery has ended, `poolbridge resume --after-restore heal`, `propagate` or `none`"
+    };
+    format!("{side} pool: {what} {since}; nothing is written but disables; hint: {hint}")
 }
 
 fn configuration(status: &Status) -> String {
