@@ -114,8 +114,10 @@ impl fmt::Display for Deed {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { side, act, text } = self;
         let what = match act {
-            Act::Text | Act::Blank | Act::Restore => text,
+            Act::Text | Act::Word | Act::Blank | Act::Restore => text,
             Act::Address | Act::Verify => "email",
+            Act::Phone => "phone",
+            Act::Factor => "factor",
             Act::Group | Act::Undo => "group",
             Act::Enabled => "enabled",
             Act::Password => "password",

@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use poolbridge_core::account::{AttributeShape, Shape, Status};
+use poolbridge_core::account::{AttributeShape, Shape};
 use poolbridge_core::entry::{Agreed, Base, Entry, Known, State as PersonState};
-use poolbridge_core::facts::{Facts, Field, Value};
+use poolbridge_core::facts::{Facts, Factor, Field, Value};
 use poolbridge_core::fingerprint::Keyring;
 use poolbridge_core::limits;
 use poolbridge_core::mapping::{AttributeRule, Mapping, STANDARD};
@@ -15,6 +15,7 @@ use poolbridge_core::policy::{ConfigurationStamp, Control, MatchBy, Phase, Polic
 use poolbridge_core::side::{BySide, Side};
 
 use super::profile::{Land, Profile, Start};
+use super::strangers;
 use crate::world::accounts::{Accounts, Body, SimulatedAccount, Version, attribute, group};
 use crate::world::chance::Chooser;
 use crate::world::edits::{EditId, Human};
@@ -69,8 +70,9 @@ pub fn begin(state: &mut State, profile: &Profile) -> Setting {
     let workers = profile.workers_max;
     let edits = 1 + chooser.choose(profile.edits_max, "edits");
     for side in Side::BOTH {
-        let by_address = land == Land::ByAddress || (land == Land::Mixed && side == Side::New);
-        state.pools.get_mut(side).shape = shape(side, by_address, limited, &profile.texts);
+        let mut shape = shape(side, limited, profile);
+        sign_in(&mut shape, land, side);
+        state.pools.get_mut(side).shape = shape;
     }
     let fold = land != Land::Plain;
     let policy = Policy {
@@ -82,7 +84,7 @@ pub fn begin(state: &mut State, profile: &Profile) -> Setting {
         stale_passwords,
         settle: limits::SETTLE,
         clock_allowance: profile.clock_allowance,
-        mapping: mapping(&profile.texts, fold),
+        mapping: mapping(profile, fold),
         law: profile.law,
     };
     let configuration = ConfigurationStamp { hash: "simulated".to_owned(), since: BEGINNING };
@@ -102,9 +104,7 @@ pub fn begin(state: &mut State, profile: &Profile) -> Setting {
         let start = pick(state.chooser.as_mut(), &profile.starts, "start");
         settle(state, &mut setting, human, start, profile);
     }
-    if profile.impostor {
-        impostor(state, &mut setting);
-    }
+    strangers::appear(state, &mut setting, profile);
     setting
 }
 
@@ -117,35 +117,48 @@ pub fn attribute_of(side: Side, text: &str) -> AttributeName {
     }
 }
 
-fn shape(side: Side, by_address: bool, limited: bool, texts: &[&'static str]) -> Shape {
+/// By what people sign in on that side.
+fn sign_in(shape: &mut Shape, land: Land, side: Side) {
+    let email = BTreeSet::from([attribute("email")]);
+    match (land, side) {
+        (Land::Plain, _) | (Land::Mixed, Side::Old) => shape.case_sensitive = true,
+        (Land::ByAddress, _) | (Land::Mixed | Land::AliasToAddress, Side::New) => {
+            shape.username_attributes = email;
+        }
+        (Land::Alias, _) | (Land::AliasToAddress, Side::Old) => shape.alias_attributes = email,
+    }
+}
+
+/// What the pool of that side holds.
+fn shape(side: Side, limited: bool, profile: &Profile) -> Shape {
     let fixed = limited && side == Side::New;
-    let texts = texts.iter().map(|text| {
+    let texts = profile.texts.iter().map(|text| {
         let mutable = !(fixed && *text == "nickname");
         (attribute_of(side, text), AttributeShape { mutable, ..AttributeShape::default() })
     });
-    let addresses =
-        ["email", "email_verified"].map(|name| (attribute(name), AttributeShape::default()));
+    let phones = ["phone_number", "phone_number_verified"];
+    let phones = phones.iter().filter(|_| profile.phones);
+    let addresses = ["email", "email_verified"]
+        .iter()
+        .chain(phones)
+        .map(|name| (attribute(name), AttributeShape::default()));
     let mut groups = BTreeSet::from([group("staff")]);
     if !fixed {
         groups.insert(group("admins"));
     }
-    let email = BTreeSet::from([attribute("email")]);
-    Shape {
-        attributes: texts.chain(addresses).collect(),
-        username_attributes: if by_address { email } else { BTreeSet::new() },
-        case_sensitive: !by_address,
-        groups,
-        ..Shape::default()
-    }
+    let factors = if profile.phones { Factor::TRAVELLING.into() } else { BTreeSet::new() };
+    Shape { attributes: texts.chain(addresses).collect(), groups, factors, ..Shape::default() }
 }
 
-fn mapping(texts: &[&'static str], fold: bool) -> Mapping {
+fn mapping(profile: &Profile, fold: bool) -> Mapping {
+    let texts = &profile.texts;
     let department = AttributeRule::between(
         Some(attribute_of(Side::Old, "department")),
         Some(attribute_of(Side::New, "department")),
     );
     let rules = if texts.contains(&"department") { vec![department] } else { Vec::new() };
-    let kept = |name: &&str| *name == "email" || texts.contains(name);
+    let phone = |name: &str| profile.phones && name == "phone_number";
+    let kept = |name: &&str| *name == "email" || phone(name) || texts.contains(name);
     let dropped = STANDARD.iter().filter(|name| !kept(name)).map(|name| attribute(name)).collect();
     Mapping::new(rules, &dropped, fold, true).expect("the worlds' rules are rules")
 }
@@ -190,12 +203,68 @@ fn settle(state: &mut State, setting: &mut Setting, human: Human, start: Start, 
         };
         let groups = if member { BTreeSet::from([group("staff")]) } else { BTreeSet::new() };
         add(state, human, side, values, enabled, groups);
+        let spelled = profile.spellings && state.pools.get(side).shape.case_sensitive;
+        if spelled && setting.policy.mapping.folds_case() {
+            spell(state, human, side);
+        }
+        if profile.phones {
+            let same = agreed && side == Side::New;
+            call(state, human, side, same);
+        }
     }
     know(state, setting, human, start);
     origins(state, setting, human);
 }
 
-fn add(
+/// Gives a human's address a capital, or leaves it.
+fn spell(state: &mut State, human: Human, side: Side) {
+    if state.chooser.choose(2, "a capital") == 0 {
+        return;
+    }
+    begin_as(state, human, side, |body| {
+        body.attributes.insert(attribute("email"), format!("H{}@example.com", human.0));
+    });
+}
+
+/// Gives a human a phone number and second factors: those of the other side, or some.
+fn call(state: &mut State, human: Human, side: Side, same: bool) {
+    if same {
+        let Some(other) = state.pools.get(side.other()).of(human) else { return };
+        let Body { attributes, factors, .. } = other.body().clone();
+        let phones = attributes.into_iter().filter(|(name, _)| name.as_str().starts_with("phone"));
+        let phones: Vec<_> = phones.collect();
+        begin_as(state, human, side, |body| {
+            body.attributes.extend(phones);
+            body.factors = factors;
+        });
+        return;
+    }
+    let (number, factor) =
+        (state.chooser.choose(4, "first number"), state.chooser.choose(4, "first factor"));
+    begin_as(state, human, side, |body| {
+        if number > 0 {
+            body.attributes.insert(attribute("phone_number"), format!("+1555000{:04}", human.0));
+            body.attributes.insert(attribute("phone_number_verified"), (number > 1).to_string());
+        }
+        match factor {
+            1 if number > 0 => drop(body.factors.insert(Factor::Sms)),
+            2 => drop(body.factors.insert(Factor::Email)),
+            _ => {}
+        }
+    });
+}
+
+/// Changes what an account was from the beginning.
+pub(super) fn begin_as(state: &mut State, human: Human, side: Side, change: impl FnOnce(&mut Body)) {
+    let pool = state.pools.get_mut(side);
+    let Some(sub) = pool.of(human).map(|account| account.sub.clone()) else { return };
+    if let Some(account) = pool.get_mut(&sub) {
+        account.begin_as(change);
+    }
+}
+
+/// Adds an account of that human, with an address of theirs that is verified.
+pub(super) fn add(
     state: &mut State,
     human: Human,
     side: Side,
@@ -211,16 +280,7 @@ fn add(
     let name =
         if pool.by_address() { sub.as_str().to_owned() } else { format!("user-{}", human.0) };
     let username = Username::try_from(name.as_str()).expect("it is short and printable");
-    let body = Body {
-        attributes,
-        enabled,
-        groups,
-        factors: BTreeSet::new(),
-        status: Status::Confirmed,
-        modified: long_ago,
-        exists: true,
-        origins: BTreeMap::new(),
-    };
+    let body = Body { enabled, groups, ..Body::confirmed(attributes, long_ago) };
     let first = Version { at: long_ago, body };
     pool.add(SimulatedAccount::new(sub, username, human, false, first));
 }
@@ -273,7 +333,7 @@ fn agreement(state: &State, setting: &Setting, entry: &Entry, human: Human) -> A
 
 /// What stands there at the beginning counts as an edit, absences included: one for both sides
 /// where they say the same.
-fn origins(state: &mut State, setting: &Setting, human: Human) {
+pub(super) fn origins(state: &mut State, setting: &Setting, human: Human) {
     let mut shared: BTreeMap<(Field, Option<String>), EditId> = BTreeMap::new();
     let accounts = BySide::from_fn(|side| {
         let account = state.pools.get(side).of(human)?;
@@ -305,29 +365,12 @@ fn origins(state: &mut State, setting: &Setting, human: Human) {
 }
 
 /// Every field that travels.
-fn fields(state: &State, setting: &Setting) -> Vec<Field> {
+pub(super) fn fields(state: &State, setting: &Setting) -> Vec<Field> {
     let rules = setting.policy.mapping.rules().map(|rule| rule.field.clone());
-    let groups = state.pools.old.shape.groups.iter().cloned().map(Field::Group);
-    rules.chain(groups).chain([Field::Enabled]).collect()
-}
-
-/// Somebody else in the new pool claims the first human's address and cannot prove it.
-fn impostor(state: &mut State, setting: &mut Setting) {
-    let human = Human(900);
-    let values = BTreeMap::from([(attribute("name"), "impostor".to_owned())]);
-    let victim = setting.humans.first().copied().unwrap_or(human);
-    let side = Side::New;
-    add(state, human, side, values, true, BTreeSet::new());
-    let pool = state.pools.get_mut(side);
-    let Some(sub) = pool.of(human).map(|account| account.sub.clone()) else { return };
-    if let Some(account) = pool.get_mut(&sub) {
-        account.change(BEGINNING, |body| {
-            body.attributes.insert(attribute("email"), format!("h{}@example.com", victim.0));
-            body.attributes.insert(attribute("email_verified"), "false".to_owned());
-        });
-    }
-    setting.humans.push(human);
-    origins(state, setting, human);
+    let Shape { groups, factors, .. } = &state.pools.old.shape;
+    let groups = groups.iter().cloned().map(Field::Group);
+    let factors = factors.iter().copied().map(Field::Factor);
+    rules.chain(groups).chain(factors).chain([Field::Enabled]).collect()
 }
 
 /// Whether people are created in the other pool.

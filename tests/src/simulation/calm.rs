@@ -8,7 +8,7 @@ use poolbridge_core::names::Sub;
 use poolbridge_core::side::Side;
 use poolbridge_core::time::Time;
 
-use super::checks;
+use super::{checks, departures};
 use super::scheduler::{Scheduler, announce};
 use super::tasks::What;
 use crate::world::table::accounts_of;
@@ -38,6 +38,7 @@ impl Scheduler {
             return;
         }
         checks::captured_changes_travelled(&mut self.world.lock(), &self.setting);
+        departures::told_deletions_travelled(&mut self.world.lock(), &self.setting);
         // Once for what nothing told of; once more where accounts were deleted, for whoever waited until
         // their address was free; and once more to see that nothing echoes.
         let sweeps = if self.world.lock().departures.is_empty() { 2 } else { 3 };

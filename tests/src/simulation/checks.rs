@@ -15,6 +15,7 @@ use poolbridge_core::verdict::Reason;
 use super::beginning::{Setting, eager};
 use super::departures;
 use super::oracle;
+use super::passwords;
 use crate::world::State;
 use crate::world::accounts::{Body, SimulatedAccount, attribute};
 use crate::world::departures::{departed, outlasted};
@@ -138,6 +139,7 @@ pub fn at_the_end(state: &mut State, setting: &Setting) {
     pointers(state, &mut found);
     departures::judge(state, setting, &mut found);
     proofs(state, &mut found);
+    passwords::judge(state, setting, &mut found);
     for (promise, detail) in found {
         state.watch.violated(promise, detail);
     }
@@ -213,12 +215,18 @@ fn together(
         let body = account.body();
         let address = verified(body)?;
         let alone = Side::BOTH.into_iter().all(|side| {
-            let living = state.pools.get(side).living().filter(|one| one.human != human);
-            let mut addresses =
-                living.filter_map(|one| one.body().attributes.get(&attribute("email")));
+            let pool = state.pools.get(side);
+            // Who merely claims an address blocks nobody, unless the address is the name.
+            let counts = |body: &Body| pool.by_address() || verified(body).is_some();
+            let others = pool.living().filter(|one| one.human != human).map(SimulatedAccount::body);
+            let local = others.filter(|body| body.status != Status::ExternalProvider);
+            let mut addresses = local
+                .filter(|body| counts(body))
+                .filter_map(|body| body.attributes.get(&attribute("email")));
             !addresses.any(|held| held.to_lowercase() == address)
         });
-        (alone && body.status != Status::Unconfirmed).then_some((address, body.enabled))
+        let travels = !matches!(body.status, Status::Unconfirmed | Status::ExternalProvider);
+        (alone && travels).then_some((address, body.enabled))
     };
     let accounts = BySide::from_fn(|side| state.pools.get(side).of(human));
     let ways = BySide::from_fn(|side| accounts.get(side).and_then(way_in));

@@ -1,15 +1,15 @@
 //! People who delete their accounts, who sign up again, and what must be true of them in the end.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use poolbridge_core::change::{Change, Proof};
-use poolbridge_core::facts::Field;
 use poolbridge_core::names::{AttributeName, Sub, Username};
 use poolbridge_core::policy::Deletes;
 use poolbridge_core::side::Side;
 
-use super::beginning::{Setting, eager};
+use super::beginning::{Setting, eager, fields};
 use super::people::change;
+use super::strangers::FEDERATED;
 use crate::world::State;
 use crate::world::accounts::{Body, SimulatedAccount, Version, attribute};
 use crate::world::departures::{Departure, NEWCOMERS, depart, departed};
@@ -20,6 +20,9 @@ pub fn delete(state: &mut State, side: Side, sub: &Sub) -> Option<(Human, Change
     let human = state.account(side, sub)?.human;
     depart(state, side, sub);
     let told = state.chooser.choose(2, "a deletion is told of") == 1;
+    if let Some(departure) = state.departures.last_mut() {
+        departure.told = told;
+    }
     told.then(|| (human, change(state, side, sub.clone(), Proof::Deleted, false)))
 }
 
@@ -31,7 +34,10 @@ pub fn come_back(state: &mut State, setting: &Setting) -> Option<(Human, Change)
         let unknown = |other: &Departure| other.human == one.human && other.unknown;
         !state.departures.iter().any(unknown)
     };
-    let free: Vec<Departure> = state.departures.iter().filter(|one| known(one)).cloned().collect();
+    // The address of a federated account is not free: it is somebody else's.
+    let own = |one: &&Departure| one.human < FEDERATED;
+    let free = state.departures.iter().filter(known).filter(own);
+    let free: Vec<Departure> = free.cloned().collect();
     if free.is_empty() {
         return None;
     }
@@ -66,6 +72,9 @@ pub fn join(
     sub: &Sub,
 ) -> Option<(Human, Change)> {
     let account = state.account(side, sub)?;
+    if account.human >= FEDERATED {
+        return None;
+    }
     let (human, to) = (account.human, side.other());
     let address = account.body().attributes.get(&attribute("email"))?.clone();
     let username = Username::try_from(format!("joined-{}", human.0).as_str()).ok()?;
@@ -115,10 +124,7 @@ fn sign_up(
 pub fn label(state: &mut State, setting: &Setting, side: Side, sub: &Sub, human: Human) {
     let Some(account) = state.account(side, sub) else { return };
     let (facts, now) = (setting.facts(&state.pools, side, account), account.created);
-    let groups = state.pools.get(side).shape.groups.iter().cloned().map(Field::Group);
-    let rules = setting.policy.mapping.rules().map(|rule| rule.field.clone());
-    let fields: BTreeSet<Field> = rules.chain(groups).chain([Field::Enabled]).collect();
-    for field in fields {
+    for field in fields(state, setting) {
         let value = facts.get(&field).value().map(poolbridge_core::facts::Value::canonical);
         let id = state.edits.note(human, Some(side), field.clone(), now, value, None, true);
         if let Some(account) = state.pools.get_mut(side).get_mut(sub) {
@@ -129,7 +135,27 @@ pub fn label(state: &mut State, setting: &Setting, side: Side, sub: &Sub, human:
 
 /// What must be true in the end of everybody who deleted an account.
 pub fn judge(state: &State, setting: &Setting, found: &mut Vec<(&'static str, String)>) {
-    for departure in &state.departures {
+    judge_those(state, setting, |_| true, found);
+}
+
+/// All is quiet, and no sweep was needed for a deletion that was told of and captured.
+pub fn told_deletions_travelled(state: &mut State, setting: &Setting) {
+    let mut found = Vec::new();
+    let told = |one: &Departure| one.told && state.edits.captured(one.human);
+    judge_those(state, setting, told, &mut found);
+    if !found.is_empty() {
+        let found: Vec<String> = found.into_iter().map(|(what, who)| format!("{what}: {who}")).collect();
+        state.watch.violated("a deletion that was told of needs no sweep", found.join(", "));
+    }
+}
+
+fn judge_those(
+    state: &State,
+    setting: &Setting,
+    which: impl Fn(&Departure) -> bool,
+    found: &mut Vec<(&'static str, String)>,
+) {
+    for departure in state.departures.iter().filter(|one| which(one)) {
         let Departure { human, side, sub, other, .. } = departure;
         let Some(other) = other else { continue };
         let to = side.other();

@@ -88,7 +88,9 @@ impl Mixture {
     }
 }
 
-fn swept(profile: Profile) -> Profile {
+/// No listing shows second factors.
+fn swept(mut profile: Profile) -> Profile {
+    profile.acts.retain(|(act, _)| *act != Act::Factor);
     Profile { sweeps: 3, ..profile }
 }
 

@@ -12,11 +12,13 @@ pub mod departures;
 pub mod endurance;
 pub mod mixture;
 pub mod oracle;
+pub mod passwords;
 pub mod people;
 pub mod profile;
 pub mod rarities;
 pub mod scheduler;
 pub mod stage;
+pub mod strangers;
 pub mod tally;
 pub mod tasks;
 

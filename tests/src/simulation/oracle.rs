@@ -20,7 +20,7 @@ use super::checks::{Linked, linked};
 use crate::world::State;
 use crate::world::accounts::{SimulatedAccount, Version};
 use crate::world::edits::{Edit, EditId, Human};
-use crate::world::watch::{Decided, NAME_TAKEN, Unseen};
+use crate::world::watch::{Announced, Decided, NAME_TAKEN, Unseen};
 
 /// What no protocol over unconditional writes can help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -211,7 +211,10 @@ impl End<'_> {
             let newborn = newborn && was.value.is_none();
             let peers = self.peers(was, was.side.unwrap_or(side));
             let author = |&origin: &EditId| peers.iter().any(|&it| edits.knew(origin, it));
-            let shared = newborn || self.origins.iter().any(author);
+            // The value had lost a decision whose write was still open: it is the same value for it.
+            let lost = self.open_write(edit)
+                && self.recorded(was, was.side.unwrap_or(side)).is_some();
+            let shared = newborn || lost || self.origins.iter().any(author);
             was.value == edit.value && shared
         });
         // Where nothing was agreed yet, a value beats an absence, and a disable beats an enable.
@@ -282,12 +285,23 @@ impl End<'_> {
     /// Whether that edit was made while a write to it was announced, and cannot be told from the write:
     /// it sets the same value, or the pool says nowhere that the field was touched.
     fn beside_an_open_write(&self, edit: &Edit) -> bool {
-        self.state.watch.announced.iter().any(|announced| {
+        let alike = |announced: &Announced| {
+            self.unmarked() || announced.wanted == Some(edit.value.clone())
+        };
+        self.open_writes(edit).any(alike)
+    }
+
+    /// Whether that edit was made while a write to that field was announced.
+    fn open_write(&self, edit: &Edit) -> bool {
+        self.open_writes(edit).next().is_some()
+    }
+
+    fn open_writes(&self, edit: &Edit) -> impl Iterator<Item = &Announced> {
+        self.state.watch.announced.iter().filter(|announced| {
             let ours = announced.field == *self.field && announced.person == *self.person;
             let here = edit.side == Some(announced.side);
             let until = announced.resolved.unwrap_or(self.state.now);
-            let alike = self.unmarked() || announced.wanted == Some(edit.value.clone());
-            ours && here && alike && edit.at > announced.observed && edit.at <= until
+            ours && here && edit.at > announced.observed && edit.at <= until
         })
     }
 

@@ -4,17 +4,22 @@ use std::collections::BTreeSet;
 
 use poolbridge_core::account::Status;
 use poolbridge_core::change::{Change, Proof};
-use poolbridge_core::facts::Field;
+use poolbridge_core::facts::{Factor, Field};
 use poolbridge_core::names::{AttributeName, Sub};
 use poolbridge_core::side::Side;
 
 use super::beginning::{Setting, attribute_of, eager};
 use super::departures;
 use super::profile::{Act, Profile};
+use super::strangers::IMPOSTOR;
 use crate::world::State;
-use crate::world::accounts::{Body, SimulatedAccount, Version, attribute, group};
+use crate::world::accounts::{Body, Password, SimulatedAccount, Version, attribute, group};
 use crate::world::departures::depart;
 use crate::world::edits::Human;
+use crate::world::passwords::PasswordSet;
+
+/// How many different words there are: so few that the two sides often say the same.
+const WORDS: usize = 2;
 
 /// Lets somebody do something. Answers what a trigger would be told.
 pub fn edit(state: &mut State, setting: &Setting, profile: &Profile) -> Option<(Human, Change)> {
@@ -42,21 +47,18 @@ pub fn deed(
     let weights: Vec<u32> = profile.acts.iter().map(|(_, weight)| *weight).collect();
     let act = profile.acts[state.chooser.weigh(&weights, "what is done")].0;
     match act {
-        Act::Text | Act::Blank | Act::Restore => {
+        Act::Text | Act::Word | Act::Blank | Act::Restore => {
             let text = profile.texts[state.chooser.choose(profile.texts.len(), "which text")];
             let name = attribute_of(side, text);
             let shape = &state.pools.get(side).shape;
             if shape.attributes.get(&name).is_some_and(|shape| !shape.mutable) {
                 return None;
             }
-            let value = if matches!(act, Act::Restore) {
-                former(state, side, &sub, &name)?.attributes.get(&name).cloned()
-            } else if matches!(act, Act::Blank) {
-                None
-            } else if profile.words > 0 {
-                Some(format!("word-{}", state.chooser.choose(profile.words, "which word")))
-            } else {
-                Some(format!("text-{}", state.edits.all().len()))
+            let value = match act {
+                Act::Restore => former(state, side, &sub, &name)?.attributes.get(&name).cloned(),
+                Act::Blank => None,
+                Act::Word => Some(format!("word-{}", state.chooser.choose(WORDS, "which word"))),
+                _ => Some(format!("text-{}", state.edits.all().len())),
             };
             apply(state, setting, side, &sub, |body| {
                 match value {
@@ -72,15 +74,46 @@ pub fn deed(
         }
         Act::Address => {
             let proved = state.chooser.choose(2, "proved at once") == 1;
-            let address = format!("edit{}@example.com", state.edits.all().len());
+            let number = state.edits.all().len();
+            let spelled = profile.spellings && state.pools.get(side).shape.case_sensitive;
+            let capital = spelled && state.chooser.choose(2, "a capital") == 1;
+            let address = format!("{}{number}@example.com", if capital { "Edit" } else { "edit" });
             apply(state, setting, side, &sub, |body| {
                 body.attributes.insert(attribute("email"), address);
                 body.attributes.insert(attribute("email_verified"), proved.to_string());
             });
         }
-        Act::Verify => apply(state, setting, side, &sub, |body| {
-            body.attributes.insert(attribute("email_verified"), "true".to_owned());
-        }),
+        Act::Phone => {
+            let proved = state.chooser.choose(2, "proved at once") == 1;
+            let number = format!("+1555{:07}", state.edits.all().len());
+            apply(state, setting, side, &sub, |body| {
+                body.attributes.insert(attribute("phone_number"), number);
+                body.attributes.insert(attribute("phone_number_verified"), proved.to_string());
+            });
+        }
+        Act::Verify => {
+            let phone = profile.phones && state.chooser.choose(3, "which address") == 1;
+            let kind = if phone { "phone_number" } else { "email" };
+            if !can_prove(state, side, &sub, &attribute(kind)) {
+                return None;
+            }
+            apply(state, setting, side, &sub, |body| {
+                body.attributes.insert(attribute(&format!("{kind}_verified")), "true".to_owned());
+            });
+        }
+        Act::Factor => {
+            let factor = Factor::TRAVELLING[state.chooser.choose(2, "which factor")];
+            let body = state.account(side, &sub)?.body();
+            let phone = body.attributes.contains_key(&attribute("phone_number"));
+            if body.status == Status::ExternalProvider || (factor == Factor::Sms && !phone) {
+                return None;
+            }
+            apply(state, setting, side, &sub, |body| {
+                if !body.factors.remove(&factor) {
+                    body.factors.insert(factor);
+                }
+            });
+        }
         Act::Group | Act::Undo => {
             let groups: Vec<_> = state.pools.get(side).shape.groups.iter().cloned().collect();
             let which = if act == Act::Undo {
@@ -95,14 +128,7 @@ pub fn deed(
             });
         }
         Act::Enabled => apply(state, setting, side, &sub, |body| body.enabled = !body.enabled),
-        Act::Password => {
-            let now = state.now;
-            if let Some(account) = state.pools.get_mut(side).get_mut(&sub) {
-                account.change(now, |body| body.modified = now);
-            }
-            state.say(|| format!("{sub} sets a password"));
-            return Some((human, change(state, side, sub, Proof::Changed, true)));
-        }
+        Act::Password => return choose_password(state, side, sub, human),
         Act::SignIn => {
             state.say(|| format!("{sub} signs in"));
             return Some((human, change(state, side, sub, Proof::Hint, false)));
@@ -113,6 +139,35 @@ pub fn deed(
         Act::Join => return departures::join(state, setting, side, &sub),
     }
     Some((human, change(state, side, sub, Proof::Changed, false)))
+}
+
+/// Sets a password. Who has none, or a temporary one that was never told, cannot.
+fn choose_password(
+    state: &mut State,
+    side: Side,
+    sub: Sub,
+    human: Human,
+) -> Option<(Human, Change)> {
+    let (at, account) = (state.now, state.pools.get_mut(side).get_mut(&sub)?);
+    if account.body().status != Status::Confirmed {
+        return None;
+    }
+    account.change(at, |body| (body.modified, body.password) = (at, Password::Chosen(at)));
+    state.say(|| format!("{sub} sets a password"));
+    let told = change(state, side, sub.clone(), Proof::Changed, true);
+    let (change, marked) = (told.id, None);
+    let set = PasswordSet { human, side, sub, at, told: told.at, change, marked };
+    state.watch.passwords.push(set);
+    Some((human, told))
+}
+
+/// Whether the person of that account can prove that address of theirs: it is there, nobody else has it
+/// for an alias, and it is their own.
+fn can_prove(state: &State, side: Side, sub: &Sub, kind: &AttributeName) -> bool {
+    let Some(account) = state.account(side, sub) else { return false };
+    let Some(address) = account.body().attributes.get(kind) else { return false };
+    let theirs = account.human < IMPOSTOR || !address.starts_with('h');
+    theirs && (kind.as_str() != "email" || !state.pools.get(side).taken(address, Some(sub)))
 }
 
 /// The account before the last change of an attribute; nothing if it never changed.
@@ -156,9 +211,13 @@ fn apply(
     let human = account.human;
     let before = setting.facts(&state.pools, side, account);
     let groups = account.body().groups.clone();
+    let case_sensitive = state.pools.get(side).shape.case_sensitive;
     let Some(account) = state.pools.get_mut(side).get_mut(sub) else { return };
     account.change(now, |body| {
         change(body);
+        if !case_sensitive && let Some(address) = body.attributes.get_mut(&attribute("email")) {
+            address.make_ascii_lowercase();
+        }
         // Memberships are not part of the account as `AdminGetUser` dates it.
         if body.groups == groups {
             body.modified = now;

@@ -26,16 +26,22 @@ pub enum Start {
 /// What a person, or an administrator, does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Act {
-    /// Sets a text attribute: to something that nobody ever set, or to one of a few words.
+    /// Sets a text attribute to something that nobody ever set.
     Text,
+    /// Sets a text attribute to one of a few words.
+    Word,
     /// Takes a text attribute away.
     Blank,
     /// Sets a text attribute back to what it was before its last change, or takes it away again.
     Restore,
     /// Sets another e-mail address, proved at once or not yet.
     Address,
-    /// Proves the e-mail address.
+    /// Sets another phone number, proved at once or not yet.
+    Phone,
+    /// Proves the e-mail address, or the phone number.
     Verify,
+    /// Switches a second factor on or off.
+    Factor,
     /// Joins or leaves a group.
     Group,
     /// Is disabled or enabled.
@@ -65,6 +71,10 @@ pub enum Land {
     ByAddress,
     /// Plain on the old side, by address on the new one.
     Mixed,
+    /// Names are names, and a verified address is an alias, on both sides.
+    Alias,
+    /// With aliases on the old side, by address on the new one.
+    AliasToAddress,
 }
 
 /// What a world may be made of. Each list is a choice; one element is none.
@@ -86,8 +96,13 @@ pub struct Profile {
     pub acts: Vec<(Act, u32)>,
     /// Which text attributes there are.
     pub texts: Vec<&'static str>,
-    /// How many different texts there are to set; with none, no text is ever set twice.
-    pub words: usize,
+    /// Whether people have phone numbers and second factors.
+    pub phones: bool,
+    /// Whether addresses are written in capitals and small letters, where a pool keeps that.
+    pub spellings: bool,
+    /// Whether there may be a federated account, and an account that merely claims an address, beside
+    /// the first human.
+    pub strangers: bool,
     /// Whether there may be a field that the new pool cannot change, and a group that it lacks.
     pub limits: bool,
     /// Two strangers whose addresses are the same, one of them unproved.
@@ -166,7 +181,13 @@ impl Profile {
             people_max: 3,
             workers_max: 3,
             edits_max: 8,
-            lands: vec![Land::Plain, Land::ByAddress, Land::Mixed],
+            lands: vec![
+                Land::Plain,
+                Land::ByAddress,
+                Land::Mixed,
+                Land::Alias,
+                Land::AliasToAddress,
+            ],
             starts: vec![
                 Start::Agreed,
                 Start::Agreed,
@@ -176,18 +197,24 @@ impl Profile {
                 Start::NewOnly,
             ],
             acts: vec![
-                (Act::Text, 8),
-                (Act::Blank, 1),
+                (Act::Text, 5),
+                (Act::Word, 3),
+                (Act::Blank, 2),
+                (Act::Restore, 2),
                 (Act::Address, 3),
+                (Act::Phone, 2),
                 (Act::Verify, 4),
+                (Act::Factor, 2),
                 (Act::Group, 4),
                 (Act::Enabled, 2),
                 (Act::Undo, 2),
-                (Act::Password, 1),
+                (Act::Password, 2),
                 (Act::SignIn, 2),
             ],
             texts: vec!["name", "department", "nickname"],
-            words: 0,
+            phones: true,
+            spellings: true,
+            strangers: true,
             limits: true,
             impostor: false,
             conflicts: vec![ConflictRule::ActiveWins, ConflictRule::ActiveWins, ConflictRule::Hold],
@@ -223,7 +250,8 @@ impl Profile {
     /// The suite's mixture, in which people delete their accounts as well.
     pub fn departing() -> Self {
         let mut acts = Self::mixed().acts;
-        acts.retain(|(act, _)| matches!(act, Act::Text | Act::Group | Act::Enabled | Act::Address));
+        let left_out = |act: Act| matches!(act, Act::Blank | Act::Verify | Act::Undo | Act::SignIn);
+        acts.retain(|(act, _)| !left_out(*act));
         acts.extend([(Act::Delete, 8), (Act::Return, 8), (Act::Join, 4)]);
         Self {
             people_max: 4,
@@ -239,9 +267,8 @@ impl Profile {
         Self {
             workers_max: 3,
             edits_max: 4,
-            acts: vec![(Act::Text, 2), (Act::Blank, 2), (Act::Restore, 2)],
+            acts: vec![(Act::Word, 2), (Act::Blank, 2), (Act::Restore, 2)],
             texts: vec!["name", "nickname"],
-            words: 2,
             ..Self::quiet()
         }
     }
@@ -258,7 +285,9 @@ impl Profile {
             starts: vec![Start::Agreed],
             acts: vec![(Act::Text, 1)],
             texts: vec!["name"],
-            words: 0,
+            phones: false,
+            spellings: false,
+            strangers: false,
             limits: false,
             impostor: false,
             conflicts: vec![ConflictRule::ActiveWins],

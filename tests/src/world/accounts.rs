@@ -11,6 +11,15 @@ use poolbridge_core::time::Time;
 
 use super::edits::{EditId, Human};
 
+/// The password of an account. What it says is nobody's business; who knows it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Password {
+    /// The person chose it at that moment.
+    Chosen(Time),
+    /// Nobody knows it: it is a random one, or there is none.
+    Unknown,
+}
+
 /// What an account is at one moment.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Body {
@@ -24,6 +33,8 @@ pub struct Body {
     pub factors: BTreeSet<Factor>,
     /// Its status.
     pub status: Status,
+    /// Its password.
+    pub password: Password,
     /// When the pool says it was last modified.
     pub modified: Time,
     /// Whether it is there at all.
@@ -41,6 +52,7 @@ impl Body {
             groups: BTreeSet::new(),
             factors: BTreeSet::new(),
             status: Status::Confirmed,
+            password: Password::Chosen(modified),
             modified,
             exists: true,
             origins: BTreeMap::new(),
@@ -93,6 +105,13 @@ impl SimulatedAccount {
     /// did not exist yet.
     pub fn version_at(&self, moment: Time) -> Option<usize> {
         self.versions.iter().rposition(|version| version.at <= moment)
+    }
+
+    /// Changes what it was from the beginning.
+    pub fn begin_as(&mut self, change: impl FnOnce(&mut Body)) {
+        if let Some(first) = self.versions.first_mut() {
+            change(&mut first.body);
+        }
     }
 
     /// Says where the values come from that it began with.

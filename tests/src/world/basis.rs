@@ -27,6 +27,8 @@ pub struct Seen {
 pub struct Basis {
     pub(super) accounts: BTreeMap<(Side, Sub), Seen>,
     pub(super) groups: BTreeMap<(Side, Sub), Seen>,
+    /// When pending changes were read last.
+    pub(super) marks: BTreeMap<(Side, Sub), Time>,
     pub(super) claimed: Vec<PersonId>,
     /// Whether the last plan that was announced writes both sides: one of them is then looked at before
     /// the other.

@@ -39,6 +39,8 @@ pub struct Departure {
     pub other: Option<Sub>,
     /// Whether they had an account in the other pool that was not known to be theirs.
     pub unknown: bool,
+    /// Whether the trail tells of it.
+    pub told: bool,
 }
 
 /// Deletes an account, as its owner or an administrator does.
@@ -61,7 +63,7 @@ pub fn depart(state: &mut State, side: Side, sub: &Sub) {
     }
     state.weather.count("account deleted");
     state.say(|| format!("{sub} is deleted"));
-    state.departures.push(Departure { human, side, sub, at: now, other, unknown });
+    state.departures.push(Departure { human, side, sub, at: now, other, unknown, told: false });
 }
 
 /// Whether an account of that human, or of whoever's address they have, was made by the bridge so long
@@ -71,6 +73,8 @@ pub fn outlasted(state: &State, human: Human) -> bool {
     let (old, now) = (poolbridge_core::limits::BIRTH_OPEN_MAX, state.now);
     let one = |other: Human| other.0 % NEWCOMERS == human.0 % NEWCOMERS;
     let mut made = Side::BOTH.into_iter().flat_map(|side| state.pools.get(side).all());
+    // The note's date is by one clock, and its age by another.
+    let old = old.saturating_sub(2 * state.weather.climate.clock_error);
     made.any(|account| account.ours && one(account.human) && now.since(account.created) >= old)
 }
 

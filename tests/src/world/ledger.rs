@@ -14,7 +14,7 @@ use poolbridge_core::side::Side;
 use poolbridge_core::time::Time;
 
 use super::line::{Call, Line};
-use super::record;
+use super::{passwords, record};
 use super::weather::Place;
 
 /// The table, at the end of a task's line.
@@ -152,6 +152,7 @@ impl Ledger for SimulatedLedger {
         self.line.make(call, move |state| {
             let fresh = if state.law.keeps(Rule::R12) { state.nonce() } else { 0 };
             state.table.mark(&change, fresh);
+            passwords::marked(state, change.id);
             state.say(|| format!("{call} {}", change.sub));
             Ok(())
         })
@@ -166,6 +167,8 @@ impl Ledger for SimulatedLedger {
         let call = self.look("read mark");
         self.line.make(call, move |state| {
             let mark = state.table.marks.get(&key).cloned();
+            let now = state.now;
+            state.watch.read_mark(call.task, key.0, &key.1, now);
             let there = if mark.is_some() { "there" } else { "none" };
             state.say(|| format!("{call} {}: {there}", key.1));
             Ok(mark)

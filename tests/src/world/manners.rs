@@ -11,7 +11,7 @@ use poolbridge_core::step::Deed;
 use poolbridge_core::time::Time;
 
 use super::State;
-use super::accounts::{Accounts, Body, SimulatedAccount, Version, attribute};
+use super::accounts::{Accounts, Body, Password, SimulatedAccount, Version, attribute};
 use super::line::Call;
 use super::pool::addressed;
 use super::watch::{self, Basis};
@@ -35,7 +35,7 @@ pub(super) fn create(
         }
     };
     let address = attributes.get(&attribute("email")).cloned().unwrap_or_default();
-    let taken = pool.taken(&address, None)
+    let taken = (pool.taken(&address, None) && takes(pool, &attributes))
         || (!by_address
             && pool.living().any(|a| pool.same(a.username.reveal(), wanted.username.reveal())));
     if taken {
@@ -60,6 +60,7 @@ pub(super) fn create(
         groups: BTreeSet::new(),
         factors: BTreeSet::new(),
         status: Status::ForceChangePassword,
+        password: Password::Unknown,
         modified: state.now,
         exists: true,
         origins,
@@ -93,7 +94,24 @@ fn newborn(
         let address = attributes.entry(attribute("email")).or_insert_with(|| name.to_owned());
         invalid |= !name.contains('@') || !pool.same(address, name);
     }
+    fold(pool, &mut attributes);
     if invalid { Err(FaultKind::Invalid) } else { Ok(attributes) }
+}
+
+/// Whether an account of these attributes takes its address for itself: everywhere where usernames are
+/// addresses, and else where the address is an alias and is verified.
+fn takes(pool: &Accounts, attributes: &BTreeMap<AttributeName, String>) -> bool {
+    let verified = attributes.get(&attribute("email_verified")).is_some_and(|flag| flag == "true");
+    pool.by_address() || verified
+}
+
+/// A pool that folds case shows addresses in lower case.
+fn fold(pool: &Accounts, attributes: &mut BTreeMap<AttributeName, String>) {
+    if !pool.shape.case_sensitive
+        && let Some(address) = attributes.get_mut(&attribute("email"))
+    {
+        address.make_ascii_lowercase();
+    }
 }
 
 /// Does one deed to one account.
@@ -128,12 +146,13 @@ pub(super) fn write(
         state.say(|| format!("{call} {sub}: {deed:?} refused"));
         return Err(Fault::new(kind, call.operation));
     }
-    watch::written(state, call, side, &sub, deed, basis);
     let kept = what_is_kept(state.pools.get(side), deed);
+    let after = after(state.pools.get(side), &sub, &kept, now);
+    watch::written(state, call, side, &sub, deed, after.as_ref(), basis);
     let origins = basis.origins(&state.pools, side, &sub, &kept);
-    if let Some(simulated) = state.pools.get_mut(side).get_mut(&sub) {
+    if let (Some(simulated), Some(after)) = (state.pools.get_mut(side).get_mut(&sub), after) {
         simulated.change(now, |body| {
-            act(body, &kept, now);
+            *body = after;
             for (field, origin) in origins {
                 match origin {
                     Some(origin) => body.origins.insert(field, origin),
@@ -144,6 +163,14 @@ pub(super) fn write(
     }
     state.say(|| format!("{call} {sub}: {deed:?} done"));
     Ok(())
+}
+
+/// What an account is after that deed.
+fn after(pool: &Accounts, sub: &Sub, deed: &Deed, now: Time) -> Option<Body> {
+    let mut after = pool.get(sub)?.body().clone();
+    act(&mut after, deed, now);
+    fold(pool, &mut after.attributes);
+    Some(after)
 }
 
 /// What the pool makes of a deed that it answers with success: some attributes keep their value.
@@ -164,11 +191,13 @@ fn refuse(pool: &Accounts, sub: &Sub, deed: &Deed) -> Result<(), FaultKind> {
                 if !shape.mutable || (!value.is_empty() && !pool.takes(name, value)) {
                     return Err(FaultKind::Invalid);
                 }
-                if name.as_str() == "email" && pool.taken(value, Some(sub)) {
-                    return Err(FaultKind::Exists);
-                }
             }
-            Ok(())
+            let wanted = after(pool, sub, deed, Time::ZERO).map(|body| body.attributes);
+            let address = wanted.as_ref().filter(|all| takes(pool, all));
+            let address = address.and_then(|all| all.get(&attribute("email")));
+            let taken = fields.contains_key(&Field::Email)
+                && address.is_some_and(|address| pool.taken(address, Some(sub)));
+            if taken { Err(FaultKind::Exists) } else { Ok(()) }
         }
         Deed::AddToGroup(group) | Deed::RemoveFromGroup(group) => {
             pool.shape.groups.contains(group).then_some(()).ok_or(FaultKind::Missing)
@@ -268,7 +297,9 @@ fn act(body: &mut Body, deed: &Deed, now: Time) {
         }
         // Of somebody who never confirmed, the pages do not say what becomes of them.
         Deed::SetRandomPassword if body.status == Status::Unconfirmed => {}
-        Deed::SetRandomPassword => body.status = Status::Confirmed,
+        Deed::SetRandomPassword => {
+            (body.status, body.password) = (Status::Confirmed, Password::Unknown);
+        }
         Deed::SignOut => return,
         Deed::Delete => body.exists = false,
     }

@@ -14,14 +14,15 @@ use poolbridge_core::side::{BySide, Side};
 use poolbridge_core::step::Deed;
 use poolbridge_core::time::Time;
 
-use super::accounts::{Accounts, Body, SimulatedAccount, attribute};
+use super::accounts::{Accounts, Body};
 pub use super::basis::{Basis, Seen};
 use super::departures;
+use super::passwords::{self, PasswordSet};
 use super::edits::{EditId, Human};
 use super::history::Digest;
 use super::line::Call;
 use super::table::Table;
-use super::{State, TaskId};
+use super::{State, TaskId, proofs};
 
 /// A promise that was broken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,6 +117,10 @@ pub struct Watch {
     pub reads: u64,
     /// Accounts made by the bridge.
     pub created: BTreeMap<(Human, Side), u32>,
+    /// Passwords that people chose.
+    pub passwords: Vec<PasswordSet>,
+    /// Accounts whose password was closed although it was the newest, because nothing had told of it.
+    pub replaced_unseen: BTreeSet<(Side, Sub)>,
 }
 
 impl Watch {
@@ -139,6 +144,13 @@ impl Watch {
     /// A task observed an account's groups.
     pub fn saw_groups(&mut self, task: TaskId, side: Side, sub: &Sub, seen: Seen) {
         self.tasks.entry(task).or_default().groups.insert((side, sub.clone()), seen);
+    }
+
+    /// A task read what is pending of an account. Of use where a password was set.
+    pub fn read_mark(&mut self, task: TaskId, side: Side, sub: &Sub, now: Time) {
+        if !self.passwords.is_empty() {
+            self.tasks.entry(task).or_default().marks.insert((side, sub.clone()), now);
+        }
     }
 
     /// A task took a person's lease.
@@ -173,14 +185,17 @@ impl Watch {
             writes: _,
             reads: _,
             created,
+            passwords,
+            replaced_unseen,
         } = self;
         for task in living {
             tasks.get(task).hash(hasher);
         }
         (holders, decisions, agreed, obstructed, created).hash(hasher);
-        (outdated, refused, taken, switched).hash(hasher);
+        (outdated, refused, taken, switched, replaced_unseen).hash(hasher);
         notes(unseen, hasher);
         notes(announced, hasher);
+        notes(passwords, hasher);
     }
 
     /// For whom that task makes an account.
@@ -231,11 +246,20 @@ pub fn created(state: &mut State, call: Call, side: Side, sub: &Sub, basis: &Bas
         let detail = format!("{call} {sub}: human {} has {living} there", human.0);
         state.watch.violated("one account for one person", detail);
     }
-    judge_flag(state, call, side, human, &body);
+    proofs::judge_flags(state, call, side, human, &body);
+    proofs::judge_origin(state, call, human);
 }
 
 /// Judges a write that is about to land.
-pub fn written(state: &mut State, call: Call, side: Side, sub: &Sub, deed: &Deed, basis: &Basis) {
+pub fn written(
+    state: &mut State,
+    call: Call,
+    side: Side,
+    sub: &Sub,
+    deed: &Deed,
+    after: Option<&Body>,
+    basis: &Basis,
+) {
     state.watch.writes += 1;
     let Some(target) = state.pools.get(side).get(sub) else { return };
     let (human, body, ours) = (target.human, target.body().clone(), target.ours);
@@ -272,14 +296,14 @@ pub fn written(state: &mut State, call: Call, side: Side, sub: &Sub, deed: &Deed
             state.watch.violated("unread is not empty", detail);
         }
     }
-    if let Deed::SetAttributes { fields } = deed {
-        let mut after = body.clone();
-        for (name, value) in fields.values().flatten() {
-            after.attributes.insert(name.clone(), value.clone());
-        }
-        if fields.contains_key(&Field::Email) {
-            judge_flag(state, call, side, human, &after);
-        }
+    if let (Deed::SetAttributes { fields }, Some(after)) = (deed, after)
+        && fields.keys().any(Field::is_address)
+    {
+        proofs::judge_flags(state, call, side, human, after);
+        proofs::judge_spelling(state, call, side, &body, after);
+    }
+    if *deed == Deed::SetRandomPassword {
+        passwords::judge_closing(state, call, side, sub, body.password, basis);
     }
     for field in deed.fields() {
         let Some(&edit) = body.origins.get(&field) else { continue };
@@ -339,24 +363,5 @@ fn judge_stranger(
         }
         let detail = format!("{call} {sub}: human {} receives what {humans:?} has", human.0);
         state.watch.violated("nobody receives another's facts", detail);
-    }
-}
-
-/// A verified flag may only stand beside an address that was verified on the other side once.
-fn judge_flag(state: &mut State, call: Call, side: Side, human: Human, after: &Body) {
-    let (email, flag) = (attribute("email"), attribute("email_verified"));
-    let verified = |body: &Body| {
-        body.attributes
-            .get(&flag)
-            .is_some_and(|flag| flag == "true")
-            .then(|| body.attributes.get(&email).map(|text| text.to_lowercase()))
-            .flatten()
-    };
-    let Some(address) = verified(after) else { return };
-    let other = state.pools.get(side.other()).all().iter().filter(|one| one.human == human);
-    let mut versions = other.flat_map(SimulatedAccount::versions);
-    if !versions.any(|version| verified(&version.body).as_ref() == Some(&address)) {
-        let detail = format!("{call}: a flag beside an address that was never verified");
-        state.watch.violated("nothing is weakened", detail);
     }
 }

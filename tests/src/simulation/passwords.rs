@@ -1,0 +1,63 @@
+//! What must be true of passwords in the end. The bridge knows when each was set by the clock of whoever
+//! told, and so does this.
+
+use poolbridge_core::entry::Entry;
+use poolbridge_core::policy::StalePasswords;
+use poolbridge_core::side::{BySide, Side};
+use poolbridge_core::time::Time;
+
+use super::beginning::Setting;
+use super::checks::{Linked, linked};
+use crate::world::State;
+use crate::world::accounts::Password;
+use crate::world::edits::Human;
+
+/// Judges the passwords of everybody all of whose changes were told of.
+pub fn judge(state: &State, setting: &Setting, found: &mut Vec<(&'static str, String)>) {
+    if setting.policy.stale_passwords != StalePasswords::Close {
+        return;
+    }
+    for &human in setting.humans.iter().filter(|human| state.edits.captured(**human)) {
+        let Some(Linked { entry, accounts, .. }) = linked(state, setting, human) else { continue };
+        let Some((side, newest)) = newest(state, entry, human) else { continue };
+        let other = side.other();
+        let body = accounts.get(other).body();
+        let open = entry.passwords.open.get(other).is_some();
+        if body.password != Password::Unknown && !open {
+            let detail = format!("human {}: the {side} side's is newer", human.0);
+            found.push(("an outdated password is closed, or known to be open", detail));
+        }
+        let own = accounts.get(side).body().password;
+        let replaced = state.watch.replaced_unseen.contains(&(side, accounts.get(side).sub.clone()));
+        if own != Password::Chosen(newest) && !replaced {
+            let detail = format!("human {}: the {side} side's", human.0);
+            found.push(("the newest password is the person's own", detail));
+        }
+    }
+}
+
+/// On which side the newest password was set since the accounts were linked, and when. None if that
+/// cannot be told: the message alone tells of one of them, and it may or may not count.
+fn newest(state: &State, entry: &Entry, human: Human) -> Option<(Side, Time)> {
+    let linked = entry.linked?;
+    let theirs = state.watch.passwords.iter().filter(|set| set.human == human);
+    if theirs.clone().any(|set| set.marked.is_none()) {
+        return None;
+    }
+    let here = theirs.filter(|set| {
+        let known = entry.accounts.get(set.side).as_ref();
+        known.is_some_and(|known| known.sub == set.sub) && set.told > linked
+    });
+    let last = BySide::from_fn(|side| {
+        let there = here.clone().filter(|set| set.side == side);
+        // Two functions that tell of one account may have clocks that differ.
+        let told = there.clone().map(|set| set.told).max()?;
+        Some((told, there.map(|set| set.at).max()?))
+    });
+    match (last.old, last.new) {
+        (Some(old), Some(new)) if old.0 == new.0 => None,
+        (Some(old), new) if new.is_none_or(|new| new.0 < old.0) => Some((Side::Old, old.1)),
+        (_, Some(new)) => Some((Side::New, new.1)),
+        (_, None) => None,
+    }
+}

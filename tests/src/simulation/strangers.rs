@@ -1,0 +1,68 @@
+//! Who stands beside the first human and is somebody else: an account of an identity provider that has the
+//! same address, and one that merely claims it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use poolbridge_core::account::Status;
+use poolbridge_core::names::Username;
+use poolbridge_core::side::Side;
+
+use super::beginning::{Setting, add, begin_as, origins};
+use super::profile::Profile;
+use crate::world::State;
+use crate::world::accounts::{Password, attribute};
+use crate::world::edits::Human;
+pub use crate::world::proofs::FEDERATED;
+
+/// Whoever claims an address that is not theirs has this number, and those above.
+pub const IMPOSTOR: Human = Human(900);
+
+/// Lets them appear, if the worlds have some.
+pub fn appear(state: &mut State, setting: &mut Setting, profile: &Profile) {
+    let claimed = |state: &mut State| {
+        profile.impostor || (profile.strangers && state.chooser.choose(4, "an impostor") == 1)
+    };
+    if claimed(state) {
+        impostor(state, setting);
+    }
+    if profile.strangers && state.chooser.choose(4, "a federated account") == 1 {
+        federated(state, setting);
+    }
+}
+
+/// Somebody else in the new pool claims the first human's address and cannot prove it. Where usernames are
+/// addresses, nobody can.
+fn impostor(state: &mut State, setting: &mut Setting) {
+    let side = Side::New;
+    let Some(victim) = setting.humans.first().copied() else { return };
+    if state.pools.get(side).by_address() {
+        return;
+    }
+    let values = BTreeMap::from([(attribute("name"), "impostor".to_owned())]);
+    add(state, IMPOSTOR, side, values, true, BTreeSet::new());
+    begin_as(state, IMPOSTOR, side, |body| {
+        body.attributes.insert(attribute("email"), format!("h{}@example.com", victim.0));
+        body.attributes.insert(attribute("email_verified"), "false".to_owned());
+    });
+    setting.humans.push(IMPOSTOR);
+    origins(state, setting, IMPOSTOR);
+}
+
+/// The first human's address in an account of an identity provider, which says that it is verified.
+fn federated(state: &mut State, setting: &mut Setting) {
+    let side = Side::BOTH[state.chooser.choose(2, "which pool is federated")];
+    let Some(victim) = setting.humans.first().copied() else { return };
+    let values = BTreeMap::from([(attribute("name"), "federated".to_owned())]);
+    add(state, FEDERATED, side, values, true, BTreeSet::new());
+    begin_as(state, FEDERATED, side, |body| {
+        body.attributes.insert(attribute("email"), format!("h{}@example.com", victim.0));
+        (body.status, body.password) = (Status::ExternalProvider, Password::Unknown);
+    });
+    let pool = state.pools.get_mut(side);
+    let sub = pool.of(FEDERATED).map(|account| account.sub.clone());
+    if let Some(account) = sub.and_then(|sub| pool.get_mut(&sub)) {
+        account.username = Username::try_from("Provider_700").expect("it is short and printable");
+    }
+    setting.humans.push(FEDERATED);
+    origins(state, setting, FEDERATED);
+}

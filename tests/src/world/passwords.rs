@@ -1,0 +1,74 @@
+//! Who chose which password, and whose is closed: the ground truth of passwords, which no pool tells.
+
+use poolbridge_core::names::Sub;
+use poolbridge_core::side::Side;
+use poolbridge_core::time::Time;
+
+use super::State;
+use super::accounts::Password;
+use super::edits::Human;
+use super::line::Call;
+use super::watch::Basis;
+
+/// A password was set on a side between what its writer had read of it and the write that closed it.
+pub const REPLACED_UNSEEN: &str = "password replaced unseen";
+
+/// A person chose a password.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PasswordSet {
+    /// Who.
+    pub human: Human,
+    /// In which pool.
+    pub side: Side,
+    /// In which account.
+    pub sub: Sub,
+    /// When.
+    pub at: Time,
+    /// When, by the clock of whoever tells.
+    pub told: Time,
+    /// The number of the change that tells of it.
+    pub change: u128,
+    /// When the pending change was written that tells of it, if it was.
+    pub marked: Option<Time>,
+}
+
+/// Notes that the pending change of a deed was written.
+pub(super) fn marked(state: &mut State, change: u128) {
+    let now = state.now;
+    let told = state.watch.passwords.iter_mut().find(|set| set.change == change);
+    if let Some(set) = told {
+        set.marked.get_or_insert(now);
+    }
+}
+
+/// Judges that a random password is about to replace one. The newest that a person chose is never closed,
+/// by the clocks of those who tell; one that was not told of yet, when the writer looked, cannot be known.
+pub(super) fn judge_closing(
+    state: &mut State,
+    call: Call,
+    side: Side,
+    sub: &Sub,
+    password: Password,
+    basis: &Basis,
+) {
+    let Password::Chosen(at) = password else { return };
+    let here = |set: &&PasswordSet| set.side == side && set.sub == *sub && set.at == at;
+    let closed = state.watch.passwords.iter().find(here).cloned();
+    let Some(human) = state.account(side, sub).map(|account| account.human) else { return };
+    // What was there when the world began is older than whatever was told.
+    let told = closed.as_ref().map_or(at, |set| set.told);
+    let newer = |set: &PasswordSet| set.human == human && set.side != side && set.told > told;
+    if state.watch.passwords.iter().any(newer) {
+        state.weather.count("password closed");
+        return;
+    }
+    let read = basis.marks.get(&(side, sub.clone()));
+    let unseen = |set: &PasswordSet| set.marked.is_none_or(|at| read.is_none_or(|&read| read < at));
+    if closed.as_ref().is_some_and(unseen) {
+        state.watch.replaced_unseen.insert((side, sub.clone()));
+        state.weather.count(REPLACED_UNSEEN);
+        return;
+    }
+    let detail = format!("{call} {sub}: nothing newer was set on the other side");
+    state.watch.violated("nobody's newest password is closed", detail);
+}

@@ -1,0 +1,54 @@
+//! What an account may be given: a verified flag only beside an address that was verified, an address in
+//! its own spelling, and nothing at all for a federated person.
+
+use poolbridge_core::side::Side;
+
+use super::State;
+use super::accounts::{Body, SimulatedAccount, attribute};
+use super::edits::Human;
+use super::line::Call;
+
+/// Federated people have this number. An identity provider makes their accounts, and nobody else does.
+pub const FEDERATED: Human = Human(700);
+
+/// The address and the flag of each kind of address.
+const ADDRESSES: [(&str, &str); 2] =
+    [("email", "email_verified"), ("phone_number", "phone_number_verified")];
+
+/// The address of that name, in lower case, if it is verified.
+fn verified(body: &Body, (address, flag): (&str, &str)) -> Option<String> {
+    let proved = body.attributes.get(&attribute(flag)).is_some_and(|flag| flag == "true");
+    let address = body.attributes.get(&attribute(address)).filter(|_| proved)?;
+    Some(address.to_lowercase())
+}
+
+/// A verified flag may only stand beside an address that was verified on the other side once.
+pub(super) fn judge_flags(state: &mut State, call: Call, side: Side, human: Human, after: &Body) {
+    for kind in ADDRESSES {
+        let Some(address) = verified(after, kind) else { continue };
+        let other = state.pools.get(side.other()).all().iter().filter(|one| one.human == human);
+        let mut versions = other.flat_map(SimulatedAccount::versions);
+        if !versions.any(|version| verified(&version.body, kind).as_ref() == Some(&address)) {
+            let detail = format!("{call}: a flag beside {} that was never verified", kind.0);
+            state.watch.violated("nothing is weakened", detail);
+        }
+    }
+}
+
+/// Where case counts for a pool, an address that stays the same keeps its spelling.
+pub(super) fn judge_spelling(state: &mut State, call: Call, side: Side, before: &Body, after: &Body) {
+    let email = attribute("email");
+    let (was, is) = (before.attributes.get(&email), after.attributes.get(&email));
+    let (Some(was), Some(is)) = (was, is) else { return };
+    let respelled = was != is && was.eq_ignore_ascii_case(is);
+    if state.pools.get(side).shape.case_sensitive && respelled {
+        state.watch.violated("a spelling is kept", format!("{call}: an address is spelled anew"));
+    }
+}
+
+/// Nobody federated is created: their identity provider does that.
+pub(super) fn judge_origin(state: &mut State, call: Call, human: Human) {
+    if human == FEDERATED {
+        state.watch.violated("nobody federated is created", format!("{call}"));
+    }
+}
