@@ -251,6 +251,18 @@ impl Passwords {
         Side::BOTH.into_iter().find_map(|side| Some((side, (*self.open.get(side))?)))
     }
 
+    /// Whether something is still to be done for a password that went out of date: it is neither closed
+    /// nor known to stay open, or its sessions are to be ended. A worker may have died on the way.
+    /// `close`: the team wants outdated passwords closed.
+    pub fn is_work_left(&self, linked: Option<Time>, close: bool) -> bool {
+        let sign_out = Side::BOTH.iter().any(|side| *self.owes_sign_out.get(*side));
+        let open = self.stale(linked).filter(|_| close).is_some_and(|side| {
+            let newer = *self.set.get(side.other());
+            *self.closed.get(side) < newer && self.open.get(side).is_none()
+        });
+        sign_out || open
+    }
+
     /// The side whose password is out of date, if one is known to be. What was set before the two
     /// accounts were linked says nothing: each side had its own password then.
     pub fn stale(&self, linked: Option<Time>) -> Option<Side> {

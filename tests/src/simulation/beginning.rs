@@ -358,6 +358,9 @@ pub(super) fn origins(state: &mut State, setting: &Setting, human: Human) {
             shared.insert(key, id);
             origins.insert(field, id);
         }
+        let told: Vec<String> =
+            origins.iter().map(|(field, id)| format!("{field} {}", id.0)).collect();
+        state.say(|| format!("{sub} is human {}'s: {}", human.0, told.join(", ")));
         if let Some(account) = state.pools.get_mut(side).get_mut(sub) {
             account.begin_with(&origins);
         }

@@ -258,7 +258,9 @@ fn obstacles_have_causes(
     let Some(Linked { entry, accounts, .. }) = linked(state, setting, human) else { return };
     let policy = &setting.policy;
     let unproved = [&accounts.old, &accounts.new].iter().any(|one| verified(one.body()).is_none());
-    let signs_in = Side::BOTH.iter().any(|side| state.pools.get(*side).by_address());
+    let email = attribute("email");
+    let signs_in =
+        Side::BOTH.iter().any(|side| state.pools.get(*side).shape.signs_in_by(&email));
     let lacking = |field: &Field| {
         let lacks = |side: &Side| {
             let groups = &state.pools.get(*side).shape.groups;
@@ -275,13 +277,14 @@ fn obstacles_have_causes(
     };
     for (field, obstacle) in &entry.obstacles {
         let reason = obstacle.reason;
+        let is_factor = matches!(field, Field::Factor(_));
         let outdated = entry.passwords.stale(entry.linked).is_some();
         let fair = (reason == Reason::Conflict && policy.conflicts == ConflictRule::Hold)
             || (reason == Reason::Immutable && *field == Field::Attribute(attribute("nickname")))
             || (reason == Reason::GroupMissing && lacking(field))
             || (reason == Reason::RefusedByPool && refused(field))
             || (reason == Reason::AddressUnverified && field.is_address() && unproved && signs_in)
-            || (reason == Reason::StaleSide && field.is_address() && outdated);
+            || (reason == Reason::StaleSide && (field.is_address() || is_factor) && outdated);
         if !fair {
             let detail = format!("{field} of human {}: {}", human.0, obstacle.reason);
             found.push(("nothing is held without a cause", detail));

@@ -135,14 +135,22 @@ pub fn label(state: &mut State, setting: &Setting, side: Side, sub: &Sub, human:
 
 /// What must be true in the end of everybody who deleted an account.
 pub fn judge(state: &State, setting: &Setting, found: &mut Vec<(&'static str, String)>) {
-    judge_those(state, setting, |_| true, found);
+    let nobody = |one: &Departure| state.pools.get(one.side).living().next().is_none();
+    judge_those(state, setting, |_| true, nobody, found);
 }
 
 /// All is quiet, and no sweep was needed for a deletion that was told of and captured.
 pub fn told_deletions_travelled(state: &mut State, setting: &Setting) {
     let mut found = Vec::new();
     let told = |one: &Departure| one.told && state.edits.captured(one.human);
-    judge_those(state, setting, told, &mut found);
+    // Whoever was looked at while the pool was empty waits for the next sweep.
+    let ever = |one: &Departure| {
+        let pool = state.pools.get(one.side);
+        let changes = pool.all().iter().flat_map(SimulatedAccount::versions).map(|it| it.at);
+        let mut since = changes.filter(|at| *at >= one.at);
+        since.any(|at| !pool.all().iter().any(|account| account.there_at(at)))
+    };
+    judge_those(state, setting, told, ever, &mut found);
     if !found.is_empty() {
         let found: Vec<String> = found.into_iter().map(|(what, who)| format!("{what}: {who}")).collect();
         state.watch.violated("a deletion that was told of needs no sweep", found.join(", "));
@@ -153,6 +161,7 @@ fn judge_those(
     state: &State,
     setting: &Setting,
     which: impl Fn(&Departure) -> bool,
+    silent: impl Fn(&Departure) -> bool,
     found: &mut Vec<(&'static str, String)>,
 ) {
     for departure in state.departures.iter().filter(|one| which(one)) {
@@ -161,7 +170,7 @@ fn judge_those(
         let to = side.other();
         let Some(account) = state.account(to, other) else { continue };
         // With nobody left in that pool to be a canary, nothing may be done, and nothing was.
-        if state.pools.get(*side).living().next().is_none() {
+        if silent(departure) {
             continue;
         }
         let (deletes, body) = (setting.policy.deletes, account.body());

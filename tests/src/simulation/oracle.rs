@@ -141,7 +141,7 @@ fn judge(
         End { state, field, accounts: both.accounts, person, agreed, origins: origins.collect() };
     for (side, edit) in Side::BOTH.into_iter().zip(last) {
         let Some(edit) = edit.map(|&edit| state.edits.get(edit)) else { continue };
-        if edit.value == stands {
+        if covers(stands.as_ref(), edit) {
             continue;
         }
         let by: Vec<u32> = end.origins.iter().map(|origin| origin.0).collect();
@@ -176,6 +176,15 @@ fn judge(
     if !doubted && !values.contains(&stands) {
         found.push(("no value returns", format!("{field}: {stands:?} is nobody's last word")));
     }
+}
+
+/// Whether that value says all that the edit said: the same, or the same address that somebody proved.
+fn covers(value: Option<&String>, edit: &Edit) -> bool {
+    let claimed = |value: &String| match value.strip_suffix("\u{1f}true") {
+        Some(address) if edit.field.is_address() => Some(format!("{address}\u{1f}false")),
+        _ => None,
+    };
+    value == edit.value.as_ref() || (edit.value.is_some() && value.and_then(claimed) == edit.value)
 }
 
 impl End<'_> {
@@ -248,7 +257,8 @@ impl End<'_> {
         };
         let all = self.state.edits.all().iter();
         let alike = all.filter(|other| {
-            other.human == edit.human && other.field == edit.field && other.value == edit.value
+            let theirs = other.human == edit.human && other.field == edit.field;
+            theirs && covers(other.value.as_ref(), edit)
         });
         alike.filter(together).map(|other| other.id).chain([edit.id]).collect()
     }

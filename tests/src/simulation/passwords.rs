@@ -17,6 +17,11 @@ pub fn judge(state: &State, setting: &Setting, found: &mut Vec<(&'static str, St
     if setting.policy.stale_passwords != StalePasswords::Close {
         return;
     }
+    for (side, sub) in &state.watch.sessions {
+        if state.account(*side, sub).is_some_and(|account| account.body().exists) {
+            found.push(("a closed password ends its sessions", format!("{side} {sub}")));
+        }
+    }
     for &human in setting.humans.iter().filter(|human| state.edits.captured(**human)) {
         let Some(Linked { entry, accounts, .. }) = linked(state, setting, human) else { continue };
         let Some((side, newest)) = newest(state, entry, human) else { continue };

@@ -154,6 +154,29 @@ impl Stage {
         finish(bridge.converge(change, &work))
     }
 
+    /// One look at one change, of a worker who dies after so many turns. Answers whether it was still at
+    /// work then.
+    pub fn look_and_die(&mut self, change: &Change, turns: usize) -> bool {
+        self.tasks += 1;
+        let task = TaskId(self.tasks);
+        let ports = self.world.ports(task);
+        let Self { policy, keys, configuration, .. } = &*self;
+        let bridge = Bridge { ports: &ports, policy, keys, configuration };
+        let now = self.world.lock().now;
+        let deadline = now + limits::PERSON_TIME_MAX;
+        let work = Work { deadline, invocation_end: deadline, suspendable: false };
+        let mut look = Box::pin(bridge.converge(change, &work));
+        let mut context = Context::from_waker(Waker::noop());
+        for _ in 0..turns {
+            if look.as_mut().poll(&mut context).is_ready() {
+                return false;
+            }
+        }
+        drop(look);
+        self.world.lock().abandon(task, false);
+        true
+    }
+
     /// What an operator does to link two accounts: writes the table, and notes a change of both.
     pub fn link(&mut self, old: &Sub, new: &Sub, federated: bool) -> Result<(), Refusal> {
         let subs = BySide { old: old.clone(), new: new.clone() };

@@ -107,6 +107,11 @@ impl SimulatedAccount {
         self.versions.iter().rposition(|version| version.at <= moment)
     }
 
+    /// Whether it was there at that moment.
+    pub fn there_at(&self, moment: Time) -> bool {
+        self.version_at(moment).is_some_and(|version| self.versions[version].body.exists)
+    }
+
     /// Changes what it was from the beginning.
     pub fn begin_as(&mut self, change: impl FnOnce(&mut Body)) {
         if let Some(first) = self.versions.first_mut() {

@@ -152,7 +152,9 @@ impl Ledger for SimulatedLedger {
         self.line.make(call, move |state| {
             let fresh = if state.law.keeps(Rule::R12) { state.nonce() } else { 0 };
             state.table.mark(&change, fresh);
-            passwords::marked(state, change.id);
+            if !change.claimed {
+                passwords::marked(state, change.id);
+            }
             state.say(|| format!("{call} {}", change.sub));
             Ok(())
         })

@@ -52,6 +52,7 @@ pub(super) fn judge_closing(
     basis: &Basis,
 ) {
     let Password::Chosen(at) = password else { return };
+    state.watch.sessions.insert((side, sub.clone()));
     let here = |set: &&PasswordSet| set.side == side && set.sub == *sub && set.at == at;
     let closed = state.watch.passwords.iter().find(here).cloned();
     let Some(human) = state.account(side, sub).map(|account| account.human) else { return };

@@ -338,11 +338,14 @@ pub(super) fn addressed(
     Some((found.sub.clone(), found.version_at(moment)?))
 }
 
+/// Who bears that name. An address is a name for local accounts alone: a federated account signs in by
+/// its provider.
 fn named(accounts: &Accounts, username: &Username, moment: Time) -> Option<(Sub, usize)> {
     let email = attribute("email");
     let bears = |account: &&SimulatedAccount, version: usize| {
         let body = &account.versions()[version].body;
         let by_address = accounts.by_address()
+            && body.status != Status::ExternalProvider
             && body
                 .attributes
                 .get(&email)

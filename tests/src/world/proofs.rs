@@ -1,6 +1,7 @@
 //! What an account may be given: a verified flag only beside an address that was verified, an address in
 //! its own spelling, and nothing at all for a federated person.
 
+use poolbridge_core::facts::Field;
 use poolbridge_core::side::Side;
 
 use super::State;
@@ -22,9 +23,20 @@ fn verified(body: &Body, (address, flag): (&str, &str)) -> Option<String> {
     Some(address.to_lowercase())
 }
 
-/// A verified flag may only stand beside an address that was verified on the other side once.
-pub(super) fn judge_flags(state: &mut State, call: Call, side: Side, human: Human, after: &Body) {
-    for kind in ADDRESSES {
+/// A verified flag may only stand beside an address that was verified on the other side once. Judged of
+/// the addresses that are `given` by the call: the others are the person's own.
+pub(super) fn judge_flags(
+    state: &mut State,
+    call: Call,
+    side: Side,
+    human: Human,
+    after: &Body,
+    given: impl Fn(&Field) -> bool,
+) {
+    for (field, kind) in [(Field::Email, ADDRESSES[0]), (Field::Phone, ADDRESSES[1])] {
+        if !given(&field) {
+            continue;
+        }
         let Some(address) = verified(after, kind) else { continue };
         let other = state.pools.get(side.other()).all().iter().filter(|one| one.human == human);
         let mut versions = other.flat_map(SimulatedAccount::versions);

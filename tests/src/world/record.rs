@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use poolbridge_core::entry::{Entry, State as PersonState};
+use poolbridge_core::entry::{Decision, Entry, State as PersonState};
 use poolbridge_core::fault::{Fault, FaultKind};
 use poolbridge_core::side::Side;
 use poolbridge_core::time::Time;
@@ -112,7 +112,13 @@ fn announce(state: &mut State, call: Call, entry: &Entry) {
 
 /// An entry in a few words.
 fn told(entry: &Entry) -> String {
-    let kinds: BTreeSet<&str> = entry.decisions.iter().map(|one| one.kind.name()).collect();
+    let kind = |one: &Decision| match one.side {
+        Some(side) if !one.fields.is_empty() => {
+            format!("{} {side} {}", one.kind.name(), one.fields.join(" "))
+        }
+        _ => one.kind.name().to_owned(),
+    };
+    let kinds: BTreeSet<String> = entry.decisions.iter().map(kind).collect();
     let fields = entry.intent.iter().flat_map(|intent| intent.fields.keys());
     let under_way: Vec<String> = fields.map(ToString::to_string).collect();
     let birth = if entry.birth.is_some() { ", a birth announced" } else { "" };

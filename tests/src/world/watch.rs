@@ -14,7 +14,7 @@ use poolbridge_core::side::{BySide, Side};
 use poolbridge_core::step::Deed;
 use poolbridge_core::time::Time;
 
-use super::accounts::{Accounts, Body};
+use super::accounts::{Accounts, Body, SimulatedAccount};
 pub use super::basis::{Basis, Seen};
 use super::departures;
 use super::passwords::{self, PasswordSet};
@@ -119,6 +119,8 @@ pub struct Watch {
     pub created: BTreeMap<(Human, Side), u32>,
     /// Passwords that people chose.
     pub passwords: Vec<PasswordSet>,
+    /// Accounts whose password was closed and whose open sessions were not ended since.
+    pub sessions: BTreeSet<(Side, Sub)>,
     /// Accounts whose password was closed although it was the newest, because nothing had told of it.
     pub replaced_unseen: BTreeSet<(Side, Sub)>,
 }
@@ -187,12 +189,13 @@ impl Watch {
             created,
             passwords,
             replaced_unseen,
+            sessions,
         } = self;
         for task in living {
             tasks.get(task).hash(hasher);
         }
         (holders, decisions, agreed, obstructed, created).hash(hasher);
-        (outdated, refused, taken, switched, replaced_unseen).hash(hasher);
+        (outdated, refused, taken, switched, replaced_unseen, sessions).hash(hasher);
         notes(unseen, hasher);
         notes(announced, hasher);
         notes(passwords, hasher);
@@ -246,7 +249,7 @@ pub fn created(state: &mut State, call: Call, side: Side, sub: &Sub, basis: &Bas
         let detail = format!("{call} {sub}: human {} has {living} there", human.0);
         state.watch.violated("one account for one person", detail);
     }
-    proofs::judge_flags(state, call, side, human, &body);
+    proofs::judge_flags(state, call, side, human, &body, |_| true);
     proofs::judge_origin(state, call, human);
 }
 
@@ -263,7 +266,7 @@ pub fn written(
     state.watch.writes += 1;
     let Some(target) = state.pools.get(side).get(sub) else { return };
     let (human, body, ours) = (target.human, target.body().clone(), target.ours);
-    if taken_since(side, target.created, human, state, basis) {
+    if taken_since(side, target, state, basis) {
         state.watch.taken.insert(sub.clone());
         state.weather.count(NAME_TAKEN);
         return;
@@ -299,8 +302,12 @@ pub fn written(
     if let (Deed::SetAttributes { fields }, Some(after)) = (deed, after)
         && fields.keys().any(Field::is_address)
     {
-        proofs::judge_flags(state, call, side, human, after);
+        proofs::judge_flags(state, call, side, human, after, |it| fields.contains_key(it));
         proofs::judge_spelling(state, call, side, &body, after);
+    }
+    // To disable an account revokes its tokens (page of `AdminDisableUser`).
+    if matches!(deed, Deed::SignOut | Deed::Disable) {
+        state.watch.sessions.remove(&(side, sub.clone()));
     }
     if *deed == Deed::SetRandomPassword {
         passwords::judge_closing(state, call, side, sub, body.password, basis);
@@ -333,10 +340,17 @@ fn judge_holder(state: &mut State, call: Call, mut person: PersonId) {
 /// Whether somebody else took that name since the moment that the writer's last look at its bearer
 /// showed: after that look, or within the bound on stale reads before it. In a pool that takes only
 /// names nobody can tell the two apart then; whoever was seen can be told (R21).
-fn taken_since(side: Side, created: Time, human: Human, state: &State, basis: &Basis) -> bool {
-    let mut looks = basis.accounts.iter().filter(|((of, _), _)| *of == side).peekable();
+fn taken_since(side: Side, target: &SimulatedAccount, state: &State, basis: &Basis) -> bool {
+    let pool = state.pools.get(side);
+    let bore = |sub: &Sub| {
+        let other = pool.get(sub).filter(|_| !pool.by_address());
+        other.is_some_and(|it| pool.same(it.username.reveal(), target.username.reveal()))
+    };
+    let looks = basis.accounts.iter().filter(|((of, sub), _)| *of == side && bore(sub));
+    let mut looks = looks.peekable();
     let looked = looks.peek().is_some();
-    let stranger = |sub: &Sub| state.account(side, sub).is_some_and(|it| it.human != human);
+    let stranger = |sub: &Sub| pool.get(sub).is_some_and(|it| it.human != target.human);
+    let created = target.created;
     let unseen = |seen: &Seen| seen.moment < created && seen.at < created + state.settle;
     looked && looks.all(|((_, sub), seen)| unseen(seen) && stranger(sub))
 }

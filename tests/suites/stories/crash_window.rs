@@ -1,20 +1,23 @@
 //! A write whose answer is lost, two looks of two moments: what the person did in between is never
-//! overwritten without a record.
+//! overwritten without a record. A worker that dies: what it had begun is done by the next one.
 
 use std::time::Duration;
 
-use poolbridge_core::change::Proof;
+use poolbridge_core::capture::capture;
+use poolbridge_core::change::{Change, Proof};
 use poolbridge_core::entry::{DecisionKind, State as PersonState};
 use poolbridge_core::limits;
 use poolbridge_core::names::Sub;
 use poolbridge_core::policy::{ConflictRule, Provision};
+use poolbridge_core::ports::Ports as _;
 use poolbridge_core::side::Side;
 use poolbridge_core::verdict::Reason;
-use poolbridge_tests::simulation::stage::Stage;
-use poolbridge_tests::world::accounts::attribute;
+use poolbridge_tests::simulation::stage::{Stage, finish};
+use poolbridge_tests::world::TaskId;
+use poolbridge_tests::world::accounts::{Password, attribute};
 use poolbridge_tests::world::weather::Fate;
 
-use super::trouble;
+use super::{calls, trouble};
 
 /// A linked pair whose name in the old pool was set to `text` and carried over, and nobody knows
 /// whether the write landed. `fate` says whether it did.
@@ -114,4 +117,57 @@ fn a_text_set_to_one_value_on_both_sides_within_moments_is_agreed_once_both_are_
     stage.captured(Side::New, &new);
     assert_eq!(stage.says(Side::Old, &old, "name").as_deref(), Some("other"));
     assert!(!decided(&stage, &old, DecisionKind::Conflict));
+}
+
+/// A person sets a password in the old pool, and capture tells of it.
+fn chosen_password(stage: &mut Stage, old: &Sub) -> Change {
+    stage.wait(Duration::from_hours(1));
+    stage.edit(Side::Old, old, |_| {});
+    let chosen = Change { password: true, ..stage.change(Side::Old, old, Proof::Changed) };
+    let ports = stage.world.ports(TaskId(50_000));
+    assert!(finish(capture(ports.ledger(), ports.outbox(), &chosen)).survives());
+    stage.wait(limits::SETTLE);
+    chosen
+}
+
+#[test]
+fn sessions_end_of_a_password_that_was_replaced_without_an_answer_and_can_be_closed_no_more() {
+    let mut stage = Stage::new(Provision::Lazy);
+    let (old, new) = stage.pair();
+    let chosen = chosen_password(&mut stage, &old);
+    trouble(&stage.world, "AdminSetUserPassword", Fate::AnswerLost, 1);
+    stage.look(&chosen);
+    assert_eq!(stage.body(Side::New, &new).password, Password::Unknown, "it was replaced");
+    // No verified address is left: another random password must not be set.
+    for (side, sub) in [(Side::Old, &old), (Side::New, &new)] {
+        stage.set(side, sub, "email_verified", "false");
+        stage.capture(side, sub);
+    }
+    stage.settle();
+    assert_eq!(calls(&stage.world, "AdminSetUserPassword() done"), 1);
+    assert_eq!(calls(&stage.world, "AdminUserGlobalSignOut() done"), 1, "its sessions go on");
+    assert!(!stage.entry(Side::Old, &old).passwords.owes_sign_out.new);
+}
+
+#[test]
+fn an_outdated_password_is_closed_wherever_the_first_worker_dies() {
+    let mut deaths = 0;
+    for turns in 1..100 {
+        let mut stage = Stage::new(Provision::Lazy);
+        let (old, new) = stage.pair();
+        let chosen = chosen_password(&mut stage, &old);
+        if !stage.look_and_die(&chosen, turns) {
+            break;
+        }
+        deaths += 1;
+        stage.settle();
+        assert_eq!(
+            stage.body(Side::New, &new).password,
+            Password::Unknown,
+            "dead after {turns} turns: the outdated password still opens the account"
+        );
+        assert!(!stage.entry(Side::Old, &old).passwords.owes_sign_out.new, "after {turns} turns");
+        assert!(calls(&stage.world, "AdminUserGlobalSignOut") > 0, "after {turns} turns");
+    }
+    assert!(deaths > 15, "only {deaths} deaths");
 }

@@ -192,7 +192,7 @@ impl<P: Ports> Run<'_, P> {
             self.ledger().store(&entry, &self.owner).await?;
             performed = self.perform(&entry, &plan).await;
         }
-        self.conclude(&mut entry, &plan, &performed);
+        self.conclude(&mut entry, &before, &plan, &performed);
         self.tell(&mut entry, &plan, &performed);
         for (side, operation) in &performed.undoable {
             let reason = Some(Reason::RefusedByPool);

@@ -15,8 +15,14 @@ use crate::side::Side;
 
 impl<P: Ports> Run<'_, P> {
     /// R3: what is done becomes the base; what failed for certain keeps what its target was seen to
-    /// hold; what may have happened stays open.
-    pub(super) fn conclude(&self, entry: &mut Entry, plan: &Plan, performed: &Performed) {
+    /// hold; what may have happened stays open. `before`: the person before this plan.
+    pub(super) fn conclude(
+        &self,
+        entry: &mut Entry,
+        before: &Entry,
+        plan: &Plan,
+        performed: &Performed,
+    ) {
         let all_done = !self.keeps(Rule::R3);
         let mut agreed = entry.agreed.take().unwrap_or_default();
         let mut open = BTreeMap::new();
@@ -61,7 +67,7 @@ impl<P: Ports> Run<'_, P> {
             let newest = *entry.passwords.set.get(side.other());
             *entry.passwords.closed.get_mut(*side) = newest.or(Some(now));
         }
-        note_sign_outs(entry, plan, performed);
+        note_sign_outs(entry, &before.passwords.owes_sign_out, plan, performed);
     }
 
     /// What was done is a decision too, for whoever asks later.

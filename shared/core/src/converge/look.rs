@@ -178,6 +178,7 @@ impl<P: Ports> Run<'_, P> {
             && entry.intent.is_none()
             && entry.birth.is_none()
             && entry.owes_password.is_none()
+            && !entry.passwords.is_work_left(entry.linked, self.closes_passwords())
             // A look that missed an account counts until it was seen again.
             && Side::BOTH.iter().all(|side| {
                 entry.accounts.get(*side).as_ref().is_none_or(|known| known.gone.is_none())

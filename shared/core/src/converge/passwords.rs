@@ -229,6 +229,9 @@ impl<P: Ports> Run<'_, P> {
             } else {
                 plan.steps.push(Step { side, deed: Deed::SetRandomPassword });
                 plan.steps.push(Step { side, deed: Deed::SignOut });
+                // Whoever dies on the way leaves this note: it may be that the password is replaced and
+                // that nothing can be closed there any more.
+                *entry.passwords.owes_sign_out.get_mut(side) = true;
             }
         }
         for side in Side::BOTH {
@@ -241,13 +244,24 @@ impl<P: Ports> Run<'_, P> {
     }
 
     /// The side whose password is out of date and not closed yet, and when the newer one was set.
-    fn outdated_password(&self, entry: &Entry, views: &BySide<View>) -> Option<(Side, Time)> {
-        let close = self.bridge.policy.stale_passwords == StalePasswords::Close;
-        let side = entry.passwords.stale(entry.linked).filter(|_| close)?;
+    fn outdated_password(&self, entry: &mut Entry, views: &BySide<View>) -> Option<(Side, Time)> {
+        let side = entry.passwords.stale(entry.linked).filter(|_| self.closes_passwords())?;
         let newer = (*entry.passwords.set.get(side.other()))?;
-        // A federated profile has no password, and one would turn it into a local account.
-        let federated = views.get(side).account.status == Status::ExternalProvider;
-        (*entry.passwords.closed.get(side) < Some(newer) && !federated).then_some((side, newer))
+        if *entry.passwords.closed.get(side) >= Some(newer) {
+            return None;
+        }
+        // A federated profile has no password that could be open, and one would turn it into a local
+        // account.
+        if views.get(side).account.federated() {
+            *entry.passwords.closed.get_mut(side) = Some(newer);
+            return None;
+        }
+        Some((side, newer))
+    }
+
+    /// Whether the team wants outdated passwords closed.
+    pub(super) fn closes_passwords(&self) -> bool {
+        self.bridge.policy.stale_passwords == StalePasswords::Close
     }
 
     /// Why an outdated password cannot be closed, if so. If it can, the circuit breaker has counted it.
@@ -344,8 +358,13 @@ fn is_the_same_deed(known: Time, told: Time) -> bool {
 
 /// A sign-out that failed after its password was set is owed, and alone: another random password
 /// could replace one that the person has chosen there since. One that the pool does not do holds
-/// nobody.
-pub(super) fn note_sign_outs(entry: &mut Entry, plan: &Plan, performed: &Performed) {
+/// nobody. `before`: what was owed before this plan.
+pub(super) fn note_sign_outs(
+    entry: &mut Entry,
+    before: &BySide<bool>,
+    plan: &Plan,
+    performed: &Performed,
+) {
     let sign_out = Deed::SignOut.operation();
     for side in Side::BOTH {
         let asked = plan.steps.iter().any(|step| step.side == side && step.deed == Deed::SignOut);
@@ -355,7 +374,8 @@ pub(super) fn note_sign_outs(entry: &mut Entry, plan: &Plan, performed: &Perform
         if asked && (done || undoable) {
             *owed = false;
         } else if asked {
-            *owed |= performed.passwords.contains(&side);
+            let replaced = performed.passwords.contains(&side);
+            *owed = *before.get(side) || replaced || performed.maybe_passwords.contains(&side);
         }
     }
 }

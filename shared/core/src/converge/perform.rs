@@ -32,6 +32,8 @@ pub(super) struct Performed {
     pub(super) not_shown: BTreeSet<Field>,
     /// Sides whose password was replaced.
     pub(super) passwords: BTreeSet<Side>,
+    /// Sides whose password may have been replaced: the answer was lost.
+    pub(super) maybe_passwords: BTreeSet<Side>,
     /// Sides whose sessions were ended.
     pub(super) signed_out: BTreeSet<Side>,
     /// Deeds about no field that the pool does not do.
@@ -139,6 +141,9 @@ impl<P: Ports> Run<'_, P> {
             Err(fault) => {
                 if fault.may_have_happened() {
                     performed.unknown.extend(deed.fields());
+                    if *deed == Deed::SetRandomPassword {
+                        performed.maybe_passwords.insert(side);
+                    }
                 }
                 Some(fault)
             }

@@ -14,7 +14,7 @@ use crate::fingerprint::Keyring;
 use crate::mapping::Ways;
 use crate::names::GroupName;
 use crate::plan::View;
-use crate::policy::Policy;
+use crate::policy::{Policy, StalePasswords};
 use crate::side::Side;
 use crate::time::Time;
 
@@ -50,9 +50,9 @@ pub fn done_by(account: &Account, now: Time) -> Time {
 
 /// Whether this account of a known person is a reason to look.
 pub fn differs(question: &Question<'_>, view: &View) -> bool {
-    let Question { side, entry, now, .. } = *question;
+    let Question { side, entry, .. } = *question;
     let Some(known) = judged(question, view) else { return false };
-    if known.gone.is_some() || left_open(entry, now) || given_up(entry) {
+    if known.gone.is_some() || left_open(question) || given_up(entry) {
         return true;
     }
     let moved = moved(known, &view.account);
@@ -150,10 +150,14 @@ fn judged<'a>(question: &Question<'a>, view: &View) -> Option<&'a Known> {
 }
 
 /// Whether something was begun and not ended, and nobody is at it.
-fn left_open(entry: &Entry, now: Time) -> bool {
+fn left_open(question: &Question<'_>) -> bool {
+    let Question { policy, entry, now, .. } = *question;
     let intent = entry.intent.as_ref().is_some_and(|intent| intent.until < now);
     let birth = entry.birth.as_ref().is_some_and(|birth| birth.until < now);
-    !stands_still(entry) && (intent || birth || entry.owes_password.is_some())
+    let close = policy.stale_passwords == StalePasswords::Close;
+    let password =
+        entry.owes_password.is_some() || entry.passwords.is_work_left(entry.linked, close);
+    !stands_still(entry) && (intent || birth || password)
 }
 
 /// Whether the person is held for a call that kept failing: nothing tells when its cause is gone, so

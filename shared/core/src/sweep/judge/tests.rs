@@ -211,10 +211,28 @@ fn open_work_is_looked_at_once_it_cannot_land_any_more() {
     let mut bench = Bench::new();
     bench.entry.owes_password = Some(Side::New);
     assert!(bench.looks("Ada", BEFORE), "a password that is owed");
+    bench.entry.owes_password = None;
+    bench.entry.passwords.owes_sign_out.new = true;
+    assert!(bench.looks("Ada", BEFORE), "sessions that are to be ended");
     for state in [State::Held, State::Conflict] {
         bench.entry.state = state;
         assert!(!bench.looks("Ada", BEFORE), "{state:?}: a person has to act first");
     }
+}
+
+#[test]
+fn an_outdated_password_that_nobody_closed_is_looked_at() {
+    let mut bench = Bench::new();
+    bench.entry.linked = Some(Time(1));
+    bench.entry.passwords.set.old = Some(Time(2));
+    assert!(!bench.looks("Ada", BEFORE), "the team keeps outdated passwords");
+    bench.policy.stale_passwords = StalePasswords::Close;
+    assert!(bench.looks("Ada", BEFORE));
+    bench.entry.passwords.open.new = Some(Reason::NoRecovery);
+    assert!(!bench.looks("Ada", BEFORE), "why it stays open is on record");
+    bench.entry.passwords.open.new = None;
+    bench.entry.passwords.closed.new = Some(Time(2));
+    assert!(!bench.looks("Ada", BEFORE), "it is closed");
 }
 
 #[test]
