@@ -59,15 +59,22 @@ fn the_whole_law_holds_where_texts_are_blanked_and_repeat() {
 fn every_kind_of_trouble_was_met() {
     let tally = tally::tally(0..2_000, &Profile::mixed(), 2);
     let kinds = [
+        "address with a capital",
         "answer lost",
+        "claimed address",
         "crash",
+        "federated account",
         "landed late",
         "lost message",
         "not sent",
         "outage",
+        "password closed",
+        "phone number edited",
+        "pool of aliases",
         "repeated message",
         "request lost",
         "said drained",
+        "second factor switched",
         "sleep",
         "stale read",
         "throttled",

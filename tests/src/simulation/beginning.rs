@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use poolbridge_core::account::{AttributeShape, Shape};
 use poolbridge_core::entry::{Agreed, Base, Entry, Known, State as PersonState};
-use poolbridge_core::facts::{Facts, Factor, Field, Value};
+use poolbridge_core::facts::{Factor, Facts, Field, Value};
 use poolbridge_core::fingerprint::Keyring;
 use poolbridge_core::limits;
 use poolbridge_core::mapping::{AttributeRule, Mapping, STANDARD};
@@ -57,6 +57,9 @@ pub fn pick<T: Clone>(chooser: &mut dyn Chooser, among: &[T], what: &'static str
 pub fn begin(state: &mut State, profile: &Profile) -> Setting {
     let chooser = state.chooser.as_mut();
     let land = pick(chooser, &profile.lands, "land");
+    if matches!(land, Land::Alias | Land::AliasToAddress) {
+        state.weather.count("pool of aliases");
+    }
     let limited = profile.limits && chooser.choose(4, "limits") == 0;
     let conflicts = pick(chooser, &profile.conflicts, "conflicts");
     let provision = pick(chooser, &profile.provision, "provision");
@@ -221,6 +224,7 @@ fn spell(state: &mut State, human: Human, side: Side) {
     if state.chooser.choose(2, "a capital") == 0 {
         return;
     }
+    state.weather.count("address with a capital");
     begin_as(state, human, side, |body| {
         body.attributes.insert(attribute("email"), format!("H{}@example.com", human.0));
     });
@@ -255,7 +259,12 @@ fn call(state: &mut State, human: Human, side: Side, same: bool) {
 }
 
 /// Changes what an account was from the beginning.
-pub(super) fn begin_as(state: &mut State, human: Human, side: Side, change: impl FnOnce(&mut Body)) {
+pub(super) fn begin_as(
+    state: &mut State,
+    human: Human,
+    side: Side,
+    change: impl FnOnce(&mut Body),
+) {
     let pool = state.pools.get_mut(side);
     let Some(sub) = pool.of(human).map(|account| account.sub.clone()) else { return };
     if let Some(account) = pool.get_mut(&sub) {

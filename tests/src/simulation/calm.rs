@@ -8,9 +8,9 @@ use poolbridge_core::names::Sub;
 use poolbridge_core::side::Side;
 use poolbridge_core::time::Time;
 
-use super::{checks, departures};
 use super::scheduler::{Scheduler, announce};
 use super::tasks::What;
+use super::{checks, departures};
 use crate::world::table::accounts_of;
 
 /// How many rounds a world has to become quiet. Each works at everything that is ready, or lets

@@ -259,8 +259,7 @@ fn obstacles_have_causes(
     let policy = &setting.policy;
     let unproved = [&accounts.old, &accounts.new].iter().any(|one| verified(one.body()).is_none());
     let email = attribute("email");
-    let signs_in =
-        Side::BOTH.iter().any(|side| state.pools.get(*side).shape.signs_in_by(&email));
+    let signs_in = Side::BOTH.iter().any(|side| state.pools.get(*side).shape.signs_in_by(&email));
     let lacking = |field: &Field| {
         let lacks = |side: &Side| {
             let groups = &state.pools.get(*side).shape.groups;
@@ -284,6 +283,7 @@ fn obstacles_have_causes(
             || (reason == Reason::GroupMissing && lacking(field))
             || (reason == Reason::RefusedByPool && refused(field))
             || (reason == Reason::AddressUnverified && field.is_address() && unproved && signs_in)
+            || (reason == Reason::LastFactor && is_factor)
             || (reason == Reason::StaleSide && (field.is_address() || is_factor) && outdated);
         if !fair {
             let detail = format!("{field} of human {}: {}", human.0, obstacle.reason);

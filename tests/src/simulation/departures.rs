@@ -152,7 +152,8 @@ pub fn told_deletions_travelled(state: &mut State, setting: &Setting) {
     };
     judge_those(state, setting, told, ever, &mut found);
     if !found.is_empty() {
-        let found: Vec<String> = found.into_iter().map(|(what, who)| format!("{what}: {who}")).collect();
+        let found: Vec<String> =
+            found.into_iter().map(|(what, who)| format!("{what}: {who}")).collect();
         state.watch.violated("a deletion that was told of needs no sweep", found.join(", "));
     }
 }

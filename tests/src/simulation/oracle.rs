@@ -221,8 +221,8 @@ impl End<'_> {
             let peers = self.peers(was, was.side.unwrap_or(side));
             let author = |&origin: &EditId| peers.iter().any(|&it| edits.knew(origin, it));
             // The value had lost a decision whose write was still open: it is the same value for it.
-            let lost = self.open_write(edit)
-                && self.recorded(was, was.side.unwrap_or(side)).is_some();
+            let lost =
+                self.open_write(edit) && self.recorded(was, was.side.unwrap_or(side)).is_some();
             let shared = newborn || lost || self.origins.iter().any(author);
             was.value == edit.value && shared
         });
@@ -295,9 +295,8 @@ impl End<'_> {
     /// Whether that edit was made while a write to it was announced, and cannot be told from the write:
     /// it sets the same value, or the pool says nowhere that the field was touched.
     fn beside_an_open_write(&self, edit: &Edit) -> bool {
-        let alike = |announced: &Announced| {
-            self.unmarked() || announced.wanted == Some(edit.value.clone())
-        };
+        let alike =
+            |announced: &Announced| self.unmarked() || announced.wanted == Some(edit.value.clone());
         self.open_writes(edit).any(alike)
     }
 

@@ -33,7 +33,8 @@ pub fn judge(state: &State, setting: &Setting, found: &mut Vec<(&'static str, St
             found.push(("an outdated password is closed, or known to be open", detail));
         }
         let own = accounts.get(side).body().password;
-        let replaced = state.watch.replaced_unseen.contains(&(side, accounts.get(side).sub.clone()));
+        let replaced =
+            state.watch.replaced_unseen.contains(&(side, accounts.get(side).sub.clone()));
         if own != Password::Chosen(newest) && !replaced {
             let detail = format!("human {}: the {side} side's", human.0);
             found.push(("the newest password is the person's own", detail));

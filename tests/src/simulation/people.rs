@@ -86,6 +86,7 @@ pub fn deed(
         Act::Phone => {
             let proved = state.chooser.choose(2, "proved at once") == 1;
             let number = format!("+1555{:07}", state.edits.all().len());
+            state.weather.count("phone number edited");
             apply(state, setting, side, &sub, |body| {
                 body.attributes.insert(attribute("phone_number"), number);
                 body.attributes.insert(attribute("phone_number_verified"), proved.to_string());
@@ -108,6 +109,7 @@ pub fn deed(
             if body.status == Status::ExternalProvider || (factor == Factor::Sms && !phone) {
                 return None;
             }
+            state.weather.count("second factor switched");
             apply(state, setting, side, &sub, |body| {
                 if !body.factors.remove(&factor) {
                     body.factors.insert(factor);

@@ -39,6 +39,7 @@ fn impostor(state: &mut State, setting: &mut Setting) {
         return;
     }
     let values = BTreeMap::from([(attribute("name"), "impostor".to_owned())]);
+    state.weather.count("claimed address");
     add(state, IMPOSTOR, side, values, true, BTreeSet::new());
     begin_as(state, IMPOSTOR, side, |body| {
         body.attributes.insert(attribute("email"), format!("h{}@example.com", victim.0));
@@ -53,6 +54,7 @@ fn federated(state: &mut State, setting: &mut Setting) {
     let side = Side::BOTH[state.chooser.choose(2, "which pool is federated")];
     let Some(victim) = setting.humans.first().copied() else { return };
     let values = BTreeMap::from([(attribute("name"), "federated".to_owned())]);
+    state.weather.count("federated account");
     add(state, FEDERATED, side, values, true, BTreeSet::new());
     begin_as(state, FEDERATED, side, |body| {
         body.attributes.insert(attribute("email"), format!("h{}@example.com", victim.0));

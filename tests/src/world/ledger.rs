@@ -14,8 +14,8 @@ use poolbridge_core::side::Side;
 use poolbridge_core::time::Time;
 
 use super::line::{Call, Line};
-use super::{passwords, record};
 use super::weather::Place;
+use super::{passwords, record};
 
 /// The table, at the end of a task's line.
 #[derive(Clone)]

@@ -48,7 +48,13 @@ pub(super) fn judge_flags(
 }
 
 /// Where case counts for a pool, an address that stays the same keeps its spelling.
-pub(super) fn judge_spelling(state: &mut State, call: Call, side: Side, before: &Body, after: &Body) {
+pub(super) fn judge_spelling(
+    state: &mut State,
+    call: Call,
+    side: Side,
+    before: &Body,
+    after: &Body,
+) {
     let email = attribute("email");
     let (was, is) = (before.attributes.get(&email), after.attributes.get(&email));
     let (Some(was), Some(is)) = (was, is) else { return };

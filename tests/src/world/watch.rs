@@ -17,10 +17,10 @@ use poolbridge_core::time::Time;
 use super::accounts::{Accounts, Body, SimulatedAccount};
 pub use super::basis::{Basis, Seen};
 use super::departures;
-use super::passwords::{self, PasswordSet};
 use super::edits::{EditId, Human};
 use super::history::Digest;
 use super::line::Call;
+use super::passwords::{self, PasswordSet};
 use super::table::Table;
 use super::{State, TaskId, proofs};
 

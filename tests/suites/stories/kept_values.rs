@@ -15,7 +15,6 @@ use poolbridge_tests::simulation::stage::Stage;
 use poolbridge_tests::world::accounts::attribute;
 use poolbridge_tests::world::weather::{Climate, Weather};
 
-
 const LEVEL: &str = "custom:level";
 
 /// Both pools have a custom number, which travels.
