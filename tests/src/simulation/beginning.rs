@@ -212,7 +212,7 @@ fn settle(state: &mut State, setting: &mut Setting, human: Human, start: Start, 
         }
         if profile.phones {
             let same = agreed && side == Side::New;
-            call(state, human, side, same);
+            give_phone(state, human, side, same);
         }
     }
     know(state, setting, human, start);
@@ -231,7 +231,7 @@ fn spell(state: &mut State, human: Human, side: Side) {
 }
 
 /// Gives a human a phone number and second factors: those of the other side, or some.
-fn call(state: &mut State, human: Human, side: Side, same: bool) {
+fn give_phone(state: &mut State, human: Human, side: Side, same: bool) {
     if same {
         let Some(other) = state.pools.get(side.other()).of(human) else { return };
         let Body { attributes, factors, .. } = other.body().clone();

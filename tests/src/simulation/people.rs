@@ -49,49 +49,14 @@ pub fn deed(
     match act {
         Act::Text | Act::Word | Act::Blank | Act::Restore => {
             let text = profile.texts[state.chooser.choose(profile.texts.len(), "which text")];
-            let name = attribute_of(side, text);
-            let shape = &state.pools.get(side).shape;
-            if shape.attributes.get(&name).is_some_and(|shape| !shape.mutable) {
-                return None;
-            }
-            let value = match act {
-                Act::Restore => former(state, side, &sub, &name)?.attributes.get(&name).cloned(),
-                Act::Blank => None,
-                Act::Word => Some(format!("word-{}", state.chooser.choose(WORDS, "which word"))),
-                _ => Some(format!("text-{}", state.edits.all().len())),
-            };
-            apply(state, setting, side, &sub, |body| {
-                match value {
-                    Some(value) => body.attributes.insert(name, value),
-                    None => body.attributes.remove(&name),
-                };
-            });
+            set_text(state, setting, side, &sub, act, text)?;
         }
         // Two accounts that nothing links yet would never be known for one human's again.
         Act::Address if apart(state, setting, human) => {
             state.weather.count("address kept, the accounts being apart");
             return None;
         }
-        Act::Address => {
-            let proved = state.chooser.choose(2, "proved at once") == 1;
-            let number = state.edits.all().len();
-            let spelled = profile.spellings && state.pools.get(side).shape.case_sensitive;
-            let capital = spelled && state.chooser.choose(2, "a capital") == 1;
-            let address = format!("{}{number}@example.com", if capital { "Edit" } else { "edit" });
-            apply(state, setting, side, &sub, |body| {
-                body.attributes.insert(attribute("email"), address);
-                body.attributes.insert(attribute("email_verified"), proved.to_string());
-            });
-        }
-        Act::Phone => {
-            let proved = state.chooser.choose(2, "proved at once") == 1;
-            let number = format!("+1555{:07}", state.edits.all().len());
-            state.weather.count("phone number edited");
-            apply(state, setting, side, &sub, |body| {
-                body.attributes.insert(attribute("phone_number"), number);
-                body.attributes.insert(attribute("phone_number_verified"), proved.to_string());
-            });
-        }
+        Act::Address | Act::Phone => set_address(state, setting, profile, side, &sub, act),
         Act::Verify => {
             let phone = profile.phones && state.chooser.choose(3, "which address") == 1;
             let kind = if phone { "phone_number" } else { "email" };
@@ -102,20 +67,7 @@ pub fn deed(
                 body.attributes.insert(attribute(&format!("{kind}_verified")), "true".to_owned());
             });
         }
-        Act::Factor => {
-            let factor = Factor::TRAVELLING[state.chooser.choose(2, "which factor")];
-            let body = state.account(side, &sub)?.body();
-            let phone = body.attributes.contains_key(&attribute("phone_number"));
-            if body.status == Status::ExternalProvider || (factor == Factor::Sms && !phone) {
-                return None;
-            }
-            state.weather.count("second factor switched");
-            apply(state, setting, side, &sub, |body| {
-                if !body.factors.remove(&factor) {
-                    body.factors.insert(factor);
-                }
-            });
-        }
+        Act::Factor => switch_factor(state, setting, side, &sub)?,
         Act::Group | Act::Undo => {
             let groups: Vec<_> = state.pools.get(side).shape.groups.iter().cloned().collect();
             let which = if act == Act::Undo {
@@ -141,6 +93,81 @@ pub fn deed(
         Act::Join => return departures::join(state, setting, side, &sub),
     }
     Some((human, change(state, side, sub, Proof::Changed, false)))
+}
+
+/// Sets a text attribute as the deed says. None if that cannot be done to it.
+fn set_text(
+    state: &mut State,
+    setting: &Setting,
+    side: Side,
+    sub: &Sub,
+    act: Act,
+    text: &str,
+) -> Option<()> {
+    let name = attribute_of(side, text);
+    let shape = &state.pools.get(side).shape;
+    if shape.attributes.get(&name).is_some_and(|shape| !shape.mutable) {
+        return None;
+    }
+    let value = if act == Act::Restore {
+        former(state, side, sub, &name)?.attributes.get(&name).cloned()
+    } else if act == Act::Blank {
+        None
+    } else if act == Act::Word {
+        Some(format!("word-{}", state.chooser.choose(WORDS, "which word")))
+    } else {
+        Some(format!("text-{}", state.edits.all().len()))
+    };
+    apply(state, setting, side, sub, |body| {
+        match value {
+            Some(value) => body.attributes.insert(name, value),
+            None => body.attributes.remove(&name),
+        };
+    });
+    Some(())
+}
+
+/// Sets an address that nobody ever had: of e-mail, or a phone number.
+fn set_address(
+    state: &mut State,
+    setting: &Setting,
+    profile: &Profile,
+    side: Side,
+    sub: &Sub,
+    act: Act,
+) {
+    let proved = state.chooser.choose(2, "proved at once") == 1;
+    let number = state.edits.all().len();
+    let (kind, address) = if act == Act::Phone {
+        state.weather.count("phone number edited");
+        ("phone_number", format!("+1555{number:07}"))
+    } else {
+        let spelled = profile.spellings && state.pools.get(side).shape.case_sensitive;
+        let capital = spelled && state.chooser.choose(2, "a capital") == 1;
+        let name = if capital { "Edit" } else { "edit" };
+        ("email", format!("{name}{number}@example.com"))
+    };
+    apply(state, setting, side, sub, |body| {
+        body.attributes.insert(attribute(kind), address);
+        body.attributes.insert(attribute(&format!("{kind}_verified")), proved.to_string());
+    });
+}
+
+/// Switches a second factor on or off. None where the pool would refuse that.
+fn switch_factor(state: &mut State, setting: &Setting, side: Side, sub: &Sub) -> Option<()> {
+    let factor = Factor::TRAVELLING[state.chooser.choose(2, "which factor")];
+    let body = state.account(side, sub)?.body();
+    let phone = body.attributes.contains_key(&attribute("phone_number"));
+    if body.status == Status::ExternalProvider || (factor == Factor::Sms && !phone) {
+        return None;
+    }
+    state.weather.count("second factor switched");
+    apply(state, setting, side, sub, |body| {
+        if !body.factors.remove(&factor) {
+            body.factors.insert(factor);
+        }
+    });
+    Some(())
 }
 
 /// Sets a password. Who has none, or a temporary one that was never told, cannot.

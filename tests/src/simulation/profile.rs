@@ -79,6 +79,7 @@ pub enum Land {
 
 /// What a world may be made of. Each list is a choice; one element is none.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "what a world has or has not is independent")]
 pub struct Profile {
     /// How many people there are at the least.
     pub people_min: usize,

@@ -19,13 +19,11 @@ pub const IMPOSTOR: Human = Human(900);
 
 /// Lets them appear, if the worlds have some.
 pub fn appear(state: &mut State, setting: &mut Setting, profile: &Profile) {
-    let claimed = |state: &mut State| {
-        profile.impostor || (profile.strangers && state.chooser.choose(4, "an impostor") == 1)
-    };
-    if claimed(state) {
+    let strangers = profile.strangers;
+    if profile.impostor || (strangers && state.chooser.choose(4, "an impostor") == 1) {
         impostor(state, setting);
     }
-    if profile.strangers && state.chooser.choose(4, "a federated account") == 1 {
+    if strangers && state.chooser.choose(4, "a federated account") == 1 {
         federated(state, setting);
     }
 }

@@ -67,7 +67,7 @@ impl<P: Ports> Run<'_, P> {
             let newest = *entry.passwords.set.get(side.other());
             *entry.passwords.closed.get_mut(*side) = newest.or(Some(now));
         }
-        note_sign_outs(entry, &before.passwords.owes_sign_out, plan, performed);
+        note_sign_outs(entry, before.passwords.owes_sign_out, plan, performed);
     }
 
     /// What was done is a decision too, for whoever asks later.

@@ -361,7 +361,7 @@ fn is_the_same_deed(known: Time, told: Time) -> bool {
 /// nobody. `before`: what was owed before this plan.
 pub(super) fn note_sign_outs(
     entry: &mut Entry,
-    before: &BySide<bool>,
+    before: BySide<bool>,
     plan: &Plan,
     performed: &Performed,
 ) {
