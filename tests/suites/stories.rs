@@ -5,6 +5,8 @@
 
 #[path = "stories/addresses.rs"]
 mod addresses;
+#[path = "stories/administrators.rs"]
+mod administrators;
 #[path = "stories/creation.rs"]
 mod creation;
 #[path = "stories/disables.rs"]

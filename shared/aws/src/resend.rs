@@ -98,3 +98,6 @@ async fn listed(ledger: &DynamoLedger, now: Time) -> Result<Vec<Mark>, Fault> {
     }
     Ok(marks)
 }
+
+#[cfg(test)]
+mod tests;

@@ -25,7 +25,7 @@ use super::{calls, trouble};
 
 /// A person sets a password: the pool moves the date of the account's last change. Answers the message
 /// about it; no pending change is stored.
-fn new_password(stage: &mut Stage, side: Side, sub: &Sub) -> Change {
+pub(super) fn new_password(stage: &mut Stage, side: Side, sub: &Sub) -> Change {
     stage.edit(side, sub, |_| {});
     Change { password: true, ..stage.change(side, sub, Proof::Changed) }
 }
@@ -38,13 +38,13 @@ fn noted(stage: &mut Stage, change: &Change) {
 }
 
 /// The same, worked off.
-fn settled(stage: &mut Stage, change: &Change) -> Vec<Verdict> {
+pub(super) fn settled(stage: &mut Stage, change: &Change) -> Vec<Verdict> {
     noted(stage, change);
     stage.settle()
 }
 
 /// How often the bridge gave that account a password that nobody knows.
-fn closed(stage: &Stage, sub: &Sub) -> usize {
+pub(super) fn closed(stage: &Stage, sub: &Sub) -> usize {
     let done = format!("{sub}: {:?} done", Deed::SetRandomPassword);
     stage.world.lock().trace.lines().iter().filter(|line| line.contains(&done)).count()
 }
@@ -359,6 +359,9 @@ fn federated_account_is_never_given_a_password() {
     settled(&mut stage, &change);
     assert_eq!(closed(&stage, &new), 0, "a password would turn the profile into a local account");
     assert_eq!(stage.body(Side::New, &new).status, Status::ExternalProvider);
+    // It has no password that could stay usable, so nobody is held for one.
+    let entry = stage.entry(Side::Old, &old);
+    assert_eq!((entry.passwords.open.new, entry.state), (None, PersonState::Synced));
 }
 
 #[test]

@@ -1,3 +1,5 @@
+mod passwords;
+
 use serde_json::{Value, json};
 
 use super::*;

@@ -117,6 +117,14 @@ impl TrailLine {
                 return Err(NotNoted::Broken);
             }
         };
+        let (told, figures) = self.told(line, event).await;
+        telemetry::heard(&told);
+        self.telemetry.trail(self.clock.now(), figures);
+        if is_lost(&told) { Err(NotNoted::Nowhere) } else { Ok(()) }
+    }
+
+    /// What an event came to, and its figures.
+    async fn told(&self, line: &Line, event: &str) -> (HeardLine, TrailFigures) {
         let now = self.clock.now();
         let hearing = line.listener.hear(event, now);
         let delay = hearing.at.map(|at| now.since(at));
@@ -125,10 +133,8 @@ impl TrailLine {
             Box::pin(self.note_alive(line, hearing.pool, now, delay)),
         );
         let told = HeardLine { operation: hearing.operation, delay, ..told };
-        telemetry::heard(&told);
         let figures = figures(&told, &hearing);
-        self.telemetry.trail(self.clock.now(), figures);
-        if is_lost(&told) { Err(NotNoted::Nowhere) } else { Ok(()) }
+        (told, figures)
     }
 
     async fn work(&self, line: &Line, hearing: &Hearing, now: Time) -> HeardLine {
@@ -310,89 +316,4 @@ fn figures(told: &HeardLine, hearing: &Hearing) -> TrailFigures {
 }
 
 #[cfg(test)]
-mod tests {
-    use poolbridge_core::capture::Captured;
-    use poolbridge_core::fault::FaultKind;
-    use poolbridge_core::names::Sub;
-    use poolbridge_core::restore::Stage;
-
-    use super::*;
-
-    fn deed(place: Place) -> Deed {
-        let sub = Sub::try_from("s-1").unwrap();
-        let (proof, password, administrator) = (Proof::Deleted, true, false);
-        Deed { place, sub, at: Time(7), proof, password, administrator, id: Some(5) }
-    }
-
-    fn told(deed: &Deed, known: BySide<bool>) -> Vec<(Side, Proof)> {
-        let changes = changes(deed, known, 9);
-        assert!(changes.iter().all(|it| it.at == Time(7) && it.password));
-        let ids: std::collections::BTreeSet<u128> = changes.iter().map(|it| it.id).collect();
-        assert_eq!(ids.len(), changes.len(), "an id stands twice");
-        changes.into_iter().map(|it| (it.side, it.proof)).collect()
-    }
-
-    #[test]
-    fn a_deed_without_a_pool_is_where_the_account_is_known() {
-        let nowhere = BySide::default();
-        let both = BySide { old: true, new: true };
-        let new = BySide { old: false, new: true };
-        let in_pool = deed(Place::Pool(Side::Old));
-        assert_eq!(told(&in_pool, nowhere), [(Side::Old, Proof::Deleted)]);
-        let unsaid = deed(Place::Unsaid(both));
-        assert_eq!(told(&unsaid, new), [(Side::New, Proof::Deleted)]);
-        let hints = [(Side::Old, Proof::Hint), (Side::New, Proof::Hint)];
-        assert_eq!(told(&unsaid, nowhere), hints);
-        let of_region = deed(Place::Unsaid(new));
-        assert_eq!(told(&of_region, nowhere), [(Side::New, Proof::Hint)]);
-    }
-
-    #[test]
-    fn the_same_event_is_the_same_capture() {
-        let deed = deed(Place::Pool(Side::New));
-        let id = |deed: &Deed, nonce| changes(deed, BySide::default(), nonce)[0].id;
-        assert_eq!(id(&deed, 1), id(&deed, 2));
-        let without = Deed { id: None, ..deed };
-        assert_ne!(id(&without, 1), id(&without, 2));
-    }
-
-    #[test]
-    fn an_event_comes_again_only_if_nothing_took_it() {
-        fn fault<T>() -> Result<T, Fault> {
-            Err(Fault::new(FaultKind::NoAnswer, "UpdateItem"))
-        }
-        let change = &changes(&deed(Place::Pool(Side::Old)), BySide::default(), 1)[0];
-        let captured = |mark, message| HeardLine {
-            captured: vec![(change.clone(), Captured { mark, message })],
-            ..HeardLine::default()
-        };
-        let hearing = Hearing {
-            operation: "AdminDeleteUser",
-            pool: None,
-            at: None,
-            outcome: Err(NotHeard::Unreadable),
-        };
-        let came_to = |told: &HeardLine| {
-            let figures = figures(told, &hearing);
-            (is_lost(told), figures.captured, figures.failed)
-        };
-        assert_eq!(came_to(&captured(Ok(()), Ok(()))), (false, 1, 0));
-        assert_eq!(came_to(&captured(fault(), Ok(()))), (false, 1, 1));
-        assert_eq!(came_to(&captured(Ok(()), fault())), (false, 1, 1));
-        assert_eq!(came_to(&captured(fault(), fault())), (true, 0, 1));
-        let swept = |wanted| HeardLine { swept: vec![(Side::Old, wanted)], ..HeardLine::default() };
-        assert_eq!(came_to(&swept(Ok(()))), (false, 0, 0));
-        assert_eq!(came_to(&swept(fault())), (true, 0, 1));
-        let looked = |look| HeardLine { pools: vec![(Side::Old, look)], ..HeardLine::default() };
-        assert_eq!(came_to(&looked(Ok(PoolLook::Triggers(vec![])))), (false, 0, 0));
-        assert_eq!(came_to(&looked(fault())), (true, 0, 1));
-        let slots = vec![TriggerSlot::PreSignUp, TriggerSlot::PostConfirmation];
-        let missing = figures(&looked(Ok(PoolLook::Triggers(slots))), &hearing);
-        assert_eq!((missing.triggers_missing, missing.restores), (2, 0));
-        let restored = figures(&looked(Ok(PoolLook::Restore(Stage::Started))), &hearing);
-        assert_eq!((restored.triggers_missing, restored.restores), (0, 1));
-        let dropped = |refusal| HeardLine { refusal: Some(refusal), ..HeardLine::default() };
-        assert_eq!(came_to(&dropped(NotHeard::OwnCall)), (false, 0, 0));
-        assert_eq!(came_to(&dropped(NotHeard::Unreadable)), (false, 0, 1));
-    }
-}
+mod tests;
