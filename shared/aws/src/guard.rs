@@ -82,14 +82,15 @@ impl Guard {
     /// Whether an account of the other pool holds the identity and does not stand aside.
     ///
     /// Every search is heard before it is given up: a search that fails, or that cannot be asked, must not
-    /// hide what another one finds. A search that no account can match counts as "found none".
+    /// hide what another one finds. A value that no account can hold is not searched for.
     async fn held(&self, newcomer: &Newcomer) -> Result<bool, Fault> {
         const OPERATION: &str = "ListUsers";
         let there = newcomer.side.other();
         let pool = self.pools.get(there);
         let shape = pool.shape().await?;
         let mut searches = JoinSet::new();
-        for lookup in lookups(&self.policy, newcomer, &shape) {
+        let all = lookups(&self.policy, newcomer, &shape).into_iter();
+        for lookup in all.filter(|lookup| lookup.search.is_worth_asking(&shape)) {
             let pool = Arc::clone(pool);
             searches.spawn(async move { (pool.find(&lookup.search).await, lookup) });
         }
@@ -101,10 +102,9 @@ impl Guard {
             };
             let answered = match answer {
                 Ok(SearchAnswer::Accounts(found)) => self.stands(newcomer, &lookup, &found).await,
-                Ok(SearchAnswer::CannotBeSearched) if lookup.search.can_match(&shape) => {
+                Ok(SearchAnswer::CannotBeSearched) => {
                     Err(Fault::new(FaultKind::Invalid, OPERATION))
                 }
-                Ok(SearchAnswer::CannotBeSearched) => Ok(false),
                 Err(fault) => Err(fault),
             };
             match answered {
@@ -137,3 +137,6 @@ impl Guard {
         Ok(false)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -36,9 +36,8 @@ impl fmt::Debug for Search {
 pub enum SearchAnswer {
     /// Every account that holds the value in any spelling. The caller decides whether case counts.
     Accounts(Vec<Account>),
-    /// The pool cannot be asked for this value: its filter is too long
-    /// (`limits::SEARCH_FILTER_MAX`), the pool refuses it, or more accounts match than are read
-    /// (`limits::FOUND_ACCOUNTS_MAX`). Another attempt gets the same answer.
+    /// The pool cannot be asked for this value: it refuses the filter, or more accounts match the filter
+    /// than are read (`limits::FOUND_ACCOUNTS_MAX`). Another attempt gets the same answer.
     CannotBeSearched,
 }
 
@@ -83,19 +82,39 @@ impl Search {
 
     /// The filter of `ListUsers`: `attribute = "value"`. Its page wants quotation marks escaped by a
     /// backslash; a backslash is escaped as well, so that none swallows the closing mark.
+    ///
+    /// `ListUsers` refuses a filter of more than 256 characters, and escaping counts. A value that is too
+    /// long for it is searched for by its longest beginning that fits: `attribute ^= "beginning"`. That
+    /// lists every account that holds the value, and perhaps others: [`Search::finds`] tells them apart.
     pub fn filter(&self) -> String {
-        filter(self.attribute(), "=", self.value())
+        let whole = filter(self.attribute(), "=", self.value());
+        if fits(&whole) {
+            return whole;
+        }
+        filter(self.attribute(), "^=", self.beginning())
     }
 
-    /// Whether `ListUsers` takes the filter: it refuses one of more than 256 characters, and escaping
-    /// counts.
+    /// Whether a filter holds the whole value.
     pub fn fits_filter(&self) -> bool {
-        // The unit of the limit is not published: UTF-16 units are never fewer than characters.
-        self.filter().encode_utf16().count() <= limits::SEARCH_FILTER_MAX
+        fits(&filter(self.attribute(), "=", self.value()))
+    }
+
+    /// The longest beginning of the value that a filter holds.
+    pub fn beginning(&self) -> &str {
+        let value = self.value();
+        let ends = value.char_indices().map(|(at, letter)| at + letter.len_utf8());
+        let held = |end: &usize| fits(&filter(self.attribute(), "^=", &value[..*end]));
+        value.get(..ends.take_while(held).last().unwrap_or(0)).unwrap_or_default()
+    }
+
+    /// Whether the pool has to be asked: no account of that shape holds a value that is longer than its
+    /// schema allows. What a filter holds whole is asked for in any case.
+    pub fn is_worth_asking(&self, shape: &Shape) -> bool {
+        self.fits_filter() || self.can_match(shape)
     }
 
     /// Whether any account of a pool of that shape can hold the value at all.
-    pub fn can_match(&self, shape: &Shape) -> bool {
+    fn can_match(&self, shape: &Shape) -> bool {
         let length = self.value().chars().count();
         let longest = match self {
             Self::Username(_) => limits::USERNAME_MAX,
@@ -145,6 +164,12 @@ impl Search {
 fn capitalised(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+/// Whether `ListUsers` takes the filter. The unit of its limit is not published: UTF-16 units are never
+/// fewer than characters.
+fn fits(filter: &str) -> bool {
+    filter.encode_utf16().count() <= limits::SEARCH_FILTER_MAX
 }
 
 /// A filter of `ListUsers`, its value escaped.
@@ -215,6 +240,29 @@ mod tests {
         let around = r#"username = """#.len();
         assert!(named(&"\"".repeat((256 - around) / 2)).fits_filter());
         assert!(!named(&"\"".repeat((256 - around) / 2 + 1)).fits_filter());
+    }
+
+    #[test]
+    fn value_that_no_filter_holds_is_searched_for_by_its_beginning() {
+        let long = email(&"a".repeat(300));
+        let beginning = "a".repeat(256 - r#"email ^= """#.len());
+        assert_eq!(long.filter(), format!(r#"email ^= "{beginning}""#));
+        assert_eq!(long.beginning(), beginning);
+        // Neither an escaped letter nor one of several units is cut in two.
+        for letter in ["\"", "\\", "é", "\u{1f511}"] {
+            for before in ["", "x"] {
+                let search = named(&format!("{before}{}", letter.repeat(127)));
+                let filter = search.filter();
+                let units = filter.encode_utf16().count();
+                let whole = search.fits_filter();
+                assert!(units <= 256 && (whole || units > 254), "{letter}: {units}");
+                assert_eq!(filter.starts_with("username = "), whole, "{letter}");
+                assert!(search.value().starts_with(search.beginning()));
+            }
+        }
+        let pat = account("email", &"a".repeat(300));
+        assert!(long.finds(&pat, true));
+        assert!(!email(&"a".repeat(301)).finds(&pat, false), "it only begins like the other");
     }
 
     #[test]

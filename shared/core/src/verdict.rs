@@ -212,7 +212,7 @@ impl Reason {
                 "create the person's account there by hand, then `poolbridge link --old SUB --new SUB`"
             }
             Self::CannotBeSearched => {
-                "shorten the address or username: a search of the other pool takes 256 characters"
+                "shorten the address or username: too many accounts begin like it to be read"
             }
             Self::NameTaken => "rename or remove the other account, then `poolbridge retry`",
             Self::AddressTaken => "free the address on the other side, then `poolbridge retry`",

@@ -189,11 +189,11 @@ impl Pool for SimulatedPool {
         let (side, search) = (self.side, search.clone());
         let call = self.call("ListUsers", false);
         self.line.make(call, move |state| {
-            if !search.fits_filter() {
-                state.say(|| format!("{call}: the filter is too long"));
+            let moment = moment_of_listing(state, side, LISTING_LAG);
+            if crowded(state.pools.get(side), moment, &search) {
+                state.say(|| format!("{call}: too many accounts begin like that"));
                 return Ok(SearchAnswer::CannotBeSearched);
             }
-            let moment = moment_of_listing(state, side, LISTING_LAG);
             let found: Vec<(Sub, usize)> = (state.pools.get(side).all().iter())
                 .filter_map(|account| Some((account, account.version_at(moment)?)))
                 .filter(|(account, version)| {
@@ -356,6 +356,18 @@ fn named(accounts: &Accounts, username: &Username, moment: Time) -> Option<(Sub,
         let version = account.version_at(moment)?;
         bears(&account, version).then(|| (account.sub.clone(), version))
     })
+}
+
+/// Whether so many accounts begin like a value that no filter holds that not all of them are read.
+fn crowded(pool: &Accounts, moment: Time, search: &Search) -> bool {
+    let (name, beginning) = (attribute(search.attribute()), search.beginning());
+    let alike = |account: &&SimulatedAccount| {
+        let held = account.version_at(moment).map(|version| &account.versions()[version].body);
+        let held = held.filter(|body| body.exists).and_then(|body| body.attributes.get(&name));
+        let called = matches!(search, Search::Username(_)).then(|| account.username.reveal());
+        held.map(String::as_str).or(called).is_some_and(|value| value.starts_with(beginning))
+    };
+    !search.fits_filter() && pool.all().iter().filter(alike).count() > limits::FOUND_ACCOUNTS_MAX
 }
 
 fn matches(pool: &Accounts, account: &SimulatedAccount, version: usize, search: &Search) -> bool {

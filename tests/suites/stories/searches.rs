@@ -24,19 +24,59 @@ fn long_address() -> String {
     format!("{}@{part}.{part}.{part}.example", "a".repeat(64))
 }
 
+/// More accounts of the new pool have an address with that beginning than a search reads.
+fn crowd(stage: &Stage, beginning: &str) {
+    for number in 0..=limits::FOUND_ACCOUNTS_MAX {
+        let human = 1_000 + u32::try_from(number).unwrap();
+        stage.account(Side::New, human, &format!("{beginning}{number}"), false);
+    }
+}
+
+/// A bridge between two pools that go by addresses of any length.
+fn by_address(provision: Provision) -> Stage {
+    let stage = Stage::new(provision);
+    know(&stage, &["email"]);
+    for side in Side::BOTH {
+        let email = BTreeSet::from([attribute("email")]);
+        reshape(&stage, side, |shape| shape.username_attributes = email);
+    }
+    stage
+}
+
 #[test]
-fn address_too_long_to_search_holds_its_person_once() {
+fn address_that_no_filter_holds_is_found_by_its_beginning() {
+    let address = long_address();
     for provision in [Provision::Lazy, Provision::Eager] {
-        let mut stage = Stage::new(provision);
-        know(&stage, &["email"]);
-        for side in Side::BOTH {
-            let email = BTreeSet::from([attribute("email")]);
-            reshape(&stage, side, |shape| shape.username_attributes = email);
-        }
-        let old = stage.account(Side::Old, 1, &long_address(), true);
+        let mut stage = by_address(provision);
+        // Their address differs in its last letter only: a search by the beginning lists it too.
+        let other = format!("{}x", &address[..address.len() - 1]);
+        stage.account(Side::New, 2, &other, true);
+        let new = stage.account(Side::New, 1, &address, true);
+        let old = stage.account(Side::Old, 1, &address, true);
+        stage.captured(Side::Old, &old);
+        assert!(linked(&stage, &old, &new), "{provision:?}");
+        assert_eq!(stage.living(Side::New), 2);
+    }
+    // Where usernames are names, an account can be made for such an address.
+    let mut stage = Stage::new(Provision::Eager);
+    know(&stage, &["email"]);
+    let old = stage.account(Side::Old, 1, &address, true);
+    stage.captured(Side::Old, &old);
+    assert_eq!(stage.entry(Side::Old, &old).state, PersonState::Synced);
+    assert_eq!(stage.living(Side::New), 1, "nobody there holds it, so they get an account");
+}
+
+#[test]
+fn address_that_cannot_be_searched_for_holds_its_person_once() {
+    for provision in [Provision::Lazy, Provision::Eager] {
+        let mut stage = by_address(provision);
+        let address = long_address();
+        crowd(&stage, &address[..address.len() - 1]);
+        let crowded = stage.living(Side::New);
+        let old = stage.account(Side::Old, 1, &address, true);
         let held = Verdict::Held(Reason::CannotBeSearched);
         assert_eq!(stage.captured(Side::Old, &old).last(), Some(&held));
-        assert_eq!(stage.living(Side::New), 0, "nothing is known of who is there");
+        assert_eq!(stage.living(Side::New), crowded, "nothing is known of who is there");
         let before = calls(&stage.world, "ListUsers");
         assert_eq!(stage.captured(Side::Old, &old).last(), Some(&held));
         assert_eq!(calls(&stage.world, "ListUsers"), before, "it is asked again");
@@ -58,12 +98,40 @@ fn value_longer_than_the_other_schema_allows_is_found_by_no_account() {
 }
 
 #[test]
-fn alias_too_long_to_search_holds_no_other_field() {
+fn alias_that_no_filter_holds_travels_unless_somebody_has_it() {
+    for taken in [false, true] {
+        let mut stage = Stage::new(Provision::Lazy);
+        know(&stage, &["preferred_username"]);
+        let (old, new) = stage.pair();
+        let alias = BTreeSet::from([attribute("preferred_username")]);
+        reshape(&stage, Side::New, |shape| shape.alias_attributes = alias);
+        let other = stage.account(Side::New, 2, "two@example.com", true);
+        let name = "x".repeat(300);
+        let held = if taken { name.clone() } else { format!("{name}y") };
+        stage.set(Side::New, &other, "preferred_username", &held);
+        stage.set(Side::Old, &old, "preferred_username", &name);
+        let verdicts = stage.captured(Side::Old, &old);
+        let there = stage.says(Side::New, &new, "preferred_username");
+        assert_eq!(there, (!taken).then_some(name), "{verdicts:?}");
+        let field = Field::from_name("preferred_username").unwrap();
+        let obstacle = stage.entry(Side::Old, &old).obstacles.get(&field).map(|it| it.reason);
+        assert_eq!(obstacle, taken.then_some(Reason::AddressTaken));
+    }
+}
+
+#[test]
+fn alias_that_cannot_be_searched_for_holds_no_other_field() {
     let mut stage = Stage::new(Provision::Lazy);
     know(&stage, &["preferred_username", "given_name"]);
     let (old, new) = stage.pair();
     let alias = BTreeSet::from([attribute("preferred_username")]);
     reshape(&stage, Side::New, |shape| shape.alias_attributes = alias);
+    for number in 0..=limits::FOUND_ACCOUNTS_MAX {
+        let human = 1_000 + u32::try_from(number).unwrap();
+        let other = stage.account(Side::New, human, &format!("a{number}@example.com"), false);
+        let name = format!("{}{number}", "x".repeat(300));
+        stage.set(Side::New, &other, "preferred_username", &name);
+    }
     stage.set(Side::Old, &old, "preferred_username", &"x".repeat(300));
     stage.set(Side::Old, &old, "given_name", "Ann");
     let verdicts = stage.captured(Side::Old, &old);

@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use poolbridge_core::account::Account;
 use poolbridge_core::names::Sub;
-use poolbridge_core::ports::{Pool, Search, SearchAnswer};
+use poolbridge_core::ports::Search;
 
 use super::{PoolStand, create, found, newcomer, read, setting, somebody, username, word, write};
 use crate::contract::difference::Difference;
@@ -15,7 +15,7 @@ pub(super) fn cases<S: PoolStand>() -> Vec<Case<S>> {
         a_listing_tells_neither_groups_nor_factors,
         a_value_with_quotes_and_backslashes_is_searched_for_as_it_is,
         no_value_widens_its_search,
-        value_that_no_filter_can_hold_is_an_answer_of_its_own,
+        value_that_no_filter_holds_is_found_by_its_beginning,
         username_search_minds_case,
     ]
 }
@@ -104,21 +104,33 @@ async fn no_value_widens_its_search<S: PoolStand>(stand: S) -> anyhow::Result<()
     Ok(())
 }
 
-async fn value_that_no_filter_can_hold_is_an_answer_of_its_own<S: PoolStand>(
+async fn value_that_no_filter_holds_is_found_by_its_beginning<S: PoolStand>(
     stand: S,
 ) -> anyhow::Result<()> {
     // `preferred_username = "..."` has 23 characters around its value, and an escaped one counts twice.
     let longest = 256 - r#"preferred_username = """#.len();
-    for (value, fits) in [
-        ("x".repeat(longest), true),
-        ("x".repeat(longest + 1), false),
-        ("\"".repeat(longest / 2), true),
-        ("\"".repeat(longest / 2 + 1), false),
-    ] {
-        let answer = stand.pool().find(&Search::PreferredUsername(value)).await?;
-        let wanted =
-            if fits { SearchAnswer::Accounts(Vec::new()) } else { SearchAnswer::CannotBeSearched };
-        assert_eq!(answer, wanted);
+    let name = word(&stand);
+    let filled = |letter: &str, units: usize| {
+        let count = (longest - name.len()) / units + 40;
+        format!("{name}{}", letter.repeat(count))
+    };
+    for value in [filled("x", 1), filled("\"", 2)] {
+        let (_, handle) = somebody(&stand).await?;
+        write(&stand, &handle, &setting(&[("preferred_username", &value)])).await?;
+        let (_, other) = somebody(&stand).await?;
+        let longer = format!("{value}y");
+        write(&stand, &other, &setting(&[("preferred_username", &longer)])).await?;
+        let escaped = value.contains('"');
+        for (value, sub) in [(value.clone(), handle.sub), (longer, other.sub)] {
+            let found = subs(&stand, &Search::PreferredUsername(value)).await?;
+            if escaped && stand.manners().differ(Difference::EscapesStay) {
+                assert_eq!(found, []);
+            } else {
+                assert_eq!(found, [sub]);
+            }
+        }
+        let nobody = Search::PreferredUsername(format!("{value}z"));
+        assert_eq!(subs(&stand, &nobody).await?, []);
     }
     Ok(())
 }

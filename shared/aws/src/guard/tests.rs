@@ -1,0 +1,162 @@
+use poolbridge_core::names::{AttributeName, Username};
+use serde_json::{Value, json};
+
+use super::*;
+use crate::cognito::loopback::{Loopback, Reply, config_at};
+
+const PAT: &str = "pat@example.com";
+
+/// A confirmed account of the old pool; the address is verified.
+fn resident(name: &str, attribute: &str, value: &str) -> Value {
+    let pair = |name: &str, value: &str| json!({"Name": name, "Value": value});
+    let attributes = [pair("sub", name), pair(attribute, value), pair("email_verified", "true")];
+    json!({
+        "Username": name, "Enabled": true, "UserStatus": "CONFIRMED", "Attributes": attributes,
+    })
+}
+
+/// Whether `ListUsers` shows that account upon that filter, read as its page describes it.
+fn shown(account: &Value, filter: &str) -> bool {
+    let (attribute, rest) = filter.split_once(' ').unwrap();
+    let (by, quoted) = rest.split_once(' ').unwrap();
+    let mut value = String::new();
+    let mut letters = quoted[1..quoted.len() - 1].chars();
+    while let Some(letter) = letters.next() {
+        value.push(if letter == '\\' { letters.next().unwrap() } else { letter });
+    }
+    let attributes = account["Attributes"].as_array().unwrap();
+    let held = attributes.iter().find(|it| it["Name"] == attribute);
+    let held = held.map_or(&account["Username"], |it| &it["Value"]);
+    let named = attribute == "username" || held != &account["Username"];
+    let held = held.as_str().unwrap();
+    named && if by == "^=" { held.starts_with(&value) } else { held == value }
+}
+
+/// Pools that refuse a filter of more than 256 characters, and a table that knows nobody. `more`: each
+/// listing says that it goes on.
+fn pools(residents: Vec<Value>, more: bool) -> Loopback {
+    Loopback::new(move |(operation, body), _| match operation.as_str() {
+        "DescribeUserPool" => Reply::Well(json!({"UserPool": {
+            "Id": body["UserPoolId"], "AliasAttributes": ["email", "preferred_username"],
+        }})),
+        "ListUsers" => {
+            let filter = body["Filter"].as_str().unwrap();
+            if filter.chars().count() > limits::SEARCH_FILTER_MAX {
+                return Reply::Badly(400, "InvalidParameterException");
+            }
+            let found = residents.iter().filter(|account| shown(account, filter));
+            let mut answer = json!({"Users": found.collect::<Vec<_>>()});
+            if more {
+                answer["PaginationToken"] = json!("more");
+            }
+            Reply::Well(answer)
+        }
+        _ => Reply::Well(json!({})),
+    })
+}
+
+/// How somebody fares who signs up in the new pool under that name and with these attributes.
+async fn judged(
+    pools: &Loopback,
+    called: &str,
+    attributes: &[(&str, &str)],
+) -> Result<Judgement, FaultKind> {
+    let url = &pools.endpoint_url;
+    let file = format!(
+        "name = \"acme\"\n[old]\nuser_pool_id = \"eu-west-1_A\"\nendpoint_url = \"{url}\"\n\
+         [new]\nuser_pool_id = \"eu-west-1_B\"\nendpoint_url = \"{url}\"\n\
+         [identity]\nmatch = \"email\"\n[policy]\nprovision = \"lazy\"\n"
+    );
+    let configuration = Configuration::parse("bridge.toml", &file).unwrap();
+    let (sdk, clock) = (config_at(url).await, SystemClock::new());
+    let ledger = DynamoLedger::new(aws_sdk_dynamodb::Client::new(&sdk), "acme");
+    let guard = Guard::new(&sdk, &clock, &configuration, ledger).await;
+    let pair = |(name, value): &(&str, &str)| {
+        (AttributeName::try_from(*name).unwrap(), (*value).to_owned())
+    };
+    let newcomer = Newcomer {
+        side: Side::New,
+        username: Some(Username::try_from(called).unwrap()),
+        attributes: attributes.iter().map(pair).collect(),
+    };
+    // Without the bound on its time: a busy machine is not what is judged here.
+    guard.look(&newcomer).await.map_err(|fault| fault.kind)
+}
+
+fn searches(pools: &Loopback) -> usize {
+    pools.operations().iter().filter(|it| *it == "ListUsers").count()
+}
+
+/// Of each letter two stand in a filter, so no filter holds the name.
+fn long_name() -> String {
+    "\"".repeat(limits::USERNAME_MAX)
+}
+
+/// A legal address that no filter holds.
+fn long_address() -> String {
+    let part = "b".repeat(58);
+    format!("{}@{part}.{part}.{part}.example", "a".repeat(64))
+}
+
+#[tokio::test]
+async fn value_that_no_filter_holds_hides_no_holder_of_another() {
+    let pools = pools(vec![resident("pat", "email", PAT)], false);
+    let (email, refused) = (("email", PAT), Ok(Judgement::Refused));
+    assert_eq!(judged(&pools, &long_name(), &[email]).await, refused);
+    let alias = "x".repeat(300);
+    let both = [email, ("preferred_username", alias.as_str())];
+    assert_eq!(judged(&pools, "stranger", &both).await, refused);
+}
+
+#[tokio::test]
+async fn value_that_no_filter_holds_keeps_nobody_out_for_ever() {
+    let pools = pools(vec![resident("pat", "email", PAT)], false);
+    let alias = "x".repeat(300);
+    for (called, attributes) in [
+        (long_name().as_str(), vec![("email", "new@example.com")]),
+        ("somebody", vec![("email", long_address().as_str())]),
+        ("somebody", vec![("preferred_username", alias.as_str())]),
+    ] {
+        assert_eq!(judged(&pools, called, &attributes).await, Ok(Judgement::Passes));
+    }
+}
+
+#[tokio::test]
+async fn value_that_no_filter_holds_is_kept_for_its_holder() {
+    let (name, address, alias) = (long_name(), long_address(), "x".repeat(300));
+    let pools = pools(
+        vec![
+            resident(&name, "email", "one@example.com"),
+            resident("two", "email", &address),
+            resident("three", "preferred_username", &alias),
+        ],
+        false,
+    );
+    let (email, refused) = (("email", "new@example.com"), Ok(Judgement::Refused));
+    assert_eq!(judged(&pools, &name, &[email]).await, refused);
+    assert_eq!(judged(&pools, "stranger", &[("email", &address)]).await, refused);
+    let both = [email, ("preferred_username", alias.as_str())];
+    assert_eq!(judged(&pools, "stranger", &both).await, refused);
+    // Whoever merely begins like them holds nothing.
+    let longer = format!("{address}s");
+    assert_eq!(judged(&pools, "newcomer", &[("email", &longer)]).await, Ok(Judgement::Passes));
+}
+
+#[tokio::test]
+async fn listing_that_does_not_end_judges_nobody() {
+    let pools = pools(Vec::new(), true);
+    let judged = judged(&pools, "somebody", &[("email", &long_address())]).await;
+    assert_eq!(judged, Err(FaultKind::Invalid), "the team's setting says what becomes of them");
+}
+
+#[tokio::test]
+async fn value_that_no_account_can_hold_is_not_asked_for() {
+    let pools = pools(vec![resident("pat", "email", PAT)], false);
+    let endless = "x".repeat(limits::ATTRIBUTE_MAX + 1);
+    let email = ("email", "new@example.com");
+    assert_eq!(judged(&pools, "somebody", &[email]).await, Ok(Judgement::Passes));
+    let usual = searches(&pools);
+    let both = [email, ("preferred_username", endless.as_str())];
+    assert_eq!(judged(&pools, "somebody", &both).await, Ok(Judgement::Passes));
+    assert_eq!(searches(&pools), usual * 2);
+}
