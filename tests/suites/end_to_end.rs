@@ -5,6 +5,8 @@
 mod attach;
 #[path = "end_to_end/capture.rs"]
 mod capture;
+#[path = "end_to_end/links.rs"]
+mod links;
 #[path = "end_to_end/messages.rs"]
 mod messages;
 #[path = "end_to_end/operator.rs"]

@@ -13,12 +13,17 @@ use super::{drain, newcomer, play};
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// Exit codes that the command line promises.
-const DONE: i32 = 0;
-const FAILED: i32 = 1;
+pub(super) const DONE: i32 = 0;
+pub(super) const FAILED: i32 = 1;
 const NOT_YET: i32 = 2;
 const USAGE: i32 = 64;
 
-async fn ends(bridge: &Deployment, arguments: &[&str], code: i32) -> anyhow::Result<Outcome> {
+/// Runs a command that has to end with that exit code.
+pub(super) async fn ends(
+    bridge: &Deployment,
+    arguments: &[&str],
+    code: i32,
+) -> anyhow::Result<Outcome> {
     let outcome = bridge.operator.run(arguments, LIMIT).await?;
     let Outcome { code: found, data, talk } = &outcome;
     let shown = arguments.join(" ");
