@@ -141,7 +141,7 @@ impl Phase {
     }
 }
 
-/// The control item: what every worker reads after each claim (R28).
+/// The control item: what every worker reads after each claim (R27).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
 pub struct Control {
     /// The phase.

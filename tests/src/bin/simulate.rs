@@ -21,8 +21,8 @@ fn main() -> anyhow::Result<()> {
     let tally = match arguments.next().filter(|name| !name.is_empty()) {
         None => tally::of(mixture, seeds),
         Some(name) => {
-            let rule = Rule::ALL.into_iter().find(|rule| format!("{rule:?}") == name);
-            let rule = rule.with_context(|| format!("the law has no rule {name}"))?;
+            let rule = Rule::ALL.iter().find(|rule| format!("{rule:?}") == name);
+            let &rule = rule.with_context(|| format!("the law has no rule {name}"))?;
             let profile = Profile { law: Law::without(rule), ..mixture.profile() };
             tally::tally(seeds, &profile, 2)
         }

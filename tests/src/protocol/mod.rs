@@ -59,7 +59,7 @@
 //!   [`phases`](worlds::phases) switch, begin with the new pool active, or hold conflicts.
 //! - A pool's refusal is not a property of the value: what was refused once may be taken later.
 //! - R22 (two looks prove an absence) is kept where a stranger takes a name, but nothing hangs on it
-//!   before deletions travel; R23 to R27 are not in the product yet.
+//!   before deletions travel. R23, R24 and R26 are about those, and are left to the simulation.
 
 pub mod explore;
 pub mod key;

@@ -1,10 +1,11 @@
 //! One run of a small world: what can happen next, and how it happens.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use poolbridge_core::drain::{self, LOOKS_APART, Look, QueueCounts};
 use poolbridge_core::limits;
+use poolbridge_core::names::Owner;
 use poolbridge_core::policy::Phase;
 use poolbridge_core::side::Side;
 use poolbridge_core::time::Time;
@@ -67,6 +68,8 @@ pub(super) struct Left {
     pub(super) jumps: u32,
     pub(super) again: u32,
     pub(super) switch: Option<Switch>,
+    /// Who was at work when the switch was announced, if it was.
+    pub(super) held: Option<BTreeSet<Owner>>,
 }
 
 impl<'a> Run<'a> {
@@ -100,6 +103,7 @@ impl<'a> Run<'a> {
             jumps: small.jumps,
             again: 0,
             switch: small.switch,
+            held: None,
         };
         Self {
             small,
@@ -194,13 +198,14 @@ impl<'a> Run<'a> {
             Move::Land(at) => self.scheduler.world.lock().land(at),
             Move::Jump => self.jump(),
             Move::Again => self.again(),
-            Move::Announce => self.scheduler.world.lock().table.control.closing = true,
+            Move::Announce => self.announce(),
             Move::Switch => self.switch(),
             Move::End => self.end(),
         }
         if self.versions() != versions && self.ended.is_none() {
             self.tick();
         }
+        self.forget_released();
         timeless
     }
 

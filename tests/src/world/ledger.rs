@@ -45,7 +45,12 @@ impl Ledger for SimulatedLedger {
         sub: &Sub,
     ) -> impl Future<Output = Result<Option<Entry>, Fault>> + Send {
         let sub = sub.clone();
-        self.line.make(self.look("find"), move |state| Ok(state.table.find(side, &sub).cloned()))
+        self.line.make(self.look("find"), move |state| {
+            if !state.law.keeps(Rule::R24) {
+                state.table.expire_tombstones(state.now);
+            }
+            Ok(state.table.find(side, &sub).cloned())
+        })
     }
 
     fn claim(

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{Hash, Hasher};
+use std::time::Duration;
 
 use poolbridge_core::breaker::{Breaker, removals_max, window};
 use poolbridge_core::change::{Change, Mark, Proof};
@@ -13,6 +14,9 @@ use poolbridge_core::ports::Claim;
 use poolbridge_core::side::Side;
 use poolbridge_core::time::Time;
 use poolbridge_core::verdict::Reason;
+
+/// How long a tombstone stays where R24 was taken away: no longer than a pass of the sweep may take.
+const TOMBSTONE_LIFE: Duration = Duration::from_hours(1);
 
 /// The table.
 #[derive(Clone, Debug, Default)]
@@ -58,6 +62,19 @@ impl Table {
             id = next;
         }
         self.people.get(id)
+    }
+
+    /// The planted bug against R24: tombstones of which nothing is owed any more expire, and with them
+    /// all that was known of their people.
+    pub fn expire_tombstones(&mut self, now: Time) {
+        let expired = |entry: &Entry| {
+            let tombstone = entry.tombstone.as_ref().filter(|tombstone| tombstone.owed.is_none());
+            tombstone.is_some_and(|tombstone| now.since(tombstone.at) >= TOMBSTONE_LIFE)
+        };
+        self.people.retain(|_, entry| !expired(entry));
+        let mut pointers = std::mem::take(&mut self.pointers);
+        pointers.retain(|_, person| self.person(person).is_some());
+        self.pointers = pointers;
     }
 
     /// Takes a lease.

@@ -37,7 +37,7 @@ impl<P: Ports> Run<'_, P> {
         entry: Entry,
         began: Time,
     ) -> Result<Round, Fault> {
-        let control = self.ledger().control().await?;
+        let control = self.control().await?;
         if let Some(reason) = self.barred(&control) {
             self.release(&entry).await?;
             return later(limits::RETRY_SLOWLY, reason);
@@ -173,8 +173,8 @@ impl<P: Ports> Run<'_, P> {
         let Some((mut entry, half)) = self.claim_both(entry, half).await? else {
             return Ok(Err(wait));
         };
-        // R28: read with each claim, and two were taken just now.
-        if let Some(reason) = self.barred(&self.ledger().control().await?) {
+        // R27: read with each claim, and two were taken just now.
+        if let Some(reason) = self.barred(&self.control().await?) {
             self.release(&half).await?;
             self.release(&entry).await?;
             return Ok(Err(later(limits::RETRY_SLOWLY, reason)?));
@@ -237,7 +237,7 @@ impl<P: Ports> Run<'_, P> {
     }
 
     async fn owed_under_lease(&mut self, entry: Entry) -> Result<Round, Fault> {
-        let control = self.ledger().control().await?;
+        let control = self.control().await?;
         let paused = control.stopped();
         let tripped = control.breaker.as_ref().map(|_| Reason::Breaker);
         if let Some(reason) = self.barred(&control).or(paused).or(tripped) {

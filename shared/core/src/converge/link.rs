@@ -215,8 +215,8 @@ impl<P: Ports> Run<'_, P> {
         let Some((ours, theirs)) = self.claim_both(ours, theirs).await? else {
             return later(wait, Reason::Busy);
         };
-        // R28: read with each claim, and one was taken just now.
-        let control = &self.ledger().control().await?;
+        // R27: read with each claim, and one was taken just now.
+        let control = &self.control().await?;
         if let Some(reason) = self.barred(control) {
             self.release(&theirs).await?;
             self.release(&ours).await?;

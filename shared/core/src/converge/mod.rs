@@ -109,6 +109,8 @@ struct Run<'a, P> {
     password_waits: Option<Time>,
     /// Whether the account was seen to support the password event of the message.
     supported: bool,
+    /// The planted bug against R27: the control item as it was read before the claim.
+    read_early: Option<Control>,
 }
 
 /// How a round ended.
@@ -168,6 +170,7 @@ impl<P: Ports> Bridge<'_, P> {
             carried_view: None,
             password_waits: None,
             supported: false,
+            read_early: None,
         }
     }
 }
@@ -195,6 +198,9 @@ impl<P: Ports> Run<'_, P> {
         let now = self.now();
         if now >= self.work.deadline {
             return later(limits::RETRY_SOON, Reason::OutOfTime);
+        }
+        if !self.keeps(Rule::R27) {
+            self.read_early = Some(self.ledger().control().await?);
         }
         let Change { side, sub, .. } = self.change;
         let Some(entry) = self.ledger().find(*side, sub).await? else {
@@ -302,9 +308,7 @@ impl<P: Ports> Run<'_, P> {
     }
 
     async fn under_lease(&mut self, entry: Entry, view: View) -> Result<Round, Fault> {
-        // R28: the control item is read after the claim, so that a switch that announced itself and
-        // waited for every lease has waited for this one.
-        let control = self.ledger().control().await?;
+        let control = self.control().await?;
         let only_disables = self.only_disables(&control);
         let one_sided = entry.only_side();
         let nothing = if only_disables.is_none() { self.barred(&control) } else { None };
@@ -317,6 +321,18 @@ impl<P: Ports> Run<'_, P> {
             return self.alone(entry, side, view, &control).await;
         }
         self.carry(entry, self.change.side, view, &control).await
+    }
+
+    /// The control item, which is read after each claim (R27): a switch that announced itself and waited
+    /// for every lease has then waited for this one, and whoever claims later sees the announcement and
+    /// begins nothing (R28).
+    async fn control(&self) -> Result<Control, Fault> {
+        let mut control = match &self.read_early {
+            Some(early) => early.clone(),
+            None => self.ledger().control().await?,
+        };
+        control.closing &= self.keeps(Rule::R28);
+        Ok(control)
     }
 
     /// Why nothing but a disable may be done now, if so (invariant 10).

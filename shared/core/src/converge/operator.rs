@@ -197,7 +197,7 @@ impl<P: Ports> Bridge<'_, P> {
         }
         let Ok(old) = run.claim(&old).await? else { return Err(busy) };
         let Some((old, new)) = run.claim_both(old, new).await? else { return Err(busy) };
-        // R28: read after both claims.
+        // R27: read after both claims.
         if let Some(reason) = no_more(&self.ports.ledger().control().await?) {
             run.release(&new).await?;
             run.release(&old).await?;

@@ -5,7 +5,7 @@ use poolbridge_core::side::Side;
 
 use super::{both, looking_back, quiet, stale, text};
 use crate::protocol::small::{Small, Switch};
-use crate::simulation::profile::Profile;
+use crate::simulation::profile::{Profile, Start};
 
 /// The new pool is active: its word counts. One edit on each side, a crash and a stale read; captured
 /// at once, four receptions.
@@ -46,8 +46,8 @@ pub fn held_beside() -> Small {
     }
 }
 
-/// The operator announces a switch at any moment, waits until every lease and intent has run out,
-/// and switches, or never does (R28). One edit on each side, captured at once; three receptions.
+/// The operator announces a switch at any moment, waits until every lease that was held then and every
+/// intent has run out, and switches, or never does (R28). One edit on each side, captured at once; three receptions.
 pub fn switching() -> Small {
     Small {
         switch: Some(Switch::Announced),
@@ -58,10 +58,35 @@ pub fn switching() -> Small {
     }
 }
 
-/// The same with a crash; one worker at a time.
+/// The same with a crash; one worker at a time, two receptions.
 pub fn switching_crashing() -> Small {
     let name = "agreed pair, a switch meanwhile, a crash";
-    Small { name, workers: 1, crashes: 1, ..switching() }
+    Small { name, crashes: 1, ..switching_alone() }
+}
+
+/// The same without a crash: small enough to look for a missing rule.
+pub fn switching_alone() -> Small {
+    let name = "agreed pair, a switch meanwhile, one worker";
+    Small { name, workers: 1, receptions: 2, ..switching() }
+}
+
+/// A switch while two accounts of one human are linked that say different things: the active side's
+/// value wins, so the link must know which side is active. One worker at a time, no edit; three
+/// receptions.
+pub fn switching_unlinked() -> Small {
+    Small {
+        profile: Profile { starts: vec![Start::Unlinked], ..switching().profile },
+        first_values: vec![1, 1],
+        deeds: Vec::new(),
+        workers: 1,
+        ..Small { name: "unlinked pair, a switch meanwhile", ..switching() }
+    }
+}
+
+/// The same, and each account is a half-person of its own already.
+pub fn switching_halves() -> Small {
+    let profile = Profile { starts: vec![Start::Halves], ..switching_unlinked().profile };
+    Small { name: "two halves, a switch meanwhile", profile, ..switching_unlinked() }
 }
 
 /// The planted bug: the operator switches and waits for nobody.
