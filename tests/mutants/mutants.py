@@ -39,8 +39,11 @@ BUILD_SECONDS = 1800
 # The share of viable mutants that the suites have to catch, in percent.
 SCORE_MIN = 90
 
+# A test hangs that takes so many times as long as it does without a mutant.
+TIMES_AS_LONG = 5
+
 # For each crate: the stages, each with its packages, its arguments for `cargo test`, those for the
-# test programs, and the seconds after which a test hangs.
+# test programs, and the seconds for which a test may always run.
 STAGES = {
     "core": [
         ("units", ["poolbridge-core"], ["--lib"], [], 60),
@@ -158,19 +161,24 @@ def sample(mutants):
 
 
 def check_baseline(crates):
-    """Runs every stage on the unchanged tree: a suite that fails would catch everything."""
+    """Runs every stage on the unchanged tree: a suite that fails would catch everything. Answers for
+    how many seconds each may run: a busy machine is no hanging test."""
+    bounds = {}
     for crate in crates:
-        for stage, packages, cargo, tests, _ in STAGES[crate]:
-            began = time.monotonic()
+        for stage, packages, cargo, tests, seconds in STAGES[crate]:
             arguments = ["cargo", "test", "--release", "--quiet"]
             arguments += [f"--package={package}" for package in packages] + cargo
+            run([*arguments, "--no-run"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            began = time.monotonic()
             answer = run([*arguments, "--", *tests], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
             if answer.returncode != 0:
                 text = answer.stdout.decode(errors="replace")[-3000:]
                 fail(f"{crate}, {stage}: the suite fails without any mutant\n{text}",
                      "make the suites pass first")
-            print(f"{crate}, {stage}: passes without a mutant, {time.monotonic() - began:.0f} s",
-                  flush=True)
+            took = time.monotonic() - began
+            bounds[crate, stage] = max(seconds, TIMES_AS_LONG * took)
+            print(f"{crate}, {stage}: passes without a mutant, {took:.0f} s", flush=True)
+    return bounds
 
 
 def stopped(arguments, seconds):
@@ -188,7 +196,7 @@ def stopped(arguments, seconds):
             child.wait()
 
 
-def plant(mutant):
+def plant(mutant, bounds):
     """Plants one mutant, stage by stage. Answers what became of it and which stage noticed it."""
     whole = (TREE / mutant.file).read_bytes()
     # The tool describes the mutant where the file's name belongs.
@@ -200,12 +208,12 @@ def plant(mutant):
     if applied.returncode != 0 or (TREE / mutant.file).read_bytes() == whole:
         fail(f"cannot be planted: {mutant.name}", applied.stderr.decode()[-500:])
     try:
-        for stage, packages, cargo, tests, seconds in STAGES[mutant.crate]:
+        for stage, packages, cargo, tests, _ in STAGES[mutant.crate]:
             arguments = ["cargo", "test", "--release", "--quiet"]
             arguments += [f"--package={package}" for package in packages] + cargo
             if stopped([*arguments, "--no-run"], BUILD_SECONDS) != 0:
                 return "unviable", stage
-            code = stopped([*arguments, "--", *tests], seconds)
+            code = stopped([*arguments, "--", *tests], bounds[mutant.crate, stage])
             if code != 0:
                 return ("timeout" if code is None else "caught"), stage
         return "missed", ""
@@ -237,11 +245,12 @@ def main():
     open_ones = [it for it in chosen if known(it) is None]
     print(f"{len(mutants)} mutants, {len(chosen)} in the sample, "
           f"{len(chosen) - len(open_ones)} of them known from earlier runs", flush=True)
+    bounds = {}
     if open_ones:
-        check_baseline([crate for crate in STAGES if any(it.crate == crate for it in open_ones)])
+        bounds = check_baseline([crate for crate in STAGES if any(it.crate == crate for it in open_ones)])
     for place, mutant in enumerate(open_ones, 1):
         began = time.monotonic()
-        outcome, stage = plant(mutant)
+        outcome, stage = plant(mutant, bounds)
         seconds = round(time.monotonic() - began, 1)
         results[mutant.key] = {"outcome": outcome, "stage": stage, "seconds": seconds,
                                "file": hashes[mutant.file], "tree": tree}
