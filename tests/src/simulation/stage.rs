@@ -181,7 +181,7 @@ impl Stage {
     pub fn link(&mut self, old: &Sub, new: &Sub, federated: bool) -> Result<(), Refusal> {
         let subs = BySide { old: old.clone(), new: new.clone() };
         self.by_operator(async |bridge, work| {
-            bridge.link_by_operator(&subs, federated, work).await.map(drop)
+            Box::pin(bridge.link_by_operator(&subs, federated, work)).await.map(drop)
         })?;
         self.hint(Side::Old, old);
         self.hint(Side::New, new);
