@@ -20,7 +20,7 @@ use super::checks::{Linked, linked};
 use crate::world::State;
 use crate::world::accounts::{SimulatedAccount, Version};
 use crate::world::edits::{Edit, EditId, Human};
-use crate::world::watch::{Announced, Decided, NAME_TAKEN, Unseen};
+use crate::world::watch::{Decided, NAME_TAKEN, Unseen};
 
 /// What no protocol over unconditional writes can help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -202,7 +202,7 @@ impl End<'_> {
         let newer = self.origins.iter().any(|&origin| edits.knew(edit.id, origin));
         if let Some(decision) = self.recorded(edit, side) {
             let came_back = decision.decision.kind == DecisionKind::CameBack;
-            let doubtful = self.field.is_yes_or_no() || came_back;
+            let doubtful = self.field.is_yes_or_no() || came_back || self.was_in_doubt(&decision);
             let first = self.agreed.is_none_or(|agreed| edit.at <= agreed);
             if !newer || doubtful || first {
                 return Account::Overruled(decision);
@@ -220,9 +220,8 @@ impl End<'_> {
             let newborn = newborn && was.value.is_none();
             let peers = self.peers(was, was.side.unwrap_or(side));
             let author = |&origin: &EditId| peers.iter().any(|&it| edits.knew(origin, it));
-            // The value had lost a decision whose write was still open: it is the same value for it.
-            let lost =
-                self.open_write(edit) && self.recorded(was, was.side.unwrap_or(side)).is_some();
+            // The value had lost a decision that was not carried out yet: it is the same value for it.
+            let lost = self.recorded(was, was.side.unwrap_or(side)).is_some();
             let shared = newborn || lost || self.origins.iter().any(author);
             was.value == edit.value && shared
         });
@@ -295,22 +294,24 @@ impl End<'_> {
     /// Whether that edit was made while a write to it was announced, and cannot be told from the write:
     /// it sets the same value, or the pool says nowhere that the field was touched.
     fn beside_an_open_write(&self, edit: &Edit) -> bool {
-        let alike =
-            |announced: &Announced| self.unmarked() || announced.wanted == Some(edit.value.clone());
-        self.open_writes(edit).any(alike)
-    }
-
-    /// Whether that edit was made while a write to that field was announced.
-    fn open_write(&self, edit: &Edit) -> bool {
-        self.open_writes(edit).next().is_some()
-    }
-
-    fn open_writes(&self, edit: &Edit) -> impl Iterator<Item = &Announced> {
-        self.state.watch.announced.iter().filter(|announced| {
+        self.state.watch.announced.iter().any(|announced| {
             let ours = announced.field == *self.field && announced.person == *self.person;
             let here = edit.side == Some(announced.side);
             let until = announced.resolved.unwrap_or(self.state.now);
-            ours && here && edit.at > announced.observed && edit.at <= until
+            let alike = self.unmarked() || announced.wanted == Some(edit.value.clone());
+            ours && here && alike && edit.at > announced.observed && edit.at <= until
+        })
+    }
+
+    /// Whether that decision followed one about the same field and side that rested on a doubt: the value
+    /// that was to be carried then had not been written yet.
+    fn was_in_doubt(&self, later: &Decided) -> bool {
+        let name = self.field.to_string();
+        self.state.watch.decisions.iter().any(|decided| {
+            let Decided { person, decision, at } = decided;
+            let same = *person == later.person && decision.side == later.decision.side;
+            let doubt = decision.kind == DecisionKind::CameBack;
+            same && doubt && decision.fields.contains(&name) && *at <= later.at
         })
     }
 

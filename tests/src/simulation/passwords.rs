@@ -50,15 +50,17 @@ fn newest(state: &State, entry: &Entry, human: Human) -> Option<(Side, Time)> {
     if theirs.clone().any(|set| set.marked.is_none()) {
         return None;
     }
-    let here = theirs.filter(|set| {
+    let here = theirs.clone().filter(|set| {
         let known = entry.accounts.get(set.side).as_ref();
         known.is_some_and(|known| known.sub == set.sub) && set.told > linked
     });
     let last = BySide::from_fn(|side| {
         let there = here.clone().filter(|set| set.side == side);
-        // Two functions that tell of one account may have clocks that differ.
-        let told = there.clone().map(|set| set.told).max()?;
-        Some((told, there.map(|set| set.at).max()?))
+        // Two functions that tell of one account may have clocks that differ: what was told last need
+        // not be what was set last.
+        let told = there.map(|set| set.told).max()?;
+        let all = theirs.clone().filter(|set| set.side == side);
+        Some((told, all.map(|set| set.at).max()?))
     });
     match (last.old, last.new) {
         (Some(old), Some(new)) if old.0 == new.0 => None,
