@@ -236,7 +236,7 @@ fn pause(seed: u64) -> bool {
     // Nobody else is disabled or enabled, so that one write is all that may pass the pause.
     let mut profile = agreed(5, 10);
     profile.acts.retain(|(act, _)| *act != Act::Enabled);
-    // Whoever is disabled has an account on either side.
+    // The person who is disabled needs an account on each side.
     profile.strangers = false;
     let mut world = Endurance::new(seed, seed ^ 0x9, &profile);
     assert!(world.rest());

@@ -251,9 +251,8 @@ impl Passwords {
         Side::BOTH.into_iter().find_map(|side| Some((side, (*self.open.get(side))?)))
     }
 
-    /// Whether something is still to be done for a password that went out of date: it is neither closed
-    /// nor known to stay open, or its sessions are to be ended. A worker may have died on the way.
-    /// `close`: the team wants outdated passwords closed.
+    /// Whether a worker still has to close an outdated password or to end its sessions. A worker that
+    /// died may have left either undone. `close`: the policy closes outdated passwords.
     pub fn is_work_left(&self, linked: Option<Time>, close: bool) -> bool {
         let sign_out = Side::BOTH.iter().any(|side| *self.owes_sign_out.get(*side));
         let open = self.stale(linked).filter(|_| close).is_some_and(|side| {

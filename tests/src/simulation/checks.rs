@@ -216,7 +216,7 @@ fn together(
         let address = verified(body)?;
         let alone = Side::BOTH.into_iter().all(|side| {
             let pool = state.pools.get(side);
-            // Who merely claims an address blocks nobody, unless the address is the name.
+            // An unverified address blocks no other account, except where it is the username.
             let counts = |body: &Body| pool.by_address() || verified(body).is_some();
             let others = pool.living().filter(|one| one.human != human).map(SimulatedAccount::body);
             let local = others.filter(|body| body.status != Status::ExternalProvider);

@@ -34,7 +34,7 @@ pub fn come_back(state: &mut State, setting: &Setting) -> Option<(Human, Change)
         let unknown = |other: &Departure| other.human == one.human && other.unknown;
         !state.departures.iter().any(unknown)
     };
-    // The address of a federated account is not free: it is somebody else's.
+    // The address of the federated account belongs to the first human.
     let own = |one: &&Departure| one.human < FEDERATED;
     let free = state.departures.iter().filter(known).filter(own);
     let free: Vec<Departure> = free.cloned().collect();
@@ -143,7 +143,7 @@ pub fn judge(state: &State, setting: &Setting, found: &mut Vec<(&'static str, St
 pub fn told_deletions_travelled(state: &mut State, setting: &Setting) {
     let mut found = Vec::new();
     let told = |one: &Departure| one.told && state.edits.captured(one.human);
-    // Whoever was looked at while the pool was empty waits for the next sweep.
+    // A look at an empty pool proves no deletion, so this person waits for the next sweep.
     let ever = |one: &Departure| {
         let pool = state.pools.get(one.side);
         let changes = pool.all().iter().flat_map(SimulatedAccount::versions).map(|it| it.at);

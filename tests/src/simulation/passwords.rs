@@ -1,5 +1,5 @@
-//! What must be true of passwords in the end. The bridge knows when each was set by the clock of whoever
-//! told, and so does this.
+//! What must be true of passwords in the end. Like the bridge, these checks go by the clock of the
+//! trigger that captured each password.
 
 use poolbridge_core::entry::Entry;
 use poolbridge_core::policy::StalePasswords;
@@ -12,7 +12,7 @@ use crate::world::State;
 use crate::world::accounts::Password;
 use crate::world::edits::Human;
 
-/// Judges the passwords of everybody all of whose changes were told of.
+/// Judges the passwords of each person whose changes were all captured.
 pub fn judge(state: &State, setting: &Setting, found: &mut Vec<(&'static str, String)>) {
     if setting.policy.stale_passwords != StalePasswords::Close {
         return;

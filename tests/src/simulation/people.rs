@@ -127,7 +127,7 @@ fn set_text(
     Some(())
 }
 
-/// Sets an address that nobody ever had: of e-mail, or a phone number.
+/// Sets a new e-mail address or phone number, one that no account had before.
 fn set_address(
     state: &mut State,
     setting: &Setting,
@@ -190,8 +190,8 @@ fn choose_password(
     Some((human, told))
 }
 
-/// Whether the person of that account can prove that address of theirs: it is there, nobody else has it
-/// for an alias, and it is their own.
+/// Whether the person can verify that address: the account has it, it is the person's own, and no other
+/// account has it as an alias.
 fn can_prove(state: &State, side: Side, sub: &Sub, kind: &AttributeName) -> bool {
     let Some(account) = state.account(side, sub) else { return false };
     let Some(address) = account.body().attributes.get(kind) else { return false };

@@ -26,7 +26,7 @@ pub enum Start {
 /// What a person, or an administrator, does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Act {
-    /// Sets a text attribute to something that nobody ever set.
+    /// Sets a text attribute to a new value.
     Text,
     /// Sets a text attribute to one of a few words.
     Word,

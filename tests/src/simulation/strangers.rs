@@ -1,5 +1,5 @@
-//! Who stands beside the first human and is somebody else: an account of an identity provider that has the
-//! same address, and one that merely claims it.
+//! Two other people with the first human's address: a federated account, and a local account that has
+//! not verified the address.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +14,7 @@ use crate::world::accounts::{Password, attribute};
 use crate::world::edits::Human;
 pub use crate::world::proofs::FEDERATED;
 
-/// Whoever claims an address that is not theirs has this number, and those above.
+/// The number of the person with an unverified address that is not theirs.
 pub const IMPOSTOR: Human = Human(900);
 
 /// Lets them appear, if the worlds have some.
@@ -28,8 +28,8 @@ pub fn appear(state: &mut State, setting: &mut Setting, profile: &Profile) {
     }
 }
 
-/// Somebody else in the new pool claims the first human's address and cannot prove it. Where usernames are
-/// addresses, nobody can.
+/// Adds an account to the new pool with the first human's address, unverified. Where usernames are
+/// addresses, Cognito refuses such an account, so none is added.
 fn impostor(state: &mut State, setting: &mut Setting) {
     let side = Side::New;
     let Some(victim) = setting.humans.first().copied() else { return };

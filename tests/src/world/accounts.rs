@@ -11,12 +11,12 @@ use poolbridge_core::time::Time;
 
 use super::edits::{EditId, Human};
 
-/// The password of an account. What it says is nobody's business; who knows it is.
+/// The password of an account: not its text, but whether its person knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Password {
     /// The person chose it at that moment.
     Chosen(Time),
-    /// Nobody knows it: it is a random one, or there is none.
+    /// Unknown to the person: a random one, or none.
     Unknown,
 }
 

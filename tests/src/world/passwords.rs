@@ -1,4 +1,4 @@
-//! Who chose which password, and whose is closed: the ground truth of passwords, which no pool tells.
+//! When each person chose a password, and which password the bridge closes. No pool shows this.
 
 use poolbridge_core::names::Sub;
 use poolbridge_core::side::Side;
@@ -24,7 +24,7 @@ pub struct PasswordSet {
     pub sub: Sub,
     /// When.
     pub at: Time,
-    /// When, by the clock of whoever tells.
+    /// When, by the clock of the trigger.
     pub told: Time,
     /// The number of the change that tells of it.
     pub change: u128,
@@ -70,6 +70,6 @@ pub(super) fn judge_closing(
         state.weather.count(REPLACED_UNSEEN);
         return;
     }
-    let detail = format!("{call} {sub}: nothing newer was set on the other side");
-    state.watch.violated("nobody's newest password is closed", detail);
+    let detail = format!("{call} {sub}: no newer password was set on the other side");
+    state.watch.violated("the newest password is never closed", detail);
 }

@@ -1,5 +1,5 @@
-//! What an account may be given: a verified flag only beside an address that was verified, an address in
-//! its own spelling, and nothing at all for a federated person.
+//! What the bridge may write to an account: a verified flag only with an address that was verified, and
+//! an address only in its own spelling. It never creates a federated account.
 
 use poolbridge_core::facts::Field;
 use poolbridge_core::side::Side;
@@ -9,7 +9,7 @@ use super::accounts::{Body, SimulatedAccount, attribute};
 use super::edits::Human;
 use super::line::Call;
 
-/// Federated people have this number. An identity provider makes their accounts, and nobody else does.
+/// The federated person has this number. Only an identity provider makes such an account.
 pub const FEDERATED: Human = Human(700);
 
 /// The address and the flag of each kind of address.
@@ -64,9 +64,9 @@ pub(super) fn judge_spelling(
     }
 }
 
-/// Nobody federated is created: their identity provider does that.
+/// The bridge never creates a federated account: the identity provider does.
 pub(super) fn judge_origin(state: &mut State, call: Call, human: Human) {
     if human == FEDERATED {
-        state.watch.violated("nobody federated is created", format!("{call}"));
+        state.watch.violated("a federated account is never created", format!("{call}"));
     }
 }

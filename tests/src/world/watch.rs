@@ -121,7 +121,7 @@ pub struct Watch {
     pub passwords: Vec<PasswordSet>,
     /// Accounts whose password was closed and whose open sessions were not ended since.
     pub sessions: BTreeSet<(Side, Sub)>,
-    /// Accounts whose password was closed although it was the newest, because nothing had told of it.
+    /// Accounts whose password was closed although it was the newest: no pending change was written yet.
     pub replaced_unseen: BTreeSet<(Side, Sub)>,
 }
 

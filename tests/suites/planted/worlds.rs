@@ -68,7 +68,7 @@ pub(crate) fn crashing() -> Profile {
     }
 }
 
-/// Stale reads, and nothing else going wrong.
+/// Stale reads are the only faults.
 pub(crate) fn stale() -> Profile {
     Profile {
         edits_max: 3,

@@ -40,7 +40,7 @@ pub(crate) fn choice(control: &Control, decision: &Decision) -> Result<Choice, F
         return Err(Failure::new(format!("no restore of the {side} pool is noted"), hint));
     };
     if note.stage == Stage::Deleted && decision.answer != Answer::None {
-        // In this bridge everybody would count as deleted from a pool that replaces it.
+        // In this bridge, all people would count as deleted from the pool that replaces it.
         let hint = "give the pool that replaces it a bridge of another name; if no pool was \
                     deleted, `poolbridge resume --after-restore none`";
         return Err(Failure::new(format!("the {side} pool was deleted"), hint));

@@ -229,8 +229,8 @@ impl<P: Ports> Run<'_, P> {
             } else {
                 plan.steps.push(Step { side, deed: Deed::SetRandomPassword });
                 plan.steps.push(Step { side, deed: Deed::SignOut });
-                // Whoever dies on the way leaves this note: it may be that the password is replaced and
-                // that nothing can be closed there any more.
+                // Stored before the password is replaced. If this worker dies in between, the next one
+                // may find no way to close the account, and must end its sessions all the same.
                 *entry.passwords.owes_sign_out.get_mut(side) = true;
             }
         }
