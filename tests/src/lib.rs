@@ -17,3 +17,6 @@ pub mod multitude;
 #[cfg(feature = "services")]
 pub mod payloads;
 pub mod odd_people;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

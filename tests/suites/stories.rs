@@ -7,6 +7,8 @@
 mod addresses;
 #[path = "stories/administrators.rs"]
 mod administrators;
+#[path = "stories/closing.rs"]
+mod closing;
 #[path = "stories/creation.rs"]
 mod creation;
 #[path = "stories/disables.rs"]

@@ -38,9 +38,9 @@ impl QueueCounts {
     #[must_use]
     pub const fn with(&self, other: &Self) -> Self {
         Self {
-            waiting: self.waiting + other.waiting,
-            in_flight: self.in_flight + other.in_flight,
-            delayed: self.delayed + other.delayed,
+            waiting: self.waiting.saturating_add(other.waiting),
+            in_flight: self.in_flight.saturating_add(other.in_flight),
+            delayed: self.delayed.saturating_add(other.delayed),
         }
     }
 
@@ -310,6 +310,17 @@ mod tests {
             Undrained::Queue(6),
         ];
         assert_eq!(ask(Some(&before), &now), all);
+    }
+
+    #[test]
+    fn what_both_queues_hold_is_added_up_and_nonsense_is_no_panic() {
+        let live = QueueCounts { waiting: 5, in_flight: 3, delayed: 1 };
+        let bulk = QueueCounts { waiting: 40, in_flight: 30, delayed: 20 };
+        let both = QueueCounts { waiting: 45, in_flight: 33, delayed: 21 };
+        assert_eq!(live.with(&bulk), both);
+        let nonsense = QueueCounts { waiting: u64::MAX, in_flight: u64::MAX, delayed: u64::MAX };
+        assert_eq!(nonsense.with(&live), nonsense);
+        assert_eq!(nonsense.total(), u64::MAX);
     }
 
     /// A look at a bridge under live traffic: of the queue's messages each belongs to a young change.

@@ -222,6 +222,12 @@ mod tests {
     }
 
     #[test]
+    fn a_stage_opens_the_breaker_only_if_people_were_changed_in_bulk() {
+        let opening = Stage::ALL.into_iter().filter(|stage| stage.opens_breaker());
+        assert_eq!(opening.collect::<Vec<_>>(), [Stage::Started, Stage::Deleted]);
+    }
+
+    #[test]
     fn every_word_is_read_as_it_is_written() {
         for stage in Stage::ALL {
             assert_eq!(Stage::from_name(stage.name()), Some(stage));

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use super::run::Run;
+use super::run::Beginning;
 use super::small::Small;
 use crate::world::chance::DepthFirst;
 use crate::world::trace::Trace;
@@ -79,10 +79,11 @@ pub fn explore(small: &Small) -> Explored {
     let began = Instant::now();
     let mut explored = Explored { world: small.to_string(), ..Explored::default() };
     let mut seen: HashSet<u128> = HashSet::new();
+    let beginning = Beginning::new(small, Trace::default());
     let mut next = Some(Vec::new());
     while let Some(prefix) = next {
         let replayed = prefix.len();
-        let mut run = Run::new(small, &prefix, true, Trace::default());
+        let mut run = beginning.run(&prefix, true);
         run.go(&mut |key| seen.insert(key));
         let answered = run.answered();
         // The last choice of a prefix is the untried one.
@@ -113,7 +114,7 @@ pub fn explore(small: &Small) -> Explored {
 /// Runs the world of those choices once more, which a `reduced` search made or a whole one, and tells
 /// it.
 pub fn replay(small: &Small, path: &[usize], reduced: bool) -> Vec<String> {
-    let mut run = Run::new(small, path, reduced, Trace::listening());
+    let mut run = Beginning::new(small, Trace::listening()).run(path, reduced);
     run.go(&mut |_| true);
     run.told()
 }
@@ -136,9 +137,10 @@ pub struct Seen {
 /// make a difference.
 pub fn search(small: &Small, pruned: bool, reduced: bool) -> Seen {
     let mut seen = Seen::default();
+    let beginning = Beginning::new(small, Trace::default());
     let mut next = Some(Vec::new());
     while let Some(prefix) = next {
-        let mut run = Run::new(small, &prefix, reduced, Trace::default());
+        let mut run = beginning.run(&prefix, reduced);
         run.go(&mut |key| seen.states.insert(key) || !pruned);
         if let Some(end) = run.ended {
             let path = || run.answered().iter().map(|answer| answer.taken).collect();

@@ -72,15 +72,20 @@ pub(super) struct Left {
     pub(super) held: Option<BTreeSet<Owner>>,
 }
 
-impl<'a> Run<'a> {
-    /// The run that begins with these choices. `reduced`: what makes no difference is tried in one
-    /// order only.
-    pub fn new(small: &'a Small, prefix: &[usize], reduced: bool, trace: Trace) -> Self {
+/// How every run of a small world begins. It is made once, since a world has some hundred thousand runs.
+pub struct Beginning<'a> {
+    small: &'a Small,
+    scheduler: Scheduler,
+    names: BTreeMap<u128, u32>,
+}
+
+impl<'a> Beginning<'a> {
+    /// The beginning of that world.
+    pub fn new(small: &'a Small, trace: Trace) -> Self {
         let phase = usize::from(small.phase == Phase::Switched);
         let values = small.first_values.iter().copied();
         let told = Told::default().with("first value", values).with("phase", [phase]);
         let scheduler = Scheduler::new(Box::new(told), &small.profile, trace);
-        let chooser = Shared::new(DepthFirst::replaying(prefix.to_vec()));
         let mut names = BTreeMap::new();
         {
             let mut state = scheduler.world.lock();
@@ -91,9 +96,17 @@ impl<'a> Run<'a> {
                 state.pools.old.shape.groups.clear();
                 state.pools.new.shape.groups.clear();
             }
-            state.chooser = Box::new(chooser.clone());
             state.histories = Some(Histories::default());
         }
+        Self { small, scheduler, names }
+    }
+
+    /// The run that begins with these choices. `reduced`: what makes no difference is tried in one
+    /// order only.
+    pub fn run(&self, prefix: &[usize], reduced: bool) -> Run<'a> {
+        let small = self.small;
+        let chooser = Shared::new(DepthFirst::replaying(prefix.to_vec()));
+        let scheduler = self.scheduler.copied(Box::new(chooser.clone()));
         let left = Left {
             deeds: vec![true; small.deeds.len()],
             receptions: small.receptions,
@@ -105,20 +118,22 @@ impl<'a> Run<'a> {
             switch: small.switch,
             held: None,
         };
-        Self {
+        Run {
             small,
             scheduler,
             chooser,
             prefix: prefix.len(),
             reduced,
             left,
-            names,
+            names: self.names.clone(),
             ended: None,
             gaps: Vec::new(),
             violation: None,
         }
     }
+}
 
+impl Run<'_> {
     /// Goes on until it comes to rest, breaks a promise, or meets a state that is not `new`.
     pub fn go(&mut self, new: &mut impl FnMut(u128) -> bool) {
         for _ in 0..STEPS_MAX {

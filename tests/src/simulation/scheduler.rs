@@ -54,6 +54,7 @@ pub struct Scheduler {
 }
 
 /// How often each rare thing may still happen.
+#[derive(Clone)]
 pub(super) struct Left {
     pub(super) crashes: u32,
     pub(super) sleeps: u32,
@@ -98,6 +99,26 @@ impl Scheduler {
         };
         scheduler.hint_at_strangers();
         scheduler
+    }
+
+    /// The same beginning once more, in a world of its own. Nothing may run in it yet.
+    #[must_use]
+    pub fn copied(&self, chooser: Box<dyn Chooser>) -> Self {
+        assert!(self.tasks.is_empty(), "tasks cannot be copied");
+        Self {
+            world: World::new(self.world.lock().copied(chooser)),
+            setting: Arc::clone(&self.setting),
+            profile: self.profile.clone(),
+            tasks: Vec::new(),
+            unmarked: self.unmarked,
+            pool_writes: self.pool_writes,
+            next_task: self.next_task,
+            edits_left: self.edits_left,
+            left: self.left.clone(),
+            looks: self.looks.clone(),
+            watch: self.watch.clone(),
+            drain_asked: self.drain_asked,
+        }
     }
 
     /// The next task's number.

@@ -128,6 +128,37 @@ impl State {
         }
     }
 
+    /// The same state once more, whose questions that chooser answers from now on. Requests cannot be
+    /// copied: there are none yet where a world begins.
+    #[must_use]
+    pub fn copied(&self, chooser: Box<dyn Chooser>) -> Self {
+        assert!(
+            self.in_flight.is_empty() && self.about_to_send.is_empty(),
+            "something is under way"
+        );
+        Self {
+            now: self.now,
+            chooser,
+            weather: self.weather.clone(),
+            pools: self.pools.clone(),
+            table: self.table.clone(),
+            queue: self.queue.clone(),
+            cursor: self.cursor.clone(),
+            edits: self.edits.clone(),
+            departures: self.departures.clone(),
+            watch: self.watch.clone(),
+            trace: self.trace.clone(),
+            in_flight: Vec::new(),
+            about_to_send: BTreeMap::new(),
+            settle: self.settle,
+            clocks: self.clocks.clone(),
+            law: self.law,
+            histories: self.histories.clone(),
+            nonce: self.nonce,
+            requests: self.requests,
+        }
+    }
+
     /// A number that was never handed out before.
     pub fn nonce(&mut self) -> u128 {
         let number = if let Some(histories) = &mut self.histories {

@@ -204,3 +204,33 @@ fn what_a_deletion_owes_is_held_too_when_the_pool_keeps_refusing_it() {
     stage.captured(Side::Old, &old);
     assert!(!stage.body(Side::New, &new).enabled);
 }
+
+#[test]
+fn an_account_of_nobody_known_is_given_up_after_the_same_refusal_again_and_again() {
+    let mut stage = Stage::new(Provision::Lazy);
+    let old = stage.account(Side::Old, 1, "one@example.com", true);
+    stage.world.lock().pools.old.fails.insert("AdminGetUser", FaultKind::Denied);
+    stage.capture(Side::Old, &old);
+    let mut look = |attempts: u8, reason: Reason| {
+        stage.wait(PAUSE);
+        let mut world = stage.world.lock();
+        let mark = world.table.marks.values_mut().next().expect("the pending change stays");
+        // As apply writes it down after each look in vain.
+        (mark.attempts, mark.reason) = (attempts.into(), Some(reason.name().to_owned()));
+        let at = mark.last;
+        drop(world);
+        let change = stage.change(Side::Old, &old, Proof::Hint);
+        let verdict = stage.look(&Change { at, ..change }).verdict;
+        (verdict, stage.world.lock().table.marks.is_empty())
+    };
+    let denied = Reason::Outside(FaultKind::Denied);
+    let often = limits::SAME_FAILURES_MAX;
+    for (attempts, reason) in [(often - 1, denied), (often + 3, Reason::Settling)] {
+        let (verdict, ended) = look(attempts, reason);
+        assert!(
+            matches!(verdict, Verdict::Later(..)) && !ended,
+            "{attempts} {reason:?}: {verdict:?}"
+        );
+    }
+    assert_eq!(look(often, denied), (Verdict::Held(denied), true));
+}

@@ -44,6 +44,47 @@ fn a_held_conflict_stays_held_until_a_side_gives_way() {
     assert_eq!(stage.entry(Side::Old, &old).state, PersonState::Synced);
 }
 
+#[test]
+fn a_person_who_comes_to_rest_without_a_write_is_counted_where_they_are_now() {
+    let mut stage = Stage::new(Provision::Lazy);
+    stage.policy.conflicts = ConflictRule::Hold;
+    let (old, new) = stage.pair();
+    let counts = |stage: &Stage| {
+        let world = stage.world.lock();
+        let of = |state| world.table.counts.get(&state).copied().unwrap_or_default();
+        (of(PersonState::Synced), of(PersonState::Conflict))
+    };
+    assert_eq!(counts(&stage), (1, 0));
+    stage.set(Side::Old, &old, "name", "one");
+    stage.set(Side::New, &new, "name", "two");
+    assert_eq!(stage.captured(Side::Old, &old).last(), Some(&Verdict::Held(Reason::Conflict)));
+    assert_eq!(counts(&stage), (0, 1));
+    // The person says the same on both sides: there is nothing to write.
+    stage.set(Side::New, &new, "name", "one");
+    let writes = stage.writes();
+    stage.captured(Side::New, &new);
+    assert_eq!(stage.writes(), writes);
+    assert_eq!(counts(&stage), (1, 0));
+    let known = stage.entry(Side::Old, &old);
+    let age = stage.world.lock().now.since(known.updated);
+    assert!(age <= limits::SETTLE * 2, "the record says that nothing happened for {age:?}");
+}
+
+#[test]
+fn edits_that_a_message_alone_tells_of_may_change_direction_as_often_as_they_like() {
+    let mut stage = Stage::new(Provision::Lazy);
+    let (old, new) = stage.pair();
+    for turn in 0..=u32::from(limits::FLIPS_MAX) * 2 {
+        let (side, sub) = if turn % 2 == 0 { (Side::Old, &old) } else { (Side::New, &new) };
+        stage.wait(limits::SETTLE * 3);
+        stage.set(side, sub, "name", &format!("value {turn}"));
+        // The pending change could not be stored.
+        let change = stage.change(side, sub, Proof::Changed);
+        stage.wait(limits::SETTLE * 2);
+        assert_eq!(stage.look(&change).verdict, Verdict::Applied, "turn {turn}");
+    }
+}
+
 /// Both accounts, members of both groups, in step.
 fn members(stage: &mut Stage) -> (Sub, Sub) {
     let (old, new) = stage.pair();

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use poolbridge_core::change::{Change, Proof};
 use poolbridge_core::entry::State as PersonState;
+use poolbridge_core::fault::FaultKind;
 use poolbridge_core::limits;
 use poolbridge_core::policy::Provision;
 use poolbridge_core::side::Side;
@@ -16,25 +17,27 @@ use poolbridge_tests::world::weather::Fate;
 
 use super::trouble;
 
+/// One invocation of the sweep, and how long it took.
+fn tick(stage: &mut Stage) -> (Tick, Duration) {
+    let (world, sweep) = (stage.world.clone(), stage.sweep());
+    let began = world.lock().now;
+    let mut tick = pin!(sweep);
+    let mut context = Context::from_waker(Waker::noop());
+    for _ in 0..100_000 {
+        if let Poll::Ready(tick) = tick.as_mut().poll(&mut context) {
+            return (tick.expect("nothing fails here"), world.lock().now.since(began));
+        }
+        let mut now = world.lock();
+        let until = now.now + Duration::from_millis(10);
+        now.pass(until);
+    }
+    panic!("the sweep does not end");
+}
+
 /// Runs a pass of the sweep and works off what it sends. Answers what it sent.
 fn swept(stage: &mut Stage) -> Vec<Change> {
     stage.world.lock().queue = poolbridge_tests::world::queue::Queue::default();
-    let tick = {
-        let (world, sweep) = (stage.world.clone(), stage.sweep());
-        let mut tick = pin!(sweep);
-        let mut context = Context::from_waker(Waker::noop());
-        let mut ended = None;
-        for _ in 0..100_000 {
-            if let Poll::Ready(tick) = tick.as_mut().poll(&mut context) {
-                ended = Some(tick);
-                break;
-            }
-            let mut now = world.lock();
-            let until = now.now + Duration::from_millis(10);
-            now.pass(until);
-        }
-        ended.expect("the sweep does not end").expect("nothing fails here")
-    };
+    let (tick, _) = tick(stage);
     assert!(matches!(&tick, Tick::Worked(worked) if worked.ended.is_some()), "{tick:?}");
     let sent: Vec<Change> =
         stage.world.lock().queue.messages().iter().map(|it| it.change.clone()).collect();
@@ -89,4 +92,41 @@ fn an_edit_that_no_event_told_of_travels_after_the_next_sweep() {
     stage.wait(Duration::from_mins(10));
     assert_eq!(swept(&mut stage).len(), 1);
     assert_eq!(stage.says(Side::Old, &old, "name").as_deref(), Some("unnoticed"));
+}
+
+#[test]
+fn a_page_that_is_not_answered_is_asked_for_again_a_few_times_in_the_same_pass() {
+    let mut stage = Stage::new(Provision::Lazy);
+    stage.pair();
+    trouble(&stage.world, "ListUsers", Fate::RequestLost, limits::LISTING_ATTEMPTS_MAX);
+    let (tick, _) = tick(&mut stage);
+    let Tick::Worked(worked) = tick else { panic!("{tick:?}") };
+    assert_eq!(worked.faults, []);
+    assert!(worked.ended.is_some(), "{worked:?}");
+}
+
+#[test]
+fn a_listing_that_cannot_be_had_gives_up_soon_and_another_pass_tries_again() {
+    for fate in [Fate::RequestLost, Fate::NotSent] {
+        let mut stage = Stage::new(Provision::Lazy);
+        stage.pair();
+        trouble(&stage.world, "ListUsers", fate, u32::MAX);
+        let (tick, took) = tick(&mut stage);
+        let Tick::Worked(worked) = tick else { panic!("{tick:?}") };
+        let kinds: Vec<_> = worked.faults.iter().map(|fault| Some(fault.kind)).collect();
+        assert!(!kinds.is_empty() && kinds.iter().all(|kind| *kind == fate.fault()), "{kinds:?}");
+        assert!(worked.ended.is_none() && took < Duration::from_secs(30), "{took:?}");
+    }
+    // What no second call mends is not tried twice.
+    let mut stage = Stage::new(Provision::Lazy);
+    stage.pair();
+    stage.world.lock().pools.new.fails.insert("ListUsers", FaultKind::Denied);
+    let (tick, took) = tick(&mut stage);
+    let Tick::Worked(worked) = tick else { panic!("{tick:?}") };
+    assert!(worked.faults.iter().any(|fault| fault.kind == FaultKind::Denied), "{worked:?}");
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    // The cause is gone: the pass goes on where it stopped.
+    stage.world.lock().pools.new.fails.clear();
+    stage.wait(Duration::from_mins(10));
+    assert_eq!(swept(&mut stage), []);
 }

@@ -394,11 +394,19 @@ impl<P: Ports> Run<'_, P> {
         Ok(())
     }
 
+    /// What the pending change of `side` says of its newest deed: when it was done, and what it proves.
+    fn marked(&self, side: Side) -> Option<(Time, Proof)> {
+        self.marks.get(side).as_ref().map(|mark| (mark.last, mark.proof))
+    }
+
+    /// The same, as the message says.
+    fn told(&self, side: Side) -> Option<(Time, Proof)> {
+        (side == self.change.side).then_some((self.change.at, self.change.proof))
+    }
+
     /// When the newest deed was done that an observation of `side` must show, and what it proves.
     fn deed(&self, side: Side) -> Option<(Time, Proof)> {
-        let mark = self.marks.get(side).as_ref().map(|mark| (mark.last, mark.proof));
-        let told = (side == self.change.side).then_some((self.change.at, self.change.proof));
-        match (mark, told) {
+        match (self.marked(side), self.told(side)) {
             (Some(mark), Some(told)) if mark.0 >= told.0 => Some(mark),
             (mark, told) => told.or(mark),
         }
@@ -413,9 +421,7 @@ impl<P: Ports> Run<'_, P> {
 
     /// Whether a deed on that side was captured, and not only hinted at.
     fn captured(&self, side: Side) -> bool {
-        let mark = self.marks.get(side).as_ref().map(|mark| mark.proof);
-        let told = (side == self.change.side).then_some(self.change.proof);
-        mark.into_iter().chain(told).any(|proof| proof != Proof::Hint)
+        self.marked(side).into_iter().chain(self.told(side)).any(|(_, proof)| proof != Proof::Hint)
     }
 
     /// From when on an observation of `side` shows what was done there; `None` if this one does (R8).
@@ -425,8 +431,7 @@ impl<P: Ports> Run<'_, P> {
         if !self.keeps(Rule::R8) {
             return None;
         }
-        let mark = self.marks.get(side).as_ref().map(|mark| (mark.last, mark.proof));
-        let told = (side == self.change.side).then_some((self.change.at, self.change.proof));
+        let (mark, told) = (self.marked(side), self.told(side));
         let told = told.filter(|(at, _)| mark.is_none_or(|(last, _)| *at > last));
         // An account leaves UNCONFIRMED once in its life: who sees that it did sees what came before.
         let confirmed = view.account.status != crate::account::Status::Unconfirmed;
