@@ -70,7 +70,7 @@ pub fn lookups(policy: &Policy, newcomer: &Newcomer, there: &Shape) -> Vec<Looku
         // In a pool that does not tell case apart, or where the other one does not, all are one name.
         for search in search.spellings(there.case_sensitive) {
             let known = found.iter().any(|lookup| lookup.search == search);
-            if !known && found.len() < limits::GUARD_SEARCHES_MAX {
+            if !known {
                 found.push(Lookup { search, verified_only });
             }
         }
@@ -97,6 +97,7 @@ pub fn lookups(policy: &Policy, newcomer: &Newcomer, there: &Shape) -> Vec<Looku
             }
         }
     }
+    found.truncate(limits::GUARD_SEARCHES_MAX);
     found
 }
 

@@ -166,6 +166,13 @@ impl Control {
         self.configuration.as_ref().is_some_and(|it| it.hash != hash)
     }
 
+    /// The side whose pool that configuration replaces by another one. The person records name accounts
+    /// of the former pool, so in the other one everybody would count as deleted.
+    pub fn replaced_pool(&self, wanted: &ConfigurationStamp) -> Option<Side> {
+        let now = &self.configuration.as_ref()?.pools;
+        Side::BOTH.into_iter().find(|side| now.get(*side) != wanted.pools.get(*side))
+    }
+
     /// Why nothing but a disable may be done now, if so, by a process of the configuration of that
     /// hash (invariant 10). A disable needs neither the configuration in force nor the phase:
     /// `enabled` has one mapping, and "disabled" wins whichever pool is active.
@@ -186,4 +193,26 @@ pub struct ConfigurationStamp {
     pub hash: String,
     /// Since when, in milliseconds since the epoch.
     pub since: crate::time::Time,
+    /// The ids of the two pools, whose accounts the person records name.
+    pub pools: BySide<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_configuration_of_another_pool_is_told_by_its_side() {
+        let stamp = |old: &str, new: &str| ConfigurationStamp {
+            hash: format!("{old} {new}"),
+            since: crate::time::Time::ZERO,
+            pools: BySide { old: old.to_owned(), new: new.to_owned() },
+        };
+        let none = Control::default();
+        assert_eq!(none.replaced_pool(&stamp("a", "b")), None, "nothing is in force yet");
+        let control = Control { configuration: Some(stamp("a", "b")), ..none };
+        assert_eq!(control.replaced_pool(&stamp("a", "b")), None);
+        assert_eq!(control.replaced_pool(&stamp("c", "b")), Some(Side::Old));
+        assert_eq!(control.replaced_pool(&stamp("a", "c")), Some(Side::New));
+    }
 }

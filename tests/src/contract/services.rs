@@ -26,7 +26,7 @@ use poolbridge_core::limits;
 use poolbridge_core::names::PersonId;
 use poolbridge_core::policy::{ConfigurationStamp, Control, Phase};
 use poolbridge_core::ports::{Clock as _, Ports as _};
-use poolbridge_core::side::Side;
+use poolbridge_core::side::{BySide, Side};
 use poolbridge_core::sweep::pass::Cursor;
 use poolbridge_core::time::Time;
 use poolbridge_core::verdict::Reason;
@@ -368,6 +368,7 @@ impl ResendStand for Service {
         let other = (stop == Some(Stop::OtherConfiguration)).then(|| ConfigurationStamp {
             hash: "another one".to_owned(),
             since: self.wired.clock().now(),
+            pools: BySide::default(),
         });
         let change = |control: &mut Control| {
             control.phase = Phase::Follow;

@@ -35,7 +35,11 @@ pub fn run(multitude: &Multitude, run: Run, mut kill: impl FnMut() -> Option<u64
     let passes = multitude.state().counted.passes.len();
     let every = Duration::ZERO;
     let settings = Settings { every, quota_percent: run.quota_percent, one_quota: false };
-    let configuration = ConfigurationStamp { hash: "simulated".to_owned(), since: Time::ZERO };
+    let configuration = ConfigurationStamp {
+        hash: "simulated".to_owned(),
+        since: Time::ZERO,
+        pools: poolbridge_core::side::BySide::default(),
+    };
     let people = &multitude.people;
     let sweep = Sweep {
         outside: multitude,

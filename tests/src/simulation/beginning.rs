@@ -90,7 +90,11 @@ pub fn begin(state: &mut State, profile: &Profile) -> Setting {
         mapping: mapping(profile, fold),
         law: profile.law,
     };
-    let configuration = ConfigurationStamp { hash: "simulated".to_owned(), since: BEGINNING };
+    let configuration = ConfigurationStamp {
+        hash: "simulated".to_owned(),
+        since: BEGINNING,
+        pools: BySide::default(),
+    };
     state.table.control =
         Control { phase, configuration: Some(configuration.clone()), ..Control::default() };
     let mut setting = Setting {

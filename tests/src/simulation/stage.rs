@@ -71,7 +71,11 @@ impl Stage {
                 .expect("no rule at all contradicts none"),
             law: Law::WHOLE,
         };
-        let configuration = ConfigurationStamp { hash: "stage".to_owned(), since: BEGINNING };
+        let configuration = ConfigurationStamp {
+            hash: "stage".to_owned(),
+            since: BEGINNING,
+            pools: BySide::default(),
+        };
         let keys = Keyring::new(1, [7; 32]);
         Self { world: World::new(state), policy, keys, configuration, tasks: 0 }
     }

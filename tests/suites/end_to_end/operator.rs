@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use poolbridge_tests::deployment::Deployment;
-use poolbridge_tests::deployment::operator::Outcome;
+use poolbridge_tests::deployment::operator::{Operator, Outcome};
 use serde_json::{Value, json};
 
 use super::{drain, newcomer, play};
@@ -62,23 +62,56 @@ async fn retry_tells_by_its_exit_code_how_it_went() {
     .await;
 }
 
+/// The command line under a bridge.toml in which some lines are replaced.
+fn with_lines(
+    bridge: &Deployment,
+    name: &str,
+    replace: impl Fn(&str) -> Option<String>,
+) -> anyhow::Result<Operator> {
+    let usual = bridge.function("worker", "capture").configuration.context("no bridge.toml")?;
+    let lines = usual.lines().map(|line| replace(line).unwrap_or_else(|| line.to_owned()));
+    let path = bridge.stack.folder().join("ministack").join(format!("{name}.toml"));
+    std::fs::write(&path, lines.collect::<Vec<_>>().join("\n")).context("writing bridge.toml")?;
+    Ok(bridge.operator.with(&[("POOLBRIDGE_CONFIG", &path.display().to_string())]))
+}
+
+#[tokio::test]
+async fn resume_refuses_a_configuration_that_replaces_a_pool() {
+    play(async |bridge| {
+        bridge.operator.succeed(&["resume", "--yes"]).await?;
+        for side in ["old", "new"] {
+            let pools = std::cell::Cell::new(0);
+            let replaced = |line: &str| {
+                let is_pool = line.starts_with("user_pool_id");
+                pools.set(pools.get() + u32::from(is_pool));
+                let which = if side == "old" { 1 } else { 2 };
+                let this = is_pool && pools.get() == which;
+                this.then(|| "user_pool_id = \"local_Replaced1\"".to_owned())
+            };
+            let operator = with_lines(bridge, &format!("replaced-{side}"), replaced)?;
+            let refused = operator.run(&["resume", "--yes"], LIMIT).await?;
+            ensure!(refused.code == Some(FAILED), "{side}: {:?}: {}", refused.code, refused.talk);
+            let told = format!("the {side} pool of this bridge.toml is another one");
+            ensure!(refused.talk.contains(&told), "{}", refused.talk);
+        }
+        // The usual one is still in force.
+        let status = bridge.operator.ask(&["status"]).await?;
+        let Value::Object(configuration) = &status["configuration"] else { bail!("{status}") };
+        ensure!(configuration["here"] == configuration["in_force"], "{status}");
+        bridge.operator.succeed(&["resume", "--yes"]).await.map(drop)
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_worker_starts_only_under_a_role_of_the_bridge() {
     play(async |bridge| {
-        let usual = bridge.function("worker", "capture").configuration.context("no bridge.toml")?;
-        let name = "worker-elsewhere";
-        let path = bridge.stack.folder().join("ministack").join(format!("{name}.toml"));
         // Pools that are not on this machine: who the worker is has to be asked.
-        let elsewhere: Vec<&str> = usual
-            .lines()
-            .map(|line| {
-                let endpoint = line.starts_with("endpoint_url");
-                if endpoint { "endpoint_url = \"http://pools.example.com\"" } else { line }
-            })
-            .collect();
-        std::fs::write(&path, elsewhere.join("\n")).context("writing bridge.toml")?;
-        let path = path.display().to_string();
-        let operator = bridge.operator.with(&[("POOLBRIDGE_CONFIG", &path)]);
+        let elsewhere = |line: &str| {
+            let endpoint = line.starts_with("endpoint_url");
+            endpoint.then(|| "endpoint_url = \"http://pools.example.com\"".to_owned())
+        };
+        let operator = with_lines(bridge, "worker-elsewhere", elsewhere)?;
         let refused = operator.run(&["worker"], LIMIT).await?;
         let Outcome { code, talk, .. } = &refused;
         ensure!(*code == Some(FAILED), "it ended with {code:?}: {talk}");

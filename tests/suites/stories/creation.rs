@@ -1,6 +1,7 @@
 //! What a person's new account is created with, and when none is created.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use poolbridge_core::account::{AttributeShape, Shape};
 use poolbridge_core::entry::State as PersonState;
@@ -270,4 +271,29 @@ fn rule_19_a_lost_answer_to_a_creation_still_ends_in_a_random_password() {
     let set = format!("{new}: AdminSetUserPassword() done");
     assert_eq!(calls(&stage.world, &set), 1, "a temporary password stays, and expires");
     assert_eq!(stage.entry(Side::Old, &old).owes_password, None);
+}
+
+#[test]
+fn a_field_that_keeps_a_person_from_being_created_tells_since_when() {
+    let mut stage = Stage::new(Provision::Eager);
+    reshape(&stage, |shape| {
+        shape.attributes.get_mut(&attribute("phone_number")).unwrap().required = true;
+    });
+    let old = person(&stage, &[]);
+    stage.captured(Side::Old, &old);
+    let since = |stage: &Stage| {
+        let held = stage.entry(Side::Old, &old).obstacles;
+        held.values().map(|it| (it.reason, it.since)).collect::<Vec<_>>()
+    };
+    let first = since(&stage);
+    assert_eq!(first.len(), 1, "{first:?}");
+    stage.wait(Duration::from_hours(1));
+    stage.captured(Side::Old, &old);
+    assert_eq!(since(&stage), first, "it looks as if it began just now");
+    // Another reason begins anew.
+    stage.set(Side::Old, &old, "phone_number", "+15550100");
+    stage.captured(Side::Old, &old);
+    let now = since(&stage);
+    assert_eq!(now.len(), 1, "{now:?}");
+    assert!(now[0].0 != first[0].0 && now[0].1 > first[0].1, "{now:?} after {first:?}");
 }

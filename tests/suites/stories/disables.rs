@@ -46,7 +46,11 @@ impl Stop {
             Self::Pause => control.paused = Some("maintenance".to_owned()),
             Self::OtherConfiguration => {
                 let hash = "the one that is deployed next".to_owned();
-                control.configuration = Some(ConfigurationStamp { hash, since: Time::ZERO });
+                control.configuration = Some(ConfigurationStamp {
+                    hash,
+                    since: Time::ZERO,
+                    pools: poolbridge_core::side::BySide::default(),
+                });
             }
             Self::Closing => control.closing = true,
         }

@@ -71,6 +71,29 @@ fn a_person_who_comes_to_rest_without_a_write_is_counted_where_they_are_now() {
 }
 
 #[test]
+fn a_record_says_which_fields_travelled_and_to_which_pool() {
+    let mut stage = Stage::new(Provision::Lazy);
+    let (old, new) = stage.pair();
+    let carried = |stage: &Stage| -> Vec<_> {
+        let decisions = stage.entry(Side::Old, &old).decisions;
+        let carried = decisions.into_iter().filter(|it| it.kind == DecisionKind::Carried);
+        carried.map(|it| (it.side, it.fields)).collect()
+    };
+    assert_eq!(carried(&stage), []);
+    stage.set(Side::Old, &old, "name", "one");
+    stage.edit(Side::Old, &old, |body| body.groups = [group("staff")].into());
+    stage.captured(Side::Old, &old);
+    stage.set(Side::New, &new, "nickname", "two");
+    stage.captured(Side::New, &new);
+    let fields = |names: &[&str]| names.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>();
+    let wanted = [
+        (Some(Side::New), fields(&["name", "group:staff"])),
+        (Some(Side::Old), fields(&["nickname"])),
+    ];
+    assert_eq!(carried(&stage), wanted);
+}
+
+#[test]
 fn edits_that_a_message_alone_tells_of_may_change_direction_as_often_as_they_like() {
     let mut stage = Stage::new(Provision::Lazy);
     let (old, new) = stage.pair();

@@ -8,7 +8,7 @@ use poolbridge_core::limits;
 use poolbridge_core::names::{PersonId, Sub};
 use poolbridge_core::side::{BySide, Side};
 use poolbridge_core::sweep::difference::{Difference, Key};
-use poolbridge_core::sweep::pass::{Doubt, Summary};
+use poolbridge_core::sweep::pass::{Counts, Doubt, Summary};
 use poolbridge_core::sweep::shard::Prefix;
 use poolbridge_tests::multitude::{Deed, Lie, Multitude, People, Run, run};
 use poolbridge_tests::world::chance::{Chooser, Seeded};
@@ -102,6 +102,37 @@ fn a_million_people_are_listed_in_as_few_calls_as_can_be_and_in_little_memory() 
     assert_eq!(summary.missing, BySide { old: 30, new: 30 });
     assert_eq!(summary.departed, BySide { old: 1, new: 1 });
     assert_eq!((summary.counts.old.unknown, summary.counts.new.news), (30, 30));
+}
+
+/// Each figure of a pass, one by one: an operator reads them to see what a sweep found.
+#[test]
+fn a_pass_counts_what_there_was_to_find() {
+    let mut people = People::new(20_000);
+    people.deeds = deeds(people.count, 5);
+    let multitude = Multitude::new(people, 1);
+    run(&multitude, Run::default(), || None);
+    let summary = last(&multitude);
+    // Five people of each kind; one account moved into the group, and each such one differs.
+    let (each, moved, members) = (5, 1, 200);
+    for side in Side::BOTH {
+        let counts = *summary.counts.get(side);
+        // Not there: the deleted, and those who are new or unknown in the other pool.
+        let there = 20_000 - 3 * each;
+        assert_eq!((counts.accounts, counts.memberships), (there, members), "{side}");
+        assert_eq!(counts.differing, each + moved, "{side}");
+        assert_eq!((counts.news, counts.unknown), (each, each), "{side}");
+        // What is concluded at the end of the pass is counted on the old side.
+        let concluded = if side == Side::Old { 2 * (each + moved) } else { 0 };
+        assert_eq!(counts.sent, 2 * each + moved + concluded, "{side}");
+        let rest = Counts { unreadable: 0, marked: 0, strangers: 0, uncovered: 0, ..counts };
+        assert_eq!(counts, rest, "{side}");
+        assert!(counts.pages >= there.div_ceil(limits::LIST_PAGE), "{side}");
+        assert_eq!(*summary.missing.get(side), each, "{side}");
+        assert_eq!(*summary.departed.get(side), moved, "{side}");
+        assert_eq!(*summary.estimate.get(side), Some(20_000), "{side}");
+    }
+    assert_eq!((summary.number, summary.groups_unread), (1, 0));
+    assert_eq!((summary.doubt, summary.members_doubt), (None, None));
 }
 
 #[test]

@@ -12,6 +12,7 @@ use super::desk::{Desk, note};
 use super::resend::Resent;
 use super::restore;
 use crate::cli;
+use crate::failure::Failure;
 use crate::render;
 use crate::talk;
 
@@ -54,6 +55,9 @@ pub(crate) async fn resume(
     let stamp = ground.configuration.stamp(ground.clock.now());
     let found = ground.ledger.control().await.context("reading the control item")?;
     let changed = found.configuration.as_ref().is_some_and(|it| it.hash != stamp.hash);
+    if let Some(side) = found.replaced_pool(&stamp) {
+        return Err(other_pool(side).into());
+    }
     let tripped = found.breaker.as_ref().filter(|_| arguments.breaker);
     let held = match tripped {
         Some(_) => Some(breaker::held(ground).await?),
@@ -113,6 +117,13 @@ pub(crate) async fn resume(
     look_again(ground).await?;
     render::done(json, "resumed", &control)?;
     Ok(Outcome::Done)
+}
+
+fn other_pool(side: Side) -> Failure {
+    let what = format!("the {side} pool of this bridge.toml is another one than this bridge keeps");
+    let hint = "put the former `user_pool_id` back, or give the bridge of this pool another `name`: \
+                here, everybody would count as deleted from it";
+    Failure::new(what, hint)
 }
 
 /// While paused, messages were acknowledged and only their marks remember.

@@ -268,7 +268,11 @@ mod tests {
     }
 
     fn troubled() -> Status {
-        let stamp = ConfigurationStamp { hash: "fedcba98".repeat(8), since: Time(1) };
+        let stamp = ConfigurationStamp {
+            hash: "fedcba98".repeat(8),
+            since: Time(1),
+            pools: poolbridge_core::side::BySide::default(),
+        };
         Status {
             control: Control {
                 phase: Phase::Follow,
@@ -320,7 +324,11 @@ mod tests {
     fn functions_of_another_configuration_are_named_although_the_one_at_hand_is_in_force() {
         let mut status = status();
         let hash = status.hash.clone();
-        status.control.configuration = Some(ConfigurationStamp { hash, since: Time(1) });
+        status.control.configuration = Some(ConfigurationStamp {
+            hash,
+            since: Time(1),
+            pools: poolbridge_core::side::BySide::default(),
+        });
         assert!(configuration(&status).ends_with(", in force"), "{}", configuration(&status));
         status.other_configuration = 1;
         let line = configuration(&status);

@@ -139,7 +139,8 @@ impl Configuration {
 
     /// The stamp of this configuration, as put in force at `since`.
     pub fn stamp(&self, since: Time) -> ConfigurationStamp {
-        ConfigurationStamp { hash: self.hash.clone(), since }
+        let pools = BySide::from_fn(|side| self.pools.get(side).user_pool_id.as_str().to_owned());
+        ConfigurationStamp { hash: self.hash.clone(), since, pools }
     }
 
     /// Whether either pool is reached at an address of its own, as on a local stack.

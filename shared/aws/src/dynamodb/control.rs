@@ -145,7 +145,11 @@ fn stands(
 }
 
 fn stamp(value: &ConfigurationStamp) -> AttributeValue {
-    map([("hash", text(&value.hash)), ("since", time(value.since))])
+    map([
+        ("hash", text(&value.hash)),
+        ("since", time(value.since)),
+        ("pools", map([("old", text(&value.pools.old)), ("new", text(&value.pools.new))])),
+    ])
 }
 
 fn restore(value: &Restore) -> AttributeValue {
@@ -189,7 +193,10 @@ fn read(item: &Item) -> Result<Control, Mistake> {
     let stamp = |reader: Reader<'_>, name| {
         let stamp = reader.map(name)?;
         let hash = stamp.text("hash")?.to_owned();
-        Ok(ConfigurationStamp { hash, since: stamp.time("since")? })
+        let pools = stamp.map("pools")?;
+        let pool = |name| pools.text(name).map(str::to_owned);
+        let pools = BySide { old: pool("old")?, new: pool("new")? };
+        Ok(ConfigurationStamp { hash, since: stamp.time("since")?, pools })
     };
     Ok(Control {
         phase: reader.word("phase", Phase::from_name)?,
@@ -209,8 +216,11 @@ mod tests {
     use super::*;
 
     fn item() -> Item {
-        let stamp =
-            ConfigurationStamp { hash: "abc".to_owned(), since: poolbridge_core::time::Time(7) };
+        let stamp = ConfigurationStamp {
+            hash: "abc".to_owned(),
+            since: Time(7),
+            pools: BySide { old: "r_o".to_owned(), new: "r_n".to_owned() },
+        };
         Item::from([
             ("v".to_owned(), number(1)),
             ("phase".to_owned(), text("follow")),
@@ -228,6 +238,9 @@ mod tests {
         assert_eq!((control.phase, control.closing, control.revision), (Phase::Follow, true, 3));
         assert_eq!(control.paused.as_deref(), Some("maintenance"));
         assert_eq!(control.breaker.as_ref().map(|it| it.since.0), Some(9));
+        let configuration = control.configuration.unwrap();
+        assert_eq!((configuration.hash.as_str(), configuration.since), ("abc", Time(7)));
+        assert_eq!(configuration.pools, BySide { old: "r_o".to_owned(), new: "r_n".to_owned() });
         for name in ["v", "phase", "closing", "revision"] {
             let mut item = item();
             item.remove(name);

@@ -290,4 +290,15 @@ mod tests {
             assert_eq!(rule.read(side, Some(raw), false), Err(Reason::Unsayable), "{raw}");
         }
     }
+
+    #[test]
+    fn dates_and_numbers_of_the_standard_attributes_are_compared_by_what_they_mean() {
+        let says = |name: &str, raw: &str| {
+            let rule = AttributeRule::same(&AttributeName::try_from(name).unwrap());
+            rule.read(Side::Old, Some(raw), false)
+        };
+        assert_eq!(says("updated_at", "0017"), says("updated_at", "17"));
+        assert_eq!(says("birthdate", "1970-1-2"), says("birthdate", "1970-01-02"));
+        assert_ne!(says("name", "0017"), says("name", "17"), "a text is compared letter by letter");
+    }
 }
