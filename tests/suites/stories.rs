@@ -25,6 +25,8 @@ mod federated;
 mod crash_window;
 #[path = "stories/kept_values.rs"]
 mod kept_values;
+#[path = "stories/leases.rs"]
+mod leases;
 #[path = "stories/linking.rs"]
 mod linking;
 #[path = "stories/marks.rs"]

@@ -43,6 +43,10 @@ pub struct Stage {
     pub world: World,
     /// The team's choices.
     pub policy: Policy,
+    /// How long each worker's invocation still lasts when it begins with a person.
+    pub invocation: Duration,
+    /// Whether the platform may suspend a worker.
+    pub suspendable: bool,
     keys: Keyring,
     configuration: ConfigurationStamp,
     tasks: u32,
@@ -77,7 +81,9 @@ impl Stage {
             pools: BySide::default(),
         };
         let keys = Keyring::new(1, [7; 32]);
-        Self { world: World::new(state), policy, keys, configuration, tasks: 0 }
+        let (invocation, suspendable) = (limits::PERSON_TIME_MAX, false);
+        let world = World::new(state);
+        Self { world, policy, invocation, suspendable, keys, configuration, tasks: 0 }
     }
 
     /// A confirmed account with that address, proved or only claimed.
@@ -142,6 +148,12 @@ impl Stage {
         assert!(finish(capture(ports.ledger(), ports.outbox(), &change)).survives());
     }
 
+    fn work(&self) -> Work {
+        let now = self.world.lock().now;
+        let (deadline, invocation_end) = (now + limits::PERSON_TIME_MAX, now + self.invocation);
+        Work { deadline, invocation_end, suspendable: self.suspendable }
+    }
+
     /// One look at one change.
     pub fn look(&mut self, change: &Change) -> Report {
         self.tasks += 1;
@@ -152,9 +164,7 @@ impl Stage {
             keys: &self.keys,
             configuration: &self.configuration,
         };
-        let now = self.world.lock().now;
-        let deadline = now + limits::PERSON_TIME_MAX;
-        let work = Work { deadline, invocation_end: deadline, suspendable: false };
+        let work = self.work();
         finish(bridge.converge(change, &work))
     }
 
@@ -166,9 +176,7 @@ impl Stage {
         let ports = self.world.ports(task);
         let Self { policy, keys, configuration, .. } = &*self;
         let bridge = Bridge { ports: &ports, policy, keys, configuration };
-        let now = self.world.lock().now;
-        let deadline = now + limits::PERSON_TIME_MAX;
-        let work = Work { deadline, invocation_end: deadline, suspendable: false };
+        let work = self.work();
         let mut look = Box::pin(bridge.converge(change, &work));
         let mut context = Context::from_waker(Waker::noop());
         for _ in 0..turns {
