@@ -103,6 +103,29 @@ fn disable_passes_a_pause_another_configuration_and_an_announced_switch() {
 }
 
 #[test]
+fn a_disable_under_another_configuration_decides_nothing_about_other_fields() {
+    let mut stage = Stage::new(Provision::Lazy);
+    let (old, new) = stage.pair();
+    let about_name = |stage: &Stage| {
+        let decisions = stage.entry(Side::Old, &old).decisions;
+        decisions.iter().filter(|it| it.fields.contains(&"name".to_owned())).count()
+    };
+    Stop::OtherConfiguration.begin(&stage);
+    stage.set(Side::Old, &old, "name", "one");
+    stage.set(Side::New, &new, "name", "two");
+    disable(&stage, Side::Old, &old);
+    let change = stage.change(Side::Old, &old, Proof::Changed);
+    stage.wait(limits::SETTLE);
+    stage.look(&change);
+    assert!(!stage.body(Side::New, &new).enabled);
+    assert_eq!(about_name(&stage), 0, "explain tells of a conflict that was not decided");
+    lift(&stage);
+    stage.captured(Side::Old, &old);
+    assert_eq!(stage.says(Side::New, &new, "name").as_deref(), Some("one"));
+    assert!(about_name(&stage) > 0);
+}
+
+#[test]
 fn look_that_may_be_too_old_to_show_a_disable_is_repeated_while_paused() {
     for stop in STOPS {
         let mut stage = Stage::new(Provision::Lazy);

@@ -92,7 +92,8 @@ fn a_read_back_that_is_too_old_to_show_the_write_holds_nothing() {
     stage.world.lock().weather =
         Weather::new(Climate { stale_one_in: 1, stale_max: 1, ..Climate::calm() });
     let change = stage.change(Side::Old, &old, Proof::Changed);
-    stage.look(&change);
+    let verdict = stage.look(&change).verdict;
+    assert!(matches!(verdict, Verdict::Later(_, Reason::Settling)), "{verdict:?}");
     assert_eq!(stage.says(Side::New, &new, LEVEL).as_deref(), Some("1"), "it was written");
     let entry = stage.entry(Side::Old, &old);
     let open = entry.intent.and_then(|intent| intent.fields.get(&level()).cloned());

@@ -52,9 +52,7 @@ impl<O: Outside> Sweep<'_, O> {
             changes.extend(looks);
         }
         if members_doubt.is_none() {
-            let unread = |bucket: u8, tag: u32| {
-                pass.given_up & (1 << bucket) != 0 || pass.unread.contains(&tag)
-            };
+            let unread = |bucket: u8, tag: u32| pass.is_unread(bucket, tag);
             let Some(looks) = self.departed(desk, &members, &unread, &mut summary).await? else {
                 return Ok(None);
             };

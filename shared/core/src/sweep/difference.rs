@@ -277,6 +277,17 @@ mod tests {
         assert_eq!(Difference::from_bytes(&table.to_bytes()[1..]), None);
     }
 
+    /// The key's cells contradict each other: whatever is taken out of one appears in another.
+    #[test]
+    fn a_damaged_table_is_incomplete_and_is_not_worked_at_for_ever() {
+        let mut table = Difference::default();
+        table.put(key(7));
+        let mut bytes = table.to_bytes();
+        let cell = key(7).places()[1] * CELL_BYTES;
+        bytes[cell..cell + CELL_BYTES].fill(0);
+        assert!(!Difference::from_bytes(&bytes).unwrap().leftover().complete);
+    }
+
     #[test]
     fn classes_are_even_and_cover_everybody() {
         let mut counts = [0_u32; 8];

@@ -314,6 +314,11 @@ impl Pass {
         Scope { number: self.number, began: self.began, classes }
     }
 
+    /// Whether that group was not listed in this pass, so that nothing follows from who it did not show.
+    pub fn is_unread(&self, bucket: u8, tag: u32) -> bool {
+        self.given_up & bit(bucket) != 0 || self.unread.contains(&tag)
+    }
+
     /// Why nothing may be concluded from accounts that were not listed, if so.
     pub fn doubt(&self, before: BySide<Option<u64>>, missing: u64, classes: u32) -> Option<Doubt> {
         let shrunk = Side::BOTH.iter().any(|side| {

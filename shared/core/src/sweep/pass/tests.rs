@@ -178,6 +178,10 @@ fn partitions_that_never_finish_are_cut_deeper_and_groups_are_given_up() {
     }
     let pass = cursor.pass.as_ref().unwrap();
     assert_eq!((pass.given_up, pass.fruitless), (bit(5), 0));
+    assert!(pass.is_unread(5, 1), "nothing follows from a listing that was not made");
+    assert!(!pass.is_unread(4, 1) && !pass.is_unread(0, 1));
+    let gone = Pass { unread: [7].into(), ..pass.clone() };
+    assert!(gone.is_unread(4, 7) && !gone.is_unread(4, 8));
     assert_eq!(pass.to_cover, BySide { old: false, new: true });
     assert_eq!(pass.finished.new.len(), 1);
     // No deeper than there are letters to cut by.
