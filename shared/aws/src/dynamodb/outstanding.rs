@@ -45,13 +45,6 @@ impl DynamoLedger {
         Ok(seen)
     }
 
-    /// People under a live lease, or with an open intent or birth note: see
-    /// [`DynamoLedger::outstanding`] for what is seen and what is not.
-    pub async fn under_way(&self, now: Time) -> Result<u64, Fault> {
-        let seen = self.outstanding(now, now).await?;
-        Ok(seen.under_way.len() as u64 + seen.unknown)
-    }
-
     /// Adds the people who are listed as waiting.
     async fn add_waiting(
         &self,

@@ -108,11 +108,6 @@ impl AttributeRule {
         if self.loses_words() { Ways::Only(Side::New) } else { Ways::Both }
     }
 
-    /// Whether nothing is lost on the way there and back. `preflight` names the rules that lose.
-    pub fn reversible(&self) -> bool {
-        self.ways() == Ways::Both
-    }
-
     pub(super) fn check(&self) -> Result<(), RuleError> {
         for name in [&self.attribute.old, &self.attribute.new].into_iter().flatten() {
             let text = name.as_str();
