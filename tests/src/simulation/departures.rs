@@ -14,6 +14,7 @@ use crate::world::State;
 use crate::world::accounts::{Body, SimulatedAccount, Version, attribute};
 use crate::world::departures::{Departure, NEWCOMERS, depart, departed};
 use crate::world::edits::Human;
+use crate::world::pool::LISTING_LAG;
 
 /// The account is deleted. Nobody tells, or the trail does and names it.
 pub fn delete(state: &mut State, side: Side, sub: &Sub) -> Option<(Human, Change)> {
@@ -46,6 +47,15 @@ pub fn come_back(state: &mut State, setting: &Setting) -> Option<(Human, Change)
     let Departure { side, sub, .. } = departure;
     let gone = state.account(side, &sub)?;
     let address = gone.body().attributes.get(&attribute("email"))?.clone();
+    // Another newcomer may hold it in the other pool at this very moment: then two people have one
+    // proved address, and nothing tells them apart.
+    let holds = |one: &SimulatedAccount| {
+        let theirs = one.body().attributes.get(&attribute("email")) == Some(&address);
+        one.human.0 >= NEWCOMERS && one.human != human && theirs
+    };
+    if state.pools.get(side.other()).living().any(holds) {
+        return None;
+    }
     let name = gone.username.clone();
     let own = Username::try_from(format!("newcomer-{}", human.0).as_str()).ok()?;
     let same = state.chooser.choose(2, "the same name") == 1;
@@ -143,12 +153,18 @@ pub fn judge(state: &State, setting: &Setting, found: &mut Vec<(&'static str, St
 pub fn told_deletions_travelled(state: &mut State, setting: &Setting) {
     let mut found = Vec::new();
     let told = |one: &Departure| one.told && state.edits.captured(one.human);
-    // A look at an empty pool proves no deletion, so this person waits for the next sweep.
+    // A deletion is proved by another account that a listing shows and that can be read. Where there
+    // was none at some moment, however old the listing, this person waits for the next sweep.
+    let lag = state.settle * LISTING_LAG;
     let ever = |one: &Departure| {
         let pool = state.pools.get(one.side);
+        let from = one.at - lag;
         let changes = pool.all().iter().flat_map(SimulatedAccount::versions).map(|it| it.at);
-        let mut since = changes.filter(|at| *at >= one.at);
-        since.any(|at| !pool.all().iter().any(|account| account.there_at(at)))
+        let mut moments = changes.filter(|at| *at >= from).chain([from]);
+        let proves = |account: &SimulatedAccount, listed| {
+            account.there_at(listed) && account.there_at((listed + lag).max(one.at))
+        };
+        moments.any(|listed| !pool.all().iter().any(|account| proves(account, listed)))
     };
     judge_those(state, setting, told, ever, &mut found);
     if !found.is_empty() {

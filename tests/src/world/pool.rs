@@ -21,7 +21,7 @@ use super::watch::Seen;
 use super::weather::Place;
 
 /// Listings are staler than reads by this factor: `ListUsers` promises only that it catches up.
-pub(super) const LISTING_LAG: u32 = 10;
+pub(crate) const LISTING_LAG: u32 = 10;
 
 /// One pool, as one task reaches it.
 #[derive(Clone)]

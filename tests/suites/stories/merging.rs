@@ -1,5 +1,7 @@
 //! What travels, what stays, and what is held.
 
+use std::collections::BTreeSet;
+
 use poolbridge_core::change::Proof;
 use poolbridge_core::entry::{DecisionKind, State as PersonState};
 use poolbridge_core::facts::Factor;
@@ -106,6 +108,27 @@ fn edits_that_a_message_alone_tells_of_may_change_direction_as_often_as_they_lik
         stage.wait(limits::SETTLE * 2);
         assert_eq!(stage.look(&change).verdict, Verdict::Applied, "turn {turn}");
     }
+}
+
+#[test]
+fn a_field_that_travels_one_way_never_turns_and_nothing_is_kept_about_it() {
+    let mut stage = Stage::new(Provision::Lazy);
+    // Two words of the old pool become one: only the new pool is written.
+    let values = [("gold", "paying"), ("silver", "paying")];
+    let rule = AttributeRule {
+        values: values.map(|(old, new)| (old.to_owned(), new.to_owned())).into(),
+        ..AttributeRule::same(&attribute("nickname"))
+    };
+    stage.policy.mapping = Mapping::new(vec![rule], &BTreeSet::new(), false, true).unwrap();
+    let (old, new) = stage.pair();
+    stage.set(Side::Old, &old, "nickname", "gold");
+    stage.captured(Side::Old, &old);
+    assert_eq!(stage.says(Side::New, &new, "nickname").as_deref(), Some("paying"));
+    assert!(stage.entry(Side::Old, &old).flips.is_empty());
+    // A field that travels both ways may turn.
+    stage.set(Side::Old, &old, "name", "one");
+    stage.captured(Side::Old, &old);
+    assert_eq!(stage.entry(Side::Old, &old).flips.len(), 1);
 }
 
 /// Both accounts, members of both groups, in step.
