@@ -160,7 +160,9 @@ pub fn told_deletions_travelled(state: &mut State, setting: &Setting) {
         let pool = state.pools.get(one.side);
         let from = one.at - lag;
         let changes = pool.all().iter().flat_map(SimulatedAccount::versions).map(|it| it.at);
-        let mut moments = changes.filter(|at| *at >= from).chain([from]);
+        // Who is listed and who can be read changes at these moments only.
+        let moments = changes.flat_map(|at| [at, at - lag]).filter(|at| *at >= from);
+        let mut moments = moments.chain([from]);
         let proves = |account: &SimulatedAccount, listed| {
             account.there_at(listed) && account.there_at((listed + lag).max(one.at))
         };

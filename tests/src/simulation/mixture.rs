@@ -12,6 +12,8 @@ pub enum Mixture {
     Mixed,
     /// People delete their accounts as well, and others get their addresses.
     Departing,
+    /// People delete their accounts and sign up again, most of the time, and reads are stale.
+    Returning,
     /// The sweep is at work all the while.
     Swept,
     /// So it is, and nothing else tells of any edit.
@@ -34,9 +36,10 @@ pub enum Mixture {
 
 impl Mixture {
     /// Every mixture.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Mixed,
         Self::Departing,
+        Self::Returning,
         Self::Swept,
         Self::Unnoticed,
         Self::Lying,
@@ -53,6 +56,7 @@ impl Mixture {
         match self {
             Self::Mixed => "mixed",
             Self::Departing => "departing",
+            Self::Returning => "returning",
             Self::Swept => "swept",
             Self::Unnoticed => "unnoticed",
             Self::Lying => "lying",
@@ -75,6 +79,7 @@ impl Mixture {
         match self {
             Self::Mixed => Profile::mixed(),
             Self::Departing => Profile::departing(),
+            Self::Returning => returning(Profile::departing()),
             Self::Swept => swept(Profile::mixed()),
             Self::Unnoticed => unnoticed(swept(Profile::mixed())),
             Self::Lying => lying(swept(Profile::mixed())),
@@ -86,6 +91,11 @@ impl Mixture {
             Self::RepeatingSuspended => suspended(Profile::repeating()),
         }
     }
+}
+
+fn returning(profile: Profile) -> Profile {
+    let acts = vec![(Act::Delete, 2), (Act::Return, 3)];
+    Profile { edits_max: 12, acts, crashes: 0, ..stale(profile) }
 }
 
 /// No listing shows second factors.

@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use poolbridge_core::account::{AttributeShape, Shape};
+use poolbridge_core::change::Proof;
 use poolbridge_core::entry::State as PersonState;
 use poolbridge_core::facts::Field;
 use poolbridge_core::fault::FaultKind;
+use poolbridge_core::limits;
 use poolbridge_core::mapping::{AttributeRule, Mapping};
 use poolbridge_core::names::Sub;
 use poolbridge_core::policy::{MatchBy, Provision};
@@ -296,4 +298,28 @@ fn a_field_that_keeps_a_person_from_being_created_tells_since_when() {
     let now = since(&stage);
     assert_eq!(now.len(), 1, "{now:?}");
     assert!(now[0].0 != first[0].0 && now[0].1 > first[0].1, "{now:?} after {first:?}");
+}
+
+/// The read may be as old as D: an account that an event said is deleted is no source of another one.
+#[test]
+fn nobody_is_created_or_linked_from_a_read_that_may_be_older_than_the_deletion() {
+    for provision in [Provision::Eager, Provision::Lazy] {
+        let mut stage = Stage::new(provision);
+        let old = stage.account(Side::Old, 1, ADDRESS, true);
+        if provision == Provision::Lazy {
+            stage.account(Side::New, 1, ADDRESS, true);
+        }
+        let there = stage.living(Side::New);
+        stage.wait(Duration::from_hours(1));
+        // The deletion is told of, and the read shows the account as it was before.
+        let deleted = stage.change(Side::Old, &old, Proof::Deleted);
+        let verdict = stage.look(&deleted).verdict;
+        assert!(matches!(verdict, Verdict::Later(_, Reason::Settling)), "{verdict:?}");
+        assert_eq!(stage.living(Side::New), there, "{provision:?}");
+        assert_eq!(stage.entry(Side::Old, &old).accounts.new, None, "{provision:?}");
+        // A read that must show it does not: the account is there after all.
+        stage.wait(limits::SETTLE);
+        stage.look(&deleted);
+        assert!(stage.entry(Side::Old, &old).accounts.new.is_some(), "{provision:?}");
+    }
 }

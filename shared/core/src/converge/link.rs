@@ -1,9 +1,12 @@
 //! One side is known: the person is found on the other, and the two are joined.
 
+use std::time::Duration;
+
 use super::proof::Remembered;
 use super::search::Found;
 use super::{Round, Run, known, later};
 use crate::account::{Account, Status};
+use crate::change::Proof;
 use crate::entry::{Agreed, DecisionKind, Entry, Miss, State};
 use crate::facts::Field;
 use crate::fault::{Fault, FaultKind};
@@ -28,6 +31,10 @@ impl<P: Ports> Run<'_, P> {
     ) -> Result<Round, Fault> {
         if entry.birth.is_some() && self.keeps(Rule::R20) {
             return self.resolve_birth(entry, side, view, control).await;
+        }
+        if let Some(wait) = self.may_be_deleted(side, &view) {
+            self.release(&entry).await?;
+            return later(wait, Reason::Settling);
         }
         let to = side.other();
         let provision = *self.bridge.policy.provision.get(to);
@@ -78,6 +85,14 @@ impl<P: Ports> Run<'_, P> {
                 }
             }
         }
+    }
+
+    /// How long until a read shows the deletion that an event told of (R8). An account that may be gone
+    /// is linked with no other, and nobody is created from it.
+    fn may_be_deleted(&self, side: Side, view: &View) -> Option<Duration> {
+        let (at, _) = self.deed(side).filter(|(_, proof)| *proof == Proof::Deleted)?;
+        let shows = at + self.bound();
+        (self.keeps(Rule::R8) && view.began < shows).then(|| shows.since(self.now()))
     }
 
     /// Nothing to be done over there for now: recorded, with the reason if somebody has to act.
