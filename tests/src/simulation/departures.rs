@@ -50,8 +50,9 @@ pub fn come_back(state: &mut State, setting: &Setting) -> Option<(Human, Change)
     // Another newcomer may hold it in the other pool at this very moment: then two people have one
     // proved address, and nothing tells them apart.
     let holds = |one: &SimulatedAccount| {
-        let theirs = one.body().attributes.get(&attribute("email")) == Some(&address);
-        one.human.0 >= NEWCOMERS && one.human != human && theirs
+        let theirs = one.body().attributes.get(&attribute("email"));
+        let same = theirs.is_some_and(|theirs| theirs.eq_ignore_ascii_case(&address));
+        one.human.0 >= NEWCOMERS && one.human != human && same
     };
     if state.pools.get(side.other()).living().any(holds) {
         return None;

@@ -41,7 +41,7 @@ impl Tally {
     fn add(&mut self, seed: u64, outcome: Outcome) {
         self.worlds += 1;
         self.edited += u64::from(outcome.edits > 0);
-        self.gapped += u64::from(outcome.gaps > 0);
+        self.gapped += u64::from(outcome.edits > 0 && outcome.gaps > 0);
         self.edits += outcome.edits as u64;
         self.reads += outcome.reads;
         for (what, times) in outcome.counted {
