@@ -366,8 +366,10 @@ impl Run<'_> {
         let new: Vec<u128> = new.map(|message| message.change.id).collect();
         drop(state);
         if new.is_empty() {
-            // The queue took them for duplicates, or they are put off: later, then.
-            self.scheduler.pass(limits::RETRY_SOON);
+            // The queue took them for duplicates, or none is due: later, then.
+            let now = self.scheduler.world.lock().now;
+            let due = self.scheduler.next_due().map(|due| due.since(now));
+            self.scheduler.pass(due.unwrap_or_default().max(limits::RETRY_SOON));
         }
         for (at, id) in new.into_iter().enumerate() {
             self.names.insert(id, RESENT + round + u32::try_from(at).unwrap_or(0));

@@ -119,7 +119,10 @@ impl Scheduler {
             if busy {
                 continue;
             }
-            self.send_marks_again();
+            let now = self.world.lock().now;
+            if self.next_due().is_some_and(|due| due <= now) {
+                self.send_marks_again();
+            }
             let waiting = {
                 let state = self.world.lock();
                 !state.queue.ready(state.now).is_empty()
@@ -156,17 +159,16 @@ impl Scheduler {
 
     /// Lets time pass until something can go on. Answers whether anything can.
     fn wait_for_more(&mut self) -> bool {
+        let due = self.next_due();
         let next: Option<Time> = {
             let state = self.world.lock();
-            let marks = state.table.marks.values().map(|mark| mark.not_before);
-            let soon = [state.queue.next_visible(state.now), state.next_landing()];
-            let all = soon.into_iter().flatten().chain(marks);
-            all.filter(|&at| at > state.now).min()
+            let soon = [state.queue.next_visible(state.now), state.next_landing(), due];
+            soon.into_iter().flatten().filter(|&at| at > state.now).min()
         };
         let now = self.world.lock().now;
         match next {
             Some(at) => self.pass(at.since(now)),
-            None if !self.world.lock().table.marks.is_empty() => self.pass(Duration::from_secs(5)),
+            None if due.is_some() => self.pass(Duration::from_secs(5)),
             None => return false,
         }
         true

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use poolbridge_core::change::{Change, Mark, Proof};
+use poolbridge_core::change::{Mark, Proof};
 use poolbridge_core::drain::{LOOKS_APART, Look, Watch};
 use poolbridge_core::names::Sub;
+use poolbridge_core::resend;
 use poolbridge_core::side::Side;
 use poolbridge_core::sweep::Tick;
 use poolbridge_core::time::Time;
@@ -26,6 +27,9 @@ const TURNS_MAX: usize = 900;
 
 /// How many turns it goes on for after the last edit.
 const TURNS_AFTER: usize = 80;
+
+/// How often the schedule runs that sends pending changes again (`infra/lib/resend.ts`).
+const RUN_EVERY: Duration = Duration::from_mins(5);
 
 /// Time that one turn takes.
 const TICK: Duration = Duration::from_millis(7);
@@ -46,6 +50,8 @@ pub struct Scheduler {
     pub pool_writes: u64,
     next_task: u32,
     edits_left: usize,
+    /// When pending changes were last sent again.
+    last_run: Time,
     pub(super) left: Left,
     pub(super) looks: Vec<Look>,
     /// A drain that was begun with the first look, and the moment that it asks for.
@@ -92,6 +98,7 @@ impl Scheduler {
             pool_writes: 0,
             next_task: 1,
             edits_left,
+            last_run: Time::ZERO,
             left,
             looks: Vec::new(),
             watch: Watch::new(profile.law, LOOKS_APART),
@@ -114,6 +121,7 @@ impl Scheduler {
             pool_writes: self.pool_writes,
             next_task: self.next_task,
             edits_left: self.edits_left,
+            last_run: self.last_run,
             left: self.left.clone(),
             looks: self.looks.clone(),
             watch: self.watch.clone(),
@@ -326,33 +334,44 @@ impl Scheduler {
         state.abandon(task.id, true);
     }
 
-    /// Marks whose back-off is over are sent again, as `drain` does round after round.
+    /// Sends the pending changes that are due, as a scheduled run of apply does, and lets them rest.
     pub fn send_marks_again(&mut self) {
-        self.send_marks(|state, mark| {
-            let of = |change: &Change| change.side == mark.side && change.sub == mark.sub;
-            mark.not_before <= state.now
-                && !state.queue.messages().iter().any(|message| of(&message.change))
-        });
-    }
-
-    /// Every mark is sent again, whatever its back-off: the first round of `drain` and of `resume`.
-    pub fn send_all_marks(&mut self) {
-        self.send_marks(|_, _| true);
-    }
-
-    fn send_marks(&mut self, due: impl Fn(&State, &Mark) -> bool) {
         let mut state = self.world.lock();
-        let due: Vec<Mark> =
-            state.table.marks.values().filter(|mark| due(&state, mark)).cloned().collect();
+        self.last_run = state.now;
+        let marks: Vec<Mark> = state.table.marks.values().cloned().collect();
+        let control = &state.table.control;
+        let stopped = control.only_disables(&self.setting.configuration.hash).is_some();
+        let due = resend::due(marks, state.now, stopped, usize::MAX);
+        let rest = state.now + resend::REST_AFTER;
+        send_marks(&mut state, &due);
         for mark in due {
-            let id = state.nonce();
-            let password = mark.password_at == Some(mark.last);
-            let (side, sub, at, proof) = (mark.side, mark.sub, mark.last, mark.proof);
-            let (administrator, claimed) = (false, true);
-            let change = Change { side, sub, at, proof, password, administrator, claimed, id };
-            state.table.marked.insert(id);
-            crate::world::queue::send(&mut state, &change);
+            if let Some(mark) = state.table.marks.get_mut(&(mark.side, mark.sub)) {
+                mark.not_before = rest;
+            }
         }
+    }
+
+    /// Sends every pending change, due or not: the first round of `drain` and of `resume`.
+    pub fn send_all_marks(&mut self) {
+        let mut state = self.world.lock();
+        let marks: Vec<Mark> = state.table.marks.values().cloned().collect();
+        send_marks(&mut state, &marks);
+    }
+
+    /// When the next scheduled run finds a pending change that is due.
+    pub fn next_due(&self) -> Option<Time> {
+        let state = self.world.lock();
+        let due = |mark: &Mark| mark.not_before.max(mark.last + resend::LIVE_MESSAGE_TIME);
+        let first = state.table.marks.values().map(due).min()?;
+        Some(first.max(self.last_run + RUN_EVERY))
+    }
+}
+
+fn send_marks(state: &mut State, marks: &[Mark]) {
+    for mark in marks {
+        let id = state.nonce();
+        state.table.marked.insert(id);
+        crate::world::queue::send(state, &resend::of_mark(mark, id));
     }
 }
 
