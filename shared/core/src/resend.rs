@@ -20,13 +20,16 @@ pub const REST_AFTER: Duration = Duration::from_mins(9);
 /// only marks are due that no look has judged since their last deed: such a deed may be a disable. A
 /// look that found none says so on the mark, and the mark waits until all may be done again.
 pub fn due(mut marks: Vec<Mark>, now: Time, stopped: bool, most: usize) -> Vec<Mark> {
-    marks.retain(|mark| {
-        let rested = mark.not_before <= now && now.since(mark.last) >= LIVE_MESSAGE_TIME;
-        rested && !(stopped && judged(mark))
-    });
+    marks.retain(|mark| due_at(mark, stopped).is_some_and(|at| at <= now));
     marks.sort_by(|one, two| (one.first, &one.sub).cmp(&(two.first, &two.sub)));
     marks.truncate(most);
     marks
+}
+
+/// From when on a mark is due; `None` while it waits until all may be done again.
+pub fn due_at(mark: &Mark, stopped: bool) -> Option<Time> {
+    let waits = stopped && judged(mark);
+    (!waits).then(|| mark.not_before.max(mark.last + LIVE_MESSAGE_TIME))
 }
 
 /// Whether a look since the last deed found nothing that may be done while the bridge is stopped.

@@ -35,6 +35,7 @@ pub enum Move {
 impl Run<'_> {
     /// Everything that can happen now. The first of them is what the first run does.
     pub fn moves(&self) -> Vec<Move> {
+        let due = self.scheduler.next_due();
         let state = self.scheduler.world.lock();
         let mut moves = Vec::new();
         let mut tasks: Vec<(TaskId, bool)> =
@@ -94,10 +95,9 @@ impl Run<'_> {
         }
         moves.extend((0..state.in_flight.len()).map(Move::Land));
         moves.extend(self.operator(&state));
-        let marked = !state.table.marks.is_empty();
         let pending = !state.queue.messages().is_empty() || !state.in_flight.is_empty();
         if idle && !pending {
-            moves.push(if marked { Move::Again } else { Move::End });
+            moves.push(if due.is_some() { Move::Again } else { Move::End });
         } else if idle || self.left.jumps > 0 {
             moves.push(Move::Jump);
         }

@@ -20,6 +20,9 @@ const ROUNDS_MAX: usize = 2_000;
 /// How many turns the tasks of one round have.
 const TURNS_MAX: usize = 5_000;
 
+/// How often the schedule runs that sends pending changes again (`infra/lib/resend.ts`).
+const RUN_EVERY: Duration = Duration::from_mins(5);
+
 /// How many invocations a pass of the sweep over a handful of people may need.
 const PASS_TICKS_MAX: usize = 8;
 
@@ -103,6 +106,7 @@ impl Scheduler {
 
     /// Works until nothing is left. Answers whether that was reached.
     pub fn work_off(&mut self) -> bool {
+        let mut next_run = Time::ZERO;
         for _ in 0..ROUNDS_MAX {
             if !self.world.lock().watch.violations.is_empty() {
                 return false;
@@ -120,14 +124,15 @@ impl Scheduler {
                 continue;
             }
             let now = self.world.lock().now;
-            if self.next_due().is_some_and(|due| due <= now) {
+            if self.next_due().is_some_and(|due| due.max(next_run) <= now) {
                 self.send_marks_again();
+                next_run = now + RUN_EVERY;
             }
             let waiting = {
                 let state = self.world.lock();
                 !state.queue.ready(state.now).is_empty()
             };
-            if !waiting && !self.wait_for_more() {
+            if !waiting && !self.wait_for_more(next_run) {
                 return true;
             }
         }
@@ -157,9 +162,10 @@ impl Scheduler {
         self.world.lock().watch.violated("work ends", "a task went on for ever".to_owned());
     }
 
-    /// Lets time pass until something can go on. Answers whether anything can.
-    fn wait_for_more(&mut self) -> bool {
-        let due = self.next_due();
+    /// Lets time pass until something can go on, and no pending change is sent before `next_run`.
+    /// Answers whether anything can.
+    fn wait_for_more(&mut self, next_run: Time) -> bool {
+        let due = self.next_due().map(|due| due.max(next_run));
         let next: Option<Time> = {
             let state = self.world.lock();
             let soon = [state.queue.next_visible(state.now), state.next_landing(), due];

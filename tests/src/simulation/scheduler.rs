@@ -28,9 +28,6 @@ const TURNS_MAX: usize = 900;
 /// How many turns it goes on for after the last edit.
 const TURNS_AFTER: usize = 80;
 
-/// How often the schedule runs that sends pending changes again (`infra/lib/resend.ts`).
-const RUN_EVERY: Duration = Duration::from_mins(5);
-
 /// Time that one turn takes.
 const TICK: Duration = Duration::from_millis(7);
 
@@ -50,8 +47,6 @@ pub struct Scheduler {
     pub pool_writes: u64,
     next_task: u32,
     edits_left: usize,
-    /// When pending changes were last sent again.
-    last_run: Time,
     pub(super) left: Left,
     pub(super) looks: Vec<Look>,
     /// A drain that was begun with the first look, and the moment that it asks for.
@@ -98,7 +93,6 @@ impl Scheduler {
             pool_writes: 0,
             next_task: 1,
             edits_left,
-            last_run: Time::ZERO,
             left,
             looks: Vec::new(),
             watch: Watch::new(profile.law, LOOKS_APART),
@@ -121,7 +115,6 @@ impl Scheduler {
             pool_writes: self.pool_writes,
             next_task: self.next_task,
             edits_left: self.edits_left,
-            last_run: self.last_run,
             left: self.left.clone(),
             looks: self.looks.clone(),
             watch: self.watch.clone(),
@@ -337,11 +330,8 @@ impl Scheduler {
     /// Sends the pending changes that are due, as a scheduled run of apply does, and lets them rest.
     pub fn send_marks_again(&mut self) {
         let mut state = self.world.lock();
-        self.last_run = state.now;
         let marks: Vec<Mark> = state.table.marks.values().cloned().collect();
-        let control = &state.table.control;
-        let stopped = control.only_disables(&self.setting.configuration.hash).is_some();
-        let due = resend::due(marks, state.now, stopped, usize::MAX);
+        let due = resend::due(marks, state.now, self.only_disables(&state), usize::MAX);
         let rest = state.now + resend::REST_AFTER;
         send_marks(&mut state, &due);
         for mark in due {
@@ -358,12 +348,15 @@ impl Scheduler {
         send_marks(&mut state, &marks);
     }
 
-    /// When the next scheduled run finds a pending change that is due.
+    /// When the next pending change is due to be sent again.
     pub fn next_due(&self) -> Option<Time> {
         let state = self.world.lock();
-        let due = |mark: &Mark| mark.not_before.max(mark.last + resend::LIVE_MESSAGE_TIME);
-        let first = state.table.marks.values().map(due).min()?;
-        Some(first.max(self.last_run + RUN_EVERY))
+        let stopped = self.only_disables(&state);
+        state.table.marks.values().filter_map(|mark| resend::due_at(mark, stopped)).min()
+    }
+
+    fn only_disables(&self, state: &State) -> bool {
+        state.table.control.only_disables(&self.setting.configuration.hash).is_some()
     }
 }
 
