@@ -58,10 +58,10 @@ pub fn switching() -> Small {
     }
 }
 
-/// The same with a crash; one worker at a time, two receptions.
+/// The same with a crash; one worker at a time, three receptions.
 pub fn switching_crashing() -> Small {
     let name = "agreed pair, a switch meanwhile, a crash";
-    Small { name, crashes: 1, ..switching_alone() }
+    Small { name, crashes: 1, receptions: 3, ..switching_alone() }
 }
 
 /// The same without a crash: small enough to look for a missing rule.
