@@ -2,6 +2,7 @@
 
 pub(crate) mod attach;
 mod breaker;
+mod check;
 mod completions;
 pub(crate) mod coverage;
 mod desk;
@@ -45,8 +46,11 @@ impl From<Outcome> for ExitCode {
 /// Runs the command.
 pub(crate) async fn run(cli: Cli) -> anyhow::Result<Outcome> {
     let Cli { json, yes, command } = cli;
-    if let Command::Completions(arguments) = &command {
-        return completions::run(arguments);
+    // These two need no bridge.
+    match &command {
+        Command::Check(arguments) => return check::run(arguments, json),
+        Command::Completions(arguments) => return completions::run(arguments),
+        _ => {}
     }
     let desk = Desk::open().await?;
     match command {
@@ -63,6 +67,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Detach(arguments) => Box::pin(attach::detach(desk, &arguments, yes, json)).await,
         Command::Coverage => Box::pin(coverage::run(&desk, json)).await,
         Command::Worker => Box::pin(worker::run(desk)).await,
+        Command::Check(arguments) => check::run(&arguments, json),
         Command::Completions(arguments) => completions::run(&arguments),
     }
 }
