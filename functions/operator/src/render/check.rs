@@ -71,7 +71,10 @@ fn words(configuration: &Configuration) -> String {
         line("", &provision(policy.provision.old, "to the old pool")),
         line("conflicts", conflicts(policy.conflicts)),
         line("deletes", &with_meaning(deletes(policy.deletes))),
-        line("groups", if policy.groups { "memberships travel" } else { "stay as they are" }),
+        line(
+            "groups",
+            if policy.groups { "memberships travel" } else { "memberships do not travel" },
+        ),
         line("passwords", stale_passwords(policy.stale_passwords)),
         line("settle", &span(policy.settle)),
         line("sign-ups", guard(configuration)),
