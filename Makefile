@@ -27,8 +27,9 @@ infra/node_modules/.installed: infra/package-lock.json
 bootstraps: infra/node_modules/.installed
 	@sh infra/build.sh
 
+# Of the whole workspace: alone, it has other features, and the SDK would be compiled once more.
 command-line:
-	@$(CARGO) build --release $(QUIET) -p poolbridge-operator
+	@$(CARGO) build --release $(QUIET) --workspace --bin poolbridge
 
 demo: tools bootstraps ## The main job, live, on a local stack: two pools, real triggers, real functions
 	@$(CARGO) run --release --quiet -p poolbridge-tests --bin demo
@@ -74,4 +75,4 @@ model-drift: ## What the newest published Cognito model has that the committed l
 	@python3 tests/local/model_drift.py
 
 operator: ## The command line: make operator ARGS="status"
-	@$(CARGO) run --release --quiet -p poolbridge-operator -- $(ARGS)
+	@$(CARGO) run --release --quiet --bin poolbridge -- $(ARGS)

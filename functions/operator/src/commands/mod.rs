@@ -46,11 +46,12 @@ impl From<Outcome> for ExitCode {
 /// Runs the command.
 pub(crate) async fn run(cli: Cli) -> anyhow::Result<Outcome> {
     let Cli { json, yes, command } = cli;
-    // These two need no bridge.
-    match &command {
-        Command::Check(arguments) => return check::run(arguments, json),
-        Command::Completions(arguments) => return completions::run(arguments),
-        _ => {}
+    // These two need no deployment.
+    if let Command::Check(arguments) = &command {
+        return check::run(arguments, json);
+    }
+    if let Command::Completions(arguments) = &command {
+        return completions::run(arguments);
     }
     let desk = Desk::open().await?;
     match command {

@@ -71,19 +71,14 @@ fn words(configuration: &Configuration) -> String {
         line("", &provision(policy.provision.old, "to the old pool")),
         line("conflicts", conflicts(policy.conflicts)),
         line("deletes", &with_meaning(deletes(policy.deletes))),
-        line(
-            "groups",
-            if policy.groups { "memberships travel" } else { "memberships do not travel" },
-        ),
+        line("groups", if policy.groups { "travel" } else { "do not travel" }),
         line("passwords", stale_passwords(policy.stale_passwords)),
         line("settle", &span(policy.settle)),
         line("sign-ups", guard(configuration)),
     ];
     lines.extend(attributes(&policy.mapping));
-    lines.push(line(
-        "triggers",
-        &slots(configuration).iter().map(slot_name).collect::<Vec<_>>().join(", "),
-    ));
+    let triggers: Vec<&str> = slots(configuration).into_iter().map(TriggerSlot::name).collect();
+    lines.push(line("triggers", &triggers.join(", ")));
     for side in Side::BOTH {
         for (slot, arn) in chained(&configuration.routes, side) {
             lines.push(line("chained", &format!("{slot} of the {side} pool: {arn}")));
@@ -185,10 +180,6 @@ fn attributes(mapping: &Mapping) -> Vec<String> {
     lines.extend(stays.map(|name| format!("{name} does not travel")));
     let label = |at: usize| if at == 0 { "attributes" } else { "" };
     lines.iter().enumerate().map(|(at, text)| line(label(at), text)).collect()
-}
-
-fn slot_name(slot: &TriggerSlot) -> &'static str {
-    slot.name()
 }
 
 fn sweep(routes: &Routes) -> String {
