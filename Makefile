@@ -1,8 +1,10 @@
 # Every target is one line of shell; anything longer is Rust, or a script of its own.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check build synth deploy diff bench simulate replay contract mutants operator tools bootstraps model-drift
+.PHONY: help demo test check build synth deploy diff bench simulate replay contract mutants operator tools bootstraps command-line model-drift
 
 CARGO := cargo
+# Cargo shows its progress on a terminal only.
+QUIET := $(shell [ -t 2 ] || echo --quiet)
 SEEDS ?= 20000
 SEED ?= 1
 WORLD ?= mixed
@@ -14,15 +16,20 @@ AWS ?= $(if $(FILES),all,40)
 help: ## What there is to do here
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
-tools: infra/node_modules/.installed
+# The local stack: for what runs against it, and never for a build or a deployment.
+tools:
 	@sh tests/local/install.sh
 
 # Stamped after the last file is there, so that a new lock or an interrupted run installs again.
 infra/node_modules/.installed: infra/package-lock.json
 	@npm ci --prefix infra --silent --no-audit --no-fund && touch $@
 
-bootstraps: | tools
-	@sh tests/local/build.sh
+bootstraps: infra/node_modules/.installed
+	@sh infra/build.sh
+
+# Of the whole workspace: alone, it has other features, and the SDK would be compiled once more.
+command-line:
+	@$(CARGO) build --release $(QUIET) --workspace --bin poolbridge
 
 demo: tools bootstraps ## The main job, live, on a local stack: two pools, real triggers, real functions
 	@$(CARGO) run --release --quiet -p poolbridge-tests --bin demo
@@ -37,9 +44,9 @@ check: ## Formatting, lints, documentation
 	@$(CARGO) clippy --release --workspace --all-targets --quiet -- -D warnings
 	@RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --workspace --no-deps --document-private-items --quiet
 
-build: bootstraps ## The functions' bootstraps, in target/lambda
+build: bootstraps ## The functions, in target/lambda, and the command line
 
-synth: infra/node_modules/.installed ## The CloudFormation template, offline
+synth: infra/node_modules/.installed command-line ## The CloudFormation templates, offline
 	@npm --prefix infra run synth --silent
 
 diff: build ## What a deployment would change
@@ -68,4 +75,4 @@ model-drift: ## What the newest published Cognito model has that the committed l
 	@python3 tests/local/model_drift.py
 
 operator: ## The command line: make operator ARGS="status"
-	@$(CARGO) run --release --quiet -p poolbridge-operator -- $(ARGS)
+	@$(CARGO) run --release --quiet --bin poolbridge -- $(ARGS)

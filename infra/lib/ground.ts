@@ -37,7 +37,7 @@ export function layGround(
   names: MetricNames = readMetricNames(),
 ): BridgeStack {
   const settings = readSettings(app.node, environment);
-  const configuration = readConfiguration(settings.config);
+  const configuration = readConfiguration(settings.config, settings.operator);
   const metrics = new BridgeMetrics(configuration.name, names);
   const blueprint = { settings, configuration, metrics };
   const stack = new BridgeStack(app, 'poolbridge', blueprint);

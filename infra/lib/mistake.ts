@@ -17,3 +17,14 @@ export class Mistake extends Error {
     return [`error: ${this.message}`, ...points, `hint: ${this.hint}`].join('\n');
   }
 }
+
+/** A mistake that another program has put into words already: they are shown as they are. */
+export class Refusal extends Mistake {
+  constructor(private readonly words: string) {
+    super(words, '');
+  }
+
+  override inWords(): string {
+    return this.words.trimEnd();
+  }
+}

@@ -17,6 +17,8 @@ export type ProcessorArchitecture = 'x86_64' | 'arm64';
 export interface Settings {
   /** Path of bridge.toml: `-c config`, POOLBRIDGE_CONFIG, or the repository's own. */
   readonly config: string;
+  /** The command line, which reads and checks bridge.toml: `-c operator`, or the one built here. */
+  readonly operator: string;
   /** Folder of `<function>/bootstrap`, or undefined for `-c bootstraps=placeholder`. */
   readonly bootstraps: string | undefined;
   readonly architecture: ProcessorArchitecture;
@@ -64,6 +66,7 @@ export function readSettings(node: Node, environment: NodeJS.ProcessEnv): Settin
   const bootstraps = context('bootstraps') ?? resolve(INFRA, '..', 'target', 'lambda');
   const settings: Settings = {
     config: resolve(String(config ?? resolve(INFRA, '..', 'bridge.toml'))),
+    operator: resolve(String(context('operator') ?? builtOperator(environment))),
     bootstraps: bootstraps === PLACEHOLDER ? undefined : resolve(String(bootstraps)),
     architecture: architecture(context('architecture'), points),
     maximumConcurrency: maximumConcurrency(context('maximumConcurrency'), points),
@@ -82,6 +85,15 @@ export function readSettings(node: Node, environment: NodeJS.ProcessEnv): Settin
     );
   }
   return settings;
+}
+
+/** Where cargo puts the command line. */
+export function builtOperator(environment: NodeJS.ProcessEnv): string {
+  const target = environment['CARGO_TARGET_DIR'];
+  const folder = target === undefined
+    ? resolve(INFRA, '..', 'target')
+    : resolve(environment['INIT_CWD'] ?? '.', target);
+  return resolve(folder, 'release', 'poolbridge');
 }
 
 function architecture(value: unknown, points: string[]): ProcessorArchitecture {

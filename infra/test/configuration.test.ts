@@ -1,17 +1,18 @@
 /** What a person may get wrong is said in words: all of it together, and with a hint. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { test } from 'node:test';
 
 import { readConfiguration } from '../lib/configuration';
 import { newApp } from '../lib/ground';
 import { INFRA } from '../lib/infra';
-import { readSettings } from '../lib/settings';
-import { EXAMPLE, mistakeOf, newFolder } from './world';
+import { builtOperator, readSettings } from '../lib/settings';
+import { EXAMPLE, mistakeOf, newFolder, OPERATOR } from './world';
 
 test('the example can be deployed', () => {
-  assert.deepEqual(readConfiguration(EXAMPLE), {
+  assert.deepEqual(readConfiguration(EXAMPLE, OPERATOR), {
     path: EXAMPLE,
     name: 'acme',
     pools: [
@@ -26,64 +27,63 @@ test('the example can be deployed', () => {
   });
 });
 
-test('a configuration that is missing is named, with a hint', () => {
-  const words = mistakeOf({ context: { config: '/nowhere/bridge.toml' } });
-  assert.match(words, /error: configuration \/nowhere\/bridge\.toml cannot be read \(ENOENT\)/);
-  assert.match(words, /hint: infra\/example\/bridge\.toml shows every line/);
-});
-
-test('a configuration that is no TOML is named with line and column, and not quoted', () => {
+test('a mistake in bridge.toml fails with the words of the command line', () => {
   const words = mistakeOf({ configuration: 'name = "acme"\nsecret = hunter2\n' });
-  assert.match(words, /given\.toml:2:10: /);
+  const lines = words.split('\n');
+  assert.match(lines[0] ?? '', /^error: .*given\.toml has \d mistakes:$/);
+  assert.ok(lines.some((line) => line.startsWith('  line 2: ')), words);
+  assert.match(lines.at(-1) ?? '', /^hint: /);
   assert.doesNotMatch(words, /hunter2/);
 });
 
-test('every mistake is told, not only the first', () => {
-  const words = mistakeOf({
-    configuration: `
-      name = "Acme Inc"
-      policy = "lazy"
-      [old]
-      user_pool_id = "pool"
-      role_arn = "root"
-      [old.triggers]
-      PreSignUp = "team"
-      Custom = "arn:aws:lambda:us-east-1:111122223333:function:team"
-      [new]
-      region = 7
-      triggers = "none"
-      [sweep]
-      enabled = "no"
-      every = "six hours"
-      [new.branding]
-      [sweeps]
-    `,
-  });
-  for (const point of [
-    /`name` must be 2 to 32/,
-    /`policy` must be a table/,
-    /`\[old\] user_pool_id` is not a pool id/,
-    /`\[old\] role_arn` is not the ARN of an IAM role/,
-    /`\[new\] user_pool_id` is missing/,
-    /`\[new\] region` must be a text/,
-    /`\[old\.triggers\] PreSignUp` is not the ARN of a Lambda function/,
-    /`\[old\.triggers\] Custom` is not one of PreSignUp, .*, CustomMessage/,
-    /`triggers` must be a table, written `\[new\.triggers\]`/,
-    /`\[sweep\] enabled` must be true or false/,
-    /`\[sweep\] every` is no span of time/,
-    /`\[new\] branding` is not one of user_pool_id, .*, triggers/,
-    /`sweeps` is not one of name, .*, sweep/,
-  ]) {
-    assert.match(words, point);
-  }
+test('a configuration that is missing is named, with a hint', () => {
+  const words = mistakeOf({ context: { config: '/nowhere/bridge.toml' } });
+  assert.match(words, /error: \/nowhere\/bridge\.toml has 1 mistake:\n.* cannot be read/);
+  assert.match(words, /hint: .*infra\/example\/bridge\.toml shows every key/);
 });
 
-test('pools that are missing, and pools that are one, are mistakes', () => {
-  assert.match(mistakeOf({ configuration: 'name = "acme"' }), /`\[old\]` is missing[^]*`\[new\]`/);
-  const same = '[old]\nuser_pool_id = "us-east-1_A"\n[new]\nuser_pool_id = "us-east-1_A"\n';
-  assert.match(mistakeOf({ configuration: `name = "acme"\n${same}` }), /the same user pool/);
-  const groups = mistakeOf({ configuration: 'name = "acme"\n[policy]\ngroups = "yes"\n' });
-  assert.match(groups, /`\[policy\] groups` must be true or false/);
+test('what the command line declares decides what is deployed', () => {
+  const path = join(newFolder(), 'other.toml');
+  writeFileSync(path, `
+    name = "acme"
+    [old]
+    user_pool_id = "eu-west-1_AbCdEfGhI"
+    [old.triggers]
+    PreSignUp = "arn:aws:lambda:eu-west-1:444455556666:function:welcome"
+    [new]
+    user_pool_id = "us-east-1_JkLmNoPqR"
+    role_arn = "arn:aws:iam::111122223333:role/poolbridge-new"
+    [identity]
+    match = "custom:legacy_sub"
+    [policy]
+    deletes = "delete"
+    groups = false
+    signup_guard = false
+    [sweep]
+    enabled = false
+  `);
+  const { path: _, pools: [before, after], ...choices } = readConfiguration(path, OPERATOR);
+  assert.deepEqual(before.chained, ['arn:aws:lambda:eu-west-1:444455556666:function:welcome']);
+  assert.equal(after.roleArn, 'arn:aws:iam::111122223333:role/poolbridge-new');
+  assert.deepEqual(choices, {
+    name: 'acme',
+    groups: false,
+    deletesAccounts: true,
+    matchedByAttribute: true,
+    signupGuard: false,
+    sweepEvery: undefined,
+  });
+});
+
+test('a command line that is missing or of another version is a mistake', () => {
+  const missing = mistakeOf({ context: { operator: '/nowhere/poolbridge' } });
+  assert.match(missing, /\/nowhere\/poolbridge does not start \(ENOENT\)\nhint: run make build/);
+  for (const script of ['echo "error: no command check" >&2; exit 64', 'echo "{}"']) {
+    const operator = join(newFolder(), 'poolbridge');
+    writeFileSync(operator, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+    const other = mistakeOf({ context: { operator } });
+    assert.match(other, /poolbridge is of another version than this CDK app\n[^]*hint: run make/);
+  }
 });
 
 test('settings that do not hold are told together', () => {
@@ -119,6 +119,16 @@ test('the configuration comes from the context, the environment or beside the Ma
   assert.equal(readSettings(plain.node, bare).config, resolve(INFRA, '..', 'bridge.toml'));
 });
 
+test('the command line is the one that cargo builds, unless the context names another', () => {
+  assert.equal(builtOperator({}), resolve(INFRA, '..', 'target', 'release', 'poolbridge'));
+  const region = { CDK_DEFAULT_REGION: 'us-east-1' };
+  const environment = { ...region, CARGO_TARGET_DIR: 'built', INIT_CWD: '/x' };
+  const plain = newApp({ outdir: newFolder() });
+  assert.equal(readSettings(plain.node, environment).operator, '/x/built/release/poolbridge');
+  const named = newApp({ outdir: newFolder(), context: { operator: '/opt/poolbridge' } });
+  assert.equal(readSettings(named.node, environment).operator, '/opt/poolbridge');
+});
+
 test('the program tells a mistake without a stack trace, and fails', () => {
   const { status, stderr } = spawnSync(
     process.execPath,
@@ -126,10 +136,14 @@ test('the program tells a mistake without a stack trace, and fails', () => {
     {
       cwd: newFolder(),
       encoding: 'utf8',
-      env: { POOLBRIDGE_CONFIG: 'missing.toml', CDK_DEFAULT_REGION: 'us-east-1' },
+      env: {
+        POOLBRIDGE_CONFIG: 'missing.toml',
+        CDK_DEFAULT_REGION: 'us-east-1',
+        CDK_CONTEXT_JSON: JSON.stringify({ operator: OPERATOR }),
+      },
     },
   );
   assert.equal(status, 1);
-  assert.match(stderr, /^error: configuration .*missing\.toml cannot be read \(ENOENT\)\nhint: /);
+  assert.match(stderr, /^error: .*missing\.toml has 1 mistake:\n.* cannot be read: .*\n *hint: /);
   assert.doesNotMatch(stderr, /\n {4}at /);
 });

@@ -21,7 +21,8 @@ const ACCOUNTS = {
 };
 
 function bridge(after: string, before = OWN, more = ''): string {
-  return `name = "acme"\n[old]\n${before}\n[new]\n${after}\n${more}`;
+  const match = '[identity]\nmatch = "email"';
+  return `name = "acme"\n[old]\n${before}\n[new]\n${after}\n${match}\n${more}`;
 }
 
 function beside(world: World): Stack | undefined {

@@ -172,15 +172,7 @@ test('the key is used in the table\'s hands only', () => {
 });
 
 test('where groups do not travel, nothing may write any', () => {
-  const statements = bySid(statementsOf('Apply', `
-    name = "acme"
-    [old]
-    user_pool_id = "us-east-1_AAAAAAAAA"
-    [new]
-    user_pool_id = "us-east-1_BBBBBBBBB"
-    [policy]
-    groups = false
-  `));
+  const statements = bySid(statementsOf('Apply', bridge('[policy]\ngroups = false')));
   const writes = ['cognito-idp:AdminAddUserToGroup', 'cognito-idp:AdminRemoveUserFromGroup'];
   const allowed = POOL_CALLS.filter((call) => !writes.includes(call));
   assert.deepEqual(statements['KeepOldPoolInStep'], allowed);
@@ -190,15 +182,7 @@ test('where groups do not travel, nothing may write any', () => {
 test('accounts may be deleted only where the team chose that a deletion deletes', () => {
   const call = 'cognito-idp:AdminDeleteUser';
   for (const [deletes, more] of [['delete', [call]], ['disable', []], ['keep', []]] as const) {
-    const statements = bySid(statementsOf('Apply', `
-      name = "acme"
-      [old]
-      user_pool_id = "us-east-1_AAAAAAAAA"
-      [new]
-      user_pool_id = "us-east-1_BBBBBBBBB"
-      [policy]
-      deletes = "${deletes}"
-    `));
+    const statements = bySid(statementsOf('Apply', bridge(`[policy]\ndeletes = "${deletes}"`)));
     const allowed = [...POOL_CALLS, ...more].sort();
     assert.deepEqual(statements['KeepOldPoolInStep'], allowed);
     assert.deepEqual(statements['KeepNewPoolInStep'], allowed);
@@ -208,15 +192,7 @@ test('accounts may be deleted only where the team chose that a deletion deletes'
 test('app clients are read only where an attribute of the team\'s own matches accounts', () => {
   const calls = ['cognito-idp:DescribeUserPoolClient', 'cognito-idp:ListUserPoolClients'];
   for (const [match, more] of [['custom:old_sub', calls], ['username', []]] as const) {
-    const statements = bySid(statementsOf('Apply', `
-      name = "acme"
-      [old]
-      user_pool_id = "us-east-1_AAAAAAAAA"
-      [new]
-      user_pool_id = "us-east-1_BBBBBBBBB"
-      [identity]
-      match = "${match}"
-    `));
+    const statements = bySid(statementsOf('Apply', bridge('', match)));
     const allowed = [...POOL_CALLS, ...more].sort();
     assert.deepEqual(statements['KeepOldPoolInStep'], allowed);
     assert.deepEqual(statements['KeepNewPoolInStep'], allowed);
@@ -286,12 +262,14 @@ function bySid(statements: Statement[]): Record<string, string[]> {
 }
 
 /** A bridge of two pools beside the stack, with these lines more. */
-function bridge(more: string): string {
+function bridge(more: string, match = 'email'): string {
   return `name = "acme"
     [old]
     user_pool_id = "us-east-1_AAAAAAAAA"
     [new]
     user_pool_id = "us-east-1_BBBBBBBBB"
+    [identity]
+    match = "${match}"
     ${more}`;
 }
 

@@ -12,7 +12,7 @@ const ABROAD = 'user_pool_id = "eu-west-1_CCCCCCCCC"';
 const ROLE = 'arn:aws:iam::111122223333:role/poolbridge';
 
 function bridge(before: string, after: string): string {
-  return `name = "acme"\n[old]\n${before}\n[new]\n${after}\n`;
+  return `name = "acme"\n[old]\n${before}\n[new]\n${after}\n[identity]\nmatch = "email"\n`;
 }
 
 function own(userPoolId: string, region = 'us-east-1'): unknown {

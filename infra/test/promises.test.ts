@@ -161,7 +161,9 @@ test('the sweep is called every quarter of an hour, unless it is off', () => {
 });
 
 test('a call of the sweep ends before the next, however often a pass is due', () => {
-  const example = readFileSync(EXAMPLE, 'utf8');
+  // Only a local stack may have a pass every second.
+  const example = readFileSync(EXAMPLE, 'utf8')
+    .replace('[old]\n', '[old]\nendpoint_url = "http://127.0.0.1:4566"\n');
   for (const [every, rate, timeout] of [
     ['168h', 'rate(15 minutes)', 900], ['5m', 'rate(5 minutes)', 300], ['1s', 'rate(1 minute)', 60],
   ] as const) {

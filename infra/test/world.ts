@@ -14,6 +14,7 @@ import { layGround, newApp } from '../lib/ground';
 import { INFRA } from '../lib/infra';
 import { Mistake } from '../lib/mistake';
 import type { MetricNames } from '../lib/metrics';
+import { builtOperator } from '../lib/settings';
 
 /** What a test may say otherwise. */
 export interface Wishes {
@@ -35,6 +36,9 @@ export const REGION = 'us-east-1';
 
 export const EXAMPLE = resolve(INFRA, 'example', 'bridge.toml');
 
+/** The command line, which `make test` builds before these suites. */
+export const OPERATOR = builtOperator(process.env);
+
 const HOME = mkdtempSync(join(tmpdir(), 'poolbridge-infra-'));
 process.on('exit', () => rmSync(HOME, { recursive: true, force: true }));
 
@@ -52,7 +56,13 @@ export function lay(wishes: Wishes = {}): World {
     config = join(folder, 'given.toml');
     writeFileSync(config, wishes.configuration);
   }
-  const context = { config, bootstraps: 'placeholder', region: REGION, ...wishes.context };
+  const context = {
+    config,
+    operator: OPERATOR,
+    bootstraps: 'placeholder',
+    region: REGION,
+    ...wishes.context,
+  };
   const app = newApp({ outdir, context });
   const stack = layGround(app, wishes.environment ?? {}, wishes.metricNames);
   return { app, stack, folder };

@@ -1,5 +1,6 @@
 //! The command line itself: names, arguments and their help.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -35,6 +36,13 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 #[expect(clippy::doc_markdown, reason = "the help shows it as it stands")]
 pub(crate) enum Command {
+    /// Check bridge.toml, and show what it declares
+    ///
+    /// Reads one file and nothing else: no AWS service, no credentials, no other variable. Lists
+    /// all mistakes with their lines and exits with 1 if there are any. --json prints what the CDK
+    /// app reads: format, name, hash, old, new, match_attribute, groups, deletes, signup_guard,
+    /// sweep_every_seconds.
+    Check(Check),
     /// Tell how the bridge stands: phase, people by state, marks, queue
     ///
     /// `drained` is what one look tells; `poolbridge drain` looks twice, as it must be. With
@@ -107,6 +115,15 @@ pub(crate) enum Command {
     Worker,
     /// Write the completions of a shell to standard output
     Completions(Completions),
+}
+
+/// `check`.
+#[derive(Args, Debug)]
+pub(crate) struct Check {
+    /// Path of bridge.toml; if not given, POOLBRIDGE_CONFIG or bridge.toml in this folder
+    #[arg(long, value_name = "PATH")]
+    #[expect(clippy::doc_markdown, reason = "the help shows it as it stands")]
+    pub(crate) config: Option<PathBuf>,
 }
 
 /// `status`.

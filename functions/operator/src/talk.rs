@@ -16,6 +16,11 @@ pub(crate) fn say(line: &str) {
 
 /// Tells an error with its causes, and ends in a hint.
 pub(crate) fn error(error: &anyhow::Error) {
+    say(&in_words(error));
+}
+
+/// The words of [`error`].
+pub(crate) fn in_words(error: &anyhow::Error) -> String {
     let mut said = String::new();
     for cause in error.chain() {
         let cause = cause.to_string();
@@ -26,8 +31,7 @@ pub(crate) fn error(error: &anyhow::Error) {
             said.push_str(&cause);
         }
     }
-    say(&format!("error: {said}"));
-    say(&format!("hint: {}", failure::hint(error)));
+    format!("error: {said}\nhint: {}", failure::hint(error))
 }
 
 /// Shows what is about to be done, and asks. Without a terminal nobody can be asked.

@@ -21,6 +21,7 @@ pub(super) async fn deploy(
     stack: &Stack,
     folder: &Path,
     configuration: &Path,
+    operator: &Path,
 ) -> anyhow::Result<Names> {
     let infra = infra()?;
     let environment = format!("aws://000000000000/{REGION}");
@@ -33,6 +34,8 @@ pub(super) async fn deploy(
         "--context=removable=true",
         "--context",
         &context("config", configuration),
+        "--context",
+        &context("operator", operator),
         "--context",
         &context("bootstraps", &folder.join("lambda")),
         "--output",

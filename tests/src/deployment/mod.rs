@@ -158,7 +158,7 @@ impl Deployment {
         let names = match ground {
             Ground::Cdk => {
                 programs.stage(&folder.join("lambda"))?;
-                cdk::deploy(&stack, &folder, &configuration).await?
+                cdk::deploy(&stack, &folder, &configuration, &programs.operator).await?
             }
             Ground::Calls => calls::deploy(&services, &programs, &text).await?,
         };

@@ -2,6 +2,7 @@
 
 pub(crate) mod attach;
 mod breaker;
+mod check;
 mod completions;
 pub(crate) mod coverage;
 mod desk;
@@ -45,6 +46,10 @@ impl From<Outcome> for ExitCode {
 /// Runs the command.
 pub(crate) async fn run(cli: Cli) -> anyhow::Result<Outcome> {
     let Cli { json, yes, command } = cli;
+    // These two need no deployment.
+    if let Command::Check(arguments) = &command {
+        return check::run(arguments, json);
+    }
     if let Command::Completions(arguments) = &command {
         return completions::run(arguments);
     }
@@ -63,6 +68,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Detach(arguments) => Box::pin(attach::detach(desk, &arguments, yes, json)).await,
         Command::Coverage => Box::pin(coverage::run(&desk, json)).await,
         Command::Worker => Box::pin(worker::run(desk)).await,
+        Command::Check(arguments) => check::run(&arguments, json),
         Command::Completions(arguments) => completions::run(&arguments),
     }
 }

@@ -3,6 +3,7 @@
 //! only.
 
 pub(crate) mod attach;
+pub(crate) mod check;
 pub(crate) mod coverage;
 pub(crate) mod drain;
 pub(crate) mod explain;

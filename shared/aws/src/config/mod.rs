@@ -125,7 +125,10 @@ impl Configuration {
             list: vec![Mistake {
                 line: None,
                 message: format!("the file cannot be read: {what}"),
-                hint: "set POOLBRIDGE_CONFIG to the path of bridge.toml".to_owned(),
+                hint:
+                    "set POOLBRIDGE_CONFIG to the path of bridge.toml; infra/example/bridge.toml \
+                       shows every key"
+                        .to_owned(),
             }],
         };
         let size = std::fs::metadata(path).map_err(|error| unread(error.kind().to_string()))?.len();
@@ -184,9 +187,14 @@ pub fn load_from(
     }
 }
 
+/// Where `bridge.toml` is: `POOLBRIDGE_CONFIG`, or `bridge.toml` in the current folder.
+pub fn path() -> PathBuf {
+    configuration_path(&|name: &str| std::env::var(name).ok())
+}
+
 /// What the file that the environment names declares about the triggers, whatever mistakes it has.
 pub fn declared_triggers() -> DeclaredTriggers {
-    let path = configuration_path(&|name: &str| std::env::var(name).ok());
+    let path = path();
     let small = std::fs::metadata(&path).is_ok_and(|it| it.len() <= FILE_BYTES_MAX);
     let text = small.then(|| std::fs::read_to_string(path).ok()).flatten();
     DeclaredTriggers::salvaged(text.as_deref())

@@ -93,6 +93,13 @@ fn client_id(section: &Section<'_, '_>) -> Option<String> {
     Some(found.value.to_owned())
 }
 
+/// Whether a text can be a role's name with its path. A wildcard cannot: the functions are allowed
+/// to assume the role of that very ARN.
+fn is_role_name(text: &str) -> bool {
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "_+=,.@/-".contains(letter);
+    !text.is_empty() && text.chars().all(plain)
+}
+
 fn role_arn(section: &Section<'_, '_>) -> Option<String> {
     let found = section.text("role_arn")?;
     let parts: Vec<&str> = found.value.splitn(6, ':').collect();
@@ -102,7 +109,7 @@ fn role_arn(section: &Section<'_, '_>) -> Option<String> {
             if !partition.is_empty()
                 && account.len() == 12
                 && account.chars().all(|digit| digit.is_ascii_digit())
-                && role.strip_prefix("role/").is_some_and(|name| !name.is_empty())
+                && role.strip_prefix("role/").is_some_and(is_role_name)
     );
     if !good {
         let message = format!("`{}role_arn` is not the ARN of an IAM role", section.name);
@@ -133,6 +140,43 @@ fn endpoint_url(section: &Section<'_, '_>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Configuration;
+
+    /// A file whose old pool has these further lines.
+    fn mistakes(lines: &str) -> String {
+        let text = format!(
+            "name = \"acme\"\n[identity]\nmatch = \"email\"\n[new]\n\
+             user_pool_id = \"eu-west-1_B\"\n[old]\nuser_pool_id = \"eu-west-1_A\"\n{lines}\n"
+        );
+        Configuration::parse("bridge.toml", &text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn each_mistake_in_a_pool_has_its_line() {
+        for (lines, expected) in [
+            ("region = 7", "line 8: `[old] region` must be a text in quotes, not a number"),
+            ("[old.branding]", "line 8: `[old] branding` is not known"),
+            ("triggers = \"none\"", "line 8: `[old] triggers` must be a table, not a text"),
+            ("role_arn = \"root\"", "line 8: `[old] role_arn` is not the ARN of an IAM role"),
+            (
+                "role_arn = \"arn:aws:iam::111122223333:role/*\"",
+                "line 8: `[old] role_arn` is not the ARN of an IAM role",
+            ),
+        ] {
+            let found = mistakes(lines);
+            assert!(found.contains(expected), "{lines}\n{found}");
+        }
+    }
+
+    #[test]
+    fn pools_that_are_missing_are_all_named() {
+        let text = "name = \"acme\"\n[identity]\nmatch = \"email\"\n";
+        let found = Configuration::parse("bridge.toml", text).unwrap_err().to_string();
+        assert!(found.contains("`[old]` is missing") && found.contains("`[new]` is missing"));
+        let text = format!("policy = \"lazy\"\n{text}");
+        let found = Configuration::parse("bridge.toml", &text).unwrap_err().to_string();
+        assert!(found.contains("line 1: `policy` must be a table, not a text"), "{found}");
+    }
 
     #[test]
     fn a_pool_id_begins_with_its_region() {

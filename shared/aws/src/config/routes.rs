@@ -158,15 +158,30 @@ fn chained(top: &Section<'_, '_>, side: Side, name: Option<&str>) -> BTreeMap<Tr
     chained
 }
 
-/// Whether a text is the ARN of a function, with or without a version or alias.
+/// Whether a text is the ARN of a function, with or without a version or alias. One with a wildcard
+/// is not: capture is allowed to invoke the function of that very ARN.
 pub(super) fn is_function(text: &str) -> bool {
+    let letters = |text: &str, more: &str| {
+        let plain = |letter: char| letter.is_ascii_alphanumeric() || more.contains(letter);
+        !text.is_empty() && text.chars().all(plain)
+    };
     let parts: Vec<&str> = text.split(':').collect();
-    let good = matches!(
-        parts.as_slice(),
-        ["arn", _, "lambda", region, account, "function", name, ..]
-            if !region.is_empty() && account.len() == 12 && !name.is_empty()
-    );
-    good && parts.len() <= 8
+    let ["arn", partition, "lambda", region, account, "function", name, rest @ ..] =
+        parts.as_slice()
+    else {
+        return false;
+    };
+    let qualified = match rest {
+        [] => true,
+        [qualifier] => letters(qualifier, "_-$"),
+        _ => false,
+    };
+    qualified
+        && letters(partition, "-")
+        && letters(region, "-")
+        && account.len() == 12
+        && account.chars().all(|digit| digit.is_ascii_digit())
+        && letters(name, "_-")
 }
 
 /// Whether an ARN is that of the bridge's own capture, by the name that it is deployed under: in
@@ -174,4 +189,46 @@ pub(super) fn is_function(text: &str) -> bool {
 fn is_capture(arn: &str, name: &str) -> bool {
     let function = arn.split(':').nth(6).and_then(|function| function.strip_prefix(name));
     matches!(function, Some("-capture" | "-capture-old" | "-capture-new"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Configuration;
+
+    #[test]
+    fn each_mistake_in_a_route_has_its_line() {
+        let least = "name = \"acme\"\n[old]\nuser_pool_id = \"eu-west-1_A\"\n[new]\n\
+                     user_pool_id = \"eu-west-1_B\"\n[identity]\nmatch = \"email\"\n";
+        for (lines, expected) in [
+            ("[sweep]\nenabled = \"no\"", "line 9: `[sweep] enabled` must be true or false"),
+            ("[sweep]\nevery = \"six hours\"", "line 9: `[sweep] every` is no span of time"),
+            ("[sweep]\nevery = \"1m\"", "line 9: `[sweep] every` is out of bounds"),
+            ("[sweep]\nquota_percent = 0", "line 9: `[sweep] quota_percent` is not a percentage"),
+            ("[sweeps]", "line 8: `sweeps` is not known\n    hint: did you mean `sweep`?"),
+            ("[old.triggers]\nCustom = \"x\"", "line 9: `[old] triggers.Custom` is not known"),
+        ] {
+            let text = format!("{least}{lines}\n");
+            let found = Configuration::parse("bridge.toml", &text).unwrap_err().to_string();
+            assert!(found.contains(expected), "{lines}\n{found}");
+        }
+    }
+
+    #[test]
+    fn function_arn_names_exactly_one_function() {
+        let good = "arn:aws:lambda:eu-west-1:111122223333:function:our_sign-up";
+        for arn in [good.to_owned(), format!("{good}:live"), format!("{good}:$LATEST")] {
+            assert!(is_function(&arn), "{arn}");
+        }
+        for arn in [
+            "welcome".to_owned(),
+            good.replace("our_sign-up", "*"),
+            good.replace("eu-west-1", "*"),
+            good.replace("111122223333", "11112222333x"),
+            format!("{good}:"),
+            format!("{good}:live:more"),
+        ] {
+            assert!(!is_function(&arn), "{arn}");
+        }
+    }
 }

@@ -1,17 +1,18 @@
 #!/bin/sh
-# Builds what a deployment takes: the functions' programs, which it lays down as
-# target/lambda/NAME/bootstrap, the command line beside them, and the CDK app. Says nothing when
-# nothing has to be done.
+# Builds what a deployment needs: the functions, as target/lambda/NAME/bootstrap; the command line;
+# and the CDK app. Shows the progress of cargo on a terminal only.
 #
 # A plain release build runs on provided.al2023 as long as it asks for no newer C library than
 # Amazon Linux 2023 has (glibc 2.34); `objdump -T` shows it. Where it does, build with cargo-lambda,
 # and name the folder to the CDK app with `-c bootstraps=DIR`.
 set -eu
 
-top=$(cd "$(dirname "$0")/../.." && pwd)
+infra=$(cd "$(dirname "$0")" && pwd)
+top=${infra%/*}
 built=${CARGO_TARGET_DIR:-$top/target}
 
-"${CARGO:-cargo}" build --release --quiet --manifest-path "$top/Cargo.toml" \
+[ -t 2 ] || set -- --quiet
+"${CARGO:-cargo}" build --release "$@" --manifest-path "$top/Cargo.toml" \
     -p poolbridge-capture -p poolbridge-trail -p poolbridge-apply -p poolbridge-sweep \
     -p poolbridge-operator
 
@@ -22,7 +23,6 @@ for function in capture trail apply sweep; do
         cp "$built/release/$function" "$bootstrap"
 done
 
-infra="$top/infra"
 compiled="$infra/dist/bin/poolbridge.js"
 if [ -x "$infra/node_modules/.bin/tsc" ] && {
     [ ! -e "$compiled" ] ||

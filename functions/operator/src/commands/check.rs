@@ -1,0 +1,16 @@
+//! `check`: what `bridge.toml` declares, or every mistake in it. Needs no deployment and calls no
+//! AWS service.
+
+use poolbridge_aws::config::{self, Configuration};
+
+use super::Outcome;
+use crate::cli::Check;
+use crate::render;
+
+/// Reads the file and shows what it declares.
+pub(crate) fn run(arguments: &Check, json: bool) -> anyhow::Result<Outcome> {
+    let path = arguments.config.clone().unwrap_or_else(config::path);
+    let configuration = Configuration::read(&path)?;
+    render::check::show(&configuration, json)?;
+    Ok(Outcome::Done)
+}
