@@ -32,9 +32,10 @@ command-line:
 	@$(CARGO) build --release $(QUIET) --workspace --bin poolbridge
 
 demo: tools bootstraps ## The main job, live, on a local stack: two pools, real triggers, real functions
-	@$(CARGO) run --release --quiet -p poolbridge-tests --bin demo
+	@$(CARGO) run --release $(QUIET) -p poolbridge-tests --bin demo
 
 test: tools bootstraps ## Every test: units, properties, simulation, protocol, contract, end to end, infrastructure
+	@$(CARGO) test --release --workspace $(QUIET) --no-run
 	@$(CARGO) test --release --workspace --quiet
 	@npm --prefix infra test --silent
 	@python3 -m unittest discover --quiet --start-directory tests/local --pattern 'test_*.py'
@@ -56,16 +57,16 @@ deploy: build ## Deploys to the account and Region that the environment names
 	@npm --prefix infra run deploy --silent
 
 bench: tools bootstraps ## AWS calls per change against their targets, and capture's own CPU time
-	@$(CARGO) run --release --quiet -p poolbridge-tests --bin bench
+	@$(CARGO) run --release $(QUIET) -p poolbridge-tests --bin bench
 
 simulate: ## Simulated worlds: make simulate SEEDS=n WORLD=mixed WITHOUT=""
-	@$(CARGO) run --release --quiet -p poolbridge-tests --bin simulate -- $(SEEDS) $(WORLD) 0 $(WITHOUT)
+	@$(CARGO) run --release $(QUIET) -p poolbridge-tests --bin simulate -- $(SEEDS) $(WORLD) 0 $(WITHOUT)
 
 replay: ## One world's whole trace: make replay SEED=n WORLD=mixed
-	@$(CARGO) run --release --quiet -p poolbridge-tests --bin replay -- $(SEED) $(WORLD)
+	@$(CARGO) run --release $(QUIET) -p poolbridge-tests --bin replay -- $(SEED) $(WORLD)
 
 contract: tools ## The same cases on the fakes and on the local stack's services
-	@$(CARGO) test --release --quiet -p poolbridge-tests --test contract
+	@$(CARGO) test --release $(QUIET) -p poolbridge-tests --test contract
 
 mutants: tools ## Plants a sample of mistakes and prints those that no test notices: make mutants SEED=n CORE=80 AWS=40 FILES=""
 	@sh tests/mutants/install.sh
@@ -75,4 +76,4 @@ model-drift: ## What the newest published Cognito model has that the committed l
 	@python3 tests/local/model_drift.py
 
 operator: ## The command line: make operator ARGS="status"
-	@$(CARGO) run --release --quiet --bin poolbridge -- $(ARGS)
+	@$(CARGO) run --release $(QUIET) --bin poolbridge -- $(ARGS)
