@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use poolbridge_core::account::{AttributeShape, DataType};
-use poolbridge_core::change::Proof;
+use poolbridge_core::change::{Change, Proof};
 use poolbridge_core::entry::State as PersonState;
 use poolbridge_core::facts::Field;
 use poolbridge_core::limits;
@@ -88,10 +88,12 @@ fn a_read_back_that_is_too_old_to_show_the_write_holds_nothing() {
     stage.wait(limits::SETTLE * 12);
     stage.set(Side::Old, &old, LEVEL, "1");
     stage.capture(Side::Old, &old);
+    let edited = stage.world.lock().now;
     stage.wait(limits::SETTLE * 2);
     stage.world.lock().weather =
         Weather::new(Climate { stale_one_in: 1, stale_max: 1, ..Climate::calm() });
-    let change = stage.change(Side::Old, &old, Proof::Changed);
+    // The edit itself is old enough to be settled: what is open is the write.
+    let change = Change { at: edited, ..stage.change(Side::Old, &old, Proof::Changed) };
     let verdict = stage.look(&change).verdict;
     assert!(matches!(verdict, Verdict::Later(_, Reason::Settling)), "{verdict:?}");
     assert_eq!(stage.says(Side::New, &new, LEVEL).as_deref(), Some("1"), "it was written");
