@@ -4,7 +4,7 @@ cargo-mutants lists the mutants; each is planted in a copy of the repository (ta
 meets the fast suites in stages: a stage that fails has caught it. Results are kept in
 tests/mutants/record.json, so an interrupted run goes on where it stopped, on another machine too:
 
-- a caught mutant stays caught while its file is unchanged;
+- a caught mutant, or one that hangs a test, stays caught while its file is unchanged;
 - a missed one is run again as soon as anything changed, such as a new test.
 
 Environment: SEED; CORE and AWS, how many mutants of each crate (a number, or `all`); FILES, to take
@@ -62,19 +62,21 @@ STAGES = {
 }
 
 
-def environment():
-    """One target folder with the usual build, so that dependencies are compiled once."""
+def environment(stage=""):
+    """One target folder with the usual build, so that dependencies are compiled once. Units take
+    milliseconds however they are compiled, so what counts is how long that takes."""
+    level = "0" if stage == "units" else "1"
     return dict(os.environ, CARGO_TARGET_DIR=str(TOP / "target"), CARGO_INCREMENTAL="1",
-                CARGO_PROFILE_RELEASE_OPT_LEVEL="1", CARGO_TERM_COLOR="never")
+                CARGO_PROFILE_RELEASE_OPT_LEVEL=level, CARGO_TERM_COLOR="never")
 
 
 def fail(text, hint):
     sys.exit(f"mutants: {text}\n  hint: {hint}")
 
 
-def run(arguments, **more):
-    return subprocess.run(["nice", "-n", "19", *map(str, arguments)], env=environment(), cwd=TREE,
-                          check=False, **more)
+def run(arguments, stage="", **more):
+    return subprocess.run(["nice", "-n", "19", *map(str, arguments)], env=environment(stage),
+                          cwd=TREE, check=False, **more)
 
 
 def digest(data):
@@ -172,9 +174,11 @@ def check_baseline(crates):
         for stage, packages, cargo, tests, seconds in STAGES[crate]:
             arguments = ["cargo", "test", "--release", "--quiet"]
             arguments += [f"--package={package}" for package in packages] + cargo
-            run([*arguments, "--no-run"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            run([*arguments, "--no-run"], stage, stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL)
             began = time.monotonic()
-            answer = run([*arguments, "--", *tests], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            answer = run([*arguments, "--", *tests], stage, stdout=subprocess.PIPE,
+                         stderr=subprocess.STDOUT)
             if answer.returncode != 0:
                 text = answer.stdout.decode(errors="replace")[-3000:]
                 fail(f"{crate}, {stage}: the suite fails without any mutant\n{text}",
@@ -185,10 +189,10 @@ def check_baseline(crates):
     return bounds
 
 
-def stopped(arguments, seconds):
+def stopped(arguments, stage, seconds):
     """Runs a command for so long at most, its children included. Answers the exit code, or None."""
-    child = subprocess.Popen(["nice", "-n", "19", *map(str, arguments)], env=environment(), cwd=TREE,
-                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    child = subprocess.Popen(["nice", "-n", "19", *map(str, arguments)], env=environment(stage),
+                             cwd=TREE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                              start_new_session=True)
     try:
         return child.wait(seconds)
@@ -215,9 +219,9 @@ def plant(mutant, bounds):
         for stage, packages, cargo, tests, _ in STAGES[mutant.crate]:
             arguments = ["cargo", "test", "--release", "--quiet"]
             arguments += [f"--package={package}" for package in packages] + cargo
-            if stopped([*arguments, "--no-run"], BUILD_SECONDS) != 0:
+            if stopped([*arguments, "--no-run"], stage, BUILD_SECONDS) != 0:
                 return "unviable", stage
-            code = stopped([*arguments, "--", *tests], bounds[mutant.crate, stage])
+            code = stopped([*arguments, "--", *tests], stage, bounds[mutant.crate, stage])
             if code != 0:
                 return ("timeout" if code is None else "caught"), stage
         return "missed", ""
@@ -243,7 +247,7 @@ def main():
         result = results.get(mutant.key)
         if result is None or result["file"] != hashes[mutant.file]:
             return None
-        settled = result["outcome"] in ("caught", "unviable") or result["tree"] == tree
+        settled = result["outcome"] != "missed" or result["tree"] == tree
         return result if settled else None
 
     open_ones = [it for it in chosen if known(it) is None]
