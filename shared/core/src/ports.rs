@@ -99,7 +99,7 @@ pub enum Claim {
 
 /// The state table. Every read is consistent, and every write is conditional as documented.
 pub trait Ledger: Send + Sync {
-    /// The person to whom an account belongs. Follows forwarding items.
+    /// The person who owns an account. Follows forwarding items.
     fn find(
         &self,
         side: Side,
