@@ -15,8 +15,7 @@ const VALUE_LENGTH_MAX: usize = 2048;
 /// Cognito's status of an account. `Enabled` is a separate flag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Status {
-    /// Signed up and not yet confirmed. The person cannot sign in, and apply does not carry the
-    /// account over.
+    /// Signed up, not confirmed. The person cannot sign in, and apply does not carry it over.
     Unconfirmed,
     /// The person can sign in.
     Confirmed,
@@ -49,8 +48,7 @@ pub struct Account {
     pub factors: Option<BTreeSet<Factor>>,
     /// When the account was created.
     pub created: Time,
-    /// When the pool says that the account was last modified. A change of a membership need not
-    /// move it.
+    /// When the account was last modified, by the pool. Memberships need not move it.
     pub modified: Time,
 }
 
@@ -85,8 +83,8 @@ impl Account {
         Handle { sub: self.sub.clone(), username: Some(self.username.clone()) }
     }
 
-    /// Whether the account is federated: its person signs in with an identity provider and has no
-    /// password in this pool. A local account to which an identity is linked stays local.
+    /// Whether the account is federated: its person signs in with an identity provider, without a
+    /// password here. A local account to which an identity is linked stays local.
     ///
     /// The username of a federated account is `<Provider>_<user id there>`, also in a pool whose
     /// usernames are addresses. A provider's name has no underscore after its second character
@@ -147,8 +145,7 @@ impl Default for AttributeShape {
 
 impl AttributeShape {
     /// Why the pool rejects this value, as far as its schema shows. `None` for an empty value,
-    /// which deletes the attribute, and for a number that is not an integer: the pool decides about
-    /// that.
+    /// which deletes the attribute, and for a number that is not an integer: then the pool decides.
     pub fn refusal(&self, text: &str) -> Option<Reason> {
         let length = text.chars().count();
         if length == 0 {
@@ -172,8 +169,7 @@ impl AttributeShape {
 pub struct Shape {
     /// The attributes of the schema, with the `custom:` prefix.
     pub attributes: BTreeMap<AttributeName, AttributeShape>,
-    /// Attributes that serve as the username (`UsernameAttributes`). The stored username is then
-    /// the `sub`.
+    /// Attributes that serve as the username (`UsernameAttributes`). The username is the `sub`.
     pub username_attributes: BTreeSet<AttributeName>,
     /// Attributes that serve as sign-in aliases (`AliasAttributes`).
     pub alias_attributes: BTreeSet<AttributeName>,
@@ -246,8 +242,7 @@ impl Shape {
         Some(Factor::TRAVELLING.into_iter().filter(on).chain(totp).collect())
     }
 
-    /// Whether a user can sign in with an address in that attribute, so that two accounts cannot
-    /// share it.
+    /// Whether an address in that attribute is a sign-in name, so that accounts cannot share it.
     pub fn signs_in_by(&self, attribute: &AttributeName) -> bool {
         self.username_attributes.contains(attribute) || self.alias_attributes.contains(attribute)
     }

@@ -1,6 +1,5 @@
 //! What to do with a message after its change event was processed: acknowledge it, postpone it, or
-//! leave its event to the pending change. Pure: the consumer of the queue and the simulation call
-//! the same function.
+//! leave its event to the pending change. Pure: consumer and simulation share this function.
 
 use std::time::Duration;
 
@@ -32,10 +31,9 @@ pub enum Acknowledgement {
 }
 
 /// What to do with a message after its event was processed. A `later` is left to the pending change
-/// after a few receives, or if its reason is one that waiting in the queue does not cure. So an
-/// outage of any length makes no dead letters. The same applies to a wait of more than
-/// [`limits::GROUP_BLOCKED_MAX`]: a hidden message blocks its FIFO group, and a disable behind it
-/// must not wait (invariant 10).
+/// after a few receives, or if waiting in the queue does not help. So an outage of any length makes
+/// no dead letters. The same applies to a wait of more than [`limits::GROUP_BLOCKED_MAX`]: a hidden
+/// message blocks its FIFO group, and a disable behind it must not wait (invariant 10).
 pub fn acknowledge(verdict: &Verdict, delivery: Delivery) -> Acknowledgement {
     let Delivery { receives, marked, panicked } = delivery;
     let &Verdict::Later(after, reason) = verdict else { return Acknowledgement::Done };

@@ -1,8 +1,7 @@
 //! The circuit breaker (invariant 7): one hourly limit for two things that poolbridge does by
 //! itself. It limits the accounts that it removes because the other account was deleted, and the
 //! passwords that it closes because a newer one was set. Both count toward the same limit. What
-//! exceeds it may be a mistake of poolbridge or of the team, or a forgery, and waits for an
-//! operator.
+//! exceeds it may be a mistake or a forgery, and waits for an operator.
 
 use std::time::Duration;
 

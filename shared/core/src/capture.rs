@@ -1,9 +1,7 @@
-//! What capture does for a trigger: it stores a pending change in the table and sends a message to
-//! the queue, both at once.
+//! Capture stores a pending change in the table and sends a message to the queue, both at once.
 //!
-//! Either is enough to find the change: `drain` and the sweep resend the pending change, and the
-//! message makes apply process the account. Only if both fail must the sweep find the change
-//! (invariant 2).
+//! Either is enough: `drain` and the sweep resend the pending change, and apply reads the message.
+//! Only if both fail must the sweep find the change (invariant 2).
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;

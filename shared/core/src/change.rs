@@ -75,8 +75,7 @@ pub struct Mark {
     /// When the oldest change happened that this pending change stands for.
     pub first: Time,
     /// When the newest change happened that this pending change stands for. A hint moves neither
-    /// this time nor the evidence. A pending change that stands for hints only holds the time of
-    /// the oldest hint.
+    /// this time nor the evidence. If it stands for hints only, it is the time of the oldest.
     pub last: Time,
     /// The evidence of the newest change.
     pub proof: Proof,
@@ -85,8 +84,7 @@ pub struct Mark {
     pub password_at: Option<Time>,
     /// The same for a password that an administrator set.
     pub administrator_at: Option<Time>,
-    /// When the password was last set according to a message alone. The account itself must confirm
-    /// it.
+    /// When a password was last set by a message alone. The account must confirm it.
     pub claimed_at: Option<Time>,
     /// apply need not process it before this time: the back-off after the outcome `later`.
     pub not_before: Time,

@@ -91,8 +91,7 @@ pub enum Undrained {
     Unmarked(u64),
 }
 
-/// How far apart the two snapshots of the queue must be. SQS documents that its counters may need a
-/// minute.
+/// How far apart the two snapshots of the queue must be: SQS counters may need a minute.
 pub const LOOKS_APART: Duration = Duration::from_mins(1);
 
 /// Every reason why the bridge is not drained, given two snapshots. Empty: drained.
@@ -192,8 +191,7 @@ impl Watch {
     }
 }
 
-/// What one snapshot of the table found. The adapters and the simulation build it from the same
-/// items.
+/// The contents of one snapshot of the table. Adapters and simulation build it from the same items.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Outstanding {
     /// Pending changes whose first change is not after the moment asked for, without those of
@@ -201,8 +199,7 @@ pub struct Outstanding {
     pub marks: u64,
     /// Pending changes whose first change is after that moment.
     pub younger: u64,
-    /// Pending changes of people who are held or in conflict and were processed since their newest
-    /// change.
+    /// Pending changes of held or conflicting people, processed since their newest change.
     pub held: u64,
     /// The time of the oldest change that a pending change stands for, held or not.
     pub oldest: Option<Time>,
@@ -216,8 +213,7 @@ impl Outstanding {
     /// Adds a pending change and its person, if there is one.
     pub fn mark(&mut self, mark: &Mark, person: Option<&Entry>, asked: Time, now: Time) {
         self.oldest = Some(self.oldest.map_or(mark.first, |oldest| oldest.min(mark.first)));
-        // A pending change that apply never processed is a change not yet applied, also for a held
-        // person.
+        // A pending change that was never processed is not applied yet, held person or not.
         let looked_at = mark.attempts > 0;
         if looked_at && person.is_some_and(needs_somebody) {
             self.held += 1;
@@ -239,8 +235,7 @@ impl Outstanding {
         }
     }
 
-    /// The snapshot of this together with the queue's counters and the captures without a pending
-    /// change.
+    /// The snapshot of this, the queue's counters and the captures without a pending change.
     pub fn look(&self, at: Time, queue: QueueCounts, unmarked: u64) -> Look {
         let older = self.under_way.values().filter(|older| **older).count() as u64;
         Look {
@@ -328,8 +323,7 @@ mod tests {
         assert_eq!(nonsense.total(), u64::MAX);
     }
 
-    /// A snapshot of a bridge under live traffic: each message of the queue belongs to a younger
-    /// event.
+    /// A snapshot of a bridge under live traffic: each message has a younger event.
     fn live(at: i64) -> Look {
         let queue = QueueCounts { waiting: 1, in_flight: 7, delayed: 0 };
         Look { younger: 5, under_way: 3, queue, ..look(at) }
@@ -366,8 +360,7 @@ mod tests {
 
     #[test]
     fn message_that_no_younger_event_explains_is_never_drained() {
-        // Nothing is captured any more, and one message is left: perhaps the only trace of an
-        // event.
+        // Nothing is captured any more. The message left may be the only trace of an event.
         let mut watch = watch();
         let alone = |at| Look { younger: 0, under_way: 0, ..live(at) };
         assert!(watch.look(&live(0)).is_err());
@@ -443,16 +436,14 @@ mod tests {
             (seen.marks, seen.younger, seen.held)
         };
         assert_eq!(add(&mark(100, 0), None), (1, 0, 0));
-        // Another clock, which may be fast, stamped the event. So it may have happened before that
-        // moment.
+        // Another clock, perhaps a fast one, stamped the event: it may be from before that moment.
         let close = Time(100) + limits::CLOCK_ALLOWANCE;
         assert_eq!(add(&mark(close.0, 0), None), (1, 0, 0));
         assert_eq!(add(&mark(close.0 + 1, 0), None), (0, 1, 0));
         assert_eq!(add(&mark(100, 1), Some(State::Held)), (0, 0, 1));
         assert_eq!(add(&mark(100, 1), Some(State::Conflict)), (0, 0, 1));
         assert_eq!(add(&mark(100, 1), Some(State::Waiting)), (1, 0, 0));
-        // apply has not processed the new change of a held person yet: it may be the one that ends
-        // the hold.
+        // The new change of a held person is not processed yet: it may end the hold.
         assert_eq!(add(&mark(100, 0), Some(State::Held)), (1, 0, 0));
     }
 

@@ -97,8 +97,8 @@ pub struct Base {
     pub rule: u32,
 }
 
-/// The baseline: the base of the three-way merge. It is complete: a field that it does not mention
-/// was agreed absent, if it covers the field's rule.
+/// The baseline: what the three-way merge starts from. It is complete: a field that it does not
+/// mention was agreed absent, if it covers the field's rule.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
 pub struct Agreed {
     /// The baseline of each field.
@@ -166,8 +166,7 @@ pub struct Birth {
     pub side: Side,
     /// The `Username` of the call. Stored encrypted.
     pub username: Username,
-    /// Fingerprints of everything that the creation writes. A field that is not here is absent
-    /// then.
+    /// Fingerprints of everything that the creation writes. Other fields are absent then.
     pub fields: BTreeMap<Field, Base>,
     /// The revisions of the rules that the creation covers.
     pub rules: BTreeSet<u32>,
@@ -184,12 +183,11 @@ impl Birth {
     }
 
     /// Whether an account with the profile `facts`, created at `created`, is the one of this
-    /// creation intent. `created` is the pool's time and may be cut to seconds. `at` is
-    /// poolbridge's time, and its clock may be fast. The comparison allows for both.
+    /// creation intent. The pool may cut `created` to seconds, and the clock behind `at` may be
+    /// fast: both are allowed for.
     ///
-    /// The person may have edited the account since. So one identifying field (an address) that
-    /// still holds the written value is enough, or a profile without any difference. The name alone
-    /// is no proof.
+    /// The person may have edited the account since. So one identifying field (an address) with the
+    /// written value is enough, or a profile without any difference. The name alone is no proof.
     pub fn announced(&self, facts: &Facts, created: Time, keys: &Keyring, salt: &PersonId) -> bool {
         let young = created >= self.at - crate::sweep::judge::DATE_GRACE;
         let holds =
@@ -234,13 +232,11 @@ pub struct Passwords {
     /// By pool: when a password was last known to be set, or reset by an administrator. A password
     /// that another party set for the person counts in the active pool only.
     pub set: BySide<Option<Time>>,
-    /// By pool: the account is closed for passwords up to this time. poolbridge replaced the
-    /// password by a random one.
+    /// By pool: passwords set up to this time are closed (replaced by a random one).
     pub closed: BySide<Option<Time>>,
     /// The pools in which the password was closed and open sessions must still end.
     pub owes_sign_out: BySide<bool>,
-    /// When a password was last set according to a message that nothing confirms. Such an event
-    /// closes no password.
+    /// When a password was last set by a message that nothing confirms. It closes nothing.
     pub unproven: BySide<Option<Time>>,
     /// By pool: up to which time the circuit breaker has counted the closed password.
     pub counted: BySide<Option<Time>>,
@@ -316,9 +312,8 @@ pub enum DecisionKind {
     /// modified since. Either that write was undone or it never landed (R4,
     /// `AmbiguousRevertIsConflict`).
     CameBack,
-    /// A field was edited in the written pool while a write of ours was open there. Whether the
-    /// edit came before or after our value is not known. The edit was carried; `side` was
-    /// overruled.
+    /// A field was edited in the written pool while a write of ours was open there. Its order to
+    /// our value is not known. The edit was carried; `side` was overruled.
     EditedMeanwhile,
     /// A person must act first.
     Held,

@@ -1,5 +1,4 @@
-//! Port errors: failed calls to a service. Every port error answers two questions: `retry()` and
-//! `may_have_happened()`.
+//! Port errors: failed calls to a service. Each answers `retry()` and `may_have_happened()`.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,8 +7,7 @@ use thiserror::Error;
 
 use crate::limits;
 
-/// What kind of failure it was. The kinds follow what the caller does about them, not the names
-/// that AWS gives.
+/// What kind of failure it was. The kinds follow what the caller does, not AWS names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum FaultKind {
     /// The service throttled the call and did nothing.
@@ -139,8 +137,7 @@ impl Fault {
     }
 
     /// Whether the same call will very likely fail again for this account: a certain rejection that
-    /// does not depend on the moment. apply does not repeat such a call without end (see
-    /// `limits::SAME_FAILURES_MAX`).
+    /// does not depend on the moment. Its retries end (`limits::SAME_FAILURES_MAX`).
     pub fn is_refusal_of_account(&self) -> bool {
         let certain = match self.kind {
             FaultKind::Denied

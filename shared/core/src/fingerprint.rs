@@ -1,8 +1,8 @@
 //! Keyed fingerprints: how the state table remembers values that it must not hold.
 //!
 //! A fingerprint is the first 16 bytes of HMAC-SHA256 over a version, a salt that belongs to one
-//! person, the field and the canonical value. Equal values of two people, or of two fields, have
-//! different fingerprints.
+//! person, the field and the canonical value. Equal values of two people or two fields differ in
+//! it.
 
 use std::collections::BTreeMap;
 use std::fmt;

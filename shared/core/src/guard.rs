@@ -49,8 +49,7 @@ pub enum Judgement {
     Refused,
 }
 
-/// One search of the other pool, and what makes a found account one that holds the newcomer's
-/// identity.
+/// One search of the other pool, and when a found account holds the newcomer's identity.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lookup {
     /// The search.
@@ -80,8 +79,7 @@ pub fn lookups(policy: &Policy, newcomer: &Newcomer, there: &Shape) -> Vec<Looku
     let name = newcomer.username.as_ref().map(Username::reveal);
     if let Some(username) = &newcomer.username {
         let by_name = policy.match_by == MatchBy::Username || there.username_attributes.is_empty();
-        // A federated account has such a username in every pool, so it will get that username in
-        // this pool.
+        // A federated account has such a username in every pool, so it will get it in this one.
         if by_name || username.reveal().contains('_') {
             add(&Search::Username(username.clone()), false);
         }

@@ -50,13 +50,11 @@ pub const LEASE_TIME_MAX: Duration = Duration::from_secs(
     INVOCATION_TIME_MAX.as_secs() + LANDING_TIME.as_secs() + CLOCK_ALLOWANCE.as_secs(),
 );
 
-/// The age at which the server rejects a signed request (Signature Version 4: five minutes). After
-/// that, a worker that was suspended between check and send cannot write any more (R7,
-/// `LeaseOutlastsProcess`).
+/// The server rejects a signed request of this age (Signature Version 4: five minutes). After that,
+/// a worker that was suspended between check and send cannot write (R7, `LeaseOutlastsProcess`).
 pub const SIGNATURE_LIFE: Duration = Duration::from_mins(5);
 
-/// The settle time (D): the upper bound on how stale a read may be, unless the configuration sets
-/// another.
+/// The settle time (D), an upper bound on how stale a read may be, unless configured otherwise.
 pub const SETTLE: Duration = Duration::from_secs(10);
 
 /// Cognito may cut its dates to this resolution. Two changes within it have one date.
@@ -89,8 +87,8 @@ pub const LATER_RECEIVES_MAX: u32 = 5;
 /// `maxReceiveCount` of the queue. AWS advises at least five.
 pub const RECEIVES_MAX: u32 = 12;
 
-/// How many times the work on one change event may start over because another worker was first (a
-/// moved revision, a link).
+/// How many times one change event may start over because another worker was first (revision,
+/// link).
 pub const ROUNDS_MAX: u32 = 4;
 
 /// How long after the creation of an account its creation intent may be open: the longest lease,
@@ -98,9 +96,8 @@ pub const ROUNDS_MAX: u32 = 4;
 /// Until then, an account that looks like a creation of poolbridge is not linked to another person.
 pub const BIRTH_OPEN_MAX: Duration = Duration::from_mins(10);
 
-/// How many times a call about one account may be rejected in the same way, in a row and D apart,
-/// before the person is held. With the slow back-off, the fifth attempt is twenty minutes after the
-/// first.
+/// How many times a call about one account may be rejected alike, in a row and D apart, before the
+/// person is held. With the slow back-off, the fifth is twenty minutes after the first.
 pub const SAME_FAILURES_MAX: u8 = 5;
 
 /// How long such a failure must also have lasted. A permission that is missing for a few minutes
@@ -184,8 +181,7 @@ pub const GUARD_SEARCHES_MAX: usize = 26;
 /// itself has. Well above Cognito's 5 seconds, so that capture is never the first to give up.
 pub const CHAIN_TIME_MAX: Duration = Duration::from_secs(10);
 
-/// How much of its own time capture keeps to report that it stopped waiting for the chained
-/// function.
+/// How much time capture keeps to report that it stopped waiting for the chained function.
 pub const CHAIN_ANSWER_TIME: Duration = Duration::from_millis(100);
 
 /// For how long capture stores only one hint of an account's token creations. Access tokens live
@@ -202,8 +198,7 @@ pub const STOP_BEFORE_DEADLINE: Duration = Duration::from_secs(2);
 pub const ATTEMPTS_MAX: u32 = 3;
 
 /// How long one attempt of a read may take; see [`CALL_TIME_MAX`]. A write has one attempt that may
-/// use all of that time, because a second attempt could not tell its own answer from that of the
-/// first.
+/// use all of that time, because a second attempt could not tell the two answers apart.
 pub const ATTEMPT_TIME_MAX: Duration = Duration::from_secs(2);
 
 /// How long a new connection may take, including the handshake.
@@ -226,15 +221,13 @@ pub const ACCOUNT_GROUP_PAGES_MAX: usize = 10;
 pub const FIND_PAGES_MAX: usize = 10;
 
 /// App clients whose writable attributes poolbridge looks up, at 5 requests a second (quota). In a
-/// pool with more app clients, every attribute counts as writable, which can only make a proof
-/// weaker.
+/// pool with more, every attribute counts as writable, which only weakens proofs.
 pub const APP_CLIENTS_MAX: usize = 60;
 
-/// How long poolbridge sends no calls to a pool after the first throttled call. The time doubles
-/// with each further one.
+/// How long a pool gets no calls after the first throttled one. Doubles with each further one.
 pub const THROTTLE_FIRST: Duration = Duration::from_secs(1);
 
-/// The longest time for which poolbridge sends no calls to a pool after a throttled call.
+/// The longest time for which a pool gets no calls after a throttled one.
 pub const THROTTLE_LONGEST: Duration = Duration::from_mins(1);
 
 /// The window in which removals are counted (invariant 7).
@@ -266,8 +259,7 @@ pub const LEASE_LONGEST: Duration = PERSON_TIME_MAX
     .saturating_add(SIGNATURE_LIFE);
 
 // A creation intent is resolved within the time for which its account is left alone: the lease
-// expires, its writes settle, and two observations follow. The date of creation is from the pool's
-// clock, not from ours.
+// expires, its writes settle, and two observations follow. The date of creation is the pool's.
 const _: () = assert!(
     LEASE_LONGEST.as_millis()
         + 2 * (SETTLE.as_millis() + CLOCK_ALLOWANCE.as_millis() + PERSON_TIME_MAX.as_millis())
@@ -286,8 +278,8 @@ const _: () = assert!(
 // is enough to correct a clock.
 const _: () = assert!(CLOCK_ROUND_TRIP_MAX.as_millis() < ATTEMPT_TIME_MAX.as_millis());
 const _: () = assert!(CLOCK_ALLOWANCE.as_millis() < PERSON_TIME_MAX.as_millis());
-/// Calls of `ListUsers` and `ListUsersInGroup` together, per second (quota `UserList`, which cannot
-/// be raised).
+/// Calls of `ListUsers` and `ListUsersInGroup` together, a second (quota `UserList`, not
+/// adjustable).
 pub const LIST_CALLS_PER_SECOND: u64 = 30;
 
 /// Accounts on one page of a listing (quota).
@@ -325,8 +317,8 @@ pub const BULK_ASK_AGAIN: Duration = Duration::from_secs(5);
 /// A requested pass begins at least this long after the last one began.
 pub const SWEEP_WANTED_EVERY: Duration = Duration::from_hours(1);
 
-/// Accounts that were created or changed up to this long before the first pass count as created
-/// since the bridge exists.
+/// Accounts created or changed up to this long before the first pass count as newer than the
+/// bridge.
 pub const SWEEP_LOOKS_BACK: Duration = Duration::from_hours(24);
 
 /// How often an unfiltered listing looks for accounts that no partition of the pool contains.
@@ -338,8 +330,7 @@ pub const STRANGERS_MAX: usize = 64;
 /// Invocations in a row without a finished partition, after which the partitions are made smaller.
 pub const SWEEP_FRUITLESS_MAX: u32 = 2;
 
-/// The largest number of buckets into which the sweep divides people, to find whose account is
-/// missing.
+/// The most buckets into which the sweep divides people, to find whose account is missing.
 pub const SWEEP_CLASSES_MAX: u32 = 1 << 16;
 
 /// The largest share of accounts, in percent, that plausibly disappear between two passes. If more
@@ -349,12 +340,11 @@ pub const SWEEP_MISSING_PERCENT: u64 = 2;
 /// The limit for a small pool, in accounts.
 pub const SWEEP_MISSING_MIN: u64 = 25;
 
-/// The longest time between two calls of the sweep function, whatever the time between two passes.
-/// Lambda lets a function run for at most 15 minutes. At each call the sweep checks the pools'
-/// triggers.
+/// The longest time between two calls of the sweep function, whatever the time between passes:
+/// Lambda lets a function run for at most 15 minutes. Each call checks the pools' triggers.
 pub const SWEEP_CALL_EVERY: Duration = Duration::from_mins(15);
 
-/// How long before the end of an invocation the sweep stops: time for one call and for storing its
+/// How long before the end of an invocation the sweep stops, for one call and to store its
 /// progress.
 pub const SWEEP_STOPS_BEFORE: Duration = Duration::from_secs(10);
 

@@ -228,8 +228,7 @@ impl Mapping {
     }
 
     /// The attributes that give `field` the state `reading` in that account of `side`. A value that
-    /// the account has already keeps its spelling, for example an address of which only the flag is
-    /// new.
+    /// the account has already keeps its spelling, such as an address with a new flag.
     pub fn attributes_over(
         &self,
         side: Side,
@@ -309,8 +308,7 @@ fn read_factors(facts: &mut Facts, side: Side, account: &Account, shapes: &BySid
         match shapes.get(side).factor_of(account, factor) {
             Some(true) => facts.hold(Field::Factor(factor), Value::Flag(true)),
             Some(false) => {}
-            // The pool does not offer the factor, or its state is not known. That is no decision of
-            // the person.
+            // The pool does not offer the factor, or hides its state: no decision of the person.
             None => facts.leave_unread(Field::Factor(factor)),
         }
     }

@@ -21,8 +21,7 @@ pub struct Question<'a> {
     /// was modified since. So the write may have landed and been undone (R4,
     /// `AmbiguousRevertIsConflict`).
     pub came_back: bool,
-    /// A write of ours was open, and its target holds neither the value from before nor the value
-    /// that we wrote.
+    /// A write of ours was open, and its target holds neither the former nor the written value.
     pub edited_meanwhile: bool,
     /// The pool that applications sign in to.
     pub active: Side,

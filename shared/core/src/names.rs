@@ -87,8 +87,7 @@ impl Owner {
     }
 }
 
-/// A username. It may be a human's e-mail address, so it is never printed and never stored in
-/// clear.
+/// A username. It may be an e-mail address, so it is never printed or stored in clear.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Username(String);
 

@@ -3,8 +3,7 @@
 /// A country whose national phone numbers can be read: ISO code, calling code, trunk prefix.
 ///
 /// Cognito holds E.164 numbers only. National forms occur if an older pool kept numbers in a custom
-/// or unverified attribute. The list contains the countries for which a trunk prefix alone is
-/// enough.
+/// or unverified attribute. Listed are countries where a trunk prefix is enough.
 const COUNTRIES: [(&str, &str, &str); 42] = [
     ("AR", "54", "0"),
     ("AT", "43", "0"),
@@ -94,8 +93,7 @@ pub fn e164(text: &str, country: Country) -> Option<String> {
     plausible.then(|| format!("+{international}"))
 }
 
-/// A decimal number without leading zeros, trailing zeros or a plus sign; `None` if the text is
-/// none.
+/// A decimal number without leading zeros, trailing zeros or plus sign; `None` if it is none.
 pub fn number(text: &str) -> Option<String> {
     let text = text.trim();
     let (sign, digits) = match text.strip_prefix('-') {

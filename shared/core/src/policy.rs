@@ -13,8 +13,8 @@ use crate::verdict::Reason;
 /// Whether poolbridge creates an account for a person who has an account in the other pool only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Provision {
-    /// The account appears at the person's first sign-in there, through the migrate trigger, with
-    /// the person's password.
+    /// The account appears at the person's first sign-in, through the migrate trigger, with the
+    /// password.
     Lazy,
     /// apply creates the account at once, if the person can sign in there (a verified address).
     Eager,
@@ -79,8 +79,7 @@ pub struct Policy {
     pub stale_passwords: StalePasswords,
     /// The configured settle time (D): the upper bound on how stale a read may be.
     pub settle: Duration,
-    /// How far apart two clocks may be. It is added to every bound; zero if everything runs on one
-    /// machine.
+    /// How far apart two clocks may be, added to every bound. Zero if all run on one machine.
     pub clock_allowance: Duration,
     /// The mapping rules.
     pub mapping: Mapping,
@@ -89,8 +88,7 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// The settle time D plus the clock allowance. A read shows every change that is older than
-    /// this.
+    /// The settle time D plus the clock allowance. A read shows every older change.
     pub fn bound(&self) -> Duration {
         self.settle + self.clock_allowance
     }
@@ -176,10 +174,9 @@ impl Control {
         Side::BOTH.into_iter().find(|side| now.get(*side) != wanted.pools.get(*side))
     }
 
-    /// Why apply may write nothing except disables now, if that is so, for a process whose
-    /// configuration has the hash `hash` (invariant 10). A disable depends neither on the active
-    /// configuration nor on the phase: `enabled` has one mapping, and "disabled" wins whichever
-    /// pool is active.
+    /// Why a process with the configuration `hash` may write only disables now, if that is so
+    /// (invariant 10). A disable depends neither on the active configuration nor on the phase:
+    /// `enabled` has one mapping, and "disabled" wins whichever pool is active.
     pub fn only_disables(&self, hash: &str) -> Option<Reason> {
         if !matches!(self.phase, Phase::Follow | Phase::Switched) {
             return None;

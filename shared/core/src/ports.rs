@@ -62,10 +62,9 @@ pub trait Pool: Send + Sync {
 
     /// Whether a canary account reads: an account of this pool other than `except`, found by a
     /// listing and read under its own `sub` (invariant 7). If so, "not found" concerns one account
-    /// and not the whole pool. The canary account is read like a person: with its groups, if groups
-    /// travel. `false` if no other account is found. Usually costs one listing and one read, at
-    /// most `limits::CANARY_ACCOUNTS_MAX` reads. The owner of that account counts as a billed
-    /// monthly user.
+    /// and not the whole pool. It is read like a person: with its groups, if groups travel. `false`
+    /// if none is found. Usually costs one listing and one read, at most
+    /// `limits::CANARY_ACCOUNTS_MAX` reads. Its owner counts as a billed monthly user.
     fn canary(&self, except: &Sub) -> impl Future<Output = Result<bool, Fault>> + Send;
 
     /// Creates an account without any message to a person, and returns how to read it. Never sent
@@ -126,8 +125,8 @@ pub trait Ledger: Send + Sync {
     fn begin(&self, entry: &Entry) -> impl Future<Output = Result<(), Fault>> + Send;
 
     /// Writes the record, if its lease still belongs to `owner`, and the pointer of its account in
-    /// `side`, if absent, in one transaction. `Exists` if the pointer existed, `Lost` if the lease
-    /// is lost.
+    /// `side`, if absent, in one transaction. `Exists`: the pointer existed. `Lost`: the lease is
+    /// lost.
     fn join(
         &self,
         entry: &Entry,
@@ -144,10 +143,9 @@ pub trait Ledger: Send + Sync {
         owner: &Owner,
     ) -> impl Future<Output = Result<(), Fault>> + Send;
 
-    /// Splits a person whose accounts an operator separates into two, in one transaction. Writes
-    /// `kept`, if its lease still belongs to `owner`. Writes `parted` as a new person, if no person
-    /// has its id. Points each account of `parted` to it, if the account still pointed to `kept`.
-    /// Otherwise `Lost`.
+    /// Splits a person into two, in one transaction. Writes `kept`, if its lease still belongs to
+    /// `owner`. Writes `parted` as a new person, if no person has its id, and points each of its
+    /// accounts to it, if the account still pointed to `kept`. Otherwise `Lost`.
     fn separate(
         &self,
         kept: &Entry,
@@ -170,7 +168,7 @@ pub trait Ledger: Send + Sync {
     ) -> impl Future<Output = Result<Option<Mark>, Fault>> + Send;
 
     /// Clears the pending change if its token is still `token` (R11, `PendingReadFirst`). Returns
-    /// whether it was cleared.
+    /// whether it did.
     fn clear_mark(
         &self,
         side: Side,

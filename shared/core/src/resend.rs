@@ -14,13 +14,12 @@ pub const LIVE_MESSAGE_TIME: Duration = Duration::from_mins(1);
 /// the five minutes between two runs, so that no run repeats what the run before has sent.
 pub const REST_AFTER: Duration = Duration::from_mins(9);
 
-/// The pending changes of `marks` that are due at `now`, oldest first, at most `most`.
+/// Those of `marks` that are due at `now`, oldest first, at most `most`.
 ///
 /// `stopped`: apply may write nothing except disables now
 /// ([`crate::policy::Control::only_disables`]). Then a pending change is due only if apply has not
-/// processed it since its newest change, which may be a disable. If apply found no disable, it
-/// stores that reason in the pending change, which then waits until apply may write everything
-/// again.
+/// processed it since its newest change, which may be a disable. If apply finds none, it stores the
+/// reason, and the pending change waits until all writes are allowed.
 pub fn due(mut marks: Vec<Mark>, now: Time, stopped: bool, most: usize) -> Vec<Mark> {
     marks.retain(|mark| due_at(mark, stopped).is_some_and(|at| at <= now));
     marks.sort_by(|one, two| (one.first, &one.sub).cmp(&(two.first, &two.sub)));
@@ -28,15 +27,13 @@ pub fn due(mut marks: Vec<Mark>, now: Time, stopped: bool, most: usize) -> Vec<M
     marks
 }
 
-/// From when on a pending change is due; `None` while it waits until apply may write everything
-/// again.
+/// From when on a pending change is due; `None` while it waits until all writes are allowed.
 pub fn due_at(mark: &Mark, stopped: bool) -> Option<Time> {
     let waits = stopped && judged(mark);
     (!waits).then(|| mark.not_before.max(mark.last + LIVE_MESSAGE_TIME))
 }
 
-/// Whether apply has processed it since the newest change and found nothing that it may write while
-/// the bridge is stopped.
+/// Whether apply has processed it since the newest change and found no write that is allowed now.
 fn judged(mark: &Mark) -> bool {
     let reason = mark.reason.as_deref().and_then(Reason::from_name);
     matches!(

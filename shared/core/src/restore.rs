@@ -147,9 +147,8 @@ impl Control {
         Side::BOTH.into_iter().any(|side| self.is_undecided(side)).then_some(Reason::Restored)
     }
 
-    /// The restore of that pool that the operator decided to heal, and the time of the decision. A
-    /// decision counts for [`limits::HEALING_TIME_MAX`]; by then several sweeps have compared every
-    /// person.
+    /// The restore of that pool that the operator decided to heal, and the time of the decision. It
+    /// counts for [`limits::HEALING_TIME_MAX`]; by then several sweeps have compared every person.
     pub fn heals(&self, side: Side, now: Time) -> Option<(Restore, Time)> {
         let restore = self.restores.get(side).filter(|restore| restore.stage == Stage::Started)?;
         let decided = restore.decided.filter(|decided| decided.what == AfterRestore::Heal)?;

@@ -37,8 +37,7 @@ pub enum SearchAnswer {
     /// Every account that holds the value in any spelling. The caller decides whether case counts.
     Accounts(Vec<Account>),
     /// The pool cannot be searched for this value: it rejects the filter, or more accounts match
-    /// the filter than a search reads (`limits::FOUND_ACCOUNTS_MAX`). Another attempt gets the same
-    /// answer.
+    /// than a search reads (`limits::FOUND_ACCOUNTS_MAX`). Another attempt gets the same answer.
     CannotBeSearched,
 }
 
@@ -150,8 +149,7 @@ impl Search {
     ///
     /// `ListUsers` compares usernames exactly, and other values by the pool's own rule. A
     /// case-insensitive pool shows lower case. A pool with `case_sensitive` can hold any spelling.
-    /// The search covers those that people type: lower case, and lower case with a capital first
-    /// letter.
+    /// The search covers lower case, and lower case with a capital first letter, as people type.
     pub fn spellings(&self, case_sensitive: bool) -> Vec<Self> {
         let lower = self.value().to_lowercase();
         let capital = case_sensitive.then(|| capitalised(&lower));

@@ -33,12 +33,11 @@ pub enum Deed {
     AddToGroup(GroupName),
     /// `AdminRemoveUserFromGroup`.
     RemoveFromGroup(GroupName),
-    /// `AdminSetUserMFAPreference`: switches the named factors on or off; the others stay as they
-    /// are.
+    /// `AdminSetUserMFAPreference`: switches the named factors on or off, and no others.
     SetFactors(BTreeMap<Factor, bool>),
     /// `AdminSetUserPassword` with a permanent random password that nothing stores or shows. It
-    /// makes forgot-password possible for an account that poolbridge created, and it closes an
-    /// outdated password.
+    /// enables forgot-password for an account that poolbridge created, and closes an outdated
+    /// password.
     SetRandomPassword,
     /// `AdminUserGlobalSignOut`.
     SignOut,

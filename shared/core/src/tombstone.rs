@@ -19,8 +19,7 @@ pub struct Tombstone {
 /// What a deletion in one pool requires for the account in the other pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Owed {
-    /// Disable the account. apply does this once: if an administrator enables it again, it stays
-    /// enabled.
+    /// Disable the account, once: if an administrator enables it again, it stays enabled.
     Disable,
     /// Delete the account.
     Delete,

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use crate::fault::{Fault, FaultKind};
 
-/// Why something waits, is held or was rejected. A closed list of codes, so that no reason can
-/// carry a value.
+/// Why something waits, is held or was rejected: a closed list, so that none can carry a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Reason {
     /// Another worker holds the person's lease.
@@ -89,18 +88,15 @@ pub enum Reason {
     LastFactor,
     /// The account in the other pool is not confirmed, or its person must reset the password first.
     NotReady,
-    /// The field repeatedly changes its direction of travel although no captured event reports an
-    /// edit.
+    /// The field repeatedly changes its direction of travel without a captured event.
     Oscillating,
-    /// The password in that pool is outdated, so apply does not carry over changes of address and
-    /// factors from there.
+    /// That pool's password is outdated, so its changes of address and factors do not travel.
     StaleSide,
     /// The person could not set a new password in that pool, so the outdated one stays valid there.
     NoRecovery,
     /// An administrator set a temporary password. The person has not chosen one yet.
     TemporaryPassword,
-    /// An administrator set or reset a password in the passive pool. The active pool's password
-    /// stays.
+    /// An administrator set or reset a password in the passive pool; the active one's stays.
     PassiveAdministrator,
     /// Only a message says that a password was set, and the account does not confirm it.
     PasswordUnproven,

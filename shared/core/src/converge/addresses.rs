@@ -21,8 +21,7 @@ use crate::tombstone::Owed;
 use crate::verdict::Reason;
 
 impl<P: Ports> Run<'_, P> {
-    /// Invariant 13: searches for the holder of each planned address with which users sign in
-    /// there.
+    /// Invariant 13: finds the holder of each planned address that is a sign-in name.
     pub(super) async fn look_up_addresses(
         &mut self,
         entry: &Entry,
@@ -98,8 +97,7 @@ impl<P: Ports> Run<'_, P> {
             return Ok(Reason::AddressTaken);
         };
         if let Some(tombstone) = &person.tombstone {
-            // The remaining account of a deleted person keeps its address, unless that account is
-            // deleted too.
+            // A deleted person's other account keeps its address, unless it is deleted too.
             let goes = tombstone.owed == Some(Owed::Delete);
             return Ok(if goes { Reason::AddressWaits } else { Reason::AddressTaken });
         }

@@ -67,8 +67,7 @@ impl<P: Ports> Run<'_, P> {
         let mut taken = Taken::new();
         let mut plan = self.plan(&entry, &views, control, &shapes, &taken);
         // The account that is written is read last: a person's edit between read and write is
-        // overwritten unseen, so the window must be short. The second observation can change the
-        // direction of the plan.
+        // overwritten unseen, so the window must be short. That read can reverse the plan.
         for (again, look) in [side, other, side].into_iter().enumerate() {
             let written = plan.written();
             let late_enough = again > 0 && written.contains(&look.other());
@@ -161,8 +160,7 @@ impl<P: Ports> Run<'_, P> {
         })
     }
 
-    /// Stores the intent, performs and records a plan, and clears the pending changes that it
-    /// settles.
+    /// Stores, performs and records a plan, and clears the pending changes that it settles.
     async fn do_plan(
         &mut self,
         mut entry: Entry,
@@ -243,8 +241,7 @@ impl<P: Ports> Run<'_, P> {
         }
     }
 
-    /// The write intent to store before the first call: the planned writes, and what could not be
-    /// resolved.
+    /// The write intent before the first call: the planned writes, and what was not resolved.
     fn intent(&self, before: &Entry, views: &BySide<View>, plan: &Plan) -> Option<Intent> {
         let now = self.now();
         let mut fields = plan.writes.clone();

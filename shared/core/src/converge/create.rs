@@ -53,7 +53,7 @@ impl<P: Ports> Run<'_, P> {
         Ok(newborn.err())
     }
 
-    /// Creates an account in the other pool, after no search found the person there: with every field
+    /// Creates an account in the other pool, where no search found the person: with every field
     /// that the pool can hold, and with fewer if the pool rejects them without naming the field.
     pub(super) async fn create(
         &mut self,
@@ -77,8 +77,7 @@ impl<P: Ports> Run<'_, P> {
                 self.born(entry, side, view, birth, handle).await
             }
             Made::OutOfTime => {
-                // Nothing was sent: the intent is removed, and a later run with more time creates
-                // the account.
+                // Nothing was sent: the intent is removed, and a later run creates the account.
                 entry.birth = None;
                 self.record(before, entry).await?;
                 later(self.bound(), Reason::OutOfTime)
@@ -163,14 +162,12 @@ impl<P: Ports> Run<'_, P> {
     ) -> Result<Round, Fault> {
         let reason = match fault.kind {
             FaultKind::Exists => {
-                // The search that missed the other account may have been stale: the next run
-                // searches again.
+                // The earlier search may have been stale: the next run searches again.
                 entry.miss = None;
                 Reason::NameTaken
             }
             FaultKind::Invalid | FaultKind::AccountGone => {
-                // apply does not try the same values again until one changes or an operator runs
-                // `retry`.
+                // The same values are not tried again until one changes or `retry` is run.
                 self.name_refused(&mut entry, side.other(), newborn.core());
                 Reason::RefusedByPool
             }
@@ -294,8 +291,7 @@ impl<P: Ports> Run<'_, P> {
             })
     }
 
-    /// The account that an open creation made, if it did: it has that exact username, and it fits
-    /// the creation intent.
+    /// The account that an open creation made, if any: it has that username and fits the intent.
     pub(super) async fn look_up_birth(
         &mut self,
         entry: &Entry,
@@ -329,10 +325,9 @@ impl<P: Ports> Run<'_, P> {
         let ours = self.look_up_birth(&entry, &birth).await?;
         self.touched = true;
         let Some(ours) = ours else {
-            // The account was not created, or the username belongs to another account. The intent
-            // is removed, and the search starts again. A pool that repeatedly gives no useful
-            // answer and creates no account may be stopped by the team's own function, so apply
-            // does not retry without end.
+            // Not created, or the username is another account's: the intent goes, and the search
+            // restarts. If a pool repeatedly gives no useful answer and no account, the team's own
+            // function may stop it, so the retries end.
             let before = entry.state;
             entry.birth = None;
             let fault = Fault::new(FaultKind::Broken, CREATE);

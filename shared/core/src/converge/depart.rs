@@ -1,6 +1,6 @@
 //! A person's account is gone: the evidence (R22, `AbsenceTwice`), the tombstone, and what the
-//! tombstone owes to the other account (R23, `TombstoneFirst`). apply never synchronises a person
-//! with a tombstone again.
+//! tombstone owes to the other account (R23, `TombstoneFirst`). After that, the person is never
+//! synchronised.
 
 use super::link::join_halves;
 use super::{Round, Run, known, later};
@@ -253,10 +253,9 @@ impl<P: Ports> Run<'_, P> {
         self.pay(entry).await
     }
 
-    /// Does what is owed to the other account, under the lease. Each action is idempotent, and
-    /// later runs repeat it until its result is known. The account is read once more under this
-    /// claim, so that apply removes no other account that now has the same username (R21,
-    /// `SameSub`).
+    /// Does what is owed to the other account, under the lease. Each action is idempotent and
+    /// repeated until its result is known. The account is read again under this claim, so that no
+    /// other account with the same username is removed (R21, `SameSub`).
     async fn pay(&mut self, mut entry: Entry) -> Result<Round, Fault> {
         let Some(Tombstone { side, owed: Some(owed), .. }) = entry.tombstone.clone() else {
             self.record(State::Deleted, entry.clone()).await?;
@@ -338,8 +337,7 @@ impl<P: Ports> Run<'_, P> {
     }
 
     /// The other account was not found either. What is owed to it is dropped only on the evidence
-    /// that removes an account. Otherwise a pool with wrong answers for a while would leave an
-    /// account enabled.
+    /// that removes an account; otherwise a pool's wrong answers would leave it enabled.
     async fn both_gone(
         &mut self,
         mut entry: Entry,

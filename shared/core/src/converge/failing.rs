@@ -24,8 +24,7 @@ impl<P: Ports> Run<'_, P> {
         hopeless
     }
 
-    /// The same for a certain rejection. Other failures pass by themselves and do not change the
-    /// count.
+    /// The same for a certain rejection. Others pass by themselves and do not count.
     pub(super) fn is_refused_again(&self, entry: &mut Entry, fault: &Fault) -> bool {
         fault.is_refusal_of_account() && self.fails_again(entry, fault)
     }
@@ -38,8 +37,7 @@ impl<P: Ports> Run<'_, P> {
     fn counted(&self, entry: &Entry, fault: &Fault) -> RepeatedFailure {
         let now = self.now();
         let same = entry.failure.as_ref().filter(|before| {
-            // A successful call since then may have left no trace here, so failures that are long
-            // past are not "in a row".
+            // A call that succeeded since may have left no trace: long past is not "in a row".
             let recent = now.since(before.last) <= limits::SAME_FAILURE_GAP || before.is_hopeless();
             recent && before.operation == fault.operation && before.kind == fault.kind
         });
@@ -60,8 +58,7 @@ impl<P: Ports> Run<'_, P> {
         }
     }
 
-    /// Records once, for `explain`, that the person is held because of this failure, and the
-    /// operation.
+    /// Records once, for `explain`, that this failure of this operation holds the person.
     pub(super) fn decide_failure(&mut self, entry: &mut Entry, side: Side, fault: &Fault) {
         let reason = Some(Reason::Outside(fault.kind));
         if entry.state != State::Held || entry.reason != reason {

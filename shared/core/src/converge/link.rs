@@ -62,9 +62,8 @@ impl<P: Ports> Run<'_, P> {
                 self.stay_alone(entry, side, &view, Some(reason)).await
             }
             Found::Nobody => {
-                // R8 (`SettleBeforeClearing`): a listing is older than D, and may not show an
-                // account that signed up in the other pool a moment ago. A creation gets that
-                // answer from the pool itself.
+                // R8 (`SettleBeforeClearing`): a listing is older than D and may lack a new
+                // sign-up. A creation gets that answer from the pool itself.
                 let created = provision == Provision::Eager && !view.account.federated();
                 let listed = self.listing_shows(side);
                 if !created && now < listed && self.keeps(Rule::R8) {
@@ -89,8 +88,7 @@ impl<P: Ports> Run<'_, P> {
     }
 
     /// How long until a read shows the deletion that an event reported (R8,
-    /// `SettleBeforeClearing`). An account that may be gone is not linked, and no account is
-    /// created from it.
+    /// `SettleBeforeClearing`). Such an account is neither linked nor a reason to create one.
     fn may_be_deleted(&self, side: Side, view: &View) -> Option<Duration> {
         let (at, _) = self.deed(side).filter(|(_, proof)| *proof == Proof::Deleted)?;
         let shows = at + self.bound();
@@ -121,8 +119,7 @@ impl<P: Ports> Run<'_, P> {
             self.decide(&mut entry, decision);
         }
         let unchanged = entry == before;
-        // This observation covers the account's last modification, so a listing that shows it is no
-        // news.
+        // This observation covers the last modification, so a listing that shows it is no news.
         if let Some(known) = entry.accounts.get_mut(side)
             && known.seen <= view.account.modified + crate::sweep::judge::DATE_GRACE
         {
@@ -291,9 +288,8 @@ impl<P: Ports> Run<'_, P> {
         self.observe(side, &account).await
     }
 
-    /// Takes the leases of both records, in the order of their ids and without waiting. If theirs
-    /// comes first, ours is released and claimed again after it. `None`: not now, and neither is
-    /// held.
+    /// Takes both leases, in the order of the ids and without waiting. If theirs comes first, ours
+    /// is released and claimed again after it. `None`: not now, and neither is held.
     pub(super) async fn claim_both(
         &mut self,
         ours: Entry,
@@ -396,8 +392,7 @@ pub(super) fn no_way_in(view: &View) -> Option<Reason> {
     (!verified).then_some(Reason::NoWayIn)
 }
 
-/// The planted bug against R26 (`DeletedNeverMatch`): a newcomer takes the place of the account
-/// that is gone.
+/// The planted bug against R26 (`DeletedNeverMatch`): a newcomer replaces the lost account.
 fn forget_the_deleted(person: &mut Entry, side: Side) {
     let gone = person.accounts.get(side).as_ref().is_some_and(|known| known.gone.is_some());
     if gone || person.tombstone.is_some() {

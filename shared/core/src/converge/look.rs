@@ -42,8 +42,8 @@ impl<P: Ports> Bridge<'_, P> {
         self.policy.groups && !shapes.old.groups.is_empty() && !shapes.new.groups.is_empty()
     }
 
-    /// Observes one account. `None`: it does not exist, or its username belongs to another account
-    /// now (R21, `SameSub`).
+    /// Observes one account. `None`: it is gone, or another account has its username (R21,
+    /// `SameSub`).
     pub(super) async fn look(&self, side: Side, handle: &Handle) -> Result<Option<View>, Fault> {
         let shapes = self.shapes().await?;
         let began = self.ports.clock().now();
@@ -173,8 +173,7 @@ impl<P: Ports> Run<'_, P> {
     }
 
     /// Whether the changed account equals the baseline and no work is open. Then there is nothing
-    /// to do. The other account need not be read, because it has pending changes of its own (R15,
-    /// `ClearOnlyObservedSides`).
+    /// to do; the other account has pending changes of its own (R15, `ClearOnlyObservedSides`).
     pub(super) fn is_echo(&self, entry: &Entry, view: &View) -> bool {
         let quiet = entry.state == State::Synced
             && entry.intent.is_none()
@@ -240,8 +239,7 @@ impl<P: Ports> Run<'_, P> {
         Ok(())
     }
 
-    /// The account belongs to no known person: observes it, and creates a person record if the
-    /// account travels.
+    /// An account of no known person: observes it, and creates a person record if it travels.
     pub(super) async fn meet(&mut self) -> Result<Round, Fault> {
         let change = self.change;
         let side = change.side;
@@ -253,9 +251,8 @@ impl<P: Ports> Run<'_, P> {
         let missed = found.is_none();
         let travelling = found.filter(|view| view.account.status != Status::Unconfirmed);
         let Some(view) = travelling else {
-            // The account does not exist, or is not confirmed. Unless the read may be older than
-            // the change, there is no person to keep in step. A later confirmation causes an event
-            // of its own.
+            // Not there, or not confirmed: no person to keep in step, unless the read may be older
+            // than the change. A later confirmation causes an event of its own.
             if let Some(wait) = self.too_early_to_drop(side, missed, began) {
                 return later(wait, Reason::Settling);
             }
@@ -278,11 +275,10 @@ impl<P: Ports> Run<'_, P> {
 }
 
 impl<P: Ports> Run<'_, P> {
-    /// How long the pending change of an unknown account stays if the account does not exist
-    /// (`missed`) or is not confirmed. Its username is not known, so a listing searched for it, and
-    /// a listing is staler than D. "Not found" settles the change only if the listing is late
-    /// enough (R8, `SettleBeforeClearing`). A deletion needs no listing, because no change follows
-    /// it.
+    /// How long the pending change of an unknown account stays if the account is absent (`missed`)
+    /// or unconfirmed. Without its username a listing searched for it, and a listing is staler than
+    /// D. "Not found" settles the change only if the listing is late enough (R8,
+    /// `SettleBeforeClearing`). A deletion needs no listing: no change follows it.
     fn too_early_to_drop(&self, side: Side, missed: bool, began: Time) -> Option<Duration> {
         let (at, proof) = self.deed(side).filter(|_| self.keeps(Rule::R8))?;
         let by_listing = missed && proof != Proof::Deleted;

@@ -1,7 +1,6 @@
 //! `converge`: processes one change event. Claim, observe, plan, store intent, write, record: the
-//! order is written only here. The architecture page lists the protocol rules R1
-//! (`IntentKeepsSeenValue`) to R28 (`AnnounceThenFlip`); each is named next to the line that keeps
-//! it.
+//! order is written only here. The architecture page lists the protocol rules; each is named next
+//! to the line that keeps it.
 
 mod addresses;
 mod carry;
@@ -111,8 +110,7 @@ struct Run<'a, P> {
     password_waits: Option<Time>,
     /// Whether the observed account confirms the password event of the message.
     supported: bool,
-    /// The planted bug against R27 (`IntentChecksPhase`): the control item as it was read before
-    /// the claim.
+    /// The planted bug against R27 (`IntentChecksPhase`): the control item, read before the claim.
     read_early: Option<Control>,
 }
 
@@ -277,9 +275,8 @@ impl<P: Ports> Run<'_, P> {
         self.leave(&entry, result).await
     }
 
-    /// Ends the work under a lease. If it failed and the record was not written since the claim,
-    /// releases the lease for other workers. If that fails too, or the record was written, the
-    /// lease expires by itself.
+    /// Ends the work under a lease. Releases the lease if the work failed and the record was not
+    /// written since the claim. If that fails too, or the record was written, the lease expires.
     async fn leave(&self, entry: &Entry, result: Result<Round, Fault>) -> Result<Round, Fault> {
         if result.is_err() && !self.touched {
             let _ = self.release(entry).await;
@@ -345,8 +342,7 @@ impl<P: Ports> Run<'_, P> {
         control.only_disables(&self.bridge.configuration.hash)
     }
 
-    /// Why apply may write nothing now, if that is so. See [`Self::only_disables`] for the
-    /// exception.
+    /// Why apply may write nothing now, if that is so; but see [`Self::only_disables`].
     fn barred(&self, control: &Control) -> Option<Reason> {
         let other = control.is_other_configuration(&self.bridge.configuration.hash);
         match control.phase {
@@ -364,8 +360,7 @@ impl<P: Ports> Run<'_, P> {
         self.ledger().store(&entry, &self.owner).await
     }
 
-    /// Writes the record and releases the lease: `record`. R10 (`NotBefore`): no observation begins
-    /// before D has passed.
+    /// Writes the record and releases the lease: `record`. R10 (`NotBefore`): no observation for D.
     async fn record(&mut self, before: State, mut entry: Entry) -> Result<(), Fault> {
         let now = self.now();
         entry.lease = None;
@@ -440,8 +435,7 @@ impl<P: Ports> Run<'_, P> {
         }
         let (mark, told) = (self.marked(side), self.told(side));
         let told = told.filter(|(at, _)| mark.is_none_or(|(last, _)| *at > last));
-        // An account leaves UNCONFIRMED once in its life. An observation after that shows
-        // everything before.
+        // An account leaves UNCONFIRMED once: an observation after that shows all before it.
         let confirmed = view.account.status != crate::account::Status::Unconfirmed;
         let open = |(at, proof): &(Time, Proof)| {
             let shows = *at + self.bound();
@@ -453,8 +447,7 @@ impl<P: Ports> Run<'_, P> {
 
     /// How long a hint waits. No change is proved, and an observation that cannot settle the hint
     /// would only cost a second read, which makes the person a billed user of that pool. Any other
-    /// event of its pending change has a message of its own, or is found a little later by this
-    /// one.
+    /// event of its pending change has its own message, or is found later by this one.
     fn hint_waits(&self) -> Option<Duration> {
         let (now, shows) = (self.now(), self.change.at + self.bound());
         let hint = self.change.proof == Proof::Hint;
@@ -485,8 +478,7 @@ impl<P: Ports> Run<'_, P> {
 
     async fn clear(&mut self, side: Side, sub: &crate::names::Sub) -> Result<(), Fault> {
         if !self.keeps(Rule::R11) {
-            // The planted bug: the pending change is read only now, and may stand for a newer
-            // change.
+            // The planted bug: the pending change is read only now, and may be a newer one.
             self.read_mark_of(side, sub).await?;
         }
         if let Some(mark) = self.marks.get_mut(side).take() {

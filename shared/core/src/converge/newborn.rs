@@ -1,11 +1,10 @@
-//! The contents of a created account: every field that the target can hold, and never less than the
-//! person needs to use the account.
+//! The contents of a created account: every field that the target can hold, never less than its
+//! *core*.
 //!
 //! An account that its person cannot sign in to is worse than none: it hides the person from the
-//! migration trigger and from every later search. So a creation always carries the *core*: the
-//! address with which the person signs in, the value by which people are matched, and what the
-//! target requires. If one of these cannot be carried, nothing is created, and the field is
-//! blocked.
+//! migration trigger and from every later search. The core is the address with which the person
+//! signs in, the value by which people are matched, and what the target requires. If one of these
+//! cannot be carried, nothing is created, and the field is blocked.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -123,9 +122,8 @@ impl Newborn {
 }
 
 impl<P: Ports> Run<'_, P> {
-    /// The contents of an account in `to`, or why none is created. It contains verified addresses
-    /// only: with an unverified address the person cannot sign in, it proves nothing later, and it
-    /// may cause a code to be sent.
+    /// The contents of an account in `to`, or why none is created. Verified addresses only: an
+    /// unverified one is no way to sign in, proves nothing later, and may cause a code to be sent.
     pub(super) fn fitness(&self, entry: &Entry, to: Side, view: &View, shape: &Shape) -> Fitness {
         let mut left_out = BTreeMap::new();
         let newborn = self.newborn(entry, to, view, shape, &mut left_out);
@@ -239,8 +237,7 @@ impl<P: Ports> Run<'_, P> {
         match &policy.match_by {
             MatchBy::Email => drop(core.insert(Field::Email)),
             MatchBy::Phone => drop(core.insert(Field::Phone)),
-            // The new pool cannot be searched for an old `sub`, so the new account has to contain
-            // it.
+            // The new pool cannot be searched for an old `sub`: the new account must contain it.
             MatchBy::OldSub(name) if to == Side::New => {
                 let free =
                     policy.mapping.rules().all(|rule| rule.attribute.new.as_ref() != Some(name));

@@ -29,8 +29,7 @@ pub enum Refusal {
     OtherPool(Side),
     /// The account in that pool is not confirmed: its owner has proved nothing yet.
     Unconfirmed(Side),
-    /// The account in that pool belongs to a person who has, or had, another account in the other
-    /// pool.
+    /// The person of the account in that pool has, or had, another account in the other pool.
     LinkedElsewhere(Side),
     /// The person of the account in that pool was deleted (R26, `DeletedNeverMatch`).
     Deleted(Side),
@@ -147,8 +146,7 @@ impl<P: Ports> Bridge<'_, P> {
         let mut began = self.ports.clock().now();
         let mut found = self.account_of(side, &asked).await?;
         if let Some(account) = found.as_ref().filter(|_| asked.username.is_none()) {
-            // A listing may have found it, and a listing shows deleted accounts. So it is read
-            // directly.
+            // A listing may have found it, and shows deleted accounts. So it is read directly.
             asked = account.handle();
             began = self.ports.clock().now();
             found = self.account_of(side, &asked).await?;
@@ -325,8 +323,7 @@ impl<P: Ports> Run<'_, P> {
     }
 }
 
-/// Why no link is made or undone now. A pause does not stop them, because both write the table
-/// only.
+/// Why no link is made or undone now. A pause stops neither: both write only the table.
 const fn no_more(control: &Control) -> Option<Reason> {
     match control.phase {
         Phase::Complete => Some(Reason::Complete),

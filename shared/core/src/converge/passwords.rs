@@ -1,6 +1,5 @@
-//! Passwords do not travel. apply can do three things: know which pool has the newer one, close the
-//! other one if its person can set a new one, and give a random password to an account that
-//! poolbridge created.
+//! Passwords do not travel. apply can know which pool has the newer one, close the other one if its
+//! person can set a new one, and give a random one to an account that poolbridge created.
 
 use std::sync::Arc;
 
@@ -160,9 +159,8 @@ impl<P: Ports> Run<'_, P> {
     }
 
     /// An administrator's reset in the active pool means that the person's password may have
-    /// leaked. It counts as a newly set password there, so the other pool's password is outdated.
-    /// An account whose password poolbridge closed stays confirmed, so that never looks like a
-    /// reset.
+    /// leaked. It counts as a newly set password there, so the other pool's password is outdated. A
+    /// password that poolbridge closed never looks like a reset: the account stays confirmed.
     fn note_reset(&mut self, entry: &mut Entry, side: Side, view: &View, active: Side) {
         let now = view.account.status == Status::ResetRequired;
         let before = entry.passwords.reset.get_mut(side).replace(now);
@@ -216,8 +214,7 @@ impl<P: Ports> Run<'_, P> {
         let before = std::mem::take(&mut entry.passwords.open);
         if let Some((side, newer)) = outdated {
             if status(side) == Status::ResetRequired {
-                // This password admits no sign-in until the person sets a new one, but earlier
-                // sessions may be open.
+                // It allows no sign-in until the person sets a new one; old sessions may be open.
                 *entry.passwords.closed.get_mut(side) = Some(newer);
                 *entry.passwords.owes_sign_out.get_mut(side) = true;
             } else if let Some(reason) =
@@ -266,8 +263,7 @@ impl<P: Ports> Run<'_, P> {
         self.bridge.policy.stale_passwords == StalePasswords::Close
     }
 
-    /// Why an outdated password cannot be closed, if that is so. If it can, the circuit breaker has
-    /// counted it.
+    /// Why an outdated password cannot be closed, if so. If it can, the breaker has counted it.
     async fn stays_open(
         &self,
         entry: &mut Entry,
@@ -297,16 +293,14 @@ impl<P: Ports> Run<'_, P> {
         Ok(None)
     }
 
-    /// Records whether the account itself shows that its password was set at the time in the
-    /// message.
+    /// Records whether the account shows that its password was set when the message says.
     pub(super) fn note_support(&mut self, view: &View) {
         let change = self.change;
         self.supported |= change.password && supports(view, change.at);
     }
 
-    /// A change event whose outcome is `later` must not exist in the queue alone: the pending
-    /// change must cover it, including its password event. Returns whether it does, so that the
-    /// message may be acknowledged.
+    /// A change event with outcome `later` must not exist in the queue alone: the pending change
+    /// must cover it, its password event included. Returns whether the message may be acknowledged.
     pub(super) async fn keep_marked(&self) -> bool {
         let Change { side, sub, .. } = self.change;
         match self.ledger().read_mark(*side, sub).await {

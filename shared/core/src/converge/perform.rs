@@ -47,8 +47,8 @@ pub(super) struct Performed {
 }
 
 impl<P: Ports> Run<'_, P> {
-    /// Until when a write may be sent under the lease of this record, if there is time for one now
-    /// (R5, `LeaseOutlastsWrite`).
+    /// Until when a write may be sent under this lease, if there is time for one (R5,
+    /// `LeaseOutlastsWrite`).
     pub(super) fn send_until(&self, entry: &Entry) -> Option<Time> {
         let now = self.now();
         if !self.keeps(Rule::R5) {
@@ -87,8 +87,7 @@ impl<P: Ports> Run<'_, P> {
         let culprit = hopeless || matches!(fault.kind, FaultKind::Invalid | FaultKind::Exists);
         let alone = if culprit { one_by_one(deed) } else { Vec::new() };
         if alone.len() > 1 {
-            // The pool rejects one of the fields. Write them one by one, so that the others get
-            // through.
+            // The pool rejects one of the fields: write them one by one, to find which.
             for deed in alone {
                 let Some(fault) = self.write(entry, side, &deed, performed).await else {
                     if performed.out_of_time {

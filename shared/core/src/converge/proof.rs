@@ -20,8 +20,7 @@ use crate::verdict::Reason;
 pub(super) enum Remembered {
     /// No account was found.
     Nobody,
-    /// Nothing is done, for this reason: an account was found without a proof, or the person could
-    /// not sign in there.
+    /// Nothing is done: an account without proof was found, or the person could not sign in.
     Held(Reason),
 }
 
@@ -82,8 +81,7 @@ impl<P: Ports> Run<'_, P> {
     ) -> Result<Option<View>, Fault> {
         self.report.account_reads += 1;
         let found = self.bridge.look(side.other(), &account.handle()).await?;
-        // The search depended on whether the account is federated, which the listing may show too
-        // late as well.
+        // The search depended on the kind of account, which the listing may also show too late.
         let found = found.filter(|it| it.account.federated() == view.account.federated());
         if view.account.federated() {
             // The username that was read is the identity that was searched for.

@@ -1,7 +1,6 @@
 //! Whether a pool kept a written value. Some pools report success for a write of a custom number
 //! attribute and keep another value. If that value counted as the person's edit, it would travel
-//! back and undo what the person wrote. So apply reads an attribute that its pool may coerce after
-//! its write.
+//! back and undo what the person wrote. So apply reads such attributes back.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -20,8 +20,7 @@ use crate::verdict::{Reason, Verdict};
 impl<P: Ports> Run<'_, P> {
     /// Whether a step is written although the bridge is stopped: a disable is, unless the restore
     /// itself may have caused it. A restored pool shows accounts as disabled that were enabled
-    /// since. So a disable there counts only if an event after the start of the restore reported
-    /// it.
+    /// since. So a disable there counts only if an event since the restore reported it.
     pub(super) fn may_pass(&self, step: &Step, control: &Control) -> bool {
         let source = step.side.other();
         let restore = control.restores.get(source).filter(|_| control.is_undecided(source));
@@ -30,8 +29,7 @@ impl<P: Ports> Run<'_, P> {
         step.deed == Deed::Disable && trusted
     }
 
-    /// The time of the newest change in `side` that a captured event reported. A hint reports no
-    /// change.
+    /// The time of the newest change in `side` that a captured event, not a hint, reported.
     fn told_of(&self, side: Side) -> Option<Time> {
         let deed = |proof: Proof| proof != Proof::Hint;
         let mark = self.marks.get(side).as_ref().filter(|mark| deed(mark.proof));

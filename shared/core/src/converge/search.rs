@@ -22,8 +22,7 @@ pub(super) enum Found {
     Account(Box<Account>, Option<Box<Entry>>),
     /// No account that counts.
     Nobody,
-    /// An account was found, but nothing proves that it belongs to the same human; or the pool
-    /// cannot be searched.
+    /// An account that is not proved to be the same human's; or the pool cannot be searched.
     Doubtful(Reason),
 }
 

@@ -57,8 +57,7 @@ pub struct AttributeRule {
 /// Why a rule is not valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum RuleError {
-    /// `sub`, `identities` and `cognito:*` belong to the pool, and verified flags belong to their
-    /// address.
+    /// `sub`, `identities` and `cognito:*` belong to the pool, verified flags to their address.
     #[error("this attribute is the pool's own and never maps")]
     PoolsOwn,
     /// E-mail address and phone number have a verified flag, which no other attribute has.
@@ -140,8 +139,7 @@ impl AttributeRule {
         distinct.len() < self.values.len()
     }
 
-    /// The field's value in `side` for the raw value `raw`. `Err` if the rule cannot express the
-    /// raw value.
+    /// The field's value in `side` for the raw value `raw`. `Err` if it cannot be expressed.
     pub(super) fn read(
         &self,
         side: Side,
@@ -212,15 +210,13 @@ impl AttributeRule {
         Ok(format!("{}{word}", self.prefix.get(side)))
     }
 
-    /// A number that changes when the rule changes. A baseline that was made under another rule
-    /// does not count.
+    /// A number that changes with the rule. A baseline made under another rule does not count.
     pub(super) fn revision(&self, fold: bool) -> u32 {
         revision_of(&self.text(fold))
     }
 
-    /// The rule as one canonical text that does not depend on compiler or type names, because
-    /// stored revisions depend on it. Each part is preceded by its length, so that no two rules
-    /// give the same text.
+    /// The rule as canonical text, independent of compiler and type names: stored revisions depend
+    /// on it. Each part is preceded by its length, so that no two rules give the same text.
     fn text(&self, fold: bool) -> String {
         let part = |text: &str| format!("{}:{text};", text.len());
         let maybe = |text: Option<&str>| text.map_or_else(|| "-;".to_owned(), part);

@@ -95,8 +95,7 @@ pub struct Question<'a> {
     pub captured: BySide<bool>,
     /// The time of the newest change in that pool that an event reported, if there is one.
     pub changed: BySide<Option<Time>>,
-    /// Addresses that were searched for and belong to another person, by the pool that they would
-    /// be written to.
+    /// Addresses that a search found with another person, by the pool to be written.
     pub taken: &'a BTreeMap<(Side, Field), Reason>,
     /// The current time.
     pub now: Time,
@@ -107,12 +106,10 @@ pub struct Question<'a> {
 pub struct Plan {
     /// The steps, in a safe order.
     pub steps: Vec<Step>,
-    /// The baseline of every field from now on, before any write: the value that both pools agree
-    /// on. For a field to be written, the value that its target held (R1 `IntentKeepsSeenValue`, R2
-    /// `IntentReplacesBaseline`).
+    /// The baseline of every field before any write: the agreed value, or the value that the target
+    /// of a write held (R1 `IntentKeepsSeenValue`, R2 `IntentReplacesBaseline`).
     pub bases: BTreeMap<Field, Base>,
-    /// The rules that the baseline covers: a field of such a rule without a value was agreed
-    /// absent.
+    /// The rules that the baseline covers: their fields without a value were agreed absent.
     pub rules: BTreeSet<u32>,
     /// The intended result of each write.
     pub writes: BTreeMap<Field, Intended>,
@@ -128,8 +125,7 @@ pub struct Plan {
     pub depends_on: BTreeMap<Field, Print>,
     /// Changes of direction, by field.
     pub flips: BTreeMap<Field, Flips>,
-    /// Whether another plan must follow. A disable goes first and alone; the rest is planned after
-    /// it.
+    /// Whether another plan must follow, such as after a disable, which goes first and alone.
     pub more: bool,
     /// From when on an observation can show whether both pools agree on a new value. Until then,
     /// two changes may have passed one another (`QuietAgreement`).
@@ -301,8 +297,7 @@ fn set_base(plan: &mut Plan, field: &Field, print: Print, rule: u32) {
 fn keep_base(plan: &mut Plan, field: &Field, base: Option<Base>, rule: u32) {
     match base {
         Some(base) => set_base(plan, field, base.print, rule),
-        // A field without a baseline still has none. So a rule that serves one field only is not
-        // covered.
+        // The field still has no baseline. So a rule that serves one field only is not covered.
         None if matches!(field, Field::Group(_) | Field::Factor(_)) => {}
         None => {
             plan.rules.remove(&rule);

@@ -105,8 +105,7 @@ impl<O: Outside> Sweep<'_, O> {
         Ok(Some(changes))
     }
 
-    /// Hints about people who are missing from the listing of their group. `None`: there is no time
-    /// left.
+    /// Hints about people missing from their group's listing. `None`: there is no time left.
     async fn departed(
         &self,
         desk: &Desk<'_, O>,
@@ -115,8 +114,7 @@ impl<O: Outside> Sweep<'_, O> {
         summary: &mut Summary,
     ) -> Result<Option<Vec<Change>>, Fault> {
         let mut changes = Vec::new();
-        // A negative count means that the listing showed the member, and the baseline got the
-        // membership since.
+        // A negative count: the listing showed a member, and the baseline contains it since.
         for (key, _) in left.keys.iter().filter(|(_, count)| *count > 0) {
             if self.now() >= desk.end {
                 return Ok(None);

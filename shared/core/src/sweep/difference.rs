@@ -8,8 +8,7 @@
 //! A decoded key is only a reason for a hint: about once in a billion decodings, a key that was
 //! never put in appears by chance, and then it belongs to no person.
 
-/// Cells. With four cells for each key, up to 0.77 keys for each cell can be decoded: some 790
-/// keys.
+/// Cells. With four for each key, up to 0.77 of their number can be decoded: some 790 keys.
 pub const CELLS: usize = 1_024;
 
 /// Cells of each key, one in each quarter, so that they never coincide.
@@ -89,9 +88,8 @@ impl Key {
         })
     }
 
-    /// The bucket of a person: a number below `modulus`, evenly spread and always the same for one
-    /// person. If a pass cannot decode everything that is left, the next passes compare one bucket
-    /// of people at a time.
+    /// The bucket of a person: a number below `modulus`, evenly spread and always the same. If a
+    /// pass cannot decode all keys, the next passes compare one bucket of people at a time.
     pub fn class(person: u128, modulus: u32) -> u32 {
         let spread = mixed(Self { person, tag: 0 }, 0x0c1a_55e5);
         u32::try_from(spread % u64::from(modulus.max(1))).unwrap_or(0)
@@ -141,8 +139,7 @@ impl Difference {
         let mut rest = self.clone();
         let mut found = std::collections::BTreeMap::<Key, i32>::new();
         let mut waiting: Vec<usize> = (0..CELLS).collect();
-        // Each key is taken out once. Without a limit, contradictory sums could make this loop
-        // endless.
+        // Each key is taken out once. The limit ends a loop over contradictory sums.
         let mut left = 2 * CELLS;
         while let Some(place) = waiting.pop() {
             let Some((key, count)) = rest.cells[place].alone(place) else { continue };

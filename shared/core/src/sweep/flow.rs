@@ -160,8 +160,8 @@ impl<O: Outside> Sweep<'_, O> {
         let now = self.now();
         cursor.begin(now, estimate, self.pages_max());
         self.write(cursor).await?;
-        // The request is answered only after the pass is stored. If this call fails, the request
-        // stays, and another pass follows.
+        // Stored after the pass itself. If this call fails, the request counts as unanswered, and
+        // the operator can repeat it.
         self.outside.notebook().began(now).await
     }
 

@@ -55,8 +55,7 @@ pub fn differs(question: &Question<'_>, view: &View) -> bool {
         return true;
     }
     let moved = moved(known, &view.account);
-    // The worker that created the record died before it recorded anything, and the message may be
-    // lost.
+    // The worker that created the record died before its first write; the message may be lost.
     let only_met = entry.revision == FIRST_REVISION;
     let agreed = match &entry.agreed {
         _ if entry.only_side() == Some(side) => return moved || only_met,
@@ -202,9 +201,8 @@ fn field_differs(
     };
     match entry.obstacles.get(field) {
         None => differs,
-        // The field is blocked, and the reason is already recorded for this very value. For the
-        // pool that could not be written, the record holds no value, only the time of its last
-        // observation.
+        // The field is blocked, and the reason is already recorded for this very value. Of the pool
+        // that could not be written, it holds only the time of the last observation.
         Some(obstacle) if obstacle.side == side.other() => differs && !is(obstacle.value),
         Some(_) => differs && moved,
     }

@@ -11,8 +11,7 @@ const MICROSECONDS: u64 = 1_000;
 /// How many delayed calls may be made at once afterwards.
 const MADE_UP_FOR: u64 = 4;
 
-/// When the next call may be made. The listings of one pool share a pace, and so do pools that
-/// share a quota.
+/// When the next call may be made. Listings of one pool share it, and so do pools with one quota.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pace {
     /// Microseconds between two calls at the configured share.
@@ -24,8 +23,7 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// The pace for that share, in percent, of `limits::LIST_CALLS_PER_SECOND`, divided by
-    /// `sharers`.
+    /// The pace for `percent` of `limits::LIST_CALLS_PER_SECOND`, divided by `sharers`.
     pub fn new(percent: u8, sharers: u64) -> Self {
         let percent = u64::from(percent.clamp(1, 100));
         let calls = limits::LIST_CALLS_PER_SECOND * percent;

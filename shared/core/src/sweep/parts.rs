@@ -145,8 +145,7 @@ impl<O: Outside> Desk<'_, O> {
             self.sweep.outside.rest_until(slot).await;
             match chain.next().await {
                 Ok(shown) => {
-                    // Only answered calls count: a listing that was mostly throttled covers
-                    // nothing.
+                    // Only answered calls count: a throttled listing covers nothing.
                     done.counts.pages += 1;
                     lock(pace).answered();
                     return Ok(shown);
@@ -230,8 +229,7 @@ impl<O: Outside> Desk<'_, O> {
         if !judge::differs(&self.question(side, &entry), &view) {
             return Ok(None);
         }
-        // The answer of the table may be stale too: what was recorded a moment ago is no
-        // difference.
+        // The table's answer may be stale too: a value recorded just now is no difference.
         let fresh = self.sweep.outside.register().person(&entry.id).await?;
         let Some(fresh) = fresh else { return Ok(None) };
         if !judge::differs(&self.question(side, &fresh), &view) {

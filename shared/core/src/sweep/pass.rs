@@ -1,5 +1,4 @@
-//! A pass: one comparison of every person, in partitions, and its state between the partitions.
-//! Pure.
+//! A pass: one comparison of every person, in partitions, and its state between them. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -23,8 +22,7 @@ pub const BUCKETS: u8 = 64;
 pub struct Cursor {
     /// Increases with every write.
     pub revision: u64,
-    /// Identifies the last writer, so that a repeated write is recognised after its answer was
-    /// lost.
+    /// Identifies the last writer, to recognise a repeated write after its answer was lost.
     pub writer: u128,
     /// Unknown accounts that were created or changed since then are news.
     pub known_since: Option<Time>,
@@ -40,8 +38,7 @@ pub struct Cursor {
     pub accounts: BySide<Option<u64>>,
     /// Into how many buckets people are divided for the comparison of accounts, and of memberships.
     pub classes: Classes,
-    /// How many passes in a row, including the last one, found more missing accounts than
-    /// plausible.
+    /// How many passes in a row, the last included, found implausibly many missing accounts.
     pub doubted: u32,
     /// How deep each pool had to be divided so far: its accounts need not be evenly spread.
     pub depth: BySide<u8>,
@@ -49,8 +46,7 @@ pub struct Cursor {
     pub pass: Option<Pass>,
 }
 
-/// The numbers of buckets into which people are divided, after too many keys were left to be
-/// decoded at once.
+/// The numbers of buckets into which people are divided if too many keys are left to decode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Classes {
     /// For missing accounts.
@@ -82,8 +78,7 @@ pub struct Pass {
     pub to_cover: BySide<bool>,
     /// The number of invocations in a row that finished no partition.
     pub fruitless: u32,
-    /// People with two accounts: put in when seen in the old pool, taken out when seen in the new
-    /// pool.
+    /// People with two accounts: put in when seen in the old pool, taken out in the new one.
     pub missing: Difference,
     /// Agreed memberships: put in when the account was seen, taken out when the group's listing
     /// showed the member.
@@ -231,9 +226,8 @@ impl Cursor {
         pass.counts.get_mut(side).add(&done.counts);
     }
 
-    /// Counts an invocation that had its full time and finished no partition, because a partition
-    /// was too large. A pool is then divided deeper, and the pass starts again. Group buckets
-    /// cannot be divided.
+    /// Counts an invocation with its full time and no finished partition: one was too large. A pool
+    /// is then divided deeper, and the pass starts again. Group buckets cannot be divided.
     pub fn fruitless(&mut self, left: &BySide<Vec<Unit>>, pages_max: BySide<u64>) {
         let Some(pass) = &mut self.pass else { return };
         pass.fruitless += 1;
@@ -320,8 +314,7 @@ impl Pass {
         Scope { number: self.number, began: self.began, classes }
     }
 
-    /// Whether this pass did not list that group, so that nothing follows from members that were
-    /// not shown.
+    /// Whether this pass did not list that group, so that nothing follows from missing members.
     pub fn is_unread(&self, bucket: u8, tag: u32) -> bool {
         self.given_up & bit(bucket) != 0 || self.unread.contains(&tag)
     }

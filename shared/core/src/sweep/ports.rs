@@ -64,8 +64,7 @@ pub enum Found {
 
 /// The state table, as the sweep reads it.
 pub trait Register: Send + Sync {
-    /// The people who own these accounts, in the order of `subs`: at most one page. May be
-    /// stale.
+    /// The owners of these accounts, in the order of `subs`: at most one page. May be stale.
     fn people(
         &self,
         side: Side,
@@ -75,8 +74,7 @@ pub trait Register: Send + Sync {
     /// The person with that id. The read is consistent and follows forwarding items.
     fn person(&self, id: &PersonId) -> impl Future<Output = Result<Option<Entry>, Fault>> + Send;
 
-    /// Whether the account has a pending change, by a consistent read. Then apply will process it
-    /// anyway.
+    /// Whether the account has a pending change (a consistent read). apply then processes it.
     fn marked(&self, side: Side, sub: &Sub) -> impl Future<Output = Result<bool, Fault>> + Send;
 
     /// The control item.

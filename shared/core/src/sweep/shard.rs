@@ -43,8 +43,7 @@ impl Prefix {
     }
 }
 
-/// Every partition of a pool, in order: those of `depth`, and those of unexpected prefixes outside
-/// of them.
+/// Every partition of a pool, in order: those of `depth`, then those of unexpected prefixes.
 pub fn prefixes(depth: u8, strangers: &BTreeSet<Prefix>) -> Vec<Prefix> {
     let mut all = vec![String::new()];
     for _ in 0..depth.min(DEPTH_MAX) {

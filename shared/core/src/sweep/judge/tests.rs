@@ -145,8 +145,7 @@ fn a_changed_account_is_a_reason_for_a_hint_and_an_agreed_one_is_not() {
 
 #[test]
 fn an_edit_in_the_second_of_the_last_observation_is_not_missed() {
-    // Pools cut dates to seconds: an edit at 500,700 ms shows as 500,000 ms, before the
-    // observation.
+    // Pools cut dates to seconds: an edit at 500,700 ms shows as 500,000 ms.
     for side in Side::BOTH {
         let bench = Bench::one_sided(side);
         let looks = |at| differs(&bench.question(side), &bench.listed(side, "Ada", Time(at)));
@@ -316,8 +315,7 @@ fn a_blocked_field_is_a_reason_again_only_for_another_value() {
     assert!(!bench.looks("Eve", AFTER), "this value is recorded already");
     assert!(bench.looks("Eva", BEFORE));
     assert!(!bench.looks("Ada", BEFORE), "the agreed value is no difference");
-    // For the pool that could not be written, the record holds only the time of the last
-    // observation.
+    // Of the pool that could not be written, only the time of the observation is recorded.
     let looks =
         |named, at| differs(&bench.question(Side::New), &bench.listed(Side::New, named, at));
     assert!(looks("Eve", AFTER));
