@@ -1,4 +1,4 @@
-//! An account as its pool expresses it, and what a pool can hold.
+//! An account as its pool returns it, and the pool schema.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -8,53 +8,53 @@ use crate::names::{AttributeName, GroupName, Sub, Username};
 use crate::time::Time;
 use crate::verdict::Reason;
 
-/// The longest value of an attribute whose schema does not say more, in characters: Cognito's own
-/// limit.
+/// The longest value, in characters, of an attribute whose schema sets no lower limit: Cognito's
+/// own limit.
 const VALUE_LENGTH_MAX: usize = 2048;
 
 /// Cognito's status of an account. `Enabled` is a separate flag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Status {
-    /// Signed up and not yet confirmed: cannot sign in and does not travel.
+    /// Signed up, not confirmed. The person cannot sign in, and apply does not carry it over.
     Unconfirmed,
-    /// Can sign in.
+    /// The person can sign in.
     Confirmed,
-    /// Has a temporary password.
+    /// The account has a temporary password.
     ForceChangePassword,
-    /// Must run forgot-password first.
+    /// The person must use forgot-password first.
     ResetRequired,
-    /// Federated: comes from an identity provider.
+    /// The account is federated: it comes from an identity provider.
     ExternalProvider,
-    /// A status that this version does not know: treated as confirmed, written never.
+    /// A status that this version does not know. It is treated as confirmed and never written.
     Other,
 }
 
 /// An account, as one read of its pool returned it.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Account {
-    /// The pool's identifier.
+    /// The pool's identifier of the account.
     pub sub: Sub,
-    /// The name by which the pool is asked for it.
+    /// The name by which the adapter reads the account.
     pub username: Username,
-    /// Attribute values, as text, as the pool returns them. `sub` is not among them.
+    /// Attribute values as text, as the pool returns them, without `sub`.
     pub attributes: BTreeMap<AttributeName, String>,
-    /// Whether it may sign in.
+    /// Whether the person may sign in.
     pub enabled: bool,
-    /// Its status.
+    /// The account's status.
     pub status: Status,
-    /// Its groups; `None` when they were not read, or not to the end.
+    /// The account's groups. `None`: they were not read, or not all of them.
     pub groups: Option<BTreeSet<GroupName>>,
-    /// The second factors that are switched on; `None` when they were not read (a listing has none).
+    /// The second factors that are switched on. `None`: they were not read (a listing has none).
     pub factors: Option<BTreeSet<Factor>>,
-    /// When it was made.
+    /// When the account was created.
     pub created: Time,
-    /// When the pool says that it was last modified. Memberships need not move it.
+    /// When the account was last modified, by the pool. Memberships need not move it.
     pub modified: Time,
 }
 
 impl fmt::Debug for Account {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Names of attributes and groups are the team's, values are a person's.
+        // The team chose the names of attributes and groups; the values belong to a person.
         formatter
             .debug_struct("Account")
             .field("sub", &self.sub)
@@ -68,33 +68,34 @@ impl fmt::Debug for Account {
     }
 }
 
-/// How an account is asked for: the adapter chooses between the two by the pool's shape.
+/// How to read an account. The adapter chooses between the two by the pool schema.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Handle {
-    /// The identifier that every observation must return (R21).
+    /// The identifier that every observation must return (R21, `SameSub`).
     pub sub: Sub,
-    /// The username, where it is known.
+    /// The username, if it is known.
     pub username: Option<Username>,
 }
 
 impl Account {
-    /// How to ask for this account again.
+    /// How to read this account again.
     pub fn handle(&self) -> Handle {
         Handle { sub: self.sub.clone(), username: Some(self.username.clone()) }
     }
 
-    /// Whether the account is federated: its person signs in with an identity provider and has no
+    /// Whether the account is federated: its person signs in with an identity provider, without a
     /// password here. A local account to which an identity is linked stays local.
     ///
-    /// Its username is `<Provider>_<user id there>`, in a pool of addresses too. A provider's name has no
-    /// underscore behind its second character (page of `CreateIdentityProvider`), so two federated
-    /// accounts of one username are of one provider and one user id.
+    /// The username of a federated account is `<Provider>_<user id there>`, also in a pool whose
+    /// usernames are addresses. A provider's name has no underscore after its second character
+    /// (page of `CreateIdentityProvider`). So two federated accounts with one username belong to
+    /// one provider and one user id.
     pub fn federated(&self) -> bool {
         self.status == Status::ExternalProvider
     }
 }
 
-/// The data type of an attribute, as the pool's schema says it (`AttributeDataType`).
+/// The data type of an attribute, from the pool schema (`AttributeDataType`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub enum DataType {
     /// Text.
@@ -102,27 +103,27 @@ pub enum DataType {
     String,
     /// A number.
     Number,
-    /// A moment.
+    /// A point in time.
     DateTime,
     /// Yes or no.
     Boolean,
 }
 
-/// What one attribute of a pool's schema can hold. The default is what Cognito says of a standard
-/// attribute: mutable, not required, and no bounds but the pool's own 2,048 characters.
+/// What one attribute of a pool schema can hold. The default is what Cognito documents for a
+/// standard attribute: mutable, not required, and no limit except the pool's own 2,048 characters.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct AttributeShape {
-    /// Whether it can be changed after creation.
+    /// Whether it can change after the creation of the account.
     pub mutable: bool,
     /// Whether every account must have it.
     pub required: bool,
-    /// The least number of characters (`MinLength`).
+    /// The smallest number of characters (`MinLength`).
     pub shortest: Option<usize>,
-    /// The longest value, in characters; Cognito's own limit is 2048.
+    /// The largest number of characters. Cognito's own limit is 2,048.
     pub longest: Option<usize>,
-    /// The least number (`MinValue`), for an attribute of numbers.
+    /// The smallest number (`MinValue`), for an attribute of numbers.
     pub least: Option<i128>,
-    /// The greatest number (`MaxValue`), for an attribute of numbers.
+    /// The largest number (`MaxValue`), for an attribute of numbers.
     pub most: Option<i128>,
     /// Its data type.
     pub data_type: DataType,
@@ -143,8 +144,8 @@ impl Default for AttributeShape {
 }
 
 impl AttributeShape {
-    /// Why the pool refuses this value, as far as its schema tells. `None` for an empty one, which
-    /// deletes the attribute, and for a number that is not a whole one: the pool decides that.
+    /// Why the pool rejects this value, as far as its schema shows. `None` for an empty value,
+    /// which deletes the attribute, and for a number that is not an integer: then the pool decides.
     pub fn refusal(&self, text: &str) -> Option<Reason> {
         let length = text.chars().count();
         if length == 0 {
@@ -163,44 +164,44 @@ impl AttributeShape {
     }
 }
 
-/// What a pool can hold, read once and cached by the adapter.
+/// The pool schema: what a pool can hold. The adapter reads it once and caches it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
 pub struct Shape {
-    /// The schema, `custom:` prefix included.
+    /// The attributes of the schema, with the `custom:` prefix.
     pub attributes: BTreeMap<AttributeName, AttributeShape>,
-    /// Attributes that serve as the username (`UsernameAttributes`): the stored name is the `sub`.
+    /// Attributes that serve as the username (`UsernameAttributes`). The username is the `sub`.
     pub username_attributes: BTreeSet<AttributeName>,
     /// Attributes that serve as sign-in aliases (`AliasAttributes`).
     pub alias_attributes: BTreeSet<AttributeName>,
-    /// Attributes for which an unverified write makes the pool send a code.
+    /// Attributes that make the pool send a code when an unverified value is written.
     pub verified_by_code: BTreeSet<AttributeName>,
-    /// Whether names and addresses differ by case.
+    /// Whether usernames and addresses are case-sensitive.
     pub case_sensitive: bool,
     /// The groups that exist.
     pub groups: BTreeSet<GroupName>,
-    /// Second factors that the pool allows.
+    /// The second factors that the pool offers.
     pub factors: BTreeSet<Factor>,
-    /// Whether everybody has to give a second factor at sign-in (`MfaConfiguration` ON).
+    /// Whether every user must give a second factor at sign-in (`MfaConfiguration` ON).
     pub mfa_required: bool,
-    /// Attributes that some app client may write: no proof of identity comes from them.
+    /// Attributes that some app client may write. Their values never prove an identity.
     pub client_writable: BTreeSet<AttributeName>,
-    /// How the names of the groups begin that Cognito makes for federated users: the pool's id and
-    /// an underscore (`eu-west-1_AbCdEfGhI_Google`). Empty where the id is not known.
+    /// The prefix of the group names that Cognito creates for federated users: the pool id and an
+    /// underscore (as in `eu-west-1_AbCdEfGhI_Google`). Empty if the id is not known.
     pub provider_groups: String,
-    /// Addresses to which the pool sends the code of a forgotten password (`AccountRecoverySetting`);
-    /// none where administrators alone recover accounts. `None`: the pool does not say, and then any
-    /// verified address serves.
+    /// Addresses to which the pool sends the code for a forgotten password
+    /// (`AccountRecoverySetting`). Empty if only administrators recover accounts. `None`: the pool
+    /// has no such setting, and then any verified address serves.
     pub recovery: Option<BTreeSet<AttributeName>>,
 }
 
 impl Shape {
-    /// Whether `factor` is on for an account of this pool; `None` where that cannot be told.
+    /// Whether `factor` is on for an account of this pool. `None` if that cannot be known.
     ///
-    /// - A factor that the pool does not offer is never asked for, whatever the account's own
+    /// - The pool never asks for a factor that it does not offer, whatever the account's own
     ///   settings say.
-    /// - A pool that requires a second factor asks everybody who has a phone number for a code by
-    ///   SMS, verified or not, unless an authenticator app is registered. `UserMFASettingList`
-    ///   says nothing of that.
+    /// - A pool that requires a second factor asks every user with a phone number for a code by
+    ///   SMS, verified or not, unless an authenticator app is registered. `UserMFASettingList` does
+    ///   not show that.
     /// - Whether such a pool asks for a code by e-mail in the same way is not documented.
     pub fn factor_of(&self, account: &Account, factor: Factor) -> Option<bool> {
         let listed = account.factors.as_ref()?;
@@ -226,14 +227,14 @@ impl Shape {
         }
     }
 
-    /// Whether the pool asks for that factor by its own rule, not by the account's own setting.
+    /// Whether the pool asks for that factor by its own rule, not because of the account's setting.
     pub fn asks_everybody_for(&self, account: &Account, factor: Factor) -> bool {
         let listed = account.factors.as_ref().is_some_and(|listed| listed.contains(&factor));
         !listed && self.factor_of(account, factor) == Some(true)
     }
 
     /// The second factors that are in force for an account of this pool: those of
-    /// [`Shape::factor_of`], and an authenticator app, which is counted wherever it is registered.
+    /// [`Shape::factor_of`], and an authenticator app, which counts wherever it is registered.
     pub fn factors_in_force(&self, account: &Account) -> Option<BTreeSet<Factor>> {
         let listed = account.factors.as_ref()?;
         let totp = listed.contains(&Factor::Totp).then_some(Factor::Totp);
@@ -241,20 +242,20 @@ impl Shape {
         Some(Factor::TRAVELLING.into_iter().filter(on).chain(totp).collect())
     }
 
-    /// Whether an address in that attribute can sign somebody in, so that it can be taken.
+    /// Whether an address in that attribute is a sign-in name, so that accounts cannot share it.
     pub fn signs_in_by(&self, attribute: &AttributeName) -> bool {
         self.username_attributes.contains(attribute) || self.alias_attributes.contains(attribute)
     }
 
-    /// Whether Cognito made this group in this pool for the users of one identity provider. It
-    /// manages their memberships by itself, so such a group never travels.
+    /// Whether Cognito created this group in this pool for the users of one identity provider.
+    /// Cognito manages the memberships of such a group itself, so apply never carries them over.
     pub fn is_provider_group(&self, group: &GroupName) -> bool {
         !self.provider_groups.is_empty() && group.as_str().starts_with(&self.provider_groups)
     }
 
-    /// Whether the pool may answer a write of that attribute with success and keep another value.
-    /// Public reports say so of custom numbers (`aws-sdk-go` issue 3658). Text is kept as it is, and
-    /// so are the standard attributes.
+    /// Whether the pool may report success for a write of that attribute and keep another value.
+    /// Public reports say so about custom numbers (`aws-sdk-go` issue 3658). The pool keeps text
+    /// and the standard attributes as they are.
     pub fn may_coerce(&self, attribute: &AttributeName) -> bool {
         let data_type = self.attributes.get(attribute).map(|shape| shape.data_type);
         let number = matches!(data_type, Some(DataType::Number | DataType::DateTime));
@@ -262,12 +263,13 @@ impl Shape {
     }
 }
 
-/// An account to be made, fixed and noted before the call (R19).
+/// An account to be created. The creation intent fixes and stores it before the call (R19,
+/// `CreationIntentFirst`).
 #[derive(Clone, PartialEq, Eq)]
 pub struct NewAccount {
     /// The `Username` parameter of the call.
     pub username: Username,
-    /// The attributes that it is born with.
+    /// The attributes with which the account is created.
     pub attributes: BTreeMap<AttributeName, String>,
 }
 
@@ -310,7 +312,7 @@ mod tests {
         [("phone_number", "+15550100"), ("phone_number_verified", "false")];
 
     #[test]
-    fn a_pool_that_requires_a_factor_asks_for_a_code_by_sms_where_there_is_a_number() {
+    fn a_pool_that_requires_a_factor_asks_for_an_sms_code_if_there_is_a_phone_number() {
         let required = pool(true, &[Factor::Sms, Factor::Totp]);
         let with_phone = account(&PHONE, &[]);
         assert_eq!(required.factor_of(&with_phone, Factor::Sms), Some(true));
@@ -328,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_pool_asks_by_itself_is_not_guessed_where_it_is_not_documented() {
+    fn a_factor_is_unknown_where_the_behaviour_of_the_pool_is_not_documented() {
         let both = pool(true, &[Factor::Sms, Factor::Email]);
         let email = account(&[("email", "pat@example.com")], &[]);
         assert_eq!(both.factor_of(&email, Factor::Email), None);
@@ -345,15 +347,15 @@ mod tests {
         let preference = account(&PHONE, &[Factor::Sms, Factor::Totp]);
         assert_eq!(by_app_only.factor_of(&preference, Factor::Sms), None);
         assert_eq!(by_app_only.factors_in_force(&preference), Some([Factor::Totp].into()));
-        // An app that is registered is counted where no factor is asked for at all.
+        // A registered app counts even if the pool asks for no factor.
         let off = pool(false, &[]);
         assert_eq!(off.factors_in_force(&preference), Some([Factor::Totp].into()));
     }
 
     #[test]
-    fn schema_bounds_name_the_reason() {
+    fn a_value_outside_the_schema_limits_is_rejected_with_the_reason() {
         let text = AttributeShape { shortest: Some(3), longest: Some(5), ..Default::default() };
-        // Characters count, not bytes.
+        // The limits count characters, not bytes.
         let cases = [
             ("", None),
             ("äö", Some(Reason::TooShort)),

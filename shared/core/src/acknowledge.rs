@@ -1,45 +1,45 @@
-//! What becomes of a message once its change was worked on: acknowledged, put off, or left to the
-//! pending change alone. Pure: the consumer of the queue and the simulation ask the same function.
+//! What to do with a message after its change event was processed: acknowledge it, postpone it, or
+//! leave its event to the pending change. Pure: consumer and simulation share this function.
 
 use std::time::Duration;
 
 use crate::limits;
 use crate::verdict::{Reason, Verdict};
 
-/// One delivery of a message, and what is left of its change in the table.
+/// One delivery of a message, and what the table holds for its account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Delivery {
-    /// How often the message was received, this time included.
+    /// How many times the message was received, including this time.
     pub receives: u32,
     /// Whether the table has a pending change of that account.
     pub marked: bool,
-    /// Whether the work on it panicked: such a message goes on to the dead-letter queue, where an
-    /// operator looks.
+    /// Whether the work on it panicked. Such a message goes to the dead-letter queue, where an
+    /// operator finds it.
     pub panicked: bool,
 }
 
-/// What becomes of a message.
+/// What to do with a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Acknowledgement {
-    /// It is deleted.
+    /// Delete it.
     Done,
-    /// It is hidden for that long and comes back.
+    /// Hide it for this long; then it comes back.
     Back(Duration),
-    /// The pending change is put off for that long, for that reason, and the message is deleted. If
-    /// the pending change does not take the back-off, the message is hidden for that long instead.
+    /// Postpone the pending change for this long, with this reason, and delete the message. If the
+    /// back-off cannot be stored, hide the message for this long instead.
     LeaveToMark(Duration, Reason),
 }
 
-/// What becomes of a message whose change was worked on. A `later` after a few receives, or for a
-/// reason that waiting in the queue does not cure, is left to the pending change, so that an outage
-/// of any length makes no dead letters. So is a wait of more than [`limits::GROUP_BLOCKED_MAX`]: a
-/// hidden message blocks its FIFO group, and a disable behind it must not wait (invariant 10).
+/// What to do with a message after its event was processed. A `later` is left to the pending change
+/// after a few receives, or if waiting in the queue does not help. So an outage of any length makes
+/// no dead letters. The same applies to a wait of more than [`limits::GROUP_BLOCKED_MAX`]: a hidden
+/// message blocks its FIFO group, and a disable behind it must not wait (invariant 10).
 pub fn acknowledge(verdict: &Verdict, delivery: Delivery) -> Acknowledgement {
     let Delivery { receives, marked, panicked } = delivery;
     let &Verdict::Later(after, reason) = verdict else { return Acknowledgement::Done };
     let often = is_often(receives);
-    // How long settling takes is known, so there is nothing to be gained by waiting longer, however
-    // often the message was received before, in an outage that is over.
+    // The settle time is known, so a longer wait has no use, even if the message was received many
+    // times before, during an outage that is over.
     let after = if reason == Reason::Settling {
         after
     } else if reason == Reason::Busy {
@@ -54,7 +54,7 @@ pub fn acknowledge(verdict: &Verdict, delivery: Delivery) -> Acknowledgement {
         reason,
         Reason::Paused | Reason::Restored | Reason::OtherConfiguration | Reason::Complete
     );
-    // The message comes back for nothing, or blocks the changes of its group for too long.
+    // The message would come back for nothing, or would block the events of its group for too long.
     let too_long = after > limits::GROUP_BLOCKED_MAX;
     if marked && !panicked && (often || pointless || too_long) {
         Acknowledgement::LeaveToMark(after, reason)
@@ -63,8 +63,8 @@ pub fn acknowledge(verdict: &Verdict, delivery: Delivery) -> Acknowledgement {
     }
 }
 
-/// What becomes of a message that nothing could be tried for, because the process lacks what it
-/// needs to work at all.
+/// What to do with a message that the process could not try to process, because it lacks something
+/// that it needs for all its work.
 pub fn refuse(receives: u32, marked: bool) -> Acknowledgement {
     if is_often(receives) && marked {
         Acknowledgement::Done
@@ -77,15 +77,15 @@ const fn is_often(receives: u32) -> bool {
     receives >= limits::LATER_RECEIVES_MAX
 }
 
-/// How soon to look again at a person who is leased. The lease is given back within milliseconds as
-/// a rule, and only a crash makes it last; so the first waits are short, and four times as long
-/// each: 1, 4, 16, 64 seconds.
+/// How soon to try again for a person under a lease. A worker usually releases the lease within
+/// milliseconds, and only a crash makes it last. So the first waits are short, and each is four
+/// times as long as the one before: 1, 4, 16, 64 seconds.
 fn soon(receives: u32) -> Duration {
     Duration::from_secs(1 << (2 * receives.saturating_sub(1).min(4)))
 }
 
-/// Waits double with each receive, so that an outage of hours stays below the queue's
-/// `maxReceiveCount` and nothing ends among the dead letters for it.
+/// The wait doubles with each receive. So an outage of hours stays below the queue's
+/// `maxReceiveCount` and makes no dead letters.
 pub fn growing(first: Duration, receives: u32) -> Duration {
     let doublings = receives.saturating_sub(1).min(16);
     first.saturating_mul(1 << doublings).min(limits::RETRY_LONGEST).max(first)
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_finished_is_deleted() {
+    fn message_of_a_finished_event_is_deleted() {
         let delivery = Delivery { receives: 1, marked: false, panicked: false };
         for verdict in [
             Verdict::Applied,
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_marked_change_is_left_to_the_table() {
+    fn only_an_event_with_a_pending_change_is_left_to_the_table() {
         let outside = Reason::Outside(FaultKind::NoAnswer);
         let often = limits::LATER_RECEIVES_MAX;
         assert!(matches!(ask(outside, often, true), Acknowledgement::LeaveToMark(..)));
@@ -152,7 +152,7 @@ mod tests {
                 assert!(hidden <= allowed, "{reason}, {after:?}, {receives}: {what:?}");
             }
         }
-        // Without a pending change the message is all there is, so it comes back.
+        // Without a pending change the message is the only trace of the event, so it comes back.
         let long = Verdict::Later(limits::RETRY_SLOWLY, Reason::Closing);
         let delivery = Delivery { receives: 1, marked: false, panicked: false };
         assert_eq!(acknowledge(&long, delivery), Acknowledgement::Back(limits::RETRY_SLOWLY));
@@ -166,14 +166,14 @@ mod tests {
     }
 
     #[test]
-    fn settling_waits_as_long_as_it_takes_and_no_longer() {
+    fn settling_waits_exactly_as_long_as_it_takes() {
         for receives in 1..limits::LATER_RECEIVES_MAX {
             assert_eq!(ask(Reason::Settling, receives, true), Acknowledgement::Back(SOON));
         }
     }
 
     #[test]
-    fn waits_for_a_lease_begin_short() {
+    fn first_waits_for_a_lease_are_short() {
         let long = Verdict::Later(limits::RETRY_SLOWLY, Reason::Busy);
         let wait =
             |receives| acknowledge(&long, Delivery { receives, marked: false, panicked: false });
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn waits_grow_to_an_hour_and_never_below_the_first() {
+    fn waits_grow_to_an_hour_and_are_never_shorter_than_the_first() {
         assert_eq!(growing(SOON, 1), SOON);
         assert_eq!(growing(SOON, 3), 4 * SOON);
         assert_eq!(growing(SOON, 60), limits::RETRY_LONGEST);
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_cannot_work_keeps_what_is_not_marked() {
+    fn a_process_that_cannot_work_keeps_messages_without_a_pending_change() {
         let often = limits::LATER_RECEIVES_MAX;
         assert_eq!(refuse(often, true), Acknowledgement::Done);
         assert!(matches!(refuse(often, false), Acknowledgement::Back(_)));

@@ -1,7 +1,7 @@
-//! What a trigger leaves behind: a mark in the table and a message in the queue, side by side.
+//! Capture stores a pending change in the table and sends a message to the queue, both at once.
 //!
-//! Either alone is enough for the change to be found: the mark is re-sent by `drain` and the sweep, the
-//! message makes apply look. Only when both fail is it left to the sweep (invariant 2).
+//! Either is enough: `drain` and the sweep resend the pending change, and apply reads the message.
+//! Only if both fail must the sweep find the change (invariant 2).
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -11,12 +11,13 @@ use crate::change::Change;
 use crate::fault::Fault;
 use crate::ports::{Ledger, Outbox};
 
-/// What became of one captured change.
+/// The result for one captured change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Captured {
-    /// What became of the mark. Its failure is counted: `drained` must know of it (R14).
+    /// The result of storing the pending change. A failure is counted, because `drained` must know
+    /// about it (R14, `DrainedMeansEmpty`).
     pub mark: Result<(), Fault>,
-    /// What became of the message.
+    /// The result of sending the message.
     pub message: Result<(), Fault>,
 }
 
@@ -27,13 +28,13 @@ impl Captured {
     }
 }
 
-/// Marks the account and sends the change, at the same time.
+/// Stores the pending change and sends the message, at the same time.
 pub async fn capture(ledger: &impl Ledger, outbox: &impl Outbox, change: &Change) -> Captured {
     let (mark, message) = together(ledger.mark(change), outbox.send(change)).await;
     Captured { mark, message }
 }
 
-/// Waits for both futures, polling each as it becomes ready. Core brings no runtime.
+/// Waits for both futures and polls each until it is ready. Core has no runtime.
 async fn together<A, B>(one: impl Future<Output = A>, two: impl Future<Output = B>) -> (A, B) {
     let (mut one, mut two) = (pin!(one), pin!(two));
     let (mut first, mut second) = (None, None);

@@ -1,27 +1,28 @@
-//! A change: a hint that one account in one pool may differ now. Never data: no value travels in it.
+//! A change event: notice that an account in one pool may differ now. It carries no values.
 
 use crate::names::Sub;
 use crate::side::Side;
 use crate::time::Time;
 
-/// What the sender of a change knows for certain.
+/// The evidence of a change event: what its sender knows for certain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Proof {
-    /// Something of this account was changed.
+    /// Something about this account was changed.
     Changed,
     /// The account left UNCONFIRMED, which happens once in its life.
     Confirmed,
-    /// The account was deleted, and its `sub` was named.
+    /// The account was deleted, and the event named its `sub`.
     Deleted,
-    /// Nothing: it may be worth a look (a sign-in, a sweep, a trigger that fires before the deed).
+    /// No evidence: the account may have changed (a sign-in, a difference that the sweep found, a
+    /// trigger that fires before the change).
     Hint,
 }
 
 impl Proof {
-    /// Every proof.
+    /// Every kind of evidence.
     pub const ALL: [Self; 4] = [Self::Changed, Self::Confirmed, Self::Deleted, Self::Hint];
 
-    /// The word for it in messages and in the table.
+    /// Its name in messages and in the table.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Changed => "changed",
@@ -31,69 +32,72 @@ impl Proof {
         }
     }
 
-    /// The proof of that name.
+    /// The evidence with that name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|proof| proof.name() == name)
     }
 }
 
-/// Who may differ, in which pool, since when.
+/// A change event: which account may differ, in which pool, since when.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Change {
-    /// The pool in which it was done.
+    /// The pool in which the change happened.
     pub side: Side,
-    /// Whose account.
+    /// The `sub` of the account.
     pub sub: Sub,
-    /// When the deed was done, at the latest: a time that is cut to seconds is rounded up (R8).
+    /// The latest time at which the change can have happened. A time that is cut to seconds is
+    /// rounded up (R8, `SettleBeforeClearing`).
     pub at: Time,
-    /// What is certain.
+    /// What the event proves.
     pub proof: Proof,
-    /// The account's password was set by this deed.
+    /// The change set the account's password.
     pub password: bool,
-    /// An administrator set that password, and not the person.
+    /// An administrator set that password, not the person.
     pub administrator: bool,
-    /// Only a message says so: no function of the bridge that may write the table saw it itself. The
-    /// right to send a message is no right to claim that a password was set.
+    /// Only a message says so: no function of the bridge that may write the table saw the change.
+    /// The right to send a message does not include the right to claim that a password was set.
     pub claimed: bool,
-    /// Unique for each capture and each re-send: the queue's deduplication id (R13).
+    /// Unique for each capture and each resend: the queue's deduplication id (R13,
+    /// `UniqueDeduplicationId`).
     pub id: u128,
 }
 
-/// The durable note that an account has a change not yet applied.
+/// A pending change: the stored note that an account has a change which is not applied yet.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Mark {
     /// The account's pool.
     pub side: Side,
-    /// Whose account.
+    /// The `sub` of the account.
     pub sub: Sub,
-    /// Made by the table and never the same twice, not even after the mark was cleared (R12).
+    /// Made by the table. It never repeats, not even after the pending change was cleared (R12,
+    /// `TokenNeverRepeats`).
     pub token: u128,
-    /// When the oldest deed was done that this mark stands for.
+    /// When the oldest change happened that this pending change stands for.
     pub first: Time,
-    /// When the newest deed was done that this mark stands for. A mere hint is no deed: it neither
-    /// moves this nor the proof, and a mark of nothing but hints says when the oldest of them came.
+    /// When the newest change happened that this pending change stands for. A hint moves neither
+    /// this time nor the evidence. If it stands for hints only, it is the time of the oldest.
     pub last: Time,
-    /// What the newest deed proves.
+    /// The evidence of the newest change.
     pub proof: Proof,
-    /// When the person last set the password, if one of these deeds did that and a function of the
-    /// bridge saw it.
+    /// When the person last set the password, if one of these changes did that and a function of
+    /// the bridge saw it.
     pub password_at: Option<Time>,
-    /// The same, where an administrator set it.
+    /// The same for a password that an administrator set.
     pub administrator_at: Option<Time>,
-    /// When the password was last set as a message alone says: to be supported by the account.
+    /// When a password was last set by a message alone. The account must confirm it.
     pub claimed_at: Option<Time>,
-    /// Nobody need look at it again before this moment: the back-off of a `later`.
+    /// apply need not process it before this time: the back-off after the outcome `later`.
     pub not_before: Time,
-    /// How often it was answered `later` since it was made.
+    /// How many times the outcome was `later` since the pending change was stored.
     pub attempts: u32,
-    /// Why it was answered `later` last: a code, never a value.
+    /// The reason of the last `later`: a code, never a value.
     pub reason: Option<String>,
 }
 
 impl Mark {
-    /// Whether this pending change holds what `change` says, so that the message of `change` may be
-    /// acknowledged. A password event counts for itself: an older pending change of another kind does
-    /// not hold it. A hint proves nothing, so any pending change holds one.
+    /// Whether this pending change covers `change`, so that the message of `change` may be
+    /// acknowledged. A password event counts separately: an older pending change of another kind
+    /// does not cover it. A hint proves nothing, so any pending change covers one.
     pub fn holds(&self, change: &Change) -> bool {
         let hint = change.proof == Proof::Hint;
         let deed = hint || (self.proof != Proof::Hint && self.last >= change.at);
@@ -142,17 +146,17 @@ mod tests {
     }
 
     #[test]
-    fn a_pending_change_holds_only_what_it_was_told() {
+    fn a_pending_change_covers_no_newer_or_stronger_event() {
         let edit = mark(Proof::Changed, 5, None);
         assert!(edit.holds(&change(Proof::Changed, 5, false)));
         assert!(edit.holds(&change(Proof::Hint, 9, false)), "a hint proves nothing");
-        assert!(!edit.holds(&change(Proof::Changed, 6, false)), "a newer deed is not in it");
-        assert!(!edit.holds(&change(Proof::Changed, 5, true)), "it holds no password event");
+        assert!(!edit.holds(&change(Proof::Changed, 6, false)), "it does not cover a newer change");
+        assert!(!edit.holds(&change(Proof::Changed, 5, true)), "it covers no password event");
         assert!(!mark(Proof::Hint, 9, None).holds(&change(Proof::Changed, 5, false)));
     }
 
     #[test]
-    fn a_pending_change_holds_a_password_event_of_its_own_time() {
+    fn a_pending_change_covers_a_password_event_only_up_to_its_own_password_time() {
         let older = mark(Proof::Changed, 9, Some(4));
         assert!(!older.holds(&change(Proof::Changed, 5, true)), "an older password event");
         assert!(mark(Proof::Changed, 9, Some(5)).holds(&change(Proof::Changed, 5, true)));

@@ -1,16 +1,17 @@
-//! What "drained" means: nothing that was captured is still on its way (R14).
+//! The definition of "drained": no captured change event is still on its way (R14,
+//! `DrainedMeansEmpty`).
 //!
-//! Two answers are possible, and both are honest:
+//! There are two positive answers:
 //!
-//! - *Empty*: nothing at all is on its way. The queue was empty at every look for a minute, as its
-//!   counters tell, which need that long.
-//! - *Up to a moment*: nothing that was captured before that moment is on its way. Under live traffic
-//!   the queue is never empty, since every change waits there for a few seconds. What tells the age of
-//!   a change is its pending change in the table, which is read consistently. A change that was sent
-//!   without one is a message alone; apply leaves a pending change for it when it receives it and
-//!   cannot finish it. So nothing older may show for a whole minute, and messages must be explained by
-//!   changes that were captured since. Where nothing is captured any more, nothing explains a message,
-//!   and the first answer is the only one.
+//! - *Empty*: nothing at all is on its way. According to its counters, which need a minute, the
+//!   queue was empty at every snapshot for a minute.
+//! - *Up to a moment*: no event that was captured before that moment is on its way. Under live
+//!   traffic the queue is never empty, because every event waits there for a few seconds. The
+//!   pending change in the table, which is read consistently, shows the age of an event. An event
+//!   that was sent without a pending change is a message alone; if apply receives it and cannot
+//!   finish it, apply stores a pending change. So for a whole minute nothing older may show, and
+//!   messages must be explained by events that were captured since. If nothing is captured any
+//!   more, nothing explains a message, and only the first answer is possible.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -22,19 +23,19 @@ use crate::limits;
 use crate::names::PersonId;
 use crate::time::Time;
 
-/// The queue's counters. SQS calls them approximate: one look proves nothing.
+/// The counters of the queue. SQS calls them approximate: one snapshot proves nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub struct QueueCounts {
     /// Waiting to be received.
     pub waiting: u64,
-    /// Received and not yet answered.
+    /// Received and not yet deleted or returned.
     pub in_flight: u64,
     /// Not visible yet.
     pub delayed: u64,
 }
 
 impl QueueCounts {
-    /// Both queues' together: a change in either of them is on its way.
+    /// The sum of both queues: an event in either of them is on its way.
     #[must_use]
     pub const fn with(&self, other: &Self) -> Self {
         Self {
@@ -44,55 +45,56 @@ impl QueueCounts {
         }
     }
 
-    /// Everything that is in it.
+    /// All messages in the queue.
     pub const fn total(&self) -> u64 {
         self.waiting.saturating_add(self.in_flight).saturating_add(self.delayed)
     }
 
-    /// Whether nothing is in it as far as the service tells.
+    /// Whether the queue is empty according to the counters.
     pub const fn empty(&self) -> bool {
         self.waiting == 0 && self.in_flight == 0 && self.delayed == 0
     }
 }
 
-/// One look at everything that may hold a change.
+/// A snapshot of everything that may hold a change event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub struct Look {
-    /// When the look began.
+    /// When the snapshot began.
     pub at: Time,
-    /// Marks whose first deed is not after the moment asked for; those of people held are left out.
+    /// Pending changes whose first change is not after the moment asked for, without those of held
+    /// people.
     pub marks: u64,
-    /// Marks whose first deed is after it.
+    /// Pending changes whose first change is after that moment.
     pub younger: u64,
-    /// People under a live lease or with an open intent or birth note.
+    /// People under a live lease, or with an open write intent or creation intent.
     pub under_way: u64,
     /// Those of them whose work may have begun by the moment asked for.
     pub older_under_way: u64,
     /// The queue's counters.
     pub queue: QueueCounts,
-    /// Captures whose mark failed since the last full verification.
+    /// Captures since the last full verification that could not store their pending change.
     pub unmarked: u64,
 }
 
-/// Why it is not drained.
+/// Why the bridge is not drained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Undrained {
-    /// Accounts are marked.
+    /// Accounts have pending changes.
     Marks(u64),
-    /// Somebody is being worked on.
+    /// Workers process people.
     UnderWay(u64),
-    /// The queue is not empty, or was not a moment ago.
+    /// The queue is not empty.
     Queue(u64),
-    /// It has to be so at two looks, this long apart.
+    /// The queue must be empty at two snapshots, this long apart.
     LookAgain,
-    /// Captures could not leave a mark.
+    /// Captures could not store their pending change.
     Unmarked(u64),
 }
 
-/// How far apart the two looks at the queue must be: SQS says its counters may need a minute.
+/// How far apart the two snapshots of the queue must be: SQS counters may need a minute.
 pub const LOOKS_APART: Duration = Duration::from_mins(1);
 
-/// Every reason why things are not drained, given two looks. Empty: drained.
+/// Every reason why the bridge is not drained, given two snapshots. Empty: drained.
 pub fn undrained(law: Law, before: Option<&Look>, now: &Look, apart: Duration) -> Vec<Undrained> {
     let mut reasons = Vec::new();
     if now.marks > 0 {
@@ -117,7 +119,7 @@ pub fn undrained(law: Law, before: Option<&Look>, now: &Look, apart: Duration) -
     reasons
 }
 
-/// What is drained.
+/// Which of the two answers applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Drained {
     /// Nothing is on its way.
@@ -126,30 +128,29 @@ pub enum Drained {
     UpToAsked,
 }
 
-/// Looks again and again, until things are drained.
+/// Takes snapshots in turn until the bridge is drained.
 #[derive(Clone, Debug)]
 pub struct Watch {
     law: Law,
     apart: Duration,
-    /// The first of the last looks in a row at an empty queue.
+    /// The first snapshot of the current row in which the queue was empty.
     empty: Option<Look>,
-    /// When the first of the last looks in a row was that showed nothing older.
+    /// The time of the first snapshot of the current row that showed nothing older.
     nothing_older: Option<Time>,
-    /// When a look last showed a change that was captured since.
+    /// When a snapshot last showed an event that was captured since.
     younger: Option<Time>,
 }
 
 impl Watch {
-    /// A watch that has seen nothing yet. `apart` is [`LOOKS_APART`], but on a local stack.
+    /// A watch without any snapshot. `apart` is [`LOOKS_APART`], except on a local stack.
     pub const fn new(law: Law, apart: Duration) -> Self {
         Self { law, apart, empty: None, nothing_older: None, younger: None }
     }
 
-    /// Takes one more look into account. Answers what is drained, or what stands in the way of the
-    /// answer that is nearer.
+    /// Adds one snapshot. Returns which answer applies, or what blocks the answer that is nearer.
     pub fn look(&mut self, look: &Look) -> Result<Drained, Vec<Undrained>> {
         let whole = undrained(self.law, self.empty.as_ref(), look, self.apart);
-        // Two looks count only if the queue was empty at every one between them.
+        // Two snapshots count only if the queue was empty at every snapshot between them.
         self.empty = if look.queue.empty() { self.empty.or(Some(*look)) } else { None };
         if whole.is_empty() {
             return Ok(Drained::Empty);
@@ -181,7 +182,7 @@ impl Watch {
         if look.unmarked > 0 {
             reasons.push(Undrained::Unmarked(look.unmarked));
         }
-        // The counters tell of a minute ago at the latest, so a change explains them for that long.
+        // The counters are at most a minute old, so an event explains messages for that long.
         let explained = self.younger.is_some_and(|at| look.at.since(at) <= self.apart);
         if !look.queue.empty() && !explained {
             reasons.push(Undrained::Queue(look.queue.total()));
@@ -190,29 +191,29 @@ impl Watch {
     }
 }
 
-/// What one look at the table found. The adapters and the simulation fold it from the same items.
+/// The contents of one snapshot of the table. Adapters and simulation build it from the same items.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Outstanding {
-    /// Marks whose first deed is not after the moment asked for, those of `held` left out. Marks
-    /// that cannot be read are in it: nobody knows since when they stand.
+    /// Pending changes whose first change is not after the moment asked for, without those of
+    /// `held`. Includes pending changes that cannot be read, because their time is not known.
     pub marks: u64,
-    /// Marks whose first deed is after that moment.
+    /// Pending changes whose first change is after that moment.
     pub younger: u64,
-    /// Marks of people who are held or in conflict and were looked at since their last deed.
+    /// Pending changes of held or conflicting people, processed since their newest change.
     pub held: u64,
-    /// When the oldest deed was done that a mark stands for, held or not.
+    /// The time of the oldest change that a pending change stands for, held or not.
     pub oldest: Option<Time>,
     /// Each person under way, and whether that work may have begun by the moment asked for.
     pub under_way: BTreeMap<PersonId, bool>,
-    /// People of whom it cannot be told: they count as under way since long ago.
+    /// People whose record cannot be read. They count as under way since before that moment.
     pub unknown: u64,
 }
 
 impl Outstanding {
-    /// Takes a mark and its person into account, if there is one.
+    /// Adds a pending change and its person, if there is one.
     pub fn mark(&mut self, mark: &Mark, person: Option<&Entry>, asked: Time, now: Time) {
         self.oldest = Some(self.oldest.map_or(mark.first, |oldest| oldest.min(mark.first)));
-        // A mark that was never looked at is a change not yet applied, whoever's it is.
+        // A pending change that was never processed is not applied yet, held person or not.
         let looked_at = mark.attempts > 0;
         if looked_at && person.is_some_and(needs_somebody) {
             self.held += 1;
@@ -226,7 +227,7 @@ impl Outstanding {
         }
     }
 
-    /// Takes a person into account.
+    /// Adds a person.
     pub fn person(&mut self, person: &Entry, asked: Time, now: Time) {
         if is_under_way(person, now) {
             let older = may_be_older(person, asked, now);
@@ -234,7 +235,7 @@ impl Outstanding {
         }
     }
 
-    /// The look that this makes together with the queue's counters and the captures without a mark.
+    /// The snapshot of this, the queue's counters and the captures without a pending change.
     pub fn look(&self, at: Time, queue: QueueCounts, unmarked: u64) -> Look {
         let older = self.under_way.values().filter(|older| **older).count() as u64;
         Look {
@@ -253,19 +254,18 @@ const fn needs_somebody(person: &Entry) -> bool {
     matches!(person.state, State::Held | State::Conflict)
 }
 
-/// Whether somebody works on this person, or left a write or a creation open.
+/// Whether a worker processes this person, or left a write intent or a creation intent open.
 pub fn is_under_way(person: &Entry, now: Time) -> bool {
     let leased = person.lease.as_ref().is_some_and(|lease| lease.free_at > now);
     leased || person.intent.is_some() || person.birth.is_some()
 }
 
-/// Whether what one clock says was at `at` may have been by the moment that another clock calls
-/// `asked`.
+/// Whether an event at `at`, by one clock, may have happened by `asked`, by another clock.
 fn may_be_before(at: Time, asked: Time) -> bool {
     at <= asked + limits::CLOCK_ALLOWANCE
 }
 
-/// Whether work on this person that is under way may have begun by `asked`. A lease does not tell when
+/// Whether the work under way on this person may have begun by `asked`. A lease does not show when
 /// it was taken, but it is never longer than [`limits::LEASE_TIME_MAX`].
 fn may_be_older(person: &Entry, asked: Time, now: Time) -> bool {
     let lease = person.lease.as_ref().filter(|lease| lease.free_at > now);
@@ -292,14 +292,14 @@ mod tests {
     }
 
     #[test]
-    fn drained_takes_two_empty_looks_a_minute_apart() {
+    fn drained_takes_two_empty_snapshots_a_minute_apart() {
         assert_eq!(ask(None, &look(0)), [Undrained::LookAgain]);
         assert_eq!(ask(Some(&look(0)), &look(59_999)), [Undrained::LookAgain]);
         assert_eq!(ask(Some(&look(0)), &look(60_000)), []);
     }
 
     #[test]
-    fn each_place_that_may_hold_a_change_is_a_reason() {
+    fn each_place_that_may_hold_an_event_is_a_reason() {
         let before = look(0);
         let queue = QueueCounts { waiting: 1, in_flight: 2, delayed: 3 };
         let now = Look { marks: 4, under_way: 5, queue, unmarked: 6, ..look(60_000) };
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn what_both_queues_hold_is_added_up_and_nonsense_is_no_panic() {
+    fn counters_of_both_queues_are_added_without_overflow() {
         let live = QueueCounts { waiting: 5, in_flight: 3, delayed: 1 };
         let bulk = QueueCounts { waiting: 40, in_flight: 30, delayed: 20 };
         let both = QueueCounts { waiting: 45, in_flight: 33, delayed: 21 };
@@ -323,7 +323,7 @@ mod tests {
         assert_eq!(nonsense.total(), u64::MAX);
     }
 
-    /// A look at a bridge under live traffic: of the queue's messages each belongs to a young change.
+    /// A snapshot of a bridge under live traffic: each message has a younger event.
     fn live(at: i64) -> Look {
         let queue = QueueCounts { waiting: 1, in_flight: 7, delayed: 0 };
         Look { younger: 5, under_way: 3, queue, ..look(at) }
@@ -343,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_may_be_older_is_a_reason_and_begins_the_minute_anew() {
+    fn work_that_may_be_older_is_a_reason_and_restarts_the_minute() {
         let older = [
             (Look { marks: 2, ..live(30_000) }, Undrained::Marks(2)),
             (Look { older_under_way: 1, ..live(30_000) }, Undrained::UnderWay(1)),
@@ -359,8 +359,8 @@ mod tests {
     }
 
     #[test]
-    fn message_that_no_young_change_explains_is_never_drained() {
-        // Nothing is captured any more, and one message is left: perhaps a change's only trace.
+    fn message_that_no_younger_event_explains_is_never_drained() {
+        // Nothing is captured any more. The message left may be the only trace of an event.
         let mut watch = watch();
         let alone = |at| Look { younger: 0, under_way: 0, ..live(at) };
         assert!(watch.look(&live(0)).is_err());
@@ -372,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn queue_must_be_empty_at_every_look_of_the_minute_where_nothing_is_captured() {
+    fn queue_must_be_empty_at_every_snapshot_of_the_minute_if_nothing_is_captured() {
         let mut watch = watch();
         let alone = |at| Look { younger: 0, under_way: 0, ..live(at) };
         assert!(watch.look(&look(0)).is_err());
@@ -394,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn lease_that_may_be_older_than_the_drain_is_waited_for() {
+    fn drain_waits_for_a_lease_that_may_be_older_than_the_drain() {
         let mut person = person();
         let (asked, now) = (Time(1_000_000), Time(1_010_000));
         assert!(!is_under_way(&person, now) && !may_be_older(&person, asked, now));
@@ -404,9 +404,9 @@ mod tests {
         assert!(may_be_older(&person, asked, now));
         person.lease = Some(lease(longest + Duration::from_millis(1)));
         assert!(is_under_way(&person, now));
-        assert!(!may_be_older(&person, asked, now), "it was taken since");
+        assert!(!may_be_older(&person, asked, now), "the lease was taken since");
         person.lease = Some(lease(now));
-        assert!(!is_under_way(&person, now), "it has run out");
+        assert!(!is_under_way(&person, now), "the lease has expired");
         assert!(!may_be_older(&person, asked, now));
     }
 
@@ -428,7 +428,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mark_counts_unless_it_is_younger_or_waits_for_somebody() {
+    fn a_pending_change_counts_unless_it_is_younger_or_held() {
         let add = |mark: &Mark, state: Option<State>| {
             let person = state.map(|state| Entry { state, ..person() });
             let mut seen = Outstanding::default();
@@ -436,19 +436,19 @@ mod tests {
             (seen.marks, seen.younger, seen.held)
         };
         assert_eq!(add(&mark(100, 0), None), (1, 0, 0));
-        // Captured by another clock, which may be fast: it may have been before that moment.
+        // Another clock, perhaps a fast one, stamped the event: it may be from before that moment.
         let close = Time(100) + limits::CLOCK_ALLOWANCE;
         assert_eq!(add(&mark(close.0, 0), None), (1, 0, 0));
         assert_eq!(add(&mark(close.0 + 1, 0), None), (0, 1, 0));
         assert_eq!(add(&mark(100, 1), Some(State::Held)), (0, 0, 1));
         assert_eq!(add(&mark(100, 1), Some(State::Conflict)), (0, 0, 1));
         assert_eq!(add(&mark(100, 1), Some(State::Waiting)), (1, 0, 0));
-        // A held person's new deed was not looked at yet: it may be what ends the holding.
+        // The new change of a held person is not processed yet: it may end the hold.
         assert_eq!(add(&mark(100, 0), Some(State::Held)), (1, 0, 0));
     }
 
     #[test]
-    fn a_look_counts_each_person_once_and_whoever_cannot_be_told_as_older() {
+    fn a_snapshot_counts_each_person_once_and_unreadable_people_as_older() {
         let (asked, now) = (Time(100), Time(200_000));
         let until = now + Duration::from_secs(20);
         let owner = Owner::from_nonce(1);

@@ -1,4 +1,4 @@
-//! What the ledger knows of one person: what was last made true, what is under way, who is at it.
+//! The person record: the baseline, what is under way, and which worker holds the lease.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,27 +15,27 @@ pub use apart::Apart;
 
 mod apart;
 
-/// A person's state, as the operator counts it.
+/// A person's state, as the operator command counts it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum State {
-    /// Known in the old pool only.
+    /// The person has a known account in the old pool only.
     OnlyOld,
-    /// Known in the new pool only.
+    /// The person has a known account in the new pool only.
     OnlyNew,
-    /// Both sides agree.
+    /// Both pools agree.
     Synced,
-    /// The last apply ended in `later`.
+    /// The last run of apply ended in `later`.
     Waiting,
-    /// Both sides were changed and the rule says to ask.
+    /// Both pools were changed, and the policy leaves the decision to an operator.
     Conflict,
-    /// Something needs a person.
+    /// A person has to do something first.
     Held,
     /// Deleted; the tombstone stays.
     Deleted,
 }
 
 impl State {
-    /// Every state, in the order in which they are listed.
+    /// Every state, in the order in which output lists them.
     pub const ALL: [Self; 7] = [
         Self::OnlyOld,
         Self::OnlyNew,
@@ -46,7 +46,7 @@ impl State {
         Self::Deleted,
     ];
 
-    /// The word for it in the table and on the command line.
+    /// Its name in the table and on the command line.
     pub const fn name(self) -> &'static str {
         match self {
             Self::OnlyOld => "only-old",
@@ -59,12 +59,12 @@ impl State {
         }
     }
 
-    /// The state of that name.
+    /// The state with that name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|state| state.name() == name)
     }
 
-    /// The state of somebody who is known on that side only.
+    /// The state of a person with a known account in that pool only.
     pub const fn only(side: Side) -> Self {
         match side {
             Side::Old => Self::OnlyOld,
@@ -73,51 +73,51 @@ impl State {
     }
 }
 
-/// An account that a person is known by.
+/// A known account of a person.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Known {
-    /// The identifier; once linked, people are found by it alone.
+    /// The identifier of the account. After the link, only this identifier finds the person.
     pub sub: Sub,
-    /// The name to ask for it where the pool takes only names. Stored sealed.
+    /// The name for a call to the pool, if the pool accepts names only. Stored encrypted.
     pub username: Username,
     /// When it was last observed.
     pub seen: Time,
-    /// When we last wrote it.
+    /// When poolbridge last wrote it.
     pub written: Option<Time>,
-    /// When the first of the reads in a row began that answer "not there".
+    /// When the first read began in the current row of reads that did not find the account.
     pub gone: Option<Time>,
 }
 
-/// What a field was last agreed to be.
+/// The baseline of one field.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Base {
-    /// What was agreed: a fingerprint, or absent.
+    /// The agreed value: a fingerprint, or absent.
     pub print: Print,
-    /// The revision of the mapping rule under which it was agreed.
+    /// The revision of the mapping rule under which the pools agreed.
     pub rule: u32,
 }
 
-/// The base of the three-way merge. Complete: under a rule that it covers, what it does not mention
-/// was agreed absent.
+/// The baseline: what the three-way merge starts from. It is complete: a field that it does not
+/// mention was agreed absent, if it covers the field's rule.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
 pub struct Agreed {
-    /// What each field was agreed to be.
+    /// The baseline of each field.
     pub fields: BTreeMap<Field, Base>,
-    /// Revisions of the rules that were covered when this was agreed.
+    /// The revisions of the rules that this baseline covers.
     pub rules: BTreeSet<u32>,
 }
 
-/// What is known of a field's past.
+/// What the baseline says about one field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Past {
-    /// Never agreed, or agreed under an older rule.
+    /// There is no baseline, or only one from an older rule.
     Never,
-    /// It was this.
+    /// The pools agreed on this.
     Was(Base),
 }
 
 impl Agreed {
-    /// What `field`, mapped by a rule of revision `rule`, was last agreed to be.
+    /// The baseline of `field`, which is mapped by a rule of revision `rule`.
     pub fn past(&self, field: &Field, rule: u32) -> Past {
         match self.fields.get(field) {
             Some(base) if base.rule == rule => Past::Was(base.clone()),
@@ -127,65 +127,67 @@ impl Agreed {
     }
 }
 
-/// One field that is being written.
+/// One field of a write intent.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Intended {
-    /// The side that is written.
+    /// The pool that is written.
     pub side: Side,
-    /// What it is to hold.
+    /// The value to be written.
     pub wanted: Print,
-    /// What it was observed to hold (R1).
+    /// The value that the pool was observed to hold (R1, `IntentKeepsSeenValue`).
     pub was: Print,
     /// The revision of the mapping rule.
     pub rule: u32,
-    /// The pool answered that the write was done, but a read after it did not show the value: the pool
-    /// may have kept another one.
+    /// The pool reported success, but a read after the write did not show the value: the pool may
+    /// have kept another one.
     pub answered: bool,
 }
 
-/// A plan on its way into the pools, written down before the first call.
+/// A write intent: what is about to be written, stored before the first call.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Intent {
-    /// Every field under way.
+    /// Every field that is being written.
     pub fields: BTreeMap<Field, Intended>,
-    /// What each side said that it was last modified, when it was observed (R4). `None` where that
-    /// date was too young to show a later change: such a side counts as modified.
+    /// The last-modified time of each account when it was observed (R4,
+    /// `AmbiguousRevertIsConflict`). `None` if that time was too recent to show a later change;
+    /// such an account counts as modified.
     pub modified: BySide<Option<Time>>,
-    /// When it was written down.
+    /// When the intent was stored.
     pub at: Time,
-    /// The last moment at which a write of it can land: its lease's end (R9).
+    /// The last moment at which one of its writes can land: the end of its lease (R9,
+    /// `IntentSettlesFirst`).
     pub until: Time,
 }
 
-/// Written before poolbridge causes an account.
+/// A creation intent: stored before poolbridge causes an account.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Birth {
-    /// The pool it is made in.
+    /// The pool in which the account is created.
     pub side: Side,
-    /// The `Username` of the call. Stored sealed.
+    /// The `Username` of the call. Stored encrypted.
     pub username: Username,
-    /// Fingerprints of all that is written at birth; what is not here is absent at birth.
+    /// Fingerprints of everything that the creation writes. Other fields are absent then.
     pub fields: BTreeMap<Field, Base>,
-    /// Revisions of the rules that birth covers.
+    /// The revisions of the rules that the creation covers.
     pub rules: BTreeSet<u32>,
-    /// When it was written down.
+    /// When the intent was stored.
     pub at: Time,
     /// The last moment at which the creation can land.
     pub until: Time,
 }
 
 impl Birth {
-    /// What both sides are taken to have agreed upon if the account is ours (R19).
+    /// The baseline of both pools if poolbridge created the account (R19, `CreationIntentFirst`).
     pub fn agreed(&self) -> Agreed {
         Agreed { fields: self.fields.clone(), rules: self.rules.clone() }
     }
 
-    /// Whether an account that says `facts` and was made at `created` is the one that this note
-    /// announced. `created` is the pool's time and may be cut to seconds; `at` is ours, and our clock
-    /// may be fast: both are allowed for.
+    /// Whether an account with the profile `facts`, created at `created`, is the one of this
+    /// creation intent. The pool may cut `created` to seconds, and the clock behind `at` may be
+    /// fast: both are allowed for.
     ///
-    /// The person may have edited it since, so it is enough that one identifying field (an address)
-    /// still holds what we wrote, or that nothing differs; what the name alone says is no proof.
+    /// The person may have edited the account since. So one identifying field (an address) with the
+    /// written value is enough, or a profile without any difference. The name alone is no proof.
     pub fn announced(&self, facts: &Facts, created: Time, keys: &Keyring, salt: &PersonId) -> bool {
         let young = created >= self.at - crate::sweep::judge::DATE_GRACE;
         let holds =
@@ -199,59 +201,60 @@ impl Birth {
     }
 }
 
-/// Who is at work on a person, and until when.
+/// The lease: which worker processes a person, and until when.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Lease {
-    /// Unique for this claim (R6).
+    /// Unique for this claim (R6, `UniqueLeaseOwner`).
     pub owner: Owner,
-    /// When the last write of its holder can have landed (R5).
+    /// The last moment at which a write of the owner can land (R5, `LeaseOutlastsWrite`).
     pub until: Time,
-    /// When it may be taken over: later than `until` where the holder can be suspended (R7).
+    /// When another worker may claim the person. Later than `until` if the owner can be suspended
+    /// (R7, `LeaseOutlastsProcess`).
     pub free_at: Time,
 }
 
-/// A field that waits, is held, or was refused.
+/// A blocked field: it waits, is held, or was rejected.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Obstacle {
-    /// Why.
+    /// The reason.
     pub reason: Reason,
-    /// What the source held then: the same value is not tried again.
+    /// What the source held then. apply does not try the same value again.
     pub value: Print,
-    /// The side that could not be written.
+    /// The pool that could not be written.
     pub side: Side,
-    /// Since when.
+    /// Since when the field is blocked.
     pub since: Time,
 }
 
-/// Which side's password is the newer one.
+/// Which account has the newer password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub struct Passwords {
-    /// When a password was last known to be set, by side, or reset by an administrator. What was set
-    /// for the person and not by them counts in the active pool only.
+    /// By pool: when a password was last known to be set, or reset by an administrator. A password
+    /// that another party set for the person counts in the active pool only.
     pub set: BySide<Option<Time>>,
-    /// Up to which moment each side was closed: its password replaced by a random one.
+    /// By pool: passwords set up to this time are closed (replaced by a random one).
     pub closed: BySide<Option<Time>>,
-    /// Sides that were closed and whose open sessions are still to be ended.
+    /// The pools in which the password was closed and open sessions must still end.
     pub owes_sign_out: BySide<bool>,
-    /// When a password was last set as a message says that nothing supports. It closes nothing.
+    /// When a password was last set by a message that nothing confirms. It closes nothing.
     pub unproven: BySide<Option<Time>>,
-    /// Up to which moment the circuit breaker has counted the closing of each side.
+    /// By pool: up to which time the circuit breaker has counted the closed password.
     pub counted: BySide<Option<Time>>,
-    /// Why a side's password is out of date and stays usable all the same.
+    /// By pool: why the password is outdated and still stays valid.
     pub open: BySide<Option<Reason>>,
-    /// Whether the account was in `RESET_REQUIRED` when the person was last looked at with both
-    /// accounts; `None` before the first such look. An import may leave an account in it from the
-    /// start, so only the step into it is an administrator's reset.
+    /// Whether the account was in `RESET_REQUIRED` at the last observation of the person with both
+    /// accounts; `None` before the first one. An import may create accounts in this status. So only
+    /// the change into it is an administrator's reset.
     pub reset: BySide<Option<bool>>,
 }
 
 impl Passwords {
-    /// Why an outdated password stays usable, if one does.
+    /// Why an outdated password stays valid, if there is one.
     pub fn kept_open(&self) -> Option<(Side, Reason)> {
         Side::BOTH.into_iter().find_map(|side| Some((side, (*self.open.get(side))?)))
     }
 
-    /// Whether a worker still has to close an outdated password or to end its sessions. A worker that
+    /// Whether a worker still has to close an outdated password or end its sessions. A worker that
     /// died may have left either undone. `close`: the policy closes outdated passwords.
     pub fn is_work_left(&self, linked: Option<Time>, close: bool) -> bool {
         let sign_out = Side::BOTH.iter().any(|side| *self.owes_sign_out.get(*side));
@@ -262,8 +265,8 @@ impl Passwords {
         sign_out || open
     }
 
-    /// The side whose password is out of date, if one is known to be. What was set before the two
-    /// accounts were linked says nothing: each side had its own password then.
+    /// The pool with the outdated password, if there is one. A password that was set before the two
+    /// accounts were linked does not count, because each account had its own password then.
     pub fn stale(&self, linked: Option<Time>) -> Option<Side> {
         let since = linked?;
         let set = BySide::from_fn(|side| self.set.get(side).filter(|at| *at > since));
@@ -280,57 +283,58 @@ impl Passwords {
 /// One decision, kept for `explain`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Decision {
-    /// When.
+    /// When it was made.
     pub at: Time,
-    /// What was decided.
+    /// The kind of decision.
     pub kind: DecisionKind,
-    /// The fields concerned, as their names.
+    /// The names of the fields.
     pub fields: Vec<String>,
-    /// The side that was, or would have been, written.
+    /// The pool that was, or would have been, written.
     pub side: Option<Side>,
-    /// The reason, where there is one.
+    /// The reason, if there is one.
     pub reason: Option<Reason>,
 }
 
 /// What kind of decision it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum DecisionKind {
-    /// The two accounts were found to be one person.
+    /// The two accounts were found to belong to one person.
     Linked,
     /// The account was created.
     Created,
     /// Fields were carried over.
     Carried,
-    /// Both sides had changed; the side named here was overruled.
+    /// Both pools had changed; `side` was overruled.
     Conflict,
-    /// Two accounts that were never agreed differed; the side named here was overruled.
+    /// Two accounts without a baseline differed; `side` was overruled.
     FirstLinkConflict,
-    /// A field held its former value again while a write of ours was under way, on an account that was
-    /// modified since: either that write was undone or it never landed (R4).
+    /// A field had its former value again while a write of ours was open, on an account that was
+    /// modified since. Either that write was undone or it never landed (R4,
+    /// `AmbiguousRevertIsConflict`).
     CameBack,
-    /// A field was edited on the written side while a write of ours was under way there: over our
-    /// value or beside it, nobody can tell. The edit was carried; the side named here gave way.
+    /// A field was edited in the written pool while a write of ours was open there. Its order to
+    /// our value is not known. The edit was carried; `side` was overruled.
     EditedMeanwhile,
-    /// It has to wait for a person.
+    /// A person must act first.
     Held,
-    /// The target cannot hold it.
+    /// The target cannot hold the value.
     Refused,
-    /// A password went out of date and was closed.
+    /// An outdated password was closed.
     Closed,
-    /// An administrator reset the password on the side named here: the other side's may have leaked
-    /// as well.
+    /// An administrator reset the password in the pool `side`. The other pool's password may have
+    /// leaked too.
     PasswordReset,
-    /// A password event on the side named here makes nothing out of date, for the reason given.
+    /// A password event in the pool `side` makes no password outdated, for the given reason.
     PasswordIgnored,
-    /// The account on the side named here was deleted, as is proved.
+    /// The account in the pool `side` was deleted, and this is proved.
     Deleted,
-    /// The account on the side named here was disabled, because the other one was deleted.
+    /// apply disabled the account in the pool `side`, because the other one was deleted.
     Disabled,
-    /// The account on the side named here was deleted by us, because the other one was deleted.
+    /// apply deleted the account in the pool `side`, because the other one was deleted.
     Removed,
-    /// An operator said that the two accounts are one person.
+    /// An operator stated that the two accounts belong to one person.
     LinkedByOperator,
-    /// An operator said that the two accounts are not one person.
+    /// An operator stated that the two accounts do not belong to one person.
     UnlinkedByOperator,
 }
 
@@ -356,7 +360,7 @@ impl DecisionKind {
         Self::UnlinkedByOperator,
     ];
 
-    /// The word for it.
+    /// Its name.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Linked => "linked",
@@ -379,111 +383,112 @@ impl DecisionKind {
         }
     }
 
-    /// The kind of that name.
+    /// The kind with that name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 }
 
-/// How often a field changed its direction of travel.
+/// How many times a field changed its direction of travel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Flips {
-    /// The side that was written last.
+    /// The pool that was written last.
     pub to: Side,
-    /// Changes of direction without a captured change.
+    /// Changes of direction without a captured change event.
     pub count: u8,
-    /// When they began to be counted.
+    /// When counting began.
     pub since: Time,
 }
 
-/// An unsuccessful search of the other pool, remembered.
+/// A search of the other pool without a result.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Miss {
-    /// When.
+    /// When the search was made.
     pub at: Time,
-    /// What was searched for; another value is searched for again.
+    /// What was searched for. Another value needs a new search.
     pub key: Print,
 }
 
-/// A call about this person's account that the pool refuses again and again, in the same way.
+/// A call about this person's account that the pool rejects repeatedly, in the same way.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RepeatedFailure {
-    /// The operation, as AWS names it.
+    /// The operation, under its AWS name.
     pub operation: String,
-    /// How it fails.
+    /// The kind of failure.
     pub kind: FaultKind,
-    /// How often in a row, each at least D after the one before.
+    /// How many times in a row, each at least D after the one before.
     pub count: u8,
-    /// When the first of them was.
+    /// When the first of them happened.
     pub first: Time,
-    /// When the last of them was.
+    /// When the last of them happened.
     pub last: Time,
 }
 
 impl RepeatedFailure {
-    /// Whether it has failed so often and for so long that trying on is pointless.
+    /// Whether the call has failed so many times and for so long that more attempts are pointless.
     pub fn is_hopeless(&self) -> bool {
         let long = self.last.since(self.first) >= crate::limits::SAME_FAILURE_TIME;
         self.count >= crate::limits::SAME_FAILURES_MAX && long
     }
 }
 
-/// One person, as the ledger holds them.
+/// The record of one person in the ledger.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Entry {
     /// The person.
     pub id: PersonId,
-    /// The id under which this person's fingerprints are made: their own, or that of the half whose
-    /// birth note became the base when two halves were joined.
+    /// The id that salts this person's fingerprints. It is the person's own id, or the id of the
+    /// record whose creation intent became the baseline when two records were merged.
     pub salt: PersonId,
-    /// Counts every write but a claim: a claim is conditional on it.
+    /// Increases with every write except a claim. A claim is conditional on it.
     pub revision: u64,
-    /// The account on each side, where one is known.
+    /// The known account in each pool.
     pub accounts: BySide<Option<Known>>,
-    /// The base; `None` for a person never agreed.
+    /// The baseline; `None` if the pools never agreed on this person.
     pub agreed: Option<Agreed>,
-    /// What is under way.
+    /// The open write intent.
     pub intent: Option<Intent>,
-    /// A creation under way.
+    /// The open creation intent.
     pub birth: Option<Birth>,
-    /// The side on which we created the account and still owe it a password.
+    /// The pool in which poolbridge created the account and still has to set its first password.
     pub owes_password: Option<Side>,
-    /// One of the accounts was deleted; the person is never synchronised again.
+    /// Set if one of the accounts was deleted. The person is never synchronised again.
     pub tombstone: Option<Tombstone>,
-    /// Who is at work.
+    /// The current lease.
     pub lease: Option<Lease>,
-    /// No observation may begin before this (R10).
+    /// No observation may begin before this (R10, `NotBefore`).
     pub not_before: Time,
-    /// The state.
+    /// The state of the person.
     pub state: State,
-    /// Why the person as a whole waits or is held.
+    /// Why the whole person waits or is held.
     pub reason: Option<Reason>,
-    /// Fields that wait, are held or were refused.
+    /// The blocked fields: those that wait, are held, or were rejected.
     pub obstacles: BTreeMap<Field, Obstacle>,
-    /// The certain failure that ends each look at this person, if one does.
+    /// The certain failure that ends every run for this person, if there is one.
     pub failure: Option<RepeatedFailure>,
-    /// Password freshness.
+    /// Which password is outdated.
     pub passwords: Passwords,
-    /// Second factors that cannot travel, as last seen, by side: counted, never merged.
+    /// By pool: whether the account had second factors that cannot travel, when it was last seen.
+    /// They are counted, never merged.
     pub local_factors: BySide<bool>,
-    /// The last search of the other pool that found nobody.
+    /// The last search of the other pool without a result.
     pub miss: Option<Miss>,
-    /// Directions of travel.
+    /// Changes of direction, by field.
     pub flips: BTreeMap<Field, Flips>,
     /// The last few decisions, newest last.
     pub decisions: Vec<Decision>,
     /// Accounts from which an operator separated this person.
     pub apart: Apart,
-    /// When both accounts were found to be one person.
+    /// When the two accounts were found to belong to one person.
     pub linked: Option<Time>,
-    /// When the person became known.
+    /// When poolbridge first recorded the person.
     pub created: Time,
-    /// When this was last written.
+    /// When the record was last written.
     pub updated: Time,
 }
 
 impl Entry {
-    /// Somebody who was just seen on `side` for the first time.
+    /// A record for a person who was just seen in `side` for the first time.
     pub fn new(id: PersonId, side: Side, account: Known, now: Time) -> Self {
         let mut accounts = BySide { old: None, new: None };
         *accounts.get_mut(side) = Some(account);
@@ -515,7 +520,7 @@ impl Entry {
         }
     }
 
-    /// The one side that the person is known on, if it is just one.
+    /// The pool of the person's only account, if there is just one.
     pub const fn only_side(&self) -> Option<Side> {
         match (&self.accounts.old, &self.accounts.new) {
             (Some(_), None) => Some(Side::Old),
@@ -524,14 +529,14 @@ impl Entry {
         }
     }
 
-    /// Adds a decision and forgets the oldest beyond the bound.
+    /// Adds a decision and removes the oldest ones beyond the limit.
     pub fn decide(&mut self, decision: Decision) {
         self.decisions.push(decision);
         let surplus = self.decisions.len().saturating_sub(crate::limits::DECISIONS_MAX);
         self.decisions.drain(..surplus);
     }
 
-    /// The fingerprint of a reading, under this person's salt.
+    /// The fingerprint of a field state, under this person's salt.
     pub fn print(&self, keys: &Keyring, field: &Field, reading: &Reading) -> Print {
         keys.reading(&self.salt, field, reading)
     }

@@ -1,12 +1,12 @@
-//! An account in the bridge's own words: a flat ordered map of fields.
+//! A profile: an account in normalised form, as a flat ordered map of fields.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::names::{AttributeName, GroupName};
 
-/// A second factor that can be carried over. Authenticator apps, passkeys and devices cannot: their
-/// secrets never leave the pool, so they are no fields.
+/// A second factor. Authenticator apps, passkeys and devices cannot be carried over, because their
+/// secrets never leave the pool. So they are no fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Factor {
     /// A code by SMS.
@@ -18,10 +18,10 @@ pub enum Factor {
 }
 
 impl Factor {
-    /// The factors that travel.
+    /// The factors that apply carries over.
     pub const TRAVELLING: [Self; 2] = [Self::Sms, Self::Email];
 
-    /// The word for it in a field's name.
+    /// Its name within a field's name.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Sms => "sms",
@@ -31,16 +31,16 @@ impl Factor {
     }
 }
 
-/// One thing that both pools can know of a person.
+/// One property of a person that both pools can hold.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Field {
     /// Whether the person may sign in.
     Enabled,
-    /// The e-mail address together with its verified flag: one field, a pair.
+    /// The e-mail address together with its verified flag: one field.
     Email,
-    /// The phone number together with its verified flag: one field, a pair.
+    /// The phone number together with its verified flag: one field.
     Phone,
-    /// Any other attribute, by the name that its mapping rule gives it.
+    /// Any other attribute, under the name that its mapping rule gives it.
     Attribute(AttributeName),
     /// Membership of one group.
     Group(GroupName),
@@ -49,7 +49,7 @@ pub enum Field {
 }
 
 impl Field {
-    /// The field of that name, as [`fmt::Display`] writes it; the inverse of `to_string`.
+    /// The field with that name, as [`fmt::Display`] writes it; the inverse of `to_string`.
     pub fn from_name(name: &str) -> Option<Self> {
         match name {
             "enabled" => Some(Self::Enabled),
@@ -65,13 +65,13 @@ impl Field {
         }
     }
 
-    /// Whether this is an address, which travels only together with its flag.
+    /// Whether this is an address, which travels only together with its verified flag.
     pub const fn is_address(&self) -> bool {
         matches!(self, Self::Email | Self::Phone)
     }
 
-    /// Whether the field has but two values, so that one that came back cannot be told from one that
-    /// was never written (R4).
+    /// Whether the field has only two values. Then a value that came back cannot be told from a
+    /// value that was never written (R4, `AmbiguousRevertIsConflict`).
     pub const fn is_yes_or_no(&self) -> bool {
         matches!(self, Self::Enabled | Self::Group(_) | Self::Factor(_))
     }
@@ -90,7 +90,7 @@ impl fmt::Display for Field {
     }
 }
 
-/// What a field holds.
+/// The value of a field.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Value {
     /// Text, canonical for its rule.
@@ -99,7 +99,7 @@ pub enum Value {
     Address {
         /// The address, canonical.
         address: String,
-        /// Whether its owner proved it.
+        /// Whether its owner verified it.
         verified: bool,
     },
     /// Yes or no: enabled, a member, switched on.
@@ -107,8 +107,8 @@ pub enum Value {
 }
 
 impl Value {
-    /// The canonical bytes that are fingerprinted. Two values of one field are equal exactly when
-    /// these are.
+    /// The canonical bytes for the fingerprint. Two values of one field are equal exactly when
+    /// these bytes are equal.
     pub fn canonical(&self) -> String {
         match self {
             Self::Text(text) => text.clone(),
@@ -130,19 +130,19 @@ impl fmt::Debug for Value {
     }
 }
 
-/// What one side says of one field.
+/// The field state: what one pool says about one field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reading {
-    /// It has this value.
+    /// The field has this value.
     Held(Value),
-    /// It was looked at and has none; a blank counts as none, and so does "not a member".
+    /// The field was read and has no value. A blank counts as no value, and so does "not a member".
     Absent,
-    /// It was not looked at, or cannot be seen there: nothing follows from it.
+    /// The field was not read, or cannot be seen in that pool. Nothing follows from it.
     Unread,
 }
 
 impl Reading {
-    /// The value, where there is one.
+    /// The value, if there is one.
     pub const fn value(&self) -> Option<&Value> {
         match self {
             Self::Held(value) => Some(value),
@@ -151,7 +151,7 @@ impl Reading {
     }
 }
 
-/// A family of fields that is read, or not read, as a whole.
+/// A family of fields that are all read or all unread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Family {
     /// Every group membership.
@@ -160,7 +160,7 @@ pub enum Family {
     Factors,
 }
 
-/// What one account says, in the bridge's own words.
+/// The profile of one account.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Facts {
     held: BTreeMap<Field, Value>,
@@ -169,28 +169,28 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// Nothing held, everything read.
+    /// A profile without values, in which every field was read.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Sets what a field holds.
+    /// Sets the value of a field.
     pub fn hold(&mut self, field: Field, value: Value) {
         self.held.insert(field, value);
     }
 
-    /// Says that a whole family was not read.
+    /// States that a whole family was not read.
     pub fn leave_family_unread(&mut self, family: Family) {
         self.unread_families.insert(family);
     }
 
-    /// Says that one field was not read, or cannot be seen on this side.
+    /// States that one field was not read, or cannot be seen in this pool.
     pub fn leave_unread(&mut self, field: Field) {
         self.held.remove(&field);
         self.unread_fields.insert(field);
     }
 
-    /// What this account says of `field`.
+    /// The state of `field` in this account.
     pub fn get(&self, field: &Field) -> Reading {
         let family = match field {
             Field::Group(_) => Some(Family::Groups),
@@ -210,7 +210,7 @@ impl Facts {
         self.held.iter()
     }
 
-    /// Every single field that was named as unread.
+    /// Every single field that was stated to be unread.
     pub fn unread_fields(&self) -> impl Iterator<Item = &Field> {
         self.unread_fields.iter()
     }
@@ -226,7 +226,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_field_is_known_by_its_name() {
+    fn every_field_is_found_by_its_name() {
         let group = Field::Group(GroupName::try_from("admins").unwrap());
         let custom = Field::Attribute(AttributeName::try_from("custom:dept").unwrap());
         let factors = [Factor::Sms, Factor::Email, Factor::Totp].map(Field::Factor);

@@ -1,4 +1,4 @@
-//! What went wrong outside. Every fault answers two questions: `retry()` and `may_have_happened()`.
+//! Port errors: failed calls to a service. Each answers `retry()` and `may_have_happened()`.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,35 +7,35 @@ use thiserror::Error;
 
 use crate::limits;
 
-/// What kind of thing went wrong. The kinds are what the flow acts upon, not what AWS calls them.
+/// What kind of failure it was. The kinds follow what the caller does, not AWS names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum FaultKind {
-    /// The service asked us to slow down and did nothing.
+    /// The service throttled the call and did nothing.
     Throttled,
-    /// The pool takes no writes for now, and did nothing: while a point-in-time recovery of it is
-    /// prepared or runs (24 hours at most), or because it is a replica.
+    /// The pool takes no writes at present, and did nothing: a point-in-time recovery of it is
+    /// being prepared or runs (24 hours at most), or the pool is a replica.
     WritesPaused,
-    /// No answer: the request may or may not have been carried out.
+    /// No answer came: the request may or may not have been carried out.
     NoAnswer,
-    /// The request never left: no connection, or its deadline had passed before it was sent.
+    /// The request was never sent: there was no connection, or its deadline had passed before.
     NotSent,
-    /// The service failed on its side: it may or may not have been carried out.
+    /// The service failed on its side: the request may or may not have been carried out.
     Broken,
-    /// We are not allowed to do that.
+    /// poolbridge lacks the permission.
     Denied,
-    /// The service refuses these very values.
+    /// The service rejects the values of this request.
     Invalid,
-    /// The account is not there.
+    /// The account does not exist.
     AccountGone,
-    /// Something else that the call names is not there: a group, a pool, the table.
+    /// Something else that the call names does not exist: a group, a pool, the table.
     Missing,
     /// An account of that name, or with that alias, exists already.
     Exists,
-    /// A condition of ours did not hold: the lease is lost or somebody was first.
+    /// A condition of the write did not hold: the lease is lost, or another worker was first.
     Lost,
     /// The item was written by a newer version of poolbridge.
     Newer,
-    /// The item or the answer cannot be understood.
+    /// The item or the answer cannot be decoded.
     Unreadable,
 }
 
@@ -57,7 +57,7 @@ impl FaultKind {
         Self::Unreadable,
     ];
 
-    /// A code for logs, marks and metrics.
+    /// Its code in logs, pending changes and metrics.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Throttled => "throttled",
@@ -76,32 +76,32 @@ impl FaultKind {
         }
     }
 
-    /// The kind of that code.
+    /// The kind with that code.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 }
 
-/// Whether trying again can help, and when.
+/// Whether a retry can help, and when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retry {
-    /// At once: only the moment was unlucky.
+    /// At once: only the moment was wrong.
     Now,
-    /// After a while.
+    /// After this time.
     Later(Duration),
-    /// Not as it stands: a person, or a newer version, has to do something first.
+    /// Not in this form: a person, or a newer version, must act first.
     Never,
 }
 
-/// One failure of one call to the outside. Holds codes only, never a service's message text: Cognito
-/// quotes attribute values in it.
+/// One failure of one call to a service. It holds codes only, never the service's message text,
+/// because Cognito quotes attribute values in it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Error)]
 pub struct Fault {
-    /// What kind of thing went wrong.
+    /// The kind of failure.
     pub kind: FaultKind,
-    /// The call that failed, as AWS names it.
+    /// The call that failed, under its AWS name.
     pub operation: &'static str,
-    /// The service's error code, where there was one.
+    /// The service's error code, if it gave one.
     pub code: Option<String>,
 }
 
@@ -113,20 +113,20 @@ impl fmt::Display for Fault {
 }
 
 impl Fault {
-    /// A fault of `operation` without a code.
+    /// A port error of `operation` without a code.
     pub const fn new(kind: FaultKind, operation: &'static str) -> Self {
         Self { kind, operation, code: None }
     }
 
-    /// Whether trying again can help.
+    /// Whether a retry can help.
     pub const fn retry(&self) -> Retry {
         match self.kind {
             FaultKind::Lost | FaultKind::Exists => Retry::Now,
             FaultKind::Throttled | FaultKind::NoAnswer | FaultKind::NotSent | FaultKind::Broken => {
                 Retry::Later(limits::RETRY_SOON)
             }
-            // Somebody has to grant, create or upgrade something. It stays marked and is tried again
-            // slowly, because nobody tells us when that is done.
+            // A person has to grant, create or upgrade something, and poolbridge does not learn
+            // when that is done. So the pending change stays, and apply retries slowly.
             FaultKind::WritesPaused
             | FaultKind::Denied
             | FaultKind::Missing
@@ -136,8 +136,8 @@ impl Fault {
         }
     }
 
-    /// Whether the same call will hardly end otherwise for this account: a certain refusal that is no
-    /// matter of the moment. Such a call is not repeated for ever (see `limits::SAME_FAILURES_MAX`).
+    /// Whether the same call will very likely fail again for this account: a certain rejection that
+    /// does not depend on the moment. Its retries end (`limits::SAME_FAILURES_MAX`).
     pub fn is_refusal_of_account(&self) -> bool {
         let certain = match self.kind {
             FaultKind::Denied
@@ -154,12 +154,12 @@ impl Fault {
             | FaultKind::Lost
             | FaultKind::Newer => false,
         };
-        // Other operations describe the pool as a whole, or are the table's: every person meets
-        // their failures, and no person can be held for one.
+        // Other operations describe the whole pool or use the table. Their failures affect every
+        // person, so they are no reason to hold one person.
         certain && (self.operation.starts_with("Admin") || self.operation == "ListUsers")
     }
 
-    /// Whether the deed may have been done all the same (R3).
+    /// Whether the service may have carried out the call although it failed (R3, `RecordOnlyDone`).
     pub const fn may_have_happened(&self) -> bool {
         match self.kind {
             FaultKind::NoAnswer | FaultKind::Broken => true,
@@ -183,7 +183,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_kind_is_known_by_its_code() {
+    fn every_kind_is_found_by_its_code() {
         for kind in FaultKind::ALL {
             assert_eq!(FaultKind::from_name(kind.name()), Some(kind));
         }

@@ -1,7 +1,8 @@
 //! Keyed fingerprints: how the state table remembers values that it must not hold.
 //!
-//! A fingerprint is the first 16 bytes of HMAC-SHA256 over a version, a salt that is one person's own,
-//! the field and the canonical value. Equal values of two people or of two fields do not look equal.
+//! A fingerprint is the first 16 bytes of HMAC-SHA256 over a version, a salt that belongs to one
+//! person, the field and the canonical value. Equal values of two people or two fields differ in
+//! it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,13 +13,13 @@ use sha2::Sha256;
 use crate::facts::{Field, Reading, Value};
 use crate::names::PersonId;
 
-/// Changes when the layout of what is hashed changes.
+/// Increase this when the layout of the hashed bytes changes.
 const VERSION: u8 = 1;
 
-/// A value's fingerprint, with the id of the key that made it.
+/// The fingerprint of a value, with the id of the key that made it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fingerprint {
-    /// Which key made it.
+    /// The id of the key.
     pub key: u8,
     /// 128 bits of the HMAC.
     pub bytes: [u8; 16],
@@ -30,10 +31,10 @@ impl fmt::Debug for Fingerprint {
     }
 }
 
-/// The fingerprint of what a field holds, or `None` for "absent".
+/// The fingerprint of a field's value, or `None` for "absent".
 pub type Print = Option<Fingerprint>;
 
-/// The fingerprint keys, newest in use, older ones still readable.
+/// The fingerprint keys: the newest makes fingerprints, the older ones only compare them.
 #[derive(Clone)]
 pub struct Keyring {
     keys: BTreeMap<u8, [u8; 32]>,
@@ -47,12 +48,12 @@ impl fmt::Debug for Keyring {
 }
 
 impl Keyring {
-    /// A ring with one key, in use.
+    /// A keyring with one key, which is in use.
     pub fn new(id: u8, key: [u8; 32]) -> Self {
         Self { keys: BTreeMap::from([(id, key)]), current: id }
     }
 
-    /// Adds an older key: read, never written with.
+    /// Adds an older key. It compares fingerprints and never makes one.
     #[must_use]
     pub fn with_older(mut self, id: u8, key: [u8; 32]) -> Self {
         self.keys.entry(id).or_insert(key);
@@ -65,14 +66,15 @@ impl Keyring {
             .expect("the key in use is in the ring: both constructors put it there")
     }
 
-    /// What `reading` prints as under the key in use. Unread prints as nothing: ask before.
+    /// The fingerprint of `reading` under the key in use. Unread gives `None` like absent, so the
+    /// caller must check for it first.
     pub fn reading(&self, salt: &PersonId, field: &Field, reading: &Reading) -> Print {
         reading.value().map(|value| self.print(salt, field, value))
     }
 
-    /// Whether `reading` is what `print` remembers. An unread field is never it, and a print of a key
-    /// that is gone is never matched: the field then counts as changed, which costs a conflict and
-    /// loses nothing silently.
+    /// Whether `reading` is the value that `print` remembers. An unread field never is. A
+    /// fingerprint whose key is gone never matches: the field then counts as changed, which costs a
+    /// conflict and loses nothing silently.
     pub fn is(&self, salt: &PersonId, field: &Field, reading: &Reading, print: Print) -> bool {
         match (reading, print) {
             (Reading::Unread, _) | (Reading::Held(_), None) | (Reading::Absent, Some(_)) => false,
@@ -93,7 +95,7 @@ impl Keyring {
         let secret = self.keys.get(&key)?;
         let mut mac = Hmac::<Sha256>::new_from_slice(secret).ok()?;
         let field = field.to_string();
-        // Lengths first, so that no two triples run together to the same bytes.
+        // Each part is preceded by its length, so that no two triples give the same bytes.
         for part in [salt.as_str(), &field, canonical] {
             mac.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
             mac.update(part.as_bytes());
@@ -119,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_values_of_two_people_or_fields_do_not_look_equal() {
+    fn equal_values_of_two_people_or_two_fields_have_different_fingerprints() {
         let value = Value::Text("x".to_owned());
         let (one, two) = (PersonId::from_nonce(1), PersonId::from_nonce(2));
         let print = ring().print(&one, &Field::Email, &value);
@@ -129,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn an_older_key_stays_readable_and_a_lost_one_matches_nothing() {
+    fn fingerprints_of_an_older_key_match_and_those_of_a_lost_key_never_do() {
         let person = PersonId::from_nonce(1);
         let old = ring();
         let print = old.reading(&person, &Field::Email, &held("x"));
@@ -141,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn unread_is_neither_absent_nor_anything() {
+    fn an_unread_field_matches_no_fingerprint() {
         let person = PersonId::from_nonce(1);
         assert!(!ring().is(&person, &Field::Email, &Reading::Unread, None));
         assert!(ring().is(&person, &Field::Email, &Reading::Absent, None));

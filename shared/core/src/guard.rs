@@ -1,7 +1,7 @@
-//! The sign-up guard: while people still live in one pool only, nobody else may sign up in the
-//! other one under their address or name, and so keep them out for good.
+//! The sign-up guard. While people have an account in one pool only, no other person may sign up in
+//! the other pool under their address or username, because that would keep them out for good.
 //!
-//! Here is what it looks for and whom it lets pass; the looking itself is the adapters'.
+//! This module decides what to search for and which sign-ups pass. The adapters do the searches.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,15 +18,15 @@ use crate::ports::Search;
 use crate::side::{BySide, Side};
 use crate::time::Time;
 
-/// Somebody who is signing up by themselves.
+/// A person who is signing up.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Newcomer {
-    /// The pool that they are signing up in.
+    /// The pool of the sign-up.
     pub side: Side,
-    /// The username of the event, if it has one: the pool's own invention in a pool whose usernames
-    /// are addresses.
+    /// The username of the event, if it has one. In a pool whose usernames are addresses, the pool
+    /// itself generated it.
     pub username: Option<Username>,
-    /// The attributes that they give.
+    /// The attributes that the person gave.
     pub attributes: BTreeMap<AttributeName, String>,
 }
 
@@ -40,34 +40,35 @@ impl fmt::Debug for Newcomer {
     }
 }
 
-/// What came of a sign-up's judgement.
+/// The decision about a sign-up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Judgement {
-    /// Nobody else holds the identity.
+    /// No other account holds the identity.
     Passes,
     /// The other pool holds it.
     Refused,
 }
 
-/// What makes an account of the other pool one that holds the newcomer's identity.
+/// One search of the other pool, and when a found account holds the newcomer's identity.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lookup {
-    /// What the other pool is searched by.
+    /// The search.
     pub search: Search,
-    /// The address counts only if it is verified there: usernames are no addresses there, and Cognito
-    /// makes a sign-in alias of a verified address alone (its page "User pool attributes"). Otherwise a
-    /// stranger could keep a person out by writing that person's address into an account of their own.
+    /// The address counts only if it is verified in the other pool. This is so if its usernames are
+    /// no addresses, because Cognito makes a sign-in alias of a verified address only (its page
+    /// "User pool attributes"). Otherwise a stranger could keep a person out by writing that
+    /// person's address into an account of their own.
     pub verified_only: bool,
 }
 
-/// What the other pool is searched by: the identity that people are matched by, and every name that
-/// it lets them sign in with, in that pool's own form.
+/// What to search the other pool for: the identity by which people are matched, and every name with
+/// which that pool lets them sign in, in that pool's own form.
 ///
-/// `there` is the other pool's shape. The list is bounded by `limits::GUARD_SEARCHES_MAX`.
+/// `there` is the schema of the other pool. `limits::GUARD_SEARCHES_MAX` limits the list.
 pub fn lookups(policy: &Policy, newcomer: &Newcomer, there: &Shape) -> Vec<Lookup> {
     let mut found: Vec<Lookup> = Vec::new();
     let mut add = |search: &Search, verified_only: bool| {
-        // In a pool that does not tell case apart, or where the other one does not, all are one name.
+        // If one of the pools ignores case, all spellings are one name.
         for search in search.spellings(there.case_sensitive) {
             let known = found.iter().any(|lookup| lookup.search == search);
             if !known {
@@ -78,7 +79,7 @@ pub fn lookups(policy: &Policy, newcomer: &Newcomer, there: &Shape) -> Vec<Looku
     let name = newcomer.username.as_ref().map(Username::reveal);
     if let Some(username) = &newcomer.username {
         let by_name = policy.match_by == MatchBy::Username || there.username_attributes.is_empty();
-        // A federated account has such a name in every pool, and gets it in this one.
+        // A federated account has such a username in every pool, so it will get it in this one.
         if by_name || username.reveal().contains('_') {
             add(&Search::Username(username.clone()), false);
         }
@@ -89,7 +90,7 @@ pub fn lookups(policy: &Policy, newcomer: &Newcomer, there: &Shape) -> Vec<Looku
             continue;
         }
         let verified_only = !there.username_attributes.contains(&attribute);
-        // What somebody gives for a username is typed into the same box as an alias.
+        // Users type usernames and aliases into the same sign-in field.
         let name = name.filter(|name| looks_like(name, &attribute)).map(str::to_owned);
         for value in values(&policy.mapping, newcomer, &attribute).into_iter().chain(name) {
             if let Some(search) = Search::by(&attribute, value) {
@@ -101,10 +102,11 @@ pub fn lookups(policy: &Policy, newcomer: &Newcomer, there: &Shape) -> Vec<Looku
     found
 }
 
-/// Whether an account that a search found holds the newcomer's identity.
+/// Whether a found account holds the newcomer's identity.
 ///
-/// One that never confirmed holds nothing: a stranger can make one. A federated one holds its username
-/// only, which it gets in the newcomer's pool too: for the rest its person gets in by their provider.
+/// An unconfirmed account holds nothing, because a stranger can create one. A federated account
+/// holds its username only, which it also gets in the newcomer's pool. Its person signs in with the
+/// provider and needs no other name.
 pub fn holds(lookup: &Lookup, account: &Account) -> bool {
     let by_name = matches!(lookup.search, Search::Username(_));
     let stands = match account.status {
@@ -122,9 +124,9 @@ pub fn holds(lookup: &Lookup, account: &Account) -> bool {
     stands && (verified || !lookup.verified_only)
 }
 
-/// Whether the person who holds the identity in the other pool stands in nobody's way on `side`:
-/// they were deleted; they have an account there already, so that Cognito itself will say that the
-/// name is taken; or we are about to make that very account.
+/// Whether the person who holds the identity in the other pool blocks no sign-up in `side`. This is
+/// so if the person was deleted; if they already have an account there, so that Cognito itself
+/// reports the taken name; or if poolbridge is about to create that very account.
 pub fn stands_aside(entry: &Entry, side: Side, now: Time, bound: Duration) -> bool {
     let made = |birth: &crate::entry::Birth| birth.side == side && now <= birth.until + bound;
     entry.state == State::Deleted
@@ -132,7 +134,7 @@ pub fn stands_aside(entry: &Entry, side: Side, now: Time, bound: Duration) -> bo
         || entry.birth.as_ref().is_some_and(made)
 }
 
-/// The attributes by which a pool can let people sign in.
+/// The attributes with which a pool can let people sign in.
 const SIGN_IN_ATTRIBUTES: [&str; 3] = ["email", "phone_number", "preferred_username"];
 
 fn matches(match_by: &MatchBy, attribute: &AttributeName) -> bool {
@@ -143,7 +145,7 @@ fn matches(match_by: &MatchBy, attribute: &AttributeName) -> bool {
     }
 }
 
-/// Whether a username could be meant as that attribute.
+/// Whether a username has the form of that attribute.
 fn looks_like(name: &str, attribute: &AttributeName) -> bool {
     match attribute.as_str() {
         "email" => name.contains('@'),
@@ -152,8 +154,8 @@ fn looks_like(name: &str, attribute: &AttributeName) -> bool {
     }
 }
 
-/// What the newcomer's account would say in that attribute of the other pool: through the mapping,
-/// and as it stands.
+/// The values that the newcomer's account would have in that attribute of the other pool: the
+/// mapped one and the unchanged one.
 fn values(mapping: &Mapping, newcomer: &Newcomer, attribute: &AttributeName) -> Vec<String> {
     let there = newcomer.side.other();
     let rule = mapping.rules().find(|rule| rule.attribute.get(there).as_ref() == Some(attribute));
@@ -170,7 +172,7 @@ fn values(mapping: &Mapping, newcomer: &Newcomer, attribute: &AttributeName) -> 
     values
 }
 
-/// The newcomer as the account that they do not have yet: what the mapping reads.
+/// The newcomer as an account that does not exist yet, as input for the mapping.
 fn account(newcomer: &Newcomer) -> Option<Account> {
     Some(Account {
         sub: Sub::try_from("newcomer").ok()?,

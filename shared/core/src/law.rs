@@ -1,14 +1,15 @@
-//! The rules of the protocol, by their numbers, and the one place that says they hold.
+//! The protocol rules, by number, and the type that says which of them hold.
 //!
-//! In every build but the tests' a [`Law`] is nothing at all and keeps every rule. With the feature
-//! `planted` a test can take one away, to prove that its absence is noticed.
+//! In every build except that of the tests, a [`Law`] is empty and keeps every rule. With the
+//! feature `planted`, a test can remove one rule, to prove that the suites notice its absence.
 
-/// The enum and the list of its variants, from one list.
+/// Makes the enum and the list of its variants from one list.
 macro_rules! rules {
     ($($(#[$doc:meta])* $rule:ident,)+) => {
-        /// A rule of the protocol that `converge` and the state table keep. The architecture page lists
-        /// them with the violation that each one cures. There is no R25 here: it is about the migration
-        /// of passwords at sign-in, which is not in the product yet.
+        /// A rule of the protocol that `converge` and the state table keep. The architecture page
+        /// lists the rules with the violation that each one prevents. R25
+        /// (`MigrationRespectsHistory`) is not in the list: it concerns the migration of passwords
+        /// at sign-in, which the product does not have yet.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[repr(u8)]
         #[expect(missing_docs, reason = "the architecture page describes each rule by its number")]
@@ -51,19 +52,19 @@ rules! {
     R26,
     R27,
     R28,
-    /// Trust nothing that a message says: read (invariant 1).
+    /// apply trusts no value in a message and reads the account (invariant 1).
     ReadAfresh,
-    /// An address and its flag are one field (invariant 8).
+    /// An address and its verified flag are one field (invariant 8).
     AddressWithFlag,
-    /// An unread list of groups is not an empty one.
+    /// An unread list of groups is not an empty list.
     UnreadIsNotEmpty,
-    /// No base: neither side wins by being active alone; the first-link rules decide.
+    /// Without a baseline no pool wins because it is active: the first-link rules decide.
     MissingBase,
-    /// Nobody is linked on a claim (invariant 16).
+    /// No account is linked because of an unproved claim (invariant 16).
     LinkWithProof,
-    /// Nobody is gone unless another account of that pool still reads (invariant 7).
+    /// An account counts as deleted only if another account of that pool can be read (invariant 7).
     Canary,
-    /// Two observations agree on a new value only if both accounts held it at one moment.
+    /// Two observations agree on a new value only if both accounts held it at the same time.
     QuietAgreement,
 }
 
@@ -81,7 +82,7 @@ impl Law {
         missing: None,
     };
 
-    /// Every rule but one. Tests only.
+    /// Every rule except one. For tests only.
     #[cfg(feature = "planted")]
     pub const fn without(rule: Rule) -> Self {
         Self { missing: Some(rule) }

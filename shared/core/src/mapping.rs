@@ -1,8 +1,9 @@
-//! Mapping rules: two-way lenses between a pool's attributes and the bridge's fields.
+//! Mapping rules: two-way lenses between a pool's attributes and the fields of a profile.
 //!
-//! Each rule maps one attribute of the old pool to one field, and that field to one attribute of the
-//! new pool, both ways. Two laws hold for every rule and are tested as properties, on the raw values of
-//! an account: reading back what was written gives the same fact; writing what was read changes nothing.
+//! Each rule maps one attribute of the old pool to one field, and that field to one attribute of
+//! the new pool, in both directions. Two laws hold for every rule, and properties test them on the
+//! raw values of an account: reading back a written value gives the same field state, and writing a
+//! value that was read changes nothing.
 
 mod rule;
 
@@ -40,7 +41,7 @@ pub const STANDARD: [&str; 17] = [
     "zoneinfo",
 ];
 
-/// All rules together.
+/// All mapping rules together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mapping {
     rules: BTreeMap<Field, (AttributeRule, u32)>,
@@ -51,8 +52,8 @@ pub struct Mapping {
 }
 
 impl Mapping {
-    /// Every standard attribute to itself, but for what `rules` say otherwise and `dropped` leaves
-    /// out. `fold` where either pool is case-insensitive, `groups` where memberships travel.
+    /// Maps every standard attribute to itself, except where `rules` say otherwise and for those in
+    /// `dropped`. `fold`: one of the pools is case-insensitive. `groups`: memberships travel.
     pub fn new(
         rules: Vec<AttributeRule>,
         dropped: &BTreeSet<AttributeName>,
@@ -94,7 +95,7 @@ impl Mapping {
         Ok(Self { rules: kept, fold, groups })
     }
 
-    /// The same mapping for pools of which one is, or none is, case-insensitive.
+    /// The same mapping for other pools. `fold`: one of them is case-insensitive.
     #[must_use]
     pub fn folding(mut self, fold: bool) -> Self {
         self.fold = fold;
@@ -104,8 +105,8 @@ impl Mapping {
         self
     }
 
-    /// Whether names and addresses that differ by case only are one for the bridge: one of the pools does
-    /// not tell them apart.
+    /// Whether usernames and addresses that differ only by case count as one, because one of the
+    /// pools is case-insensitive.
     pub const fn folds_case(&self) -> bool {
         self.fold
     }
@@ -115,7 +116,7 @@ impl Mapping {
         self.rules.values().map(|(rule, _)| rule)
     }
 
-    /// The revision of the rule that serves `field`; `None` if none does any more.
+    /// The revision of the rule for `field`; `None` if no rule serves it any more.
     pub fn revision(&self, field: &Field) -> Option<u32> {
         match field {
             Field::Enabled => Some(revision_of("enabled")),
@@ -138,12 +139,13 @@ impl Mapping {
         self.rules.values().map(|(_, revision)| *revision).chain(families).collect()
     }
 
-    /// Which ways `field` travels.
+    /// In which directions `field` travels.
     pub fn ways(&self, field: &Field) -> Ways {
         self.rules.get(field).map_or(Ways::Both, |(rule, _)| rule.ways())
     }
 
-    /// The account in our own words. What cannot be said is left unread and named besides.
+    /// The profile of the account. A field whose value a rule cannot express stays unread; the
+    /// second result gives the reason.
     pub fn facts(
         &self,
         side: Side,
@@ -182,22 +184,22 @@ impl Mapping {
             facts.leave_family_unread(Family::Groups);
             return;
         };
-        // Cognito keeps the members of a provider's group by itself, in either pool.
+        // Cognito itself manages the members of a provider's group, in each pool.
         let travels = |group: &&GroupName| {
             Side::BOTH.iter().all(|side| !shapes.get(*side).is_provider_group(group))
         };
         for group in groups.iter().filter(travels) {
             facts.hold(Field::Group(group.clone()), Value::Flag(true));
         }
-        // A group that one pool lacks says nothing about who would be in it there. It is left unread
-        // on the side that lacks it; the side that has it may say so.
+        // A group that one pool lacks has no members there to compare. So the field stays unread in
+        // the pool that lacks the group. The other pool may report a membership.
         let lacking = shapes.old.groups.symmetric_difference(&shapes.new.groups);
         for group in lacking.filter(|group| !groups.contains(*group)).filter(travels) {
             facts.leave_unread(Field::Group(group.clone()));
         }
     }
 
-    /// The attributes that make `side` say `reading` of `field`.
+    /// The attributes that give `field` the state `reading` in the pool `side`.
     pub fn attributes(
         &self,
         side: Side,
@@ -225,8 +227,8 @@ impl Mapping {
         Ok(attributes)
     }
 
-    /// The attributes that make that account of `side` say `reading` of `field`. What it says already
-    /// keeps its own spelling: an address of which the flag alone is new, say.
+    /// The attributes that give `field` the state `reading` in that account of `side`. A value that
+    /// the account has already keeps its spelling, such as an address with a new flag.
     pub fn attributes_over(
         &self,
         side: Side,
@@ -251,7 +253,7 @@ impl Mapping {
         }
         match raw {
             Some(raw) => attributes.insert(name.clone(), raw.clone()),
-            // A default says it.
+            // The account has no attribute, and the default of the rule has this value.
             None => attributes.remove(name),
         };
         if flag == Some(verified(account, field))
@@ -265,13 +267,13 @@ impl Mapping {
         Ok(attributes)
     }
 
-    /// The attribute of `side` that serves `field`.
+    /// The attribute of `side` for `field`.
     pub fn attribute(&self, side: Side, field: &Field) -> Option<&AttributeName> {
         self.rules.get(field).and_then(|(rule, _)| rule.attribute.get(side).as_ref())
     }
 }
 
-/// Whether case does not count for `field` where a pool is case-insensitive.
+/// Whether `field` is compared without regard to case if a pool is case-insensitive.
 fn folds(field: &Field) -> bool {
     match field {
         Field::Email => true,
@@ -280,7 +282,7 @@ fn folds(field: &Field) -> bool {
     }
 }
 
-/// The attribute that says whether an address was proved.
+/// The attribute that says whether an address was verified.
 pub fn verified_flag(field: &Field) -> Option<AttributeName> {
     let name = match field {
         Field::Email => "email_verified",
@@ -290,7 +292,7 @@ pub fn verified_flag(field: &Field) -> Option<AttributeName> {
     AttributeName::try_from(name).ok()
 }
 
-/// Whether the account's address in `field` was proved.
+/// Whether the account's address in `field` was verified.
 pub fn verified(account: &Account, field: &Field) -> bool {
     verified_flag(field)
         .and_then(|flag| account.attributes.get(&flag))
@@ -306,7 +308,7 @@ fn read_factors(facts: &mut Facts, side: Side, account: &Account, shapes: &BySid
         match shapes.get(side).factor_of(account, factor) {
             Some(true) => facts.hold(Field::Factor(factor), Value::Flag(true)),
             Some(false) => {}
-            // The pool does not offer it, or does not tell: that is no decision of the person.
+            // The pool does not offer the factor, or hides its state: no decision of the person.
             None => facts.leave_unread(Field::Factor(factor)),
         }
     }

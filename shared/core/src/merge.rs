@@ -1,4 +1,5 @@
-//! The three-way merge of one field. Pure: two readings, what became of the base, and the rules.
+//! The three-way merge of one field. Pure: the state of the field in both pools, its comparison
+//! with the baseline, and the rules give an answer.
 
 use crate::facts::{Field, Reading, Value};
 use crate::law::{Law, Rule};
@@ -7,36 +8,37 @@ use crate::policy::ConflictRule;
 use crate::side::{BySide, Side};
 use crate::verdict::Reason;
 
-/// What is asked of one field.
+/// The input of the merge of one field.
 #[derive(Clone, Debug)]
 pub struct Question<'a> {
     /// The field.
     pub field: &'a Field,
-    /// What each side says.
+    /// The field state in each pool.
     pub says: BySide<&'a Reading>,
-    /// Whether each side still says what was agreed; `None` where nothing was ever agreed.
+    /// Whether each pool still has the value of the baseline; `None` if there is no baseline.
     pub unchanged: Option<BySide<bool>>,
-    /// A write of ours was under way, its target holds what it held before, and the account was
-    /// modified since: the write may have landed and been undone (R4).
+    /// A write of ours was open, its target holds the value from before the write, and the account
+    /// was modified since. So the write may have landed and been undone (R4,
+    /// `AmbiguousRevertIsConflict`).
     pub came_back: bool,
-    /// A write of ours was under way, and its target holds neither what it held nor what we wrote.
+    /// A write of ours was open, and its target holds neither the former nor the written value.
     pub edited_meanwhile: bool,
     /// The pool that applications sign in to.
     pub active: Side,
     /// Who wins a conflict.
     pub conflicts: ConflictRule,
-    /// Which ways the field travels.
+    /// In which directions the field travels.
     pub ways: Ways,
-    /// Which rules hold.
+    /// Which protocol rules hold.
     pub law: Law,
 }
 
-/// Which conflict it is.
+/// The kind of conflict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Conflict {
-    /// Both sides were changed since they agreed.
+    /// Both pools changed since they agreed.
     BothChanged,
-    /// They never agreed, and say different things.
+    /// The pools never agreed and have different values.
     FirstLink,
     /// See [`Question::came_back`].
     CameBack,
@@ -44,18 +46,18 @@ pub enum Conflict {
     EditedMeanwhile,
 }
 
-/// What is to be done about one field.
+/// What to do about one field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// Nothing can be said: leave both sides and the base alone.
+    /// Nothing can be concluded: leave both pools and the baseline as they are.
     Leave,
-    /// Both sides say the same.
+    /// Both pools have the same value.
     Agree,
-    /// What the other side says goes to this one.
+    /// The value of the other pool is written to this one.
     Carry {
-        /// The side that is written.
+        /// The pool that is written.
         to: Side,
-        /// The conflict that was decided so, if it was one.
+        /// The conflict that was decided in this way, if there was one.
         conflict: Option<Conflict>,
     },
     /// Nothing is written until a person decides.
@@ -84,7 +86,8 @@ pub fn merge(question: &Question<'_>) -> Answer {
     if question.came_back {
         return conflict(question, Conflict::CameBack);
     }
-    // Beside an open write an edit and the edit that we carried may not have known of each other.
+    // While a write of ours is open, the edit that we carried and an edit in the target may have
+    // been made without knowledge of each other.
     let conflict_of = question.edited_meanwhile.then_some(Conflict::EditedMeanwhile);
     match (unchanged.old, unchanged.new) {
         (true, _) => Answer::Carry { to: Side::Old, conflict: conflict_of },
@@ -97,9 +100,9 @@ const fn carry(to: Side) -> Answer {
     Answer::Carry { to, conflict: None }
 }
 
-/// A rule that cannot be reversed: what changes in the target stays there, what changes in the source
-/// travels. Never agreed, an absence takes nothing away. Where both changed, or may have, the source
-/// wins and that is recorded, since the rule knows no other way.
+/// A rule that cannot be reversed: a change in the target stays there, and a change in the source
+/// travels. Without a baseline, an absent value in the source removes nothing. If both changed, or
+/// may have, the source wins and the conflict is recorded, because the rule has no other direction.
 fn one_way(question: &Question<'_>, to: Side) -> Answer {
     let held = |side: Side| question.says.get(side).value().is_some();
     let Some(unchanged) = question.unchanged else {
@@ -122,7 +125,7 @@ fn one_way(question: &Question<'_>, to: Side) -> Answer {
     Answer::Carry { to, conflict }
 }
 
-/// One address on both sides, proved on one of them only.
+/// Both pools hold the same address, and only one of them holds it as verified.
 fn same_address(question: &Question<'_>) -> Option<Answer> {
     let (
         Some(Value::Address { address: old, verified: old_verified }),
@@ -136,13 +139,14 @@ fn same_address(question: &Question<'_>) -> Option<Answer> {
     }
     let proved = if *old_verified { Side::Old } else { Side::New };
     let lost = question.unchanged.is_some_and(|unchanged| *unchanged.get(proved));
-    // The proved side still says what was agreed, so the flag fell on the other. Writing `true` back
-    // might take the alias from whoever proved it since; writing `false` would weaken. A person looks.
+    // The pool with the verified address still has the value of the baseline, so the flag was lost
+    // in the other pool. Writing `true` back might take the alias from a person who verified the
+    // address since. Writing `false` would weaken the first pool. So a person must decide.
     let answer = if lost { Answer::Hold(Reason::VerificationLost) } else { carry(proved.other()) };
     Some(answer)
 }
 
-/// Two accounts that never agreed on this field.
+/// Two accounts without a baseline for this field.
 fn first_link(question: &Question<'_>) -> Answer {
     if !question.law.keeps(Rule::MissingBase) {
         return carry(question.active.other());
@@ -156,7 +160,7 @@ fn first_link(question: &Question<'_>) -> Answer {
 
 fn conflict(question: &Question<'_>, kind: Conflict) -> Answer {
     if *question.field == Field::Enabled {
-        // Disabled wins where there is no agreement, and a disable is never held.
+        // Without agreement "disabled" wins, and a disable is never held.
         let old_says_no = question.says.old.value() == Some(&Value::Flag(false));
         let to = if old_says_no { Side::New } else { Side::Old };
         return Answer::Carry { to, conflict: Some(kind) };
@@ -208,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn invariant_05_a_change_on_one_side_reaches_the_other() {
+    fn invariant_05_a_change_in_one_pool_reaches_the_other() {
         let (a, b) = (text("a"), text("b"));
         assert_eq!(ask(&name(), &b, &a, Some(&a)), carry(Side::New));
         assert_eq!(ask(&name(), &a, &b, Some(&a)), carry(Side::Old));
@@ -217,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn invariant_05_a_change_on_both_sides_is_decided_by_the_rule_and_said_so() {
+    fn invariant_05_the_rule_decides_a_change_in_both_pools_and_reports_the_conflict() {
         let (a, b, c) = (text("a"), text("b"), text("c"));
         let both = decided(Side::New, Conflict::BothChanged);
         assert_eq!(ask(&name(), &a, &b, Some(&c)), both);
@@ -225,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_base_a_value_beats_an_absence_and_two_values_are_a_conflict() {
+    fn without_a_baseline_a_value_beats_an_absent_one_and_two_values_are_a_conflict() {
         let (a, b) = (text("a"), text("b"));
         assert_eq!(ask(&name(), &Reading::Absent, &b, None), carry(Side::Old));
         assert_eq!(ask(&name(), &a, &Reading::Absent, None), carry(Side::New));
@@ -233,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn unread_is_left_alone() {
+    fn an_unread_field_is_left_as_it_is() {
         let group = Field::from_name("group:admins").unwrap();
         let yes = flag(true);
         assert_eq!(ask(&group, &yes, &Reading::Unread, Some(&yes)), Answer::Leave);
@@ -241,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn invariant_08_disabled_wins_where_there_is_no_agreement() {
+    fn invariant_08_disabled_wins_without_agreement() {
         let (yes, no) = (flag(true), flag(false));
         let to_old = decided(Side::Old, Conflict::FirstLink);
         assert_eq!(ask(&Field::Enabled, &yes, &no, None), to_old);
@@ -251,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn invariant_08_a_flag_travels_only_with_its_address_and_never_falls() {
+    fn invariant_08_a_verified_flag_travels_only_with_its_address_and_is_never_taken_away() {
         let (proved, claimed) = (address("a", true), address("a", false));
         let other = address("b", true);
         let email = Field::Email;

@@ -1,10 +1,10 @@
-//! Names, built once and trusted after that. What could name a human prints as `…`.
+//! Names. Each is checked once, when it is built. A name that could identify a human prints as `…`.
 
 use std::fmt;
 
 use thiserror::Error;
 
-/// A name that cannot be one.
+/// A text that is not a valid name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("{what} must have {least} to {most} printable characters and no blank at an end")]
 pub struct NameError {
@@ -51,13 +51,13 @@ macro_rules! name {
 }
 
 name! {
-    /// The identifier that Cognito gave an account; unique in its pool and never reused. Not promised
-    /// to be a UUID, so its format is not checked.
+    /// The identifier that Cognito gave an account, unique in its pool and never reused. Cognito
+    /// does not promise a UUID, so its format is not checked.
     Sub, "a sub", 128
 }
 name! {
-    /// The name of a user attribute, `custom:` or `dev:` prefix included. The API allows 32 characters
-    /// for a schema name; prefixes come on top.
+    /// The name of a user attribute, with the prefix `custom:` or `dev:`. The API allows 32
+    /// characters for a schema name, plus the prefixes.
     AttributeName, "an attribute name", 64
 }
 name! {
@@ -65,11 +65,11 @@ name! {
     GroupName, "a group name", 128
 }
 name! {
-    /// The bridge's own identifier of one human: 32 hexadecimal digits.
+    /// poolbridge's own identifier of one human: 32 hexadecimal digits.
     PersonId, "a person id", 32
 }
 name! {
-    /// Who holds a lease: unique for each claim (R6), never a message's id.
+    /// The owner of a lease: unique for each claim (R6, `UniqueLeaseOwner`), never a message's id.
     Owner, "a lease owner", 64
 }
 
@@ -87,12 +87,12 @@ impl Owner {
     }
 }
 
-/// A username: may be a human's e-mail address, so it is never printed and never stored in clear.
+/// A username. It may be an e-mail address, so it is never printed or stored in clear.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Username(String);
 
 impl Username {
-    /// The name in clear, for a call to the pool and for sealing. Never for a log.
+    /// The name in clear, for a call to the pool and for encryption. Never for a log.
     pub fn reveal(&self) -> &str {
         &self.0
     }
@@ -122,9 +122,9 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_refused_when_empty_too_long_blank_or_controlling() {
+    fn a_name_is_rejected_if_empty_too_long_padded_or_with_control_characters() {
         for text in ["", " a", "a ", "a\u{7}b", &"x".repeat(129)] {
-            assert!(Sub::try_from(text).is_err(), "{text:?} was taken for a sub");
+            assert!(Sub::try_from(text).is_err(), "{text:?} was accepted as a sub");
         }
         assert!(Sub::try_from("not-a-uuid").is_ok());
     }

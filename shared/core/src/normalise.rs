@@ -1,9 +1,9 @@
-//! Canonical forms of values: what counts as "the same" on both sides.
+//! Canonical forms of values: which values count as the same in both pools.
 
 /// A country whose national phone numbers can be read: ISO code, calling code, trunk prefix.
 ///
-/// Cognito holds E.164 only; national forms are seen where an older pool kept numbers in a custom or
-/// unverified attribute. The list holds what can be decided by a trunk prefix alone.
+/// Cognito holds E.164 numbers only. National forms occur if an older pool kept numbers in a custom
+/// or unverified attribute. Listed are countries where a trunk prefix is enough.
 const COUNTRIES: [(&str, &str, &str); 42] = [
     ("AR", "54", "0"),
     ("AT", "43", "0"),
@@ -54,7 +54,7 @@ const COUNTRIES: [(&str, &str, &str); 42] = [
 pub struct Country(usize);
 
 impl Country {
-    /// The country of that ISO 3166 code, if its numbers can be read.
+    /// The country with that ISO 3166 code, if its numbers can be read.
     pub fn from_code(code: &str) -> Option<Self> {
         COUNTRIES.iter().position(|(known, _, _)| *known == code).map(Self)
     }
@@ -64,13 +64,13 @@ impl Country {
         COUNTRIES[self.0].0
     }
 
-    /// Every code that is known, for an error's hint.
+    /// Every known code, for the hint of an error.
     pub fn codes() -> impl Iterator<Item = &'static str> {
         COUNTRIES.iter().map(|(code, _, _)| *code)
     }
 }
 
-/// The number in E.164 form, or `None` if it is none.
+/// The number in E.164 form, or `None` if the text is no number.
 pub fn e164(text: &str, country: Country) -> Option<String> {
     let (_, calling, trunk) = COUNTRIES[country.0];
     let text = text.trim();
@@ -87,13 +87,13 @@ pub fn e164(text: &str, country: Country) -> Option<String> {
         let national = digits.strip_prefix(trunk).unwrap_or(&digits);
         format!("{calling}{national}")
     };
-    // E.164: at most 15 digits; shorter than 7 is no subscriber anywhere.
+    // E.164 allows at most 15 digits. No subscriber number has fewer than 7.
     let length = international.len();
     let plausible = (7..=15).contains(&length) && !international.starts_with('0');
     plausible.then(|| format!("+{international}"))
 }
 
-/// A decimal number without leading zeros, trailing zeros or a plus sign; `None` if it is none.
+/// A decimal number without leading zeros, trailing zeros or plus sign; `None` if it is none.
 pub fn number(text: &str) -> Option<String> {
     let text = text.trim();
     let (sign, digits) = match text.strip_prefix('-') {
@@ -112,8 +112,8 @@ pub fn number(text: &str) -> Option<String> {
     Some(if part.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{part}") })
 }
 
-/// A date as `yyyy-mm-dd`, from that form or from `mm/dd/yyyy` (the CSV import's); `None` if it is
-/// neither.
+/// A date as `yyyy-mm-dd`, read from that form or from `mm/dd/yyyy` (the form of the CSV import);
+/// `None` if the text has neither form.
 pub fn date(text: &str) -> Option<String> {
     let text = text.trim();
     let split = |by: char| -> Option<[u32; 3]> {
@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn phone_numbers_of_one_person_look_the_same() {
+    fn spellings_of_one_phone_number_have_one_canonical_form() {
         let germany = Country::from_code("DE").unwrap();
         let states = Country::from_code("US").unwrap();
         for text in ["+49 30 1234567", "0049 30/1234567", "(030) 123 4567"] {
@@ -199,7 +199,7 @@ mod tests {
     ];
 
     #[test]
-    fn each_countrys_national_number_is_read_by_its_own_rule() {
+    fn a_national_number_of_each_country_is_read_by_the_rule_of_that_country() {
         let codes: Vec<&str> = NATIONAL.iter().map(|(code, _, _)| *code).collect();
         assert_eq!(codes, Country::codes().collect::<Vec<_>>());
         for (code, national, international) in NATIONAL {
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn canonical_forms_are_fixed_points() {
+    fn canonical_forms_stay_as_they_are() {
         let states = Country::from_code("US").unwrap();
         assert_eq!(e164("+12065551212", states).as_deref(), Some("+12065551212"));
         for text in ["007", "+7", "7.0", "7."] {

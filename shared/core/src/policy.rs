@@ -1,4 +1,4 @@
-//! What the team chose, and which phase the bridge is in. Comes in as values; core reads no file.
+//! The team's choices, and the phase of the bridge. They come in as values; core reads no file.
 
 use std::time::Duration;
 
@@ -10,84 +10,85 @@ use crate::restore::Restore;
 use crate::side::{BySide, Side};
 use crate::verdict::Reason;
 
-/// Whether somebody who lives in one pool only is created in the other.
+/// Whether poolbridge creates an account for a person who has an account in the other pool only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Provision {
-    /// They appear at their own first sign-in, through the migrate trigger, with their password.
+    /// The account appears at the person's first sign-in, through the migrate trigger, with the
+    /// password.
     Lazy,
-    /// They are created at once, if they can get in there (a verified address).
+    /// apply creates the account at once, if the person can sign in there (a verified address).
     Eager,
 }
 
-/// Who wins when both sides were changed.
+/// Which pool wins if both were changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ConflictRule {
     /// The pool that applications sign in to.
     ActiveWins,
-    /// Nobody: an operator decides.
+    /// Neither pool: an operator decides.
     Hold,
 }
 
-/// How accounts of the two pools are found to be one human. The proof is asked for besides.
+/// How poolbridge finds the accounts of one human in the two pools. A link needs a proof as well.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum MatchBy {
-    /// The e-mail address, verified on both sides.
+    /// The e-mail address, verified in both pools.
     Email,
-    /// The phone number, verified on both sides.
+    /// The phone number, verified in both pools.
     Phone,
-    /// The username: finds, never proves.
+    /// The username. It finds an account and never proves it.
     Username,
     /// An attribute of the new pool that holds the old `sub` and that no app client may write.
     OldSub(AttributeName),
 }
 
-/// What happens on the other side when a person was deleted on one.
+/// What happens to the account in the other pool after one account of a person was deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Deletes {
-    /// The other account is disabled.
+    /// apply disables the other account.
     Disable,
-    /// The other account is deleted too.
+    /// apply deletes the other account too.
     Delete,
     /// The other account stays as it is.
     Keep,
 }
 
-/// What becomes of a password that is older than the other side's.
+/// What happens to a password that is older than the one in the other pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum StalePasswords {
-    /// It is replaced by a random one and the person is signed out there.
+    /// apply replaces it by a random one and signs the person out there.
     Close,
-    /// It stays usable.
+    /// It stays valid.
     Keep,
 }
 
 /// The team's choices.
 #[derive(Clone, Debug)]
 pub struct Policy {
-    /// How people are matched.
+    /// How accounts are matched.
     pub match_by: MatchBy,
-    /// Whether people are created, by the side that they would be created *in*.
+    /// Whether accounts are created, by the pool *in* which they would be created.
     pub provision: BySide<Provision>,
-    /// Who wins conflicts.
+    /// Which pool wins a conflict.
     pub conflicts: ConflictRule,
     /// What a deletion does.
     pub deletes: Deletes,
     /// Whether group memberships travel.
     pub groups: bool,
-    /// What becomes of passwords that went out of date.
+    /// What happens to outdated passwords.
     pub stale_passwords: StalePasswords,
-    /// The bound on stale reads (D), as configured.
+    /// The configured settle time (D): the upper bound on how stale a read may be.
     pub settle: Duration,
-    /// How far apart two clocks may be: added to every bound. Nothing where all run on one machine.
+    /// How far apart two clocks may be, added to every bound. Zero if all run on one machine.
     pub clock_allowance: Duration,
-    /// Attribute rules.
+    /// The mapping rules.
     pub mapping: Mapping,
-    /// Which rules of the protocol hold: all of them, but in a test that proves one.
+    /// Which protocol rules hold: all, except in a test that removes one.
     pub law: Law,
 }
 
 impl Policy {
-    /// The bound D with the clocks' allowance: what was done longer ago than this, a read shows.
+    /// The settle time D plus the clock allowance. A read shows every older change.
     pub fn bound(&self) -> Duration {
         self.settle + self.clock_allowance
     }
@@ -98,18 +99,18 @@ impl Policy {
     }
 }
 
-/// Where the move stands.
+/// How far the move from the old to the new pool is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub enum Phase {
-    /// Nothing is written yet.
+    /// poolbridge writes nothing yet.
     Prepare,
-    /// The old pool is active, the new one is kept in step. A table without a control item is here:
-    /// deploying the bridge is the start.
+    /// The old pool is active, and poolbridge keeps the new pool in step. A table without a control
+    /// item is in this phase: the deployment of the bridge is the start.
     #[default]
     Follow,
-    /// The new pool is active, the old one is kept in step.
+    /// The new pool is active, and poolbridge keeps the old pool in step.
     Switched,
-    /// The move is over.
+    /// The move is finished.
     Complete,
 }
 
@@ -117,7 +118,7 @@ impl Phase {
     /// Every phase, in order.
     pub const ALL: [Self; 4] = [Self::Prepare, Self::Follow, Self::Switched, Self::Complete];
 
-    /// The word for it.
+    /// Its name.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Prepare => "prepare",
@@ -141,40 +142,40 @@ impl Phase {
     }
 }
 
-/// The control item: what every worker reads after each claim (R27).
+/// The control item. Every worker reads it after each claim (R27, `IntentChecksPhase`).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
 pub struct Control {
     /// The phase.
     pub phase: Phase,
-    /// A switch was announced: nothing new is started.
+    /// A switch was announced. Workers start nothing new.
     pub closing: bool,
-    /// An operator paused the bridge, with the reason given.
+    /// An operator paused the bridge, with this reason.
     pub paused: Option<String>,
-    /// Too many deletions followed one another: nothing is removed until an operator closes this.
+    /// The circuit breaker is open: apply removes nothing until an operator closes it.
     pub breaker: Option<Breaker>,
     /// By pool: it was restored to a point in time, or deleted. An operator decides what follows.
     pub restores: BySide<Option<Restore>>,
-    /// The configuration in force, and when it was put in force.
+    /// The active configuration, and since when it is active.
     pub configuration: Option<ConfigurationStamp>,
-    /// Counts every write of this item.
+    /// Increases with every write of this item.
     pub revision: u64,
 }
 
 impl Control {
-    /// Whether another configuration is in force than the one of that hash.
+    /// Whether the active configuration has another hash than `hash`.
     pub fn is_other_configuration(&self, hash: &str) -> bool {
         self.configuration.as_ref().is_some_and(|it| it.hash != hash)
     }
 
-    /// The side whose pool that configuration replaces by another one. The person records name accounts
-    /// of the former pool, so in the other one everybody would count as deleted.
+    /// The side whose pool the configuration `wanted` replaces by another pool. The person records
+    /// name accounts of the former pool, so in the other pool every account would count as deleted.
     pub fn replaced_pool(&self, wanted: &ConfigurationStamp) -> Option<Side> {
         let now = &self.configuration.as_ref()?.pools;
         Side::BOTH.into_iter().find(|side| now.get(*side) != wanted.pools.get(*side))
     }
 
-    /// Why nothing but a disable may be done now, if so, by a process of the configuration of that
-    /// hash (invariant 10). A disable needs neither the configuration in force nor the phase:
+    /// Why a process with the configuration `hash` may write only disables now, if that is so
+    /// (invariant 10). A disable depends neither on the active configuration nor on the phase:
     /// `enabled` has one mapping, and "disabled" wins whichever pool is active.
     pub fn only_disables(&self, hash: &str) -> Option<Reason> {
         if !matches!(self.phase, Phase::Follow | Phase::Switched) {
@@ -186,14 +187,14 @@ impl Control {
     }
 }
 
-/// Which configuration is in force.
+/// The identity of a configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ConfigurationStamp {
-    /// A hash of all that decides what is written.
+    /// A hash of everything that decides what is written.
     pub hash: String,
-    /// Since when, in milliseconds since the epoch.
+    /// When it became active.
     pub since: crate::time::Time,
-    /// The ids of the two pools, whose accounts the person records name.
+    /// The ids of the two pools whose accounts the person records name.
     pub pools: BySide<String>,
 }
 
@@ -202,14 +203,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_configuration_of_another_pool_is_told_by_its_side() {
+    fn a_configuration_that_replaces_a_pool_is_detected_with_its_side() {
         let stamp = |old: &str, new: &str| ConfigurationStamp {
             hash: format!("{old} {new}"),
             since: crate::time::Time::ZERO,
             pools: BySide { old: old.to_owned(), new: new.to_owned() },
         };
         let none = Control::default();
-        assert_eq!(none.replaced_pool(&stamp("a", "b")), None, "nothing is in force yet");
+        assert_eq!(none.replaced_pool(&stamp("a", "b")), None, "no configuration is active yet");
         let control = Control { configuration: Some(stamp("a", "b")), ..none };
         assert_eq!(control.replaced_pool(&stamp("a", "b")), None);
         assert_eq!(control.replaced_pool(&stamp("c", "b")), Some(Side::Old));

@@ -1,8 +1,8 @@
-//! What core needs from the outside, in our own words. No SDK type, no page token, no text error
-//! crosses these traits; `shared/aws` does them for real, `tests` simulates them.
+//! The interfaces of core to pools, table, queue and clock. No SDK type, no page token and no text
+//! error crosses these traits. `shared/aws` implements them; `tests` simulates them.
 //!
-//! Every call may fail with a [`Fault`]; a fault whose `may_have_happened()` is true may have been
-//! carried out all the same.
+//! Every call may fail with a [`Fault`]. If its `may_have_happened()` is true, the service may have
+//! carried out the call although it failed.
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -23,20 +23,21 @@ pub use crate::search::{Search, SearchAnswer};
 
 /// One user pool.
 pub trait Pool: Send + Sync {
-    /// What the pool can hold. Cached and shared; a stale answer costs a refused or a held field, no more.
+    /// The pool schema. Cached and shared. A stale schema only leads to a rejected or a held field.
     fn shape(&self) -> impl Future<Output = Result<Arc<Shape>, Fault>> + Send;
 
-    /// Reads one account, groups not included (`AdminGetUser`, by the username). `None`: the pool
-    /// answers that there is none. The answer's `sub` may be another one, if the name was reused: the
-    /// caller checks (R21). May be stale by D.
+    /// Reads one account without its groups (`AdminGetUser`, by the username). `None`: the pool
+    /// answers that the account does not exist. The `sub` of the answer may differ, if the username
+    /// was reused: the caller checks that (R21, `SameSub`). May be stale by D.
     ///
-    /// Without the username a listing has to find the account: `AdminGetUser` takes the `sub` of a local
-    /// account only, and in a pool of aliases not even that one for certain. Then `None` is as old as a
-    /// listing (`limits::LISTING_LAG`).
+    /// Without the username, a listing has to find the account: `AdminGetUser` accepts the `sub` of
+    /// local accounts only, and in a pool with aliases not even that for certain. Then `None` is as
+    /// stale as a listing (`limits::LISTING_LAG`).
     fn read(&self, account: &Handle)
     -> impl Future<Output = Result<Option<Account>, Fault>> + Send;
 
-    /// Reads the account of exactly that username, as a creation would name it (R20). May be stale.
+    /// Reads the account with exactly that username, as a creation would use it (R20,
+    /// `ResolveCreationFirst`). May be stale.
     fn read_name(
         &self,
         username: &Username,
@@ -48,34 +49,34 @@ pub trait Pool: Send + Sync {
         account: &Handle,
     ) -> impl Future<Output = Result<BTreeSet<GroupName>, Fault>> + Send;
 
-    /// Whether the pool has this group now, read afresh (`GetGroup`) and never from a cache.
+    /// Whether the pool has this group now, read from the pool (`GetGroup`) and never from a cache.
     fn has_group(&self, group: &GroupName) -> impl Future<Output = Result<bool, Fault>> + Send;
 
-    /// The groups that the pool has now, read afresh: unlike [`Pool::shape`] never from a cache. A
-    /// group that was deleted has no members, which must not look as if they had left.
+    /// The groups that the pool has now, never from a cache, unlike [`Pool::shape`]. A deleted
+    /// group has no members, and that must not look as if the members had left.
     fn every_group(&self) -> impl Future<Output = Result<BTreeSet<GroupName>, Fault>> + Send;
 
-    /// Every account that the search finds (`ListUsers`), whatever the case of its letters: eventually
-    /// consistent, a hint and no proof of absence. Staler than a read (`limits::LISTING_LAG`).
+    /// Every account that the search finds (`ListUsers`), regardless of case. Eventually
+    /// consistent: a hint, and no proof of absence. Staler than a read (`limits::LISTING_LAG`).
     fn find(&self, search: &Search) -> impl Future<Output = Result<SearchAnswer, Fault>> + Send;
 
-    /// Whether some other account of this pool than `except`, found by a listing, still reads under its
-    /// own `sub` (invariant 7): if so, "not there" is about one account and not about the pool. It is
-    /// read the way a person is: with its list of groups, where groups travel. `false` where no other
-    /// account is found. Costs one listing and one read as a rule, at most
-    /// `limits::CANARY_ACCOUNTS_MAX` reads; that account's owner counts as a billed monthly user.
+    /// Whether a canary account reads: an account of this pool other than `except`, found by a
+    /// listing and read under its own `sub` (invariant 7). If so, "not found" concerns one account
+    /// and not the whole pool. It is read like a person: with its groups, if groups travel. `false`
+    /// if none is found. Usually costs one listing and one read, at most
+    /// `limits::CANARY_ACCOUNTS_MAX` reads. Its owner counts as a billed monthly user.
     fn canary(&self, except: &Sub) -> impl Future<Output = Result<bool, Fault>> + Send;
 
-    /// Creates an account, silently (no message to anyone), and answers how to ask for it. Never sent
-    /// after `deadline`. `Exists` when the name or an alias is taken.
+    /// Creates an account without any message to a person, and returns how to read it. Never sent
+    /// after `deadline`. `Exists` if the username or an alias is taken.
     fn create(
         &self,
         account: &NewAccount,
         deadline: Time,
     ) -> impl Future<Output = Result<Handle, Fault>> + Send;
 
-    /// Does one deed to one account, addressed by `sub` where the pool allows. Never sent after
-    /// `deadline`.
+    /// Performs one action on one account, addressed by `sub` if the pool allows it. Never sent
+    /// after `deadline`.
     fn write(
         &self,
         account: &Handle,
@@ -84,20 +85,20 @@ pub trait Pool: Send + Sync {
     ) -> impl Future<Output = Result<(), Fault>> + Send;
 }
 
-/// What came of a claim.
+/// The result of a claim.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Claim {
-    /// The lease is ours; the entry as it stands with it.
+    /// The caller has the lease. Contains the record with that lease.
     Taken(Box<Entry>),
-    /// Somebody else holds it; it is free at this moment at the latest.
+    /// Another worker holds the lease. It is free at this time at the latest.
     Busy(Time),
-    /// The entry is not of the revision that was seen (or is gone): look again.
+    /// The record has another revision than expected, or no longer exists: read it again.
     Moved,
 }
 
-/// The state table. Every read is consistent, every write conditional as said.
+/// The state table. Every read is consistent, and every write is conditional as documented.
 pub trait Ledger: Send + Sync {
-    /// The person that an account belongs to, forwarding items followed.
+    /// The person who owns an account. Follows forwarding items.
     fn find(
         &self,
         side: Side,
@@ -105,7 +106,7 @@ pub trait Ledger: Send + Sync {
     ) -> impl Future<Output = Result<Option<Entry>, Fault>> + Send;
 
     /// Takes the lease of a person whose revision is still `revision` and whose lease is free at
-    /// `now` (`free_at <= now`). A claim whose answer was lost and that is repeated succeeds.
+    /// `now` (`free_at <= now`). A repeated claim succeeds if the answer to the first one was lost.
     fn claim(
         &self,
         person: &PersonId,
@@ -114,17 +115,18 @@ pub trait Ledger: Send + Sync {
         now: Time,
     ) -> impl Future<Output = Result<Claim, Fault>> + Send;
 
-    /// Writes the whole entry, if its lease is still `owner`'s. `entry.revision` has been counted up
-    /// by the caller. `Lost` if not. Serves `intend` (lease kept) and `record` (lease released).
+    /// Writes the whole record, if its lease still belongs to `owner`; otherwise `Lost`. The caller
+    /// has increased `entry.revision`. Serves `intend` (lease kept) and `record` (lease released).
     fn store(&self, entry: &Entry, owner: &Owner)
     -> impl Future<Output = Result<(), Fault>> + Send;
 
-    /// Writes a new person and the pointer of each account in it, in one transaction, each only if
-    /// absent (R16). `Exists` if one was there.
+    /// Writes a new person and the pointer of each of its accounts, in one transaction, each only
+    /// if absent (R16, `LinkInOneTransaction`). `Exists` if one of them existed.
     fn begin(&self, entry: &Entry) -> impl Future<Output = Result<(), Fault>> + Send;
 
-    /// Writes the entry, if its lease is still `owner`'s, and the pointer of its account on `side`,
-    /// if absent, in one transaction. `Exists` if the pointer was there, `Lost` if the lease is not.
+    /// Writes the record, if its lease still belongs to `owner`, and the pointer of its account in
+    /// `side`, if absent, in one transaction. `Exists`: the pointer existed. `Lost`: the lease is
+    /// lost.
     fn join(
         &self,
         entry: &Entry,
@@ -132,8 +134,8 @@ pub trait Ledger: Send + Sync {
         side: Side,
     ) -> impl Future<Output = Result<(), Fault>> + Send;
 
-    /// Writes `kept`, turns `absorbed` into a forwarding item and re-points its accounts, in one
-    /// transaction, if both leases are still `owner`'s (R17).
+    /// Writes `kept`, turns `absorbed` into a forwarding item and changes the pointers of its
+    /// accounts, in one transaction, if both leases still belong to `owner` (R17, `MergeHalves`).
     fn merge(
         &self,
         kept: &Entry,
@@ -141,9 +143,9 @@ pub trait Ledger: Send + Sync {
         owner: &Owner,
     ) -> impl Future<Output = Result<(), Fault>> + Send;
 
-    /// Makes two people of one whose accounts an operator separates, in one transaction: writes `kept`, if
-    /// its lease is still `owner`'s, writes `parted` as a new person, only if there is none of its id, and
-    /// points the accounts of `parted` to it, each only if it still pointed to `kept`. `Lost` if not.
+    /// Splits a person into two, in one transaction. Writes `kept`, if its lease still belongs to
+    /// `owner`. Writes `parted` as a new person, if no person has its id, and points each of its
+    /// accounts to it, if the account still pointed to `kept`. Otherwise `Lost`.
     fn separate(
         &self,
         kept: &Entry,
@@ -151,20 +153,22 @@ pub trait Ledger: Send + Sync {
         owner: &Owner,
     ) -> impl Future<Output = Result<(), Fault>> + Send;
 
-    /// Marks an account: counts the token on (R12), keeps `first`, takes `last` and what it proves only
-    /// if they are not older. A hint overrules no deed, and any deed overrules hints, whatever their
-    /// times: somebody who signs in again and again must not keep their last edit from settling. So
-    /// the order in which changes are marked makes no difference.
+    /// Stores a pending change for an account. Increases the token (R12, `TokenNeverRepeats`),
+    /// keeps `first`, and takes over `last` and its evidence only if they are not older. A hint
+    /// never replaces evidence, and evidence replaces hints whatever their times: a person who
+    /// signs in repeatedly must not keep their last edit from settling. So the order in which
+    /// change events arrive makes no difference.
     fn mark(&self, change: &Change) -> impl Future<Output = Result<(), Fault>> + Send;
 
-    /// The mark of an account, if it has one.
+    /// The pending change of an account, if it has one.
     fn read_mark(
         &self,
         side: Side,
         sub: &Sub,
     ) -> impl Future<Output = Result<Option<Mark>, Fault>> + Send;
 
-    /// Takes the mark away if its token is still `token` (R11). Answers whether it was.
+    /// Clears the pending change if its token is still `token` (R11, `PendingReadFirst`). Returns
+    /// whether it did.
     fn clear_mark(
         &self,
         side: Side,
@@ -175,18 +179,18 @@ pub trait Ledger: Send + Sync {
     /// The control item.
     fn control(&self) -> impl Future<Output = Result<Control, Fault>> + Send;
 
-    /// Counts one removal, or one password to be closed, in the window of `now`, if it has room for it
-    /// (`breaker::removals_max`), in one conditional write: `false` if it has none, and then nothing
-    /// is counted. A call that is repeated after a lost answer counts twice: the bound errs on the
-    /// side of stopping early.
+    /// Counts one removal, or one password to be closed, in the window of `now`, if the window has
+    /// room for it (`breaker::removals_max`), in one conditional write. `false` if there is no
+    /// room; then nothing is counted. A call that is repeated after a lost answer counts twice, so
+    /// the breaker opens rather too early than too late.
     fn allow_removal(&self, now: Time) -> impl Future<Output = Result<bool, Fault>> + Send;
 
-    /// Writes into the control item that the breaker has tripped. One that tripped before stays as
-    /// it is.
+    /// Writes to the control item that the circuit breaker is open. If it was open before, the item
+    /// stays as it is.
     fn trip(&self, breaker: &Breaker) -> impl Future<Output = Result<(), Fault>> + Send;
 
-    /// Counts a person from one state to another. Best effort: what fails here, or dies before it, is
-    /// not counted again.
+    /// Counts a person from one state to another. Best effort: if this fails, or the worker dies
+    /// before it, the count is not repeated.
     fn count(
         &self,
         before: Option<State>,
@@ -196,29 +200,29 @@ pub trait Ledger: Send + Sync {
 
 /// The queue, as a sender sees it.
 pub trait Outbox: Send + Sync {
-    /// Sends a change; its `id` is the deduplication id (R13).
+    /// Sends a change event. Its `id` is the deduplication id (R13, `UniqueDeduplicationId`).
     fn send(&self, change: &Change) -> impl Future<Output = Result<(), Fault>> + Send;
 }
 
-/// Time and chance, handed in.
+/// Time and randomness, provided by the caller.
 pub trait Clock: Send + Sync {
-    /// Now, corrected by what the service's `Date` told.
+    /// The current time, corrected by the `Date` of the services' answers.
     fn now(&self) -> Time;
 
-    /// A number that was never handed out before.
+    /// A number that was never returned before.
     fn nonce(&self) -> u128;
 }
 
 /// Everything that `converge` needs.
 pub trait Ports: Send + Sync {
-    /// The pools' type: one for both.
+    /// The type of the pools, the same for both.
     type Pool: Pool;
-    /// The state table's type.
+    /// The type of the state table.
     type Ledger: Ledger;
-    /// The clock's type.
+    /// The type of the clock.
     type Clock: Clock;
 
-    /// The pool of that side.
+    /// The pool of `side`.
     fn pool(&self, side: Side) -> &Self::Pool;
     /// The state table.
     fn ledger(&self) -> &Self::Ledger;

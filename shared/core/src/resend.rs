@@ -1,5 +1,5 @@
-//! Which pending changes the schedule sends again: those whose message was lost, acknowledged because
-//! nothing could be done, or ended among the dead letters.
+//! Which pending changes the schedule sends again: those whose message was lost, was acknowledged
+//! because nothing could be done, or is in the dead-letter queue.
 
 use std::time::Duration;
 
@@ -7,18 +7,19 @@ use crate::change::{Change, Mark};
 use crate::time::Time;
 use crate::verdict::Reason;
 
-/// A mark whose deed is younger than this has its live message under way.
+/// A pending change with a newer change than this still has its live message on the way.
 pub const LIVE_MESSAGE_TIME: Duration = Duration::from_mins(1);
 
-/// How long a mark that was sent again is left alone by the scheduled runs: longer than the five
-/// minutes between two of them, so that no run sends what the one before has sent.
+/// How long the scheduled runs do not touch a pending change after it was sent again: longer than
+/// the five minutes between two runs, so that no run repeats what the run before has sent.
 pub const REST_AFTER: Duration = Duration::from_mins(9);
 
-/// Those of `marks` that are due at `now`, oldest first, `most` at the most.
+/// Those of `marks` that are due at `now`, oldest first, at most `most`.
 ///
-/// `stopped`: nothing but a disable may be done now ([`crate::policy::Control::only_disables`]). Then
-/// only marks are due that no look has judged since their last deed: such a deed may be a disable. A
-/// look that found none says so on the mark, and the mark waits until all may be done again.
+/// `stopped`: apply may write nothing except disables now
+/// ([`crate::policy::Control::only_disables`]). Then a pending change is due only if apply has not
+/// processed it since its newest change, which may be a disable. If apply finds none, it stores the
+/// reason, and the pending change waits until all writes are allowed.
 pub fn due(mut marks: Vec<Mark>, now: Time, stopped: bool, most: usize) -> Vec<Mark> {
     marks.retain(|mark| due_at(mark, stopped).is_some_and(|at| at <= now));
     marks.sort_by(|one, two| (one.first, &one.sub).cmp(&(two.first, &two.sub)));
@@ -26,13 +27,13 @@ pub fn due(mut marks: Vec<Mark>, now: Time, stopped: bool, most: usize) -> Vec<M
     marks
 }
 
-/// From when on a mark is due; `None` while it waits until all may be done again.
+/// From when on a pending change is due; `None` while it waits until all writes are allowed.
 pub fn due_at(mark: &Mark, stopped: bool) -> Option<Time> {
     let waits = stopped && judged(mark);
     (!waits).then(|| mark.not_before.max(mark.last + LIVE_MESSAGE_TIME))
 }
 
-/// Whether a look since the last deed found nothing that may be done while the bridge is stopped.
+/// Whether apply has processed it since the newest change and found no write that is allowed now.
 fn judged(mark: &Mark) -> bool {
     let reason = mark.reason.as_deref().and_then(Reason::from_name);
     matches!(
@@ -41,8 +42,8 @@ fn judged(mark: &Mark) -> bool {
     )
 }
 
-/// The change that a mark stands for, as a message of its own. What the mark says of passwords apply
-/// reads there; the message repeats what the newest deed did.
+/// The change event that a pending change stands for, as a message. apply reads the password times
+/// from the pending change itself; the message repeats what the newest change did.
 pub fn of_mark(mark: &Mark, id: u128) -> Change {
     Change {
         side: mark.side,
@@ -88,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_due_is_sent_the_oldest_first() {
+    fn only_due_pending_changes_are_sent_oldest_first() {
         let marks = vec![
             mark("younger", 20, 20, 0),
             mark("put-off", 1, 1, NOW.0 + 1),
@@ -100,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn while_nothing_but_a_disable_may_be_done_only_unjudged_changes_are_sent() {
+    fn while_only_disables_are_allowed_only_unprocessed_changes_are_sent() {
         let reasons = [
             None,
             Some("paused"),
@@ -124,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn one_run_is_bounded_and_takes_the_oldest() {
+    fn one_run_is_limited_and_sends_the_oldest() {
         let all = i64::try_from(MOST).unwrap() + 3;
         let marks = (0..all).rev().map(|at| mark(&format!("s{at}"), at, at, 0)).collect();
         let due = due(marks, NOW, false, MOST);
@@ -133,12 +134,12 @@ mod tests {
     }
 
     #[test]
-    fn a_mark_is_sent_with_what_it_proves() {
+    fn a_pending_change_is_sent_with_its_evidence() {
         let mut mark = mark("a", 1, 9, 0);
         let change = of_mark(&mark, 3);
         assert_eq!((change.at, change.proof, change.password), (Time(9), Proof::Deleted, true));
         assert_eq!(change.id, 3);
         mark.password_at = Some(Time(1));
-        assert!(!of_mark(&mark, 4).password, "that password was not set by the newest deed");
+        assert!(!of_mark(&mark, 4).password, "the newest change did not set that password");
     }
 }

@@ -1,10 +1,11 @@
 //! A pool that is restored to a point in time, or deleted: a change of many people that no captured
-//! change names (invariant 7).
+//! change event reports (invariant 7).
 //!
-//! - A point-in-time recovery blocks all writes to its pool for up to 24 hours, then deletes, creates
-//!   and reverts accounts in bulk. What the pool shows afterwards is nobody's edit. So an operator
-//!   decides: heal the restored pool from the other one, or propagate what the restore brought back.
-//!   Until then nothing is written in either pool; see [`Control::stopped`] for what still passes.
+//! - A point-in-time recovery blocks all writes to its pool for up to 24 hours. Then it deletes,
+//!   creates and reverts accounts in bulk. What the pool shows afterwards is no person's edit. So
+//!   an operator decides: heal the restored pool from the other one, or propagate what the restore
+//!   brought back. Until then apply writes nothing in either pool; see [`Control::stopped`] for the
+//!   exception.
 //! - In a deleted pool every account is missing. Nothing follows from that.
 
 use crate::limits;
@@ -13,18 +14,18 @@ use crate::side::Side;
 use crate::time::Time;
 use crate::verdict::Reason;
 
-/// How far the restore of a pool has come, as far as the trail tells.
+/// How far the restore of a pool has come, as far as the trail reports it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Stage {
-    /// `InitiatePointInTimeRecovery`: a preview is made, and the pool takes no writes for 24 hours at
-    /// most. Nothing is changed yet.
+    /// `InitiatePointInTimeRecovery`: AWS prepares a preview, and the pool takes no writes for 24
+    /// hours at most. Nothing is changed yet.
     Prepared,
-    /// `CancelPointInTimeRecovery`: the pool takes writes again, and nothing was changed. Kept so that
-    /// an event that arrives late does not count as a new recovery.
+    /// `CancelPointInTimeRecovery`: the pool takes writes again, and nothing was changed. The note
+    /// stays, so that an event that arrives late does not count as a new recovery.
     Cancelled,
-    /// `StartPointInTimeRecovery`: accounts are deleted, created and reverted in bulk.
+    /// `StartPointInTimeRecovery`: the pool deletes, creates and reverts accounts in bulk.
     Started,
-    /// `DeleteUserPool`: the pool is gone.
+    /// `DeleteUserPool`: the pool no longer exists.
     Deleted,
 }
 
@@ -32,7 +33,7 @@ impl Stage {
     /// Every stage.
     pub const ALL: [Self; 4] = [Self::Prepared, Self::Cancelled, Self::Started, Self::Deleted];
 
-    /// The word for it in the table and on the command line.
+    /// Its name in the table and on the command line.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Prepared => "prepared",
@@ -42,12 +43,12 @@ impl Stage {
         }
     }
 
-    /// The stage of that name.
+    /// The stage with that name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|stage| stage.name() == name)
     }
 
-    /// Whether it opens the circuit breaker: people were changed in bulk, or may have been.
+    /// Whether it opens the circuit breaker: many people were changed at once, or may have been.
     pub const fn opens_breaker(self) -> bool {
         matches!(self, Self::Started | Self::Deleted)
     }
@@ -56,7 +57,7 @@ impl Stage {
 /// What an operator decides after a restore.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AfterRestore {
-    /// The other pool is right: what the restore changed in this pool gives way to it.
+    /// The other pool is right: it overwrites what the restore changed in this pool.
     Heal,
     /// The restored pool is right: what the restore changed travels like any other change.
     Propagate,
@@ -66,7 +67,7 @@ impl AfterRestore {
     /// Both decisions.
     pub const ALL: [Self; 2] = [Self::Heal, Self::Propagate];
 
-    /// The word for it in the table and on the command line.
+    /// Its name in the table and on the command line.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Heal => "heal",
@@ -74,18 +75,18 @@ impl AfterRestore {
         }
     }
 
-    /// The decision of that name.
+    /// The decision with that name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|decision| decision.name() == name)
     }
 }
 
-/// A decision, and when it was made. The operator makes it after the restore has ended.
+/// A decision, and its time. The operator decides after the restore has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Decided {
-    /// What was decided.
+    /// The decision.
     pub what: AfterRestore,
-    /// When.
+    /// When it was made.
     pub at: Time,
 }
 
@@ -94,16 +95,16 @@ pub struct Decided {
 pub struct Restore {
     /// How far it has come.
     pub stage: Stage,
-    /// When it began: what the pool shows from then on may be the restore's.
+    /// When it began. What the pool shows from then on may come from the restore.
     pub since: Time,
-    /// What the operator decided, once they did.
+    /// The operator's decision, if there is one.
     pub decided: Option<Decided>,
 }
 
 impl Restore {
-    /// The note after an event told of `stage` at `at`, if the event changes it. `CloudTrail` delivers
-    /// events late, twice and in any order, so an event that is older than what ended the restore
-    /// changes nothing.
+    /// The note after an event reported `stage` at `at`, if the event changes the note.
+    /// `CloudTrail` delivers events late, twice and in any order. So an event that is older than
+    /// the end of the restore changes nothing.
     pub fn told(before: Option<&Self>, stage: Stage, at: Time) -> Option<Self> {
         let new = Self { stage, since: at, decided: None };
         let Some(before) = before else { return Some(new) };
@@ -116,7 +117,7 @@ impl Restore {
             (_, Stage::Deleted, _) => None,
             (_, _, Stage::Deleted) => Some(new),
             (Some(over), _, _) => (at > over).then_some(new),
-            // The moment from which the pool is not trusted is that of the preparation.
+            // The pool is not trusted from the time of the preparation on.
             (None, Stage::Prepared, Stage::Started) => {
                 Some(Self { since: before.since.min(at), ..new })
             }
@@ -125,7 +126,7 @@ impl Restore {
         }
     }
 
-    /// Whether the operator has to decide before anything is written.
+    /// Whether the operator has to decide before apply writes anything.
     pub const fn is_undecided(&self) -> bool {
         self.decided.is_none() && !matches!(self.stage, Stage::Cancelled)
     }
@@ -137,8 +138,8 @@ impl Control {
         self.restores.get(side).is_some_and(|restore| restore.is_undecided())
     }
 
-    /// Why nothing is written, if so: an operator paused the bridge, or a restore waits for their
-    /// decision. A disable passes both, unless it may itself come from the restore.
+    /// Why apply writes nothing, if that is so: an operator paused the bridge, or a restore waits
+    /// for a decision. apply still writes a disable, unless the restore itself may have caused it.
     pub fn stopped(&self) -> Option<Reason> {
         if self.paused.is_some() {
             return Some(Reason::Paused);
@@ -146,8 +147,8 @@ impl Control {
         Side::BOTH.into_iter().any(|side| self.is_undecided(side)).then_some(Reason::Restored)
     }
 
-    /// The restore of that pool that the operator decided to heal, and when they did. A decision
-    /// counts for [`limits::HEALING_TIME_MAX`]: by then several sweeps have compared everybody.
+    /// The restore of that pool that the operator decided to heal, and the time of the decision. It
+    /// counts for [`limits::HEALING_TIME_MAX`]; by then several sweeps have compared every person.
     pub fn heals(&self, side: Side, now: Time) -> Option<(Restore, Time)> {
         let restore = self.restores.get(side).filter(|restore| restore.stage == Stage::Started)?;
         let decided = restore.decided.filter(|decided| decided.what == AfterRestore::Heal)?;
@@ -164,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn events_in_any_order_come_to_the_same_note() {
+    fn events_in_any_order_give_the_same_note() {
         let events = [(Stage::Prepared, 10), (Stage::Started, 20)];
         let after = |events: &[(Stage, i64)]| {
             events.iter().fold(None, |note, (stage, at)| {
@@ -178,7 +179,7 @@ mod tests {
         let cancelled = [(Stage::Prepared, 10), (Stage::Cancelled, 15)];
         assert_eq!(after(&cancelled), Some(note(Stage::Cancelled, 15)));
         assert_eq!(after(&[cancelled[1], cancelled[0]]), Some(note(Stage::Cancelled, 15)));
-        // A second recovery counts, although the first one was cancelled.
+        // A second recovery counts, although the first was cancelled.
         let second = [cancelled[0], cancelled[1], (Stage::Prepared, 30)];
         assert_eq!(after(&second), Some(note(Stage::Prepared, 30)));
         assert_eq!(
@@ -201,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn only_an_open_restore_stops_the_bridge() {
+    fn only_an_undecided_restore_stops_writes() {
         let control = |stage: Stage| {
             let mut control = Control::default();
             control.restores.old = Some(note(stage, 1));
@@ -228,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn every_word_is_read_as_it_is_written() {
+    fn every_stage_and_decision_is_found_by_its_name() {
         for stage in Stage::ALL {
             assert_eq!(Stage::from_name(stage.name()), Some(stage));
         }

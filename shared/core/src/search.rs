@@ -1,4 +1,4 @@
-//! A search of a pool (`ListUsers` with a filter): what it asks, what it answers, and which accounts hold
+//! A search of a pool (`ListUsers` with a filter): its filter, its answer, and which accounts hold
 //! the value.
 
 use std::fmt;
@@ -7,16 +7,16 @@ use crate::account::{Account, Shape};
 use crate::limits;
 use crate::names::{AttributeName, Username};
 
-/// What a search of a pool goes by.
+/// The attribute and value of a search.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Search {
-    /// Accounts whose `email` is this.
+    /// Accounts with this `email`.
     Email(String),
-    /// Accounts whose `phone_number` is this.
+    /// Accounts with this `phone_number`.
     Phone(String),
-    /// Accounts whose `preferred_username` is this.
+    /// Accounts with this `preferred_username`.
     PreferredUsername(String),
-    /// The account of this username.
+    /// The account with this username.
     Username(Username),
 }
 
@@ -31,18 +31,18 @@ impl fmt::Debug for Search {
     }
 }
 
-/// What a pool answers to a search.
+/// A pool's answer to a search.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum SearchAnswer {
     /// Every account that holds the value in any spelling. The caller decides whether case counts.
     Accounts(Vec<Account>),
-    /// The pool cannot be asked for this value: it refuses the filter, or more accounts match the filter
-    /// than are read (`limits::FOUND_ACCOUNTS_MAX`). Another attempt gets the same answer.
+    /// The pool cannot be searched for this value: it rejects the filter, or more accounts match
+    /// than a search reads (`limits::FOUND_ACCOUNTS_MAX`). Another attempt gets the same answer.
     CannotBeSearched,
 }
 
 impl Search {
-    /// The search by that attribute; `None` where people do not sign in by it.
+    /// The search by that attribute; `None` if users do not sign in with it.
     pub fn by(attribute: &AttributeName, value: String) -> Option<Self> {
         match attribute.as_str() {
             "email" => Some(Self::Email(value)),
@@ -52,7 +52,7 @@ impl Search {
         }
     }
 
-    /// What `ListUsers` calls the attribute.
+    /// The name of the attribute in `ListUsers`.
     pub const fn attribute(&self) -> &'static str {
         match self {
             Self::Email(_) => "email",
@@ -80,12 +80,13 @@ impl Search {
         })
     }
 
-    /// The filter of `ListUsers`: `attribute = "value"`. Its page wants quotation marks escaped by a
-    /// backslash; a backslash is escaped as well, so that none swallows the closing mark.
+    /// The filter of `ListUsers`: `attribute = "value"`. Its page requires a backslash before
+    /// quotation marks. Backslashes are escaped as well, so that none of them escapes the closing
+    /// mark.
     ///
-    /// `ListUsers` refuses a filter of more than 256 characters, and escaping counts. A value that is too
-    /// long for it is searched for by its longest beginning that fits: `attribute ^= "beginning"`. That
-    /// lists every account that holds the value, and perhaps others: [`Search::finds`] tells them apart.
+    /// `ListUsers` rejects a filter of more than 256 characters, escaping included. A value that is
+    /// too long is searched for by the longest prefix that fits: `attribute ^= "prefix"`. This
+    /// lists every account with the value, and perhaps others: [`Search::finds`] separates them.
     pub fn filter(&self) -> String {
         let whole = filter(self.attribute(), "=", self.value());
         if fits(&whole) {
@@ -94,12 +95,12 @@ impl Search {
         filter(self.attribute(), "^=", self.beginning())
     }
 
-    /// Whether a filter holds the whole value.
+    /// Whether the whole value fits into a filter.
     pub fn fits_filter(&self) -> bool {
         fits(&filter(self.attribute(), "=", self.value()))
     }
 
-    /// The longest beginning of the value that a filter holds.
+    /// The longest prefix of the value that fits into a filter.
     pub fn beginning(&self) -> &str {
         let value = self.value();
         let ends = value.char_indices().map(|(at, letter)| at + letter.len_utf8());
@@ -107,13 +108,13 @@ impl Search {
         value.get(..ends.take_while(held).last().unwrap_or(0)).unwrap_or_default()
     }
 
-    /// Whether the pool has to be asked: no account of that shape holds a value that is longer than its
-    /// schema allows. What a filter holds whole is asked for in any case.
+    /// Whether a call is needed: no account of that pool schema holds a value that is longer than
+    /// its schema allows. A value that fits into a filter is always searched for.
     pub fn is_worth_asking(&self, shape: &Shape) -> bool {
         self.fits_filter() || self.can_match(shape)
     }
 
-    /// Whether any account of a pool of that shape can hold the value at all.
+    /// Whether any account of a pool with that schema can hold the value.
     fn can_match(&self, shape: &Shape) -> bool {
         let length = self.value().chars().count();
         let longest = match self {
@@ -127,7 +128,7 @@ impl Search {
         length <= longest
     }
 
-    /// Whether an account that was listed holds the value. `exact`: case counts.
+    /// Whether a listed account holds the value. `exact`: case counts.
     pub fn finds(&self, account: &Account, exact: bool) -> bool {
         let same = |held: &str, exact: bool| {
             let wanted = self.value();
@@ -144,11 +145,11 @@ impl Search {
         }
     }
 
-    /// The spellings under which a pool may hold the value, for a bridge where case does not count.
+    /// The spellings under which a pool may hold the value, for a bridge that ignores case.
     ///
-    /// `ListUsers` compares usernames exactly, and other values by the pool's own rule. A pool that folds
-    /// case shows lower case. In a pool that does not (`case_sensitive`) any spelling can exist: the ones
-    /// that people type are searched, which are lower case and a capital first letter.
+    /// `ListUsers` compares usernames exactly, and other values by the pool's own rule. A
+    /// case-insensitive pool shows lower case. A pool with `case_sensitive` can hold any spelling.
+    /// The search covers lower case, and lower case with a capital first letter, as people type.
     pub fn spellings(&self, case_sensitive: bool) -> Vec<Self> {
         let lower = self.value().to_lowercase();
         let capital = case_sensitive.then(|| capitalised(&lower));
@@ -166,13 +167,13 @@ fn capitalised(text: &str) -> String {
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
-/// Whether `ListUsers` takes the filter. The unit of its limit is not published: UTF-16 units are never
-/// fewer than characters.
+/// Whether `ListUsers` accepts the filter. The unit of its limit is not published. The number of
+/// UTF-16 units is never below the number of characters.
 fn fits(filter: &str) -> bool {
     filter.encode_utf16().count() <= limits::SEARCH_FILTER_MAX
 }
 
-/// A filter of `ListUsers`, its value escaped.
+/// A filter of `ListUsers` with the value escaped.
 pub fn filter(attribute: &str, by: &str, value: &str) -> String {
     let mut filter = format!("{attribute} {by} \"");
     for letter in value.chars() {
@@ -220,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn filter_has_blanks_around_its_operator_and_marks_around_its_value() {
+    fn filter_has_spaces_around_its_operator_and_quotation_marks_around_its_value() {
         assert_eq!(email("ada@example.com").filter(), r#"email = "ada@example.com""#);
         assert_eq!(named("ada").filter(), r#"username = "ada""#);
     }
@@ -243,12 +244,12 @@ mod tests {
     }
 
     #[test]
-    fn value_that_no_filter_holds_is_searched_for_by_its_beginning() {
+    fn value_that_fits_no_filter_is_searched_for_by_its_prefix() {
         let long = email(&"a".repeat(300));
         let beginning = "a".repeat(256 - r#"email ^= """#.len());
         assert_eq!(long.filter(), format!(r#"email ^= "{beginning}""#));
         assert_eq!(long.beginning(), beginning);
-        // Neither an escaped letter nor one of several units is cut in two.
+        // The prefix never cuts an escaped letter, or a letter of several units, in two.
         for letter in ["\"", "\\", "é", "\u{1f511}"] {
             for before in ["", "x"] {
                 let search = named(&format!("{before}{}", letter.repeat(127)));
@@ -262,7 +263,7 @@ mod tests {
         }
         let pat = account("email", &"a".repeat(300));
         assert!(long.finds(&pat, true));
-        assert!(!email(&"a".repeat(301)).finds(&pat, false), "it only begins like the other");
+        assert!(!email(&"a".repeat(301)).finds(&pat, false), "it only starts like the other");
     }
 
     #[test]
@@ -278,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn case_counts_only_where_it_is_asked_for() {
+    fn case_counts_only_in_an_exact_search() {
         let pat = account("email", "Pat@example.com");
         assert!(email("pat@example.com").finds(&pat, false));
         assert!(!email("pat@example.com").finds(&pat, true));

@@ -1,4 +1,4 @@
-//! The two pools, by the names that never change: which one is active is a fact of the phase.
+//! The two pools. Their names never change; the phase decides which pool is active.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ pub enum Side {
 }
 
 impl Side {
-    /// Both, in the order in which things are listed.
+    /// Both pools, in the order in which output lists them.
     pub const BOTH: [Self; 2] = [Self::Old, Self::New];
 
     /// The other pool.
@@ -24,7 +24,7 @@ impl Side {
         }
     }
 
-    /// `old` or `new`, as it is spelled in the table, in messages and on the command line.
+    /// `old` or `new`, as spelled in the table, in messages and on the command line.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Old => "old",
@@ -32,7 +32,7 @@ impl Side {
         }
     }
 
-    /// The side of that name.
+    /// The pool with that name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::BOTH.into_iter().find(|side| side.name() == name)
     }
@@ -47,9 +47,9 @@ impl fmt::Display for Side {
 /// One value for each pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Hash)]
 pub struct BySide<T> {
-    /// The old pool's.
+    /// The value of the old pool.
     pub old: T,
-    /// The new pool's.
+    /// The value of the new pool.
     pub new: T,
 }
 
@@ -70,7 +70,7 @@ impl<T> BySide<T> {
         }
     }
 
-    /// One value for each pool, made from its side.
+    /// Builds one value for each pool.
     pub fn from_fn(mut make: impl FnMut(Side) -> T) -> Self {
         Self { old: make(Side::Old), new: make(Side::New) }
     }

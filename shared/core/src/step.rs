@@ -1,4 +1,4 @@
-//! A step: one idempotent deed on one pool. A plan is an ordered, bounded list of them.
+//! A step: one idempotent action on one pool. A plan is an ordered, bounded list of steps.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -7,45 +7,48 @@ use crate::facts::{Factor, Field};
 use crate::names::{AttributeName, GroupName};
 use crate::side::Side;
 
-/// One deed, to be done on [`Step::side`].
+/// One action, to be done in the pool [`Step::side`].
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Step {
     /// The pool that is written.
     pub side: Side,
-    /// What is done there.
+    /// The action.
     pub deed: Deed,
 }
 
-/// What is done. Each is idempotent: done twice it leaves what doing it once leaves.
+/// An action. Each is idempotent: done twice, it has the same result as done once.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Deed {
     /// `AdminDisableUser`.
     Disable,
     /// `AdminEnableUser`.
     Enable,
-    /// One `AdminUpdateUserAttributes`; a blank value deletes. An address never without its flag.
+    /// One `AdminUpdateUserAttributes`. A blank value deletes the attribute. An address is never
+    /// written without its verified flag.
     SetAttributes {
-        /// Which fields travel in this call, with the attributes that each of them writes.
+        /// The fields that this call writes, with the attributes of each.
         fields: BTreeMap<Field, BTreeMap<AttributeName, String>>,
     },
     /// `AdminAddUserToGroup`.
     AddToGroup(GroupName),
     /// `AdminRemoveUserFromGroup`.
     RemoveFromGroup(GroupName),
-    /// `AdminSetUserMFAPreference`: what becomes of the factors named; others stay as they are.
+    /// `AdminSetUserMFAPreference`: switches the named factors on or off, and no others.
     SetFactors(BTreeMap<Factor, bool>),
-    /// `AdminSetUserPassword`, permanent, random, told to nobody: opens the way to forgot-password for
-    /// an account that we made, and closes a password that went out of date.
+    /// `AdminSetUserPassword` with a permanent random password that nothing stores or shows. It
+    /// enables forgot-password for an account that poolbridge created, and closes an outdated
+    /// password.
     SetRandomPassword,
     /// `AdminUserGlobalSignOut`.
     SignOut,
-    /// `AdminDeleteUser`. Irreversible; an account that is not there (any more) is deleted already.
-    /// Never part of a plan: only what is owed after a deletion on the other side (R23).
+    /// `AdminDeleteUser`. Irreversible. An account that does not exist (any more) counts as
+    /// deleted. A plan never contains it: only a tombstone owes it, after a deletion in the other
+    /// pool (R23, `TombstoneFirst`).
     Delete,
 }
 
 impl Deed {
-    /// The AWS operation that does it.
+    /// The AWS operation of this action.
     pub const fn operation(&self) -> &'static str {
         match self {
             Self::Disable => "AdminDisableUser",
@@ -60,7 +63,7 @@ impl Deed {
         }
     }
 
-    /// The fields that this deed writes.
+    /// The fields that this action writes.
     pub fn fields(&self) -> BTreeSet<Field> {
         match self {
             Self::Disable | Self::Enable => BTreeSet::from([Field::Enabled]),

@@ -1,18 +1,18 @@
-//! Time as a value. Core has no clock: every moment is handed in by [`crate::ports::Clock`].
+//! Time as a value. Core has no clock: [`crate::ports::Clock`] provides every time.
 
 use std::fmt;
 use std::ops::{Add, Sub};
 use std::time::Duration;
 
-/// A moment, in milliseconds since the Unix epoch.
+/// A point in time, in milliseconds since the Unix epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Time(pub i64);
 
 impl Time {
-    /// The beginning of time: older than every real moment.
+    /// The Unix epoch: older than every real time.
     pub const ZERO: Self = Self(0);
 
-    /// How long after `earlier` this moment is; nothing if it is not after it.
+    /// How long after `earlier` this time is; zero if it is not after it.
     pub fn since(self, earlier: Self) -> Duration {
         u64::try_from(self.0.saturating_sub(earlier.0))
             .map_or(Duration::ZERO, Duration::from_millis)

@@ -1,32 +1,32 @@
-//! What stays of a person one of whose accounts was deleted. Never taken away again (R24): whoever
-//! has one is neither synchronised nor created nor linked any more.
+//! The permanent note that one of a person's accounts was deleted (R24, `TombstoneStays`).
+//! poolbridge no longer synchronises, creates or links an account of such a person.
 
 use crate::policy::Deletes;
 use crate::side::Side;
 use crate::time::Time;
 
-/// The note that one of a person's accounts was deleted, stored before the other one is touched.
+/// The tombstone. apply stores it before it touches the other account.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Tombstone {
-    /// The side on which the account was deleted.
+    /// The pool in which the account was deleted.
     pub side: Side,
-    /// When that was proved.
+    /// When the deletion was proved.
     pub at: Time,
-    /// What is still to be done to the account on the other side; nothing once it is done.
+    /// What apply still has to do to the account in the other pool; `None` once it is done.
     pub owed: Option<Owed>,
 }
 
-/// What a deletion on one side owes the account on the other.
+/// What a deletion in one pool requires for the account in the other pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Owed {
-    /// It is to be disabled. Done once: if an administrator enables it again, it stays enabled.
+    /// Disable the account, once: if an administrator enables it again, it stays enabled.
     Disable,
-    /// It is to be deleted.
+    /// Delete the account.
     Delete,
 }
 
 impl Owed {
-    /// What the team's choice owes; nothing if the other account is to be kept.
+    /// What the team's policy requires; `None` if the other account is kept.
     pub const fn by(deletes: Deletes) -> Option<Self> {
         match deletes {
             Deletes::Disable => Some(Self::Disable),
@@ -35,7 +35,7 @@ impl Owed {
         }
     }
 
-    /// The word for it in the table and on the command line.
+    /// Its name in the table and on the command line.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Disable => "disable",
@@ -43,7 +43,7 @@ impl Owed {
         }
     }
 
-    /// What is owed by that name.
+    /// The requirement with that name.
     pub fn from_name(name: &str) -> Option<Self> {
         [Self::Disable, Self::Delete].into_iter().find(|owed| owed.name() == name)
     }

@@ -1,69 +1,70 @@
-//! What came of one change.
+//! The outcome of one change event.
 
 use std::fmt;
 use std::time::Duration;
 
 use crate::fault::{Fault, FaultKind};
 
-/// Why something waits, is held or was refused: a closed list of codes, so that none can carry a value.
+/// Why something waits, is held or was rejected: a closed list, so that none can carry a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Reason {
     /// Another worker holds the person's lease.
     Busy,
-    /// A read may still be older than what it must show (R8, R9, R10).
+    /// A read may still be older than the change that it must show (R8 `SettleBeforeClearing`, R9
+    /// `IntentSettlesFirst`, R10 `NotBefore`).
     Settling,
-    /// Time for this person, or for this invocation, is up.
+    /// The time for this person, or for this invocation, is used up.
     OutOfTime,
-    /// Somebody else was first, too often in a row.
+    /// Another worker was first too many times in a row.
     Contended,
-    /// The operator paused the bridge.
+    /// An operator paused the bridge.
     Paused,
-    /// A pool was restored to a point in time, or deleted: an operator decides what follows.
+    /// A pool was restored to a point in time, or deleted. An operator decides what follows.
     Restored,
-    /// A restore took the account away, and the operator chose to heal the restored pool.
+    /// A restore removed the account, and the operator chose to heal the restored pool.
     GoneByRestore,
     /// The person was deleted, and a restore brought the account back.
     BackByRestore,
-    /// A switch is about to happen (R28).
+    /// A switch is announced (R28, `AnnounceThenFlip`).
     Closing,
-    /// The bridge is complete: nothing is written any more.
+    /// The phase is `complete`: nothing is written any more.
     Complete,
-    /// Another configuration is in force.
+    /// Another configuration is active.
     OtherConfiguration,
-    /// The outside failed.
+    /// A call to a service failed.
     Outside(FaultKind),
-    /// The account does not exist (any more) on a side where it is known.
+    /// A known account does not exist (any more) in its pool.
     AccountGone,
-    /// Too many deletions followed one another: an operator looks before more accounts are removed.
+    /// The circuit breaker is open: an operator must check before more accounts are removed.
     Breaker,
-    /// The person has no verified address, so they could not get in over there.
+    /// The person has no verified address, so they could not sign in to the other pool.
     NoWayIn,
-    /// A disabled person is not created.
+    /// A disabled account is not created in the other pool.
     Disabled,
-    /// A federated person appears in the other pool by themselves.
+    /// A federated person gets their account in the other pool at their own first sign-in there.
     Federated,
-    /// An account that would match exists, but nothing proves that it is the same human.
+    /// An account that would match exists, but nothing proves that it belongs to the same human.
     Unproven,
     /// More than one account matches.
     Ambiguous,
     /// An operator separated the person from an account of the other pool.
     Separated,
-    /// The other pool cannot be searched for the address or username: its filter is too long, or too many
-    /// accounts match.
+    /// The other pool cannot be searched for the address or username: the filter would be too long,
+    /// or too many accounts match.
     CannotBeSearched,
-    /// The username is taken by somebody else over there.
+    /// Another account of the other pool has the username.
     NameTaken,
-    /// The address is somebody else's over there.
+    /// Another person has the address in the other pool.
     AddressTaken,
-    /// The address is about to be let go by another person.
+    /// Another person is about to give up the address.
     AddressWaits,
     /// An unverified address would make the other pool send a code.
     AddressUnverified,
-    /// The address lost its verified flag on one side.
+    /// The address lost its verified flag in one pool.
     VerificationLost,
-    /// Both sides were changed, and the rule says to ask.
+    /// Both pools were changed, and the policy leaves the decision to an operator.
     Conflict,
-    /// The group does not exist on the other side.
+    /// The group does not exist in the other pool.
     GroupMissing,
     /// The attribute is not in the other pool's schema.
     NotInSchema,
@@ -77,32 +78,32 @@ pub enum Reason {
     OutOfRange,
     /// The other pool requires the attribute, and the person has no value for it.
     RequiredMissing,
-    /// The value cannot be said in the other pool's form.
+    /// A mapping rule cannot express the value in the other pool's form.
     Unsayable,
-    /// The other pool refused the value.
+    /// The other pool rejected the value.
     RefusedByPool,
-    /// The other pool answered that the write was done, and kept another value.
+    /// The other pool reported success and kept another value.
     NotKept,
-    /// The last factor there would be switched off.
+    /// The write would switch off the last second factor of the account.
     LastFactor,
-    /// The account there is not confirmed, or must reset its password first.
+    /// The account in the other pool is not confirmed, or its person must reset the password first.
     NotReady,
-    /// The field changes sides again and again though nobody touches it.
+    /// The field repeatedly changes its direction of travel without a captured event.
     Oscillating,
-    /// That side's password is out of date: its changes of address and factors are not believed.
+    /// That pool's password is outdated, so its changes of address and factors do not travel.
     StaleSide,
-    /// The person could not set a new password on that side, so the outdated one stays usable there.
+    /// The person could not set a new password in that pool, so the outdated one stays valid there.
     NoRecovery,
-    /// An administrator gave a temporary password: the person has not chosen one.
+    /// An administrator set a temporary password. The person has not chosen one yet.
     TemporaryPassword,
-    /// An administrator set or reset a password in the passive pool: the active pool's stays.
+    /// An administrator set or reset a password in the passive pool; the active one's stays.
     PassiveAdministrator,
-    /// Only a message says that a password was set, and the account as it was read does not support it.
+    /// Only a message says that a password was set, and the account does not confirm it.
     PasswordUnproven,
 }
 
 impl Reason {
-    /// The code for logs, the table and the command line.
+    /// Its code in logs, in the table and on the command line.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Busy => "busy",
@@ -154,7 +155,7 @@ impl Reason {
     }
 
     /// Whether the reason is the value itself, which the other pool cannot hold. Other reasons wait
-    /// for somebody.
+    /// for a person's action.
     pub const fn refuses_value(self) -> bool {
         matches!(
             self,
@@ -251,7 +252,7 @@ impl Reason {
         }
     }
 
-    /// The reason of that code.
+    /// The reason with that code.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::PLAIN
             .into_iter()
@@ -259,7 +260,7 @@ impl Reason {
             .find(|reason| reason.name() == name)
     }
 
-    /// Every reason but those of the outside.
+    /// Every reason except the failures of a service.
     pub const PLAIN: [Self; 44] = [
         Self::Busy,
         Self::Settling,
@@ -314,23 +315,23 @@ impl fmt::Display for Reason {
     }
 }
 
-/// What came of one change.
+/// The outcome of one change event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Something was written, and both sides agree now.
+    /// apply wrote something, and both pools agree now.
     Applied,
     /// There was nothing to do.
     AlreadyTrue,
-    /// Not finished: the mark stays, and it is worth another look after this long.
+    /// Not finished: the pending change stays, and apply tries again after this time.
     Later(Duration, Reason),
-    /// A person has to do something first; what could travel has travelled.
+    /// A person must act first. Everything that could be carried over was.
     Held(Reason),
-    /// The target cannot hold something; what could travel has travelled.
+    /// The target cannot hold a value. Everything that could be carried over was.
     Refused(Reason),
 }
 
 impl Verdict {
-    /// The word for it in logs and metrics.
+    /// Its name in logs and metrics.
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Applied => "applied",
@@ -341,7 +342,7 @@ impl Verdict {
         }
     }
 
-    /// The verdict that a fault leads to: nothing is given up because the outside failed.
+    /// The outcome after a port error. apply never gives up because a service failed.
     pub const fn from_fault(fault: &Fault) -> Self {
         let after = match fault.retry() {
             crate::fault::Retry::Now => Duration::from_secs(1),
@@ -357,7 +358,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_reason_has_its_line_in_the_runbook() {
+    fn every_reason_is_listed_in_the_runbook() {
         let runbook = include_str!("../../../infra/RUNBOOK.md");
         let (_, table) = runbook.split_once("\n## Every reason\n").unwrap();
         let (table, _) = table.split_once("\n## ").unwrap();
@@ -375,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reason_is_known_by_its_code() {
+    fn every_reason_is_found_by_its_code() {
         for reason in Reason::PLAIN {
             assert_eq!(Reason::from_name(reason.name()), Some(reason));
             assert!(!reason.hint().is_empty());

@@ -1,4 +1,5 @@
-//! Nothing is taken (invariant 13): who holds an address over there, before it is written.
+//! No address is taken from another account (invariant 13): finds its holder in the target pool
+//! before the address is written.
 
 use std::sync::Arc;
 
@@ -20,7 +21,7 @@ use crate::tombstone::Owed;
 use crate::verdict::Reason;
 
 impl<P: Ports> Run<'_, P> {
-    /// Invariant 13: before an address that signs people in is written, look who holds it there.
+    /// Invariant 13: finds the holder of each planned address that is a sign-in name.
     pub(super) async fn look_up_addresses(
         &mut self,
         entry: &Entry,
@@ -54,12 +55,12 @@ impl<P: Ports> Run<'_, P> {
         Ok(())
     }
 
-    /// The other accounts of `side` that sign in by that address. `None`: the pool cannot be searched for
-    /// it.
+    /// The other accounts of `side` that sign in with that address. `None`: the pool cannot be
+    /// searched for it.
     ///
-    /// Where usernames are addresses, every local account has its address for a name, verified or not.
-    /// Elsewhere an address signs in only who verified it, and a claim blocks no owner (invariant 13). A
-    /// federated account signs in by its provider.
+    /// If usernames are addresses, the address is the username of every local account that has it,
+    /// verified or not. Otherwise only an account that verified the address signs in with it, and a
+    /// claim blocks no owner (invariant 13). A federated account signs in with its provider.
     async fn others(
         &self,
         side: Side,
@@ -80,7 +81,7 @@ impl<P: Ports> Run<'_, P> {
         Ok(Some(found))
     }
 
-    /// Somebody else holds the address on `side`: are they about to let it go?
+    /// Another account holds the address in `side`: whether its person is about to give it up.
     async fn holder(
         &self,
         entry: &Entry,
@@ -96,7 +97,7 @@ impl<P: Ports> Run<'_, P> {
             return Ok(Reason::AddressTaken);
         };
         if let Some(tombstone) = &person.tombstone {
-            // What is left of somebody who was deleted lets go of nothing, unless it goes itself.
+            // A deleted person's other account keeps its address, unless it is deleted too.
             let goes = tombstone.owed == Some(Owed::Delete);
             return Ok(if goes { Reason::AddressWaits } else { Reason::AddressTaken });
         }

@@ -1,4 +1,4 @@
-//! Both accounts are known: observe the other side, plan, intend, apply, record.
+//! Both accounts are known: observe the other one, plan, store the intent, write, record.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,11 +19,11 @@ use crate::side::{BySide, Side};
 use crate::step::Deed;
 use crate::verdict::{Reason, Verdict};
 
-/// Addresses that belong to somebody else over there, by the side they would go to.
+/// Addresses that belong to another person, by the pool that they would be written to.
 pub(super) type Taken = BTreeMap<(Side, Field), Reason>;
 
 impl<P: Ports> Run<'_, P> {
-    /// Works under the lease on a person known on both sides, of whom `first` was observed already.
+    /// Works under the lease on a person with two known accounts, after `first` was observed.
     pub(super) async fn carry(
         &mut self,
         entry: Entry,
@@ -41,7 +41,7 @@ impl<P: Ports> Run<'_, P> {
         self.carry_seen(entry, side, first, second, control).await
     }
 
-    /// The same, of whom `second` was observed too, after `first` and its mark.
+    /// The same after `second` was observed too, later than `first` and its pending change.
     pub(super) async fn carry_seen(
         &mut self,
         entry: Entry,
@@ -56,9 +56,9 @@ impl<P: Ports> Run<'_, P> {
             Side::New => BySide { old: second, new: first },
         };
         let mut entry = entry;
-        // After a restore that the operator heals, what the restore changed is nobody's edit.
+        // After a restore that the operator heals, what the restore changed is no person's edit.
         self.give_way(&mut entry, &views, control);
-        // Before any plan: what a side says whose password is out of date is not believed.
+        // Before any plan: an account with an outdated password cannot change addresses or factors.
         self.note_passwords(&mut entry, &views, control.phase.active());
         if !self.keeps(Rule::ReadAfresh) {
             self.trust_message(&mut entry, views.get(other));
@@ -66,8 +66,8 @@ impl<P: Ports> Run<'_, P> {
         let mut shapes = self.bridge.shapes().await?;
         let mut taken = Taken::new();
         let mut plan = self.plan(&entry, &views, control, &shapes, &taken);
-        // The side that is written is read last: what its owner does between is overwritten unseen, so
-        // the window is kept as short as can be. What the second look shows can turn the plan round.
+        // The account that is written is read last: a person's edit between read and write is
+        // overwritten unseen, so the window must be short. That read can reverse the plan.
         for (again, look) in [side, other, side].into_iter().enumerate() {
             let written = plan.written();
             let late_enough = again > 0 && written.contains(&look.other());
@@ -105,9 +105,9 @@ impl<P: Ports> Run<'_, P> {
         self.do_plan(entry, &views, control, plan).await
     }
 
-    /// Ends a look where nothing but a disable may be done, and there is none. An observation that may
-    /// be too old to show one is repeated when it cannot be (R8), and not only when all may be done
-    /// again.
+    /// Ends the work if only disables are allowed and there is none. If the observation may be too
+    /// old to show a disable, apply repeats it as soon as it cannot be (R8,
+    /// `SettleBeforeClearing`), instead of waiting until all writes are allowed again.
     async fn wait_for_leave(
         &self,
         entry: &Entry,
@@ -122,8 +122,8 @@ impl<P: Ports> Run<'_, P> {
         }
     }
 
-    /// The planted bug: the message is believed to say which side was changed, so the other side counts
-    /// as what was agreed, whatever that was.
+    /// The planted bug: apply trusts the message about which account changed, so the other account
+    /// counts as the baseline, whatever that was.
     fn trust_message(&self, entry: &mut Entry, other: &View) {
         let mut agreed =
             Agreed { rules: self.bridge.policy.mapping.revisions(), ..Agreed::default() };
@@ -160,7 +160,7 @@ impl<P: Ports> Run<'_, P> {
         })
     }
 
-    /// Intends, applies and records a plan, and lets the marks go that it settles.
+    /// Stores, performs and records a plan, and clears the pending changes that it settles.
     async fn do_plan(
         &mut self,
         mut entry: Entry,
@@ -179,7 +179,7 @@ impl<P: Ports> Run<'_, P> {
         }
         entry.agreed = Some(Agreed { fields: plan.bases.clone(), rules: plan.rules.clone() });
         entry.flips.append(&mut plan.flips);
-        // A count that is over says nothing about the next change of its field.
+        // A count whose window is over says nothing about the next change of its field.
         entry.flips.retain(|_, flips| now.since(flips.since) < limits::FLIPS_WINDOW);
         self.note_obstacles(&mut entry, &plan);
         entry.obstacles.clone_from(&plan.obstacles);
@@ -211,7 +211,7 @@ impl<P: Ports> Run<'_, P> {
             next
         };
         let verdict = match verdict {
-            // Soon enough to be looked at is when the ledger allows the next look.
+            // The next observation is useful only when the record allows one.
             Verdict::Later(after, reason) => {
                 Verdict::Later(after.max(next.since(self.now())), reason)
             }
@@ -241,7 +241,7 @@ impl<P: Ports> Run<'_, P> {
         }
     }
 
-    /// What is written down before the first call: what is under way, and what could not be resolved.
+    /// The write intent before the first call: the planned writes, and what was not resolved.
     fn intent(&self, before: &Entry, views: &BySide<View>, plan: &Plan) -> Option<Intent> {
         let now = self.now();
         let mut fields = plan.writes.clone();
@@ -289,7 +289,7 @@ impl<P: Ports> Run<'_, P> {
             return Verdict::Later(self.bound(), Reason::Settling);
         }
         if let Some(quiet) = plan.quiet_from {
-            // A pool whose clock is fast must not make this wait long.
+            // A pool with a fast clock must not make this wait long.
             let wait = quiet.since(self.now()).min(self.bound() * 2);
             let wait = wait.max(limits::DATE_RESOLUTION);
             return Verdict::Later(wait, Reason::Settling);
@@ -309,7 +309,7 @@ impl<P: Ports> Run<'_, P> {
         }
     }
 
-    /// New obstacles are decisions that `explain` shows.
+    /// Newly blocked fields are decisions that `explain` shows.
     fn note_obstacles(&mut self, entry: &mut Entry, plan: &Plan) {
         let mut news: BTreeMap<(Reason, Side), Vec<String>> = BTreeMap::new();
         for (field, obstacle) in &plan.obstacles {
@@ -328,7 +328,8 @@ impl<P: Ports> Run<'_, P> {
     }
 }
 
-/// The planted bug against R2: fields of an open intent that are not planned now keep their old base.
+/// The planted bug against R2 (`IntentReplacesBaseline`): fields of an open intent without a
+/// planned write keep their old baseline.
 fn forget_resolved(before: &Entry, plan: &mut Plan) {
     let Some(intent) = &before.intent else { return };
     for field in intent.fields.keys().filter(|field| !plan.writes.contains_key(*field)) {
@@ -340,7 +341,7 @@ fn forget_resolved(before: &Entry, plan: &mut Plan) {
     }
 }
 
-/// The state that a verdict leaves a person in.
+/// Sets the state of a person after an outcome.
 fn stand(entry: &mut Entry, verdict: &Verdict) {
     (entry.state, entry.reason) = match verdict {
         Verdict::Applied | Verdict::AlreadyTrue => (State::Synced, None),
@@ -350,7 +351,7 @@ fn stand(entry: &mut Entry, verdict: &Verdict) {
     };
 }
 
-/// Whether two entries say the same, times of observation apart: then nothing need be recorded.
+/// Whether two records are equal except for times of observation. Then nothing must be recorded.
 fn same(before: &Entry, after: &Entry) -> bool {
     let plain = |entry: &Entry| {
         let mut entry = entry.clone();

@@ -1,4 +1,4 @@
-//! What becomes of a plan once its steps are done: new bases, what stays open, and what is told of it.
+//! The end of a plan after its steps: the new baseline, what stays open, and its decisions.
 
 use std::collections::BTreeMap;
 
@@ -14,8 +14,9 @@ use crate::ports::Ports;
 use crate::side::Side;
 
 impl<P: Ports> Run<'_, P> {
-    /// R3: what is done becomes the base; what failed for certain keeps what its target was seen to
-    /// hold; what may have happened stays open. `before`: the person before this plan.
+    /// R3 (`RecordOnlyDone`): a completed write becomes the baseline. A write that certainly failed
+    /// keeps the value that its target held. A write that may have happened stays open. `before`:
+    /// the record before this plan.
     pub(super) fn conclude(
         &self,
         entry: &mut Entry,
@@ -70,7 +71,7 @@ impl<P: Ports> Run<'_, P> {
         note_sign_outs(entry, before.passwords.owes_sign_out, plan, performed);
     }
 
-    /// What was done is a decision too, for whoever asks later.
+    /// Records the completed writes as decisions, for `explain`.
     pub(super) fn tell(&mut self, entry: &mut Entry, plan: &Plan, performed: &Performed) {
         for side in Side::BOTH {
             let done = performed.done.iter().filter(|field| {
@@ -89,7 +90,7 @@ impl<P: Ports> Run<'_, P> {
     }
 }
 
-/// A field is agreed to be this; absent under a rule that is covered needs no entry.
+/// Sets the baseline of a field. An absent value under a covered rule is not stored.
 fn set_base(agreed: &mut Agreed, field: &Field, print: Print, rule: u32) {
     if print.is_none() && agreed.rules.contains(&rule) {
         agreed.fields.remove(field);

@@ -1,5 +1,6 @@
-//! Creation on the other side, as an intent of its own (R19, R20): the name and the fingerprints are
-//! noted first, so that whoever finds the account later knows that it is ours, and upon what base.
+//! Creation in the other pool, with an intent of its own (R19 `CreationIntentFirst`, R20
+//! `ResolveCreationFirst`). The username and the fingerprints are stored first. So a worker that
+//! finds the account later knows that poolbridge created it, and with which baseline.
 
 use super::link::no_way_in;
 use super::newborn::{Fitness, Newborn};
@@ -17,22 +18,22 @@ use crate::side::Side;
 use crate::step::Deed;
 use crate::verdict::{Reason, Verdict};
 
-/// The operation, as AWS names it.
+/// The operation, under its AWS name.
 const CREATE: &str = "AdminCreateUser";
 
-/// What came of the tries of one creation.
+/// The result of the attempts at one creation.
 enum Made {
-    /// It was created: how to ask for it, and the note that announced it.
+    /// The account was created: how to read it, and its creation intent.
     Account(Handle, Birth),
-    /// The pool refused it for certain, or did nothing.
+    /// The pool certainly rejected it, or did nothing.
     Refused(Fault),
-    /// The lease would not have outlasted another try.
+    /// The lease would not have outlasted another attempt.
     OutOfTime,
 }
 
 impl<P: Ports> Run<'_, P> {
-    /// Why no account is created for this person, if so; `None` where provisioning is lazy. The fields
-    /// that the account cannot have are named on the record.
+    /// Why no account is created for this person, if that is so; `None` with lazy provisioning.
+    /// Fields that the account cannot have are blocked in the record.
     pub(super) async fn unfit(
         &mut self,
         entry: &mut Entry,
@@ -52,8 +53,8 @@ impl<P: Ports> Run<'_, P> {
         Ok(newborn.err())
     }
 
-    /// Creates the person in the other pool, whom a search did not find there: with every field that
-    /// the pool can hold, and with fewer of them where it refuses without telling which.
+    /// Creates an account in the other pool, where no search found the person: with every field
+    /// that the pool can hold, and with fewer if the pool rejects them without naming the field.
     pub(super) async fn create(
         &mut self,
         mut entry: Entry,
@@ -76,21 +77,23 @@ impl<P: Ports> Run<'_, P> {
                 self.born(entry, side, view, birth, handle).await
             }
             Made::OutOfTime => {
-                // Nothing was sent: the note goes, and a look with more time does it.
+                // Nothing was sent: the intent is removed, and a later run creates the account.
                 entry.birth = None;
                 self.record(before, entry).await?;
                 later(self.bound(), Reason::OutOfTime)
             }
             Made::Refused(fault) => {
-                // Certain: not made by this call, and no earlier one is open (R19).
+                // This call certainly created nothing, and no earlier one is open (R19,
+                // `CreationIntentFirst`).
                 entry.birth = None;
                 self.not_created(entry, side, &view, &newborn, &fault).await
             }
         }
     }
 
-    /// Creates the account with all fields; if the pool refuses these for certain, with fewer. Before
-    /// each try the note says exactly what that account will hold (R19).
+    /// Creates the account with all fields; if the pool certainly rejects these, with fewer. Before
+    /// each attempt the intent states exactly what that account will hold (R19,
+    /// `CreationIntentFirst`).
     async fn try_to_create(
         &mut self,
         entry: &mut Entry,
@@ -123,7 +126,7 @@ impl<P: Ports> Run<'_, P> {
                 Err(fault) if fault.may_have_happened() => return Err(fault),
                 Err(fault) => {
                     let fewer = match fault.kind {
-                        // The team's own function says no to the person, not to a value.
+                        // The team's own function rejects the person, not a value.
                         FaultKind::Invalid => !is_refused_by_function(&fault),
                         FaultKind::AccountGone => true,
                         FaultKind::Exists => newborn.has_spare_alias(&fields),
@@ -148,7 +151,7 @@ impl<P: Ports> Run<'_, P> {
         Ok(made)
     }
 
-    /// The pool did not make the account: holds the person, or waits where the moment was unlucky.
+    /// The pool did not create the account: holds the person, or waits if the failure may pass.
     async fn not_created(
         &mut self,
         mut entry: Entry,
@@ -159,12 +162,12 @@ impl<P: Ports> Run<'_, P> {
     ) -> Result<Round, Fault> {
         let reason = match fault.kind {
             FaultKind::Exists => {
-                // The search that missed them may have been stale: the next look searches again.
+                // The earlier search may have been stale: the next run searches again.
                 entry.miss = None;
                 Reason::NameTaken
             }
             FaultKind::Invalid | FaultKind::AccountGone => {
-                // The same values are not tried again, until one changes or an operator says so.
+                // The same values are not tried again until one changes or `retry` is run.
                 self.name_refused(&mut entry, side.other(), newborn.core());
                 Reason::RefusedByPool
             }
@@ -192,7 +195,7 @@ impl<P: Ports> Run<'_, P> {
         self.stay_alone(entry, side, view, Some(reason)).await
     }
 
-    /// Names fields that the pool refused without telling why.
+    /// Blocks fields that the pool rejected without a reason.
     fn name_refused<'f>(
         &mut self,
         entry: &mut Entry,
@@ -207,8 +210,8 @@ impl<P: Ports> Run<'_, P> {
         self.name_fields(entry, all);
     }
 
-    /// The account is there and it is ours: link it, give it a password that nobody knows (so that
-    /// forgot-password works there), and see whether anything is left to carry.
+    /// The account exists and poolbridge created it. Links it, sets a random password (so that
+    /// forgot-password works there), and checks whether anything is left to carry.
     async fn born(
         &mut self,
         mut entry: Entry,
@@ -224,7 +227,8 @@ impl<P: Ports> Run<'_, P> {
         let account =
             Known { sub: handle.sub.clone(), username, seen: now, written: Some(now), gone: None };
         if let Some(other) = self.ledger().find(to, &account.sub).await? {
-            // Whoever saw it first made a person of it: the two halves are one (R17, R19).
+            // Another worker found the account first and created a record for it: merges the two
+            // (R17 `MergeHalves`, R19 `CreationIntentFirst`).
             return self.merge_halves(entry, other, side, view).await;
         }
         *entry.accounts.get_mut(to) = Some(account);
@@ -278,7 +282,7 @@ impl<P: Ports> Run<'_, P> {
         self.keeps(Rule::R19).then(|| birth.agreed())
     }
 
-    /// Whether birth carried all that the source says.
+    /// Whether the creation carried everything that the source holds.
     fn carried_at_birth(&self, birth: &Birth, view: &View) -> bool {
         let mapping = &self.bridge.policy.mapping;
         view.unsayable.is_empty()
@@ -287,7 +291,7 @@ impl<P: Ports> Run<'_, P> {
             })
     }
 
-    /// The account that an open creation made, if it did: of that very name, and as the note says.
+    /// The account that an open creation made, if any: it has that username and fits the intent.
     pub(super) async fn look_up_birth(
         &mut self,
         entry: &Entry,
@@ -301,13 +305,14 @@ impl<P: Ports> Run<'_, P> {
         let found = found.map(|account| View::new(self.bridge.policy, to, account, &shapes, began));
         let keys = self.bridge.keys;
         Ok(found.filter(|found| {
-            // No creation of ours makes a federated account.
+            // poolbridge never creates a federated account.
             !found.account.federated()
                 && birth.announced(&found.facts, found.account.created, keys, &entry.salt)
         }))
     }
 
-    /// A creation is open: read that very name, before anything else is tried (R20).
+    /// A creation is open: reads that exact username before any other attempt (R20,
+    /// `ResolveCreationFirst`).
     pub(super) async fn resolve_birth(
         &mut self,
         mut entry: Entry,
@@ -320,9 +325,9 @@ impl<P: Ports> Run<'_, P> {
         let ours = self.look_up_birth(&entry, &birth).await?;
         self.touched = true;
         let Some(ours) = ours else {
-            // Not made, or the name is another account's: the note goes, and the search begins anew.
-            // A pool that answers nothing of use, again and again, and makes no account is one that
-            // the team's own function may stop: it is not asked for ever.
+            // Not created, or the username is another account's: the intent goes, and the search
+            // restarts. If a pool repeatedly gives no useful answer and no account, the team's own
+            // function may stop it, so the retries end.
             let before = entry.state;
             entry.birth = None;
             let fault = Fault::new(FaultKind::Broken, CREATE);
@@ -350,12 +355,12 @@ impl<P: Ports> Run<'_, P> {
     }
 }
 
-/// Whether an account that we made still has the temporary password of its making.
+/// Whether an account that poolbridge created still has its first temporary password.
 fn owed(account: &Account) -> bool {
     account.status == Status::ForceChangePassword
 }
 
-/// Whether it was the team's own function that refused, before the account was made.
+/// Whether the team's own function rejected the call, before the account was created.
 fn is_refused_by_function(fault: &Fault) -> bool {
     fault.code.as_deref() == Some("UserLambdaValidationException")
 }

@@ -1,5 +1,6 @@
-//! Somebody's account is gone: the evidence (R22), the tombstone, and what is then owed to the other
-//! account (R23). Whoever has a tombstone is left alone for ever.
+//! A person's account is gone: the evidence (R22, `AbsenceTwice`), the tombstone, and what the
+//! tombstone owes to the other account (R23, `TombstoneFirst`). After that, the person is never
+//! synchronised.
 
 use super::link::join_halves;
 use super::{Round, Run, known, later};
@@ -20,7 +21,7 @@ use crate::tombstone::{Owed, Tombstone};
 use crate::verdict::{Reason, Verdict};
 
 impl<P: Ports> Run<'_, P> {
-    /// The changed account was not there: claims the person, then see [`Self::absent`].
+    /// The changed account was not found: claims the person, then see [`Self::absent`].
     pub(super) async fn gone(&mut self, entry: Entry, began: Time) -> Result<Round, Fault> {
         let entry = match self.claim(&entry).await? {
             Ok(entry) => entry,
@@ -31,7 +32,7 @@ impl<P: Ports> Run<'_, P> {
         self.leave(&entry, result).await
     }
 
-    /// The same, of a person who is claimed.
+    /// The same for a person who is claimed.
     pub(super) async fn gone_under_lease(
         &mut self,
         entry: Entry,
@@ -45,8 +46,8 @@ impl<P: Ports> Run<'_, P> {
         self.absent(entry, self.change.side, began, &control).await
     }
 
-    /// A look at `side` that began at `began` found no such account. That alone proves nothing; what
-    /// does is told by [`Self::proved_gone`], and a canary besides.
+    /// An observation of `side` that began at `began` did not find the account. That alone proves
+    /// nothing. A deletion needs [`Self::proved_gone`] and a canary account as well.
     pub(super) async fn absent(
         &mut self,
         mut entry: Entry,
@@ -88,10 +89,11 @@ impl<P: Ports> Run<'_, P> {
         self.bury(entry, side).await
     }
 
-    /// Whether an account that was not there is gone (R22): somebody said that it was deleted, and a
-    /// look late enough to show that did not find it; or two looks, far enough apart, did not. What is
-    /// said counts only against an account that was there before: then the look alone is proof already,
-    /// as far as D can be relied upon, and a false message deletes nobody.
+    /// Whether an account that was not found is gone (R22, `AbsenceTwice`). One way: an event
+    /// reported its deletion, and an observation late enough to show that did not find it. The
+    /// other way: two observations, far enough apart, did not find it. The event counts only
+    /// against an account that existed before. Then the observation alone is proof already, as far
+    /// as D can be relied on, so a false message deletes no person.
     fn proved_gone(&self, side: Side, account: &Known, began: Time) -> bool {
         if !self.keeps(Rule::R22) {
             return true;
@@ -102,15 +104,15 @@ impl<P: Ports> Run<'_, P> {
         twice || told.is_some_and(|at| began >= at.max(account.seen) + bound)
     }
 
-    /// When the account on `side` was deleted, as the mark or the message says.
+    /// When the account in `side` was deleted, by the pending change or the message.
     pub(super) fn told_deleted(&self, side: Side) -> Option<Time> {
         let mark = self.marks.get(side).as_ref().filter(|mark| mark.proof == Proof::Deleted);
         let here = self.change.side == side && self.change.proof == Proof::Deleted;
         mark.map(|mark| mark.last).max(here.then_some(self.change.at))
     }
 
-    /// Invariant 7: while another account of that pool still reads, "not there" is about the one account
-    /// and not about the pool, the Region or the permissions.
+    /// Invariant 7: if another account of that pool can be read, "not found" concerns the one
+    /// account and not the pool, the Region or the permissions.
     async fn pool_still_reads(&self, side: Side, missed: &Known) -> Result<bool, Fault> {
         if !self.keeps(Rule::Canary) {
             return Ok(true);
@@ -121,8 +123,8 @@ impl<P: Ports> Run<'_, P> {
         }
     }
 
-    /// Nothing is done because the account on `side` is gone, and somebody has to look. The sweep comes
-    /// back to whoever is held like that.
+    /// Holds a person whose account in `side` is gone: apply does nothing, and an operator must
+    /// decide. The sweep sends such people again.
     async fn hold(&mut self, mut entry: Entry, side: Side, reason: Reason) -> Result<Round, Fault> {
         let before = entry.state;
         if entry.reason != Some(reason) {
@@ -139,9 +141,10 @@ impl<P: Ports> Run<'_, P> {
         Ok(Round::Done(Verdict::Held(reason)))
     }
 
-    /// R23: what a creation under way may have made is the other account, and is looked up before
-    /// anything follows from the absence of the first. It can land no more: nobody looks at a person
-    /// before that (R20). The inner `Err`: how the round ends instead.
+    /// R23 (`TombstoneFirst`): an open creation may have made the other account, so it is looked up
+    /// before anything follows from the absence of the first. The creation can no longer land,
+    /// because no observation begins before that (R20, `ResolveCreationFirst`). The inner `Err`
+    /// says how the round ends instead.
     async fn adopt_born(&mut self, mut entry: Entry) -> Result<Result<Entry, Round>, Fault> {
         let Some(birth) = entry.birth.clone().filter(|_| self.keeps(Rule::R23)) else {
             return Ok(Ok(entry));
@@ -162,8 +165,8 @@ impl<P: Ports> Run<'_, P> {
                 Ok(()) => Ok(Ok(entry)),
             };
         };
-        // Somebody with another account, or with a creation of their own under way, is not only what
-        // we made: nothing of theirs is ours to remove.
+        // The account belongs to a person with another account, or with an open creation of their
+        // own. So it is not only poolbridge's creation, and poolbridge must not remove it.
         let only = half.only_side() == Some(to) && half.birth.is_none();
         if !only || half.tombstone.is_some() || half.id == entry.id {
             entry.birth = None;
@@ -173,7 +176,7 @@ impl<P: Ports> Run<'_, P> {
         let Some((mut entry, half)) = self.claim_both(entry, half).await? else {
             return Ok(Err(wait));
         };
-        // R27: read with each claim, and two were taken just now.
+        // R27 (`IntentChecksPhase`): read with each claim, and two were made just now.
         if let Some(reason) = self.barred(&self.control().await?) {
             self.release(&half).await?;
             self.release(&entry).await?;
@@ -188,7 +191,7 @@ impl<P: Ports> Run<'_, P> {
         Ok(Ok(entry))
     }
 
-    /// R23: the tombstone is stored before the other account is touched.
+    /// R23 (`TombstoneFirst`): the tombstone is stored before the other account is touched.
     async fn bury(&mut self, mut entry: Entry, side: Side) -> Result<Round, Fault> {
         let before = entry.state;
         let another = entry.accounts.get(side.other()).is_some();
@@ -212,12 +215,12 @@ impl<P: Ports> Run<'_, P> {
         entry.updated = now;
         self.touched = true;
         self.ledger().store(&entry, &self.owner).await?;
-        // Best effort: a crash just here leaves the counters one off.
+        // Best effort: after a crash at this point, the counters are off by one.
         let _ = self.ledger().count(Some(before), Some(State::Deleted)).await;
         self.pay(entry).await
     }
 
-    /// A change of somebody who has a tombstone: what is still owed is done, and nothing else ever.
+    /// An event for a person with a tombstone: apply does what is still owed, and nothing else.
     pub(super) async fn deceased(&mut self, entry: Entry) -> Result<Round, Fault> {
         self.read_mark(self.change.side).await?;
         if entry.tombstone.as_ref().is_none_or(|tombstone| tombstone.owed.is_none()) {
@@ -250,9 +253,9 @@ impl<P: Ports> Run<'_, P> {
         self.pay(entry).await
     }
 
-    /// Does what is owed to the other account, under the lease. Each deed is idempotent, and repeated by
-    /// later applies until it is known to be done. The account is read once more under this very claim,
-    /// so that nobody is removed who merely bears its name now (R21).
+    /// Does what is owed to the other account, under the lease. Each action is idempotent and
+    /// repeated until its result is known. The account is read again under this claim, so that no
+    /// other account with the same username is removed (R21, `SameSub`).
     async fn pay(&mut self, mut entry: Entry) -> Result<Round, Fault> {
         let Some(Tombstone { side, owed: Some(owed), .. }) = entry.tombstone.clone() else {
             self.record(State::Deleted, entry.clone()).await?;
@@ -299,7 +302,7 @@ impl<P: Ports> Run<'_, P> {
     ) -> Result<(), Fault> {
         self.report.pool_writes += 1;
         match self.bridge.ports.pool(side).write(account, deed, deadline).await {
-            // Deleted meanwhile, by whomever.
+            // Another party deleted it in the meantime.
             Err(fault) if fault.kind == FaultKind::AccountGone && *deed == Deed::Delete => Ok(()),
             Err(fault) => Err(fault),
             Ok(()) => {
@@ -310,7 +313,8 @@ impl<P: Ports> Run<'_, P> {
         }
     }
 
-    /// The deed failed, or nobody knows: it stays owed. What may still land is waited for (R9).
+    /// The action failed, or its result is not known: it stays owed. If it may still land, wait for
+    /// that (R9, `IntentSettlesFirst`).
     async fn still_owed(&mut self, mut entry: Entry, fault: &Fault) -> Result<Round, Fault> {
         let until = entry.lease.as_ref().map(|lease| lease.until + self.bound());
         if let Some(until) = until.filter(|_| fault.may_have_happened()) {
@@ -323,7 +327,7 @@ impl<P: Ports> Run<'_, P> {
         }
         self.record(State::Deleted, entry.clone()).await?;
         if hopeless {
-            // It stays owed, and the sweep comes back to it.
+            // It stays owed, and the sweep sends the person again.
             return self.laid_to_rest(&entry, Verdict::Held(Reason::Outside(fault.kind))).await;
         }
         let Verdict::Later(after, reason) = Verdict::from_fault(fault) else {
@@ -332,8 +336,8 @@ impl<P: Ports> Run<'_, P> {
         later(after.max(free), reason)
     }
 
-    /// The other account is not there either. What is owed to it is let go only upon the evidence that
-    /// removes an account: else a pool that answers wrongly for a while would leave somebody enabled.
+    /// The other account was not found either. What is owed to it is dropped only on the evidence
+    /// that removes an account; otherwise a pool's wrong answers would leave it enabled.
     async fn both_gone(
         &mut self,
         mut entry: Entry,
@@ -367,8 +371,8 @@ impl<P: Ports> Run<'_, P> {
         self.laid_to_rest(&entry, verdict).await
     }
 
-    /// Whatever a later look would show, nothing would be done about it: the marks go, if nothing was
-    /// marked since they were read.
+    /// A later observation would change nothing: clears the pending changes, if no event was stored
+    /// since they were read.
     pub(super) async fn laid_to_rest(
         &mut self,
         entry: &Entry,
@@ -387,16 +391,16 @@ impl<P: Ports> Run<'_, P> {
     }
 }
 
-/// What is done to the other account. Before it is deleted it is disabled: that closes it at once, and
-/// Cognito's guide words it as a rule ("Managing users"), though the operation's page asks for nothing
-/// of the kind.
+/// The actions on the other account. It is disabled before it is deleted: that closes it at once,
+/// and Cognito's guide states it as a rule ("Managing users"), although the page of the operation
+/// does not require it.
 fn deeds(owed: Owed, view: &View) -> Vec<Deed> {
     let disable = view.account.enabled.then_some(Deed::Disable);
     let delete = (owed == Owed::Delete).then_some(Deed::Delete);
     disable.into_iter().chain(delete).collect()
 }
 
-/// Nothing of the person is compared or written any more, so nothing is kept to compare with.
+/// Nothing of the person is compared or written any more, so nothing is kept for comparison.
 fn forget(entry: &mut Entry) {
     entry.agreed = None;
     entry.intent = None;

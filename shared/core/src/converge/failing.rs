@@ -1,10 +1,10 @@
-//! The same certain failure, look after look: counted on the person's record, and held in the end.
+//! The same certain failure, run after run: counted in the person record, and held in the end.
 //!
-//! Some calls about one account never succeed: a pool refuses the account's values in a way that it
-//! does not explain, answers "no such account" to a write, or sends what cannot be understood.
-//! Retried for ever, such a person keeps `drain` from ending. So the person is held with the failure
-//! as the reason, and the pending change is cleared. The next change, the next sweep and `retry` look
-//! at the person again; the count stays, so one more failure holds them at once.
+//! Some calls about one account never succeed: a pool rejects the account's values without a
+//! reason, answers "no such account" to a write, or sends an answer that cannot be decoded. With
+//! endless retries, such a person would keep `drain` from ending. So the person is held with the
+//! failure as the reason, and the pending change is cleared. The next change event, the next sweep
+//! and `retry` try again. The count stays, so one more failure holds the person at once.
 
 use super::Run;
 use crate::entry::{Decision, DecisionKind, Entry, RepeatedFailure, State};
@@ -15,8 +15,8 @@ use crate::side::Side;
 use crate::verdict::{Reason, Verdict};
 
 impl<P: Ports> Run<'_, P> {
-    /// Counts a failure of a call about this person. Answers whether it has come to the point where
-    /// the person is held. Failures less than D apart count once.
+    /// Counts a failure of a call about this person. Returns whether the person is now held.
+    /// Failures less than D apart count once.
     pub(super) fn fails_again(&self, entry: &mut Entry, fault: &Fault) -> bool {
         let next = self.counted(entry, fault);
         let hopeless = next.is_hopeless();
@@ -24,12 +24,12 @@ impl<P: Ports> Run<'_, P> {
         hopeless
     }
 
-    /// The same for a refusal; other failures pass by themselves and leave the count as it is.
+    /// The same for a certain rejection. Others pass by themselves and do not count.
     pub(super) fn is_refused_again(&self, entry: &mut Entry, fault: &Fault) -> bool {
         fault.is_refusal_of_account() && self.fails_again(entry, fault)
     }
 
-    /// Whether a refusal would now hold the person. Changes nothing.
+    /// Whether a rejection would hold the person now. Changes nothing.
     pub(super) fn is_hopeless(&self, entry: &Entry, fault: &Fault) -> bool {
         fault.is_refusal_of_account() && self.counted(entry, fault).is_hopeless()
     }
@@ -37,7 +37,7 @@ impl<P: Ports> Run<'_, P> {
     fn counted(&self, entry: &Entry, fault: &Fault) -> RepeatedFailure {
         let now = self.now();
         let same = entry.failure.as_ref().filter(|before| {
-            // A call that succeeded since may have left no trace here: long ago is not "in a row".
+            // A call that succeeded since may have left no trace: long past is not "in a row".
             let recent = now.since(before.last) <= limits::SAME_FAILURE_GAP || before.is_hopeless();
             recent && before.operation == fault.operation && before.kind == fault.kind
         });
@@ -58,7 +58,7 @@ impl<P: Ports> Run<'_, P> {
         }
     }
 
-    /// Notes once, for `explain`, that the person is held for this failure, and of which operation.
+    /// Records once, for `explain`, that this failure of this operation holds the person.
     pub(super) fn decide_failure(&mut self, entry: &mut Entry, side: Side, fault: &Fault) {
         let reason = Some(Reason::Outside(fault.kind));
         if entry.state != State::Held || entry.reason != reason {
@@ -68,7 +68,7 @@ impl<P: Ports> Run<'_, P> {
         }
     }
 
-    /// The verdict upon a fault that ended a round, counted if it is a refusal.
+    /// The outcome after a port error that ended a round. A certain rejection is counted.
     pub(super) async fn after_fault(&mut self, fault: &Fault) -> Verdict {
         if fault.is_refusal_of_account()
             && let Ok(Some(held)) = self.hold_if_hopeless(fault).await
@@ -78,14 +78,15 @@ impl<P: Ports> Run<'_, P> {
         Verdict::from_fault(fault)
     }
 
-    /// Counts a refusal that ended a round. `None`: not held, or another worker has the person.
+    /// Counts a rejection that ended a round. `None`: not held, or another worker holds the person.
     async fn hold_if_hopeless(&mut self, fault: &Fault) -> Result<Option<Verdict>, Fault> {
         let (side, sub) = (self.change.side, self.change.sub.clone());
         let held = Verdict::Held(Reason::Outside(fault.kind));
-        // A change that is younger than D may be what the failed call did not see yet (R8).
+        // The failed call may not have seen a change that is younger than D (R8,
+        // `SettleBeforeClearing`).
         let young = self.deed(side).is_some_and(|(at, _)| self.now() < at + self.bound());
         let Some(entry) = self.ledger().find(side, &sub).await? else {
-            // Nothing is known of this person, so the pending change alone can count.
+            // There is no record of this person, so only the pending change can count.
             let mark = self.marks.get(side).as_ref();
             let last = mark.and_then(|mark| mark.reason.as_deref());
             let same = last == Some(Reason::Outside(fault.kind).name());

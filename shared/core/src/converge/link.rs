@@ -1,4 +1,4 @@
-//! One side is known: the person is found on the other, and the two are joined.
+//! One account is known: finds the person in the other pool, and joins the two accounts.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use crate::side::Side;
 use crate::verdict::{Reason, Verdict};
 
 impl<P: Ports> Run<'_, P> {
-    /// Works under the lease on a person known on `side` only.
+    /// Works under the lease on a person whose only known account is in `side`.
     pub(super) async fn alone(
         &mut self,
         mut entry: Entry,
@@ -50,7 +50,7 @@ impl<P: Ports> Run<'_, P> {
             return self.stay_alone(entry, side, &view, reason).await;
         }
         let shows = self.deed(side).map_or(now, |(at, _)| at + self.bound());
-        // A listing lags: what it says too soon is not remembered.
+        // A listing lags, so a result that came too soon is not remembered.
         let settled = now >= shows || !self.keeps(Rule::R8);
         let miss = settled.then_some(Miss { at: now, key });
         match self.search(&entry, side, &view).await? {
@@ -62,8 +62,8 @@ impl<P: Ports> Run<'_, P> {
                 self.stay_alone(entry, side, &view, Some(reason)).await
             }
             Found::Nobody => {
-                // R8: a listing is older than D, and may not show who signed up over there a moment ago.
-                // A creation finds out by itself.
+                // R8 (`SettleBeforeClearing`): a listing is older than D and may lack a new
+                // sign-up. A creation gets that answer from the pool itself.
                 let created = provision == Provision::Eager && !view.account.federated();
                 let listed = self.listing_shows(side);
                 if !created && now < listed && self.keeps(Rule::R8) {
@@ -87,15 +87,15 @@ impl<P: Ports> Run<'_, P> {
         }
     }
 
-    /// How long until a read shows the deletion that an event told of (R8). An account that may be gone
-    /// is linked with no other, and nobody is created from it.
+    /// How long until a read shows the deletion that an event reported (R8,
+    /// `SettleBeforeClearing`). Such an account is neither linked nor a reason to create one.
     fn may_be_deleted(&self, side: Side, view: &View) -> Option<Duration> {
         let (at, _) = self.deed(side).filter(|(_, proof)| *proof == Proof::Deleted)?;
         let shows = at + self.bound();
         (self.keeps(Rule::R8) && view.began < shows).then(|| shows.since(self.now()))
     }
 
-    /// Nothing to be done over there for now: recorded, with the reason if somebody has to act.
+    /// Nothing to do in the other pool for now. Records that, with the reason if a person must act.
     pub(super) async fn stay_alone(
         &mut self,
         mut entry: Entry,
@@ -104,7 +104,7 @@ impl<P: Ports> Run<'_, P> {
         reason: Option<Reason>,
     ) -> Result<Round, Fault> {
         let before = entry.clone();
-        // A disabled or federated person waits for nobody: they are counted as known on one side.
+        // A disabled or federated person needs no action: they count as known in one pool only.
         let passive = matches!(reason, None | Some(Reason::Disabled | Reason::Federated));
         entry.state = if passive { State::only(side) } else { State::Held };
         entry.reason = reason;
@@ -119,7 +119,7 @@ impl<P: Ports> Run<'_, P> {
             self.decide(&mut entry, decision);
         }
         let unchanged = entry == before;
-        // What this account was modified to has been judged now: a listing that shows it is no news.
+        // This observation covers the last modification, so a listing that shows it is no news.
         if let Some(known) = entry.accounts.get_mut(side)
             && known.seen <= view.account.modified + crate::sweep::judge::DATE_GRACE
         {
@@ -140,7 +140,7 @@ impl<P: Ports> Run<'_, P> {
         }))
     }
 
-    /// Joins an account of the other side to this person.
+    /// Joins an account of the other pool to this person.
     async fn link(
         &mut self,
         mut entry: Entry,
@@ -160,8 +160,8 @@ impl<P: Ports> Run<'_, P> {
         }
         self.read_mark_of(to, &account.sub).await?;
         let Some(there) = self.still_proved(side, &view, &account).await? else {
-            // The listing was behind what the account itself says, or whoever it shows was deleted:
-            // joined to them, this person would be taken for deleted too. They will agree.
+            // The listing was older than the account, or the account is deleted: linked to it, this
+            // person would count as deleted too. Later the listing will be current.
             self.release(&entry).await?;
             return later(self.bound(), Reason::Settling);
         };
@@ -172,7 +172,7 @@ impl<P: Ports> Run<'_, P> {
         self.linked(&mut entry, None, to);
         entry.revision += 1;
         self.touched = true;
-        // R16: one transaction, the pointer only if absent.
+        // R16 (`LinkInOneTransaction`): one transaction, the pointer only if absent.
         match self.ledger().join(&entry, &self.owner, to).await {
             Ok(()) => self.carry_seen(entry, side, view, there, control).await,
             Err(fault) if fault.kind == FaultKind::Exists => Ok(Round::Again),
@@ -180,8 +180,9 @@ impl<P: Ports> Run<'_, P> {
         }
     }
 
-    /// How long to wait before an account is taken for somebody's who came by themselves, if it may be one
-    /// of our making whose birth note is still open elsewhere: whoever wrote that note finds it first.
+    /// How long to wait before an account counts as the person's own sign-up, because it may be a
+    /// creation of poolbridge whose intent is still open in another record. The worker that stored
+    /// the intent must find it first.
     fn may_be_ours(&self, side: Side, account: &Account) -> Option<std::time::Duration> {
         let made = *self.bridge.policy.provision.get(side) == Provision::Eager
             && account.status == Status::ForceChangePassword;
@@ -190,7 +191,7 @@ impl<P: Ports> Run<'_, P> {
         (made && now < known_by && self.keeps(Rule::R23)).then(|| known_by.since(now))
     }
 
-    /// Notes that two accounts are one person now, and upon what base.
+    /// Records that two accounts now belong to one person, and their baseline.
     pub(super) fn linked(&mut self, entry: &mut Entry, agreed: Option<Agreed>, side: Side) {
         entry.agreed = agreed;
         entry.birth = None;
@@ -201,7 +202,8 @@ impl<P: Ports> Run<'_, P> {
         self.decide(entry, decision);
     }
 
-    /// Two half-persons of one human: under both leases, one transaction (R17, R18).
+    /// Merges two records of one human, each with one account: under both leases, in one
+    /// transaction (R17 `MergeHalves`, R18 `JoinUnderLease`).
     pub(super) async fn merge_halves(
         &mut self,
         ours: Entry,
@@ -215,7 +217,8 @@ impl<P: Ports> Run<'_, P> {
         }
         let one_sided = theirs.only_side() == Some(side.other()) && theirs.tombstone.is_none();
         if !one_sided || theirs.id == ours.id {
-            // That account belongs to a person who has, or had, another account here (R26).
+            // That account belongs to a person who has, or had, another account here (R26,
+            // `DeletedNeverMatch`).
             let key = self.search_key(&ours, &view);
             let ours = Entry { miss: Some(Miss { at: self.now(), key }), ..ours };
             return self.stay_alone(ours, side, &view, Some(Reason::Ambiguous)).await;
@@ -230,15 +233,14 @@ impl<P: Ports> Run<'_, P> {
         let Some((ours, theirs)) = self.claim_both(ours, theirs).await? else {
             return later(wait, Reason::Busy);
         };
-        // R27: read with each claim, and one was taken just now.
+        // R27 (`IntentChecksPhase`): read with each claim, and one was made just now.
         let control = &self.control().await?;
         if let Some(reason) = self.barred(control) {
             self.release(&theirs).await?;
             self.release(&ours).await?;
             return later(limits::RETRY_SLOWLY, reason);
         }
-        // A listing shows who was deleted since, and joined to them this person would be taken for
-        // deleted too.
+        // A listing shows deleted accounts. Linked to one, this person would count as deleted too.
         let there = self.look_at_half(&theirs, side.other()).await?;
         let Some(there) = there else {
             self.release(&theirs).await?;
@@ -248,7 +250,7 @@ impl<P: Ports> Run<'_, P> {
         let Some((agreed, salt, born)) =
             self.born_of_one(&ours, &theirs, side, &view, &there).await?
         else {
-            // A creation under way over there is not resolved yet.
+            // A creation of the other record is not resolved yet.
             self.release(&theirs).await?;
             self.release(&ours).await?;
             return later(self.bound(), Reason::Settling);
@@ -267,7 +269,8 @@ impl<P: Ports> Run<'_, P> {
         self.report.person = Some(kept.id.clone());
         let now = self.now();
         if kept.not_before > now {
-            // One of the halves was written just now: no observation before D has passed (R10).
+            // One of the records was written just now: no observation before D has passed (R10,
+            // `NotBefore`).
             let wait = kept.not_before.since(now);
             let before = kept.state;
             kept.state = State::Waiting;
@@ -278,15 +281,15 @@ impl<P: Ports> Run<'_, P> {
         self.carry_seen(kept, side, view, there, control).await
     }
 
-    /// Looks at the one account of a half-person, after its mark.
+    /// Observes the only account of a record, after its pending change was read.
     async fn look_at_half(&mut self, half: &Entry, side: Side) -> Result<Option<View>, Fault> {
         let Some(account) = half.accounts.get(side).clone() else { return Ok(None) };
         self.read_mark_of(side, &account.sub).await?;
         self.observe(side, &account).await
     }
 
-    /// Holds both halves' leases, taken in the order of their ids and never waited for: if theirs comes
-    /// first, ours is given back and taken again after it. `None`: not now, and neither is held.
+    /// Takes both leases, in the order of the ids and without waiting. If theirs comes first, ours
+    /// is released and claimed again after it. `None`: not now, and neither is held.
     pub(super) async fn claim_both(
         &mut self,
         ours: Entry,
@@ -317,8 +320,9 @@ impl<P: Ports> Run<'_, P> {
         Ok(None)
     }
 
-    /// The base of two halves (what one of them wrote at the other's birth, if it was so, R19; else
-    /// none), the salt of its fingerprints, and the side that was born. `None`: cannot be told yet.
+    /// The baseline of two records: what the creation intent of one states, if it caused the
+    /// other's account (R19, `CreationIntentFirst`); otherwise none. Also the salt of its
+    /// fingerprints, and the pool of the created account. `None`: not known yet.
     async fn born_of_one(
         &mut self,
         ours: &Entry,
@@ -353,8 +357,8 @@ impl<P: Ports> Run<'_, P> {
         };
         Ok(Some((None, salt, None)))
     }
-    /// Whether the other half's open creation, which can land no more, made an account here that is
-    /// not the one we look at: then there are two, and somebody has to choose.
+    /// Whether the other record's open creation, which can no longer land, made an account here
+    /// other than the observed one. Then there are two, and a person must choose.
     async fn made_another(
         &mut self,
         side: Side,
@@ -374,7 +378,7 @@ impl<P: Ports> Run<'_, P> {
     }
 }
 
-/// Why this account could not be used by its owner if it were made over there.
+/// Why the owner could not use this account if it were created in the other pool.
 pub(super) fn no_way_in(view: &View) -> Option<Reason> {
     if view.account.status == Status::ExternalProvider {
         return Some(Reason::Federated);
@@ -388,7 +392,7 @@ pub(super) fn no_way_in(view: &View) -> Option<Reason> {
     (!verified).then_some(Reason::NoWayIn)
 }
 
-/// The planted bug against R26: a newcomer takes the place of the account that is gone.
+/// The planted bug against R26 (`DeletedNeverMatch`): a newcomer replaces the lost account.
 fn forget_the_deleted(person: &mut Entry, side: Side) {
     let gone = person.accounts.get(side).as_ref().is_some_and(|known| known.gone.is_some());
     if gone || person.tombstone.is_some() {
@@ -397,7 +401,7 @@ fn forget_the_deleted(person: &mut Entry, side: Side) {
     }
 }
 
-/// Takes over what the other half knows.
+/// Takes over the contents of the other record.
 pub(super) fn join_halves(kept: &mut Entry, absorbed: &Entry) {
     for side in Side::BOTH {
         let account = kept.accounts.get_mut(side);

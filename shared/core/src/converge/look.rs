@@ -1,4 +1,4 @@
-//! Looking: observations, echoes, people who are gone, people met for the first time, and `explain`.
+//! Observations, echoes, new people, and `explain`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,14 +18,14 @@ use crate::side::{BySide, Side};
 use crate::time::Time;
 use crate::verdict::{Reason, Verdict};
 
-/// One person's whole story, as `poolbridge explain` tells it.
+/// Everything about one person, as `poolbridge explain` shows it.
 #[derive(Clone, Debug)]
 pub struct Explanation {
-    /// What the ledger knows, if anything.
+    /// The person record, if there is one.
     pub entry: Option<Entry>,
-    /// Whether each side's account was there when it was read.
+    /// Whether the account of each pool existed when it was read.
     pub present: BySide<bool>,
-    /// What the next apply would do, where both sides could be read.
+    /// What the next run of apply would do, if both accounts could be read.
     pub plan: Option<Plan>,
 }
 
@@ -37,12 +37,13 @@ impl<P: Ports> Bridge<'_, P> {
         })
     }
 
-    /// Whether memberships can matter: not where one of the pools has no group at all.
+    /// Whether memberships can matter: not if one of the pools has no group at all.
     pub(super) fn groups_matter(&self, shapes: &BySide<Arc<Shape>>) -> bool {
         self.policy.groups && !shapes.old.groups.is_empty() && !shapes.new.groups.is_empty()
     }
 
-    /// Looks at one account. `None`: it is not there, or the name is somebody else's now (R21).
+    /// Observes one account. `None`: it is gone, or another account has its username (R21,
+    /// `SameSub`).
     pub(super) async fn look(&self, side: Side, handle: &Handle) -> Result<Option<View>, Fault> {
         let shapes = self.shapes().await?;
         let began = self.ports.clock().now();
@@ -55,10 +56,10 @@ impl<P: Ports> Bridge<'_, P> {
         if self.groups_matter(&shapes) {
             match pool.groups(&account.handle()).await {
                 Ok(groups) => account.groups = Some(groups),
-                // A list that was not read to the end is unread as a whole. The rest goes on (a
-                // disable must not wait for it), and the fault makes the verdict `later`. That holds
-                // for "no such account" too (R22): the account was read, so it is there, and only
-                // the list is unknown. If it was deleted since, the next read of it says so.
+                // An incomplete list counts as unread. The rest continues, because a disable must
+                // not wait for it, and the port error leads to `later`. This is also true for "no
+                // such account" (R22, `AbsenceTwice`): the account was read, so it exists, and only
+                // its list is unknown. If it was deleted since, the next read shows that.
                 Err(fault) => missing = Some(fault),
             }
         }
@@ -66,7 +67,7 @@ impl<P: Ports> Bridge<'_, P> {
         Ok(Some(View { missing, ..view }))
     }
 
-    /// What the next apply would do about the person of this account, without doing it.
+    /// What the next run of apply would do about the person of this account, without doing it.
     pub async fn explain(&self, side: Side, sub: &Sub) -> Result<Explanation, Fault> {
         let Some(entry) = self.ports.ledger().find(side, sub).await? else {
             return Ok(Explanation { entry: None, present: BySide::default(), plan: None });
@@ -100,9 +101,9 @@ impl<P: Ports> Bridge<'_, P> {
         Ok(Explanation { entry: Some(entry), present, plan })
     }
 
-    /// Forgets what was refused and what was not found, so that the next apply tries again. The
-    /// operator's `retry`: it writes the table under a lease of its own and no pool. Answers whether
-    /// the person was free.
+    /// Clears what was rejected and what was not found, so that the next run of apply tries again.
+    /// This is the operator's `retry`: it writes the table under its own lease, and no pool.
+    /// Returns whether the person was free.
     pub async fn forget_obstacles(&self, entry: &Entry, work: &super::Work) -> Result<bool, Fault> {
         let change = self.by_hand(
             Side::Old,
@@ -120,7 +121,7 @@ impl<P: Ports> Bridge<'_, P> {
 }
 
 impl<P: Ports> Bridge<'_, P> {
-    /// The change that an operator's own command stands for.
+    /// The change event of an operator command.
     pub(super) fn by_hand(&self, side: Side, sub: Sub) -> Change {
         Change {
             side,
@@ -135,13 +136,13 @@ impl<P: Ports> Bridge<'_, P> {
     }
 }
 
-/// How to ask for an account that is known.
+/// How to read a known account.
 pub(super) fn handle(known: &Known) -> Handle {
     Handle { sub: known.sub.clone(), username: Some(known.username.clone()) }
 }
 
 impl<P: Ports> Run<'_, P> {
-    /// Looks at an account of this person.
+    /// Observes an account of this person.
     pub(super) async fn observe(
         &mut self,
         side: Side,
@@ -151,9 +152,9 @@ impl<P: Ports> Run<'_, P> {
         self.bridge.look(side, &handle(known)).await
     }
 
-    /// Goes on from the observation upon which a person was claimed; from a new one if that is older
-    /// than D. What was done since may be settled by then, and its mark gone: somebody found it to be
-    /// what was agreed before this claim.
+    /// Continues with the observation from before the claim, or with a new one if it is older than
+    /// D. A change since then may be settled already and its pending change cleared: another worker
+    /// may have found it equal to the baseline before this claim.
     pub(super) async fn with_fresh_look(
         &mut self,
         entry: Entry,
@@ -171,15 +172,15 @@ impl<P: Ports> Run<'_, P> {
         self.under_lease(entry, view).await
     }
 
-    /// Whether the changed side still says what was agreed and nothing is under way: then there is
-    /// nothing to do, and the other side need not be read (it has marks of its own, R15).
+    /// Whether the changed account equals the baseline and no work is open. Then there is nothing
+    /// to do; the other account has pending changes of its own (R15, `ClearOnlyObservedSides`).
     pub(super) fn is_echo(&self, entry: &Entry, view: &View) -> bool {
         let quiet = entry.state == State::Synced
             && entry.intent.is_none()
             && entry.birth.is_none()
             && entry.owes_password.is_none()
             && !entry.passwords.is_work_left(entry.linked, self.closes_passwords())
-            // A look that missed an account counts until it was seen again.
+            // An observation that missed an account counts until the account is seen again.
             && Side::BOTH.iter().all(|side| {
                 entry.accounts.get(*side).as_ref().is_none_or(|known| known.gone.is_none())
             });
@@ -189,15 +190,15 @@ impl<P: Ports> Run<'_, P> {
         if view.missing.is_some() || password {
             return false;
         }
-        // What the mapping has no word for is held by name, once.
+        // A field that the mapping cannot express is blocked once.
         if view.unsayable.keys().any(|field| !entry.obstacles.contains_key(field)) {
             return false;
         }
         let said = view.facts.held().map(|(field, _)| field);
         said.chain(agreed.fields.keys()).all(|field| {
             let reading = view.facts.get(field);
-            // What cannot be seen on this side says nothing of a change. But a group that members were
-            // agreed upon and that is gone has to be noted, for when it is made again without them.
+            // An unread field shows no change. But if a group with agreed members was deleted, that
+            // must be recorded, in case the group is created again without them.
             if reading == Reading::Unread {
                 let base = agreed.fields.get(field).and_then(|base| base.print);
                 return !matches!(field, Field::Group(_)) || base.is_none();
@@ -214,7 +215,7 @@ impl<P: Ports> Run<'_, P> {
         })
     }
 
-    /// Ends an echo without a claim: the mark goes, once the observation settles it.
+    /// Ends an echo without a claim: clears the pending change if the observation settles it.
     pub(super) async fn end_echo(&mut self, view: &View) -> Result<Round, Fault> {
         let side = self.change.side;
         if !self.keeps(Rule::R15) {
@@ -226,7 +227,7 @@ impl<P: Ports> Run<'_, P> {
         Ok(Round::Done(verdict))
     }
 
-    /// The planted bug: a mark of a side that was not looked at is cleared.
+    /// The planted bug: clears a pending change of an account that was not observed.
     pub(super) async fn clear_other_unseen(&mut self) -> Result<(), Fault> {
         let Change { side, sub, .. } = self.change;
         let Some(entry) = self.ledger().find(*side, sub).await? else { return Ok(()) };
@@ -238,7 +239,7 @@ impl<P: Ports> Run<'_, P> {
         Ok(())
     }
 
-    /// Nobody is known by this account: look at it, and make a person of it if it travels.
+    /// An account of no known person: observes it, and creates a person record if it travels.
     pub(super) async fn meet(&mut self) -> Result<Round, Fault> {
         let change = self.change;
         let side = change.side;
@@ -250,8 +251,8 @@ impl<P: Ports> Run<'_, P> {
         let missed = found.is_none();
         let travelling = found.filter(|view| view.account.status != Status::Unconfirmed);
         let Some(view) = travelling else {
-            // Not there, or not confirmed: unless the read may be older than the deed, there is
-            // nobody to keep in step. A confirmation will say so.
+            // Not there, or not confirmed: no person to keep in step, unless the read may be older
+            // than the change. A later confirmation causes an event of its own.
             if let Some(wait) = self.too_early_to_drop(side, missed, began) {
                 return later(wait, Reason::Settling);
             }
@@ -266,7 +267,7 @@ impl<P: Ports> Run<'_, P> {
                 self.carried_view = Some(view);
                 Ok(Round::Again)
             }
-            // Somebody was first, or it was us and the answer was lost.
+            // Another worker was first, or it was this one and the answer was lost.
             Err(fault) if fault.kind == FaultKind::Exists => Ok(Round::Again),
             Err(fault) => Err(fault),
         }
@@ -274,24 +275,24 @@ impl<P: Ports> Run<'_, P> {
 }
 
 impl<P: Ports> Run<'_, P> {
-    /// How long the pending change of an unknown account stays that is not there, or not confirmed
-    /// (`missed`: not there). Its username is not known, so a listing looked for it, and a listing is older
-    /// than D: "not found" settles the change only when the listing is late enough (R8). A deletion needs no
-    /// listing: nothing comes after it.
+    /// How long the pending change of an unknown account stays if the account is absent (`missed`)
+    /// or unconfirmed. Without its username a listing searched for it, and a listing is staler than
+    /// D. "Not found" settles the change only if the listing is late enough (R8,
+    /// `SettleBeforeClearing`). A deletion needs no listing: no change follows it.
     fn too_early_to_drop(&self, side: Side, missed: bool, began: Time) -> Option<Duration> {
         let (at, proof) = self.deed(side).filter(|_| self.keeps(Rule::R8))?;
         let by_listing = missed && proof != Proof::Deleted;
         let policy = self.bridge.policy;
         let lag = if by_listing { policy.listing_bound() } else { self.bound() };
         let shows = at + lag;
-        // A listing that caught up early is met early: each wait is as long as all before it.
+        // A listing may catch up early, so each wait is as long as all waits before it.
         let (now, passed) = (self.now(), self.now().since(at));
         let wait = if by_listing { passed.max(self.bound()) } else { lag };
         (began < shows).then(|| wait.min(shows.since(now)))
     }
 }
 
-/// The obstacle that stands for the whole of a person's verdict: the one that waits for a human first.
+/// The blocked field that decides the outcome for the person: the first one that waits for a human.
 pub(super) fn worst(obstacles: &BTreeMap<Field, Obstacle>) -> Option<Reason> {
     let reasons = || obstacles.values().map(|obstacle| obstacle.reason);
     reasons().find(|reason| !reason.refuses_value()).or_else(|| reasons().next())

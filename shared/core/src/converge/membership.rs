@@ -1,4 +1,4 @@
-//! Memberships that seem to have ended: did the member leave, or is the group itself gone?
+//! Memberships that seem to have ended: did the member leave, or was the group itself deleted?
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,13 +14,13 @@ use crate::side::{BySide, Side};
 use crate::step::Deed;
 
 impl<P: Ports> Run<'_, P> {
-    /// Makes sure that each group which the plan takes somebody out of still exists in the pool where
-    /// they are no member. A shape is cached for minutes, and a group that was deleted in that time
-    /// has no members at all. Answers whether one is gone: then both views say so, and the plan has
-    /// to be made again.
+    /// Checks that each group from which the plan removes a person still exists in the pool where
+    /// they are no member. A pool schema is cached for minutes, and a group that was deleted in
+    /// that time has no members at all. Returns whether a group is gone: then both observations
+    /// show that, and the plan must be made again.
     ///
-    /// What is read here may itself be as stale as any read; that leaves the bound on stale reads
-    /// after a group's deletion in place of the cache's minutes.
+    /// This read may itself be stale. So after the deletion of a group, a wrong removal is possible
+    /// for the settle time instead of the minutes of the cache.
     pub(super) async fn lost_groups(
         &self,
         plan: &Plan,
@@ -60,8 +60,8 @@ impl<P: Ports> Run<'_, P> {
         Ok(lost)
     }
 
-    /// Which of these groups the pool does not have any more. A few are looked up one by one; for many
-    /// the list is read, whose pages hold sixty.
+    /// Which of these groups the pool no longer has. A few are looked up one by one. For more, the
+    /// whole list is read, with sixty groups on a page.
     async fn gone_groups(
         &self,
         side: Side,

@@ -1,6 +1,6 @@
-//! `converge`: one change is worked off. Claim, observe, plan, intend, apply, record — the only place
-//! where that order is written. The rules R1 to R28 are the architecture page's; each stands beside the
-//! line that keeps it.
+//! `converge`: processes one change event. Claim, observe, plan, store intent, write, record: the
+//! order is written only here. The architecture page lists the protocol rules; each is named next
+//! to the line that keeps it.
 
 mod addresses;
 mod carry;
@@ -39,16 +39,16 @@ use crate::verdict::{Reason, Verdict};
 
 pub use look::Explanation;
 
-/// The bridge: everything that is the same for every change.
+/// The bridge: everything that is the same for every change event.
 #[derive(Debug)]
 pub struct Bridge<'a, P> {
-    /// The outside.
+    /// Pools, table and clock.
     pub ports: &'a P,
     /// The team's choices.
     pub policy: &'a Policy,
     /// Fingerprint keys.
     pub keys: &'a Keyring,
-    /// The configuration that this process was started with.
+    /// The configuration with which this process was started.
     pub configuration: &'a ConfigurationStamp,
 }
 
@@ -60,56 +60,57 @@ impl<P> Clone for Bridge<'_, P> {
 
 impl<P> Copy for Bridge<'_, P> {}
 
-/// The bounds of one piece of work.
+/// The time limits of one piece of work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Work {
     /// Work on this person must stop by then.
     pub deadline: Time,
-    /// The process is gone by then at the latest, killed by the platform (R7). A plain process says
-    /// the deadline once more, and that it can be suspended.
+    /// The platform kills the process by then at the latest (R7, `LeaseOutlastsProcess`). A plain
+    /// process repeats the deadline here and sets `suspendable`.
     pub invocation_end: Time,
-    /// The process can be stopped and resumed between a check and what follows it.
+    /// The process can be stopped and resumed between a check and the call that follows it.
     pub suspendable: bool,
 }
 
-/// What came of a change, for the log line and the metrics.
+/// The result of one change event, for the log line and the metrics.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
-    /// The verdict.
+    /// The outcome.
     pub verdict: Verdict,
     /// The person, once known.
     pub person: Option<PersonId>,
-    /// Names of the fields that were written, with the side.
+    /// The names of the fields that were written, with the pool.
     pub carried: Vec<(Side, String)>,
-    /// Account reads (they make the person a billed monthly user of that pool).
+    /// Account reads. They make the person a billed monthly user of that pool.
     pub account_reads: u32,
-    /// Pool writes, creations included, attempts that failed included.
+    /// Writes to pools, including creations and failed attempts.
     pub pool_writes: u32,
-    /// What was decided.
+    /// The decisions that were made.
     pub decisions: Vec<Decision>,
-    /// For `later`: whether a mark stands, so that the message may go.
+    /// For `later`: whether a pending change stays, so that the message may be deleted.
     pub marked: bool,
 }
 
-/// One change, being worked off.
+/// The work on one change event.
 struct Run<'a, P> {
     bridge: Bridge<'a, P>,
     change: &'a Change,
     work: &'a Work,
-    /// Unique for this claim (R6).
+    /// Unique for this claim (R6, `UniqueLeaseOwner`).
     owner: Owner,
-    /// The marks, each read before the first observation of its side (R11).
+    /// The pending changes, each read before the first observation of its account (R11,
+    /// `PendingReadFirst`).
     marks: BySide<Option<Mark>>,
     report: Report,
-    /// Whether the entry was, or may have been, written under this claim.
+    /// Whether the record was, or may have been, written under this claim.
     touched: bool,
-    /// An observation that the next round may use, because nothing was written between.
+    /// An observation that the next round may use, because nothing was written since.
     carried_view: Option<View>,
     /// From when on an observation can judge a password event that is still open.
     password_waits: Option<Time>,
-    /// Whether the account was seen to support the password event of the message.
+    /// Whether the observed account confirms the password event of the message.
     supported: bool,
-    /// The planted bug against R27: the control item as it was read before the claim.
+    /// The planted bug against R27 (`IntentChecksPhase`): the control item, read before the claim.
     read_early: Option<Control>,
 }
 
@@ -120,8 +121,8 @@ enum Round {
 }
 
 impl<P: Ports> Bridge<'_, P> {
-    /// Works off one change. Never fails: what the outside does to us is a verdict too, and what is
-    /// not finished stays marked.
+    /// Processes one change event. Never fails: a port error leads to an outcome too, and an event
+    /// that is not finished keeps its pending change.
     pub async fn converge(&self, change: &Change, work: &Work) -> Report {
         let law = self.policy.law;
         let nonce = if law.keeps(Rule::R6) { self.ports.clock().nonce() } else { change.id };
@@ -149,7 +150,7 @@ impl<P: Ports> Bridge<'_, P> {
         run.report
     }
 
-    /// Work on one change that has not begun.
+    /// The work on one change event, before it begins.
     const fn run_of<'a>(&'a self, change: &'a Change, work: &'a Work, owner: Owner) -> Run<'a, P> {
         Run {
             bridge: *self,
@@ -188,12 +189,12 @@ impl<P: Ports> Run<'_, P> {
         self.bridge.policy.law.keeps(rule)
     }
 
-    /// The bound on stale reads.
+    /// The upper bound on how stale a read may be.
     fn bound(&self) -> Duration {
         self.bridge.policy.bound()
     }
 
-    /// One attempt from the beginning.
+    /// One attempt from the start.
     async fn round(&mut self) -> Result<Round, Fault> {
         let now = self.now();
         if now >= self.work.deadline {
@@ -216,7 +217,7 @@ impl<P: Ports> Run<'_, P> {
         let view = if let Some(view) = self.carried_view.take().filter(|_| entry.revision == 1) {
             view
         } else {
-            // R11: the mark before the first observation.
+            // R11 (`PendingReadFirst`): read the pending change before the first observation.
             self.read_mark(*side).await?;
             if let Some(wait) = self.hint_waits() {
                 return later(wait, Reason::Settling);
@@ -232,14 +233,14 @@ impl<P: Ports> Run<'_, P> {
         };
         self.note_support(&view);
         if self.is_echo(&entry, &view) {
-            // R8: nobody else may have carried anything since the entry was read, so the deed must be
-            // settled by then already.
+            // R8 (`SettleBeforeClearing`): another worker may have written since the record was
+            // read. So the observation counts as one from the time when the record was read.
             return self.end_echo(&View { began: view.began.min(now), ..view }).await;
         }
         self.claimed(entry, view).await
     }
 
-    /// Why nobody may look at this person yet, if so.
+    /// Why no observation of this person may begin yet, if that is so.
     fn too_early(&self, entry: &Entry, now: Time) -> Option<Verdict> {
         if let Some(lease) = entry.lease.as_ref().filter(|lease| lease.free_at > now)
             && lease.owner != self.owner
@@ -274,8 +275,8 @@ impl<P: Ports> Run<'_, P> {
         self.leave(&entry, result).await
     }
 
-    /// Ends the work under a lease: if it failed and the entry is as it was claimed, others are let in.
-    /// If that fails too, or if the entry was written since, the lease runs out by itself.
+    /// Ends the work under a lease. Releases the lease if the work failed and the record was not
+    /// written since the claim. If that fails too, or the record was written, the lease expires.
     async fn leave(&self, entry: &Entry, result: Result<Round, Fault>) -> Result<Round, Fault> {
         if result.is_err() && !self.touched {
             let _ = self.release(entry).await;
@@ -283,8 +284,8 @@ impl<P: Ports> Run<'_, P> {
         result
     }
 
-    /// Takes the lease. The inner `Err`: how the round ends, because somebody else has it or wrote the
-    /// entry since it was read.
+    /// Takes the lease. The inner `Err` says how the round ends, because another worker has the
+    /// lease or wrote the record since it was read.
     async fn claim(&self, entry: &Entry) -> Result<Result<Entry, Round>, Fault> {
         let now = self.now();
         let lease = self.lease();
@@ -298,7 +299,8 @@ impl<P: Ports> Run<'_, P> {
         })
     }
 
-    /// A lease that outlasts whatever this process can still send (R5), and its process (R7).
+    /// A lease that outlasts every call that this process can still send (R5,
+    /// `LeaseOutlastsWrite`), and its process (R7, `LeaseOutlastsProcess`).
     fn lease(&self) -> Lease {
         let end = self.work.deadline.max(self.work.invocation_end);
         let until = end + limits::LANDING_TIME + self.bridge.policy.clock_allowance;
@@ -312,7 +314,7 @@ impl<P: Ports> Run<'_, P> {
         let only_disables = self.only_disables(&control);
         let one_sided = entry.only_side();
         let nothing = if only_disables.is_none() { self.barred(&control) } else { None };
-        // Where only one account is known there is nothing to disable.
+        // If only one account is known, there is nothing to disable.
         if let Some(reason) = nothing.or(only_disables.filter(|_| one_sided.is_some())) {
             self.release(&entry).await?;
             return later(limits::RETRY_SLOWLY, reason);
@@ -323,9 +325,9 @@ impl<P: Ports> Run<'_, P> {
         self.carry(entry, self.change.side, view, &control).await
     }
 
-    /// The control item, which is read after each claim (R27): a switch that announced itself and waited
-    /// for every lease has then waited for this one, and whoever claims later sees the announcement and
-    /// begins nothing (R28).
+    /// The control item, read after each claim (R27, `IntentChecksPhase`). A switch announces
+    /// itself and then waits for every lease, so also for this one. A worker that claims later sees
+    /// the announcement and begins nothing (R28, `AnnounceThenFlip`).
     async fn control(&self) -> Result<Control, Fault> {
         let mut control = match &self.read_early {
             Some(early) => early.clone(),
@@ -335,12 +337,12 @@ impl<P: Ports> Run<'_, P> {
         Ok(control)
     }
 
-    /// Why nothing but a disable may be done now, if so (invariant 10).
+    /// Why apply may write nothing except disables now, if that is so (invariant 10).
     fn only_disables(&self, control: &Control) -> Option<Reason> {
         control.only_disables(&self.bridge.configuration.hash)
     }
 
-    /// Why nothing may be done now, if so; but see [`Self::only_disables`].
+    /// Why apply may write nothing now, if that is so; but see [`Self::only_disables`].
     fn barred(&self, control: &Control) -> Option<Reason> {
         let other = control.is_other_configuration(&self.bridge.configuration.hash);
         match control.phase {
@@ -352,13 +354,13 @@ impl<P: Ports> Run<'_, P> {
         }
     }
 
-    /// Gives the lease back and changes nothing else.
+    /// Releases the lease and changes nothing else.
     async fn release(&self, entry: &Entry) -> Result<(), Fault> {
         let entry = Entry { lease: None, revision: entry.revision + 1, ..entry.clone() };
         self.ledger().store(&entry, &self.owner).await
     }
 
-    /// Writes the entry with the lease given back: `record`. R10: nobody observes before D has passed.
+    /// Writes the record and releases the lease: `record`. R10 (`NotBefore`): no observation for D.
     async fn record(&mut self, before: State, mut entry: Entry) -> Result<(), Fault> {
         let now = self.now();
         entry.lease = None;
@@ -369,7 +371,7 @@ impl<P: Ports> Run<'_, P> {
         self.ledger().store(&entry, &self.owner).await?;
         self.report.person = Some(entry.id.clone());
         if before != entry.state {
-            // Best effort: a crash just here leaves the counters one off.
+            // Best effort: after a crash at this point, the counters are off by one.
             let _ = self.ledger().count(Some(before), Some(entry.state)).await;
         }
         Ok(())
@@ -394,17 +396,17 @@ impl<P: Ports> Run<'_, P> {
         Ok(())
     }
 
-    /// What the pending change of `side` says of its newest deed: when it was done, and what it proves.
+    /// The newest change of `side` by its pending change: its time and its evidence.
     fn marked(&self, side: Side) -> Option<(Time, Proof)> {
         self.marks.get(side).as_ref().map(|mark| (mark.last, mark.proof))
     }
 
-    /// The same, as the message says.
+    /// The same by the message.
     fn told(&self, side: Side) -> Option<(Time, Proof)> {
         (side == self.change.side).then_some((self.change.at, self.change.proof))
     }
 
-    /// When the newest deed was done that an observation of `side` must show, and what it proves.
+    /// The newest change that an observation of `side` must show: its time and its evidence.
     fn deed(&self, side: Side) -> Option<(Time, Proof)> {
         match (self.marked(side), self.told(side)) {
             (Some(mark), Some(told)) if mark.0 >= told.0 => Some(mark),
@@ -412,28 +414,28 @@ impl<P: Ports> Run<'_, P> {
         }
     }
 
-    /// From when on a listing of the other pool shows what stood there when the newest deed on `side` was
-    /// done. A hint is no deed.
+    /// From when on a listing of the other pool shows its state at the time of the newest change in
+    /// `side`. A hint does not count as a change.
     fn listing_shows(&self, side: Side) -> Time {
         let deed = self.deed(side).filter(|(_, proof)| *proof != Proof::Hint);
         deed.map_or(Time::ZERO, |(at, _)| at + self.bridge.policy.listing_bound())
     }
 
-    /// Whether a deed on that side was captured, and not only hinted at.
+    /// Whether evidence of a change in that pool was captured, and not only a hint.
     fn captured(&self, side: Side) -> bool {
         self.marked(side).into_iter().chain(self.told(side)).any(|(_, proof)| proof != Proof::Hint)
     }
 
-    /// From when on an observation of `side` shows what was done there; `None` if this one does (R8).
-    /// The pending change is settled by its own word alone: what a message says of a deed, another
-    /// account's owner could say as well.
+    /// From when on an observation of `side` shows the newest change; `None` if this one does (R8,
+    /// `SettleBeforeClearing`). The evidence of the pending change counts alone for it: the owner
+    /// of another account could have sent the message.
     fn unsettled(&self, side: Side, view: &View) -> Option<Time> {
         if !self.keeps(Rule::R8) {
             return None;
         }
         let (mark, told) = (self.marked(side), self.told(side));
         let told = told.filter(|(at, _)| mark.is_none_or(|(last, _)| *at > last));
-        // An account leaves UNCONFIRMED once in its life: who sees that it did sees what came before.
+        // An account leaves UNCONFIRMED once: an observation after that shows all before it.
         let confirmed = view.account.status != crate::account::Status::Unconfirmed;
         let open = |(at, proof): &(Time, Proof)| {
             let shows = *at + self.bound();
@@ -443,17 +445,18 @@ impl<P: Ports> Run<'_, P> {
         mark.iter().chain(&told).filter_map(open).max()
     }
 
-    /// How long a mere hint waits: nothing is known to have changed, and a look that cannot settle it
-    /// would only be a second read, which makes the person a billed user of that pool. Whatever else
-    /// its mark stands for has a message of its own, or is found by this one a little later.
+    /// How long a hint waits. No change is proved, and an observation that cannot settle the hint
+    /// would only cost a second read, which makes the person a billed user of that pool. Any other
+    /// event of its pending change has its own message, or is found later by this one.
     fn hint_waits(&self) -> Option<Duration> {
         let (now, shows) = (self.now(), self.change.at + self.bound());
         let hint = self.change.proof == Proof::Hint;
         (hint && now < shows && self.keeps(Rule::R8)).then(|| shows.since(now))
     }
 
-    /// Takes away the marks that these observations settle, if nothing was marked since (R11, R15).
-    /// Answers how long to wait where one of them may still be too old.
+    /// Clears the pending changes that these observations settle, if no event was stored since (R11
+    /// `PendingReadFirst`, R15 `ClearOnlyObservedSides`). Returns how long to wait if one of the
+    /// observations may still be too old.
     async fn clear_marks(
         &mut self,
         views: &[(Side, &View)],
@@ -462,7 +465,7 @@ impl<P: Ports> Run<'_, P> {
         let mut wait = None;
         for (side, view) in views {
             if let Some(shows) = self.unsettled(*side, view) {
-                // The other side's mark has a message of its own, or the sweep's.
+                // The pending change of the other pool has a message of its own, or the sweep's.
                 if *side == self.change.side {
                     wait = Some(shows.max(next).since(self.now()));
                 }
@@ -475,7 +478,7 @@ impl<P: Ports> Run<'_, P> {
 
     async fn clear(&mut self, side: Side, sub: &crate::names::Sub) -> Result<(), Fault> {
         if !self.keeps(Rule::R11) {
-            // The planted bug: the mark is read only now, and may stand for a newer change.
+            // The planted bug: the pending change is read only now, and may be a newer one.
             self.read_mark_of(side, sub).await?;
         }
         if let Some(mark) = self.marks.get_mut(side).take() {
@@ -485,7 +488,7 @@ impl<P: Ports> Run<'_, P> {
     }
 }
 
-/// How an account just observed is known.
+/// The known account of an observation.
 fn known(view: &View) -> Known {
     Known {
         sub: view.account.sub.clone(),

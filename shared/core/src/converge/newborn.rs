@@ -1,10 +1,10 @@
-//! What an account is created with: every field that the target can hold, and never less than makes
-//! the account of use to its person.
+//! The contents of a created account: every field that the target can hold, never less than its
+//! *core*.
 //!
-//! An account that its person cannot get into is worse than none: it hides the person from the
-//! migration trigger and from every later search. So a creation always carries the *core*: the
-//! address that is the way in, the value that people are matched by, and what the target requires.
-//! If one of these cannot be carried, nothing is created, and the field is named.
+//! An account that its person cannot sign in to is worse than none: it hides the person from the
+//! migration trigger and from every later search. The core is the address with which the person
+//! signs in, the value by which people are matched, and what the target requires. If one of these
+//! cannot be carried, nothing is created, and the field is blocked.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,7 +22,7 @@ use crate::ports::Ports;
 use crate::side::Side;
 use crate::verdict::Reason;
 
-/// The attributes that say one field, and what the account then counts as agreed upon.
+/// The attributes of one field, and its baseline after the creation.
 struct Carried {
     attributes: BTreeMap<AttributeName, String>,
     base: Base,
@@ -33,19 +33,19 @@ pub(super) struct Newborn {
     /// The `Username` of the call.
     pub(super) username: Username,
     carried: BTreeMap<Field, Carried>,
-    /// Attributes of no field: the old account's `sub`, where people are matched by it.
+    /// Attributes without a field: the old account's `sub`, if people are matched by it.
     besides: BTreeMap<AttributeName, String>,
-    /// `enabled`, which every account is created with.
+    /// `enabled`, which every account has at its creation.
     enabled: Option<Base>,
-    /// Without one of these sets of fields nothing is created.
+    /// Nothing is created without at least one of these sets of fields.
     cores: Vec<BTreeSet<Field>>,
-    /// Fields that only a creation can bring.
+    /// Fields that only a creation can write.
     immutable: BTreeSet<Field>,
     /// Fields that serve as sign-in aliases, which another account may hold.
     aliases: BTreeSet<Field>,
 }
 
-/// What of a person can go into a new account.
+/// What a new account can take over from a person.
 pub(super) struct Fitness {
     /// The account, or why none is created.
     pub(super) newborn: Result<Newborn, Reason>,
@@ -54,9 +54,9 @@ pub(super) struct Fitness {
 }
 
 impl Newborn {
-    /// Which fields each try carries, one after the other while the pool refuses them for certain:
-    /// all; the core with what an update cannot bring later; the same without one of these; the core
-    /// alone. What a try leaves out travels by an update, field by field.
+    /// The fields of each attempt, in order, as long as the pool certainly rejects them: all; the
+    /// core with the fields that no update can add later; the same without one of these; the core
+    /// alone. Updates carry what an attempt leaves out, field by field.
     pub(super) fn tries(&self) -> Vec<BTreeSet<Field>> {
         let mut tries: Vec<BTreeSet<Field>> = vec![self.carried.keys().cloned().collect()];
         let mut add = |fields: BTreeSet<Field>| {
@@ -75,7 +75,7 @@ impl Newborn {
             add(core.clone());
         }
         if tries.len() > limits::CREATION_TRIES_MAX {
-            // The core alone is what a creation comes down to, so the bound never cuts it off.
+            // The core alone is the last resort, so the limit never cuts it off.
             let last = tries.pop();
             tries.truncate(limits::CREATION_TRIES_MAX - 1);
             tries.extend(last);
@@ -83,7 +83,7 @@ impl Newborn {
         tries
     }
 
-    /// The fingerprints of what an account with these fields holds (R19).
+    /// The fingerprints of an account with these fields (R19, `CreationIntentFirst`).
     pub(super) fn bases(&self, fields: &BTreeSet<Field>) -> BTreeMap<Field, Base> {
         let enabled = self.enabled.clone().map(|base| (Field::Enabled, base));
         let carried = self.carried.iter().filter(|(field, _)| fields.contains(*field));
@@ -101,20 +101,20 @@ impl Newborn {
         }
     }
 
-    /// Whether these fields include an alias beyond the core, so that "exists already" may be about
-    /// that alias and not about the name.
+    /// Whether these fields include an alias outside the core. Then "already exists" may concern
+    /// that alias and not the username.
     pub(super) fn has_spare_alias(&self, fields: &BTreeSet<Field>) -> bool {
         let spare = |field: &&Field| self.cores.iter().all(|core| !core.contains(*field));
         fields.intersection(&self.aliases).any(|field| spare(&field))
     }
 
-    /// Fields that the pool refused and that no update can bring, given those it accepted.
+    /// Fields that the pool rejected and that no update can add, given those that it accepted.
     pub(super) fn lost(&self, accepted: &BTreeSet<Field>) -> impl Iterator<Item = (&Field, Print)> {
         let refused = self.immutable.iter().filter(|field| !accepted.contains(*field));
         refused.filter_map(|field| Some((field, self.carried.get(field)?.base.print)))
     }
 
-    /// The fields without which nothing is created, for a pool that refuses even these.
+    /// The fields without which nothing is created, for a pool that rejects even these.
     pub(super) fn core(&self) -> impl Iterator<Item = (&Field, Print)> {
         let core = self.cores.iter().flatten();
         core.filter_map(|field| Some((field, self.carried.get(field)?.base.print)))
@@ -122,8 +122,8 @@ impl Newborn {
 }
 
 impl<P: Ports> Run<'_, P> {
-    /// What an account on `to` is created with, or why it is not. Only proved addresses: one that
-    /// its owner did not prove is no way in, proves nothing later, and may send a code.
+    /// The contents of an account in `to`, or why none is created. Verified addresses only: an
+    /// unverified one is no way to sign in, proves nothing later, and may cause a code to be sent.
     pub(super) fn fitness(&self, entry: &Entry, to: Side, view: &View, shape: &Shape) -> Fitness {
         let mut left_out = BTreeMap::new();
         let newborn = self.newborn(entry, to, view, shape, &mut left_out);
@@ -181,7 +181,7 @@ impl<P: Ports> Run<'_, P> {
         self.complete(entry, to, view, shape, newborn, forced, left_out)
     }
 
-    /// The attributes that say a field there, or why the pool cannot hold them.
+    /// The attributes of a field in that pool, or why the pool cannot hold them.
     fn sayable(
         &self,
         entry: &Entry,
@@ -198,12 +198,12 @@ impl<P: Ports> Run<'_, P> {
             by_pool && obstacle.side == to && obstacle.value == print
         });
         if let Some(obstacle) = refused {
-            // Not tried again, until the value changes or an operator says so.
+            // Not tried again until the value changes or an operator runs `retry`.
             return Err(obstacle.reason);
         }
         let flag = verified_flag(field);
         for (name, text) in attributes.iter().filter(|(name, _)| Some(*name) != flag.as_ref()) {
-            // A pool that shows no schema at all is asked and answers by itself.
+            // If the pool shows no schema at all, the call itself gives the answer.
             if shape.attributes.is_empty() {
                 continue;
             }
@@ -211,8 +211,8 @@ impl<P: Ports> Run<'_, P> {
             if let Some(reason) = bounds.refusal(text) {
                 return Err(reason);
             }
-            // The username is taken as soon as the account has it: AdminCreateUser answers
-            // UserNotFoundException to an alias that repeats it.
+            // The username is taken as soon as the account has it: `AdminCreateUser` returns
+            // `UserNotFoundException` for an alias that repeats it.
             let alias = name.as_str() == "preferred_username" && shape.signs_in_by(name);
             if alias && same(text, username.reveal(), shape.case_sensitive) {
                 return Err(Reason::RefusedByPool);
@@ -221,7 +221,7 @@ impl<P: Ports> Run<'_, P> {
         Ok(attributes)
     }
 
-    /// Adds the core, or says why it cannot be carried.
+    /// Adds the core, or returns why it cannot be carried.
     #[expect(clippy::too_many_arguments, reason = "one question, whose parts have no other use")]
     fn complete(
         &self,
@@ -237,7 +237,7 @@ impl<P: Ports> Run<'_, P> {
         match &policy.match_by {
             MatchBy::Email => drop(core.insert(Field::Email)),
             MatchBy::Phone => drop(core.insert(Field::Phone)),
-            // No search of the new pool finds an old account: the new one has to name it.
+            // The new pool cannot be searched for an old `sub`: the new account must contain it.
             MatchBy::OldSub(name) if to == Side::New => {
                 let free =
                     policy.mapping.rules().all(|rule| rule.attribute.new.as_ref() != Some(name));
@@ -296,7 +296,7 @@ impl<P: Ports> Run<'_, P> {
             ways_in.iter().map(with).collect()
         };
         if newborn.cores.is_empty() {
-            // There is a proved address, and the pool cannot hold it: that is the reason.
+            // There is a verified address, but the pool cannot hold it: that is the reason.
             let named = [Field::Email, Field::Phone].iter().find_map(|field| left_out.get(field));
             return Err(named.map_or(Reason::NoWayIn, |obstacle| obstacle.reason));
         }
@@ -324,7 +324,7 @@ impl<P: Ports> Run<'_, P> {
         left_out.insert(field.clone(), Obstacle { reason, value, side, since });
     }
 
-    /// Names the fields that a creation leaves out: on the record, and as a decision if they are new.
+    /// Blocks the fields that a creation leaves out, and records a decision about the new ones.
     pub(super) fn name_fields(&mut self, entry: &mut Entry, left_out: BTreeMap<Field, Obstacle>) {
         let mut news: BTreeMap<(Reason, Side), Vec<String>> = BTreeMap::new();
         for (field, obstacle) in &left_out {
@@ -341,12 +341,12 @@ impl<P: Ports> Run<'_, P> {
     }
 }
 
-/// Fields of which an attribute can be written by a creation only.
+/// Fields with an attribute that only a creation can write.
 fn fixed(carried: &BTreeMap<Field, Carried>, shape: &Shape) -> BTreeSet<Field> {
     with_attribute(carried, |name| shape.attributes.get(name).is_some_and(|it| !it.mutable))
 }
 
-/// Fields of which an attribute signs people in.
+/// Fields with an attribute that users sign in with.
 fn aliases(carried: &BTreeMap<Field, Carried>, shape: &Shape) -> BTreeSet<Field> {
     with_attribute(carried, |name| shape.signs_in_by(name))
 }
@@ -359,14 +359,14 @@ fn with_attribute(
     carried.iter().filter(has).map(|(field, _)| field.clone()).collect()
 }
 
-/// Whether two names are one in a pool that tells case apart, or does not.
+/// Whether two usernames are the same. `exact`: case counts.
 fn same(one: &str, other: &str, exact: bool) -> bool {
     one == other || (!exact && one.to_lowercase() == other.to_lowercase())
 }
 
-/// The name that the creation uses, fixed before the call, and the address in it: the address where
-/// the pool goes by addresses, else the source's name, else the source's `sub` where an alias pool
-/// would refuse a name that looks like an address.
+/// The username of the creation, fixed before the call, and the address in it. It is the address if
+/// usernames are addresses. Otherwise it is the username of the source, or the `sub` of the source
+/// if an alias pool would reject a username that looks like an address.
 fn username(shape: &Shape, view: &View) -> Option<(Username, BTreeSet<Field>)> {
     let proved = |field: &Field| match view.facts.get(field) {
         Reading::Held(Value::Address { address, verified: true }) => Some(address),

@@ -1,6 +1,6 @@
-//! What an operator says about who is who: two accounts are one person (`poolbridge link`), or they are
-//! not (`poolbridge unlink`). Both read the pools and write the state table alone: what follows in the
-//! pools is the consumer's work, under the usual rules.
+//! What an operator states about identity: two accounts belong to one person (`poolbridge link`),
+//! or they do not (`poolbridge unlink`). Both commands read the pools and write the state table
+//! only. apply then changes the pools, under the usual rules.
 
 use std::time::Duration;
 
@@ -23,35 +23,35 @@ use crate::verdict::{Reason, Verdict};
 /// Why two accounts are not linked, or not separated. Nothing was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// The pool of that side has no such account.
+    /// The pool `side` has no such account.
     NoAccount(Side),
-    /// The account that was named for that side is one of the other pool.
+    /// The account that was given for that pool is in the other pool.
     OtherPool(Side),
-    /// The account of that side is not confirmed: its owner proved nothing yet.
+    /// The account in that pool is not confirmed: its owner has proved nothing yet.
     Unconfirmed(Side),
-    /// The account of that side belongs to a person who has, or had, another account in the other pool.
+    /// The person of the account in that pool has, or had, another account in the other pool.
     LinkedElsewhere(Side),
-    /// The person of the account of that side was deleted (R26).
+    /// The person of the account in that pool was deleted (R26, `DeletedNeverMatch`).
     Deleted(Side),
-    /// The two accounts are one person already.
+    /// The two accounts already belong to one person.
     AlreadyLinked,
-    /// A federated account is linked to a local one, or to a federated one of another identity, only if
-    /// the operator says so expressly.
+    /// A federated account is linked to a local one, or to a federated one of another identity,
+    /// only if the operator explicitly requests it.
     Federated,
-    /// No person is known by the account.
+    /// The account belongs to no known person.
     Unknown,
-    /// The account is linked to no other one.
+    /// The account is not linked to another one.
     NotLinked,
-    /// The person was separated from too many accounts already (`limits::SEPARATIONS_MAX`).
+    /// The person was already separated from too many accounts (`limits::SEPARATIONS_MAX`).
     TooManySeparations,
-    /// The bridge does not allow it now: a switch is under way, or the move is complete.
+    /// The bridge does not allow it now: a switch is announced, or the phase is `complete`.
     Barred(Reason),
-    /// Another worker has the person, or a write or creation is still open: worth another try after this
-    /// long.
+    /// Another worker holds the person, or a write or creation is still open. Another attempt is
+    /// useful after this time.
     Busy(Duration, Reason),
 }
 
-/// What kept an operator's word from being carried out.
+/// Why an operator's command failed.
 #[derive(Debug, Error)]
 pub enum LinkError {
     /// It would be wrong, or has to wait.
@@ -68,13 +68,13 @@ impl From<Refusal> for LinkError {
     }
 }
 
-/// An account that an operator wants to link, as it is. Its username is here to be compared, never to be
+/// An account that an operator wants to link, as it was read. Its username is only compared, never
 /// shown.
 #[derive(Clone, Debug)]
 pub struct Candidate {
     /// The account, without its groups.
     pub account: Account,
-    /// The person who is known by it, if there is one.
+    /// The person of the account, if one is known.
     pub person: Option<Entry>,
     /// When the read of the account began.
     began: Time,
@@ -83,10 +83,10 @@ pub struct Candidate {
 impl<P: Ports> Bridge<'_, P> {
     /// Whether an operator can link these two accounts. Reads both, and writes nothing.
     ///
-    /// `federated`: the operator says that a federated account may be linked to a local one. `link` alone
-    /// does not say it, because more follows: from then on the address that the identity provider asserts
-    /// travels to the local account as verified, and whoever controls that address can reset its
-    /// password (invariant 16).
+    /// `federated`: the operator allows a link between a federated and a local account. `link`
+    /// alone does not, because more follows from it. From then on, the address that the identity
+    /// provider asserts travels to the local account as verified, and a person who controls that
+    /// address can reset its password (invariant 16).
     ///
     /// # Errors
     ///
@@ -124,7 +124,7 @@ impl<P: Ports> Bridge<'_, P> {
         Ok(pair)
     }
 
-    /// Both are local, or both are of the same provider and provider user id.
+    /// Whether both are local, or both have the same provider and provider user id.
     fn of_one_kind(&self, old: &Account, new: &Account) -> bool {
         if !old.federated() && !new.federated() {
             return true;
@@ -146,7 +146,7 @@ impl<P: Ports> Bridge<'_, P> {
         let mut began = self.ports.clock().now();
         let mut found = self.account_of(side, &asked).await?;
         if let Some(account) = found.as_ref().filter(|_| asked.username.is_none()) {
-            // A listing may have found it, and a listing shows the deleted: the account itself counts.
+            // A listing may have found it, and shows deleted accounts. So it is read directly.
             asked = account.handle();
             began = self.ports.clock().now();
             found = self.account_of(side, &asked).await?;
@@ -162,16 +162,18 @@ impl<P: Ports> Bridge<'_, P> {
         Ok(Candidate { account, person, began })
     }
 
-    /// The account of that `sub`; a name that was used again may be another one's (R21).
+    /// The account with that `sub`. A reused username may belong to another account (R21,
+    /// `SameSub`).
     async fn account_of(&self, side: Side, handle: &Handle) -> Result<Option<Account>, Fault> {
         let found = self.ports.pool(side).read(handle).await?;
         Ok(found.filter(|account| account.sub == handle.sub))
     }
 
-    /// Links two accounts because an operator says that they are one person: checks them as
-    /// [`Bridge::check_link`] does, and makes one person of the two in one transaction under both leases
-    /// (R16 to R18). They have no baseline: the first-link rules decide what travels. The caller then notes
-    /// a pending change on both accounts.
+    /// Links two accounts because an operator states that they belong to one person. Checks them
+    /// like [`Bridge::check_link`] and makes one person of them, in one transaction under both
+    /// leases (R16 `LinkInOneTransaction` to R18 `JoinUnderLease`). They have no baseline: the
+    /// first-link rules decide what travels. The caller then stores a pending change for both
+    /// accounts.
     ///
     /// # Errors
     ///
@@ -191,13 +193,14 @@ impl<P: Ports> Bridge<'_, P> {
         for half in [&old, &new] {
             run.free(half)?;
             if half.birth.is_some() || half.intent.is_some() {
-                // What an open creation made is the other account, and is looked up first (R20).
+                // The other account may come from the open creation, which is resolved first (R20,
+                // `ResolveCreationFirst`).
                 return Err(Refusal::Busy(limits::RETRY_SOON, Reason::Settling).into());
             }
         }
         let Ok(old) = run.claim(&old).await? else { return Err(busy) };
         let Some((old, new)) = run.claim_both(old, new).await? else { return Err(busy) };
-        // R27: read after both claims.
+        // R27 (`IntentChecksPhase`): read after both claims.
         if let Some(reason) = no_more(&self.ports.ledger().control().await?) {
             run.release(&new).await?;
             run.release(&old).await?;
@@ -228,7 +231,7 @@ impl<P: Ports> Bridge<'_, P> {
         Ok(kept.id)
     }
 
-    /// The half-person of a candidate: the one that is known, or a new one.
+    /// The record of a candidate: the known one, or a new one.
     async fn half(&self, side: Side, candidate: Candidate) -> Result<Entry, LinkError> {
         if let Some(person) = candidate.person {
             return Ok(person);
@@ -242,7 +245,7 @@ impl<P: Ports> Bridge<'_, P> {
                 let _ = self.ports.ledger().count(None, Some(entry.state)).await;
                 Ok(entry)
             }
-            // A worker met the account first.
+            // A worker created a record for the account first.
             Err(fault) if fault.kind == FaultKind::Exists => {
                 Err(Refusal::Busy(limits::RETRY_SOON, Reason::Contended).into())
             }
@@ -250,7 +253,7 @@ impl<P: Ports> Bridge<'_, P> {
         }
     }
 
-    /// The person of that account, if it can be separated from its other one. Writes nothing.
+    /// The person of that account, if it can be separated from its other account. Writes nothing.
     ///
     /// # Errors
     ///
@@ -269,10 +272,11 @@ impl<P: Ports> Bridge<'_, P> {
         Ok(person)
     }
 
-    /// Separates the two accounts of a person, in one transaction under the person's lease: each becomes a
-    /// person of its own, and no search links them again. Neither pool is written, and what was written
-    /// because of the link stays as it is. A deletion of one account does not touch the other any more.
-    /// Answers the two people; the caller then notes a pending change on both accounts.
+    /// Separates the two accounts of a person, in one transaction under the person's lease. Each
+    /// account becomes a person of its own, and no search links them again. Neither pool is
+    /// written, and what the link caused stays as it is. A deletion of one account no longer
+    /// affects the other. Returns the two people; the caller then stores a pending change for both
+    /// accounts.
     ///
     /// # Errors
     ///
@@ -286,8 +290,8 @@ impl<P: Ports> Bridge<'_, P> {
         let person = self.check_unlink(side, sub).await?;
         let change = self.by_hand(side, sub.clone());
         let run = self.run_of(&change, work, Owner::from_nonce(change.id));
-        // A write that may still land is waited for (R9): it would reach an account that is another
-        // person's by then, unseen.
+        // Waits for a write that may still land (R9, `IntentSettlesFirst`): it would reach an
+        // account that then belongs to another person, unseen.
         run.free(&person)?;
         let Ok(person) = run.claim(&person).await? else {
             return Err(Refusal::Busy(limits::RETRY_SOON, Reason::Busy).into());
@@ -310,7 +314,7 @@ impl<P: Ports> Bridge<'_, P> {
 }
 
 impl<P: Ports> Run<'_, P> {
-    /// Whether nobody is at work on the person and no write of theirs can still land.
+    /// Whether no worker holds the person and none of their writes can still land.
     fn free(&self, person: &Entry) -> Result<(), Refusal> {
         match self.too_early(person, self.now()) {
             Some(Verdict::Later(wait, reason)) => Err(Refusal::Busy(wait, reason)),
@@ -319,7 +323,7 @@ impl<P: Ports> Run<'_, P> {
     }
 }
 
-/// Why no link is made or undone now. A pause stops neither: both write the table alone.
+/// Why no link is made or undone now. A pause stops neither: both write only the table.
 const fn no_more(control: &Control) -> Option<Reason> {
     match control.phase {
         Phase::Complete => Some(Reason::Complete),

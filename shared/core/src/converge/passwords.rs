@@ -1,5 +1,5 @@
-//! Passwords travel nowhere. What can be done about them: know which side's is newer, close the other
-//! where its person can set a new one, and give one that nobody knows to an account of our making.
+//! Passwords do not travel. apply can know which pool has the newer one, close the other one if its
+//! person can set a new one, and give a random one to an account that poolbridge created.
 
 use std::sync::Arc;
 
@@ -20,32 +20,32 @@ use crate::step::{Deed, Step};
 use crate::time::Time;
 use crate::verdict::Reason;
 
-/// What a pending change, or a message, says about the password of one side.
+/// What a pending change, or a message, reports about the password in one pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct PasswordEvent {
     /// When it was set.
     at: Time,
     /// An administrator set it, or it is not known who did.
     administrator: bool,
-    /// A function of the bridge saw it and wrote it into the table. A message alone is a claim: whoever
-    /// may send one could make anyone's password out of date.
+    /// A function of the bridge saw the event and wrote it into the table. A message alone is a
+    /// claim: a sender of messages could otherwise make any password outdated.
     witnessed: bool,
 }
 
-/// What an event comes to.
+/// The judgement of a password event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Finding {
     /// The person's password is the one that was set then.
     Counts,
-    /// The account was read too early to say.
+    /// The account was read too early to judge it.
     Waits(Time),
-    /// It makes nothing out of date.
+    /// It makes no password outdated.
     Ignored(Reason),
 }
 
 impl<P: Ports> Run<'_, P> {
-    /// What the pending change and the message say about the password of `side` that the ledger does
-    /// not know yet. A message adds nothing to what a pending change holds of the same deed.
+    /// The password events of `side` in the pending change and in the message that the record does
+    /// not contain yet. A message adds nothing if the pending change already covers the same event.
     fn password_news(&self, entry: &Entry, side: Side) -> impl Iterator<Item = PasswordEvent> {
         let mark = self.marks.get(side).as_ref();
         let change = self.change;
@@ -54,7 +54,7 @@ impl<P: Ports> Run<'_, P> {
             (mark.and_then(|mark| mark.administrator_at), true),
         ];
         let told = (change.password && change.side == side).then_some(change.at);
-        // What a pending change keeps of a claim does not say who set the password.
+        // A claim in a pending change does not say who set the password.
         let claims = [(mark.and_then(|mark| mark.claimed_at), true), (told, change.administrator)];
         let seen = move |at: Time| {
             let covers = |it: Time| it >= at || is_the_same_deed(it, at);
@@ -71,19 +71,19 @@ impl<P: Ports> Run<'_, P> {
         events.filter(move |event| is_news(&passwords, side, event))
     }
 
-    /// Whether anything is said about that side's password that the ledger does not know yet.
+    /// Whether there is a password event of that pool that the record does not contain yet.
     pub(super) fn has_password_news(&self, entry: &Entry, side: Side) -> bool {
         self.password_news(entry, side).next().is_some()
     }
 
-    /// Whether an administrator's reset began or ended since the person was last looked at.
+    /// Whether an administrator's reset began or ended since the person was last observed.
     pub(super) fn reset_moved(entry: &Entry, side: Side, view: &View) -> bool {
         let now = view.account.status == Status::ResetRequired;
         entry.passwords.reset.get(side).map_or(now, |before| before != now)
     }
 
-    /// When the person of one account set its password. Of no use before both accounts are linked, but
-    /// for `explain`.
+    /// When the person set the password of a single account. Before both accounts are linked, only
+    /// `explain` uses it.
     pub(super) fn chosen_password(&self, entry: &Entry, side: Side, view: &View) -> Option<Time> {
         let counts =
             |event: &PasswordEvent| self.find(event, side, view, side.other()) == Finding::Counts;
@@ -94,7 +94,7 @@ impl<P: Ports> Run<'_, P> {
         let shows = event.at + self.bound();
         let certain = event.witnessed && !event.administrator;
         match view.account.status {
-            // The trigger, or the trail, saw the person choose it: nothing has to be read for that.
+            // The trigger, or the trail, saw the person choose it, so no read is needed.
             Status::Confirmed | Status::ResetRequired | Status::Other if certain => Finding::Counts,
             _ if view.began < shows => Finding::Waits(shows),
             Status::ForceChangePassword => Finding::Ignored(Reason::TemporaryPassword),
@@ -114,9 +114,9 @@ impl<P: Ports> Run<'_, P> {
         }
     }
 
-    /// When each side's password was last set, as both pending changes and the message tell. Judged by
-    /// the message's side alone, the newer password of the other side would be replaced because its
-    /// message is still to come.
+    /// Records when each pool's password was last set, by both pending changes and the message.
+    /// With the message's pool alone, apply would replace the newer password of the other pool if
+    /// its message is still to come.
     pub(super) fn note_passwords(&mut self, entry: &mut Entry, views: &BySide<View>, active: Side) {
         self.password_waits = None;
         for side in Side::BOTH {
@@ -144,9 +144,9 @@ impl<P: Ports> Run<'_, P> {
         }
     }
 
-    /// What becomes of the password events of a person whose account cannot be read and who is held for
-    /// that. What a trigger saw the person choose counts. Whether anything else was the person's choice
-    /// shows in the account alone, so it counts for nothing, and `explain` says so.
+    /// Judges the password events of a person who is held because their account cannot be read. An
+    /// event counts if a trigger saw the person choose the password. For any other event only the
+    /// account could show the person's choice, so it does not count, and `explain` says so.
     pub(super) fn note_passwords_unread(&mut self, entry: &mut Entry, side: Side) {
         let news: Vec<PasswordEvent> = self.password_news(entry, side).collect();
         for event in news {
@@ -158,9 +158,9 @@ impl<P: Ports> Run<'_, P> {
         }
     }
 
-    /// An administrator's reset in the active pool says that the person's password may have leaked, so
-    /// it counts as one that was set there: the other side's is out of date. Closing a password of our
-    /// own leaves the account confirmed, so it never looks like a reset.
+    /// An administrator's reset in the active pool means that the person's password may have
+    /// leaked. It counts as a newly set password there, so the other pool's password is outdated. A
+    /// password that poolbridge closed never looks like a reset: the account stays confirmed.
     fn note_reset(&mut self, entry: &mut Entry, side: Side, view: &View, active: Side) {
         let now = view.account.status == Status::ResetRequired;
         let before = entry.passwords.reset.get_mut(side).replace(now);
@@ -177,7 +177,7 @@ impl<P: Ports> Run<'_, P> {
         self.decide(entry, reset);
     }
 
-    /// Says once why a password event comes to nothing.
+    /// Records once why a password event makes nothing outdated.
     fn ignore_password(&mut self, entry: &mut Entry, side: Side, at: Time, reason: Reason) {
         let kind = DecisionKind::PasswordIgnored;
         let said = |it: &Decision| {
@@ -189,8 +189,7 @@ impl<P: Ports> Run<'_, P> {
         }
     }
 
-    /// A password that we owe an account of our making, sign-outs that are owed, and a password that
-    /// went out of date.
+    /// Adds steps for an owed first password, for owed sign-outs, and for an outdated password.
     pub(super) async fn add_password_steps(
         &mut self,
         entry: &mut Entry,
@@ -201,7 +200,7 @@ impl<P: Ports> Run<'_, P> {
         let status = |side| views.get(side).account.status;
         let outdated = self.outdated_password(entry, views);
         if plan.steps.iter().any(|step| step.deed == Deed::Disable) {
-            // A disable goes alone. What is to be closed or ended besides is planned after it.
+            // A disable goes alone. The other password steps are planned after it.
             plan.more |= outdated.is_some() || Side::BOTH.iter().any(|side| owes(entry, *side));
             return Ok(());
         }
@@ -215,7 +214,7 @@ impl<P: Ports> Run<'_, P> {
         let before = std::mem::take(&mut entry.passwords.open);
         if let Some((side, newer)) = outdated {
             if status(side) == Status::ResetRequired {
-                // It opens nothing until its person sets a new one; what it opened before may.
+                // It allows no sign-in until the person sets a new one; old sessions may be open.
                 *entry.passwords.closed.get_mut(side) = Some(newer);
                 *entry.passwords.owes_sign_out.get_mut(side) = true;
             } else if let Some(reason) =
@@ -229,8 +228,8 @@ impl<P: Ports> Run<'_, P> {
             } else {
                 plan.steps.push(Step { side, deed: Deed::SetRandomPassword });
                 plan.steps.push(Step { side, deed: Deed::SignOut });
-                // Stored before the password is replaced. If this worker dies in between, the next one
-                // may find no way to close the account, and must end its sessions all the same.
+                // Stored before the password is replaced. If this worker dies in between, the next
+                // one may find no way to close the password, and must still end the sessions.
                 *entry.passwords.owes_sign_out.get_mut(side) = true;
             }
         }
@@ -243,14 +242,14 @@ impl<P: Ports> Run<'_, P> {
         Ok(())
     }
 
-    /// The side whose password is out of date and not closed yet, and when the newer one was set.
+    /// The pool whose password is outdated and not closed yet, and when the newer one was set.
     fn outdated_password(&self, entry: &mut Entry, views: &BySide<View>) -> Option<(Side, Time)> {
         let side = entry.passwords.stale(entry.linked).filter(|_| self.closes_passwords())?;
         let newer = (*entry.passwords.set.get(side.other()))?;
         if *entry.passwords.closed.get(side) >= Some(newer) {
             return None;
         }
-        // A federated profile has no password that could be open, and one would turn it into a local
+        // A federated account has no password to close, and a password would turn it into a local
         // account.
         if views.get(side).account.federated() {
             *entry.passwords.closed.get_mut(side) = Some(newer);
@@ -259,12 +258,12 @@ impl<P: Ports> Run<'_, P> {
         Some((side, newer))
     }
 
-    /// Whether the team wants outdated passwords closed.
+    /// Whether the policy closes outdated passwords.
     pub(super) fn closes_passwords(&self) -> bool {
         self.bridge.policy.stale_passwords == StalePasswords::Close
     }
 
-    /// Why an outdated password cannot be closed, if so. If it can, the circuit breaker has counted it.
+    /// Why an outdated password cannot be closed, if so. If it can, the breaker has counted it.
     async fn stays_open(
         &self,
         entry: &mut Entry,
@@ -281,7 +280,7 @@ impl<P: Ports> Run<'_, P> {
         if control.breaker.is_some() {
             return Ok(Some(Reason::Breaker));
         }
-        // Counted once, however often the pool has to be asked.
+        // Counted once, even if the pool must be called several times.
         if *entry.passwords.counted.get(side) >= Some(newer) {
             return Ok(None);
         }
@@ -294,19 +293,19 @@ impl<P: Ports> Run<'_, P> {
         Ok(None)
     }
 
-    /// Whether the account says by itself that its password was set when the message says so.
+    /// Records whether the account shows that its password was set when the message says.
     pub(super) fn note_support(&mut self, view: &View) {
         let change = self.change;
         self.supported |= change.password && supports(view, change.at);
     }
 
-    /// A change that answers `later` must not live in the queue alone: its pending change has to hold
-    /// it, a password event included. Answers whether it does, so that the message may be acknowledged.
+    /// A change event with outcome `later` must not exist in the queue alone: the pending change
+    /// must cover it, its password event included. Returns whether the message may be acknowledged.
     pub(super) async fn keep_marked(&self) -> bool {
         let Change { side, sub, .. } = self.change;
         match self.ledger().read_mark(*side, sub).await {
             Ok(Some(mark)) if mark.holds(self.change) => true,
-            // What a message claims stays a claim, unless the account supported it just now.
+            // A claim of a message stays a claim, unless the account just confirmed it.
             Ok(_) => {
                 let change = Change { claimed: !self.supported, ..self.change.clone() };
                 self.ledger().mark(&change).await.is_ok()
@@ -315,14 +314,14 @@ impl<P: Ports> Run<'_, P> {
         }
     }
 
-    /// How long the message has to come back for a password event that could not be judged yet.
+    /// How long until the message must come back for a password event that could not be judged yet.
     pub(super) fn password_wait(&self) -> Option<std::time::Duration> {
         self.password_waits.map(|shows| shows.since(self.bridge.ports.clock().now()))
     }
 }
 
-/// Whether the ledger does not know that event yet. A claim that nothing supported stays known as one;
-/// what a function of the bridge saw is judged all the same.
+/// Whether the record does not contain that event yet. An unconfirmed claim stays recorded as one;
+/// an event that a function of the bridge saw is judged in any case.
 fn is_news(passwords: &Passwords, side: Side, event: &PasswordEvent) -> bool {
     let news = |known: Option<Time>| {
         known.is_none_or(|known| event.at > known && !is_the_same_deed(known, event.at))
@@ -339,26 +338,26 @@ fn note_newest(known: &mut Option<Time>, at: Time) {
     *known = (*known).max(Some(at));
 }
 
-/// Whether the date of the account's last change says that its password may have been set at `at`: to
-/// set a password changes the account. A later change of another kind hides it, and then nothing
-/// supports the claim any more.
+/// Whether the account's last-modified time shows that its password may have been set at `at`,
+/// because setting a password modifies the account. A later change of another kind hides it, and
+/// then the claim is not confirmed.
 fn supports(view: &View, at: Time) -> bool {
     let modified = view.account.modified;
     let apart = modified.since(at).max(at.since(modified));
     apart <= limits::PASSWORD_CLAIM_WINDOW
 }
 
-/// Whether a moment is a known one again, as the trail tells it: rounded up to the end of its second.
-/// Taken for a second deed, a password would be replaced twice, minutes apart.
+/// Whether `told` is the known time again, as the trail reports it: rounded up to the end of its
+/// second. If it counted as a second event, apply would replace a password twice, minutes apart.
 fn is_the_same_deed(known: Time, told: Time) -> bool {
     const SECOND: i64 = 1_000;
     told.0.rem_euclid(SECOND) == SECOND - 1
         && told.0.div_euclid(SECOND) == known.0.div_euclid(SECOND)
 }
 
-/// A sign-out that failed after its password was set is owed, and alone: another random password
-/// could replace one that the person has chosen there since. One that the pool does not do holds
-/// nobody. `before`: what was owed before this plan.
+/// If a sign-out failed after its password was set, only the sign-out is still owed: another random
+/// password could replace one that the person has chosen there since. A sign-out that the pool
+/// rejects holds no person. `before`: what was owed before this plan.
 pub(super) fn note_sign_outs(
     entry: &mut Entry,
     before: BySide<bool>,

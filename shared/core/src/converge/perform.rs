@@ -1,4 +1,4 @@
-//! The steps of a plan, one after the other, each only if the lease outlasts it (R5).
+//! The steps of a plan, in order, each only if the lease outlasts it (R5, `LeaseOutlastsWrite`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,37 +17,38 @@ use crate::step::Deed;
 use crate::time::Time;
 use crate::verdict::Reason;
 
-/// What became of a plan's steps. A field that is in none of these was not written, for certain.
+/// The results of a plan's steps. A field that is in none of these was certainly not written.
 #[derive(Debug, Default)]
 pub(super) struct Performed {
-    /// Fields that are written.
+    /// Fields that were written.
     pub(super) done: BTreeSet<Field>,
-    /// Fields that may be written.
+    /// Fields that may have been written.
     pub(super) unknown: BTreeSet<Field>,
-    /// Fields that the pool refuses to hold.
+    /// Fields that the pool rejected.
     pub(super) refused: BTreeMap<Field, Reason>,
-    /// What the target holds instead, for fields whose write the pool answered and did not keep.
+    /// What the target holds instead, for fields whose write the pool accepted and did not keep.
     pub(super) kept: BTreeMap<Field, Print>,
-    /// Fields whose write the pool answered, but that no read has shown yet: they stay open.
+    /// Fields whose write the pool accepted, but that no read has shown yet. They stay open.
     pub(super) not_shown: BTreeSet<Field>,
-    /// Sides whose password was replaced.
+    /// Pools in which the password was replaced.
     pub(super) passwords: BTreeSet<Side>,
-    /// Sides whose password may have been replaced: the answer was lost.
+    /// Pools in which the password may have been replaced: the answer was lost.
     pub(super) maybe_passwords: BTreeSet<Side>,
-    /// Sides whose sessions were ended.
+    /// Pools in which the sessions were ended.
     pub(super) signed_out: BTreeSet<Side>,
-    /// Deeds about no field that the pool does not do.
+    /// Actions without a field that the pool rejected.
     pub(super) undoable: BTreeSet<(Side, &'static str)>,
-    /// Sides that were written.
+    /// Pools that were written.
     pub(super) written: BTreeSet<Side>,
-    /// What stopped it, if something did.
+    /// The port error that stopped the steps, if there was one.
     pub(super) fault: Option<Fault>,
     /// The lease would not have outlasted the next step.
     pub(super) out_of_time: bool,
 }
 
 impl<P: Ports> Run<'_, P> {
-    /// Until when a write may be sent under this entry's lease, if there is time for one now (R5).
+    /// Until when a write may be sent under this lease, if there is time for one (R5,
+    /// `LeaseOutlastsWrite`).
     pub(super) fn send_until(&self, entry: &Entry) -> Option<Time> {
         let now = self.now();
         if !self.keeps(Rule::R5) {
@@ -60,7 +61,7 @@ impl<P: Ports> Run<'_, P> {
         (enough && now < self.work.deadline).then_some(last)
     }
 
-    /// Does the steps until one of them shows that going on is pointless.
+    /// Performs the steps until one of them shows that the others would fail too.
     pub(super) async fn perform(&mut self, entry: &Entry, plan: &Plan) -> Performed {
         let mut performed = Performed::default();
         for step in &plan.steps {
@@ -71,7 +72,7 @@ impl<P: Ports> Run<'_, P> {
         performed
     }
 
-    /// Does one step. Answers whether the next may follow.
+    /// Performs one step. Returns whether the next may follow.
     async fn step(
         &mut self,
         entry: &Entry,
@@ -86,7 +87,7 @@ impl<P: Ports> Run<'_, P> {
         let culprit = hopeless || matches!(fault.kind, FaultKind::Invalid | FaultKind::Exists);
         let alone = if culprit { one_by_one(deed) } else { Vec::new() };
         if alone.len() > 1 {
-            // One of them is refused, and the others shall travel: one by one, to find which.
+            // The pool rejects one of the fields: write them one by one, to find which.
             for deed in alone {
                 let Some(fault) = self.write(entry, side, &deed, performed).await else {
                     if performed.out_of_time {
@@ -104,7 +105,7 @@ impl<P: Ports> Run<'_, P> {
         refuse(side, deed, fault, hopeless, performed)
     }
 
-    /// Writes once. `None`: it is done, or time is up.
+    /// Writes once. `None`: it is done, or the time is up.
     async fn write(
         &mut self,
         entry: &Entry,
@@ -151,7 +152,7 @@ impl<P: Ports> Run<'_, P> {
     }
 }
 
-/// The same deed for each of its fields alone; nothing where it cannot be taken apart.
+/// The same action for each of its fields alone; empty if it cannot be divided.
 fn one_by_one(deed: &Deed) -> Vec<Deed> {
     match deed {
         Deed::SetAttributes { fields } => fields
@@ -175,9 +176,9 @@ fn one_by_one(deed: &Deed) -> Vec<Deed> {
     }
 }
 
-/// Puts a failed deed where it belongs. Answers whether the next step may follow. `hopeless`: it has
-/// failed like that so often that its fields are held for it, and the others need not wait. A disable
-/// is never held like that: each look tries it again.
+/// Sorts a failed action by its port error. Returns whether the next step may follow. `hopeless`:
+/// it has failed in this way so many times that its fields are held and the others need not wait. A
+/// disable is never held like that: each run tries it again.
 fn refuse(
     side: Side,
     deed: &Deed,

@@ -1,5 +1,5 @@
-//! What a search of the other pool is worth: what of it is remembered, and whether the proof that a
-//! listing showed still stands.
+//! What a search of the other pool proves: which results are remembered, and whether the proof that
+//! a listing showed is still true.
 
 use super::Run;
 use crate::account::{Account, Status};
@@ -16,19 +16,19 @@ use crate::ports::Ports;
 use crate::side::Side;
 use crate::verdict::Reason;
 
-/// What the last search came to, where it need not be repeated.
+/// The result of the last search, if it need not be repeated.
 pub(super) enum Remembered {
-    /// Nobody was found.
+    /// No account was found.
     Nobody,
-    /// Nothing is done for this reason: somebody was found without a proof, or nobody could get in.
+    /// Nothing is done: an account without proof was found, or the person could not sign in.
     Held(Reason),
 }
 
 impl<P: Ports> Run<'_, P> {
-    /// The fingerprint of what a search goes by, to know when it changed.
+    /// The fingerprint of the searched value, to detect when it changed.
     pub(super) fn search_key(&self, entry: &Entry, view: &View) -> Print {
         let text = |text: &str| Reading::Held(Value::Text(text.to_owned()));
-        // No attribute has that name, so this fingerprint is no other field's.
+        // No attribute has that name, so no other field has this fingerprint.
         let by_name =
             || Some((Field::from_name("username")?, text(view.account.username.reveal())));
         let (field, reading) = match &self.bridge.policy.match_by {
@@ -44,8 +44,9 @@ impl<P: Ports> Run<'_, P> {
         entry.print(self.bridge.keys, &field, &reading)
     }
 
-    /// What the last search came to, if it need not be repeated. A search costs two listings, the tightest quota there is, and whoever is
-    /// found on the other side later has changes, and a search, of their own.
+    /// The result of the last search, if it need not be repeated. A search costs two listings,
+    /// which have the tightest quota of all. A matching account that appears in the other pool
+    /// later has change events, and so a search, of its own.
     pub(super) fn remembered(
         &self,
         entry: &Entry,
@@ -64,14 +65,14 @@ impl<P: Ports> Run<'_, P> {
         }
         match self.bridge.policy.provision.get(to) {
             Provision::Lazy => Some(Remembered::Nobody),
-            // A person who can get in there is created, and looked for once more before it.
+            // A person who can sign in there is created, after one more search.
             Provision::Eager => unfit.map(Remembered::Held),
         }
     }
 
-    /// The account that a search found on the other side, as it is: a listing may be far behind, and
-    /// an address that was proved when it was listed may be somebody else's by now (invariant 16).
-    /// `None`: it is gone, or does not say so itself.
+    /// The account that a search found in the other pool, read directly. A listing may be very
+    /// stale, and an address that was verified when it was listed may belong to another person by
+    /// now (invariant 16). `None`: the account is gone, or does not show the proof itself.
     pub(super) async fn still_proved(
         &mut self,
         side: Side,
@@ -80,7 +81,7 @@ impl<P: Ports> Run<'_, P> {
     ) -> Result<Option<View>, Fault> {
         self.report.account_reads += 1;
         let found = self.bridge.look(side.other(), &account.handle()).await?;
-        // The search went by the kind of account, which the listing may show too late as well.
+        // The search depended on the kind of account, which the listing may also show too late.
         let found = found.filter(|it| it.account.federated() == view.account.federated());
         if view.account.federated() {
             // The username that was read is the identity that was searched for.
@@ -89,7 +90,7 @@ impl<P: Ports> Run<'_, P> {
         let field = match &self.bridge.policy.match_by {
             MatchBy::Email => Field::Email,
             MatchBy::Phone => Field::Phone,
-            // Found by a direct read, if at all.
+            // If such an account was found, a direct read found it.
             MatchBy::Username | MatchBy::OldSub(_) => return Ok(found),
         };
         let proves = |found: &View| {

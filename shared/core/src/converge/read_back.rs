@@ -1,6 +1,6 @@
-//! Whether a pool kept what it was given. Some pools answer a write of a custom number attribute with
-//! success and keep another value. Taken for the person's edit, that value would travel back and undo
-//! what the person wrote. So an attribute that its pool may coerce is read back after its write.
+//! Whether a pool kept a written value. Some pools report success for a write of a custom number
+//! attribute and keep another value. If that value counted as the person's edit, it would travel
+//! back and undo what the person wrote. So apply reads such attributes back.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,11 +20,11 @@ use crate::verdict::Reason;
 /// The attributes of one field, as they were written.
 type Written = BTreeMap<AttributeName, String>;
 
-/// What a read after a write says of one field.
+/// What a read after a write shows for one field.
 enum Shown {
-    /// The value that was written, or the same number in another form.
+    /// The written value, or the same number in another form.
     Written,
-    /// The former value, on an account that looks untouched: the read may be older than the write.
+    /// The former value, on an account without a newer date: the read may be older than the write.
     Perhaps,
     /// Another value.
     Other,
@@ -32,10 +32,10 @@ enum Shown {
 
 impl<P: Ports> Run<'_, P> {
     /// Reads the account again after that write, if it wrote an attribute that its pool may coerce.
-    /// Costs one account read, and nothing where no such attribute was written.
+    /// Costs one account read, and nothing without such an attribute.
     ///
-    /// A value that the pool did not keep is a refused field. Where no read has shown the value yet, the
-    /// field stays open, and the next look decides.
+    /// A field whose value the pool did not keep is blocked. If no read has shown the value yet,
+    /// the field stays open, and the next observation decides.
     pub(super) async fn read_back(
         &mut self,
         entry: &Entry,
@@ -98,8 +98,8 @@ impl<P: Ports> Run<'_, P> {
     }
 }
 
-/// Whether the account holds the numbers that were written, perhaps in another form: with another count
-/// of zeros, say. That form travels back, after which both sides hold it.
+/// Whether the account holds the written numbers, perhaps in another form, such as with more zeros.
+/// That form travels back, and then both pools hold it.
 fn same_numbers(written: &Written, account: &Account) -> bool {
     written.iter().all(|(name, text)| {
         let held = account.attributes.get(name).map(String::as_str);

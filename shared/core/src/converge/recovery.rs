@@ -1,5 +1,5 @@
-//! Whether a person can set a new password in a pool by themselves: only then may theirs be closed
-//! there (invariant 12).
+//! Whether a person can set a new password in a pool. Only then may their password be closed there
+//! (invariant 12).
 
 use crate::account::{Shape, Status};
 use crate::facts::{Factor, Field};
@@ -8,17 +8,18 @@ use crate::plan::{Plan, View};
 use crate::side::{BySide, Side};
 use crate::step::Deed;
 
-/// Whether the person of the account on `side` can set a new password there, once `plan` is done. The
-/// account is confirmed, and the pool sends the code of a forgotten password to a verified address
-/// that no second factor uses: Cognito sends none to the channel of an active factor ("the setting
-/// `AccountRecoverySetting`": SMS does not qualify with SMS as factor, e-mail not with e-mail).
+/// Whether the person of the account in `side` can set a new password there, after `plan` is done.
+/// The account is confirmed, and the pool sends the code for a forgotten password to a verified
+/// address that no second factor uses. Cognito sends none to the channel of an active factor ("the
+/// setting `AccountRecoverySetting`": SMS does not qualify with SMS as factor, e-mail not with
+/// e-mail).
 pub(super) fn can_set_a_new_one(
     side: Side,
     views: &BySide<View>,
     shape: &Shape,
     plan: &Plan,
 ) -> bool {
-    // An account with a temporary password is confirmed by the permanent one that closes it.
+    // The permanent password that closes a temporary one also confirms the account.
     let status = views.get(side).account.status;
     let confirmed = matches!(status, Status::Confirmed | Status::ForceChangePassword);
     let ways = [(Field::Email, Factor::Email), (Field::Phone, Factor::Sms)];
@@ -32,7 +33,7 @@ fn reaches(
     plan: &Plan,
     (field, factor): &(Field, Factor),
 ) -> bool {
-    // An address that travels with this plan brings the flag of its source.
+    // An address that this plan writes brings the flag of its source.
     let written = plan.writes.get(field).is_some_and(|intended| intended.side == side);
     let source = views.get(if written { side.other() } else { side });
     let Some(flag) = mapping::verified_flag(field) else { return false };
@@ -49,8 +50,8 @@ fn reaches(
     allowed && held && mapping::verified(&source.account, field) && free(side, views, plan, *factor)
 }
 
-/// Whether the channel is not the account's second factor, now or after this plan. Factors that were
-/// not read may be anything.
+/// Whether the channel is not used by a second factor of the account, now or after this plan.
+/// Unread factors count as used.
 fn free(side: Side, views: &BySide<View>, plan: &Plan, factor: Factor) -> bool {
     let switched_on = plan.steps.iter().any(|step| match &step.deed {
         Deed::SetFactors(factors) => step.side == side && factors.get(&factor) == Some(&true),

@@ -1,6 +1,6 @@
-//! What a restore to a point in time changes in the work on one person (invariant 7). The restored
-//! pool shows old values, lacks accounts that were made later, and shows accounts again that were
-//! deleted. None of that is anybody's edit.
+//! The effect of a restore to a point in time on one person (invariant 7). The restored pool shows
+//! old values, lacks accounts that were created later, and shows deleted accounts again. None of
+//! that is a person's edit.
 
 use std::collections::BTreeSet;
 
@@ -18,9 +18,9 @@ use crate::time::Time;
 use crate::verdict::{Reason, Verdict};
 
 impl<P: Ports> Run<'_, P> {
-    /// Whether a step is written although the bridge is stopped: a disable is, unless it may come
-    /// from the restore itself. A restored pool shows accounts disabled that were enabled since; a
-    /// disable there counts only if an event told of it after the restore began.
+    /// Whether a step is written although the bridge is stopped: a disable is, unless the restore
+    /// itself may have caused it. A restored pool shows accounts as disabled that were enabled
+    /// since. So a disable there counts only if an event since the restore reported it.
     pub(super) fn may_pass(&self, step: &Step, control: &Control) -> bool {
         let source = step.side.other();
         let restore = control.restores.get(source).filter(|_| control.is_undecided(source));
@@ -29,7 +29,7 @@ impl<P: Ports> Run<'_, P> {
         step.deed == Deed::Disable && trusted
     }
 
-    /// When the newest change on `side` was done that a captured event told of. A hint tells nothing.
+    /// The time of the newest change in `side` that a captured event, not a hint, reported.
     fn told_of(&self, side: Side) -> Option<Time> {
         let deed = |proof: Proof| proof != Proof::Hint;
         let mark = self.marks.get(side).as_ref().filter(|mark| deed(mark.proof));
@@ -37,12 +37,12 @@ impl<P: Ports> Run<'_, P> {
         mark.map(|mark| mark.last).max(here.then_some(self.change.at))
     }
 
-    /// Makes a restored pool give way, where the operator decided to heal it: what it shows becomes
-    /// the baseline, so that the merge takes it for unchanged and the other pool's value wins. An open
-    /// intent is dropped with the old baseline: the restore came after its writes.
+    /// After the operator decided to heal a pool: makes its state the baseline, so that the merge
+    /// treats it as unchanged and the other pool's value wins. An open intent is dropped with the
+    /// old baseline, because the restore came after its writes.
     ///
-    /// Not for an account that was modified, or told of, after the decision: that is its person's
-    /// edit. Nor for two accounts that were linked after the restore began.
+    /// Exceptions: an account that was modified or reported after the decision (that is its
+    /// person's edit), and two accounts that were linked after the restore began.
     pub(super) fn give_way(&mut self, entry: &mut Entry, views: &BySide<View>, control: &Control) {
         for side in Side::BOTH {
             let Some((restore, decided)) = control.heals(side, self.now()) else { continue };
@@ -65,8 +65,8 @@ impl<P: Ports> Run<'_, P> {
         }
     }
 
-    /// Makes what `view` shows the baseline of every field that could be read. Answers the fields
-    /// whose baseline was another one.
+    /// Makes the state in `view` the baseline of every field that could be read. Returns the fields
+    /// that had another baseline.
     fn take_for_unchanged(&self, entry: &mut Entry, view: &View) -> BTreeSet<Field> {
         let mut overruled = BTreeSet::new();
         let Some(mut agreed) = entry.agreed.clone() else { return overruled };
@@ -92,8 +92,8 @@ impl<P: Ports> Run<'_, P> {
         overruled
     }
 
-    /// Whether the absence of this account may come from a restore that the operator heals: it was
-    /// last seen before the decision, and no event told of its deletion. Then nothing is removed.
+    /// Whether a restore that the operator heals may have removed this account: it was last seen
+    /// before the decision, and no event reported its deletion. Then nothing is removed.
     pub(super) fn taken_by_restore(&self, side: Side, seen: &Known, control: &Control) -> bool {
         let restore = control.restores.get(side);
         let healed = restore.and_then(|it| {
@@ -106,7 +106,7 @@ impl<P: Ports> Run<'_, P> {
         })
     }
 
-    /// Whether a person who was deleted before a restore is there again because of it.
+    /// Whether a person who was deleted before a restore exists again because of it.
     pub(super) async fn came_back(
         &mut self,
         entry: &Entry,
@@ -121,8 +121,8 @@ impl<P: Ports> Run<'_, P> {
         Ok(self.observe(tombstone.side, &known).await?.is_some())
     }
 
-    /// What a change of a tombstoned person to whom nothing is owed comes to: nothing is done either
-    /// way, but a person who is back because of a restore is said to be.
+    /// The outcome of an event for a tombstoned person with nothing owed. apply does nothing, but
+    /// it reports a person who exists again because of a restore.
     pub(super) async fn verdict_on_return(&mut self, entry: &Entry) -> Result<Verdict, Fault> {
         let side = entry.tombstone.as_ref().map(|tombstone| tombstone.side);
         let hint = self.change.proof != Proof::Deleted && side == Some(self.change.side);
@@ -135,8 +135,8 @@ impl<P: Ports> Run<'_, P> {
         Ok(Verdict::AlreadyTrue)
     }
 
-    /// Leaves the other account of a person who is back as it is: what the deletion owed stays noted,
-    /// and an operator looks.
+    /// Leaves the other account of a returned person as it is. What the tombstone owes stays
+    /// recorded, and an operator decides.
     pub(super) async fn hold_returned(&mut self, mut entry: Entry) -> Result<Round, Fault> {
         let reason = Some(Reason::BackByRestore);
         let side = entry.tombstone.as_ref().map(|tombstone| tombstone.side.other());

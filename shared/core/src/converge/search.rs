@@ -1,4 +1,4 @@
-//! Finding the other account of a person who is known on one side, with proof (invariant 16).
+//! Finds the other account of a person with one known account, with proof (invariant 16).
 
 use std::collections::BTreeMap;
 
@@ -16,31 +16,31 @@ use crate::ports::{Ledger, Pool, Ports, Search, SearchAnswer};
 use crate::side::Side;
 use crate::verdict::Reason;
 
-/// What a search of the other pool came to.
+/// The result of a search of the other pool.
 pub(super) enum Found {
-    /// This account, with proof, and the person that it belongs to, if one is known.
+    /// This account, with proof, and its person, if one is known.
     Account(Box<Account>, Option<Box<Entry>>),
     /// No account that counts.
     Nobody,
-    /// Some account, but nothing proves that it is the same human; or the pool cannot be searched.
+    /// An account that is not proved to be the same human's; or the pool cannot be searched.
     Doubtful(Reason),
 }
 
-/// An account that a search found, with the person that is known by it.
+/// A found account, with its person, if one is known.
 type Holder = (Account, Option<Box<Entry>>);
 
-/// Found accounts that say that they hold an address, by what their pool says of it.
+/// Found accounts that hold an address, by whether their pool shows it as verified.
 #[derive(Default)]
 struct Holders {
     /// Accounts whose address is verified.
     proved: Vec<Holder>,
-    /// Accounts that merely claim it.
+    /// Accounts that only claim it.
     claimed: Vec<Holder>,
 }
 
 impl<P: Ports> Run<'_, P> {
-    /// Looks for the person in the other pool. An account from which an operator separated them is not
-    /// theirs, whatever it proves; it still counts as a holder of its address.
+    /// Searches the other pool for the person. An account from which an operator separated them
+    /// does not count as theirs, whatever it proves. It still counts as a holder of its address.
     pub(super) async fn search(
         &self,
         entry: &Entry,
@@ -54,8 +54,8 @@ impl<P: Ports> Run<'_, P> {
         })
     }
 
-    /// Why no account is created on `to`, where an operator separated this person from one: an account
-    /// beside that one would hold the same address. `None` where provisioning is lazy.
+    /// Why no account is created in `to` after an operator separated this person from an account
+    /// there: a second account would hold the same address. `None` with lazy provisioning.
     pub(super) fn separated(&self, entry: &Entry, to: Side) -> Option<Reason> {
         let eager = *self.bridge.policy.provision.get(to) == Provision::Eager;
         (eager && !entry.apart.of(to).is_empty()).then_some(Reason::Separated)
@@ -70,7 +70,7 @@ impl<P: Ports> Run<'_, P> {
             MatchBy::Phone => (Field::Phone, Search::Phone as fn(String) -> Search),
             MatchBy::Username => {
                 let search = Search::Username(view.account.username.clone());
-                // A bare username finds, and proves nothing.
+                // A username alone finds an account and proves nothing.
                 return Ok(match self.local_holders(side.other(), &search, None).await? {
                     None => Found::Doubtful(Reason::CannotBeSearched),
                     Some(holders) if holders.is_empty() => Found::Nobody,
@@ -89,10 +89,10 @@ impl<P: Ports> Run<'_, P> {
         self.search_by_address(side, view, &field, name, &search(address.clone())).await
     }
 
-    /// Looks for the one local account of the other pool that proved the same address, and sees whether
-    /// this account is the only one of its own pool that did.
+    /// Searches for the one local account of the other pool that verified the same address, and
+    /// checks that no other account of this account's own pool verified it.
     ///
-    /// An account that merely claims the address counts only where usernames are addresses: there it has
+    /// An account that only claims the address counts only if usernames are addresses: then it owns
     /// the name (invariant 13).
     async fn search_by_address(
         &self,
@@ -135,8 +135,8 @@ impl<P: Ports> Run<'_, P> {
         Ok(Found::Account(Box::new(account), person))
     }
 
-    /// Looks for the federated account of the same provider and provider user id. No address links a
-    /// federated account: its provider says what it likes.
+    /// Searches for the federated account of the same provider and provider user id. No address
+    /// links a federated account, because its provider can assert any address.
     async fn search_by_identity(&self, side: Side, view: &View) -> Result<Found, Fault> {
         let search = Search::Username(view.account.username.clone());
         let Some(mut found) = self.listed(side.other(), &search).await? else {
@@ -151,10 +151,10 @@ impl<P: Ports> Run<'_, P> {
         Ok(Found::Account(Box::new(account), person))
     }
 
-    /// The local accounts that a search finds on `side`, but for the account of `except`, each with the
-    /// person that is known by it. An account that never confirmed proves and disproves nothing: a
-    /// stranger can make one. A federated account is no neighbour of a local one. `None`: the pool cannot
-    /// be searched for that value.
+    /// The local accounts that a search finds in `side`, without the account `except`, each with
+    /// its person. An unconfirmed account neither proves nor disproves anything, because a stranger
+    /// can create one. A federated account is no match for a local one. `None`: the pool cannot be
+    /// searched for that value.
     async fn local_holders(
         &self,
         side: Side,
@@ -169,8 +169,8 @@ impl<P: Ports> Run<'_, P> {
         self.with_people(side, found).await.map(Some)
     }
 
-    /// Adds the person that is known by each account. What is left of a deleted person is found by no
-    /// search (R26).
+    /// Adds the person of each account. No search finds the remaining account of a deleted person
+    /// (R26, `DeletedNeverMatch`).
     async fn with_people(&self, side: Side, found: Vec<Account>) -> Result<Vec<Holder>, Fault> {
         let mut holders = Vec::new();
         for account in found {
@@ -183,8 +183,8 @@ impl<P: Ports> Run<'_, P> {
         Ok(holders)
     }
 
-    /// Every account of `side` that holds the value, in any spelling where case does not count for the
-    /// bridge. `None`: the pool cannot be searched for it.
+    /// Every account of `side` that holds the value, in any spelling if the bridge ignores case.
+    /// `None`: the pool cannot be searched for it.
     pub(super) async fn listed(
         &self,
         side: Side,
@@ -197,7 +197,7 @@ impl<P: Ports> Run<'_, P> {
             if folds { search.spellings(shape.case_sensitive) } else { vec![search.clone()] };
         let mut found = BTreeMap::new();
         for spelling in spellings {
-            // No account can be that long: the answer is known without the question.
+            // No account can hold a value of that length, so no call is needed.
             if !spelling.is_worth_asking(&shape) {
                 continue;
             }
@@ -223,7 +223,7 @@ impl<P: Ports> Run<'_, P> {
         Ok(shape.username_attributes.contains(attribute))
     }
 
-    /// The new pool's account names the old one's `sub`; no pool can be searched the other way round.
+    /// The new pool's account names the `sub` of the old one. The reverse search is not possible.
     async fn search_by_old_sub(
         &self,
         side: Side,
@@ -249,7 +249,7 @@ impl<P: Ports> Run<'_, P> {
     }
 }
 
-/// Accounts that hold an address, apart from those that merely claim it.
+/// Separates accounts with a verified address from those that only claim it.
 fn by_proof(holders: Vec<Holder>, field: &Field) -> Holders {
     let (proved, claimed) =
         holders.into_iter().partition(|(account, _)| mapping::verified(account, field));

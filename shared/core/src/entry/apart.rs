@@ -1,5 +1,5 @@
-//! What an operator said about accounts that are not one person (`poolbridge unlink`), and how one
-//! person record becomes two.
+//! What an operator stated about accounts that do not belong to one person (`poolbridge unlink`),
+//! and how one person record becomes two.
 
 use std::collections::BTreeSet;
 
@@ -8,33 +8,33 @@ use crate::names::{PersonId, Sub};
 use crate::side::{BySide, Side};
 use crate::time::Time;
 
-/// Accounts that are not this person's, as an operator said, by the pool that they are in. No search
-/// links the person to one of them (invariant 16); only `poolbridge link` takes the word back.
+/// By pool: accounts that do not belong to this person, as an operator stated. No search links the
+/// person to one of them (invariant 16). Only `poolbridge link` removes such a note.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
 pub struct Apart(BySide<BTreeSet<Sub>>);
 
 impl Apart {
-    /// The accounts of that pool that are not this person's.
+    /// The accounts of that pool that do not belong to this person.
     pub const fn of(&self, side: Side) -> &BTreeSet<Sub> {
         self.0.get(side)
     }
 
-    /// Whether an operator said nothing of that kind.
+    /// Whether there are no such notes.
     pub fn is_empty(&self) -> bool {
         Side::BOTH.into_iter().all(|side| self.of(side).is_empty())
     }
 
-    /// Notes that this account is not the person's.
+    /// Notes that this account does not belong to the person.
     pub fn note(&mut self, side: Side, sub: Sub) {
         self.0.get_mut(side).insert(sub);
     }
 
-    /// Takes the note back.
+    /// Removes the note.
     pub fn forget(&mut self, side: Side, sub: &Sub) {
         self.0.get_mut(side).remove(sub);
     }
 
-    /// Adds the notes of the other half of a person.
+    /// Adds the notes of another record of the same person.
     pub fn extend(&mut self, other: &Self) {
         for side in Side::BOTH {
             self.0.get_mut(side).extend(other.of(side).iter().cloned());
@@ -43,24 +43,26 @@ impl Apart {
 }
 
 impl Entry {
-    /// The two people that this record wrongly joins, by the pool of their account: the old account
-    /// keeps the record, the new one gets a record of that id. `None` if one of the accounts is not
-    /// known. `not_before`: no observation of either may begin before it (R10).
+    /// Splits this record, which wrongly joins two people, into one record for each account. The
+    /// old account keeps the record; the new account gets a record with the id `id`. `None` if one
+    /// of the accounts is not known. `not_before`: no observation of either account may begin
+    /// before this time (R10, `NotBefore`).
     ///
-    /// Each half keeps what is true of its own account alone. It keeps nothing that compares the two or
-    /// that follows from the other account:
+    /// Each record keeps what is true of its own account alone. It keeps nothing that compares the
+    /// two accounts or that follows from the other one:
     ///
-    /// - The baseline goes: the two accounts never agreed on anything. If they are linked again, the
-    ///   first-link rules decide.
-    /// - An open write intent goes: it carries values of the other person. The caller has waited until
-    ///   its writes can land no more (R9), and what they left stays: the pools are not written.
-    /// - Blocked fields, failed calls, searches and direction changes go with it: they are about writes
-    ///   from one account to the other.
-    /// - An owed password stays with the account that poolbridge created: its owner cannot get in
-    ///   without it. It is paid when the account is linked again.
-    /// - An owed sign-out goes: the other person's password change asked for it.
-    /// - A tombstone stays with the account that was deleted (R24). What it still owes to the other
-    ///   account goes: that account is another person's.
+    /// - The baseline is removed: the two accounts never agreed on anything. If they are linked
+    ///   again, the first-link rules decide.
+    /// - An open write intent is removed, because it contains values of the other person. The
+    ///   caller has waited until its writes can no longer land (R9, `IntentSettlesFirst`). What
+    ///   they wrote stays, because the pools are not written.
+    /// - Blocked fields, failed calls, searches and direction changes are removed: they concern
+    ///   writes from one account to the other.
+    /// - An owed first password stays with the account that poolbridge created, because its owner
+    ///   cannot sign in without it. apply sets it when the account is linked again.
+    /// - An owed sign-out is removed: the other person's password change required it.
+    /// - A tombstone stays with the account that was deleted (R24, `TombstoneStays`). What it still
+    ///   owes to the other account is removed, because that account belongs to another person.
     pub fn separated(&self, id: &PersonId, at: Time, not_before: Time) -> Option<BySide<Self>> {
         let (old, new) = (self.accounts.old.as_ref()?, self.accounts.new.as_ref()?);
         let half = |side: Side, id: &PersonId| {
@@ -99,7 +101,7 @@ impl Entry {
 }
 
 impl Passwords {
-    /// What is known of the password of that side alone.
+    /// The password information of that pool alone.
     fn of(&self, side: Side) -> Self {
         let mut of = Self::default();
         *of.set.get_mut(side) = *self.set.get(side);

@@ -21,7 +21,7 @@ fn announced(at: Time, created: Time) -> bool {
 }
 
 #[test]
-fn an_account_of_our_making_is_recognised_although_our_clock_is_fast() {
+fn an_account_that_poolbridge_created_is_recognised_although_its_clock_is_fast() {
     let truth = Time(1_000_000_000);
     let ours = truth + limits::CLOCK_ERROR_MAX;
     // The pool cuts its date to seconds.
@@ -30,7 +30,7 @@ fn an_account_of_our_making_is_recognised_although_our_clock_is_fast() {
 }
 
 #[test]
-fn an_account_from_before_the_creation_intent_is_somebody_elses() {
+fn an_account_from_before_the_creation_intent_belongs_to_another_person() {
     let at = Time(1_000_000_000);
     let grace = limits::CLOCK_ERROR_MAX + DATE_RESOLUTION;
     assert!(announced(at, at - grace));

@@ -45,12 +45,12 @@ fn newcomer(side: Side, called: &str, attributes: &[(&str, &str)]) -> Newcomer {
     }
 }
 
-/// People choose a username there, and nothing else lets them in.
+/// A pool where people choose a username and sign in with nothing else.
 fn by_username() -> Shape {
     Shape::default()
 }
 
-/// People sign in with their address there; the pool makes the usernames.
+/// A pool where people sign in with their address and the pool generates the usernames.
 fn by_email() -> Shape {
     Shape { username_attributes: BTreeSet::from([name("email")]), ..Shape::default() }
 }
@@ -65,7 +65,7 @@ fn searches(policy: &Policy, newcomer: &Newcomer, there: &Shape) -> Vec<Search> 
 }
 
 #[test]
-fn the_other_pool_is_searched_by_what_people_are_matched_by_and_sign_in_with() {
+fn the_other_pool_is_searched_for_the_matched_identity_and_every_sign_in_name() {
     let email = || Search::Email("pat@example.com".to_owned());
     let phone = || Search::Phone("+49301234567".to_owned());
     let pat = Search::Username(username("pat"));
@@ -86,12 +86,12 @@ fn the_other_pool_is_searched_by_what_people_are_matched_by_and_sign_in_with() {
 }
 
 #[test]
-fn values_are_searched_in_the_other_pools_form_and_as_they_stand() {
+fn values_are_searched_in_the_other_pools_form_and_unchanged() {
     let policy = policy(MatchBy::Phone);
     let who = newcomer(Side::New, "", &[("phone_number", "030 1234567")]);
     let forms = ["+49301234567", "030 1234567"].map(|form| Search::Phone(form.to_owned()));
     assert_eq!(searches(&policy, &who, &by_email()), forms);
-    // What is a custom attribute here signs people in over there.
+    // A custom attribute in this pool is a sign-in name in the other pool.
     let who = newcomer(Side::Old, "", &[("custom:handle", "Pat")]);
     let there = with_aliases(&["preferred_username"]);
     let forms = ["Pat", "pat"].map(|form| Search::PreferredUsername(form.to_owned()));
@@ -99,7 +99,7 @@ fn values_are_searched_in_the_other_pools_form_and_as_they_stand() {
 }
 
 #[test]
-fn a_name_that_passes_for_an_alias_is_looked_for_as_one() {
+fn a_username_that_looks_like_an_alias_is_searched_for_as_one() {
     let policy = policy(MatchBy::Email);
     let who = newcomer(Side::New, "Pat@Example.com", &[]);
     let found = searches(&policy, &who, &by_username());
@@ -117,7 +117,7 @@ fn a_name_that_passes_for_an_alias_is_looked_for_as_one() {
 }
 
 #[test]
-fn searches_are_bounded_and_nobody_is_searched_by_nothing() {
+fn searches_are_limited_and_an_empty_value_is_not_searched_for() {
     let policy = policy(MatchBy::Email);
     let aliases = with_aliases(&["email", "phone_number", "preferred_username"]);
     let who = newcomer(
@@ -144,7 +144,7 @@ fn found(status: Status, verified: &str) -> Account {
 }
 
 #[test]
-fn account_that_never_confirmed_or_is_federated_holds_no_address() {
+fn unconfirmed_or_federated_account_holds_no_address() {
     let lookup =
         Lookup { search: Search::Email("pat@example.com".to_owned()), verified_only: false };
     for (status, held) in [
@@ -160,16 +160,16 @@ fn account_that_never_confirmed_or_is_federated_holds_no_address() {
 }
 
 #[test]
-fn an_unverified_alias_keeps_nobody_out() {
+fn an_unverified_alias_blocks_no_sign_up() {
     let who = newcomer(Side::New, "", &[("email", "pat@example.com")]);
     let by_phone = policy(MatchBy::Phone);
     let alias = lookups(&by_phone, &who, &with_aliases(&["email"]));
     assert!(!holds(&alias[0], &found(Status::Confirmed, "false")));
     assert!(holds(&alias[0], &found(Status::Confirmed, "true")));
-    // The name of an account is its own, verified or not.
+    // A username belongs to its account, verified or not.
     let own = lookups(&by_phone, &who, &by_email());
     assert!(holds(&own[0], &found(Status::Confirmed, "false")));
-    // What people are matched by is no more than a claim until it is verified.
+    // The identity by which people are matched is only a claim until it is verified.
     for there in [with_aliases(&["email"]), by_username()] {
         let matched = lookups(&policy(MatchBy::Email), &who, &there);
         assert!(!holds(&matched[0], &found(Status::Confirmed, "false")));
@@ -178,7 +178,7 @@ fn an_unverified_alias_keeps_nobody_out() {
 }
 
 #[test]
-fn name_of_a_federated_account_is_kept_for_it() {
+fn username_of_a_federated_account_is_reserved_for_it() {
     let who = newcomer(Side::New, "Google_1", &[]);
     for there in [by_username(), by_email()] {
         let by_name = lookups(&policy(MatchBy::Email), &who, &there);
@@ -188,7 +188,7 @@ fn name_of_a_federated_account_is_kept_for_it() {
 }
 
 #[test]
-fn other_spellings_are_searched_where_the_other_pool_tells_case_apart() {
+fn other_spellings_are_searched_in_a_case_sensitive_pool() {
     let who = newcomer(Side::New, "pat", &[("email", "pat@example.com")]);
     let there = Shape { case_sensitive: true, ..by_username() };
     let found = searches(&policy(MatchBy::Email), &who, &there);
@@ -199,7 +199,7 @@ fn other_spellings_are_searched_where_the_other_pool_tells_case_apart() {
 }
 
 #[test]
-fn the_deleted_the_linked_and_those_under_way_stand_aside() {
+fn deleted_and_linked_people_and_open_creations_block_no_sign_up() {
     let known = |sub: &str| Known {
         sub: Sub::try_from(sub).unwrap(),
         username: username("pat"),
@@ -228,6 +228,6 @@ fn the_deleted_the_linked_and_those_under_way_stand_aside() {
         ..entry.clone()
     };
     assert!(aside(&born(Side::New, 90_000), Side::New));
-    assert!(!aside(&born(Side::New, 89_999), Side::New), "the note is no longer live");
-    assert!(!aside(&born(Side::Old, 90_000), Side::New), "it is of the other pool");
+    assert!(!aside(&born(Side::New, 89_999), Side::New), "the creation intent is no longer open");
+    assert!(!aside(&born(Side::Old, 90_000), Side::New), "it concerns the other pool");
 }

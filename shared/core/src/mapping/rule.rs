@@ -11,14 +11,14 @@ use crate::normalise::{self, Country};
 use crate::side::{BySide, Side};
 use crate::verdict::Reason;
 
-/// What counts as the same value.
+/// Which values count as the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Normal {
-    /// A phone number in E.164 form, national ones read as that country's.
+    /// A phone number in E.164 form. National forms are read as numbers of that country.
     E164(Country),
     /// Lower case.
     Lowercase,
-    /// Without blanks at the ends.
+    /// Without blanks at the start and the end.
     Trim,
     /// A decimal number in its shortest form.
     Number,
@@ -26,12 +26,12 @@ pub enum Normal {
     Date,
 }
 
-/// Which ways a rule carries.
+/// In which directions a rule carries values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Ways {
-    /// Both.
+    /// In both directions.
     Both,
-    /// Only into that pool: what changes there stays there.
+    /// Only into that pool. A change there stays there.
     Only(Side),
 }
 
@@ -40,33 +40,33 @@ pub enum Ways {
 pub struct AttributeRule {
     /// The field that it serves.
     pub field: Field,
-    /// The attribute on each side; none where a constant stands in.
+    /// The attribute in each pool; `None` in the pool for which a constant stands.
     pub attribute: BySide<Option<AttributeName>>,
-    /// What counts as the same value, applied in this order to what is read.
+    /// Which values count as the same. A read applies these in this order.
     pub normal: Vec<Normal>,
-    /// Text that stands before the value on that side only.
+    /// Text before the value, in that pool only.
     pub prefix: BySide<String>,
-    /// The new pool's word for each of the old pool's; anything else cannot be said.
+    /// The new pool's word for each word of the old pool. Any other word cannot be expressed.
     pub values: BTreeMap<String, String>,
-    /// What an absent value means, on both sides; written out when an account is created.
+    /// What an absent value means in both pools. A creation writes it out.
     pub default: Option<String>,
-    /// What the side without an attribute always says.
+    /// The value of the pool without an attribute.
     pub constant: Option<String>,
 }
 
-/// A rule that cannot be one.
+/// Why a rule is not valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum RuleError {
-    /// `sub`, `identities`, `cognito:*` and verified flags belong to the pool or to their address.
+    /// `sub`, `identities` and `cognito:*` belong to the pool, verified flags to their address.
     #[error("this attribute is the pool's own and never maps")]
     PoolsOwn,
-    /// E-mail address and phone number carry a verified flag, which no other attribute has.
+    /// E-mail address and phone number have a verified flag, which no other attribute has.
     #[error("email and phone_number map only to themselves")]
     AddressRenamed,
-    /// A constant needs exactly one side without an attribute.
+    /// A rule with a constant needs an attribute in exactly one pool.
     #[error("a constant needs exactly one of `old` and `new`")]
     ConstantPlace,
-    /// Without a constant both sides need an attribute.
+    /// A rule without a constant needs an attribute in both pools.
     #[error("a rule needs `old` and `new`, or `field`")]
     MissingSide,
     /// Two rules write the same attribute.
@@ -75,12 +75,12 @@ pub enum RuleError {
 }
 
 impl AttributeRule {
-    /// The rule that maps an attribute of that name to itself.
+    /// The rule that maps the attribute `name` to itself.
     pub fn same(name: &AttributeName) -> Self {
         Self::between(Some(name.clone()), Some(name.clone()))
     }
 
-    /// The rule that maps one attribute to another, unchanged. The field bears the new pool's name.
+    /// The rule that maps one attribute to another, unchanged. The field has the new pool's name.
     pub fn between(old: Option<AttributeName>, new: Option<AttributeName>) -> Self {
         let named = new.as_ref().or(old.as_ref()).map_or("", AttributeName::as_str);
         let normal = match named {
@@ -100,7 +100,8 @@ impl AttributeRule {
         }
     }
 
-    /// Which ways the rule carries: a value map that is not one-to-one, and a constant, only one.
+    /// In which directions the rule carries values. A constant, and a value map that is not
+    /// one-to-one, carry in one direction only.
     pub fn ways(&self) -> Ways {
         if self.constant.is_some() {
             return Ways::Only(if self.attribute.old.is_some() { Side::Old } else { Side::New });
@@ -131,14 +132,14 @@ impl AttributeRule {
         }
     }
 
-    /// Whether several of the old pool's words are one word of the new pool. The field then speaks the
-    /// new pool's words: which of the old ones is meant, nobody can tell there.
+    /// Whether several words of the old pool become one word of the new pool. The field then holds
+    /// the new pool's words, because the new pool does not show which old word is meant.
     fn loses_words(&self) -> bool {
         let distinct: BTreeSet<&String> = self.values.values().collect();
         distinct.len() < self.values.len()
     }
 
-    /// What `side` says, given its raw value. `Err` where the value cannot be said in our words.
+    /// The field's value in `side` for the raw value `raw`. `Err` if it cannot be expressed.
     pub(super) fn read(
         &self,
         side: Side,
@@ -148,7 +149,7 @@ impl AttributeRule {
         if self.attribute.get(side).is_none() {
             return Ok(self.constant.clone());
         }
-        // A blank value is how Cognito spells "none".
+        // Cognito uses a blank value for "none".
         let Some(raw) = raw.filter(|raw| !raw.is_empty()) else { return Ok(self.absent()) };
         let prefix = self.prefix.get(side).as_str();
         let bare = raw.strip_prefix(prefix).ok_or(Reason::Unsayable)?;
@@ -183,7 +184,7 @@ impl AttributeRule {
     fn normalised(&self, mut text: String, fold: bool) -> String {
         for normal in &self.normal {
             text = match normal {
-                // A number or date that is none is kept as it stands: better carried than lost.
+                // Text that is no number or date stays as it is, so that it is not lost.
                 Normal::E164(country) => normalise::e164(&text, *country).unwrap_or(text),
                 Normal::Number => normalise::number(&text).unwrap_or(text),
                 Normal::Date => normalise::date(&text).unwrap_or(text),
@@ -194,7 +195,7 @@ impl AttributeRule {
         if fold { text.to_lowercase() } else { text }
     }
 
-    /// The raw value that says `text` on `side`.
+    /// The raw value that stands for `text` in the pool `side`.
     pub(super) fn write(&self, side: Side, text: &str) -> Result<String, Reason> {
         let word = match side {
             Side::Old | Side::New if self.values.is_empty() => text,
@@ -209,13 +210,13 @@ impl AttributeRule {
         Ok(format!("{}{word}", self.prefix.get(side)))
     }
 
-    /// A number that changes when the rule does, so that a base made under another rule is none.
+    /// A number that changes with the rule. A baseline made under another rule does not count.
     pub(super) fn revision(&self, fold: bool) -> u32 {
         revision_of(&self.text(fold))
     }
 
-    /// The rule as one text that no compiler and no renaming changes: stored revisions depend on it.
-    /// Each part is preceded by its length, so that no two rules make one text.
+    /// The rule as canonical text, independent of compiler and type names: stored revisions depend
+    /// on it. Each part is preceded by its length, so that no two rules give the same text.
     fn text(&self, fold: bool) -> String {
         let part = |text: &str| format!("{}:{text};", text.len());
         let maybe = |text: Option<&str>| text.map_or_else(|| "-;".to_owned(), part);
@@ -272,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn words_that_become_one_word_are_compared_as_that_word() {
+    fn old_words_that_map_to_one_new_word_are_compared_as_that_word() {
         let rule = AttributeRule { normal: Vec::new(), ..rule() };
         let paying = Ok(Some("paying".to_owned()));
         assert_eq!(rule.read(Side::Old, Some("gold"), false), paying);
@@ -287,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn dates_and_numbers_of_the_standard_attributes_are_compared_by_what_they_mean() {
+    fn standard_dates_and_numbers_are_compared_by_their_meaning() {
         let says = |name: &str, raw: &str| {
             let rule = AttributeRule::same(&AttributeName::try_from(name).unwrap());
             rule.read(Side::Old, Some(raw), false)

@@ -1,4 +1,4 @@
-//! A disable alone: what is left of a plan where nothing but a disable may be done (invariant 10).
+//! A disable alone: the rest of a plan while only disables are allowed (invariant 10).
 
 use super::Plan;
 use crate::entry::Entry;
@@ -6,13 +6,13 @@ use crate::facts::Field;
 use crate::step::Deed;
 
 impl Plan {
-    /// Whether it disables an account. Then it does nothing else.
+    /// Whether the plan disables an account. Then it does nothing else.
     pub fn disables(&self) -> bool {
         self.steps.iter().any(|step| step.deed == Deed::Disable)
     }
 
-    /// Keeps what the record says of fields that cannot be written, in a plan that disables. Such a plan
-    /// asks for no holder of an address, so it cannot know; the next plan does.
+    /// Keeps the blocked fields of the record, in a plan that disables. Such a plan does not search
+    /// for the holder of an address, so it cannot know them; the next plan does.
     pub(crate) fn keep_obstacles(&mut self, entry: &Entry) {
         for (field, obstacle) in &entry.obstacles {
             if *field != Field::Enabled {
@@ -21,9 +21,9 @@ impl Plan {
         }
     }
 
-    /// Leaves the record of every field but `enabled` as it is: base, open write, obstacle, direction.
-    /// The process runs another configuration than the one in force, or a switch is announced, so what
-    /// it would note of other fields could be wrong.
+    /// Leaves the record of every field except `enabled` as it is: baseline, open write, blocked
+    /// field, direction. The process runs another configuration than the active one, or a switch is
+    /// announced. So what it would record about other fields could be wrong.
     pub(crate) fn keep_only_the_disable(&mut self, entry: &Entry) {
         let enabled = self.bases.remove(&Field::Enabled);
         let before = entry.agreed.clone().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Second factors: what a pool's own rule makes of them, what a factor needs, and what a refusal
+//! Second factors: the effect of a pool's own rule, what a factor needs, and what a rejection
 //! depends on.
 
 use super::{Merged, Plan, Question, View};
@@ -10,8 +10,8 @@ use crate::names::PersonId;
 use crate::side::{BySide, Side};
 use crate::verdict::Reason;
 
-/// What is agreed where the pools of these sides ask everybody for the factor: not a choice of the
-/// person, so the end of a pool's rule must not read as the person's.
+/// The baseline value of a factor that these pools ask of every user. It is no choice of the
+/// person, so the end of the pool's rule must not count as the person's change.
 fn by_rule_of(sides: BySide<bool>) -> Reading {
     let text = match (sides.old, sides.new) {
         (true, true) => "asked of everybody in both pools",
@@ -22,23 +22,23 @@ fn by_rule_of(sides: BySide<bool>) -> Reading {
     Reading::Held(Value::Text(text.to_owned()))
 }
 
-/// The sides whose rule the base of a factor rests upon, if it rests upon one.
+/// The pools whose rule the baseline of a factor rests on, if it rests on one.
 fn rests_on(keys: &Keyring, salt: &PersonId, field: &Field, print: Print) -> Option<BySide<bool>> {
     let ways = [(true, false), (false, true), (true, true)];
     let mut ways = ways.into_iter().map(|(old, new)| BySide { old, new });
     ways.find(|sides| keys.is(salt, field, &by_rule_of(*sides), print))
 }
 
-/// The base of a factor that both sides have by the rule of one of the pools; none where the person
-/// chose it.
+/// The baseline of a factor that both pools have because of a pool's rule; `None` if the person
+/// chose the factor.
 pub(super) fn agreed(question: &Question<'_>, field: &Field) -> Option<Print> {
     let asked = BySide::from_fn(|side| question.views.get(side).asks_everybody_for(field));
     let by_rule = asked.old || asked.new;
     by_rule.then(|| question.entry.print(question.keys, field, &by_rule_of(asked)))
 }
 
-/// Whether `side` still says what was agreed. A factor that its pool asks of everybody differs from
-/// one that the person chose, so that the base can tell the two apart.
+/// Whether `side` still has the value of the baseline. A factor that the pool asks of every user
+/// differs from one that the person chose, so that the baseline can tell the two apart.
 pub(crate) fn is_agreed(
     (keys, salt): (&Keyring, &PersonId),
     side: Side,
@@ -59,9 +59,9 @@ pub(crate) fn is_agreed(
 
 /// Takes a pool's own rule out of the merge.
 ///
-/// - What the passive pool asks of everybody is not carried to the active pool.
-/// - A factor that both pools had by the active pool's rule is not taken away when that rule ends:
-///   a changed setting of a pool is no wish of a person.
+/// - A factor that the passive pool asks of every user is not carried to the active pool.
+/// - A factor that both pools had because of the active pool's rule is not removed when that rule
+///   ends: a changed setting of a pool is no wish of a person.
 /// - The passive account gets it back while the active pool's rule lasts.
 pub(super) fn apart_from_rules(question: &Question<'_>, field: &Field, merged: &mut Merged) {
     if !matches!(field, Field::Factor(_)) {
@@ -85,7 +85,7 @@ pub(super) fn apart_from_rules(question: &Question<'_>, field: &Field, merged: &
     }
 }
 
-/// The address that the codes of a factor are sent to.
+/// The address to which the codes of a factor are sent.
 const fn address(factor: Factor) -> Option<Field> {
     match factor {
         Factor::Sms => Some(Field::Phone),
@@ -94,9 +94,9 @@ const fn address(factor: Factor) -> Option<Field> {
     }
 }
 
-/// All that a refusal of this factor can depend on, as a fingerprint: what is asked for, the address
-/// that the codes go to, its verified flag, the account's status, and the pool's rule. The factor is
-/// tried again when one of them changes.
+/// Everything that a rejection of this factor can depend on, as a fingerprint: the wanted state,
+/// the address for the codes, its verified flag, the account's status, and the pool's rule. apply
+/// tries the factor again when one of them changes.
 pub(super) fn depends_on(
     question: &Question<'_>,
     factor: Factor,
@@ -108,12 +108,12 @@ pub(super) fn depends_on(
     let address = address.value().map_or_else(String::new, Value::canonical);
     let (on, status) = (value.value().is_some(), view.account.status);
     let required = question.shapes.get(to).mfa_required;
-    // Another spelling of a status in a later version costs one more attempt, no more.
+    // If a later version spells a status differently, that costs one more attempt.
     let all = format!("{on}\u{1f}{status:?}\u{1f}{required}\u{1f}{address}");
     question.entry.print(question.keys, &Field::Factor(factor), &Reading::Held(Value::Text(all)))
 }
 
-/// Why this factor cannot be switched on or off there, if it cannot. `print` is
+/// Why this factor cannot be switched on or off in that pool, if that is so. `print` comes from
 /// [`depends_on`].
 pub(super) fn refusal(
     question: &Question<'_>,
@@ -128,7 +128,7 @@ pub(super) fn refusal(
         return Some(Reason::StaleSide);
     }
     if question.views.get(to).account.status == Status::ResetRequired {
-        // The factor could occupy the very channel over which the person resets the password.
+        // The factor could use the very channel over which the person resets the password.
         return Some(Reason::NotReady);
     }
     if last_factor(question, factor, to, value) {
@@ -137,16 +137,16 @@ pub(super) fn refusal(
     let refused =
         |it: &&Obstacle| it.reason == Reason::RefusedByPool && it.value == print && it.side == to;
     let remembered = entry.obstacles.get(&Field::Factor(factor)).as_ref().is_some_and(refused);
-    // The address is on its way there in this very plan: the factor is tried after it.
+    // The same plan writes the address there; the factor is tried after it.
     let address_goes = address(factor)
         .and_then(|field| plan.writes.get(&field))
         .is_some_and(|intended| intended.side == to);
     (remembered && !address_goes).then_some(Reason::RefusedByPool)
 }
 
-/// Whether switching this factor off would leave none there while the source still has one. Every
-/// travelling factor that the source lacks may be switched off by the same plan, so none of those
-/// counts as one that stays; what the source has, it keeps or gets.
+/// Whether switching this factor off would leave no factor there while the source still has one.
+/// The same plan may switch off every travelling factor that the source lacks, so none of those
+/// counts as one that stays. A factor that the source has stays or is added.
 fn last_factor(question: &Question<'_>, factor: Factor, to: Side, value: &Reading) -> bool {
     if value.value().is_some() {
         return false;

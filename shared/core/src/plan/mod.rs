@@ -1,5 +1,5 @@
-//! `plan`: what must be done so that both pools agree. Pure, total, deterministic: the same question
-//! has the same answer, whoever asks — `apply`, `explain` and the tests ask the very same function.
+//! `plan`: what to write so that both pools agree. Pure, total and deterministic: the same input
+//! has the same plan, and `apply`, `explain` and the tests call the same function.
 
 mod disable;
 pub(crate) mod factors;
@@ -29,27 +29,27 @@ use crate::verdict::Reason;
 use resolve::Merged;
 pub(crate) use resolve::date_tells_from;
 
-/// One account, as it was observed.
+/// The observation of one account.
 #[derive(Clone, Debug)]
 pub struct View {
     /// The account.
     pub account: Account,
-    /// The same in our own words.
+    /// Its profile.
     pub facts: Facts,
-    /// Fields whose value our words cannot say.
+    /// Fields whose value the mapping cannot express.
     pub unsayable: BTreeMap<Field, Reason>,
     /// When the first call of this observation began.
     pub began: Time,
-    /// What could not be read of it, if something could not.
+    /// The port error, if a part of the account could not be read.
     pub missing: Option<Fault>,
     /// The second factors that are in force ([`Shape::factors_in_force`]); `None`: not read.
     pub factors: Option<BTreeSet<Factor>>,
-    /// Those of them that its pool asks of everybody, whatever the account's own settings say.
+    /// Those of them that the pool asks of every user, whatever the account's own settings are.
     pub asked: BTreeSet<Factor>,
 }
 
 impl View {
-    /// An observation in our own words.
+    /// The observation of an account, with its profile.
     pub fn new(
         policy: &Policy,
         side: Side,
@@ -59,7 +59,7 @@ impl View {
     ) -> Self {
         let (mut facts, unsayable) = policy.mapping.facts(side, &account, shapes);
         if !policy.law.keeps(Rule::UnreadIsNotEmpty) && facts.family_unread(Family::Groups) {
-            // The planted bug: a list that was not read is taken for an empty one.
+            // The planted bug: an unread list counts as an empty one.
             let empty = Account { groups: Some(BTreeSet::new()), ..account.clone() };
             facts = policy.mapping.facts(side, &empty, shapes).0;
         }
@@ -70,76 +70,76 @@ impl View {
         Self { account, facts, unsayable, began, missing: None, factors, asked }
     }
 
-    /// Whether the field is a second factor that the pool asks of everybody.
+    /// Whether the field is a second factor that the pool asks of every user.
     pub(crate) fn asks_everybody_for(&self, field: &Field) -> bool {
         matches!(field, Field::Factor(factor) if self.asked.contains(factor))
     }
 }
 
-/// Everything that a plan follows from.
+/// The input of a plan.
 #[derive(Clone, Copy, Debug)]
 pub struct Question<'a> {
     /// The team's choices.
     pub policy: &'a Policy,
     /// Fingerprint keys.
     pub keys: &'a Keyring,
-    /// Where the move stands.
+    /// The phase of the move.
     pub phase: Phase,
-    /// What each pool can hold.
+    /// The schema of each pool.
     pub shapes: &'a BySide<Arc<Shape>>,
-    /// What each side says.
+    /// The observation of each pool's account.
     pub views: &'a BySide<View>,
-    /// What the ledger knows.
+    /// The person record.
     pub entry: &'a Entry,
-    /// Whether a deed on that side was captured, so that its values are somebody's wish.
+    /// Whether evidence of a change in that pool was captured, so that its values are an edit.
     pub captured: BySide<bool>,
-    /// When the newest change was made there that a change event tells of, if one does.
+    /// The time of the newest change in that pool that an event reported, if there is one.
     pub changed: BySide<Option<Time>>,
-    /// Addresses that were looked up and belong to somebody else, by the side they would go to.
+    /// Addresses that a search found with another person, by the pool to be written.
     pub taken: &'a BTreeMap<(Side, Field), Reason>,
-    /// Now.
+    /// The current time.
     pub now: Time,
 }
 
-/// What must be done.
+/// What to do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
-    /// The deeds, in a safe order.
+    /// The steps, in a safe order.
     pub steps: Vec<Step>,
-    /// The base of every field from now on, before any write: what both sides agree on, and for a
-    /// field that is written what its target was seen to hold (R1, R2).
+    /// The baseline of every field before any write: the agreed value, or the value that the target
+    /// of a write held (R1 `IntentKeepsSeenValue`, R2 `IntentReplacesBaseline`).
     pub bases: BTreeMap<Field, Base>,
-    /// Rules that the bases cover: under them an absent base means "agreed absent".
+    /// The rules that the baseline covers: their fields without a value were agreed absent.
     pub rules: BTreeSet<u32>,
-    /// What each write is to bring about.
+    /// The intended result of each write.
     pub writes: BTreeMap<Field, Intended>,
-    /// Fields whose open intent could not be settled, because their side was not read.
+    /// Fields whose open intent could not be settled, because the target was not read.
     pub unsettled: BTreeMap<Field, Intended>,
-    /// Fields that wait, are held or were refused.
+    /// The blocked fields: those that wait, are held, or were rejected.
     pub obstacles: BTreeMap<Field, Obstacle>,
-    /// Conflicts that were decided.
+    /// The conflicts that were decided.
     pub decisions: Vec<Decision>,
-    /// What becomes the base of a field once both sides hold it, where that is not the value itself.
+    /// The new baseline of a field once both pools hold the value, if it is not the value itself.
     pub agreed_as: BTreeMap<Field, Print>,
-    /// What a refusal of a written field depends on, where that is more than its value.
+    /// What a rejection of a written field depends on, if it is more than the value.
     pub depends_on: BTreeMap<Field, Print>,
-    /// Directions of travel.
+    /// Changes of direction, by field.
     pub flips: BTreeMap<Field, Flips>,
-    /// A disable goes first and alone: the rest is planned again after it.
+    /// Whether another plan must follow, such as after a disable, which goes first and alone.
     pub more: bool,
-    /// From when on an observation can show whether both sides agree on a new value: two changes may
-    /// have passed one another (`QuietAgreement`).
+    /// From when on an observation can show whether both pools agree on a new value. Until then,
+    /// two changes may have passed one another (`QuietAgreement`).
     pub quiet_from: Option<Time>,
 }
 
 impl Plan {
-    /// The sides that it writes.
+    /// The pools that it writes.
     pub fn written(&self) -> BTreeSet<Side> {
         self.steps.iter().map(|step| step.side).collect()
     }
 }
 
-/// Plans. See the module.
+/// Makes the plan. See the module.
 pub fn plan(question: &Question<'_>) -> Plan {
     let mut plan = Plan { rules: covered(question), ..Plan::default() };
     let mut wanted = BTreeMap::new();
@@ -150,13 +150,13 @@ pub fn plan(question: &Question<'_>) -> Plan {
         settle(question, &mut plan, &mut wanted, &field, merged, answer);
     }
     steps::arrange(question, &mut plan, &wanted);
-    // What cannot be read and is held for it by name does not keep its intent open for ever.
+    // A field that cannot be read and is held for that reason does not keep its intent open.
     let Plan { unsettled, obstacles, .. } = &mut plan;
     unsettled.retain(|field, _| !obstacles.contains_key(field));
     plan
 }
 
-/// Every field that anybody says anything about.
+/// Every field that an observation, the baseline or an open intent contains.
 fn fields(question: &Question<'_>) -> BTreeSet<Field> {
     let BySide { old, new } = question.views;
     let entry = question.entry;
@@ -169,7 +169,7 @@ fn fields(question: &Question<'_>) -> BTreeSet<Field> {
     said.chain(agreed).chain(intended).cloned().collect()
 }
 
-/// Which rules the new agreement covers: all but those of a family that one side did not show.
+/// The rules that the new baseline covers: all except those of a family that one pool did not show.
 fn covered(question: &Question<'_>) -> BTreeSet<u32> {
     let before = question.entry.agreed.iter().flat_map(|agreed| agreed.rules.iter().copied());
     let in_force = question.policy.mapping.revisions();
@@ -189,7 +189,7 @@ fn covered(question: &Question<'_>) -> BTreeSet<u32> {
     rules
 }
 
-/// Puts one field's answer into the plan.
+/// Puts the answer for one field into the plan.
 fn settle(
     question: &Question<'_>,
     plan: &mut Plan,
@@ -206,8 +206,8 @@ fn settle(
             if let Some(intended) = unsettled {
                 plan.unsettled.insert(field.clone(), intended);
             }
-            // A group that one pool lacks has no members there: made (again) there, it gets those that
-            // the other pool has, and takes none from it.
+            // A group that one pool lacks has no members there. If it is created (again) there, it
+            // gets the members of the other pool and takes none from it.
             let base = if lacking(question, field) { None } else { base };
             keep_base(plan, field, base, rule);
             unreadable(question, plan, field, &says);
@@ -218,7 +218,7 @@ fn settle(
         }
         Answer::Agree => {
             let print = entry.print(question.keys, field, &says.old);
-            // A planted unread list reads as absent on one side.
+            // A planted unread list reads as absent in one pool.
             let print = print.or_else(|| entry.print(question.keys, field, &says.new));
             let by_rule = print.is_some().then(|| factors::agreed(question, field)).flatten();
             set_base(plan, field, by_rule.unwrap_or(print), rule);
@@ -271,7 +271,7 @@ fn settle(
     }
 }
 
-/// The planted bug "merge an address apart from its flag" lets the target's flag stand beside the
+/// The planted bug: an address is merged without its flag, so the target's flag stays with the
 /// source's address.
 fn with_flag(question: &Question<'_>, field: &Field, value: Reading, target: &Reading) -> Reading {
     if question.policy.law.keeps(Rule::AddressWithFlag) || !field.is_address() {
@@ -292,11 +292,12 @@ fn set_base(plan: &mut Plan, field: &Field, print: Print, rule: u32) {
     }
 }
 
-/// The base stays what it was; with an intent that was open, what that was resolved to (R2).
+/// Keeps the baseline. If an intent was open, this is the value to which it was resolved (R2,
+/// `IntentReplacesBaseline`).
 fn keep_base(plan: &mut Plan, field: &Field, base: Option<Base>, rule: u32) {
     match base {
         Some(base) => set_base(plan, field, base.print, rule),
-        // Never agreed stays never agreed. A rule that serves one field only is then not covered.
+        // The field still has no baseline. So a rule that serves one field only is not covered.
         None if matches!(field, Field::Group(_) | Field::Factor(_)) => {}
         None => {
             plan.rules.remove(&rule);
@@ -346,7 +347,7 @@ fn lacking(question: &Question<'_>, field: &Field) -> bool {
     Side::BOTH.iter().any(|side| !question.shapes.get(*side).groups.contains(group))
 }
 
-/// A field that one side shows and the other cannot is named, so that somebody may mend it.
+/// Blocks a field that one pool shows and the other cannot, so that a person can repair it.
 fn unreadable(question: &Question<'_>, plan: &mut Plan, field: &Field, says: &BySide<Reading>) {
     for side in Side::BOTH {
         let view = question.views.get(side);
@@ -364,10 +365,10 @@ fn unreadable(question: &Question<'_>, plan: &mut Plan, field: &Field, says: &By
     }
 }
 
-/// Counts a change of direction; one that nobody captured, again and again, is held.
+/// Counts a change of direction. A field that changes repeatedly without a captured event is held.
 fn turn(question: &Question<'_>, plan: &mut Plan, field: &Field, to: Side) -> Option<Reason> {
     if *field == Field::Enabled {
-        // A disable is never held, so neither is what undoes it.
+        // A disable is never held, so neither is an enable that undoes it.
         return None;
     }
     let now = question.now;
@@ -383,7 +384,7 @@ fn turn(question: &Question<'_>, plan: &mut Plan, field: &Field, to: Side) -> Op
         None => fresh,
     };
     let held = flips.count >= limits::FLIPS_MAX;
-    // The first travel of a field is no turn: nothing is kept for fields that never turn.
+    // The first write of a field is no change of direction. Nothing is kept for fields without one.
     if flips.count > 0 || matches!(question.policy.mapping.ways(field), Ways::Both) {
         plan.flips.insert(field.clone(), flips);
     }

@@ -1,5 +1,6 @@
-//! One field before it is merged: what both sides say, and its base with an open intent resolved
-//! (R1, R2, R4).
+//! One field before its merge: its state in both pools, and its baseline after an open intent is
+//! resolved (R1 `IntentKeepsSeenValue`, R2 `IntentReplacesBaseline`, R4
+//! `AmbiguousRevertIsConflict`).
 
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use crate::side::{BySide, Side};
 use crate::time::Time;
 use crate::verdict::Reason;
 
-/// What is known of one field before it is merged.
+/// What is known about one field before its merge.
 pub(super) struct Merged {
     pub(super) says: BySide<Reading>,
     pub(super) base: Option<Base>,
@@ -22,17 +23,18 @@ pub(super) struct Merged {
     came_back: bool,
     /// See [`merge::Question::edited_meanwhile`].
     edited_meanwhile: bool,
-    /// The pool answered that the write was done, and holds another value.
+    /// The pool reported success for the write, and holds another value.
     pub(super) not_kept: bool,
-    /// The open intent, where its side was not read.
+    /// The open intent, if its target was not read.
     pub(super) unsettled: Option<Intended>,
     pub(super) rule: u32,
 }
 
-/// What both sides say of a field, and its base with an open intent resolved (R1, R2).
+/// The state of a field in both pools, and its baseline after an open intent is resolved (R1
+/// `IntentKeepsSeenValue`, R2 `IntentReplacesBaseline`).
 pub(super) fn resolve(question: &Question<'_>, field: &Field) -> Option<Merged> {
     let Question { policy, entry, views, .. } = question;
-    // A field that no rule serves any more is forgotten.
+    // A field that no rule serves any more is dropped.
     let rule = policy.mapping.revision(field)?;
     let says = BySide::from_fn(|side| views.get(side).facts.get(field));
     let past = entry.agreed.as_ref().map_or(Past::Never, |agreed| agreed.past(field, rule));
@@ -86,22 +88,22 @@ fn resolve_intent(
     merged.base = Some(Base { print, rule });
     merged.edited_meanwhile = !was && !wanted;
     let modified = views.get(intended.side).account.modified;
-    // No date in the intent: it could not have shown a later change.
+    // Without a date in the intent, a later change cannot be excluded.
     let moved = intent.modified.get(intended.side).is_none_or(|before| modified > before);
     merged.came_back = policy.law.keeps(Rule::R4) && was && moved;
 }
 
-/// From when on the account's date shows every later change: pools cut it to seconds, and a read may
-/// be as old as the bound on stale reads.
+/// From when on the account's date shows every later change. Pools cut it to seconds, and a read
+/// may be as stale as the settle time.
 pub(crate) fn date_tells_from(modified: Time, bound: Duration) -> Time {
     modified + limits::DATE_RESOLUTION + bound
 }
 
-/// Until when two observations of different moments may agree on a new value that the two accounts
-/// never held at one moment; `None` where they did (`QuietAgreement`).
+/// Until when two observations at different times may agree on a new value that the two accounts
+/// never held at the same time; `None` if they did (`QuietAgreement`).
 ///
-/// Each account holds its value from its last change to the moment that its observation shows. If
-/// both changes are older than D at both observations, these two spans meet.
+/// Each account holds its value from its last change until the time that its observation shows. If
+/// both changes are older than D at both observations, these two periods overlap.
 pub(super) fn quiet_from(question: &Question<'_>, field: &Field, merged: &Merged) -> Option<Time> {
     let base = merged.base.as_ref()?;
     let Question { policy, keys, entry, views, .. } = question;
@@ -111,7 +113,7 @@ pub(super) fn quiet_from(question: &Question<'_>, field: &Field, merged: &Merged
     }
     let bound = policy.bound();
     let dated = |side: Side| {
-        // Memberships do not move the account's date.
+        // A change of a membership does not move the account's date.
         let dated = !matches!(field, Field::Group(_));
         dated.then(|| date_tells_from(views.get(side).account.modified, bound))
     };
@@ -144,8 +146,8 @@ pub(super) fn answer(question: &Question<'_>, field: &Field, merged: &Merged) ->
     })
 }
 
-/// A conflict that was held stays held until one of the sides gives way, whatever became of the intent
-/// in which it showed.
+/// A held conflict stays held until one of the pools gives way, whatever happened to the intent in
+/// which it appeared.
 fn still_in_conflict(question: &Question<'_>, field: &Field, merged: &Merged) -> bool {
     let held = question.entry.obstacles.get(field).filter(|it| it.reason == Reason::Conflict);
     let Some(held) = held.filter(|_| question.policy.conflicts == ConflictRule::Hold) else {

@@ -1,4 +1,4 @@
-//! From "what goes where" to deeds, in a safe order; and what a pool cannot hold.
+//! Makes steps of the wanted values, in a safe order, and finds values that a pool cannot hold.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::side::Side;
 use crate::step::{Deed, Step};
 use crate::verdict::Reason;
 
-/// Why `to` cannot be given this value, if it cannot.
+/// Why `to` cannot get this value, if that is so.
 pub(super) fn refusal(
     question: &Question<'_>,
     plan: &Plan,
@@ -28,8 +28,8 @@ pub(super) fn refusal(
     if let Some(reason) = question.taken.get(&(to, field.clone())) {
         return Some(*reason);
     }
-    // What the pool refused or did not keep is not written again, until the value changes or an
-    // operator says so.
+    // A value that the pool rejected or did not keep is not written again until it changes or an
+    // operator runs `retry`.
     let refused = |it: &&Obstacle| {
         let by_pool =
             matches!(it.reason, Reason::RefusedByPool | Reason::NotKept | Reason::Outside(_));
@@ -57,7 +57,7 @@ pub(super) fn refusal(
     }
 }
 
-/// Why that attribute cannot be changed to that text there.
+/// Why that attribute cannot get that text in that pool.
 fn unholdable(
     question: &Question<'_>,
     side: Side,
@@ -65,7 +65,7 @@ fn unholdable(
     text: &str,
 ) -> Option<Reason> {
     let schema = &question.shapes.get(side).attributes;
-    // A pool that shows no schema at all is asked and answers by itself.
+    // If the pool shows no schema at all, the write itself gives the answer.
     if schema.is_empty() {
         return None;
     }
@@ -76,8 +76,8 @@ fn unholdable(
     shape.refusal(text)
 }
 
-/// An unverified address waits where the pool would answer the write by sending a code, or where it
-/// signs people in (nobody could use either address then).
+/// An unverified address waits if the pool would send a code because of the write. It also waits if
+/// users sign in with it: then neither address would work.
 fn sends_code(question: &Question<'_>, field: &Field, to: Side, value: &Reading) -> Option<Reason> {
     let name = question.policy.mapping.attribute(to, field)?;
     let shape = question.shapes.get(to);
@@ -86,12 +86,13 @@ fn sends_code(question: &Question<'_>, field: &Field, to: Side, value: &Reading)
     (unproved && speaks).then_some(Reason::AddressUnverified)
 }
 
-/// Makes the deeds and puts them in order: a disable first and alone; then memberships, which do not
-/// move the account's last-modified; then, each in a plan of its own, an enable, the attributes, and the
-/// factors, which do. So a crash before a field was written leaves last-modified alone, and what moved it
-/// was the person's own undo (R4). Factors come last, since a pool takes no SMS factor before the phone
-/// number is there. They wait as well where we still owe the account a password, without which it is not
-/// confirmed.
+/// Makes the steps and puts them in order. A disable comes first and alone. Then come memberships,
+/// which do not move the account's last-modified time. Then, each in a plan of its own, come an
+/// enable, the attributes, and the factors, which do move it. So a crash before a field was written
+/// does not move the time, and if it moved, the person undid the write (R4,
+/// `AmbiguousRevertIsConflict`). Factors come last, because a pool accepts no SMS factor before it
+/// has the phone number. They also wait if poolbridge still owes the account a first password,
+/// without which it is not confirmed.
 pub(super) fn arrange(
     question: &Question<'_>,
     plan: &mut Plan,
@@ -151,7 +152,7 @@ pub(super) fn arrange(
         }
     }
     if plan.writes.len() < wanted.len() {
-        // What waits for the next plan is not done in this one on either side.
+        // A field that waits for the next plan is not written in this one, in either pool.
         steps.retain(|step| step.deed.fields().iter().all(|field| plan.writes.contains_key(field)));
     }
     if steps.len() > limits::STEPS_MAX {

@@ -1,4 +1,4 @@
-//! One plan at a time: what follows from two observations, a base, an intent and an obstacle.
+//! Single plans from two observations, a baseline, an intent and a blocked field.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use crate::names::{AttributeName, PersonId, Sub, Username};
 use crate::policy::{ConflictRule, Deletes, MatchBy, Provision, StalePasswords};
 use crate::step::Deed;
 
-/// Long after everything else in these tests.
+/// Long after every other time in these tests.
 const NOW: Time = Time(10_000_000);
 
-/// When the accounts were last modified before.
+/// The former last-modified time of the accounts.
 const LONG_AGO: Time = Time(1_000);
 
 fn attribute(name: &str) -> AttributeName {
@@ -44,7 +44,7 @@ fn policy() -> Policy {
     }
 }
 
-/// Two accounts, and what the plan is asked about them.
+/// Two accounts, and the rest of the input of a plan.
 struct Two {
     accounts: BySide<Account>,
     shapes: BySide<Shape>,
@@ -58,7 +58,7 @@ struct Two {
 }
 
 impl Two {
-    /// Two accounts that say nothing, agreed to say nothing.
+    /// Two accounts without attributes, which agree on that.
     fn new() -> Self {
         let account = |side: Side| Account {
             sub: Sub::try_from(side.name()).unwrap(),
@@ -190,7 +190,7 @@ fn rule_04_a_text_that_came_back_on_a_modified_account_is_a_conflict() {
 }
 
 #[test]
-fn rule_04_a_date_too_young_to_show_a_later_change_is_no_proof() {
+fn rule_04_a_date_too_recent_to_show_a_later_change_is_no_proof() {
     let mut two = Two::new();
     two.set(Side::Old, "name", "x");
     two.intend("x", None, false);
@@ -200,7 +200,7 @@ fn rule_04_a_date_too_young_to_show_a_later_change_is_no_proof() {
 }
 
 #[test]
-fn a_value_that_the_pool_did_not_keep_is_held_by_name_until_the_source_changes() {
+fn a_field_whose_value_the_pool_did_not_keep_is_blocked_until_the_source_changes() {
     let mut two = Two::new();
     two.set(Side::Old, "name", "x");
     two.intend("x", Some(LONG_AGO), true);
@@ -208,7 +208,7 @@ fn a_value_that_the_pool_did_not_keep_is_held_by_name_until_the_source_changes()
     let held_back = two.plan();
     assert_eq!(held_back.steps, []);
     assert_eq!(two.obstacle(&name()), Some(Reason::NotKept));
-    // The same value is not tried again, though the intent is closed.
+    // apply does not try the same value again, although the intent is closed.
     two.entry.intent = None;
     two.entry.obstacles = held_back.obstacles;
     assert_eq!(two.plan().steps, []);
@@ -270,7 +270,7 @@ fn a_value_is_too_long_by_its_characters_and_not_by_its_bytes() {
     assert_eq!(two.obstacle(&name()), Some(Reason::TooLong));
 }
 
-/// An address that its owner claims, and proves, goes to a pool of that shape.
+/// The result for an unverified and a verified address that would go to a pool with that schema.
 fn address_goes(shape: Shape) -> [Option<Reason>; 2] {
     let mut two = Two::new();
     two.shapes.new = shape;
@@ -282,25 +282,25 @@ fn address_goes(shape: Shape) -> [Option<Reason>; 2] {
 }
 
 #[test]
-fn an_unverified_address_waits_where_the_pool_would_send_a_code() {
+fn an_unverified_address_waits_if_the_pool_would_send_a_code() {
     let by_code = BTreeSet::from([attribute("email")]);
     let shape = Shape { verified_by_code: by_code, ..Shape::default() };
     assert_eq!(address_goes(shape), [Some(Reason::AddressUnverified), None]);
 }
 
 #[test]
-fn an_unverified_address_waits_where_the_pool_signs_people_in_by_it() {
+fn an_unverified_address_waits_if_users_sign_in_with_it() {
     let email = BTreeSet::from([attribute("email")]);
     let name = Shape { username_attributes: email.clone(), ..Shape::default() };
     let alias = Shape { alias_attributes: email, ..Shape::default() };
     for shape in [name, alias] {
         assert_eq!(address_goes(shape), [Some(Reason::AddressUnverified), None]);
     }
-    assert_eq!(address_goes(Shape::default()), [None, None], "nothing follows from it there");
+    assert_eq!(address_goes(Shape::default()), [None, None], "the pool does nothing with it");
 }
 
 #[test]
-fn an_obstacle_keeps_the_moment_since_when_it_stands() {
+fn a_blocked_field_keeps_the_time_since_when_it_is_blocked() {
     let mut two = Two::new();
     let shape = AttributeShape { mutable: false, ..AttributeShape::default() };
     two.shapes.new.attributes.insert(attribute("name"), shape);
@@ -310,13 +310,13 @@ fn an_obstacle_keeps_the_moment_since_when_it_stands() {
     two.entry.obstacles = two.plan().obstacles;
     two.now = NOW + Duration::from_hours(1);
     assert_eq!(since(&two), Some((Reason::Immutable, NOW)));
-    // Another reason begins anew.
+    // For another reason the time starts again.
     let shape = AttributeShape { mutable: true, longest: Some(0), ..AttributeShape::default() };
     two.shapes.new.attributes.insert(attribute("name"), shape);
     assert_eq!(since(&two), Some((Reason::TooLong, two.now)));
 }
 
-/// The field changes direction so often that the bound is reached. Answers what holds it then.
+/// Changes the direction of the field until the limit is reached. Returns why it is held then.
 fn flipped(captured: bool) -> Option<Reason> {
     let mut two = Two::new();
     two.captured = captured;
@@ -338,5 +338,5 @@ fn flipped(captured: bool) -> Option<Reason> {
 #[test]
 fn captured_edits_that_change_direction_often_are_never_held() {
     assert_eq!(flipped(true), None);
-    assert_eq!(flipped(false), Some(Reason::Oscillating), "nobody is known to touch it");
+    assert_eq!(flipped(false), Some(Reason::Oscillating), "no captured event reports an edit");
 }

@@ -1,4 +1,4 @@
-//! The end of a pass: who was not listed, and what follows from it: a look, at the most.
+//! The end of a pass: which accounts and memberships no listing showed. At most, a hint follows.
 
 use super::difference::Leftover;
 use super::flow::Sweep;
@@ -14,7 +14,8 @@ use crate::names::PersonId;
 use crate::side::{BySide, Side};
 
 impl<O: Outside> Sweep<'_, O> {
-    /// Everybody was listed: says who was not, and ends the pass. `None`: there is no time for it.
+    /// Ends the pass after everything was listed: finds what is missing and sends hints. `None`:
+    /// there is no time left for that.
     pub(super) async fn conclude(
         &self,
         desk: &Desk<'_, O>,
@@ -28,7 +29,7 @@ impl<O: Outside> Sweep<'_, O> {
         let classes = cursor.classes;
         let doubt = undecoded(&missing)
             .or_else(|| pass.doubt(cursor.accounts, count(&missing), classes.missing));
-        // Whoever is missing is missing from their groups as well.
+        // A person whose account is missing is missing from their groups as well.
         let members_doubt = doubt.or_else(|| undecoded(&members));
         let mut summary = Summary {
             number: pass.number,
@@ -65,7 +66,7 @@ impl<O: Outside> Sweep<'_, O> {
             Err(Stop::Fault(fault)) => return Err(fault),
         }
         summary.counts.old.sent += done.counts.sent;
-        // First published, then noted: an end that is published twice is better than none.
+        // The summary is published before the end is stored: to publish twice is better than never.
         self.outside.notebook().ended(&summary).await?;
         let left = |left: &Leftover| (left.keys.len(), left.complete);
         cursor.end(left(&missing), left(&members), doubt);
@@ -73,7 +74,7 @@ impl<O: Outside> Sweep<'_, O> {
         Ok(Some(summary))
     }
 
-    /// Looks to be taken at accounts that no listing showed, `most` of them. `None`: there is no time.
+    /// Hints about accounts that no listing showed, at most `most`. `None`: there is no time left.
     async fn missing(
         &self,
         desk: &Desk<'_, O>,
@@ -93,8 +94,8 @@ impl<O: Outside> Sweep<'_, O> {
             let Some(entry) = entry.filter(|it| judge::takes_part(it, desk.scope.began)) else {
                 continue;
             };
-            // Seen in the old pool more often than in the new one: it is the new account that is
-            // not there, and the other way round.
+            // A positive count: the old pool listed the person and the new pool did not, so the new
+            // account is missing. A negative count: the reverse.
             let side = if *count > 0 { Side::New } else { Side::Old };
             if let Some(change) = self.look_at(desk, side, &entry).await? {
                 *summary.missing.get_mut(side) += 1;
@@ -104,7 +105,7 @@ impl<O: Outside> Sweep<'_, O> {
         Ok(Some(changes))
     }
 
-    /// Looks to be taken at people whose group's listing did not show them.
+    /// Hints about people missing from their group's listing. `None`: there is no time left.
     async fn departed(
         &self,
         desk: &Desk<'_, O>,
@@ -113,7 +114,7 @@ impl<O: Outside> Sweep<'_, O> {
         summary: &mut Summary,
     ) -> Result<Option<Vec<Change>>, Fault> {
         let mut changes = Vec::new();
-        // Taken out more often than put in: seen in the group, and agreed upon since.
+        // A negative count: the listing showed a member, and the baseline contains it since.
         for (key, _) in left.keys.iter().filter(|(_, count)| *count > 0) {
             if self.now() >= desk.end {
                 return Ok(None);

@@ -1,48 +1,48 @@
-//! What a pass is counted to have come to.
+//! The results of a pass.
 
 use crate::side::BySide;
 use crate::time::Time;
 
-/// What was counted on one side.
+/// The counters of one pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub struct Counts {
-    /// Calls that list, those that were throttled included.
+    /// Listing calls that were answered, without throttled and failed calls.
     pub pages: u64,
     /// Accounts that were listed.
     pub accounts: u64,
     /// Memberships that were listed.
     pub memberships: u64,
-    /// Accounts that differ from what was agreed.
+    /// Accounts that differ from the baseline.
     pub differing: u64,
-    /// Accounts of nobody known, made or changed since the bridge began.
+    /// Unknown accounts that were created or changed since the bridge exists.
     pub news: u64,
-    /// Accounts of nobody known, older than the bridge: not looked at.
+    /// Unknown accounts that are older than the bridge. The sweep sends no hint about them.
     pub unknown: u64,
-    /// Accounts and people that cannot be read.
+    /// Accounts and people that cannot be decoded.
     pub unreadable: u64,
-    /// Accounts that differ and are marked already.
+    /// Accounts that differ and already have a pending change.
     pub marked: u64,
     /// Messages sent.
     pub sent: u64,
-    /// Accounts in none of the parts.
+    /// Accounts with an unexpected prefix, which no partition contained.
     pub strangers: u64,
-    /// Accounts in none of the parts for which there can be no part.
+    /// Accounts outside all partitions for which there can be no partition.
     pub uncovered: u64,
 }
 
-/// Why nothing is concluded from what was not listed.
+/// Why the sweep concludes nothing from missing accounts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Doubt {
     /// A pool showed far fewer accounts than in the pass before.
     Shrunk,
-    /// More people are without one of their accounts than is likely.
+    /// More people miss one of their accounts than is plausible.
     TooMany,
-    /// What is left over is too much to be told: the next pass asks for half as many people.
+    /// Too many keys are left to be decoded: the next pass compares half as many people.
     Undecoded,
 }
 
 impl Doubt {
-    /// The code for logs and figures.
+    /// Its code in logs and metrics.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Shrunk => "shrunk",
@@ -52,7 +52,7 @@ impl Doubt {
     }
 }
 
-/// What a whole pass came to.
+/// The result of a whole pass.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Summary {
     /// Its number.
@@ -61,24 +61,24 @@ pub struct Summary {
     pub began: Time,
     /// When it ended.
     pub ended: Time,
-    /// What was counted.
+    /// The counters of each pool.
     pub counts: BySide<Counts>,
-    /// How many accounts each pool said that it has.
+    /// How many accounts each pool has, by its own estimate.
     pub estimate: BySide<Option<u64>>,
-    /// Accounts that a known person should have and no listing showed.
+    /// Accounts of known people that no listing showed.
     pub missing: BySide<u64>,
-    /// Memberships that were agreed upon and no listing showed.
+    /// Agreed memberships that no listing showed.
     pub departed: BySide<u64>,
-    /// Parts of the groups that could not be listed.
+    /// Group buckets and groups that could not be listed.
     pub groups_unread: u64,
-    /// Why nothing is concluded from accounts that were not listed, if so.
+    /// Why the sweep concludes nothing from missing accounts, if that is so.
     pub doubt: Option<Doubt>,
-    /// The same of memberships.
+    /// The same for memberships.
     pub members_doubt: Option<Doubt>,
 }
 
 impl Counts {
-    /// Every figure with its name, as the table and the log have it.
+    /// Every counter with its name in the table and in the log.
     pub const fn named(&self) -> [(&'static str, u64); 11] {
         [
             ("pages", self.pages),
@@ -95,7 +95,7 @@ impl Counts {
         ]
     }
 
-    /// The figures of those names; the inverse of [`Counts::named`].
+    /// The counters from those names; the inverse of [`Counts::named`].
     pub fn of_named<E>(mut value: impl FnMut(&'static str) -> Result<u64, E>) -> Result<Self, E> {
         Ok(Self {
             pages: value("pages")?,
@@ -112,7 +112,7 @@ impl Counts {
         })
     }
 
-    /// Adds another part's.
+    /// Adds the counters of another partition.
     pub const fn add(&mut self, other: &Self) {
         self.pages += other.pages;
         self.accounts += other.accounts;

@@ -1,41 +1,40 @@
 //! The difference of two huge sets in a few kilobytes: an invertible Bloom lookup table (Goodrich
 //! and Mitzenmacher, 2011; Eppstein and others, "What's the difference?", 2011).
 //!
-//! What is put in once and taken out once leaves no trace, in whatever order. What is left over can
-//! be listed, as long as it is not too much. Two tables add up to the table of both, so each part
-//! of a listing has a table of its own until it has ended.
+//! A key that is put in once and taken out once leaves no trace, in any order. The keys that are
+//! left can be listed, if they are not too many. The sum of two tables is the table of both sets.
+//! So each partition of a listing has its own table until it has ended.
 //!
-//! Nothing that is read out of it is more than a reason to look: a key that never was put in comes
-//! out by chance once in some billion readings, and belongs to nobody then.
+//! A decoded key is only a reason for a hint: about once in a billion decodings, a key that was
+//! never put in appears by chance, and then it belongs to no person.
 
-/// Cells. Four choices for each key decode up to 0.77 of their number: some 790 keys.
+/// Cells. With four for each key, up to 0.77 of their number can be decoded: some 790 keys.
 pub const CELLS: usize = 1_024;
 
-/// Choices for each key, one in each quarter, so that they never coincide.
+/// Cells of each key, one in each quarter, so that they never coincide.
 const CHOICES: usize = 4;
 
 const QUARTER: usize = CELLS / CHOICES;
 
-/// Words of a cell: the person's four, the tag, the check.
+/// Words of a cell: four for the person, the tag, the check.
 const WORDS: usize = 6;
 
-/// Bytes of a cell as it is stored: the count and the sums.
+/// Bytes of a stored cell: the count and the sums.
 const CELL_BYTES: usize = 4 + WORDS * 8;
 
-/// Bytes of a whole table as it is stored: well below the 400 KB of an item of `DynamoDB`, twice
-/// over.
+/// Bytes of a whole stored table. Two tables stay well below the 400 KB of an item in `DynamoDB`.
 pub const BYTES: usize = CELLS * CELL_BYTES;
 
-/// What is put in: a person, and what about them.
+/// A key of the table: a person, and what about them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key {
     /// The person's id, as a number.
     pub person: u128,
-    /// What about them: nothing, or one group of one pool.
+    /// What about them: zero for an account, or one group of one pool.
     pub tag: u32,
 }
 
-/// Sums over everything that was put in, less what was taken out.
+/// The sums over everything that was put in, minus what was taken out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 struct Cell {
     count: i32,
@@ -48,13 +47,13 @@ pub struct Difference {
     cells: Vec<Cell>,
 }
 
-/// What was left over.
+/// The keys that are left.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Leftover {
-    /// Each key, with how often more it was put in than taken out: negative where it was taken out
-    /// more often. In order.
+    /// Each key in order, with the number of times that it was put in minus the number of times
+    /// that it was taken out.
     pub keys: Vec<(Key, i32)>,
-    /// Whether that is all. If not, there was too much, and the rest cannot be told.
+    /// Whether these are all keys. If not, too many are left, and the rest cannot be decoded.
     pub complete: bool,
 }
 
@@ -89,8 +88,8 @@ impl Key {
         })
     }
 
-    /// A number below `modulus` that spreads keys evenly and is always the same for one person: a
-    /// pass that can tell only some of what is left over asks for one class of people at a time.
+    /// The bucket of a person: a number below `modulus`, evenly spread and always the same. If a
+    /// pass cannot decode all keys, the next passes compare one bucket of people at a time.
     pub fn class(person: u128, modulus: u32) -> u32 {
         let spread = mixed(Self { person, tag: 0 }, 0x0c1a_55e5);
         u32::try_from(spread % u64::from(modulus.max(1))).unwrap_or(0)
@@ -103,7 +102,7 @@ impl Difference {
         self.change(key, 1);
     }
 
-    /// Takes a key out, which may be put in later.
+    /// Takes a key out. It may be put in later.
     pub fn take(&mut self, key: Key) {
         self.change(key, -1);
     }
@@ -129,18 +128,18 @@ impl Difference {
         }
     }
 
-    /// Whether nothing is left over.
+    /// Whether no keys are left.
     pub fn is_empty(&self) -> bool {
         self.cells.iter().all(|cell| *cell == Cell::default())
     }
 
-    /// What is left over: takes out what stands alone in a cell, which leaves other keys alone in
-    /// theirs, until nothing does.
+    /// The keys that are left. Takes out each key that is alone in a cell, which leaves other keys
+    /// alone in theirs, until none is alone.
     pub fn leftover(&self) -> Leftover {
         let mut rest = self.clone();
         let mut found = std::collections::BTreeMap::<Key, i32>::new();
         let mut waiting: Vec<usize> = (0..CELLS).collect();
-        // Each key is taken out once. Contradictory sums could go round for ever without a bound.
+        // Each key is taken out once. The limit ends a loop over contradictory sums.
         let mut left = 2 * CELLS;
         while let Some(place) = waiting.pop() {
             let Some((key, count)) = rest.cells[place].alone(place) else { continue };
@@ -156,7 +155,7 @@ impl Difference {
         Leftover { keys: found.into_iter().collect(), complete: rest.is_empty() }
     }
 
-    /// The table as bytes: always [`BYTES`].
+    /// The table as bytes, always [`BYTES`] long.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(BYTES);
         for cell in &self.cells {
@@ -168,7 +167,7 @@ impl Difference {
         bytes
     }
 
-    /// The table of those bytes; `None` if they are of another length.
+    /// The table from those bytes; `None` if they have another length.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         if bytes.len() != BYTES {
             return None;
@@ -187,8 +186,8 @@ impl Difference {
 }
 
 impl Cell {
-    /// The one key in this cell, and how often it is there, if it is but one. A listing that shows
-    /// an account twice puts it in twice: that can be told as well.
+    /// The only key in this cell, and how many times, if there is just one. A listing that shows an
+    /// account twice puts it in twice, which can be decoded as well.
     fn alone(&self, place: usize) -> Option<(Key, i32)> {
         if self.count == 0 {
             return None;
@@ -211,8 +210,8 @@ fn low(number: u128) -> u32 {
     u32::try_from(number & u128::from(u32::MAX)).unwrap_or(0)
 }
 
-/// A well mixed number (the finaliser of `splitmix64`, Steele and others, 2014). Ids are made by us
-/// and group names by the team: nobody gains by making two of them meet.
+/// A well mixed number (the finaliser of `splitmix64`, Steele and others, 2014). poolbridge makes
+/// the ids and the team makes the group names, so no attacker gains from a collision.
 fn mixed(key: Key, seed: u64) -> u64 {
     let halves = [key.person >> 64, key.person & u128::from(u64::MAX)];
     let words = halves.map(|half| u64::try_from(half).unwrap_or(0));
@@ -236,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_put_in_and_taken_out_leaves_no_trace() {
+    fn keys_that_are_put_in_and_taken_out_leave_no_trace() {
         let mut table = Difference::default();
         (0..10_000).for_each(|n| table.put(key(n)));
         (0..10_000).rev().for_each(|n| table.take(key(n)));
@@ -245,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_over_is_listed() {
+    fn keys_that_are_left_are_listed() {
         let (mut one, mut other) = (Difference::default(), Difference::default());
         (0..50_000).for_each(|n| one.put(key(n)));
         (400..50_200).for_each(|n| other.take(key(n)));
@@ -259,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_twice_is_a_key_twice() {
+    fn a_key_that_is_put_in_several_times_is_counted() {
         let mut table = Difference::default();
         (0..3).for_each(|_| table.put(key(7)));
         table.take(key(8));
@@ -270,16 +269,16 @@ mod tests {
     }
 
     #[test]
-    fn too_much_is_said_to_be_too_much() {
+    fn a_table_with_too_many_keys_is_incomplete() {
         let mut table = Difference::default();
         (0..2_000).for_each(|n| table.put(key(n)));
         assert!(!table.leftover().complete);
         assert_eq!(Difference::from_bytes(&table.to_bytes()[1..]), None);
     }
 
-    /// The key's cells contradict each other: whatever is taken out of one appears in another.
+    /// The key's cells contradict each other: what is taken out of one appears in another.
     #[test]
-    fn a_damaged_table_is_incomplete_and_is_not_worked_at_for_ever() {
+    fn a_damaged_table_is_incomplete_and_decoding_ends() {
         let mut table = Difference::default();
         table.put(key(7));
         let mut bytes = table.to_bytes();
@@ -289,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn classes_are_even_and_cover_everybody() {
+    fn buckets_of_people_are_even_and_cover_every_person() {
         let mut counts = [0_u32; 8];
         for n in 0..8_000 {
             counts[Key::class(key(n).person, 8) as usize] += 1;

@@ -1,8 +1,8 @@
-//! The order of a sweep: what one invocation does. The only place where that order is written.
+//! What one invocation of the sweep does, and in which order. The order is written only here.
 //!
-//! Nothing of a pool is written and no account is read here. Whatever stops an invocation, the next
-//! one goes on: a part that is not finished begins anew, and what a finished part came to was noted
-//! in the write that said so.
+//! The sweep writes nothing to a pool and reads no account. Whatever stops an invocation, the next
+//! one continues: an unfinished partition starts again, and the result of a finished partition was
+//! stored in the same write that marked it as finished.
 
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
@@ -27,29 +27,29 @@ use crate::side::{BySide, Side};
 use crate::time::Time;
 use crate::verdict::Reason;
 
-/// How the sweep goes about it.
+/// The settings of the sweep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// How often a pass begins.
+    /// The time from the start of one pass to the next.
     pub every: Duration,
-    /// The share of the listing quota that it takes, in percent.
+    /// The share of the listing quota that the sweep uses, in percent.
     pub quota_percent: u8,
-    /// Whether both pools draw on one quota: they are in one account and Region.
+    /// Whether both pools use one quota because they are in the same AWS account and Region.
     pub one_quota: bool,
 }
 
-/// A sweep and all that it needs.
+/// A sweep with everything that it needs.
 #[derive(Debug)]
 pub struct Sweep<'a, O> {
-    /// The outside.
+    /// Pools, table, queue and clock.
     pub outside: &'a O,
     /// The team's choices.
     pub policy: &'a Policy,
     /// Fingerprint keys.
     pub keys: &'a Keyring,
-    /// The configuration that this process was started with.
+    /// The configuration with which this process was started.
     pub configuration: &'a ConfigurationStamp,
-    /// How it goes about it.
+    /// The settings.
     pub settings: Settings,
 }
 
@@ -61,42 +61,40 @@ impl<O> Clone for Sweep<'_, O> {
 
 impl<O> Copy for Sweep<'_, O> {}
 
-/// What one invocation came to.
+/// The result of one invocation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Tick {
-    /// No pass is due before that.
+    /// No pass is due before that time.
     NotDue(Time),
-    /// Nothing that it would send could be worked off now.
+    /// apply could not process anything that the sweep would send now.
     Barred(Reason),
-    /// A pass went on.
+    /// A pass continued.
     Worked(Box<Worked>),
 }
 
-/// How far a pass went in one invocation.
+/// How far a pass came in one invocation.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Worked {
-    /// Parts that were finished.
+    /// Partitions that were finished.
     pub finished: usize,
-    /// Parts that are left.
+    /// Partitions that are left.
     pub left: usize,
     /// The pass, if it ended.
     pub ended: Option<Summary>,
     /// Whether the queue of bulk work had no room: the pass waits for apply.
     pub no_room: bool,
-    /// What went wrong, at one part each; it is done again another time.
+    /// The port errors, each of one partition, which is listed again at another time.
     pub faults: Vec<Fault>,
 }
 
-/// Where a part's future lives.
+/// The running future of one partition.
 type Lane<'d> = Pin<Box<dyn Future<Output = (Unit, Result<Done, Stop>)> + Send + 'd>>;
 
-/// More parts than this that fail one after the other: whatever ails the outside ails the next,
-/// too.
+/// After more failed partitions than this, no further one starts: it would very likely fail too.
 const FAULTS_MAX: usize = 5;
 
 impl<O: Outside> Sweep<'_, O> {
-    /// Goes on with the pass that is under way, or begins one that is due, until shortly before
-    /// `end`.
+    /// Continues the current pass, or begins one that is due, until shortly before `end`.
     pub async fn tick(&self, end: Time) -> Result<Tick, Fault> {
         let began = self.now();
         let control = self.outside.register().control().await?;
@@ -140,7 +138,7 @@ impl<O: Outside> Sweep<'_, O> {
         self.outside.clock().now()
     }
 
-    /// Why nothing that a sweep sends could be worked off now, if so.
+    /// Why apply could not process anything that the sweep sends now, if that is so.
     fn barred(&self, control: &Control) -> Option<Reason> {
         let configured = control.configuration.as_ref();
         let other = configured.is_some_and(|it| it.hash != self.configuration.hash);
@@ -162,18 +160,19 @@ impl<O: Outside> Sweep<'_, O> {
         let now = self.now();
         cursor.begin(now, estimate, self.pages_max());
         self.write(cursor).await?;
-        // Told after it is so: who asked for a pass and is told of none asks again.
+        // Stored after the pass itself. If this call fails, the request counts as unanswered, and
+        // the operator can repeat it.
         self.outside.notebook().began(now).await
     }
 
-    /// How many pages a part may have, so that one listing takes a few minutes.
+    /// How many pages a partition may have, so that one listing takes a few minutes.
     fn pages_max(&self) -> BySide<u64> {
         let pages = self.pace().calls_in(limits::LISTING_TIME);
         BySide::from_fn(|_| pages.clamp(1, limits::LISTING_PAGES))
     }
 
     fn pace(&self) -> Pace {
-        // Two pools on one quota share one pace, but a part of either has only half of it.
+        // Two pools with one quota share one pace, so each partition has only half of it.
         Pace::new(self.settings.quota_percent, if self.settings.one_quota { 2 } else { 1 })
     }
 
@@ -219,7 +218,7 @@ impl<O: Outside> Sweep<'_, O> {
         (0..pools).map(|_| Mutex::new(Pace::new(percent, 1))).collect()
     }
 
-    /// Does parts, several of each pool side by side, and notes each that is finished.
+    /// Processes partitions, several of each pool at the same time, and stores each finished one.
     async fn work(
         &self,
         desk: &Desk<'_, O>,
@@ -267,20 +266,20 @@ impl<O: Outside> Sweep<'_, O> {
         }
     }
 
-    /// How many calls this invocation has left for a pool, and how many a part of it needs.
+    /// How many calls this invocation has left for a pool, and how many one partition needs.
     fn budget(&self, cursor: &Cursor, side: Side, end: Time) -> Budget {
         let part = cursor.pass.as_ref().map_or(0, |pass| {
             let accounts = pass.estimate.get(side).unwrap_or(0);
             accounts.div_ceil(limits::LIST_PAGE) >> (4 * pass.depth.get(side))
         });
-        // Not to the last call: a part that is cut short costs more than a little time unused.
+        // One tenth stays unused: a partition that is cut off costs more than a little unused time.
         let left = self.pace().calls_in(end.since(self.now())) / 10 * 9;
         Budget { part, left, begun: false }
     }
 }
 
-/// What is left of an invocation, in calls: a part that could not be finished would be listed in
-/// vain.
+/// The calls that an invocation has left. A partition that cannot be finished is not started,
+/// because it would have to be listed again.
 struct Budget {
     part: u64,
     left: u64,
@@ -288,12 +287,12 @@ struct Budget {
 }
 
 impl Budget {
-    /// Whether there is time for this part, as far as it can be told. For the first there always
-    /// is, or nothing would ever be begun.
+    /// Whether there is time for this partition, by the estimate. The first one always starts, or
+    /// no partition ever would.
     fn takes(&mut self, unit: &Unit) -> bool {
         let needed = match unit {
             Unit::Accounts(..) => self.part,
-            // How many are in a group nobody tells beforehand.
+            // The number of members of a group is not known in advance.
             Unit::Members(..) | Unit::Cover(_) => 0,
         };
         let takes = !self.begun || needed <= self.left;
@@ -305,13 +304,13 @@ impl Budget {
     }
 }
 
-/// The groups that both pools have. One that only one of them has is unread in the other: nobody is
-/// in it or out of it there.
+/// The groups that both pools have. A group that only one pool has is unread in the other pool: no
+/// account there is a member or is no member.
 fn common(shapes: &BySide<Arc<Shape>>) -> Vec<GroupName> {
     shapes.old.groups.intersection(&shapes.new.groups).cloned().collect()
 }
 
-/// The first of the lanes that ends, of either pool. Core brings no runtime.
+/// The first running partition that ends, of either pool. Core has no runtime.
 async fn next_of(running: &mut BySide<Vec<Lane<'_>>>) -> (Unit, Result<Done, Stop>) {
     poll_fn(|context| {
         for side in Side::BOTH {

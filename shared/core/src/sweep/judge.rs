@@ -1,9 +1,8 @@
-//! Whether what a listing shows of an account is a reason to look at it. Pure.
+//! Whether a listed account is a reason to send a hint to apply. Pure.
 //!
-//! The listing is compared with what was agreed, each side for itself: no account is read, since a
-//! read makes its person a billed monthly user of that pool. A listing may be old, and shows
-//! neither memberships nor factors, so it proves nothing: what differs is looked at by apply, which
-//! reads.
+//! The sweep compares each pool's listing with the baseline, and reads no account, because a read
+//! makes its person a billed monthly user of that pool. A listing may be stale, and shows neither
+//! memberships nor factors, so it proves nothing. apply reads the accounts that differ.
 
 use std::time::Duration;
 
@@ -18,17 +17,17 @@ use crate::policy::{Policy, StalePasswords};
 use crate::side::Side;
 use crate::time::Time;
 
-/// Dates of a pool may be cut to seconds.
+/// A pool may cut its dates to seconds.
 pub const DATE_RESOLUTION: Duration = Duration::from_secs(1);
 
-/// A pool's date that is this much older than a time of ours, or less, may be the newer one: dates are
-/// cut to seconds, and our clock may be fast.
+/// A pool's date that is older than a time of ours by this much or less may be the later one: dates
+/// are cut to seconds, and our clock may be fast.
 pub const DATE_GRACE: Duration = DATE_RESOLUTION.saturating_add(crate::limits::CLOCK_ERROR_MAX);
 
-/// The revision of somebody who was met and of whom nothing was recorded since.
+/// The revision of a record that was created and has not been written since.
 const FIRST_REVISION: u64 = 1;
 
-/// What is asked of one account that was listed.
+/// The input of the comparison of one listed account.
 #[derive(Clone, Copy, Debug)]
 pub struct Question<'a> {
     /// The team's choices.
@@ -37,18 +36,18 @@ pub struct Question<'a> {
     pub keys: &'a Keyring,
     /// The pool that was listed.
     pub side: Side,
-    /// Whose account it is, as the ledger knows them.
+    /// The record of the person who owns the account.
     pub entry: &'a Entry,
-    /// Now.
+    /// The current time.
     pub now: Time,
 }
 
-/// Until when, at the latest, what is listed of this account was done to it.
+/// The latest time of any change that the listing shows for this account.
 pub fn done_by(account: &Account, now: Time) -> Time {
     now.min(account.modified + DATE_RESOLUTION)
 }
 
-/// Whether this account of a known person is a reason to look.
+/// Whether this account of a known person is a reason for a hint.
 pub fn differs(question: &Question<'_>, view: &View) -> bool {
     let Question { side, entry, .. } = *question;
     let Some(known) = judged(question, view) else { return false };
@@ -56,7 +55,7 @@ pub fn differs(question: &Question<'_>, view: &View) -> bool {
         return true;
     }
     let moved = moved(known, &view.account);
-    // Whoever met them died before anything was recorded, and it may be that their message is lost.
+    // The worker that created the record died before its first write; the message may be lost.
     let only_met = entry.revision == FIRST_REVISION;
     let agreed = match &entry.agreed {
         _ if entry.only_side() == Some(side) => return moved || only_met,
@@ -73,8 +72,9 @@ pub fn differs(question: &Question<'_>, view: &View) -> bool {
         .any(|field| field_differs(question, agreed, field, &view.facts, moved))
 }
 
-/// The other account of this person, if it was missed once and what follows from that is still to be
-/// done: nobody lists it, so whoever lists this one asks for it. A look that finds nobody bills nobody.
+/// The other account of this person, if an observation missed it and apply has not finished what
+/// follows from that. No listing shows it, so the listing of this account leads to it. An
+/// observation that finds no account bills no person.
 pub fn missed<'a>(question: &Question<'a>) -> Option<&'a Known> {
     let Question { side, entry, now, .. } = *question;
     let busy = entry.lease.as_ref().is_some_and(|lease| lease.free_at > now);
@@ -84,15 +84,15 @@ pub fn missed<'a>(question: &Question<'a>) -> Option<&'a Known> {
     other.filter(|known| open && known.gone.is_some())
 }
 
-/// Whether the account of somebody who is not known is a reason to look: only if it was made or
-/// changed since the bridge began. To look at everybody who was there before, and never signed in
-/// since, would bill them all; the backfill is for them.
+/// Whether an unknown account is a reason for a hint: only if it was created or changed since the
+/// bridge exists. Reads of all the older accounts, which have not signed in since, would bill every
+/// person; the backfill is for them.
 pub fn is_news(account: &Account, known_since: Time) -> bool {
     account.status != Status::Unconfirmed && account.created.max(account.modified) >= known_since
 }
 
-/// Whether an account that its group's listing shows, of a person who takes part, is news: nothing
-/// agreed upon says that it is a member.
+/// Whether a member that a group's listing shows, of a person who takes part, is news: the baseline
+/// does not contain the membership.
 pub fn joined(question: &Question<'_>, group: &GroupName) -> bool {
     let Question { policy, keys, side, entry, .. } = *question;
     let field = Field::Group(group.clone());
@@ -100,8 +100,8 @@ pub fn joined(question: &Question<'_>, group: &GroupName) -> bool {
         return false;
     };
     let is = |print| keys.is(&entry.salt, &field, &Reading::Held(Value::Flag(true)), print);
-    // What stands in the way of a membership has been said already, of this very membership; of the
-    // side that could not be written nothing is on record.
+    // The field is blocked, and the reason is already recorded for this very membership. The record
+    // holds no value for the pool that could not be written.
     let obstacle = entry.obstacles.get(&field);
     if obstacle.is_some_and(|obstacle| obstacle.side == side || is(obstacle.value)) {
         return false;
@@ -112,7 +112,7 @@ pub fn joined(question: &Question<'_>, group: &GroupName) -> bool {
     }
 }
 
-/// The groups that both sides agree this person is in.
+/// The groups that this person is in, by the baseline of both pools.
 pub fn memberships<'a>(policy: &Policy, entry: &'a Entry) -> impl Iterator<Item = &'a GroupName> {
     let fields = entry.agreed.iter().flat_map(|agreed| &agreed.fields);
     fields.filter_map(|(field, base)| match field {
@@ -128,8 +128,8 @@ pub fn memberships<'a>(policy: &Policy, entry: &'a Entry) -> impl Iterator<Item 
     })
 }
 
-/// Whether the absence of one of this person's accounts from a pass that began then would be a
-/// reason to look: both accounts were known before it, and neither is known to be gone.
+/// Whether a pass that began at `began` may report one of this person's accounts as missing: both
+/// accounts were known before it, and neither is known to be gone.
 pub fn takes_part(entry: &Entry, began: Time) -> bool {
     let there = |known: &Option<Known>| known.as_ref().is_some_and(|it| it.gone.is_none());
     entry.state != State::Deleted
@@ -138,7 +138,8 @@ pub fn takes_part(entry: &Entry, began: Time) -> bool {
         && entry.linked.is_none_or(|linked| linked < began)
 }
 
-/// The account as the ledger knows it, unless somebody else is at it already or nobody should be.
+/// The known account, unless a worker processes the person now, or this listing concerns another
+/// account or a person who needs no comparison.
 fn judged<'a>(question: &Question<'a>, view: &View) -> Option<&'a Known> {
     let Question { side, entry, now, .. } = *question;
     let busy = entry.lease.as_ref().is_some_and(|lease| lease.free_at > now);
@@ -149,7 +150,7 @@ fn judged<'a>(question: &Question<'a>, view: &View) -> Option<&'a Known> {
     known.filter(|_| !left && !unconfirmed)
 }
 
-/// Whether something was begun and not ended, and nobody is at it.
+/// Whether work was begun and not ended, and no worker can be at it any more.
 fn left_open(question: &Question<'_>) -> bool {
     let Question { policy, entry, now, .. } = *question;
     let intent = entry.intent.as_ref().is_some_and(|intent| intent.until < now);
@@ -160,8 +161,8 @@ fn left_open(question: &Question<'_>) -> bool {
     !stands_still(entry) && (intent || birth || password)
 }
 
-/// Whether the person is held for a call that kept failing: nothing tells when its cause is gone, so
-/// each pass asks for one look.
+/// Whether the person is held because a call kept failing. poolbridge does not learn when the cause
+/// is gone, so each pass sends one hint.
 fn given_up(entry: &Entry) -> bool {
     entry.state == State::Held && entry.failure.as_ref().is_some_and(RepeatedFailure::is_hopeless)
 }
@@ -170,7 +171,7 @@ const fn stands_still(entry: &Entry) -> bool {
     matches!(entry.state, State::Held | State::Conflict)
 }
 
-/// Whether the account was modified since apply last looked at it, as far as it says.
+/// Whether the account was modified since apply last observed it, by the dates.
 fn moved(known: &Known, account: &Account) -> bool {
     account.modified + DATE_GRACE > known.seen
 }
@@ -187,21 +188,21 @@ fn field_differs(
     let Some(rule) = policy.mapping.revision(field).filter(|_| reading != Reading::Unread) else {
         return false;
     };
-    // What changes in the target of a rule that goes one way stays there.
+    // A change in the target of a one-way rule stays there.
     let ways = policy.mapping.ways(field);
     if ways == Ways::Only(side) {
         return false;
     }
     let is = |print| keys.is(&entry.salt, field, &reading, print);
     let differs = match agreed.past(field, rule) {
-        // A rule that is newer than the agreement: whoever holds something is to be looked at once.
+        // The rule is newer than the baseline: every account with a value is checked once.
         Past::Never => reading != Reading::Absent,
         Past::Was(base) => !is(base.print),
     };
     match entry.obstacles.get(field) {
         None => differs,
-        // What stands in the way has been said already, of this very value; of the side that could
-        // not be written no value is on record, but what it was when it was last looked at.
+        // The field is blocked, and the reason is already recorded for this very value. Of the pool
+        // that could not be written, it holds only the time of the last observation.
         Some(obstacle) if obstacle.side == side.other() => differs && !is(obstacle.value),
         Some(_) => differs && moved,
     }

@@ -1,21 +1,22 @@
-//! The sweep: looks at everybody without reading anybody, and hands on who differs.
+//! The sweep: compares every person without reading any account, and sends those who differ to
+//! apply.
 //!
-//! Most changes of a person fire no trigger, and an event can be lost. So both pools are listed now
-//! and then, in parts that can be listed again, and what the listings show is compared with what
-//! the ledger says was agreed. A listing bills nobody; a read of an account does, so apply reads
-//! only who differs. A listing is old, short, or wrong at times: nothing follows from it but a
-//! look.
+//! Most changes of an account fire no trigger, and an event can be lost. So the sweep lists both
+//! pools periodically, in partitions that can be listed again. It compares the listings with the
+//! baselines in the ledger. A listing bills no person; a read of an account does, so apply reads
+//! only the accounts that differ. A listing is sometimes stale, short, or wrong. So nothing follows
+//! from it except a hint to apply.
 //!
-//! - Who differs, joined a group, or is new is noticed as the page goes by ([`judge`]).
-//! - Whose account or membership no page shows is known at the end of a pass, from a table of sums
-//!   that is as large for a million people as for ten ([`difference`]).
-//! - Factors are in no listing: what changes in them is noticed by other routes, or at the next
-//!   look that something else causes.
-//! - Somebody known on one side only who is deleted there leaves no trace in any listing; on the
-//!   other side nothing of them is to be deleted.
+//! - A person who differs, joined a group, or is new is found while the page is read ([`judge`]).
+//! - A missing account or membership is known at the end of a pass, from a table of sums that is as
+//!   large for a million people as for ten ([`difference`]).
+//! - No listing shows second factors. Other detection routes notice their changes, or the next
+//!   observation that has another cause.
+//! - If a person with an account in one pool only is deleted there, no listing shows it. The other
+//!   pool has no account of that person to delete.
 //!
-//! Not a page token is kept between two invocations, since those die after an hour: a part of a
-//! pool that was not listed to its end is listed again ([`shard`], [`pass`]).
+//! The sweep keeps no page token between two invocations, because a token expires after an hour. A
+//! partition that was not listed to its end is listed again ([`shard`], [`pass`]).
 
 mod conclude;
 mod counts;

@@ -1,5 +1,5 @@
-//! How fast a pool is listed: a share of its quota, and less when it asks to slow down (additive
-//! increase, multiplicative decrease).
+//! The rate at which a pool is listed: a share of its quota, and less after a throttled call
+//! (additive increase, multiplicative decrease).
 
 use std::time::Duration;
 
@@ -8,22 +8,22 @@ use crate::time::Time;
 
 const MICROSECONDS: u64 = 1_000;
 
-/// Calls that a delay may have held up and that are then made at once.
+/// How many delayed calls may be made at once afterwards.
 const MADE_UP_FOR: u64 = 4;
 
-/// When the next call may be made. Listings of one pool share one, and pools that share a quota do.
+/// When the next call may be made. Listings of one pool share it, and so do pools with one quota.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pace {
     /// Microseconds between two calls at the configured share.
     usual: u64,
     /// Microseconds between two calls now.
     interval: u64,
-    /// In microseconds since the epoch.
+    /// The time of the next call, in microseconds since the epoch.
     next: u64,
 }
 
 impl Pace {
-    /// The pace of that share, in percent, of `limits::LIST_CALLS_PER_SECOND`, shared by so many.
+    /// The pace for `percent` of `limits::LIST_CALLS_PER_SECOND`, divided by `sharers`.
     pub fn new(percent: u8, sharers: u64) -> Self {
         let percent = u64::from(percent.clamp(1, 100));
         let calls = limits::LIST_CALLS_PER_SECOND * percent;
@@ -37,7 +37,7 @@ impl Pace {
         span / self.usual
     }
 
-    /// Reserves the next call: it may be made at that moment.
+    /// Reserves the next call and returns its time.
     pub fn slot(&mut self, now: Time) -> Time {
         let now = microseconds(now);
         let earliest = if self.next == 0 { now } else { now.saturating_sub(self.slack()) };
@@ -46,18 +46,18 @@ impl Pace {
         Time(i64::try_from(at.div_ceil(MICROSECONDS)).unwrap_or(i64::MAX))
     }
 
-    /// How much of a delay is made up for: a few calls, so that a pace is kept though no wait ends
-    /// to the millisecond.
+    /// How much of a delay is made up for: a few calls, so that the rate is kept although no wait
+    /// ends at the exact millisecond.
     const fn slack(&self) -> u64 {
         self.interval.saturating_mul(MADE_UP_FOR)
     }
 
-    /// A call was answered: back to the usual, bit by bit.
+    /// A call was answered: the interval returns to the usual one in small steps.
     pub fn answered(&mut self) {
         self.interval = (self.interval - self.interval / 16).max(self.usual);
     }
 
-    /// The pool asked to slow down.
+    /// The pool throttled a call.
     pub fn throttled(&mut self, now: Time) {
         let longest = u64::try_from(limits::THROTTLE_LONGEST.as_micros()).unwrap_or(u64::MAX);
         self.interval = self.interval.saturating_mul(2).min(longest).max(self.usual);
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn a_share_of_the_quota_is_kept() {
+    fn calls_stay_within_their_share_of_the_quota() {
         assert_eq!(calls_in_a_minute(&mut Pace::new(100, 1), Time(5_000)), 1_800);
         assert_eq!(calls_in_a_minute(&mut Pace::new(50, 1), Time(5_000)), 900);
         assert_eq!(calls_in_a_minute(&mut Pace::new(50, 2), Time(5_000)), 450);
@@ -95,11 +95,11 @@ mod tests {
         pace.slot(Time(1));
         let late = Time(60_000);
         let at_once = (0..100).take_while(|_| pace.slot(late) <= late).count();
-        assert_eq!(at_once, 5, "four that were held up, and the one that is due");
+        assert_eq!(at_once, 5, "four delayed calls, and the one that is due");
     }
 
     #[test]
-    fn a_throttle_halves_the_pace_and_answers_bring_it_back() {
+    fn a_throttled_call_halves_the_pace_and_answers_restore_it() {
         let mut pace = Pace::new(50, 1);
         let now = Time(1_000);
         pace.throttled(now);

@@ -1,5 +1,5 @@
-//! One part of a pass: lists it, compares what it shows, and sends who differs. Several of them run
-//! side by side.
+//! One partition of a pass: the sweep lists it, compares it, and sends the accounts that differ.
+//! Several partitions run at the same time.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -23,14 +23,14 @@ use crate::ports::Clock;
 use crate::side::{BySide, Side};
 use crate::time::Time;
 
-/// Why a part is not finished: it begins anew another time.
+/// Why a partition is not finished. It starts again at another time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Stop {
     /// The invocation is nearly over.
     OutOfTime,
-    /// So it is, and the queue of bulk work had no room until then.
+    /// The same, and the queue of bulk work had no room until then.
     NoRoom,
-    /// The outside failed.
+    /// A call to a service failed.
     Fault(Fault),
 }
 
@@ -40,13 +40,13 @@ impl From<Fault> for Stop {
     }
 }
 
-/// What lasts as long as an invocation: at what pace the pools are listed, and what was sent.
+/// State for the duration of an invocation: the pace of the listings, and what was sent.
 pub(super) struct Shared {
     pub(super) paces: Vec<Mutex<Pace>>,
     pub(super) gate: Mutex<Gate>,
 }
 
-/// What the parts that are worked on share.
+/// State that all running partitions share.
 pub(super) struct Desk<'a, O> {
     pub(super) sweep: Sweep<'a, O>,
     pub(super) scope: Scope,
@@ -54,26 +54,26 @@ pub(super) struct Desk<'a, O> {
     pub(super) depth: BySide<u8>,
     pub(super) strangers: BySide<BTreeSet<Prefix>>,
     pub(super) shapes: BySide<Arc<Shape>>,
-    /// The groups that both pools have, in parts.
+    /// The groups that both pools have, by group bucket.
     pub(super) groups: BTreeMap<u8, BTreeSet<GroupName>>,
     pub(super) shared: &'a Shared,
-    /// An unfiltered listing that was cut short counts from so many pages on.
+    /// The number of pages from which on an unfiltered listing counts although it was cut off.
     pub(super) cover_pages: u64,
-    /// Nothing is begun after this.
+    /// The sweep starts nothing after this time.
     pub(super) end: Time,
 }
 
-/// How many more messages may be sent before the queue is asked how full it is.
+/// How many more messages may be sent before the counters of the queue are read again.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Gate {
     allowance: u64,
-    /// What was sent lately, which the queue's counters may not show yet.
+    /// Messages that were sent lately, which the counters of the queue may not show yet.
     recent: Vec<(Time, u64)>,
     asked: Option<Time>,
 }
 
 impl Gate {
-    /// Takes leave to send so many.
+    /// Reserves room for `count` messages, if there is enough.
     fn take(&mut self, count: u64, now: Time) -> bool {
         let free = self.allowance >= count;
         if free {
@@ -83,7 +83,7 @@ impl Gate {
         free
     }
 
-    /// Learns how many messages the queue says it holds.
+    /// Takes over how many messages the queue holds by its counters.
     fn learn(&mut self, outstanding: u64, now: Time) {
         self.recent.retain(|(at, _)| now.since(*at) < limits::BULK_COUNTERS_LAG);
         let recent: u64 = self.recent.iter().map(|(_, count)| count).sum();
@@ -102,7 +102,7 @@ impl<O: Outside> Desk<'_, O> {
         self.sweep.outside.clock().now()
     }
 
-    /// Does one part.
+    /// Processes one partition.
     pub(super) async fn work(&self, unit: &Unit) -> Result<Done, Stop> {
         match unit {
             Unit::Accounts(side, prefix) => self.accounts(*side, prefix).await,
@@ -111,7 +111,7 @@ impl<O: Outside> Desk<'_, O> {
         }
     }
 
-    /// Lists the accounts of one part of a pool.
+    /// Lists the accounts of one partition of a pool.
     async fn accounts(&self, side: Side, prefix: &Prefix) -> Result<Done, Stop> {
         let mut done = Done::default();
         let mut chain = self.sweep.outside.roster(side).accounts(prefix);
@@ -125,7 +125,7 @@ impl<O: Outside> Desk<'_, O> {
         Err(Fault::new(FaultKind::Unreadable, "ListUsers").into())
     }
 
-    /// Asks for the next page, at the pool's pace.
+    /// Requests the next page, at the pool's pace.
     async fn page<T>(
         &self,
         side: Side,
@@ -145,7 +145,7 @@ impl<O: Outside> Desk<'_, O> {
             self.sweep.outside.rest_until(slot).await;
             match chain.next().await {
                 Ok(shown) => {
-                    // Only what was shown counts: a listing that was mostly refused covers nothing.
+                    // Only answered calls count: a throttled listing covers nothing.
                     done.counts.pages += 1;
                     lock(pace).answered();
                     return Ok(shown);
@@ -163,7 +163,7 @@ impl<O: Outside> Desk<'_, O> {
         }
     }
 
-    /// Compares one page with what the ledger knows, and sends who differs.
+    /// Compares one page with the ledger, and sends the accounts that differ.
     async fn compare(&self, side: Side, page: Vec<Account>, done: &mut Done) -> Result<(), Stop> {
         if page.is_empty() {
             return Ok(());
@@ -190,7 +190,7 @@ impl<O: Outside> Desk<'_, O> {
         self.send(changes, done).await
     }
 
-    /// The account was seen: its absence is not to be asked for, that of its memberships is.
+    /// Stores that the account was seen. So it is not missing, and its memberships are expected.
     fn saw(&self, side: Side, entry: &Entry, done: &mut Done) {
         if !judge::takes_part(entry, self.scope.began) {
             return;
@@ -208,13 +208,13 @@ impl<O: Outside> Desk<'_, O> {
         }
     }
 
-    /// Whether that group is listed: both pools have it.
+    /// Whether the sweep lists that group: both pools have it.
     fn listed(&self, group: &GroupName) -> bool {
         let bucket = self.groups.get(&super::pass::bucket(group));
         bucket.is_some_and(|groups| groups.contains(group))
     }
 
-    /// The change to be sent about this account of a known person, if it is a reason to look.
+    /// The change event for this account of a known person, if the account differs.
     async fn compared(
         &self,
         side: Side,
@@ -229,7 +229,7 @@ impl<O: Outside> Desk<'_, O> {
         if !judge::differs(&self.question(side, &entry), &view) {
             return Ok(None);
         }
-        // The table's answer may be old too: what was recorded a moment ago is no difference.
+        // The table's answer may be stale too: a value recorded just now is no difference.
         let fresh = self.sweep.outside.register().person(&entry.id).await?;
         let Some(fresh) = fresh else { return Ok(None) };
         if !judge::differs(&self.question(side, &fresh), &view) {
@@ -240,7 +240,7 @@ impl<O: Outside> Desk<'_, O> {
         self.unless_marked(side, &view.account.sub, at, done).await
     }
 
-    /// The change to be sent about the other account of somebody, which was missed before.
+    /// The change event for the person's other account, which an observation missed before.
     async fn missed(
         &self,
         side: Side,
@@ -261,7 +261,7 @@ impl<O: Outside> Desk<'_, O> {
         Question { policy, keys, side, entry, now: self.now() }
     }
 
-    /// The change to be sent, unless apply is told of this account already.
+    /// The change event, unless the account has a pending change already.
     async fn unless_marked(
         &self,
         side: Side,
@@ -276,7 +276,7 @@ impl<O: Outside> Desk<'_, O> {
         Ok(Some(self.hint(side, sub, at)))
     }
 
-    /// A hint that this account is worth a look.
+    /// A hint that this account may have changed.
     pub(super) fn hint(&self, side: Side, sub: &Sub, at: Time) -> Change {
         let id = self.sweep.outside.clock().nonce();
         let (password, administrator, claimed) = (false, false, false);
@@ -284,7 +284,7 @@ impl<O: Outside> Desk<'_, O> {
         Change { side, sub, at, proof, password, administrator, claimed, id }
     }
 
-    /// Sends changes as the queue has room for them.
+    /// Sends change events while the queue has room for them.
     pub(super) async fn send(&self, changes: Vec<Change>, done: &mut Done) -> Result<(), Stop> {
         for change in changes.chunks(10) {
             self.admit(change.len() as u64).await?;
@@ -315,7 +315,7 @@ impl<O: Outside> Desk<'_, O> {
         }
     }
 
-    /// Lists the groups of one part.
+    /// Lists the groups of one group bucket.
     async fn members(&self, side: Side, bucket: u8) -> Result<Done, Stop> {
         let mut done = Done::default();
         for group in self.groups.get(&bucket).into_iter().flatten() {
@@ -324,7 +324,7 @@ impl<O: Outside> Desk<'_, O> {
                 match self.page(side, &mut chain, &mut done).await {
                     Ok(Some(page)) => self.seen_in(side, group, page, &mut done).await?,
                     Ok(None) => break,
-                    // Taken away since the pool was asked for its groups: nobody has left it.
+                    // The group was deleted since the pool schema was read. No member left it.
                     Err(Stop::Fault(fault)) if fault.kind == FaultKind::Missing => {
                         done.unread.insert(tag(side, group));
                         break;
@@ -336,7 +336,7 @@ impl<O: Outside> Desk<'_, O> {
         Ok(done)
     }
 
-    /// Compares one page of a group with what was agreed.
+    /// Compares one page of a group with the baselines.
     async fn seen_in(
         &self,
         side: Side,
@@ -371,7 +371,7 @@ impl<O: Outside> Desk<'_, O> {
         self.send(changes, done).await
     }
 
-    /// Looks at the first letters of every account, as far as one listing gets.
+    /// Checks the prefix of every account, as far as one listing gets.
     async fn cover(&self, side: Side) -> Result<Done, Stop> {
         let mut done = Done::default();
         let mut known = self.strangers.get(side).clone();
@@ -380,7 +380,7 @@ impl<O: Outside> Desk<'_, O> {
             let page = match self.page(side, &mut chain, &mut done).await {
                 Ok(Some(page)) => page,
                 Ok(None) => break,
-                // A pool too large for one listing is looked at as far as one gets.
+                // The pool is too large for one listing. What was listed is enough.
                 Err(Stop::OutOfTime) if done.counts.pages >= self.cover_pages => break,
                 Err(stop) => return Err(stop),
             };
@@ -400,7 +400,7 @@ impl<O: Outside> Desk<'_, O> {
     }
 }
 
-/// Whether the same call may be answered in a moment.
+/// Whether the same call may succeed in a moment.
 const fn unlucky(fault: &Fault) -> bool {
     matches!(fault.kind, FaultKind::NoAnswer | FaultKind::NotSent | FaultKind::Broken)
 }
@@ -410,13 +410,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_more_is_sent_than_the_queue_has_room_for_even_if_its_counters_lag() {
+    fn sweep_sends_no_more_than_the_queue_has_room_for_even_if_its_counters_lag() {
         let mut gate = Gate::default();
         let most = limits::BULK_OUTSTANDING_MAX;
-        assert!(!gate.take(1, Time(0)), "nobody asked the queue yet");
+        assert!(!gate.take(1, Time(0)), "the counters were not read yet");
         gate.learn(most - 10, Time(0));
         assert!(gate.take(10, Time(0)) && !gate.take(1, Time(0)));
-        // What was just sent is not in the counters yet.
+        // The counters do not show yet what was just sent.
         gate.learn(most - 10, Time(1_000));
         assert!(!gate.take(1, Time(1_000)));
         gate.learn(most - 10, Time(60_000));

@@ -1,4 +1,4 @@
-//! A pass: one look at everybody, in parts, and what is known of it between the parts. Pure.
+//! A pass: one comparison of every person, in partitions, and its state between them. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -13,95 +13,95 @@ use crate::names::{GroupName, PersonId};
 use crate::side::{BySide, Side};
 use crate::time::Time;
 
-/// Groups are listed in so many parts: enough that the largest number of groups (10,000, quota)
-/// makes parts of a few minutes, few enough for their names to be the bits of one number.
+/// The number of group buckets: enough that the largest number of groups (10,000, quota) makes
+/// buckets of a few minutes, and few enough for one bit each in one number.
 pub const BUCKETS: u8 = 64;
 
-/// Everything that is known between two invocations.
+/// Everything that the sweep keeps between two invocations.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Cursor {
-    /// Counts every write.
+    /// Increases with every write.
     pub revision: u64,
-    /// Who wrote it last, so that a write whose answer was lost is known again.
+    /// Identifies the last writer, to recognise a repeated write after its answer was lost.
     pub writer: u128,
-    /// Accounts made or changed since then are news where nobody knows them.
+    /// Unknown accounts that were created or changed since then are news.
     pub known_since: Option<Time>,
-    /// Passes begun so far.
+    /// The number of passes begun.
     pub passes: u64,
     /// When the last one began.
     pub began: Option<Time>,
-    /// First letters of accounts that no part by hexadecimal digits holds.
+    /// Unexpected prefixes: first characters of accounts that no hexadecimal partition contains.
     pub strangers: BySide<BTreeSet<Prefix>>,
-    /// When an unfiltered listing last looked for strangers.
+    /// When an unfiltered listing last looked for unexpected prefixes.
     pub covered: BySide<Option<Time>>,
     /// How many accounts the last pass saw.
     pub accounts: BySide<Option<u64>>,
-    /// In how many classes people are asked for the absence of an account, and of a membership.
+    /// Into how many buckets people are divided for the comparison of accounts, and of memberships.
     pub classes: Classes,
-    /// How many passes in a row, up to the last one, found more accounts missing than is likely.
+    /// How many passes in a row, the last included, found implausibly many missing accounts.
     pub doubted: u32,
-    /// By how many letters each pool had to be cut so far: its accounts need not be spread evenly.
+    /// How deep each pool had to be divided so far: its accounts need not be evenly spread.
     pub depth: BySide<u8>,
-    /// The pass under way.
+    /// The current pass.
     pub pass: Option<Pass>,
 }
 
-/// In how many classes people are divided, where what is left over was too much to be told at once.
+/// The numbers of buckets into which people are divided if too many keys are left to decode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Classes {
-    /// For absent accounts.
+    /// For missing accounts.
     pub missing: u32,
-    /// For absent memberships.
+    /// For missing memberships.
     pub members: u32,
 }
 
-/// A pass under way.
+/// The current pass.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Pass {
     /// Its number.
     pub number: u64,
     /// When it began.
     pub began: Time,
-    /// By how many letters each pool is cut into parts.
+    /// By how many characters each pool is divided into partitions.
     pub depth: BySide<u8>,
-    /// How many accounts each pool said that it has.
+    /// How many accounts each pool has, by its own estimate.
     pub estimate: BySide<Option<u64>>,
-    /// Parts of each pool that are done.
+    /// The finished partitions of each pool.
     pub finished: BySide<BTreeSet<Prefix>>,
-    /// Parts of each pool's groups that are done, by bit.
+    /// The finished group buckets of each pool, by bit.
     pub buckets: BySide<u64>,
-    /// Parts of the groups that are too large to be listed in one invocation, by bit.
+    /// The group buckets that are too large for one invocation, by bit.
     pub given_up: u64,
-    /// Groups that could not be listed: nothing follows from their absence.
+    /// Groups that could not be listed. Nothing follows from members that were not shown.
     pub unread: BTreeSet<u32>,
-    /// Whether strangers are looked for in this pass, and have not been yet.
+    /// Whether this pass still has to look for unexpected prefixes.
     pub to_cover: BySide<bool>,
-    /// Invocations in a row that finished no part.
+    /// The number of invocations in a row that finished no partition.
     pub fruitless: u32,
-    /// People with two accounts: in when seen in the old pool, out when seen in the new one.
+    /// People with two accounts: put in when seen in the old pool, taken out in the new one.
     pub missing: Difference,
-    /// Memberships agreed upon: in when the account was seen, out when the group's listing showed
-    /// it.
+    /// Agreed memberships: put in when the account was seen, taken out when the group's listing
+    /// showed the member.
     pub members: Difference,
-    /// What it came to so far.
+    /// The results so far.
     pub counts: BySide<Counts>,
 }
 
-/// One part of a pass.
+/// One partition of a pass.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Unit {
-    /// The accounts of one part of a pool.
+    /// The accounts of one partition of a pool.
     Accounts(Side, Prefix),
-    /// The groups of one bucket of a pool.
+    /// The groups of one group bucket of a pool.
     Members(Side, u8),
-    /// Who is in none of the parts.
+    /// The search for accounts outside all partitions.
     Cover(Side),
 }
 
-/// What one part came to.
+/// The result of one partition.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Done {
-    /// What was counted.
+    /// The counters.
     pub counts: Counts,
     /// See [`Pass::missing`].
     pub missing: Difference,
@@ -109,7 +109,7 @@ pub struct Done {
     pub members: Difference,
     /// See [`Pass::unread`].
     pub unread: BTreeSet<u32>,
-    /// First letters of accounts in none of the parts.
+    /// Unexpected prefixes that were found.
     pub strangers: BTreeSet<Prefix>,
 }
 
@@ -147,7 +147,7 @@ impl Cursor {
     pub fn begin(&mut self, now: Time, estimate: BySide<Option<u64>>, pages_max: BySide<u64>) {
         self.passes += 1;
         self.began = Some(now);
-        // What was done while the bridge was being deployed is news too.
+        // What was changed during the deployment of the bridge counts as news too.
         self.known_since.get_or_insert(now - limits::SWEEP_LOOKS_BACK);
         let depth = BySide::from_fn(|side| {
             let known = (*estimate.get(side)).max(*self.accounts.get(side)).unwrap_or(0);
@@ -176,7 +176,7 @@ impl Cursor {
         });
     }
 
-    /// The parts that are still to be done, those of one pool after those of the other.
+    /// The partitions that are left, by pool.
     pub fn left(&self, buckets: &BTreeSet<u8>) -> BySide<Vec<Unit>> {
         BySide::from_fn(|side| {
             let Some(pass) = &self.pass else { return Vec::new() };
@@ -195,7 +195,7 @@ impl Cursor {
         })
     }
 
-    /// Takes note of a part that is done: what it came to counts in the very write that says so.
+    /// Stores a finished partition. The same write contains its result.
     pub fn finish(&mut self, unit: &Unit, done: &Done, now: Time) {
         let Some(pass) = &mut self.pass else { return };
         let side = match unit {
@@ -226,8 +226,8 @@ impl Cursor {
         pass.counts.get_mut(side).add(&done.counts);
     }
 
-    /// Takes note of an invocation that had its full time and finished no part: a part was too
-    /// large for it. Pools are cut deeper, in a pass that begins anew; groups cannot be cut.
+    /// Counts an invocation with its full time and no finished partition: one was too large. A pool
+    /// is then divided deeper, and the pass starts again. Group buckets cannot be divided.
     pub fn fruitless(&mut self, left: &BySide<Vec<Unit>>, pages_max: BySide<u64>) {
         let Some(pass) = &mut self.pass else { return };
         pass.fruitless += 1;
@@ -254,8 +254,8 @@ impl Cursor {
         }
     }
 
-    /// Ends the pass. `complete`: whether all that is left over could be told, of accounts and of
-    /// memberships; then the next pass may ask for more people at once.
+    /// Ends the pass. `missing` and `members`: how many keys were left, and whether all of them
+    /// could be decoded. If few were left, the next pass compares more people at once.
     pub fn end(&mut self, missing: (usize, bool), members: (usize, bool), doubt: Option<Doubt>) {
         let Some(pass) = self.pass.take() else { return };
         let doubted = doubt == Some(Doubt::TooMany);
@@ -266,8 +266,8 @@ impl Cursor {
     }
 }
 
-/// In how many classes the next pass divides people: twice as many where too much was left over,
-/// half as many where little was.
+/// Into how many buckets the next pass divides people: twice as many if too much was left to
+/// decode, half as many if little was left.
 fn next_classes(classes: u32, (left, complete): (usize, bool)) -> u32 {
     if !complete {
         classes.saturating_mul(2).min(limits::SWEEP_CLASSES_MAX)
@@ -278,25 +278,25 @@ fn next_classes(classes: u32, (left, complete): (usize, bool)) -> u32 {
     }
 }
 
-/// Who is asked for in a pass: the same from its beginning to its end.
+/// Which people a pass compares. It stays the same from the start of the pass to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Scope {
-    /// The pass.
+    /// The number of the pass.
     pub number: u64,
     /// When it began.
     pub began: Time,
-    /// In how many classes people are divided.
+    /// Into how many buckets people are divided.
     pub classes: Classes,
 }
 
 impl Scope {
-    /// The key under which a person's absence is asked for in this pass; `None` if it is another
-    /// class's turn.
+    /// The key under which this pass counts a person's accounts; `None` if it compares another
+    /// bucket.
     pub fn missing_key(&self, person: &PersonId) -> Option<Key> {
         self.key(self.classes.missing, person, 0)
     }
 
-    /// The same for the absence of a membership.
+    /// The same for a membership.
     pub fn member_key(&self, person: &PersonId, side: Side, group: &GroupName) -> Option<Key> {
         self.key(self.classes.members, person, tag(side, group))
     }
@@ -309,17 +309,17 @@ impl Scope {
 }
 
 impl Pass {
-    /// Who is asked for.
+    /// Which people this pass compares.
     pub const fn scope(&self, classes: Classes) -> Scope {
         Scope { number: self.number, began: self.began, classes }
     }
 
-    /// Whether that group was not listed in this pass, so that nothing follows from who it did not show.
+    /// Whether this pass did not list that group, so that nothing follows from missing members.
     pub fn is_unread(&self, bucket: u8, tag: u32) -> bool {
         self.given_up & bit(bucket) != 0 || self.unread.contains(&tag)
     }
 
-    /// Why nothing may be concluded from accounts that were not listed, if so.
+    /// Why nothing may be concluded from missing accounts, if that is so.
     pub fn doubt(&self, before: BySide<Option<u64>>, missing: u64, classes: u32) -> Option<Doubt> {
         let shrunk = Side::BOTH.iter().any(|side| {
             let (now, before) = (self.counts.get(*side).accounts, before.get(*side).unwrap_or(0));
@@ -332,26 +332,26 @@ impl Pass {
         (all > self.likely()).then_some(Doubt::TooMany)
     }
 
-    /// How many accounts may be missing without a doubt. So many are looked at in a pass, too, where
-    /// more are missing from one pass to the next: by then it is not one listing's whim, and a look
+    /// How many accounts may plausibly be missing. If more are missing in one pass after another, a
+    /// pass sends hints about this many. By then it is not the error of one listing, and apply
     /// believes no listing.
     pub fn likely(&self) -> u64 {
         unlikely(self.counts.old.accounts.max(self.counts.new.accounts))
     }
 }
 
-/// More than this many of so many accounts do not go missing between two passes.
+/// The largest number of accounts that plausibly disappear between two passes.
 const fn unlikely(accounts: u64) -> u64 {
     let share = accounts / 100 * limits::SWEEP_MISSING_PERCENT;
     if share > limits::SWEEP_MISSING_MIN { share } else { limits::SWEEP_MISSING_MIN }
 }
 
-/// Which part of the groups a group belongs to.
+/// The bucket of a group.
 pub fn bucket(group: &GroupName) -> u8 {
     Sha256::digest(group.as_str().as_bytes())[0] % BUCKETS
 }
 
-/// The groups by the part that they belong to.
+/// The groups by their bucket.
 pub fn buckets<'a>(
     groups: impl Iterator<Item = &'a GroupName>,
 ) -> BTreeMap<u8, BTreeSet<&'a GroupName>> {
@@ -362,8 +362,8 @@ pub fn buckets<'a>(
     all
 }
 
-/// A number for one group of one pool, never zero. Two groups may share one: then a look is taken
-/// at one person for both.
+/// A number for one group of one pool, never zero. Two groups may share one; then one hint covers
+/// both for a person.
 pub fn tag(side: Side, group: &GroupName) -> u32 {
     let digest = Sha256::digest(format!("{side}#{group}").as_bytes());
     u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]).max(1)

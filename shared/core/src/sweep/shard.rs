@@ -1,32 +1,32 @@
-//! How a listing is cut into parts that are short enough to be listed again: by the first letters
-//! of the `sub`, which is the only filter of `ListUsers` that never moves an account from one part
-//! to another.
+//! Divides a listing into partitions that are short enough to be listed again: by the first
+//! characters of the `sub`. That is the only filter of `ListUsers` that never moves an account from
+//! one partition to another.
 //!
-//! A `sub` looks like a UUID and is not promised to be one. So the parts are by hexadecimal digits,
-//! and now and then one unfiltered listing looks for a `sub` that begins otherwise (a *stranger*):
-//! its first letters become a part of their own.
+//! A `sub` looks like a UUID, but Cognito does not promise that. So the partitions use hexadecimal
+//! digits. Periodically one unfiltered listing looks for a `sub` with another start (an *unexpected
+//! prefix*), which then gets a partition of its own.
 
 use std::collections::BTreeSet;
 
 use crate::names::Sub;
 
-/// Parts by the first three letters at the most: 4,096 of them hold the 40 million accounts that a
-/// pool can have (quota) in listings of 163 pages.
+/// Partitions use at most the first three characters: 4,096 partitions hold the 40 million accounts
+/// that a pool can have (quota), in listings of 163 pages.
 pub const DEPTH_MAX: u8 = 3;
 
 const DIGITS: &str = "0123456789abcdef";
 
-/// The accounts whose `sub` begins with these letters; none: every account.
+/// The accounts whose `sub` starts with this prefix. An empty prefix means every account.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Prefix(String);
 
 impl Prefix {
-    /// The part of those first letters.
+    /// The partition with this prefix.
     pub fn new(letters: impl Into<String>) -> Self {
         Self(letters.into())
     }
 
-    /// The letters.
+    /// The prefix as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -36,14 +36,14 @@ impl Prefix {
         self.0.is_empty()
     }
 
-    /// Whether an account belongs to this part, to the letter: a search that cares less for case
-    /// than we do must not show an account twice.
+    /// Whether an account belongs to this partition. The comparison is case-sensitive, so that a
+    /// case-insensitive search does not show an account twice.
     pub fn holds(&self, sub: &Sub) -> bool {
         sub.as_str().starts_with(&self.0)
     }
 }
 
-/// Every part of a pool, in order: those of that depth, and those of strangers that are in none.
+/// Every partition of a pool, in order: those of `depth`, then those of unexpected prefixes.
 pub fn prefixes(depth: u8, strangers: &BTreeSet<Prefix>) -> Vec<Prefix> {
     let mut all = vec![String::new()];
     for _ in 0..depth.min(DEPTH_MAX) {
@@ -56,24 +56,24 @@ pub fn prefixes(depth: u8, strangers: &BTreeSet<Prefix>) -> Vec<Prefix> {
     all.into_iter().map(Prefix).chain(outside.cloned()).collect()
 }
 
-/// Whether no part of that depth holds a `sub` of these letters.
+/// Whether no partition of that depth contains a `sub` that starts with `letters`.
 fn outside(depth: u8, letters: &str) -> bool {
     let digits = letters.chars().take_while(|letter| DIGITS.contains(*letter));
     digits.take(usize::from(depth)).count() < usize::from(depth)
 }
 
-/// What is to be done about the `sub` of somebody who is in none of the parts.
+/// Whether a `sub` needs a further partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stranger {
-    /// It is in one of them.
+    /// No: a partition contains it.
     No,
-    /// This part would hold it, and no account that another part holds.
+    /// Yes: this partition would contain it, and no account of another partition.
     Add(Prefix),
-    /// It is shorter than the parts' own letters: there is no such part.
+    /// It is shorter than the prefix of a partition: there can be no partition for it.
     TooShort,
 }
 
-/// Whether a part of that depth, or of one of these strangers, holds this `sub`.
+/// Whether a partition of that depth, or of one of the `known` prefixes, contains this `sub`.
 pub fn stranger(depth: u8, known: &BTreeSet<Prefix>, sub: &Sub) -> Stranger {
     let text = sub.as_str();
     if !outside(depth, text) || known.iter().any(|prefix| prefix.holds(sub)) {
@@ -87,8 +87,8 @@ pub fn stranger(depth: u8, known: &BTreeSet<Prefix>, sub: &Sub) -> Stranger {
     Stranger::Add(Prefix(letters))
 }
 
-/// How deep to cut a pool of so many accounts so that no part has more than `pages_max` pages of
-/// `page` accounts, if they are spread evenly.
+/// The depth at which no partition has more than `pages_max` pages of `page` accounts, if the
+/// accounts are evenly spread.
 pub fn depth(accounts: u64, page: u64, pages_max: u64) -> u8 {
     let pages = accounts.div_ceil(page.max(1));
     (0..DEPTH_MAX).find(|depth| pages >> (4 * depth) <= pages_max).unwrap_or(DEPTH_MAX)
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn every_sub_is_in_one_part_or_is_a_stranger() {
+    fn every_sub_is_in_one_partition_or_has_an_unexpected_prefix() {
         let subs = ["0f-1", "ff", "a", "A1", "zz", "a-b", "9", "é", "0g00", "00g0", "000g"];
         for depth in 0..=DEPTH_MAX {
             let mut known = BTreeSet::new();
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pool_is_cut_as_deep_as_its_pages_ask_for() {
+    fn a_pool_is_divided_as_deep_as_its_pages_require() {
         assert_eq!(all(0, &["z"]), [Prefix::new("")]);
         assert_eq!(all(1, &["z", "a"]).len(), 17);
         assert_eq!(all(2, &["a-"]).len(), 257);

@@ -13,13 +13,13 @@ use crate::verdict::Reason;
 
 const NOW: Time = Time(1_000_000);
 
-/// The last look of apply at either account.
+/// When apply last observed either account.
 const SEEN: Time = Time(500_400);
 
-/// A listing date before the last look, however it is rounded.
+/// A date in a listing from before the last observation, however it is rounded.
 const BEFORE: Time = Time(400_000);
 
-/// A listing date after the last look.
+/// A date in a listing from after the last observation.
 const AFTER: Time = Time(600_000);
 
 fn attribute(name: &str) -> AttributeName {
@@ -41,7 +41,7 @@ struct Bench {
 }
 
 impl Bench {
-    /// Two accounts that agree upon the name `Ada`, each seen at [`SEEN`].
+    /// Two accounts with the agreed name `Ada`, each observed at [`SEEN`].
     fn new() -> Self {
         let mapping = Mapping::new(Vec::new(), &BTreeSet::new(), false, true).unwrap();
         let policy = Policy {
@@ -100,7 +100,7 @@ impl Bench {
         Question { policy: &self.policy, keys: &self.keys, side, entry: &self.entry, now: NOW }
     }
 
-    /// An account of that side as a listing shows it.
+    /// An account of that pool as a listing shows it.
     fn listed(&self, side: Side, named: &str, modified: Time) -> View {
         let known = self.entry.accounts.get(side).clone().unwrap();
         let account = Account {
@@ -117,7 +117,7 @@ impl Bench {
         self.view(side, account)
     }
 
-    /// The account of the old pool without a name, not modified since the last look.
+    /// The account of the old pool without a name, not modified since the last observation.
     fn blank(&self) -> View {
         let mut account = self.listed(Side::Old, "Ada", BEFORE).account;
         account.attributes.clear();
@@ -128,37 +128,37 @@ impl Bench {
         View::new(&self.policy, side, account, &BySide::from_fn(|_| Arc::default()), NOW)
     }
 
-    /// Whether the sweep looks at an account of the old pool that shows this name and date.
+    /// Whether the sweep sends a hint about an account of the old pool with this name and date.
     fn looks(&self, named: &str, modified: Time) -> bool {
         differs(&self.question(Side::Old), &self.listed(Side::Old, named, modified))
     }
 }
 
 #[test]
-fn an_agreed_account_is_left_alone_and_a_changed_one_is_looked_at() {
+fn a_changed_account_is_a_reason_for_a_hint_and_an_agreed_one_is_not() {
     let bench = Bench::new();
     assert!(!bench.looks("Ada", BEFORE));
     assert!(!bench.looks("Ada", AFTER), "a newer date alone is no difference");
-    assert!(bench.looks("Eve", BEFORE), "the values count, whatever the date says");
-    assert!(differs(&bench.question(Side::Old), &bench.blank()), "a value that was taken away");
+    assert!(bench.looks("Eve", BEFORE), "the values count, whatever the date is");
+    assert!(differs(&bench.question(Side::Old), &bench.blank()), "a value that was removed");
 }
 
 #[test]
-fn an_edit_in_the_second_of_the_last_look_is_not_missed() {
-    // Pools cut dates to seconds: an edit at 500,700 ms shows as 500,000 ms, before the look.
+fn an_edit_in_the_second_of_the_last_observation_is_not_missed() {
+    // Pools cut dates to seconds: an edit at 500,700 ms shows as 500,000 ms.
     for side in Side::BOTH {
         let bench = Bench::one_sided(side);
         let looks = |at| differs(&bench.question(side), &bench.listed(side, "Ada", Time(at)));
         assert!(looks(500_000), "{side}: an edit in the same second");
         let over = SEEN - DATE_GRACE;
-        assert!(looks(over.0 + 1), "{side}: our clock may be fast as well");
-        assert!(!looks(over.0), "{side}: every moment of that date is over before the look");
+        assert!(looks(over.0 + 1), "{side}: our clock may also be fast");
+        assert!(!looks(over.0), "{side}: that date ends before the observation");
         assert!(!looks(BEFORE.0));
     }
 }
 
 #[test]
-fn a_person_whose_first_record_is_missing_is_looked_at() {
+fn a_person_without_a_first_record_is_a_reason_for_a_hint() {
     let mut bench = Bench::one_sided(Side::Old);
     assert!(!bench.looks("Ada", BEFORE));
     bench.entry.revision = FIRST_REVISION;
@@ -166,7 +166,7 @@ fn a_person_whose_first_record_is_missing_is_looked_at() {
 }
 
 #[test]
-fn two_linked_accounts_without_a_baseline_are_looked_at_unless_they_are_held() {
+fn linked_accounts_without_a_baseline_are_a_reason_for_a_hint_unless_held() {
     let mut bench = Bench::new();
     bench.entry.agreed = None;
     for (state, looks) in [(State::Synced, true), (State::Held, false), (State::Conflict, false)] {
@@ -177,14 +177,14 @@ fn two_linked_accounts_without_a_baseline_are_looked_at_unless_they_are_held() {
 }
 
 #[test]
-fn a_waiting_person_is_looked_at() {
+fn a_waiting_person_is_a_reason_for_a_hint() {
     let mut bench = Bench::new();
     bench.entry.state = State::Waiting;
     assert!(bench.looks("Ada", BEFORE));
 }
 
 #[test]
-fn open_work_is_looked_at_once_it_cannot_land_any_more() {
+fn open_work_is_a_reason_for_a_hint_once_it_can_no_longer_land() {
     let intent = |until| Intent {
         fields: [].into(),
         modified: BySide { old: None, new: None },
@@ -210,10 +210,10 @@ fn open_work_is_looked_at_once_it_cannot_land_any_more() {
     }
     let mut bench = Bench::new();
     bench.entry.owes_password = Some(Side::New);
-    assert!(bench.looks("Ada", BEFORE), "a password that is owed");
+    assert!(bench.looks("Ada", BEFORE), "a first password is owed");
     bench.entry.owes_password = None;
     bench.entry.passwords.owes_sign_out.new = true;
-    assert!(bench.looks("Ada", BEFORE), "sessions that are to be ended");
+    assert!(bench.looks("Ada", BEFORE), "sessions must still end");
     for state in [State::Held, State::Conflict] {
         bench.entry.state = state;
         assert!(!bench.looks("Ada", BEFORE), "{state:?}: a person has to act first");
@@ -221,7 +221,7 @@ fn open_work_is_looked_at_once_it_cannot_land_any_more() {
 }
 
 #[test]
-fn an_outdated_password_that_nobody_closed_is_looked_at() {
+fn an_outdated_password_that_is_not_closed_is_a_reason_for_a_hint() {
     let mut bench = Bench::new();
     bench.entry.linked = Some(Time(1));
     bench.entry.passwords.set.old = Some(Time(2));
@@ -229,25 +229,25 @@ fn an_outdated_password_that_nobody_closed_is_looked_at() {
     bench.policy.stale_passwords = StalePasswords::Close;
     assert!(bench.looks("Ada", BEFORE));
     bench.entry.passwords.open.new = Some(Reason::NoRecovery);
-    assert!(!bench.looks("Ada", BEFORE), "why it stays open is on record");
+    assert!(!bench.looks("Ada", BEFORE), "the record says why it stays open");
     bench.entry.passwords.open.new = None;
     bench.entry.passwords.closed.new = Some(Time(2));
     assert!(!bench.looks("Ada", BEFORE), "it is closed");
 }
 
 #[test]
-fn an_account_that_was_missed_and_is_listed_again_is_looked_at() {
+fn a_missed_account_that_is_listed_again_is_a_reason_for_a_hint() {
     let mut bench = Bench::new();
     bench.entry.accounts.old.as_mut().unwrap().gone = Some(BEFORE);
     assert!(bench.looks("Ada", BEFORE));
-    // The other account is the one that was missed: `missed` asks for it by its own `sub`.
+    // The other account is the missed one: `missed` returns its own `sub`.
     let mut bench = Bench::new();
     bench.entry.accounts.new.as_mut().unwrap().gone = Some(BEFORE);
     assert!(!bench.looks("Eve", AFTER));
 }
 
 #[test]
-fn nobody_looks_at_an_account_that_is_worked_on_deleted_unconfirmed_or_another_one() {
+fn a_leased_deleted_unconfirmed_or_different_account_is_no_reason_for_a_hint() {
     let lease = |free_at| {
         Some(Lease { owner: Owner::from_nonce(1), until: Time(free_at), free_at: Time(free_at) })
     };
@@ -255,7 +255,7 @@ fn nobody_looks_at_an_account_that_is_worked_on_deleted_unconfirmed_or_another_o
     bench.entry.lease = lease(NOW.0 + 1);
     assert!(!bench.looks("Eve", AFTER));
     bench.entry.lease = lease(NOW.0);
-    assert!(bench.looks("Eve", AFTER), "the lease has run out");
+    assert!(bench.looks("Eve", AFTER), "the lease has expired");
     bench.entry.state = State::Deleted;
     assert!(!bench.looks("Eve", AFTER));
     let bench = Bench::new();
@@ -268,13 +268,17 @@ fn nobody_looks_at_an_account_that_is_worked_on_deleted_unconfirmed_or_another_o
 }
 
 #[test]
-fn what_only_the_target_of_a_one_way_rule_says_is_no_difference() {
+fn a_change_in_the_target_of_a_one_way_rule_is_no_difference() {
     let mut bench = Bench::new();
     let words = [("Ada", "A"), ("Eve", "A"), ("Bob", "B")];
     let values = words.map(|(old, new)| (old.to_owned(), new.to_owned())).into();
     let rule = AttributeRule { values, ..AttributeRule::same(&attribute("name")) };
     bench.policy.mapping = Mapping::new(vec![rule], &BTreeSet::new(), false, true).unwrap();
-    assert_eq!(bench.policy.mapping.ways(&name()), Ways::Only(Side::New), "two words for one");
+    assert_eq!(
+        bench.policy.mapping.ways(&name()),
+        Ways::Only(Side::New),
+        "two old words for one new word"
+    );
     bench.entry.agreed =
         Some(Agreed { rules: bench.policy.mapping.revisions(), ..Agreed::default() });
     bench.agree(&Field::Enabled, &Value::Flag(true));
@@ -282,12 +286,12 @@ fn what_only_the_target_of_a_one_way_rule_says_is_no_difference() {
     let looks = |side, named| differs(&bench.question(side), &bench.listed(side, named, AFTER));
     assert!(looks(Side::Old, "Bob"), "the source changed");
     assert!(!looks(Side::Old, "Ada") && !looks(Side::New, "A"));
-    assert!(!looks(Side::Old, "Eve"), "another word of the source for the same one");
-    assert!(!looks(Side::New, "B"), "what changes in the target stays there");
+    assert!(!looks(Side::Old, "Eve"), "another old word for the same new word");
+    assert!(!looks(Side::New, "B"), "a change in the target stays there");
 }
 
 #[test]
-fn a_rule_newer_than_the_agreement_is_a_reason_only_where_a_value_stands() {
+fn a_rule_newer_than_the_baseline_is_a_reason_only_if_there_is_a_value() {
     let mut bench = Bench::new();
     let agreed = bench.entry.agreed.as_mut().unwrap();
     let rule = bench.policy.mapping.revision(&name()).unwrap();
@@ -298,7 +302,7 @@ fn a_rule_newer_than_the_agreement_is_a_reason_only_where_a_value_stands() {
 }
 
 #[test]
-fn a_blocked_field_is_looked_at_again_only_for_another_value() {
+fn a_blocked_field_is_a_reason_again_only_for_another_value() {
     let mut bench = Bench::new();
     let obstacle = Obstacle {
         reason: Reason::TooLong,
@@ -307,11 +311,11 @@ fn a_blocked_field_is_looked_at_again_only_for_another_value() {
         since: SEEN,
     };
     bench.entry.obstacles.insert(name(), obstacle);
-    // The new pool could not be written: of the old one the very value is on record.
-    assert!(!bench.looks("Eve", AFTER), "this value was said already");
+    // The new pool could not be written. The record holds the value of the old pool.
+    assert!(!bench.looks("Eve", AFTER), "this value is recorded already");
     assert!(bench.looks("Eva", BEFORE));
     assert!(!bench.looks("Ada", BEFORE), "the agreed value is no difference");
-    // Of the side that could not be written nothing is on record but the date of the last look.
+    // Of the pool that could not be written, only the time of the observation is recorded.
     let looks =
         |named, at| differs(&bench.question(Side::New), &bench.listed(Side::New, named, at));
     assert!(looks("Eve", AFTER));
@@ -320,7 +324,7 @@ fn a_blocked_field_is_looked_at_again_only_for_another_value() {
 }
 
 #[test]
-fn a_value_that_the_mapping_cannot_say_is_looked_at_once() {
+fn a_value_that_the_mapping_cannot_express_is_a_reason_only_once() {
     let mut bench = Bench::new();
     let view = |bench: &Bench, at| {
         let mut view = bench.listed(Side::Old, "Ada", at);
@@ -333,34 +337,34 @@ fn a_value_that_the_mapping_cannot_say_is_looked_at_once() {
     let value = Some(bench.print_of("Eve"));
     let obstacle = Obstacle { reason: Reason::Unsayable, value, side: Side::New, since: SEEN };
     bench.entry.obstacles.insert(name(), obstacle);
-    assert!(!view(&bench, AFTER), "it is held by name already");
+    assert!(!view(&bench, AFTER), "the field is blocked already");
 }
 
 #[test]
-fn the_missed_account_is_asked_for_while_something_follows_from_it() {
+fn a_missed_account_is_sent_while_something_follows_from_it() {
     let asked = |bench: &Bench, side| missed(&bench.question(side)).map(|known| known.sub.clone());
     let mut bench = Bench::new();
     assert_eq!(asked(&bench, Side::Old), None, "nothing was missed");
     bench.entry.accounts.new.as_mut().unwrap().gone = Some(BEFORE);
     let new = bench.entry.accounts.new.clone().unwrap().sub;
     assert_eq!(asked(&bench, Side::Old), Some(new.clone()));
-    assert_eq!(asked(&bench, Side::New), None, "the other account is not the one that was missed");
-    // The person is deleted, and the account that is left is not closed yet.
+    assert_eq!(asked(&bench, Side::New), None, "the other account is not the missed one");
+    // The person is deleted, and apply has not disabled the other account yet.
     bench.entry.state = State::Deleted;
     let tombstone = |owed| Some(Tombstone { side: Side::New, at: SEEN, owed });
     bench.entry.tombstone = tombstone(Some(Owed::Disable));
     assert_eq!(asked(&bench, Side::Old), Some(new), "a lost message leaves the account open");
     bench.entry.tombstone = tombstone(None);
-    assert_eq!(asked(&bench, Side::Old), None, "nothing is owed any more");
+    assert_eq!(asked(&bench, Side::Old), None, "the tombstone owes nothing any more");
     let mut busy = Bench::new();
     busy.entry.accounts.new.as_mut().unwrap().gone = Some(BEFORE);
     let (owner, until) = (Owner::from_nonce(1), Time(NOW.0 + 1));
     busy.entry.lease = Some(Lease { owner, until, free_at: until });
-    assert_eq!(asked(&busy, Side::Old), None, "apply is at work");
+    assert_eq!(asked(&busy, Side::Old), None, "a worker holds the lease");
 }
 
 #[test]
-fn an_unknown_account_is_news_from_the_first_pass_on() {
+fn an_unknown_account_is_news_if_created_or_modified_since_the_first_pass() {
     let bench = Bench::new();
     let account = |created, modified, status| Account {
         created: Time(created),
@@ -370,12 +374,12 @@ fn an_unknown_account_is_news_from_the_first_pass_on() {
     let since = Time(500);
     assert!(!is_news(&account(1, 499, Status::Confirmed), since));
     assert!(is_news(&account(1, 500, Status::Confirmed), since), "modified since");
-    assert!(is_news(&account(500, 1, Status::Confirmed), since), "made since");
+    assert!(is_news(&account(500, 1, Status::Confirmed), since), "created since");
     assert!(!is_news(&account(500, 500, Status::Unconfirmed), since));
 }
 
 #[test]
-fn what_a_listing_shows_was_done_by_the_end_of_its_second() {
+fn a_listed_change_happened_by_the_end_of_its_second() {
     let bench = Bench::new();
     let at = |modified| done_by(&bench.listed(Side::Old, "Ada", Time(modified)).account, NOW);
     assert_eq!(at(500_000), Time(501_000));
@@ -404,14 +408,14 @@ fn a_membership_is_news_unless_it_is_agreed_or_blocked_already() {
     bench.agree(&field, &Value::Flag(true));
     assert!(!news(&bench, Side::Old));
     assert_eq!(memberships(&bench.policy, &bench.entry).collect::<Vec<_>>(), [&group()]);
-    // An agreement under an older rule is none.
+    // A baseline under an older rule does not count.
     let agreed = bench.entry.agreed.as_mut().unwrap();
     let rule = agreed.fields[&field].rule;
     agreed.fields.get_mut(&field).unwrap().rule = rule.wrapping_add(1);
     assert!(news(&bench, Side::Old));
     assert_eq!(memberships(&bench.policy, &bench.entry).count(), 0);
     bench.entry.agreed = None;
-    assert!(!news(&bench, Side::Old), "two accounts that never agreed have a look of their own");
+    assert!(!news(&bench, Side::Old), "accounts without a baseline have a reason of their own");
 }
 
 #[test]
@@ -423,7 +427,7 @@ fn only_a_person_with_two_accounts_from_before_the_pass_takes_part() {
         assert!(!takes_part(&Bench::one_sided(side).entry, Time(2)));
         let mut bench = Bench::new();
         bench.entry.accounts.get_mut(side).as_mut().unwrap().gone = Some(SEEN);
-        assert!(!takes_part(&bench.entry, Time(2)), "{side}: gone already");
+        assert!(!takes_part(&bench.entry, Time(2)), "{side}: already gone");
     }
     let mut bench = Bench::new();
     bench.entry.state = State::Deleted;

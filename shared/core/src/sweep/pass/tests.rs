@@ -15,7 +15,7 @@ fn begun(estimate: u64, pages_max: u64) -> Cursor {
     cursor
 }
 
-/// A pass that saw so many accounts in each pool.
+/// A pass that saw this many accounts in each pool.
 fn saw(old: u64, new: u64) -> Pass {
     let mut pass = begun(0, 1).pass.unwrap();
     pass.counts.old.accounts = old;
@@ -28,7 +28,7 @@ fn prefix(text: &str) -> Prefix {
 }
 
 #[test]
-fn a_pass_begins_when_it_is_due_and_earlier_when_it_is_wanted() {
+fn a_pass_begins_when_it_is_due_and_earlier_on_request() {
     let mut cursor = Cursor::default();
     assert_eq!(cursor.next_pass(DAY, None), Time::ZERO, "the first pass is due at once");
     cursor.began = Some(NOW);
@@ -46,7 +46,7 @@ fn a_pass_begins_when_it_is_due_and_earlier_when_it_is_wanted() {
 }
 
 #[test]
-fn the_first_pass_decides_what_is_news_and_later_passes_keep_it() {
+fn the_first_pass_sets_the_time_since_when_accounts_are_news() {
     let mut cursor = begun(10, 100);
     assert_eq!(cursor.known_since, Some(NOW - limits::SWEEP_LOOKS_BACK));
     assert_eq!((cursor.passes, cursor.began), (1, Some(NOW)));
@@ -56,13 +56,13 @@ fn the_first_pass_decides_what_is_news_and_later_passes_keep_it() {
 }
 
 #[test]
-fn a_pool_is_cut_by_the_largest_size_and_the_deepest_cut_known() {
+fn a_pool_is_divided_by_its_largest_known_size_and_depth() {
     let depth = |cursor: &Cursor| cursor.pass.as_ref().map(|pass| pass.depth);
     // 160 pages of one pool, at ten pages a partition.
     let accounts = 160 * limits::LIST_PAGE;
     assert_eq!(depth(&begun(accounts, 10)), Some(both(1)));
     assert_eq!(depth(&begun(0, 10)), Some(both(0)));
-    // The pool's own estimate lags: what the last pass saw counts as well.
+    // The pool's own estimate lags, so the number that the last pass saw counts as well.
     let mut cursor =
         Cursor { accounts: BySide { old: Some(accounts), new: None }, ..Cursor::default() };
     cursor.begin(NOW, both(Some(0)), both(10));
@@ -73,11 +73,11 @@ fn a_pool_is_cut_by_the_largest_size_and_the_deepest_cut_known() {
 }
 
 #[test]
-fn unexpected_prefixes_are_looked_for_once_a_day_and_only_in_a_pool_that_is_cut() {
+fn a_divided_pool_is_searched_for_unexpected_prefixes_once_a_day() {
     let accounts = 160 * limits::LIST_PAGE;
     let to_cover = |cursor: &Cursor| cursor.pass.as_ref().map(|pass| pass.to_cover);
     assert_eq!(to_cover(&begun(accounts, 10)), Some(both(true)));
-    assert_eq!(to_cover(&begun(0, 10)), Some(both(false)), "one partition holds everybody");
+    assert_eq!(to_cover(&begun(0, 10)), Some(both(false)), "one partition holds every account");
     let day = limits::SWEEP_COVERS_EVERY;
     let mut cursor = Cursor {
         covered: BySide { old: Some(NOW - day), new: Some(Time(NOW.0 + 1) - day) },
@@ -88,7 +88,7 @@ fn unexpected_prefixes_are_looked_for_once_a_day_and_only_in_a_pool_that_is_cut(
 }
 
 #[test]
-fn what_is_finished_is_not_left_and_all_else_is() {
+fn only_unfinished_partitions_are_left() {
     let accounts = 160 * limits::LIST_PAGE;
     let mut cursor = begun(accounts, 10);
     cursor.strangers.old.insert(prefix("z"));
@@ -105,7 +105,7 @@ fn what_is_finished_is_not_left_and_all_else_is() {
         assert!(cursor.left(&buckets).old.contains(unit), "{unit:?}");
         cursor.finish(unit, &Done::default(), NOW);
         let left = cursor.left(&buckets);
-        assert!(!left.old.contains(unit), "{unit:?} is done again");
+        assert!(!left.old.contains(unit), "{unit:?} is still left");
         assert_eq!((left.old.len(), left.new.len()), (19 - count, 19));
     }
     let pass = cursor.pass.as_mut().unwrap();
@@ -117,7 +117,7 @@ fn what_is_finished_is_not_left_and_all_else_is() {
 }
 
 #[test]
-fn a_finished_partition_adds_what_it_came_to() {
+fn a_finished_partition_adds_its_result() {
     let key = |person| Key { person, tag: 0 };
     let mut done = Done { unread: [7].into(), ..Done::default() };
     done.counts.accounts = 5;
@@ -140,7 +140,7 @@ fn a_finished_partition_adds_what_it_came_to() {
 }
 
 #[test]
-fn unexpected_prefixes_are_kept_up_to_their_bound() {
+fn unexpected_prefixes_are_kept_up_to_their_limit() {
     let mut cursor = begun(160 * limits::LIST_PAGE, 10);
     let found =
         |from: usize, count| (from..from + count).map(|n| prefix(&format!("z{n:03}"))).collect();
@@ -155,7 +155,7 @@ fn unexpected_prefixes_are_kept_up_to_their_bound() {
 }
 
 #[test]
-fn partitions_that_never_finish_are_cut_deeper_and_groups_are_given_up() {
+fn pools_whose_partitions_never_finish_are_divided_deeper_and_groups_are_given_up() {
     let pages_max = both(10);
     let mut cursor = begun(160 * limits::LIST_PAGE, 10);
     cursor.finish(&Unit::Accounts(Side::New, prefix("a")), &Done::default(), NOW);
@@ -168,9 +168,9 @@ fn partitions_that_never_finish_are_cut_deeper_and_groups_are_given_up() {
     cursor.fruitless(&left, pages_max);
     let pass = cursor.pass.as_ref().unwrap();
     assert_eq!(pass.depth, BySide { old: 2, new: 1 });
-    assert_eq!((pass.number, cursor.passes, pass.began), (1, 1, NOW), "the same pass, anew");
+    assert_eq!((pass.number, cursor.passes, pass.began), (1, 1, NOW), "the same pass starts again");
     assert!(pass.finished.new.is_empty() && pass.fruitless == 0);
-    // Groups cannot be cut, and nothing begins anew for them.
+    // Group buckets cannot be divided, and the pass does not start again for them.
     let left = BySide { old: vec![Unit::Cover(Side::Old)], new: vec![Unit::Members(Side::New, 5)] };
     cursor.finish(&Unit::Accounts(Side::New, prefix("a")), &Done::default(), NOW);
     for _ in 0..limits::SWEEP_FRUITLESS_MAX {
@@ -184,7 +184,7 @@ fn partitions_that_never_finish_are_cut_deeper_and_groups_are_given_up() {
     assert!(gone.is_unread(4, 7) && !gone.is_unread(4, 8));
     assert_eq!(pass.to_cover, BySide { old: false, new: true });
     assert_eq!(pass.finished.new.len(), 1);
-    // No deeper than there are letters to cut by.
+    // A pool is not divided deeper than the longest prefix allows.
     let left = BySide { old: vec![Unit::Accounts(Side::Old, prefix("a"))], new: Vec::new() };
     for _ in 0..9 * limits::SWEEP_FRUITLESS_MAX {
         cursor.fruitless(&left, pages_max);
@@ -193,7 +193,7 @@ fn partitions_that_never_finish_are_cut_deeper_and_groups_are_given_up() {
 }
 
 #[test]
-fn the_end_of_a_pass_is_remembered_for_the_next_one() {
+fn the_next_pass_knows_the_result_of_the_last_one() {
     let mut cursor = begun(0, 10);
     let told = (0, true);
     cursor.pass = Some(saw(7, 9));
@@ -212,7 +212,7 @@ fn the_end_of_a_pass_is_remembered_for_the_next_one() {
         cursor.end(told, told, doubt);
         assert_eq!(cursor.doubted, doubted, "{doubt:?}");
     }
-    // Accounts and memberships have classes of their own.
+    // Accounts and memberships have separate buckets.
     cursor.pass = Some(saw(7, 9));
     cursor.end((CELLS, false), told, None);
     assert_eq!(cursor.classes, Classes { missing: 2, members: 1 });
@@ -222,29 +222,29 @@ fn the_end_of_a_pass_is_remembered_for_the_next_one() {
 }
 
 #[test]
-fn classes_double_where_too_much_was_left_and_halve_where_little_was() {
+fn buckets_double_after_too_much_was_left_and_halve_after_little_was() {
     let little = CELLS / 8;
     assert_eq!(next_classes(8, (0, false)), 16);
     assert_eq!(next_classes(8, (little - 1, true)), 4);
-    assert_eq!(next_classes(8, (little, true)), 8, "it was told, and not by much");
+    assert_eq!(next_classes(8, (little, true)), 8, "all was decoded, but not by a wide margin");
     assert_eq!(next_classes(1, (0, true)), 1);
     assert_eq!(next_classes(limits::SWEEP_CLASSES_MAX, (0, false)), limits::SWEEP_CLASSES_MAX);
 }
 
 #[test]
-fn invariant_07_one_class_in_eight_stands_for_all_of_them() {
+fn invariant_07_missing_accounts_of_one_bucket_in_eight_count_eight_times() {
     let least = limits::SWEEP_MISSING_MIN;
     let pass = saw(100, 100);
     let doubt = |missing, classes| pass.doubt(both(None), missing, classes);
     assert_eq!(doubt(least, 1), None);
     assert_eq!(doubt(least + 1, 1), Some(Doubt::TooMany));
-    // Of eight classes one was asked for: eight times as many are missing in all.
+    // One bucket of eight was compared, so about eight times as many are missing in all.
     assert_eq!(doubt(least / 8, 8), None);
     assert_eq!(doubt(least / 8 + 1, 8), Some(Doubt::TooMany));
 }
 
 #[test]
-fn invariant_07_a_pool_that_shrank_is_doubted_whichever_it_is() {
+fn invariant_07_nothing_is_concluded_if_either_pool_has_shrunk() {
     let least = limits::SWEEP_MISSING_MIN;
     for (old, new) in [(100, 100 - least - 1), (100 - least - 1, 100)] {
         assert_eq!(saw(old, new).doubt(both(Some(100)), 0, 1), Some(Doubt::Shrunk));
@@ -255,7 +255,7 @@ fn invariant_07_a_pool_that_shrank_is_doubted_whichever_it_is() {
 }
 
 #[test]
-fn what_is_likely_is_a_share_of_the_larger_pool_and_never_less_than_the_least() {
+fn plausible_number_is_a_share_of_the_larger_pool_and_at_least_the_minimum() {
     let share = |accounts: u64| accounts / 100 * limits::SWEEP_MISSING_PERCENT;
     assert_eq!(saw(1_000, 10).likely(), limits::SWEEP_MISSING_MIN);
     assert_eq!(saw(100_000, 10).likely(), share(100_000));
@@ -266,7 +266,7 @@ fn what_is_likely_is_a_share_of_the_larger_pool_and_never_less_than_the_least() 
 }
 
 #[test]
-fn each_person_is_asked_for_in_one_pass_of_as_many_as_there_are_classes() {
+fn each_person_is_compared_once_in_as_many_passes_as_there_are_buckets() {
     let classes = Classes { missing: 4, members: 2 };
     let staff = GroupName::try_from("staff").unwrap();
     let person = PersonId::from_nonce(77);
