@@ -4,9 +4,9 @@
  * The stack holds capture, and rules that forward CloudTrail events to the bridge's bus.
  *
  * The events are forwarded and not processed here. So only one function reads the table's accounts,
- * and only one queue holds failed events. The other account is allowed to store pending changes,
- * and no more. This stack names the bridge's resources and does not import them, so that neither
- * stack waits for the other.
+ * and only one queue holds failed events. The other account gets only the access that capture
+ * needs. This stack names the bridge's resources and does not import them, so that neither stack
+ * waits for the other.
  */
 import { Annotations, Arn, type ArnComponents, CfnOutput, Stack, Validations } from 'aws-cdk-lib';
 import { EventBus as Bus } from 'aws-cdk-lib/aws-events';

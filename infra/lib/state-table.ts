@@ -20,8 +20,8 @@ import { graph } from './dashboard';
 export const BY_STATE = 'by_state';
 
 /**
- * The partitions that capture writes: pending changes, and the count of captures that could store
- * none.
+ * The partitions that capture writes: pending changes, and the count of captures that were neither
+ * stored nor sent.
  */
 export const MARKING_PARTITIONS = ['PENDING#*', 'COUNTER#0'];
 

@@ -60,7 +60,7 @@ const SWEEP_GROUP_READS = [
   'cognito-idp:ListUsersInGroup',
 ];
 
-// Shows where capture is attached. Any further permission would let the trail read people.
+// To see where capture is attached. The trail gets no permission that would let it read people.
 const TRAIL_READS = ['cognito-idp:DescribeUserPool'];
 
 // Irreversible, so it is granted only if the configuration asks for it.

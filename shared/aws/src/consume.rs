@@ -31,7 +31,8 @@ use crate::wire;
 /// dropped, as in a crash, and the message comes back.
 const ANSWER_TIME: Duration = Duration::from_millis(1_200);
 
-/// How long delaying messages may take. Without the delay they only come back at another time.
+/// How long delaying messages may take. Without it they come back when the queue's visibility
+/// time-out ends.
 const HIDE_TIME_MAX: Duration = Duration::from_millis(800);
 
 /// The outside calls that the consumer needs.
@@ -181,14 +182,12 @@ pub async fn mark_all<Q: Future<Output = Result<(), Fault>> + Send + 'static>(
     marked
 }
 
-/// The result of one group.
 #[derive(Default)]
 struct Outcome {
     done: Vec<String>,
     figures: BatchFigures,
 }
 
-/// What happens to one message.
 enum Answer {
     Done,
     /// The message comes back after that time.

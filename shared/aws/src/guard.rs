@@ -1,7 +1,7 @@
 //! The sign-up guard: searches the other pool for the identity of a sign-up.
 //!
 //! It lists accounts (which fires no trigger and bills no monthly user), reads the table, and
-//! writes nothing. core decides what to search for and which accounts do not count
+//! writes nothing. core decides what to search for and which accounts stand aside
 //! ([`poolbridge_core::guard`]).
 
 use std::fmt;
@@ -80,7 +80,8 @@ impl Guard {
         Ok(if held? { Judgement::Refused } else { Judgement::Passes })
     }
 
-    /// Whether an account of the other pool holds the identity and counts.
+    /// Whether an account of the other pool holds the identity and does not stand aside
+    /// ([`stands_aside`]).
     ///
     /// All searches are awaited, so that a search that fails or cannot be asked does not hide what
     /// another one finds. The guard does not search for a value that no account can hold.
@@ -117,7 +118,7 @@ impl Guard {
         unanswered.map_or(Ok(false), Err)
     }
 
-    /// Whether one of the accounts found holds the identity and counts.
+    /// Whether one of the accounts found holds the identity and does not stand aside.
     async fn stands(
         &self,
         newcomer: &Newcomer,

@@ -21,7 +21,7 @@ pub use table::OPERATIONS;
 /// What a `CloudTrail` event about an operation proves, if the call succeeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Told {
-    /// Nothing that either pool must know.
+    /// Nothing that poolbridge copies.
     Nothing,
     /// Perhaps a change: apply compares the account.
     Hint,

@@ -1,10 +1,10 @@
-//! Decodes a `CloudTrail` event, as `EventBridge` delivers it, to the change that it reports.
+//! Decodes a `CloudTrail` event, as `EventBridge` delivers it, and extracts the change that it
+//! reports.
 //!
 //! AWS guarantees little about these events. They arrive late, in any order, perhaps twice or not
 //! at all. Values and usernames are hidden, and a call that a person makes with their own token
 //! does not name its pool. So this module reads only the few fields that it needs, each from every
-//! place where AWS is known to put it, and ignores all others. An event that it cannot use gets a
-//! code.
+//! place where AWS is known to put it. An event that it cannot use gets a code.
 //!
 //! It never reads a username, hidden or in clear text: a person is identified by `sub` only.
 
@@ -182,7 +182,7 @@ pub struct Hearing {
     pub outcome: Result<Heard, NotHeard>,
 }
 
-/// Decodes events, with what it must know beforehand.
+/// Decodes events, given the pools and the bridge's own callers.
 #[derive(Clone, Debug)]
 pub struct Listener {
     pools: BySide<(String, Option<String>)>,

@@ -1,4 +1,5 @@
-//! Decodes the event that a user pool sends to its trigger, to the change that it announces.
+//! Decodes the event that a user pool sends to its trigger, and extracts the change that it
+//! announces.
 //!
 //! Real events differ from their published form: they have numbers, booleans and nulls in place of
 //! texts, and missing or new fields. So this module reads only the few fields that it needs, and

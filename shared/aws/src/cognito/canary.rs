@@ -10,11 +10,12 @@ use super::CognitoPool;
 use super::account::of_listing;
 
 impl CognitoPool {
-    /// Whether the pool can read an account other than `except` by its own `sub`, groups included.
+    /// Whether an account other than `except` can be read and still has its own `sub`, groups
+    /// included.
     ///
     /// The check takes one page of `ListUsers` without a filter, which bills no user. It usually
     /// takes one `AdminGetUser`, which makes that account's owner a billed monthly active user of
-    /// the pool. A pool lists in its own fixed order, so it is usually the same account, and the
+    /// the pool. A pool lists in an order of its own, so it is usually the same account, and the
     /// cost is one user per month.
     pub(super) async fn somebody_reads(&self, except: &Sub) -> Result<bool, Fault> {
         const OPERATION: &str = "ListUsers";

@@ -205,7 +205,7 @@ mod tests {
             .post_confirmation("ours")
             .pre_sign_up("")
             .custom_message("message")
-            .pre_token_generation_config(newer.expect("it is complete"))
+            .pre_token_generation_config(newer.expect("the configuration is complete"))
             .build();
         let standing = triggers(&config);
         assert_eq!(standing.get(&TriggerSlot::PostConfirmation).map(String::as_str), Some("ours"));

@@ -79,7 +79,6 @@ pub struct CognitoPool {
     failures: AtomicU64,
 }
 
-/// What the adapter knows of the pool's schema.
 #[derive(Default)]
 struct Known {
     described: Option<(Time, Arc<Described>)>,

@@ -31,7 +31,6 @@ const PAGE: i32 = 60;
 /// A pool's schema, and what only this adapter needs of it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Described {
-    /// The schema that core uses.
     pub(super) shape: Arc<Shape>,
     /// The minimum length of a password.
     pub(super) password_length: usize,
@@ -172,7 +171,6 @@ fn name(name: impl AsRef<str>) -> Option<AttributeName> {
     AttributeName::try_from(name.as_ref()).ok()
 }
 
-/// Every mutable attribute.
 fn mutable(shape: &Shape) -> BTreeSet<AttributeName> {
     let attributes = shape.attributes.iter().filter(|(_, attribute)| attribute.mutable);
     attributes.map(|(name, _)| name.clone()).collect()

@@ -75,8 +75,8 @@ impl DeclaredTriggers {
         let document = reader.document();
         let torn = reader.found_any();
         let top = Section { reader: &reader, name: String::new(), line: None, table: &document };
-        // If the file has syntax errors, the decoded part may lack a table. A table that the text
-        // never mentions is not missing.
+        // If the file has syntax errors, the decoded part may lack a table. A text that never
+        // mentions triggers declares none.
         let unclear = mentions_triggers(text) && (torn || misplaced(&top));
         let sides = BySide::from_fn(|side| {
             let declared = declared(&top, side);

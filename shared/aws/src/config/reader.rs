@@ -8,7 +8,6 @@ use toml::de::{DeTable, DeValue};
 
 use super::mistake::{Mistake, nearest};
 
-/// A value with its line.
 pub(super) struct Found<T> {
     pub(super) value: T,
     pub(super) line: usize,
@@ -151,7 +150,6 @@ impl<'r, 't> Section<'r, 't> {
         text.map(|value| Found { value, line: found.line })
     }
 
-    /// A text that must be present.
     pub(super) fn required(&self, key: &str, hint: &str) -> Option<Found<&'r str>> {
         if !self.has(key) {
             self.reader.mistake(self.line, format!("`{}{key}` is missing", self.name), hint);
@@ -159,7 +157,6 @@ impl<'r, 't> Section<'r, 't> {
         self.text(key)
     }
 
-    /// A boolean.
     pub(super) fn flag(&self, key: &str) -> Option<bool> {
         let found = self.find(key)?;
         let flag = found.value.as_bool();
@@ -228,7 +225,6 @@ impl<'r, 't> Section<'r, 't> {
         texts
     }
 
-    /// A table inside this one.
     pub(super) fn section(&self, key: &str) -> Option<Section<'r, 't>> {
         let found = self.find(key)?;
         let Some(table) = found.value.as_table() else {

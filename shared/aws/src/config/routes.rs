@@ -80,7 +80,7 @@ pub struct Routes {
 /// A pass costs some table reads per account, and part of the pools' listing quota.
 const EVERY: Duration = Duration::from_hours(6);
 
-/// The scheduler ticks no more often than this, so shorter intervals could not be kept.
+/// The shortest interval: a pass cannot begin more often than the schedule calls the sweep.
 const EVERY_MIN: Duration = Duration::from_mins(5);
 
 /// The longest interval between two passes. A pending change lives longer, but people should not

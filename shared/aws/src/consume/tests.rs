@@ -67,7 +67,7 @@ impl Hands for FakeHands {
         let fate = self.fates.get(sub).copied().unwrap_or(Fate::Ends(|| Verdict::Applied));
         let verdict = match fate {
             Fate::Ends(verdict) => verdict(),
-            Fate::Panics => panic!("a fault of ours"),
+            Fate::Panics => panic!("planted panic"),
             Fate::Hangs => std::future::pending().await,
         };
         Report {

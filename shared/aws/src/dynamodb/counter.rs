@@ -1,4 +1,4 @@
-//! Counters: people by state, and captures that could not store a pending change. They are plain
+//! Counters: people by state, and captures that were neither stored nor sent. They are plain
 //! additions: a repeated write counts twice, and the sweep counts people again.
 
 use std::collections::BTreeMap;
@@ -13,7 +13,7 @@ use super::key::{Key, counter_partition, random_counter_shard};
 use super::tally::Call;
 use crate::fault::fault;
 
-/// The counter of captures that failed to store a pending change.
+/// The counter of captures that were neither stored nor sent.
 const UNMARKED: &str = "unmarked";
 
 /// People by state, as counted so far. A state without people is left out.
@@ -80,8 +80,8 @@ impl DynamoLedger {
         Ok(PeopleCounts { by_state })
     }
 
-    /// Counts captures that failed to store a pending change (R14, `DrainedMeansEmpty`): the bridge
-    /// is not drained while there are any.
+    /// Counts captures that were neither stored nor sent (R14, `DrainedMeansEmpty`): the bridge is
+    /// not drained while there are any.
     pub async fn add_unmarked(&self, captures: u32) -> Result<(), Fault> {
         if captures == 0 {
             return Ok(());
@@ -97,7 +97,7 @@ impl DynamoLedger {
         self.add(&Key::counter(0, UNMARKED), -i64::from(captures)).await
     }
 
-    /// The captures that failed to store a pending change since the last full verification.
+    /// The captures that were neither stored nor sent since the last full verification.
     pub async fn unmarked(&self) -> Result<u64, Fault> {
         let item = self.get(Call::ReadCounts, &Key::counter(0, UNMARKED)).await?;
         let count = item.map_or(Ok(0), |item| {

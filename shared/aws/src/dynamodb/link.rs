@@ -31,11 +31,9 @@ enum Undone {
     /// A condition failed. The list has one entry per action, in order, with the existing item if
     /// the service returned it.
     Conditions(Vec<Condition>),
-    /// Any other failure.
     Fault(Fault),
 }
 
-/// The result of one action's condition.
 #[derive(Clone, Debug, PartialEq)]
 enum Condition {
     /// The condition held, or the service did not check it.

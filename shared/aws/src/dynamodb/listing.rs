@@ -17,9 +17,7 @@ use super::tally::Call;
 use super::{DynamoLedger, PAGE_ITEMS_MAX, PAGES_MAX, REQUESTS_AT_ONCE};
 use crate::fault::fault;
 
-/// The result of listing one partition.
 pub(super) struct Partition<T> {
-    /// The items that could be read.
     pub(super) read: Vec<T>,
     /// The number of items that could not be read, or that a newer version wrote.
     pub(super) unreadable: u64,

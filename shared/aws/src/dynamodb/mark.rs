@@ -1,8 +1,8 @@
-//! Pending changes: the stored notes that accounts have changes that are not applied yet.
+//! Pending changes: stored notes of account changes that are not applied yet.
 //!
 //! The table itself counts the token, which starts at a random number (R12, `TokenNeverRepeats`).
-//! So neither a late copy of a retried request, nor a pending change that was cleared and stored
-//! again, can have a token that was seen before.
+//! So neither a late copy of a retried request nor a pending change that was cleared and stored
+//! again can repeat a token.
 
 use std::time::Duration;
 
@@ -101,8 +101,8 @@ impl DynamoLedger {
         }
     }
 
-    /// Stores the event in the usual case: no newer one is stored. For a hint: none of the stored
-    /// events is newer than the hint.
+    /// Stores the event in the usual case: no newer event is stored, or a hint is not older than
+    /// the oldest stored event.
     async fn mark_newer(&self, change: &Change) -> Result<(), MarkError> {
         let first = u64::from_be_bytes(crate::secret::random()) >> (u64::BITS - FIRST_TOKEN_BITS);
         let (update, newest) = match change.proof {
@@ -131,10 +131,9 @@ impl DynamoLedger {
         self.count_mark(request, change).await
     }
 
-    /// Counts an event on a pending change that a newer event stored. It still keeps the oldest
-    /// event time and the newest password time, and evidence replaces a hint. An update expression
-    /// cannot compare, so the item `seen` decides what to write, and the condition checks that the
-    /// item is unchanged.
+    /// Counts an event that is older than a stored one. It still keeps the oldest event time and
+    /// the newest password time, and evidence replaces a hint. An update expression cannot compare,
+    /// so `seen` decides what to write, and the condition checks that the item still equals `seen`.
     async fn mark_older(&self, change: &Change, seen: Option<&Item>) -> Result<(), MarkError> {
         let mut condition = "#v = :v AND attribute_exists(#last)".to_owned();
         let mut update = OLDER.to_owned();
@@ -239,9 +238,9 @@ impl DynamoLedger {
         }
     }
 
-    /// Postpones a pending change: apply need not process it before `until`. It does so only if the
-    /// token is still `token`, so a newer event does not wait for the back-off of an older one.
-    /// Returns whether it postponed the pending change.
+    /// Postpones a pending change: apply need not process it before `until`. Only if the token is
+    /// still `token`, so that a newer event does not wait for an older one's back-off. Returns
+    /// whether it did.
     pub async fn back_off(
         &self,
         side: Side,
@@ -280,9 +279,8 @@ impl DynamoLedger {
     }
 }
 
-/// The attribute for the time of a change's password event. There is one for each kind of author
-/// and source, so that none hides another. A password event that only a message claims never counts
-/// as seen.
+/// The attribute for the time of a change's password event: one for each kind of author and source,
+/// so that none hides another. A password event that only a message claims never counts as seen.
 const fn password_attribute(change: &Change) -> Option<&'static str> {
     match (change.password, change.claimed, change.administrator) {
         (false, _, _) => None,
@@ -292,7 +290,6 @@ const fn password_attribute(change: &Change) -> Option<&'static str> {
     }
 }
 
-/// The table's error for an update.
 type MarkError = aws_sdk_dynamodb::error::SdkError<UpdateItemError>;
 
 /// The item on which a condition failed, if the service returned it; any other error is a port
@@ -309,7 +306,6 @@ fn check_item(seen: Option<&Item>) -> Result<(), Fault> {
     seen.map_or(Ok(()), check_version).map_err(|mistake| mistake.fault("UpdateItem"))
 }
 
-/// Decodes the item of a pending change.
 pub(super) fn read(item: &Item) -> Result<Mark, Mistake> {
     check_version(item)?;
     let reader = Reader(item);

@@ -17,7 +17,6 @@ use crate::secret::Sealer;
 /// The item at a person's key.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Stored {
-    /// The person record.
     Person(Box<Entry>),
     /// A forwarding item: the person record was merged into this one.
     Forward(PersonId),
@@ -86,7 +85,6 @@ pub(super) fn forward(absorbed: &Entry, kept: &Entry, owner: &Owner) -> Item {
     item
 }
 
-/// The pointer from an account to its person record.
 pub(super) fn pointer(key: &Key, person: &PersonId) -> Item {
     let mut item = key.item();
     item.insert("v".to_owned(), number(VERSION));
@@ -94,13 +92,12 @@ pub(super) fn pointer(key: &Key, person: &PersonId) -> Item {
     item
 }
 
-/// The person to whom a pointer leads.
+/// The person of a pointer's account.
 pub(super) fn read_pointer(item: &Item) -> Result<PersonId, Mistake> {
     check_version(item)?;
     Reader(item).name("person")
 }
 
-/// Decodes the item at a person's key.
 pub(super) fn read(item: &Item, sealer: &Sealer) -> Result<Stored, Mistake> {
     check_version(item)?;
     let reader = Reader(item);

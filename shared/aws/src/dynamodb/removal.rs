@@ -16,9 +16,7 @@ use crate::fault::fault;
 
 const OPERATION: &str = "UpdateItem";
 
-/// The result of one addition.
 enum Counted {
-    /// The removal was counted.
     Yes,
     /// The window is full.
     Full,
@@ -52,8 +50,8 @@ impl DynamoLedger {
         Ok(matches!(counted(request).await?, Counted::Yes))
     }
 
-    /// Allows `more` removals than usual in the window of `now` and in the next one, and resets
-    /// their counts: an operator confirmed that the removals are intended.
+    /// Raises the bound of the window of `now` and of the next one by `more`, and resets their
+    /// counts: an operator confirmed that the removals are intended.
     pub async fn allow_removals(&self, now: Time, more: u64) -> Result<(), Fault> {
         let people = self.people_counts().await?.total();
         let bound = breaker::removals_max(people).saturating_add(more);

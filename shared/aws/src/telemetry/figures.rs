@@ -16,8 +16,8 @@ use super::{Output, milliseconds};
 /// The namespace of every metric.
 pub const NAMESPACE: &str = "poolbridge";
 
-/// The dimension of every metric: the bridge's name. There is only one, because AWS bills each
-/// further value as a metric of its own.
+/// The dimension of every metric: the bridge's name. AWS bills each further value as a metric of
+/// its own, so there is only one.
 pub const DIMENSION: &str = "name";
 
 /// What capture publishes.
@@ -165,7 +165,7 @@ pub struct BatchFigures {
     pub passwords_kept_open: u64,
     /// Changes that wait because a pool accepts no writes.
     pub writes_paused: u64,
-    /// The time from the event until both pools agreed, for each finished change.
+    /// The time from the event until apply was done with it, for each outcome other than `later`.
     pub lags: Vec<Duration>,
     /// How long each change took.
     pub durations: Vec<Duration>,

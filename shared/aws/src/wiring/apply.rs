@@ -21,8 +21,8 @@ use crate::telemetry::{self, MarkFigures, Output, Telemetry};
 /// The longest time for storing the pending changes of a batch that cannot be processed.
 const MARK_TIME_MAX: Duration = Duration::from_secs(3);
 
-/// The part of an invocation that is reserved for the case that the bridge is not ready in time:
-/// for storing pending changes, delaying messages (under a second) and the answer.
+/// The part of an invocation that is kept free in case the bridge is not ready in time: to store
+/// pending changes, delay messages (under a second) and answer.
 const FALLBACK_TIME: Duration = Duration::from_secs(5);
 
 /// The consumer as Lambda calls it.

@@ -58,7 +58,8 @@ impl Settings {
     }
 
     /// The settings to remove that have no neutral value, with dotted paths for nested ones. The
-    /// call leaves them out. The documentation says that this removes them; it may not.
+    /// call leaves them out, which removes them according to the documentation, but perhaps not in
+    /// fact.
     pub fn may_stay(&self, found: &Self) -> Vec<String> {
         let mut names = Vec::new();
         for name in self.gone(found).filter(|name| nothing(name).is_none()) {

@@ -20,12 +20,10 @@ use super::super::attribute::{map, size_bytes};
 use super::*;
 use crate::secret::Secret;
 
-/// A sealer for tests.
 pub(in super::super) fn sealer() -> Sealer {
     Secret::from_text("a key for tests: 32 characters ..").unwrap().sealer()
 }
 
-/// A person known in the old pool.
 pub(in super::super) fn entry() -> Entry {
     let account = Known {
         sub: Sub::try_from("s-1").unwrap(),

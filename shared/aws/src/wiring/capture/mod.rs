@@ -95,7 +95,6 @@ pub struct Invocation<'a> {
     pub function_arn: &'a str,
 }
 
-/// The result of capture's own work.
 #[derive(Debug, Default)]
 struct Own {
     figures: CaptureFigures,
@@ -103,7 +102,6 @@ struct Own {
     refusal: Option<FunctionError>,
 }
 
-/// The result of the chained function.
 #[derive(Debug, Default)]
 struct FromBeside {
     /// The answer, if it is not the event itself.
@@ -187,7 +185,7 @@ impl CaptureLine {
         own
     }
 
-    /// The result if nothing could be done.
+    /// The result if capture could do nothing.
     fn broken(&self, heading: &Heading) -> Own {
         let mut own = match self.triggers.guard.filter(|_| heading.signs_up) {
             Some(failure) => not_judged(failure),

@@ -13,7 +13,7 @@ async fn a_panic_is_contained() {
     assert_eq!(unharmed(async { 7 }).await, Some(7));
     let panics = async {
         tokio::task::yield_now().await;
-        [1, 2, 3].into_iter().cycle().take(9).nth(9).expect("there are nine only")
+        [1, 2, 3].into_iter().cycle().take(9).nth(9).expect("there are only nine")
     };
     assert_eq!(unharmed(panics).await, None);
 }

@@ -142,7 +142,7 @@ async fn after_update(triggers: Value) -> (u64, u64, Loopback) {
 #[tokio::test]
 async fn an_update_that_removes_the_triggers_is_detected_by_its_own_event() {
     let (missing, failed, service) = after_update(json!({})).await;
-    assert_eq!((missing, failed), (2, 0), "a template deployment took capture out");
+    assert_eq!((missing, failed), (2, 0), "a template deployment removed capture");
     let described = service.requests().into_iter().find(|(name, _)| name == "DescribeUserPool");
     assert_eq!(described.unwrap().1["UserPoolId"], "eu-west-1_A", "the event's own pool");
     let elsewhere = json!({
