@@ -1,5 +1,6 @@
 /**
- * The CDK app's `main`: settings and configuration in, one stack out. It decides nothing.
+ * The CDK app's `main`: it reads settings and configuration and builds the stacks. It decides
+ * nothing.
  */
 import { layGround, newApp } from '../lib/ground';
 import { Mistake } from '../lib/mistake';
@@ -8,11 +9,11 @@ const app = newApp();
 try {
   layGround(app, process.env);
 } catch (error) {
-  // A person's mistake deserves words; a fault of ours keeps its stack trace.
+  // A person's mistake gets a readable message; a bug keeps its stack trace.
   if (!(error instanceof Mistake)) {
     throw error;
   }
   process.stderr.write(`${error.inWords()}\n`);
-  // Not `exitCode`: an app left half built would still be synthesised on the way out.
+  // Not `exitCode`: the CLI would still synthesise an app that is only partly built.
   process.exit(1);
 }

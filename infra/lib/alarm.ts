@@ -1,6 +1,6 @@
 /**
- * Alarms, each with an article in the runbook: whoever is woken by one is led to what to do. An
- * alarm without its article fails the synthesis.
+ * Alarms. Each has an article in the runbook, which tells the person on call what to do. An alarm
+ * without an article fails the synthesis.
  */
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
@@ -17,24 +17,28 @@ import type { Blueprint } from './blueprint';
 import { INFRA } from './infra';
 import { Mistake } from './mistake';
 
-/** One thing to watch. */
+/** One alarm to raise. */
 export interface Watched {
-  /** Heading of the runbook's article, and the alarm's name after the bridge's own. */
+  /** Heading of the runbook article, and the alarm's name after the bridge's own. */
   readonly article: string;
-  /** What has happened, in a sentence for somebody who has just been woken. */
+  /** What has happened, in one sentence for a person who was just woken. */
   readonly says: string;
   readonly metric: IMetric;
-  /** The most that is still in order. */
+  /** The highest value that is still in order. */
   readonly above: number;
-  /** How many periods of the metric in a row; one unless told otherwise. */
+  /** How many consecutive periods of the metric; one by default. */
   readonly periods?: number;
-  /** For what happens by the clock, night and day: no figure at all is as bad as a bad one. */
+  /**
+   * For a metric that is published by schedule, day and night: a missing value counts as a bad one.
+   */
   readonly silenceIsFault?: boolean;
-  /** The end of the alarm's name, where another stack of the bridge has one of the same article. */
+  /**
+   * The end of the alarm's name, if another stack of the bridge has an alarm for the same article.
+   */
   readonly suffix?: string;
 }
 
-/** Raises an alarm on a metric, and sends it to the team's topic where there is one. */
+/** Creates an alarm on a metric, and sends it to the team's topics, if there are any. */
 export function watch(scope: Construct, blueprint: Blueprint, watched: Watched): Alarm {
   const { article, says, metric, above, periods = 1, silenceIsFault = false } = watched;
   if (!runbookArticles().includes(article)) {
@@ -51,7 +55,7 @@ export function watch(scope: Construct, blueprint: Blueprint, watched: Watched):
     threshold: above,
     comparisonOperator: ComparisonOperator.GREATER_THAN_THRESHOLD,
     evaluationPeriods: periods,
-    // No traffic is no fault: a quiet night must not wake anybody.
+    // No traffic is no failure: a quiet night must not wake the person on call.
     treatMissingData: silenceIsFault
       ? TreatMissingData.BREACHING
       : TreatMissingData.NOT_BREACHING,
@@ -64,14 +68,16 @@ export function watch(scope: Construct, blueprint: Blueprint, watched: Watched):
   return alarm;
 }
 
-/** The team's topics that an alarm of this stack can reach: CloudWatch crosses no Region. */
+/**
+ * The team's topics that an alarm of this stack can reach: CloudWatch alarms stay in their Region.
+ */
 export function topicsHere(scope: Construct, { settings }: Blueprint): string[] {
   const { region } = Stack.of(scope);
   return settings.alarmTopicArns
     .filter((arn) => Arn.split(arn, ArnFormat.NO_RESOURCE_NAME).region === region);
 }
 
-/** The headings of the runbook's articles: the third level, and nothing else stands on it. */
+/** The headings of the runbook articles: all headings of the third level, and only those. */
 export function runbookArticles(path: string = resolve(INFRA, 'RUNBOOK.md')): string[] {
   return readFileSync(path, 'utf8')
     .split('\n')

@@ -1,6 +1,6 @@
 /**
- * apply: takes changes off the queue and makes the two pools agree. The only function of the
- * bridge that may write to a pool.
+ * apply: takes changes off the queue and brings the two pools in step. It is the only function of
+ * the bridge that may write to a pool.
  */
 import type { IWidget } from 'aws-cdk-lib/aws-cloudwatch';
 import type { Role } from 'aws-cdk-lib/aws-iam';
@@ -17,7 +17,7 @@ import { RustFunction } from './rust-function';
 import type { StateTable } from './state-table';
 import { poolGrant } from './user-pool';
 
-// The fewest that Lambda allows: bulk work has time, and shares the pools' quotas.
+// The lowest value that Lambda allows: bulk work is not urgent, and shares the pools' quotas.
 const BULK_CONCURRENCY = 2;
 
 export interface ApplyProps {
@@ -64,13 +64,13 @@ export class Apply extends Construct {
       const mapping = new EventSourceMapping(this, source, {
         target: this.function,
         eventSourceArn,
-        // The most that a FIFO queue hands out at once; its people are worked on concurrently.
+        // The most that a FIFO queue delivers at once. apply processes its people concurrently.
         batchSize: 10,
-        // One bad apple goes back alone; without this its whole batch would.
+        // One failed message comes back alone; without this its whole batch would.
         reportBatchItemFailures: true,
         maxConcurrency,
       });
-      // Lambda refuses a mapping whose function may not yet read the queue.
+      // Lambda refuses a mapping if its function may not read the queue yet.
       mapping.node.addDependency(role);
     }
     this.watchItself(blueprint);
@@ -119,7 +119,7 @@ export class Apply extends Construct {
       says: 'A pool takes no writes: a recovery of it is prepared or runs. Changes wait.',
       metric: blueprint.metrics.of('apply', 'writes_paused'),
       above: 0,
-      // One refusal may be a moment's.
+      // One refusal may be temporary.
       periods: 2,
     });
   }

@@ -1,4 +1,4 @@
-/** What every construct is built from: read once, checked, passed down. */
+/** The input of every construct: read once, checked, and passed down. */
 import type { BridgeConfiguration } from './configuration';
 import type { BridgeMetrics } from './metrics';
 import type { Settings } from './settings';

@@ -1,7 +1,7 @@
 /**
- * Packages a function: its program, which cargo has built before, and the copy of bridge.toml that
- * it reads. Nothing is built here, so a synthesis needs no Rust; but one without the programs must
- * be asked for by name, or a broken build would be deployed in silence.
+ * Packages a function: its program, which cargo built before, and the copy of bridge.toml that it
+ * reads. Nothing is built here, so a synthesis needs no Rust. A synthesis without the programs
+ * needs an explicit option, or a broken build could be deployed unnoticed.
  */
 import {
   chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync,
@@ -16,19 +16,19 @@ import type { Blueprint } from './blueprint';
 import { Mistake } from './mistake';
 import { PLACEHOLDER, type ProcessorArchitecture } from './settings';
 
-/** The name under which the configuration travels, whatever it was called where it was found. */
+/** The name of the packaged configuration, whatever the original file is called. */
 export const PACKAGED_CONFIGURATION = 'bridge.toml';
 
 // The C library of Amazon Linux 2023, on which the functions run: 2.34.
 const GLIBC_MINOR_NEWEST = 34;
 
-// As much of an ELF file as tells what it runs on.
+// The part of an ELF file that shows its platform.
 const ELF_HEAD_BYTES = 20;
 
 const PLACEHOLDER_PROGRAM = '#!/bin/sh\n'
   + 'echo "a placeholder was deployed; run make build and deploy again" >&2\nexit 1\n';
 
-/** Stages one function's package and returns it; its hash depends on the content alone. */
+/** Stages one function's package and returns it. Its hash depends only on the content. */
 export function packageFunction(scope: Construct, name: string, blueprint: Blueprint): Code {
   const staged = join(assemblyFolder(scope), 'staging', name);
   rmSync(staged, { recursive: true, force: true });
@@ -47,7 +47,8 @@ export function packageFunction(scope: Construct, name: string, blueprint: Bluep
     copyFileSync(built, program);
   }
   copyFileSync(blueprint.configuration.path, join(staged, PACKAGED_CONFIGURATION));
-  // Lambda refuses to start what is not executable, and says so only at the first sign-in.
+  // Lambda does not start a file that is not executable, and reports that only at the first
+  // sign-in.
   chmodSync(program, 0o755);
   chmodSync(join(staged, PACKAGED_CONFIGURATION), 0o644);
   return Code.fromAsset(staged);
@@ -97,13 +98,13 @@ function requireProgram(path: string, name: string, architecture: ProcessorArchi
   }
 }
 
-/** What an ELF file runs on. */
+/** The processor for which an ELF file was built. */
 function builtFor(content: Buffer): ProcessorArchitecture {
-  // `e_machine` of the ELF header: 183 is AArch64, 62 x86-64, and nothing else is a Lambda's.
+  // `e_machine` of the ELF header: 183 is AArch64, 62 is x86-64. Lambda has no other processors.
   return content.readUInt16LE(18) === 183 ? 'arm64' : 'x86_64';
 }
 
-/** The newest version of the C library that the program names; 0 for one that needs none. */
+/** The newest version of the C library that the program names; 0 if it needs none. */
 function newestGlibcMinor(content: Buffer): number {
   const versions = content.toString('latin1').matchAll(/GLIBC_2\.(\d+)/g);
   return Math.max(0, ...[...versions].map(([, minor]) => Number(minor)));

@@ -1,6 +1,6 @@
 /**
- * The whole ground of one bridge: a table, two queues, the functions that notice changes, the one
- * that applies them, and one page to look at.
+ * All resources of one bridge: a table, two queues, the functions that detect changes, the function
+ * that applies them, and one dashboard.
  */
 import { ArnFormat, CfnOutput, Stack } from 'aws-cdk-lib';
 import { Function } from 'aws-cdk-lib/aws-lambda';
@@ -27,8 +27,8 @@ export class BridgeStack extends Stack {
     super(scope, id, {
       stackName: `poolbridge-${configuration.name}`,
       description: `Keeps two Cognito user pools in step: ${configuration.name}`,
-      // The Region decides which pool's trigger can reach us. The account stays open unless it is
-      // said; then nobody deploys this stack with another one's credentials.
+      // The Region decides which pools' triggers can reach the stack. The account is open unless it
+      // is configured; then the stack cannot be deployed with another account's credentials.
       env: {
         region: settings.region,
         ...(settings.account === undefined ? {} : { account: settings.account }),
@@ -62,7 +62,9 @@ export class BridgeStack extends Stack {
     new CfnOutput(this, 'ApplyFunction', { value: apply.function.functionName });
   }
 
-  /** The function that serves each pool: this stack's own, or the one beside the pool. */
+  /**
+   * The capture function of each pool: this stack's own, or the one in the pool's capture stack.
+   */
   private captures({ configuration, settings }: Blueprint, capture: Capture): Record<Side, string> {
     const arns = configuration.pools.map((pool) => {
       const beside = this.formatArn({
@@ -79,7 +81,10 @@ export class BridgeStack extends Stack {
     return Object.fromEntries(arns) as Record<Side, string>;
   }
 
-  /** A row for each capture in another Region of this account; another account's stay its own. */
+  /**
+   * A dashboard row for each capture in another Region of this account. Another account has its
+   * own.
+   */
   private rowsBeside(blueprint: Blueprint): Row[] {
     const { configuration, settings } = blueprint;
     return configuration.pools
@@ -94,7 +99,7 @@ export class BridgeStack extends Stack {
       });
   }
 
-  /** The variables of the command line, one by one for programs and as lines for a shell. */
+  /** Outputs the command line's variables, one by one for programs and as lines for a shell. */
   private tellOperators(
     state: StateTable,
     changes: ChangeQueue,

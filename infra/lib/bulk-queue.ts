@@ -1,6 +1,6 @@
 /**
- * The way of bulk work: what the sweep finds travels here, apart from the live changes, so that ten
- * thousand of its messages delay nobody who is changing something now.
+ * The queue of bulk work. What the sweep finds is sent here, apart from the live changes, so that
+ * ten thousand of its messages do not delay a person who changes something now.
  */
 import { Duration } from 'aws-cdk-lib';
 import type { IWidget } from 'aws-cdk-lib/aws-cloudwatch';
@@ -13,7 +13,7 @@ import type { Blueprint } from './blueprint';
 import { type ChangeQueue, FIFO, RECEIVES_MOST, VISIBILITY_TIMEOUT } from './change-queue';
 import { graph } from './dashboard';
 
-// The sweep keeps some two thousand messages outstanding, which apply works off within minutes.
+// The sweep keeps some two thousand messages outstanding. apply processes them within minutes.
 const AGE_LIMIT = Duration.hours(2);
 
 export class BulkQueue extends Construct {
@@ -26,7 +26,7 @@ export class BulkQueue extends Construct {
       ...FIFO,
       queueName: `${blueprint.configuration.name}-bulk.fifo`,
       visibilityTimeout: VISIBILITY_TIMEOUT,
-      // What crashed apply crashed apply, whichever way it came.
+      // A message that crashes apply goes to the same dead-letter queue from either queue.
       deadLetterQueue: { queue: changes.deadLetterQueue, maxReceiveCount: RECEIVES_MOST },
     });
     const age = this.queue.metricApproximateAgeOfOldestMessage({
@@ -48,7 +48,7 @@ export class BulkQueue extends Construct {
     ];
   }
 
-  /** Lets a function send bulk work, and see how much of it is outstanding. */
+  /** Lets a function send bulk work, and read how much of it is outstanding. */
   grantSending(grantee: IGrantable): void {
     grantee.grantPrincipal.addToPrincipalPolicy(new PolicyStatement({
       sid: 'SendBulkWork',
@@ -57,7 +57,7 @@ export class BulkQueue extends Construct {
     }));
   }
 
-  /** Lets a function take bulk work off the queue, and put it back for later. */
+  /** Lets a function take bulk work off the queue, and return it for later. */
   grantWorking(grantee: IGrantable): void {
     grantee.grantPrincipal.addToPrincipalPolicy(new PolicyStatement({
       sid: 'WorkOnBulk',

@@ -1,11 +1,12 @@
 /**
- * What stands beside a pool that the bridge's own stack cannot reach, because a trigger only calls
- * a function of its own Region, and a bus only hears the trail of its own account: capture, and
- * rules that hand the trail's events on to the bus where the bridge is.
+ * The capture stack of a pool that the bridge's own stack cannot reach: a trigger only calls a
+ * function of its own Region, and an event bus only gets the CloudTrail events of its own account.
+ * The stack holds capture, and rules that forward CloudTrail events to the bridge's bus.
  *
- * The events are handed on rather than worked off here, so that one function knows the table's
- * accounts and one queue holds what failed; all that another account is let in for is to leave
- * marks. Everything over there is named, not imported: neither stack waits for the other.
+ * The events are forwarded and not processed here. So only one function reads the table's accounts,
+ * and only one queue holds failed events. The other account gets only the access that capture
+ * needs. This stack names the bridge's resources and does not import them, so that neither stack
+ * waits for the other.
  */
 import { Annotations, Arn, type ArnComponents, CfnOutput, Stack, Validations } from 'aws-cdk-lib';
 import { EventBus as Bus } from 'aws-cdk-lib/aws-events';
@@ -22,7 +23,7 @@ import { KEY_CALLS, keyAlias, leading, MARKING_PARTITIONS } from './state-table'
 import { layTrailRule, trailRules } from './trail-events';
 import { accountOf, guardGrants, isForeign } from './user-pool';
 
-/** What the function beside that pool is called, and its role. */
+/** The name of the capture function of that pool, and of its role. */
 export function remoteCaptureName(bridgeName: string, pool: PoolConfiguration): string {
   return `${bridgeName}-capture-${pool.side}`;
 }
@@ -59,7 +60,7 @@ export class CaptureStack extends Stack {
     new CfnOutput(this, 'CaptureFunction', { value: capture.function.functionArn });
   }
 
-  /** The name of something in the bridge's own Region and account. */
+  /** The ARN of a resource in the bridge's own Region and account. */
   private home(service: string, components: Partial<ArnComponents>): string {
     return Arn.format({
       service,
@@ -117,7 +118,7 @@ export class CaptureStack extends Stack {
       new PolicyStatement({
         sid: 'UseKeyThroughTable',
         actions: KEY_CALLS,
-        // A key's id is made up by AWS; its alias is ours.
+        // AWS generates a key's id; the bridge chooses its alias.
         resources: [this.home('kms', { resource: 'key', resourceName: '*' })],
         conditions: {
           'StringEquals': { 'kms:ViaService': `dynamodb.${settings.region}.amazonaws.com` },
@@ -127,7 +128,7 @@ export class CaptureStack extends Stack {
     ];
   }
 
-  /** Hands the trail's events on to the bus where the bridge is; keeps what did not get there. */
+  /** Forwards CloudTrail events to the bridge's bus, and keeps those that did not arrive. */
   private handOn(): void {
     const { name } = this.blueprint.configuration;
     const { side } = this.pool;

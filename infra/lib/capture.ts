@@ -1,7 +1,7 @@
 /**
- * capture: the pools' own trigger. It stands inside people's sign-ups and sign-ins, so it may leave
- * a mark and send a change, call the functions that stood there before it, and, as the guard of
- * sign-ups, look into the other pool's listing and the table; nothing else.
+ * capture: the pools' own trigger. It runs inside people's sign-ups and sign-ins, so it has few
+ * permissions. It may store a pending change, send a change, and call the chained functions. As the
+ * sign-up guard it may list the other pool and read the table.
  */
 import { Annotations, Duration } from 'aws-cdk-lib';
 import { type IMetric, type IWidget, MathExpression } from 'aws-cdk-lib/aws-cloudwatch';
@@ -18,18 +18,18 @@ import { RustFunction } from './rust-function';
 import type { StateTable } from './state-table';
 import { guardGrants, outOfReach, userPoolArn } from './user-pool';
 
-// Cognito gives up after 5 seconds whatever stands here; the program bounds its own work well
-// below. A function of the team's may take all of those 5 seconds, and an answer that comes in time
-// must not be cut off by a time-out of ours.
+// Cognito gives up after 5 seconds, and the program limits its own work to well below that. A
+// chained function may take all of those 5 seconds, and this time-out must not cut off an answer
+// that comes in time.
 const TIMEOUT = Duration.seconds(10);
 
-// Lambda gives a processor by the memory: a whole one at 1,769 MB. The program needs little of it,
-// but somebody waits while the first event of each copy opens its encrypted connections, with
-// Cognito's 5 seconds running. At 128 MB that would be done with a fourteenth of a processor.
+// Lambda assigns processor power by memory: a whole processor at 1,769 MB. The program needs little
+// memory. But a person waits while the first event of each instance opens its encrypted
+// connections, within Cognito's 5 seconds. At 128 MB it would have a fourteenth of a processor.
 const MEMORY = 512;
 
 export interface CaptureFunctionProps {
-  /** What it is called, role included, where that is not the bridge's and the program's name. */
+  /** Its name and its role's name, if not the default of bridge name and program. */
   readonly functionName?: string;
   /** The pools whose triggers call it. */
   readonly pools: readonly PoolConfiguration[];
@@ -37,8 +37,8 @@ export interface CaptureFunctionProps {
 }
 
 /**
- * The function by itself, wherever it stands: it may write its log, and call what it is to call
- * beside its work. The pools that it serves may call it.
+ * The function itself, in any stack. It may write its log and call the chained functions. The pools
+ * that it serves may call it.
  */
 export class CaptureFunction extends RustFunction {
   constructor(scope: Construct, blueprint: Blueprint, props: CaptureFunctionProps) {
@@ -60,7 +60,7 @@ export class CaptureFunction extends RustFunction {
       }));
     }
     for (const pool of pools) {
-      // The pool's ARN names its account, so nobody else's pool of the same id can come in.
+      // The pool's ARN names its account, so a pool with the same id elsewhere cannot call it.
       this.function.addPermission(`${pool.side}-pool`, {
         principal: new ServicePrincipal('cognito-idp.amazonaws.com'),
         sourceArn: userPoolArn(this, pool),
@@ -69,7 +69,7 @@ export class CaptureFunction extends RustFunction {
   }
 }
 
-/** Raises the alarms of a capture. They belong where it stands: figures do not leave a Region. */
+/** Creates the alarms of a capture, in its own stack, because metrics stay in their Region. */
 export function watchCapture(
   scope: Construct,
   blueprint: Blueprint,
@@ -116,17 +116,17 @@ export function watchCapture(
 }
 
 /**
- * Errors that capture did not answer on purpose. A sign-up that the guard refuses, or that the
- * team's own function forbids, is an error to Lambda too, and nobody is to be woken by it.
+ * Errors that capture did not return on purpose. Lambda also counts a sign-up as an error if the
+ * guard or the chained function refuses it, and that must not wake the person on call.
  *
- * Lambda counts at the beginning of a call and capture at its end, so one that lasts across the
- * turn of a minute shows as a crash: rare, and better than to learn of a real one minutes later.
+ * Lambda counts at the start of a call and capture at its end. So a call across the turn of a
+ * minute counts as a crash: that is rare, and better than a late alarm for a real one.
  */
 function crashes({ metrics, settings }: Blueprint, capture: IFunction): IMetric {
   const period = Duration.minutes(1);
   const errors = capture.metricErrors({ period });
   if (settings.removable) {
-    // A demonstration stands on a local stack, which knows no arithmetic of figures.
+    // A demonstration runs on a local stack, which does not support metric math.
     return errors;
   }
   return new MathExpression({
@@ -140,7 +140,7 @@ function crashes({ metrics, settings }: Blueprint, capture: IFunction): IMetric 
   });
 }
 
-/** The figures of a capture, for the dashboard; `region` where it stands in another one. */
+/** The metrics of a capture, for the dashboard; `region` if it runs in another one. */
 export function captureWidgets(
   { metrics }: Blueprint,
   capture: IFunction,
@@ -179,7 +179,7 @@ export interface CaptureProps {
   readonly changes: ChangeQueue;
 }
 
-/** The capture of the bridge's own stack, for the pools in its reach. */
+/** The capture of the bridge's own stack, for the pools that can reach it. */
 export class Capture extends Construct {
   readonly function: Function;
   readonly dashboardRow: IWidget[];

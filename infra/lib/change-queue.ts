@@ -1,6 +1,6 @@
 /**
- * The way a change travels: a FIFO queue with one group for each account, and the queue for what
- * crashed its reader or could not be read.
+ * The queue of changes: a FIFO queue with one group per account, and a dead-letter queue for
+ * messages that crashed apply or that it cannot decode.
  */
 import { Duration } from 'aws-cdk-lib';
 import { type IWidget, SingleValueWidget } from 'aws-cdk-lib/aws-cloudwatch';
@@ -14,34 +14,34 @@ import { watch } from './alarm';
 import type { Blueprint } from './blueprint';
 import { graph } from './dashboard';
 
-/** How long apply may take for one batch. */
+/** The longest time that apply may take for one batch. */
 export const APPLY_TIMEOUT = Duration.seconds(30);
 
-// AWS asks for six times the function's time-out, so that a message is not shown again while
-// Lambda is still trying to hand out the first copy of it.
+// AWS asks for six times the function's time-out, so that a message does not reappear while Lambda
+// still tries to deliver its first copy.
 export const VISIBILITY_TIMEOUT = Duration.seconds(6 * APPLY_TIMEOUT.toSeconds());
 
-// apply acknowledges a change that must wait after 5 receives, and its mark waits in the table. So
-// more than twice that many receives mean a crash, a kill or a message nobody can read.
+// apply acknowledges a change that must wait after 5 receives, and its pending change stays in the
+// table. So more than twice that many receives mean a crash, a kill or an undecodable message.
 export const RECEIVES_MOST = 12;
 
-// The longest that SQS keeps anything; a mark outlasts even that.
+// The longest retention of SQS. A pending change outlasts even that.
 const RETENTION = Duration.days(14);
 
-// A change that waits takes its five receives of 3 minutes at most; older than that is a backlog.
+// A change that waits takes at most five receives of 3 minutes. An older one means a backlog.
 const AGE_LIMIT = Duration.minutes(15);
 
-/** What all queues of changes have in common. */
+/** The common properties of all queues of changes. */
 export const FIFO: QueueProps = {
   fifo: true,
-  // Each capture is a change of its own, however alike: a queue that compared them would lose one.
+  // Each capture is a change of its own, even if equal: a queue that compared them would lose one.
   contentBasedDeduplication: false,
-  // Both together are what AWS calls high throughput; order matters only within one account.
+  // AWS calls both settings together high throughput. Order matters only within one account.
   deduplicationScope: DeduplicationScope.MESSAGE_GROUP,
   fifoThroughputLimit: FifoThroughputLimit.PER_MESSAGE_GROUP_ID,
   retentionPeriod: RETENTION,
   // Not the table's key: a change must survive the failure of the table or of the queue, and one
-  // key for both would take both away at once. A message holds no personal data to hide.
+  // key for both would disable both at once. A message holds no personal data.
   encryption: QueueEncryption.SQS_MANAGED,
   enforceSSL: true,
 };
@@ -77,7 +77,7 @@ export class ChangeQueue extends Construct {
     }));
   }
 
-  /** Lets a function take changes off the queue, put them back for later, and send them again. */
+  /** Lets a function take changes off the queue, return them for later, and send them again. */
   grantWorking(grantee: IGrantable): void {
     grantee.grantPrincipal.addToPrincipalPolicy(new PolicyStatement({
       sid: 'WorkOnChanges',
@@ -111,7 +111,7 @@ export class ChangeQueue extends Construct {
         period: Duration.minutes(1),
       }),
       above: AGE_LIMIT.toSeconds(),
-      // One late person is back-off, and ends by itself; five minutes on end are a backlog.
+      // One late person means back-off, which ends by itself. Five minutes in a row mean a backlog.
       periods: 5,
     });
   }

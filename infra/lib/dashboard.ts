@@ -1,5 +1,5 @@
 /**
- * One page to look at: a row for each part, made by the part itself, under the state of the alarms.
+ * The dashboard: the state of the alarms, then a row for each part, which the part itself defines.
  */
 import { Stack } from 'aws-cdk-lib';
 import {
@@ -9,7 +9,7 @@ import { Construct } from 'constructs';
 
 import type { Blueprint } from './blueprint';
 
-/** A part of the bridge that has figures to show. */
+/** A part of the bridge with metrics to show. */
 export interface Row {
   readonly title: string;
   readonly widgets: readonly IWidget[];

@@ -1,6 +1,6 @@
 /**
- * What a function could not take although it was tried again: kept for four days, a long weekend,
- * and alarmed, since nobody else knows of it.
+ * Events that a function could not process after retries. The queue keeps them for four days, a
+ * long weekend, and has an alarm, because no other place shows them.
  */
 import { Duration, Validations } from 'aws-cdk-lib';
 import { Queue, QueueEncryption } from 'aws-cdk-lib/aws-sqs';
@@ -13,9 +13,9 @@ import type { Side } from './configuration';
 export interface FailedEventsProps {
   /** The function's program. */
   readonly program: string;
-  /** What has happened when there is one, in a sentence. */
+  /** What an event in the queue means, in one sentence. */
   readonly says: string;
-  /** The pool beside which it stands, where that is not the bridge's own stack. */
+  /** The pool's side, if this is a capture stack and not the bridge's own stack. */
   readonly suffix?: Side;
 }
 
@@ -28,11 +28,11 @@ export class FailedEvents extends Construct {
     const { name } = blueprint.configuration;
     this.queue = new Queue(this, 'Queue', {
       queueName: [name, program, 'failed', suffix ?? []].flat().join('-'),
-      // No longer than it takes to look: an event of the trail is about a person. CloudTrail hides
-      // attribute values and usernames in it, and shows who called, from which IP address, and with
-      // what user agent.
+      // Kept only as long as needed to read it, because a CloudTrail event concerns a person.
+      // CloudTrail hides attribute values and usernames in it, and shows the caller, its IP address
+      // and its user agent.
       retentionPeriod: Duration.days(4),
-      // EventBridge must be able to write here; a key of our own would have to let it.
+      // EventBridge must be able to write here; a customer-managed key would have to allow it.
       encryption: QueueEncryption.SQS_MANAGED,
       enforceSSL: true,
     });

@@ -1,6 +1,5 @@
 /**
- * From the words at the shell to a stack: settings, configuration, constructs, and the checks that
- * every synthesis runs.
+ * Builds the app: settings, configuration, constructs, and the checks that every synthesis runs.
  */
 import { Annotations, App, type AppProps, Validations } from 'aws-cdk-lib';
 import { CURRENTLY_RECOMMENDED_FLAGS } from 'aws-cdk-lib/cx-api';
@@ -15,21 +14,21 @@ import { Mistake } from './mistake';
 import { readSettings } from './settings';
 import { isForeign, outOfReach } from './user-pool';
 
-// From the library, whose version is pinned, rather than as a hundred lines of cdk.json.
+// Taken from the library, whose version is pinned, and not written as a hundred lines of cdk.json.
 const FLAGS = {
   ...CURRENTLY_RECOMMENDED_FLAGS,
-  // The report leaves out what only informs, such as that a pool is out of capture's reach.
+  // The report leaves out mere information, such as that a pool is out of capture's reach.
   '@aws-cdk/core:annotationsInValidationReport': false,
 };
 
-/** An app that behaves as a new project's does, tests and command line alike. */
+/** Creates an app with the defaults of a new project, for tests and the command line alike. */
 export function newApp(props: AppProps = {}): App {
   return new App({ ...props, context: { ...FLAGS, ...props.context } });
 }
 
 /**
- * Builds the stacks into an app, and answers the bridge's own. Throws a `Mistake` where a person
- * has to mend something.
+ * Builds the stacks into an app, and returns the bridge's own. Throws a `Mistake` if a person must
+ * correct something.
  */
 export function layGround(
   app: App,
@@ -50,7 +49,7 @@ export function layGround(
   return stack;
 }
 
-/** Lays the small stack beside a pool that the bridge's own cannot reach. */
+/** Adds the capture stack of a pool that the bridge's own stack cannot reach. */
 function layBeside(
   app: App,
   stack: BridgeStack,

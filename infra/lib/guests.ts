@@ -1,8 +1,8 @@
 /**
- * Doors for a pool of another account: its capture function over there may leave marks, send
- * changes and use the table's key through the table, and its rules may put the trail's events on
- * our bus.
- * Each door is for that one role, or for that account's trail and nothing else of it.
+ * Access for a pool of another account. Its capture function there may store pending changes, send
+ * changes, and use the table's key through the table. Its rules may put CloudTrail events on the
+ * bridge's bus. Each permission is for that one role, or for that account's CloudTrail events, and
+ * for nothing else.
  */
 import { ArnFormat, Stack } from 'aws-cdk-lib';
 import { CfnEventBusPolicy } from 'aws-cdk-lib/aws-events';
@@ -32,7 +32,7 @@ export class Guests extends Construct {
       }
       const account = accountOf(pool.roleArn ?? '');
       const role = `arn:*:iam::${account}:role/${remoteCaptureName(configuration.name, pool)}`;
-      // By condition: a role that is not there yet cannot be named as a principal.
+      // By condition: a role that does not exist yet cannot be named as a principal.
       const principals = [new AccountPrincipal(account)];
       const conditions = { ArnLike: { 'aws:PrincipalArn': role } };
       props.state.letIn({ principals, conditions, reads: configuration.signupGuard });
@@ -47,7 +47,9 @@ export class Guests extends Construct {
     }
   }
 
-  /** Lets that account put the trail's events on our bus, and no event that it made up itself. */
+  /**
+   * Lets that account put CloudTrail events on the bridge's bus, and no events of its own making.
+   */
   private hearTrail(statementId: string, pool: PoolConfiguration, account: string): void {
     const { sources, detailTypes } = TRAIL_SOURCES;
     new CfnEventBusPolicy(this, `Trail-${pool.side}`, {

@@ -1,4 +1,4 @@
-/** Where this folder stands, seen from the compiled files in `dist/lib`. */
+/** The path of the `infra` folder, seen from the compiled files in `dist/lib`. */
 import { resolve } from 'node:path';
 
 export const INFRA = resolve(__dirname, '..', '..');

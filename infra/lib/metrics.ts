@@ -1,7 +1,7 @@
 /**
- * The names under which the functions publish figures, taken from the list that their own program
- * writes. A figure that is renamed there and not here fails the synthesis, instead of leaving an
- * alarm that watches nothing and stays green for ever.
+ * The names of the metrics that the functions publish, from the list that their own program writes.
+ * If a metric is renamed there and not here, the synthesis fails. Otherwise an alarm would watch
+ * nothing and never fire.
  */
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
@@ -12,7 +12,7 @@ import { Metric } from 'aws-cdk-lib/aws-cloudwatch';
 import { INFRA } from './infra';
 import { Mistake } from './mistake';
 
-/** Who publishes a figure. */
+/** The function that publishes a metric. */
 export type Publisher = 'capture' | 'trail' | 'apply' | 'sweep';
 
 /** The shape of metrics.json. */
@@ -33,13 +33,13 @@ export function readMetricNames(path: string = METRICS_FILE): MetricNames {
   return JSON.parse(readFileSync(path, 'utf8')) as MetricNames;
 }
 
-/** The figures of one bridge. */
+/** The metrics of one bridge. */
 export class BridgeMetrics {
   constructor(
     private readonly bridgeName: string,
     private readonly names: MetricNames = readMetricNames(),
   ) {
-    // The value of a dimension that is not the name could not be known here.
+    // The value of any dimension other than the name is unknown here.
     if (names.dimensions.join() !== 'name') {
       throw new Mistake(
         `metrics.json has the dimensions ${names.dimensions.join(', ')}, and only "name" is known`,
@@ -48,7 +48,7 @@ export class BridgeMetrics {
     }
   }
 
-  /** One figure, summed over five minutes unless told otherwise. */
+  /** One metric, by default summed over five minutes. */
   of(publisher: Publisher, metricName: string, statistic = 'Sum', region?: string): Metric {
     if (!this.names[publisher].includes(metricName)) {
       throw new Mistake(

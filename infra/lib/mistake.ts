@@ -1,5 +1,5 @@
 /**
- * A mistake that the person at the shell can mend: what is wrong, every point of it, and a hint.
+ * A mistake that the person at the shell can correct: what is wrong, in all its points, and a hint.
  */
 export class Mistake extends Error {
   constructor(
@@ -11,7 +11,7 @@ export class Mistake extends Error {
     this.name = 'Mistake';
   }
 
-  /** The mistake as it stands on a terminal. */
+  /** The mistake as text for a terminal. */
   inWords(): string {
     const points = this.points.map((point) => `  - ${point}`);
     return [`error: ${this.message}`, ...points, `hint: ${this.hint}`].join('\n');

@@ -1,6 +1,6 @@
 /**
- * resend: a clock that asks apply, every few minutes, to send again the marks that are due. It is
- * what finds a change whose message was lost, ran out of tries, or never came to be.
+ * resend: a schedule on which apply sends pending changes again that are due. It recovers a change
+ * whose message was lost, used up its tries, or was never sent.
  */
 import { Duration } from 'aws-cdk-lib';
 import type { IWidget } from 'aws-cdk-lib/aws-cloudwatch';
@@ -15,15 +15,15 @@ import { graph } from './dashboard';
 
 const EVERY = Duration.minutes(5);
 
-// What apply tells from a batch of changes: it bears no `Records`.
+// The event by which apply tells this call from a batch of changes: it has no `Records`.
 const EVENT = { poolbridge: 'resend' };
 
-// A change has its tries in the queue within 15 minutes; after that it travels with this clock.
-// Twice that much, and it does not travel.
+// A change uses up its tries in the queue within 15 minutes. After that, this schedule sends it
+// again. After twice that time, something is wrong.
 const AGE_LIMIT = Duration.minutes(30);
 
 export interface ResendProps {
-  /** apply itself. */
+  /** The function `apply`. */
   readonly function: Function;
 }
 
@@ -32,7 +32,7 @@ export class Resend extends Construct {
 
   constructor(scope: Construct, id: string, blueprint: Blueprint, props: ResendProps) {
     super(scope, id);
-    // A call that found no room is of no use once the next one is due; it brings its own.
+    // A call that found no capacity is useless once the next one is due.
     props.function.configureAsyncInvoke({ retryAttempts: 0, maxEventAge: EVERY });
     new Rule(this, 'Rule', {
       ruleName: `${blueprint.configuration.name}-resend`,
@@ -52,15 +52,16 @@ export class Resend extends Construct {
       says: 'A captured change is not in the other pool after 30 minutes, or nobody looks.',
       metric: oldest,
       above: AGE_LIMIT.toSeconds(),
-      // Every call tells it. If none does, the clock stands still, or the table does not answer. A
-      // call may fall to either side of a period's edge: only three empty ones in a row count.
+      // Every call publishes it. If none does, the schedule has stopped or the table does not
+      // answer. A call may fall on either side of a period's edge, so only three missing values in
+      // a row count.
       silenceIsFault: true,
       periods: 3,
     });
     watch(this, blueprint, {
       article: 'pool-restored',
       says: 'A pool was restored to a point in time, or deleted. Only disables are written.',
-      // Told by every call until an operator decides, so the alarm lasts as long.
+      // Every call publishes it until an operator decides, so the alarm lasts as long.
       metric: blueprint.metrics.of('apply', 'undecided_restores', 'Maximum')
         .with({ period: Duration.minutes(10) }),
       above: 0,

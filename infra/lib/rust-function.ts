@@ -1,6 +1,7 @@
 /**
- * What every function of the bridge has: its package, a log group that forgets, and a role that
- * may write to that log group and, until somebody grants it more, do nothing else.
+ * The common parts of every function of the bridge: its package, a log group with limited
+ * retention, and a role. The role may write to that log group and has no other permission until a
+ * grant adds one.
  */
 import { Duration, RemovalPolicy } from 'aws-cdk-lib';
 import { PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
@@ -12,16 +13,16 @@ import type { Blueprint } from './blueprint';
 import { packageFunction, PACKAGED_CONFIGURATION } from './bootstrap';
 
 export interface RustFunctionProps {
-  /** Name of the program, and of the function after the bridge's own. */
+  /** Name of the program, and the end of the function's name after the bridge's name. */
   readonly program: string;
   readonly description: string;
   readonly timeout: Duration;
   readonly memorySize: number;
-  /** The function's name, where it is not the bridge's and the program's. */
+  /** The function's name, if not the default of bridge name and program. */
   readonly functionName?: string;
-  /** The role's name, where somebody elsewhere has to know it. */
+  /** The role's name, if another account must know it. */
   readonly roleName?: string;
-  /** Variables besides POOLBRIDGE_CONFIG. */
+  /** Variables in addition to POOLBRIDGE_CONFIG. */
   readonly environment: Record<string, string>;
 }
 
@@ -32,13 +33,13 @@ export class RustFunction extends Construct {
   constructor(scope: Construct, id: string, blueprint: Blueprint, props: RustFunctionProps) {
     super(scope, id);
     const { settings, configuration } = blueprint;
-    // Fixed, so that a pool's triggers can be pointed at it before it exists.
+    // Fixed, so that a pool's triggers can refer to it before it exists.
     const functionName = props.functionName ?? `${configuration.name}-${props.program}`;
     const logGroup = new LogGroup(this, 'LogGroup', {
       logGroupName: `/aws/lambda/${functionName}`,
       retention: settings.logRetentionDays,
-      // Logs hold nothing that the table does not say better, and a group that stays behind would
-      // stand in the way of the next deployment, its name being fixed.
+      // The logs hold nothing that the table does not show better. And a group that stays behind
+      // would block the next deployment, because its name is fixed.
       removalPolicy: RemovalPolicy.DESTROY,
     });
     this.role = new Role(this, 'Role', {
@@ -62,7 +63,7 @@ export class RustFunction extends Construct {
       timeout: props.timeout,
       memorySize: props.memorySize,
       environment: {
-        // Relative to the folder that Lambda unpacks the function into.
+        // Relative to the folder into which Lambda unpacks the function.
         POOLBRIDGE_CONFIG: PACKAGED_CONFIGURATION,
         ...props.environment,
       },

@@ -1,7 +1,7 @@
 /**
- * The ledger's ground: the state table, the key it is encrypted with, and the secret that its
- * fingerprints are made with. They live and die together: without the secret the table says
- * nothing, without the table the secret is of no use.
+ * The state table, the key that encrypts it, and the secret from which its fingerprints are made.
+ * They are kept or removed together: without the secret the table is unreadable, and without the
+ * table the secret is useless.
  */
 import { RemovalPolicy, Stack, Validations } from 'aws-cdk-lib';
 import type { IWidget } from 'aws-cdk-lib/aws-cloudwatch';
@@ -16,26 +16,31 @@ import { Construct } from 'constructs';
 import type { Blueprint } from './blueprint';
 import { graph } from './dashboard';
 
-/** The sparse index of who is not in step. */
+/** The sparse index of the people who are not in step. */
 export const BY_STATE = 'by_state';
 
-/** Who captures writes these: marks, and the count of captures that could leave none. */
+/**
+ * The partitions that capture writes: pending changes, and the count of captures that were neither
+ * stored nor sent.
+ */
 export const MARKING_PARTITIONS = ['PENDING#*', 'COUNTER#0'];
 
-/** Who guards sign-ups reads these: whose an account is, and whether the move is over. */
+/**
+ * The partitions that the sign-up guard reads: whose an account is, and whether the move is over.
+ */
 export const GUARD_PARTITIONS = ['ACCOUNT#*', 'PERSON#*', 'CONTROL'];
 
-/** That nothing is touched but these partitions. */
+/** The condition that limits access to these partitions. */
 export function leading(partitions: string[]): Record<string, Record<string, string[]>> {
   return { 'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': partitions } };
 }
 
-/** The name of the table's key, for whoever cannot know its id. */
+/** The alias of the table's key, for a caller that cannot know its id. */
 export function keyAlias(bridgeName: string): string {
   return `alias/poolbridge-${bridgeName}`;
 }
 
-/** What a caller of the table needs of its key. */
+/** The key permissions that a caller of the table needs. */
 export const KEY_CALLS = [
   'kms:Decrypt',
   'kms:DescribeKey',
@@ -46,7 +51,7 @@ export const KEY_CALLS = [
   'kms:ReEncryptTo',
 ];
 
-/** Somebody of another account, and what they come for. */
+/** A caller from another account, and whether it may read. */
 export interface Guest {
   readonly principals: IPrincipal[];
   readonly conditions: Record<string, Record<string, string>>;
@@ -63,7 +68,7 @@ export class StateTable extends Construct {
     super(scope, id);
     const { name } = blueprint.configuration;
     const { removable } = blueprint.settings;
-    // Who is linked to whom cannot be read back from the pools, so a stack that goes leaves it.
+    // The pools cannot show which accounts are linked, so the table outlives its stack.
     const removalPolicy = removable ? RemovalPolicy.DESTROY : RemovalPolicy.RETAIN;
     this.key = new Key(this, 'Key', {
       description: `State of the user pool bridge ${name}`,
@@ -87,14 +92,14 @@ export class StateTable extends Construct {
       indexName: BY_STATE,
       partitionKey: { name: 'state_shard', type: AttributeType.STRING },
       sortKey: { name: 'updated_at', type: AttributeType.NUMBER },
-      // Not the whole item: a lease touches none of these, so it costs the index no write. Whoever
-      // lists people reads a page here and then the few persons it shows.
+      // Not the whole item: a lease changes none of these, so it costs the index no write. A
+      // listing of people reads a page here, and then the few person records that it shows.
       projectionType: ProjectionType.INCLUDE,
       nonKeyAttributes: ['state', 'accounts'],
     });
     this.secret = new Secret(this, 'Secret', {
       description: `Fingerprint and sealing keys of the user pool bridge ${name} derive from this`,
-      // No name of its own: a deleted secret keeps its name for weeks, and would stand in the way.
+      // No name of its own: a deleted secret keeps its name for weeks and would block a new one.
       generateSecretString: { passwordLength: 64, excludePunctuation: true },
       removalPolicy,
     });
@@ -107,7 +112,7 @@ export class StateTable extends Construct {
     this.dashboardRow = this.widgets(blueprint);
   }
 
-  /** Lets a function leave marks, and nothing else: it can read nobody and touch no person. */
+  /** Lets a function store pending changes only: it cannot read or write a person record. */
   grantMarking(grantee: IGrantable): void {
     grantee.grantPrincipal.addToPrincipalPolicy(new PolicyStatement({
       sid: 'LeaveMarks',
@@ -118,7 +123,7 @@ export class StateTable extends Construct {
     this.grantKeyThroughTable(grantee);
   }
 
-  /** Lets a function find out whose account it is, and say that it is alive. */
+  /** Lets a function find the person of an account, and store that its route works. */
   grantResolving(grantee: IGrantable): void {
     const grants = [
       new PolicyStatement({
@@ -137,7 +142,7 @@ export class StateTable extends Construct {
     grants.forEach((grant) => grantee.grantPrincipal.addToPrincipalPolicy(grant));
   }
 
-  /** Lets a function note in the control item that a pool was restored or deleted. */
+  /** Lets a function store in the control item that a pool was restored or deleted. */
   grantNotingRestores(grantee: IGrantable): void {
     grantee.grantPrincipal.addToPrincipalPolicy(new PolicyStatement({
       sid: 'NoteRestores',
@@ -147,7 +152,7 @@ export class StateTable extends Construct {
     }));
   }
 
-  /** Lets a function read everything, and write only how far it has come. */
+  /** Lets a function read everything, and write only its progress. */
   grantComparing(grantee: IGrantable): void {
     const grants = [
       new PolicyStatement({
@@ -175,12 +180,12 @@ export class StateTable extends Construct {
     });
   }
 
-  /** Lets a function keep the ledger: every item, the index, and the secret. */
+  /** Lets a function maintain the ledger: every item, the index, and the secret. */
   grantLedger(grantee: IGrantable): void {
     const grants = [
       new PolicyStatement({
         sid: 'KeepLedger',
-        // A transaction has no action of its own in IAM: its parts are what is allowed.
+        // IAM has no action for a transaction: the actions of its parts are allowed.
         actions: [
           'dynamodb:ConditionCheckItem',
           'dynamodb:DeleteItem',
@@ -203,8 +208,9 @@ export class StateTable extends Construct {
   }
 
   /**
-   * Lets somebody of another account leave marks, and read people if they guard sign-ups. Which
-   * items is said here once more: what their own policies say is that account's to change.
+   * Lets a caller of another account store pending changes, and read person records if it guards
+   * sign-ups. The partitions are limited here again, because that account can change its own
+   * policies.
    */
   letIn(guest: Guest): void {
     const { principals, conditions, reads } = guest;
@@ -216,7 +222,7 @@ export class StateTable extends Construct {
       this.table.addToResourcePolicy(new PolicyStatement({
         principals,
         actions: [action],
-        // A table's policy can only speak of that table.
+        // A table's policy can only apply to that table.
         resources: ['*'],
         conditions: { ...conditions, ...leading(partitions) },
       }));
@@ -232,7 +238,7 @@ export class StateTable extends Construct {
     }));
   }
 
-  /** The table's key, but only in DynamoDB's hands: no function can decrypt anything by itself. */
+  /** The table's key, but only through DynamoDB: no function can decrypt anything itself. */
   private grantKeyThroughTable(grantee: IGrantable): void {
     grantee.grantPrincipal.addToPrincipalPolicy(new PolicyStatement({
       sid: 'UseKeyThroughTable',

@@ -1,7 +1,7 @@
 /**
- * sweep: compares both pools with what was agreed, and sends who differs to be looked at. It lists,
- * which bills nobody, and writes no pool. A clock calls it every quarter of an hour at least; it
- * goes on with the pass that is under way, begins the next when it is due, or goes home again.
+ * sweep: compares both pools with the baseline, and sends the people who differ to apply. It lists
+ * accounts, which bills no user, and writes to no pool. A schedule calls it at least every 15
+ * minutes. It continues the current pass, begins the next one if it is due, or ends at once.
  */
 import { Duration } from 'aws-cdk-lib';
 import type { IWidget } from 'aws-cdk-lib/aws-cloudwatch';
@@ -23,21 +23,24 @@ import { RustFunction } from './rust-function';
 import type { StateTable } from './state-table';
 import { sweepGrant } from './user-pool';
 
-// The longest that Lambda lets a function run. A call of it lasts until the next one is due, so a
-// pass of a large pool goes on without a gap, and no two calls meet.
+// The longest run that Lambda allows. A call lasts until the next one is due, so a pass of a large
+// pool continues without a gap, and no two calls overlap.
 const TICK_LONGEST = Duration.minutes(15);
-// The shortest that a clock of EventBridge ticks.
+// The shortest interval of an EventBridge schedule.
 const TICK_SHORTEST = Duration.minutes(1);
 
 const EVENT = { poolbridge: 'sweep' };
 
-// A pass of a large pool takes hours; beyond two days, something is wrong.
+// A pass of a large pool takes hours. After two days, something is wrong.
 const PASS_LONGEST = Duration.days(2);
 
-// Four ticks at least: an alarm that lasts as long as its cause, and that a slow one does not ring.
+// At least four calls, so that the alarm lasts as long as its cause and one slow call does not fire
+// it.
 const LOOK_BACK = Duration.hours(1);
 
-/** How often the function is called: a pass that is due every five minutes needs a faster clock. */
+/**
+ * How often the function is called. A pass that is due every five minutes needs a shorter interval.
+ */
 function tick(everySeconds: number | undefined): Duration {
   const minutes = Math.floor((everySeconds ?? Infinity) / 60);
   const longest = Math.min(minutes, TICK_LONGEST.toMinutes());
@@ -48,7 +51,7 @@ export interface SweepProps {
   readonly state: StateTable;
   readonly changes: ChangeQueue;
   readonly bulk: BulkQueue;
-  /** The function that serves each pool's triggers, by its ARN. */
+  /** The capture function of each pool, by its ARN. */
   readonly captures: Readonly<Record<Side, string>>;
 }
 
@@ -87,9 +90,9 @@ export class Sweep extends Construct {
     for (const pool of configuration.pools) {
       role.addToPrincipalPolicy(sweepGrant(this, pool, configuration));
     }
-    // No reserved concurrency: Lambda refuses it where too little would be left for everybody else,
-    // as in a new account always, and CDK cannot see that. Two sweeps at once would list twice; the
-    // cursor lets one of them write, and what both send is looked at twice.
+    // No reserved concurrency: Lambda refuses it if too little would be left for other functions,
+    // as in every new account, and CDK cannot see that. Two sweeps at once would list twice. The
+    // cursor lets only one of them write, and apply processes twice what both send.
     itself.configureAsyncInvoke({
       retryAttempts: 0,
       maxEventAge: every,
@@ -122,7 +125,7 @@ export class Sweep extends Construct {
         metric: metrics.of('sweep', 'sweep_since_pass_seconds', 'Maximum')
           .with({ period: LOOK_BACK }),
         above: Math.round(sweepEvery) + PASS_LONGEST.toSeconds(),
-        // Every call tells it. If none does, the clock stands still.
+        // Every call publishes it. If none does, the schedule has stopped.
         silenceIsFault: true,
       });
     }
@@ -131,7 +134,7 @@ export class Sweep extends Construct {
       says: 'For three hours the sweep has met with faults: what it notices comes late.',
       metric: metrics.of('sweep', 'sweep_faults').with({ period: LOOK_BACK }),
       above: 0,
-      // Now and then a call fails, and the next one goes on.
+      // A call fails from time to time, and the next one continues.
       periods: 3,
     });
     watch(this, blueprint, {

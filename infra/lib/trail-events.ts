@@ -1,16 +1,16 @@
 /**
- * Which of CloudTrail's events reach trail: the names that its own program listens to, and no
- * others. Sign-ins are the bulk of what a pool does, change little, and would each be a call of it.
+ * The CloudTrail events that reach trail: the names that its own program processes, and no others.
+ * Sign-ins are most of a pool's activity, change little, and would each cost a call.
  *
- * The rules are as wide as they can be besides. The pool is not asked for, since what people do
- * themselves (`UpdateUserAttributes`, `DeleteUser`) names none. What failed is left out only where
- * a call says so: CloudTrail documents `errorCode` as a field that is there or is not. The pages of
- * managed login promise nothing, so trail judges those itself; and it judges the calls once more.
+ * Apart from the names, the rules are as wide as possible. They do not filter by pool, because
+ * calls that people make themselves (`UpdateUserAttributes`, `DeleteUser`) name none. They leave
+ * out failed calls only where the event says so: CloudTrail documents `errorCode` as a field that
+ * is present or absent. The pages of managed login guarantee nothing, so trail checks those itself,
+ * and it checks the calls again.
  *
- * A link in a message that confirms somebody is a request that reads, by its method, and CloudTrail
- * may take it for one. A rule that is merely enabled is never shown what only reads ("Receiving
- * read-only management events from AWS services"), so those pages have a rule that is shown
- * everything, and asks for their names alone.
+ * A confirmation link in a message is a `GET` request, and CloudTrail may classify it as read-only.
+ * A rule that is only enabled never sees read-only events ("Receiving read-only management events
+ * from AWS services"). So those pages have a rule that sees all events and filters by their names.
  */
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
@@ -30,35 +30,35 @@ interface Operations {
   readonly pool: readonly string[];
   /** Requests to the pages that Cognito itself serves. */
   readonly forms: readonly string[];
-  /** Operations that mostly are sign-ins, by the challenges whose answer is more than that. */
+  /** Operations that are mostly sign-ins, with the challenges whose answer does more. */
   readonly challenges: Readonly<Record<string, readonly string[]>>;
 }
 
 /** The list that the functions' program wrote. */
 export const OPERATIONS_FILE = resolve(INFRA, 'operations.json');
 
-/** One rule: what it is called, what it lets through, and how that is recognised. */
+/** One rule: its name, what it passes, and its pattern. */
 export interface TrailRule {
-  /** Short, and part of the rule's name. */
+  /** Short; it is part of the rule's name. */
   readonly id: 'Calls' | 'Pool' | 'Challenges' | 'Pages' | 'Links';
   readonly says: string;
   readonly pattern: EventPattern;
-  /** Whether it is shown what CloudTrail takes for mere reading, too. */
+  /** Whether the rule also sees events that CloudTrail classifies as read-only. */
   readonly hearsReads?: true;
 }
 
-/** What a rule is called and does where it is laid. */
+/** The name, description and targets of a rule in its stack. */
 export interface TrailRuleProps {
   readonly ruleName: string;
   readonly description: string;
   readonly targets: IRuleTarget[];
 }
 
-/** Lays a rule. */
+/** Creates a rule. */
 export function layTrailRule(scope: Construct, rule: TrailRule, props: TrailRuleProps): void {
   const laid = new Rule(scope, rule.id, { ...props, eventPattern: rule.pattern });
   if (rule.hearsReads) {
-    // The construct knows "enabled" and "disabled" alone.
+    // The construct knows only "enabled" and "disabled".
     (laid.node.defaultChild as CfnRule).state = 'ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS';
   }
 }
@@ -67,14 +67,14 @@ const SOURCE = 'aws.cognito-idp';
 const API_CALL = 'AWS API Call via CloudTrail';
 const SERVICE_EVENT = 'AWS Service Event via CloudTrail';
 
-/** What any of the rules lets through, as a bus may be told to expect it. */
+/** The sources and detail types of all rules, for the policy of a bus. */
 export const TRAIL_SOURCES = { sources: [SOURCE], detailTypes: [API_CALL, SERVICE_EVENT] };
 
 function isRead(form: string): boolean {
   return form.endsWith('_GET');
 }
 
-/** The rules by which the trail's events are picked from a bus, wherever the pool is. */
+/** The rules that select CloudTrail events from a bus, for a pool in any place. */
 export function trailRules(path: string = OPERATIONS_FILE): TrailRule[] {
   const { calls, pool, forms, challenges } = JSON.parse(readFileSync(path, 'utf8')) as Operations;
   const succeeded = { errorCode: Match.doesNotExist() };

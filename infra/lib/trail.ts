@@ -1,6 +1,6 @@
 /**
- * trail: what CloudTrail tells of the two pools, as EventBridge hands it over. Best effort and
- * late, by AWS's own word; the sweep finds what it leaves out.
+ * trail: processes CloudTrail events about the two pools, as EventBridge delivers them. AWS calls
+ * this delivery best effort, and it is late. The sweep finds what it misses.
  */
 import { Duration } from 'aws-cdk-lib';
 import type { IWidget } from 'aws-cdk-lib/aws-cloudwatch';
@@ -24,9 +24,9 @@ import { trailGrant } from './user-pool';
 export interface TrailProps {
   readonly state: StateTable;
   readonly changes: ChangeQueue;
-  /** Roles under which the bridge itself calls the pools: their calls are no news. */
+  /** Roles with which the bridge itself calls the pools: trail ignores their calls. */
   readonly ownRoles: readonly IRole[];
-  /** The function that serves each pool's triggers, by its ARN. */
+  /** The capture function of each pool, by its ARN. */
   readonly captures: Readonly<Record<Side, string>>;
 }
 
@@ -71,7 +71,7 @@ export class Trail extends Construct {
       layTrailRule(this, rule, {
         ruleName: `${blueprint.configuration.name}-trail-${rule.id.toLowerCase()}`,
         description: `${rule.says}, as a trail tells of them`,
-        // The bus tries for a day, and then hands over what it could not deliver.
+        // The bus retries for a day, and then moves what it could not deliver to this queue.
         targets: [new LambdaFunction(itself, { deadLetterQueue: failed.queue })],
       });
     }

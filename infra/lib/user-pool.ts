@@ -1,6 +1,6 @@
 /**
- * A user pool as the ground sees it: where it is, and what apply may do to it. The pools belong to
- * the team, not to this stack; nothing here creates or changes one.
+ * A user pool: where it is, and what each function may do to it. The pools belong to the team and
+ * not to this stack. Nothing here creates or changes a pool.
  */
 import { Stack } from 'aws-cdk-lib';
 import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
@@ -20,8 +20,8 @@ const READS = [
   'cognito-idp:ListUsers',
 ];
 
-// An attribute that matches accounts must be out of every app client's reach, and that is theirs
-// to say: apply asks them only where the configuration matches so.
+// An attribute that matches accounts must not be writable by any app client, and only the clients
+// show that. apply reads them only if the configuration matches by such an attribute.
 const CLIENT_READS = [
   'cognito-idp:DescribeUserPoolClient',
   'cognito-idp:ListUserPoolClients',
@@ -42,13 +42,13 @@ const GROUP_WRITES = [
   'cognito-idp:AdminRemoveUserFromGroup',
 ];
 
-// What the pool signs people in by, and a listing, which bills nobody.
+// The attributes by which the pool signs people in, and a listing, which bills no user.
 const GUARD_READS = [
   'cognito-idp:DescribeUserPool',
   'cognito-idp:ListUsers',
 ];
 
-// Settings, and listings. No account is read, since that would bill everybody.
+// Settings and listings. No account is read, because that would bill every person.
 const SWEEP_READS = [
   'cognito-idp:DescribeUserPool',
   'cognito-idp:GetUserPoolMfaConfig',
@@ -60,17 +60,17 @@ const SWEEP_GROUP_READS = [
   'cognito-idp:ListUsersInGroup',
 ];
 
-// Where capture stands. A name of another permission would let the trail read people.
+// To see where capture is attached. The trail gets no permission that would let it read people.
 const TRAIL_READS = ['cognito-idp:DescribeUserPool'];
 
-// Irreversible, so it is granted to those alone who asked for it.
+// Irreversible, so it is granted only if the configuration asks for it.
 const DELETIONS = ['cognito-idp:AdminDeleteUser'];
 
-/** What of the configuration decides the calls. */
+/** The parts of the configuration that decide the calls. */
 export type PoolChoices =
   Pick<BridgeConfiguration, 'deletesAccounts' | 'groups' | 'matchedByAttribute'>;
 
-/** The pool's ARN, taken to be in the stack's own account. */
+/** The pool's ARN, assuming the stack's own account. */
 export function userPoolArn(scope: Construct, pool: PoolConfiguration): string {
   return Stack.of(scope).formatArn({
     service: 'cognito-idp',
@@ -85,12 +85,15 @@ export function accountOf(roleArn: string): string {
   return roleArn.split(':')[4] ?? '';
 }
 
-/** Whether the pool belongs to another account than the bridge; a role of our own moves nothing. */
+/**
+ * Whether the pool belongs to another account than the bridge. A role in the bridge's own account
+ * does not count.
+ */
 export function isForeign(pool: PoolConfiguration, { account }: Settings): boolean {
   return pool.roleArn !== undefined && accountOf(pool.roleArn) !== account;
 }
 
-/** Why the pool's triggers cannot reach the bridge's own stack; undefined where they can. */
+/** Why the pool's triggers cannot reach the bridge's own stack; undefined if they can. */
 export function outOfReach(pool: PoolConfiguration, settings: Settings): string | undefined {
   if (isForeign(pool, settings)) {
     return `the ${pool.side} pool belongs to another account (role_arn)`;
@@ -100,7 +103,7 @@ export function outOfReach(pool: PoolConfiguration, settings: Settings): string 
     : `the ${pool.side} pool is in ${pool.region}, and this stack in ${settings.region}`;
 }
 
-/** The calls that apply makes of a pool, itself or in the role of the pool's own account. */
+/** The calls that apply makes to a pool, itself or with the role of the pool's own account. */
 export function poolCalls(choices: PoolChoices): string[] {
   const { deletesAccounts, groups, matchedByAttribute } = choices;
   return [
@@ -112,7 +115,9 @@ export function poolCalls(choices: PoolChoices): string[] {
   ];
 }
 
-/** What apply needs of one pool: its own calls where the account is ours, else the role. */
+/**
+ * What apply needs for one pool: its own calls if the account is the bridge's, otherwise the role.
+ */
 export function poolGrant(
   scope: Construct,
   pool: PoolConfiguration,
@@ -121,7 +126,7 @@ export function poolGrant(
   return grant(scope, pool, (side) => `Keep${side}PoolInStep`, poolCalls(choices));
 }
 
-/** The calls that the sweep makes of a pool. */
+/** The calls that the sweep makes to a pool. */
 export function sweepCalls({ groups, matchedByAttribute }: PoolChoices): string[] {
   return [
     ...SWEEP_READS,
@@ -130,7 +135,7 @@ export function sweepCalls({ groups, matchedByAttribute }: PoolChoices): string[
   ];
 }
 
-/** What the sweep needs of one pool: to list it, and to see how it is set up. */
+/** What the sweep needs for one pool: to list it, and to read its settings. */
 export function sweepGrant(
   scope: Construct,
   pool: PoolConfiguration,
@@ -139,14 +144,14 @@ export function sweepGrant(
   return grant(scope, pool, (side) => `List${side}Pool`, sweepCalls(choices));
 }
 
-/** What the trail needs of one pool: to see whether its triggers stand after it was changed. */
+/** What the trail needs for one pool: to check its triggers after a change. */
 export function trailGrant(scope: Construct, pool: PoolConfiguration): PolicyStatement {
   return grant(scope, pool, (side) => `Look${side}Pool`, TRAIL_READS);
 }
 
 /**
- * What the guard of sign-ups needs, where there is one: to read whose an account is, and to search
- * the other pool. A capture that serves one pool alone never looks into that one.
+ * What the sign-up guard needs, if it is enabled: to read the person of an account, and to search
+ * the other pool. A capture that serves only one pool never searches that pool.
  */
 export function guardGrants(
   scope: Construct,
@@ -169,7 +174,7 @@ export function guardGrants(
   ];
 }
 
-/** Calls of one pool: our own where the account is ours, else its role's. */
+/** The calls to one pool: the function's own if the account is the bridge's, otherwise its role. */
 function grant(
   scope: Construct,
   pool: PoolConfiguration,

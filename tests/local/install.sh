@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the programs of the local stack into .local/ at the repository's top (never committed).
-# A second run sees the stamps and does nothing. Says nothing when nothing has to be done.
+# If the stamps are current, it does nothing and prints nothing.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -11,9 +11,9 @@ fail() {
     exit 1
 }
 
-# A stamp holds what an installation was made from. It is written last, so that one which was
-# interrupted is made again from nothing. The folder is part of it: scripts of a virtual environment
-# hold their own path and do not survive a move.
+# A stamp holds the inputs of an installation. It is written last, so that an interrupted
+# installation starts again from nothing. The folder is part of it, because scripts of a virtual
+# environment hold their own path and do not survive a move.
 stamp_of() {
     { printf '%s\n' "$target" "$@"; } && cat "$here/$1"
 }
@@ -61,7 +61,8 @@ if ! stamped node "$wanted" node/node_modules/cognito-local; then
     rm -rf "$target/node" "$target/node.stamp"
     mkdir -p "$target/node"
     cp "$here/package.json" "$here/package-lock.json" "$here/.npmrc" "$target/node/"
-    # None of these packages needs its install script; without them nothing foreign runs here.
+    # None of these packages needs its install script, and without scripts no foreign code runs
+    # here.
     (cd "$target/node" && npm ci --ignore-scripts --loglevel=error) >"$target/node.log" 2>&1 || {
         tail -n 5 "$target/node.log" >&2
         fail "the Node.js packages did not install" "the whole story is in .local/node.log"

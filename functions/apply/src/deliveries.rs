@@ -1,13 +1,14 @@
-//! The messages of an event in the consumer's words, and its answer in the service's.
+//! Converts the event's messages to [`Received`], and apply's answer to the form that Lambda
+//! expects.
 //!
-//! The event is read as plain JSON: a message with an attribute that a typed reader refuses would
-//! take nine others with it.
+//! The function reads the event as plain JSON. A typed reader could refuse one odd message
+//! attribute, and then nine other messages would fail with it.
 
 use poolbridge_aws::sqs::{Line, Received};
 use serde_json::{Value, json};
 
-/// Every message of the event, which are all of one queue. What is left out, or is of another kind,
-/// is left blank.
+/// Returns every message of the event. All messages of one event come from one queue. A field that
+/// is missing or of another kind is blank.
 pub(crate) fn received(event: &Value, bulk_queue_url: Option<&str>) -> Vec<Received> {
     let records = event.get("Records").and_then(Value::as_array);
     records.into_iter().flatten().map(|record| one(record, bulk_queue_url)).collect()
@@ -17,7 +18,8 @@ fn one(record: &Value, bulk_queue_url: Option<&str>) -> Received {
     let text =
         |place: &str| record.pointer(place).and_then(Value::as_str).unwrap_or_default().to_owned();
     Received {
-        // Untold counts as the first receive: a message is then tried more often, never dropped.
+        // A missing count means the first receive: apply then tries the message more often, and
+        // never drops it.
         receives: text("/attributes/ApproximateReceiveCount").parse().unwrap_or(1),
         group: text("/attributes/MessageGroupId"),
         line: Line::of_arn(&text("/eventSourceARN"), bulk_queue_url),
@@ -27,13 +29,13 @@ fn one(record: &Value, bulk_queue_url: Option<&str>) -> Received {
     }
 }
 
-/// Whether it is the schedule's constant event, which bears no messages.
+/// Whether this is the schedule's constant event, which carries no messages.
 pub(crate) fn asks_to_resend(event: &Value) -> bool {
     event.get("Records").is_none()
         && event.get("poolbridge").and_then(Value::as_str) == Some("resend")
 }
 
-/// Names the messages that must come back. An empty list says that all of them are done with.
+/// Names the messages that must come back. An empty list says that all messages are done.
 pub(crate) fn answer(failed: &[String]) -> Value {
     let failures: Vec<Value> = failed.iter().map(|id| json!({ "itemIdentifier": id })).collect();
     json!({ "batchItemFailures": failures })
@@ -44,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_event_of_the_service_is_read() {
+    fn an_event_from_lambda_is_decoded() {
         let event = json!({ "Records": [
             {
                 "messageId": "m1", "receiptHandle": "r1", "body": "{}",
@@ -65,14 +67,14 @@ mod tests {
     }
 
     #[test]
-    fn an_event_without_messages_has_none() {
+    fn an_event_without_messages_yields_none() {
         for event in [json!(null), json!({}), json!({ "Records": "x" }), json!([1])] {
             assert!(received(&event, None).is_empty());
         }
     }
 
     #[test]
-    fn the_schedules_event_asks_to_resend() {
+    fn the_schedules_event_starts_a_resend() {
         assert!(asks_to_resend(&json!({ "poolbridge": "resend" })));
         for event in [
             json!(null),
@@ -85,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn the_answer_is_the_services_own_form() {
+    fn the_answer_has_the_form_that_lambda_expects() {
         assert_eq!(answer(&[]).to_string(), r#"{"batchItemFailures":[]}"#);
         let one = answer(&["m1".to_owned()]).to_string();
         assert_eq!(one, r#"{"batchItemFailures":[{"itemIdentifier":"m1"}]}"#);

@@ -1,6 +1,6 @@
-//! The consumer: takes a batch of changes off the queue, makes the pools agree, and names the
-//! messages that must come back.
-// The SDK's futures nest deeper than the compiler looks by itself.
+//! The consumer: takes a batch of change events off the queue, brings the pools in step, and names
+//! the messages that must come back.
+// The SDK's futures nest deeper than the compiler's default recursion limit.
 #![recursion_limit = "256"]
 
 mod deliveries;

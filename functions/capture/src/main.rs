@@ -1,6 +1,6 @@
-//! The user pools' trigger: notes that an account may have changed, and answers with the very event
-//! that it was given; or as the team's own function does, where one is called beside it.
-// The SDK's futures nest deeper than the compiler looks by itself.
+//! The user pools' trigger. capture stores that an account may have changed and returns the event
+//! unchanged. If a chained function is configured, capture returns that function's answer.
+// The SDK's futures nest deeper than the compiler's default recursion limit.
 #![recursion_limit = "256"]
 
 use lambda_runtime::{Diagnostic, Error, LambdaEvent, service_fn};
@@ -8,7 +8,7 @@ use poolbridge_aws::chain::FunctionError;
 use poolbridge_aws::wiring::{CaptureLine, Invocation};
 use serde_json::value::RawValue;
 
-/// An error that is an answer.
+/// An error that capture returns as its answer.
 #[derive(Debug)]
 struct Refused(FunctionError);
 
@@ -21,7 +21,8 @@ impl From<Refused> for Diagnostic {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let line = &CaptureLine::start().await;
-    // Unread text in, the same text out: no number is rounded, no field reordered or lost.
+    // capture passes on the text without parsing it, so no number is rounded and no field is
+    // reordered or lost.
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Box<RawValue>>| async move {
         let LambdaEvent { payload, context } = event;
         let function_arn = &context.invoked_function_arn;

@@ -1,6 +1,6 @@
-//! The schedule's function: compares both pools with what was agreed, and looks whether the triggers
-//! still stand.
-// The SDK's futures nest deeper than the compiler looks by itself.
+//! The scheduled function: compares both pools with the baseline, and checks that the triggers are
+//! still attached.
+// The SDK's futures nest deeper than the compiler's default recursion limit.
 #![recursion_limit = "256"]
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};

@@ -1,5 +1,5 @@
-//! `CloudTrail`'s events, as `EventBridge` delivers them: notes whose account may have changed.
-// The SDK's futures nest deeper than the compiler looks by itself.
+//! Receives `CloudTrail` events from `EventBridge` and stores which accounts may have changed.
+// The SDK's futures nest deeper than the compiler's default recursion limit.
 #![recursion_limit = "256"]
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};

@@ -1,9 +1,10 @@
-//! Calls a team's own function beside capture's work, and tells what Cognito would have been told.
+//! Calls the chained function in addition to capture's own work, and returns what Cognito would
+//! have received from it.
 //!
-//! A pool has one function for each trigger. Where the team has one already, capture stands in its
-//! place and calls it with the event's very text; what it answers, or how it fails, is capture's
-//! own answer. Exactly one attempt: Cognito repeats a trigger by itself, and two repeaters in a row
-//! would call the function more often than it would have been called without us.
+//! A pool has one function per trigger. If the team already has one, capture takes its place and
+//! calls it with the event's exact text. The chained function's answer or failure is capture's own
+//! answer. capture makes exactly one attempt: Cognito itself repeats a trigger, and two layers of
+//! retries would call the function more often than Cognito alone would.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -25,14 +26,14 @@ use crate::fault::fault;
 
 const OPERATION: &str = "Invoke";
 
-/// An error that a function ends with, as Lambda tells it: Cognito shows `error_message` to whoever
-/// is waiting ("... failed with error ..."). It is the team's text and may hold anything, so
-/// it never prints.
+/// An error that a function ends with, as Lambda reports it. Cognito shows `error_message` to the
+/// person who is waiting ("... failed with error ..."). It is the team's text and may hold
+/// anything, so `Debug` never prints it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct FunctionError {
     /// Such as `Error`, or `Sandbox.Timedout`.
     pub error_type: String,
-    /// What people are shown.
+    /// What Cognito shows to people.
     pub error_message: String,
 }
 
@@ -43,15 +44,15 @@ impl fmt::Debug for FunctionError {
 }
 
 impl FunctionError {
-    /// What Cognito says when it could not call a trigger's function (its page "Managing error
-    /// responses": an `UnexpectedLambdaException`). Through us it can only be told as the error of
-    /// a function.
+    /// What Cognito reports when it cannot call a trigger's function (its page "Managing error
+    /// responses": an `UnexpectedLambdaException`). capture can report it only as the error of a
+    /// function.
     pub fn not_invoked(fault: &Fault) -> Self {
         let code = fault.code.as_deref().unwrap_or(fault.kind.name());
         Self::unexpected(&format!("invocation failed due to error {code}"))
     }
 
-    /// A trouble of ours that must not pass for the function's consent.
+    /// An error of capture's own, which must not pass for the chained function's consent.
     pub fn unexpected(message: &str) -> Self {
         Self {
             error_type: "UnexpectedLambdaException".to_owned(),
@@ -60,11 +61,11 @@ impl FunctionError {
     }
 }
 
-/// What a function that was called answered.
+/// What the called function answered.
 pub type Answer = Result<Box<RawValue>, FunctionError>;
 
-/// Calls functions, each in its own Region. Clients are made at the start, where nobody waits for
-/// their certificates to be read.
+/// Calls functions, each in its own Region. capture creates the clients at start-up, because
+/// loading their certificates takes time and no person waits then.
 pub struct Chain {
     sdk: SdkConfig,
     /// By Region.
@@ -78,7 +79,7 @@ impl fmt::Debug for Chain {
 }
 
 /// The error as Lambda's runtime interface writes it ("Using the Lambda runtime API for custom
-/// runtimes"). A function that was killed has a message alone in some runtimes.
+/// runtimes"). In some runtimes a function that was killed reports a message only.
 #[derive(Deserialize)]
 struct Reported {
     #[serde(rename = "errorType")]
@@ -88,7 +89,7 @@ struct Reported {
 }
 
 impl Chain {
-    /// For the functions of those ARNs. Calls nobody yet.
+    /// Creates the clients for the functions with these ARNs. Sends no request.
     pub fn new<'a>(sdk: &SdkConfig, functions: impl IntoIterator<Item = &'a str>) -> Self {
         let sdk = once(sdk);
         let regions: BTreeSet<&str> = functions.into_iter().filter_map(region_of).collect();
@@ -97,8 +98,8 @@ impl Chain {
         Self { sdk, clients }
     }
 
-    /// Calls the function of that ARN with the very event, and waits for it as long as `patience`.
-    /// `Err`: it could not be called, or did not answer in that time.
+    /// Calls the function with this ARN with the exact event, and waits at most `patience`. `Err`:
+    /// capture could not call it, or it did not answer in that time.
     pub async fn call(&self, arn: &str, event: &str, patience: Duration) -> Result<Answer, Fault> {
         let request = self
             .client(arn)
@@ -133,14 +134,13 @@ fn region_of(arn: &str) -> Option<&str> {
     arn.split(':').nth(3)
 }
 
-/// The function that an ARN names, without a version or alias.
+/// The ARN of the function without a version or alias.
 pub fn unqualified(arn: &str) -> &str {
     arn.match_indices(':').nth(6).map_or(arn, |(end, _)| &arn[..end])
 }
 
-/// One attempt, on a connection of its own. A process that the platform froze may wake up with a
-/// connection that is dead and does not know it; the first request on it would fail, and here there
-/// is no second.
+/// One attempt, on a connection of its own. A process that the platform froze may resume with a
+/// dead connection. The first request on it would fail, and there is no second attempt here.
 fn once(sdk: &SdkConfig) -> SdkConfig {
     let secure = Provider::Rustls(CryptoMode::Ring);
     let http = aws_smithy_http_client::Builder::new().pool_max_idle_per_host(0);
@@ -152,7 +152,7 @@ fn once(sdk: &SdkConfig) -> SdkConfig {
         .build()
 }
 
-/// What a function's output says, passed on as it is.
+/// Converts a function's output to an answer, unchanged.
 fn told(function_error: Option<&str>, payload: &[u8]) -> Answer {
     let text = String::from_utf8_lossy(payload);
     let Some(handled) = function_error else { return Ok(json(&text)) };
@@ -160,13 +160,13 @@ fn told(function_error: Option<&str>, payload: &[u8]) -> Answer {
     let Reported { kind, message } = reported.unwrap_or(Reported { kind: None, message: None });
     Err(FunctionError {
         error_type: kind.unwrap_or_else(|| handled.to_owned()),
-        // An error that says nothing: Cognito shows `Unhandled` or `Handled`.
+        // The error carries no message: Cognito shows `Unhandled` or `Handled`.
         error_message: message.unwrap_or_else(|| handled.to_owned()),
     })
 }
 
-/// The output as JSON, byte for byte where it is JSON. What is none cannot be a function's answer
-/// through this runtime: as a text it is as unusable to Cognito as it was before.
+/// The output as JSON, byte for byte if it is JSON. This runtime cannot return anything else as an
+/// answer, so other output becomes a JSON string. Cognito cannot use that either, as before.
 fn json(text: &str) -> Box<RawValue> {
     RawValue::from_string(text.to_owned())
         .or_else(|_| serde_json::value::to_raw_value(text))

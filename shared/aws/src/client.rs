@@ -1,8 +1,8 @@
-//! Clients: one HTTP client, one chain of credentials, one set of bounds for all of them.
+//! Clients: all of them share one HTTP client, one credential chain and one set of limits.
 //!
-//! Reads may be tried again by the SDK. A write to a pool has no condition that would protect it,
-//! so it has one attempt for each call: a second one's "throttled" or "exists already" would hide
-//! that the first one's answer was merely lost. [`Departure`] keeps it from leaving too late.
+//! The SDK may retry reads. A write to a pool has no condition that protects it, so each call makes
+//! one attempt. The "throttled" or "exists already" of a second attempt would hide that only the
+//! answer of the first was lost. [`Departure`] stops an attempt that would be sent too late.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,11 +26,11 @@ use thiserror::Error;
 
 use crate::clock::SystemClock;
 
-/// Waits of the SDK between two attempts begin here. Its own default, a second, would use up the
-/// time of the whole call.
+/// The SDK's first wait between two attempts. The SDK's own default, 1 s, would use up the time of
+/// the whole call.
 const FIRST_BACK_OFF: Duration = Duration::from_millis(200);
 
-/// The name by which another account's trail knows our sessions.
+/// The session name that another account's trail shows for poolbridge.
 pub(crate) const SESSION_NAME: &str = "poolbridge";
 
 /// How to reach one pool.
@@ -38,57 +38,57 @@ pub(crate) const SESSION_NAME: &str = "poolbridge";
 pub struct PoolSettings {
     /// The pool, such as `eu-west-1_AbCdEfGhI`.
     pub user_pool_id: String,
-    /// The Region; without it, the part of the pool's id before `_`.
+    /// The Region. If it is missing, the part of the pool's id before `_`.
     pub region: Option<String>,
-    /// A role to take on, when the pool is in another account.
+    /// The role to assume if the pool is in another account.
     pub role_arn: Option<String>,
-    /// Where the pool is reached instead of AWS: a local stack.
+    /// The endpoint to use instead of AWS: a local stack.
     pub endpoint_url: Option<String>,
-    /// The app client that is ours alone, for proofs of passwords.
+    /// poolbridge's own app client, for password proofs.
     pub client_id: Option<String>,
 }
 
 impl PoolSettings {
-    /// The pool's Region, as far as it is told.
+    /// The pool's Region, if it is known.
     pub fn region(&self) -> Option<&str> {
         let told = || self.user_pool_id.split_once('_').map(|(region, _)| region);
         self.region.as_deref().or_else(told).filter(|region| !region.is_empty())
     }
 }
 
-/// What all clients share: Region, credentials, HTTP client, retries and time limits, all from the
+/// What all clients share: Region, credentials, HTTP client, retries and time limits, from the
 /// variables and files that every AWS SDK reads. Credentials come from the environment, a profile,
-/// a web identity, a container's or a machine's role.
+/// a web identity, or the role of a container or machine.
 ///
-/// Requests are signed with the corrected time of `clock`: AWS takes a signature for five minutes, and a
-/// write that a suspended process sends later than that does nothing (R7). Signed by a clock that is
-/// fast, it would.
+/// The SDK signs requests with the corrected time of `clock`. AWS accepts a signature for five
+/// minutes, so a write that a suspended process sends later than that does nothing (R7,
+/// `LeaseOutlastsProcess`). A signature by a clock that is fast would be valid for longer.
 ///
-/// Interceptors do not travel with an `SdkConfig`: give each client `clock.reader()` as well.
+/// An `SdkConfig` does not carry interceptors: give each client `clock.reader()` as well.
 pub async fn sdk_config(clock: &Arc<SystemClock>) -> SdkConfig {
     signed_by(clock, bounded(aws_config::defaults(BehaviorVersion::v2026_01_12()))).load().await
 }
 
-/// Signs by the corrected time of that clock.
+/// Signs requests with the corrected time of `clock`.
 fn signed_by(clock: &Arc<SystemClock>, config: ConfigLoader) -> ConfigLoader {
     config.time_source(clock.signing_time())
 }
 
-/// The bounds and the HTTP client, whatever else is configured.
+/// Adds the limits and the HTTP client to a configuration.
 pub(crate) fn bounded(config: ConfigLoader) -> ConfigLoader {
     let secure = Provider::Rustls(CryptoMode::Ring);
-    // It speaks plain HTTP as well, where an endpoint's address says so.
+    // This client also speaks plain HTTP if an endpoint's URL says so.
     let http = aws_smithy_http_client::Builder::new().tls_provider(secure).build_https();
     config
         .http_client(http)
         .retry_config(retries())
         .timeout_config(timeouts(limits::ATTEMPT_TIME_MAX, limits::CALL_TIME_MAX))
-        // Our answers are small and bounded in time as a whole: watching their speed adds nothing.
+        // Answers are small and the whole call is bounded in time, so a speed check adds nothing.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
 }
 
-/// The time limits of a call that is asked to wait, such as a long poll of the queue: the SDK's
-/// limits would cut it off. For `config_override` of that one operation.
+/// The time limits of a call that waits on purpose, such as a long poll of the queue. The default
+/// limits would cut it off. Pass them to `config_override` of that one operation.
 pub fn waiting(wait: Duration) -> TimeoutConfig {
     let attempt = wait + limits::ATTEMPT_TIME_MAX;
     timeouts(attempt, wait + limits::CALL_TIME_MAX)
@@ -108,7 +108,7 @@ fn retries() -> RetryConfig {
         .with_initial_backoff(FIRST_BACK_OFF)
 }
 
-/// A client for one pool: in its Region, under its role, at its endpoint.
+/// A client for one pool: in its Region, with its role, at its endpoint.
 pub async fn pool_client(
     base: &SdkConfig,
     settings: &PoolSettings,
@@ -128,8 +128,8 @@ pub async fn pool_client(
     cognito::Client::from_conf(config.build())
 }
 
-/// Credentials of `role_arn`, asked for with the base credentials in the pool's Region, so that a
-/// pool does not depend on the token service of another Region.
+/// Credentials of `role_arn`. The base credentials request them in the pool's Region, so that a
+/// pool does not depend on another Region's token service.
 async fn assumed_role(
     base: &SdkConfig,
     role_arn: &str,
@@ -144,11 +144,11 @@ async fn assumed_role(
     role.build().await
 }
 
-/// Lets one attempt go while there is time, and remembers whether it went.
+/// Allows one attempt while there is time, and remembers whether it was sent.
 ///
-/// Asked at the last moment before the request is handed to the connection: the process may have
-/// been suspended since the lease was looked at (R7). The wait for an answer ends at the deadline
-/// too, so that a connection that comes about late carries nothing.
+/// The check runs at the last moment before the connection gets the request, because the process
+/// may have been suspended since it checked the lease (R7, `LeaseOutlastsProcess`). The wait for an
+/// answer ends at the deadline too, so that a connection that opens late carries nothing.
 #[derive(Clone, Debug)]
 pub struct Departure {
     deadline: Time,
@@ -156,28 +156,28 @@ pub struct Departure {
     left: Arc<AtomicBool>,
 }
 
-/// The moment had passed before the request was sent.
+/// The deadline passed before the request was sent.
 #[derive(Debug, Error)]
 #[error("the deadline passed before the request was sent")]
 struct TooLate;
 
 impl Departure {
-    /// A departure for one call that must not be sent after `deadline`.
+    /// Guards one call that must not be sent after `deadline`.
     pub fn before(deadline: Time, clock: &Arc<SystemClock>) -> Self {
         Self { deadline, clock: Arc::clone(clock), left: Arc::default() }
     }
 
-    /// Whether the request was handed to the connection. If not, it certainly did nothing.
+    /// Whether the connection got the request. If not, the request certainly did nothing.
     pub fn left(&self) -> bool {
         self.left.load(Ordering::Acquire)
     }
 
-    /// How long the call may still take; nothing once it is too late.
+    /// How long the call may still take; zero once the deadline passed.
     pub fn time_left(&self) -> Duration {
         self.deadline.since(self.clock.now()).min(limits::CALL_TIME_MAX)
     }
 
-    /// One attempt, cut off at the deadline.
+    /// Allows one attempt, and cuts it off at the deadline.
     pub fn overrides(&self) -> cognito::config::Builder {
         let time = self.time_left();
         cognito::config::Builder::new()
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn the_region_is_told_or_read_from_the_pool_id() {
+    fn the_region_is_set_or_comes_from_the_pool_id() {
         assert_eq!(settings("eu-west-1_A", None).region(), Some("eu-west-1"));
         assert_eq!(settings("eu-west-1_A", Some("eu-west-3")).region(), Some("eu-west-3"));
         assert_eq!(settings("nonsense", None).region(), None);

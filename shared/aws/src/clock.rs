@@ -1,11 +1,11 @@
-//! The clock: this machine's, corrected by what the services' `Date` headers tell.
+//! The clock: this machine's time, corrected by the `Date` headers of the services.
 //!
-//! Leases of different machines are compared with one another, so their clocks must agree within
-//! `limits::CLOCK_ALLOWANCE`. The header has whole seconds, and the answer was on its way for a
-//! while: only what cannot be explained by either is corrected, and no further than to the nearest
-//! moment that it explains. So no answer makes a clock worse, however slow it was, and after an
-//! answer a clock is wrong by `CLOCK_TOLERANCE`, `CLOCK_HEADER_RESOLUTION` and that answer's round
-//! trip together, at the most.
+//! Workers compare the leases of different machines, so their clocks must agree within
+//! `limits::CLOCK_ALLOWANCE`. The header has whole seconds, and the answer takes time to arrive.
+//! The clock corrects only a difference that neither explains, and only as far as the nearest value
+//! that they explain. So no answer makes a clock worse, however slow the answer was. After an
+//! answer, the clock's error is at most `CLOCK_TOLERANCE` plus `CLOCK_HEADER_RESOLUTION` plus that
+//! answer's round trip.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -25,33 +25,33 @@ use poolbridge_core::limits;
 use poolbridge_core::ports::Clock;
 use poolbridge_core::time::Time;
 
-/// The system's time, corrected. One for the whole process: every client reports what it learns.
+/// The system's time, corrected. The process has one such clock, and every client reports to it.
 #[derive(Debug, Default)]
 pub struct SystemClock {
-    /// What is added to the system's time, in milliseconds.
+    /// The milliseconds that the clock adds to the system's time.
     offset: AtomicI64,
-    /// Counts the nonces that had to do without randomness.
+    /// Counts the nonces that were made without randomness.
     nonces: AtomicU64,
 }
 
 impl SystemClock {
-    /// A clock that trusts the system until a service disagrees.
+    /// Creates a clock that trusts the system until a service disagrees.
     pub fn new() -> Arc<Self> {
         Arc::new(Self::default())
     }
 
-    /// What a client needs in order to report the service's time. Each client is built with it:
+    /// The interceptor with which a client reports the service's time. Each client needs it:
     /// `config::Builder::from(&sdk_config).interceptor(clock.reader())`.
     pub fn reader(self: &Arc<Self>) -> DateReader {
         DateReader { clock: Arc::clone(self) }
     }
 
-    /// By how much the system's time is corrected, in milliseconds. Worth a log line when not zero.
+    /// The correction of the system's time, in milliseconds. Log it if it is not zero.
     pub fn offset_milliseconds(&self) -> i64 {
         self.offset.load(Ordering::Relaxed)
     }
 
-    /// The time by which requests are signed: this clock's.
+    /// This clock's time, for request signatures.
     pub fn signing_time(self: &Arc<Self>) -> SigningTime {
         SigningTime { clock: Arc::clone(self) }
     }
@@ -75,28 +75,28 @@ impl Clock for SystemClock {
         if getrandom::fill(&mut bytes).is_ok() {
             return u128::from_ne_bytes(bytes);
         }
-        // A system without randomness is all but unheard of. What is asked of a nonce is that it
-        // was never handed out before, and this was not, on this machine and most likely on no
-        // other.
+        // A system without randomness is very rare. A nonce only has to be new. This one is new on
+        // this machine, and most likely on every other.
         let count = self.nonces.fetch_add(1, Ordering::Relaxed);
         plain_nonce(std::process::id(), uncorrected(), count)
     }
 }
 
-/// A nonce made of who we are, when it is, and how many we made.
+/// A nonce made of the process id, the time and a counter.
 fn plain_nonce(process: u32, now: Time, count: u64) -> u128 {
     let now = u64::try_from(now.0).unwrap_or_default();
     (u128::from(process) << 96) | (u128::from(now) << 48) ^ u128::from(count)
 }
 
-/// The system's time as it is.
+/// The system's time, uncorrected.
 fn uncorrected() -> Time {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(Time::ZERO, |since| Time::ZERO + since)
 }
 
-/// The offset to use from now on, in milliseconds. The service wrote `date` at some moment between
-/// `sent` and `answered`, so the true offset lies between two bounds; one that lies there already,
-/// or near enough, stays. Another goes to the nearer bound: the truth is on that side of it.
+/// The offset to use from now on, in milliseconds. The service wrote `date` between `sent` and
+/// `answered`, so the true offset lies between two bounds. An offset between them, or within the
+/// tolerance of them, stays. Any other offset moves to the nearer bound, because the true offset
+/// lies beyond it.
 fn corrected(offset: i64, sent: Time, answered: Time, date: Time) -> i64 {
     let least = date.0.saturating_sub(answered.0);
     let most = (date + limits::CLOCK_HEADER_RESOLUTION).0.saturating_sub(sent.0);
@@ -108,7 +108,7 @@ fn corrected(offset: i64, sent: Time, answered: Time, date: Time) -> i64 {
     }
 }
 
-/// The corrected time, in the SDK's terms.
+/// The corrected time as the SDK's `TimeSource`.
 #[derive(Clone, Debug)]
 pub struct SigningTime {
     clock: Arc<SystemClock>,
@@ -126,7 +126,7 @@ pub struct DateReader {
     clock: Arc<SystemClock>,
 }
 
-/// When the attempt under way was sent, uncorrected.
+/// When the current attempt was sent, uncorrected.
 #[derive(Debug)]
 struct SentAt(Time);
 
@@ -179,30 +179,30 @@ mod tests {
     }
 
     #[test]
-    fn a_difference_that_the_header_explains_is_left_alone() {
-        assert_eq!(learnt(0, 40, 0), 0, "the same second");
+    fn a_difference_that_the_header_explains_is_not_corrected() {
+        assert_eq!(learnt(0, 40, 0), 0, "same second");
         assert_eq!(learnt(0, 40, -1_000), 0, "cut to whole seconds");
         assert_eq!(learnt(0, 40, 240), 0, "within the tolerance");
         assert_eq!(learnt(0, 60_000, 30_000), 0, "the answer took a minute");
     }
 
     #[test]
-    fn a_wrong_clock_is_corrected_and_then_left_alone() {
+    fn a_wrong_clock_is_corrected_once() {
         let offset = learnt(0, 40, 3_600_000);
         assert_eq!(offset, 3_599_960, "an hour slow");
         assert_eq!(learnt(offset, 40, 3_600_000), offset);
         assert_eq!(learnt(0, 40, -3_600_000), -3_599_000, "an hour fast");
-        assert_eq!(learnt(offset, 40, 0), 1_000, "the system's clock was put right meanwhile");
+        assert_eq!(learnt(offset, 40, 0), 1_000, "the system's clock was corrected meanwhile");
     }
 
     #[test]
-    fn no_answer_makes_a_clock_worse_and_a_fast_one_bounds_its_error() {
+    fn no_answer_makes_a_clock_worse_and_a_fast_answer_bounds_its_error() {
         let bound = limits::CLOCK_TOLERANCE + limits::CLOCK_HEADER_RESOLUTION;
         for truth in [-3_600_000, -3_000, -900, 0, 700, 2_500, 86_400_000_i64] {
             for began in [-5_000, -1_500, -250, 0, 250, 1_500, 5_000] {
                 for (there, took) in [(20, 40), (0, 700), (700, 700), (2_500, 5_000)] {
                     for fraction in [0, 400, 999] {
-                        // The header is the true moment, cut to its second.
+                        // The header is the true time, cut to whole seconds.
                         let sent = NOON + fraction;
                         let date = (sent + truth + there).div_euclid(1_000) * 1_000;
                         let offset = truth + began;
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn the_clock_runs_corrected() {
+    fn the_clock_and_signatures_use_the_corrected_time() {
         let clock = SystemClock::default();
         let now = uncorrected();
         clock.learn(now, now, now + Duration::from_mins(10));
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_nonce_is_never_the_same_twice_even_without_randomness() {
+    fn nonces_never_repeat_even_without_randomness() {
         let clock = SystemClock::default();
         assert_ne!(clock.nonce(), clock.nonce());
         let plain = |count| plain_nonce(7, Time(NOON), count);

@@ -1,13 +1,13 @@
-//! Works off a batch of messages: what the function `apply` and the command line's `worker` share.
+//! Processes a batch of messages. The function `apply` and the command line's `worker` share this
+//! code.
 //!
-//! Each account's messages (one FIFO group) are worked off in their order, accounts side by side,
-//! and each message in a task of its own, so that a fault of ours hits one person alone.
+//! The messages of each account (one FIFO group) are processed in order, and accounts in parallel.
+//! Each message has a task of its own, so that a panic affects one person only.
 //!
 //! Lambda's page on partial batch responses asks a FIFO consumer to stop at the first failure and
-//! to return everything after it, to keep the order. Here that is done within each group and not
-//! across groups, which have no order between them. Nothing hangs on either: a change carries no
-//! value, and apply reads the pools afresh, so messages may be lost, repeated and reordered at
-//! will.
+//! to return everything after it, to keep the order. Here that happens within each group and not
+//! across groups, which have no order among them. Correctness depends on neither: a change event
+//! carries no value and apply reads the pools anew, so messages may be lost, repeated or reordered.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -27,33 +27,34 @@ use crate::sqs::{Line, Received};
 use crate::telemetry::{BatchFigures, Handled, Telemetry};
 use crate::wire;
 
-/// How long before its end an invocation must have its answer ready: work still under way then is
-/// given up, as a crash would, and comes back.
+/// How long before its end an invocation must have its answer ready. Work that still runs then is
+/// dropped, as in a crash, and the message comes back.
 const ANSWER_TIME: Duration = Duration::from_millis(1_200);
 
-/// How long putting messages off may take. It only makes them come back sooner than they would.
+/// How long delaying messages may take. Without it they come back when the queue's visibility
+/// time-out ends.
 const HIDE_TIME_MAX: Duration = Duration::from_millis(800);
 
-/// What the consumer needs of the outside.
+/// The outside calls that the consumer needs.
 pub trait Hands: Send + Sync + 'static {
-    /// Now.
+    /// The current time.
     fn now(&self) -> Time;
 
-    /// Until when a pool asked to be left alone; nothing if neither did.
+    /// Until when a pool asked poolbridge to pause; `None` if neither did.
     fn throttled(&self) -> Option<Time>;
 
-    /// Works off one change.
+    /// Processes one change event.
     fn converge(&self, change: &Change, work: &Work) -> impl Future<Output = Report> + Send;
 
-    /// Shows a message again after that long, and not before.
+    /// Makes a message visible again after that time, and not before.
     fn hide(
         &self,
         delivery: &Received,
         after: Duration,
     ) -> impl Future<Output = Result<(), Fault>> + Send;
 
-    /// Writes on the mark of that account that nobody need look at it before `until`, and why.
-    /// Answers whether there is such a mark.
+    /// Stores on the account's pending change that apply need not process it before `until`, and
+    /// why. Returns whether there is such a pending change.
     fn put_off(
         &self,
         change: &Change,
@@ -62,17 +63,18 @@ pub trait Hands: Send + Sync + 'static {
     ) -> impl Future<Output = Result<bool, Fault>> + Send;
 }
 
-/// The bounds of one batch.
+/// The time limits of one batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
-    /// When the platform kills this process; none for a plain process.
+    /// When the platform kills this process; `None` for a plain process.
     pub end: Option<Time>,
-    /// Whether the process can be stopped and resumed between a check and what follows it (R7).
+    /// Whether the process can be stopped and resumed between a check and the step after it (R7,
+    /// `LeaseOutlastsProcess`).
     pub suspendable: bool,
 }
 
 impl Bounds {
-    /// The bounds of work on one person that begins now.
+    /// The time limits of work on one person that begins now.
     fn work(&self, now: Time) -> Work {
         let deadline = now + limits::PERSON_TIME_MAX;
         let stop = self.end.map(|end| end - limits::STOP_BEFORE_DEADLINE);
@@ -84,16 +86,16 @@ impl Bounds {
         }
     }
 
-    /// How long to wait for that work at the most: beyond its deadline it may still record, but not
-    /// until the process is killed with its answer unsaid.
+    /// The longest wait for that work. It may still record after its deadline, but the answer must
+    /// be sent before the platform kills the process.
     fn patience(&self, work: &Work, now: Time) -> Duration {
         let end = self.end.map_or(work.deadline + limits::CALL_TIME_MAX, |end| end - ANSWER_TIME);
         end.since(now)
     }
 }
 
-/// Works off a batch and publishes its figures. Answers the ids of the messages that must come
-/// back; every other one is done with.
+/// Processes a batch and publishes its metrics. Returns the ids of the messages that must come
+/// back; all others are done.
 pub async fn consume<H: Hands>(
     hands: &Arc<H>,
     telemetry: &Telemetry,
@@ -104,7 +106,7 @@ pub async fn consume<H: Hands>(
     let mut groups: BTreeMap<String, Vec<Received>> = BTreeMap::new();
     for delivery in deliveries {
         all.push(delivery.message_id.clone());
-        // Without a group there is nothing to be in order with.
+        // A message without a group has no order to keep.
         let group = match delivery.group.as_str() {
             "" => delivery.message_id.clone(),
             group => group.to_owned(),
@@ -117,7 +119,7 @@ pub async fn consume<H: Hands>(
     for group in groups.into_values() {
         tasks.spawn(in_order(Arc::clone(hands), group, bounds));
     }
-    // Only what is said to be done is done: a task that breaks off loses nothing.
+    // Only messages that a task reports as done are done, so a task that breaks off loses none.
     let mut done = BTreeSet::new();
     while let Some(outcome) = tasks.join_next().await {
         if let Ok(outcome) = outcome {
@@ -132,9 +134,10 @@ pub async fn consume<H: Hands>(
     all
 }
 
-/// Puts a whole batch off, for want of everything needed to work on it. Answers the ids of those
-/// that must come back: all but the ones in `marked` (by id) that were received often enough. Their
-/// marks remember them, and an outage of any length does not make dead letters of them.
+/// Returns a whole batch, because something that every message needs is missing. Returns the ids of
+/// the messages that must come back: all except those in `marked` (by id) that were received often
+/// enough. Their pending changes remember them, so a long outage does not turn them into dead
+/// letters.
 pub async fn refuse<Q: Future<Output = Result<(), Fault>> + Send + 'static>(
     deliveries: &[Received],
     marked: &BTreeSet<String>,
@@ -154,8 +157,8 @@ pub async fn refuse<Q: Future<Output = Result<(), Fault>> + Send + 'static>(
     back
 }
 
-/// Leaves a mark for every message that can be read, all at the same time, for `patience` at the
-/// most. Answers the ids of those that are marked.
+/// Stores a pending change for every message that can be decoded, all in parallel, within
+/// `patience`. Returns the ids of the messages whose pending change is stored.
 pub async fn mark_all<Q: Future<Output = Result<(), Fault>> + Send + 'static>(
     deliveries: &[Received],
     now: Time,
@@ -179,17 +182,15 @@ pub async fn mark_all<Q: Future<Output = Result<(), Fault>> + Send + 'static>(
     marked
 }
 
-/// What came of one group.
 #[derive(Default)]
 struct Outcome {
     done: Vec<String>,
     figures: BatchFigures,
 }
 
-/// What becomes of one message.
 enum Answer {
     Done,
-    /// It comes back after that long.
+    /// The message comes back after that time.
     Back(Duration),
 }
 
@@ -209,7 +210,8 @@ async fn in_order<H: Hands>(hands: Arc<H>, group: Vec<Received>, bounds: Bounds)
     outcome
 }
 
-/// Puts the messages of one group off together: the later ones have to wait for the first anyway.
+/// Delays the messages of one group together, because the later ones must wait for the first
+/// anyway.
 async fn hide<H: Hands>(hands: &H, back: &[Received], after: Duration) {
     let hiding = async {
         for delivery in back {
@@ -239,7 +241,7 @@ async fn one<H: Hands>(
         }
         Err(malformed) => return unreadable(delivery, malformed, figures),
     };
-    // Bulk work steps back while a pool refuses calls: what people change just now goes first.
+    // Bulk work pauses while a pool throttles, so that live changes come first.
     let pause = hands.throttled().filter(|_| delivery.line == Line::Bulk);
     let (report, panicked) = match pause {
         Some(until) => (put_off(until.since(began), Reason::Outside(FaultKind::Throttled)), false),
@@ -275,7 +277,7 @@ async fn one<H: Hands>(
     answer
 }
 
-/// A message of ours never looks like that, so it is somebody else's, or a newer version's.
+/// poolbridge never sends such a message, so another sender or a newer version sent it.
 fn unreadable(
     delivery: &Received,
     malformed: wire::Malformed,
@@ -296,7 +298,7 @@ fn unreadable(
     Answer::Back(growing(limits::RETRY_SLOWLY, delivery.receives))
 }
 
-/// Runs `converge` in a task of its own. A panic, and an end that came too soon, are verdicts too.
+/// Runs `converge` in a task of its own. A panic or a timeout becomes an outcome too.
 async fn looked_after<H: Hands>(
     hands: &Arc<H>,
     change: &Change,
@@ -311,13 +313,13 @@ async fn looked_after<H: Hands>(
     let (reason, panicked) = match joined {
         Ok(Some(Ok(report))) => return (report, false),
         Ok(Some(Err(_)) | None) => (Reason::Contended, true),
-        // Dropping the task stops it where it stands, which the protocol survives at any point.
+        // Dropping the task stops it at its current step. The protocol survives that at any point.
         Err(_) => (Reason::OutOfTime, false),
     };
     (put_off(limits::RETRY_SOON, reason), panicked)
 }
 
-/// What is reported of a change that nobody has looked at.
+/// The report of a change that apply did not process.
 const fn put_off(after: Duration, reason: Reason) -> Report {
     Report {
         verdict: Verdict::Later(after, reason),
@@ -330,7 +332,7 @@ const fn put_off(after: Duration, reason: Reason) -> Report {
     }
 }
 
-/// What becomes of a message whose change was worked on: what [`acknowledge`] decides, carried out.
+/// Carries out what [`acknowledge`] decides about the message.
 async fn settle<H: Hands>(
     hands: &H,
     delivery: &Received,

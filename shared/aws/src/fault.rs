@@ -1,9 +1,8 @@
-//! `SdkError` to [`Fault`], in one table.
+//! Converts `SdkError` to [`Fault`] in one table.
 //!
-//! Every adapter asks here what an SDK's error means, so that "may it have happened?" has one
-//! answer. When in doubt the answer is yes: an open intent costs a read, a forgotten write costs an
-//! edit. Only the service's error *code* is kept. Its message may quote a person's attribute
-//! values.
+//! Every adapter uses this table, so "may it have happened?" has one answer. In doubt the answer is
+//! yes: an open intent costs a read, but a forgotten write costs an edit. Only the service's error
+//! *code* is kept, because its message may quote a person's attribute values.
 
 use std::error::Error;
 use std::io;
@@ -15,11 +14,11 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use hyper_util::client::legacy::Error as ConnectionError;
 use poolbridge_core::fault::{Fault, FaultKind};
 
-/// What an SDK's error means to the flow. `operation` is the call's name as AWS writes it.
+/// The port error for an SDK error. `operation` is the call's name as AWS writes it.
 ///
-/// It speaks of one attempt. Where the SDK made several, an earlier one may have been carried out
-/// although the last one was refused: writes that are not protected by a condition therefore use
-/// one attempt for each call (see [`crate::client::Departure`]).
+/// It covers one attempt. If the SDK made several, an earlier attempt may have been carried out
+/// although the last one was refused. So writes without a protecting condition use one attempt per
+/// call (see [`crate::client::Departure`]).
 pub fn fault<E: ProvideErrorMetadata>(
     operation: &'static str,
     error: &SdkError<E, HttpResponse>,
@@ -35,15 +34,15 @@ pub fn fault<E: ProvideErrorMetadata>(
             (of_answer(operation, code, answer.raw().status().as_u16()), code)
         }
         SdkError::TimeoutError(_) => (FaultKind::NoAnswer, code),
-        // A variant newer than this table: nothing is known, so it may have happened.
+        // A variant newer than this table: nothing is known, so the write may have happened.
         _ => (FaultKind::NoAnswer, None),
     };
     Fault { kind, operation, code: code.map(str::to_owned) }
 }
 
-/// A service's error code, if it is one: a short ASCII word. Anything else could be message text.
+/// A service's error code, if it is one: a short ASCII word. Other text could be part of a message.
 fn word(code: &str) -> Option<&str> {
-    // `namespace#Code:address` is how some protocols spell it.
+    // Some protocols write `namespace#Code:address`.
     let code = code.rsplit('#').next().unwrap_or(code);
     let code = code.split(':').next().unwrap_or(code);
     let plain = |letter: u8| letter.is_ascii_alphanumeric() || matches!(letter, b'.' | b'_');
@@ -51,10 +50,11 @@ fn word(code: &str) -> Option<&str> {
     fits.then_some(code)
 }
 
-/// What is known of a request that got no answer: the kind, and a code of ours where it helps.
+/// What is known of a request without an answer: the kind, and a code of poolbridge's own if
+/// useful.
 type Unanswered = (FaultKind, Option<&'static str>);
 
-/// A request for which no answer came: did it leave?
+/// Decides whether a request without an answer was sent.
 fn of_connector(error: &ConnectorError) -> Unanswered {
     let mut link: Option<&(dyn Error + 'static)> = Some(error);
     while let Some(cause) = link {
@@ -71,25 +71,24 @@ fn of_cause(cause: &(dyn Error + 'static)) -> Option<Unanswered> {
     if let Some(error) = cause.downcast_ref::<CredentialsError>() {
         return Some(of_credentials(error));
     }
-    // No name, no route, no handshake: nothing was sent on a connection that never was.
+    // Without a name, a route or a handshake there was no connection, so nothing was sent.
     let refused = |error: &io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
     let never = cause.downcast_ref::<ConnectionError>().is_some_and(ConnectionError::is_connect)
         || cause.downcast_ref::<io::Error>().is_some_and(refused);
     never.then_some((FaultKind::NotSent, Some("NoConnection")))
 }
 
-/// No credentials, so nothing was signed, so nothing was sent.
+/// Without credentials nothing was signed, so nothing was sent.
 fn of_credentials(error: &CredentialsError) -> Unanswered {
     match error {
-        // Somebody has to grant or configure something; waiting a few seconds does not help.
+        // A person must grant or configure something. Waiting a few seconds does not help.
         CredentialsError::CredentialsNotLoaded(_) => {
             (FaultKind::Denied, Some("CredentialsNotLoaded"))
         }
         CredentialsError::InvalidConfiguration(_) => {
             (FaultKind::Denied, Some("CredentialsMisconfigured"))
         }
-        // The provider is out of reach or said no, which it does for a role that may not be
-        // assumed.
+        // The provider cannot be reached or refused, as it does for a role that may not be assumed.
         CredentialsError::ProviderTimedOut(_)
         | CredentialsError::ProviderError(_)
         | CredentialsError::Unhandled(_)
@@ -97,21 +96,21 @@ fn of_credentials(error: &CredentialsError) -> Unanswered {
     }
 }
 
-/// An answer that cannot be read tells at most that the service stumbled.
+/// An answer that cannot be decoded proves at most that the service failed.
 const fn of_garbled(status: u16) -> FaultKind {
     if status >= 500 { FaultKind::Broken } else { FaultKind::NoAnswer }
 }
 
-/// What the service says, by its code; by the HTTP status where the code says nothing.
+/// The kind of a service error, by its code, or by the HTTP status if the code is unknown.
 fn of_answer(operation: &str, code: Option<&str>, status: u16) -> FaultKind {
     code.and_then(|code| of_code(operation, code)).unwrap_or(match status {
         401 | 403 | 407 => FaultKind::Denied,
-        // The service gave up waiting for a request that it may have read to its end.
+        // The service stopped waiting for a request that it may have read completely.
         408 => FaultKind::NoAnswer,
         429 => FaultKind::Throttled,
         400..=499 => FaultKind::Invalid,
         500.. => FaultKind::Broken,
-        // Redirections and the like are no answer to our question.
+        // A redirection or the like is no answer to the request.
         _ => FaultKind::NoAnswer,
     })
 }
@@ -137,22 +136,22 @@ fn of_code(operation: &str, code: &str) -> Option<FaultKind> {
         | "EC2ThrottledException"
         | "KmsThrottled"
         | "ReplicatedWriteConflictException"
-        // Somebody else changes the same thing at this moment: ours did nothing.
+        // Another caller changes the same thing at this moment: this write did nothing.
         | "ConcurrentModificationException"
-        // Another request was writing the item: ours did nothing and may come again soon.
+        // Another request was writing the item: this one did nothing and may be retried soon.
         | "TransactionConflictException" => FaultKind::Throttled,
 
         // "This exception is thrown when the operation is not enabled" came with point-in-time
-        // recovery, and with replicas before it: the pool is there and takes no writes for now.
+        // recovery, and with replicas before it: the pool exists and accepts no writes for now.
         "OperationNotEnabledException" => FaultKind::WritesPaused,
 
-        // Our own earlier attempt with this token is still running: it may yet be carried out.
+        // The SDK's earlier attempt with this token still runs and may yet be carried out.
         "TransactionInProgressException" | "RequestTimeout" | "RequestTimeoutException" => {
             FaultKind::NoAnswer
         }
 
-        // The team's pre-sign-up trigger said no, before the account was made. Elsewhere a trigger
-        // speaks while messages are written, which is after the deed.
+        // The team's pre-sign-up trigger refused, before the account was created. In other
+        // operations a trigger runs while messages are written, which is after the write.
         "UserLambdaValidationException" if operation == "AdminCreateUser" => FaultKind::Invalid,
 
         "InternalErrorException"
@@ -162,8 +161,8 @@ fn of_code(operation: &str, code: &str) -> Option<FaultKind> {
         | "InternalServiceError"
         | "ServiceUnavailable"
         | "ServiceUnavailableException"
-        // A trigger of the team's own failed, or a message could not be sent: the docs do not say
-        // whether the write had been done by then.
+        // One of the team's triggers failed, or a message could not be sent. The docs do not say
+        // whether the write was done by then.
         | "UserLambdaValidationException"
         | "UnexpectedLambdaException"
         | "InvalidLambdaResponseException"
@@ -173,7 +172,7 @@ fn of_code(operation: &str, code: &str) -> Option<FaultKind> {
         | "InvalidSmsRoleTrustRelationshipException" => FaultKind::Broken,
 
         "UserNotFoundException" => FaultKind::AccountGone,
-        // AliasExistsException is not in AdminCreateUser's model, yet it is answered there.
+        // AliasExistsException is not in AdminCreateUser's model, but the service returns it there.
         "UsernameExistsException" | "AliasExistsException" => FaultKind::Exists,
         "ConditionalCheckFailedException" | "TransactionCanceledException" => FaultKind::Lost,
 
@@ -187,8 +186,8 @@ fn of_code(operation: &str, code: &str) -> Option<FaultKind> {
         | "KmsDisabled"
         | "KmsInvalidState"
         | "KmsNotFound"
-        // An account that is not confirmed, or must reset its password first, cannot take a factor
-        // yet: that passes, so the value must not be written off as refused.
+        // An account that is not confirmed, or must first reset its password, cannot have a factor
+        // yet. That is temporary, so the value must not count as rejected.
         | "UserNotConfirmedException"
         | "PasswordResetRequiredException" => FaultKind::Missing,
 
@@ -197,7 +196,7 @@ fn of_code(operation: &str, code: &str) -> Option<FaultKind> {
     Some(kind)
 }
 
-/// The codes by which a service says no and has done nothing: to us, or to these values.
+/// The codes with which a service refuses poolbridge or these values, having done nothing.
 fn of_refusal(code: &str) -> Option<FaultKind> {
     let kind = match code {
         "NotAuthorizedException"
@@ -244,8 +243,8 @@ fn of_refusal(code: &str) -> Option<FaultKind> {
         | "ItemCollectionSizeLimitExceededException"
         | "ReceiptHandleIsInvalid"
         | "MessageNotInflight"
-        // The service does not know the operation, or not for this pool. An emulator says so with
-        // status 500, which must not pass for a write that may have happened.
+        // The service does not know the operation, or not for this pool. An emulator reports that
+        // with status 500, which must not count as a write that may have happened.
         | "FeatureUnavailableInTierException"
         | "UnsupportedOperation"
         | "UnsupportedOperationException"
@@ -260,7 +259,7 @@ fn of_refusal(code: &str) -> Option<FaultKind> {
     Some(kind)
 }
 
-/// Whether a fault says that the service has no such operation: emulators lack some.
+/// Whether the service lacks the operation, as some emulators do.
 pub fn lacks_operation(fault: &Fault) -> bool {
     let lacking = |code: &str| {
         matches!(
@@ -311,7 +310,7 @@ mod tests {
             ("ConcurrentModificationException", 400, Throttled),
             ("OperationNotEnabledException", 400, WritesPaused),
             ("TransactionInProgressException", 400, NoAnswer),
-            // The service gave up waiting for the request: it may have read it to its end.
+            // The service stopped waiting for the request, which it may have read completely.
             ("RequestTimeout", 400, NoAnswer),
             ("RequestTimeoutException", 408, NoAnswer),
             ("NotAuthorizedException", 400, Denied),
@@ -343,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn a_trigger_that_refuses_a_creation_is_certain_and_elsewhere_it_is_not() {
+    fn a_trigger_that_refuses_a_creation_is_certain_and_for_an_update_it_is_not() {
         let create = answer("AdminCreateUser", "UserLambdaValidationException", 400);
         assert_eq!((create.kind, create.may_have_happened()), (FaultKind::Invalid, false));
         let update = answer("AdminUpdateUserAttributes", "UserLambdaValidationException", 400);
@@ -351,16 +350,16 @@ mod tests {
     }
 
     #[test]
-    fn invariant_09_a_fault_holds_codes_and_never_text() {
+    fn invariant_09_a_port_error_holds_codes_and_never_text() {
         let known = answer("AdminGetUser", "InvalidParameterException", 400);
         assert!(!format!("{known} {known:?}").contains("ada@example.com"));
         for text in ["ada@example.com", "user ada", "", "é", &"x".repeat(65)] {
-            assert_eq!(answer("AdminGetUser", text, 400).code, None, "{text:?} passed for a code");
+            assert_eq!(answer("AdminGetUser", text, 400).code, None, "{text:?} counted as a code");
         }
     }
 
     #[test]
-    fn what_never_left_did_not_happen_and_what_may_have_left_may_have() {
+    fn a_request_that_was_not_sent_did_not_happen_and_any_other_may_have() {
         type Lost = SdkError<ErrorMetadata, HttpResponse>;
         let lost = |error| fault("AdminDisableUser", &Lost::dispatch_failure(error));
         let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
@@ -380,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn a_garbled_answer_may_have_happened() {
+    fn a_write_with_an_undecodable_answer_may_have_happened() {
         for status in [200, 400, 502] {
             let raw = HttpResponse::new(StatusCode::try_from(status).unwrap(), SdkBody::empty());
             let error = SdkError::<ErrorMetadata, _>::response_error("not json", raw);
@@ -389,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_that_a_person_must_mend_is_tried_at_once() {
+    fn an_error_that_a_person_must_fix_is_retried_slowly() {
         for code in ["AccessDeniedException", "ResourceNotFoundException"] {
             let found = answer("AdminGetUser", code, 400).retry();
             assert_eq!(found, Retry::Later(poolbridge_core::limits::RETRY_SLOWLY), "{code}");

@@ -1,7 +1,8 @@
-//! The sign-up guard: looks in the other pool for the identity that somebody signs up with.
+//! The sign-up guard: searches the other pool for the identity of a sign-up.
 //!
-//! It lists (which fires no trigger and bills no monthly user) and reads the table, and writes
-//! nothing. What it looks for and who stands aside is core's to say ([`poolbridge_core::guard`]).
+//! It lists accounts (which fires no trigger and bills no monthly user), reads the table, and
+//! writes nothing. core decides what to search for and which accounts stand aside
+//! ([`poolbridge_core::guard`]).
 
 use std::fmt;
 use std::sync::Arc;
@@ -24,12 +25,12 @@ use crate::cognito::{CognitoPool, PoolOptions};
 use crate::config::Configuration;
 use crate::dynamodb::DynamoLedger;
 
-/// The guard of both pools: sign-ups in either are held against the other.
+/// The guard of both pools: it checks a sign-up in one pool against the other pool.
 pub struct Guard {
     clock: Arc<SystemClock>,
     policy: Policy,
     ledger: DynamoLedger,
-    /// Made at the start, where nobody waits for them: a sign-up has little time.
+    /// Created at start-up, when no sign-up waits: a sign-up has little time.
     pools: BySide<Arc<CognitoPool>>,
 }
 
@@ -40,7 +41,7 @@ impl fmt::Debug for Guard {
 }
 
 impl Guard {
-    /// Calls nobody yet. `ledger` need not have a key.
+    /// Creates the guard without any call. `ledger` need not have a key.
     pub async fn new(
         sdk: &SdkConfig,
         clock: &Arc<SystemClock>,
@@ -63,8 +64,8 @@ impl Guard {
         }
     }
 
-    /// Judges one sign-up, within [`limits::GUARD_TIME_MAX`]. A fault means that it could not be
-    /// judged; the configuration says what becomes of it then.
+    /// Decides about one sign-up, within [`limits::GUARD_TIME_MAX`]. A port error means that the
+    /// guard could not decide; the configuration then says what happens to the sign-up.
     pub async fn judge(&self, newcomer: &Newcomer) -> Result<Judgement, Fault> {
         let judged = timeout(limits::GUARD_TIME_MAX, Box::pin(self.look(newcomer))).await;
         judged.unwrap_or_else(|_| Err(Fault::new(FaultKind::NoAnswer, "ListUsers")))
@@ -72,17 +73,18 @@ impl Guard {
 
     async fn look(&self, newcomer: &Newcomer) -> Result<Judgement, Fault> {
         let (control, held) = tokio::join!(self.ledger.control(), self.held(newcomer));
-        // After the move the old pool is nobody's home any more.
+        // After the move no person signs in to the old pool any more.
         if control?.phase == Phase::Complete {
             return Ok(Judgement::Passes);
         }
         Ok(if held? { Judgement::Refused } else { Judgement::Passes })
     }
 
-    /// Whether an account of the other pool holds the identity and does not stand aside.
+    /// Whether an account of the other pool holds the identity and does not stand aside
+    /// ([`stands_aside`]).
     ///
-    /// Every search is heard before it is given up: a search that fails, or that cannot be asked, must not
-    /// hide what another one finds. A value that no account can hold is not searched for.
+    /// All searches are awaited, so that a search that fails or cannot be asked does not hide what
+    /// another one finds. The guard does not search for a value that no account can hold.
     async fn held(&self, newcomer: &Newcomer) -> Result<bool, Fault> {
         const OPERATION: &str = "ListUsers";
         let there = newcomer.side.other();

@@ -1,10 +1,10 @@
-//! Who this process is to AWS, for a worker that an operator starts by hand.
+//! Checks under which role a worker runs that an operator starts by hand.
 //!
-//! The worker closes passwords with a random one. The trail tells such a write from a person's choice
-//! by the caller's role alone. Under a role that the trail does not know, each closed password would
-//! count as newly chosen, and the good password of the other pool would be closed because of it. So a
-//! worker starts only under one of the bridge's own roles: those of the functions
-//! (`POOLBRIDGE_OWN_ROLES`) and those that `operator_roles` names.
+//! The worker closes passwords with a random one. Only the caller's role shows the trail that this
+//! write is not a person's choice. Under a role that the trail does not know, each closed password
+//! would count as newly chosen, and poolbridge would then close the valid password of the other
+//! pool. So a worker starts only under one of the bridge's own roles: those of the functions
+//! (`POOLBRIDGE_OWN_ROLES`) and those in `operator_roles`.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -21,22 +21,23 @@ use crate::trail::{OwnCallers, role_of};
 
 const OPERATION: &str = "GetCallerIdentity";
 
-/// Why a worker may not run as who it is. Names roles, and no session: its name may be a person's.
+/// Why a worker may not run under its identity. It names roles and no session, because a session's
+/// name may be a person's.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum NotOurs {
-    /// Under a role that is none of the bridge's own.
+    /// The role is not one of the bridge's own.
     #[error("it runs under the role `{0}`, which is none of the bridge's own roles")]
     OtherRole(String),
-    /// As a user, as the account's root or as a federated user.
+    /// The identity is a user, the account's root or a federated user.
     #[error("it runs under an identity that is no role")]
     NoRole,
-    /// It cannot be found out.
+    /// The role is not known, because the call failed.
     #[error("it cannot be found out under which role it runs: {0}")]
     Unknown(Fault),
 }
 
-/// Finds out whether this process runs under one of the bridge's own roles. `own_roles`: the
-/// functions' own.
+/// Checks that this process runs under one of the bridge's own roles. `own_roles`: the functions'
+/// roles.
 ///
 /// # Errors
 ///
@@ -54,7 +55,7 @@ pub async fn check(
     judge(answer.arn().ok_or_else(unreadable)?, configuration, own_roles)
 }
 
-/// Judges the caller of that ARN.
+/// Checks the caller with that ARN.
 fn judge(arn: &str, configuration: &Configuration, own_roles: &[String]) -> Result<(), NotOurs> {
     let roles = own_roles.iter().chain(&configuration.operator_roles).cloned();
     if OwnCallers::new(&roles.collect::<Vec<_>>(), std::iter::empty()).includes(arn) {
@@ -63,7 +64,7 @@ fn judge(arn: &str, configuration: &Configuration, own_roles: &[String]) -> Resu
     Err(role_of(arn).map_or(NotOurs::NoRole, |role| NotOurs::OtherRole(role.to_owned())))
 }
 
-/// Whether both pools are on this machine: then no trail of AWS hears of what is written there.
+/// Whether both pools are on this machine. Then no AWS trail sees the writes to them.
 pub fn is_on_this_machine(sdk: &SdkConfig, configuration: &Configuration) -> bool {
     let pools = [&configuration.pools.old, &configuration.pools.new];
     pools.iter().all(|pool| {
@@ -72,11 +73,11 @@ pub fn is_on_this_machine(sdk: &SdkConfig, configuration: &Configuration) -> boo
     })
 }
 
-/// Whether an address leads to this machine.
+/// Whether a URL leads to this machine.
 fn is_loopback(url: &str) -> bool {
     let Some((_, rest)) = url.split_once("://") else { return false };
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    // What stands before an `@` is no host.
+    // The part before an `@` is not the host.
     let host = authority.rsplit('@').next().unwrap_or_default();
     let host = match host.strip_prefix('[') {
         Some(address) => address.split(']').next().unwrap_or_default(),
@@ -96,11 +97,11 @@ mod tests {
             "name = \"acme\"\n{roles}\n[old]\nuser_pool_id = \"eu-west-1_A\"\n\
              [new]\nuser_pool_id = \"eu-west-1_B\"\n[identity]\nmatch = \"email\"\n"
         );
-        Configuration::parse("bridge.toml", &text).expect("it is right")
+        Configuration::parse("bridge.toml", &text).expect("the configuration is valid")
     }
 
     #[test]
-    fn a_worker_runs_under_the_bridges_own_roles_alone() {
+    fn a_worker_runs_only_under_the_bridges_own_roles() {
         let plain = configuration("");
         let own = |role: &str| vec![format!("arn:aws:iam::111122223333:role/{role}")];
         assert_eq!(judge(SESSION, &plain, &own("on-call")), Ok(()));
@@ -111,22 +112,18 @@ mod tests {
         }
         let elsewhere = vec!["arn:aws:iam::444455556666:role/on-call".to_owned()];
         assert_eq!(judge(SESSION, &plain, &elsewhere), Err(other.clone()), "another account's");
-        assert!(!other.to_string().contains("ada"), "a session may bear a person's name");
+        assert!(!other.to_string().contains("ada"), "a session's name may be a person's");
     }
 
     #[test]
-    fn bridge_toml_names_more_roles() {
+    fn operator_roles_adds_roles() {
         let more = configuration("operator_roles = [\"arn:aws:iam::111122223333:role/on-call\"]");
         assert_eq!(judge(SESSION, &more, &[]), Ok(()));
-        assert_ne!(
-            more.hash,
-            configuration("").hash,
-            "the deployed trail has to know the role too"
-        );
+        assert_ne!(more.hash, configuration("").hash, "the deployed trail must know the role too");
     }
 
     #[test]
-    fn an_identity_that_is_no_role_is_refused() {
+    fn an_identity_without_a_role_is_refused() {
         for arn in [
             "arn:aws:iam::111122223333:root",
             "arn:aws:iam::111122223333:user/ada",
@@ -140,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn only_addresses_of_this_machine_are_local() {
+    fn only_urls_of_this_machine_are_local() {
         for url in
             ["http://127.0.0.1:4566", "http://localhost", "http://[::1]:80/x", "http://127.9.9.9"]
         {

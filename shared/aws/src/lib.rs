@@ -1,4 +1,5 @@
-//! The doing half of poolbridge: the only crate that names an SDK, serde, the clock or the environment.
+//! The adapters of poolbridge: the only crate that names an SDK, serde, the clock or the
+//! environment.
 
 pub mod fault;
 pub mod clock;

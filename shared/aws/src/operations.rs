@@ -1,11 +1,10 @@
-//! What can be done to a person, and which route notices it: the one table that the trail decides
-//! by, that the coverage of a deployed bridge is told from, and that the rules of the deployment
-//! take their names from.
+//! What can be done to a person, and which route detects it. The trail decides by this table,
+//! `coverage` reads it, and the deployment's `EventBridge` rules take their names from it.
 //!
-//! Names are those of `CloudTrail`'s `eventName`: operations of the user pools API, and requests to
-//! the pages of managed login and the classic hosted UI, as AWS's page "Amazon Cognito logging in
-//! AWS `CloudTrail`" lists them. Which triggers fire is from "Customizing user pool workflows with
-//! Lambda triggers".
+//! Names are values of `CloudTrail`'s `eventName`: operations of the user pools API, and requests
+//! to the pages of managed login and the classic hosted UI, as AWS's page "Amazon Cognito logging
+//! in AWS `CloudTrail`" lists them. The page "Customizing user pool workflows with Lambda triggers"
+//! shows which triggers fire.
 
 mod table;
 #[cfg(test)]
@@ -19,64 +18,64 @@ use serde_json::{Value, json};
 use crate::config::TriggerSlot;
 pub use table::OPERATIONS;
 
-/// What an event of `CloudTrail` about an operation proves, if the call succeeded.
+/// What a `CloudTrail` event about an operation proves, if the call succeeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Told {
-    /// Nothing that either pool must know of.
+    /// Nothing that poolbridge copies.
     Nothing,
-    /// Perhaps something: the account is worth a look.
+    /// Perhaps a change: apply compares the account.
     Hint,
-    /// Something of the account was changed.
+    /// The account changed.
     Changed,
     /// The account left UNCONFIRMED.
     Confirmed,
     /// The account was deleted.
     Deleted,
-    /// Something of many accounts, none of which is named: only a sweep finds out whose.
+    /// Many accounts changed, and the event names none. Only a sweep can find them.
     Many,
-    /// Something of the pool itself.
+    /// The pool itself changed.
     Pool(PoolEvent),
-    /// Nothing at all: it reads.
+    /// No change: the call only reads.
     Read,
 }
 
-/// What becomes of the pool itself.
+/// What happened to the pool itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PoolEvent {
-    /// It is restored to a point in time, or deleted: people change in bulk.
+    /// It is restored to a point in time, or deleted, so accounts change in bulk.
     Restore(Stage),
-    /// Settings that decide what becomes of people are changed, the triggers perhaps among them.
+    /// Settings that affect accounts changed, perhaps including the triggers.
     Settings,
-    /// Nothing that the bridge has to know of.
+    /// Nothing that matters to the bridge.
     Unwatched,
 }
 
-/// One thing that can be done.
+/// One operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Operation {
     /// The `eventName`.
     pub name: &'static str,
-    /// Where one name stands for several deeds: the `challengeName` that this row is about.
+    /// The `challengeName` of this row, if one name stands for several operations.
     pub challenge: Option<&'static str>,
-    /// The trigger that tells of it, at once, if capture is attached there. See
-    /// [`Self::trigger_proves`] for whether that is to be relied on.
+    /// The trigger that reports it at once, if capture is attached there. [`Self::trigger_proves`]
+    /// says whether that is reliable.
     pub trigger: Option<TriggerSlot>,
-    /// What the trail makes of it.
+    /// What its event proves.
     pub told: Told,
-    /// Whether a comparison of both pools finds what it changed.
+    /// Whether the sweep finds the change.
     pub sweep: bool,
-    /// Whether it certainly set the account's password, by the person's or somebody's wish.
+    /// Whether it certainly set the account's password, by the person or by an administrator.
     pub password: bool,
 }
 
 impl Operation {
-    /// Whether the trail notices it.
+    /// Whether the trail detects it.
     pub const fn trail(&self) -> bool {
         !matches!(self.told, Told::Nothing | Told::Read | Told::Pool(PoolEvent::Unwatched))
     }
 
-    /// What it is about, in one word: `person`, `many`, `pool`, `nothing` (it names a person and
-    /// changes nothing that travels) or `read`.
+    /// What it concerns, in one word: `person`, `many`, `pool`, `nothing` (it names a person and
+    /// changes nothing that poolbridge copies) or `read`.
     pub const fn kind(&self) -> &'static str {
         match self.told {
             Told::Hint | Told::Changed | Told::Confirmed | Told::Deleted => "person",
@@ -87,17 +86,18 @@ impl Operation {
         }
     }
 
-    /// Whether any route is to notice it, at once or later.
+    /// Whether any route detects it, at once or later.
     pub const fn is_noticed(&self) -> bool {
         self.trail() || self.sweep || self.trigger.is_some()
     }
 
-    /// Whether its trigger tells of it each time, and of all of it, so that it bounds how late it
-    /// is noticed. Otherwise the trigger is a help and no bound:
+    /// Whether its trigger reports it every time and completely, so that it guarantees the delay.
+    /// Otherwise the trigger helps and guarantees nothing:
     ///
-    /// - The one after a sign-in, or before tokens, does not know that a password was set.
-    /// - The one before a message fires where a code is sent for a new address, for nothing else,
-    ///   and before the deed is done.
+    /// - The trigger after a sign-in, or before token generation, does not know that a password was
+    ///   set.
+    /// - The trigger before a message fires only if a code is sent for a new address, and before
+    ///   the change is done.
     pub const fn trigger_proves(&self) -> bool {
         match self.trigger {
             None | Some(PreSignUp | CustomMessage) => false,
@@ -106,7 +106,7 @@ impl Operation {
         }
     }
 
-    /// Whether a comparison of both pools finds all of it: it never finds that a password was set.
+    /// Whether the sweep finds all of it. It never finds that a password was set.
     pub const fn sweep_proves(&self) -> bool {
         self.sweep && !self.password
     }
@@ -142,7 +142,7 @@ impl Operation {
         self
     }
 
-    /// What a listing does not show.
+    /// Marks a change that no listing shows.
     const fn unlisted(mut self) -> Self {
         self.sweep = false;
         self
@@ -162,12 +162,12 @@ const fn row(name: &'static str, told: Told) -> Operation {
     Operation::of(name, told)
 }
 
-/// An operation about a person that changes nothing that travels.
+/// An operation about a person that changes nothing that poolbridge copies.
 const fn quiet(name: &'static str) -> Operation {
     Operation::of(name, Told::Nothing).unlisted()
 }
 
-/// An operation about the pool itself: no comparison of accounts shows it.
+/// An operation about the pool itself. The sweep does not find it.
 const fn pool(name: &'static str, event: PoolEvent) -> Operation {
     Operation::of(name, Told::Pool(event)).unlisted()
 }
@@ -177,10 +177,10 @@ const fn read(name: &'static str) -> Operation {
     Operation::of(name, Told::Read).unlisted()
 }
 
-/// The names that the deployment's rules let through to the trail, in the order of the table.
-/// Where only some challenges matter they are named, since sign-ins bear the same `eventName`.
-/// `pool` holds the operations about the pool itself: they have a rule of their own, because one
-/// rule's pattern is limited to 2,048 characters (`EventBridge` quotas).
+/// The names that the deployment's rules pass to the trail, in the order of the table. If only some
+/// challenges matter, they are named, because sign-ins have the same `eventName`. `pool` holds the
+/// operations about the pool itself. They have a rule of their own, because one rule's pattern is
+/// limited to 2,048 characters (`EventBridge` quotas).
 pub fn operations_document() -> Value {
     let heard = || OPERATIONS.iter().filter(|row| row.trail());
     let plain = || heard().filter(|row| row.challenge.is_none());

@@ -1,5 +1,6 @@
-//! Sends marks again: each as a message of its own, never taken for a duplicate (R13). The mark is
-//! the durable note; a message was lost, acknowledged during a pause, or ended as a dead letter.
+//! Sends pending changes again, each as a new message that no deduplication drops (R13,
+//! `UniqueDeduplicationId`). The pending change is the durable note. Its message was lost, was
+//! acknowledged during a pause, or became a dead letter.
 
 use std::time::Duration;
 
@@ -14,38 +15,39 @@ use poolbridge_core::time::Time;
 use crate::dynamodb::DynamoLedger;
 use crate::sqs::SqsOutbox;
 
-/// Marks sent by one scheduled run: fifty calls of the queue and a write of the table each, which
-/// end well within an invocation, and a backlog reaches the pools no faster than they can take it.
+/// The pending changes that one scheduled run sends: fifty queue calls and as many table writes as
+/// messages. They end well within an invocation, and a backlog reaches the pools no faster than
+/// they can process it.
 pub const DUE_MARKS_MAX: usize = 500;
 
-/// Marks listed by one scheduled run to choose the oldest from. What is beyond has its turn in
-/// another run: each run begins with another shard.
+/// The pending changes that one scheduled run lists to choose the oldest from. Others get their
+/// turn in another run, because each run begins with another shard.
 const LISTED_MARKS_MAX: usize = 10_000;
 
-/// What one scheduled run came to.
+/// The result of one scheduled run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Resent {
-    /// Accounts that are marked.
+    /// Accounts with a pending change.
     pub marks: u64,
-    /// How old the oldest deed is that is not applied yet.
+    /// The age of the oldest event that is not applied yet.
     pub oldest: Option<Duration>,
     /// Messages sent.
     pub sent: u64,
-    /// Marks that were due and could not be sent; the next run tries again.
+    /// Pending changes that were due and could not be sent. The next run tries again.
     pub failed: u64,
-    /// The bridge is paused, or a restore waits for an operator's decision: only changes that no look
-    /// has judged are sent, which may be disables.
+    /// The bridge is paused, or a restore waits for an operator's decision. Then only changes are
+    /// sent that apply has not processed yet, because they may be disables.
     pub paused: bool,
-    /// Pools that were restored or deleted, and about which an operator has not decided yet.
+    /// Pools that were restored or deleted and about which an operator has not decided yet.
     pub undecided: u64,
-    /// Another configuration is in force than the one that this function was deployed with: the same.
+    /// The active configuration differs from this function's. Then the same limit applies.
     pub other_configuration: bool,
 }
 
-/// Sends the marks that are due ([`due`]), oldest first, [`DUE_MARKS_MAX`] at the most.
-/// `configuration` is the hash of the one that this process runs.
+/// Sends the pending changes that are due ([`due`]), oldest first, at most [`DUE_MARKS_MAX`].
+/// `configuration` is the hash of the configuration of this process.
 ///
-/// Their tokens stay, so that what is under way for them still counts; they rest for a while.
+/// Their tokens stay, so work in progress for them still counts. They are then not due for a while.
 pub async fn resend_due(
     ledger: &DynamoLedger,
     outbox: &SqsOutbox,
@@ -54,7 +56,8 @@ pub async fn resend_due(
 ) -> Result<Resent, Fault> {
     let now = clock.now();
     let summary = ledger.mark_summary().await?;
-    // Read in any case: the alarm about a restored pool lasts until an operator decides.
+    // The control item is read even if nothing is pending: the alarm about a restored pool lasts
+    // until an operator decides.
     let control = ledger.control().await?;
     let undecided = Side::BOTH.into_iter().filter(|side| control.is_undecided(*side)).count();
     let mut resent = Resent {
@@ -78,12 +81,12 @@ pub async fn resend_due(
         outcome.failed.iter().any(|(change, _)| change.side == mark.side && change.sub == mark.sub)
     };
     let sent = due.into_iter().filter(|mark| !unsent(mark)).collect();
-    // A mark that could not be put to rest is sent once more, which costs a look.
+    // If this write fails, the next run sends the pending change once more, which costs one read.
     let _ = ledger.rest(sent, now + REST_AFTER).await;
     Ok(resent)
 }
 
-/// Marks of as many shards as the bound allows, beginning with another one in each run.
+/// The pending changes of as many shards as the limit allows. Each run begins with another shard.
 async fn listed(ledger: &DynamoLedger, now: Time) -> Result<Vec<Mark>, Fault> {
     let minutes = now.0.unsigned_abs() / 60_000;
     let first = u32::try_from(minutes % u64::from(MARK_SHARDS)).unwrap_or(0);

@@ -1,10 +1,10 @@
-//! The bridge's one secret, and the two keys that are derived from it: the fingerprint key and the
-//! sealing key. Nothing else in the house ever sees the secret itself.
+//! The bridge's secret, and the two keys derived from it: the fingerprint key and the sealing key.
+//! No other module sees the secret itself.
 //!
 //! `POOLBRIDGE_KEY` names it: the ARN of a Secrets Manager secret, or `hex:…` on a local stack. The
-//! secret's text is either one key's material (key id 1) or a ring, newest first:
+//! secret's text is one key's material (key id 1) or a ring, newest first:
 //! `{"keys":[{"id":2,"material":"…"},{"id":1,"material":"…"}]}`. Old keys stay readable until
-//! everything was recorded again; new prints and seals are made with the first one.
+//! everything is recorded again. New fingerprints and seals use the first one.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,28 +19,28 @@ use poolbridge_core::names::{PersonId, Username};
 use sha2::Sha256;
 use thiserror::Error;
 
-/// Fewer characters than this are no key: 32 random letters and digits hold some 190 bits.
+/// A key has at least this many characters: 32 random letters and digits hold some 190 bits.
 const MATERIAL_CHARACTERS_MIN: usize = 32;
 
-/// `hex:` keys are written out in full: 32 bytes.
+/// A `hex:` key contains 32 bytes.
 const HEX_DIGITS_MIN: usize = 64;
 
-/// Keys in one ring. One is usual, two while everything is recorded again.
+/// The most keys in one ring. One is usual, and two while everything is recorded again.
 const KEYS_MAX: usize = 8;
 
 /// AES-GCM-SIV's nonce (RFC 8452).
 const NONCE_BYTES: usize = 12;
 
-/// Keeps our keys apart from whatever else somebody may derive from the same secret.
+/// Separates poolbridge's keys from any other key that is derived from the same secret.
 const SALT: &[u8] = b"poolbridge/1";
 
 const FINGERPRINTS: &[u8] = b"fingerprints";
 const SEALS: &[u8] = b"seals";
 
-/// Why there is no key. Never holds any of it.
+/// Why there is no key. It never holds any part of the key.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum SecretError {
-    /// Nothing names the secret, and this is the moment at which it is needed.
+    /// `POOLBRIDGE_KEY` is not set, and a key is needed now.
     #[error(
         "POOLBRIDGE_KEY is not set; hint: the stack sets it for its functions and prints it among \
          its outputs"
@@ -52,13 +52,13 @@ pub enum SecretError {
          hint: set it to the ARN of the stack's secret"
     )]
     NoSource,
-    /// A key in the open, where none may be.
+    /// A key in clear text outside a local stack.
     #[error(
         "reading POOLBRIDGE_KEY: a `hex:` key is only for a local stack (endpoint_url set); \
          hint: keep the key in Secrets Manager and set POOLBRIDGE_KEY to its ARN"
     )]
     HexNotAllowed,
-    /// Not enough hexadecimal digits, or something else than digits.
+    /// Too few hexadecimal digits, or other characters.
     #[error(
         "reading POOLBRIDGE_KEY: `hex:` wants an even number of hexadecimal digits, \
          {HEX_DIGITS_MIN} or more; hint: openssl rand -hex 32"
@@ -91,10 +91,10 @@ pub enum SecretError {
     NotARing,
 }
 
-/// The secret, as a ring of key material, newest first.
+/// The secret as a ring of key material, newest first.
 #[derive(Clone)]
 pub struct Secret {
-    /// Never empty: every constructor sees to it.
+    /// Never empty: every constructor checks it.
     keys: Vec<(u8, Vec<u8>)>,
 }
 
@@ -105,9 +105,8 @@ impl fmt::Debug for Secret {
 }
 
 impl Secret {
-    /// The secret that `source` (the value of `POOLBRIDGE_KEY`) names: fetched once if it is an
-    /// ARN, from the Region that the ARN names. On a local stack, a key in the open and a secret's
-    /// bare name will do as well.
+    /// The secret that `source` (the value of `POOLBRIDGE_KEY`) names. An ARN is fetched once, from
+    /// the Region in the ARN. A local stack also accepts a key in clear text, or a secret's name.
     pub async fn from_source(
         source: &str,
         local: bool,
@@ -119,7 +118,7 @@ impl Secret {
         let mut settings = aws_sdk_secretsmanager::config::Builder::from(sdk);
         match region_of(source) {
             Some(region) => settings = settings.region(Region::new(region)),
-            // A local stack's template answers a secret's name where AWS answers its ARN.
+            // A local stack's template returns a secret's name in place of its ARN.
             None if local && !source.is_empty() && !source.starts_with("arn:") => {}
             None => return Err(SecretError::NoSource),
         }
@@ -134,7 +133,7 @@ impl Secret {
         Self::from_text(answer.secret_string().ok_or(SecretError::Binary)?)
     }
 
-    /// The secret written out in hexadecimal digits.
+    /// The secret written in hexadecimal digits.
     fn from_hex(digits: &str) -> Result<Self, SecretError> {
         if digits.len() < HEX_DIGITS_MIN {
             return Err(SecretError::NotHex);
@@ -143,7 +142,7 @@ impl Secret {
         Ok(Self { keys: vec![(1, material)] })
     }
 
-    /// The secret as Secrets Manager keeps it: plain text, or a ring.
+    /// The secret as Secrets Manager stores it: plain text, or a ring.
     pub fn from_text(text: &str) -> Result<Self, SecretError> {
         let text = text.trim();
         if text.starts_with('{') {
@@ -174,7 +173,7 @@ impl Secret {
         Ok(Self { keys })
     }
 
-    /// The keys that fingerprints are made with.
+    /// The keys for fingerprints.
     pub fn keyring(&self) -> Keyring {
         let mut keys = self.derived(FINGERPRINTS);
         let (id, newest) = keys.remove(0);
@@ -182,7 +181,7 @@ impl Secret {
             .fold(Keyring::new(id, newest), |ring, (id, older)| ring.with_older(id, older))
     }
 
-    /// What seals usernames and settings.
+    /// The keys that seal usernames and settings.
     pub fn sealer(&self) -> Sealer {
         let keys = self.derived(SEALS);
         Sealer { current: keys[0].0, blind: false, keys: keys.into_iter().collect() }
@@ -212,7 +211,7 @@ fn region_of(arn: &str) -> Option<String> {
     parts.next().filter(|rest| rest.starts_with("secret:")).map(|_| region.to_owned())
 }
 
-/// HKDF with SHA-256 (RFC 5869), extract and one block of expand: 32 bytes are all that we need.
+/// HKDF with SHA-256 (RFC 5869), extract and one block of expand, which gives the 32 bytes needed.
 fn derive(material: &[u8], label: &[u8]) -> [u8; 32] {
     let extracted = authenticate(SALT, &[material]);
     authenticate(&extracted, &[label, &[1]])
@@ -227,7 +226,7 @@ fn authenticate(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
     mac.finalize().into_bytes().into()
 }
 
-/// A seal cannot be opened. Says nothing of it, nor of the key.
+/// Why a seal cannot be opened. It shows neither the seal nor the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum UnsealError {
     /// The text is not a seal.
@@ -239,7 +238,7 @@ pub enum UnsealError {
          hint: put the old key back into the secret"
     )]
     UnknownKey(u8),
-    /// The seal is damaged, another item's, or of another key with the same id.
+    /// The seal is damaged, belongs to another item, or was made with another key of the same id.
     #[error(
         "unsealing: the seal does not open; \
          hint: is POOLBRIDGE_KEY the secret that this table was written with?"
@@ -247,12 +246,12 @@ pub enum UnsealError {
     Closed,
 }
 
-/// Seals usernames and settings for the table: AES-256-GCM-SIV (RFC 8452), with the person's id or
-/// another label as associated data, so that a seal copied to another item does not open.
+/// Seals usernames and settings for the table: AES-256-GCM-SIV (RFC 8452) with the person's id or
+/// another label as associated data. So a seal that is copied to another item does not open.
 #[derive(Clone)]
 pub struct Sealer {
     current: u8,
-    /// Opens nothing, and answers one word for every username.
+    /// Opens nothing, and returns one word for every username.
     blind: bool,
     keys: BTreeMap<u8, [u8; 32]>,
 }
@@ -264,8 +263,8 @@ impl fmt::Debug for Sealer {
 }
 
 impl Sealer {
-    /// Answers one word for every username: for showing a person without the key. The table keeps
-    /// it apart from what people are written with.
+    /// Returns one word for every username, to show a person without the key. The table never
+    /// writes person records with it.
     pub(crate) const fn blind() -> Self {
         Self { current: 0, blind: true, keys: BTreeMap::new() }
     }
@@ -285,8 +284,8 @@ impl Sealer {
         Username::try_from(opened.as_str()).map_err(|_| UnsealError::Closed)
     }
 
-    /// The seal of any text. It opens under the same label only, so that a seal which is copied to
-    /// another item does not open there.
+    /// Seals any text. It opens with the same label only, so a seal that is copied to another item
+    /// does not open there.
     pub fn seal_text(&self, label: &str, text: &str) -> String {
         let nonce = random::<NONCE_BYTES>();
         let payload = Payload { msg: text.as_bytes(), aad: label.as_bytes() };
@@ -297,7 +296,7 @@ impl Sealer {
         format!("{}:{}{}", self.current, digits_of(&nonce), digits_of(&sealed))
     }
 
-    /// The text in a seal of [`Sealer::seal_text`].
+    /// Opens a seal of [`Sealer::seal_text`].
     pub fn open_text(&self, label: &str, sealed: &str) -> Result<String, UnsealError> {
         let (id, digits) = sealed.split_once(':').ok_or(UnsealError::NotASeal)?;
         let id: u8 = id.parse().map_err(|_| UnsealError::NotASeal)?;
@@ -316,7 +315,7 @@ impl Sealer {
     }
 }
 
-/// Fresh random bytes from the operating system.
+/// New random bytes from the operating system.
 pub(crate) fn random<const BYTES: usize>() -> [u8; BYTES] {
     let mut bytes = [0; BYTES];
     getrandom::fill(&mut bytes).expect("Linux always has randomness once it has started");

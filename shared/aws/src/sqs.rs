@@ -1,8 +1,8 @@
-//! The queue: a sender's half ([`SqsOutbox`]) and a reader's and operator's half ([`SqsQueue`]).
+//! The queue: [`SqsOutbox`] for senders, [`SqsQueue`] for readers and operators.
 //!
-//! FIFO, one group for each account, high throughput. The deduplication id is unique for each
-//! capture and each re-send (R13): equal messages are never taken for one, or a lost mark and one
-//! "duplicate" would lose a change.
+//! The queue is FIFO with high throughput and one group per account. The deduplication id is unique
+//! for each capture and each re-send (R13, `UniqueDeduplicationId`). If equal messages counted as
+//! one, a lost pending change plus one "duplicate" would lose a change.
 
 use std::fmt;
 use std::time::Duration;
@@ -43,23 +43,23 @@ pub struct SqsOutbox {
     queue_url: String,
 }
 
-/// What became of a batch of changes. Nothing is ever left out: each is sent or listed here.
+/// The result of sending a batch. Every change is either sent or listed here.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Sent {
-    /// How many the queue took.
+    /// How many the queue accepted.
     pub sent: usize,
-    /// Those that it did not take, or may not have taken, and why.
+    /// The changes that the queue did not accept, or may not have accepted, and why.
     pub failed: Vec<(Change, Fault)>,
 }
 
 impl SqsOutbox {
-    /// An outbox for the queue of that URL.
+    /// An outbox for the queue with that URL.
     pub const fn new(client: Client, queue_url: String) -> Self {
         Self { client, queue_url }
     }
 
-    /// Sends many changes, ten in a call, in order. After a call that failed as a whole the rest is
-    /// not tried: whatever ails the queue ails the next call too, and every mark still stands.
+    /// Sends changes in order, ten per call. After a call that failed as a whole it tries no
+    /// further call, which would fail for the same reason. Every pending change is still stored.
     pub async fn send_all(&self, changes: &[Change]) -> Sent {
         let mut outcome = Sent::default();
         let mut batches = changes.chunks(BATCH_MESSAGES_MAX);
@@ -110,13 +110,13 @@ fn entry(index: usize, change: &Change) -> Result<SendMessageBatchRequestEntry, 
         .map_err(|_| Fault::new(FaultKind::Invalid, "SendMessageBatch"))
 }
 
-/// An entry that the answer does not speak of may have been taken or not.
+/// The queue may or may not have accepted an entry that the answer does not mention.
 fn unmentioned() -> Fault {
     Fault::new(FaultKind::NoAnswer, "SendMessageBatch")
 }
 
-/// The fault of one entry of a batch. The codes are those of `SendMessage`; SQS says besides whose
-/// fault it is.
+/// The port error of one batch entry. The codes are those of `SendMessage`. SQS also says whether
+/// the sender caused the error.
 fn entry_fault(entry: &BatchResultErrorEntry) -> Fault {
     let code = entry.code();
     let kind = if code.contains("Throttl") {
@@ -146,8 +146,8 @@ impl Outbox for SqsOutbox {
     }
 }
 
-/// The message group of an account. SQS takes 128 letters, digits and ASCII punctuation; a `sub` is
-/// promised to be neither that short nor that plain, so any other is hashed.
+/// The message group of an account. SQS accepts 128 letters, digits and ASCII punctuation. AWS does
+/// not promise that a `sub` is that short or plain, so any other is hashed.
 pub fn group(side: Side, sub: &Sub) -> String {
     let plain = format!("{side}#{sub}");
     if plain.len() <= GROUP_CHARACTERS_MAX && plain.bytes().all(|letter| letter.is_ascii_graphic())
@@ -163,34 +163,34 @@ fn deduplication(change: &Change) -> String {
     format!("{:032x}", change.id)
 }
 
-/// One received message. Its body is not printed: it may be anything that anybody sent.
+/// One received message. `Debug` does not print its body, which any sender may have written.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Received {
     /// The body, to be decoded by [`wire::decode`].
     pub body: String,
-    /// What `delete` and `change_visibility` are asked with.
+    /// The handle for `delete` and `change_visibility`.
     pub receipt: String,
-    /// How often it was received, this time included (`ApproximateReceiveCount`).
+    /// How many times it was received, this time included (`ApproximateReceiveCount`).
     pub receives: u32,
     /// SQS's own id of the message.
     pub message_id: String,
-    /// The message group; empty if the service did not say.
+    /// The message group; empty if the service did not return it.
     pub group: String,
-    /// Which of the two queues it came from, and is answered to.
+    /// The queue that it came from, and to which apply reports it.
     pub line: Line,
 }
 
-/// A queue that apply works off.
+/// A queue that apply processes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Line {
-    /// Changes as they are noticed.
+    /// Changes as routes detect them.
     Live,
-    /// Bulk work, which never delays live changes: it has a consumer of its own.
+    /// Bulk work. It has a consumer of its own, so it never delays live changes.
     Bulk,
 }
 
 impl Line {
-    /// The line of the queue of that ARN, given the URL of the queue of bulk work. Both end in the
+    /// The line of the queue with that ARN, given the URL of the bulk queue. Both end in the
     /// queue's name.
     pub fn of_arn(arn: &str, bulk_queue_url: Option<&str>) -> Self {
         let name = arn.rsplit(':').next().filter(|name| !name.is_empty());
@@ -210,7 +210,7 @@ impl fmt::Debug for Received {
     }
 }
 
-/// One queue, as its reader and its operator see it. A dead-letter queue is one too.
+/// One queue for its reader and operator. A dead-letter queue is one too.
 #[derive(Clone, Debug)]
 pub struct SqsQueue {
     client: Client,
@@ -219,12 +219,12 @@ pub struct SqsQueue {
 }
 
 impl SqsQueue {
-    /// The queue of that URL.
+    /// The queue with that URL.
     pub const fn new(client: Client, url: String) -> Self {
         Self { client, url, line: Line::Live }
     }
 
-    /// The same queue, as the one of bulk work.
+    /// The same queue, as the bulk queue.
     #[must_use]
     pub fn of_bulk(mut self) -> Self {
         self.line = Line::Bulk;
@@ -236,8 +236,8 @@ impl SqsQueue {
         SqsOutbox::new(self.client.clone(), self.url.clone())
     }
 
-    /// Up to `most` messages (ten at the most), waiting up to `wait` (20 seconds at the most) for
-    /// the first of them. An empty answer proves nothing: see [`SqsQueue::counts`].
+    /// Up to `most` messages (at most ten). It waits up to `wait` (at most 20 seconds) for the
+    /// first one. An empty answer proves nothing: see [`SqsQueue::counts`].
     pub async fn receive(&self, most: usize, wait: Duration) -> Result<Vec<Received>, Fault> {
         let most = most.clamp(1, BATCH_MESSAGES_MAX);
         let wait = wait.min(RECEIVE_WAIT_MAX);
@@ -257,7 +257,7 @@ impl SqsQueue {
         Ok(answer.messages().iter().map(|message| received(message, self.line)).collect())
     }
 
-    /// Takes a message away for good.
+    /// Deletes a message.
     pub async fn delete(&self, receipt: &str) -> Result<(), Fault> {
         self.client
             .delete_message()
@@ -269,7 +269,7 @@ impl SqsQueue {
             .map_err(|error| fault("DeleteMessage", &error))
     }
 
-    /// Shows a message again after `after` (12 hours at the most), rounded up to whole seconds.
+    /// Makes a message visible again after `after` (at most 12 hours), rounded up to whole seconds.
     pub async fn change_visibility(&self, receipt: &str, after: Duration) -> Result<(), Fault> {
         self.client
             .change_message_visibility()
@@ -283,7 +283,7 @@ impl SqsQueue {
     }
 
     /// The queue's own counters. SQS calls them approximate and says that they may need a minute to
-    /// settle, so one look proves nothing.
+    /// settle, so one reading proves nothing.
     pub async fn counts(&self) -> Result<QueueCounts, Fault> {
         const OPERATION: &str = "GetQueueAttributes";
         let answer = self
@@ -296,7 +296,7 @@ impl SqsQueue {
             .send()
             .await
             .map_err(|error| fault(OPERATION, &error))?;
-        // A counter that is not told is not zero: "drained" hangs on it.
+        // A missing counter does not mean zero: "drained" depends on it.
         let count = |name| {
             let told = answer.attributes().and_then(|told| told.get(&name));
             let told = told.and_then(|text| text.parse::<u64>().ok());
@@ -309,7 +309,7 @@ impl SqsQueue {
         })
     }
 
-    /// Everything in the queue, whatever its state: what a dead-letter queue is asked for.
+    /// The number of messages in any state, as needed for a dead-letter queue.
     pub async fn message_count(&self) -> Result<u64, Fault> {
         let QueueCounts { waiting, in_flight, delayed } = self.counts().await?;
         Ok(waiting.saturating_add(in_flight).saturating_add(delayed))
@@ -322,7 +322,8 @@ fn received(message: &aws_sdk_sqs::types::Message, line: Line) -> Received {
     Received {
         body: message.body().unwrap_or_default().to_owned(),
         receipt: message.receipt_handle().unwrap_or_default().to_owned(),
-        // Untold counts as the first receive: a message is then tried more often, never dropped.
+        // A missing count means the first receive: apply then tries the message more often, and
+        // never drops it.
         receives: receives.and_then(|text| text.parse().ok()).unwrap_or(1),
         message_id: message.message_id().unwrap_or_default().to_owned(),
         group: attribute(MessageSystemAttributeName::MessageGroupId).cloned().unwrap_or_default(),

@@ -1,12 +1,12 @@
-//! Reads an event of `CloudTrail`, as `EventBridge` delivers it, and says which change it tells of.
+//! Decodes a `CloudTrail` event, as `EventBridge` delivers it, and extracts the change that it
+//! reports.
 //!
-//! AWS promises little of these events: they come late, in any order, perhaps twice or not at all;
-//! values and usernames are hidden; a call that a person makes for themselves does not say in which
-//! pool. So they are read as loosely as can be: nothing but the few fields that are needed, each
-//! from wherever it was ever seen, and whatever else they hold is neither read nor minded. What
-//! cannot be used has a code.
+//! AWS guarantees little about these events. They arrive late, in any order, perhaps twice or not
+//! at all. Values and usernames are hidden, and a call that a person makes with their own token
+//! does not name its pool. So this module reads only the few fields that it needs, each from every
+//! place where AWS is known to put it. An event that it cannot use gets a code.
 //!
-//! A username is never read, neither hidden nor in clear: people are known by `sub` alone.
+//! It never reads a username, hidden or in clear text: a person is identified by `sub` only.
 
 mod caller;
 mod fields;
@@ -28,65 +28,65 @@ use crate::operations::{Operation, PoolEvent, Told};
 pub use caller::{OwnCallers, is_role, role_of};
 use fields::Fields;
 
-/// What stands where a value is hidden (the page "Amazon Cognito logging in AWS `CloudTrail`").
+/// The prefix of a hidden value (the page "Amazon Cognito logging in AWS `CloudTrail`").
 const HIDDEN: &str = "HIDDEN_";
 
-/// The operation by which an administrator sets somebody's password. Its `permanent` says whether the
-/// person has to choose another one at the next sign-in.
+/// The operation with which an administrator sets a person's password. Its `permanent` says whether
+/// the person must choose another one at the next sign-in.
 const BY_ADMINISTRATOR: &str = "AdminSetUserPassword";
 
-/// The beginning of the moment's second is all that `eventTime` tells, so the deed was done before
-/// its end. Rounded up: a deed taken for older than it is would be settled by a read that was made
-/// before it.
+/// `eventTime` shows only whole seconds, so the call happened before the end of that second. The
+/// time is rounded up: if the call seemed older than it is, a read from before it could settle it.
 const EVENT_TIME_RESOLUTION: Duration = Duration::from_millis(999);
 
 /// Why an event leads to nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Error)]
 pub enum NotHeard {
-    /// It is not an event of the trail at all.
+    /// It is not a `CloudTrail` event.
     #[error("unreadable")]
     Unreadable,
-    /// It tells of another service.
+    /// It comes from another service.
     #[error("other-source")]
     OtherSource,
     /// The call failed.
     #[error("failed-call")]
     FailedCall,
-    /// Nothing was to be changed.
+    /// The call only reads.
     #[error("read-only")]
     ReadOnly,
-    /// The bridge did it.
+    /// The bridge made the call.
     #[error("own-call")]
     OwnCall,
-    /// It was done in a pool that is neither of the two.
+    /// It concerns a pool outside the bridge.
     #[error("other-pool")]
     OtherPool,
-    /// It changes nothing that travels.
+    /// The operation changes nothing that poolbridge copies.
     #[error("other-operation")]
     OtherOperation,
-    /// An operation that we do not know, of which nothing says that it is about a person.
+    /// The operation is unknown, and the event does not show that it concerns a person.
     #[error("no-person")]
     NoPerson,
-    /// Nobody is named, and a trigger tells of the same deed, with a name.
+    /// The event names no person, but a trigger reports the same change with its `sub`.
     #[error("told-by-trigger")]
     ToldByTrigger,
-    /// Nobody is named, and no sweep can find out whose it is: a password or a factor.
+    /// The event names no person, and no sweep can find the account, because a password or a factor
+    /// changed.
     #[error("unnamed")]
     Unnamed,
 }
 
 impl NotHeard {
-    /// Whether the event cannot be understood: something may go unnoticed, so it is alarmed.
+    /// Whether the event cannot be decoded. A change may stay undetected, so an alarm fires.
     pub const fn is_failure(self) -> bool {
         matches!(self, Self::Unreadable)
     }
 
-    /// Whether something certainly goes unnoticed until the person does something else.
+    /// Whether a change certainly stays undetected until the person changes something else.
     pub const fn is_unresolved(self) -> bool {
         matches!(self, Self::Unnamed)
     }
 
-    /// What a person can do about it.
+    /// What an operator can do about it.
     pub const fn hint(self) -> &'static str {
         match self {
             Self::Unreadable => "trail is a target of EventBridge rules; see who else invokes it",
@@ -103,17 +103,17 @@ impl NotHeard {
     }
 }
 
-/// Where a deed was done.
+/// The pool of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// In this pool.
+    /// This pool.
     Pool(Side),
-    /// The event does not say; these pools are in its Region. At least one is.
+    /// The event does not name its pool. These pools are in its Region, and there is at least one.
     Unsaid(BySide<bool>),
 }
 
 impl Place {
-    /// The pools that it can have been.
+    /// The pools that it may be.
     pub fn sides(self) -> impl Iterator<Item = Side> {
         Side::BOTH.into_iter().filter(move |side| match self {
             Self::Pool(this) => this == *side,
@@ -122,64 +122,67 @@ impl Place {
     }
 }
 
-/// A deed to one account.
+/// A change of one account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Deed {
-    /// Where.
+    /// The pool.
     pub place: Place,
-    /// Whose account.
+    /// The account.
     pub sub: Sub,
-    /// When, at the latest; never later than now.
+    /// The latest possible time of the call; never later than now.
     pub at: Time,
-    /// What is certain, if the place is.
+    /// The evidence, if the pool is certain.
     pub proof: Proof,
-    /// A password was set, and not said to be a temporary one.
+    /// Whether a password was set, unless the event shows that it is temporary.
     pub password: bool,
-    /// An administrator set it.
+    /// Whether an administrator set it.
     pub administrator: bool,
-    /// The event's own id, where it has one. A second delivery of the same event is the same
-    /// capture, so the queue may take it for one (R13): either what the first delivery left
-    /// behind still stands, or it was worked off by looking at the account after the deed.
+    /// The event's own id, if it has one. A second delivery of the same event is the same capture,
+    /// so the queue may drop it as a duplicate (R13, `UniqueDeduplicationId`). Either the pending
+    /// change of the first delivery is still stored, or apply observed the account after the
+    /// change.
     pub id: Option<u128>,
 }
 
-/// What an event tells.
+/// What an event reports.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Heard {
-    /// Of one account.
+    /// A change of one account.
     Deed(Deed),
-    /// Of the pool itself.
+    /// A change of the pool itself.
     Pool {
-        /// Where.
+        /// The pool.
         place: Place,
-        /// What became of it.
+        /// What happened to it.
         event: PoolEvent,
-        /// When, at the latest; never later than now.
+        /// The latest possible time of the call; never later than now.
         at: Time,
     },
-    /// Of accounts that it does not name, which a sweep can find.
+    /// Changes of accounts that the event does not name and that a sweep can find.
     Sweep {
-        /// Where.
+        /// The pool.
         place: Place,
-        /// One account is meant, and should have been named.
+        /// Whether it concerns one account, which the event should have named.
         unnamed: bool,
     },
 }
 
-/// An event, listened to.
+/// A decoded event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hearing {
-    /// The operation, as our own table names it; nothing else of an event is fit for a log.
+    /// The operation, as poolbridge's own table names it. No other part of an event belongs in a
+    /// log.
     pub operation: &'static str,
-    /// The pool, if the event names one of ours: its trail is alive, whatever the event tells.
+    /// The pool, if the event names one of the two. This shows that the pool's trail works,
+    /// whatever the event reports.
     pub pool: Option<Side>,
-    /// When the deed was done, at the latest, if the event says so.
+    /// The latest possible time of the call, if the event shows it.
     pub at: Option<Time>,
-    /// What to do about it.
+    /// What the event leads to.
     pub outcome: Result<Heard, NotHeard>,
 }
 
-/// Who listens: what is to be known beforehand.
+/// Decodes events, given the pools and the bridge's own callers.
 #[derive(Clone, Debug)]
 pub struct Listener {
     pools: BySide<(String, Option<String>)>,
@@ -187,9 +190,9 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Listens for the pools of that configuration, and not to what `own_roles` and the
-    /// configuration's `operator_roles` do. A pool's `role_arn` may serve others too, so of its calls
-    /// only our own sessions' are.
+    /// Decodes events of the pools in that configuration, except calls by `own_roles` and the
+    /// configuration's `operator_roles`. Others may use a pool's `role_arn` too, so only calls by
+    /// the bridge's own sessions under that role are ignored.
     pub fn new(configuration: &Configuration, own_roles: &[String]) -> Self {
         let pools = BySide::from_fn(|side| {
             let pool = configuration.pools.get(side);
@@ -201,7 +204,7 @@ impl Listener {
         Self { pools, own }
     }
 
-    /// What an event's text tells at `now`.
+    /// Decodes an event's text, received at `now`.
     pub fn hear(&self, event: &str, now: Time) -> Hearing {
         let mut hearing = Hearing {
             operation: "unknown",
@@ -236,16 +239,17 @@ impl Listener {
         place: Result<Place, NotHeard>,
         at: Time,
     ) -> Result<Heard, NotHeard> {
-        // Other services have a `ChangePassword` and a `CreateGroup` as well.
+        // Other services also have a `ChangePassword` and a `CreateGroup`.
         let source = detail.text("eventSource");
         if source.is_some_and(|source| !source.starts_with("cognito-idp.")) {
             return Err(NotHeard::OtherSource);
         }
-        // The pages of managed login answer with an empty code where all went well.
+        // The pages of managed login send an empty code for a success.
         if detail.is_given("errorCode") && detail.text("errorCode").as_deref() != Some("") {
             return Err(NotHeard::FailedCall);
         }
-        // What the table knows is known to change something: a link that confirms is a `GET`.
+        // Every operation in the table is known to change something, even a confirmation link,
+        // which is a `GET`.
         if operation.is_none() && detail.is_true("readOnly") {
             return Err(NotHeard::ReadOnly);
         }
@@ -269,8 +273,8 @@ impl Listener {
             return unnamed(operation, request, place);
         };
         let administrator = operation.is_some_and(|it| it.name == BY_ADMINISTRATOR);
-        // A temporary password is nobody's choice. Where the parameter is hidden or missing, the
-        // account's status tells, once it is read.
+        // A temporary password is not the person's choice. If the parameter is hidden or missing,
+        // apply decides by the account's status when it reads the account.
         let temporary = administrator && request.is_false("permanent");
         let password = operation.is_some_and(|operation| operation.password) && !temporary;
         let administrator = administrator && password;
@@ -278,7 +282,7 @@ impl Listener {
         Ok(Heard::Deed(Deed { place, sub, at, proof, password, administrator, id }))
     }
 
-    /// The pool that is named anywhere, else those of the event's Region.
+    /// The pool that the event names in any place, otherwise the pools of its Region.
     fn place(&self, detail: &Fields<'_>, request: &Fields<'_>) -> Result<Place, NotHeard> {
         let more = detail.object("additionalEventData").unwrap_or_default();
         let places = [
@@ -306,8 +310,8 @@ impl Listener {
     }
 }
 
-/// Whose account it is, from wherever that was ever seen to stand. What a page was sent is a list
-/// of texts.
+/// The `sub` of the account, from every place where AWS is known to put it. A request to a page has
+/// lists of texts.
 fn sub(detail: &Fields<'_>, request: &Fields<'_>) -> Option<Sub> {
     let more = detail.object("additionalEventData").unwrap_or_default();
     let form = more.object("requestParameters").unwrap_or_default();
@@ -318,21 +322,21 @@ fn sub(detail: &Fields<'_>, request: &Fields<'_>) -> Option<Sub> {
     texts.filter(|text| is_sub(text)).find_map(|text| Sub::try_from(text.as_str()).ok())
 }
 
-/// A `sub` is made of these letters; it is not promised to be a UUID. Anything else that stands in
-/// its place might be a name or an address, and has no business in a log.
+/// A `sub` consists of these characters, but AWS does not promise that it is a UUID. Other text in
+/// its place could be a name or an address, and must not reach a log.
 fn is_sub(text: &str) -> bool {
     let plain = |letter: char| letter.is_ascii_alphanumeric() || letter == '-';
     !text.starts_with(HIDDEN) && text.chars().all(plain)
 }
 
-/// What an event is worth that names nobody.
+/// The result for an event that names no account.
 fn unnamed(
     operation: Option<&'static Operation>,
     request: &Fields<'_>,
     place: Place,
 ) -> Result<Heard, NotHeard> {
     let Some(operation) = operation else {
-        // Whether there is a name, and not what it is.
+        // Whether the event has a name or token at all; its value is not read.
         let somebody = ["username", "accessToken"].iter().any(|name| request.is_given(name));
         return if somebody {
             Ok(Heard::Sweep { place, unnamed: true })
@@ -340,22 +344,22 @@ fn unnamed(
             Err(NotHeard::NoPerson)
         };
     };
-    // Whoever posts a form need not have done anything; the trigger tells if they did.
+    // A posted form may have changed nothing. If it did, the trigger reports it.
     if operation.is_form() && operation.trigger == Some(TriggerSlot::PostConfirmation) {
         return Err(NotHeard::ToldByTrigger);
     }
     if operation.sweep { Ok(Heard::Sweep { place, unnamed: true }) } else { Err(NotHeard::Unnamed) }
 }
 
-/// The moment that a text says, rounded up to the end of its second and never after `now`. A clock
-/// that runs ahead of ours must not make a change that waits for the future.
+/// The time in a text, rounded up to the end of its second and never after `now`. A clock that is
+/// fast must not create a change in the future.
 fn moment(text: &str, now: Time) -> Option<Time> {
     let began = text.parse::<Timestamp>().ok()?.as_second();
     let began = Time(began.checked_mul(1_000)?);
     (began >= Time::ZERO).then(|| (began + EVENT_TIME_RESOLUTION).min(now))
 }
 
-/// The number of a UUID, in its usual form.
+/// The number of a UUID in its usual form.
 fn identifier(text: &str) -> Option<u128> {
     let parts: Vec<&str> = text.split('-').collect();
     let lengths = [8, 4, 4, 4, 12];

@@ -1,9 +1,10 @@
-//! Reads what a user pool sends its trigger, and says which change it announces.
+//! Decodes the event that a user pool sends to its trigger, and extracts the change that it
+//! announces.
 //!
-//! Real events are looser than their published form (numbers, booleans and nulls where texts are
-//! promised, fields missing or new), so nothing is read but the few fields that are needed, and
-//! whatever they hold is answered with a code. Refusals carry codes only: an event is full of a
-//! person's data.
+//! Real events differ from their published form: they have numbers, booleans and nulls in place of
+//! texts, and missing or new fields. So this module reads only the few fields that it needs, and
+//! answers unexpected values with a code. A refusal carries codes only, because an event is full of
+//! a person's data.
 
 use poolbridge_core::change::{Change, Proof};
 use poolbridge_core::guard::Newcomer;
@@ -17,25 +18,25 @@ use thiserror::Error;
 
 use crate::config::{Routes, TriggerSlot};
 
-/// Why an event left no change behind.
+/// Why an event leads to no change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 pub enum NotCaptured {
-    /// It is not a trigger's event at all.
+    /// It is not a trigger's event.
     #[error("unreadable")]
     Unreadable,
-    /// It comes from a trigger that announces nothing to be captured.
+    /// Its trigger announces nothing that capture stores.
     #[error("other-trigger")]
     OtherTrigger,
-    /// It comes from a pool that is neither of the two.
+    /// Its pool is neither of the two.
     #[error("other-pool")]
     OtherPool,
-    /// It does not say whose account it is about.
+    /// It does not name its account.
     #[error("no-sub")]
     NoSub,
 }
 
 impl NotCaptured {
-    /// Whether somebody's change goes unnoticed by this, so that it has to be counted and alarmed.
+    /// Whether a person's change may stay undetected, so that it must be counted and alarmed.
     pub const fn is_failure(self) -> bool {
         match self {
             Self::Unreadable | Self::OtherPool | Self::NoSub => true,
@@ -43,7 +44,7 @@ impl NotCaptured {
         }
     }
 
-    /// What a person can do about it.
+    /// What an operator can do about it.
     pub const fn hint(self) -> &'static str {
         match self {
             Self::Unreadable => "capture is a user pool's trigger; see who else invokes it",
@@ -56,14 +57,14 @@ impl NotCaptured {
     }
 }
 
-/// Which hints are wanted.
+/// Which hints are captured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Hints {
-    /// Those of sign-ins.
+    /// Hints of sign-ins.
     pub post_authentication: bool,
-    /// Those of the making of tokens, at refreshes too.
+    /// Hints of token generation, token refreshes included.
     pub pre_token_generation: bool,
-    /// Those of messages with the code for a new address.
+    /// Hints of messages with the code for a new address.
     pub custom_message: bool,
 }
 
@@ -77,27 +78,29 @@ impl From<&Routes> for Hints {
     }
 }
 
-/// What kind of event it is that announces something.
+/// The kind of an event that announces a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     /// The account left UNCONFIRMED; its password was chosen at sign-up.
     Confirmed,
-    /// A new password was set by somebody who had forgotten theirs.
+    /// A person who had forgotten the password set a new one.
     NewPassword,
-    /// A sign-in changes nothing by itself, but finds drift early.
+    /// A sign-in changes nothing itself, but helps to find differences early.
     SignIn,
-    /// So does the making of tokens; the event even shows the groups, which nothing else tells of.
+    /// The same holds for token generation. Its event even shows the groups, which no other trigger
+    /// does.
     Tokens,
-    /// A code is sent because an address is about to change. It fires before the change, and says
-    /// nothing of whether that will come about; and not at all where no message is sent.
+    /// Cognito sends a code because an address is about to change. The trigger fires before the
+    /// change, and does not show whether the change will happen. It does not fire if no message is
+    /// sent.
     Address,
 }
 
-/// What a trigger source announces. In lower case, and compared by their beginnings: sources have
-/// grown suffixes before.
+/// The announcement of each trigger source. Sources are in lower case and compared by prefix,
+/// because AWS has added suffixes before.
 ///
-/// The custom *senders* tell of new addresses too, and are not here: whoever stands in a sender's
-/// slot has to deliver the code, and capture does not.
+/// The custom *senders* also see new addresses. They are not listed, because a function in a
+/// sender's slot must deliver the code, and capture does not.
 const SOURCES: [(&str, Kind); 6] = [
     ("postconfirmation_confirmsignup", Kind::Confirmed),
     ("postconfirmation_confirmforgotpassword", Kind::NewPassword),
@@ -107,13 +110,13 @@ const SOURCES: [(&str, Kind); 6] = [
     ("custommessage_verifyuserattribute", Kind::Address),
 ];
 
-/// A token for a program and not for a person, where the events before tokens have version `V3_0`
-/// (the page "Pre token generation Lambda trigger"): there is no account that could have changed.
+/// A token for a program without a person, if the events before token generation have version
+/// `V3_0` (the page "Pre token generation Lambda trigger"). No account could have changed.
 const NOBODY: &str = "tokengeneration_clientcredentials";
 
 impl Kind {
     fn of(source: &str) -> Option<Self> {
-        // Sources are short; a long text is none, and is not worth folding.
+        // Sources are short. A long text is no source, and lower-casing it would waste time.
         let source = source.get(..source.len().min(64))?.to_ascii_lowercase();
         if source.starts_with(NOBODY) {
             return None;
@@ -122,7 +125,7 @@ impl Kind {
         known.next().map(|(_, kind)| *kind)
     }
 
-    /// What is proved, and whether a password was set.
+    /// The evidence, and whether a password was set.
     const fn proof(self) -> (Proof, bool) {
         match self {
             Self::Confirmed => (Proof::Confirmed, true),
@@ -141,21 +144,21 @@ impl Kind {
     }
 }
 
-/// What of an event decides how it is answered, before anything is known of an account.
+/// The parts of an event that decide its answer before the account is known.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Heading {
-    /// The slot that the trigger stands in, if capture can have one like it.
+    /// The trigger's slot, if capture can be attached to it.
     pub slot: Option<TriggerSlot>,
-    /// Whether somebody is signing up by themselves: what the guard judges.
+    /// Whether a person is signing up, which the guard checks.
     pub signs_up: bool,
-    /// Whether it is about the making of tokens, whose hints come often.
+    /// Whether it concerns token generation, whose hints come often.
     pub tokens: bool,
-    /// The pool that it says it comes from.
+    /// The pool that the event names.
     pub user_pool_id: Option<String>,
 }
 
 impl Heading {
-    /// Reads an event's text. What cannot be read is left out.
+    /// Decodes an event's text. A field that cannot be decoded is left out.
     pub fn of(event: &str) -> Self {
         let Some(top) = fields(event) else { return Self::default() };
         let source = text(&top, "triggerSource").unwrap_or_default();
@@ -168,7 +171,7 @@ impl Heading {
     }
 }
 
-/// Who is signing up in the pool of that side, as far as the event's text says it in words.
+/// The sign-up in the pool of that side, with the fields that are texts in the event.
 pub fn newcomer(event: &str, side: Side) -> Option<Newcomer> {
     let top = fields(event)?;
     let request = fields(top.get("request")?.get())?;
@@ -184,8 +187,8 @@ pub fn newcomer(event: &str, side: Side) -> Option<Newcomer> {
     })
 }
 
-/// The change that `event` announces, if it announces one that is to be captured. `now` is when the
-/// deed is taken to have been done: the trigger fires after it. `nonce` becomes the change's id.
+/// The change that `event` announces, if capture wants it. `now` counts as the time of the change,
+/// because the trigger fires after it. `nonce` becomes the change's id.
 pub fn captured(
     event: &Value,
     pools: &[(Side, &str)],
@@ -203,7 +206,7 @@ pub fn captured(
     let side = pools.iter().find(|(_, id)| Some(*id) == pool);
     let (side, _) = side.ok_or(NotCaptured::OtherPool)?;
     let sub = event.pointer("/request/userAttributes/sub").and_then(Value::as_str);
-    // The username equals the `sub` in some pools and is an address in others: it is never taken.
+    // The username equals the `sub` in some pools and is an address in others, so it is never used.
     let sub = sub.and_then(|sub| Sub::try_from(sub).ok()).ok_or(NotCaptured::NoSub)?;
     // No trigger fires for a password that an administrator sets.
     let (administrator, claimed) = (false, false);
@@ -211,9 +214,9 @@ pub fn captured(
     Ok(Some(Change { side, sub, at, proof, password, administrator, claimed, id }))
 }
 
-/// [`captured`], from the event's own text. Only the fields that are needed are read, so that a
-/// number that no program can hold, or nesting that no stack survives, elsewhere in the event hides
-/// nothing.
+/// The same as [`captured`], from the event's own text. It decodes only the fields that it needs.
+/// So a number that no program can hold, or nesting that overflows the stack, hides nothing
+/// elsewhere in the event.
 pub fn captured_text(
     event: &str,
     pools: &[(Side, &str)],
@@ -239,7 +242,7 @@ pub fn captured_text(
     captured(&Value::Object(reduced), pools, now, nonce, hints)
 }
 
-/// The fields of a JSON object, unread.
+/// The fields of a JSON object, not decoded.
 fn fields(text: &str) -> Option<BTreeMap<String, &RawValue>> {
     serde_json::from_str(text).ok()
 }

@@ -1,13 +1,13 @@
-//! The queue message: a [`Change`] as versioned JSON, and back. Never an attribute value.
+//! The queue message: a [`Change`] as versioned JSON. It never holds an attribute value.
 //!
 //! ```json
 //! {"v":1,"side":"old","sub":"…","at":1760000000000,"proof":"changed","password":false,
 //!  "id":"<32 hexadecimal digits>"}
 //! ```
 //!
-//! Fields that we do not know are ignored, so that an addition which may be ignored needs no new
-//! version. What is malformed will be malformed for ever: the door records it and drops it. What is
-//! *newer* is another matter: it goes back to the queue for whoever understands it.
+//! Unknown fields are ignored, so an optional addition needs no new version. A malformed message
+//! stays malformed, so apply records it and drops it. A message of a *newer* version returns to the
+//! queue for a consumer that understands it.
 
 use poolbridge_core::change::{Change, Proof};
 use poolbridge_core::limits::{MESSAGE_AHEAD_MAX, MESSAGE_BYTES_MAX};
@@ -17,37 +17,38 @@ use poolbridge_core::time::Time;
 use serde_json::{Map, Value, json};
 use thiserror::Error;
 
-/// The version that is written here, and the newest that is read.
+/// The version that poolbridge writes, and the newest that it reads.
 pub const VERSION: u64 = 1;
 
-/// The field that says that an administrator set the password. Left out where none did.
+/// The field that shows that an administrator set the password. It is left out otherwise.
 const ADMINISTRATOR: &str = "administrator";
 
-/// A message, read.
+/// A decoded message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
-    /// What it says. Whatever it says of a password is a claim.
+    /// The change. Its password fields are claims.
     pub change: Change,
-    /// Its time was further ahead than any sender's clock ([`MESSAGE_AHEAD_MAX`]) and is taken for now.
+    /// Whether its time was further ahead than any sender's clock can be ([`MESSAGE_AHEAD_MAX`]).
+    /// The time then becomes now.
     pub from_the_future: bool,
 }
 
-/// Why a message cannot be read. Holds field names only, never anything of the message.
+/// Why a message cannot be decoded. It holds field names only, and no content of the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum Malformed {
-    /// Larger than any message of ours.
+    /// Larger than any message of poolbridge.
     #[error("reading a message: it is larger than {MESSAGE_BYTES_MAX} bytes")]
     TooLarge,
     /// Not a JSON object.
     #[error("reading a message: it is not a JSON object")]
     NotJson,
-    /// Written by a newer version of poolbridge. Not poison: it must be kept.
+    /// A newer version of poolbridge wrote it. It must be kept.
     #[error("reading a message: it is of version {0}, newer than {VERSION}")]
     Newer(u64),
-    /// A field is not there.
+    /// A field is missing.
     #[error("reading a message: field {0} is missing")]
     Missing(&'static str),
-    /// A field is not what it must be.
+    /// A field has an invalid value.
     #[error("reading a message: field {0} is not what it must be")]
     Wrong(&'static str),
 }
@@ -64,7 +65,7 @@ impl Malformed {
         }
     }
 
-    /// Whether nobody will ever be able to read it, so that it may be dropped.
+    /// Whether no version will ever decode it, so that it may be dropped.
     pub const fn is_poison(self) -> bool {
         !matches!(self, Self::Newer(_))
     }
@@ -92,8 +93,8 @@ pub fn decode(body: &str, now: Time) -> Result<Change, Malformed> {
     read(body, now).map(|message| message.change)
 }
 
-/// A message's body, read at `now`. A time that is too far ahead is taken for now, so that nothing
-/// that was captured is lost and nothing hides newer deeds.
+/// Decodes a message's body at `now`. A time too far ahead becomes now, so that no captured change
+/// is lost and none hides newer ones.
 pub fn read(body: &str, now: Time) -> Result<Message, Malformed> {
     if body.len() > MESSAGE_BYTES_MAX {
         return Err(Malformed::TooLarge);
@@ -175,19 +176,19 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_was_written_is_read(change in changes()) {
+        fn a_message_reads_back_unchanged(change in changes()) {
             let body = encode(&change);
             prop_assert!(body.len() < MESSAGE_BYTES_MAX);
             prop_assert_eq!(decode(&body, NOW), Ok(change));
         }
 
         #[test]
-        fn no_body_makes_it_panic(body in any::<String>()) {
+        fn no_body_causes_a_panic(body in any::<String>()) {
             let _ = decode(&body, NOW);
         }
 
         #[test]
-        fn no_broken_message_makes_it_panic(change in changes(), cut in 0usize..300, put in ".?") {
+        fn no_damaged_message_causes_a_panic(change in changes(), cut in 0usize..300, put in ".?") {
             let mut letters: Vec<char> = encode(&change).chars().collect();
             let cut = cut % letters.len();
             letters.splice(cut..=cut, put.chars());
@@ -195,7 +196,7 @@ mod tests {
         }
 
         #[test]
-        fn invariant_09_an_error_repeats_nothing_of_the_message(
+        fn invariant_09_an_error_never_repeats_the_message(
             name in prop::sample::select(vec!["v", "side", "sub", "at", "proof", "password", "id"]),
         ) {
             let mut message = good();
@@ -243,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_minutes_ahead_stands_and_a_later_one_is_taken_for_now() {
+    fn a_time_minutes_ahead_is_kept_and_a_later_one_becomes_now() {
         let at = |ahead: i64| {
             let mut message = good();
             message.insert("at".to_owned(), json!(NOW.0 + ahead));
@@ -266,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_version_is_no_poison_whatever_else_it_says() {
+    fn a_newer_version_is_never_dropped_as_undecodable() {
         let error = decode(r#"{"v":2,"who":"knows"}"#, NOW).unwrap_err();
         assert_eq!(error, Malformed::Newer(2));
         assert!(!error.is_poison());
@@ -281,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_large_is_not_even_parsed() {
+    fn a_message_that_is_too_large_is_not_parsed() {
         let body = " ".repeat(MESSAGE_BYTES_MAX + 1);
         assert_eq!(decode(&body, NOW), Err(Malformed::TooLarge));
         for body in ["", "null", "[]", "7", "{", "\"text\"", "{\"v\":1"] {

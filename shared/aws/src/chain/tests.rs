@@ -26,7 +26,7 @@ fn an_answer_is_passed_on_byte_for_byte() {
 }
 
 #[test]
-fn output_that_is_no_answer_stays_none() {
+fn output_that_is_not_json_becomes_a_json_string() {
     assert_eq!(shown(&told(None, b"")), ("", r#""""#));
     assert_eq!(shown(&told(None, b"<html>")), ("", r#""<html>""#));
     assert_eq!(shown(&told(None, b"\xff{}")), ("", "\"\u{fffd}{}\""));
@@ -59,7 +59,7 @@ fn invariant_09_an_error_never_prints() {
 }
 
 #[test]
-fn a_call_that_failed_is_told_by_its_code() {
+fn a_failed_call_reports_its_error_code() {
     let mut fault = Fault::new(FaultKind::Throttled, "Invoke");
     let message = |fault: &Fault| FunctionError::not_invoked(fault).error_message;
     assert_eq!(message(&fault), "invocation failed due to error throttled");
@@ -77,8 +77,8 @@ fn an_arn_names_a_region_and_a_function() {
     assert_eq!((region_of("nonsense"), unqualified("nonsense")), (None, "nonsense"));
 }
 
-/// Lambda, as a script: each connection gets one answer, and requests are counted. Without an
-/// answer the connection is closed, or never answered.
+/// A scripted Lambda service. Each connection gets one answer, and the service counts requests.
+/// Without an answer, it closes the connection or leaves it open in silence.
 struct Lambda {
     url: String,
     requests: Arc<AtomicUsize>,
@@ -109,7 +109,7 @@ impl Lambda {
                         let head =
                             format!("HTTP/1.1 {status} X\r\n{headers}content-length: {length}");
                         let _ = stream.write_all(format!("{head}\r\n\r\n{body}").as_bytes());
-                        // Kept alive: whoever calls again must not want this connection.
+                        // The connection stays open: the next call must not use it.
                         kept.push(stream);
                     }
                     Says::HangsUp => drop(stream),
@@ -131,13 +131,13 @@ impl Lambda {
             .await;
         let arn = "arn:aws:lambda:eu-west-1:111122223333:function:welcome";
         let chain = Chain::new(&sdk, [arn, arn]);
-        // Before the first event, and without a call.
+        // Clients exist before the first event, and no call was made.
         assert_eq!(chain.clients.keys().collect::<Vec<_>>(), ["eu-west-1"]);
         assert_eq!(self.requests.load(Ordering::SeqCst), 0);
         let first = chain.call(arn, EVENT, patience).await;
-        assert_eq!(self.requests.load(Ordering::SeqCst), 1, "not exactly one attempt");
+        assert_eq!(self.requests.load(Ordering::SeqCst), 1, "expected exactly one attempt");
         if first.is_ok() {
-            // A second event, on a connection of its own.
+            // A second event uses a connection of its own.
             assert!(chain.call(arn, EVENT, patience).await.is_ok());
             assert_eq!(self.requests.load(Ordering::SeqCst), 2);
         }
@@ -145,7 +145,7 @@ impl Lambda {
     }
 }
 
-/// Reads one request; answers its path, and checks that its body is the event's very text.
+/// Reads one request, checks that its body is the event's exact text, and returns its path.
 fn read(stream: &std::net::TcpStream) -> String {
     let mut reader = BufReader::new(stream);
     let (mut path, mut length) = (String::new(), 0);
@@ -170,7 +170,7 @@ fn read(stream: &std::net::TcpStream) -> String {
 const LONG: Duration = Duration::from_secs(30);
 
 #[tokio::test]
-async fn a_function_is_called_once_with_the_very_event() {
+async fn the_chained_function_is_called_once_with_the_exact_event() {
     let well = Lambda::that(Says::Answer(200, "", EVENT)).called(LONG).await.unwrap();
     assert_eq!(shown(&well), ("", EVENT));
     let error = "x-amz-function-error: Unhandled\r\n";
@@ -180,7 +180,7 @@ async fn a_function_is_called_once_with_the_very_event() {
 }
 
 #[tokio::test]
-async fn whatever_goes_wrong_there_is_one_attempt() {
+async fn every_failure_is_reported_after_one_attempt() {
     for (says, kind) in [
         (
             Says::Answer(429, "x-amzn-errortype: TooManyRequestsException\r\n", "{}"),

@@ -1,4 +1,4 @@
-//! An account as the SDK returns it, in core's words.
+//! Converts an account from the SDK's types to core's.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,12 +13,12 @@ use poolbridge_core::fault::{Fault, FaultKind};
 use poolbridge_core::names::{AttributeName, Sub, Username};
 use poolbridge_core::time::Time;
 
-/// The fault of an answer that cannot be understood.
+/// The port error for an answer that cannot be decoded.
 pub(super) const fn unreadable(operation: &'static str) -> Fault {
     Fault::new(FaultKind::Unreadable, operation)
 }
 
-/// The account that `AdminGetUser` answered.
+/// The account that `AdminGetUser` returned.
 pub(super) fn of_read(read: AdminGetUserOutput) -> Result<Account, Fault> {
     const OPERATION: &str = "AdminGetUser";
     let factors = factors(read.user_mfa_setting_list.as_deref(), read.mfa_options());
@@ -36,7 +36,7 @@ pub(super) fn of_read(read: AdminGetUserOutput) -> Result<Account, Fault> {
     })
 }
 
-/// One account of a listing. It tells nothing about groups and factors.
+/// One account of a listing. A listing shows neither groups nor factors.
 pub(super) fn of_listing(listed: UserType) -> Result<Account, Fault> {
     const OPERATION: &str = "ListUsers";
     let name = listed.username.as_deref().and_then(username);
@@ -54,7 +54,7 @@ pub(super) fn of_listing(listed: UserType) -> Result<Account, Fault> {
     })
 }
 
-/// How to ask for an account that was just made; nothing if the answer does not tell.
+/// The handle of a new account, or nothing if the answer does not name the account.
 pub(super) fn of_creation(made: Option<&UserType>) -> Option<Handle> {
     let made = made?;
     let sub = sub_of(made.attributes())?;
@@ -70,8 +70,8 @@ fn sub_of(attributes: &[AttributeType]) -> Option<Sub> {
     Sub::try_from(sub.value.as_deref()?).ok()
 }
 
-/// The attributes that can travel: what the pool itself makes (`sub`, the list of linked
-/// identities, anything under `cognito:`) is its own affair.
+/// The attributes that poolbridge may copy. It leaves out what the pool itself sets: `sub`, the
+/// list of linked identities, and anything under `cognito:`.
 fn kept(attributes: Vec<AttributeType>) -> BTreeMap<AttributeName, String> {
     let own = |name: &str| matches!(name, "sub" | "identities") || name.starts_with("cognito:");
     let foreign = attributes.into_iter().filter(|attribute| !own(&attribute.name));
@@ -90,16 +90,16 @@ fn status(status: Option<&UserStatusType>) -> Status {
         Some(UserStatusType::ForceChangePassword) => Status::ForceChangePassword,
         Some(UserStatusType::ResetRequired) => Status::ResetRequired,
         Some(UserStatusType::ExternalProvider) => Status::ExternalProvider,
-        // Archived, compromised and unknown are not in use any more, says the page of `UserType`.
+        // The page of `UserType` says that archived, compromised and unknown are no longer in use.
         _ => Status::Other,
     }
 }
 
-/// The factors that are switched on. Passkeys and whatever comes after them are no factors of ours.
+/// The enabled factors. poolbridge does not copy passkeys or any later kind of factor.
 ///
-/// `MFAOptions` is obsolete and knows SMS only. An account whose SMS factor was switched on by the
-/// older call (`AdminSetUserSettings`) has it there and has no `UserMFASettingList`, so it counts
-/// only where that list is missing: AWS's own Amplify library reads the two in the same way.
+/// `MFAOptions` is obsolete and covers SMS only. If the older call (`AdminSetUserSettings`) enabled
+/// the SMS factor, the account has it there and has no `UserMFASettingList`. So `MFAOptions` counts
+/// only if that list is missing. AWS's own Amplify library reads the two in the same way.
 fn factors(settings: Option<&[String]>, options: &[MfaOptionType]) -> BTreeSet<Factor> {
     let Some(settings) = settings else {
         let sms =
@@ -115,7 +115,7 @@ fn factors(settings: Option<&[String]>, options: &[MfaOptionType]) -> BTreeSet<F
     known.collect()
 }
 
-/// A missing date counts as older than everything: nothing is settled by it.
+/// A missing date counts as older than any other, so it settles nothing.
 fn time(date: Option<DateTime>) -> Time {
     date.and_then(|date| date.to_millis().ok()).map_or(Time::ZERO, Time)
 }
@@ -133,24 +133,24 @@ pub(super) mod tests {
         UserType::builder().username("ada").set_attributes(Some(attributes)).build()
     }
 
-    /// A listed account with these attributes, for tests of this folder.
+    /// A listed account with these attributes, for the tests of this folder.
     pub(in crate::cognito) fn account(attributes: &[(&str, &str)]) -> Account {
         let with_sub = [&[("sub", "s-1")], attributes].concat();
         of_listing(listed(&with_sub)).unwrap()
     }
 
     #[test]
-    fn what_the_pool_makes_itself_does_not_travel() {
+    fn attributes_that_the_pool_sets_are_not_copied() {
         let own = [("identities", "[]"), ("cognito:user_status", "CONFIRMED")];
         let account = account(&[own[0], own[1], ("email", "ada@example.com"), ("custom:a", "")]);
         let names: Vec<&str> = account.attributes.keys().map(AttributeName::as_str).collect();
         assert_eq!(names, ["custom:a", "email"]);
         assert_eq!(account.sub.as_str(), "s-1");
-        assert_eq!((account.groups, account.factors), (None, None), "a listing has none");
+        assert_eq!((account.groups, account.factors), (None, None), "a listing shows neither");
     }
 
     #[test]
-    fn an_answer_without_sub_or_name_is_unreadable() {
+    fn an_answer_without_sub_or_username_is_unreadable() {
         let nameless = UserType::builder().attributes(attribute("sub", "s-1")).build();
         for answer in [listed(&[("email", "ada@example.com")]), listed(&[("sub", "")]), nameless] {
             assert_eq!(of_creation(Some(&answer)), None);
@@ -162,7 +162,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_read_account_has_dates_status_and_factors() {
+    fn an_account_that_was_read_has_dates_status_and_factors() {
         let settings = ["SMS_MFA", "WEB_AUTHN_MFA", "SOFTWARE_TOKEN_MFA", "EMAIL_OTP"];
         let read = AdminGetUserOutput::builder()
             .username("ada")
@@ -181,7 +181,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn no_setting_means_no_factor_which_is_not_unread() {
+    fn an_account_without_mfa_settings_has_no_factor_rather_than_unknown_factors() {
         let read = AdminGetUserOutput::builder().username("ada");
         let read = read.user_attributes(attribute("sub", "s-1")).build().unwrap();
         let account = of_read(read).unwrap();
@@ -189,7 +189,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn sms_of_the_older_call_counts_only_where_the_newer_list_is_missing() {
+    fn sms_from_mfa_options_counts_only_without_the_newer_list() {
         let sms = MfaOptionType::builder()
             .delivery_medium(DeliveryMediumType::Sms)
             .attribute_name("phone_number")

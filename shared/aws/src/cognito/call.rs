@@ -1,4 +1,4 @@
-//! How a call is made: reads with the SDK's retries, writes one attempt at a time.
+//! Sends calls: reads with the SDK's retries, writes one attempt at a time.
 
 use std::future::Future;
 use std::time::Duration;
@@ -15,13 +15,13 @@ use super::CognitoPool;
 use crate::client::Departure;
 use crate::fault::fault;
 
-/// What the SDK answers.
+/// The SDK's result.
 pub(super) type Answer<T, E> = Result<T, SdkError<E, HttpResponse>>;
 
-/// The first wait before a write that certainly did nothing is tried again; doubles each time.
+/// The wait before the first retry of a write that certainly did nothing. It doubles each time.
 const FIRST_BACK_OFF: Duration = Duration::from_millis(150);
 
-/// Sends a request once, if it still may leave.
+/// Sends a request once, unless the deadline has passed.
 macro_rules! send {
     ($request:expr, $departure:ident) => {
         $request.customize().config_override($departure.overrides()).interceptor($departure).send()
@@ -30,7 +30,8 @@ macro_rules! send {
 pub(super) use send;
 
 impl CognitoPool {
-    /// One read. What the SDK tried in vain before the last attempt does not matter to a read.
+    /// One read. The result of the SDK's last attempt counts; earlier failed attempts do not matter
+    /// to a read.
     pub(super) async fn read_once<T, E: ProvideErrorMetadata>(
         &self,
         operation: &'static str,
@@ -64,8 +65,8 @@ impl CognitoPool {
         result
     }
 
-    /// One write, sent again only after an attempt that certainly did nothing and only because the
-    /// moment was unlucky. So its last answer speaks for all its attempts.
+    /// One write. It is sent again only if the attempt certainly did nothing and the cause is
+    /// temporary. So the last answer holds for all attempts.
     pub(super) async fn write_patiently<T, E, F>(
         &self,
         operation: &'static str,
@@ -91,13 +92,13 @@ impl CognitoPool {
     }
 }
 
-/// A fault that befell us before the write was sent: whatever else it is, it did nothing.
+/// Marks a port error from before the write was sent: whatever its kind, the write did nothing.
 pub(super) fn unsent(fault: Fault) -> Fault {
     if fault.may_have_happened() { Fault { kind: FaultKind::NotSent, ..fault } } else { fault }
 }
 
-/// Whether the same write may succeed in a moment. `LimitExceededException` is an hourly limit of
-/// one account as a rule, so it is not among them.
+/// Whether the same write may succeed in a moment. `LimitExceededException` is usually an hourly
+/// limit of one account, so it does not count.
 fn unlucky(fault: &Fault) -> bool {
     match fault.kind {
         FaultKind::Throttled => fault.code.as_deref() != Some("LimitExceededException"),

@@ -1,4 +1,4 @@
-//! Whether the pool still shows its accounts: asked before anybody is taken for deleted.
+//! Checks that the pool still shows its accounts, before an account counts as deleted.
 
 use poolbridge_core::account::Account;
 use poolbridge_core::fault::{Fault, FaultKind};
@@ -10,11 +10,13 @@ use super::CognitoPool;
 use super::account::of_listing;
 
 impl CognitoPool {
-    /// Whether some other account than `except` reads under its own `sub`, its groups included.
+    /// Whether an account other than `except` can be read and still has its own `sub`, groups
+    /// included.
     ///
-    /// One page of `ListUsers`, without a filter (it bills nobody), and one `AdminGetUser` as a rule,
-    /// which makes that account's owner a billed monthly user of the pool. A pool lists in an order of
-    /// its own, so it is the same account most times, and the price one user a month.
+    /// The check takes one page of `ListUsers` without a filter, which bills no user. It usually
+    /// takes one `AdminGetUser`, which makes that account's owner a billed monthly active user of
+    /// the pool. A pool lists in an order of its own, so it is usually the same account, and the
+    /// cost is one user per month.
     pub(super) async fn somebody_reads(&self, except: &Sub) -> Result<bool, Fault> {
         const OPERATION: &str = "ListUsers";
         let asked = i32::try_from(limits::CANARY_ACCOUNTS_MAX + 1).unwrap_or(super::PAGE);
@@ -24,11 +26,12 @@ impl CognitoPool {
             let request = self.client.list_users().user_pool_id(&self.id).limit(asked);
             let request = request.set_pagination_token(token.take());
             let page = self.read_once(OPERATION, request.send()).await?;
-            // An account that cannot be understood is no canary, and no reason to stop either.
+            // An account that cannot be decoded is no canary account, and no reason to stop.
             let listed =
                 page.users.unwrap_or_default().into_iter().filter_map(|it| of_listing(it).ok());
             let mut listed: Vec<_> = listed.filter(|account| account.sub != *except).collect();
-            // Local accounts first: a federated one counts too, but its pool may bill more for it.
+            // Local accounts come first: a federated account counts too, but its pool may bill more
+            // for it.
             listed.sort_by_key(Account::federated);
             for account in listed {
                 if left == 0 {
@@ -45,7 +48,7 @@ impl CognitoPool {
                     return Ok(true);
                 }
             }
-            // A page may be empty though more follow.
+            // A page may be empty although more pages follow.
             token = page.pagination_token.filter(|token| !token.is_empty());
             if token.is_none() {
                 return Ok(false);
@@ -54,8 +57,8 @@ impl CognitoPool {
         Ok(false)
     }
 
-    /// Whether the pool lists this account's groups, as it must for a person who is looked at.
-    /// `true` where groups do not travel.
+    /// Whether the pool lists this account's groups, as it must for a person who is observed.
+    /// `true` if groups are not copied.
     async fn lists_groups(&self, account: &Account) -> Result<bool, Fault> {
         if !self.options.groups {
             return Ok(true);

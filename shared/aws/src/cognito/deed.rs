@@ -1,4 +1,4 @@
-//! One match over every deed: what is done to an account, and how the pool is asked for it.
+//! One match over every action: what poolbridge does to an account, and the call that does it.
 
 use std::collections::BTreeMap;
 
@@ -24,20 +24,22 @@ use super::call::{send, unsent};
 use super::password;
 use crate::fault::lacks_operation;
 
-/// The mark in `ClientMetadata` by which the team's triggers, and ours, know what we caused.
+/// The key in `ClientMetadata` that shows the team's triggers, and poolbridge's, what poolbridge
+/// caused.
 const MARK: &str = "poolbridge";
 
-/// The mark of a creation.
+/// The value of that key for a creation.
 const BIRTH: &str = "birth";
 
-/// The mark of an update.
+/// The value of that key for an update.
 const UPDATE: &str = "update";
 
-/// The code of a password that the account had before.
+/// The error code for a password that the account had before.
 const USED_BEFORE: &str = "PasswordHistoryPolicyViolationException";
 
 impl CognitoPool {
-    /// Does one deed. Idempotent, and sent at most as often as it certainly did nothing.
+    /// Performs one action. Every action is idempotent. The write is sent again only if the attempt
+    /// before certainly did nothing.
     pub(super) async fn carry_out(
         &self,
         account: &Handle,
@@ -45,9 +47,10 @@ impl CognitoPool {
         deadline: Time,
     ) -> Result<(), Fault> {
         let operation = deed.operation();
-        // Finding out how the account is called comes before the write, so its faults did nothing.
+        // The username is looked up before the write, so a port error of the lookup means that the
+        // write did nothing.
         let name = &match self.name_of(account, operation).await {
-            // Nobody bears that `sub` any more: what is deleted need not be deleted.
+            // No account has that `sub` any more, so there is nothing to delete.
             Err(fault) if fault.kind == FaultKind::AccountGone && *deed == Deed::Delete => {
                 return Ok(());
             }
@@ -87,21 +90,21 @@ impl CognitoPool {
             Deed::SetFactors(factors) if factors.is_empty() => Ok(()),
             Deed::SetFactors(factors) => write!(preference(client, factors)),
             Deed::Delete => match write!(client.admin_delete_user()) {
-                // Deleted already, perhaps by an attempt whose answer was lost.
+                // The account is deleted already, perhaps by an attempt whose answer was lost.
                 Err(fault) if fault.kind == FaultKind::AccountGone => Ok(()),
                 result => result,
             },
             Deed::SetRandomPassword => self.close_password(name, deadline).await,
             Deed::SignOut => match write!(client.admin_user_global_sign_out()) {
-                // An emulator that cannot end sessions must not hold up what else is to be done.
+                // An emulator that cannot end sessions must not block the other actions.
                 Err(fault) if self.emulated && lacks_operation(&fault) => Ok(()),
                 result => result,
             },
         }
     }
 
-    /// A permanent random password. One that the history refuses is drawn once more: forty random
-    /// characters repeat never, but a pool may be wrong about it.
+    /// Sets a permanent random password. If the pool's password history refuses it, one more is
+    /// drawn. Forty random characters never repeat, but the pool's check may be wrong.
     async fn close_password(&self, name: &str, deadline: Time) -> Result<(), Fault> {
         match self.set_random_password(name, deadline).await {
             Err(fault) if fault.code.as_deref() == Some(USED_BEFORE) => {
@@ -114,7 +117,8 @@ impl CognitoPool {
     async fn set_random_password(&self, name: &str, deadline: Time) -> Result<(), Fault> {
         let operation = Deed::SetRandomPassword.operation();
         let least = self.described().await.map_err(unsent)?.password_length;
-        // It lives as long as its request and is kept nowhere; the SDK shows it in no log.
+        // The password exists only as long as its request and is stored nowhere. The SDK logs it
+        // nowhere.
         let drawn = &password::random(least, operation)?;
         let (pool, client) = (&self.id, &self.client);
         self.write_patiently(operation, deadline, |departure| {
@@ -125,8 +129,8 @@ impl CognitoPool {
         .map(drop)
     }
 
-    /// Creates an account, with one attempt: a second one would be told "exists already" by the
-    /// first.
+    /// Creates an account with one attempt. A second attempt could fail with "exists already"
+    /// because of the first.
     pub(super) async fn bear(&self, account: &NewAccount, deadline: Time) -> Result<Handle, Fault> {
         const OPERATION: &str = "AdminCreateUser";
         let held = account.attributes.iter().filter(|(_, value)| !value.is_empty());
@@ -137,7 +141,8 @@ impl CognitoPool {
             .user_pool_id(&self.id)
             .username(account.username.reveal())
             .set_user_attributes(Some(attributes))
-            // Nobody is told (invariant 14), and no address is taken from anybody (13).
+            // The pool sends no message to the person (invariant 14) and takes no address from
+            // another account (invariant 13).
             .message_action(cognito::types::MessageActionType::Suppress)
             .force_alias_creation(false)
             .client_metadata(MARK, BIRTH);
@@ -146,16 +151,16 @@ impl CognitoPool {
         if let Some(handle) = of_creation(answer.user.as_ref()) {
             return Ok(handle);
         }
-        // It was made, but the answer does not say how it is called. Whatever goes wrong from here,
-        // the creation may have happened.
+        // The pool created the account, but the answer does not name it. If a call fails from here
+        // on, the creation may still have happened.
         let lost = || Fault::new(FaultKind::NoAnswer, OPERATION);
         let made = self.read_name(&account.username).await.map_err(|_| lost())?;
         made.map(|made| made.handle()).ok_or_else(lost)
     }
 }
 
-/// The attributes of one call, each named once. A blank value deletes: the page of
-/// `AdminUpdateUserAttributes`.
+/// The attributes of one call, each named once. An empty value deletes the attribute, says the page
+/// of `AdminUpdateUserAttributes`.
 fn attributes<'a>(
     values: impl Iterator<Item = (&'a AttributeName, &'a String)>,
     operation: &'static str,
@@ -168,7 +173,7 @@ fn attributes<'a>(
     built.collect::<Result<_, _>>().map_err(|_| Fault::new(FaultKind::NotSent, operation))
 }
 
-/// What becomes of the factors named. Others are left out of the request and stay as they are.
+/// The request that sets the named factors. It leaves out the others, which stay as they are.
 fn preference(
     client: &cognito::Client,
     factors: &BTreeMap<Factor, bool>,
@@ -190,7 +195,7 @@ mod tests {
     use poolbridge_core::facts::Field;
 
     #[test]
-    fn the_attributes_of_all_fields_travel_in_one_call() {
+    fn the_attributes_of_all_fields_are_sent_in_one_call() {
         let name = |text: &str| AttributeName::try_from(text).unwrap();
         let pair = [("email", "ada@example.com"), ("email_verified", "true")];
         let pair = pair.map(|(key, value)| (name(key), value.to_owned()));

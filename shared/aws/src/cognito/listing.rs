@@ -1,5 +1,5 @@
-//! A pool as the sweep lists it: page after page, each call made once, so that whoever sets the
-//! pace hears of every throttle.
+//! Lists a pool page by page for the sweep. The SDK makes no retries here, so the code that sets
+//! the pace sees every throttle.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,21 +21,21 @@ use super::{CognitoPool, PAGE, filter};
 use crate::config::TriggerSlot;
 use crate::fault::fault;
 
-/// One pool, to be listed.
+/// One pool that the sweep lists.
 #[derive(Clone, Debug)]
 pub struct PoolRoster(pub Arc<CognitoPool>);
 
-/// What a pool says of itself that changes from day to day.
+/// What a pool reports about itself that changes from day to day.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Overview {
-    /// How many accounts it has, about (`EstimatedNumberOfUsers`).
+    /// About how many accounts it has (`EstimatedNumberOfUsers`).
     pub estimate: Option<u64>,
-    /// The function that stands in each place where one of ours may stand, by ARN.
+    /// The ARN of the function in each slot where poolbridge may attach one of its own.
     pub triggers: BTreeMap<TriggerSlot, String>,
 }
 
 impl CognitoPool {
-    /// Asks the pool for its overview (`DescribeUserPool`), afresh each time.
+    /// Reads the pool's overview (`DescribeUserPool`), anew each time.
     pub async fn overview(&self) -> Result<Overview, Fault> {
         const OPERATION: &str = "DescribeUserPool";
         let request = self.client.describe_user_pool().user_pool_id(&self.id);
@@ -55,7 +55,7 @@ fn triggers(config: &LambdaConfigType) -> BTreeMap<TriggerSlot, String> {
         (TriggerSlot::PreSignUp, config.pre_sign_up()),
         (TriggerSlot::PostConfirmation, config.post_confirmation()),
         (TriggerSlot::PostAuthentication, config.post_authentication()),
-        // The older setting is kept in step with the newer one, where both are there.
+        // If both settings are present, the pool keeps the older one equal to the newer one.
         (TriggerSlot::PreTokenGeneration, tokens.or(config.pre_token_generation())),
         (TriggerSlot::CustomMessage, config.custom_message()),
     ];
@@ -86,7 +86,8 @@ impl Roster for PoolRoster {
     }
 }
 
-/// Where a listing is. The token never leaves it: it dies after an hour.
+/// The position of a listing. The page token never leaves it, because a token expires after an
+/// hour.
 #[derive(Clone, PartialEq, Eq)]
 enum Place {
     Beginning,
@@ -102,27 +103,27 @@ impl Place {
         }
     }
 
-    /// A page may be empty though more follow: only a missing token says that it was the last.
+    /// A page may be empty although more pages follow. Only a missing token marks the last page.
     fn next(token: Option<String>) -> Self {
         token.filter(|token| !token.is_empty()).map_or(Self::End, Self::After)
     }
 }
 
-/// Accounts of a pool, page by page (`ListUsers`).
+/// The accounts of a pool, page by page (`ListUsers`).
 pub struct AccountListing {
     pool: Arc<CognitoPool>,
     filter: Option<String>,
     place: Place,
 }
 
-/// Accounts in a group, page by page (`ListUsersInGroup`).
+/// The accounts in a group, page by page (`ListUsersInGroup`).
 pub struct MemberListing {
     pool: Arc<CognitoPool>,
     group: String,
     place: Place,
 }
 
-/// Every attempt is a call of its own.
+/// No SDK retries: every attempt is a call of its own.
 fn once() -> cognito::config::Builder {
     cognito::config::Builder::new().retry_config(RetryConfig::disabled())
 }
@@ -157,7 +158,7 @@ impl Chain<Sub> for MemberListing {
     }
 }
 
-/// A page in core's words. One account that cannot be understood takes no other with it.
+/// A page in core's types. An account that cannot be decoded is counted and does not fail the page.
 fn page<T>(users: Option<Vec<UserType>>, show: impl Fn(Account) -> Result<T, Fault>) -> Page<T> {
     let mut page = Page { read: Vec::new(), unreadable: 0 };
     for user in users.unwrap_or_default() {
@@ -175,27 +176,27 @@ mod tests {
     use aws_sdk_cognitoidentityprovider::types::PreTokenGenerationLambdaVersionType;
 
     #[test]
-    fn a_listing_ends_only_where_no_token_follows() {
+    fn a_listing_ends_only_at_a_page_without_a_token() {
         assert!(Place::next(None) == Place::End && Place::next(Some(String::new())) == Place::End);
         let after = Place::next(Some("token".to_owned()));
         assert_eq!(after.token().as_deref(), Some("token"));
     }
 
     #[test]
-    fn an_account_that_cannot_be_understood_takes_no_other_with_it() {
+    fn an_unreadable_account_does_not_fail_its_page() {
         let nameless = UserType::builder().build();
         let page = page(Some(vec![nameless.clone(), nameless]), Ok);
         assert_eq!((page.read.len(), page.unreadable), (0, 2));
     }
 
     #[test]
-    fn the_letters_of_a_part_are_searched_for_as_they_are() {
+    fn the_characters_of_a_part_are_escaped_in_the_filter() {
         assert_eq!(filter::of_prefix("0f"), r#"sub ^= "0f""#);
         assert_eq!(filter::of_prefix("\"\\"), r#"sub ^= "\"\\""#);
     }
 
     #[test]
-    fn a_pool_tells_which_functions_stand_where() {
+    fn the_overview_names_the_function_in_each_slot() {
         let newer = PreTokenGenerationVersionConfigType::builder()
             .lambda_arn("newer")
             .lambda_version(PreTokenGenerationLambdaVersionType::V20)
@@ -204,7 +205,7 @@ mod tests {
             .post_confirmation("ours")
             .pre_sign_up("")
             .custom_message("message")
-            .pre_token_generation_config(newer.expect("it is complete"))
+            .pre_token_generation_config(newer.expect("the configuration is complete"))
             .build();
         let standing = triggers(&config);
         assert_eq!(standing.get(&TriggerSlot::PostConfirmation).map(String::as_str), Some("ours"));

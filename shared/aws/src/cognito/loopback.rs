@@ -1,6 +1,6 @@
-//! For tests: a service on the loopback interface that answers what it is told to, and remembers
-//! what it was asked: a pool as a rule, and any other service that speaks JSON. Real requests through
-//! the real client, so that nothing about either is assumed.
+//! For tests: a service on the loopback interface that answers by a script and remembers its
+//! requests. It usually plays a pool, and can play any service that speaks JSON. Tests send real
+//! requests through the real client, so they assume nothing about either.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -19,37 +19,37 @@ use super::{CognitoPool, PoolOptions};
 use crate::client::{PoolSettings, bounded, pool_client};
 use crate::clock::SystemClock;
 
-/// What becomes of one request.
+/// The service's reaction to one request.
 #[derive(Clone)]
 pub(crate) enum Reply {
-    /// Answered well.
+    /// A successful answer.
     Well(Value),
-    /// Answered with an error code, under an HTTP status.
+    /// An error code with an HTTP status.
     Badly(u16, &'static str),
-    /// The same with status 400 and a text, as the service words it.
+    /// An error code with status 400 and a message, as the service words it.
     Explained(&'static str, &'static str),
-    /// Read, and never answered: the connection is closed.
+    /// No answer: the service reads the request and closes the connection.
     Lost,
-    /// Answered well, with this `Date` header.
+    /// A successful answer with this `Date` header.
     Dated(&'static str, Value),
-    /// Answered well, this much later.
+    /// A successful answer after this delay.
     Late(Duration, Value),
 }
 
-/// One request: the operation, and its body.
+/// One request: the operation and its body.
 pub(crate) type Request = (String, Value);
 
 type Script = dyn Fn(&Request, usize) -> Reply + Send + Sync;
 
-/// A pool that plays a script.
+/// A pool that answers by a script.
 pub(crate) struct Loopback {
     pub(crate) endpoint_url: String,
     requests: Arc<Mutex<Vec<Request>>>,
 }
 
 impl Loopback {
-    /// Answers each request by the script, which is also told how many of that operation came
-    /// before.
+    /// Answers each request by the script. The script also gets the number of earlier requests for
+    /// that operation.
     pub(crate) fn new(script: impl Fn(&Request, usize) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoint_url = format!("http://{}", listener.local_addr().unwrap());
@@ -64,28 +64,28 @@ impl Loopback {
         Self { endpoint_url, requests }
     }
 
-    /// What was asked so far.
+    /// The requests so far.
     pub(crate) fn requests(&self) -> Vec<Request> {
         self.requests.lock().unwrap().clone()
     }
 
-    /// The names of the operations that were asked for so far.
+    /// The operation names of the requests so far.
     pub(crate) fn operations(&self) -> Vec<String> {
         self.requests().into_iter().map(|(operation, _)| operation).collect()
     }
 
-    /// The adapter, talking to this pool.
+    /// The adapter, connected to this pool.
     pub(crate) async fn pool(&self) -> CognitoPool {
         pool_at(&self.endpoint_url).await.0
     }
 }
 
-/// The adapter, its clock and its tally, talking to that address.
+/// The adapter, its clock and its counters, connected to that address.
 pub(crate) async fn pool_at(endpoint_url: &str) -> (CognitoPool, Arc<SystemClock>, Arc<Tally>) {
     pool_of(endpoint_url, Credentials::new("key", "secret", None, None, "test")).await
 }
 
-/// The same, with credentials of the test's choice.
+/// The same, with the test's own credentials.
 pub(crate) async fn pool_of(
     endpoint_url: &str,
     credentials: impl ProvideCredentials + 'static,
@@ -105,7 +105,8 @@ pub(crate) async fn pool_of(
     (pool, clock, tally)
 }
 
-/// The configuration of every client of ours, with these credentials and no environment.
+/// The configuration that all of poolbridge's clients share, with these credentials and no
+/// environment.
 async fn base(credentials: impl ProvideCredentials + 'static) -> SdkConfig {
     bounded(aws_config::defaults(BehaviorVersion::v2026_01_12()))
         .empty_test_environment()
@@ -115,13 +116,13 @@ async fn base(credentials: impl ProvideCredentials + 'static) -> SdkConfig {
         .await
 }
 
-/// The configuration of a client of any service that talks to that address.
+/// The configuration of a client for any service at that address.
 pub(crate) async fn config_at(endpoint_url: &str) -> SdkConfig {
     let base = base(Credentials::new("key", "secret", None, None, "test")).await;
     base.into_builder().endpoint_url(endpoint_url).build()
 }
 
-/// One request for each connection, and then it is closed.
+/// Answers one request per connection and closes it.
 fn serve(mut stream: &TcpStream, script: &Script, seen: &Mutex<Vec<Request>>) {
     let Some(request) = read(stream) else { return };
     let count = {
@@ -149,7 +150,7 @@ fn serve(mut stream: &TcpStream, script: &Script, seen: &Mutex<Vec<Request>>) {
     };
     let body = body.to_string();
     let head = format!("HTTP/1.1 {status} X\r\n{head}\r\ncontent-length: {}\r\n\r\n", body.len());
-    // The client may have gone away meanwhile, which is what some tests are about.
+    // The client may have disconnected meanwhile; some tests check exactly that.
     let _ = stream.write_all((head + &body).as_bytes());
 }
 

@@ -1,9 +1,9 @@
-//! A user pool, as core's [`Pool`]: Amazon Cognito through its SDK.
+//! A user pool as core's [`Pool`]: Amazon Cognito through its SDK.
 //!
-//! Each call says in its own module what it sends; here is only who is asked, and how an account is
-//! addressed: by its stored username. In a pool whose usernames are addresses, that is the `sub` for a
-//! local account and `<Provider>_<id>` for a federated one. Where the username is not known it is looked
-//! up, and checked by the `sub`.
+//! Each module documents the calls that it sends. This one chooses the client and the name that
+//! addresses an account: its stored username. If the pool's usernames are addresses, that name is
+//! the `sub` for a local account and `<Provider>_<id>` for a federated one. If the username is not
+//! known, the adapter looks it up and checks the `sub`.
 
 mod account;
 mod call;
@@ -50,15 +50,16 @@ pub use self::listing::{AccountListing, MemberListing, Overview, PoolRoster};
 /// The largest page of `ListUsers` and `AdminListGroupsForUser`.
 const PAGE: i32 = 60;
 
-/// What is read of a pool's shape beyond the schema: what the policy needs, and no more.
+/// What the adapter reads of a pool's schema beyond the attributes: only what the policy needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct PoolOptions {
-    /// Whether groups travel: without it the shape holds none, and `ListGroups` is not called.
+    /// Whether groups are copied. If not, the schema holds no groups, and the adapter does not call
+    /// `ListGroups`.
     pub groups: bool,
-    /// Whether an attribute that no app client may write counts as a proof: without it the shape
-    /// does not tell, and the app clients are not looked at.
+    /// Whether an attribute that no app client may write counts as proof. If not, the schema does
+    /// not show it, and the adapter does not read the app clients.
     pub client_attributes: bool,
-    /// Nothing beyond the schema is read: for who merely searches, under less of a grant.
+    /// Reads the attributes only: for a function that only searches and has fewer permissions.
     pub schema_only: bool,
 }
 
@@ -67,17 +68,17 @@ pub struct CognitoPool {
     client: cognito::Client,
     id: String,
     side: Side,
-    /// A local stack instead of AWS: it may lack operations.
+    /// The pool is a local stack instead of AWS, which may lack operations.
     emulated: bool,
     options: PoolOptions,
     clock: Arc<SystemClock>,
     throttle: Throttle,
     described: Mutex<Known>,
-    /// How often the shape could not be read: who waited for it sees that it failed meanwhile.
+    /// How often reading the schema failed. A caller that waited sees from it that the read failed
+    /// meanwhile.
     failures: AtomicU64,
 }
 
-/// What is known of the pool's shape.
 #[derive(Default)]
 struct Known {
     described: Option<(Time, Arc<Described>)>,
@@ -92,8 +93,8 @@ impl fmt::Debug for CognitoPool {
 }
 
 impl CognitoPool {
-    /// The pool of `settings`, asked through `client` (see [`crate::client::pool_client`]), every
-    /// request counted in `tally`. Nothing is sent yet.
+    /// The pool of `settings`, called through `client` (see [`crate::client::pool_client`]).
+    /// `tally` counts every request. `new` sends nothing.
     pub fn new(
         client: &cognito::Client,
         settings: &PoolSettings,
@@ -121,14 +122,14 @@ impl CognitoPool {
         self.side
     }
 
-    /// Until when the pool asked to be left alone; nothing if it did not. Whoever is about to begin
-    /// work asks first.
+    /// Until when the pool asked poolbridge to pause; nothing if it did not. Callers check this
+    /// before they begin work.
     pub fn throttled(&self) -> Option<Time> {
         self.throttle.until(self.clock.now())
     }
 
-    /// The pool's shape. Whoever comes while it is being read waits for that one answer, be it a
-    /// shape or a fault.
+    /// The pool's schema. Callers that arrive while it is being read wait for that one answer,
+    /// whether it is a schema or a port error.
     async fn described(&self) -> Result<Arc<Described>, Fault> {
         let asked = self.clock.now();
         let failures = self.failures.load(Ordering::Acquire);
@@ -138,13 +139,14 @@ impl CognitoPool {
         {
             return Ok(Arc::clone(described));
         }
-        // It failed while we waited for it: asking again at once would hardly end otherwise.
+        // The read failed while this caller waited. If every waiting caller tried again at once,
+        // this would hardly end.
         if let Some(fault) = &known.failed
             && self.failures.load(Ordering::Acquire) > failures
         {
             return Err(fault.clone());
         }
-        // On the heap: it is three calls at once, and hardly ever made.
+        // Boxed: it makes three calls and runs rarely.
         match Box::pin(self.describe()).await {
             Ok(described) => {
                 let described = Arc::new(described);
@@ -159,7 +161,7 @@ impl CognitoPool {
         }
     }
 
-    /// `AdminGetUser` by any name that the pool takes.
+    /// `AdminGetUser` by any name that the pool accepts.
     async fn get(&self, name: &str) -> Result<Option<Account>, Fault> {
         let request = self.client.admin_get_user().user_pool_id(&self.id).username(name);
         match self.read_once("AdminGetUser", request.send()).await {
@@ -169,12 +171,12 @@ impl CognitoPool {
         }
     }
 
-    /// The account of that `sub`, when its username is not known.
+    /// The account with that `sub`, if its username is not known.
     ///
-    /// `AdminGetUser` takes the `sub` of a *local* account for a name in a pool without aliases, says its
-    /// page; but so can a username be chosen to look like another account's `sub`, so only a match counts.
-    /// A federated account is asked for by its username in every pool. A listing finds it, but late:
-    /// `None` is as old as a listing.
+    /// In a pool without aliases, `AdminGetUser` accepts the `sub` of a *local* account as a name,
+    /// says its page. But a person can choose a username that looks like another account's `sub`,
+    /// so only an account with this `sub` counts. Every pool finds a federated account by its
+    /// username only. A listing finds it too, but late, so `None` is as stale as a listing.
     async fn get_by_sub(&self, sub: &Sub, shape: &Shape) -> Result<Option<Account>, Fault> {
         let ours = |found: &Account| found.sub == *sub;
         let direct_first = shape.alias_attributes.is_empty();
@@ -183,15 +185,15 @@ impl CognitoPool {
         }
         let listed = self.list(&filter::of_sub(sub)).await?.unwrap_or_default();
         match listed.into_iter().find(ours) {
-            // The listing has neither factors nor the latest state: it only tells the name.
+            // The listing shows neither factors nor the latest state; it only gives the username.
             Some(listed) => self.get(listed.username.reveal()).await,
             None if direct_first => Ok(None),
             None => Ok(self.get(sub.as_str()).await?.filter(ours)),
         }
     }
 
-    /// How the pool is asked to do something to an account: by the stored name, looked up where it is not
-    /// known.
+    /// The name that addresses an account in calls: the stored username, or the result of a lookup
+    /// if that is not known.
     async fn name_of(&self, account: &Handle, operation: &'static str) -> Result<String, Fault> {
         let described = self.described().await?;
         if let Some(name) = stored_name(account, &described) {
@@ -203,8 +205,8 @@ impl CognitoPool {
         Ok(found.username.reveal().to_owned())
     }
 
-    /// Every account that a filter finds; `None` if more match than are read. A page may be empty though
-    /// more follow.
+    /// Every account that a filter finds; `None` if more match than the adapter reads. A page may
+    /// be empty although more pages follow.
     async fn list(&self, filter: &str) -> Result<Option<Vec<Account>>, Fault> {
         const OPERATION: &str = "ListUsers";
         let mut found = Vec::new();
@@ -221,16 +223,18 @@ impl CognitoPool {
                 return Ok(Some(found));
             }
         }
-        // What was found may not be all, and "exactly one" must not be said of a part.
+        // The accounts found may not be all, and a part cannot prove "exactly one".
         Ok(None)
     }
 }
 
-/// The stored name, where it is known. In a pool whose usernames are addresses that is the `sub` (R21), but
-/// `<Provider>_<id>` for a federated account: such a pool takes the `sub` of local accounts only.
+/// The stored name, if it is known. In a pool whose usernames are addresses, that is the `sub`
+/// (R21, `SameSub`), but `<Provider>_<id>` for a federated account: such a pool accepts the `sub`
+/// of local accounts only.
 fn stored_name<'a>(account: &'a Handle, described: &Described) -> Option<&'a str> {
     let username = account.username.as_ref()?.reveal();
-    // An address has its `@`, a number its `+`, before any underscore; a provider's name has neither.
+    // An address has its `@`, and a number its `+`, before any underscore. A provider's name has
+    // neither.
     let provider = username.split_once('_').map(|(provider, _)| provider);
     let federated = provider.is_some_and(|it| !it.is_empty() && !it.contains(['@', '+']));
     let by_name = federated || !described.addressed_by_sub();
@@ -256,8 +260,8 @@ impl Pool for CognitoPool {
         if described.addressed_by_sub() {
             return Ok(found);
         }
-        // The pool answers to aliases as well: an account that merely bears the name as an alias is
-        // not the one of that username.
+        // The pool also accepts aliases. An account that has the name only as an alias is not the
+        // account with that username.
         let exact = described.shape.case_sensitive;
         let named =
             |found: &Account| filter::same(found.username.reveal(), username.reveal(), exact);
@@ -295,7 +299,7 @@ impl Pool for CognitoPool {
             Err(fault) if fault.kind == FaultKind::Missing => {}
             Err(fault) => return Err(fault),
         }
-        // Whoever asks for the shape from now on need not be told what is known to be old.
+        // The cached schema drops the group, so later callers do not see it.
         if let Some((_, described)) = &mut self.described.lock().await.described {
             let described = Arc::make_mut(described);
             Arc::make_mut(&mut described.shape).groups.remove(group);
@@ -305,7 +309,7 @@ impl Pool for CognitoPool {
 
     async fn every_group(&self) -> Result<BTreeSet<GroupName>, Fault> {
         let groups = self.list_groups().await?;
-        // Whoever asks for the shape from now on need not be told what is known to be old.
+        // The cached schema takes the new list, so later callers do not see the old one.
         if let Some((_, described)) = &mut self.described.lock().await.described {
             let described = Arc::make_mut(described);
             Arc::make_mut(&mut described.shape).groups.clone_from(&groups);
@@ -315,13 +319,13 @@ impl Pool for CognitoPool {
 
     async fn find(&self, search: &Search) -> Result<SearchAnswer, Fault> {
         match self.list(&search.filter()).await {
-            // The pages of Cognito do not agree on whether a search folds case: the caller decides.
+            // Cognito's pages disagree on whether a search ignores case, so the caller decides.
             Ok(Some(listed)) => {
                 let holds = |found: &Account| search.finds(found, false);
                 Ok(SearchAnswer::Accounts(listed.into_iter().filter(holds).collect()))
             }
             Ok(None) => Ok(SearchAnswer::CannotBeSearched),
-            // The pool refuses the filter itself, and would again.
+            // The pool refuses the filter itself, and would refuse it again.
             Err(fault) if fault.kind == FaultKind::Invalid => Ok(SearchAnswer::CannotBeSearched),
             Err(fault) => Err(fault),
         }

@@ -1,23 +1,23 @@
-//! A random password that nobody is told.
+//! A random password that no person ever learns.
 
 use poolbridge_core::fault::{Fault, FaultKind};
 
-/// Every class of characters that a pool's policy can ask for. Cognito's page on password policies
-/// lists the symbols it counts; these are among them, and none needs escaping anywhere.
+/// Every class of characters that a pool's policy can require. Cognito's page on password policies
+/// lists the symbols that count; these are among them, and none needs escaping anywhere.
 const CLASSES: [&[u8]; 4] =
     [b"ABCDEFGHIJKLMNOPQRSTUVWXYZ", b"abcdefghijklmnopqrstuvwxyz", b"0123456789", b"-_.!@#%^*+="];
 
-/// The usual length: over 240 bits.
+/// The usual length: over 240 bits of randomness.
 const LENGTH: usize = 40;
 
-/// The longest password that Cognito takes.
+/// The longest password that Cognito accepts.
 const LENGTH_MAX: usize = 256;
 
 /// How many passwords are drawn until one has every class; nine in ten have.
 const DRAWS_MAX: usize = 64;
 
-/// A password of at least `least` characters, with every class in it. Only a system without
-/// randomness has none to give: then nothing is sent.
+/// A password of at least `least` characters with every class in it. It fails only on a system
+/// without randomness; the caller then sends nothing.
 pub(super) fn random(least: usize, operation: &'static str) -> Result<String, Fault> {
     let alphabet = CLASSES.concat();
     for _ in 0..DRAWS_MAX {
@@ -30,9 +30,9 @@ pub(super) fn random(least: usize, operation: &'static str) -> Result<String, Fa
     Err(Fault { kind: FaultKind::NotSent, operation, code: Some("NoRandomness".to_owned()) })
 }
 
-/// `length` letters of the alphabet, each as likely as any other.
+/// `length` characters of the alphabet, all equally likely.
 fn draw(alphabet: &[u8], length: usize) -> Option<String> {
-    // Bytes past the last whole multiple would make the first letters likelier than the others.
+    // Bytes above the last whole multiple would make the first characters likelier than the others.
     let fair = usize::from(u8::MAX) / alphabet.len() * alphabet.len();
     let mut drawn = String::with_capacity(length);
     let mut bytes = [0; 64];
@@ -57,7 +57,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     #[test]
-    fn a_password_has_every_class_and_the_length_that_the_policy_asks_for() {
+    fn a_password_has_every_class_and_the_required_length() {
         for least in [0, 8, 40, 99, 256, 1_000] {
             let password = random(least, "AdminSetUserPassword").unwrap();
             assert!(has_every_class(&password));
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn no_password_is_drawn_twice_and_every_letter_is_drawn() {
+    fn passwords_never_repeat_and_use_every_character() {
         let drawn: BTreeSet<String> = (0..200).map(|_| random(0, "X").unwrap()).collect();
         assert_eq!(drawn.len(), 200);
         let letters: BTreeSet<u8> = drawn.iter().flat_map(|password| password.bytes()).collect();
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn a_class_that_is_missing_is_noticed() {
+    fn a_missing_class_is_detected() {
         for password in ["abcDEF123", "abc123!", "ABC123!", "abcDEF!", ""] {
             assert!(!has_every_class(password), "{password:?}");
         }

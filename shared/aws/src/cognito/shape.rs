@@ -1,4 +1,4 @@
-//! What a pool can hold: its schema, groups, factors, and what its app clients may write.
+//! Reads the pool schema: attributes, groups, factors, and what the app clients may write.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -22,31 +22,30 @@ use super::CognitoPool;
 use super::account::unreadable;
 use crate::fault::lacks_operation;
 
-/// The flags of the two addresses, which every pool has as well.
+/// The verified flags of the two addresses, which every pool also has.
 const VERIFIED_FLAGS: [&str; 2] = ["email_verified", "phone_number_verified"];
 
 /// The largest page of `ListGroups` and `ListUserPoolClients`.
 const PAGE: i32 = 60;
 
-/// A pool's shape, and what only this adapter needs of it.
+/// A pool's schema, and what only this adapter needs of it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Described {
-    /// What core asks for.
     pub(super) shape: Arc<Shape>,
-    /// The least length of a password.
+    /// The minimum length of a password.
     pub(super) password_length: usize,
 }
 
 impl Described {
-    /// Whether the pool makes the stored username itself, so that it equals the `sub`.
+    /// Whether the pool itself creates the stored username, so that it equals the `sub`.
     pub(super) fn addressed_by_sub(&self) -> bool {
         !self.shape.username_attributes.is_empty()
     }
 }
 
 impl CognitoPool {
-    /// Asks the pool what it can hold. Fails as a whole: half a shape would refuse what could
-    /// travel.
+    /// Reads the pool schema. It fails as a whole, because half a schema would block fields that
+    /// the pool accepts.
     pub(super) async fn describe(&self) -> Result<Described, Fault> {
         if self.options.schema_only {
             return self.schema().await;
@@ -71,13 +70,13 @@ impl CognitoPool {
         Ok(described)
     }
 
-    /// How the names of the groups begin that this pool makes for federated users: "a group whose
+    /// The name prefix of the groups that this pool creates for federated users: "a group whose
     /// name is the user pool ID followed by the provider's name" (the guide, "Adding groups").
     fn provider_groups(&self) -> String {
         format!("{}_", self.id)
     }
 
-    /// Every group of the pool but those of identity providers; none where groups do not travel.
+    /// Every group of the pool except those of identity providers; none if groups are not copied.
     pub(super) async fn list_groups(&self) -> Result<BTreeSet<GroupName>, Fault> {
         const OPERATION: &str = "ListGroups";
         let mut found = BTreeSet::new();
@@ -104,7 +103,7 @@ impl CognitoPool {
         Err(unreadable(OPERATION))
     }
 
-    /// The factors that the pool offers, and whether it requires one of everybody.
+    /// The factors that the pool offers, and whether it requires one of every person.
     async fn allowed_factors(&self) -> Result<(BTreeSet<Factor>, bool), Fault> {
         let request = self.client.get_user_pool_mfa_config().user_pool_id(&self.id);
         match self.read_once("GetUserPoolMfaConfig", request.send()).await {
@@ -112,14 +111,14 @@ impl CognitoPool {
                 let required = answer.mfa_configuration() == Some(&UserPoolMfaType::On);
                 Ok((of_factors(&answer), required))
             }
-            // A local stack may lack the operation. Then it has no factors to speak of either.
+            // A local stack may lack the operation, and then has no factors either.
             Err(fault) if self.emulated && lacks_operation(&fault) => Ok((BTreeSet::new(), false)),
             Err(fault) => Err(fault),
         }
     }
 
-    /// Attributes that the holder of some app client's token may write. The proof client is not
-    /// left out: whoever learns its id could use it as any other.
+    /// The attributes that the holder of some app client's token may write. The proof client counts
+    /// too: a caller who learns its id could use it like any other.
     async fn client_writable(&self, shape: &Shape) -> Result<BTreeSet<AttributeName>, Fault> {
         const OPERATION: &str = "DescribeUserPoolClient";
         let Some(clients) = self.app_clients().await? else {
@@ -139,12 +138,12 @@ impl CognitoPool {
         Ok(writable)
     }
 
-    /// The ids of all app clients; nothing if there are too many to look at.
+    /// The ids of all app clients; `None` if there are more than the adapter reads.
     async fn app_clients(&self) -> Result<Option<Vec<String>>, Fault> {
         const OPERATION: &str = "ListUserPoolClients";
         let mut found = Vec::new();
         let mut token = None;
-        // A page may be short, but a second bound as large as the first is more than enough.
+        // A page may be short, but as many pages as clients are more than enough.
         for _ in 0..limits::APP_CLIENTS_MAX {
             let request = self.client.list_user_pool_clients().user_pool_id(&self.id);
             let request = request.max_results(PAGE).set_next_token(token.take());
@@ -162,8 +161,8 @@ impl CognitoPool {
     }
 }
 
-/// A group's name. One that cannot be read makes the list unreadable: leaving it out would say that
-/// the group is not there.
+/// A group's name. A name that cannot be decoded makes the list unreadable: without it, the group
+/// would seem to be missing.
 pub(super) fn group_name(name: Option<&str>, operation: &'static str) -> Result<GroupName, Fault> {
     name.and_then(|name| GroupName::try_from(name).ok()).ok_or(unreadable(operation))
 }
@@ -172,13 +171,12 @@ fn name(name: impl AsRef<str>) -> Option<AttributeName> {
     AttributeName::try_from(name.as_ref()).ok()
 }
 
-/// Every attribute that can be changed at all.
 fn mutable(shape: &Shape) -> BTreeSet<AttributeName> {
     let attributes = shape.attributes.iter().filter(|(_, attribute)| attribute.mutable);
     attributes.map(|(name, _)| name.clone()).collect()
 }
 
-/// The part of the shape that `DescribeUserPool` tells.
+/// The part of the schema that `DescribeUserPool` shows.
 fn of_pool(pool: &UserPoolType) -> Described {
     let verified_first = pool
         .user_attribute_update_settings()
@@ -192,7 +190,8 @@ fn of_pool(pool: &UserPoolType) -> Described {
         username_attributes: username.filter_map(name).collect(),
         alias_attributes: alias.filter_map(name).collect(),
         verified_by_code: by_code.map(VerifiedAttributeType::as_str).filter_map(name).collect(),
-        // A pool that was made without the setting tells case apart: the API's default.
+        // A pool that was created without the setting is case-sensitive, which is the API's
+        // default.
         case_sensitive: pool
             .username_configuration()
             .is_none_or(UsernameConfigurationType::case_sensitive),
@@ -205,9 +204,9 @@ fn of_pool(pool: &UserPoolType) -> Described {
     Described { shape: Arc::new(shape), password_length }
 }
 
-/// The schema, with what every pool has: the standard attributes and the two verified flags. Which of
-/// these a description lists differs from pool to pool, and the pool takes them all the same. A
-/// description without any schema says nothing, so it stays empty.
+/// The schema, with what every pool has: the standard attributes and the two verified flags. Pools
+/// differ in which of these a description lists, but every pool accepts them all. A description
+/// without a schema gives no information, so the result stays empty.
 fn schema(listed: &[SchemaAttributeType]) -> BTreeMap<AttributeName, AttributeShape> {
     let mut attributes: BTreeMap<_, _> = listed.iter().filter_map(of_attribute).collect();
     if !attributes.is_empty() {
@@ -218,7 +217,7 @@ fn schema(listed: &[SchemaAttributeType]) -> BTreeMap<AttributeName, AttributeSh
     attributes
 }
 
-/// The addresses to which the code of a forgotten password is sent. `admin_only` is none, and so is a
+/// The addresses that receive the code for a forgotten password. `admin_only` is none, and so is a
 /// mechanism that this version does not know.
 fn recovery(setting: &AccountRecoverySettingType) -> BTreeSet<AttributeName> {
     let mechanisms = setting.recovery_mechanisms().iter();
@@ -230,7 +229,7 @@ fn recovery(setting: &AccountRecoverySettingType) -> BTreeSet<AttributeName> {
     addresses.collect()
 }
 
-/// One attribute of the schema, by the name under which accounts carry it (`custom:` included).
+/// One attribute of the schema, by its name in accounts (`custom:` included).
 fn of_attribute(attribute: &SchemaAttributeType) -> Option<(AttributeName, AttributeShape)> {
     let name = name(attribute.name().filter(|name| *name != "sub")?)?;
     let text = attribute.string_attribute_constraints();
@@ -238,7 +237,8 @@ fn of_attribute(attribute: &SchemaAttributeType) -> Option<(AttributeName, Attri
     let numbers = attribute.number_attribute_constraints();
     let number = |bound: Option<&str>| bound.and_then(|bound| bound.parse().ok());
     let shape = AttributeShape {
-        // "Mutable" may be left out, and then it is: the page of `SchemaAttributeType`.
+        // "Mutable" may be left out and then defaults to true, says the page of
+        // `SchemaAttributeType`.
         mutable: attribute.mutable().unwrap_or(true),
         required: attribute.required().unwrap_or(false),
         shortest: length(text.and_then(StringAttributeConstraintsType::min_length)),
@@ -250,7 +250,7 @@ fn of_attribute(attribute: &SchemaAttributeType) -> Option<(AttributeName, Attri
     Some((name, shape))
 }
 
-/// A type that this version does not know is text.
+/// An attribute of a type that this version does not know counts as text.
 fn of_data_type(of: &AttributeDataType) -> DataType {
     match of.as_str() {
         "Number" => DataType::Number,
@@ -260,13 +260,13 @@ fn of_data_type(of: &AttributeDataType) -> DataType {
     }
 }
 
-/// The factors that a person of this pool can switch on.
+/// The factors that a person of this pool can enable.
 fn of_factors(answer: &mfa::GetUserPoolMfaConfigOutput) -> BTreeSet<Factor> {
     let off = answer.mfa_configuration().is_none_or(|state| *state == UserPoolMfaType::Off);
     if off {
         return BTreeSet::new();
     }
-    // Present and empty means not set up: a code could not be sent.
+    // If the SMS configuration is present and empty, the pool cannot send a code.
     let sms = answer.sms_mfa_configuration().and_then(SmsMfaConfigType::sms_configuration);
     let totp =
         answer.software_token_mfa_configuration().is_some_and(SoftwareTokenMfaConfigType::enabled);
@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pool_tells_its_schema_and_its_manners() {
+    fn a_description_yields_schema_and_options() {
         let described = of_pool(&pool());
         assert!(described.addressed_by_sub());
         assert_eq!(described.password_length, 64);
@@ -347,13 +347,13 @@ mod tests {
         let listed = SchemaAttributeType::builder().name("email").mutable(false).build();
         let listed = UserPoolType::builder().schema_attributes(listed).build();
         let email = of_pool(&listed).shape.attributes[&attribute("email")].clone();
-        assert!(!email.mutable, "what the pool says of a standard attribute holds");
+        assert!(!email.mutable, "the description of a standard attribute wins");
         let silent = of_pool(&UserPoolType::builder().build());
-        assert!(silent.shape.attributes.is_empty(), "no schema is not an answer");
+        assert!(silent.shape.attributes.is_empty(), "no schema means no attributes");
     }
 
     #[test]
-    fn a_schema_tells_bounds_and_required_attributes() {
+    fn a_schema_has_bounds_and_required_attributes() {
         let text = StringAttributeConstraintsType::builder().min_length("3").max_length("20");
         let numbers = NumberAttributeConstraintsType::builder().min_value("0").max_value("5");
         let pool = UserPoolType::builder()
@@ -381,13 +381,13 @@ mod tests {
     }
 
     #[test]
-    fn a_pool_that_says_little_is_taken_at_the_api_defaults() {
+    fn a_short_description_means_the_api_defaults() {
         let described = of_pool(&UserPoolType::builder().build());
         assert!(described.shape.case_sensitive && !described.addressed_by_sub());
     }
 
     #[test]
-    fn a_pool_tells_by_which_addresses_people_recover() {
+    fn a_description_shows_by_which_addresses_people_recover() {
         use RecoveryOptionNameType::{AdminOnly, VerifiedEmail, VerifiedPhoneNumber};
         let recovery = |names: &[RecoveryOptionNameType]| {
             let mut setting = AccountRecoverySettingType::builder();
@@ -407,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn a_factor_is_allowed_only_where_it_is_set_up() {
+    fn a_factor_is_allowed_only_if_it_is_set_up() {
         let all = GetUserPoolMfaConfigOutput::builder()
             .mfa_configuration(UserPoolMfaType::Optional)
             .software_token_mfa_configuration(

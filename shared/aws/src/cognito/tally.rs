@@ -1,4 +1,4 @@
-//! Counts every request that leaves, by operation and pool: for the benchmark and for metrics.
+//! Counts every request that is sent, by operation and pool, for the benchmark and for metrics.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,7 +11,7 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 use poolbridge_core::side::Side;
 
-/// The operations by which accounts of a pool are changed.
+/// The operations that change accounts of a pool.
 const WRITES: [&str; 11] = [
     "AdminAddUserToGroup",
     "AdminCreateUser",
@@ -26,41 +26,41 @@ const WRITES: [&str; 11] = [
     "AdminUserGlobalSignOut",
 ];
 
-/// The operation that makes a person a billed monthly user of the pool by being read.
+/// The read that makes a person a billed monthly active user of the pool.
 const ACCOUNT_READ: &str = "AdminGetUser";
 
-/// Whom a request was for, where it was for a pool, and which operation it was.
+/// The pool of a request, if it was for a pool, and the operation.
 pub type Call = (Option<Side>, String);
 
-/// How many requests left, attempts counted one by one. One for the whole process.
+/// Counts the requests that were sent, each attempt once. The process has one.
 #[derive(Debug, Default)]
 pub struct Tally {
     requests: Mutex<BTreeMap<Call, u64>>,
 }
 
 impl Tally {
-    /// A tally of nothing.
+    /// Creates counters at zero.
     pub fn new() -> Arc<Self> {
         Arc::default()
     }
 
-    /// What a client needs in order to be counted: an interceptor. `side` is the pool that the
-    /// client speaks to; none for the table, the queue and the rest.
+    /// The interceptor that counts a client's requests. `side` is the client's pool; `None` for the
+    /// table, the queue and other services.
     pub fn counter(self: &Arc<Self>, side: Option<Side>) -> RequestCounter {
         RequestCounter { tally: Arc::clone(self), side }
     }
 
-    /// Every count so far.
+    /// All counts so far.
     pub fn snapshot(&self) -> BTreeMap<Call, u64> {
         self.counts().clone()
     }
 
-    /// How often an account was read by name or `sub`.
+    /// How many times an account was read by name or `sub`.
     pub fn account_reads(&self) -> u64 {
         self.sum(|operation| operation == ACCOUNT_READ)
     }
 
-    /// How often an account was written, creations included.
+    /// How many times an account was written, creations included.
     pub fn pool_writes(&self) -> u64 {
         self.sum(|operation| WRITES.contains(&operation))
     }
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn every_deed_counts_as_a_write() {
+    fn every_action_counts_as_a_write() {
         use poolbridge_core::step::Deed;
         let plain =
             [Deed::Disable, Deed::Enable, Deed::SetRandomPassword, Deed::SignOut, Deed::Delete];

@@ -1,4 +1,4 @@
-//! The adapter against a pool on the loopback interface.
+//! Tests the adapter against a pool on the loopback interface.
 
 mod deleting;
 mod writing;
@@ -32,7 +32,7 @@ fn listed(username: &str, attributes: &[(&str, &str)]) -> Value {
     json!({ "Username": username, "Enabled": true, "Attributes": attributes })
 }
 
-/// What every pool answers about itself; the rest is the test's.
+/// Answers the calls about the pool itself; the test answers the others.
 fn described(request: &Request, pool: &Value, other: impl FnOnce() -> Reply) -> Reply {
     match request.0.as_str() {
         "DescribeUserPool" => Reply::Well(json!({ "UserPool": pool })),
@@ -42,7 +42,7 @@ fn described(request: &Request, pool: &Value, other: impl FnOnce() -> Reply) -> 
     }
 }
 
-/// A plain pool that answers everything else the same way.
+/// A plain pool that answers all other calls by `reply`.
 fn plain(reply: impl Fn(&Request, usize) -> Reply + Send + Sync + 'static) -> Loopback {
     Loopback::new(move |request, count| described(request, &json!({}), || reply(request, count)))
 }
@@ -50,7 +50,7 @@ fn plain(reply: impl Fn(&Request, usize) -> Reply + Send + Sync + 'static) -> Lo
 async fn found(pool: &CognitoPool, search: &Search) -> Vec<Account> {
     match pool.find(search).await.unwrap() {
         SearchAnswer::Accounts(found) => found,
-        SearchAnswer::CannotBeSearched => panic!("it cannot be searched"),
+        SearchAnswer::CannotBeSearched => panic!("the search cannot be asked"),
     }
 }
 
@@ -59,7 +59,7 @@ fn count(pool: &Loopback, operation: &str) -> usize {
 }
 
 #[tokio::test]
-async fn a_shape_is_read_once_however_many_ask() {
+async fn a_schema_is_read_once_for_concurrent_callers() {
     let loopback = Loopback::new(|request, _| {
         described(request, &json!({ "AutoVerifiedAttributes": ["email"] }), || Reply::Lost)
     });
@@ -72,7 +72,7 @@ async fn a_shape_is_read_once_however_many_ask() {
 }
 
 #[tokio::test]
-async fn groups_that_cannot_be_read_are_a_fault_and_not_none() {
+async fn unreadable_groups_are_a_port_error_and_not_an_empty_list() {
     let loopback = Loopback::new(|request, _| match request.0.as_str() {
         "ListGroups" => Reply::Badly(400, "AccessDeniedException"),
         _ => described(request, &json!({}), || Reply::Lost),
@@ -81,11 +81,11 @@ async fn groups_that_cannot_be_read_are_a_fault_and_not_none() {
     let (one, two) = tokio::join!(pool.shape(), pool.shape());
     assert_eq!(one.unwrap_err().kind, FaultKind::Denied);
     assert_eq!(two.unwrap_err().kind, FaultKind::Denied);
-    assert_eq!(count(&loopback, "ListGroups"), 1, "who waited shares the fault");
+    assert_eq!(count(&loopback, "ListGroups"), 1, "the waiting caller shares the port error");
 }
 
 #[tokio::test]
-async fn an_emulator_that_knows_no_factors_has_none() {
+async fn an_emulator_without_the_mfa_operation_has_no_factors() {
     let loopback = Loopback::new(|request, _| match request.0.as_str() {
         "GetUserPoolMfaConfig" => Reply::Badly(400, "UnknownOperationException"),
         _ => described(request, &json!({}), || Reply::Lost),
@@ -94,7 +94,7 @@ async fn an_emulator_that_knows_no_factors_has_none() {
 }
 
 #[tokio::test]
-async fn the_clock_learns_from_answers() {
+async fn the_clock_learns_from_date_headers() {
     let loopback =
         plain(|_, _| Reply::Dated("Wed, 01 Jan 2098 00:00:00 GMT", account("ada", "s-1")));
     let (pool, clock, _) = pool_at(&loopback.endpoint_url).await;
@@ -105,8 +105,9 @@ async fn the_clock_learns_from_answers() {
 }
 
 #[tokio::test]
-async fn a_username_that_looks_like_a_sub_is_not_taken_for_it() {
-    // Somebody chose Ada's `sub` for a username. The listing tells who is who.
+async fn a_username_that_looks_like_a_sub_is_not_taken_for_the_sub() {
+    // Another person chose Ada's `sub` as a username. The listing shows which account has the
+    // `sub`.
     let loopback = plain(|request, _| match (request.0.as_str(), &request.1["Username"]) {
         ("AdminGetUser", name) if name == "s-1" => Reply::Well(account("s-1", "s-2")),
         ("AdminGetUser", _) => Reply::Well(account("ada", "s-1")),
@@ -117,7 +118,7 @@ async fn a_username_that_looks_like_a_sub_is_not_taken_for_it() {
 }
 
 #[tokio::test]
-async fn an_alias_is_no_username() {
+async fn an_alias_does_not_count_as_a_username() {
     let loopback = plain(|_, _| Reply::Well(account("grace", "s-2")));
     let pool = loopback.pool().await;
     let name = Username::try_from("ada").unwrap();
@@ -125,7 +126,7 @@ async fn an_alias_is_no_username() {
 }
 
 #[tokio::test]
-async fn absence_is_an_answer_and_denial_is_not() {
+async fn a_missing_account_is_an_answer_and_a_missing_pool_is_a_port_error() {
     let loopback = plain(|request, _| match request.0.as_str() {
         "ListUsers" => Reply::Well(json!({ "Users": [] })),
         _ => Reply::Badly(400, "UserNotFoundException"),
@@ -141,7 +142,7 @@ async fn absence_is_an_answer_and_denial_is_not() {
 }
 
 #[tokio::test]
-async fn groups_are_read_to_the_end_or_not_at_all() {
+async fn groups_are_read_completely_or_not_at_all() {
     let page = |name: &str, next: Value| {
         Reply::Well(json!({ "Groups": [{ "GroupName": name }], "NextToken": next }))
     };
@@ -163,7 +164,7 @@ async fn groups_are_read_to_the_end_or_not_at_all() {
 }
 
 #[tokio::test]
-async fn a_search_goes_on_past_an_empty_page() {
+async fn a_search_continues_past_an_empty_page() {
     let ada = listed("ada", &[("sub", "s-1"), ("email", "ada@example.com")]);
     let pat = listed("pat", &[("sub", "s-2"), ("email", "Ada@example.com")]);
     let loopback = plain(move |_, count| match count {
@@ -172,7 +173,7 @@ async fn a_search_goes_on_past_an_empty_page() {
     });
     let search = Search::Email("ada@example.com".to_owned());
     let found = found(&loopback.pool().await, &search).await;
-    assert_eq!(found.len(), 2, "the caller decides whether case counts");
+    assert_eq!(found.len(), 2, "the caller decides whether case matters");
     assert_eq!((found[0].groups.as_ref(), found[0].factors.as_ref()), (None, None));
     let (_, body) = loopback.requests().pop().unwrap();
     assert_eq!(body["PaginationToken"], "more");
@@ -197,7 +198,7 @@ async fn groups_of_identity_providers_are_neither_listed_nor_read() {
 }
 
 #[tokio::test]
-async fn one_group_is_looked_up_without_a_list_and_one_that_is_gone_leaves_the_shape() {
+async fn a_group_lookup_reads_no_list_and_removes_a_missing_group_from_the_schema() {
     let groups = json!({ "Groups": [{ "GroupName": "staff" }, { "GroupName": "guests" }] });
     let loopback = Loopback::new(move |request, _| match request.0.as_str() {
         "ListGroups" => Reply::Well(groups.clone()),
@@ -219,7 +220,7 @@ async fn one_group_is_looked_up_without_a_list_and_one_that_is_gone_leaves_the_s
 }
 
 #[tokio::test]
-async fn a_search_that_cannot_be_asked_is_an_answer_and_no_fault() {
+async fn a_search_that_cannot_be_asked_is_an_answer_and_no_port_error() {
     let refusing = plain(|_, _| Reply::Badly(400, "InvalidParameterException"));
     let pool = refusing.pool().await;
     let short = Search::Email("ada@example.com".to_owned());
@@ -227,14 +228,14 @@ async fn a_search_that_cannot_be_asked_is_an_answer_and_no_fault() {
     let throttled = plain(|_, _| Reply::Badly(400, "NotAuthorizedException"));
     let fault = throttled.pool().await.find(&short).await.unwrap_err();
     assert_eq!(fault.kind, FaultKind::Denied);
-    // What was read of a listing that does not end may not be all.
+    // A listing that does not end may have accounts that were not read.
     let endless = plain(|_, _| Reply::Well(json!({ "Users": [], "PaginationToken": "more" })));
     let answer = endless.pool().await.find(&short).await.unwrap();
     assert_eq!(answer, SearchAnswer::CannotBeSearched);
 }
 
 #[tokio::test]
-async fn a_value_that_no_filter_holds_is_told_apart_from_those_that_begin_like_it() {
+async fn a_value_too_long_for_a_filter_matches_only_equal_values() {
     let long = format!("{}@example.com", "a".repeat(250));
     let other = format!("{long}.au");
     let users = json!({ "Users": [
@@ -243,13 +244,13 @@ async fn a_value_that_no_filter_holds_is_told_apart_from_those_that_begin_like_i
     ] });
     let loopback = plain(move |_, _| Reply::Well(users.clone()));
     let answer = loopback.pool().await.find(&Search::Email(long)).await.unwrap();
-    let SearchAnswer::Accounts(found) = answer else { panic!("it cannot be searched") };
+    let SearchAnswer::Accounts(found) = answer else { panic!("the search cannot be asked") };
     assert_eq!(found.iter().map(|it| it.sub.as_str()).collect::<Vec<_>>(), ["s-1"]);
     let filter = loopback.requests().pop().unwrap().1["Filter"].as_str().unwrap().to_owned();
     assert!(filter.starts_with(r#"email ^= "aaa"#) && filter.len() == 256, "{filter}");
 }
 
-/// A pool of addresses, in which a federated account is asked for by its username alone.
+/// A pool whose usernames are addresses, and which finds a federated account by its username only.
 fn with_federated(reply: impl Fn(&Request) -> Option<Reply> + Send + Sync + 'static) -> Loopback {
     let by_email = json!({ "UsernameAttributes": ["email"] });
     Loopback::new(move |request, _| {
@@ -273,22 +274,22 @@ fn with_federated(reply: impl Fn(&Request) -> Option<Reply> + Send + Sync + 'sta
 }
 
 #[tokio::test]
-async fn a_federated_account_in_a_pool_of_addresses_is_asked_for_by_its_username() {
+async fn a_federated_account_is_addressed_by_its_username() {
     let loopback = with_federated(|_| None);
     let pool = loopback.pool().await;
     for handle in [handle(Some("Google_1")), handle(None)] {
-        let found = pool.read(&handle).await.unwrap().expect("the account is there");
+        let found = pool.read(&handle).await.unwrap().expect("the account exists");
         assert_eq!((found.sub.as_str(), found.status), ("s-1", Status::ExternalProvider));
         pool.groups(&handle).await.unwrap();
         let soon = pool.clock.now() + Duration::from_secs(10);
         pool.write(&handle, &Deed::Disable, soon).await.unwrap();
     }
     let another = Sub::try_from("s-2").unwrap();
-    assert!(pool.canary(&another).await.unwrap(), "a pool of federated accounts has a canary");
+    assert!(pool.canary(&another).await.unwrap(), "a federated account is a canary");
 }
 
 #[tokio::test]
-async fn a_canary_is_a_local_account_where_there_is_one() {
+async fn the_canary_is_a_local_account_if_there_is_one() {
     let loopback = with_federated(|request| match (request.0.as_str(), &request.1["Username"]) {
         ("ListUsers", _) => {
             let mut federated = listed("Google_1", &[("sub", "s-1")]);

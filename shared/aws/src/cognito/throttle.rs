@@ -1,5 +1,5 @@
-//! Remembers that a pool asked us to slow down. Nothing is delayed here: whoever is about to start
-//! work asks first, and answers `later`.
+//! Remembers that a pool throttled poolbridge. It delays nothing: callers check it before they
+//! start work, and return `later`.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -8,7 +8,7 @@ use poolbridge_core::fault::{Fault, FaultKind};
 use poolbridge_core::limits;
 use poolbridge_core::time::Time;
 
-/// Since when, and for how long, a pool wants to be left alone.
+/// Since when and for how long callers should not start work on a pool.
 #[derive(Debug, Default)]
 pub(super) struct Throttle {
     state: Mutex<State>,
@@ -17,16 +17,16 @@ pub(super) struct Throttle {
 #[derive(Debug, Default)]
 struct State {
     until: Time,
-    /// The pause that led to `until`; nothing while the pool answers.
+    /// The pause that led to `until`; zero while the pool answers.
     pause: Duration,
 }
 
 impl Throttle {
-    /// Takes note of how a call ended.
+    /// Records how a call ended.
     pub(super) fn note(&self, fault: Option<&Fault>, now: Time) {
         match fault.map(|fault| fault.kind) {
             Some(FaultKind::Throttled) => self.throttled(now),
-            // No answer tells nothing about the pool's mood.
+            // A call without an answer shows nothing about throttling.
             Some(FaultKind::NoAnswer | FaultKind::NotSent | FaultKind::Broken) => {}
             None
             | Some(
@@ -43,7 +43,7 @@ impl Throttle {
         }
     }
 
-    /// Until when the pool should be left alone; nothing if it need not be.
+    /// Until when callers should not start work; `None` if they may.
     pub(super) fn until(&self, now: Time) -> Option<Time> {
         let until = self.state().until;
         (until > now).then_some(until)
@@ -51,7 +51,7 @@ impl Throttle {
 
     fn throttled(&self, now: Time) {
         let mut state = self.state();
-        // Calls that were under way together are refused together: that is one refusal.
+        // Calls in flight together are refused together. They count as one refusal.
         if now < state.until {
             return;
         }
@@ -62,7 +62,7 @@ impl Throttle {
 
     fn answered(&self, now: Time) {
         let mut state = self.state();
-        // A call that was let in before the refusal proves nothing about the time after it.
+        // A call that began before the refusal proves nothing about the time after it.
         if now >= state.until {
             *state = State::default();
         }
@@ -98,20 +98,24 @@ mod tests {
     }
 
     #[test]
-    fn refusals_at_once_count_once_and_an_answer_ends_it() {
+    fn simultaneous_refusals_count_once_and_an_answer_resets_the_pause() {
         let throttle = Throttle::default();
         refuse(&throttle, 0);
         refuse(&throttle, 10);
         assert_eq!(throttle.until(Time(20)), Some(Time(1_000)));
         throttle.note(None, Time(20));
-        assert_eq!(throttle.until(Time(20)), Some(Time(1_000)), "it was under way before");
+        assert_eq!(
+            throttle.until(Time(20)),
+            Some(Time(1_000)),
+            "the call began before the refusal"
+        );
         throttle.note(None, Time(1_000));
         refuse(&throttle, 2_000);
-        assert_eq!(throttle.until(Time(2_000)), Some(Time(3_000)), "it starts over");
+        assert_eq!(throttle.until(Time(2_000)), Some(Time(3_000)), "the pause starts over");
     }
 
     #[test]
-    fn what_is_not_an_answer_changes_nothing() {
+    fn a_call_without_an_answer_changes_nothing() {
         let throttle = Throttle::default();
         refuse(&throttle, 0);
         let fault = Fault::new(FaultKind::NoAnswer, "AdminGetUser");

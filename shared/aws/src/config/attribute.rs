@@ -1,4 +1,5 @@
-//! `[[attribute]]` tables: what travels under another name, in another form, or not at all.
+//! `[[attribute]]` tables: attributes with another name or form in the other pool, and attributes
+//! that are left out.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,14 +24,14 @@ const KEYS: [&str; 10] = [
     "drop",
 ];
 
-/// A rule with the line of its table, for what only all rules together can show.
+/// A rule with the line of its table, for errors that only all rules together show.
 struct Placed {
     rule: AttributeRule,
     line: usize,
 }
 
-/// Reads every `[[attribute]]` and makes the mapping of them. Case folding is decided later, when
-/// the pools' own settings are known.
+/// Reads every `[[attribute]]` and builds the mapping. Case folding is decided later, from the
+/// pools' own settings.
 pub(super) fn mapping(top: &Section<'_, '_>, groups: bool) -> Option<Mapping> {
     let mut rules = Vec::new();
     let mut dropped = BTreeSet::new();
@@ -45,8 +46,8 @@ pub(super) fn mapping(top: &Section<'_, '_>, groups: bool) -> Option<Mapping> {
     combine(top, rules, &dropped, groups)
 }
 
-/// `Mapping::new` stops at the first rule that cannot be one. Taking that one out and trying again
-/// finds the others, so that all are reported together.
+/// `Mapping::new` stops at the first invalid rule. This removes that rule and tries again, so that
+/// all errors are reported together.
 fn combine(
     top: &Section<'_, '_>,
     mut rules: Vec<Placed>,
@@ -114,7 +115,7 @@ fn rule(section: &Section<'_, '_>) -> Option<AttributeRule> {
     let named = ["old", "new", "field"].iter().filter(|key| section.has(key)).count();
     let understood = [&found.old, &found.new].into_iter().flatten().count();
     if named > understood {
-        // A name that could not be read was reported; what follows from its absence is not news.
+        // The unreadable name was reported already. Errors that follow from it are left out.
         return None;
     }
     let mut rule = AttributeRule::between(found.old, found.new);
@@ -129,7 +130,7 @@ fn rule(section: &Section<'_, '_>) -> Option<AttributeRule> {
     Some(rule)
 }
 
-/// The name of an attribute that Cognito can have.
+/// The name of an attribute that a Cognito pool can have.
 fn name(section: &Section<'_, '_>, key: &str) -> Option<AttributeName> {
     let found = section.text(key)?;
     let line = found.line;

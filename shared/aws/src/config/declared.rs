@@ -1,9 +1,9 @@
-//! What a `bridge.toml` says about the triggers even where the rest of it is wrong.
+//! What a `bridge.toml` declares about the triggers, even if the rest of it is wrong.
 //!
-//! Capture answers whatever is wrong with our file. But a function of the team's that the file
-//! names may be there to say no, and must not be left out because of a mistake elsewhere. So the
-//! tables that name functions are read by themselves; what cannot be made out is *unknown*, which
-//! is not the same as none.
+//! capture answers whatever is wrong with the configuration. But a chained function that the file
+//! names may be there to refuse, so an error elsewhere in the file must not leave it out. So this
+//! module reads the tables that name functions on their own. A table that it cannot decode is
+//! *unknown*, which is different from none.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -16,14 +16,14 @@ use super::reader::{Reader, Section};
 use super::routes::{TriggerSlot, is_function};
 use super::{Configuration, pool};
 
-/// What is known of the function that capture is to call beside its own work.
+/// What is known of the chained function that capture must call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Beside<'a> {
     /// None is declared.
     Nothing,
-    /// This one, by its ARN.
+    /// The function with this ARN.
     Function(&'a str),
-    /// One may be declared; what is written cannot be made out.
+    /// One may be declared, but the text cannot be decoded.
     Unknown,
 }
 
@@ -31,22 +31,22 @@ pub enum Beside<'a> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Declared {
     user_pool_id: Option<String>,
-    /// `None` for a slot where something is written that names no function.
+    /// `None` for a slot whose text names no function.
     slots: BTreeMap<TriggerSlot, Option<String>>,
-    /// Something is written that cannot be told to belong to any slot.
+    /// Some text cannot be assigned to a slot.
     unclear: bool,
 }
 
-/// Everything that capture has to know before it knows anything else.
+/// What capture must know about the triggers before the rest of the configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeclaredTriggers {
     sides: BySide<Declared>,
-    /// What becomes of a sign-up that cannot be judged; `None`: no guard is wanted.
+    /// What happens to a sign-up that the guard cannot decide; `None`: no guard is wanted.
     pub guard: Option<GuardFailure>,
 }
 
 impl DeclaredTriggers {
-    /// What a configuration without a mistake declares.
+    /// What a valid configuration declares.
     pub fn of(configuration: &Configuration) -> Self {
         let sides = BySide::from_fn(|side| Declared {
             user_pool_id: Some(configuration.pools.get(side).user_pool_id.clone()),
@@ -63,9 +63,9 @@ impl DeclaredTriggers {
         Self { sides, guard }
     }
 
-    /// What a file with mistakes in it still declares; `text` is `None` where it cannot be read.
+    /// What a file with errors still declares; `text` is `None` if the file cannot be read.
     pub fn salvaged(text: Option<&str>) -> Self {
-        // A failure mode that nobody can read is the one that keeps nobody out.
+        // An unreadable failure mode counts as open, which keeps no person out.
         let open = Some(GuardFailure::Open);
         let Some(text) = text else {
             let unknown = || Declared { unclear: true, ..Declared::default() };
@@ -75,8 +75,8 @@ impl DeclaredTriggers {
         let document = reader.document();
         let torn = reader.found_any();
         let top = Section { reader: &reader, name: String::new(), line: None, table: &document };
-        // Where the text is torn, a table may be missing from what could be made out. One that is
-        // nowhere mentioned is not.
+        // If the file has syntax errors, the decoded part may lack a table. A text that never
+        // mentions triggers declares none.
         let unclear = mentions_triggers(text) && (torn || misplaced(&top));
         let sides = BySide::from_fn(|side| {
             let declared = declared(&top, side);
@@ -89,13 +89,14 @@ impl DeclaredTriggers {
         Self { sides, guard: wanted.then_some(failure.unwrap_or(GuardFailure::Open)) }
     }
 
-    /// What stands beside capture in that slot of that pool; `None` where the event does not say
-    /// which pool it comes from.
+    /// The chained function for that slot of that pool. `user_pool_id` is `None` if the event does
+    /// not name its pool.
     pub fn beside(&self, user_pool_id: Option<&str>, slot: TriggerSlot) -> Beside<'_> {
         if let Some(side) = user_pool_id.and_then(|id| self.side_of(id)) {
             return self.sides.get(side).beside(slot);
         }
-        // It may be the one whose id cannot be made out, or either where the event names none.
+        // The pool may be the one whose id cannot be decoded, or either of them if the event names
+        // none.
         let mut possible = [&self.sides.old, &self.sides.new]
             .into_iter()
             .filter(|it| user_pool_id.is_none() || it.user_pool_id.is_none());
@@ -106,7 +107,7 @@ impl DeclaredTriggers {
         }
     }
 
-    /// The ARNs of all functions that are declared and can be made out.
+    /// The ARNs of all declared functions that can be decoded.
     pub fn functions(&self) -> impl Iterator<Item = &str> {
         let sides = [&self.sides.old, &self.sides.new].into_iter();
         sides.flat_map(|declared| declared.slots.values()).flatten().map(String::as_str)
@@ -136,7 +137,7 @@ fn declared(top: &Section<'_, '_>, side: Side) -> Declared {
     let Some(section) = top.section(side.name()) else { return Declared::default() };
     let user_pool_id = pool::user_pool_id(&section);
     let mut found = Declared { user_pool_id, ..Declared::default() };
-    // Nothing else of a pool is a table: one of another name is `triggers`, spelt wrong.
+    // A pool has no other table, so a table with another name is a misspelt `triggers`.
     let other = |(key, value): (&toml::Spanned<Cow<'_, str>>, &toml::Spanned<DeValue<'_>>)| {
         key.get_ref() != "triggers" && value.get_ref().as_table().is_some()
     };
@@ -152,14 +153,14 @@ fn declared(top: &Section<'_, '_>, side: Side) -> Declared {
                 let arn = triggers.text(word).map(|it| it.value).filter(|it| is_function(it));
                 found.slots.insert(slot, arn.map(str::to_owned));
             }
-            // A slot that is spelt wrong could be any.
+            // A misspelt slot could be any slot.
             None => found.unclear = true,
         }
     }
     found
 }
 
-/// Whether a table of triggers stands under a name that is neither pool's.
+/// Whether a table of triggers is outside both pools' tables.
 fn misplaced(top: &Section<'_, '_>) -> bool {
     top.table.keys().map(|key| key.get_ref().as_ref()).any(|word| {
         word != "old"
@@ -168,7 +169,7 @@ fn misplaced(top: &Section<'_, '_>) -> bool {
     })
 }
 
-/// Whether any line that is not a comment speaks of triggers.
+/// Whether any line that is not a comment mentions triggers.
 fn mentions_triggers(text: &str) -> bool {
     text.lines().any(|line| !line.trim_start().starts_with('#') && line.contains("triggers"))
 }

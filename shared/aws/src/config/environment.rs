@@ -1,21 +1,22 @@
-//! What the deployment says: names of resources, as the stack sets them for the functions and as
-//! its outputs give them to the command line.
+//! The deployment's settings: names of resources. The stack sets them for the functions, and its
+//! outputs give them to the command line.
 
 use poolbridge_core::side::BySide;
 
 use super::mistake::Mistake;
 use crate::trail::is_role;
 
-/// Who asks. Each needs its own part only, and must not fail for the lack of another's.
+/// The component that reads the environment. Each needs only its own part, and must not fail
+/// because another component's part is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Asker {
-    /// The pools' trigger: leaves marks and sends changes, and needs no key.
+    /// The pools' trigger: stores pending changes, sends change events, and needs no key.
     Capture,
-    /// What reads `CloudTrail`'s events: like capture, it needs no key.
+    /// The reader of `CloudTrail` events. Like capture, it needs no key.
     Trail,
     /// The consumer.
     Apply,
-    /// The schedule: compares, so it needs the key, and sends to the queue of bulk work.
+    /// The sweep: compares fingerprints, so it needs the key, and sends to the queue of bulk work.
     Sweep,
     /// The command line.
     Operator,
@@ -24,27 +25,28 @@ pub enum Asker {
 /// Names of deployed resources.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Environment {
-    /// `POOLBRIDGE_TABLE`: the state table's name, or its ARN where it is another account's.
+    /// `POOLBRIDGE_TABLE`: the state table's name, or its ARN if another account owns it.
     pub table: String,
-    /// `POOLBRIDGE_QUEUE_URL`: the queue of live changes.
+    /// `POOLBRIDGE_QUEUE_URL`: the queue of live change events.
     pub queue_url: String,
-    /// `POOLBRIDGE_DEAD_LETTER_URL`: where messages end that crashed us or that nobody could read.
+    /// `POOLBRIDGE_DEAD_LETTER_URL`: the queue for messages that crashed apply or that it cannot
+    /// decode.
     pub dead_letter_url: Option<String>,
     /// `POOLBRIDGE_KEY`: the ARN of the secret, or `hex:` and the key itself on a local stack.
     pub key: Option<String>,
     /// `POOLBRIDGE_BULK_QUEUE_URL`: the queue of bulk work.
     pub bulk_queue_url: Option<String>,
-    /// `POOLBRIDGE_OWN_ROLES`: the ARNs of the roles by which the bridge itself calls the pools,
-    /// separated by commas. The trail does not listen to them.
+    /// `POOLBRIDGE_OWN_ROLES`: the ARNs of the roles with which the bridge itself calls the pools,
+    /// separated by commas. The trail ignores their calls.
     pub own_roles: Vec<String>,
-    /// `POOLBRIDGE_ACTIVE_PARAMETER`: the SSM parameter that applications read the active side
-    /// from.
+    /// `POOLBRIDGE_ACTIVE_PARAMETER`: the SSM parameter from which applications read the active
+    /// pool.
     pub active_parameter: Option<String>,
-    /// `POOLBRIDGE_HOME_REGION`: the Region of the table and the queues, for a function that stands
-    /// beside a pool in another one.
+    /// `POOLBRIDGE_HOME_REGION`: the Region of the table and the queues, for a function that runs
+    /// in a pool's Region instead.
     pub home_region: Option<String>,
-    /// `POOLBRIDGE_CAPTURE_OLD`, `POOLBRIDGE_CAPTURE_NEW`: the ARN of each pool's trigger, which
-    /// stands in the pool's own Region and account.
+    /// `POOLBRIDGE_CAPTURE_OLD`, `POOLBRIDGE_CAPTURE_NEW`: the ARN of each pool's capture function,
+    /// which runs in the pool's own Region and account.
     pub capture: BySide<Option<String>>,
     /// Whether this is a local stack: `AWS_ENDPOINT_URL` or a pool's `endpoint_url` is set.
     pub local: bool,
@@ -52,7 +54,7 @@ pub struct Environment {
 
 impl std::fmt::Debug for Environment {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // The key may be the key itself.
+        // `POOLBRIDGE_KEY` may hold the key itself.
         formatter
             .debug_struct("Environment")
             .field("table", &self.table)
@@ -66,7 +68,7 @@ impl std::fmt::Debug for Environment {
 }
 
 impl Environment {
-    /// Reads what `asker` needs; all that is missing is reported together.
+    /// Reads what `asker` needs and reports all missing variables together.
     pub fn read(
         asker: Asker,
         local: bool,
@@ -90,7 +92,7 @@ impl Environment {
         let table = needed("POOLBRIDGE_TABLE", &everybody);
         let queue_url = needed("POOLBRIDGE_QUEUE_URL", &everybody);
         let dead_letter_url = needed("POOLBRIDGE_DEAD_LETTER_URL", &[Asker::Operator]);
-        // Most commands need no key: the command line asks for it when it looks into accounts.
+        // Most commands need no key. The command line reads it when it looks into accounts.
         let key = needed("POOLBRIDGE_KEY", &[Asker::Apply, Asker::Sweep]);
         let bulk_queue_url = needed("POOLBRIDGE_BULK_QUEUE_URL", &[Asker::Sweep]);
         let own_roles = needed("POOLBRIDGE_OWN_ROLES", &[Asker::Trail]);

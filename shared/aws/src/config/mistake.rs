@@ -1,13 +1,13 @@
-//! A mistake in the configuration: where it is, what is wrong, and what to do about it.
+//! An error in the configuration: its line, what is wrong, and what to do about it.
 
 use std::fmt;
 
 use thiserror::Error;
 
-/// One mistake.
+/// One error.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Mistake {
-    /// The line of the file, counted from 1; none for what is missing altogether or is no part of
+    /// The line of the file, counted from 1; `None` for something that is missing or not part of
     /// the file.
     pub line: Option<usize>,
     /// What is wrong.
@@ -25,14 +25,14 @@ impl fmt::Display for Mistake {
     }
 }
 
-/// Every mistake of a configuration, together.
+/// Every error of a configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub struct Mistakes {
-    /// The file, or what else was read.
+    /// The file, or other source, that was read.
     pub source_name: String,
-    /// The bridge's name, if that much could be read: figures are published under it even so.
+    /// The bridge's name, if it could be read: metrics are published under it even then.
     pub name: Option<String>,
-    /// The mistakes, in the order of their lines; never empty.
+    /// The errors, in the order of their lines; never empty.
     pub list: Vec<Mistake>,
 }
 
@@ -47,7 +47,7 @@ impl fmt::Display for Mistakes {
     }
 }
 
-/// The known word that is nearest to `word`, if one is near enough to have been meant.
+/// The known word nearest to `word`, if it is near enough to be a likely misspelling.
 pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let allowed = (word.chars().count() / 3).clamp(1, 3);
     known
@@ -58,9 +58,9 @@ pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
         .map(|(_, candidate)| candidate)
 }
 
-/// How many letters must be put in, left out or replaced to turn one word into the other.
+/// How many letters must be inserted, removed or replaced to turn one word into the other.
 fn distance(one: &str, two: &str) -> usize {
-    // Keys are short; anything longer is no misspelling of one, and would only cost time.
+    // Keys are short. A longer word is no misspelling of one and would only cost time.
     if one.len() > 64 {
         return usize::MAX;
     }
@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_nearest_word_is_offered_and_a_far_one_is_not() {
+    fn a_near_word_is_suggested_and_a_far_one_is_not() {
         let known = ["provision", "conflicts", "deletes"];
         assert_eq!(nearest("conflict", known), Some("conflicts"));
         assert_eq!(nearest("provison", known), Some("provision"));

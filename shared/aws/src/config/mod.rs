@@ -1,7 +1,7 @@
-//! `bridge.toml` and the environment: read once, checked as a whole, handed down as typed values.
+//! Reads `bridge.toml` and the environment once, checks them as a whole, and returns typed values.
 //!
-//! Every mistake is found in one go and named with its line and a hint, so that nobody has to
-//! deploy five times to find five of them. What cannot be acted upon yet is checked all the same.
+//! One run finds every error and names its line and a hint, so that five errors do not take five
+//! deployments to find. Settings that have no effect yet are checked too.
 
 mod attribute;
 mod declared;
@@ -32,52 +32,52 @@ use crate::trail::is_role;
 use policy::Choices;
 use reader::{Reader, Section};
 
-/// The longest file that is read: a thousand rules fit, and a wrong path to something huge does not
+/// The largest file that is read. A thousand rules fit, and a wrong path to a huge file does not
 /// fill a function's memory.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
 
-/// Everything that `bridge.toml` says.
+/// All settings of `bridge.toml`.
 #[derive(Clone, Debug)]
 pub struct Configuration {
-    /// The bridge's name: deployed resources and figures bear it.
+    /// The bridge's name, which deployed resources and metrics carry.
     pub name: String,
-    /// ARNs of further roles under which an operator may run the worker. The trail takes their calls
-    /// for the bridge's own.
+    /// ARNs of further roles with which an operator may run the worker. The trail treats their
+    /// calls as the bridge's own.
     pub operator_roles: Vec<String>,
-    /// Where each pool is.
+    /// How to reach each pool.
     pub pools: BySide<PoolSettings>,
-    /// What core decides by. Case folding is still to be set from the pools' own settings.
+    /// The policy that core uses. The pools' own settings later set case folding.
     pub policy: Policy,
-    /// What becomes of people with an authenticator app, which cannot travel.
+    /// How people with an authenticator app move, since its secret cannot be copied.
     pub totp: Totp,
-    /// Whether a password is proved only where that sends no message to its person.
+    /// Whether a password is proved only if that sends the person no message.
     pub silent_proof: bool,
-    /// Whether a sign-up with an identity that the other pool holds is refused.
+    /// Whether the guard refuses a sign-up under an identity that the other pool holds.
     pub signup_guard: bool,
-    /// Who may use the passive pool already.
+    /// The people who may use the passive pool already.
     pub pilots: Vec<Pilot>,
-    /// What becomes of a sign-up that the guard could not judge.
+    /// What happens to a sign-up that the guard could not decide.
     pub signup_guard_failure: GuardFailure,
-    /// By which ways changes are noticed. Not part of the hash: they decide nothing that is written.
+    /// How changes are detected. Not part of the hash, because they do not affect what is written.
     pub routes: Routes,
-    /// SHA-256, in hexadecimal, of all that decides what is written: pools, policy and rules; and of
-    /// `operator_roles`, since a worker may run under one only if the deployed trail knows it too.
-    /// Comments, order and spelling of the file do not change it; endpoints and the roles of pools
-    /// do not either.
+    /// SHA-256 in hexadecimal of everything that affects what is written (pools, policy, rules) and
+    /// of `operator_roles`, because a worker may use such a role only if the deployed trail knows
+    /// it too. Comments, order and spelling of the file do not change it. Endpoints and the roles
+    /// of pools do not either.
     pub hash: String,
 }
 
-/// Somebody who may use the passive pool already.
+/// A person who may use the passive pool already.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Pilot {
-    /// By the `sub` of an account.
+    /// Named by the `sub` of an account.
     Sub(Sub),
-    /// By the fingerprint of a verified address, 32 hexadecimal digits.
+    /// Named by the fingerprint of a verified address, 32 hexadecimal digits.
     Address(u128),
 }
 
 impl Configuration {
-    /// Reads the text of a `bridge.toml`. `source_name` is what mistakes are reported for.
+    /// Parses the text of a `bridge.toml`. Errors show `source_name`.
     pub fn parse(source_name: &str, text: &str) -> Result<Self, Mistakes> {
         let reader = Reader::new(text);
         let document = reader.document();
@@ -140,29 +140,29 @@ impl Configuration {
         Self::parse(&source_name, &text)
     }
 
-    /// The stamp of this configuration, as put in force at `since`.
+    /// The stamp of this configuration, active since `since`.
     pub fn stamp(&self, since: Time) -> ConfigurationStamp {
         let pools = BySide::from_fn(|side| self.pools.get(side).user_pool_id.as_str().to_owned());
         ConfigurationStamp { hash: self.hash.clone(), since, pools }
     }
 
-    /// Whether either pool is reached at an address of its own, as on a local stack.
+    /// Whether either pool has an endpoint of its own, as on a local stack.
     pub fn has_endpoint(&self) -> bool {
         Side::BOTH.iter().any(|side| self.pools.get(*side).endpoint_url.is_some())
     }
 
-    /// The pools' ids by side, as the triggers compare them.
+    /// The pools' ids by side, as capture compares them.
     pub fn pool_ids(&self) -> [(Side, &str); 2] {
         Side::BOTH.map(|side| (side, self.pools.get(side).user_pool_id.as_str()))
     }
 }
 
-/// Reads the environment and the file that it names; the mistakes of both come together.
+/// Reads the environment and the file that it names, and reports the errors of both together.
 pub fn load(asker: Asker) -> Result<(Configuration, Environment), Mistakes> {
     load_from(asker, |name| std::env::var(name).ok())
 }
 
-/// [`load`], with the environment handed in.
+/// [`load`] with the environment as a parameter.
 pub fn load_from(
     asker: Asker,
     variable: impl Fn(&str) -> Option<String>,
@@ -192,7 +192,7 @@ pub fn path() -> PathBuf {
     configuration_path(&|name: &str| std::env::var(name).ok())
 }
 
-/// What the file that the environment names declares about the triggers, whatever mistakes it has.
+/// What the configuration file declares about the triggers, even if it has errors.
 pub fn declared_triggers() -> DeclaredTriggers {
     let path = path();
     let small = std::fs::metadata(&path).is_ok_and(|it| it.len() <= FILE_BYTES_MAX);
@@ -200,7 +200,7 @@ pub fn declared_triggers() -> DeclaredTriggers {
     DeclaredTriggers::salvaged(text.as_deref())
 }
 
-/// Where the file is: relative paths count from the function's package on Lambda, and from the
+/// The path of the file. A relative path starts at the function's package on Lambda, and at the
 /// current folder elsewhere.
 fn configuration_path(variable: &impl Fn(&str) -> Option<String>) -> PathBuf {
     let given = variable("POOLBRIDGE_CONFIG").filter(|path| !path.is_empty());
@@ -211,8 +211,8 @@ fn configuration_path(variable: &impl Fn(&str) -> Option<String>) -> PathBuf {
     }
 }
 
-/// The name that figures are published under even when nothing could be read: on Lambda the
-/// function is called `<name>-<program>`.
+/// The name for metrics even if nothing could be read. On Lambda the function is called
+/// `<name>-<program>`.
 pub fn name_without_configuration(mistakes: &Mistakes) -> String {
     let function = std::env::var("AWS_LAMBDA_FUNCTION_NAME").ok();
     let from_function = || function.as_deref()?.rsplit_once('-').map(|(name, _)| name.to_owned());
@@ -235,7 +235,7 @@ fn name(top: &Section<'_, '_>) -> Option<String> {
     Some(name.to_owned())
 }
 
-/// The roles that `operator_roles` names.
+/// The roles in `operator_roles`.
 fn operator_roles(top: &Section<'_, '_>) -> Vec<String> {
     let found = top.texts("operator_roles", false);
     let mut roles: Vec<String> = Vec::new();
@@ -252,8 +252,8 @@ fn operator_roles(top: &Section<'_, '_>) -> Vec<String> {
     roles
 }
 
-/// The hash of all that decides what is written. It is made of nested lists, whose text has one
-/// form only, and not of a type's debug text, which may change from version to version.
+/// The hash of everything that affects what is written. Its input is nested lists, whose text has
+/// one form only. The debug text of a type could change from version to version.
 fn hash(
     pools: &BySide<PoolSettings>,
     choices: &Choices,

@@ -1,4 +1,4 @@
-//! `[identity]` and `[policy]`: what the team chose.
+//! `[identity]` and `[policy]`: the team's choices.
 
 use std::time::Duration;
 
@@ -27,34 +27,35 @@ const KEYS: [&str; 11] = [
     "pilots",
 ];
 
-/// The longest settling time that makes sense: messages wait that long before they are looked at.
+/// The longest useful settle time: messages wait that long before apply processes them.
 const SETTLE_MAX: Duration = Duration::from_mins(5);
 
-/// The shortest settling time against AWS itself; nobody publishes how stale its reads can be.
+/// The shortest settle time with AWS itself. AWS does not publish how stale its reads can be.
 const SETTLE_MIN: Duration = Duration::from_secs(2);
 
-/// What becomes of a person with an authenticator app when they move: its secret cannot.
+/// What happens when a person with an authenticator app moves, since its secret cannot be copied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Totp {
-    /// The password alone is no proof: they take the reset route.
+    /// The password alone is no proof: the person resets the password.
     Refuse,
-    /// They are let in and asked to register again. A weakening.
+    /// The person signs in and must register the app again. This weakens security.
     ReEnrol,
-    /// They are let in without for a while. A weakening.
+    /// The person signs in without it for a while. This weakens security.
     Grace,
 }
 
-/// What becomes of a sign-up that the guard could not judge, because a pool or the table did not
+/// What happens to a sign-up that the guard could not decide because a pool or the table did not
 /// answer in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum GuardFailure {
-    /// It goes through: nobody is kept out by our trouble. Somebody else's address may be taken.
+    /// The sign-up goes through: a failure of poolbridge keeps no person out. It may take another
+    /// person's address.
     Open,
-    /// It is refused, and may be tried again.
+    /// The sign-up is refused. The person may try again.
     Closed,
 }
 
-/// Everything that the two tables say.
+/// All settings of the two tables.
 pub(super) struct Choices {
     match_by: Option<MatchBy>,
     provision: BySide<Provision>,
@@ -72,7 +73,7 @@ pub(super) struct Choices {
 
 const PROVISION: [(&str, Provision); 2] = [("lazy", Provision::Lazy), ("eager", Provision::Eager)];
 
-/// Reads `[identity]` and `[policy]`. What is left out keeps the cautious choice.
+/// Reads `[identity]` and `[policy]`. A setting that is missing keeps the cautious default.
 pub(super) fn choices(top: &Section<'_, '_>, local: bool) -> Choices {
     let mut choices = Choices {
         match_by: match_by(top),
@@ -146,7 +147,7 @@ fn match_by(top: &Section<'_, '_>) -> Option<MatchBy> {
     }
 }
 
-/// One word for both directions, or one for each: `to_new` is about who is created in the new pool.
+/// One word for both directions, or one for each: `to_new` controls creations in the new pool.
 fn provision(policy: &Section<'_, '_>) -> BySide<Provision> {
     let lazy = BySide { old: Provision::Lazy, new: Provision::Lazy };
     let Some(found) = policy.find("provision") else { return lazy };
@@ -181,7 +182,7 @@ fn pilot(policy: &Section<'_, '_>, found: &Found<&str>) -> Option<Pilot> {
     if hexadecimal && let Ok(print) = u128::from_str_radix(found.value, 16) {
         return Some(Pilot::Address(print));
     }
-    // A phone number in clear is no sub either, and neither is ever repeated in a message.
+    // A phone number in clear text is no `sub` either. Error messages repeat neither.
     let address = found.value.contains('@') || found.value.starts_with('+');
     match Sub::try_from(found.value) {
         Ok(sub) if !address => Some(Pilot::Sub(sub)),
@@ -195,7 +196,7 @@ fn pilot(policy: &Section<'_, '_>, found: &Found<&str>) -> Option<Pilot> {
 }
 
 impl Choices {
-    /// All of it together. `match_by` is there: its absence was a mistake.
+    /// Combines all parts. `match_by` is present here, because its absence is an error.
     pub(super) fn configuration(
         self,
         name: String,
@@ -237,7 +238,7 @@ impl Choices {
         }
     }
 
-    /// The choices as one list of words, always in this order.
+    /// The choices as one list of words in a fixed order.
     pub(super) fn canonical(&self) -> serde_json::Value {
         let match_by = match &self.match_by {
             Some(MatchBy::Email) | None => "email",

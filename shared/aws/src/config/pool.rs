@@ -1,4 +1,4 @@
-//! `[old]` and `[new]`: where each pool is.
+//! `[old]` and `[new]`: how to reach each pool.
 
 use poolbridge_core::side::Side;
 
@@ -17,7 +17,7 @@ pub(super) fn settings(top: &Section<'_, '_>, side: Side) -> Option<PoolSettings
     let section = top.section(side.name())?;
     section.knows(&KEYS);
     let hint = "it stands in the pool's overview: user_pool_id = \"eu-west-1_AbCdEfGhI\"";
-    // Everything is read before anything is given up, so that all mistakes are found.
+    // Everything is read before any return, so that all errors are found.
     let id = section.required("user_pool_id", hint);
     let region_of_id = id.as_ref().and_then(|id| region_of(id.value));
     if let Some(id) = id.as_ref().filter(|_| region_of_id.is_none()) {
@@ -33,13 +33,13 @@ pub(super) fn settings(top: &Section<'_, '_>, side: Side) -> Option<PoolSettings
     Some(PoolSettings { user_pool_id, region, role_arn, endpoint_url, client_id })
 }
 
-/// The pool's id alone, where it is one; for whoever reads no more of the table.
+/// Only the pool's id, if it is valid; for callers that read nothing else of the table.
 pub(super) fn user_pool_id(section: &Section<'_, '_>) -> Option<String> {
     let found = section.text("user_pool_id")?;
     region_of(found.value).map(|_| found.value.to_owned())
 }
 
-/// Two pools are two pools.
+/// Checks that the two pools differ.
 pub(super) fn distinct(
     top: &Section<'_, '_>,
     old: Option<&PoolSettings>,
@@ -53,8 +53,8 @@ pub(super) fn distinct(
     }
 }
 
-/// Whether the pool is served by this very machine, so that there is but one clock. An address
-/// alone does not say so: a private endpoint of AWS has one too.
+/// Whether this machine serves the pool, so that there is only one clock. An `endpoint_url` alone
+/// does not show that: a private endpoint of AWS has one too.
 pub(super) fn on_this_machine(pool: &PoolSettings) -> bool {
     let Some((_, rest)) = pool.endpoint_url.as_deref().and_then(|url| url.split_once("://")) else {
         return false;
@@ -69,8 +69,8 @@ pub(super) fn on_this_machine(pool: &PoolSettings) -> bool {
         || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// The Region that a pool's id begins with: `<region>_<letters and digits>`, as `CreateUserPool`
-/// answers it.
+/// The Region at the start of a pool's id: `<region>_<letters and digits>`, as `CreateUserPool`
+/// returns it.
 fn region_of(id: &str) -> Option<&str> {
     let (region, own) = id.split_once('_')?;
     let plain = |letter: char| letter.is_ascii_alphanumeric();

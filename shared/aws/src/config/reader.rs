@@ -1,4 +1,4 @@
-//! Reads a TOML document table by table, remembers every mistake with its line, and never stops at
+//! Reads a TOML document table by table, remembers every error with its line, and never stops at
 //! the first.
 
 use std::cell::RefCell;
@@ -8,15 +8,14 @@ use toml::de::{DeTable, DeValue};
 
 use super::mistake::{Mistake, nearest};
 
-/// A value with the line that it stands on.
 pub(super) struct Found<T> {
     pub(super) value: T,
     pub(super) line: usize,
 }
 
-/// Remembers mistakes while the document is read.
+/// Collects errors while the document is read.
 pub(super) struct Reader<'t> {
-    /// Where each line begins.
+    /// The offset at which each line begins.
     starts: Vec<usize>,
     mistakes: RefCell<Vec<Mistake>>,
     text: &'t str,
@@ -29,7 +28,7 @@ impl<'t> Reader<'t> {
         Self { starts, mistakes: RefCell::default(), text }
     }
 
-    /// The document; what is no TOML becomes mistakes.
+    /// The document. Invalid TOML becomes errors.
     pub(super) fn document(&self) -> DeTable<'t> {
         let (document, errors) = DeTable::parse_recoverable(self.text);
         for error in errors {
@@ -40,7 +39,7 @@ impl<'t> Reader<'t> {
         document.into_inner()
     }
 
-    /// The line, counted from 1, on which that byte stands.
+    /// The line of that byte offset, counted from 1.
     pub(super) fn line(&self, offset: usize) -> usize {
         self.starts.partition_point(|start| *start <= offset).max(1)
     }
@@ -55,12 +54,12 @@ impl<'t> Reader<'t> {
         self.mistakes.borrow_mut().push(mistake);
     }
 
-    /// Whether anything was found wrong so far.
+    /// Whether any error was found so far.
     pub(super) fn found_any(&self) -> bool {
         !self.mistakes.borrow().is_empty()
     }
 
-    /// Everything that was found wrong, in the order of lines; what has none comes first.
+    /// All errors in the order of lines; those without a line come first.
     pub(super) fn mistakes(self) -> Vec<Mistake> {
         let mut mistakes = self.mistakes.into_inner();
         mistakes.sort();
@@ -72,15 +71,15 @@ impl<'t> Reader<'t> {
 /// One table of the document.
 pub(super) struct Section<'r, 't> {
     pub(super) reader: &'r Reader<'t>,
-    /// How the table is called in messages: `[old] `, or nothing for the top.
+    /// The table's name in messages: `[old] `, or empty for the top level.
     pub(super) name: String,
-    /// The line of its head; none for the top.
+    /// The line of its header; `None` for the top level.
     pub(super) line: Option<usize>,
     pub(super) table: &'r DeTable<'t>,
 }
 
 impl<'r, 't> Section<'r, 't> {
-    /// Says which keys there can be: any other is a mistake.
+    /// Declares the known keys: any other key is an error.
     pub(super) fn knows(&self, known: &[&str]) {
         for key in self.table.keys() {
             let word = key.get_ref().as_ref();
@@ -106,12 +105,12 @@ impl<'r, 't> Section<'r, 't> {
         self.reader.mistake(Some(line), message, hint);
     }
 
-    /// The line of `key`, or of the table's head.
+    /// The line of `key`, or of the table's header.
     pub(super) fn line_of(&self, key: &str) -> Option<usize> {
         self.find(key).map(|found| found.line).or(self.line)
     }
 
-    /// Whether the key is there at all, of whatever kind.
+    /// Whether the key exists, with a value of any kind.
     pub(super) fn has(&self, key: &str) -> bool {
         self.find(key).is_some()
     }
@@ -126,7 +125,7 @@ impl<'r, 't> Section<'r, 't> {
         self.mistake_at(line, message, format!("write {wanted}"));
     }
 
-    /// A text that is not blank.
+    /// A text that is not empty.
     pub(super) fn text(&self, key: &str) -> Option<Found<&'r str>> {
         let found = self.find(key)?;
         let Some(text) = found.value.as_str() else {
@@ -141,7 +140,7 @@ impl<'r, 't> Section<'r, 't> {
         Some(Found { value: text, line: found.line })
     }
 
-    /// A text that may be blank.
+    /// A text that may be empty.
     pub(super) fn any_text(&self, key: &str) -> Option<Found<&'r str>> {
         let found = self.find(key)?;
         let text = found.value.as_str();
@@ -151,7 +150,6 @@ impl<'r, 't> Section<'r, 't> {
         text.map(|value| Found { value, line: found.line })
     }
 
-    /// A text that must be there.
     pub(super) fn required(&self, key: &str, hint: &str) -> Option<Found<&'r str>> {
         if !self.has(key) {
             self.reader.mistake(self.line, format!("`{}{key}` is missing", self.name), hint);
@@ -159,7 +157,6 @@ impl<'r, 't> Section<'r, 't> {
         self.text(key)
     }
 
-    /// Yes or no.
     pub(super) fn flag(&self, key: &str) -> Option<bool> {
         let found = self.find(key)?;
         let flag = found.value.as_bool();
@@ -195,7 +192,7 @@ impl<'r, 't> Section<'r, 't> {
         meaning.map(|(_, meaning)| *meaning)
     }
 
-    /// A span of time, such as `10s`, `500ms`, `2m` or `1h`.
+    /// A duration, such as `10s`, `500ms`, `2m` or `1h`.
     pub(super) fn span(&self, key: &str) -> Option<Found<Duration>> {
         let found = self.text(key)?;
         let span = duration(found.value);
@@ -207,7 +204,7 @@ impl<'r, 't> Section<'r, 't> {
         span.map(|value| Found { value, line: found.line })
     }
 
-    /// A list of texts; a single text counts as a list of one if `single` says so.
+    /// A list of texts. If `single` is set, one text counts as a list of one.
     pub(super) fn texts(&self, key: &str, single: bool) -> Vec<Found<&'r str>> {
         let Some(found) = self.find(key) else { return Vec::new() };
         if single && let Some(value) = found.value.as_str() {
@@ -228,7 +225,6 @@ impl<'r, 't> Section<'r, 't> {
         texts
     }
 
-    /// A table within this one.
     pub(super) fn section(&self, key: &str) -> Option<Section<'r, 't>> {
         let found = self.find(key)?;
         let Some(table) = found.value.as_table() else {
@@ -274,7 +270,7 @@ fn kind(value: &DeValue<'_>) -> &'static str {
     }
 }
 
-/// The span of time that `text` names: a whole number and `ms`, `s`, `m` or `h`.
+/// Parses a duration: a whole number and `ms`, `s`, `m` or `h`.
 pub fn duration(text: &str) -> Option<Duration> {
     let digits = text.find(|letter: char| !letter.is_ascii_digit())?;
     let (number, unit) = text.split_at(digits);
@@ -293,7 +289,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn spans_of_time_have_a_number_and_a_unit() {
+    fn a_duration_has_a_number_and_a_unit() {
         assert_eq!(duration("10s"), Some(Duration::from_secs(10)));
         assert_eq!(duration("500ms"), Some(Duration::from_millis(500)));
         assert_eq!(duration("2m"), Some(Duration::from_mins(2)));

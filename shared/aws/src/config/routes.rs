@@ -1,4 +1,4 @@
-//! `[capture]`, `[sweep]` and the pools' `triggers`: by which ways changes are noticed.
+//! `[capture]`, `[sweep]` and the pools' `triggers`: how changes are detected.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,23 +7,23 @@ use poolbridge_core::side::{BySide, Side};
 
 use super::reader::Section;
 
-/// A place in a pool's settings where a trigger's function may stand, and where capture may stand.
+/// A slot in a pool's settings for a trigger function, where capture may be attached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TriggerSlot {
-    /// Before a sign-up is carried out: the guard's place.
+    /// Before a sign-up: the guard's slot.
     PreSignUp,
-    /// After a sign-up or a new password was confirmed.
+    /// After a sign-up or a new password is confirmed.
     PostConfirmation,
     /// After a sign-in.
     PostAuthentication,
-    /// Before tokens are made: shows the groups, at refreshes too.
+    /// Before token generation, token refreshes included. The event shows the groups.
     PreTokenGeneration,
-    /// Before a message is written, such as that with the code for a new address.
+    /// Before a message is sent, such as the code for a new address.
     CustomMessage,
 }
 
 impl TriggerSlot {
-    /// Every slot, in the order in which a person meets them.
+    /// Every slot, in the order in which a person's actions reach them.
     pub const ALL: [Self; 5] = [
         Self::PreSignUp,
         Self::PostConfirmation,
@@ -32,7 +32,7 @@ impl TriggerSlot {
         Self::CustomMessage,
     ];
 
-    /// Its name in `LambdaConfig` and in `bridge.toml`.
+    /// The slot's name in `LambdaConfig` and in `bridge.toml`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::PreSignUp => "PreSignUp",
@@ -43,7 +43,8 @@ impl TriggerSlot {
         }
     }
 
-    /// The slot that a `triggerSource` is of. By its beginning, since sources have grown suffixes.
+    /// The slot of a `triggerSource`, found by its prefix, because AWS has added suffixes over
+    /// time.
     pub fn of_source(source: &str) -> Option<Self> {
         let (family, _) = source.split_once('_')?;
         match family {
@@ -57,37 +58,39 @@ impl TriggerSlot {
     }
 }
 
-/// The ways besides the one that is always there (a confirmed sign-up or password).
+/// The optional routes. Confirmed sign-ups and passwords are always captured.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Routes {
-    /// Whether sign-ins are captured too, as hints.
+    /// Whether sign-ins are captured, as hints.
     pub post_authentication: bool,
-    /// Whether the making of tokens is captured too, as a hint.
+    /// Whether token generation is captured, as a hint.
     pub pre_token_generation: bool,
-    /// Whether messages with the code for a new address are captured too, as hints. A pool that
-    /// sends none calls nobody, and none says that the address was changed: they bound nothing.
+    /// Whether messages with the code for a new address are captured, as hints. A pool that sends
+    /// none calls no trigger, and no such message proves that the address changed. So they
+    /// guarantee no delay.
     pub custom_message: bool,
     /// How often a pass of the sweep begins; `None`: never.
     pub sweep_every: Option<Duration>,
-    /// The share of each pool's listing quota that the sweep takes, in percent.
+    /// The percentage of each pool's listing quota that the sweep uses.
     pub sweep_quota_percent: u8,
-    /// The team's own functions, called beside ours where both want the same slot.
+    /// The chained functions, which capture calls if both want the same slot.
     pub chained: BySide<BTreeMap<TriggerSlot, String>>,
 }
 
-/// A pass costs the table some reads for each account, and the pools' listing quota.
+/// A pass costs some table reads per account, and part of the pools' listing quota.
 const EVERY: Duration = Duration::from_hours(6);
 
-/// Passes that begin more often than the clock behind them ticks would promise what is not so.
+/// The shortest interval: a pass cannot begin more often than the schedule calls the sweep.
 const EVERY_MIN: Duration = Duration::from_mins(5);
 
-/// The longest span between two passes: a mark lives longer, but people should not wait so long.
+/// The longest interval between two passes. A pending change lives longer, but people should not
+/// wait so long.
 const EVERY_MAX: Duration = Duration::from_hours(24 * 7);
 
-/// Half of the listing quota is left to the team.
+/// The team keeps half of the listing quota.
 const QUOTA_PERCENT: u8 = 50;
 
-/// Reads the three places. `name` is the bridge's.
+/// Reads the three tables. `name` is the bridge's name.
 pub(super) fn routes(top: &Section<'_, '_>, local: bool, name: Option<&str>) -> Routes {
     let capture = top.section("capture");
     if let Some(capture) = &capture {
@@ -132,7 +135,7 @@ fn quota_percent(sweep: &Section<'_, '_>) -> u8 {
     percent.unwrap_or(QUOTA_PERCENT)
 }
 
-/// `[old.triggers]`: slot to the ARN of the team's function, which capture calls beside its work.
+/// `[old.triggers]`: slot to the ARN of the chained function.
 fn chained(top: &Section<'_, '_>, side: Side, name: Option<&str>) -> BTreeMap<TriggerSlot, String> {
     let Some(triggers) = top.section(side.name()).and_then(|pool| pool.section("triggers")) else {
         return BTreeMap::new();
@@ -184,8 +187,8 @@ pub(super) fn is_function(text: &str) -> bool {
         && letters(name, "_-")
 }
 
-/// Whether an ARN is that of the bridge's own capture, by the name that it is deployed under: in
-/// the bridge's stack, or in the small one beside a pool elsewhere.
+/// Whether an ARN is that of the bridge's own capture function. The function's name shows it, both
+/// in the bridge's stack and in the capture stack of a pool elsewhere.
 fn is_capture(arn: &str, name: &str) -> bool {
     let function = arn.split(':').nth(6).and_then(|function| function.strip_prefix(name));
     matches!(function, Some("-capture" | "-capture-old" | "-capture-new"))

@@ -1,4 +1,4 @@
-//! What is accepted, what is refused, and in which words.
+//! Tests which files are accepted, which are refused, and the exact error texts.
 
 use std::time::Duration;
 
@@ -56,7 +56,7 @@ post_authentication = true
 custom_message = true
 "#;
 
-/// The least that a file can say.
+/// The smallest valid file.
 const LEAST: &str = "name = \"acme\"
 [old]
 user_pool_id = \"eu-west-1_A\"
@@ -75,7 +75,7 @@ fn with(more: &str) -> String {
 }
 
 #[test]
-fn a_whole_file_is_read() {
+fn a_complete_file_is_read() {
     let configuration = Configuration::parse("bridge.toml", WHOLE).unwrap();
     assert_eq!(configuration.name, "acme");
     assert_eq!(configuration.pools.old.region(), Some("eu-west-1"));
@@ -104,7 +104,7 @@ fn a_whole_file_is_read() {
 }
 
 #[test]
-fn what_is_left_out_keeps_the_cautious_choice() {
+fn a_missing_setting_keeps_the_cautious_default() {
     let configuration = Configuration::parse("bridge.toml", LEAST).unwrap();
     assert_eq!(configuration.policy.provision.new, Provision::Lazy);
     assert_eq!(configuration.totp, Totp::Refuse);
@@ -113,7 +113,7 @@ fn what_is_left_out_keeps_the_cautious_choice() {
 }
 
 #[test]
-fn the_example_of_the_infrastructure_is_read() {
+fn the_example_file_of_infra_is_valid() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../infra/example/bridge.toml");
     if let Ok(text) = std::fs::read_to_string(path) {
         Configuration::parse("bridge.toml", &text).unwrap();
@@ -121,7 +121,7 @@ fn the_example_of_the_infrastructure_is_read() {
 }
 
 #[test]
-fn every_mistake_is_reported_with_its_line_and_all_together() {
+fn every_error_is_reported_with_its_line_in_one_run() {
     let text = r#"name = "Acme!"
 colour = "red"
 [old]
@@ -191,7 +191,7 @@ field = "sub"
 }
 
 #[test]
-fn each_mistake_has_its_words() {
+fn each_error_has_its_message() {
     let table: &[(&str, &str)] = &[
         ("[policy]\nsettle = \"6m\"", "line 9: `[policy] settle` is longer than 5m"),
         ("[policy]\nsettle = \"1s\"", "line 9: `[policy] settle` is shorter than 2s"),
@@ -237,27 +237,27 @@ fn each_mistake_has_its_words() {
 }
 
 #[test]
-fn one_pool_is_not_two() {
+fn the_two_pools_must_differ() {
     let found = mistakes(&LEAST.replace("_B", "_A"));
     assert!(found.contains("line 4: `[old]` and `[new]` name the same user pool"), "{found}");
 }
 
 #[test]
-fn what_is_no_toml_is_a_mistake_with_its_line() {
+fn invalid_toml_is_an_error_with_its_line() {
     let found = mistakes(&with("[policy]\nsettle = \nthis is not toml\n"));
     assert!(found.contains("line 9: "), "{found}");
     assert!(found.contains("line 10: "), "{found}");
 }
 
 #[test]
-fn the_name_is_known_even_if_the_rest_is_broken() {
+fn the_name_is_known_even_if_other_settings_are_invalid() {
     let mistakes = Configuration::parse("bridge.toml", "name = \"acme\"\nx = 1").unwrap_err();
     assert_eq!(mistakes.name.as_deref(), Some("acme"));
     assert_eq!(name_without_configuration(&mistakes), "acme");
 }
 
 #[test]
-fn the_hash_is_of_what_is_said_and_not_of_the_bytes() {
+fn the_hash_covers_the_meaning_and_not_the_bytes() {
     let hash = |text: &str| Configuration::parse("bridge.toml", text).unwrap().hash;
     let plain = hash(LEAST);
     assert_eq!(plain.len(), 64);
@@ -276,7 +276,7 @@ fn the_hash_is_of_what_is_said_and_not_of_the_bytes() {
 }
 
 #[test]
-fn one_machine_has_one_clock() {
+fn two_pools_on_this_machine_need_no_clock_allowance() {
     let at = |url: &str| {
         let endpoint = format!("\"\nendpoint_url = \"{url}\"");
         let text = LEAST.replace("_A\"", &format!("_A{endpoint}"));
@@ -292,7 +292,7 @@ fn one_machine_has_one_clock() {
 }
 
 #[test]
-fn each_asker_needs_its_own_part_of_the_environment() {
+fn each_component_needs_only_its_part_of_the_environment() {
     let some = |names: &'static [&'static str]| {
         move |name: &str| names.contains(&name).then(|| "arn:aws:value".to_owned())
     };
@@ -312,7 +312,7 @@ fn each_asker_needs_its_own_part_of_the_environment() {
 }
 
 #[test]
-fn a_function_elsewhere_is_told_where_home_is() {
+fn a_function_in_another_region_reads_the_home_region() {
     let home = |value: &'static str| {
         let variable = move |name: &str| {
             Some(if name == "POOLBRIDGE_HOME_REGION" { value } else { "x" }.to_owned())
@@ -324,7 +324,7 @@ fn a_function_elsewhere_is_told_where_home_is() {
 }
 
 #[test]
-fn a_key_in_clear_is_for_a_local_stack_alone() {
+fn a_key_in_clear_text_is_only_for_a_local_stack() {
     let variable = |_: &str| Some("hex:00ff".to_owned());
     assert!(Environment::read(Asker::Apply, true, &variable).is_ok());
     let list = Environment::read(Asker::Apply, false, &variable).unwrap_err();
@@ -334,7 +334,7 @@ fn a_key_in_clear_is_for_a_local_stack_alone() {
 }
 
 #[test]
-fn relative_paths_count_from_the_package() {
+fn relative_paths_start_at_the_package() {
     let variable = |name: &str| match name {
         "LAMBDA_TASK_ROOT" => Some("/var/task".to_owned()),
         "POOLBRIDGE_CONFIG" => Some("other.toml".to_owned()),
@@ -345,7 +345,7 @@ fn relative_paths_count_from_the_package() {
 }
 
 #[test]
-fn a_missing_file_is_a_mistake_too() {
+fn a_missing_file_is_reported_with_the_other_errors() {
     let variable =
         |name: &str| (name == "POOLBRIDGE_CONFIG").then(|| "/nowhere/bridge.toml".to_owned());
     let found = load_from(Asker::Apply, variable).unwrap_err().to_string();
@@ -353,7 +353,7 @@ fn a_missing_file_is_a_mistake_too() {
     assert!(found.contains("POOLBRIDGE_KEY is not set"), "{found}");
 }
 
-/// Arbitrary text, and arbitrary damage to a good file, is answered and never panics on.
+/// Arbitrary text, or arbitrary damage to a valid file, gives errors and never a panic.
 #[test]
 fn arbitrary_text_never_panics() {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;

@@ -1,4 +1,4 @@
-//! The batch consumer, with hands that do as they are told.
+//! Tests the batch consumer with scripted outside calls.
 
 use std::sync::Mutex;
 
@@ -22,7 +22,7 @@ enum Fate {
 struct FakeHands {
     fates: BTreeMap<&'static str, Fate>,
     marked: bool,
-    /// What `put_off` answers.
+    /// The answer of `put_off`.
     takes_back_off: Result<bool, ()>,
     looked_at: Mutex<Vec<String>>,
     hidden: Mutex<Vec<(String, Duration)>>,
@@ -67,7 +67,7 @@ impl Hands for FakeHands {
         let fate = self.fates.get(sub).copied().unwrap_or(Fate::Ends(|| Verdict::Applied));
         let verdict = match fate {
             Fate::Ends(verdict) => verdict(),
-            Fate::Panics => panic!("a fault of ours"),
+            Fate::Panics => panic!("planted panic"),
             Fate::Hangs => std::future::pending().await,
         };
         Report {
@@ -137,7 +137,7 @@ fn paused() -> Verdict {
 }
 
 #[tokio::test]
-async fn what_is_finished_does_not_come_back() {
+async fn finished_messages_do_not_come_back() {
     let fates = [
         ("a", Fate::Ends(|| Verdict::Applied)),
         ("b", Fate::Ends(|| Verdict::AlreadyTrue)),
@@ -151,7 +151,7 @@ async fn what_is_finished_does_not_come_back() {
 }
 
 #[tokio::test]
-async fn a_group_stops_at_its_first_failure_and_others_go_on() {
+async fn a_group_stops_at_its_first_failure_and_others_continue() {
     let fates = [("a", Fate::Ends(settling))];
     let messages = vec![
         message("1", "a", 1),
@@ -168,9 +168,10 @@ async fn a_group_stops_at_its_first_failure_and_others_go_on() {
 }
 
 #[tokio::test]
-async fn a_panic_is_one_persons_fault_alone_and_loses_nothing() {
+async fn a_panic_affects_one_person_and_loses_nothing() {
     let fates = [("a", Fate::Panics)];
-    // Even after many receives: what crashes us belongs among the dead letters, not away.
+    // Even after many receives: a message that crashes apply belongs in the dead-letter queue and
+    // must not be deleted.
     let messages = vec![message("1", "a", 11), message("2", "b", 1)];
     let (failed, hands) = run(FakeHands::with(&fates), messages).await;
     assert_eq!(failed, ["1"]);
@@ -178,7 +179,7 @@ async fn a_panic_is_one_persons_fault_alone_and_loses_nothing() {
 }
 
 #[tokio::test]
-async fn a_message_nobody_can_read_is_dropped_and_a_newer_one_is_kept() {
+async fn an_undecodable_message_is_dropped_and_a_newer_version_is_kept() {
     let mut malformed = message("1", "a", 1);
     malformed.body = "{\"v\":1,\"side\":\"left\"}".to_owned();
     let mut large = message("2", "b", 1);
@@ -192,7 +193,7 @@ async fn a_message_nobody_can_read_is_dropped_and_a_newer_one_is_kept() {
 }
 
 #[tokio::test]
-async fn after_a_few_receives_the_mark_alone_remembers() {
+async fn after_a_few_receives_only_the_pending_change_remembers() {
     let fates = [("a", Fate::Ends(outage))];
     let few = limits::LATER_RECEIVES_MAX;
     let (failed, hands) = run(FakeHands::with(&fates), vec![message("1", "a", few - 1)]).await;
@@ -204,7 +205,7 @@ async fn after_a_few_receives_the_mark_alone_remembers() {
 }
 
 #[tokio::test]
-async fn whoever_is_worked_on_is_looked_at_again_soon_and_after_the_lease_at_the_latest() {
+async fn a_locked_person_is_retried_soon_and_no_later_than_the_lease_ends() {
     fn busy() -> Verdict {
         Verdict::Later(Duration::from_secs(35), Reason::Busy)
     }
@@ -218,7 +219,7 @@ async fn whoever_is_worked_on_is_looked_at_again_soon_and_after_the_lease_at_the
 }
 
 #[tokio::test]
-async fn while_paused_the_mark_remembers_at_once() {
+async fn during_a_pause_the_pending_change_remembers_at_once() {
     let fates = [("a", Fate::Ends(paused))];
     let (failed, hands) = run(FakeHands::with(&fates), vec![message("1", "a", 1)]).await;
     assert!(failed.is_empty());
@@ -226,7 +227,7 @@ async fn while_paused_the_mark_remembers_at_once() {
 }
 
 #[tokio::test]
-async fn without_a_mark_the_message_is_kept() {
+async fn without_a_pending_change_the_message_is_kept() {
     let fates = [("a", Fate::Ends(paused))];
     let kept = |marked, takes_back_off| async move {
         let hands = FakeHands { marked, takes_back_off, ..FakeHands::with(&fates) };
@@ -239,7 +240,7 @@ async fn without_a_mark_the_message_is_kept() {
 }
 
 #[tokio::test]
-async fn whoever_hangs_is_given_up_before_the_process_ends() {
+async fn a_hanging_person_is_dropped_before_the_process_ends() {
     let fates = [("a", Fate::Hangs)];
     let messages = vec![message("1", "a", 1), message("2", "b", 1)];
     let began = tokio::time::Instant::now();
@@ -253,7 +254,7 @@ async fn whoever_hangs_is_given_up_before_the_process_ends() {
 }
 
 #[tokio::test]
-async fn messages_without_a_group_are_their_own_groups() {
+async fn messages_without_a_group_form_groups_of_their_own() {
     let mut messages = vec![message("1", "a", 1), message("2", "b", 1)];
     for message in &mut messages {
         message.group = String::new();
@@ -263,7 +264,7 @@ async fn messages_without_a_group_are_their_own_groups() {
 }
 
 #[test]
-fn an_outage_of_hours_stays_below_the_queues_receives() {
+fn an_outage_of_hours_stays_below_the_queues_receive_limit() {
     let waits = (1..limits::RECEIVES_MAX).map(|receives| growing(limits::RETRY_SOON, receives));
     assert!(waits.sum::<Duration>() > Duration::from_hours(2));
     assert_eq!(growing(limits::RETRY_SOON, 1), limits::RETRY_SOON);
@@ -273,7 +274,7 @@ fn an_outage_of_hours_stays_below_the_queues_receives() {
 }
 
 #[tokio::test]
-async fn a_batch_that_cannot_be_worked_on_comes_back_whole() {
+async fn a_refused_batch_comes_back_complete() {
     let messages = [message("1", "a", 1), message("2", "b", 3)];
     let hidden = Mutex::new(Vec::new());
     let failed = refuse(&messages, &BTreeSet::new(), |delivery, after| {
@@ -287,7 +288,7 @@ async fn a_batch_that_cannot_be_worked_on_comes_back_whole() {
 }
 
 #[tokio::test]
-async fn what_is_marked_does_not_become_a_dead_letter() {
+async fn a_message_with_a_pending_change_does_not_become_a_dead_letter() {
     let often = limits::LATER_RECEIVES_MAX;
     let mut messages = [message("1", "a", often), message("2", "b", often - 1)].to_vec();
     messages.extend([message("3", "c", often), message("4", "d", often)]);
@@ -299,7 +300,7 @@ async fn what_is_marked_does_not_become_a_dead_letter() {
     })
     .await;
     let back = refuse(&messages, &marked, |_, _| std::future::ready(Ok(()))).await;
-    // Not received often enough; not readable; not marked.
+    // 2: not received often enough. 3: not decodable. 4: without a pending change.
     assert_eq!(back, ["2", "3", "4"]);
 }
 
@@ -317,7 +318,7 @@ fn work_stops_before_the_process_ends() {
 }
 
 #[tokio::test]
-async fn bulk_work_steps_back_while_a_pool_refuses_calls_and_live_work_does_not() {
+async fn bulk_work_pauses_while_a_pool_throttles_and_live_work_does_not() {
     let until = NOW + Duration::from_secs(40);
     let hands = FakeHands { throttled: Some(until), ..FakeHands::with(&[]) };
     let bulk = Received { line: Line::Bulk, ..message("m2", "two", 1) };

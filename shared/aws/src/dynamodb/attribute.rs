@@ -1,5 +1,5 @@
-//! Reading and writing the attributes of an item. Whatever is not exactly what it must be is a
-//! [`Mistake`]: it is never guessed at.
+//! Reads and writes the attributes of an item. A value that is not exactly as expected is a
+//! [`Mistake`] and never interpreted.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Display;
@@ -11,28 +11,28 @@ use poolbridge_core::fingerprint::{Fingerprint, Print};
 use poolbridge_core::side::{BySide, Side};
 use poolbridge_core::time::Time;
 
-/// An item, or a map in it.
+/// An item, or a map inside it.
 pub(super) type Item = HashMap<String, AttributeValue>;
 
-/// The version written on every item, and the newest that is read.
+/// The version that poolbridge writes on every item, and the newest that it reads.
 pub(super) const VERSION: u64 = 1;
 
-/// How "agreed absent" is written where a fingerprint would stand.
+/// The text for "agreed absent" in place of a fingerprint.
 const ABSENT: &str = "absent";
 
-/// Why an item cannot be read. Names attributes, never what they hold.
+/// Why an item cannot be read. It names attributes, never their values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mistake {
-    /// Written by a newer version of poolbridge.
+    /// A newer version of poolbridge wrote the item.
     Newer,
-    /// An attribute is not there.
+    /// An attribute is missing.
     Missing(&'static str),
-    /// An attribute is of another type, or holds a word that we do not know.
+    /// An attribute has another type, or an unknown word as its value.
     Wrong(&'static str),
 }
 
 impl Mistake {
-    /// The fault that it is to whoever asked for the item.
+    /// The port error that the reader of the item gets.
     pub(super) fn fault(self, operation: &'static str) -> Fault {
         let (kind, code) = match self {
             Self::Newer => (FaultKind::Newer, "NewerItem".to_owned()),
@@ -43,7 +43,7 @@ impl Mistake {
     }
 }
 
-/// Refuses an item of a newer version before anything else of it is looked at.
+/// Refuses an item of a newer version before reading anything else in it.
 pub(super) fn check_version(item: &Item) -> Result<(), Mistake> {
     match Reader(item).number::<u64>("v")? {
         VERSION => Ok(()),
@@ -100,7 +100,7 @@ pub(super) fn by_side<T>(
     AttributeValue::M(values.collect())
 }
 
-/// Adds to a map what may not be there.
+/// Adds an optional value to a map.
 pub(super) fn with_some(
     value: AttributeValue,
     name: &str,
@@ -115,7 +115,7 @@ pub(super) fn with_some(
     }
 }
 
-/// Reads one item, or one map in it.
+/// Reads one item, or one map inside it.
 #[derive(Clone, Copy)]
 pub(super) struct Reader<'a>(pub(super) &'a Item);
 
@@ -124,7 +124,7 @@ impl<'a> Reader<'a> {
         self.0.contains_key(name)
     }
 
-    /// What `read` makes of an attribute, if it is there.
+    /// The result of `read` for an attribute, if the attribute exists.
     pub(super) fn optional<T>(
         self,
         name: &'static str,
@@ -137,7 +137,7 @@ impl<'a> Reader<'a> {
         self.value(name)?.as_s().map(String::as_str).map_err(|_| Mistake::Wrong(name))
     }
 
-    /// A word of a closed list, or a name that is checked as it is built.
+    /// A word of a closed list, or a name that its constructor checks.
     pub(super) fn word<T>(
         self,
         name: &'static str,
@@ -223,7 +223,7 @@ impl<'a> Reader<'a> {
             .collect()
     }
 
-    /// A map by side, whose values are attributes of any type.
+    /// A map by side, whose values may have any type.
     pub(super) fn by_side<T>(
         self,
         name: &'static str,
@@ -254,9 +254,9 @@ fn print_of(text: &str) -> Option<Print> {
     Some(Some(Fingerprint { key: key.parse().ok()?, bytes: bytes.to_be_bytes() }))
 }
 
-/// How large the service takes an item to be, rounded up ("Item sizes and formats" in the guide of
-/// `DynamoDB`): names and texts by their bytes, a number by half its digits and one, a map or list
-/// by three and one more for each element.
+/// The size of an item as the service computes it, rounded up ("Item sizes and formats" in the
+/// `DynamoDB` guide): names and texts by their bytes, a number by half its digits and one, a map or
+/// list by three and one more for each element.
 pub(super) fn size_bytes(item: &Item) -> usize {
     item.iter().map(|(name, value)| name.len() + value_bytes(value)).sum()
 }
@@ -273,7 +273,7 @@ fn value_bytes(value: &AttributeValue) -> usize {
     } else if let AttributeValue::B(bytes) = value {
         bytes.as_ref().len()
     } else {
-        // Nothing else is ever written here but yes and no.
+        // The only other type that poolbridge writes is boolean.
         1
     }
 }
@@ -283,7 +283,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fingerprint_reads_as_it_was_written() {
+    fn a_fingerprint_reads_back_unchanged() {
         let prints = [None, Some(Fingerprint { key: 255, bytes: [0xab; 16] })];
         for value in prints {
             let written = print(value);
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn a_version_is_never_guessed_at() {
+    fn an_unknown_version_is_refused() {
         let versions = [
             (number(1), Ok(())),
             (number(2), Err(Mistake::Newer)),
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mistake_names_the_attribute_and_no_more() {
+    fn an_error_names_only_the_attribute() {
         let fault = Mistake::Wrong("state").fault("GetItem");
         assert_eq!(fault.to_string(), "GetItem failed: unreadable (Wrong:state)");
         assert_eq!(Mistake::Newer.fault("GetItem").kind, FaultKind::Newer);

@@ -1,5 +1,5 @@
-//! The control item: one for the whole bridge, read with each claim. The operator writes it; apply
-//! opens the breaker in it, and the trail notes in it that a pool was restored or deleted.
+//! The control item: one for the whole bridge, read with each claim. The operator writes it. apply
+//! opens the breaker in it. The trail stores in it that a pool was restored or deleted.
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
@@ -19,7 +19,7 @@ use super::key::Key;
 use super::tally::Call;
 use crate::fault::fault;
 
-/// How often a change of the control item starts over because another operator was first.
+/// How many times a change of the control item is tried if another operator was faster.
 const ROUNDS_MAX: usize = 4;
 
 impl DynamoLedger {
@@ -29,8 +29,8 @@ impl DynamoLedger {
         control.map_err(|mistake| mistake.fault("GetItem"))
     }
 
-    /// Changes the control item, beginning again when somebody else changed it meanwhile. `change`
-    /// may be called several times; the revision is counted here. Answers what stands now.
+    /// Changes the control item, and starts over if another writer changed it meanwhile. `change`
+    /// may run several times. This function counts the revision. Returns the stored item.
     pub async fn change_control(
         &self,
         change: impl Fn(&mut Control) + Send + Sync,
@@ -52,8 +52,8 @@ impl DynamoLedger {
         }
     }
 
-    /// Notes what an event told of one pool's restore or deletion, and opens the breaker where people
-    /// were changed in bulk. An event that changes nothing writes nothing.
+    /// Stores what an event reported about one pool's restore or deletion, and opens the breaker if
+    /// accounts changed in bulk. An event that changes nothing writes nothing.
     pub async fn note_restore(&self, side: Side, stage: Stage, at: Time) -> Result<(), Fault> {
         let note = |control: &mut Control| {
             let before = control.restores.get(side);
@@ -66,12 +66,13 @@ impl DynamoLedger {
         self.change_control(note).await.map(drop)
     }
 
-    /// Writes the control item if it still is of `control.revision` (0: is not there yet), and
-    /// counts the revision on. `Lost` if it is not. Answers what stands now.
+    /// Writes the control item if the stored one still has `control.revision` (0: no item yet), and
+    /// increments the revision. `Lost` if it does not. Returns the stored item.
     pub async fn set_control(&self, control: &Control) -> Result<Control, Fault> {
         const OPERATION: &str = "UpdateItem";
         let written = Control { revision: control.revision + 1, ..control.clone() };
-        // An update, not a put: what other parts of the bridge keep in this item stays.
+        // An update, not a put: other parts of the bridge keep attributes in this item, and these
+        // stay.
         let always = ["v", "revision", "phase", "active", "closing"];
         let mut set: Vec<&str> = always.to_vec();
         let mut removed: Vec<&str> = Vec::new();
@@ -130,8 +131,8 @@ fn update_expression(set: &[&str], removed: &[&str]) -> String {
     format!("SET {}{remove}{}", set.join(", "), removed.join(", "))
 }
 
-/// What a failed condition means: a repetition of a write that was done, or somebody else's write.
-/// Two operators who wrote the very same are both right.
+/// Interprets a failed condition: either a repeated write of poolbridge's own that succeeded, or
+/// another writer's. Two operators who wrote exactly the same both succeed.
 fn stands(
     item: Option<&Item>,
     written: Control,
@@ -233,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_control_item_reads_whole_or_not_at_all() {
+    fn a_control_item_is_read_completely_or_not_at_all() {
         let control = read(&item()).unwrap();
         assert_eq!((control.phase, control.closing, control.revision), (Phase::Follow, true, 3));
         assert_eq!(control.paused.as_deref(), Some("maintenance"));
@@ -256,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn a_restore_reads_as_it_was_written() {
+    fn a_restore_reads_back_unchanged() {
         let note = |stage, decided| Restore { stage, since: Time(5), decided };
         let decided = |what| Some(Decided { what, at: Time(9) });
         for stage in Stage::ALL {
@@ -271,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_condition_is_ours_only_if_it_reads_the_same() {
+    fn a_failed_condition_counts_as_done_only_if_the_item_is_equal() {
         let control = read(&item()).unwrap();
         let kind = |item: Option<&Item>, written: &Control| {
             stands(item, written.clone(), "UpdateItem").map_err(|fault| fault.kind)

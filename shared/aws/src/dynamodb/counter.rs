@@ -1,5 +1,5 @@
-//! Counters: people by state, and captures that could not leave a mark. Plain additions: a
-//! repetition counts twice, and the sweep counts people again.
+//! Counters: people by state, and captures that were neither stored nor sent. They are plain
+//! additions: a repeated write counts twice, and the sweep counts people again.
 
 use std::collections::BTreeMap;
 
@@ -13,23 +13,23 @@ use super::key::{Key, counter_partition, random_counter_shard};
 use super::tally::Call;
 use crate::fault::fault;
 
-/// The counter of captures whose mark failed.
+/// The counter of captures that were neither stored nor sent.
 const UNMARKED: &str = "unmarked";
 
-/// People by state, as far as they were counted. A state without people is left out.
+/// People by state, as counted so far. A state without people is left out.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct PeopleCounts {
-    /// How many, by state.
+    /// The number of people by state.
     pub by_state: BTreeMap<State, u64>,
 }
 
 impl PeopleCounts {
-    /// How many are in that state.
+    /// The number of people in that state.
     pub fn of(&self, state: State) -> u64 {
         self.by_state.get(&state).copied().unwrap_or(0)
     }
 
-    /// Everybody.
+    /// The number of all people.
     pub fn total(&self) -> u64 {
         self.by_state.values().sum()
     }
@@ -62,7 +62,7 @@ impl DynamoLedger {
                 .partition(Call::ReadCounts, counter_partition(shard), usize::MAX, |item| {
                     check_version(item)?;
                     let reader = Reader(item);
-                    // Other counters live here too; only states are people.
+                    // Other counters share this partition. Only states count people.
                     let state = State::from_name(reader.text("sk")?);
                     state.map(|state| Ok((state, reader.number::<i64>("count")?))).transpose()
                 })
@@ -71,7 +71,7 @@ impl DynamoLedger {
                 *sums.entry(state).or_default() += count;
             }
         }
-        // Repetitions may have counted somebody out twice; nobody is fewer than none.
+        // Repeated writes may have subtracted a person twice. A negative sum means none.
         let by_state = sums
             .into_iter()
             .filter_map(|(state, sum)| Some((state, u64::try_from(sum).ok()?)))
@@ -80,7 +80,8 @@ impl DynamoLedger {
         Ok(PeopleCounts { by_state })
     }
 
-    /// Counts captures whose mark failed (R14): `drained` is not said while there are any.
+    /// Counts captures that were neither stored nor sent (R14, `DrainedMeansEmpty`): the bridge is
+    /// not drained while there are any.
     pub async fn add_unmarked(&self, captures: u32) -> Result<(), Fault> {
         if captures == 0 {
             return Ok(());
@@ -88,7 +89,7 @@ impl DynamoLedger {
         self.add(&Key::counter(0, UNMARKED), i64::from(captures)).await
     }
 
-    /// Takes captures off that count, once a verification has looked at everybody since.
+    /// Subtracts captures from that count, after a later verification has compared every person.
     pub async fn forget_unmarked(&self, captures: u32) -> Result<(), Fault> {
         if captures == 0 {
             return Ok(());
@@ -96,7 +97,7 @@ impl DynamoLedger {
         self.add(&Key::counter(0, UNMARKED), -i64::from(captures)).await
     }
 
-    /// Captures whose mark failed since the last full verification.
+    /// The captures that were neither stored nor sent since the last full verification.
     pub async fn unmarked(&self) -> Result<u64, Fault> {
         let item = self.get(Call::ReadCounts, &Key::counter(0, UNMARKED)).await?;
         let count = item.map_or(Ok(0), |item| {

@@ -1,5 +1,5 @@
-//! How far the sweep is: one item, so that a part that is finished and what it came to are noted by
-//! one write. It holds sums and prefixes, and never a page token, which would die after an hour.
+//! The sweep's progress: one item, so that one write records a finished part and its result. It
+//! holds sums and prefixes, and never a page token, which expires after an hour.
 
 use std::collections::BTreeSet;
 
@@ -22,15 +22,15 @@ use super::{DynamoLedger, check_size};
 use crate::fault::fault;
 
 impl DynamoLedger {
-    /// How far the sweep is; a new cursor if it never began.
+    /// The sweep's progress; a new cursor if the sweep never began.
     pub async fn sweep_cursor(&self) -> Result<Cursor, Fault> {
         let item = self.get(Call::ReadCursor, &Key::sweep_cursor()).await?;
         let cursor = item.map_or_else(|| Ok(Cursor::default()), |item| read(&item));
         cursor.map_err(|mistake| mistake.fault("GetItem"))
     }
 
-    /// Writes how far the sweep is, if what stands is of the revision before. `Lost` if not:
-    /// another one is at work.
+    /// Writes the sweep's progress if the stored item has the revision before. `Lost` if not:
+    /// another sweep is running.
     pub async fn put_sweep_cursor(&self, cursor: &Cursor) -> Result<(), Fault> {
         const OPERATION: &str = "PutItem";
         let item = item(cursor);
@@ -55,7 +55,7 @@ impl DynamoLedger {
         match error.as_service_error() {
             Some(PutItemError::ConditionalCheckFailedException(failed)) => {
                 match failed.item().map(read) {
-                    // Ours, and the answer was lost.
+                    // This writer's own write succeeded, but its answer was lost.
                     Some(Ok(there)) if there.writer == cursor.writer => Ok(()),
                     Some(Err(Mistake::Newer)) => Err(Mistake::Newer.fault(OPERATION)),
                     Some(_) | None => Err(Fault::new(FaultKind::Lost, OPERATION)),
@@ -224,30 +224,30 @@ mod tests {
     }
 
     #[test]
-    fn a_cursor_reads_as_it_was_written() {
+    fn a_cursor_reads_back_unchanged() {
         assert_eq!(read(&item(&Cursor::default())), Ok(Cursor::default()));
         let cursor = cursor();
         assert_eq!(read(&item(&cursor)), Ok(cursor));
     }
 
     #[test]
-    fn a_cursor_of_another_version_or_of_torn_sums_is_not_guessed_at() {
+    fn a_cursor_of_another_version_or_with_damaged_sums_is_refused() {
         let mut newer = item(&cursor());
         newer.insert("v".to_owned(), number(2));
         assert_eq!(read(&newer), Err(Mistake::Newer));
         let mut torn = item(&cursor());
-        let mut values = torn["pass"].as_m().expect("it is a map").clone();
+        let mut values = torn["pass"].as_m().expect("the pass is a map").clone();
         values.insert("missing".to_owned(), AttributeValue::B(Blob::new([1, 2, 3])));
         torn.insert("pass".to_owned(), AttributeValue::M(values));
         assert_eq!(read(&torn), Err(Mistake::Wrong("missing")));
     }
 
     #[test]
-    fn the_largest_pass_fits_into_an_item() {
+    fn the_largest_pass_fits_into_one_item() {
         let mut cursor = cursor();
         for side in Side::BOTH {
             let parts = (0..4_096).map(|part| Prefix::new(format!("{part:03x}")));
-            let pass = cursor.pass.as_mut().expect("it was begun");
+            let pass = cursor.pass.as_mut().expect("the pass began");
             pass.finished.get_mut(side).extend(parts);
         }
         assert!(size_bytes(&item(&cursor)) < ITEM_BYTES_MAX / 2);

@@ -1,5 +1,5 @@
-//! Dumps of the pools' settings, sealed: what stood before each change of their triggers. They are
-//! what `detach` goes by, so nothing takes them away.
+//! Sealed backups of the pools' settings from before each change of their triggers. `detach` needs
+//! them, so poolbridge never deletes them.
 
 use std::fmt;
 
@@ -16,20 +16,20 @@ use super::{DynamoLedger, check_size};
 use crate::fault::fault;
 use crate::secret::{Sealer, UnsealError};
 
-/// Dumps that are looked at, newest first: a bridge is attached a few times in its life.
+/// The number of backups that are read, newest first: a bridge is attached only a few times.
 const DUMPS_MAX: usize = 50;
 
-/// Dumps of one request. A page has 1 MB at the most (quota), and a dump some 10 KB as a rule.
+/// Backups per request. A page holds at most 1 MB (quota), and a backup usually takes some 10 KB.
 const PAGE_DUMPS_MAX: i32 = 10;
 
-/// What a pool's settings were.
+/// A pool's settings at one moment.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Dump {
     /// The pool.
     pub side: Side,
-    /// The pool's id: a side may have become another pool since.
+    /// The pool's id: the configuration may name another pool by now.
     pub user_pool_id: String,
-    /// When it was made.
+    /// When the backup was made.
     pub at: Time,
     /// The settings, as [`crate::cognito::settings::Settings::dump`] writes them.
     pub text: String,
@@ -42,7 +42,7 @@ impl fmt::Debug for Dump {
 }
 
 impl DynamoLedger {
-    /// Keeps a dump, sealed.
+    /// Stores a backup, sealed.
     pub async fn keep_dump(&self, dump: &Dump) -> Result<(), Fault> {
         const OPERATION: &str = "PutItem";
         let sealer = self.sealer(OPERATION)?;
@@ -61,7 +61,8 @@ impl DynamoLedger {
         let Err(error) = answer else { return Ok(()) };
         match error.as_service_error() {
             Some(PutItemError::ConditionalCheckFailedException(failed)) => {
-                // Ours, written by an attempt whose answer was lost; or somebody's of the same moment.
+                // An earlier attempt of this call wrote the item and its answer was lost, or
+                // another writer used the same moment.
                 let same = failed.item() == Some(&item);
                 if same { Ok(()) } else { Err(Fault::new(FaultKind::Exists, OPERATION)) }
             }
@@ -69,7 +70,7 @@ impl DynamoLedger {
         }
     }
 
-    /// The last dumps of a side, newest first.
+    /// The latest backups of a side, newest first.
     pub async fn dumps(&self, side: Side) -> Result<Vec<Dump>, Fault> {
         const OPERATION: &str = "Query";
         let sealer = self.sealer(OPERATION)?;
@@ -106,12 +107,12 @@ fn partition(side: Side) -> String {
     format!("ATTACH#{side}")
 }
 
-/// The seal is this side's and this moment's: copied to another item it does not open.
+/// The seal belongs to this side and this moment: copied to another item, it does not open.
 fn label(side: Side, at: Time) -> String {
     format!("settings#{side}#{}", at.0)
 }
 
-/// The dump's item; `None` for a moment that no calendar knows.
+/// The backup's item; `None` for a time that no calendar can express.
 fn item(dump: &Dump, sealer: &Sealer) -> Option<Item> {
     let moment = Timestamp::from_millisecond(dump.at.0).ok()?;
     let item = [
@@ -162,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dump_reads_as_it_was_written_and_shows_nothing() {
+    fn a_settings_backup_reads_back_unchanged_and_shows_no_content() {
         let item = item(&dump(), &sealer()).unwrap();
         assert!(!format!("{item:?}{:?}", dump()).contains("secret words"));
         assert_eq!(item["pk"].as_s().unwrap(), "ATTACH#old");
@@ -171,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dump_of_another_side_or_key_does_not_open() {
+    fn a_settings_backup_of_another_side_or_key_does_not_open() {
         let item = item(&dump(), &sealer()).unwrap();
         let kind = |side, sealer: &Sealer| read(&item, side, sealer).map_err(|fault| fault.kind);
         assert_eq!(kind(Side::New, &sealer()), Err(FaultKind::Unreadable));

@@ -1,4 +1,5 @@
-//! The journal: who did what to the bridge. Written by the operator's commands, never changed.
+//! The journal: who did what to the bridge. The operator's commands write it, and no entry ever
+//! changes.
 
 use std::collections::BTreeMap;
 
@@ -14,23 +15,23 @@ use super::tally::Call;
 use super::{DynamoLedger, PAGE_ITEMS_MAX, check_size};
 use crate::fault::fault;
 
-/// One entry.
+/// One entry of the journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JournalEntry {
     /// When it was done.
     pub at: Time,
-    /// Unique: the same entry written twice is one.
+    /// A unique id, so that an entry written twice is stored once.
     pub id: u128,
     /// Who did it: the caller's ARN, or the name of the account at the shell.
     pub who: String,
     /// What was done: the command's name.
     pub what: String,
-    /// Figures, reasons and durations, by name. Codes and numbers, never a person's data.
+    /// Numbers, reasons and durations, by name. Codes and numbers only, never a person's data.
     pub details: BTreeMap<String, String>,
 }
 
 impl DynamoLedger {
-    /// Writes an entry. Written again, it is still one.
+    /// Writes an entry. A repeated write stores it once.
     pub async fn journal(&self, entry: &JournalEntry) -> Result<(), Fault> {
         const OPERATION: &str = "PutItem";
         let item = item(entry).ok_or_else(|| Fault::new(FaultKind::Invalid, OPERATION))?;
@@ -59,12 +60,12 @@ impl DynamoLedger {
         }
     }
 
-    /// The last `most` entries (1,000 at the most), newest first.
+    /// The last `most` entries (at most 1,000), newest first.
     pub async fn journal_tail(&self, most: usize) -> Result<Vec<JournalEntry>, Fault> {
         const OPERATION: &str = "Query";
         let most = i32::try_from(most).unwrap_or(PAGE_ITEMS_MAX).clamp(1, PAGE_ITEMS_MAX);
         self.tally.add(Call::ReadJournal);
-        // One page: 1,000 entries of a few hundred bytes are well below the 1 MB of a page.
+        // One page: 1,000 entries of a few hundred bytes stay well below the 1 MB of a page.
         let answer = self
             .client
             .query()
@@ -86,9 +87,9 @@ impl DynamoLedger {
     }
 }
 
-/// The entry's item; `None` for a moment that no calendar knows.
+/// The entry's item; `None` for a time that no calendar can express.
 fn item(entry: &JournalEntry) -> Option<Item> {
-    // Readable, and in the order of time: all years have four digits and all moments milliseconds.
+    // Readable and in order of time: every year has four digits and every time has milliseconds.
     let moment = Timestamp::from_millisecond(entry.at.0).ok()?;
     let moment = moment.strftime("%Y-%m-%dT%H:%M:%S.%3fZ");
     let details = entry.details.iter().map(|(name, value)| (name.clone(), text(value)));
@@ -136,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_reads_as_it_was_written() {
+    fn an_entry_reads_back_unchanged() {
         let item = item(&entry(1_760_000_000_005)).unwrap();
         assert_eq!(read(&item), Ok(entry(1_760_000_000_005)));
         let key = item["sk"].as_s().unwrap();
@@ -144,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_in_the_order_of_time() {
+    fn keys_are_in_order_of_time() {
         let moments = [0, 999, 1_000, 1_760_000_000_000, 1_760_000_000_001, 4_000_000_000_000];
         let keys = moments.map(|at| item(&entry(at)).unwrap()["sk"].as_s().unwrap().clone());
         assert!(keys.is_sorted(), "{keys:?}");

@@ -1,4 +1,4 @@
-//! Partition and sort keys: the shape of the table.
+//! Partition and sort keys: the layout of the table.
 
 use std::fmt::Display;
 
@@ -11,15 +11,15 @@ use sha2::{Digest, Sha256};
 use super::attribute::{Item, text};
 use super::route::Route;
 
-/// Shards of each state in the index: one partition of it takes 1,000 writes a second ("Best
-/// practices for designing partition keys"), and a backfill moves more people than that from state
-/// to state.
+/// Shards of each state in the index. One partition of it accepts 1,000 writes a second ("Best
+/// practices for designing partition keys"), and a backfill changes the state of more people than
+/// that.
 pub(super) const STATE_SHARDS: u32 = 16;
 
-/// The sparse index of who is not in step.
+/// The sparse index of the people who are not in step.
 pub(super) const BY_STATE: &str = "by_state";
 
-/// Where an item lives.
+/// The key of an item.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Key {
     pub(super) pk: String,
@@ -60,12 +60,12 @@ impl Key {
         Self { pk: route_partition(Route::Sweep), sk: format!("wanted#{side}") }
     }
 
-    /// The removals of one hour since the epoch.
+    /// The removal counter of one hour since the epoch.
     pub(super) fn removals(window: i64) -> Self {
         Self { pk: format!("BREAKER#{window}"), sk: "BREAKER".to_owned() }
     }
 
-    /// As an item's first two attributes.
+    /// The key as an item's first two attributes.
     pub(super) fn item(&self) -> Item {
         Item::from([
             ("pk".to_owned(), text(self.pk.clone())),
@@ -74,7 +74,7 @@ impl Key {
     }
 }
 
-/// The partition of the journal, in the order of time.
+/// The partition of the journal, in order of time.
 pub(super) const JOURNAL: &str = "JOURNAL";
 
 pub(super) fn mark_partition(shard: impl Display) -> String {
@@ -89,14 +89,14 @@ fn route_partition(route: Route) -> String {
     format!("ROUTE#{}", route.name())
 }
 
-/// A random shard of a counter, so that no two busy writers keep meeting.
+/// A random shard of a counter, so that busy writers rarely use the same one.
 pub(super) fn random_counter_shard() -> u32 {
     u32::from_be_bytes(crate::secret::random()) % COUNTER_SHARDS
 }
 
-/// Under which state the index lists a person, if at all. Whoever has an intent or a birth note
-/// open is listed as `waiting`, whatever the state says, so that `drained` finds them after a crash
-/// even when nothing else points at them any more.
+/// The state under which the index lists a person, if it does. A person with an open write intent
+/// or creation intent is listed as `waiting`, whatever the state is. So `drained` finds that person
+/// after a crash even if nothing else refers to the person any more.
 pub(super) const fn listed_as(entry: &Entry) -> Option<State> {
     if entry.intent.is_some() || entry.birth.is_some() {
         return Some(State::Waiting);
@@ -112,7 +112,7 @@ pub(super) fn state_partition(state: State, shard: u32) -> String {
     format!("{}#{shard}", state.name())
 }
 
-/// A shard that never changes for the same text.
+/// The same text always gets the same shard.
 fn shard(text: &str, shards: u32) -> u32 {
     let digest = Sha256::digest(text.as_bytes());
     u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]) % shards
@@ -123,13 +123,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_are_as_the_table_is_documented() {
+    fn keys_match_the_documented_layout() {
         let sub = Sub::try_from("s-1").unwrap();
         let id = PersonId::from_nonce(10);
         assert_eq!(Key::person(&id).pk, "PERSON#0000000000000000000000000000000a");
         assert_eq!(Key::account(Side::Old, &sub).pk, "ACCOUNT#old#s-1");
         assert_eq!(Key::account(Side::Old, &sub).sk, "ACCOUNT");
-        // Fixed: a mark that moved to another shard would be lost to its reader.
+        // Fixed: if a pending change moved to another shard, its reader would lose it.
         let mark = Key::mark(Side::New, &sub);
         assert_eq!((mark.pk.as_str(), mark.sk.as_str()), ("PENDING#38", "new#s-1"));
         assert_eq!(Key::counter(3, "synced").pk, "COUNTER#3");

@@ -1,4 +1,4 @@
-//! Claiming a person, and writing a person under that claim.
+//! Claims a person, and writes a person record under that claim.
 
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
@@ -16,7 +16,7 @@ use super::{DynamoLedger, check_size, part, person};
 use crate::fault::fault;
 use crate::secret::Sealer;
 
-/// A person's item may be written by who holds its lease, and only forward.
+/// Only the lease owner may write a person record, and only with a higher revision.
 pub(super) const UNDER_LEASE: &str = "#v = :v AND #lease.#owner = :owner AND #revision < :revision";
 
 impl DynamoLedger {
@@ -32,7 +32,7 @@ impl DynamoLedger {
         let answer = self
             .update(Call::Claim, &Key::person(id))
             .update_expression("SET #lease = :lease")
-            // The same owner may take it again: that is a claim whose answer was lost.
+            // The same owner may claim it again: that is a claim whose answer was lost.
             .condition_expression(
                 "#v = :v AND #revision = :revision AND attribute_not_exists(#forward) \
                  AND (attribute_not_exists(#lease) OR #lease.#free_at <= :now \
@@ -104,7 +104,7 @@ fn taken(item: Option<&Item>, sealer: &Sealer) -> Result<Claim, Mistake> {
     }
 }
 
-/// Why a lease was not to be had, by the item as it stood.
+/// Why the claim failed, by the item as it was then.
 fn not_taken(item: Option<&Item>, revision: u64) -> Result<Claim, Mistake> {
     let Some(item) = item else { return Ok(Claim::Moved) };
     check_version(item)?;
@@ -113,14 +113,13 @@ fn not_taken(item: Option<&Item>, revision: u64) -> Result<Claim, Mistake> {
         return Ok(Claim::Moved);
     }
     let lease = reader.optional("lease", |reader, name| part::read_lease(reader.map(name)?))?;
-    // Without a lease the condition would have held: somebody let go of it just now.
+    // Without a lease the condition would have held, so the lease was released just now.
     Ok(lease.map_or(Claim::Moved, |lease| Claim::Busy(lease.free_at)))
 }
 
-/// A write whose condition failed may be a repetition of one that was done and whose answer was
-/// lost. It is taken for that only if the item reads exactly as this write would have left it: by
-/// this very owner, at this very revision, with these contents. A lease that somebody took since
-/// does not count.
+/// Decides whether a failed condition means a repeated write whose first answer was lost. It does
+/// only if the item is exactly as this write leaves it: the same owner, revision and contents. A
+/// lease that another worker took since does not matter.
 pub(super) fn already_stored(
     item: Option<&Item>,
     entry: &Entry,
@@ -155,24 +154,24 @@ mod tests {
     }
 
     #[test]
-    fn only_our_very_own_write_is_taken_for_a_lost_answer() {
+    fn only_an_identical_write_counts_as_a_lost_answer() {
         let mut ours = entry();
         ours.revision = 7;
         let item = person::item(&ours, Some(&owner(1)), &sealer());
-        assert!(stored(&item, &ours, 1), "sealed anew, it is still the same write");
+        assert!(stored(&item, &ours, 1), "the same write with a new seal");
         assert!(!stored(&item, &ours, 2), "another owner's write");
         let mut other = ours.clone();
         other.revision = 8;
-        assert!(!stored(&item, &other, 1), "an earlier revision of ours");
+        assert!(!stored(&item, &other, 1), "an earlier revision of the same owner");
         let mut other = ours.clone();
         other.not_before = Time(99);
         assert!(!stored(&item, &other, 1), "other contents at the same revision");
         let unwritten = person::item(&ours, None, &sealer());
-        assert!(!stored(&unwritten, &ours, 1), "nobody's write");
+        assert!(!stored(&unwritten, &ours, 1), "a write without an owner");
     }
 
     #[test]
-    fn a_lease_taken_since_does_not_hide_our_write() {
+    fn a_lease_taken_since_does_not_hide_the_own_write() {
         let ours = entry();
         let mut claimed = ours.clone();
         claimed.lease = Some(lease(2));
@@ -192,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn why_a_lease_was_not_to_be_had() {
+    fn a_failed_claim_reports_busy_or_moved() {
         let mut entry = entry();
         entry.revision = 3;
         entry.lease = Some(lease(2));

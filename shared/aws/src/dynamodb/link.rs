@@ -1,10 +1,11 @@
-//! People and the pointers to them, written in one transaction: no account ever has two people, and
-//! no person is ever half linked (R16, R17, R18).
+//! Person records and the account pointers to them, written in one transaction. So no account ever
+//! has two person records, and no person record is ever half linked (R16, `LinkInOneTransaction`;
+//! R17, `MergeHalves`; R18, `JoinUnderLease`).
 //!
-//! The SDK puts a request token of its own on each transaction and keeps it when it tries again,
-//! and `DynamoDB` takes a repetition within ten minutes for the same transaction
-//! ("`TransactWriteItems`"), so an answer lost on the way does no harm. Where even so a condition
-//! fails on our own earlier write, the item tells.
+//! The SDK adds a request token to each transaction and keeps it for retries. `DynamoDB` treats a
+//! repetition within ten minutes as the same transaction ("`TransactWriteItems`"), so a lost answer
+//! does no harm. If a condition still fails because of the bridge's own earlier write, the item
+//! shows it.
 
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
@@ -27,18 +28,17 @@ const OPERATION: &str = "TransactWriteItems";
 
 /// Why a transaction was not done.
 enum Undone {
-    /// A condition failed, by action: in order, with the item as it stood where the service told.
+    /// A condition failed. The list has one entry per action, in order, with the existing item if
+    /// the service returned it.
     Conditions(Vec<Condition>),
-    /// Anything else.
     Fault(Fault),
 }
 
-/// What became of the condition of one action.
 #[derive(Clone, Debug, PartialEq)]
 enum Condition {
-    /// It held, or was not looked at.
+    /// The condition held, or the service did not check it.
     Held,
-    /// It failed, on this item if there was one and the service told.
+    /// The condition failed, with the existing item if there was one and the service returned it.
     Failed(Option<Item>),
 }
 
@@ -64,7 +64,8 @@ impl DynamoLedger {
             Ok(()) => Ok(()),
             Err(Undone::Fault(fault)) => Err(fault),
             Err(Undone::Conditions(failed)) => {
-                // Ids are never handed out twice: a person of this id who reads as ours is ours.
+                // Ids are never used twice, so a person record with this id and these contents is
+                // this write's.
                 let there = failed.first().and_then(Condition::item);
                 let ours = there.is_some_and(|item| person::is_ours(item, entry, None, sealer));
                 if ours { Ok(()) } else { Err(Fault::new(FaultKind::Exists, OPERATION)) }
@@ -79,7 +80,7 @@ impl DynamoLedger {
         side: Side,
     ) -> Result<(), Fault> {
         let sealer = self.sealer(OPERATION)?;
-        // Nothing to point at: the caller's mistake, and nothing is written.
+        // There is no account to point at. The caller is wrong, and nothing is written.
         let no_account = Fault { code: Some("NoAccount".to_owned()), ..invalid() };
         let pointer = self.put_pointer(entry, side).ok_or(no_account)?;
         let puts = vec![self.put_under_lease(entry, owner)?, pointer];
@@ -170,14 +171,16 @@ impl DynamoLedger {
             .expression_attribute_values(":revision", number(entry.revision)))
     }
 
-    /// A pointer from the account on `side`, where there is one, only if nothing points from there.
+    /// A pointer from the account on `side`, if there is one. Its condition: the account has no
+    /// pointer yet.
     fn put_pointer(&self, entry: &Entry, side: Side) -> Option<Builder> {
         let account = entry.accounts.get(side).as_ref()?;
         let pointer = person::pointer(&Key::account(side, &account.sub), &entry.id);
         Some(self.put(pointer).condition_expression("attribute_not_exists(pk)"))
     }
 
-    /// The pointer from an account of `entry` to the person `to`, only if it still points to `from`.
+    /// The pointer from an account of `entry` to the person `to`. Its condition: it still points to
+    /// `from`.
     fn repoint(
         &self,
         entry: &Entry,
@@ -223,7 +226,7 @@ fn undone(error: &SdkError<TransactWriteItemsError>) -> Undone {
     }
 }
 
-/// What the reasons of a cancelled transaction come to. Nothing of it was done, whatever they say.
+/// Interprets the reasons of a cancelled transaction. Nothing of it was done, whatever the reasons.
 fn of_reasons(reasons: &[CancellationReason]) -> Undone {
     let code = |reason: &CancellationReason| reason.code().unwrap_or("None").to_owned();
     let condition = |reason: &CancellationReason| match reason.code() {
@@ -240,7 +243,8 @@ fn of_reasons(reasons: &[CancellationReason]) -> Undone {
     }
     let code = reasons.iter().map(code).find(|code| code != "None");
     let kind = match code.as_deref() {
-        // Somebody else is writing one of the items, or the table is busy: soon it will do.
+        // Another writer is writing one of the items, or the table is busy. A retry will soon
+        // succeed.
         Some(
             "TransactionConflict"
             | "ThrottlingError"
@@ -250,7 +254,7 @@ fn of_reasons(reasons: &[CancellationReason]) -> Undone {
         Some("ValidationError" | "ItemCollectionSizeLimitExceeded") => FaultKind::Invalid,
         Some(_) | None => FaultKind::Lost,
     };
-    // A code is a word; what is none is not repeated.
+    // A code is one word. Other text is not repeated.
     let code = code.filter(|code| code.bytes().all(|letter| letter.is_ascii_alphanumeric()));
     Undone::Fault(Fault { kind, operation: OPERATION, code })
 }
@@ -273,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn each_reason_has_its_kind() {
+    fn each_cancellation_reason_has_its_port_error() {
         assert_eq!(kind(&["None", "TransactionConflict"]), Some(FaultKind::Throttled));
         assert_eq!(kind(&["ThrottlingError", "None"]), Some(FaultKind::Throttled));
         assert_eq!(kind(&["ProvisionedThroughputExceeded"]), Some(FaultKind::Throttled));
@@ -283,26 +287,28 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_condition_says_more_than_a_conflict() {
+    fn a_failed_condition_outweighs_a_conflict() {
         assert_eq!(kind(&["TransactionConflict", "ConditionalCheckFailed"]), None);
         let Undone::Conditions(failed) = reasons(&["None", "ConditionalCheckFailed"]) else {
-            panic!("a failed condition was not seen");
+            panic!("the failed condition was not reported");
         };
         assert_eq!(failed, [Condition::Held, Condition::Failed(None)]);
     }
 
     #[test]
-    fn a_newer_item_in_the_way_is_called_so() {
+    fn a_condition_that_fails_on_a_newer_item_reports_newer() {
         let item = Item::from([("v".to_owned(), number(2))]);
         let reason = CancellationReason::builder().code("ConditionalCheckFailed");
         let reason = reason.set_item(Some(item)).build();
-        let Undone::Fault(fault) = of_reasons(&[reason]) else { panic!("not a fault") };
+        let Undone::Fault(fault) = of_reasons(&[reason]) else { panic!("not a port error") };
         assert_eq!(fault.kind, FaultKind::Newer);
     }
 
     #[test]
-    fn a_code_that_is_no_word_is_not_repeated() {
-        let Undone::Fault(fault) = reasons(&["someone@example.com"]) else { panic!("not a fault") };
+    fn text_that_is_not_a_code_is_not_repeated() {
+        let Undone::Fault(fault) = reasons(&["someone@example.com"]) else {
+            panic!("not a port error")
+        };
         assert_eq!(fault.code, None);
     }
 }

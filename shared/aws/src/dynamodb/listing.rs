@@ -1,5 +1,5 @@
-//! Listings for the operator: marks by shard, people by state. Paged, bounded, several requests at
-//! a time.
+//! Listings for the operator: pending changes by shard, people by state. Paged, bounded, and with
+//! several requests in parallel.
 
 use std::collections::BTreeMap;
 
@@ -17,24 +17,23 @@ use super::tally::Call;
 use super::{DynamoLedger, PAGE_ITEMS_MAX, PAGES_MAX, REQUESTS_AT_ONCE};
 use crate::fault::fault;
 
-/// What a listing of one partition came to.
 pub(super) struct Partition<T> {
-    /// What could be read.
     pub(super) read: Vec<T>,
-    /// Items that could not be read, or are newer than this poolbridge.
+    /// The number of items that could not be read, or that a newer version wrote.
     pub(super) unreadable: u64,
-    /// Whether there is more than was asked for.
+    /// Whether there are more items than requested.
     pub(super) more: bool,
 }
 
-/// Marked accounts.
+/// Accounts with pending changes.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Marks {
-    /// The marks, in no particular order.
+    /// The pending changes, in no particular order.
     pub marks: Vec<Mark>,
-    /// Marks that cannot be read by this version. They stand, and nothing is drained.
+    /// The number of pending changes that this version cannot read. They stay, and the bridge is
+    /// not drained.
     pub unreadable: u64,
-    /// Whether there are more than asked for.
+    /// Whether there are more than requested.
     pub more: bool,
 }
 
@@ -43,22 +42,23 @@ pub struct Marks {
 pub struct People {
     /// The people, those longest unchanged first.
     pub people: Vec<Entry>,
-    /// People whose items cannot be read, and why.
+    /// People whose records cannot be read, and why.
     pub unreadable: Vec<(PersonId, Fault)>,
-    /// Whether there are more than asked for.
+    /// Whether there are more than requested.
     pub more: bool,
 }
 
 impl DynamoLedger {
-    /// Up to `most` marks, consistently read. Which ones is left to chance when there are more: who
-    /// asks again and again sees all of them in time.
+    /// Up to `most` pending changes, read consistently. If there are more, the start shard is
+    /// random, so repeated calls eventually return all of them.
     pub async fn marks(&self, most: usize) -> Result<Marks, Fault> {
         let start = u32::from_be_bytes(crate::secret::random()) % MARK_SHARDS;
         let shards: Vec<u32> = (0..MARK_SHARDS).map(|n| (start + n) % MARK_SHARDS).collect();
         let mut all = Marks::default();
         for group in shards.chunks(REQUESTS_AT_ONCE) {
             if all.marks.len() >= most {
-                // Whether the rest is empty is not known, so it is not said.
+                // Whether the remaining shards are empty is not known, so the result says that
+                // there may be more.
                 all.more = true;
                 break;
             }
@@ -79,14 +79,14 @@ impl DynamoLedger {
         Ok(all)
     }
 
-    /// Up to `most` marks of one shard (of `limits::MARK_SHARDS`), consistently read.
+    /// Up to `most` pending changes of one shard (of `limits::MARK_SHARDS`), read consistently.
     pub async fn marks_in_shard(&self, shard: u32, most: usize) -> Result<Marks, Fault> {
         let listed =
             self.partition(Call::ListMarks, mark_partition(shard), most, mark::read).await?;
         Ok(Marks { marks: listed.read, unreadable: listed.unreadable, more: listed.more })
     }
 
-    /// All marks together, consistently read.
+    /// A summary of all pending changes, read consistently.
     pub async fn mark_summary(&self) -> Result<MarkSummary, Fault> {
         let jobs = (0..MARK_SHARDS).map(|shard| {
             let ledger = self.clone();
@@ -95,7 +95,8 @@ impl DynamoLedger {
                 let read = |item: &Item| mark::read(item).map(|mark| summary.add(&mark));
                 let partition = mark_partition(shard);
                 let listed = ledger.partition(Call::ListMarks, partition, usize::MAX, read).await?;
-                // More marks than there can be accounts: the count is then a lower bound.
+                // If the shard has more pending changes than there can be accounts, the count is a
+                // lower bound.
                 summary.unreadable = listed.unreadable;
                 summary.count += listed.unreadable;
                 Ok(summary)
@@ -108,9 +109,10 @@ impl DynamoLedger {
         Ok(all)
     }
 
-    /// Up to `most` people who are in `state`, those longest unchanged first. The index that finds
-    /// them is eventually consistent; each of them is then read consistently. As `waiting` counts
-    /// besides whoever has an intent or a birth note open; nobody in step is listed.
+    /// Up to `most` people in `state`, those longest unchanged first. An eventually consistent
+    /// index finds them, then each person record is read consistently. `waiting` includes every
+    /// person with an open write intent or creation intent. No listing shows a person who is in
+    /// step.
     pub async fn people(&self, state: State, most: usize) -> Result<People, Fault> {
         let mut found = self.indexed(state, most).await?;
         let mut all = People { more: found.more || found.read.len() > most, ..People::default() };
@@ -119,7 +121,7 @@ impl DynamoLedger {
         let ids: Vec<PersonId> = found.read.into_iter().map(|(_, id)| id).collect();
         for (id, entry) in self.read_people(ids).await {
             match entry {
-                // Gone on since the index was written.
+                // The person changed state since the index was written.
                 Ok(None) => {}
                 Ok(Some(entry)) if listed_as(&entry) != Some(state) => {}
                 Ok(Some(entry)) => all.people.push(entry),
@@ -130,7 +132,8 @@ impl DynamoLedger {
         Ok(all)
     }
 
-    /// Who is listed under `state`, up to `most` of each shard, with the time of the last write.
+    /// The people listed under `state`, up to `most` of each shard, with the time of the last
+    /// write.
     pub(super) async fn indexed(
         &self,
         state: State,
@@ -163,7 +166,7 @@ impl DynamoLedger {
             .expression_attribute_names("#shard", "state_shard")
             .expression_attribute_values(":shard", text(shard));
         self.pages(Call::ListPeople, query, most, |item| {
-            // The index holds keys; versions are looked at when the person is read.
+            // The index holds keys only. The version is checked when the person record is read.
             let reader = Reader(item);
             let id =
                 reader.word("pk", |pk| PersonId::try_from(pk.strip_prefix("PERSON#")?).ok())?;
@@ -172,7 +175,7 @@ impl DynamoLedger {
         .await
     }
 
-    /// People by id, several at a time, in the order asked for.
+    /// People by id, several in parallel, in the requested order.
     pub(super) async fn read_people(
         &self,
         ids: Vec<PersonId>,
@@ -240,12 +243,14 @@ impl DynamoLedger {
     }
 }
 
-/// Whether a fault is of one item, not of the table: others can still be listed.
+/// Whether a port error concerns one item and not the table, so that other items can still be
+/// listed.
 pub(super) fn is_of_item(fault: &Fault) -> bool {
     matches!(fault.kind, FaultKind::Newer | FaultKind::Unreadable)
 }
 
-/// Runs jobs, [`REQUESTS_AT_ONCE`] at a time, and answers in their order. Dropped, it ends them.
+/// Runs jobs, [`REQUESTS_AT_ONCE`] at a time, and returns their results in order. Dropping it stops
+/// the jobs.
 pub(super) async fn at_once<T, Job>(jobs: impl IntoIterator<Item = Job>) -> Vec<Result<T, Fault>>
 where
     T: Send + 'static,
@@ -266,7 +271,7 @@ where
             Some(Ok((place, outcome))) => {
                 done.insert(place, outcome);
             }
-            // A job that panicked has no answer; its place is found empty below.
+            // A job that panicked has no result; its missing place becomes an error below.
             Some(Err(_)) => {}
             None => break,
         }

@@ -1,8 +1,8 @@
-//! Marks: the durable notes that accounts have changes not yet applied.
+//! Pending changes: stored notes of account changes that are not applied yet.
 //!
-//! The token is counted by the table itself and starts at a random number (R12): neither a late
-//! copy of a retried request nor a mark that was cleared and made again can ever bear a token seen
-//! before.
+//! The table itself counts the token, which starts at a random number (R12, `TokenNeverRepeats`).
+//! So neither a late copy of a retried request nor a pending change that was cleared and stored
+//! again can repeat a token.
 
 use std::time::Duration;
 
@@ -22,48 +22,48 @@ use super::key::Key;
 use super::tally::Call;
 use crate::fault::fault;
 
-/// How often a mark is tried when somebody else marks or clears it at the same moment.
+/// How many times storing is tried if another writer stores or clears it at the same time.
 const MARK_ROUNDS_MAX: usize = 8;
 
-/// The first token is below this: 2^60 leaves room to count, and no two marks of one account begin
-/// at the same number but once in 10^18.
+/// The first token is below 2^60, which leaves room to count. Two pending changes of one account
+/// start at the same number only once in 10^18.
 const FIRST_TOKEN_BITS: u32 = 60;
 
-/// Numbers of the table hold 38 digits ("Data types"), so no token of ours has more.
+/// A number in the table has at most 38 digits ("Data types"), and so does a token.
 const TOKEN_MAX: u128 = 10_u128.pow(38) - 1;
 
-/// A deed that is not older than those before it: it has its say.
+/// An event that is not older than the stored ones: it sets time and evidence.
 const NEWER: &str = "SET #seq = if_not_exists(#seq, :random) + :one, \
     #first = if_not_exists(#first, :at), #last = :at, #proof = :proof, \
     #side = :side, #sub = :sub, #v = :v";
 
-/// A mere hint makes a mark where none is, and is counted where one is. It moves no time: whoever
-/// signs in again and again would put off for ever what they changed before.
+/// A hint creates a pending change if there is none, and is only counted if there is one. It moves
+/// no time: otherwise a person who keeps signing in would postpone an earlier change forever.
 const HINTED: &str = "SET #seq = if_not_exists(#seq, :random) + :one, \
     #first = if_not_exists(#first, :at), #last = if_not_exists(#last, :at), \
     #proof = if_not_exists(#proof, :proof), #side = :side, #sub = :sub, #v = :v";
 
-/// An older deed is counted; the newest one keeps its say.
+/// An older event is counted only. The newest event keeps time and evidence.
 const OLDER: &str = "SET #seq = #seq + :one";
 
-/// Whoever was put off because of an older deed must not wait with a new one.
+/// A new event cancels the back-off of an older one.
 const NO_BACK_OFF: &str = "REMOVE #not_before, #attempts, #reason";
 
-/// What all marks say together.
+/// A summary of all pending changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct MarkSummary {
-    /// How many accounts are marked.
+    /// How many accounts have a pending change.
     pub count: u64,
-    /// When the oldest deed was done that is not applied yet.
+    /// When the oldest event happened that is not applied yet.
     pub oldest: Option<Time>,
-    /// How many were answered `later` at least once since the last deed.
+    /// How many have had at least one outcome `later` since their last event.
     pub put_off: u64,
-    /// How many cannot be read by this version; they are in `count`.
+    /// How many this version cannot read; `count` includes them.
     pub unreadable: u64,
 }
 
 impl MarkSummary {
-    /// How far behind the bridge is at `now`: the age of the oldest deed not yet applied.
+    /// How far behind the bridge is at `now`: the age of the oldest event that is not applied yet.
     pub fn lag(&self, now: Time) -> Option<Duration> {
         self.oldest.map(|oldest| now.since(oldest))
     }
@@ -88,8 +88,9 @@ impl DynamoLedger {
         loop {
             let Err(error) = self.mark_newer(change).await else { return Ok(()) };
             let seen = failed_condition(&error)?;
-            // Somebody has marked a newer deed: count this one on. Where the mark went away
-            // meanwhile, begin again, since a mark without its times could not be read.
+            // A newer event is stored already, so this one is only counted. If the pending change
+            // was cleared meanwhile, start over, because a pending change without its times could
+            // not be read.
             check_item(seen.as_ref())?;
             let Err(error) = self.mark_older(change, seen.as_ref()).await else { return Ok(()) };
             check_item(failed_condition(&error)?.as_ref())?;
@@ -100,8 +101,8 @@ impl DynamoLedger {
         }
     }
 
-    /// Marks in the usual order of things: nothing newer is known, or this is a hint and no older one
-    /// than all that is.
+    /// Stores the event in the usual case: no newer event is stored, or a hint is not older than
+    /// the oldest stored event.
     async fn mark_newer(&self, change: &Change) -> Result<(), MarkError> {
         let first = u64::from_be_bytes(crate::secret::random()) >> (u64::BITS - FIRST_TOKEN_BITS);
         let (update, newest) = match change.proof {
@@ -130,9 +131,9 @@ impl DynamoLedger {
         self.count_mark(request, change).await
     }
 
-    /// Counts on a mark that something newer made. The oldest deed and the newest password are kept
-    /// as well, and a deed has its say over hints; an update cannot compare, so what was `seen` says
-    /// what to write, and the condition that it is still so.
+    /// Counts an event that is older than a stored one. It still keeps the oldest event time and
+    /// the newest password time, and evidence replaces a hint. An update expression cannot compare,
+    /// so `seen` decides what to write, and the condition checks that the item still equals `seen`.
     async fn mark_older(&self, change: &Change, seen: Option<&Item>) -> Result<(), MarkError> {
         let mut condition = "#v = :v AND attribute_exists(#last)".to_owned();
         let mut update = OLDER.to_owned();
@@ -237,8 +238,9 @@ impl DynamoLedger {
         }
     }
 
-    /// Puts a mark off: nobody need look at it before `until`. Only if its token is still `token`:
-    /// a newer deed does not wait for the back-off of an older one. Answers whether it was put off.
+    /// Postpones a pending change: apply need not process it before `until`. Only if the token is
+    /// still `token`, so that a newer event does not wait for an older one's back-off. Returns
+    /// whether it did.
     pub async fn back_off(
         &self,
         side: Side,
@@ -277,8 +279,8 @@ impl DynamoLedger {
     }
 }
 
-/// Where the mark keeps the time of a change's password event: apart by who set the password and by
-/// who says so, so that none of them hides another. What a message alone claims never counts as seen.
+/// The attribute for the time of a change's password event: one for each kind of author and source,
+/// so that none hides another. A password event that only a message claims never counts as seen.
 const fn password_attribute(change: &Change) -> Option<&'static str> {
     match (change.password, change.claimed, change.administrator) {
         (false, _, _) => None,
@@ -288,10 +290,10 @@ const fn password_attribute(change: &Change) -> Option<&'static str> {
     }
 }
 
-/// What the table answers to an update.
 type MarkError = aws_sdk_dynamodb::error::SdkError<UpdateItemError>;
 
-/// The item that a condition failed on, if it told; any other error is a fault.
+/// The item on which a condition failed, if the service returned it; any other error is a port
+/// error.
 pub(super) fn failed_condition(error: &MarkError) -> Result<Option<Item>, Fault> {
     match error.as_service_error() {
         Some(UpdateItemError::ConditionalCheckFailedException(failed)) => Ok(failed.item.clone()),
@@ -299,12 +301,11 @@ pub(super) fn failed_condition(error: &MarkError) -> Result<Option<Item>, Fault>
     }
 }
 
-/// A mark of a newer version is left as it is: it stands, and whoever wrote it understands it.
+/// A pending change of a newer version stays unchanged: the version that wrote it understands it.
 fn check_item(seen: Option<&Item>) -> Result<(), Fault> {
     seen.map_or(Ok(()), check_version).map_err(|mistake| mistake.fault("UpdateItem"))
 }
 
-/// A mark's item, read.
 pub(super) fn read(item: &Item) -> Result<Mark, Mistake> {
     check_version(item)?;
     let reader = Reader(item);
@@ -320,7 +321,7 @@ pub(super) fn read(item: &Item) -> Result<Mark, Mistake> {
         claimed_at: reader.optional("claimed_at", Reader::time)?,
         not_before: reader.optional("not_before", Reader::time)?.unwrap_or(Time::ZERO),
         attempts: reader.optional("attempts", Reader::number)?.unwrap_or(0),
-        // A code of our closed list: any other text is not repeated.
+        // A code of a closed list: other text is not repeated.
         reason: reader
             .optional("reason", |reader, name| reader.word(name, Reason::from_name))?
             .map(|reason| reason.name().to_owned()),
@@ -351,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mark_reads_whole() {
+    fn a_pending_change_is_decoded_completely() {
         let mark = read(&item()).unwrap();
         assert_eq!((mark.side, mark.token), (Side::New, u128::from(u64::MAX)));
         assert_eq!((mark.first, mark.last, mark.password_at), (Time(1), Time(2), Some(Time(3))));
@@ -361,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mark_without_back_off_reads_as_never_put_off() {
+    fn a_pending_change_without_back_off_was_never_postponed() {
         let mut item = item();
         let optional = ["password_at", "administrator_at", "claimed_at"];
         for name in optional.into_iter().chain(["not_before", "attempts", "reason"]) {
@@ -372,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mark_that_is_not_whole_is_never_guessed_at() {
+    fn an_incomplete_pending_change_is_refused() {
         for name in ["v", "side", "sub", "seq", "first", "last", "proof"] {
             let mut item = item();
             item.remove(name);
@@ -397,7 +398,7 @@ mod tests {
     }
 
     #[test]
-    fn marks_add_up() {
+    fn summaries_of_pending_changes_add_up() {
         let mut one = MarkSummary::default();
         one.add(&read(&item()).unwrap());
         let mut all = MarkSummary { count: 1, unreadable: 1, ..MarkSummary::default() };

@@ -1,9 +1,10 @@
-//! The state table, as core's [`Ledger`] and as the operator's view of it.
+//! The state table, as core's [`Ledger`] and for the operator's commands.
 //!
-//! One table: people, pointers from accounts to people, marks, counters, removals by the hour, the
-//! control item and the journal. Every read that decides anything is consistent; only the index that lists people by
-//! state is not, and nothing is decided by it alone. Every item bears a version: a newer one is
-//! refused, an unreadable one is a fault, and neither is ever guessed at.
+//! One table holds person records, pointers from accounts to person records, pending changes,
+//! counters, removals by the hour, the control item and the journal. Every read that decides
+//! something is consistent. Only the index that lists people by state is not, and no decision
+//! depends on it alone. Every item has a version. A newer item is refused, an unreadable one is a
+//! port error, and neither is interpreted.
 
 pub mod tally;
 mod attribute;
@@ -53,27 +54,29 @@ pub use self::listing::{Marks, People};
 pub use self::mark::MarkSummary;
 pub use self::route::{Route, RouteNote};
 
-/// An item may have 400 KB (`DynamoDB` quota). A person's has a few; one that grew this large would
-/// be refused by the service with less to go by.
+/// An item may have 400 KB (`DynamoDB` quota). A person record has a few. The service would refuse
+/// one of this size with a less useful error.
 const ITEM_BYTES_MAX: usize = 400 * 1024;
 
-/// Forwarding items followed in a row. A person is absorbed once, its keeper perhaps once more.
+/// How many forwarding items are followed in a row. A person record is merged into another once,
+/// and that one perhaps once more.
 const FORWARDS_MAX: usize = 3;
 
-/// How many requests one listing has under way at a time: more would gain little and could throttle
-/// the table's other users.
+/// How many requests one listing runs in parallel: more would gain little and could throttle the
+/// table's other users.
 const REQUESTS_AT_ONCE: usize = 16;
 
-/// Items asked for in one page of a listing. A page has 1 MB at most (quota), which is several
-/// thousand marks; this keeps the memory of a listing small.
+/// The items per page of a listing. A page has at most 1 MB (quota), which is several thousand
+/// pending changes. This limit keeps the memory of a listing small.
 const PAGE_ITEMS_MAX: i32 = 1_000;
 
-/// Pages read of one partition: with [`PAGE_ITEMS_MAX`] and 64 shards, more marks than there can be
-/// accounts in two pools (40 million each, by quota, in a bridge that has stood still).
+/// The pages read of one partition. With [`PAGE_ITEMS_MAX`] and 64 shards, that is more pending
+/// changes than two pools can have accounts (40 million each, by quota), even if the bridge
+/// stopped.
 const PAGES_MAX: usize = 1_250;
 
-/// Marks whose people are looked at by one [`DynamoLedger::outstanding`]; two reads each. With more
-/// marks than this nothing is drained whatever the people's items say.
+/// How many pending changes one [`DynamoLedger::outstanding`] checks with their people, at two
+/// reads each. With more than this the bridge is not drained, whatever the person records show.
 const LOOKED_AT_MAX: usize = 10_000;
 
 /// The state table. Cheap to clone.
@@ -82,7 +85,7 @@ pub struct DynamoLedger {
     client: Client,
     table: String,
     sealer: Option<Sealer>,
-    /// Opens nothing; people are shown with it and never written.
+    /// A sealer that opens nothing. Person records read with it can be shown and never written.
     blind: Option<Sealer>,
     tally: Arc<Tally>,
 }
@@ -94,28 +97,28 @@ impl fmt::Debug for DynamoLedger {
 }
 
 impl DynamoLedger {
-    /// The table of that name, without a key: it can leave and read marks, and read the control
-    /// item, but no person. All that capture needs.
+    /// The table of that name, without a key. It can store and read pending changes and read the
+    /// control item, but no person record. capture needs no more.
     pub fn new(client: Client, table: impl Into<String>) -> Self {
         Self { client, table: table.into(), sealer: None, blind: None, tally: Arc::default() }
     }
 
-    /// The same table, with the key that usernames are sealed with.
+    /// The same table, with the key that seals usernames.
     #[must_use]
     pub fn with_sealer(mut self, sealer: Sealer) -> Self {
         self.sealer = Some(sealer);
         self
     }
 
-    /// The same table, for somebody who has no key and only shows people: the usernames are
-    /// replaced by a word, and no person can be written.
+    /// The same table for a caller without a key who only shows people. A word replaces the
+    /// usernames, and no person record can be written.
     #[must_use]
     pub fn without_usernames(mut self) -> Self {
         self.blind = Some(Sealer::blind());
         self
     }
 
-    /// How often the table was called, by this value and all its clones.
+    /// How many calls this value and all its clones made to the table.
     pub fn tally(&self) -> Arc<Tally> {
         Arc::clone(&self.tally)
     }
@@ -125,7 +128,7 @@ impl DynamoLedger {
         self.sealer.as_ref().ok_or(Fault { kind: FaultKind::Denied, operation, code })
     }
 
-    /// One item, read consistently.
+    /// Reads one item consistently.
     async fn get(&self, call: Call, key: &Key) -> Result<Option<Item>, Fault> {
         self.tally.add(call);
         let answer = self
@@ -140,20 +143,20 @@ impl DynamoLedger {
         Ok(answer.item)
     }
 
-    /// An update of one item, to be completed.
+    /// Starts an update of one item, which the caller completes.
     fn update(&self, call: Call, key: &Key) -> Update {
         self.tally.add(call);
         self.client.update_item().table_name(&self.table).set_key(Some(key.item()))
     }
 
-    /// Whether an account is known, without looking at whose it is: that needs no key.
+    /// Whether the table knows an account. It does not read the person record, so it needs no key.
     pub async fn is_known(&self, side: Side, sub: &Sub) -> Result<bool, Fault> {
         let pointer = self.get(Call::Find, &Key::account(side, sub)).await?;
         let read = pointer.map(|pointer| person::read_pointer(&pointer)).transpose();
         read.map(|id| id.is_some()).map_err(|mistake| mistake.fault("GetItem"))
     }
 
-    /// The person of that id, forwarding items followed.
+    /// The person record with that id, after following forwarding items.
     pub async fn person(&self, id: &PersonId) -> Result<Option<Entry>, Fault> {
         const OPERATION: &str = "GetItem";
         let sealer = match &self.blind {
@@ -174,12 +177,12 @@ impl DynamoLedger {
     }
 }
 
-/// An item that contradicts another one.
+/// The error for an item that contradicts another one.
 fn unreadable(operation: &'static str, code: &str) -> Fault {
     Fault { kind: FaultKind::Unreadable, operation, code: Some(code.to_owned()) }
 }
 
-/// Refuses an item that the service would refuse, by name.
+/// Refuses an item that the service would refuse as too large, with a clear code.
 fn check_size(item: &Item, operation: &'static str) -> Result<(), Fault> {
     if attribute::size_bytes(item) <= ITEM_BYTES_MAX {
         return Ok(());
@@ -194,7 +197,7 @@ impl Ledger for DynamoLedger {
             return Ok(None);
         };
         let id = person::read_pointer(&pointer).map_err(|mistake| mistake.fault(OPERATION))?;
-        // Both were written in one transaction, and people's items are never deleted.
+        // One transaction writes both, and person records are never deleted.
         let person = self.person(&id).await?;
         person.map(Some).ok_or_else(|| unreadable(OPERATION, "DanglingPointer"))
     }

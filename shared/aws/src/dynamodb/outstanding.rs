@@ -1,4 +1,5 @@
-//! What is still on its way, as the table tells: the table's part of "drained" (R14).
+//! Finds work that is not finished, from the table: its part of "drained" (R14,
+//! `DrainedMeansEmpty`).
 
 use poolbridge_core::drain::Outstanding;
 use poolbridge_core::entry::State;
@@ -10,18 +11,19 @@ use super::listing::{at_once, is_of_item};
 use super::{DynamoLedger, LOOKED_AT_MAX};
 
 impl DynamoLedger {
-    /// Looks at every mark, at every person who is marked, and at everybody who is listed as
-    /// waiting, which is where a person stands whose intent or birth note is open (see `by_state`).
+    /// Reads every pending change, the person record of each, and every person who is listed as
+    /// waiting, which includes people with an open write intent or creation intent (see
+    /// `by_state`).
     ///
-    /// What it does not see is a lease without an intent on a person without a mark: its holder
-    /// works for a message, and the queue's counters tell of that. The index is eventually
-    /// consistent; a second look, which `drained` takes anyhow, finds what the first missed.
-    /// Whatever cannot be read, or is beyond the bound, counts as not done.
+    /// It does not see a lease without an intent on a person without a pending change: that worker
+    /// processes a message, and the queue's counters show it. The index is eventually consistent,
+    /// and the second check of `drained` finds what the first one missed. An item that cannot be
+    /// read, or that exceeds the limit, counts as not done.
     pub async fn outstanding(&self, asked: Time, now: Time) -> Result<Outstanding, Fault> {
         let marks = self.marks(LOOKED_AT_MAX).await?;
         let mut seen = Outstanding { marks: marks.unreadable, ..Outstanding::default() };
         if marks.more {
-            // Nothing is drained; how much is left is told all the same.
+            // The bridge is not drained, but the result still shows how much is left.
             let all = self.mark_summary().await?.count;
             seen.marks += all.saturating_sub(marks.marks.len() as u64).max(1);
         }
@@ -59,7 +61,7 @@ impl DynamoLedger {
             match person {
                 Ok(Some(person)) => seen.person(&person, asked, now),
                 Ok(None) => {}
-                // It may have an intent open; nobody can tell.
+                // The person may have an open intent; this version cannot read it.
                 Err(fault) if is_of_item(&fault) => {
                     seen.under_way.insert(id, true);
                 }

@@ -1,4 +1,4 @@
-//! The parts of a person's item: what was agreed, what is under way, what stands in the way.
+//! The parts of a person record: baseline, open intents, blocked fields and the rest.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use poolbridge_core::entry::{
@@ -217,7 +217,7 @@ pub(super) fn read_passwords(reader: Reader<'_>) -> Result<Passwords, Mistake> {
     })
 }
 
-/// What an older item does not have.
+/// An optional map by side, which older items lack.
 fn by_side_if_there<'a, T>(
     reader: Reader<'a>,
     name: &'static str,
@@ -235,7 +235,7 @@ pub(super) fn read_flags(reader: Reader<'_>) -> Result<BySide<bool>, Mistake> {
     Ok(BySide { old: reader.flag("old")?, new: reader.flag("new")? })
 }
 
-/// Accounts from which an operator separated a person: their `sub`s, by pool.
+/// The accounts from which an operator separated a person: their `sub`s, by pool.
 pub(super) fn apart(value: &Apart) -> AttributeValue {
     let subs = |side: Side| {
         let subs = value.of(side).iter().map(|sub| text(sub.as_str())).collect();

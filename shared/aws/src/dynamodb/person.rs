@@ -1,5 +1,5 @@
-//! A person's item, and back. Readable for an operator: names, words and times in clear, values as
-//! fingerprints, usernames sealed.
+//! Encodes and decodes a person record. An operator can read it: names, words and times are in
+//! clear text, values are fingerprints, and usernames are sealed.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use poolbridge_core::entry::{Entry, State};
@@ -14,16 +14,15 @@ use super::key::{Key, listed_as, state_shard};
 use super::part;
 use crate::secret::Sealer;
 
-/// What stands where a person's item is.
+/// The item at a person's key.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Stored {
-    /// The person.
     Person(Box<Entry>),
-    /// The person was found to be the same as this one.
+    /// A forwarding item: the person record was merged into this one.
     Forward(PersonId),
 }
 
-/// The item of `entry`, whose last write is `writer`'s.
+/// The item of `entry`; `writer` made the last write.
 pub(super) fn item(entry: &Entry, writer: Option<&Owner>, sealer: &Sealer) -> Item {
     let mut item = Key::person(&entry.id).item();
     let known = |side: Side| {
@@ -62,7 +61,8 @@ pub(super) fn item(entry: &Entry, writer: Option<&Owner>, sealer: &Sealer) -> It
         ("miss", entry.miss.as_ref().map(part::miss)),
         ("failure", entry.failure.as_ref().map(part::failure)),
         ("writer", writer.map(|owner| text(owner.as_str()))),
-        // Without it the item is not in the index: whoever is in step costs it nothing.
+        // Without this attribute the index does not contain the item, so people in step cost the
+        // index nothing.
         ("state_shard", listed.map(text)),
     ];
     item.extend(present.map(|(name, value)| (name.to_owned(), value)));
@@ -70,7 +70,7 @@ pub(super) fn item(entry: &Entry, writer: Option<&Owner>, sealer: &Sealer) -> It
     item
 }
 
-/// What is left of `absorbed` after its accounts went to `kept`.
+/// The forwarding item that replaces `absorbed` after its accounts moved to `kept`.
 pub(super) fn forward(absorbed: &Entry, kept: &Entry, owner: &Owner) -> Item {
     let mut item = Key::person(&absorbed.id).item();
     let rest = [
@@ -85,7 +85,6 @@ pub(super) fn forward(absorbed: &Entry, kept: &Entry, owner: &Owner) -> Item {
     item
 }
 
-/// The pointer from an account to its person.
 pub(super) fn pointer(key: &Key, person: &PersonId) -> Item {
     let mut item = key.item();
     item.insert("v".to_owned(), number(VERSION));
@@ -93,13 +92,12 @@ pub(super) fn pointer(key: &Key, person: &PersonId) -> Item {
     item
 }
 
-/// Whose account a pointer's is.
+/// The person of a pointer's account.
 pub(super) fn read_pointer(item: &Item) -> Result<PersonId, Mistake> {
     check_version(item)?;
     Reader(item).name("person")
 }
 
-/// What an item at a person's key says.
 pub(super) fn read(item: &Item, sealer: &Sealer) -> Result<Stored, Mistake> {
     check_version(item)?;
     let reader = Reader(item);
@@ -139,8 +137,8 @@ pub(super) fn read(item: &Item, sealer: &Sealer) -> Result<Stored, Mistake> {
     })))
 }
 
-/// Whether `item` is what a write of `entry` by `owner` leaves, a lease taken since apart. Sealed
-/// usernames never look the same twice, so the item is compared as it reads.
+/// Whether `item` is what a write of `entry` by `owner` leaves, apart from a lease taken since.
+/// Each seal of a username differs, so the decoded items are compared.
 pub(super) fn is_ours(item: &Item, entry: &Entry, owner: Option<&Owner>, sealer: &Sealer) -> bool {
     let writer = owner.map(|owner| owner.as_str().to_owned());
     if Reader(item).text("writer").ok().map(str::to_owned) != writer {

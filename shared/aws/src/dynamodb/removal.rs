@@ -1,5 +1,5 @@
-//! Removals by the hour, and the breaker (invariant 7). One item for each hour, counted by a conditional
-//! addition: whoever finds its bound reached adds nothing.
+//! Removals by the hour, and the circuit breaker (invariant 7). Each hour has one item, counted by
+//! a conditional addition that fails once the bound is reached.
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder as Update;
@@ -16,20 +16,18 @@ use crate::fault::fault;
 
 const OPERATION: &str = "UpdateItem";
 
-/// What came of one addition.
 enum Counted {
-    /// It was counted.
     Yes,
     /// The window is full.
     Full,
-    /// Nothing was removed in this window yet: its bound is not fixed.
+    /// This window has no removal yet, so its bound is not set.
     Unknown,
 }
 
 impl DynamoLedger {
-    /// Counts one removal in the window of `now`, if it has room. The first one of a window fixes its
-    /// bound by the people known then, at the price of reading the counters; every other one is one
-    /// write.
+    /// Counts one removal in the window of `now`, if the window has room. The first removal of a
+    /// window sets the bound from the number of people, for which it reads the counters. Every
+    /// other one is a single write.
     pub(super) async fn count_removal(&self, now: Time) -> Result<bool, Fault> {
         let key = Key::removals(breaker::window(now));
         match self.add_removal(&key).await? {
@@ -52,8 +50,8 @@ impl DynamoLedger {
         Ok(matches!(counted(request).await?, Counted::Yes))
     }
 
-    /// Lets so many `more` be removed in the window of `now` and in the next one than a window holds, and
-    /// counts them anew: an operator has said that it is on purpose.
+    /// Raises the bound of the window of `now` and of the next one by `more`, and resets their
+    /// counts: an operator confirmed that the removals are intended.
     pub async fn allow_removals(&self, now: Time, more: u64) -> Result<(), Fault> {
         let people = self.people_counts().await?.total();
         let bound = breaker::removals_max(people).saturating_add(more);
@@ -86,7 +84,7 @@ impl DynamoLedger {
         self.change_control(open).await.map(drop)
     }
 
-    /// Removals counted in the window of `now`, and how many it may hold. None before the first.
+    /// The removals in the window of `now`, and its bound. `None` before the first removal.
     pub async fn removals(&self, now: Time) -> Result<Option<(u64, u64)>, Fault> {
         let key = Key::removals(breaker::window(now));
         let Some(item) = self.get(Call::ReadCounts, &key).await? else { return Ok(None) };

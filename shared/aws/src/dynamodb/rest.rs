@@ -1,4 +1,5 @@
-//! Puts marks to rest that were sent again: their next run must not send them once more.
+//! Postpones pending changes that were sent again, so that the next run does not send them once
+//! more.
 
 use poolbridge_core::change::Mark;
 use poolbridge_core::fault::Fault;
@@ -12,9 +13,9 @@ use super::mark::failed_condition;
 use super::tally::Call;
 
 impl DynamoLedger {
-    /// Writes on each mark, if its token is still the one that was seen, that it need not be sent
-    /// again before `until`. Unlike [`DynamoLedger::back_off`] it counts no attempt and gives no
-    /// reason: nobody has looked at the account, and `drained` must not take it for looked at.
+    /// Stores on each pending change that it need not be sent again before `until`, if its token is
+    /// unchanged. Unlike [`DynamoLedger::back_off`] it counts no attempt and sets no reason: apply
+    /// has not processed the account, and `drained` must not treat it as processed.
     pub async fn rest(&self, marks: Vec<Mark>, until: Time) -> Result<(), Fault> {
         let jobs = marks.into_iter().map(|mark| {
             let ledger = self.clone();

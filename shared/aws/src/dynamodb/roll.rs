@@ -1,7 +1,7 @@
-//! Whose many accounts are, for the sweep: two requests for a page of a listing.
+//! Finds the person records of many accounts for the sweep: two requests per page of a listing.
 //!
-//! Read eventually consistently, at half the price: nothing is decided by it but who is worth a
-//! second, consistent look.
+//! Reads are eventually consistent, at half the price. They decide only which people get a second,
+//! consistent read.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -21,20 +21,20 @@ use super::person::{self, Stored};
 use super::tally::Call;
 use crate::fault::fault;
 
-/// Keys in one request (`BatchGetItem` quota).
+/// The keys in one request (`BatchGetItem` quota).
 const KEYS_MAX: usize = 100;
 
-/// How often keys are asked for again that an answer left out.
+/// How many times the keys that an answer left out are requested again.
 const ROUNDS_MAX: usize = 8;
 
-/// The first wait before that; doubles each time.
+/// The first wait before that. It doubles each time.
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 
 impl DynamoLedger {
-    /// Whose these accounts are, in their order. May be old.
+    /// The person records of these accounts, in their order. They may be stale.
     pub async fn people_of(&self, side: Side, subs: &[Sub]) -> Result<Vec<Found>, Fault> {
         const OPERATION: &str = "BatchGetItem";
-        // A listing that shows an account twice must not make the table refuse the request.
+        // A listing may show an account twice, and the table refuses a request with duplicate keys.
         let distinct: BTreeSet<&Sub> = subs.iter().collect();
         let keys = distinct.into_iter().map(|sub| Key::account(side, sub)).collect();
         let pointers = self.many(keys).await?;
@@ -61,7 +61,8 @@ impl DynamoLedger {
         let entry: Option<Entry> = match item.map(|item| person::read(item, sealer)) {
             Some(Ok(Stored::Person(entry))) => return Ok(Found::Person(entry)),
             Some(Err(_)) => return Ok(Found::Unreadable),
-            // Joined to somebody else, or begun a moment ago: asked for by itself.
+            // The record was merged into another, or was created a moment ago, so it is read on its
+            // own.
             Some(Ok(Stored::Forward(_))) | None => match self.person(id).await {
                 Ok(entry) => entry,
                 Err(fault) if is_of_item(&fault) => return Ok(Found::Unreadable),
@@ -71,7 +72,7 @@ impl DynamoLedger {
         Ok(entry.map_or(Found::Unreadable, |entry| Found::Person(Box::new(entry))))
     }
 
-    /// Items by their partition keys; those that are not there are left out.
+    /// Items by their partition keys; missing items are left out.
     async fn many(&self, keys: Vec<Key>) -> Result<BTreeMap<String, Item>, Fault> {
         const OPERATION: &str = "BatchGetItem";
         let mut items = BTreeMap::new();

@@ -1,8 +1,8 @@
-//! Routes: by which way changes were last noticed, on which side, and whether somebody noticed
-//! something that only a comparison of whole pools can resolve.
+//! Detection routes: when each route last detected changes on each side, and whether a change was
+//! detected that only a sweep can resolve.
 //!
-//! Both are notes of a moment. A note never goes back in time, so that whoever wrote last has not
-//! the last word, but whoever saw the newest.
+//! Both are notes with a time. A note never goes back in time: the newest observation wins, not the
+//! last writer.
 
 use std::collections::BTreeMap;
 
@@ -19,18 +19,18 @@ use super::mark::failed_condition;
 use super::tally::Call;
 use crate::fault::fault;
 
-/// A way by which changes are noticed, besides the pools' triggers, which tell of themselves with
-/// every change.
+/// A route that detects changes. The pools' triggers are not listed here, because every change that
+/// they capture shows that they work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Route {
-    /// `CloudTrail`'s events, delivered by `EventBridge`.
+    /// `CloudTrail` events, delivered by `EventBridge`.
     Trail,
     /// The scheduled comparison of both pools.
     Sweep,
 }
 
 impl Route {
-    /// Both, in the order in which things are listed.
+    /// Both routes, in the order of listings.
     pub const ALL: [Self; 2] = [Self::Trail, Self::Sweep];
 
     /// The word for it in the table and on the command line.
@@ -47,22 +47,22 @@ impl Route {
     }
 }
 
-/// When a route was last alive on one side, and what it told of itself then.
+/// When a route last ran on one side, and its counts then.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RouteNote {
-    /// Which route.
+    /// The route.
     pub route: Route,
-    /// Of which pool.
+    /// The pool.
     pub side: Side,
-    /// When it was last alive.
+    /// When the route last ran.
     pub last: Time,
-    /// What it counted, by name: numbers of events, accounts or pages, never anything of a person.
+    /// Its counts, by name: numbers of events, accounts or pages, never a person's data.
     pub figures: BTreeMap<String, i64>,
 }
 
 impl DynamoLedger {
-    /// Notes that a route was alive at `note.last`. A note that is older than what stands is no
-    /// mistake and changes nothing; an item of a newer version is refused and left as it is.
+    /// Stores that a route ran at `note.last`. A note older than the stored one changes nothing and
+    /// is no error. An item of a newer version is refused and stays unchanged.
     pub async fn note_route(&self, note: &RouteNote) -> Result<(), Fault> {
         let figures =
             note.figures.iter().map(|(name, count)| (name.clone(), number(count))).collect();
@@ -74,8 +74,8 @@ impl DynamoLedger {
         self.keep_newest(&Key::route(note.route, note.side), note.last, values).await
     }
 
-    /// What every route last noted, side by side, consistently read. A route that was never alive
-    /// on a side is left out.
+    /// The last note of every route and side, read consistently. A route that never ran on a side
+    /// is left out.
     pub async fn routes(&self) -> Result<Vec<RouteNote>, Fault> {
         let mut notes = Vec::new();
         for route in Route::ALL {
@@ -88,15 +88,15 @@ impl DynamoLedger {
         Ok(notes)
     }
 
-    /// Notes that something was noticed at `at` which only a sweep of that side can resolve: a
-    /// deed whose account is not named. Give the moment of noticing, not that of the deed: a pass
-    /// that was under way between the two may have missed it.
+    /// Stores that a change was detected at `at` that only a sweep of that side can resolve,
+    /// because the event does not name its account. Pass the time of detection, not of the change:
+    /// a pass that ran between the two may have missed it.
     pub async fn want_sweep(&self, side: Side, at: Time) -> Result<(), Fault> {
         let values = [("side", text(side.name()))];
         self.keep_newest(&Key::sweep_wanted(side), at, values).await
     }
 
-    /// When a sweep of that side was last wanted, if no pass has begun since.
+    /// When a sweep of that side was last requested, if no pass has begun since.
     pub async fn sweep_wanted(&self, side: Side) -> Result<Option<Time>, Fault> {
         let item = self.get(Call::ReadCounts, &Key::sweep_wanted(side)).await?;
         item.map(|item| check_version(&item).and_then(|()| Reader(&item).time("last")))
@@ -104,8 +104,8 @@ impl DynamoLedger {
             .map_err(|mistake| mistake.fault("GetItem"))
     }
 
-    /// Takes away the note that a sweep is wanted, unless it is newer than `at`: a pass whose
-    /// listings see whatever was done until then has begun.
+    /// Removes the sweep request, unless it is newer than `at`: a pass has begun whose listings see
+    /// every change until then.
     pub async fn sweep_began(&self, side: Side, at: Time) -> Result<(), Fault> {
         const OPERATION: &str = "DeleteItem";
         self.tally.add(Call::Count);
@@ -131,7 +131,7 @@ impl DynamoLedger {
         }
     }
 
-    /// Writes an item of a moment, unless what stands is of a later one.
+    /// Writes a note with a time, unless the stored one has a later time.
     async fn keep_newest<const N: usize>(
         &self,
         key: &Key,
@@ -162,8 +162,8 @@ impl DynamoLedger {
     }
 }
 
-/// What stood in the way of a note: a later one, or none any more, is as good; one of a newer
-/// version is not ours to judge.
+/// Interprets a failed condition: a later note, or a note that was removed, is fine. A note of a
+/// newer version is refused.
 fn stands(item: Option<&Item>, operation: &'static str) -> Result<(), Fault> {
     item.map_or(Ok(()), check_version).map_err(|mistake| mistake.fault(operation))
 }
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_note_reads_whole_or_not_at_all() {
+    fn a_note_is_decoded_completely_or_not_at_all() {
         let note = read(&item()).unwrap();
         assert_eq!((note.route, note.side, note.last), (Route::Sweep, Side::New, Time(5)));
         let figures = [("accounts".to_owned(), 7), ("moved".to_owned(), -1)];
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn a_later_note_stands_and_one_of_a_newer_version_is_refused() {
+    fn a_later_note_stays_and_one_of_a_newer_version_is_refused() {
         assert_eq!(stands(Some(&item()), "UpdateItem"), Ok(()));
         assert_eq!(stands(None, "UpdateItem"), Ok(()));
         let mut newer = item();
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn every_route_and_want_has_an_item_of_its_own() {
+    fn every_route_and_sweep_request_has_its_own_item() {
         let key = |key: Key| (key.pk, key.sk);
         let expected = |sk: &str| ("ROUTE#sweep".to_owned(), sk.to_owned());
         assert_eq!(key(Key::route(Route::Sweep, Side::Old)), expected("old"));

@@ -1,43 +1,43 @@
-//! How often the table was called, by what it was called for. For the benchmark: a port call that
-//! costs one request more than it should is seen there.
+//! Counts the calls to the table by purpose, for the benchmark: it shows a port call that costs one
+//! request too many.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What the table is called for.
+/// The purpose of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Call {
-    /// Reads a pointer or a person.
+    /// Reads a pointer or a person record.
     Find,
     /// Takes a lease.
     Claim,
-    /// Writes a person under lease: intend or record.
+    /// Writes a person record under a lease: a write intent or a result.
     Store,
-    /// Writes a new person and pointers, in one transaction.
+    /// Writes a new person record and its pointers in one transaction.
     Begin,
-    /// Writes a person and one more pointer, in one transaction.
+    /// Writes a person record and one more pointer in one transaction.
     Join,
-    /// Writes two halves as one, in one transaction.
+    /// Merges two person records in one transaction.
     Merge,
-    /// Two people are made of one.
+    /// Splits one person record into two.
     Separate,
-    /// Marks an account.
+    /// Stores a pending change.
     Mark,
-    /// Reads a mark.
+    /// Reads a pending change.
     ReadMark,
-    /// Takes a mark away.
+    /// Clears a pending change.
     ClearMark,
-    /// Puts a mark off.
+    /// Postpones a pending change.
     BackOff,
     /// Reads the control item.
     Control,
     /// Writes the control item.
     SetControl,
-    /// Counts people or captures, or notes when a route was alive.
+    /// Counts people or captures, or stores when a route ran.
     Count,
     /// Reads counters or the routes' notes.
     ReadCounts,
-    /// Lists marks.
+    /// Lists pending changes.
     ListMarks,
     /// Lists people.
     ListPeople,
@@ -45,20 +45,20 @@ pub enum Call {
     Journal,
     /// Reads the journal.
     ReadJournal,
-    /// Keeps a dump of a pool's settings.
+    /// Stores a settings backup.
     KeepDump,
-    /// Reads the dumps.
+    /// Reads the settings backups.
     ReadDumps,
-    /// Reads whose accounts these are, or the people of these ids, many at once.
+    /// Reads the pointers of many accounts, or many person records, in one request.
     ReadMany,
-    /// Reads how far a job is.
+    /// Reads a job's progress.
     ReadCursor,
-    /// Writes how far a job is.
+    /// Writes a job's progress.
     WriteCursor,
 }
 
 impl Call {
-    /// Every call.
+    /// Every purpose.
     pub const ALL: [Self; 24] = [
         Self::Find,
         Self::Claim,
@@ -86,7 +86,7 @@ impl Call {
         Self::WriteCursor,
     ];
 
-    /// The word for it in the benchmark's figures.
+    /// The word for it in the benchmark's output.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Find => "find",
@@ -116,7 +116,7 @@ impl Call {
         }
     }
 
-    /// Whether it writes.
+    /// Whether the call writes.
     pub const fn writes(self) -> bool {
         match self {
             Self::Claim
@@ -147,7 +147,7 @@ impl Call {
     }
 }
 
-/// Requests to the table since it was made. The SDK's own repetitions are not seen.
+/// Counts requests to the table since it was created. It does not see the SDK's own retries.
 #[derive(Debug, Default)]
 pub struct Tally {
     counts: [AtomicU64; Call::ALL.len()],
@@ -159,22 +159,22 @@ impl Tally {
         self.counts[call as usize].fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How often it was called for this.
+    /// The number of calls for this purpose.
     pub fn of(&self, call: Call) -> u64 {
         self.counts[call as usize].load(Ordering::Relaxed)
     }
 
-    /// All requests that write.
+    /// The number of requests that write.
     pub fn writes(&self) -> u64 {
         Call::ALL.into_iter().filter(|call| call.writes()).map(|call| self.of(call)).sum()
     }
 
-    /// All requests that only read.
+    /// The number of requests that only read.
     pub fn reads(&self) -> u64 {
         Call::ALL.into_iter().filter(|call| !call.writes()).map(|call| self.of(call)).sum()
     }
 
-    /// Every figure that is not zero, by name.
+    /// Every count that is not zero, by name.
     pub fn figures(&self) -> BTreeMap<&'static str, u64> {
         let all = Call::ALL.into_iter().map(|call| (call.name(), self.of(call)));
         all.filter(|(_, count)| *count > 0).collect()
@@ -186,7 +186,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_call_has_a_place_of_its_own() {
+    fn each_purpose_has_its_own_counter() {
         let tally = Tally::default();
         for (place, call) in Call::ALL.into_iter().enumerate() {
             assert_eq!(call as usize, place);

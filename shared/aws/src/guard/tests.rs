@@ -6,7 +6,7 @@ use crate::cognito::loopback::{Loopback, Reply, config_at};
 
 const PAT: &str = "pat@example.com";
 
-/// A confirmed account of the old pool; the address is verified.
+/// A confirmed account of the old pool with a verified address.
 fn resident(name: &str, attribute: &str, value: &str) -> Value {
     let pair = |name: &str, value: &str| json!({"Name": name, "Value": value});
     let attributes = [pair("sub", name), pair(attribute, value), pair("email_verified", "true")];
@@ -15,7 +15,7 @@ fn resident(name: &str, attribute: &str, value: &str) -> Value {
     })
 }
 
-/// Whether `ListUsers` shows that account upon that filter, read as its page describes it.
+/// Whether `ListUsers` shows that account for that filter, as its page describes filters.
 fn shown(account: &Value, filter: &str) -> bool {
     let (attribute, rest) = filter.split_once(' ').unwrap();
     let (by, quoted) = rest.split_once(' ').unwrap();
@@ -32,8 +32,8 @@ fn shown(account: &Value, filter: &str) -> bool {
     named && if by == "^=" { held.starts_with(&value) } else { held == value }
 }
 
-/// Pools that refuse a filter of more than 256 characters, and a table that knows nobody. `more`: each
-/// listing says that it goes on.
+/// Pools that refuse a filter of more than 256 characters, and an empty table. `more`: each listing
+/// announces a further page.
 fn pools(residents: Vec<Value>, more: bool) -> Loopback {
     Loopback::new(move |(operation, body), _| match operation.as_str() {
         "DescribeUserPool" => Reply::Well(json!({"UserPool": {
@@ -55,7 +55,7 @@ fn pools(residents: Vec<Value>, more: bool) -> Loopback {
     })
 }
 
-/// How somebody fares who signs up in the new pool under that name and with these attributes.
+/// The guard's decision about a sign-up in the new pool with that username and these attributes.
 async fn judged(
     pools: &Loopback,
     called: &str,
@@ -79,7 +79,7 @@ async fn judged(
         username: Some(Username::try_from(called).unwrap()),
         attributes: attributes.iter().map(pair).collect(),
     };
-    // Without the bound on its time: a busy machine is not what is judged here.
+    // Calls `look`, which has no time limit: this test must not depend on a busy machine.
     guard.look(&newcomer).await.map_err(|fault| fault.kind)
 }
 
@@ -87,7 +87,7 @@ fn searches(pools: &Loopback) -> usize {
     pools.operations().iter().filter(|it| *it == "ListUsers").count()
 }
 
-/// Of each letter two stand in a filter, so no filter holds the name.
+/// Each character takes two in a filter, so no filter holds the name.
 fn long_name() -> String {
     "\"".repeat(limits::USERNAME_MAX)
 }
@@ -99,7 +99,7 @@ fn long_address() -> String {
 }
 
 #[tokio::test]
-async fn value_that_no_filter_holds_hides_no_holder_of_another() {
+async fn a_value_too_long_for_a_filter_does_not_hide_the_holder_of_another_value() {
     let pools = pools(vec![resident("pat", "email", PAT)], false);
     let (email, refused) = (("email", PAT), Ok(Judgement::Refused));
     assert_eq!(judged(&pools, &long_name(), &[email]).await, refused);
@@ -109,7 +109,7 @@ async fn value_that_no_filter_holds_hides_no_holder_of_another() {
 }
 
 #[tokio::test]
-async fn value_that_no_filter_holds_keeps_nobody_out_for_ever() {
+async fn a_value_too_long_for_a_filter_passes_if_no_account_holds_it() {
     let pools = pools(vec![resident("pat", "email", PAT)], false);
     let alias = "x".repeat(300);
     for (called, attributes) in [
@@ -122,7 +122,7 @@ async fn value_that_no_filter_holds_keeps_nobody_out_for_ever() {
 }
 
 #[tokio::test]
-async fn value_that_no_filter_holds_is_kept_for_its_holder() {
+async fn a_value_too_long_for_a_filter_is_refused_if_an_account_holds_it() {
     let (name, address, alias) = (long_name(), long_address(), "x".repeat(300));
     let pools = pools(
         vec![
@@ -137,20 +137,20 @@ async fn value_that_no_filter_holds_is_kept_for_its_holder() {
     assert_eq!(judged(&pools, "stranger", &[("email", &address)]).await, refused);
     let both = [email, ("preferred_username", alias.as_str())];
     assert_eq!(judged(&pools, "stranger", &both).await, refused);
-    // Whoever merely begins like them holds nothing.
+    // An account whose value only starts like the searched one does not hold it.
     let longer = format!("{address}s");
     assert_eq!(judged(&pools, "newcomer", &[("email", &longer)]).await, Ok(Judgement::Passes));
 }
 
 #[tokio::test]
-async fn listing_that_does_not_end_judges_nobody() {
+async fn an_endless_listing_gives_no_decision() {
     let pools = pools(Vec::new(), true);
     let judged = judged(&pools, "somebody", &[("email", &long_address())]).await;
-    assert_eq!(judged, Err(FaultKind::Invalid), "the team's setting says what becomes of them");
+    assert_eq!(judged, Err(FaultKind::Invalid), "the configuration decides about the sign-up");
 }
 
 #[tokio::test]
-async fn value_that_no_account_can_hold_is_not_asked_for() {
+async fn a_value_that_no_account_can_hold_is_not_searched_for() {
     let pools = pools(vec![resident("pat", "email", PAT)], false);
     let endless = "x".repeat(limits::ATTRIBUTE_MAX + 1);
     let email = ("email", "new@example.com");

@@ -1,4 +1,4 @@
-//! The table itself: one row for each operation.
+//! The table itself: one row per operation.
 
 use poolbridge_core::restore::Stage;
 
@@ -9,22 +9,22 @@ use crate::config::TriggerSlot::{
 };
 
 /// Every operation of the newest published service model (`shared/aws/model/cognito-idp.json`), and
-/// the requests to pages by which a person can come to differ.
+/// the requests to pages that can change a person.
 ///
-/// - A page of managed login answers with an HTTP status and not with an error code, so a request
-///   that was refused may look like one that succeeded: it is a hint and never proves that a
-///   password was set (the trigger does). To take it for proof would let a stranger who posts a
-///   wrong code make the other pool's password out of date.
-/// - A password that an administrator gives with `AdminCreateUser` is a temporary one: the person
-///   has chosen none, so it makes nobody's password out of date.
+/// - A page of managed login answers with an HTTP status and without an error code, so a refused
+///   request may look like one that succeeded. So it is a hint and never proves that a password was
+///   set (the trigger does). Otherwise a stranger who posts a wrong code could make the other
+///   pool's password out of date.
+/// - A password that an administrator sets with `AdminCreateUser` is temporary. The person has not
+///   chosen it, so it makes no password out of date.
 /// - Listings show attributes, the enabled flag and, group by group, members. They show neither
 ///   passwords nor factors.
-/// - A new address that is to be verified has a code sent, and the trigger before that message
-///   fires. Nothing fires when the code is given back (`VerifyUserAttribute`), and to ask for
-///   another (`GetUserAttributeVerificationCode`) changes nothing.
-/// - Requests to pages and answers to challenges stand beside the operations of the model.
+/// - If a new address must be verified, Cognito sends a code, and the trigger before that message
+///   fires. No trigger fires when the person enters the code (`VerifyUserAttribute`), and a request
+///   for another code (`GetUserAttributeVerificationCode`) changes nothing.
+/// - The table also holds requests to pages and answers to challenges, which the model lacks.
 pub const OPERATIONS: [Operation; 174] = [
-    // Accounts come to be.
+    // Accounts are created.
     row("SignUp", Hint).at(PostConfirmation),
     row("ConfirmSignUp", Confirmed).at(PostConfirmation).password(),
     row("AdminConfirmSignUp", Confirmed).at(PostConfirmation).password(),
@@ -45,7 +45,7 @@ pub const OPERATIONS: [Operation; 174] = [
     row("VerifyUserAttribute", Changed),
     row("AdminLinkProviderForUser", Changed),
     row("AdminDisableProviderForUser", Changed),
-    // May they sign in at all.
+    // Whether the person may sign in.
     row("AdminDisableUser", Changed),
     row("AdminEnableUser", Changed),
     row("DeleteUser", Deleted),
@@ -86,27 +86,28 @@ pub const OPERATIONS: [Operation; 174] = [
     row("mfa_phone_register_POST", Hint),
     row("mfa_phone_verify_POST", Hint),
     row("passkeys_add_POST", Hint).unlisted(),
-    // An answer that may enrol a factor, verify an address or confirm a person, besides signing in.
+    // These answers may also enrol a factor, verify an address or confirm a person.
     row("RespondToAuthChallenge", Hint).answering("MFA_SETUP").at(PostAuthentication),
     row("AdminRespondToAuthChallenge", Hint).answering("MFA_SETUP").at(PostAuthentication),
     row("RespondToAuthChallenge", Hint).answering("EMAIL_OTP").at(PostAuthentication),
     row("AdminRespondToAuthChallenge", Hint).answering("EMAIL_OTP").at(PostAuthentication),
     row("RespondToAuthChallenge", Hint).answering("SMS_OTP").at(PostAuthentication),
     row("AdminRespondToAuthChallenge", Hint).answering("SMS_OTP").at(PostAuthentication),
-    // Sign-ins change little, and there are many of them: the trail is not paid for them.
+    // Sign-ins change little, and there are many, so the trail does not process them, to save cost.
     row("InitiateAuth", Nothing).at(PostAuthentication),
     row("AdminInitiateAuth", Nothing).at(PostAuthentication),
     row("RespondToAuthChallenge", Nothing).at(PostAuthentication),
     row("AdminRespondToAuthChallenge", Nothing).at(PostAuthentication),
     row("GetTokensFromRefreshToken", Nothing).at(PreTokenGeneration),
-    // Sessions and devices do not travel; codes are no change.
+    // poolbridge does not copy sessions and devices, and a sent code is no change.
     row("GlobalSignOut", Nothing).unlisted(),
     row("AdminUserGlobalSignOut", Nothing).unlisted(),
     row("RevokeToken", Nothing).unlisted(),
     row("ResendConfirmationCode", Nothing).unlisted(),
     row("GetUserAttributeVerificationCode", Nothing).unlisted(),
     row("AssociateSoftwareToken", Nothing).unlisted(),
-    // Sessions, devices, tokens and feedback: about a person or a client, and nothing that travels.
+    // Sessions, devices, tokens and feedback concern a person or a client. poolbridge copies none
+    // of them.
     quiet("RevokeUserSession"),
     quiet("AdminRevokeUserSession"),
     quiet("ConfirmDevice"),
@@ -119,12 +120,12 @@ pub const OPERATIONS: [Operation; 174] = [
     quiet("AdminUpdateAuthEventFeedback"),
     quiet("GetClientToken"),
     quiet("GetDerivedToken"),
-    // The pool is restored or deleted: a change of many people that no event names.
+    // The pool is restored or deleted, which changes many people without naming them.
     pool("InitiatePointInTimeRecovery", PoolEvent::Restore(Stage::Prepared)),
     pool("CancelPointInTimeRecovery", PoolEvent::Restore(Stage::Cancelled)),
     pool("StartPointInTimeRecovery", PoolEvent::Restore(Stage::Started)),
     pool("DeleteUserPool", PoolEvent::Restore(Stage::Deleted)),
-    // Settings that decide what becomes of people: triggers, clients, providers, schema, limits.
+    // Settings that affect people: triggers, clients, providers, schema, limits.
     pool("UpdateUserPool", PoolEvent::Settings),
     pool("SetUserPoolMfaConfig", PoolEvent::Settings),
     pool("AddCustomAttributes", PoolEvent::Settings),
@@ -154,7 +155,7 @@ pub const OPERATIONS: [Operation; 174] = [
     pool("UpdateCIMDPolicy", PoolEvent::Settings),
     pool("DeleteCIMDPolicy", PoolEvent::Settings),
     pool("UpdateClientMetadataURLState", PoolEvent::Settings),
-    // Looks, texts and tags, jobs that are not started, and pools that are none of the two.
+    // Branding, texts and tags, import jobs that are not started, and pools outside the bridge.
     pool("CreateUserPool", PoolEvent::Unwatched),
     pool("CreateUserImportJob", PoolEvent::Unwatched),
     pool("CreateManagedLoginBranding", PoolEvent::Unwatched),

@@ -1,4 +1,4 @@
-//! The table against the model, and what follows from its rows.
+//! Tests the table against the model, and the properties of its rows.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use super::Told::{Changed, Hint, Nothing};
 use super::*;
 
 #[test]
-fn the_infrastructure_knows_every_operation() {
+fn the_infrastructure_lists_every_operation() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../infra/operations.json");
     let document = operations_document();
     if std::env::var_os("POOLBRIDGE_WRITE_OPERATIONS").is_some() {
@@ -21,7 +21,7 @@ fn the_infrastructure_knows_every_operation() {
 fn every_row_is_found_by_its_own_name() {
     let mut names = BTreeSet::new();
     for row in &OPERATIONS {
-        assert!(names.insert((row.name, row.challenge)), "{} stands twice", row.name);
+        assert!(names.insert((row.name, row.challenge)), "{} is listed twice", row.name);
         assert_eq!(Operation::find(row.name, row.challenge), Some(row));
     }
     let sign_in = Operation::find("RespondToAuthChallenge", Some("SMS_MFA")).unwrap();
@@ -32,13 +32,13 @@ fn every_row_is_found_by_its_own_name() {
 }
 
 #[test]
-fn what_a_page_is_sent_proves_nothing() {
+fn a_request_to_a_page_proves_nothing() {
     for row in OPERATIONS.iter().filter(|row| row.is_form()) {
         assert_eq!((row.told, row.password), (Hint, false), "{}", row.name);
     }
 }
 
-/// What promises nothing must not bound anything.
+/// A route that proves nothing must guarantee no delay.
 #[test]
 fn a_route_counts_only_for_what_it_proves() {
     let row = |name, challenge| Operation::find(name, challenge).unwrap();
@@ -59,8 +59,8 @@ fn a_route_counts_only_for_what_it_proves() {
     }
 }
 
-/// The newest published model of the service, as far as it matters here. Another version is put in its
-/// place by hand, after `make model-drift` named what is new.
+/// The parts of the newest published service model that matter here. A person replaces the file by
+/// hand, after `make model-drift` names what is new.
 const MODEL: &str = include_str!("../../model/cognito-idp.json");
 
 fn model() -> BTreeSet<String> {
@@ -69,7 +69,7 @@ fn model() -> BTreeSet<String> {
     names.map(|name| name.as_str().unwrap().to_owned()).collect()
 }
 
-/// Whatever the newest service can do is classified, and nothing else is.
+/// The table classifies every operation of the newest model, and no other.
 #[test]
 fn every_operation_of_the_newest_model_is_classified() {
     let rows = OPERATIONS.iter().filter(|row| !row.is_form()).map(|row| row.name.to_owned());
@@ -80,9 +80,9 @@ fn every_operation_of_the_newest_model_is_classified() {
     assert!(unknown.is_empty(), "the model does not know {unknown:?}");
 }
 
-/// What changes an account, many, or the fate of many reaches the trail; what reads does not.
+/// Operations that change an account, many accounts or the pool reach the trail. Reads do not.
 #[test]
-fn what_changes_somebody_reaches_the_trail_and_what_reads_does_not() {
+fn operations_that_change_people_reach_the_trail_and_reads_do_not() {
     for row in &OPERATIONS {
         match row.kind() {
             "person" | "many" => assert!(row.trail(), "{}", row.name),
@@ -96,7 +96,7 @@ fn what_changes_somebody_reaches_the_trail_and_what_reads_does_not() {
     }
     let writes = |name: &str| {
         let verbs = ["Get", "List", "Describe", "AdminGet", "AdminList"];
-        // Tokens are issued by these two.
+        // These operations issue tokens.
         let issues = ["GetClientToken", "GetDerivedToken", "GetTokensFromRefreshToken"];
         let sends = name == "GetUserAttributeVerificationCode";
         !verbs.iter().any(|verb| name.starts_with(verb)) || issues.contains(&name) || sends
@@ -106,9 +106,9 @@ fn what_changes_somebody_reaches_the_trail_and_what_reads_does_not() {
     }
 }
 
-/// A rule's pattern holds 2,048 characters.
+/// A rule's pattern holds at most 2,048 characters.
 #[test]
-fn the_names_of_one_rule_fit_into_its_pattern() {
+fn the_names_of_one_rule_fit_in_its_pattern() {
     let document = operations_document();
     for list in ["calls", "pool", "forms"] {
         let length = document[list].to_string().len();

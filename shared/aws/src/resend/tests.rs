@@ -6,7 +6,7 @@ use super::*;
 use crate::clock::SystemClock;
 use crate::cognito::loopback::{Loopback, Reply, Request, config_at};
 
-/// The shard that a query asks for, and the table's answer: one mark in each.
+/// The shard of a query, and the table's answer: one pending change in each shard.
 fn shard(request: &Request) -> Option<(u32, Value)> {
     let partition = request.1["ExpressionAttributeValues"][":pk"]["S"].as_str()?;
     let number = partition.rsplit('#').next()?.parse().ok()?;

@@ -21,7 +21,7 @@ fn username() -> Username {
 }
 
 #[test]
-fn a_seal_opens_for_its_person_alone() {
+fn a_seal_opens_only_for_its_person() {
     let sealer = Secret::from_text(LONG).unwrap().sealer();
     let seal = sealer.seal(&person(1), &username());
     assert!(!seal.contains("someone") && seal.starts_with("1:"));
@@ -30,7 +30,7 @@ fn a_seal_opens_for_its_person_alone() {
 }
 
 #[test]
-fn equal_usernames_do_not_look_equal() {
+fn equal_usernames_have_different_seals() {
     let sealer = Secret::from_text(LONG).unwrap().sealer();
     assert_ne!(sealer.seal(&person(1), &username()), sealer.seal(&person(1), &username()));
 }
@@ -53,7 +53,7 @@ fn a_damaged_seal_is_an_error_and_never_a_panic() {
 }
 
 #[test]
-fn an_old_key_still_opens_and_a_lost_one_is_named() {
+fn an_old_key_still_opens_and_a_missing_key_is_named() {
     let before = ring(&[(1, LONG)]);
     let after = ring(&[(2, &LONG.to_uppercase()), (1, LONG)]);
     let sealed = before.sealer().seal(&person(1), &username());
@@ -70,7 +70,7 @@ fn an_old_key_still_opens_and_a_lost_one_is_named() {
 }
 
 #[test]
-fn plain_text_is_key_one_of_a_ring() {
+fn plain_text_equals_key_one_of_a_ring() {
     let sealed = Secret::from_text(LONG).unwrap().sealer().seal(&person(1), &username());
     assert_eq!(ring(&[(1, LONG)]).sealer().open(&person(1), &sealed), Ok(username()));
 }
@@ -87,7 +87,7 @@ fn the_two_derived_keys_differ_and_follow_rfc_5869() {
 }
 
 #[test]
-fn what_is_no_key_is_refused_and_not_repeated() {
+fn an_invalid_key_is_refused_and_not_repeated() {
     let refused = [
         ("short", SecretError::TooShort),
         ("{", SecretError::NotARing),
@@ -110,7 +110,7 @@ fn what_is_no_key_is_refused_and_not_repeated() {
 }
 
 #[test]
-fn hex_wants_sixty_four_digits() {
+fn a_hex_key_needs_sixty_four_digits() {
     assert!(Secret::from_hex(&"a0".repeat(32)).is_ok());
     assert!(Secret::from_hex(&"a0".repeat(40)).is_ok());
     for digits in [String::new(), "a0".repeat(31), "g0".repeat(32), "a".repeat(65)] {
@@ -119,7 +119,7 @@ fn hex_wants_sixty_four_digits() {
 }
 
 #[tokio::test]
-async fn the_source_is_checked_before_anything_is_fetched() {
+async fn the_source_is_checked_before_any_fetch() {
     let sdk = SdkConfig::builder().build();
     let hex = format!("hex:{}", "a0".repeat(32));
     let of = async |source: &str, allow_hex| Secret::from_source(source, allow_hex, &sdk).await;
@@ -145,7 +145,7 @@ fn the_region_comes_from_the_arn() {
 }
 
 #[test]
-fn without_a_key_a_username_is_a_word_and_nothing_more() {
+fn without_a_key_every_username_is_one_fixed_word() {
     let person = PersonId::try_from("p1").unwrap();
     let seal = Secret::from_text(&"k".repeat(64)).unwrap().sealer();
     let sealed = seal.seal(&person, &Username::try_from("ada").unwrap());

@@ -14,7 +14,7 @@ fn a_plain_sub_is_its_own_group() {
 }
 
 #[test]
-fn a_group_is_always_one_that_sqs_takes_and_two_accounts_never_share_one() {
+fn a_group_is_valid_for_sqs_and_unique_per_account() {
     let long = "x".repeat(128);
     let mut groups = Vec::new();
     for text in ["a b", "é", "a", &long, &long[..124]] {
@@ -50,7 +50,7 @@ fn the_deduplication_id_is_the_change_id() {
 }
 
 #[test]
-fn each_fault_of_an_entry_has_its_kind() {
+fn each_error_of_an_entry_has_its_port_error() {
     let kind = |code: &str, sender| {
         let entry = BatchResultErrorEntry::builder().id("0").code(code).sender_fault(sender);
         entry_fault(&entry.build().unwrap()).kind
@@ -63,7 +63,7 @@ fn each_fault_of_an_entry_has_its_kind() {
 }
 
 #[test]
-fn a_message_is_answered_to_the_queue_that_it_came_from() {
+fn the_arn_shows_which_queue_a_message_came_from() {
     let url = Some("https://sqs.eu-west-1.amazonaws.com/1/acme-bulk.fifo");
     let line = |arn| Line::of_arn(arn, url);
     assert_eq!(line("arn:aws:sqs:eu-west-1:1:acme-bulk.fifo"), Line::Bulk);
@@ -85,7 +85,7 @@ fn invariant_09_a_received_body_is_not_printed() {
     assert!(!format!("{message:?}").contains("someone"));
 }
 
-/// So many changes, numbered by their ids.
+/// That many changes, numbered by their ids.
 fn changes(count: u32) -> Vec<Change> {
     let change = |id: u32| Change {
         side: Side::Old,
@@ -100,30 +100,30 @@ fn changes(count: u32) -> Vec<Change> {
     (0..count).map(change).collect()
 }
 
-/// An outbox of a queue that answers so.
+/// An outbox for that queue.
 async fn outbox(queue: &Loopback) -> SqsOutbox {
     let client = Client::new(&config_at(&queue.endpoint_url).await);
     SqsOutbox::new(client, format!("{}/1/acme.fifo", queue.endpoint_url))
 }
 
-/// What an entry of a batch that was taken is answered with.
+/// The answer for an accepted batch entry.
 fn taken(id: &str) -> Value {
     json!({ "Id": id, "MessageId": "m", "MD5OfMessageBody": "x" })
 }
 
-/// The ids of a batch's entries, as it was sent.
+/// The ids of a batch's entries, in order.
 fn entries(request: &Request) -> Vec<String> {
     let entries = request.1["Entries"].as_array().cloned().unwrap_or_default();
     entries.iter().filter_map(|entry| entry["Id"].as_str().map(str::to_owned)).collect()
 }
 
-/// Changes that were not sent, by their ids, and why.
+/// The ids of the changes that were not sent, and why.
 fn failed(sent: &Sent) -> Vec<(u128, FaultKind)> {
     sent.failed.iter().map(|(change, fault)| (change.id, fault.kind)).collect()
 }
 
 #[tokio::test]
-async fn an_entry_that_the_answer_does_not_mention_is_not_counted_as_sent() {
+async fn an_entry_missing_from_the_answer_does_not_count_as_sent() {
     let queue = Loopback::new(|_, _| {
         let failed = json!({ "Id": "1", "Code": "AccessDenied", "SenderFault": true });
         Reply::Well(json!({ "Successful": [taken("0")], "Failed": [failed] }))
@@ -131,11 +131,11 @@ async fn an_entry_that_the_answer_does_not_mention_is_not_counted_as_sent() {
     let sent = outbox(&queue).await.send_all(&changes(3)).await;
     assert_eq!(sent.sent, 1);
     assert_eq!(failed(&sent), [(1, FaultKind::Denied), (2, FaultKind::NoAnswer)]);
-    assert!(sent.failed[1].1.may_have_happened(), "SQS may have taken it");
+    assert!(sent.failed[1].1.may_have_happened(), "SQS may have accepted it");
 }
 
 #[tokio::test]
-async fn many_changes_go_ten_in_a_call_each_with_its_own_group_and_id() {
+async fn changes_are_sent_ten_per_call_each_with_its_own_group_and_id() {
     let queue = Loopback::new(|request, _| {
         let taken: Vec<Value> = entries(request).iter().map(|id| taken(id)).collect();
         Reply::Well(json!({ "Successful": taken, "Failed": [] }))
@@ -152,7 +152,7 @@ async fn many_changes_go_ten_in_a_call_each_with_its_own_group_and_id() {
 }
 
 #[tokio::test]
-async fn after_a_call_that_failed_as_a_whole_the_rest_is_reported_unsent() {
+async fn after_a_failed_call_the_remaining_changes_are_reported_unsent() {
     let queue = Loopback::new(|request, count| match count {
         0 => {
             let taken: Vec<Value> = entries(request).iter().map(|id| taken(id)).collect();
@@ -166,12 +166,12 @@ async fn after_a_call_that_failed_as_a_whole_the_rest_is_reported_unsent() {
     assert!(kinds[..10].iter().all(|(_, kind)| *kind == FaultKind::Denied), "{kinds:?}");
     assert!(kinds[10..].iter().all(|(_, kind)| *kind == FaultKind::NotSent), "{kinds:?}");
     let ids: Vec<u128> = kinds.iter().map(|(id, _)| *id).collect();
-    assert_eq!(ids, (10..25).collect::<Vec<u128>>(), "in order, and none left out");
+    assert_eq!(ids, (10..25).collect::<Vec<u128>>(), "in order and complete");
     assert_eq!(queue.operations().len(), 2, "the third batch is not tried");
 }
 
 #[tokio::test]
-async fn a_receive_tells_of_each_message_how_often_it_came_and_from_which_queue() {
+async fn a_receive_returns_count_and_queue_of_each_message() {
     let queue = Loopback::new(|_, _| {
         let attributes = json!({ "ApproximateReceiveCount": "4", "MessageGroupId": "old#s" });
         let told = json!({ "MessageId": "m", "ReceiptHandle": "r", "Body": "b",
@@ -193,7 +193,7 @@ async fn a_receive_tells_of_each_message_how_often_it_came_and_from_which_queue(
 }
 
 #[tokio::test]
-async fn a_counter_that_the_queue_does_not_tell_is_not_zero() {
+async fn a_missing_queue_counter_is_not_zero() {
     let names =
         ["", "NotVisible", "Delayed"].map(|end| format!("ApproximateNumberOfMessages{end}"));
     for missing in 0..=names.len() {

@@ -1,4 +1,4 @@
-//! Figures, in the embedded metric format of `CloudWatch`.
+//! Metrics in the embedded metric format of `CloudWatch`.
 
 use std::time::Duration;
 
@@ -13,11 +13,11 @@ use serde_json::{Value, json};
 use super::trail::TRAIL_FIGURES;
 use super::{Output, milliseconds};
 
-/// The namespace of every figure.
+/// The namespace of every metric.
 pub const NAMESPACE: &str = "poolbridge";
 
-/// The dimension of every figure: the bridge's name. One only, since each further value is billed
-/// as a metric of its own.
+/// The dimension of every metric: the bridge's name. AWS bills each further value as a metric of
+/// its own, so there is only one.
 pub const DIMENSION: &str = "name";
 
 /// What capture publishes.
@@ -56,7 +56,7 @@ pub const APPLY_FIGURES: [&str; 21] = [
     "other_configuration",
 ];
 
-/// What the sweep publishes: the first at the end of a pass, the last three at each invocation.
+/// What the sweep publishes: most metrics at the end of a pass, the last three at each invocation.
 pub const SWEEP_FIGURES: [&str; 20] = [
     "sweep_pages",
     "sweep_accounts",
@@ -80,11 +80,11 @@ pub const SWEEP_FIGURES: [&str; 20] = [
     "triggers_missing",
 ];
 
-/// Values of one figure in one line: the embedded metric format takes 100 at most.
+/// The values of one metric in one line: the embedded metric format allows at most 100.
 const VALUES_MAX: usize = 100;
 
-/// The names as the infrastructure reads them, so that a renamed figure breaks the build and not an
-/// alarm.
+/// The names for the infrastructure, so that a renamed metric fails the build and does not silently
+/// break an alarm.
 pub fn figures_document() -> Value {
     json!({
         "namespace": NAMESPACE,
@@ -96,14 +96,14 @@ pub fn figures_document() -> Value {
     })
 }
 
-/// Writes figures for one bridge.
+/// Writes the metrics of one bridge.
 #[derive(Clone, Debug)]
 pub struct Telemetry {
     pub(super) name: String,
     pub(super) output: Output,
 }
 
-/// One figure of a line: a number, or several.
+/// One metric of a line: a number, or several.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Figure {
     Count(u64),
@@ -111,27 +111,27 @@ pub(super) enum Figure {
     Seconds(u64),
 }
 
-/// What one call of capture came to.
+/// The metrics of one call of capture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct CaptureFigures {
-    /// The change was marked, or sent, or both.
+    /// The change was stored, or sent, or both.
     pub captured: u64,
-    /// Something that should have been noted was not, or not everywhere.
+    /// A change that should have been stored and sent was not, or only in part.
     pub failed: u64,
-    /// How long capture's own work took; a function that is called beside it may take longer.
+    /// How long capture's own work took. The chained function may take longer.
     pub duration: Duration,
-    /// A sign-up was refused by the guard.
+    /// The guard refused a sign-up.
     pub guard_refused: u64,
-    /// A sign-up that the guard could not judge went through.
+    /// The guard could not decide about a sign-up and let it through.
     pub guard_failed_open: u64,
-    /// The team's own function could not be called, or is not known.
+    /// The chained function could not be called, or is not known.
     pub chain_failed: u64,
-    /// The answer was an error, on purpose: Lambda counts it among capture's errors, and what
-    /// remains of those are crashes.
+    /// The answer was an error on purpose. Lambda counts it among capture's errors; the other
+    /// errors are crashes.
     pub errors_answered: u64,
 }
 
-/// What one batch of apply came to.
+/// The metrics of one batch of apply.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct BatchFigures {
     /// Messages received.
@@ -140,59 +140,59 @@ pub struct BatchFigures {
     pub applied: u64,
     /// Changes that found nothing to do.
     pub already_true: u64,
-    /// Changes put off.
+    /// Changes with the outcome `later`.
     pub later: u64,
-    /// Changes that need a person.
+    /// Changes that an operator must resolve.
     pub held: u64,
-    /// Changes that the target cannot hold.
+    /// Changes that the target pool cannot hold.
     pub refused: u64,
-    /// Messages that nobody can read, dropped.
+    /// Messages that cannot be decoded and were dropped.
     pub malformed: u64,
-    /// Faults of ours.
+    /// Panics, which are errors in poolbridge.
     pub panics: u64,
     /// Accounts read.
     pub account_reads: u64,
     /// Writes to a pool.
     pub pool_writes: u64,
-    /// Accounts disabled or deleted because their other halves were deleted.
+    /// Accounts that poolbridge disabled or deleted because the person's other account was deleted.
     pub removals: u64,
-    /// Changes that need somebody because the breaker has tripped.
+    /// Changes that wait for an operator because the breaker is open.
     pub breaker_held: u64,
-    /// Claims that nothing supports: that a password was set, or that a deed was done in the future.
+    /// Claims without proof: that a password was set, or that an event happened in the future.
     pub doubtful: u64,
-    /// Changes after which an outdated password stays usable, because its person could not set a new
-    /// one there.
+    /// Changes after which an outdated password stays usable, because the person could not set a
+    /// new one in that pool.
     pub passwords_kept_open: u64,
-    /// Changes that wait because a pool takes no writes.
+    /// Changes that wait because a pool accepts no writes.
     pub writes_paused: u64,
-    /// From the deed to the moment when both pools had it, for each change that was finished.
+    /// The time from the event until apply was done with it, for each outcome other than `later`.
     pub lags: Vec<Duration>,
     /// How long each change took.
     pub durations: Vec<Duration>,
 }
 
-/// What the scheduled look at the marks came to.
+/// The metrics of the scheduled run over pending changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct MarkFigures {
-    /// Accounts that are marked.
+    /// Accounts with a pending change.
     pub marks: u64,
-    /// How old the oldest deed is that is not applied yet; zero without one.
+    /// The age of the oldest event that is not applied yet; zero without one.
     pub oldest: Duration,
-    /// Pools that were restored or deleted, and about which an operator has not decided yet.
+    /// Pools that were restored or deleted and about which an operator has not decided yet.
     pub undecided: u64,
-    /// One where another configuration is in force than the one that apply was deployed with, zero
-    /// otherwise: until they agree, apply writes nothing but disables.
+    /// One if the active configuration differs from the one that apply was deployed with, otherwise
+    /// zero. Until they agree, apply writes nothing but disables.
     pub other_configuration: u64,
 }
 
-/// What one invocation of the sweep came to.
+/// The metrics of one invocation of the sweep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct SweepFigures {
     /// Parts that failed, and the whole invocation if it did.
     pub faults: u64,
     /// How long ago the last pass began.
     pub since_pass: Duration,
-    /// Places in the pools' settings where our function should stand and does not.
+    /// Slots in the pools' settings where poolbridge's function should be attached and is not.
     pub triggers_missing: u64,
 }
 
@@ -207,12 +207,13 @@ impl SweepFigures {
     }
 }
 
-/// What a pass came to, both pools together.
+/// The metrics of a pass, both pools together.
 fn pass_figures(summary: &Summary) -> Vec<(&'static str, Figure)> {
     let mut counts = summary.counts.old;
     counts.add(&summary.counts.new);
     let Counts { accounts, .. } = counts;
-    // The pools' own estimates need not be fresh; much more than was listed is worth a look.
+    // The pools' own estimates may be stale. If they are much higher than the count, an operator
+    // should check.
     let estimate = summary.estimate.old.unwrap_or(0) + summary.estimate.new.unwrap_or(0);
     let unconcluded = [summary.doubt, summary.members_doubt];
     let counted = [
@@ -239,7 +240,7 @@ fn pass_figures(summary: &Summary) -> Vec<(&'static str, Figure)> {
 }
 
 impl BatchFigures {
-    /// Adds what one change came to, its verdict apart.
+    /// Adds one change's counts, except its outcome.
     pub fn count(&mut self, report: &Report) {
         self.account_reads += u64::from(report.account_reads);
         self.pool_writes += u64::from(report.pool_writes);
@@ -261,7 +262,7 @@ impl BatchFigures {
         self.writes_paused += u64::from(paused);
     }
 
-    /// Adds what another part of the same batch came to.
+    /// Adds the counts of another part of the same batch.
     pub fn add(&mut self, other: Self) {
         self.messages += other.messages;
         self.applied += other.applied;
@@ -340,32 +341,32 @@ impl BatchFigures {
 }
 
 impl Telemetry {
-    /// The figures of the bridge of that name.
+    /// The metrics of the bridge with that name.
     pub const fn new(name: String, output: Output) -> Self {
         Self { name, output }
     }
 
-    /// Publishes what one call of capture came to.
+    /// Publishes the metrics of one call of capture.
     pub fn capture(&self, now: Time, figures: &CaptureFigures) {
         self.output.write(&line(&self.name, now, &figures.figures()));
     }
 
-    /// Publishes how many accounts are marked, and since when.
+    /// Publishes how many accounts have a pending change, and since when.
     pub fn marks(&self, now: Time, figures: MarkFigures) {
         self.output.write(&line(&self.name, now, &figures.figures()));
     }
 
-    /// Publishes what one invocation of the sweep came to.
+    /// Publishes the metrics of one invocation of the sweep.
     pub fn sweep(&self, now: Time, figures: SweepFigures) {
         self.output.write(&line(&self.name, now, &figures.figures()));
     }
 
-    /// Publishes what a pass of the sweep came to.
+    /// Publishes the metrics of a pass of the sweep.
     pub fn pass(&self, summary: &Summary) {
         self.output.write(&line(&self.name, summary.ended, &pass_figures(summary)));
     }
 
-    /// Publishes what one batch came to.
+    /// Publishes the metrics of one batch.
     pub fn batch(&self, now: Time, figures: &BatchFigures) {
         self.output.write(&line(&self.name, now, &figures.figures()));
     }
@@ -380,7 +381,7 @@ pub(super) fn line(name: &str, now: Time, figures: &[(&'static str, Figure)]) ->
         let (unit, value) = match figure {
             Figure::Count(count) => ("Count", json!(count)),
             Figure::Seconds(seconds) => ("Seconds", json!(seconds)),
-            // An empty list is refused; a figure without a value is left out instead.
+            // `CloudWatch` refuses an empty list, so a metric without a value is left out.
             Figure::Milliseconds(spans) if spans.is_empty() => continue,
             Figure::Milliseconds(spans) if spans.len() == 1 => ("Milliseconds", json!(spans[0])),
             Figure::Milliseconds(spans) => ("Milliseconds", json!(spans)),

@@ -1,4 +1,5 @@
-//! Log lines: each stands alone, and of a person it names a `sub` and the bridge's own id at most.
+//! Log lines. Each line is complete on its own, and shows at most a person's `sub` and the bridge's
+//! own id of the person.
 
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ use crate::resend::Resent;
 use crate::triggers::NotCaptured;
 use crate::wiring::NotWired;
 
-/// Says what is wrong with the configuration, one line for each mistake.
+/// Logs what is wrong with the configuration, one line per error.
 pub fn mistakes(mistakes: &Mistakes) {
     for Mistake { line, message, hint } in &mistakes.list {
         tracing::error!(
@@ -31,13 +32,13 @@ pub fn mistakes(mistakes: &Mistakes) {
     }
 }
 
-/// Says why nothing can be worked on yet.
+/// Logs why the component cannot work yet.
 pub fn not_wired(error: &NotWired) {
     let cause = std::error::Error::source(error).map(ToString::to_string);
     tracing::error!(cause, hint = error.hint(), "the bridge cannot work yet: {error}");
 }
 
-/// Says why an event left no change behind.
+/// Logs why capture stored no change for an event.
 pub fn not_captured(refusal: NotCaptured) {
     let (reason, hint) = (refusal.to_string(), refusal.hint());
     if refusal.is_failure() {
@@ -47,7 +48,7 @@ pub fn not_captured(refusal: NotCaptured) {
     }
 }
 
-/// Says what became of one captured change.
+/// Logs the result of one captured change.
 pub fn captured(change: &Change, captured: &Captured) {
     let fault = |result: &Result<(), Fault>| result.as_ref().err().map(ToString::to_string);
     let (mark, message) = (fault(&captured.mark), fault(&captured.message));
@@ -75,8 +76,8 @@ pub fn captured(change: &Change, captured: &Captured) {
     }
 }
 
-/// Says how the guard judged a sign-up. Whose it was is nobody's business here: there is no account
-/// yet that could be named by its `sub`.
+/// Logs the guard's decision about a sign-up. It does not name the person: no account with a `sub`
+/// exists yet.
 pub fn judged(side: Side, failure: GuardFailure, judged: &Result<Judgement, Fault>) {
     let side = side.name();
     match judged {
@@ -97,7 +98,7 @@ pub fn judged(side: Side, failure: GuardFailure, judged: &Result<Judgement, Faul
     }
 }
 
-/// Says that the team's own function could not be called; whoever waited was told so.
+/// Logs that the chained function could not be called. The person who waited got that error.
 pub fn not_invoked(slot: TriggerSlot, fault: &Fault) {
     tracing::error!(
         slot = slot.name(),
@@ -107,7 +108,7 @@ pub fn not_invoked(slot: TriggerSlot, fault: &Fault) {
     );
 }
 
-/// Says that nobody knows which function is to be called.
+/// Logs that it is unknown which function capture must call.
 pub fn unknown_function(slot: TriggerSlot) {
     tracing::error!(
         slot = slot.name(),
@@ -116,7 +117,7 @@ pub fn unknown_function(slot: TriggerSlot) {
     );
 }
 
-/// Says what a scheduled look at the marks came to.
+/// Logs the result of a scheduled run over pending changes.
 pub fn resent(resent: &Resent) {
     tracing::info!(
         marks = resent.marks,
@@ -129,7 +130,7 @@ pub fn resent(resent: &Resent) {
     );
 }
 
-/// Says that the marks could not be looked at.
+/// Logs that pending changes could not be read.
 pub fn not_resent(fault: &Fault) {
     tracing::error!(
         fault = %fault,
@@ -138,7 +139,7 @@ pub fn not_resent(fault: &Fault) {
     );
 }
 
-/// Says that one part of a pass is finished.
+/// Logs that one part of a pass is finished.
 pub fn part_swept(unit: &Unit, done: &Done, left: usize) {
     let (kind, side, part) = match unit {
         Unit::Accounts(side, prefix) => ("accounts", side, prefix.as_str().to_owned()),
@@ -165,7 +166,7 @@ pub fn part_swept(unit: &Unit, done: &Done, left: usize) {
     );
 }
 
-/// Says what a pass came to.
+/// Logs the result of a pass.
 pub fn pass_ended(summary: &Summary) {
     let missing = summary.missing.old + summary.missing.new;
     let doubt = summary.doubt.or(summary.members_doubt).map(Doubt::name);
@@ -188,7 +189,7 @@ pub fn pass_ended(summary: &Summary) {
     );
 }
 
-/// Says what one invocation of the sweep came to.
+/// Logs the result of one invocation of the sweep.
 pub fn swept(tick: &Tick) {
     match tick {
         Tick::NotDue(next) => tracing::info!(next = next.0, "no pass of the sweep is due"),
@@ -217,7 +218,7 @@ pub fn swept(tick: &Tick) {
     }
 }
 
-/// Says that the sweep could not go on at all.
+/// Logs that the sweep could not continue at all.
 pub fn not_swept(fault: &Fault) {
     tracing::error!(
         fault = %fault,
@@ -226,7 +227,7 @@ pub fn not_swept(fault: &Fault) {
     );
 }
 
-/// Says that our function does not stand where the configuration wants it.
+/// Logs that poolbridge's function is not attached where the configuration wants it.
 pub fn trigger_missing(side: Side, slot: TriggerSlot, other: bool) {
     tracing::error!(
         trigger.side = side.name(),
@@ -237,26 +238,26 @@ pub fn trigger_missing(side: Side, slot: TriggerSlot, other: bool) {
     );
 }
 
-/// One message, worked off: what its log line tells.
+/// One processed message, for its log line.
 #[derive(Clone, Copy, Debug)]
 pub struct Handled<'a> {
     /// The queue's own id of the message.
     pub message_id: &'a str,
-    /// How often it was received.
+    /// How many times it was received.
     pub receives: u32,
     /// The change in it.
     pub change: &'a Change,
-    /// What came of it.
+    /// The result.
     pub report: &'a Report,
-    /// Since the deed.
+    /// The time since the event.
     pub lag: Duration,
-    /// Since the work began.
+    /// The time since the work began.
     pub duration: Duration,
     /// When the message comes back, if it does.
     pub back_after: Option<Duration>,
 }
 
-/// Writes the one wide line of a message.
+/// Writes the one wide log line of a message.
 pub fn handled(handled: &Handled<'_>) {
     let Handled { change, report, .. } = handled;
     let reason = match &report.verdict {

@@ -1,6 +1,5 @@
-//! What the outside sees of a run: log lines as JSON, and figures in the embedded metric
-//! format of `CloudWatch`. Of a person nothing but a `sub` and the bridge's own id appears in
-//! either.
+//! A run's output: log lines as JSON, and metrics in the embedded metric format of `CloudWatch`.
+//! Both show at most a person's `sub` and the bridge's own id of the person.
 
 mod figures;
 mod lines;
@@ -26,18 +25,18 @@ pub use lines::{
 };
 pub use trail::{HeardLine, PoolLook, TRAIL_FIGURES, TrailFigures, heard, route_not_noted};
 
-/// Where log lines and figures go.
+/// Where log lines and metrics go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Output {
-    /// Standard output: where Lambda takes both from.
+    /// Standard output, from which Lambda takes both.
     Standard,
-    /// Standard error: where a command line talks.
+    /// Standard error, where a command line writes its messages.
     Talk,
 }
 
 impl Output {
     fn write(self, line: &str) {
-        // A log that cannot be written is nobody's reason to fail.
+        // A log line that cannot be written is no reason to fail.
         let _ = match self {
             Self::Standard => writeln!(std::io::stdout().lock(), "{line}"),
             Self::Talk => writeln!(std::io::stderr().lock(), "{line}"),
@@ -45,7 +44,7 @@ impl Output {
     }
 }
 
-/// Starts logging, once a process. The first start counts; later ones change nothing.
+/// Starts logging once per process. Later calls change nothing.
 pub fn start(output: Output) {
     let wished = std::env::var("POOLBRIDGE_LOG").ok();
     let filter = wished.as_deref().and_then(|wished| EnvFilter::try_new(wished).ok());
@@ -73,9 +72,9 @@ pub fn start(output: Output) {
     }
 }
 
-/// Whether a line of that target and level may be written at all. The SDK and its transport log
-/// requests and answers, attribute values included, at the levels below a warning, so no filter of
-/// anybody's can let those through.
+/// Whether a line of that target and level may be written at all. Below the level of a warning, the
+/// SDK and its transport log requests and answers, attribute values included. So no configured
+/// filter can let those lines through.
 fn may_speak(target: &str, level: Level) -> bool {
     let ours = target == "poolbridge"
         || target.starts_with("poolbridge_")
@@ -83,7 +82,7 @@ fn may_speak(target: &str, level: Level) -> bool {
     ours || level <= LevelFilter::WARN
 }
 
-/// Says where it happened and not what was said: a panic's text may quote a value.
+/// Logs the place of a panic without its text, which may quote a value.
 fn panicked(panic: &PanicHookInfo<'_>) {
     let place = panic.location().map(ToString::to_string).unwrap_or_default();
     tracing::error!(place, "panicked; hint: report this place, the message is withheld on purpose");
@@ -98,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nobody_can_let_the_sdk_speak_below_a_warning() {
+    fn no_filter_lets_the_sdk_log_below_a_warning() {
         for theirs in ["aws_smithy_runtime", "aws_sdk_cognitoidentityprovider", "hyper", "poolb"] {
             assert!(!may_speak(theirs, Level::INFO), "{theirs}");
             assert!(!may_speak(theirs, Level::TRACE), "{theirs}");

@@ -1,4 +1,4 @@
-//! What the trail tells of itself: one line and four figures for each event.
+//! The trail's own output: one log line and six metrics for each event.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use super::figures::{Figure, line};
 use crate::config::TriggerSlot;
 use crate::trail::NotHeard;
 
-/// What the trail publishes.
+/// The metrics that the trail publishes.
 pub const TRAIL_FIGURES: [&str; 6] = [
     "trail_captured",
     "trail_dropped",
@@ -24,20 +24,21 @@ pub const TRAIL_FIGURES: [&str; 6] = [
     "trail_restores",
 ];
 
-/// What one event of the trail came to.
+/// The metrics of one event of the trail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct TrailFigures {
-    /// A change was marked, or sent, or both.
+    /// A change was stored, or sent, or both.
     pub captured: u64,
-    /// There was nothing to be noted.
+    /// The event led to nothing.
     pub dropped: u64,
-    /// It does not name whose account it is about.
+    /// The event does not name its account.
     pub unresolved: u64,
-    /// Something that should have been noted was not, or not everywhere.
+    /// A change that should have been stored and sent was not, or only in part.
     pub failed: u64,
-    /// Places in a pool's settings where capture is to stand and does not, after a change of them.
+    /// Slots in a pool's settings where capture should be attached and is not, after a change of
+    /// the settings.
     pub triggers_missing: u64,
-    /// A pool is restored to a point in time, or was deleted.
+    /// A pool is being restored to a point in time, or was deleted.
     pub restores: u64,
 }
 
@@ -56,41 +57,41 @@ impl TrailFigures {
 }
 
 impl Telemetry {
-    /// Publishes what one event of the trail came to.
+    /// Publishes the metrics of one event of the trail.
     pub fn trail(&self, now: Time, figures: TrailFigures) {
         self.output.write(&line(&self.name, now, &figures.figures()));
     }
 }
 
-/// One event, worked off: what its log line tells.
+/// One processed event, for its log line.
 #[derive(Clone, Debug, Default)]
 pub struct HeardLine {
-    /// The operation, as our own table names it.
+    /// The operation, as poolbridge's own table names it.
     pub operation: &'static str,
-    /// Between the deed and its event, if the event says when it was done.
+    /// The time between the call and its event, if the event shows the time of the call.
     pub delay: Option<Duration>,
-    /// Why nothing was noted.
+    /// Why the event led to nothing.
     pub refusal: Option<NotHeard>,
-    /// Each change, and what became of it.
+    /// Each change and its result.
     pub captured: Vec<(Change, Captured)>,
-    /// The sides of which a sweep is wanted, and what became of saying so.
+    /// The sides for which a sweep is requested, and the result of each request.
     pub swept: Vec<(Side, Result<(), Fault>)>,
-    /// The pools that were looked at because they themselves changed, and what that showed.
+    /// The pools that were checked because they themselves changed, and the result of each check.
     pub pools: Vec<(Side, Result<PoolLook, Fault>)>,
-    /// The account items could not be read, so every pool that it may be was taken.
+    /// The account pointers could not be read, so the trail assumed every possible pool.
     pub unread: Option<Fault>,
 }
 
-/// What a look at a pool showed, upon an event about the pool itself.
+/// The result of checking a pool after an event about the pool itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PoolLook {
-    /// It is restored, or deleted: noted in the control item.
+    /// The pool is being restored or was deleted. The control item shows it.
     Restore(Stage),
-    /// The slots where capture is to stand and does not.
+    /// The slots where capture should be attached and is not.
     Triggers(Vec<TriggerSlot>),
 }
 
-/// Writes a line for each pool that an event was about.
+/// Writes a line for each pool of an event.
 fn looked_at(heard: &HeardLine) {
     for (side, looked) in &heard.pools {
         let (operation, side) = (heard.operation, side.name());
@@ -125,7 +126,7 @@ fn looked_at(heard: &HeardLine) {
     }
 }
 
-/// Writes the one wide line of an event.
+/// Writes the one wide log line of an event.
 pub fn heard(heard: &HeardLine) {
     if !heard.pools.is_empty() {
         return looked_at(heard);
@@ -177,7 +178,7 @@ pub fn heard(heard: &HeardLine) {
         Some(refusal) if refusal.is_unresolved() => {
             write_line!(warn, "an event names nobody, and no sweep can find out whom it means");
         }
-        // The rules let every pool of the account through.
+        // The `EventBridge` rules pass events of every pool of the account.
         Some(NotHeard::OtherPool) => write_line!(debug, "an event of another pool"),
         Some(_) => write_line!(info, "an event tells nothing that is to be noted"),
         None if lost => write_line!(
@@ -192,7 +193,7 @@ pub fn heard(heard: &HeardLine) {
     }
 }
 
-/// Says that the trail's sign of life could not be noted.
+/// Logs that the trail could not store that it ran.
 pub fn route_not_noted(fault: &Fault) {
     tracing::warn!(
         fault = %fault,
@@ -206,7 +207,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_set_of_figures_is_closed_and_written_as_named() {
+    fn the_set_of_metrics_is_closed_and_written_by_name() {
         let figures = TrailFigures {
             captured: 1,
             dropped: 2,

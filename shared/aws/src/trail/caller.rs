@@ -1,10 +1,10 @@
-//! Who made a call: whether it was the bridge itself.
+//! Decides whether the bridge itself made a call.
 //!
-//! A call of ours that is not known for one leads to a look that finds nothing to do; with one
-//! exception: a password that we replace by a random one would pass for one that the person chose,
-//! and make the other side's out of date. Therefore the roles must be told. A call of somebody else
-//! that is taken for ours is lost until the next sweep. So a caller who is not known for certain is
-//! somebody else.
+//! If a call of the bridge is not recognised, apply makes one read and finds nothing to do. There
+//! is one exception: a password that poolbridge replaced by a random one would count as the
+//! person's choice, and make the other pool's password out of date. So the trail must know the
+//! roles. If another caller's change counts as the bridge's own, it is lost until the next sweep.
+//! So a caller counts as the bridge only if that is certain.
 
 use super::fields::Fields;
 use crate::client::SESSION_NAME;
@@ -15,7 +15,7 @@ struct Role {
     arn: String,
     partition: String,
     account: String,
-    /// Without its path, which the ARN of a session does not show.
+    /// The name without its path, which the ARN of a session does not show.
     name: String,
 }
 
@@ -37,13 +37,13 @@ impl Role {
     }
 }
 
-/// Whether a text is a role's ARN.
+/// Whether a text is the ARN of a role.
 pub fn is_role(text: &str) -> bool {
     Role::read(text).is_some()
 }
 
-/// The name of the role that the caller of that ARN has taken on, without the session's name, which may
-/// be a person's. `None`: the caller is no role (a user, the account's root, a federated user).
+/// The name of the role that the caller with that ARN assumed, without the session's name, which
+/// may be a person's. `None`: the caller is no role (a user, the account's root, a federated user).
 pub fn role_of(arn: &str) -> Option<&str> {
     Session::read(arn).map(|session| session.role)
 }
@@ -69,17 +69,18 @@ impl<'a> Session<'a> {
     }
 }
 
-/// By which roles the bridge calls the pools.
+/// The roles with which the bridge calls the pools.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OwnCallers {
-    /// Ours alone.
+    /// Roles that only the bridge uses.
     roles: Vec<Role>,
-    /// Taken on to reach a pool; others may use them too.
+    /// Roles that the bridge assumes to reach a pool; others may use them too.
     assumed: Vec<Role>,
 }
 
 impl OwnCallers {
-    /// The functions' own roles, and those that they take on. What is not a role's ARN is nobody.
+    /// The functions' own roles, and the roles that they assume. Text that is not a role's ARN is
+    /// ignored.
     pub fn new<'a>(own: &[String], assumed: impl Iterator<Item = &'a str>) -> Self {
         Self {
             roles: own.iter().filter_map(|arn| Role::read(arn)).collect(),
@@ -87,14 +88,14 @@ impl OwnCallers {
         }
     }
 
-    /// Whether the caller of that ARN, as `GetCallerIdentity` tells it, is a session of one of the roles
-    /// that are ours alone.
+    /// Whether the caller with that ARN, as `GetCallerIdentity` returns it, is a session of a role
+    /// that only the bridge uses.
     pub fn includes(&self, arn: &str) -> bool {
         let session = Session::read(arn);
         session.is_some_and(|session| self.roles.iter().any(|role| session.is_of(role)))
     }
 
-    /// Whether one of them made the call of that `userIdentity`.
+    /// Whether the bridge made the call with that `userIdentity`.
     pub(super) fn did(&self, identity: &Fields<'_>) -> bool {
         let arn = identity.text("arn");
         let session = arn.as_deref().and_then(Session::read);

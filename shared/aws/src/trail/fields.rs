@@ -1,18 +1,18 @@
-//! A JSON object whose fields are read one by one, as they are asked for.
+//! A JSON object whose fields are decoded one by one, on request.
 //!
-//! What nobody asks for is passed over without being read, so that a number that no program can
-//! hold, or nesting that no stack survives, hides nothing that stands beside it.
+//! Other fields are skipped without decoding. So a number that no program can hold, or nesting that
+//! overflows the stack, does not hide the fields next to it.
 
 use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
 
-/// The fields of an object, unread.
+/// The fields of an object, not decoded.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Fields<'a>(BTreeMap<String, &'a RawValue>);
 
 impl<'a> Fields<'a> {
-    /// The fields of the object that `text` is. Of a field that stands twice the last one counts.
+    /// The fields of the object in `text`. If a field appears twice, the last one counts.
     pub(super) fn read(text: &'a str) -> Option<Self> {
         serde_json::from_str(text).ok().map(Self)
     }
@@ -23,7 +23,7 @@ impl<'a> Fields<'a> {
         Self::read(value.get())
     }
 
-    /// A field that is a text, or a list of one text.
+    /// A field that is a text, or a list with one text.
     pub(super) fn text(&self, name: &str) -> Option<String> {
         let value = self.0.get(name)?.get();
         let of = |value: &str| serde_json::from_str::<String>(value).ok();
@@ -36,17 +36,17 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// Whether a field is there and is not null.
+    /// Whether a field is present and not null.
     pub(super) fn is_given(&self, name: &str) -> bool {
         self.0.get(name).is_some_and(|value| value.get() != "null")
     }
 
-    /// Whether a field is `false`, be it as a word or as a text.
+    /// Whether a field is `false`, as a boolean or as a text.
     pub(super) fn is_false(&self, name: &str) -> bool {
         self.0.get(name).is_some_and(|value| matches!(value.get(), "false" | "\"false\""))
     }
 
-    /// Whether a field is `true`, be it as a word or as a text.
+    /// Whether a field is `true`, as a boolean or as a text.
     pub(super) fn is_true(&self, name: &str) -> bool {
         self.0.get(name).is_some_and(|value| matches!(value.get(), "true" | "\"true\""))
     }

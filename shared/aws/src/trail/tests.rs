@@ -31,7 +31,7 @@ fn outcome(event: &Value) -> Result<Heard, NotHeard> {
     hear(event).outcome
 }
 
-/// A call by an administrator, as AWS shows one.
+/// A call by an administrator, as AWS documents one.
 fn call(name: &str) -> Value {
     json!({
         "version": "0", "id": "7bf73129-1428-4cd3-a780-95db273d1602",
@@ -61,7 +61,7 @@ fn call(name: &str) -> Value {
     })
 }
 
-/// A call that somebody made for themselves: it names no pool.
+/// A call that a person makes with their own token. It names no pool.
 fn own_call(name: &str) -> Value {
     let mut event = call(name);
     event["detail"]["userIdentity"] = json!({"type": "Unknown", "principalId": "Anonymous"});
@@ -69,7 +69,7 @@ fn own_call(name: &str) -> Value {
     event
 }
 
-/// What a page of managed login was sent.
+/// A request to a page of managed login.
 fn form(name: &str) -> Value {
     let mut event = call(name);
     event["detail-type"] = json!("AWS Service Event via CloudTrail");
@@ -107,7 +107,7 @@ fn without(mut event: Value, outer: &str, name: &str) -> Value {
 }
 
 #[test]
-fn a_call_tells_whose_account_when_and_what() {
+fn a_call_gives_account_time_and_evidence() {
     let expected = Deed {
         place: Place::Pool(Side::Old),
         sub: Sub::try_from(SUB).unwrap(),
@@ -125,7 +125,7 @@ fn a_call_tells_whose_account_when_and_what() {
 }
 
 #[test]
-fn every_operation_is_heard_as_the_table_says() {
+fn every_operation_is_decoded_as_the_table_says() {
     for row in &OPERATIONS {
         let mut event = if row.is_form() { form(row.name) } else { call(row.name) };
         if let Some(challenge) = row.challenge {
@@ -159,7 +159,7 @@ fn every_operation_is_heard_as_the_table_says() {
 }
 
 #[test]
-fn what_leads_to_nothing_has_a_code() {
+fn an_event_that_leads_to_nothing_has_a_code() {
     let update = || call("AdminUpdateUserAttributes");
     let detail = |name: &str, value: Value| {
         let mut event = update();
@@ -192,7 +192,7 @@ fn what_leads_to_nothing_has_a_code() {
     for (event, expected) in table {
         assert_eq!(outcome(&event), Err(expected), "{event}");
     }
-    // Neither of these says that anything went wrong, nor that nothing was to be changed.
+    // None of these says that the call failed, or that it changes nothing.
     for (name, value) in
         [("errorCode", json!(null)), ("errorCode", json!("")), ("readOnly", json!(true))]
     {
@@ -201,7 +201,7 @@ fn what_leads_to_nothing_has_a_code() {
 }
 
 #[test]
-fn our_own_calls_are_not_listened_to() {
+fn calls_of_the_bridge_itself_are_ignored() {
     let by = |identity: Value| with(call("AdminSetUserPassword"), "/detail/userIdentity", identity);
     let session = |role: &str| format!("arn:aws:sts::{role}");
     let issued = |arn: &str| json!({"sessionContext": {"sessionIssuer": {"arn": arn}}});
@@ -239,7 +239,7 @@ fn our_own_calls_are_not_listened_to() {
 }
 
 #[test]
-fn the_pool_is_found_wherever_it_stands() {
+fn the_pool_is_found_in_every_known_place() {
     let update =
         || without(call("UpdateUserAttributes"), "/detail/requestParameters", "userPoolId");
     let new = json!("us-east-1_B");
@@ -271,7 +271,7 @@ fn the_pool_is_found_wherever_it_stands() {
 }
 
 #[test]
-fn the_sub_is_found_wherever_it_stands_and_is_never_a_name() {
+fn the_sub_is_found_in_every_known_place_and_is_never_a_name() {
     let bare = || {
         let event = with(call("UpdateUserAttributes"), "/detail/additionalEventData", json!({}));
         with(event, "/detail/requestParameters/username", json!("5c4e7a52-6c1f-4a50-b5b0"))
@@ -310,19 +310,19 @@ fn the_sub_is_found_wherever_it_stands_and_is_never_a_name() {
 }
 
 #[test]
-fn whom_nobody_names_is_left_to_who_can_find_out() {
+fn an_event_without_a_sub_is_left_to_a_sweep_if_a_sweep_can_find_it() {
     let nameless = |event: Value| with(event, "/detail/additionalEventData", json!({}));
     let of = |name: &str| outcome(&nameless(call(name)));
     let place = Place::Pool(Side::Old);
     assert_eq!(of("AdminDeleteUser"), Ok(Heard::Sweep { place, unnamed: true }));
     assert_eq!(of("AdminDisableUser"), Ok(Heard::Sweep { place, unnamed: true }));
-    // Capture need not be attached, and no trigger fires for everybody.
+    // capture need not be attached, and no trigger fires for every person.
     assert_eq!(of("ConfirmSignUp"), Ok(Heard::Sweep { place, unnamed: true }));
     assert_eq!(of("ConfirmForgotPassword"), Err(NotHeard::Unnamed));
-    // No listing shows these.
+    // No listing shows these changes.
     assert_eq!(of("ChangePassword"), Err(NotHeard::Unnamed));
     assert_eq!(of("SetUserMFAPreference"), Err(NotHeard::Unnamed));
-    // Not known yet, but somebody is meant.
+    // The operation is unknown, but the event concerns a person.
     assert_eq!(of("MoveUserElsewhere"), Ok(Heard::Sweep { place, unnamed: true }));
     let pool = json!({"userPoolId": "eu-west-1_A", "poolName": "people"});
     let event = with(nameless(call("UpdateUserPool")), "/detail/requestParameters", pool);
@@ -334,14 +334,14 @@ fn whom_nobody_names_is_left_to_who_can_find_out() {
 }
 
 #[test]
-fn an_operation_that_is_not_known_is_a_hint() {
+fn an_unknown_operation_is_a_hint() {
     let event = call("MoveUserElsewhere");
     assert_eq!((deed(&event).proof, deed(&event).password), (Proof::Hint, false));
     assert_eq!(hear(&event).operation, "unknown");
 }
 
 #[test]
-fn the_moment_is_the_end_of_its_second_and_never_ahead() {
+fn the_time_is_the_end_of_its_second_and_never_in_the_future() {
     let at = |text: Value| {
         let event = with(call("AdminDisableUser"), "/detail/eventTime", text);
         (deed(&event).at, hear(&event).at)
@@ -358,7 +358,7 @@ fn the_moment_is_the_end_of_its_second_and_never_ahead() {
 }
 
 #[test]
-fn only_a_uuid_is_an_id() {
+fn only_a_uuid_is_an_event_id() {
     let id = |text: Value| deed(&with(call("AdminDisableUser"), "/detail/eventID", text)).id;
     assert_eq!(id(json!("00000000-0000-0000-0000-00000000000A")), Some(10));
     for other in [
@@ -373,7 +373,7 @@ fn only_a_uuid_is_an_id() {
 }
 
 #[test]
-fn nonsense_elsewhere_in_the_event_hides_nothing() {
+fn nonsense_in_other_fields_hides_nothing() {
     let deep = "[".repeat(100_000) + &"]".repeat(100_000);
     let event = call("AdminDisableUser").to_string();
     for nonsense in ["1e400", "123456789012345678901234567890", "\"\\ud800\"", &deep] {

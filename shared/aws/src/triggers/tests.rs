@@ -23,7 +23,7 @@ fn event(source: &str) -> Value {
     })
 }
 
-/// An event before the making of a token that is nobody's.
+/// An event before the generation of a token without a person.
 fn for_a_program(source: &str) -> Value {
     let mut event = event(source);
     event["version"] = json!("3");
@@ -31,7 +31,7 @@ fn for_a_program(source: &str) -> Value {
     event
 }
 
-/// Both ways of reading must agree.
+/// Checks that both ways of decoding agree.
 fn read(event: &Value, hints: Hints) -> Result<Option<Change>, NotCaptured> {
     let from_value = captured(event, &POOLS, Time(7), 9, hints);
     assert_eq!(from_value, captured_text(&event.to_string(), &POOLS, Time(7), 9, hints));
@@ -65,7 +65,7 @@ fn each_source_announces_its_change() {
 }
 
 #[test]
-fn hints_are_captured_only_where_the_team_wants_them() {
+fn hints_are_captured_only_if_the_configuration_wants_them() {
     for source in [
         "PostAuthentication_Authentication",
         "TokenGeneration_Authentication",
@@ -84,7 +84,7 @@ fn hints_are_captured_only_where_the_team_wants_them() {
 }
 
 #[test]
-fn what_announces_nothing_has_a_code() {
+fn an_event_that_announces_nothing_has_a_code() {
     let with = |place: &str, value: Value| {
         let mut event = event("PostConfirmation_ConfirmSignUp");
         *event.pointer_mut(place).unwrap() = value;
@@ -135,7 +135,7 @@ fn what_announces_nothing_has_a_code() {
 }
 
 #[test]
-fn nonsense_elsewhere_in_the_event_hides_nothing() {
+fn nonsense_in_other_fields_hides_nothing() {
     let deep = "[".repeat(100_000) + &"]".repeat(100_000);
     for nonsense in ["1e400", "123456789012345678901234567890", "-0.0e-999", &deep] {
         let text = format!(
@@ -153,7 +153,7 @@ fn nonsense_elsewhere_in_the_event_hides_nothing() {
 }
 
 #[test]
-fn a_heading_says_what_decides_the_answer() {
+fn a_heading_holds_what_decides_the_answer() {
     let heading = |source: &str| Heading::of(&event(source).to_string());
     let sign_up = heading("PreSignUp_SignUp");
     assert_eq!(sign_up.user_pool_id.as_deref(), Some("eu-west-1_A"));
@@ -164,7 +164,7 @@ fn a_heading_says_what_decides_the_answer() {
     }
     let tokens = heading("TokenGeneration_RefreshTokens");
     assert_eq!((tokens.slot, tokens.tokens), (Some(TriggerSlot::PreTokenGeneration), true));
-    // The team's own function still stands there, and is called; nobody's hint is held back.
+    // The chained function is still attached there and is called. No person's hint is delayed.
     let machine = heading("TokenGeneration_ClientCredentials");
     assert_eq!((machine.slot, machine.tokens), (Some(TriggerSlot::PreTokenGeneration), false));
     assert_eq!(heading("CustomMessage_SignUp").slot, Some(TriggerSlot::CustomMessage));
@@ -175,7 +175,7 @@ fn a_heading_says_what_decides_the_answer() {
 }
 
 #[test]
-fn a_newcomer_is_read_as_far_as_the_event_has_words() {
+fn a_sign_up_keeps_the_fields_that_are_texts() {
     let who = newcomer(&event("PreSignUp_SignUp").to_string(), Side::New).unwrap();
     assert_eq!((who.side, who.username.as_ref().unwrap().reveal()), (Side::New, "ada@example.com"));
     let names: Vec<&str> = who.attributes.keys().map(AttributeName::as_str).collect();

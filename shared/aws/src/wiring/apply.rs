@@ -1,6 +1,5 @@
-//! What the function `apply` is made of. It starts whatever is wrong: with a broken configuration,
-//! or with a pool or the key out of reach, every message goes back to the queue and nothing is
-//! lost.
+//! The function `apply`. It always starts. If the configuration is invalid, or a pool or the key
+//! cannot be reached, every message goes back to the queue and nothing is lost.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -19,14 +18,14 @@ use crate::resend::resend_due;
 use crate::sqs::{Line, Received, SqsQueue};
 use crate::telemetry::{self, MarkFigures, Output, Telemetry};
 
-/// How long leaving marks for a batch that cannot be worked on may take.
+/// The longest time for storing the pending changes of a batch that cannot be processed.
 const MARK_TIME_MAX: Duration = Duration::from_secs(3);
 
-/// What is kept of an invocation for marking and sending back, should the bridge not get ready in
-/// time: marking, hiding (under a second), and the answer.
+/// The part of an invocation that is kept free in case the bridge is not ready in time: to store
+/// pending changes, delay messages (under a second) and answer.
 const FALLBACK_TIME: Duration = Duration::from_secs(5);
 
-/// The consumer, from the platform's point of view.
+/// The consumer as Lambda calls it.
 #[derive(Debug)]
 pub struct ApplyLine {
     loaded: Result<(Configuration, Environment), Mistakes>,
@@ -36,7 +35,7 @@ pub struct ApplyLine {
 }
 
 impl ApplyLine {
-    /// Reads configuration and environment; never fails.
+    /// Reads the configuration and the environment; never fails.
     pub fn start() -> Self {
         telemetry::start(Output::Standard);
         let loaded = config::load(Asker::Apply);
@@ -52,13 +51,13 @@ impl ApplyLine {
         Self { loaded, wired: OnceCell::new(), telemetry, bulk_queue_url }
     }
 
-    /// The queue of bulk work, where there is one: its messages are answered there.
+    /// The URL of the bulk queue, if there is one, to return its messages there.
     pub fn bulk_queue_url(&self) -> Option<&str> {
         self.bulk_queue_url.as_deref()
     }
 
-    /// Works off a batch. Answers the ids of the messages that must come back. `end`, by the
-    /// machine's own clock, is when the platform ends the invocation.
+    /// Processes a batch. Returns the ids of the messages that must come back. `end` is when the
+    /// platform ends the invocation, by the machine's own clock.
     pub async fn batch(&self, deliveries: Vec<Received>, end: Time) -> Vec<String> {
         let wired = match &self.loaded {
             Ok(loaded) => {
@@ -87,7 +86,8 @@ impl ApplyLine {
         }
     }
 
-    /// Sends again what is due, as the schedule asks. Needs neither the key nor a pool.
+    /// Sends pending changes again that are due, on a schedule. It needs neither the key nor a
+    /// pool.
     pub async fn resend(&self) {
         let (configuration, environment) = match &self.loaded {
             Ok(loaded) => loaded.clone(),
@@ -120,8 +120,9 @@ async fn wire(
     Box::pin(Wired::wire(ground)).await.map(Arc::new)
 }
 
-/// Sends every message back to the queue, with the little that is needed for that. Each is marked
-/// if at least the table is known; what is marked need not come back for ever.
+/// Returns every message to the queue, with as few dependencies as possible. If the table is known,
+/// it first stores a pending change for each message. A message with a pending change need not come
+/// back forever.
 async fn send_back(deliveries: &[Received]) -> Vec<String> {
     let clock = SystemClock::new();
     let sdk = sdk_config(&clock).await;
@@ -136,7 +137,7 @@ async fn send_back(deliveries: &[Received]) -> Vec<String> {
         }
         None => BTreeSet::new(),
     };
-    // Without the address the messages come back when the queue's own visibility time-out ends.
+    // Without the URL, the messages come back when the queue's own visibility time-out ends.
     let queues = ["POOLBRIDGE_QUEUE_URL", "POOLBRIDGE_BULK_QUEUE_URL"]
         .map(|variable| given(variable).map(|url| SqsQueue::new(queue_client(&sdk, &clock), url)));
     refuse(deliveries, &marked, |delivery, after| {
@@ -156,7 +157,7 @@ async fn send_back(deliveries: &[Received]) -> Vec<String> {
     .await
 }
 
-/// An environment variable that may be missing, like everything else here.
+/// An environment variable that may be missing.
 fn given(variable: &str) -> Option<String> {
     std::env::var(variable).ok().filter(|value| !value.trim().is_empty())
 }

@@ -1,4 +1,4 @@
-//! Puts the adapters together: from configuration and environment to the ports that core asks for.
+//! Connects the adapters: from the configuration and the environment to core's ports.
 
 mod apply;
 mod capture;
@@ -39,24 +39,24 @@ pub use trail::TrailLine;
 /// Why the bridge cannot work yet.
 #[derive(Debug, Error)]
 pub enum NotWired {
-    /// There is no key to make fingerprints with.
+    /// There is no key for fingerprints.
     #[error("reading the bridge's key")]
     Secret(#[from] SecretError),
-    /// The invocation is nearly over.
+    /// The invocation has too little time left.
     #[error("making the bridge ready took longer than the invocation has left")]
     OutOfTime,
-    /// A pool's own settings could not be read, without which case folding cannot be decided.
+    /// A pool's own settings could not be read, and case folding depends on them.
     #[error("reading the settings of the {side} pool: {fault}")]
     Shape {
         /// The pool.
         side: Side,
-        /// What went wrong.
+        /// The port error.
         fault: Fault,
     },
 }
 
 impl NotWired {
-    /// What a person can do about it.
+    /// What an operator can do about it.
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Secret(_) => "set POOLBRIDGE_KEY to the secret's ARN, and grant reading it",
@@ -68,32 +68,32 @@ impl NotWired {
     }
 }
 
-/// The table, the queues and the clock: what every part but the pools is made of.
+/// The table, the queues and the clock, which every part of the bridge uses.
 #[derive(Debug)]
 pub struct Ground {
-    /// What `bridge.toml` says.
+    /// The settings of `bridge.toml`.
     pub configuration: Configuration,
     /// Names of deployed resources.
     pub environment: Environment,
     /// The clock.
     pub clock: Arc<SystemClock>,
-    /// The state table, with the key that usernames are sealed with.
+    /// The state table, with the key that seals usernames.
     pub ledger: DynamoLedger,
     /// The queue of live changes.
     pub queue: SqsQueue,
-    /// The queue of bulk work, where there is one.
+    /// The bulk queue, if there is one.
     pub bulk: Option<SqsQueue>,
-    /// Where messages end that nobody could work off.
+    /// The dead-letter queue, for messages that could not be processed.
     pub dead_letters: Option<SqsQueue>,
-    /// How often each pool was called, for the benchmark.
+    /// How many times each pool was called, for the benchmark.
     pub calls: Arc<Tally>,
-    /// None until somebody needs the key.
+    /// `None` until the key is needed.
     keys: Option<Keyring>,
     sdk: SdkConfig,
 }
 
 impl Ground {
-    /// Makes the clients, and fetches the key.
+    /// Creates the clients and fetches the key.
     pub async fn lay(
         configuration: Configuration,
         environment: Environment,
@@ -101,12 +101,13 @@ impl Ground {
         Self::lay_without_key(configuration, environment).await.unlock().await
     }
 
-    /// Finds out whether this process runs under one of the bridge's own roles, as whoever closes
-    /// passwords must. Asks nothing where both pools are on this machine: no trail listens there.
+    /// Checks that this process runs under one of the bridge's own roles, as a worker that closes
+    /// passwords must. It makes no call if both pools are on this machine, because no trail watches
+    /// them.
     ///
     /// # Errors
     ///
-    /// If it does not, or if that cannot be found out.
+    /// If the role is another one, or if the check fails.
     pub async fn check_identity(&self) -> Result<(), NotOurs> {
         if identity::is_on_this_machine(&self.sdk, &self.configuration) {
             return Ok(());
@@ -115,8 +116,8 @@ impl Ground {
         Box::pin(identity::check(&self.sdk, &self.clock, &self.configuration, own_roles)).await
     }
 
-    /// Makes the clients, and calls nobody. Marks, counters, the control item and the journal need
-    /// no key; people are shown without their usernames.
+    /// Creates the clients and makes no call. Pending changes, counters, the control item and the
+    /// journal need no key. Without it, person records are shown without usernames.
     pub async fn lay_without_key(configuration: Configuration, environment: Environment) -> Self {
         let clock = SystemClock::new();
         let sdk = sdk_config(&clock).await;
@@ -138,7 +139,7 @@ impl Ground {
         }
     }
 
-    /// The queue that a message came from, to answer it there.
+    /// The queue that a message came from, to return it there.
     pub fn line(&self, line: Line) -> &SqsQueue {
         match (&self.bulk, line) {
             (Some(bulk), Line::Bulk) => bulk,
@@ -146,7 +147,7 @@ impl Ground {
         }
     }
 
-    /// Fetches the key, unless it is there already.
+    /// Fetches the key, unless it was fetched already.
     pub async fn unlock(mut self) -> Result<Self, NotWired> {
         if self.keys.is_none() {
             let source = self.environment.key.as_deref().ok_or(SecretError::NotSet)?;
@@ -169,7 +170,7 @@ fn queue_client(sdk: &SdkConfig, clock: &Arc<SystemClock>) -> aws_sdk_sqs::Clien
     aws_sdk_sqs::Client::from_conf(config.build())
 }
 
-/// Everything that `converge` needs, for real.
+/// The real ports that `converge` needs.
 #[derive(Debug)]
 pub struct Wired {
     /// The table, the queues and the clock.
@@ -181,8 +182,8 @@ pub struct Wired {
 }
 
 impl Wired {
-    /// Adds the pools. Their own settings are read once here: where one of them does not care for
-    /// case, neither may the mapping, or both would be written in turn for ever.
+    /// Adds the pools and reads their own settings once. If one pool is not case-sensitive, the
+    /// mapping must ignore case too, or apply would write to both pools in turn forever.
     pub async fn wire(ground: Ground) -> Result<Self, NotWired> {
         let ground = ground.unlock().await?;
         let keys = ground.keys.clone().ok_or(SecretError::NotSet)?;
@@ -201,12 +202,12 @@ impl Wired {
         Ok(Self { ground, pools, policy, keys, stamp })
     }
 
-    /// The pool of that side, to be listed.
+    /// The pool of that side, for listings.
     pub fn roster(&self, side: Side) -> PoolRoster {
         PoolRoster(Arc::clone(self.pools.get(side)))
     }
 
-    /// The bridge, for one piece of work.
+    /// The bridge for one piece of work.
     pub const fn bridge(&self) -> Bridge<'_, Self> {
         Bridge { ports: self, policy: &self.policy, keys: &self.keys, configuration: &self.stamp }
     }
@@ -253,7 +254,7 @@ impl Hands for Wired {
     }
 
     async fn converge(&self, change: &Change, work: &Work) -> Report {
-        // The flow's future holds every call's; boxed, it is not moved about.
+        // The future contains every call's future. Boxed, it is not moved.
         Box::pin(self.bridge().converge(change, work)).await
     }
 
@@ -268,7 +269,7 @@ impl Hands for Wired {
             return Ok(false);
         };
         if mark.last > change.at {
-            // A newer deed has a message of its own, and must not wait because of this one.
+            // A newer event has a message of its own and must not wait because of this one.
             return Ok(true);
         }
         ledger.back_off(change.side, &change.sub, mark.token, until, reason).await

@@ -1,4 +1,4 @@
-//! A pool's settings, for the commands that attach and detach triggers.
+//! A pool's settings, for the commands `attach` and `detach`.
 
 use poolbridge_core::side::Side;
 
@@ -7,7 +7,7 @@ use crate::client::pool_client;
 use crate::cognito::settings::Administration;
 
 impl Ground {
-    /// The administration of a side's pool, reached as its accounts are. Nothing is sent yet.
+    /// The administration of a side's pool, with the same access as its accounts. It makes no call.
     pub async fn administration(&self, side: Side) -> Administration {
         let settings = self.configuration.pools.get(side);
         let client = pool_client(&self.sdk, settings, &self.clock).await;

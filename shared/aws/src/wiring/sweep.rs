@@ -1,4 +1,4 @@
-//! What the function `sweep` is made of.
+//! The function `sweep`.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -25,10 +25,10 @@ use crate::dynamodb::{DynamoLedger, Route, RouteNote};
 use crate::sqs::SqsQueue;
 use crate::telemetry::{self, Output, SweepFigures, Telemetry};
 
-/// What is kept of an invocation for telling that the bridge did not get ready in time.
+/// The part of an invocation that is reserved to report that the bridge was not ready in time.
 const FALLBACK_TIME: Duration = Duration::from_secs(2);
 
-/// The sweep, from the platform's point of view.
+/// The sweep as Lambda calls it.
 #[derive(Debug)]
 pub struct SweepLine {
     loaded: Result<(Configuration, Environment), Mistakes>,
@@ -36,7 +36,7 @@ pub struct SweepLine {
     telemetry: Telemetry,
 }
 
-/// Everything that a sweep needs, for real.
+/// The real ports that a sweep needs.
 #[derive(Debug)]
 struct Field {
     wired: Wired,
@@ -47,7 +47,7 @@ struct Field {
 }
 
 impl SweepLine {
-    /// Reads configuration and environment; never fails.
+    /// Reads the configuration and the environment; never fails.
     pub fn start() -> Self {
         telemetry::start(Output::Standard);
         let loaded = config::load(Asker::Sweep);
@@ -58,11 +58,11 @@ impl SweepLine {
         Self { loaded, wired: OnceCell::new(), telemetry: Telemetry::new(name, Output::Standard) }
     }
 
-    /// Goes on with the pass that is under way, or begins one that is due, until shortly before
-    /// `end` (by the machine's own clock). Looks besides whether the triggers still stand.
+    /// Continues the current pass, or begins one that is due, until shortly before `end` (by the
+    /// machine's own clock). It also checks that the triggers are still attached.
     ///
-    /// What stays marked is sent again by the consumer's own schedule, every few minutes and
-    /// without a key: a second sender of the same marks would only double their messages.
+    /// It does not send pending changes again. The consumer's own schedule does that every few
+    /// minutes without a key, and a second sender would only double the messages.
     pub async fn tick(&self, end: Time) {
         let loaded = match &self.loaded {
             Ok(loaded) => loaded,
@@ -91,7 +91,7 @@ async fn wire(
     let ground = Box::pin(Ground::lay(configuration, environment)).await?;
     let wired = Box::pin(Wired::wire(ground)).await?;
     let rosters = BySide::from_fn(|side| wired.roster(side));
-    // The configuration is refused without it, so that there is one.
+    // The configuration requires this queue, so it is present.
     let bulk = wired.ground.bulk.clone().unwrap_or_else(|| wired.ground.queue.clone());
     let bulk = BulkQueue(bulk);
     Ok(Field { wired, rosters, bulk, telemetry, triggers_missing: BySide::default() })
@@ -137,14 +137,15 @@ impl Field {
             }
         }
         if let Ok(cursor) = self.wired.ground.ledger.sweep_cursor().await {
-            // Where none ever began, since it could have.
+            // If no pass ever began: the time since one could have begun.
             let began = cursor.began.unwrap_or(stamp.since);
             figures.since_pass = clock.now().since(began);
         }
         figures
     }
 
-    /// How many places there are in a pool's settings where our function should stand and does not.
+    /// The number of slots in a pool's settings where poolbridge's function should be attached and
+    /// is not.
     async fn look_for_triggers(&self, side: Side, routes: &Routes) -> Result<u64, Fault> {
         let environment = &self.wired.ground.environment;
         let Some(ours) = environment.capture.get(side) else { return Ok(0) };
@@ -160,7 +161,7 @@ impl Field {
     }
 }
 
-/// Where capture is to stand by that configuration.
+/// The slots where capture should be attached by that configuration.
 pub(super) fn wanted_slots(routes: &Routes, signup_guard: bool) -> Vec<TriggerSlot> {
     let wanted = |slot: &TriggerSlot| match slot {
         TriggerSlot::PreSignUp => signup_guard,
@@ -172,7 +173,7 @@ pub(super) fn wanted_slots(routes: &Routes, signup_guard: bool) -> Vec<TriggerSl
     TriggerSlot::ALL.into_iter().filter(wanted).collect()
 }
 
-/// Which of these places our function does not stand in. A version or an alias of it is still ours.
+/// The slots that do not hold poolbridge's function. A version or an alias of it counts.
 fn missing_triggers(
     wanted: &[TriggerSlot],
     standing: &BTreeMap<TriggerSlot, String>,
@@ -191,7 +192,7 @@ impl Register for DynamoLedger {
 
     async fn person(&self, id: &PersonId) -> Result<Option<Entry>, Fault> {
         match Self::person(self, id).await {
-            // Somebody of a newer version is for whoever can read them.
+            // A person record of a newer version is left to a version that can read it.
             Err(fault) if matches!(fault.kind, FaultKind::Newer | FaultKind::Unreadable) => {
                 Ok(None)
             }
@@ -201,8 +202,8 @@ impl Register for DynamoLedger {
 
     async fn marked(&self, side: Side, sub: &Sub) -> Result<bool, Fault> {
         match self.read_mark(side, sub).await {
-            // A mark of a newer version is one as well, and somebody else's to read. It must not hold up
-            // everybody else.
+            // A pending change of a newer version counts as one. It must not stop the sweep for all
+            // other people.
             Err(fault) if matches!(fault.kind, FaultKind::Newer | FaultKind::Unreadable) => {
                 Ok(true)
             }
@@ -326,7 +327,7 @@ mod tests {
     const OURS: &str = "arn:aws:lambda:eu-west-1:123456789012:function:acme-capture";
 
     #[test]
-    fn each_way_of_noticing_wants_its_own_trigger() {
+    fn each_detection_route_wants_its_own_trigger() {
         let text = "name = \"acme\"\n[old]\nuser_pool_id = \"eu-west-1_A\"\n\
                     [new]\nuser_pool_id = \"eu-west-1_B\"\n[identity]\nmatch = \"email\"\n";
         let mut routes = Configuration::parse("bridge.toml", text).unwrap().routes;
@@ -339,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn a_trigger_that_is_gone_or_somebody_elses_is_missed() {
+    fn a_missing_or_foreign_trigger_is_reported() {
         let wanted = [TriggerSlot::PreSignUp, TriggerSlot::PostConfirmation];
         let missing = |standing: &[(TriggerSlot, &str)]| {
             let standing = standing.iter().map(|(slot, arn)| (*slot, (*arn).to_owned()));

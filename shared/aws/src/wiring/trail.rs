@@ -1,12 +1,13 @@
-//! What the function `trail` is made of: hears `CloudTrail`'s events, finds out whose account they
-//! are about, and leaves marks and messages as capture does.
+//! The function `trail`. It decodes `CloudTrail` events, finds their accounts, and stores pending
+//! changes and sends messages as capture does.
 //!
-//! A change of the pool itself is looked at as soon as its event comes: a restore or a deletion is
-//! noted in the control item and stops the bridge until an operator decides; after any other change
-//! of settings the pool's triggers are read.
+//! It processes a change of the pool itself as soon as its event arrives. A restore or a deletion
+//! goes into the control item, and the bridge stops until an operator decides. After any other
+//! change of settings, the trail reads the pool's triggers.
 //!
-//! Nobody waits for it, so it need not fail open: what could not be noted anywhere is answered with
-//! an error. Then the platform tries again, and keeps the event among the failed ones at last.
+//! No person waits for it, so it need not fail open. If neither the table nor the queue accepted a
+//! change, it returns an error. The platform then retries, and finally keeps the event among the
+//! failed ones.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -33,28 +34,28 @@ use crate::sqs::SqsOutbox;
 use crate::telemetry::{self, HeardLine, Output, PoolLook, Telemetry, TrailFigures};
 use crate::trail::{Deed, Heard, Hearing, Listener, NotHeard, Place};
 
-/// How often a process notes that the trail is alive, of each side. An event may come with every
-/// deed; what `coverage` asks is whether the trail was silent for hours.
+/// How often a process stores that the trail works, for each side. An event may come with every
+/// change, and `coverage` only needs to know whether the trail was silent for hours.
 const NOTE_EVERY: Duration = Duration::from_mins(1);
 
-/// Why an event has to come again.
+/// Why an event must come again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum NotNoted {
-    /// Configuration or environment are broken.
+    /// The configuration or the environment is invalid.
     #[error("noting an event: the configuration is broken; hint: see the log for its mistakes")]
     Broken,
-    /// Neither the table nor the queue took it.
+    /// Neither the table nor the queue accepted it.
     #[error("noting an event: nothing took it; hint: see the log for what failed")]
     Nowhere,
 }
 
-/// The trail, from the platform's point of view.
+/// The trail as Lambda calls it.
 #[derive(Debug)]
 pub struct TrailLine {
     line: Result<Line, Mistakes>,
     clock: Arc<SystemClock>,
     telemetry: Telemetry,
-    /// When the next sign of life of each side is due, in milliseconds.
+    /// When each side's next note that the trail works is due, in milliseconds.
     due: BySide<AtomicI64>,
 }
 
@@ -66,18 +67,19 @@ struct Line {
     pools: BySide<OfPool>,
 }
 
-/// A pool whose triggers are looked at.
+/// A pool whose triggers the trail checks.
 #[derive(Debug)]
 struct OfPool {
     administration: Administration,
-    /// Where capture is to stand.
+    /// The slots where capture should be attached.
     slots: Vec<TriggerSlot>,
-    /// The ARN of the capture function beside that pool, where it is known.
+    /// The ARN of that pool's capture function, if it is known.
     capture: Option<String>,
 }
 
 impl TrailLine {
-    /// Reads configuration and environment and makes the clients; never fails and calls nobody.
+    /// Reads the configuration and the environment and creates the clients. It never fails and
+    /// makes no call.
     pub async fn start() -> Self {
         telemetry::start(Output::Standard);
         let clock = SystemClock::new();
@@ -106,7 +108,8 @@ impl TrailLine {
         Self { line, clock, telemetry, due: BySide::default() }
     }
 
-    /// Notes what an event tells of. An error: it was noted nowhere and has to come again.
+    /// Stores what an event reports. An error means that nothing was stored and the event must come
+    /// again.
     pub async fn event(&self, event: &str) -> Result<(), NotNoted> {
         let line = match &self.line {
             Ok(line) => line,
@@ -123,7 +126,7 @@ impl TrailLine {
         if is_lost(&told) { Err(NotNoted::Nowhere) } else { Ok(()) }
     }
 
-    /// What an event came to, and its figures.
+    /// The result of an event, and its metrics.
     async fn told(&self, line: &Line, event: &str) -> (HeardLine, TrailFigures) {
         let now = self.clock.now();
         let hearing = line.listener.hear(event, now);
@@ -155,7 +158,8 @@ impl TrailLine {
             Ok(Heard::Deed(deed)) => {
                 let (known, unread) = line.known(deed).await;
                 told.unread = unread;
-                // Somebody of a third pool, it may be: who is known nowhere has nothing to be deleted.
+                // The account may belong to a third pool. If neither pool knows it, there is
+                // nothing to delete.
                 let nobody = !known.old && !known.new && told.unread.is_none();
                 let unsaid = matches!(deed.place, Place::Unsaid(_));
                 let foreign = unsaid && nobody && deed.proof == Proof::Deleted;
@@ -169,7 +173,8 @@ impl TrailLine {
         told
     }
 
-    /// Notes that the trail is alive, once in a while. Best effort, and nobody's reason to fail.
+    /// Stores from time to time that the trail works. Best effort: a failure does not fail the
+    /// event.
     async fn note_alive(
         &self,
         line: &Line,
@@ -184,7 +189,7 @@ impl TrailLine {
             return;
         }
         let next = (now + NOTE_EVERY).0;
-        // Whoever is second has nothing to note.
+        // Another call has just stored the note.
         if due.compare_exchange(seen, next, Ordering::Relaxed, Ordering::Relaxed).is_err() {
             return;
         }
@@ -215,7 +220,7 @@ async fn of_pool(
 }
 
 impl Line {
-    /// What follows from a change of the pool itself, at once.
+    /// Reacts to a change of the pool itself.
     async fn look_at_pool(
         &self,
         side: Side,
@@ -243,15 +248,15 @@ impl Line {
         }
     }
 
-    /// On which sides the account is known, where the event does not say whose pool it was. What
-    /// cannot be read is not known.
+    /// The sides on which the account is known, if the event does not name its pool. A side that
+    /// cannot be read counts as not known.
     async fn known(&self, deed: &Deed) -> (BySide<bool>, Option<Fault>) {
         let mut known = BySide::default();
         if matches!(deed.place, Place::Pool(_)) {
             return (known, None);
         }
         let mut unread = None;
-        // Of both pools: one may be in another Region than its `userPoolId` says.
+        // Both pools are checked, because one may be in another Region than its `userPoolId` says.
         for side in Side::BOTH {
             match self.ledger.is_known(side, &deed.sub).await {
                 Ok(is_known) => *known.get_mut(side) = is_known,
@@ -262,8 +267,8 @@ impl Line {
     }
 }
 
-/// The changes that a deed leads to: one, where its pool is known. Else one for each pool that it
-/// can have been, and no more than a hint: a look that finds nobody bills nobody.
+/// The changes that an account event leads to. If the pool is known, there is one. Otherwise there
+/// is one hint for each possible pool: a read that finds no account bills no user.
 fn changes(deed: &Deed, known: BySide<bool>, nonce: u128) -> Vec<Change> {
     let id = deed.id.unwrap_or(nonce);
     let change = |side: Side, proof| Change {
@@ -287,7 +292,7 @@ fn changes(deed: &Deed, known: BySide<bool>, nonce: u128) -> Vec<Change> {
     sure.into_iter().map(|side| change(side, deed.proof)).collect()
 }
 
-/// Whether the event has to come again.
+/// Whether the event must come again.
 fn is_lost(told: &HeardLine) -> bool {
     let captured = told.captured.iter().any(|(_, captured)| !captured.survives());
     let unlooked = told.pools.iter().any(|(_, looked)| looked.is_err());

@@ -1,5 +1,6 @@
-//! How a pool's settings travel: through the SDK's own client, so that credentials, roles, endpoints,
-//! time limits and signatures are those of every other call, but as the bodies that came and go.
+//! How poolbridge reads and writes a pool's settings. The calls use the SDK's own client, so they
+//! share credentials, roles, endpoints, time limits and signatures with every other call. The
+//! settings themselves are the raw bodies of requests and answers.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,11 +25,11 @@ use super::refusal::{MFA, leave_factors_out, refused_settings, told};
 use super::{Settings, Unsendable};
 use crate::fault::fault;
 
-/// How often a write is tried in all. Somebody else's change takes moments; one that goes on and on
-/// is a deployment, which is to be waited for.
+/// How many attempts a write makes in all. A concurrent change takes moments. A change that goes on
+/// is a deployment, and the caller should wait for its end.
 const ATTEMPTS_MAX: u32 = 4;
 
-/// The first wait between two attempts; doubles each time.
+/// The first wait between two attempts. It doubles each time.
 const FIRST_BACK_OFF: Duration = Duration::from_millis(500);
 
 /// Reads and writes the settings of one pool.
@@ -44,7 +45,7 @@ pub enum NotRead {
     /// The call failed.
     #[error(transparent)]
     Fault(#[from] Fault),
-    /// The answer is not what both operations answer.
+    /// The answer does not have the form that both operations return.
     #[error("reading the pool's settings: the answer is not in the form that is known")]
     Form,
 }
@@ -55,21 +56,22 @@ pub enum NotWritten {
     /// A call failed.
     #[error(transparent)]
     NotRead(#[from] NotRead),
-    /// The service refuses the settings as they were sent, and nothing was changed.
+    /// The service refused the settings as they were sent, and changed nothing.
     #[error("{fault}{}", told(.about))]
     Refused {
         /// The refusal.
         fault: Fault,
-        /// The settings that it is about, as far as the service says; its own words are not kept.
+        /// The settings that the refusal concerns, as far as the service says. The service's own
+        /// text is not kept.
         about: Vec<String>,
     },
-    /// It is not known how to send them.
+    /// poolbridge does not know how to send them.
     #[error(transparent)]
     Unsendable(#[from] Unsendable),
 }
 
 impl Administration {
-    /// The administration of the pool of that id. Nothing is sent yet.
+    /// The administration of the pool with that id. Sends nothing.
     pub const fn new(client: cognito::Client, id: String) -> Self {
         Self { client, id }
     }
@@ -79,7 +81,7 @@ impl Administration {
         &self.id
     }
 
-    /// All settings as they stand: `DescribeUserPool` and `GetUserPoolMfaConfig`.
+    /// Reads all settings: `DescribeUserPool` and `GetUserPoolMfaConfig`.
     pub async fn read(&self) -> Result<Settings, NotRead> {
         let kept = KeepBody::default();
         let request = self.client.describe_user_pool().user_pool_id(&self.id);
@@ -93,7 +95,7 @@ impl Administration {
         Settings::of_answers(&pool, kept.body()?).ok_or(NotRead::Form)
     }
 
-    /// The pool's own settings alone: `DescribeUserPool`, and no other permission.
+    /// Reads the pool's own settings only: `DescribeUserPool`, without a second permission.
     pub async fn read_pool(&self) -> Result<Settings, NotRead> {
         let kept = KeepBody::default();
         let request = self.client.describe_user_pool().user_pool_id(&self.id);
@@ -102,10 +104,11 @@ impl Administration {
         Settings::of_answers(&kept.body()?, Value::Object(Map::new())).ok_or(NotRead::Form)
     }
 
-    /// One `UpdateUserPool` with exactly that body ([`Settings::request`]), sent once.
+    /// Sends one `UpdateUserPool` with exactly that body ([`Settings::request`]), once.
     async fn write_once(&self, body: &Value) -> Result<(), NotWritten> {
         let sent = body.to_string();
-        // The operation's own body, of which nothing but the address of the call is left.
+        // The operation's own body, which is replaced; the client only contributes the address of
+        // the call.
         let request = self.client.update_user_pool().user_pool_id(&self.id);
         let once = cognito::config::Builder::new()
             .retry_config(RetryConfig::standard().with_max_attempts(1));
@@ -122,7 +125,7 @@ impl Administration {
         })
     }
 
-    /// `SetUserPoolMfaConfig` with the factors as they were found.
+    /// Sends `SetUserPoolMfaConfig` with the factors of `found`.
     async fn write_factors(&self, found: &Settings) -> Result<(), NotWritten> {
         let body = found.factors_request(&self.id).to_string();
         let request = self.client.set_user_pool_mfa_config().user_pool_id(&self.id);
@@ -135,10 +138,10 @@ impl Administration {
         answer.map_err(|fault| NotRead::from(fault).into())
     }
 
-    /// Sets the pool to `wanted`, as long as it is as `before` still. `UpdateUserPool` has no
-    /// condition, so the pool is read immediately before each attempt: whatever somebody else changed
-    /// until then is not overwritten but answered as [`Written::Moved`]. An attempt without an answer
-    /// is followed by a look, not by a guess.
+    /// Sets the pool to `wanted`, if it still equals `before`. `UpdateUserPool` has no condition,
+    /// so the pool is read immediately before each attempt. If something changed meanwhile, `write`
+    /// does not overwrite it and returns [`Written::Moved`]. After an attempt without an answer,
+    /// `write` reads the pool again.
     pub async fn write(&self, before: &Settings, wanted: &Settings) -> Result<Written, NotWritten> {
         let mut body = wanted.request_from(before, &self.id)?;
         let mut pause = FIRST_BACK_OFF;
@@ -176,13 +179,13 @@ impl Administration {
         }
     }
 
-    /// Reads again until the pool is as wanted, for a moment: that a read sees the write before it is
-    /// not promised anywhere.
+    /// Reads again for a short time until the pool equals `wanted`. AWS nowhere promises that a
+    /// read sees the write before it.
     async fn prove(&self, before: &Settings, wanted: &Settings) -> Result<Written, NotWritten> {
         let mut pause = FIRST_BACK_OFF;
         let mut left = self.left(wanted).await?;
-        // The call that left the unchanged factors out is reported to keep them. Where it did not,
-        // they are set back at once.
+        // The call that left out the unchanged factors should keep them, reports say. If it did
+        // not, they are restored at once.
         let factors = |name: &String| name == MFA || name.starts_with(FACTORS);
         if left.iter().any(factors) && before.requires_factors() && wanted.requires_factors() {
             self.write_factors(before).await?;
@@ -199,25 +202,25 @@ impl Administration {
         Ok(if left.is_empty() { Written::Stands } else { Written::Wrong(left) })
     }
 
-    /// In what the pool is not as wanted.
+    /// The settings in which the pool differs from `wanted`.
     async fn left(&self, wanted: &Settings) -> Result<Vec<String>, NotRead> {
         Ok(self.read().await?.differences(wanted))
     }
 }
 
-/// What a write came to.
+/// The result of a write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Written {
-    /// The pool was read again and is exactly as wanted.
+    /// A read after the write shows exactly the wanted settings.
     Stands,
-    /// Nothing was written: these settings were changed by somebody else meanwhile.
+    /// Nothing was written, because these settings changed meanwhile.
     Moved(Vec<String>),
-    /// It was written, and these settings are not as wanted.
+    /// The write happened, and these settings differ from the wanted ones.
     Wrong(Vec<String>),
 }
 
-/// Whether the same write may succeed in a moment. A user import takes hours, so that
-/// `UserImportInProgressException` is not among them.
+/// Whether the same write may succeed in a moment. A user import takes hours, so
+/// `UserImportInProgressException` does not count.
 fn again(fault: &Fault) -> bool {
     match fault.kind {
         FaultKind::Throttled | FaultKind::NotSent | FaultKind::NoAnswer | FaultKind::Broken => true,
@@ -233,13 +236,13 @@ fn again(fault: &Fault) -> bool {
     }
 }
 
-/// Before the request is signed.
+/// Replaces the body before the request is signed.
 pub(super) fn replace_body(request: &mut HttpRequest, body: &str) {
     request.headers_mut().insert("content-length", body.len().to_string());
     *request.body_mut() = SdkBody::from(body);
 }
 
-/// Keeps the body of the last answer, whatever its type makes of it.
+/// Keeps the raw body of the last answer.
 #[derive(Clone, Default)]
 pub(super) struct KeepBody(Arc<Mutex<Option<Vec<u8>>>>);
 

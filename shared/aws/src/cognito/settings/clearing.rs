@@ -1,9 +1,9 @@
-//! Taking a setting away.
+//! Removes a setting.
 //!
-//! `UpdateUserPool` is documented to set what a call leaves out to its default. On real pools it keeps
-//! some settings that are left out (`MfaConfiguration` and both policies) and resets others
-//! (`AutoVerifiedAttributes`). So a setting that is to go is sent as a value that says nothing, where
-//! there is one; where there is none it is left out, and is named beforehand.
+//! The documentation says that `UpdateUserPool` sets what a call leaves out to its default. On real
+//! pools it keeps some settings that are left out (`MfaConfiguration` and both policies) and resets
+//! others (`AutoVerifiedAttributes`). So to remove a setting, poolbridge sends a neutral value if
+//! there is one. Otherwise it leaves the setting out and names it beforehand.
 
 use serde_json::{Map, Value, json};
 
@@ -11,14 +11,14 @@ use super::member::{Fate, fate};
 use super::trigger::TRIGGERS;
 use super::{Settings, Unsendable};
 
-/// Members of which only the whole is sent and replaced, so that nothing within them is kept.
+/// `UpdateUserPool` replaces these members as a whole, so it keeps nothing within them.
 const REPLACED_WHOLE: [&str; 2] = [TRIGGERS, "UserPoolTags"];
 
-/// The value of a member that says as much as leaving it out; `None` if there is none.
+/// The neutral value of a member, which is equivalent to leaving it out; `None` if there is none.
 ///
-/// - A provided `DeviceConfiguration` turns device tracking on, whatever it holds.
-/// - Message texts have a least length, and an account recovery setting a least number of ways.
-/// - SMS settings, once there, can only be replaced.
+/// - A `DeviceConfiguration` of any content turns device tracking on.
+/// - Message texts have a minimum length, and account recovery has a minimum number of ways.
+/// - SMS settings can be replaced but not removed.
 fn nothing(name: &str) -> Option<Value> {
     Some(match name {
         "AutoVerifiedAttributes" => json!([]),
@@ -33,20 +33,20 @@ fn nothing(name: &str) -> Option<Value> {
     })
 }
 
-/// Whether a member's value says as much as leaving it out.
+/// Whether a member's value is equivalent to leaving it out.
 pub(super) fn says_nothing(name: &str, value: &Value) -> bool {
     nothing(name).is_some_and(|nothing| *value == nothing)
 }
 
-/// Whether a member holds something that a call can take away.
+/// Whether a member has a value that a call can remove.
 fn holds(name: &str, value: Option<&Value>) -> bool {
     let empty = Settings::members_differ(name, value, None);
     empty && matches!(fate(name), Some(Fate::Sent | Fate::SentAs(_)))
 }
 
 impl Settings {
-    /// The body of the `UpdateUserPool` that brings a pool from `found` to these settings: what is to
-    /// go is sent as a value that says nothing, where there is one.
+    /// The body of the `UpdateUserPool` that brings a pool from `found` to these settings. It
+    /// contains neutral values for the settings to remove, where there are any.
     pub fn request_from(&self, found: &Self, user_pool_id: &str) -> Result<Value, Unsendable> {
         let mut body = self.request(user_pool_id)?;
         for name in self.gone(found) {
@@ -57,8 +57,9 @@ impl Settings {
         Ok(body)
     }
 
-    /// The settings that are to go and for which no value says that, dotted where they lie within
-    /// another. They are left out, which takes them away as documented, or does not.
+    /// The settings to remove that have no neutral value, with dotted paths for nested ones. The
+    /// call leaves them out, which removes them according to the documentation, but perhaps not in
+    /// fact.
     pub fn may_stay(&self, found: &Self) -> Vec<String> {
         let mut names = Vec::new();
         for name in self.gone(found).filter(|name| nothing(name).is_none()) {
@@ -76,14 +77,14 @@ impl Settings {
         names
     }
 
-    /// Members that `found` has and these settings have not.
+    /// The members that `found` has and these settings do not.
     fn gone<'a>(&'a self, found: &'a Self) -> impl Iterator<Item = &'a str> {
         let found = found.pool.iter().filter(|(name, value)| holds(name, Some(value)));
         let gone = found.filter(move |(name, _)| !holds(name, self.pool.get(*name)));
         gone.map(|(name, _)| name.as_str())
     }
 
-    /// `SetUserPoolMfaConfig` with the factors of these settings.
+    /// The body of `SetUserPoolMfaConfig` with the factors of these settings.
     pub(super) fn factors_request(&self, user_pool_id: &str) -> Value {
         let factors = self.factors.iter().filter(|(_, value)| !value.is_null());
         let mut body: Map<String, Value> =
@@ -92,12 +93,12 @@ impl Settings {
         Value::Object(body)
     }
 
-    /// Whether the pool asks every person for a second factor.
+    /// Whether the pool requires a second factor of every person.
     pub fn requires_factors(&self) -> bool {
         self.pool.get("MfaConfiguration") == Some(&json!("ON"))
     }
 
-    /// Settings that a pool may keep from before, and that the service may refuse to take again:
+    /// Settings that a pool may keep from before and that the service may refuse to accept again:
     /// threat protection needs the Plus plan.
     pub fn at_odds(&self) -> Vec<&'static str> {
         let mode = self.pool.get("UserPoolAddOns").and_then(|it| it.get("AdvancedSecurityMode"));

@@ -1,10 +1,11 @@
-//! What becomes of each member of `DescribeUserPool` in `UpdateUserPool`, and how two states of a
-//! pool are compared.
+//! How `UpdateUserPool` treats each member of `DescribeUserPool`, and how two states of a pool are
+//! compared.
 //!
-//! The table is made from the newest published model of both operations
-//! (`shared/aws/model/cognito-idp.json`; a test holds the two together), and from their pages in the Amazon Cognito user pools API
-//! Reference. Only the members at the top are listed: beneath them both operations use the very same
-//! shapes, so that a setting within them which is newer than this program is sent as it was found.
+//! The table follows the newest published model of both operations
+//! (`shared/aws/model/cognito-idp.json`; a test compares the two) and their pages in the Amazon
+//! Cognito user pools API Reference. It lists top-level members only. Below them both operations
+//! use the same shapes, so poolbridge sends a nested setting that is newer than this program
+//! unchanged.
 
 use std::collections::BTreeSet;
 
@@ -15,24 +16,24 @@ use super::Settings;
 use super::clearing::says_nothing;
 use super::trigger::{TRIGGERS, in_one_form};
 
-/// What becomes of a member.
+/// How `UpdateUserPool` treats a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
     /// Sent under the same name.
     Sent,
     /// Sent under another name.
     SentAs(&'static str),
-    /// Taken by `UpdateUserPool`, and never sent: left out it stays as it is, and given in part it is
-    /// replaced as a whole.
+    /// `UpdateUserPool` accepts it, but poolbridge never sends it. If it is left out, the pool
+    /// keeps it. If it is sent in part, the pool replaces it as a whole.
     LeftOut,
-    /// Not taken by `UpdateUserPool`, and not to change either: chosen when the pool was made, or
-    /// set by other operations.
+    /// `UpdateUserPool` does not accept it, and it must not change: it was set when the pool was
+    /// created, or other operations set it.
     Fixed,
-    /// Not taken by `UpdateUserPool`, and changing by itself.
+    /// `UpdateUserPool` does not accept it, and it changes by itself.
     Moving,
 }
 
-/// The settings that cannot be sent, because it is not known how.
+/// Settings that poolbridge does not know how to send.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("the pool has settings that this version does not know how to send: {}", .0.join(", "))]
 pub struct Unsendable(
@@ -40,10 +41,10 @@ pub struct Unsendable(
     pub Vec<String>,
 );
 
-/// The table. `Status`, the dates and the counts are told only; `SchemaAttributes` grows by
-/// `AddCustomAttributes`, and domains have operations of their own. The last three of the deprecated
-/// texts ("no longer used") are told together with `VerificationMessageTemplate` and hold the same,
-/// and in a pool without a template they are all that there is: they go back as they came.
+/// The table. `Status`, the dates and the counts are read-only. `AddCustomAttributes` extends
+/// `SchemaAttributes`, and domains have operations of their own. The last three of the deprecated
+/// texts ("no longer used") repeat `VerificationMessageTemplate`. In a pool without a template they
+/// are the only texts, so poolbridge sends them back unchanged.
 pub(super) const MEMBERS: [(&str, Fate); 38] = [
     ("AccountRecoverySetting", Fate::Sent),
     ("AcrConfiguration", Fate::Sent),
@@ -87,10 +88,10 @@ pub(super) const MEMBERS: [(&str, Fate); 38] = [
     ("VerificationMessageTemplate", Fate::Sent),
 ];
 
-/// Members whose own members are names of the team's choice, which no difference tells.
+/// The team chooses the names inside these members, so a difference does not show them.
 const NAMED_BY_THE_TEAM: [&str; 2] = ["UserPoolTags", "AcrConfiguration"];
 
-/// How a difference begins that lies within the second factors.
+/// The prefix of a difference in the second factors.
 pub(super) const FACTORS: &str = "second factors: ";
 
 pub(super) fn fate(name: &str) -> Option<Fate> {
@@ -104,7 +105,7 @@ impl Settings {
         let mut unknown = Vec::new();
         for (name, value) in &self.pool {
             let Some(fate) = fate(name) else {
-                // Whatever it is, there is nothing in it to lose.
+                // An unknown member that is `null` holds nothing that could be lost.
                 if !value.is_null() {
                     unknown.push(name.clone());
                 }
@@ -122,7 +123,7 @@ impl Settings {
         if unknown.is_empty() { Ok(Value::Object(body)) } else { Err(Unsendable(unknown)) }
     }
 
-    /// A member's value as it can be sent; `None` if it must be left out.
+    /// A member's value as the call accepts it; `None` if the call must leave it out.
     fn sent(&self, name: &str, value: &Value) -> Option<Value> {
         if value.is_null() {
             return None;
@@ -134,12 +135,12 @@ impl Settings {
             ("AdminCreateUserConfig", Value::Object(config)) if self.limits_passwords() => {
                 config.remove("UnusedAccountValidityDays");
             }
-            // Tags that begin so are AWS's own: nobody else may write them, and they stay.
+            // AWS owns tags with this prefix. Other callers cannot write them, and they stay.
             ("UserPoolTags", Value::Object(tags)) => {
                 tags.retain(|tag, _| !tag.to_ascii_lowercase().starts_with("aws:"));
             }
-            // Told with default names in every pool, but a choice of the plans above Lite alone
-            // (UpdateUserPool, AcrConfiguration): in Lite there is nothing but defaults.
+            // Every pool shows default names here, but only plans above Lite can set them
+            // (UpdateUserPool, AcrConfiguration). In Lite there is nothing but defaults.
             ("AcrConfiguration", _) if self.pool.get("UserPoolTier") == Some(&json!("LITE")) => {
                 return None;
             }
@@ -148,7 +149,7 @@ impl Settings {
         Some(value)
     }
 
-    /// Whether the password policy itself says for how long a temporary password is good.
+    /// Whether the password policy itself limits how long a temporary password is valid.
     fn limits_passwords(&self) -> bool {
         let policies = self.pool.get("Policies");
         let days =
@@ -156,7 +157,7 @@ impl Settings {
         days.and_then(Value::as_u64).is_some_and(|days| days > 0)
     }
 
-    /// These settings, with whatever `UpdateUserPool` does not take as `other` has it.
+    /// These settings, plus the members of `other` that `UpdateUserPool` does not accept.
     #[must_use]
     pub fn with_the_rest_of(mut self, other: &Self) -> Self {
         let told = |name: &String| matches!(fate(name), Some(Fate::Sent | Fate::SentAs(_)));
@@ -167,7 +168,7 @@ impl Settings {
         self
     }
 
-    /// Whether two values of a pool's member say something different.
+    /// Whether two values of a pool's member mean something different.
     pub(super) fn members_differ(name: &str, one: Option<&Value>, other: Option<&Value>) -> bool {
         let of = |value: Option<&Value>| -> Map<String, Value> {
             value.map(|value| (name.to_owned(), value.clone())).into_iter().collect()
@@ -177,13 +178,14 @@ impl Settings {
         !found.is_empty()
     }
 
-    /// The names of all settings that differ, dotted where they lie within another. What moves by
-    /// itself is not compared; absent, `null` and empty say the same.
+    /// The names of all settings that differ, with dotted paths for nested ones. Members that
+    /// change by themselves are not compared. Absent, `null` and empty are equal.
     pub fn differences(&self, other: &Self) -> Vec<String> {
         let mut found = Vec::new();
         compare_members("", &self.pool, &other.pool, &mut found);
         compare_members(FACTORS, &self.factors, &other.factors, &mut found);
-        // A legacy twin of what the password policy says. It is not sent then, and means nothing.
+        // A legacy duplicate of a value in the password policy. Then it is not sent, and a
+        // difference in it means nothing.
         if self.limits_passwords() && other.limits_passwords() {
             found.retain(|name| name != "AdminCreateUserConfig.UnusedAccountValidityDays");
         }
@@ -201,7 +203,7 @@ fn compare_members(
     let names: BTreeSet<&String> = one.keys().chain(other.keys()).collect();
     for name in names {
         let (one, other) = (one.get(name), other.get(name));
-        // Only a pool's own members have values that say nothing.
+        // Only a pool's top-level members have neutral values.
         let nothing =
             |value: &Value| is_empty(value) || (path.is_empty() && says_nothing(name, value));
         if one.is_none_or(nothing) && other.is_none_or(nothing) {
@@ -222,7 +224,7 @@ fn compare_members(
     }
 }
 
-/// Whether a value says nothing.
+/// Whether a value is empty.
 fn is_empty(value: &Value) -> bool {
     match value {
         Value::Null => true,
@@ -233,7 +235,7 @@ fn is_empty(value: &Value) -> bool {
     }
 }
 
-/// Equal, whatever the order in which a list is told: none of a pool's lists has one that matters.
+/// Whether two values are equal, with lists in any order: no list of a pool has a meaningful order.
 fn same(one: &Value, other: &Value) -> bool {
     match (one, other) {
         (Value::Array(one), Value::Array(other)) => {

@@ -1,13 +1,14 @@
-//! A pool's own settings, as raw JSON: read, changed in their triggers alone, and written back whole.
+//! A pool's own settings as raw JSON. poolbridge reads them, changes only the triggers, and writes
+//! all of them back.
 //!
 //! `UpdateUserPool` sets every setting that a call leaves out to its default ("Updating user pool
 //! and app client configuration" in the Amazon Cognito Developer Guide), and a typed client drops
-//! settings that are newer than itself. So nothing here passes through a typed structure: what the
-//! pool answered is what is sent, member by member as `member` has it, and a member that it does
-//! not know is refused and not guessed at.
+//! settings that are newer than itself. So no setting passes through a typed structure. poolbridge
+//! sends what the pool answered, member by member by the table in `member`. It refuses to write a
+//! pool with an unknown member.
 //!
-//! Settings may hold texts and names that are the team's own. Errors, differences and `Debug` name
-//! members only.
+//! Settings may hold the team's own texts and names. Errors, differences and `Debug` show member
+//! names only.
 
 mod administration;
 mod clearing;
@@ -29,12 +30,13 @@ pub use member::Unsendable;
 pub use recovery::Recovery;
 pub use trigger::{Holder, same_function};
 
-/// The settings of one pool, at one moment.
+/// The settings of one pool at one moment.
 #[derive(Clone, PartialEq)]
 pub struct Settings {
     /// `UserPool` of `DescribeUserPool`.
     pool: Map<String, Value>,
-    /// `GetUserPoolMfaConfig`: never sent, but watched. `UpdateUserPool` shares a setting with it.
+    /// `GetUserPoolMfaConfig`: compared, and normally not sent. `UpdateUserPool` shares a setting
+    /// with it.
     factors: Map<String, Value>,
 }
 
@@ -44,25 +46,25 @@ impl fmt::Debug for Settings {
     }
 }
 
-/// A dump is not what this program writes.
+/// The text is not a settings backup that this program wrote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("reading a dump of a pool's settings: it is not one")]
 pub struct NotADump;
 
 impl Settings {
-    /// The settings in the bodies of both answers; `None` if that is not what they are.
+    /// The settings in the bodies of both answers; `None` if the bodies have another form.
     fn of_answers(pool: &Value, factors: Value) -> Option<Self> {
         let pool = pool.get("UserPool")?.as_object()?.clone();
         let Value::Object(factors) = factors else { return None };
         Some(Self { pool, factors })
     }
 
-    /// All of it as text, to be kept sealed.
+    /// All settings as text, for a sealed backup.
     pub fn dump(&self) -> String {
         json!({ "UserPool": self.pool, "MfaConfig": self.factors }).to_string()
     }
 
-    /// What [`Settings::dump`] wrote.
+    /// Reads the text that [`Settings::dump`] wrote.
     pub fn of_dump(text: &str) -> Result<Self, NotADump> {
         let mut whole: Value = serde_json::from_str(text).map_err(|_| NotADump)?;
         let factors = whole.get_mut("MfaConfig").map(Value::take).ok_or(NotADump)?;

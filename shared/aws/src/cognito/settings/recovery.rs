@@ -1,5 +1,5 @@
-//! A pool's point-in-time recoveries (`ListPointInTimeRecoveries`). The pinned SDK does not know the
-//! operation yet, so the call is made by hand upon an operation that it knows.
+//! A pool's point-in-time recoveries (`ListPointInTimeRecoveries`). The pinned SDK does not know
+//! this operation yet, so poolbridge rewrites a call of another operation.
 
 use serde_json::{Value, json};
 
@@ -11,25 +11,26 @@ const OPERATION: &str = "ListPointInTimeRecoveries";
 /// The header that names the operation, and the service's name in it.
 const TARGET: (&str, &str) = ("x-amz-target", "AWSCognitoIdentityProviderService");
 
-/// Recoveries asked for: one may be active at a time, and one completed in 24 hours.
+/// The page size. One recovery may be active at a time, and one may complete in 24 hours.
 const RECOVERIES_MAX: u32 = 60;
 
 /// One recovery.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recovery {
-    /// `RestoreStatus`: a word of the service's own.
+    /// `RestoreStatus`, the service's own word.
     pub status: String,
 }
 
 impl Recovery {
-    /// Whether the pool takes no writes because of it, or is being changed by it.
+    /// Whether the pool accepts no writes because of this recovery, or the recovery is changing the
+    /// pool.
     pub fn is_open(&self) -> bool {
         matches!(self.status.as_str(), "PREVIEW_GENERATING" | "PREVIEW_GENERATED" | "RESTORING")
     }
 }
 
 impl Administration {
-    /// The pool's recoveries, newest first as the service answers them. Needs the permission
+    /// The pool's recoveries, newest first as the service returns them. Needs the permission
     /// `cognito-idp:ListPointInTimeRecoveries`.
     pub async fn recoveries(&self) -> Result<Vec<Recovery>, NotRead> {
         let body = json!({ "UserPoolId": self.id(), "MaxResults": RECOVERIES_MAX }).to_string();

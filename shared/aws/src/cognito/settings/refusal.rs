@@ -1,5 +1,5 @@
-//! Which settings a refused `UpdateUserPool` is about. The service says it in a text that may quote
-//! the team's own values, so only our own names for what the text mentions leave this file.
+//! Finds the settings that a refused `UpdateUserPool` concerns. The service's text may quote the
+//! team's own values, so only poolbridge's own names for the settings leave this file.
 
 use poolbridge_core::fault::{Fault, FaultKind};
 use serde_json::Value;
@@ -11,7 +11,7 @@ use super::member::MEMBERS;
 /// The setting of required second factors.
 pub(super) const MFA: &str = "MfaConfiguration";
 
-/// Words of the service's texts, and the setting that each is about.
+/// Words in the service's texts, and the setting that each stands for.
 const WORDS: [(&str, &str); 15] = [
     ("mfa", MFA),
     ("multi-factor", MFA),
@@ -33,9 +33,9 @@ const WORDS: [(&str, &str); 15] = [
 /// Settings that only some plans have.
 const BY_TIER: [&str; 3] = ["UserPoolAddOns", "AcrConfiguration", "KeyConfiguration"];
 
-/// The names of the settings in `body` that a refusal is about: those that the text names; else
-/// those that its words are about; else, where the plan lacks a feature, the plan and what depends
-/// on it.
+/// The names of the settings in `body` that a refusal concerns: those that the text names;
+/// otherwise those that its words stand for. If the plan lacks a feature, also the plan and the
+/// settings that depend on it.
 pub(super) fn refused_settings(
     text: Option<&str>,
     code: Option<&str>,
@@ -44,7 +44,7 @@ pub(super) fn refused_settings(
     let text = text.unwrap_or_default().to_lowercase();
     let sent = |name: &str| body.get(name).is_some_and(|value| !says_nothing(name, value));
     let names = MEMBERS.iter().map(|(name, _)| *name).filter(|name| sent(name));
-    // Whole words: "validation" is not about the member `Id`.
+    // Whole words only: "validation" does not mean the member `Id`.
     let words: Vec<&str> = text.split(|letter: char| !letter.is_alphanumeric()).collect();
     let mut found: Vec<&str> =
         names.filter(|name| words.contains(&name.to_lowercase().as_str())).collect();
@@ -61,7 +61,7 @@ pub(super) fn refused_settings(
     found.into_iter().map(str::to_owned).collect()
 }
 
-/// What an error says of them.
+/// The part of an error message that names these settings.
 pub(super) fn told(about: &[String]) -> String {
     if about.is_empty() {
         return "; the service does not say which setting it refuses".to_owned();
@@ -69,9 +69,9 @@ pub(super) fn told(about: &[String]) -> String {
     format!("; the refusal is about {}", about.join(", "))
 }
 
-/// Takes required second factors out of the body, if the service may have refused it for them and
-/// they are to stay as `found` has them: only `SetUserPoolMfaConfig` may turn them on, and a call
-/// that leaves them out is reported to keep them. Answers whether the call is worth repeating.
+/// Removes required second factors from the body, if the service may have refused the body because
+/// of them and `found` requires them too. Only `SetUserPoolMfaConfig` may turn them on, and reports
+/// say that a call without them keeps them. Returns whether the call is worth repeating.
 pub(super) fn leave_factors_out(
     body: &mut Value,
     found: &Settings,

@@ -1,4 +1,4 @@
-//! The table against the model, and the triggers.
+//! Tests the table against the model, and the triggers.
 
 mod refusals;
 mod wire;
@@ -14,14 +14,14 @@ use super::member::{Fate, MEMBERS, fate};
 use super::{Holder, Settings, same_function};
 use crate::config::TriggerSlot;
 
-/// The newest published model, as far as it matters here.
+/// The parts of the newest published model that matter here.
 const MODEL: &str = include_str!("../../../model/cognito-idp.json");
 
 const OURS: &str = "arn:aws:lambda:eu-west-1:111111111111:function:acme-capture";
 const THEIRS: &str = "arn:aws:lambda:eu-west-1:111111111111:function:welcome";
 
-/// A pool with something in every setting that can be sent, and one that no model knows within one
-/// that it does.
+/// A pool with a value in every setting that can be sent, and with unknown settings inside known
+/// ones.
 fn rich() -> Value {
     json!({
         "Id": "us-east-1_A", "Name": "people", "Arn": "arn:aws:cognito-idp:x:1:userpool/a",
@@ -78,7 +78,7 @@ fn triggers(triggers: Value) -> Settings {
 }
 
 #[test]
-fn every_member_of_both_models_has_its_fate() {
+fn the_table_lists_every_member_of_both_models() {
     let model: Value = serde_json::from_str(MODEL).unwrap();
     let of = |part: &str| -> BTreeSet<String> {
         let names = model[part].as_array().unwrap().iter();
@@ -97,29 +97,30 @@ fn every_member_of_both_models_has_its_fate() {
     });
     assert_eq!(sent.chain(["UserPoolId"]).collect::<BTreeSet<_>>(), taken);
     assert_eq!(fate("SettingOfTomorrow"), None);
-    // The SDK that the calls go through knows nothing besides.
+    // The SDK that sends the calls knows no further member.
     let pinned = UserPoolType::SCHEMA.members().iter().filter_map(|it| it.member_name());
     assert!(pinned.collect::<BTreeSet<_>>().is_subset(&listed));
     let pinned = UpdateUserPoolInput::SCHEMA.members().iter().filter_map(|it| it.member_name());
     assert!(pinned.collect::<BTreeSet<_>>().is_subset(&taken));
 }
 
-/// Sent in part it would be replaced as a whole, and an omitted part of it turns the feature on.
+/// If it were sent in part, the pool would replace it as a whole, and an omitted part turns the
+/// feature on.
 #[test]
-fn dynamic_client_registration_is_never_sent_and_refuses_no_pool() {
+fn dynamic_client_registration_is_never_sent_and_never_blocks_a_pool() {
     for value in [json!({ "EnableStatus": "DISABLED" }), json!({ "AllowedScopes": ["a"] })] {
         let mut pool = rich();
         pool["DcrConfiguration"] = value;
         let (with, without) = (settings(&pool), settings(&rich()));
         assert_eq!(with.request("a"), without.request("a"));
-        // A change of it by somebody else is noticed all the same.
+        // A change of it by another caller still counts as a difference.
         assert!(!with.differences(&without).is_empty());
         assert_eq!(without.with_the_rest_of(&with).differences(&with), [""; 0]);
     }
 }
 
-/// Does not compile unless both operations have the same shape for each member that is sent: only
-/// then may whatever lies within one be sent as it was found.
+/// Compiles only if both operations have the same shape for each member that is sent. Only then may
+/// poolbridge send nested settings unchanged.
 #[expect(dead_code, reason = "that it compiles is what it shows")]
 fn both_operations_share_their_shapes(pool: UserPoolType) -> UpdateUserPoolInputBuilder {
     UpdateUserPoolInput::builder()
@@ -149,7 +150,7 @@ fn both_operations_share_their_shapes(pool: UserPoolType) -> UpdateUserPoolInput
 }
 
 #[test]
-fn everything_that_can_be_sent_is_sent_as_it_was_found() {
+fn every_setting_that_can_be_sent_is_sent_unchanged() {
     let body = settings(&rich()).request("us-east-1_A").unwrap();
     assert_eq!((&body["UserPoolId"], &body["PoolName"]), (&json!("us-east-1_A"), &json!("people")));
     for (name, fate) in MEMBERS {
@@ -163,7 +164,7 @@ fn everything_that_can_be_sent_is_sent_as_it_was_found() {
             }
         }
     }
-    // AWS's own tags, and the legacy twin of a setting that is sent, would be refused.
+    // The service would refuse AWS's own tags and the legacy duplicate of a setting that is sent.
     assert_eq!(body["UserPoolTags"], json!({ "team": "identity" }));
     let invites = json!({
         "AllowAdminCreateUserOnly": true, "InviteMessageTemplate": { "EmailSubject": "welcome" },
@@ -172,17 +173,17 @@ fn everything_that_can_be_sent_is_sent_as_it_was_found() {
 }
 
 #[test]
-fn what_only_one_kind_of_pool_has_is_sent_there_alone() {
+fn settings_of_one_kind_of_pool_are_sent_only_to_that_kind() {
     let body = |pool: &Settings| pool.request("a").unwrap();
     let old = body(&changed("/Policies/PasswordPolicy", json!({ "MinimumLength": 12 })));
     assert_eq!(old["AdminCreateUserConfig"]["UnusedAccountValidityDays"], 3);
     assert!(body(&changed("/UserPoolTier", json!("LITE"))).get("AcrConfiguration").is_none());
     let without = body(&changed("/DeviceConfiguration", Value::Null));
-    assert!(without.get("DeviceConfiguration").is_none(), "null would turn devices on");
+    assert!(without.get("DeviceConfiguration").is_none(), "null would turn device tracking on");
 }
 
 #[test]
-fn a_setting_that_nobody_knows_is_refused_by_name() {
+fn an_unknown_setting_is_refused_by_name() {
     let mut pool = rich();
     pool["SettingOfTomorrow"] = json!({ "secret": "text" });
     pool["NothingOfTomorrow"] = Value::Null;
@@ -192,7 +193,7 @@ fn a_setting_that_nobody_knows_is_refused_by_name() {
 }
 
 #[test]
-fn differences_are_told_by_name_and_only_where_they_mean_something() {
+fn differences_show_names_and_leave_out_what_has_no_meaning() {
     let before = settings(&rich());
     let names = |path: &str, value: Value| before.differences(&changed(path, value));
     assert_eq!(names("/LastModifiedDate", json!(9)), [""; 0]);
@@ -214,7 +215,7 @@ fn differences_are_told_by_name_and_only_where_they_mean_something() {
 }
 
 #[test]
-fn the_service_may_tell_the_function_before_tokens_in_either_form() {
+fn both_forms_of_the_pre_token_generation_trigger_compare_equal() {
     let plain = triggers(json!({ "PreTokenGeneration": OURS }));
     let versioned = |version: &str, arn: &str| {
         let config = json!({ "LambdaVersion": version, "LambdaArn": arn });
@@ -226,7 +227,7 @@ fn the_service_may_tell_the_function_before_tokens_in_either_form() {
 }
 
 #[test]
-fn a_slot_tells_who_holds_it() {
+fn a_slot_shows_which_function_holds_it() {
     let slot = TriggerSlot::PreTokenGeneration;
     let theirs = Holder::Function(THEIRS.to_owned());
     assert_eq!(settings(&rich()).holder(slot), theirs);
@@ -249,7 +250,7 @@ fn a_slot_tells_who_holds_it() {
 }
 
 #[test]
-fn attached_and_detached_every_kind_of_slot_is_as_before() {
+fn detach_restores_every_kind_of_slot() {
     let versioned = json!({ "LambdaVersion": "V2_0", "LambdaArn": THEIRS });
     let befores = [
         json!({}),
@@ -270,7 +271,7 @@ fn attached_and_detached_every_kind_of_slot_is_as_before() {
                 assert_eq!(
                     attached.holder(other),
                     before.holder(other),
-                    "{slot:?} moved {other:?}"
+                    "{slot:?} changed {other:?}"
                 );
             }
             let detached = attached.with_slot_of(slot, &before);
@@ -280,7 +281,7 @@ fn attached_and_detached_every_kind_of_slot_is_as_before() {
 }
 
 #[test]
-fn a_version_of_events_that_was_chosen_meanwhile_stays_with_the_function_that_comes_back() {
+fn an_event_version_that_was_changed_meanwhile_stays_when_the_earlier_function_returns() {
     let slot = TriggerSlot::PreTokenGeneration;
     let before = triggers(json!({ "PreTokenGeneration": THEIRS }));
     let config = |version: &str, arn: &str| json!({ "LambdaVersion": version, "LambdaArn": arn });
@@ -294,7 +295,7 @@ fn a_version_of_events_that_was_chosen_meanwhile_stays_with_the_function_that_co
             assert_eq!(triggers(attached).with_slot_of(slot, &before), triggers(both.clone()));
         }
     }
-    // The plain member alone says as much as the first version, and nobody needs no version.
+    // The plain member alone means the first version, and an empty slot needs no version.
     let attached = |version: &str| {
         let config = config(version, OURS);
         triggers(json!({ "PreTokenGeneration": OURS, "PreTokenGenerationConfig": config }))
@@ -307,7 +308,7 @@ fn a_version_of_events_that_was_chosen_meanwhile_stays_with_the_function_that_co
 }
 
 #[test]
-fn a_dump_reads_as_it_was_written() {
+fn a_settings_backup_reads_back_unchanged() {
     let settings = settings(&rich());
     assert_eq!(Settings::of_dump(&settings.dump()), Ok(settings));
     for text in ["", "{}", "[]", r#"{"UserPool":{}}"#, r#"{"UserPool":[],"MfaConfig":{}}"#] {

@@ -1,8 +1,9 @@
-//! The trigger slots within a pool's settings: who holds each, and how one changes hands.
+//! The trigger slots in a pool's settings: which function holds each slot, and how poolbridge
+//! changes it.
 //!
-//! A slot is a member of `LambdaConfig` of the same name. The one before tokens are made has a second
-//! member, `PreTokenGenerationConfig`, which names the function together with the version of its
-//! event; where both are set they must name the same function (`LambdaConfigType`).
+//! A slot is the member of `LambdaConfig` with the same name. The pre token generation slot has a
+//! second member, `PreTokenGenerationConfig`, which names the function and the version of its
+//! event. If both are set, they must name the same function (`LambdaConfigType`).
 
 use std::mem;
 
@@ -15,17 +16,17 @@ pub(super) const TRIGGERS: &str = "LambdaConfig";
 const VERSIONED: &str = "PreTokenGenerationConfig";
 const VERSIONED_FUNCTION: &str = "LambdaArn";
 
-/// The version of the events that the plain member alone stands for.
+/// The event version that the plain member alone means.
 const FIRST_VERSION: &str = "V1_0";
 
-/// Who stands in a slot.
+/// What a slot holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Holder {
-    /// Nobody.
+    /// No function.
     Nobody,
-    /// The function of that ARN.
+    /// The function with that ARN.
     Function(String),
-    /// Two members contradict each other, or one is no text.
+    /// Two members contradict each other, or one is not a string.
     Unclear,
 }
 
@@ -39,7 +40,7 @@ impl Holder {
     }
 }
 
-/// Whether two ARNs name one function, whatever alias or version either adds.
+/// Whether two ARNs name one function, regardless of alias or version.
 pub fn same_function(one: &str, other: &str) -> bool {
     // arn:aws:lambda:<region>:<account>:function:<name>[:<qualifier>]
     let unqualified = |arn: &str| arn.splitn(8, ':').take(7).map(str::to_owned).collect::<Vec<_>>();
@@ -47,7 +48,7 @@ pub fn same_function(one: &str, other: &str) -> bool {
 }
 
 impl Settings {
-    /// Who holds the slot.
+    /// What the slot holds.
     pub fn holder(&self, slot: TriggerSlot) -> Holder {
         let told = |value: Option<&Value>| value.is_none_or(|it| it.is_null() || it.is_object());
         let triggers = self.pool.get(TRIGGERS);
@@ -85,13 +86,13 @@ impl Settings {
         plain.into_iter().chain(versioned).collect()
     }
 
-    /// The version of the events before tokens are made, where the pool names one.
+    /// The event version of the pre token generation trigger, if the pool names one.
     pub fn token_event_version(&self) -> Option<&str> {
         self.pool.get(TRIGGERS)?.get(VERSIONED)?.get("LambdaVersion")?.as_str()
     }
 
-    /// Puts a function into a slot, in every member that names the slot's function already; in the
-    /// plain one where none does.
+    /// Puts a function into a slot: in every member that names the slot's function already, or in
+    /// the plain one if none does.
     #[must_use]
     pub fn with_function(mut self, slot: TriggerSlot, arn: &str) -> Self {
         let triggers = self.triggers();
@@ -118,9 +119,10 @@ impl Settings {
         self
     }
 
-    /// Puts into a slot exactly the members that `earlier` has of it. The version of the events stays
-    /// if the pool names one now: it may have been changed for the function that is coming back. A
-    /// version other than the first is told by the second member alone, which is added for it then.
+    /// Restores a slot's members exactly as `earlier` has them, except for the event version: if
+    /// the pool names one now, it stays, because it may have been changed for the function that
+    /// returns. Only the second member can name a version other than the first, so it is added if
+    /// needed.
     #[must_use]
     pub fn with_slot_of(mut self, slot: TriggerSlot, earlier: &Self) -> Self {
         let before = earlier.pool.get(TRIGGERS).and_then(Value::as_object);
@@ -147,7 +149,7 @@ impl Settings {
         self
     }
 
-    /// Leaves the triggers out altogether if there are none left and `earlier` had none to speak of.
+    /// Removes the triggers altogether if none are left and `earlier` did not have the member.
     #[must_use]
     pub fn without_empty_triggers_unless(mut self, earlier: &Self) -> Self {
         let none = self.pool.get(TRIGGERS).and_then(Value::as_object).is_some_and(Map::is_empty);
@@ -157,7 +159,7 @@ impl Settings {
         self
     }
 
-    /// The same with an empty set of triggers where it says nothing of them.
+    /// The same settings, with an empty set of triggers if they have none.
     #[cfg(test)]
     #[must_use]
     pub(super) fn with_triggers_told(mut self) -> Self {
@@ -168,7 +170,7 @@ impl Settings {
     fn triggers(&mut self) -> &mut Map<String, Value> {
         let value = self.pool.entry(TRIGGERS).or_insert_with(|| json!({}));
         if !value.is_object() {
-            // `null` says as much. Anything else is no slot's to change, and nobody asks for that.
+            // `null` means the same. No caller asks to change any other kind of value.
             drop(mem::replace(value, json!({})));
         }
         let Value::Object(triggers) = value else { unreachable!("it was made an object just now") };
@@ -176,8 +178,8 @@ impl Settings {
     }
 }
 
-/// The triggers in the one form that both ways of naming the function before tokens have in common.
-/// The service may tell the plain one in the other member too, as events of the first version.
+/// The triggers with the pre token generation function in one form. The service may show the plain
+/// member in the other member too, as events of the first version.
 pub(super) fn in_one_form(triggers: &Map<String, Value>) -> Map<String, Value> {
     let mut triggers = triggers.clone();
     let plain = triggers.get(TriggerSlot::PreTokenGeneration.name()).cloned();

@@ -1,4 +1,4 @@
-//! Deletions, and the canary that has to read before anybody is taken for deleted.
+//! Tests deletions, and the canary that must be read before an account counts as deleted.
 
 use poolbridge_core::fault::FaultKind;
 use poolbridge_core::limits;
@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use super::{account, count, handle, listed, plain};
 use crate::cognito::loopback::{Loopback, Reply, pool_at};
 
-/// A pool that lists these accounts and reads each as that `sub`; whoever has none is not there.
+/// A pool that lists these accounts and reads each with that `sub`; an account without one is
+/// missing.
 fn pool_of(accounts: &'static [(&'static str, &'static str, Option<&'static str>)]) -> Loopback {
     plain(move |request, _| {
         let users: Vec<Value> =
@@ -32,28 +33,31 @@ async fn canary(loopback: &Loopback) -> bool {
 }
 
 #[tokio::test]
-async fn another_account_that_reads_is_a_canary() {
+async fn another_readable_account_is_a_canary() {
     let loopback = pool_of(&[("ada", "s-1", None), ("eve", "s-2", Some("s-2"))]);
     assert!(canary(&loopback).await);
     assert_eq!((count(&loopback, "ListUsers"), count(&loopback, "AdminGetUser")), (1, 1));
     let filters: Vec<Value> =
         loopback.requests().into_iter().map(|(_, body)| body["Filter"].clone()).collect();
-    assert!(filters.iter().all(Value::is_null), "nobody in particular is looked for");
+    assert!(filters.iter().all(Value::is_null), "the listing has no filter");
 }
 
 #[tokio::test]
-async fn an_account_that_was_deleted_since_is_passed_over() {
+async fn an_account_that_was_deleted_since_the_listing_is_skipped() {
     let loopback = pool_of(&[("ivy", "s-2", None), ("eve", "s-3", Some("s-3"))]);
     assert!(canary(&loopback).await);
     assert_eq!(count(&loopback, "AdminGetUser"), 2);
 }
 
 #[tokio::test]
-async fn nobody_else_no_read_and_another_sub_are_no_canary() {
+async fn the_missed_account_an_unreadable_account_and_another_sub_are_no_canary() {
     assert!(!canary(&pool_of(&[])).await);
-    assert!(!canary(&pool_of(&[("ada", "s-1", Some("s-1"))])).await, "it is the one missed");
+    assert!(!canary(&pool_of(&[("ada", "s-1", Some("s-1"))])).await, "it is the missed account");
     assert!(!canary(&pool_of(&[("eve", "s-2", None)])).await);
-    assert!(!canary(&pool_of(&[("eve", "s-2", Some("s-9"))])).await, "the name is another's now");
+    assert!(
+        !canary(&pool_of(&[("eve", "s-2", Some("s-9"))])).await,
+        "another account has the name now"
+    );
 }
 
 #[tokio::test]
@@ -69,24 +73,24 @@ async fn reads_for_a_canary_are_bounded() {
 }
 
 #[tokio::test]
-async fn a_listing_that_is_not_allowed_is_a_fault_and_no_answer() {
+async fn a_denied_listing_is_a_port_error_and_no_answer() {
     let loopback = plain(|_, _| Reply::Badly(400, "AccessDeniedException"));
     let canary = loopback.pool().await.canary(&Sub::try_from("s-1").unwrap()).await;
     assert_eq!(canary.unwrap_err().kind, FaultKind::Denied);
 }
 
 #[tokio::test]
-async fn an_account_that_is_not_there_is_deleted() {
+async fn deleting_a_missing_account_succeeds() {
     let loopback = plain(|_, _| Reply::Badly(400, "UserNotFoundException"));
     let (pool, clock, tally) = pool_at(&loopback.endpoint_url).await;
     let deadline = clock.now() + limits::CALL_TIME_MAX;
     pool.write(&handle(Some("ada")), &Deed::Delete, deadline).await.unwrap();
     assert_eq!((count(&loopback, "AdminDeleteUser"), tally.pool_writes()), (1, 1));
-    // Found by its `sub` alone, and not found: there is nobody to be deleted by any name.
+    // The account is looked up by its `sub` and not found, so no call is needed.
     pool.write(&handle(None), &Deed::Delete, deadline).await.unwrap();
     assert_eq!(count(&loopback, "AdminDeleteUser"), 1);
     let fault = pool.write(&handle(Some("ada")), &Deed::Disable, deadline).await.unwrap_err();
-    assert_eq!(fault.kind, FaultKind::AccountGone, "it is so for a deletion alone");
+    assert_eq!(fault.kind, FaultKind::AccountGone, "only a deletion succeeds without the account");
 }
 
 #[tokio::test]
@@ -100,7 +104,7 @@ async fn a_deletion_without_an_answer_may_have_happened() {
 }
 
 #[tokio::test]
-async fn a_canary_is_read_as_a_person_is_groups_too() {
+async fn the_canary_check_reads_groups_as_for_a_person() {
     let users =
         json!({ "Users": [listed("ivy", &[("sub", "s-2")]), listed("eve", &[("sub", "s-3")])] });
     let answering = |listed: fn(&str) -> bool| {
@@ -116,7 +120,7 @@ async fn a_canary_is_read_as_a_person_is_groups_too() {
             }
         })
     };
-    assert!(!canary(&answering(|_| false)).await, "no list of groups: not read as a person is");
+    assert!(!canary(&answering(|_| false)).await, "without groups the account is no canary");
     let second = answering(|name| name == "eve");
     assert!(canary(&second).await);
     assert_eq!(count(&second, "AdminListGroupsForUser"), 2);

@@ -1,4 +1,4 @@
-//! Writes and creations: sent once, in time, and never believed undone without a reason.
+//! Tests writes and creations: each is sent once, in time, and counts as not done only with proof.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -24,7 +24,7 @@ async fn disable(pool: &CognitoPool, clock: &impl Clock) -> Result<(), Fault> {
 }
 
 #[tokio::test]
-async fn a_write_that_certainly_did_nothing_is_tried_again() {
+async fn a_write_that_certainly_did_nothing_is_retried() {
     let loopback = plain(|_, count| match count {
         0 => Reply::Badly(400, "TooManyRequestsException"),
         _ => Reply::Well(json!({})),
@@ -36,7 +36,7 @@ async fn a_write_that_certainly_did_nothing_is_tried_again() {
 }
 
 #[tokio::test]
-async fn a_write_that_may_have_happened_is_not_tried_again() {
+async fn a_write_that_may_have_happened_is_not_retried() {
     for (reply, kind) in [
         (Reply::Lost, FaultKind::NoAnswer),
         (Reply::Badly(500, "InternalErrorException"), FaultKind::Broken),
@@ -50,7 +50,7 @@ async fn a_write_that_may_have_happened_is_not_tried_again() {
 }
 
 #[tokio::test]
-async fn a_throttled_pool_is_remembered_and_an_hourly_limit_is_not_hammered() {
+async fn a_throttled_pool_is_remembered_and_an_hourly_limit_is_not_retried() {
     let loopback = plain(|_, _| Reply::Badly(400, "LimitExceededException"));
     let (pool, clock, _) = pool_at(&loopback.endpoint_url).await;
     assert_eq!(pool.throttled(), None);
@@ -71,13 +71,13 @@ async fn nothing_is_sent_after_the_deadline() {
 }
 
 #[tokio::test]
-async fn a_request_that_is_held_up_before_it_leaves_does_not_leave_late() {
+async fn a_delayed_request_is_not_sent_after_the_deadline() {
     let loopback = plain(|_, _| Reply::Well(json!({})));
     let (pool, clock, _) = pool_at(&loopback.endpoint_url).await;
     for (ahead, leaves) in [(0, false), (60, true)] {
         let deadline = clock.now() + Duration::from_secs(ahead);
         let departure = Departure::before(deadline, &clock);
-        // Without the overrides, which would end the call before it comes to that.
+        // This call has no overrides, which would end it earlier.
         let request = pool.client.admin_enable_user().user_pool_id("us-east-1_A").username("ada");
         let sent = request.customize().interceptor(departure.clone()).send().await;
         assert_eq!((sent.is_ok(), departure.left()), (leaves, leaves));
@@ -98,7 +98,7 @@ async fn the_wait_for_an_answer_ends_at_the_deadline() {
 }
 
 #[tokio::test]
-async fn a_pool_that_is_out_of_reach_did_nothing() {
+async fn a_write_to_an_unreachable_pool_did_nothing() {
     let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     for address in [format!("http://{gone}"), "http://pool.invalid".to_owned()] {
         let (pool, clock, _) = pool_at(&address).await;
@@ -117,7 +117,7 @@ fn ada() -> NewAccount {
 }
 
 #[tokio::test]
-async fn invariant_13_and_14_a_creation_is_silent_marked_and_takes_nothing() {
+async fn invariant_13_and_14_a_creation_sends_no_message_is_marked_and_takes_no_alias() {
     let loopback = plain(|_, _| Reply::Well(json!({ "User": listed("ada", &[("sub", "s-1")]) })));
     let (pool, clock, _) = pool_at(&loopback.endpoint_url).await;
     let made = pool.create(&ada(), clock.now() + limits::CALL_TIME_MAX).await.unwrap();
@@ -146,7 +146,7 @@ async fn a_creation_whose_answer_is_lost_or_throttled_is_not_sent_twice() {
 }
 
 #[tokio::test]
-async fn a_creation_that_is_not_named_is_read_back_or_may_have_happened() {
+async fn a_creation_without_a_name_in_the_answer_is_read_back_or_may_have_happened() {
     let loopback = plain(|request, _| match request.0.as_str() {
         "AdminGetUser" => Reply::Well(account("ada", "s-1")),
         _ => Reply::Well(json!({ "User": {} })),
@@ -165,7 +165,7 @@ async fn a_creation_that_is_not_named_is_read_back_or_may_have_happened() {
 }
 
 #[tokio::test]
-async fn an_account_is_addressed_as_its_pool_demands() {
+async fn an_account_is_addressed_as_its_pool_requires() {
     let by_sub = json!({ "UsernameAttributes": ["email"] });
     for (shape, username, wanted) in [
         (by_sub, Some("ada@example.com"), "s-1"),
@@ -192,7 +192,7 @@ async fn an_account_is_addressed_as_its_pool_demands() {
 }
 
 #[tokio::test]
-async fn one_update_carries_all_fields_and_a_blank() {
+async fn one_update_carries_all_fields_and_an_empty_value() {
     let loopback = plain(|_, _| Reply::Well(json!({})));
     let (pool, clock, _) = pool_at(&loopback.endpoint_url).await;
     let name = |text: &str| AttributeName::try_from(text).unwrap();
@@ -207,7 +207,7 @@ async fn one_update_carries_all_fields_and_a_blank() {
 }
 
 #[tokio::test]
-async fn only_the_factors_named_are_touched() {
+async fn only_the_named_factors_are_changed() {
     let loopback = plain(|_, _| Reply::Well(json!({})));
     let (pool, clock, _) = pool_at(&loopback.endpoint_url).await;
     let deadline = clock.now() + limits::CALL_TIME_MAX;
@@ -240,7 +240,7 @@ async fn a_password_that_the_history_refuses_is_drawn_once_more() {
 }
 
 #[tokio::test]
-async fn a_write_whose_preparation_failed_did_nothing() {
+async fn a_write_whose_lookup_failed_did_nothing() {
     let loopback = Loopback::new(|_, _| Reply::Lost);
     let (pool, clock, _) = pool_at(&loopback.endpoint_url).await;
     let fault = disable(&pool, &*clock).await.unwrap_err();
@@ -248,7 +248,7 @@ async fn a_write_whose_preparation_failed_did_nothing() {
     assert_eq!(count(&loopback, "AdminDisableUser"), 0);
 }
 
-/// Credentials that never come.
+/// Credentials that never arrive.
 #[derive(Debug)]
 struct Never;
 

@@ -39,7 +39,7 @@ fn in_all(declared: &DeclaredTriggers, pool: Option<&str>) -> Vec<&'static str> 
 }
 
 #[test]
-fn a_good_file_and_its_salvage_declare_the_same() {
+fn a_valid_file_and_its_salvage_declare_the_same() {
     let configuration = Configuration::parse("x", GOOD).unwrap();
     let whole = DeclaredTriggers::of(&configuration);
     assert_eq!(whole.guard, Some(GuardFailure::Closed));
@@ -61,7 +61,7 @@ fn a_good_file_and_its_salvage_declare_the_same() {
 }
 
 #[test]
-fn a_mistake_elsewhere_hides_no_function() {
+fn an_error_elsewhere_hides_no_function() {
     for (good, bad) in [
         ("match = \"email\"", "match = 7"),
         ("name = \"acme\"", "name = \"ACME\"\nunheard = of"),
@@ -75,7 +75,7 @@ fn a_mistake_elsewhere_hides_no_function() {
 }
 
 #[test]
-fn where_nothing_is_said_of_triggers_nothing_is_declared() {
+fn a_file_without_triggers_declares_none() {
     for text in ["", "name = \"", "[old]\nuser_pool_id = 7", "[old\n# [old.triggers]\nx"] {
         assert_eq!(in_all(&of(text), Some(OLD)), ["nothing"; 5], "{text}");
         assert_eq!(of(text).guard, Some(GuardFailure::Open));
@@ -84,7 +84,7 @@ fn where_nothing_is_said_of_triggers_nothing_is_declared() {
 }
 
 #[test]
-fn what_cannot_be_made_out_is_unknown_and_not_nothing() {
+fn an_undecodable_trigger_is_unknown_and_not_none() {
     let old = |lines: &str| format!("[old]\nuser_pool_id = \"{OLD}\"\n{lines}");
     for (text, pre_sign_up, others) in [
         (old("[old.triggers]\nPreSignUp = \"welcome\""), "unknown", "nothing"),

@@ -4,7 +4,7 @@ use super::*;
 use crate::cognito::loopback::{Loopback, Reply, Request, config_at};
 
 #[tokio::test]
-async fn jobs_answer_in_their_order_and_none_is_forgotten() {
+async fn jobs_return_in_order_and_none_is_lost() {
     let jobs = (0..100_u64).map(|n| async move {
         tokio::time::sleep(std::time::Duration::from_micros(n * 37 % 50)).await;
         Ok(n)
@@ -14,33 +14,33 @@ async fn jobs_answer_in_their_order_and_none_is_forgotten() {
 }
 
 #[tokio::test]
-async fn a_job_that_panics_is_a_fault_of_its_own() {
+async fn a_panicking_job_fails_alone() {
     let jobs = (0..3).map(|n| async move {
-        assert_ne!(n, 1, "planted");
+        assert_ne!(n, 1, "planted panic");
         Ok(n)
     });
     let kinds: Vec<bool> = at_once(jobs).await.iter().map(Result::is_ok).collect();
     assert_eq!(kinds, [true, false, true]);
 }
 
-/// A table that answers queries so.
+/// A table that the service simulates.
 async fn table(service: &Loopback) -> DynamoLedger {
     let client = aws_sdk_dynamodb::Client::new(&config_at(&service.endpoint_url).await);
     DynamoLedger::new(client, "acme").without_usernames()
 }
 
-/// The partition that a query asks for.
+/// The partition of a query.
 fn asked(request: &Request) -> &str {
     let values = &request.1["ExpressionAttributeValues"];
     values[":pk"]["S"].as_str().or_else(|| values[":shard"]["S"].as_str()).unwrap_or_default()
 }
 
-/// The number of the shard that a query asks for.
+/// The shard number of a query.
 fn shard_of(request: &Request) -> u32 {
     asked(request).rsplit('#').next().unwrap().parse().unwrap()
 }
 
-/// The item of a mark of that account, made at that moment.
+/// The item of a pending change of that account, stored at that time.
 fn mark_item(name: &str, first: u32, attempts: u32) -> Value {
     json!({
         "v": { "N": "1" }, "side": { "S": "old" }, "sub": { "S": name }, "seq": { "N": "9" },
@@ -49,7 +49,7 @@ fn mark_item(name: &str, first: u32, attempts: u32) -> Value {
     })
 }
 
-/// An item of a version that nobody knows yet.
+/// An item of a future version.
 fn newer_item() -> Value {
     json!({ "v": { "N": "2" } })
 }
@@ -58,7 +58,7 @@ fn subs(marks: &Marks) -> Vec<&str> {
     marks.marks.iter().map(|mark| mark.sub.as_str()).collect()
 }
 
-/// A shard of three pages, the second of which shows nothing.
+/// A shard of three pages, of which the second is empty.
 fn three_pages() -> Loopback {
     Loopback::new(|request, _| {
         let next = |page: &str| json!({ "pk": { "S": "p" }, "sk": { "S": page } });
@@ -83,21 +83,29 @@ async fn a_shard_is_read_to_its_last_page() {
         assert_eq!(request.1["TableName"], "acme");
     }
     let limits: Vec<&Value> = requests.iter().map(|request| &request.1["Limit"]).collect();
-    assert_eq!(limits, [&json!(100), &json!(99), &json!(99)], "no more than is still wanted");
+    assert_eq!(
+        limits,
+        [&json!(100), &json!(99), &json!(99)],
+        "a page requests no more than is still missing"
+    );
 }
 
 #[tokio::test]
-async fn a_listing_stops_at_as_many_as_were_asked_for_and_says_that_there_are_more() {
+async fn a_listing_stops_at_the_requested_number_and_reports_more() {
     let service = three_pages();
     let marks = table(&service).await.marks_in_shard(7, 1).await.unwrap();
     assert_eq!((subs(&marks), marks.more), (vec!["a"], true));
     assert_eq!(service.requests().len(), 1);
     let all = table(&three_pages()).await.marks_in_shard(7, 3).await.unwrap();
-    assert_eq!((all.marks.len(), all.unreadable, all.more), (2, 1, false), "that was all");
+    assert_eq!(
+        (all.marks.len(), all.unreadable, all.more),
+        (2, 1, false),
+        "the listing is complete"
+    );
 }
 
 #[tokio::test]
-async fn a_page_that_fails_is_a_fault_and_not_the_end() {
+async fn a_failed_page_is_a_port_error_and_not_the_end() {
     let service = Loopback::new(|request, _| {
         if !request.1["ExclusiveStartKey"].is_null() {
             return Reply::Badly(400, "AccessDeniedException");
@@ -109,7 +117,8 @@ async fn a_page_that_fails_is_a_fault_and_not_the_end() {
     assert_eq!(fault.kind, FaultKind::Denied);
 }
 
-/// One mark in every shard: that of shard `n` was made at `n + 1`, and every fourth was put off.
+/// One pending change in every shard: that of shard `n` was stored at `n + 1`, and every fourth was
+/// postponed.
 fn one_in_every_shard() -> Loopback {
     Loopback::new(|request, _| {
         let shard = shard_of(request);
@@ -119,7 +128,7 @@ fn one_in_every_shard() -> Loopback {
 }
 
 #[tokio::test]
-async fn the_summary_counts_the_marks_of_every_shard() {
+async fn the_summary_counts_pending_changes_of_every_shard() {
     let service = one_in_every_shard();
     let summary = table(&service).await.mark_summary().await.unwrap();
     let oldest = Some(poolbridge_core::time::Time(1));
@@ -127,11 +136,11 @@ async fn the_summary_counts_the_marks_of_every_shard() {
     assert_eq!(summary, wanted);
     let mut shards: Vec<u32> = service.requests().iter().map(shard_of).collect();
     shards.sort_unstable();
-    assert_eq!(shards, (0..MARK_SHARDS).collect::<Vec<u32>>(), "each of them once");
+    assert_eq!(shards, (0..MARK_SHARDS).collect::<Vec<u32>>(), "each shard once");
 }
 
 #[tokio::test]
-async fn a_mark_that_cannot_be_read_is_counted_in_whichever_shard_it_stands() {
+async fn an_unreadable_pending_change_is_counted_in_any_shard() {
     for broken in [0, 1, MARK_SHARDS - 1] {
         let service = Loopback::new(move |request, _| {
             let items = if shard_of(request) == broken { vec![newer_item()] } else { Vec::new() };
@@ -145,19 +154,19 @@ async fn a_mark_that_cannot_be_read_is_counted_in_whichever_shard_it_stands() {
 }
 
 #[tokio::test]
-async fn marks_are_listed_from_every_shard_up_to_the_number_asked_for() {
+async fn pending_changes_are_listed_from_every_shard_up_to_the_requested_number() {
     let service = one_in_every_shard();
     let all = table(&service).await.marks(100).await.unwrap();
     let distinct: std::collections::BTreeSet<&str> = subs(&all).into_iter().collect();
     assert_eq!((all.marks.len(), distinct.len(), all.more), (64, 64, false));
     for (most, more) in [(64, false), (63, true), (20, true), (1, true)] {
         let some = table(&one_in_every_shard()).await.marks(most).await.unwrap();
-        assert_eq!((some.marks.len(), some.more), (most, more), "{most} asked for");
+        assert_eq!((some.marks.len(), some.more), (most, more), "{most} requested");
     }
 }
 
 #[tokio::test]
-async fn people_are_listed_from_every_shard_those_longest_unchanged_first() {
+async fn people_are_listed_from_every_shard_longest_unchanged_first() {
     let id = |shard: u32| PersonId::from_nonce(u128::from(shard)).to_string();
     let service = Loopback::new(move |request, _| match request.0.as_str() {
         "Query" => {
@@ -166,7 +175,7 @@ async fn people_are_listed_from_every_shard_those_longest_unchanged_first() {
             let pk = format!("PERSON#{}", id(shard));
             Reply::Well(json!({ "Items": [{ "pk": { "S": pk }, "updated_at": { "N": at } }] }))
         }
-        // Nobody's item can be read: that is said of each of them.
+        // No person record can be read, and the listing reports each of them.
         _ => Reply::Well(json!({ "Item": newer_item() })),
     });
     let people = table(&service).await.people(State::Held, 3).await.unwrap();

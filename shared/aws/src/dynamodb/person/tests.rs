@@ -20,12 +20,10 @@ use super::super::attribute::{map, size_bytes};
 use super::*;
 use crate::secret::Secret;
 
-/// A sealer for tests.
 pub(in super::super) fn sealer() -> Sealer {
     Secret::from_text("a key for tests: 32 characters ..").unwrap().sealer()
 }
 
-/// Somebody known in the old pool.
 pub(in super::super) fn entry() -> Entry {
     let account = Known {
         sub: Sub::try_from("s-1").unwrap(),
@@ -160,7 +158,7 @@ fn separations() -> impl Strategy<Value = Apart> {
     })
 }
 
-/// Every field of an entry, and every word of each closed list.
+/// Every field of a person record, and every word of each closed list.
 fn entries() -> impl Strategy<Value = Entry> {
     let head = (any::<u128>(), any::<u128>(), any::<u64>(), select(State::ALL.to_vec()));
     let work = (
@@ -244,8 +242,8 @@ fn entries() -> impl Strategy<Value = Entry> {
     })
 }
 
-/// What the service makes of what we write: it returns numbers in their shortest form, and nothing
-/// else changes. An empty name or a float would show here.
+/// Checks what the service does to stored values: it returns numbers in their shortest form and
+/// changes nothing else. An empty name or a float would fail here.
 fn assert_storable(value: &AttributeValue) {
     if let AttributeValue::N(digits) = value {
         assert!(digits.parse::<i128>().is_ok(), "{digits}");
@@ -261,7 +259,7 @@ fn assert_storable(value: &AttributeValue) {
 
 proptest! {
     #[test]
-    fn an_entry_reads_as_it_was_written(entry in entries()) {
+    fn a_person_record_reads_back_unchanged(entry in entries()) {
         let item = item(&entry, Some(&Owner::from_nonce(1)), &sealer());
         item.values().for_each(assert_storable);
         prop_assert_eq!(read(&item, &sealer()), Ok(Stored::Person(Box::new(entry))));
@@ -284,7 +282,7 @@ proptest! {
     }
 
     #[test]
-    fn whoever_is_not_in_step_is_listed(entry in entries()) {
+    fn a_person_not_in_step_is_listed(entry in entries()) {
         let item = item(&entry, None, &sealer());
         let open = entry.intent.is_some() || entry.birth.is_some();
         let state = if open { State::Waiting } else { entry.state };
@@ -320,16 +318,16 @@ fn written() -> Item {
 }
 
 #[test]
-fn a_missing_attribute_is_a_fault_and_is_named() {
+fn a_missing_attribute_is_reported_by_name() {
     for name in ALWAYS.into_iter().chain(["updated_at"]) {
         let mut item = written();
-        assert!(item.remove(name).is_some(), "{name} is not written");
+        assert!(item.remove(name).is_some(), "the item lacks {name}");
         assert_eq!(read(&item, &sealer()), Err(Mistake::Missing(name)));
     }
 }
 
 #[test]
-fn an_attribute_of_another_type_is_a_fault_and_is_named() {
+fn an_attribute_of_another_type_is_reported_by_name() {
     let optional = ["reason", "agreed", "intent", "birth", "owes_password", "lease", "miss"];
     let optional = optional.into_iter().chain(["forward", "tombstone", "apart"]);
     for name in ALWAYS.into_iter().chain(["updated_at"]).chain(optional) {
@@ -340,7 +338,7 @@ fn an_attribute_of_another_type_is_a_fault_and_is_named() {
 }
 
 #[test]
-fn an_unknown_word_is_a_fault_and_is_not_repeated() {
+fn an_unknown_word_is_an_error_and_is_not_repeated() {
     for (name, word) in [("state", "asleep"), ("reason", "QQ-private"), ("owes_password", "both")] {
         let mut item = written();
         item.insert(name.to_owned(), text(word));
@@ -360,7 +358,7 @@ fn an_unknown_word_is_a_fault_and_is_not_repeated() {
 }
 
 #[test]
-fn a_newer_item_is_refused_whatever_else_it_says() {
+fn an_item_of_a_newer_version_is_refused_before_its_contents() {
     let mut item = Key::person(&entry().id).item();
     item.insert("v".to_owned(), number(VERSION + 1));
     assert_eq!(read(&item, &sealer()), Err(Mistake::Newer));
@@ -368,16 +366,16 @@ fn a_newer_item_is_refused_whatever_else_it_says() {
 }
 
 #[test]
-fn another_tables_key_does_not_open_a_person() {
+fn a_person_record_does_not_open_with_another_key() {
     let other = Secret::from_text("another key for tests, as long .....").unwrap().sealer();
     assert_eq!(read(&written(), &other), Err(Mistake::Wrong("username")));
 }
 
 #[test]
-fn separations_are_stored_by_pool_and_an_item_without_them_is_read() {
+fn separations_are_stored_by_pool_and_are_optional() {
     let sub = |text: &str| Sub::try_from(text).unwrap();
     let mut entry = entry();
-    assert!(!item(&entry, None, &sealer()).contains_key("apart"), "an empty note takes room");
+    assert!(!item(&entry, None, &sealer()).contains_key("apart"), "an empty list is stored");
     assert_eq!(read(&written(), &sealer()), Ok(Stored::Person(Box::new(entry.clone()))));
     entry.apart.note(Side::New, sub("n-2"));
     entry.apart.note(Side::New, sub("n-1"));
@@ -392,21 +390,21 @@ fn separations_are_stored_by_pool_and_an_item_without_them_is_read() {
 }
 
 #[test]
-fn a_forwarding_item_and_a_pointer_read_as_they_were_written() {
+fn a_forwarding_item_and_a_pointer_read_back_unchanged() {
     let kept = Entry { id: PersonId::from_nonce(10), ..entry() };
     let item = forward(&entry(), &kept, &Owner::from_nonce(1));
     assert_eq!(read(&item, &sealer()), Ok(Stored::Forward(kept.id)));
-    assert!(!item.contains_key("state_shard"), "nobody is listed twice");
+    assert!(!item.contains_key("state_shard"), "no person is listed twice");
     let key = Key::account(Side::Old, &Sub::try_from("s-1").unwrap());
     assert_eq!(read_pointer(&pointer(&key, &entry().id)), Ok(entry().id));
 }
 
 #[test]
-fn the_largest_sensible_person_fits_in_an_item() {
+fn the_largest_sensible_person_record_fits_in_one_item() {
     let mut entry = entry();
     let base = Base { print: None, rule: u32::MAX };
     let mut agreed = Agreed::default();
-    // As many groups as Cognito allows, with names as long as it allows, and 67 attributes.
+    // As many groups as Cognito allows, with the longest names, and 67 attributes.
     for place in 0..167 {
         let name = format!("{place:0>128}");
         agreed

@@ -2,7 +2,7 @@ use super::*;
 use poolbridge_core::side::BySide;
 
 #[test]
-fn the_infrastructure_knows_every_figure() {
+fn the_infrastructure_lists_every_metric() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../infra/metrics.json");
     let document = figures_document();
     if std::env::var_os("POOLBRIDGE_WRITE_METRICS").is_some() {
@@ -16,7 +16,7 @@ fn the_infrastructure_knows_every_figure() {
 }
 
 #[test]
-fn the_set_of_figures_is_closed_and_written_as_named() {
+fn the_set_of_metrics_is_closed_and_written_by_name() {
     let capture = CaptureFigures::default().figures().map(|(name, _)| name);
     assert_eq!(capture, CAPTURE_FIGURES);
     let batch = BatchFigures::default().figures();
@@ -85,7 +85,7 @@ fn a_line_is_embedded_metric_format() {
 }
 
 #[test]
-fn the_age_of_the_oldest_mark_is_told_in_seconds() {
+fn the_age_of_the_oldest_pending_change_is_in_seconds() {
     let figures = MarkFigures {
         marks: 3,
         oldest: Duration::from_millis(95_900),
@@ -100,7 +100,7 @@ fn the_age_of_the_oldest_mark_is_told_in_seconds() {
 }
 
 #[test]
-fn a_figure_without_a_value_is_left_out_and_many_values_are_a_list() {
+fn a_metric_without_a_value_is_left_out_and_many_values_are_a_list() {
     let none = line("acme", Time(1), &BatchFigures::default().figures());
     assert!(!none.contains("lag_milliseconds"), "{none}");
     let lags = vec![Duration::from_millis(5); 150];
@@ -109,7 +109,7 @@ fn a_figure_without_a_value_is_left_out_and_many_values_are_a_list() {
     assert_eq!(many["lag_milliseconds"].as_array().unwrap().len(), VALUES_MAX);
 }
 
-/// A whole line without its envelope: every figure by its name.
+/// A line without its envelope: every metric by its name.
 fn told(figures: &[(&'static str, Figure)]) -> Value {
     let mut told: Value = serde_json::from_str(&line("acme", Time(1), figures)).unwrap();
     let figures = told.as_object_mut().unwrap();
@@ -118,7 +118,7 @@ fn told(figures: &[(&'static str, Figure)]) -> Value {
     told
 }
 
-/// A batch in which no two figures are the same.
+/// A batch in which no two metrics are equal.
 fn batch() -> BatchFigures {
     BatchFigures {
         messages: 1,
@@ -142,7 +142,7 @@ fn batch() -> BatchFigures {
 }
 
 #[test]
-fn every_figure_of_a_batch_stands_under_its_own_name() {
+fn every_metric_of_a_batch_has_its_own_name() {
     let told = told(&batch().figures());
     let wanted = json!({
         "messages": 1, "applied": 2, "already_true": 3, "later": 4, "held": 5, "refused": 6,
@@ -154,7 +154,7 @@ fn every_figure_of_a_batch_stands_under_its_own_name() {
 }
 
 #[test]
-fn two_parts_of_a_batch_add_up_figure_by_figure() {
+fn two_parts_of_a_batch_add_up_metric_by_metric() {
     let mut sum = batch();
     sum.add(batch());
     let wanted = json!({
@@ -167,7 +167,7 @@ fn two_parts_of_a_batch_add_up_figure_by_figure() {
 }
 
 #[test]
-fn every_figure_of_capture_and_of_a_tick_stands_under_its_own_name() {
+fn every_metric_of_capture_and_of_a_sweep_run_has_its_own_name() {
     let capture = CaptureFigures {
         captured: 1,
         failed: 2,
@@ -189,7 +189,7 @@ fn every_figure_of_capture_and_of_a_tick_stands_under_its_own_name() {
 }
 
 #[test]
-fn every_figure_of_a_pass_stands_under_its_own_name_and_counts_both_pools() {
+fn every_metric_of_a_pass_has_its_own_name_and_counts_both_pools() {
     let counts = |from: u64| Counts {
         pages: from,
         accounts: from + 1,
@@ -224,7 +224,8 @@ fn every_figure_of_a_pass_stands_under_its_own_name_and_counts_both_pools() {
         "sweep_shortfall": 200, "sweep_pass_seconds": 60,
     });
     assert_eq!(told(&pass_figures(&summary)), wanted);
-    // A doubt about either is a pass without a conclusion; more accounts than estimated are none.
+    // A doubt about either leaves the pass without a conclusion. More accounts than estimated do
+    // not.
     wanted["sweep_unconcluded"] = json!(1);
     wanted["sweep_shortfall"] = json!(0);
     let doubt = Some(poolbridge_core::sweep::pass::Doubt::TooMany);
@@ -236,7 +237,7 @@ fn every_figure_of_a_pass_stands_under_its_own_name_and_counts_both_pools() {
 }
 
 #[test]
-fn a_removal_and_a_change_held_by_the_breaker_are_counted_apart() {
+fn removals_and_changes_held_by_the_breaker_are_counted_separately() {
     let decision =
         |kind| Decision { at: Time(1), kind, fields: Vec::new(), side: None, reason: None };
     let report = |verdict, kinds: &[DecisionKind]| Report {
@@ -275,7 +276,7 @@ fn a_removal_and_a_change_held_by_the_breaker_are_counted_apart() {
 }
 
 #[test]
-fn a_figure_with_several_values_is_a_list_and_one_value_is_a_number() {
+fn several_values_of_a_metric_are_a_list_and_one_value_is_a_number() {
     let lags = |count: usize| vec![Duration::from_millis(5); count];
     let shown = |count| told(&BatchFigures { lags: lags(count), ..batch() }.figures());
     assert_eq!(shown(1)["lag_milliseconds"], json!(5));

@@ -1,9 +1,9 @@
-//! What the function `capture` is made of: inside people's sign-ups and sign-ins, so that its own
-//! work fails open and within a time bound of its own.
+//! The function `capture`. It runs inside people's sign-ups and sign-ins, so its own work fails
+//! open and has a time limit.
 //!
-//! Two things alone make it answer with an error. A function of the team's that it calls beside its
-//! work: what that answers is passed on, errors included, and so is the trouble of calling it. And
-//! the sign-up guard, where it refuses somebody.
+//! Only two things make it answer with an error. One is the chained function: capture returns its
+//! answer, errors included, and also the failure to call it. The other is the sign-up guard, if it
+//! refuses a sign-up.
 
 mod note;
 mod recent;
@@ -41,11 +41,11 @@ use crate::telemetry::{self, CaptureFigures, Output, Telemetry};
 use crate::triggers::{Heading, NotCaptured, newcomer};
 use recent::Recent;
 
-/// How long one attempt may take: a warm call answers in milliseconds, and two of these with a
+/// The longest time for one attempt. A warm call answers in milliseconds, and two attempts with a
 /// pause between them stay within [`limits::CAPTURE_TIME_MAX`].
 const ATTEMPT_TIME_MAX: Duration = Duration::from_millis(800);
 
-/// Somebody is waiting: one more try, no third.
+/// A person is waiting: one retry, and no more.
 const ATTEMPTS_MAX: u32 = 2;
 
 const FIRST_BACK_OFF: Duration = Duration::from_millis(50);
@@ -55,25 +55,25 @@ const _: () = assert!(
         < limits::CAPTURE_TIME_MAX.as_millis()
 );
 
-/// What somebody is told who signs up with an identity that the other pool holds.
+/// The message for a sign-up with an identity that the other pool holds.
 const TAKEN: &str = "there is an account for this already: sign in instead of signing up";
 
-/// What they are told where that cannot be found out, and `signup_guard_failure` is `closed`.
+/// The message if the guard cannot decide and `signup_guard_failure` is `closed`.
 const NOT_JUDGED: &str = "this sign-up cannot be checked right now: try again in a moment";
 
-/// The trigger, from the platform's point of view.
+/// The trigger as Lambda calls it.
 #[derive(Debug)]
 pub struct CaptureLine {
     line: Result<Line, Mistakes>,
-    /// Known even where the rest of the configuration is broken.
+    /// Known even if the rest of the configuration is invalid.
     triggers: DeclaredTriggers,
     chain: Chain,
-    /// How this very function is called, so that it never calls itself.
+    /// The name of this function, so that it never calls itself.
     own_name: Option<String>,
     clock: Arc<SystemClock>,
     telemetry: Telemetry,
-    /// Captures whose mark and message failed, and that the table does not know of yet: "drained"
-    /// must (R14).
+    /// Captures that were neither stored nor sent, and that the table does not know yet. "Drained"
+    /// depends on them (R14, `DrainedMeansEmpty`).
     unmarked: AtomicU32,
     recent: Recent,
 }
@@ -86,7 +86,7 @@ struct Line {
     guard: Option<Guard>,
 }
 
-/// What the platform says of one call.
+/// The platform's data about one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Invocation<'a> {
     /// When the platform ends the call, in milliseconds since the epoch by its own clock.
@@ -95,25 +95,23 @@ pub struct Invocation<'a> {
     pub function_arn: &'a str,
 }
 
-/// What capture's own work came to.
 #[derive(Debug, Default)]
 struct Own {
     figures: CaptureFigures,
-    /// What a sign-up is refused with.
+    /// The error that refuses the sign-up.
     refusal: Option<FunctionError>,
 }
 
-/// What came from beside it.
 #[derive(Debug, Default)]
 struct FromBeside {
-    /// The answer that is not the event.
+    /// The answer, if it is not the event itself.
     answer: Option<Answer>,
     failed: bool,
 }
 
 impl CaptureLine {
-    /// Reads configuration and environment and makes every client, since a starting function has
-    /// all of a processor and nobody waits as yet; never fails and calls nobody.
+    /// Reads the configuration and the environment, and creates every client now: a starting
+    /// function has a full processor and no person waits yet. It never fails and makes no call.
     pub async fn start() -> Self {
         telemetry::start(Output::Standard);
         let clock = SystemClock::new();
@@ -143,9 +141,9 @@ impl CaptureLine {
         }
     }
 
-    /// Answers a trigger's event: with the event itself, or as the team's own function does that
-    /// stands beside capture. What capture does for itself goes on at the same time; whatever goes
-    /// wrong with it is logged and counted, and the person signs in all the same.
+    /// Answers a trigger's event with the event itself, or with the chained function's answer.
+    /// capture does its own work at the same time. Any failure in that work is logged and counted,
+    /// and the person signs in anyway.
     pub async fn answer(&self, event: Box<RawValue>, invocation: &Invocation<'_>) -> Answer {
         let heading = Heading::of(event.get());
         let (own, beside) = tokio::join!(
@@ -164,8 +162,7 @@ impl CaptureLine {
         answer
     }
 
-    /// Notes or judges what the event announces, and says how long that took. A fault of ours that
-    /// nobody foresaw is caught here.
+    /// Captures the event or guards the sign-up, and measures the time. It also catches panics.
     async fn own_work(&self, heading: &Heading, event: &str) -> Own {
         let began = self.clock.now();
         let work = async {
@@ -188,7 +185,7 @@ impl CaptureLine {
         own
     }
 
-    /// Nothing was done.
+    /// The result if capture could do nothing.
     fn broken(&self, heading: &Heading) -> Own {
         let mut own = match self.triggers.guard.filter(|_| heading.signs_up) {
             Some(failure) => not_judged(failure),
@@ -198,7 +195,7 @@ impl CaptureLine {
         own
     }
 
-    /// Judges a sign-up, where somebody signs up by themselves and the team wants a guard.
+    /// Runs the guard, if a person signs up and the configuration wants a guard.
     async fn guarded(&self, line: &Line, heading: &Heading, event: &str) -> Own {
         let Some(guard) = line.guard.as_ref().filter(|_| heading.signs_up) else {
             return Own::default();
@@ -216,7 +213,7 @@ impl CaptureLine {
         sentence(line.configuration.signup_guard_failure, side, &judged)
     }
 
-    /// Calls the team's own function, if one is declared for this slot of this pool.
+    /// Calls the chained function, if one is declared for this slot of this pool.
     async fn beside(
         &self,
         heading: &Heading,
@@ -239,13 +236,13 @@ impl CaptureLine {
         }
     }
 
-    /// Whether a function is this very one: calling it would never end.
+    /// Whether the ARN is this function's own. Calling it would never end.
     fn is_own(&self, arn: &str, invocation: &Invocation<'_>) -> bool {
         let called = unqualified(arn);
         let name = called.rsplit(':').next();
         let same_name = self.own_name.is_some() && name == self.own_name.as_deref();
-        // Two accounts may each have a function of the name; the ARN tells them apart, where it is
-        // one.
+        // Two accounts may each have a function with this name. The ARN, if known, tells them
+        // apart.
         let known = invocation.function_arn.starts_with("arn:");
         if known { called == unqualified(invocation.function_arn) } else { same_name }
     }
@@ -275,14 +272,14 @@ impl Line {
     }
 }
 
-/// The answer where a function may be declared that cannot be called because nobody can tell which:
-/// our own broken configuration, or a function that is this very one.
+/// The answer if a chained function may be declared but cannot be called: the configuration is
+/// unreadable, or the function is capture itself.
 ///
-/// What stands before a deed may be there to forbid it, or decides what a token grants: passing for
-/// its consent would open what the team has closed, so the deed fails. What stands after a deed can
-/// no longer forbid it, and to fail would lock people out whom nobody wanted to keep out. Nor does
-/// the one before a message forbid anything: without it the pool sends its own words, and people
-/// get their codes.
+/// A function that runs before an action may exist to refuse it, or to decide what a token grants.
+/// Without its consent the action must not pass, so it fails. A function that runs after an action
+/// can no longer refuse it, and a failure would lock people out for no reason. The function before
+/// a message refuses nothing either: without it the pool sends its own text, and people get their
+/// codes.
 fn without_function(slot: TriggerSlot) -> FromBeside {
     telemetry::unknown_function(slot);
     let answer = match slot {
@@ -323,15 +320,15 @@ fn not_judged(failure: GuardFailure) -> Own {
     }
 }
 
-/// How long the team's function is waited for: all the time that there is, less what it takes to
-/// say that it is over.
+/// How long capture waits for the chained function: all the time left, minus the time to report a
+/// timeout.
 fn patience(deadline: u64) -> Duration {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let left = Duration::from_millis(deadline).checked_sub(now);
     left.map_or(limits::CHAIN_TIME_MAX, |left| left.saturating_sub(limits::CHAIN_ANSWER_TIME))
 }
 
-/// What a future comes to, or nothing if it panicked; the panic's place is logged by its hook.
+/// The future's result, or `None` if it panicked. The panic hook logs the place.
 async fn unharmed<T>(future: impl Future<Output = T>) -> Option<T> {
     let mut future = pin!(future);
     poll_fn(|context| {
@@ -349,7 +346,7 @@ fn at_home(sdk: &SdkConfig, region: Option<String>) -> SdkConfig {
     }
 }
 
-/// The same clients for somebody who is being waited for.
+/// The same clients with short time limits, because a person waits.
 fn impatient(sdk: &SdkConfig) -> SdkConfig {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(ATTEMPT_TIME_MAX)

@@ -1,4 +1,4 @@
-//! Leaves a mark and sends a message: what capture does for itself.
+//! Stores a pending change and sends a message: capture's own work.
 
 use std::future::Future;
 use std::sync::atomic::Ordering;
@@ -17,7 +17,7 @@ use crate::telemetry::{self, CaptureFigures};
 use crate::triggers::{Heading, Hints, captured_text};
 
 impl CaptureLine {
-    /// Notes what an event announces, if it is to be noted.
+    /// Stores and sends the change that an event announces, if there is one.
     pub(super) async fn leave(
         &self,
         line: &Line,
@@ -43,8 +43,8 @@ impl CaptureLine {
         self.note(line, &change).await
     }
 
-    /// Marks and sends at the same time, and remembers a change that was neither marked nor sent:
-    /// the queue's own counters tell of a message without a mark.
+    /// Stores and sends at the same time. It counts a change for which both failed. A message
+    /// without a pending change needs no count, because the queue's counters show it.
     async fn note(&self, line: &Line, change: &Change) -> CaptureFigures {
         let noted = self.clock.now();
         let (mark, message) = tokio::join!(
@@ -65,18 +65,19 @@ impl CaptureLine {
         figures(&captured)
     }
 
-    /// Tells the table of earlier captures that it does not know of. Best effort: what is not told
-    /// now is told the next time, or never, and the alarm on failed captures has rung either way.
+    /// Adds earlier failed captures to the table's count, best effort. If this fails, the next
+    /// capture tries again, perhaps never. The alarm on failed captures fires in any case.
     async fn tell_unmarked(&self, line: &Line) {
         let count = self.unmarked.load(Ordering::Relaxed);
-        // Taken off only when told: whatever cuts this short, the count stands.
+        // The count is reduced only after the table has it, so an interruption keeps it.
         if count > 0 && Box::pin(line.ledger.add_unmarked(count)).await.is_ok() {
             self.unmarked.fetch_sub(count, Ordering::Relaxed);
         }
     }
 }
 
-/// What was answered in time. What was not has failed, whatever became of the other.
+/// The result if it came in time. A call that did not answer failed, whatever the result of the
+/// other.
 async fn answered(
     operation: &'static str,
     patience: Duration,
@@ -99,7 +100,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn only_what_did_not_answer_has_failed() {
+    async fn only_the_call_without_an_answer_has_failed() {
         let (mark, message) = tokio::join!(
             answered("UpdateItem", Duration::from_millis(1), std::future::pending()),
             answered("SendMessage", Duration::from_millis(1), std::future::ready(Ok(()))),

@@ -1,5 +1,5 @@
-//! Whose change was noted a moment ago, so that hints which come often do not flood the table and
-//! the queue: tokens are refreshed by every device of a person, again and again.
+//! Remembers recently captured accounts, so that frequent hints do not flood the table and the
+//! queue: every device of a person refreshes tokens again and again.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -9,23 +9,24 @@ use poolbridge_core::change::Change;
 use poolbridge_core::limits;
 use poolbridge_core::time::Time;
 
-/// The accounts of this process's last captures. Another process has a memory of its own, and a new
-/// one has none: it saves work and promises nothing.
+/// The accounts of this process's last captures. Another process has its own memory, and a new one
+/// has none. It saves work and guarantees nothing.
 #[derive(Debug, Default)]
 pub(super) struct Recent {
     hasher: RandomState,
-    /// By a hash of the account. Two that share one cost a hint, and nothing else.
+    /// Keyed by a hash of the account. If two accounts share a hash, one hint may be skipped, and
+    /// nothing else.
     noted: Mutex<HashMap<u64, Time>>,
 }
 
 impl Recent {
-    /// Whether a change of that account was noted less than [`limits::HINT_REMEMBERED`] ago.
+    /// Whether a change of that account was captured less than [`limits::HINT_REMEMBERED`] ago.
     pub(super) fn knows(&self, change: &Change, now: Time) -> bool {
         let noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
         noted.get(&self.key(change)).is_some_and(|at| fresh(*at, now))
     }
 
-    /// Remembers that one was noted now.
+    /// Remembers a capture of that account now.
     pub(super) fn remember(&self, change: &Change, now: Time) {
         let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
         if noted.len() >= limits::HINTS_MAX {
@@ -69,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn an_account_is_known_for_a_while_and_no_other_is() {
+    fn only_the_same_account_is_remembered_and_only_for_a_while() {
         let recent = Recent::default();
         let pat = hint(Side::Old, "s-1");
         assert!(!recent.knows(&pat, Time(0)));

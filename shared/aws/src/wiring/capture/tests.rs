@@ -9,17 +9,17 @@ use super::*;
 use crate::client::bounded;
 
 #[tokio::test]
-async fn a_panic_is_nobodys_but_its_own() {
+async fn a_panic_is_contained() {
     assert_eq!(unharmed(async { 7 }).await, Some(7));
     let panics = async {
         tokio::task::yield_now().await;
-        [1, 2, 3].into_iter().cycle().take(9).nth(9).expect("there are nine only")
+        [1, 2, 3].into_iter().cycle().take(9).nth(9).expect("there are only nine")
     };
     assert_eq!(unharmed(panics).await, None);
 }
 
 #[test]
-fn what_stands_before_a_deed_is_never_left_out_in_silence() {
+fn a_missing_function_before_an_action_makes_the_action_fail() {
     for slot in TriggerSlot::ALL {
         let from = without_function(slot);
         assert!(from.failed);
@@ -29,7 +29,7 @@ fn what_stands_before_a_deed_is_never_left_out_in_silence() {
 }
 
 #[test]
-fn a_sign_up_that_cannot_be_judged_goes_as_the_team_wants() {
+fn an_undecided_sign_up_follows_the_configured_failure_mode() {
     let open = not_judged(GuardFailure::Open);
     assert_eq!((open.refusal.is_none(), open.figures.guard_failed_open), (true, 1));
     let closed = not_judged(GuardFailure::Closed);
@@ -37,7 +37,7 @@ fn a_sign_up_that_cannot_be_judged_goes_as_the_team_wants() {
 }
 
 #[test]
-fn the_functions_time_is_the_platforms_less_a_moment() {
+fn the_chained_function_gets_the_time_left_minus_the_answer_time() {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
     let minute = Duration::from_mins(1);
     let waits = patience(u64::try_from((now + minute).as_millis()).unwrap());
@@ -46,7 +46,7 @@ fn the_functions_time_is_the_platforms_less_a_moment() {
     assert_eq!(patience(0), limits::CHAIN_TIME_MAX);
 }
 
-/// A capture without any configuration but what a text declares.
+/// A capture whose only configuration is the declared triggers of a text.
 fn capture(text: Option<&str>) -> CaptureLine {
     let sdk = aws_config::SdkConfig::builder()
         .behavior_version(aws_config::BehaviorVersion::v2026_01_12())
@@ -73,7 +73,7 @@ fn event(source: &str) -> Box<RawValue> {
     RawValue::from_string(text).unwrap()
 }
 
-/// Whether the answer is the event's very text.
+/// Whether the answer is the event's exact text.
 async fn passes(capture: &CaptureLine, source: &str) -> bool {
     match capture.answer(event(source), &CALLED).await {
         Ok(answer) => {
@@ -85,7 +85,7 @@ async fn passes(capture: &CaptureLine, source: &str) -> bool {
 }
 
 #[tokio::test]
-async fn invariant_03_a_broken_configuration_stops_nobody_whom_no_function_could_stop() {
+async fn invariant_03_an_invalid_configuration_blocks_only_where_a_function_could_refuse() {
     let plain = capture(Some("name = \""));
     let unread = capture(None);
     for (source, without_file) in [
@@ -127,7 +127,7 @@ async fn capture_never_calls_itself() {
     assert!(!own(elsewhere, CALLED.function_arn));
 }
 
-/// A service that hangs up on everybody, and how many came.
+/// A service that closes every connection and counts the connections.
 struct Deaf {
     url: String,
     came: Arc<AtomicU32>,
@@ -151,7 +151,7 @@ impl Deaf {
         self.came.load(Ordering::SeqCst)
     }
 
-    /// A capture that finds every service here, the roles of both pools included.
+    /// A capture whose services are all here, including the roles of both pools.
     async fn capture(&self, more: &str) -> CaptureLine {
         let role = "role_arn = \"arn:aws:iam::111122223333:role/guest\"";
         let text = format!(
@@ -183,19 +183,19 @@ impl Deaf {
 }
 
 #[tokio::test]
-async fn a_start_makes_every_client_and_calls_nobody() {
+async fn the_start_creates_every_client_and_makes_no_call() {
     let deaf = Deaf::start();
     let beside = "[old.triggers]\n\
                   PreSignUp = \"arn:aws:lambda:us-east-1:111122223333:function:welcome\"\n";
     let capture = deaf.capture(beside).await;
     assert!(capture.line.as_ref().is_ok_and(|line| line.guard.is_some()));
     assert_eq!(deaf.came(), 0);
-    // The listener is what everybody would have called.
+    // A call would reach the listener.
     assert!(!passes(&capture, "PreSignUp_AdminCreateUser").await);
     assert_eq!(deaf.came(), 1);
 }
 
-/// What a pool sends before the message with the code for a new address.
+/// The event that a pool sends before the message with the code for a new address.
 fn message(source: &str) -> Box<RawValue> {
     let text = format!(
         r#"{{ "version":1, "triggerSource":"{source}", "userPoolId":"eu-west-1_A",
@@ -207,7 +207,7 @@ fn message(source: &str) -> Box<RawValue> {
     RawValue::from_string(text).unwrap()
 }
 
-/// Whether each kind of message made capture call anybody; whichever it is, it goes on as it came.
+/// Whether capture made a call for each kind of message. Each event must be returned unchanged.
 async fn messages_noted(capture: &CaptureLine, deaf: &Deaf) -> Vec<bool> {
     let mut noted = Vec::new();
     for source in ["UpdateUserAttribute", "VerifyUserAttribute", "ForgotPassword", "SignUp"] {
@@ -220,7 +220,7 @@ async fn messages_noted(capture: &CaptureLine, deaf: &Deaf) -> Vec<bool> {
     noted
 }
 
-/// Everything that our own code logs.
+/// Collects the lines that poolbridge's own code logs.
 #[derive(Clone, Default)]
 struct Lines(Arc<Mutex<Vec<u8>>>);
 
@@ -242,18 +242,18 @@ impl std::io::Write for Lines {
 }
 
 #[tokio::test]
-async fn invariant_09_a_message_goes_on_as_it_came_and_leaves_no_word_in_the_log() {
+async fn invariant_09_a_message_event_is_returned_unchanged_and_never_logged() {
     let deaf = Deaf::start();
     let lines = Lines::default();
     let writer = lines.clone();
     let layer = tracing_subscriber::fmt::layer().with_writer(move || writer.clone());
-    // The SDK's own lines are never let through.
+    // Production drops the SDK's own lines too.
     let ours = filter_fn(|metadata| metadata.target().starts_with("poolbridge"));
     let subscriber = tracing_subscriber::registry().with(layer.with_filter(ours));
     let _written = tracing::subscriber::set_default(subscriber);
     let asked = deaf.capture("[capture]\ncustom_message = true\n").await;
     let noted = messages_noted(&asked, &deaf).await;
-    assert_eq!(noted, [true, true, false, false], "an address alone is noted");
+    assert_eq!(noted, [true, true, false, false], "only address messages are captured");
     let unasked = deaf.capture("").await;
     assert_eq!(messages_noted(&unasked, &deaf).await, [false; 4]);
     let lines = lines.written();

@@ -17,12 +17,12 @@ fn told(deed: &Deed, known: BySide<bool>) -> Vec<(Side, Proof)> {
     let changes = changes(deed, known, 9);
     assert!(changes.iter().all(|it| it.at == Time(7) && it.password));
     let ids: std::collections::BTreeSet<u128> = changes.iter().map(|it| it.id).collect();
-    assert_eq!(ids.len(), changes.len(), "an id stands twice");
+    assert_eq!(ids.len(), changes.len(), "an id appears twice");
     changes.into_iter().map(|it| (it.side, it.proof)).collect()
 }
 
 #[test]
-fn a_deed_without_a_pool_is_where_the_account_is_known() {
+fn an_event_without_a_pool_belongs_to_the_pools_that_know_the_account() {
     let nowhere = BySide::default();
     let both = BySide { old: true, new: true };
     let new = BySide { old: false, new: true };
@@ -46,7 +46,7 @@ fn the_same_event_is_the_same_capture() {
 }
 
 #[test]
-fn an_event_comes_again_only_if_nothing_took_it() {
+fn an_event_comes_again_only_if_nothing_was_stored() {
     fn fault<T>() -> Result<T, Fault> {
         Err(Fault::new(FaultKind::NoAnswer, "UpdateItem"))
     }
@@ -85,11 +85,11 @@ fn an_event_comes_again_only_if_nothing_took_it() {
     assert_eq!(came_to(&dropped(NotHeard::Unreadable)), (false, 0, 1));
 }
 
-/// The function beside each pool, as an event's pool should name it.
+/// The capture function of each pool, as the pool should name it.
 const CAPTURE: &str = "arn:aws:lambda:eu-west-1:111122223333:function:acme-capture";
 
-/// The trail of a bridge whose pools, table and queue are all at that address. The sign-up guard stands
-/// in the slot of its own, so that capture is to stand in two.
+/// The trail of a bridge whose pools, table and queue are all at that address. The sign-up guard
+/// has a slot of its own, so capture should be attached in two.
 async fn trail_at(url: &str) -> TrailLine {
     let file = format!(
         "name = \"acme\"\n[old]\nuser_pool_id = \"eu-west-1_A\"\nclient_id = \"a\"\n\
@@ -113,7 +113,7 @@ async fn trail_at(url: &str) -> TrailLine {
     TrailLine { line: Ok(line), clock, telemetry, due: BySide::default() }
 }
 
-/// What `CloudTrail` tells of a call that changed the old pool's settings.
+/// A `CloudTrail` event for a call that changed the old pool's settings.
 fn of_settings(operation: &str) -> String {
     let detail = json!({
         "eventSource": "cognito-idp.amazonaws.com", "eventName": operation,
@@ -125,7 +125,7 @@ fn of_settings(operation: &str) -> String {
     json!({"source": "aws.cognito-idp", "detail": detail}).to_string()
 }
 
-/// Plays an `UpdateUserPool` event while the old pool's triggers are those.
+/// Processes an `UpdateUserPool` event while the old pool has these triggers.
 async fn after_update(triggers: Value) -> (u64, u64, Loopback) {
     let pool = json!({"UserPool": {"Id": "eu-west-1_A", "Name": "a", "LambdaConfig": triggers}});
     let service = Loopback::new(move |(operation, _), _| match operation.as_str() {
@@ -135,27 +135,27 @@ async fn after_update(triggers: Value) -> (u64, u64, Loopback) {
     let trail = trail_at(&service.endpoint_url).await;
     let event = of_settings("UpdateUserPool");
     let (_, figures) = trail.told(trail.line.as_ref().unwrap(), &event).await;
-    assert_eq!(trail.event(&event).await, Ok(()), "what is missing is no reason to try again");
+    assert_eq!(trail.event(&event).await, Ok(()), "a missing trigger needs no retry");
     (figures.triggers_missing, figures.failed, service)
 }
 
 #[tokio::test]
-async fn update_that_empties_the_triggers_is_noticed_by_its_own_event() {
+async fn an_update_that_removes_the_triggers_is_detected_by_its_own_event() {
     let (missing, failed, service) = after_update(json!({})).await;
-    assert_eq!((missing, failed), (2, 0), "a template deployment took capture out");
+    assert_eq!((missing, failed), (2, 0), "a template deployment removed capture");
     let described = service.requests().into_iter().find(|(name, _)| name == "DescribeUserPool");
     assert_eq!(described.unwrap().1["UserPoolId"], "eu-west-1_A", "the event's own pool");
     let elsewhere = json!({
         "PostConfirmation": "arn:aws:lambda:eu-west-1:111122223333:function:acme-capture-2",
         "PreSignUp": format!("{CAPTURE}:live"),
     });
-    assert_eq!(after_update(elsewhere).await.0, 1, "another function stands in one place");
+    assert_eq!(after_update(elsewhere).await.0, 1, "another function is in one slot");
     let ours = json!({"PreSignUp": CAPTURE, "PostConfirmation": CAPTURE});
     assert_eq!(after_update(ours).await.0, 0);
 }
 
 #[tokio::test]
-async fn update_of_a_pool_that_cannot_be_read_comes_again() {
+async fn an_update_of_an_unreadable_pool_comes_again() {
     let service = Loopback::new(|(operation, _), _| match operation.as_str() {
         "DescribeUserPool" => Reply::Badly(400, "NotAuthorizedException"),
         _ => Reply::Well(json!({})),

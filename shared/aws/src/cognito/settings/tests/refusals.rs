@@ -1,5 +1,6 @@
-//! Pools that keep what a call leaves out, and pools that refuse settings as they stand. What public
-//! reports say of real pools; whether each service refuses so today, a real pool has to tell.
+//! Pools that keep what a call leaves out, and pools that refuse their own current settings, as
+//! public reports describe real pools. Only a real pool can show whether the service still behaves
+//! so.
 
 use std::sync::{Arc, Mutex};
 
@@ -12,7 +13,7 @@ use super::OURS;
 use super::wire::administration_at;
 use crate::config::TriggerSlot;
 
-/// A pool as the reports have it.
+/// A pool as the reports describe it.
 fn people(changes: &Value) -> Value {
     let mut pool = json!({
         "Id": "us-east-1_A", "Name": "people", "LambdaConfig": {},
@@ -29,14 +30,14 @@ fn people(changes: &Value) -> Value {
     pool
 }
 
-/// What a pool makes of a setting that a call leaves out.
+/// How a pool treats a setting that a call leaves out.
 #[derive(Clone, Copy)]
 enum Omitted {
     Kept,
     Reset,
 }
 
-/// A pool that refuses what `refuses` says.
+/// A pool that refuses the requests for which `refuses` returns a reply.
 fn pool(pool: Value, omitted: Omitted, refuses: fn(&Value) -> Option<Reply>) -> Loopback {
     let pool = Arc::new(Mutex::new(pool));
     Loopback::new(move |(operation, body), _| {
@@ -85,7 +86,7 @@ async fn attached(loopback: &Loopback) -> Result<Written, NotWritten> {
     administration.write(&found, &wanted).await
 }
 
-/// Where a pool is now, and where it goes back to.
+/// The administration, the pool's current settings, and the settings to return to.
 async fn back(loopback: &Loopback, dump: Value) -> (Administration, Settings, Settings) {
     let administration = administration_at(&loopback.endpoint_url).await;
     let found = administration.read().await.unwrap();
@@ -95,7 +96,7 @@ async fn back(loopback: &Loopback, dump: Value) -> (Administration, Settings, Se
 }
 
 #[tokio::test]
-async fn a_setting_that_came_since_the_dump_goes_although_the_pool_keeps_what_is_left_out() {
+async fn a_setting_newer_than_the_backup_is_removed_although_the_pool_keeps_omitted_settings() {
     let since = json!({
         "UserAttributeUpdateSettings": {
             "AttributesRequireVerificationBeforeUpdate": ["email"],
@@ -114,7 +115,7 @@ async fn a_setting_that_came_since_the_dump_goes_although_the_pool_keeps_what_is
 }
 
 #[tokio::test]
-async fn a_setting_that_no_value_takes_away_is_named_before_anything_is_written() {
+async fn a_setting_that_no_value_removes_is_named_before_the_write() {
     let since = json!({
         "DeviceConfiguration": { "ChallengeRequiredOnNewDevice": true },
         "Policies": {
@@ -128,7 +129,7 @@ async fn a_setting_that_no_value_takes_away_is_named_before_anything_is_written(
     let written = administration.write(&found, &wanted).await.unwrap();
     let Written::Wrong(left) = written else { panic!("{written:?}") };
     assert!(left.contains(&"DeviceConfiguration".to_owned()), "{left:?}");
-    // A value for it would turn device tracking on for everybody.
+    // A value for it would turn device tracking on for every person.
     assert_eq!(writes(&loopback)[0].get("DeviceConfiguration"), None);
 }
 
@@ -138,7 +139,7 @@ fn refuses_required_factors(body: &Value) -> Option<Reply> {
 }
 
 #[tokio::test]
-async fn a_pool_that_requires_factors_takes_a_trigger_and_keeps_requiring_them() {
+async fn a_pool_that_requires_factors_accepts_a_trigger_and_keeps_requiring_them() {
     let required = json!({ "MfaConfiguration": "ON" });
     for omitted in [Omitted::Kept, Omitted::Reset] {
         let loopback = pool(people(&required), omitted, refuses_required_factors);
@@ -148,14 +149,14 @@ async fn a_pool_that_requires_factors_takes_a_trigger_and_keeps_requiring_them()
         let set = loopback.operations().iter().filter(|it| *it == "SetUserPoolMfaConfig").count();
         assert_eq!(set, usize::from(matches!(omitted, Omitted::Reset)));
     }
-    // Where the service takes them, they are sent as they were found.
+    // If the service accepts them, they are sent unchanged.
     let loopback = pool(people(&required), Omitted::Reset, |_| None);
     assert_eq!(attached(&loopback).await, Ok(Written::Stands));
     assert_eq!(writes(&loopback)[0]["MfaConfiguration"], "ON");
 }
 
 #[tokio::test]
-async fn required_factors_that_the_service_does_not_take_back_are_named() {
+async fn required_factors_that_the_service_refuses_are_named() {
     let loopback = pool(people(&json!({})), Omitted::Kept, refuses_required_factors);
     let dump = people(&json!({ "MfaConfiguration": "ON" }));
     let (administration, found, wanted) = back(&loopback, dump).await;
@@ -167,17 +168,17 @@ async fn required_factors_that_the_service_does_not_take_back_are_named() {
 }
 
 #[tokio::test]
-async fn a_plan_that_lacks_a_feature_is_named_with_the_setting_that_needs_it() {
+async fn a_plan_without_a_feature_is_named_with_the_setting_that_needs_it() {
     let audit = json!({ "AdvancedSecurityMode": "AUDIT" });
     let lite = people(&json!({ "UserPoolTier": "LITE", "UserPoolAddOns": audit }));
     let loopback = pool(lite.clone(), Omitted::Kept, |body| {
         let told = body["UserPoolAddOns"]["AdvancedSecurityMode"] == "AUDIT";
         told.then_some(Reply::Badly(400, "FeatureUnavailableInTierException"))
     });
-    // Before.
+    // Before the write.
     assert_eq!(super::settings(&lite).at_odds(), ["UserPoolAddOns", "UserPoolTier"]);
     assert_eq!(super::settings(&people(&json!({}))).at_odds(), [""; 0]);
-    // And at the refusal.
+    // After the refusal.
     let error = attached(&loopback).await.unwrap_err();
     let NotWritten::Refused { about, .. } = &error else { panic!("{error}") };
     assert_eq!(about, &["UserPoolAddOns", "UserPoolTier"]);
@@ -185,7 +186,7 @@ async fn a_plan_that_lacks_a_feature_is_named_with_the_setting_that_needs_it() {
 }
 
 #[test]
-fn a_refusal_names_settings_and_never_the_services_text() {
+fn a_refusal_names_settings_and_never_quotes_the_service() {
     let body = people(&json!({
         "SmsConfiguration": { "SnsCallerArn": "arn:secret" },
         "LambdaConfig": { "PreSignUp": OURS },
@@ -197,12 +198,12 @@ fn a_refusal_names_settings_and_never_the_services_text() {
     assert_eq!(about("Invalid MFA configuration given"), ["MfaConfiguration"]);
     assert_eq!(about("Trigger refused for ada@example.com"), ["LambdaConfig"]);
     assert_eq!(about("something else"), [""; 0]);
-    // Only what was sent can be refused.
+    // The service can refuse only settings that were sent.
     assert_eq!(about("userPoolTags is too long"), [""; 0]);
 }
 
 #[tokio::test]
-async fn recoveries_are_asked_for_by_an_operation_that_the_sdk_does_not_know() {
+async fn recoveries_are_read_by_an_operation_that_the_sdk_does_not_know() {
     let loopback = Loopback::new(|(operation, body), _| match operation.as_str() {
         "ListPointInTimeRecoveries" if body["UserPoolId"] == "us-east-1_A" => {
             let one = |status: &str| json!({ "RestoreId": "r", "RestoreStatus": status });

@@ -1,4 +1,4 @@
-//! The way there and back over a real connection.
+//! Reads and writes settings over a real connection.
 
 use std::sync::{Arc, Mutex};
 
@@ -15,14 +15,14 @@ use crate::client::{PoolSettings, bounded, pool_client};
 use crate::clock::SystemClock;
 use crate::config::TriggerSlot;
 
-/// A pool that takes `UpdateUserPool` as the service documents it: what is left out is lost.
+/// A pool that treats `UpdateUserPool` as documented: what a call leaves out is lost.
 struct Played {
     loopback: Loopback,
     pool: Arc<Mutex<Value>>,
 }
 
 impl Played {
-    /// `refusals` come first; `spoil` happens to the pool with each write.
+    /// The pool answers `refusals` first. It calls `spoil` with each write.
     fn new(pool: Value, refusals: Vec<Reply>, spoil: fn(&mut Value)) -> Self {
         let pool = Arc::new(Mutex::new(pool));
         let kept = Arc::clone(&pool);
@@ -48,7 +48,7 @@ impl Played {
     }
 }
 
-/// The administration of the pool that plays there.
+/// The administration of the pool at that address.
 pub(super) async fn administration_at(endpoint_url: &str) -> Administration {
     let base = bounded(aws_config::defaults(BehaviorVersion::v2026_01_12()))
         .empty_test_environment()
@@ -75,7 +75,7 @@ fn update(pool: &mut Value, body: &Value) {
             Fate::LeftOut | Fate::Fixed | Fate::Moving => continue,
         };
         match body.get(sent) {
-            // AWS's own tags are nobody else's to change.
+            // Only AWS changes its own tags.
             Some(tags) if name == "UserPoolTags" => pool[name]["team"] = tags["team"].clone(),
             Some(value) => pool[name] = value.clone(),
             None => drop(pool.as_object_mut().unwrap().remove(name)),
@@ -92,7 +92,7 @@ async fn written(played: &Played) -> Result<Written, NotWritten> {
 }
 
 #[tokio::test]
-async fn a_write_over_the_wire_moves_the_wanted_slot_and_nothing_else() {
+async fn a_write_changes_the_wanted_slot_and_nothing_else() {
     let played = Played::new(rich(), vec![], |_| {});
     assert_eq!(written(&played).await, Ok(Written::Stands));
     let mut found = played.pool.lock().unwrap().clone();
@@ -101,7 +101,7 @@ async fn a_write_over_the_wire_moves_the_wanted_slot_and_nothing_else() {
     found["LastModifiedDate"] = rich()["LastModifiedDate"].clone();
     found["AdminCreateUserConfig"]["UnusedAccountValidityDays"] = json!(3);
     assert_eq!(found, rich());
-    // Once more there is nothing to do.
+    // A second write has nothing to do.
     let administration = played.administration().await;
     let stands = administration.read().await.unwrap();
     assert_eq!(administration.write(&stands, &stands).await, Ok(Written::Stands));
@@ -109,14 +109,14 @@ async fn a_write_over_the_wire_moves_the_wanted_slot_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn what_moved_though_it_should_not_have_is_named() {
+async fn a_setting_that_changed_with_the_write_is_named() {
     let played = Played::new(rich(), vec![], |pool| pool["DeletionProtection"] = json!("INACTIVE"));
     let wrong = Written::Wrong(vec!["DeletionProtection".to_owned()]);
     assert_eq!(written(&played).await, Ok(wrong));
 }
 
 #[tokio::test]
-async fn what_somebody_else_changed_meanwhile_is_not_overwritten() {
+async fn a_concurrent_change_is_not_overwritten() {
     let played = Played::new(rich(), vec![], |_| {});
     let administration = played.administration().await;
     let before = administration.read().await.unwrap();
@@ -128,7 +128,7 @@ async fn what_somebody_else_changed_meanwhile_is_not_overwritten() {
 }
 
 #[tokio::test]
-async fn an_unlucky_write_is_tried_again_and_a_hopeless_one_is_not() {
+async fn a_temporary_failure_is_retried_and_a_lasting_one_is_not() {
     let busy = Reply::Badly(400, "ConcurrentModificationException");
     let played = Played::new(rich(), vec![busy.clone(), Reply::Lost], |_| {});
     assert_eq!(written(&played).await, Ok(Written::Stands));
@@ -144,8 +144,8 @@ async fn an_unlucky_write_is_tried_again_and_a_hopeless_one_is_not() {
     assert_eq!((fault.kind, played.writes()), (FaultKind::Invalid, 1));
 }
 
-/// Takes the only trigger out of a pool that once said nothing of triggers; `spoil` happens to the
-/// pool with each write.
+/// Removes the only trigger of a pool that once had no `LambdaConfig`. The pool calls `spoil` with
+/// each write.
 async fn emptied(spoil: fn(&mut Value)) -> (Played, Result<Written, NotWritten>) {
     let mut without = rich();
     without.as_object_mut().unwrap().remove("LambdaConfig");
@@ -162,14 +162,14 @@ async fn emptied(spoil: fn(&mut Value)) -> (Played, Result<Written, NotWritten>)
 }
 
 #[tokio::test]
-async fn emptied_triggers_are_sent_as_an_empty_set_at_once() {
+async fn removed_triggers_are_sent_as_an_empty_set_in_one_write() {
     let (played, written) = emptied(|_| {}).await;
     assert_eq!((written, played.writes()), (Ok(Written::Stands), 1));
     assert_eq!(played.pool.lock().unwrap()["LambdaConfig"], json!({}));
 }
 
 #[tokio::test]
-async fn no_second_write_goes_over_a_setting_that_somebody_deployed_after_the_first() {
+async fn no_second_write_overwrites_a_setting_that_was_deployed_after_the_first() {
     let (played, written) = emptied(|pool| pool["DeletionProtection"] = json!("INACTIVE")).await;
     let wrong = vec!["DeletionProtection".to_owned()];
     assert_eq!((written, played.writes()), (Ok(Written::Wrong(wrong)), 1));
@@ -177,7 +177,7 @@ async fn no_second_write_goes_over_a_setting_that_somebody_deployed_after_the_fi
 }
 
 #[tokio::test]
-async fn no_second_write_goes_over_a_trigger_that_somebody_deployed_after_the_first() {
+async fn no_second_write_overwrites_a_trigger_that_was_deployed_after_the_first() {
     let (played, written) =
         emptied(|pool| pool["LambdaConfig"] = json!({ "PostConfirmation": THEIRS })).await;
     let wrong = vec!["LambdaConfig".to_owned()];
