@@ -1,6 +1,6 @@
-//! Endurance: messages that come again and again and in any order, places that are out of reach for
-//! an hour, a pause, a throttled pool. Nothing is lost, nothing is written twice, and nothing ends
-//! among the dead letters.
+//! Endurance: repeated messages in any order, services out of reach for an hour, a pause, a
+//! throttled pool. No change is lost, nothing is written twice, and no message becomes a dead
+//! letter.
 
 use std::time::Duration;
 
@@ -10,23 +10,23 @@ use poolbridge_tests::simulation::endurance::{Endurance, Planned, agreed, mixtur
 use poolbridge_tests::simulation::profile::{Act, Profile};
 use poolbridge_tests::world::weather::{Calls, Place};
 
-/// How many worlds each test runs.
+/// The number of worlds per test.
 const WORLDS: u64 = 250;
 
-/// How many edits there are in a world.
+/// The number of edits in a world.
 const EDITS: usize = 30;
 
 /// How often each message is delivered.
 const DELIVERIES: usize = 3;
 
-/// How long a place is out of reach, and how long a pause lasts.
+/// How long a service is out of reach, and how long a pause lasts.
 const HOUR: Duration = Duration::from_hours(1);
 
-/// Long after everything: a search that found nobody is forgotten by then.
+/// Long after everything: by then, an unsuccessful search is forgotten.
 const LONG_AFTER: Duration = Duration::from_hours(6);
 
-/// The deeds of a world, in bursts of one to five: each burst is over before its first message is
-/// delivered, so that how many writes it takes is nobody's accident.
+/// The edits of a world, in bursts of one to five. Each burst ends before its first message is
+/// delivered, so that the number of writes does not depend on chance.
 fn bursts(world: &mut Endurance, seed: u64) -> Vec<Vec<Planned>> {
     let planned = world.plan(seed, EDITS, Duration::from_secs(4));
     let mut rest = planned.as_slice();
@@ -48,7 +48,7 @@ fn play(world: &mut Endurance, burst: &[Planned]) {
     }
 }
 
-/// Each message once, one after the other.
+/// Delivers each message once, one after the other.
 fn once(seed: u64, profile: &Profile) -> (Endurance, usize) {
     let mut world = Endurance::new(seed, seed, profile);
     let mut messages = world.scheduler.world.lock().queue.messages().len();
@@ -61,8 +61,8 @@ fn once(seed: u64, profile: &Profile) -> (Endurance, usize) {
     (world, messages)
 }
 
-/// Each message three times: one of them after its burst, the others then or at any later time, in
-/// any order, side by side with those of other bursts.
+/// Delivers each message three times: once after its burst, the other times then or at any later
+/// time, in any order, concurrently with those of other bursts.
 fn thrice(seed: u64, profile: &Profile) -> (Endurance, usize) {
     let mut world = Endurance::new(seed, seed ^ 0x7, profile);
     world.again = true;
@@ -84,7 +84,7 @@ fn thrice(seed: u64, profile: &Profile) -> (Endurance, usize) {
     (world, sent + kept.len())
 }
 
-/// Delivers what the queue holds and some of the copies kept, in random order, and works them off.
+/// Delivers what the queue holds and some of the kept copies, in random order, and processes them.
 fn deliver(world: &mut Endurance, kept: &mut Vec<Change>) -> usize {
     let mut now = world.take_messages();
     for change in &now {
@@ -130,29 +130,29 @@ fn every_message_three_times_in_random_order_makes_no_additional_pool_write() {
     assert!(repeated > WORLDS, "hardly any message came while it was worked at: {repeated}");
 }
 
-/// What befalls a world for a while.
+/// A fault that lasts for a while.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Trouble {
-    /// Nobody reaches that place.
+    /// The service cannot be reached.
     OutOfReach(Place),
-    /// That pool asks everybody to slow down, with these calls.
+    /// The pool throttles these calls of every caller.
     Throttled(Side, Calls),
 }
 
-/// What the worlds of one trouble had in common, so that no test is about nothing.
+/// What happened in the worlds of one fault, so that no test runs empty.
 #[derive(Debug, Default)]
 struct Met {
     edits: usize,
-    /// Worlds whose pools did not agree when the trouble was over.
+    /// Worlds whose pools did not agree when the fault ended.
     apart: usize,
-    /// Captures whose mark failed.
+    /// Captures that could not store their pending change.
     unmarked: u64,
-    /// Captures without a message: only their mark remembers them.
+    /// Captures without a message: only the pending change remains.
     unsent: usize,
 }
 
-/// People go on editing through the trouble, and a little longer; then marks are sent again, as
-/// `drain` does, and the world comes to rest.
+/// People go on editing during the fault and a little longer. Then pending changes are sent again,
+/// as `drain` does, and the world comes to rest.
 fn endure(seed: u64, trouble: Trouble, span: Duration, met: &mut Met) {
     let mut world = Endurance::new(seed, seed ^ 0x2a, &mixture(5, 10));
     let already = Duration::from_secs(world.choose(90) as u64);
@@ -230,13 +230,13 @@ fn a_pool_throttled_for_a_minute_loses_nothing() {
     endure_in_all_worlds(trouble, minute);
 }
 
-/// Pauses a world, lets people edit for an hour, among them one who is disabled, and resumes it.
-/// Answers whether the pools did not agree when the pause was over.
+/// Pauses a world, lets people edit for an hour, disables one of them, and resumes it. Returns
+/// whether the pools differed at the end of the pause.
 fn pause(seed: u64) -> bool {
-    // Nobody else is disabled or enabled, so that one write is all that may pass the pause.
+    // No one else is disabled or enabled, so that only one write may pass the pause.
     let mut profile = agreed(5, 10);
     profile.acts.retain(|(act, _)| *act != Act::Enabled);
-    // The person who is disabled needs an account on each side.
+    // The disabled person needs an account on each side.
     profile.strangers = false;
     let mut world = Endurance::new(seed, seed ^ 0x9, &profile);
     assert!(world.rest());
@@ -273,10 +273,10 @@ fn a_pause_loses_nothing() {
     assert!(apart > worlds * 4 / 5, "the pause held next to nothing: {apart}");
 }
 
-/// How many orders of one world's messages are tried, where there are more.
+/// How many orders of one world's messages are tried, if there are more.
 const ORDERS: usize = 50;
 
-/// Every order of so many things, or nothing if there are more than [`ORDERS`].
+/// Every order of that many things, or none if there are more than [`ORDERS`].
 fn orders(things: usize) -> Vec<Vec<usize>> {
     let mut orders = vec![Vec::new()];
     for thing in 0..things {
@@ -296,7 +296,7 @@ fn orders(things: usize) -> Vec<Vec<usize>> {
     orders
 }
 
-/// The deeds of a world, all of them done before the first message is delivered, and the messages.
+/// The edits of a world, all made before the first message is delivered, and the messages.
 fn before_any_delivery(seed: u64, profile: &Profile) -> (Endurance, Vec<Change>) {
     let mut world = Endurance::new(seed, seed, profile);
     let edits = 2 + world.choose(5);

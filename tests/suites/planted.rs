@@ -1,8 +1,8 @@
-//! Planted bugs: each rule of the protocol is taken away in turn, and at least two different worlds
-//! show the violation that it prevents. The same worlds are sound under the whole law, so it is the
-//! rule that makes the difference and not the world. [`rules::worlds`] is the list.
+//! Planted bugs: each rule of the protocol is removed in turn, and at least two different worlds
+//! must show the violation that it prevents. The same worlds are sound with all rules, so the rule
+//! makes the difference and not the world. [`rules::worlds`] is the list.
 //!
-//! A failure here means that the simulation no longer sees a rule's absence, or that the code no
+//! A failure here means that the simulation no longer notices the missing rule, or that the code no
 //! longer keeps the rule.
 
 #![expect(clippy::print_stdout, reason = "a suite tells what it found")]
@@ -27,10 +27,10 @@ use poolbridge_tests::world::watch::Violation;
 use rules::worlds;
 use worlds::{Kind, World};
 
-/// In how many seeds a simulated world must show that a rule is missing.
+/// A simulated world must show within this many seeds that a rule is missing.
 const SEEDS_MAX: u64 = 30_000;
 
-/// How many worlds each rule has at the least.
+/// The minimum number of worlds per rule.
 const WORLDS_MIN: usize = 2;
 
 #[test]
@@ -72,8 +72,8 @@ fn every_rule_taken_away_is_caught_in_each_of_its_worlds() {
     assert!(missed.is_empty(), "\n{}", missed.join("\n"));
 }
 
-/// Looks for the violation that the world shows without the rule, and tells it; the error says why
-/// the world proves nothing about the rule.
+/// Searches for the violation that the world shows without the rule, and returns it as text. The
+/// error says why the world proves nothing about the rule.
 fn caught(rule: Rule, world: &World) -> Result<String, String> {
     match &world.kind {
         Kind::Simulated { profile, promises } => caught_by_simulation(rule, profile, promises),
@@ -102,7 +102,7 @@ fn caught_by_simulation(
     }
 }
 
-/// The protocol suite shows that the small worlds are sound under the whole law.
+/// The protocol suite shows that the small worlds are sound with all rules.
 fn caught_by_exploring(rule: Rule, small: &Small) -> Result<String, String> {
     let small = small.clone().under(Law::without(rule));
     let explored = explore(&small);

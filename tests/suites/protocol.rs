@@ -1,6 +1,6 @@
-//! The protocol suite: every run of some small worlds over the real `converge`. The suite of planted
-//! bugs shows that the search sees a rule's absence in them. `poolbridge_tests::protocol` says what the
-//! bounds are, and what they leave out.
+//! The protocol suite: every run of some small worlds over the real `converge`. The suite `planted`
+//! shows that the search notices a missing rule in them. `poolbridge_tests::protocol` documents the
+//! bounds and what they leave out.
 
 #![expect(clippy::print_stdout, reason = "a suite tells what it found")]
 
@@ -9,7 +9,7 @@ use poolbridge_tests::protocol::explore::{Seen, explore, replay, search};
 use poolbridge_tests::protocol::small::Small;
 use poolbridge_tests::protocol::worlds::{flags, links, losses, phases, texts, times, writes};
 
-/// Explores a world under the whole law: nothing may go wrong, and nothing may be left out.
+/// Explores a world with all rules: no promise may break, and no state may be left out.
 fn sound(small: &Small) {
     let explored = explore(small);
     println!("{explored}");
@@ -19,7 +19,7 @@ fn sound(small: &Small) {
     assert!(explored.whole, "{small}: too large for a suite");
 }
 
-/// Explores a world with a bug in it: something must go wrong, and again when it is replayed.
+/// Explores a world with a bug: a promise must break, and break again in a replay.
 fn fails(small: &Small, bug: &str) {
     let explored = explore(small);
     let Some(found) = explored.found else { panic!("nobody missed it, {bug}: {explored}") };
@@ -182,14 +182,15 @@ fn switch_meanwhile() {
     sound(&phases::switching_halves());
 }
 
-/// R28 binds the operator too: one who switches without waiting is found out.
+/// The operator must keep AnnounceThenFlip (R28) too: the suite notices a switch that does not
+/// wait.
 #[test]
 fn a_switch_that_waits_for_nobody_is_missed() {
     fails(&phases::switching_hastily(), "a hasty switch");
 }
 
-/// A world small enough to be run in every order that there is: the states that pruning reaches are
-/// all the states, and what is tried in one order only makes no difference to how it ends.
+/// A world small enough to run in every possible order. The states that pruning reaches are all
+/// states, and moves that are tried in one order only do not change how a run ends.
 #[test]
 fn pruning_leaves_no_state_out() {
     let small = Small { receptions: 1, prompt: true, crashes: 0, ..texts::agreed() };
@@ -205,7 +206,7 @@ fn pruning_leaves_no_state_out() {
     assert!(pruned.ends.keys().eq(all.ends.keys()), "an end was left out");
 }
 
-/// What is tried in one order only makes no difference: the runs come to rest in the same states.
+/// Moves that are tried in one order only make no difference: the runs end in the same states.
 #[test]
 fn reduction_leaves_no_end_out() {
     let worlds = [
@@ -229,13 +230,13 @@ fn reduction_leaves_no_end_out() {
         few += reduced.states.len();
         all += whole.states.len();
     }
-    // Not in each world: where the operator may switch, a read of the control item makes a difference
-    // at every moment, so nothing may be left out there.
+    // Not in each world: where the operator may switch, a read of the control item makes a
+    // difference at every moment, so no move may be left out there.
     assert!(few < all, "nothing was left out in any world");
 }
 
-/// And they break the same promises where a rule is missing. (How they end then is no measure: a run
-/// ends with the first promise that it breaks.)
+/// Without a rule, the same promises break. (The ends do not count then: a run ends with the first
+/// promise that it breaks.)
 #[test]
 fn reduction_leaves_no_broken_promise_out() {
     let worlds = [
@@ -250,7 +251,7 @@ fn reduction_leaves_no_broken_promise_out() {
     }
 }
 
-/// The reduced search of a world and the whole one.
+/// The reduced search of a world and the complete one.
 fn both(small: &Small) -> (Seen, Seen) {
     let (reduced, whole) = (search(small, true, true), search(small, true, false));
     let (few, all) = (reduced.states.len(), whole.states.len());

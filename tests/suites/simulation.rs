@@ -6,10 +6,11 @@ use poolbridge_tests::simulation::mixture::Mixture;
 use poolbridge_tests::simulation::profile::Profile;
 use poolbridge_tests::simulation::{tally, tell};
 
-/// How many worlds run with every `make test`.
+/// The number of worlds in every `make test`.
 const WORLDS: u64 = 20_000;
 
-/// How many worlds in ten thousand may have an edit in one of the two gaps that Cognito leaves.
+/// Maximum number of worlds in ten thousand with an edit in one of the two gaps that Cognito
+/// leaves.
 const GAPS_MAX: u64 = 100;
 
 #[test]
@@ -51,7 +52,7 @@ fn the_whole_law_holds_where_texts_are_blanked_and_repeat() {
         println!("{}: {tally}", mixture.name());
         let failed = tally.failures.first();
         assert!(failed.is_none(), "{}, seed {failed:?}", mixture.name());
-        // Reads of two moments and undone writes leave no gap but for memberships.
+        // Reads of two moments and undone writes leave a gap only for memberships.
         let beside = tally.counted.get("edit beside an open write").copied().unwrap_or(0);
         let torn = tally.counted.get("edit judged by looks of two moments").copied().unwrap_or(0);
         assert!(beside * 500 < tally.worlds && torn == 0, "{beside} and {torn} of {WORLDS}");

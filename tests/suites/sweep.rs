@@ -1,4 +1,4 @@
-//! The sweep: a million people listed, comparing while everybody lives on, and listings that lie.
+//! The sweep: a million people listed, a comparison during live changes, and wrong listings.
 
 #![expect(clippy::print_stdout, reason = "a suite tells what it found")]
 
@@ -8,13 +8,13 @@ mod multitude;
 use poolbridge_tests::simulation::mixture::Mixture;
 use poolbridge_tests::simulation::tally::{self, Tally};
 
-/// How many worlds run with every `make test`.
+/// The number of worlds in every `make test`.
 const WORLDS: u64 = 20_000;
 
-/// How many worlds run in which nothing but the sweep tells of anything, or listings lie.
+/// The number of worlds in which only the sweep detects changes, or listings are wrong.
 const UNNOTICED: u64 = 4_000;
 
-/// Runs the worlds of a mixture, tells what was done to them, and wants none to fail.
+/// Runs the worlds of a mixture, prints what happened in them, and requires that none fails.
 fn worlds(mixture: Mixture, count: u64) -> Tally {
     let tally = tally::of(mixture, 0..count);
     println!("{tally}");

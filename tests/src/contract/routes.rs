@@ -1,5 +1,5 @@
-//! The routes' signs of life, and the wish for a sweep. Only the real table keeps them: the world
-//! that is simulated has no routes that could fall silent.
+//! The heartbeats of the detection routes, and the request for a sweep. Only the real table stores
+//! them: the simulated world has no routes that could fail silently.
 
 use anyhow::ensure;
 use poolbridge_aws::dynamodb::{Route, RouteNote};
@@ -43,7 +43,7 @@ async fn an_older_sign_of_life_changes_nothing(stand: Service) -> anyhow::Result
     }
     let noted = ledger.routes().await?;
     ensure!(noted.contains(&newest), "noted: {noted:?}");
-    // The newest one may be noted again, and may then say more.
+    // The latest one may be stored again, with a larger count.
     let again = note(Route::Trail, Side::Old, 200, 5);
     ledger.note_route(&again).await?;
     ensure!(ledger.routes().await?.contains(&again), "not noted again");

@@ -1,14 +1,14 @@
-//! What must hold of everything that leaves the functions: log lines, messages, items.
+//! What must hold for everything that leaves the functions: log lines, messages, items.
 
 use serde_json::Value;
 
 use super::services::Request;
 use super::{MARK, NUMBER_MARK, is_known_sub};
 
-/// The operations that may bear what a person signs up with: the guard asks a pool for it.
+/// The operations that may carry the values of a sign-up: the guard searches a pool for them.
 const TO_POOLS: [&str; 2] = ["DescribeUserPool", "ListUsers"];
 
-/// Why a text may not leave, if it may not.
+/// The reason why a text must not leave, if there is one.
 pub fn leak(text: &str) -> Option<&'static str> {
     let folded = text.to_lowercase();
     if folded.contains(MARK) || folded.contains(NUMBER_MARK) {

@@ -1,5 +1,5 @@
-//! The sign-up guard: nobody signs up in one pool under the address of somebody who lives in the
-//! other one.
+//! The sign-up guard: it refuses a sign-up in one pool under the address of a person in the other
+//! pool.
 
 use anyhow::ensure;
 use poolbridge_core::side::Side;
@@ -12,14 +12,14 @@ use std::ops::ControlFlow;
 
 use super::{CAPTURE, LIMIT, Told, capture, email, event, invoke, play, told};
 
-/// Somebody who lives in the old pool, with a verified address.
+/// A person in the old pool with a verified address.
 async fn resident(bridge: &Deployment, name: &str) -> anyhow::Result<String> {
     let email = email(name);
     let attributes = [("email", email.as_str()), ("email_verified", "true")];
     bridge.old.create(name, "Correct-Horse-88", &attributes).await
 }
 
-/// A stranger signs up in the new pool under that address, and a name of their own.
+/// A stranger signs up in the new pool with that address and a username of their own.
 async fn stranger(bridge: &Deployment, name: &str, address: &str) -> anyhow::Result<Told> {
     let attributes = [("email", address)];
     let answer = bridge.new.sign_up(name, "Correct-Horse-99", &attributes).await;
@@ -41,7 +41,7 @@ async fn nobody_takes_the_identity_of_somebody_who_lives_in_the_other_pool() {
         ensure!(refused(&told), "told {told:?}");
         ensure!(!format!("{told:?}").contains(&address), "the address is repeated: {told:?}");
         ensure!(bridge.new.account("stranger-one").await?.is_none(), "there is an account");
-        // By the name that they sign in with over there, too, and in another spelling.
+        // The same holds for the sign-in name of the old pool, and for another spelling.
         let told = stranger(bridge, "resident-one", "some.other@example.com").await?;
         ensure!(refused(&told), "told {told:?}");
         let told = stranger(bridge, "stranger-two", &address.to_uppercase()).await?;
@@ -71,7 +71,7 @@ async fn only_sign_ups_by_oneself_are_judged_and_no_function_overrules_that() {
             ensure!(message.contains("sign in instead") == judged, "{source}: {answer}");
             ensure!(judged || answer["response"]["autoVerifyEmail"] == true, "{source}: {answer}");
         }
-        // Both refuse, and the guard's word is the one that is told.
+        // Both refuse, and the pool returns the guard's message.
         resident(bridge, "refused-resident").await?;
         let event = event(bridge, Side::New, "PreSignUp_SignUp", "refused-resident");
         let answer = invoke(bridge, CAPTURE, &event).await?;

@@ -1,4 +1,4 @@
-//! People at the two pools: each case happens in both, and is told the same.
+//! People at the two pools: each case runs in both, and the answers must be equal.
 
 use anyhow::{Context as _, ensure};
 use poolbridge_core::side::Side;
@@ -10,7 +10,7 @@ use std::ops::ControlFlow;
 
 use super::{LIMIT, TEAM, Told, deploy, name_in, play, sign_up};
 
-/// Somebody signs up in each pool; both are told the same, which is answered.
+/// A person signs up in each pool. Both answers must be equal; returns it.
 async fn both(bridge: &Deployment, name: &str) -> anyhow::Result<Told> {
     let direct = sign_up(&bridge.old, name).await?;
     let chained = sign_up(&bridge.new, name).await?;
@@ -97,7 +97,8 @@ async fn a_function_that_is_not_there_lets_nobody_pass() {
     let said = "invocation failed due to error ResourceNotFoundException";
     assert_eq!(text, format!("FUNCTION failed with error {said}."));
     assert_eq!(account(&bridge.new, "alone").await.unwrap(), None);
-    // What stands after the deed fails too, as it would have; this pool does not mind, AWS may.
+    // The trigger that runs after the operation fails too, as without capture. This pool ignores
+    // the failure; AWS may not.
     bridge.stop().unwrap();
 }
 

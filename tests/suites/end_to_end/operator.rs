@@ -1,4 +1,4 @@
-//! What the command line answers when not all is well: exit codes, waivers, a key that is missing.
+//! The command line when not all is well: exit codes, waivers, a missing key.
 
 use std::time::Duration;
 
@@ -9,16 +9,16 @@ use serde_json::{Value, json};
 
 use super::{drain, newcomer, play};
 
-/// More than any of these commands takes.
+/// Longer than any of these commands takes.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// Exit codes that the command line promises.
+/// The exit codes that the command line promises.
 pub(super) const DONE: i32 = 0;
 pub(super) const FAILED: i32 = 1;
 const NOT_YET: i32 = 2;
 const USAGE: i32 = 64;
 
-/// Runs a command that has to end with that exit code.
+/// Runs a command that must end with that exit code.
 pub(super) async fn ends(
     bridge: &Deployment,
     arguments: &[&str],
@@ -43,14 +43,15 @@ async fn retry_tells_by_its_exit_code_how_it_went() {
         let who = format!("old:{}", person.old);
         ends(bridge, &["retry", &who, "--yes"], DONE).await?;
         drain(bridge).await?;
-        // Nobody is there to ask.
+        // No terminal is there to ask.
         ends(bridge, &["retry", &who], FAILED).await?;
         let nobody = "old:00000000-0000-4000-8000-000000000000";
         ends(bridge, &["retry", "--state", "held", nobody], USAGE).await?;
         ends(bridge, &["retry", "--state", "asleep"], USAGE).await?;
         let unknown = "00000000-0000-4000-8000-000000000000";
         ends(bridge, &["retry", unknown, "--yes"], FAILED).await?;
-        // Somebody is at work on them: they are looked at, but not with a clean slate.
+        // Another worker holds the lease. The person is processed, but earlier failures stay
+        // recorded.
         let key = person_key(bridge, &person.old).await?;
         hold(bridge, &key, true).await?;
         let busy = ends(bridge, &["retry", &who, "--yes"], NOT_YET).await?;
@@ -62,7 +63,7 @@ async fn retry_tells_by_its_exit_code_how_it_went() {
     .await;
 }
 
-/// The command line under a bridge.toml in which some lines are replaced.
+/// The command line with a bridge.toml in which some lines are replaced.
 fn with_lines(
     bridge: &Deployment,
     name: &str,
@@ -94,7 +95,7 @@ async fn resume_refuses_a_configuration_that_replaces_a_pool() {
             let told = format!("the {side} pool of this bridge.toml is another one");
             ensure!(refused.talk.contains(&told), "{}", refused.talk);
         }
-        // The usual one is still in force.
+        // The usual one is still active.
         let status = bridge.operator.ask(&["status"]).await?;
         ensure!(status["configuration"]["same"] == true, "{status}");
         bridge.operator.succeed(&["resume", "--yes"]).await.map(drop)
@@ -105,7 +106,7 @@ async fn resume_refuses_a_configuration_that_replaces_a_pool() {
 #[tokio::test]
 async fn a_worker_starts_only_under_a_role_of_the_bridge() {
     play(async |bridge| {
-        // Pools that are not on this machine: who the worker is has to be asked.
+        // The pools are not on this machine, so the command must ask who the worker is.
         let elsewhere = |line: &str| {
             let endpoint = line.starts_with("endpoint_url");
             endpoint.then(|| "endpoint_url = \"http://pools.example.com\"".to_owned())
@@ -121,8 +122,8 @@ async fn a_worker_starts_only_under_a_role_of_the_bridge() {
     .await;
 }
 
-/// Runs `retry` for that person or account while nothing is worked off. Answers the accounts that
-/// have a pending change, and those that a message was sent about.
+/// Runs `retry` for that person or account while no function processes messages. Returns the
+/// accounts with a pending change, and those with a message.
 async fn retried(bridge: &Deployment, who: &str) -> anyhow::Result<(Vec<String>, Vec<String>)> {
     let retry = async { ends(bridge, &["retry", who, "--yes"], DONE).await.map(drop) };
     let messages = bridge.take_messages(retry).await?;
@@ -134,7 +135,7 @@ async fn retried(bridge: &Deployment, who: &str) -> anyhow::Result<(Vec<String>,
     }
     sent.sort();
     let pending = bridge.pending().await?.into_iter().collect();
-    // What was taken off the queue is sent again for the pending changes.
+    // The messages were taken off the queue. `drain` sends them again for the pending changes.
     drain(bridge).await?;
     Ok((pending, sent))
 }
@@ -146,12 +147,12 @@ async fn retry_notes_a_change_of_each_account_on_its_own_side_and_of_no_other() 
         drain(bridge).await?;
         let (old, new) = (format!("old:{}", person.old), format!("new:{}", person.new));
         let both = vec![format!("new#{}", person.new), format!("old#{}", person.old)];
-        // A linked person, by either account, with and without its side.
+        // A linked person, named by either account, with and without its side.
         for who in [&old, &new, &person.old, &person.new] {
             let (pending, sent) = retried(bridge, who).await?;
             ensure!(pending == both && sent == both, "{who}: {pending:?}, {sent:?}");
         }
-        // An account that nobody is known by: its own side alone.
+        // An account that no person record holds: only its own side.
         let unknown = "unknown-retried-three";
         let email = format!("{unknown}@example.com");
         let attributes = [("email", email.as_str()), ("email_verified", "true")];
@@ -172,7 +173,7 @@ async fn captures_that_left_no_trace_stand_in_the_way_until_they_are_waived() {
         drain(bridge).await?;
         let none = ends(bridge, &["drain", "--waive-unmarked", "--yes"], DONE).await?;
         ensure!(none.talk.contains("nothing to waive"), "{}", none.talk);
-        // What capture does when it could neither mark nor send.
+        // What capture does if it could neither store a pending change nor send a message.
         let input = json!({
             "TableName": bridge.names.table,
             "Key": {"pk": {"S": "COUNTER#0"}, "sk": {"S": "unmarked"}},
@@ -184,7 +185,7 @@ async fn captures_that_left_no_trace_stand_in_the_way_until_they_are_waived() {
         ensure!(unmarked(bridge).await? == 2, "the counter is another one");
         let not_yet = ends(bridge, &["drain", "--timeout", "3s"], NOT_YET).await?;
         ensure!(not_yet.data.contains("2 captures were neither marked nor sent"), "{not_yet:?}");
-        // Only who says so waives, and until then nothing is forgotten.
+        // Only the confirmed command waives them. Until then, the counter stays.
         ends(bridge, &["drain", "--waive-unmarked", "--timeout", "3s"], FAILED).await?;
         ensure!(unmarked(bridge).await? == 2, "they were forgotten without leave");
         let waived = ["drain", "--waive-unmarked", "--yes", "--timeout", "30s"];
@@ -225,7 +226,7 @@ fn said(item: &Value, word: &str) -> bool {
     item.to_string().contains(&format!("\"{word}\""))
 }
 
-/// The key of the person that an account of the old pool belongs to.
+/// The key of the person record that an account of the old pool belongs to.
 async fn person_key(bridge: &Deployment, sub: &str) -> anyhow::Result<Value> {
     let items = bridge.services.items(&bridge.names.table).await?;
     let person = |item: &&Value| {
@@ -236,7 +237,7 @@ async fn person_key(bridge: &Deployment, sub: &str) -> anyhow::Result<Value> {
     Ok(json!({"pk": item["pk"], "sk": item["sk"]}))
 }
 
-/// Has somebody else at work on that person, or no longer.
+/// Gives the lease of that person to another worker, or removes it.
 async fn hold(bridge: &Deployment, key: &Value, held: bool) -> anyhow::Result<()> {
     let never = json!({"N": "4102444800000"});
     let lease = json!({"M": {"owner": {"S": "somebody-else"}, "until": never, "free_at": never}});

@@ -1,5 +1,6 @@
-//! A pool, the queue or the operator's leave is missing for a while. Times are compressed: what
-//! takes an hour here takes as long as the first refusal, and then the operator steps in.
+//! A pool or the queue is out of reach, or the bridge is paused, for a while. Times are compressed:
+//! what takes an hour in a deployment ends here after the first refusal, and then the operator
+//! acts.
 
 use std::time::Duration;
 
@@ -38,7 +39,8 @@ async fn invariant_02_a_pool_out_of_reach_loses_nothing() {
 #[tokio::test]
 async fn a_pool_that_never_answers_costs_a_starting_apply_no_batch() {
     play(async |bridge| {
-        // A second is left for getting ready, and then everything for marking and sending back.
+        // A second is left for the start, and the rest for storing pending changes and returning
+        // messages.
         let mut function = bridge.function("apply-of-its-own", "apply");
         function.timeout = 6;
         bridge.add(&function).await?;
@@ -79,7 +81,7 @@ async fn a_throttled_pool_is_left_alone_and_then_served() {
         faults.set(&throttle).await?;
         bridge.old.edit("throttled-one", &[("given_name", "Throttled-Given")]).await?;
         bridge.send(&changed(Side::Old, &person.old)?, 1).await?;
-        // Before it is settled, a change is put off for that alone.
+        // A change that is not settled is delayed for that reason alone.
         put_off(bridge, &person.old, "throttled").await?;
         faults.clear().await?;
         drain(bridge).await?;
@@ -98,7 +100,7 @@ async fn a_write_whose_answer_is_lost_is_recognised_and_not_repeated() {
         bridge.old.edit("lost-answer", &[("given_name", "Lost-Given")]).await?;
         bridge.send(&changed(Side::Old, &person.old)?, 1).await?;
         attribute(bridge, Side::New, &person.new, "given_name", "Lost-Given").await?;
-        // The person changes it again where we wrote it: that is no echo of ours.
+        // The person changes the field again on the side that poolbridge wrote: that is no echo.
         bridge.new.edit(&person.new, &[("given_name", "Their-Own")]).await?;
         bridge.send(&changed(Side::New, &person.new)?, 1).await?;
         drain_in_time(bridge, &person.old).await?;
@@ -107,7 +109,7 @@ async fn a_write_whose_answer_is_lost_is_recognised_and_not_repeated() {
     .await;
 }
 
-/// After a lost answer the person rests until the lease of that work has run out.
+/// After a lost answer, the person waits until that worker's lease has expired.
 async fn drain_in_time(
     bridge: &poolbridge_tests::deployment::Deployment,
     sub: &str,

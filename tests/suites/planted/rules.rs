@@ -1,4 +1,4 @@
-//! Which worlds show that a rule is missing, and by which broken promise.
+//! The worlds that show a missing rule, and the promise that each breaks.
 
 use poolbridge_core::law::Rule;
 use poolbridge_core::policy::{Deletes, Provision};
@@ -290,8 +290,8 @@ fn r26() -> Vec<World> {
     ]
 }
 
-/// The switch comes between a worker's look at the control item and its plan. The first world links two
-/// accounts that never agreed, the second has a conflict of two edits.
+/// The switch happens between a worker's read of the control item and its plan. The first world
+/// links two accounts that never agreed; the second has a conflict of two edits.
 fn switches() -> Vec<World> {
     vec![small(phases::switching_unlinked()), small(phases::switching_alone())]
 }

@@ -1,4 +1,4 @@
-//! What is answered about a password that is to be closed, and when it is closed.
+//! The outcome for a password that is to be closed, and the time at which it is closed.
 
 use poolbridge_core::change::{Change, Proof};
 use poolbridge_core::fault::FaultKind;

@@ -1,5 +1,5 @@
-//! A write whose answer is lost, two looks of two moments: what the person did in between is never
-//! overwritten without a record. A worker that dies: what it had begun is done by the next one.
+//! A write whose answer is lost, or two observations of two moments: the person's edit in between
+//! is never overwritten without a record. When a worker dies, the next one finishes its work.
 
 use std::time::Duration;
 
@@ -19,8 +19,8 @@ use poolbridge_tests::world::weather::Fate;
 
 use super::{calls, trouble};
 
-/// A linked pair whose name in the old pool was set to `text` and carried over, and nobody knows
-/// whether the write landed. `fate` says whether it did.
+/// A linked pair: the name in the old pool was set to `text` and written to the new one, and apply
+/// does not know whether the write landed. `fate` decides whether it did.
 fn unanswered(stage: &mut Stage, before: &str, text: &str, fate: Fate) -> (Sub, Sub) {
     let (old, new) = stage.pair();
     stage.set(Side::Old, &old, "name", before);
@@ -112,14 +112,14 @@ fn a_text_set_to_one_value_on_both_sides_within_moments_is_agreed_once_both_are_
     stage.settle();
     assert_ne!(stage.entry(Side::Old, &old).agreed, base);
     assert_eq!(stage.entry(Side::Old, &old).state, PersonState::Synced);
-    // What one side says then travels without a conflict.
+    // A later edit on one side travels without a conflict.
     stage.set(Side::New, &new, "name", "other");
     stage.captured(Side::New, &new);
     assert_eq!(stage.says(Side::Old, &old, "name").as_deref(), Some("other"));
     assert!(!decided(&stage, &old, DecisionKind::Conflict));
 }
 
-/// A person sets a password in the old pool, and capture tells of it.
+/// A person sets a password in the old pool, and capture reports it.
 fn chosen_password(stage: &mut Stage, old: &Sub) -> Change {
     stage.wait(Duration::from_hours(1));
     stage.edit(Side::Old, old, |_| {});
@@ -138,7 +138,7 @@ fn sessions_end_of_a_password_that_was_replaced_without_an_answer_and_can_be_clo
     trouble(&stage.world, "AdminSetUserPassword", Fate::AnswerLost, 1);
     stage.look(&chosen);
     assert_eq!(stage.body(Side::New, &new).password, Password::Unknown, "it was replaced");
-    // No verified address is left: another random password must not be set.
+    // No verified address is left, so poolbridge must not set another random password.
     for (side, sub) in [(Side::Old, &old), (Side::New, &new)] {
         stage.set(side, sub, "email_verified", "false");
         stage.capture(side, sub);

@@ -26,12 +26,12 @@ fn field(name: &str) -> Field {
     Field::from_name(name).unwrap()
 }
 
-/// Changes what the new pool can hold.
+/// Changes the schema of the new pool.
 fn reshape(stage: &Stage, change: impl FnOnce(&mut Shape)) {
     change(&mut stage.world.lock().pools.new.shape);
 }
 
-/// Lets these attributes travel too, under the same name in both pools.
+/// Lets these attributes travel too, with the same name in both pools.
 fn map_too(stage: &mut Stage, names: &[&str]) {
     let rule = |name: &&str| AttributeRule::same(&attribute(name));
     let rules = names.iter().map(rule).collect();
@@ -45,7 +45,7 @@ fn map_too(stage: &mut Stage, names: &[&str]) {
     }
 }
 
-/// A person of the old pool with a proved address, and these attributes besides.
+/// A person of the old pool with a verified address and these attributes.
 fn person(stage: &Stage, attributes: &[(&str, &str)]) -> Sub {
     let old = stage.account(Side::Old, 1, ADDRESS, true);
     for (name, value) in attributes {
@@ -76,7 +76,7 @@ fn one_attribute_that_the_pool_refuses_does_not_keep_a_person_from_being_created
     assert_eq!(stage.says(Side::New, &new, "nickname"), None);
     assert_eq!(named(&stage, &old, "nickname"), Some(Reason::RefusedByPool), "{verdicts:?}");
     assert_eq!(verdicts.last(), Some(&Verdict::Refused(Reason::RefusedByPool)));
-    // The same value is not tried again, and another one is.
+    // The same value is not tried again; another one is.
     let writes = calls(&stage.world, "AdminUpdateUserAttributes");
     stage.captured(Side::Old, &old);
     assert_eq!(calls(&stage.world, "AdminUpdateUserAttributes"), writes);
@@ -102,7 +102,7 @@ fn a_value_that_the_schema_forbids_is_left_out_and_named_before_the_creation() {
     assert_eq!(stage.says(Side::New, &new, "name").as_deref(), Some("fine"));
     assert_eq!(named(&stage, &old, "custom:nick"), Some(Reason::TooShort), "{verdicts:?}");
     assert_eq!(named(&stage, &old, "custom:level"), Some(Reason::OutOfRange), "{verdicts:?}");
-    // The first try went through: no call was made in vain.
+    // The first try succeeded: no call was wasted.
     assert_eq!(calls(&stage.world, " AdminCreateUser"), 1);
     stage.set(Side::Old, &old, "custom:nick", "Alex");
     stage.set(Side::Old, &old, "custom:level", "5");
@@ -130,7 +130,7 @@ fn a_creation_that_answers_user_not_found_is_tried_with_fewer_fields() {
     let mut stage = Stage::new(Provision::Eager);
     map_too(&mut stage, &["preferred_username"]);
     reshape(&stage, |shape| shape.alias_attributes = [attribute("preferred_username")].into());
-    // The schema tells case apart, and the pool does not where an alias meets a username.
+    // The schema is case-sensitive, but the pool is not where an alias equals a username.
     let old = person(&stage, &[("preferred_username", "OLD-1")]);
     let verdicts = stage.captured(Side::Old, &old);
     created(&stage, &old);
@@ -150,7 +150,7 @@ fn an_attribute_that_the_target_requires_and_the_person_lacks_holds_the_person_b
     assert_eq!(stage.captured(Side::Old, &old).last(), Some(&held));
     assert_eq!(named(&stage, &old, "phone_number"), Some(Reason::RequiredMissing));
     assert_eq!((stage.living(Side::New), calls(&stage.world, "AdminCreateUser")), (0, 0));
-    // It is known from then on: no search is made for it again.
+    // The result is remembered: no search is made for it again.
     let searches = calls(&stage.world, "ListUsers");
     assert_eq!(stage.captured(Side::Old, &old).last(), Some(&held));
     assert_eq!(calls(&stage.world, "ListUsers"), searches);
@@ -292,7 +292,7 @@ fn a_field_that_keeps_a_person_from_being_created_tells_since_when() {
     stage.wait(Duration::from_hours(1));
     stage.captured(Side::Old, &old);
     assert_eq!(since(&stage), first, "it looks as if it began just now");
-    // Another reason begins anew.
+    // Another reason gets a new time.
     stage.set(Side::Old, &old, "phone_number", "+15550100");
     stage.captured(Side::Old, &old);
     let now = since(&stage);
@@ -300,7 +300,8 @@ fn a_field_that_keeps_a_person_from_being_created_tells_since_when() {
     assert!(now[0].0 != first[0].0 && now[0].1 > first[0].1, "{now:?} after {first:?}");
 }
 
-/// The read may be as old as D: an account that an event said is deleted is no source of another one.
+/// The read may be as old as D. An account that an event reported as deleted is no source of
+/// another one.
 #[test]
 fn nobody_is_created_or_linked_from_a_read_that_may_be_older_than_the_deletion() {
     for provision in [Provision::Eager, Provision::Lazy] {
@@ -311,13 +312,13 @@ fn nobody_is_created_or_linked_from_a_read_that_may_be_older_than_the_deletion()
         }
         let there = stage.living(Side::New);
         stage.wait(Duration::from_hours(1));
-        // The deletion is told of, and the read shows the account as it was before.
+        // An event reports the deletion, and the read shows the account as it was before.
         let deleted = stage.change(Side::Old, &old, Proof::Deleted);
         let verdict = stage.look(&deleted).verdict;
         assert!(matches!(verdict, Verdict::Later(_, Reason::Settling)), "{verdict:?}");
         assert_eq!(stage.living(Side::New), there, "{provision:?}");
         assert_eq!(stage.entry(Side::Old, &old).accounts.new, None, "{provision:?}");
-        // A read that must show it does not: the account is there after all.
+        // A read that cannot be stale finds the account: it exists after all.
         stage.wait(limits::SETTLE);
         stage.look(&deleted);
         assert!(stage.entry(Side::Old, &old).accounts.new.is_some(), "{provision:?}");

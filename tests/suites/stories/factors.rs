@@ -1,5 +1,5 @@
-//! Second factors: what they need, when one that was refused is tried again, and what a pool's own
-//! rule makes of them.
+//! Second factors: what they need, when a refused one is tried again, and the effect of a pool's
+//! own MFA rule on them.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -21,7 +21,7 @@ use super::{calls, trouble};
 
 const SMS: Field = Field::Factor(Factor::Sms);
 
-/// A pair of linked accounts, in pools that send a code for a phone number that is not verified.
+/// A pair of linked accounts, in pools that send a code to a phone number that is not verified.
 fn pair() -> (Stage, Sub, Sub) {
     let mut stage = Stage::new(Provision::Lazy);
     let codes = BTreeSet::from([attribute("phone_number")]);
@@ -45,7 +45,8 @@ fn factors(stage: &Stage, side: Side, sub: &Sub) -> BTreeSet<Factor> {
     stage.body(side, sub).factors
 }
 
-/// From now on the pool of that side requires a second factor of everybody, or no longer.
+/// From now on, the pool of that side requires a second factor from every account, or no longer
+/// does.
 fn require(stage: &Stage, side: Side, required: bool) {
     stage.world.lock().pools.get_mut(side).shape.mfa_required = required;
 }
@@ -59,12 +60,12 @@ fn refused_factor_is_tried_again_when_its_phone_number_is_there() {
     let reason =
         |stage: &Stage| stage.entry(Side::Old, &old).obstacles.get(&SMS).map(|it| it.reason);
     assert_eq!(reason(&stage), Some(Reason::RefusedByPool));
-    // The same refusal is not asked for again while nothing that it depends on has changed.
+    // The same request is not repeated while nothing that it depends on has changed.
     let before = calls(&stage.world, "AdminSetUserMFAPreference");
     stage.set(Side::Old, &old, "name", "n");
     stage.captured(Side::Old, &old);
     assert_eq!(calls(&stage.world, "AdminSetUserMFAPreference"), before);
-    // The person verifies the number: it travels, and the factor after it.
+    // The person verifies the number. It travels, and the factor after it.
     stage.set(Side::Old, &old, "phone_number_verified", "true");
     stage.captured(Side::Old, &old);
     assert_eq!(factors(&stage, Side::New, &new), [Factor::Sms].into());
@@ -115,7 +116,7 @@ fn factor_waits_for_the_password_that_a_new_account_is_owed() {
     let mut stage = Stage::new(Provision::Eager);
     let old = stage.account(Side::Old, 1, "one@example.com", true);
     choose(&stage, Side::Old, &old, &[Factor::Email]);
-    // The account is created, and then its password cannot be set at once.
+    // The account is created, but its password cannot be set at once.
     trouble(&stage.world, "AdminSetUserPassword", Fate::Throttled, 1);
     let change = stage.change(Side::Old, &old, Proof::Changed);
     stage.wait(limits::SETTLE);
@@ -163,7 +164,7 @@ fn linked_account_is_not_weaker_than_the_code_that_the_active_pool_requires() {
     }
 }
 
-/// What a look at an unchanged account comes to, and how many accounts it reads.
+/// The outcome for an unchanged account, and the number of accounts that apply reads.
 fn echo(stage: &mut Stage, side: Side, sub: &Sub) -> (Verdict, u32) {
     let change = stage.change(side, sub, Proof::Changed);
     stage.wait(limits::SETTLE);
@@ -201,7 +202,7 @@ fn passive_pool_that_requires_a_code_switches_nothing_on_in_the_active_one() {
     stage.captured(Side::Old, &old);
     assert!(factors(&stage, Side::Old, &old).is_empty());
     assert_eq!(stage.entry(Side::Old, &old).state, PersonState::Synced);
-    // After a switch the other pool is the passive one, and must not be the weaker one.
+    // After a switch the other pool is the passive one, and must not be less secure.
     stage.world.lock().table.control.phase = Phase::Switched;
     stage.set(Side::New, &new, "name", "n");
     stage.captured(Side::New, &new);
@@ -222,7 +223,7 @@ fn factor_that_a_pool_does_not_offer_leads_to_nothing_in_the_other() {
     let verdicts = stage.captured(Side::Old, &old);
     assert!(factors(&stage, Side::New, &new).is_empty(), "{verdicts:?}");
     assert_eq!(stage.entry(Side::Old, &old).state, PersonState::Synced);
-    // Nor does it count as the factor that lets another one go.
+    // It also does not count as the factor that permits the removal of another one.
     stage.wait(Duration::from_secs(1));
     assert!(stage.entry(Side::Old, &old).obstacles.is_empty());
 }

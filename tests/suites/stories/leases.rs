@@ -1,4 +1,4 @@
-//! How long a worker has a person to itself.
+//! How long a worker's lease lasts.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use poolbridge_core::side::Side;
 use poolbridge_core::verdict::{Reason, Verdict};
 use poolbridge_tests::simulation::stage::Stage;
 
-/// The lease that a worker holds at once after its claim, and when it claimed. The worker dies.
+/// The lease of a worker right after its claim, and the time of the claim. The worker dies.
 fn claimed(stage: &mut Stage) -> (Lease, poolbridge_core::time::Time) {
     let (old, _) = stage.pair();
     stage.wait(Duration::from_hours(1));
@@ -51,7 +51,7 @@ fn rule_07_a_worker_that_can_be_suspended_keeps_its_person_until_its_signatures_
     stage.suspendable = true;
     let (lease, now) = claimed(&mut stage);
     assert_eq!(lease.free_at.since(lease.until), limits::SIGNATURE_LIFE);
-    // Another worker waits for just that long.
+    // Another worker waits until exactly then.
     let sub = stage.world.lock().pools.old.living().next().expect("the account").sub.clone();
     let change = stage.change(Side::Old, &sub, Proof::Changed);
     let verdict = stage.look(&change).verdict;

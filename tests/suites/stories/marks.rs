@@ -1,4 +1,4 @@
-//! What marks and the messages about them come to.
+//! Pending changes, and the outcomes of messages about them.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use poolbridge_core::verdict::{Reason, Verdict};
 use poolbridge_tests::simulation::stage::{Stage, finish};
 use poolbridge_tests::world::TaskId;
 
-/// What a trigger does about a change of that proof.
+/// Does what a trigger does about a change with that evidence.
 fn captured(stage: &mut Stage, side: Side, sub: &Sub, proof: Proof) -> Change {
     let change = stage.change(side, sub, proof);
     let ports = stage.world.ports(TaskId(0));
@@ -31,7 +31,7 @@ fn a_sign_in_right_after_a_sign_up_does_not_put_the_sign_up_off() {
     assert_eq!(stage.look(&sign_up).verdict, Verdict::Applied, "it proves itself at once");
     assert!(stage.world.lock().table.marks.is_empty());
     assert_eq!(stage.living(Side::New), 1);
-    // The sign-in is looked at when that can settle it, by one read.
+    // apply processes the sign-in when one read can settle it.
     let wait = stage.look(&sign_in);
     assert!(matches!(wait.verdict, Verdict::Later(_, Reason::Settling)), "{wait:?}");
     stage.wait(limits::SETTLE);
@@ -45,7 +45,7 @@ fn somebody_who_signs_in_again_and_again_is_settled_all_the_same() {
     let (old, new) = stage.pair();
     stage.set(Side::Old, &old, "name", "new name");
     let edit = captured(&mut stage, Side::Old, &old, Proof::Changed);
-    // More often than reads become certain.
+    // More often than a read becomes certain.
     let often = limits::SETTLE / 3;
     for _ in 0..4 {
         stage.wait(often);

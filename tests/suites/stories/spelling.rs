@@ -1,4 +1,4 @@
-//! Names and addresses that differ by case only are one, where one of the pools does not tell them apart.
+//! Names and addresses that differ only in case are equal if one of the pools is case-insensitive.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use poolbridge_tests::world::accounts::attribute;
 
 use super::{folding, linked, named, reshape};
 
-/// A bridge whose pool of that side does not tell case apart.
+/// A bridge whose pool on that side is case-insensitive.
 fn bridge(provision: Provision, folding_side: Side) -> Stage {
     let mut stage = Stage::new(provision);
     stage.policy.mapping = folding();

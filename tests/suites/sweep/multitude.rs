@@ -1,4 +1,4 @@
-//! A sweep over a multitude: what it lists, finds, believes and holds in memory.
+//! A sweep over a million people: what it lists, finds, accepts as true, and holds in memory.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use poolbridge_core::sweep::shard::Prefix;
 use poolbridge_tests::multitude::{Deed, Lie, Multitude, People, Run, run};
 use poolbridge_tests::world::chance::{Chooser, Seeded};
 
-/// A share of the deeds each, spread over so many people.
+/// `each` people of each kind of change, spread over that many people.
 fn deeds(people: u64, each: u64) -> BTreeMap<u64, Deed> {
     let kinds = [
         Deed::Changed(Side::Old),
@@ -31,7 +31,7 @@ fn deeds(people: u64, each: u64) -> BTreeMap<u64, Deed> {
             deeds.insert((n * 8 + place) * (people / (each * 8)) + 1, kind);
         }
     }
-    // Members are the round hundreds.
+    // The members are every hundredth person.
     deeds.insert(100, Deed::Left(Side::Old));
     deeds.insert(200, Deed::Left(Side::New));
     deeds.insert(303, Deed::Joined(Side::Old));
@@ -39,7 +39,7 @@ fn deeds(people: u64, each: u64) -> BTreeMap<u64, Deed> {
     deeds
 }
 
-/// Whose account on which side is to be looked at, and nobody else's.
+/// The accounts that the sweep must send, and no others.
 fn expected(people: &People) -> BTreeSet<(Side, Sub)> {
     let look = |(&number, deed): (&u64, &Deed)| {
         let side = match *deed {
@@ -59,7 +59,7 @@ fn looks(multitude: &Multitude) -> BTreeSet<(Side, Sub)> {
     multitude.state().counted.looks().into_keys().collect()
 }
 
-/// The fewest calls that list everybody on that side.
+/// The fewest calls that list every account on that side.
 fn floor(people: &People, side: Side) -> u64 {
     let there = (0..people.count).filter(|number| people.there(side, *number)).count();
     (there as u64).div_ceil(limits::LIST_PAGE)
@@ -74,7 +74,7 @@ fn a_million_people_are_listed_in_as_few_calls_as_can_be_and_in_little_memory() 
     let mut people = People::new(1_000_000);
     people.deeds = deeds(people.count, 30);
     let multitude = Multitude::new(people, 1);
-    // The first pass of a day looks for strangers as well; the second is as most are.
+    // The first pass of a day also looks for unexpected prefixes. The second does not.
     let invocations = run(&multitude, Run::default(), || None);
     assert!(invocations > 1, "one invocation is not enough for a million people");
     let people = &multitude.people;
@@ -104,7 +104,7 @@ fn a_million_people_are_listed_in_as_few_calls_as_can_be_and_in_little_memory() 
     assert_eq!((summary.counts.old.unknown, summary.counts.new.news), (30, 30));
 }
 
-/// Each figure of a pass, one by one: an operator reads them to see what a sweep found.
+/// Checks each figure of a pass: operators read them to see what a sweep found.
 #[test]
 fn a_pass_counts_what_there_was_to_find() {
     let mut people = People::new(20_000);
@@ -112,16 +112,17 @@ fn a_pass_counts_what_there_was_to_find() {
     let multitude = Multitude::new(people, 1);
     run(&multitude, Run::default(), || None);
     let summary = last(&multitude);
-    // Five people of each kind; one account moved into the group, and each such one differs.
+    // Five people of each kind. One account moved into the group, and each such account differs.
     let (each, moved, members) = (5, 1, 200);
     for side in Side::BOTH {
         let counts = *summary.counts.get(side);
-        // Not there: the deleted, and those who are new or unknown in the other pool.
+        // Without an account here: the deleted ones, and those that are new or unknown in the other
+        // pool.
         let there = 20_000 - 3 * each;
         assert_eq!((counts.accounts, counts.memberships), (there, members), "{side}");
         assert_eq!(counts.differing, each + moved, "{side}");
         assert_eq!((counts.news, counts.unknown), (each, each), "{side}");
-        // What is concluded at the end of the pass is counted on the old side.
+        // The conclusions at the end of the pass count on the old side.
         let concluded = if side == Side::Old { 2 * (each + moved) } else { 0 };
         assert_eq!(counts.sent, 2 * each + moved + concluded, "{side}");
         let rest = Counts { unreadable: 0, marked: 0, strangers: 0, uncovered: 0, ..counts };
@@ -147,8 +148,8 @@ fn what_is_held_does_not_grow_with_the_pool() {
     assert!(large.0 <= small.0 + 60, "{large:?} and {small:?}");
 }
 
-/// Passes whose invocations are killed at random: the work that is done again is bounded, and what
-/// is found is the same.
+/// Passes whose invocations are killed at random: the repeated work is bounded, and the result is
+/// the same.
 #[test]
 fn a_pass_goes_on_after_a_kill_at_any_point() {
     let (mut again, mut kills) = (0, 0);
@@ -169,7 +170,8 @@ fn a_pass_goes_on_after_a_kill_at_any_point() {
         assert_eq!((summary.doubt, summary.members_doubt), (None, None), "seed {seed}");
         let state = multitude.state();
         for side in Side::BOTH {
-            // Each part has some thirty pages, and so many are under way at a time.
+            // Each part has about thirty pages, and this many parts are in progress at the same
+            // time.
             let most = killed * limits::LISTINGS_AT_ONCE as u64 * 34;
             let pages = *state.counted.pages.get(side);
             assert!(pages <= floor(people, side) + 16 + most, "seed {seed}: {pages} pages");
@@ -186,7 +188,7 @@ fn a_pass_goes_on_after_a_kill_at_any_point() {
 
 #[test]
 fn invariant_07_whatever_a_listing_says_only_looks_follow() {
-    // At this pace the pools are listed in parts.
+    // At this pace the sweep lists the pools in parts.
     let here = Run { quota_percent: 1, ..Run::default() };
     for lie in Lie::ALL {
         let (mut most, mut doubts) = (0, BTreeMap::<_, u32>::new());
@@ -231,14 +233,15 @@ fn a_listing_that_shrinks_is_not_believed_but_looked_into_when_it_lasts() {
     run(&multitude, Run::default(), || None);
     assert_eq!(last(&multitude).doubt, Some(Doubt::Undecoded));
     assert!(looks(&multitude).is_empty());
-    // Asked for in smaller classes it can be told, and is too much to be believed.
+    // In smaller buckets the difference can be identified, and it is too large to be accepted as
+    // true.
     while multitude.state().cursor.doubted == 0 {
         assert!(looks(&multitude).is_empty());
         run(&multitude, Run::default(), || None);
         assert!(last(&multitude).doubt.is_some());
     }
     assert!(looks(&multitude).is_empty());
-    // It is the same in the next pass: some of them are looked at, by reads, which believe no listing.
+    // It is the same in the next pass: the sweep sends some of them, and a direct read decides.
     run(&multitude, Run::default(), || None);
     assert_eq!(last(&multitude).doubt, Some(Doubt::TooMany));
     let some = looks(&multitude);
@@ -274,7 +277,7 @@ fn an_account_that_no_part_holds_is_noticed_and_gets_a_part() {
     run(&multitude, Run { quota_percent: 1, ..Run::default() }, || None);
     let state = multitude.state();
     let strangers: Vec<&str> = state.cursor.strangers.old.iter().map(Prefix::as_str).collect();
-    // With one letter's depth the part of "a" holds the other one.
+    // With a depth of one letter, the part of "a" holds the other one.
     assert_eq!(strangers, ["Z"]);
     assert!(state.cursor.strangers.new.is_empty());
     drop(state);
@@ -294,10 +297,10 @@ fn a_listing_that_was_cut_short_too_early_proves_no_cover_for_a_day() {
         let again = multitude.state().counted.whole_pages;
         (covered, again)
     };
-    // 57 calls an invocation: an unfiltered listing never gets as far as one partition would.
+    // 57 calls per invocation: an unfiltered listing never gets as far as one partition would.
     let (covered, short) = cover(Duration::from_secs(200));
     assert_eq!(covered, BySide::default(), "an unexpected prefix stays unseen for a day");
-    // 270 calls: not the whole pool either, and as far as one listing has to get.
+    // 270 calls: also less than the whole pool, and as far as one listing must get.
     let (covered, long) = cover(Duration::from_mins(15));
     assert!(covered.old.is_some() && covered.new.is_some());
     for side in Side::BOTH {

@@ -1,4 +1,4 @@
-//! Leases: one holder, for as long as was said, and not a millisecond less.
+//! Leases: one holder, for exactly the promised time.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use super::{NOON, TableStand, begun, held, lease, next, taken};
 use crate::contract::{Case, cases};
 
-/// How many try at the same moment.
+/// How many workers try at the same moment.
 const AT_ONCE: usize = 16;
 
 pub(super) fn cases<S: TableStand>() -> Vec<Case<S>> {
@@ -79,7 +79,7 @@ async fn a_claim_repeated_after_a_lost_answer_succeeds<S: TableStand>(
 ) -> anyhow::Result<()> {
     let (entry, ours) = held(&stand, Side::Old).await?;
     assert_eq!(taken(&stand, &entry, &ours, NOON).await?, entry);
-    // The same owner may ask for another time as well.
+    // The same owner may ask for another time too.
     let mut longer = ours;
     longer.free_at = longer.free_at + Duration::from_secs(5);
     let claimed = taken(&stand, &entry, &longer, NOON).await?;

@@ -1,4 +1,4 @@
-//! Linking: one more account for a person, and one person of two halves.
+//! Links: one more account for a person, and two person records merged into one.
 
 use poolbridge_core::entry::{Entry, Lease};
 use poolbridge_core::fault::FaultKind;
@@ -28,7 +28,7 @@ pub(super) fn cases<S: TableStand>() -> Vec<Case<S>> {
     ]
 }
 
-/// The entry with one more account, on the new side.
+/// The person record with one more account, in the new pool.
 fn joined(stand: &impl TableStand, entry: &Entry) -> Entry {
     let mut joined = next(entry);
     joined.accounts.new = Some(known(stand));
@@ -100,7 +100,7 @@ async fn a_join_repeated_after_a_lost_answer_is_the_same_join<S: TableStand>(
     Ok(())
 }
 
-/// Two half-persons, the second one on the new side, both under one lease of ours.
+/// Two one-sided people, the second one in the new pool, both under one lease of the case.
 async fn halves(stand: &impl TableStand) -> anyhow::Result<(Entry, Entry, Lease)> {
     let (old, lease) = held(stand, Side::Old).await?;
     let new = begun(stand, Side::New).await?;
@@ -108,7 +108,7 @@ async fn halves(stand: &impl TableStand) -> anyhow::Result<(Entry, Entry, Lease)
     Ok((old, new, lease))
 }
 
-/// What is kept once `absorbed` is part of `kept`.
+/// The record that stays after `absorbed` is merged into `kept`.
 fn merged(kept: &Entry, absorbed: &Entry) -> Entry {
     let mut merged = next(kept);
     for side in Side::BOTH {
@@ -150,7 +150,7 @@ async fn what_is_left_of_the_absorbed_half_leads_on<S: TableStand>(stand: S) -> 
 
 async fn a_half_that_absorbed_may_be_absorbed<S: TableStand>(stand: S) -> anyhow::Result<()> {
     let (mut first, second, lease) = halves(&stand).await?;
-    // The old account is gone for good: only the new one is carried along.
+    // The old account is deleted. The merge carries only the new one along.
     first.accounts.old = None;
     let both = merged(&first, &second);
     stand.ledger().merge(&both, &second, &lease.owner).await?;
@@ -201,7 +201,7 @@ async fn a_merge_repeated_after_a_lost_answer_is_the_same_merge<S: TableStand>(
     Ok(())
 }
 
-/// One person of two accounts, under a lease of ours, and the two people that they become.
+/// One person with two accounts, under a lease of the case, and the two people after the split.
 async fn parting(stand: &impl TableStand) -> anyhow::Result<(Entry, Lease, Entry, Entry)> {
     let (old, lease) = held(stand, Side::Old).await?;
     let whole = joined(stand, &old);
@@ -219,7 +219,7 @@ async fn separated_accounts_lead_to_two_people<S: TableStand>(stand: S) -> anyho
     let there = found(&stand, Side::New, &account(&parted, Side::New)).await?;
     assert_eq!(there.as_ref(), Some(&parted));
     assert!(there.is_some_and(|it| it.apart.of(Side::Old).contains(&account(&kept, Side::Old))));
-    // They can be joined again, and each can be claimed.
+    // The two people can be joined again, and each can be claimed.
     let kept = taken(&stand, &kept, &ours, NOON).await?;
     let parted = taken(&stand, &parted, &ours, NOON).await?;
     let again = merged(&kept, &parted);

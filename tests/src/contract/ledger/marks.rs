@@ -1,4 +1,4 @@
-//! Marks: what was captured stays known until somebody who saw it takes it away.
+//! Pending changes: one stays stored until a worker that saw it clears it.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -15,10 +15,10 @@ use tokio::task::JoinSet;
 use super::{NOON, TableStand, change, sub};
 use crate::contract::{Case, cases};
 
-/// How many mark the same account at the same moment.
+/// How many captures store a pending change of the same account at the same moment.
 const AT_ONCE: i64 = 16;
 
-/// How often a mark is made and cleared to see whether its token comes again.
+/// How often a pending change is stored and cleared to see whether its token repeats.
 const CLEARED: usize = 1_000;
 
 pub(super) fn cases<S: TableStand>() -> Vec<Case<S>> {
@@ -185,7 +185,8 @@ async fn an_older_change_that_arrives_late_is_counted_and_overrules_nothing<S: T
     let found = mark(&stand, &sub, 5, Proof::Changed, false).await?;
     assert_eq!((found.last, found.proof), (after(10), Proof::Deleted));
     assert_eq!(found.token, before.token + 1);
-    // Drained at a moment means that nothing older is pending: the oldest deed has to be known.
+    // "Drained at a moment" means that nothing older is pending. So the oldest change must be
+    // known.
     assert_eq!(found.first, after(5));
     let found = mark(&stand, &sub, 7, Proof::Changed, false).await?;
     assert_eq!((found.first, found.last), (after(5), after(10)));

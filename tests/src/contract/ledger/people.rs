@@ -1,4 +1,4 @@
-//! People and their accounts: begun whole or not at all.
+//! People and their accounts: a person record begins as a whole or not at all.
 
 use poolbridge_core::fault::FaultKind;
 use poolbridge_core::names::PersonId;
@@ -70,7 +70,8 @@ async fn a_beginning_repeated_after_a_lost_answer_is_the_same_beginning<S: Table
 ) -> anyhow::Result<()> {
     let entry = begun(&stand, Side::New).await?;
     stand.ledger().begin(&entry).await?;
-    // Even if somebody was quick to claim them: the lease is not part of what was begun.
+    // This holds even if another worker claims them at once: the lease is not part of what was
+    // begun.
     let claimed = taken(&stand, &entry, &lease(&stand, NOON), NOON).await?;
     stand.ledger().begin(&entry).await?;
     assert_eq!(stand.person(&entry.id).await?, Some(claimed), "it was written a second time");
@@ -193,7 +194,7 @@ async fn a_store_repeated_after_a_lost_answer_is_the_same_store<S: TableStand>(
     for _ in 0..2 {
         stand.ledger().store(&recorded, &ours.owner).await?;
     }
-    // Somebody else was quick to claim: our own write is still our own.
+    // Another worker claims at once. The first write still counts as done.
     let claimed = taken(&stand, &recorded, &lease(&stand, NOON), NOON).await?;
     stand.ledger().store(&recorded, &ours.owner).await?;
     assert_eq!(stand.person(&entry.id).await?, Some(claimed), "it was written a second time");

@@ -1,4 +1,4 @@
-//! Removals by the hour, the breaker, and tombstones (invariants 6 and 7).
+//! Removals per hour, the circuit breaker, and tombstones (invariants 6 and 7).
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use super::{NOON, TableStand, account, found, held, next};
 use crate::contract::{Case, cases};
 
-/// How many are asked for beyond what an hour allows.
+/// How many removals are requested beyond the hourly limit.
 const TOO_MANY: u64 = 9;
 
 pub(super) fn cases<S: TableStand>() -> Vec<Case<S>> {
@@ -26,7 +26,7 @@ pub(super) fn cases<S: TableStand>() -> Vec<Case<S>> {
     ]
 }
 
-/// A moment in an hour that no other case has counted in.
+/// A time in an hour in which no other case has counted.
 fn fresh_hour(stand: &impl TableStand) -> Time {
     let hour = u32::try_from(stand.nonce() % 100_000).unwrap_or(0);
     NOON + limits::REMOVALS_WINDOW * (hour + 1)
@@ -52,7 +52,7 @@ async fn an_hour_allows_so_many_removals_and_no_more<S: TableStand>(
     assert!(!stand.ledger().allow_removal(now).await?);
     let later = now + limits::REMOVALS_WINDOW;
     assert!(stand.ledger().allow_removal(later).await?, "the next hour has room of its own");
-    // Somebody says that these were on purpose.
+    // An operator confirms that these were on purpose.
     stand.allow_removals(now, TOO_MANY).await?;
     let mut again = 0;
     while stand.ledger().allow_removal(now).await? {

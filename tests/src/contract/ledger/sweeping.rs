@@ -1,4 +1,4 @@
-//! What the sweep asks of the table: whose many accounts are, and how far it is.
+//! What the sweep asks of the table: whose accounts these are, and its own progress.
 
 use poolbridge_core::change::Proof;
 use poolbridge_core::fault::FaultKind;
@@ -34,7 +34,7 @@ async fn many_accounts_are_told_in_their_order_whoever_they_are<S: TableStand>(
         subs.push(sub(&stand));
         people.push(entry);
     }
-    // Shown twice, as by a listing that lies.
+    // Listed twice, as by a wrong listing.
     subs.push(subs[0].clone());
     let found = stand.register().people(Side::Old, &subs).await?;
     assert_eq!(found.len(), subs.len());
@@ -75,7 +75,7 @@ async fn a_cursor_is_written_by_one_hand_at_a_time<S: TableStand>(stand: S) -> a
     next(&mut cursor);
     stand.put_cursor(&cursor).await?;
     assert_eq!(stand.cursor().await?, cursor);
-    // Another one that read the same revision comes too late.
+    // A worker that read the same revision comes too late.
     let mut late = before;
     next(&mut late);
     assert_eq!(kind(stand.put_cursor(&late).await), FaultKind::Lost);

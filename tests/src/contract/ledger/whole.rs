@@ -1,4 +1,4 @@
-//! An entry with everything in it, the control item, and the counters.
+//! A person record with every field filled, the control item, and the counters.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -47,7 +47,7 @@ fn fields() -> Vec<Field> {
 }
 
 fn print(byte: u8) -> Print {
-    // Every third one says "absent", which is not the same as not being there.
+    // Every third one says "absent", which differs from a missing one.
     (!byte.is_multiple_of(3)).then_some(Fingerprint { key: byte, bytes: [byte; 16] })
 }
 
@@ -59,7 +59,7 @@ fn base(at: u8) -> Base {
     Base { print: print(at), rule: u32::MAX - u32::from(at) }
 }
 
-/// Accounts of both pools from which an operator separated somebody.
+/// Accounts of both pools from which an operator separated a person.
 fn apart(stand: &impl TableStand) -> Apart {
     let mut apart = Apart::default();
     for side in [Side::Old, Side::New, Side::New] {

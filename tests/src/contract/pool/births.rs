@@ -1,4 +1,4 @@
-//! Creating accounts, and finding them as they were born.
+//! Creates accounts, and checks that a read shows them as they were created.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ use super::{
 use crate::contract::difference::Difference;
 use crate::contract::{Case, cases, ground};
 
-/// How many create the same account at the same moment.
+/// How many calls create the same account at the same moment.
 const AT_ONCE: usize = 8;
 
 pub(super) fn cases<S: PoolStand>() -> Vec<Case<S>> {
@@ -167,7 +167,7 @@ async fn an_account_is_read_by_the_name_of_its_creation_and_by_no_alias<S: PoolS
     let found = Some(read(&stand, &handle).await?);
     let pool = stand.pool();
     assert_eq!(pool.read_name(&wanted.username).await?, found);
-    // In a pool of addresses the `sub` is the stored name; elsewhere it is none.
+    // In a pool of addresses the `sub` is the stored username; elsewhere it is none.
     let by_sub = pool.read_name(&username(handle.sub.as_str())).await?;
     assert_eq!(by_sub, found.clone().filter(|_| stand.by_email()));
     let by_address = pool.read_name(&username(&email)).await?;
@@ -196,7 +196,7 @@ async fn a_name_and_its_address_are_one_in_a_pool_of_addresses<S: PoolStand>(
     stand: S,
 ) -> anyhow::Result<()> {
     if !stand.by_email() {
-        // Two accounts may hold one address where nobody signs in by it.
+        // Two accounts may hold one address where the address is no sign-in name.
         let (email, handle) = somebody(&stand).await?;
         let (_, mut other) = newcomer(&stand);
         other.attributes.insert(attribute("email"), email.clone());

@@ -1,4 +1,4 @@
-//! Deeds: each of them idempotent, and refused as a whole or not at all.
+//! Actions: each is idempotent, and the pool refuses it as a whole or not at all.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -207,7 +207,7 @@ async fn a_member_is_added_and_removed<S: PoolStand>(stand: S) -> anyhow::Result
     assert_eq!(groups().await?, BTreeSet::from([second.clone()]));
     write_twice(&stand, &handle, &Deed::AddToGroup(first.clone())).await?;
     assert_eq!(groups().await?, BTreeSet::from([first.clone(), second.clone()]));
-    // The name need not be known, neither to write nor to read.
+    // Neither a write nor a read needs the username.
     let nameless = poolbridge_core::account::Handle { username: None, ..handle.clone() };
     write_twice(&stand, &nameless, &Deed::RemoveFromGroup(second)).await?;
     assert_eq!(stand.pool().groups(&nameless).await?, BTreeSet::from([first.clone()]));
@@ -267,7 +267,7 @@ async fn deeds_move_the_date_and_memberships_do_not<S: PoolStand>(stand: S) -> a
         (Deed::Disable, true),
         (Deed::SetRandomPassword, true),
     ] {
-        // Dates may be cut to seconds.
+        // Cognito may cut dates to seconds.
         stand.wait(DATE_RESOLUTION + DATE_RESOLUTION / 20).await;
         write(&stand, &handle, &deed).await?;
         let modified = read(&stand, &handle).await?.modified;

@@ -1,4 +1,5 @@
-//! Listings: everybody once, by the first letters of the `sub` or by the group, as the sweep asks.
+//! Listings: each account once, by the first characters of the `sub` or by group, as the sweep
+//! asks.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +14,7 @@ use poolbridge_core::sweep::shard::Prefix;
 use super::{PoolStand, group, read, somebody, write};
 use crate::contract::{Case, cases, ground};
 
-/// Pages after which a listing of a few accounts has not ended.
+/// A listing of a few accounts must end before this many pages.
 const PAGES_MAX: usize = 1_000;
 
 pub(super) fn cases<S: PoolStand>() -> Vec<Case<S>> {
@@ -26,7 +27,7 @@ pub(super) fn cases<S: PoolStand>() -> Vec<Case<S>> {
     ]
 }
 
-/// Everything that a listing shows, page after page.
+/// All items of a listing, page after page.
 async fn all<T>(mut chain: impl Chain<T>) -> Result<Vec<T>, Fault> {
     let mut shown = Vec::new();
     for _ in 0..PAGES_MAX {
@@ -83,7 +84,7 @@ async fn a_listing_shows_what_a_read_shows_but_for_factors<S: PoolStand>(
     write(&stand, &handle, &Deed::Disable).await?;
     let whole = read(&stand, &handle).await?;
     let mut listed = accounts(&stand, handle.sub.as_str()).await?;
-    // Made-up subs may be the beginning of others.
+    // Generated subs may be the prefix of others.
     listed.retain(|account| account.sub == handle.sub);
     assert_eq!(listed, [Account { groups: None, factors: None, ..whole }]);
     Ok(())

@@ -1,4 +1,4 @@
-//! Accounts that are no longer there, and names that were given to somebody else (R21).
+//! Accounts that are deleted, and usernames that another account has now (SameSub, R21).
 
 use std::collections::BTreeMap;
 
@@ -60,8 +60,8 @@ async fn nothing_is_done_to_an_account_that_vanished<S: PoolStand>(stand: S) -> 
         let wanted = if denied { FaultKind::Denied } else { FaultKind::AccountGone };
         assert_eq!(kind(write(&stand, &handle, &deed).await), wanted, "{deed:?}");
     }
-    // These two the local stack does not have, whoever they are asked for. The adapter takes a missing
-    // sign-out there for done, so that it holds up nothing else.
+    // The local stack lacks both operations for every account. The adapter counts a missing
+    // sign-out there as done, so that it blocks nothing else.
     let signed_out = write(&stand, &handle, &Deed::SignOut).await;
     if stand.manners().differ(Difference::NoSignOut) {
         signed_out?;
@@ -94,7 +94,7 @@ async fn rule_21_a_name_given_again_shows_another_sub<S: PoolStand>(
         assert_eq!(kind, if denied { FaultKind::Denied } else { FaultKind::AccountGone });
         assert_eq!(value(&read(&stand, &second).await?, "given_name"), Some("Ann"));
     } else {
-        // The pool knows names only: it is the caller who must look at the `sub` before.
+        // The pool knows usernames only: the caller must compare the `sub` before.
         assert_eq!(found, Some(second.sub.clone()));
         written?;
         assert_eq!(value(&read(&stand, &second).await?, "given_name"), Some("Stranger"));
@@ -111,7 +111,7 @@ async fn an_account_is_deleted_once_and_for_all<S: PoolStand>(stand: S) -> anyho
     write(&stand, &handle, &Deed::Delete).await?;
     assert_eq!(stand.pool().read(&handle).await?, None);
     assert_eq!(found(&stand, &Search::Email(email)).await?, []);
-    // An answer may be lost: the second time finds nobody, which is what was wanted.
+    // An answer may be lost. The second call finds no account, which is the wanted state.
     write(&stand, &handle, &Deed::Delete).await?;
     let nameless = Handle { username: None, ..handle };
     write(&stand, &nameless, &Deed::Delete).await?;
@@ -125,8 +125,8 @@ async fn rule_21_a_deletion_by_sub_spares_whoever_has_the_address_now<S: PoolSta
     let first = create(&stand, &wanted).await?;
     write(&stand, &first, &Deed::Delete).await?;
     let second = create(&stand, &wanted).await?;
-    // Where the name is all that the pool knows, the caller looks at the `sub` first; without the name
-    // the adapter does that itself.
+    // Where the pool knows only the username, the caller compares the `sub` first. Without the
+    // username, the adapter does that itself.
     let username = first.username.clone().filter(|_| stand.by_email());
     write(&stand, &Handle { username, ..first }, &Deed::Delete).await?;
     assert_eq!(read(&stand, &second).await?.sub, second.sub);

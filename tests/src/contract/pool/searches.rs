@@ -1,4 +1,5 @@
-//! Searches: what was asked for and nobody else, whatever the value looks like.
+//! Searches: the result holds the accounts that were asked for and no others, whatever the value
+//! is.
 
 use anyhow::Context as _;
 use poolbridge_core::account::Account;
@@ -107,7 +108,8 @@ async fn no_value_widens_its_search<S: PoolStand>(stand: S) -> anyhow::Result<()
 async fn value_that_no_filter_holds_is_found_by_its_beginning<S: PoolStand>(
     stand: S,
 ) -> anyhow::Result<()> {
-    // `preferred_username = "..."` has 23 characters around its value, and an escaped one counts twice.
+    // `preferred_username = "..."` has 23 characters around its value. An escaped character counts
+    // twice.
     let longest = 256 - r#"preferred_username = """#.len();
     let name = word(&stand);
     let filled = |letter: &str, units: usize| {
