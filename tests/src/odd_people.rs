@@ -222,7 +222,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_seed_makes_the_same_people_and_no_two_of_them_are_one() {
+    fn the_same_seed_makes_the_same_people_and_all_differ() {
         let people = odd_people(1, 60);
         assert_eq!(people, odd_people(1, 60));
         assert_ne!(people, odd_people(2, 60));
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn every_username_and_value_is_one_that_a_pool_takes() {
+    fn every_username_and_value_is_accepted_by_a_pool() {
         for person in odd_people(3, 160) {
             let length = person.username.chars().count();
             assert!((1..=128).contains(&length) && !person.username.contains(' '));

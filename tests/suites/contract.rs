@@ -2,7 +2,7 @@
 //!
 //! With an argument, it runs the cases whose names contain it. It prints its results itself, so
 //! that the output always shows which cases ran where. So it uses no test harness.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a test tells what it did")]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a test prints what it did")]
 
 use std::process::ExitCode;
 use std::time::Instant;

@@ -52,11 +52,11 @@ fn play(world: &mut Endurance, burst: &[Planned]) {
 fn once(seed: u64, profile: &Profile) -> (Endurance, usize) {
     let mut world = Endurance::new(seed, seed, profile);
     let mut messages = world.scheduler.world.lock().queue.messages().len();
-    assert!(world.rest(), "seed {seed}: the first messages are not worked off");
+    assert!(world.rest(), "seed {seed}: the first messages are not processed");
     for burst in bursts(&mut world, seed) {
         play(&mut world, &burst);
         messages += world.scheduler.world.lock().queue.messages().len();
-        assert!(world.rest(), "seed {seed}: a burst is not worked off");
+        assert!(world.rest(), "seed {seed}: a burst is not processed");
     }
     (world, messages)
 }
@@ -80,7 +80,7 @@ fn thrice(seed: u64, profile: &Profile) -> (Endurance, usize) {
     for change in &kept {
         world.put_message(change);
     }
-    assert!(world.rest(), "seed {seed}: the last copies are not worked off");
+    assert!(world.rest(), "seed {seed}: the last copies are not processed");
     (world, sent + kept.len())
 }
 
@@ -104,7 +104,7 @@ fn deliver(world: &mut Endurance, kept: &mut Vec<Change>) -> usize {
     }
     let until = world.now() + Duration::from_mins(1);
     world.work(until);
-    assert!(world.rest(), "the copies are not worked off");
+    assert!(world.rest(), "the copies are not processed");
     now.len()
 }
 
@@ -127,7 +127,10 @@ fn every_message_three_times_in_random_order_makes_no_additional_pool_write() {
         assert_eq!((calm.end(), again.end()), (Vec::new(), Vec::new()), "seed {seed}");
     }
     assert!(writes > 10 * WORLDS, "hardly anything was written: {writes}");
-    assert!(repeated > WORLDS, "hardly any message came while it was worked at: {repeated}");
+    assert!(
+        repeated > WORLDS,
+        "hardly any message was repeated while it was processed: {repeated}"
+    );
 }
 
 /// A fault that lasts for a while.
@@ -190,8 +193,8 @@ fn endure_in_all_worlds(trouble: impl Fn(u64) -> Trouble, span: Duration) -> Met
         endure(seed, trouble(seed), span, &mut met);
     }
     let worlds = usize::try_from(WORLDS).unwrap_or(usize::MAX);
-    assert!(met.edits > 15 * worlds, "people did too little: {met:?}");
-    assert!(met.apart > worlds / 2, "the trouble was hardly felt: {met:?}");
+    assert!(met.edits > 15 * worlds, "people made too few edits: {met:?}");
+    assert!(met.apart > worlds / 2, "the fault had hardly any effect: {met:?}");
     met
 }
 
@@ -214,7 +217,7 @@ fn an_hour_without_the_queue_loses_nothing() {
 #[test]
 fn an_hour_without_the_table_loses_nothing() {
     let met = endure_in_all_worlds(|_| Trouble::OutOfReach(Place::Table), HOUR);
-    assert!(met.unmarked > 10 * WORLDS, "captures went on leaving marks: {met:?}");
+    assert!(met.unmarked > 10 * WORLDS, "captures still stored pending changes: {met:?}");
 }
 
 #[test]
@@ -249,7 +252,7 @@ fn pause(seed: u64) -> bool {
         world.work(world.now() + planned.after);
         world.act(planned);
         if at == EDITS / 2 {
-            assert!(world.act(&disabled), "seed {seed}: nobody was disabled");
+            assert!(world.act(&disabled), "seed {seed}: no account was disabled");
         }
     }
     world.work(until);
@@ -270,7 +273,7 @@ fn pause(seed: u64) -> bool {
 fn a_pause_loses_nothing() {
     let apart = (0..WORLDS).filter(|&seed| pause(seed)).count();
     let worlds = usize::try_from(WORLDS).unwrap_or(usize::MAX);
-    assert!(apart > worlds * 4 / 5, "the pause held next to nothing: {apart}");
+    assert!(apart > worlds * 4 / 5, "the pause delayed hardly anything: {apart}");
 }
 
 /// How many orders of one world's messages are tried, if there are more.
@@ -315,7 +318,7 @@ fn deliver_in(order: &[usize], seed: u64, apart: Duration, profile: &Profile) ->
         world.work(world.now() + Duration::from_secs(1));
         world.scheduler.pass(apart);
     }
-    assert!(world.rest(), "seed {seed}: the messages are not worked off");
+    assert!(world.rest(), "seed {seed}: the messages are not processed");
     world
 }
 
@@ -346,5 +349,5 @@ fn messages_in_any_order_end_in_the_same_state() {
             tried += 1;
         }
     }
-    assert!(tried > 10 * WORLDS, "there were next to no orders: {tried}");
+    assert!(tried > 10 * WORLDS, "too few orders were tried: {tried}");
 }

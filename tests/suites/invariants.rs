@@ -137,7 +137,7 @@ fn invariant_08_nothing_is_weakened() {
 }
 
 #[test]
-fn invariant_08_a_side_with_an_outdated_password_is_not_believed() {
+fn invariant_08_edits_of_a_side_with_an_outdated_password_do_not_travel() {
     let mut stage = Stage::new(Provision::Lazy);
     let (old, new) = stage.pair();
     // The holder of the leaked password changes the address in the new pool. No event reports it.
@@ -154,7 +154,7 @@ fn invariant_08_a_side_with_an_outdated_password_is_not_believed() {
 }
 
 #[test]
-fn invariant_10_one_bad_apple_and_a_disable_that_nothing_holds() {
+fn invariant_10_one_bad_field_blocks_no_other_and_nothing_holds_a_disable() {
     let mut stage = Stage::new(Provision::Lazy);
     let (old, new) = stage.pair();
     stage.set(Side::Old, &old, "nickname", "much too long for the other pool");
@@ -197,17 +197,17 @@ fn invariant_11_convergence() {
 }
 
 #[test]
-fn invariant_12_nobody_is_locked_out() {
+fn invariant_12_no_person_is_locked_out() {
     let mut lazy = Stage::new(Provision::Lazy);
     let old = lazy.account(Side::Old, 1, "one@example.com", true);
     lazy.captured(Side::Old, &old);
-    assert_eq!(lazy.living(Side::New), 0, "a lazy bridge made an account");
+    assert_eq!(lazy.living(Side::New), 0, "a lazy bridge created an account");
     assert_eq!(lazy.entry(Side::Old, &old).state, PersonState::OnlyOld);
     let mut eager = Stage::new(Provision::Eager);
     let claimed = eager.account(Side::Old, 1, "one@example.com", false);
     let verdicts = eager.captured(Side::Old, &claimed);
     assert_eq!(verdicts.last(), Some(&Verdict::Held(Reason::NoWayIn)));
-    assert_eq!(eager.living(Side::New), 0, "somebody who cannot get in was created");
+    assert_eq!(eager.living(Side::New), 0, "an account without a way in was created");
     eager.set(Side::Old, &claimed, "email_verified", "true");
     eager.captured(Side::Old, &claimed);
     assert_eq!(eager.living(Side::New), 1);
@@ -230,7 +230,7 @@ fn invariant_13_nothing_is_taken() {
 }
 
 #[test]
-fn invariant_16_nobody_is_linked_on_a_claim() {
+fn invariant_16_no_account_is_linked_on_a_claim() {
     for (old_proved, new_proved) in [(false, false), (true, false), (false, true)] {
         let mut stage = Stage::new(Provision::Eager);
         let old = stage.account(Side::Old, 1, "one@example.com", old_proved);

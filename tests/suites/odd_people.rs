@@ -73,7 +73,7 @@ async fn story(bridge: &Deployment, count: usize) -> anyhow::Result<()> {
     let size = bridge.new.size().await?;
     bridge.operator.run(&["retry", "--state", "held", "--yes"], LIMIT).await?;
     worked_off_again(bridge).await?;
-    ensure!(bridge.new.size().await? == size, "a second look made an account");
+    ensure!(bridge.new.size().await? == size, "a second run created an account");
     for (sub, person) in &people {
         let found = judged(bridge, &states, sub, person).await;
         found.with_context(|| format!("again: {:?}, account {sub}", person.kind))?;
@@ -181,7 +181,7 @@ async fn judged(
             }
             if let Some(address) = person.attributes.get("email") {
                 let found = bridge.new.account(&address.to_lowercase()).await?;
-                ensure!(found.is_none(), "an account was made");
+                ensure!(found.is_none(), "an account was created");
             }
         }
     }

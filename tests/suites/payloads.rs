@@ -7,7 +7,7 @@
 //! own environment. So the suite prepares everything here and starts itself once more with the
 //! variables set.
 
-#![expect(clippy::print_stdout, reason = "a suite tells what it found")]
+#![expect(clippy::print_stdout, reason = "a suite prints what it found")]
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -37,7 +37,7 @@ fn seed() -> u64 {
 }
 
 #[test]
-fn payloads_of_every_shape_are_answered_and_tell_nobody_anything() {
+fn payloads_of_every_shape_are_answered_and_leak_no_value() {
     if let Ok(range) = std::env::var(RANGE) {
         return play_range(&range);
     }
@@ -82,7 +82,7 @@ impl Told {
     fn line(&mut self, line: &str) {
         let shown = line.chars().take(400).collect::<String>();
         assert_eq!(wrong_line(line), None, "a line says too much (seed {}): {shown}", seed());
-        let fields: Value = serde_json::from_str(line).expect("it was looked at");
+        let fields: Value = serde_json::from_str(line).expect("the line was checked above");
         if let Some(reason) = fields["reason"].as_str() {
             *self.reasons.entry(reason.to_owned()).or_default() += 1;
         }
@@ -176,9 +176,9 @@ impl Folder {
     }
 
     fn command(&self, endpoint: &str, part: u64, range: &Range<u64>) -> Command {
-        let mut command = Command::new(std::env::current_exe().expect("where this program is"));
+        let mut command = Command::new(std::env::current_exe().expect("the path of this program"));
         let file = |kind| File::create(self.file(kind, part)).expect("a file of our own");
-        let name = "payloads_of_every_shape_are_answered_and_tell_nobody_anything";
+        let name = "payloads_of_every_shape_are_answered_and_leak_no_value";
         command
             .args([name, "--exact", "--nocapture"])
             .env_clear()

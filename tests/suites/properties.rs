@@ -312,7 +312,7 @@ proptest! {
     /// Lens law 1 (put, then get): what was written reads back as the same field state, for every
     /// rule and in both directions, and no other attribute of the account changes.
     #[test]
-    fn what_was_written_reads_back_the_same(source in account(Side::Old), from_new in any::<bool>(), other in account(Side::New)) {
+    fn a_written_value_reads_back_the_same(source in account(Side::Old), from_new in any::<bool>(), other in account(Side::New)) {
         let mapping = mapping();
         let (from, to, source, target) = if from_new {
             (Side::New, Side::Old, other, source)
@@ -342,7 +342,7 @@ proptest! {
     /// Lens law 2 (get, then put): writing an account's own values back changes none of its raw
     /// values.
     #[test]
-    fn what_was_read_needs_no_writing_back(old in account(Side::Old), new in account(Side::New)) {
+    fn writing_a_read_value_back_changes_nothing(old in account(Side::Old), new in account(Side::New)) {
         let mapping = mapping();
         for (side, account) in [(Side::Old, old), (Side::New, new)] {
             let (facts, _) = mapping.facts(side, &account, &shapes());

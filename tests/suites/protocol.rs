@@ -2,7 +2,7 @@
 //! shows that the search notices a missing rule in them. `poolbridge_tests::protocol` documents the
 //! bounds and what they leave out.
 
-#![expect(clippy::print_stdout, reason = "a suite tells what it found")]
+#![expect(clippy::print_stdout, reason = "a suite prints what it found")]
 
 use poolbridge_core::law::{Law, Rule};
 use poolbridge_tests::protocol::explore::{Seen, explore, replay, search};
@@ -22,7 +22,7 @@ fn sound(small: &Small) {
 /// Explores a world with a bug: a promise must break, and break again in a replay.
 fn fails(small: &Small, bug: &str) {
     let explored = explore(small);
-    let Some(found) = explored.found else { panic!("nobody missed it, {bug}: {explored}") };
+    let Some(found) = explored.found else { panic!("no promise broke, {bug}: {explored}") };
     let (violation, states) = (&found.violation, explored.states);
     println!("protocol: {bug}, after {states} states of {}: {violation}", small.name);
     assert_eq!(replay(small, &found.path, true), found.trace);
@@ -36,7 +36,7 @@ fn agreed_pair() {
 }
 
 #[test]
-fn agreed_pair_crash_upon_crash() {
+fn agreed_pair_crash_after_crash() {
     sound(&texts::crashing_twice());
 }
 
@@ -145,14 +145,14 @@ fn slow_worker_and_a_repeated_message() {
 }
 
 #[test]
-fn lost_messages_and_marks() {
+fn lost_messages_and_pending_changes() {
     sound(&losses::lost());
     sound(&losses::lost_twice());
     sound(&losses::marked_again());
 }
 
 #[test]
-fn lost_messages_and_marks_and_stale_reads() {
+fn lost_messages_and_pending_changes_and_stale_reads() {
     sound(&losses::lost_looking_back());
     sound(&losses::unmarked_looking_back());
 }
@@ -185,7 +185,7 @@ fn switch_meanwhile() {
 /// The operator must keep AnnounceThenFlip (R28) too: the suite notices a switch that does not
 /// wait.
 #[test]
-fn a_switch_that_waits_for_nobody_is_missed() {
+fn a_switch_that_does_not_wait_breaks_a_promise() {
     fails(&phases::switching_hastily(), "a hasty switch");
 }
 
@@ -222,7 +222,7 @@ fn reduction_leaves_no_end_out() {
         let missing = whole.ends.iter().find(|(end, _)| !reduced.ends.contains_key(end));
         if let Some((_, path)) = missing {
             let trace = replay(&small, path, false).join("\n");
-            panic!("{small}: only the whole search comes to\n{trace}");
+            panic!("{small}: only the complete search ends in\n{trace}");
         }
         assert_eq!(reduced.ends.len(), whole.ends.len(), "{small}");
         assert!(reduced.states.len() <= whole.states.len(), "{small}");

@@ -1,6 +1,6 @@
 //! The simulation: the real protocol in worlds of faults, crashes, people and other workers.
 
-#![expect(clippy::print_stdout, reason = "a suite tells what it found")]
+#![expect(clippy::print_stdout, reason = "a suite prints what it found")]
 
 use poolbridge_tests::simulation::mixture::Mixture;
 use poolbridge_tests::simulation::profile::Profile;
@@ -14,7 +14,7 @@ const WORLDS: u64 = 20_000;
 const GAPS_MAX: u64 = 100;
 
 #[test]
-fn the_whole_law_holds_in_every_world() {
+fn every_rule_holds_in_every_world() {
     let tally = tally::tally(0..WORLDS, &Profile::mixed(), 2);
     println!("{tally}");
     assert_eq!(tally.worlds, WORLDS);
@@ -27,7 +27,7 @@ fn the_whole_law_holds_in_every_world() {
 }
 
 #[test]
-fn the_whole_law_holds_where_people_delete_their_accounts() {
+fn every_rule_holds_where_people_delete_their_accounts() {
     for mixture in [Mixture::Departing, Mixture::Returning] {
         let tally = tally::of(mixture, 0..WORLDS);
         println!("{}: {tally}", mixture.name());
@@ -40,7 +40,7 @@ fn the_whole_law_holds_where_people_delete_their_accounts() {
 }
 
 #[test]
-fn the_whole_law_holds_where_texts_are_blanked_and_repeat() {
+fn every_rule_holds_where_texts_are_blanked_and_repeat() {
     let mixtures = [
         Mixture::Repeating,
         Mixture::RepeatingStale,
@@ -60,7 +60,7 @@ fn the_whole_law_holds_where_texts_are_blanked_and_repeat() {
 }
 
 #[test]
-fn every_kind_of_trouble_was_met() {
+fn every_kind_of_fault_happened() {
     let tally = tally::tally(0..2_000, &Profile::mixed(), 2);
     let kinds = [
         "address with a capital",

@@ -78,7 +78,7 @@ impl Bootstrap {
             .kill_on_drop(true)
             .spawn()
             .with_context(|| format!("cannot start {}", path.display()))?;
-        let ready = runtime.asked().await.context("a bootstrap that does not start")?;
+        let ready = runtime.asked().await.context("the bootstrap did not start")?;
         let (_, answered) = runtime.invoke(event).await?;
         let start = Start { ready: ready - began, answered: answered - began };
         Ok(Self { process, runtime, start })
@@ -159,7 +159,7 @@ fn somebody(bridge: &Deployment) -> Vec<u8> {
 
 /// The path of a program in the folder of the running one.
 fn program_path(program: &str) -> anyhow::Result<PathBuf> {
-    let path = std::env::current_exe().context("where this program is")?.with_file_name(program);
+    let path = std::env::current_exe().context("the path of this program")?.with_file_name(program);
     ensure!(fs::exists(&path)?, "{} is not built\nhint: run `make bench`", path.display());
     Ok(path)
 }

@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_operation_has_one_kind_and_an_unknown_one_is_never_left_out() {
+    fn each_operation_has_one_kind_and_an_unknown_one_counts_as_other() {
         let all = || KINDS.iter().flat_map(|(_, operations)| operations.iter());
         for operation in all() {
             assert_eq!(all().filter(|other| other == &operation).count(), 1, "{operation}");

@@ -69,14 +69,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn processor_time_is_user_and_kernel_time_whatever_the_program_is_called() {
+    fn processor_time_is_user_and_kernel_time_for_any_program_name() {
         let stat = "7 (a ) b) S 1 7 7 0 -1 4194560 100 0 0 0 12 30 0 0 20 0 1 0 5 6 7";
         assert_eq!(ticks(stat).unwrap(), 42);
         assert!(ticks("7 (cut) S 1").is_err());
     }
 
     #[test]
-    fn the_high_water_mark_is_found() {
+    fn peak_memory_is_found() {
         let status = "Name:\tx\nVmPeak:\t  9000 kB\nVmHWM:\t   4321 kB\nVmRSS:\t 1 kB\n";
         assert_eq!(high_water(status).unwrap(), 4321);
         assert!(memory_kilobytes(std::process::id()).unwrap() > 100);

@@ -56,7 +56,7 @@ impl Runtime {
     pub(super) async fn asked(&mut self) -> anyhow::Result<Instant> {
         match self.next().await? {
             Said::Asked(when) => Ok(when),
-            Said::Answered(_) => bail!("an answer that nobody waited for"),
+            Said::Answered(_) => bail!("an answer without a request"),
             Said::Failed(error) => bail!("the bootstrap failed: {error}"),
         }
     }

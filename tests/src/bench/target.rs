@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn one_call_too_many_among_twenty_changes_is_a_miss() {
+    fn one_call_too_many_among_twenty_changes_misses_the_target() {
         let met = scenario(Outcome::Effective, &[("AdminGetUser", 40), ("PutItem", 80)]);
         assert!(met.missed().is_empty());
         let missed = scenario(Outcome::Effective, &[("AdminGetUser", 41), ("PutItem", 80)]);
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_capture_does_besides_marking_and_sending_is_a_miss() {
+    fn any_other_call_of_capture_misses_the_target() {
         let calls = [("UpdateItem", 20), ("SendMessage", 20), ("GetItem", 1)];
         let mut scenario = scenario(Outcome::Larger, &[]);
         scenario.capture = Calls(calls.map(|(name, count)| (name.to_owned(), count)).into());

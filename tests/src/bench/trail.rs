@@ -25,7 +25,7 @@ pub(super) const ARGUMENT: &str = "trail";
 
 /// Captures changes in a second process of this program.
 pub(super) async fn tell(environment: &Environment, changes: &[Change]) -> anyhow::Result<()> {
-    let own = std::env::current_exe().context("where this program is")?;
+    let own = std::env::current_exe().context("the path of this program")?;
     let mut child = Command::new(&own)
         .arg(ARGUMENT)
         .env_clear()

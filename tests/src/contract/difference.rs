@@ -81,7 +81,7 @@ impl Difference {
             Self::NoSignOut => "AWS signs people out; cognito-local lacks the operation",
             Self::NoFactors => "AWS keeps second factors; cognito-local lacks the operation",
             Self::DeduplicationEndsLate => {
-                "AWS forgets a deduplication id after five minutes; nobody waits for that here"
+                "AWS forgets a deduplication id after five minutes; no case here waits for that"
             }
         }
     }

@@ -89,13 +89,13 @@ pub fn cases<S: QueueStand>() -> Vec<Case<S>> {
         a_change_comes_out_as_it_went_in,
         changes_of_one_account_come_in_order_one_at_a_time,
         an_account_does_not_wait_for_another,
-        rule_13_an_id_is_taken_once,
-        rule_13_equal_changes_with_other_ids_are_two_messages,
+        unique_deduplication_id_an_id_is_accepted_once,
+        unique_deduplication_id_equal_changes_with_other_ids_are_two_messages,
         an_id_is_forgotten_after_five_minutes,
         a_message_that_was_not_answered_comes_again,
-        a_message_comes_again_when_it_was_told_to,
+        a_delayed_message_returns_at_its_time,
         an_old_receipt_deletes_nothing,
-        counters_tell_where_messages_are,
+        counters_show_where_messages_are,
         a_message_received_too_often_is_a_dead_letter,
     ]
 }
@@ -194,7 +194,9 @@ async fn an_account_does_not_wait_for_another<S: QueueStand>(stand: S) -> anyhow
     Ok(())
 }
 
-async fn rule_13_an_id_is_taken_once<S: QueueStand>(stand: S) -> anyhow::Result<()> {
+async fn unique_deduplication_id_an_id_is_accepted_once<S: QueueStand>(
+    stand: S,
+) -> anyhow::Result<()> {
     stand.empty().await?;
     let sub = sub(&stand);
     let wanted = change(&stand, &sub);
@@ -217,7 +219,7 @@ async fn rule_13_an_id_is_taken_once<S: QueueStand>(stand: S) -> anyhow::Result<
     Ok(())
 }
 
-async fn rule_13_equal_changes_with_other_ids_are_two_messages<S: QueueStand>(
+async fn unique_deduplication_id_equal_changes_with_other_ids_are_two_messages<S: QueueStand>(
     stand: S,
 ) -> anyhow::Result<()> {
     stand.empty().await?;
@@ -268,7 +270,7 @@ async fn a_message_that_was_not_answered_comes_again<S: QueueStand>(
     Ok(())
 }
 
-async fn a_message_comes_again_when_it_was_told_to<S: QueueStand>(stand: S) -> anyhow::Result<()> {
+async fn a_delayed_message_returns_at_its_time<S: QueueStand>(stand: S) -> anyhow::Result<()> {
     stand.empty().await?;
     let changes = sent(&stand, &sub(&stand), 2).await?;
     let came = receive(&stand).await?;
@@ -306,7 +308,7 @@ async fn an_old_receipt_deletes_nothing<S: QueueStand>(stand: S) -> anyhow::Resu
     Ok(())
 }
 
-async fn counters_tell_where_messages_are<S: QueueStand>(stand: S) -> anyhow::Result<()> {
+async fn counters_show_where_messages_are<S: QueueStand>(stand: S) -> anyhow::Result<()> {
     stand.empty().await?;
     let counts = |waiting, in_flight| QueueCounts { waiting, in_flight, delayed: 0 };
     sent(&stand, &sub(&stand), 2).await?;

@@ -52,9 +52,9 @@ const CONFIGURATION: &str = "the one of the cases";
 /// Every case. They need the queue for themselves.
 pub fn cases<S: ResendStand>() -> Vec<Case<S>> {
     cases![
-        what_is_due_is_sent_again_once_and_then_rests,
-        while_stopped_only_changes_that_no_look_has_judged_are_sent_again,
-        a_mark_that_was_touched_does_not_rest,
+        a_due_change_is_sent_again_once_and_then_rests,
+        while_stopped_only_unobserved_changes_are_sent_again,
+        a_changed_pending_change_does_not_rest,
     ]
 }
 
@@ -73,7 +73,7 @@ async fn marked<S: ResendStand>(stand: &S, ago: Duration) -> anyhow::Result<Chan
 
 async fn mark_of<S: ResendStand>(stand: &S, change: &Change) -> anyhow::Result<Mark> {
     let mark = stand.table().read_mark(change.side, &change.sub).await?;
-    mark.context("the mark is gone")
+    mark.context("the pending change is gone")
 }
 
 async fn resend<S: ResendStand>(stand: &S) -> anyhow::Result<Resent> {
@@ -90,7 +90,7 @@ async fn sent<S: ResendStand>(stand: &S) -> anyhow::Result<Vec<Change>> {
     Ok(all)
 }
 
-async fn what_is_due_is_sent_again_once_and_then_rests<S: ResendStand>(
+async fn a_due_change_is_sent_again_once_and_then_rests<S: ResendStand>(
     stand: S,
 ) -> anyhow::Result<()> {
     stand.empty().await?;
@@ -100,7 +100,7 @@ async fn what_is_due_is_sent_again_once_and_then_rests<S: ResendStand>(
     let (before, token) = (mark_of(&stand, &due).await?, mark_of(&stand, &off).await?.token);
     let until = stand.clock().now() + Duration::from_hours(1);
     let put_off = stand.table().back_off(off.side, &off.sub, token, until, Reason::Busy).await?;
-    ensure!(put_off, "it was not put off");
+    ensure!(put_off, "the change was not delayed");
     let first = resend(&stand).await?;
     assert_eq!((first.sent, first.failed, first.paused), (1, 0, false));
     assert!(first.marks >= 3 && first.oldest >= Some(Duration::from_mins(3)), "{first:?}");
@@ -114,7 +114,7 @@ async fn what_is_due_is_sent_again_once_and_then_rests<S: ResendStand>(
     let after = mark_of(&stand, &due).await?;
     let not_before = after.not_before;
     assert!(not_before > stand.clock().now() + Duration::from_mins(5), "no longer than a run");
-    assert_eq!(after, Mark { not_before, ..before }, "resting is no change and no attempt");
+    assert_eq!(after, Mark { not_before, ..before }, "a delay is no change and no attempt");
     // The next run finds nothing to do, even if a worker has observed the account meanwhile.
     assert_eq!(resend(&stand).await?.sent, 0);
     assert_eq!(sent(&stand).await?, []);
@@ -129,7 +129,7 @@ async fn what_is_due_is_sent_again_once_and_then_rests<S: ResendStand>(
 
 /// A change that apply has not observed yet may be a disable, which passes a pause (invariant 10).
 /// A change that an observation found to be no disable waits.
-async fn while_stopped_only_changes_that_no_look_has_judged_are_sent_again<S: ResendStand>(
+async fn while_stopped_only_unobserved_changes_are_sent_again<S: ResendStand>(
     stand: S,
 ) -> anyhow::Result<()> {
     for (stop, reason) in
@@ -167,7 +167,7 @@ async fn while_stopped_only_changes_that_no_look_has_judged_are_sent_again<S: Re
     Ok(())
 }
 
-async fn a_mark_that_was_touched_does_not_rest<S: ResendStand>(stand: S) -> anyhow::Result<()> {
+async fn a_changed_pending_change_does_not_rest<S: ResendStand>(stand: S) -> anyhow::Result<()> {
     let old = marked(&stand, Duration::from_mins(2)).await?;
     let seen = mark_of(&stand, &old).await?;
     let newer = Change { at: stand.clock().now(), id: QueueStand::nonce(&stand), ..old.clone() };
@@ -175,7 +175,7 @@ async fn a_mark_that_was_touched_does_not_rest<S: ResendStand>(stand: S) -> anyh
     let until = stand.clock().now() + Duration::from_hours(1);
     stand.table().rest(vec![seen], until).await?;
     let touched = mark_of(&stand, &old).await?;
-    assert_eq!(touched.not_before, Time::ZERO, "a new deed waits because of an old one");
+    assert_eq!(touched.not_before, Time::ZERO, "a new change waits because of an old one");
     assert!(stand.table().clear_mark(old.side, &old.sub, touched.token).await?);
     // A pending change that was cleared is not stored again.
     stand.table().rest(vec![touched], until).await?;

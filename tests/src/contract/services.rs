@@ -188,7 +188,7 @@ async fn create_queue(
     attributes.extend(redrive.map(|redrive| ("RedrivePolicy".to_owned(), json!(redrive))));
     let input = json!({"QueueName": name, "Attributes": attributes});
     let made = call(endpoint, "AmazonSQS.CreateQueue", &input).await?;
-    let url = made["QueueUrl"].as_str().context("no queue was made")?.to_owned();
+    let url = made["QueueUrl"].as_str().context("no queue was created")?.to_owned();
     let input = json!({"QueueUrl": url, "AttributeNames": ["QueueArn"]});
     let told = call(endpoint, "AmazonSQS.GetQueueAttributes", &input).await?;
     Ok((url, told["Attributes"]["QueueArn"].clone()))

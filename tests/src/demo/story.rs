@@ -167,7 +167,7 @@ async fn password_reset(
             let still = old.signs_in(marlene::USERNAME, marlene::PASSWORD_RESET).await?;
             ensure!(still, "her own password no longer works");
             let story = bridge.operator.ask(&["explain", &pair.old.sub]).await?;
-            ensure!(story["passwords"]["stale"] == "new", "the operator is not told: {story}");
+            ensure!(story["passwords"]["stale"] == "new", "explain does not show it: {story}");
             Ok(())
         })
         .await

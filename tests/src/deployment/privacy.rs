@@ -51,7 +51,7 @@ impl Deployment {
 
     fn look_through(&self, place: &str, text: &str) -> anyhow::Result<()> {
         if let Some(value) = self.values.found_in(text) {
-            bail!("a person's value, \"{value}\", stands in {place}:\n{text}");
+            bail!("a person's value, \"{value}\", is in {place}:\n{text}");
         }
         Ok(())
     }

@@ -18,7 +18,7 @@ pub(super) struct Programs {
 impl Programs {
     /// Finds them in the folder of the running program, or one folder up if that program is a test.
     pub(super) fn find() -> anyhow::Result<Self> {
-        let own = std::env::current_exe().context("where this program is")?;
+        let own = std::env::current_exe().context("the path of this program")?;
         let mut folders = own.ancestors().skip(1).take(2);
         let folder = folders.find(|folder| folder.join("capture").is_file());
         let programs = folder.map(|folder| Self {

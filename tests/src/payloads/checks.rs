@@ -27,7 +27,7 @@ pub fn wrong_line(line: &str) -> Option<&'static str> {
     }
     let sub = fields.get("change.sub").and_then(Value::as_str);
     if sub.is_some_and(|sub| !is_known_sub(sub)) {
-        return Some("a sub that nobody has");
+        return Some("an unknown sub");
     }
     leak(line)
 }
@@ -43,7 +43,7 @@ pub fn wrong_request((operation, body): &Request) -> Option<&'static str> {
             return Some("a message that is no JSON");
         };
         if !message["sub"].as_str().is_some_and(is_known_sub) {
-            return Some("a message about a sub that nobody has");
+            return Some("a message about an unknown sub");
         }
     }
     leak(&body.to_string())

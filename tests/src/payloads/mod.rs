@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_seed_says_everything() {
+    fn a_seed_decides_everything() {
         for number in 0..200 {
             assert_eq!(Payload::of(7, number), Payload::of(7, number));
         }
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn payloads_are_full_of_marks() {
+    fn payloads_contain_marks() {
         let marked = (0..1_000).filter(|number| {
             let payload = Payload::of(1, *number);
             payload.text().contains(MARK) || payload.text().contains(NUMBER_MARK)

@@ -164,7 +164,7 @@ impl Run<'_> {
             }
         }
         let detail = format!("{STEPS_MAX} steps and no end");
-        self.violation = Some(Violation { promise: "it comes to rest", detail });
+        self.violation = Some(Violation { promise: "the world comes to rest", detail });
     }
 
     /// The key of the current state.

@@ -316,7 +316,7 @@ fn know(state: &mut State, setting: &Setting, human: Human, start: Start) {
                 let Some(account) = accounts.get(side).clone() else { continue };
                 let id = PersonId::from_nonce(state.nonce());
                 let entry = Entry::new(id, side, account, BEGINNING);
-                state.table.begin(&entry, true).expect("nobody was there before");
+                state.table.begin(&entry, true).expect("the person was not in the table before");
             }
         }
         Start::Agreed => {
@@ -327,7 +327,7 @@ fn know(state: &mut State, setting: &Setting, human: Human, start: Start) {
             entry.state = PersonState::Synced;
             entry.linked = Some(BEGINNING);
             entry.agreed = Some(agreement(state, setting, &entry, human));
-            state.table.begin(&entry, true).expect("nobody was there before");
+            state.table.begin(&entry, true).expect("the person was not in the table before");
             state.watch.agreed.insert(entry.id, BEGINNING);
         }
     }

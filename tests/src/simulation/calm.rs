@@ -138,8 +138,8 @@ impl Scheduler {
         }
         let mut state = self.world.lock();
         let marks: Vec<_> = state.table.marks.keys().map(|(_, sub)| sub.to_string()).collect();
-        let detail = format!("still marked: {}", marks.join(", "));
-        state.watch.violated("it comes to rest", detail);
+        let detail = format!("still pending: {}", marks.join(", "));
+        state.watch.violated("the world comes to rest", detail);
         false
     }
 
@@ -159,7 +159,7 @@ impl Scheduler {
                 (None, None) => return,
             }
         }
-        self.world.lock().watch.violated("work ends", "a task went on for ever".to_owned());
+        self.world.lock().watch.violated("work ends", "a task never ended".to_owned());
     }
 
     /// Lets time pass until a task can continue, or until pending changes are sent at `next_run`.

@@ -102,7 +102,7 @@ pub fn drained(state: &mut State, setting: &Setting, under_capture: &BTreeSet<Hu
         }
     }
     if !found.is_empty() {
-        state.watch.violated("drained is honest", found.join(", "));
+        state.watch.violated("drained is reported only when it is true", found.join(", "));
     }
 }
 
@@ -113,7 +113,7 @@ pub fn captured_changes_travelled(state: &mut State, setting: &Setting) {
         found.extend(differences(state, setting, human));
     }
     if !found.is_empty() {
-        state.watch.violated("what was captured needs no sweep", found.join(", "));
+        state.watch.violated("a captured change needs no sweep", found.join(", "));
     }
 }
 
@@ -132,7 +132,7 @@ pub fn at_the_end(state: &mut State, setting: &Setting) {
     }
     for entry in state.table.people.values().filter(|entry| !stands_still(entry)) {
         if entry.intent.is_some() || entry.birth.is_some() {
-            found.push(("nothing is left under way", format!("{:?}", entry.accounts)));
+            found.push(("no intent is left open", format!("{:?}", entry.accounts)));
         }
     }
     pointers(state, &mut found);
@@ -167,7 +167,7 @@ fn pointers(state: &State, found: &mut Vec<(&'static str, String)>) {
             };
             if !one {
                 let detail = format!("{} is claimed by {} people", account.sub, claims.len());
-                found.push(("one person for one account", detail));
+                found.push(("each account belongs to one person", detail));
             }
         }
     }
@@ -198,7 +198,7 @@ fn proofs(state: &State, found: &mut Vec<(&'static str, String)>) {
         let strangers = old.human != new.human && !outlasted(state, old.human);
         if strangers || !proved {
             let detail = format!("{} and {}", old.sub, new.sub);
-            found.push(("nobody is linked without proof", detail));
+            found.push(("no account is linked without proof", detail));
         }
     }
 }
@@ -234,13 +234,17 @@ fn together(
         (Some(_), Some(_)) => {
             let same = matches!((&ways.old, &ways.new), (Some(old), Some(new)) if old.0 == new.0);
             if same && !gone && linked(state, setting, human).is_none() {
-                found.push(("who can be linked is", format!("human {}", human.0)));
+                found.push((
+                    "every pair that can be linked is linked",
+                    format!("human {}", human.0),
+                ));
             }
         }
         (Some(_), None) | (None, Some(_)) => {
             let enabled = [ways.old, ways.new].into_iter().flatten().any(|(_, enabled)| enabled);
             if eager(&setting.policy) && enabled && !gone {
-                found.push(("who is to be created is", format!("human {}", human.0)));
+                found
+                    .push(("every account to be created is created", format!("human {}", human.0)));
             }
         }
         (None, None) => {}

@@ -175,7 +175,7 @@ pub fn told_deletions_travelled(state: &mut State, setting: &Setting) {
     if !found.is_empty() {
         let found: Vec<String> =
             found.into_iter().map(|(what, who)| format!("{what}: {who}")).collect();
-        state.watch.violated("a deletion that was told of needs no sweep", found.join(", "));
+        state.watch.violated("a reported deletion needs no sweep", found.join(", "));
     }
 }
 
@@ -200,7 +200,7 @@ fn judge_those(
         let Some(tombstone) = entry.and_then(|entry| entry.tombstone.as_ref()) else {
             // Both accounts are gone, and no listing leads to them any more.
             if body.exists {
-                found.push(("who is deleted has a tombstone", format!("human {}", human.0)));
+                found.push(("every deleted person has a tombstone", format!("human {}", human.0)));
             }
             continue;
         };
@@ -221,7 +221,7 @@ fn judge_those(
             found.push(("a deletion travels", detail));
         }
         if tombstone.owed.is_some() && body.exists {
-            found.push(("nothing is left owed", format!("human {}", human.0)));
+            found.push(("no tombstone owes anything", format!("human {}", human.0)));
         }
     }
 }

@@ -179,7 +179,7 @@ fn judge(
     let doubted = may_stand && state.watch.decisions.iter().any(came_back);
     let values = last.map(|edit| edit.and_then(|&edit| state.edits.get(edit).value.clone()));
     if !doubted && !values.contains(&stands) {
-        found.push(("no value returns", format!("{field}: {stands:?} is nobody's last word")));
+        found.push(("no value returns", format!("{field}: no person set {stands:?} last")));
     }
 }
 

@@ -283,7 +283,7 @@ impl Stage {
                 verdicts.push(self.look(&change).verdict);
             }
         }
-        panic!("it does not come to rest: {verdicts:?}");
+        panic!("the changes do not settle: {verdicts:?}");
     }
 
     /// Captures a change and processes it. Returns the outcomes.
@@ -303,7 +303,7 @@ impl Stage {
             let Verdict::Later(after, _) = report.verdict else { return verdicts };
             self.wait(after);
         }
-        panic!("it does not come to rest: {verdicts:?}");
+        panic!("the changes do not settle: {verdicts:?}");
     }
 
     /// The person record of that account.

@@ -110,7 +110,7 @@ impl Program {
         }
     }
 
-    /// Tells the supervisor to end the group. Returns at once.
+    /// Signals the supervisor to end the group. Returns at once.
     pub(super) fn release(&mut self) {
         drop(self.supervisor.stdin.take());
     }

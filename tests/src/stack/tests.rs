@@ -35,7 +35,7 @@ fn two_pools() -> Options {
 }
 
 #[tokio::test]
-async fn pools_are_apart_triggers_fire_and_nothing_is_left() {
+async fn pools_are_separate_triggers_fire_and_nothing_is_left() {
     let stack = Stack::start(two_pools()).await.unwrap();
     stack.deploy_python(FUNCTION, PRINTS).await.unwrap();
     stack.deploy_python("verifies", VERIFIES_AT_SIGN_UP).await.unwrap();
@@ -90,7 +90,7 @@ async fn pools_are_apart_triggers_fire_and_nothing_is_left() {
 }
 
 #[tokio::test]
-async fn faults_are_injected_counted_and_spare_the_direct_way() {
+async fn faults_are_injected_and_counted_but_not_on_direct_calls() {
     let options =
         Options { ministack: false, pools: vec![PoolSeed::new(NEW, "app")], ..two_pools() };
     let stack = Stack::start(Options { faults: vec![Place::Pool(0)], ..options }).await.unwrap();
@@ -126,7 +126,7 @@ async fn faults_are_injected_counted_and_spare_the_direct_way() {
 }
 
 #[tokio::test]
-async fn stacks_live_side_by_side() {
+async fn two_stacks_run_at_the_same_time() {
     let one = || Options { pools: vec![PoolSeed::new(NEW, "app")], ..Options::default() };
     let (first, second) = tokio::join!(Stack::start(one()), Stack::start(one()));
     let (first, second) = (first.unwrap(), second.unwrap());
@@ -138,7 +138,7 @@ async fn stacks_live_side_by_side() {
 }
 
 #[tokio::test]
-async fn a_program_that_does_not_start_says_why() {
+async fn a_program_that_does_not_start_reports_the_reason() {
     let environment = [("GATEWAY_PORT".to_owned(), "no-port".to_owned())].into();
     let options = Options { ministack: true, environment, ..Options::default() };
     let error = Stack::start(options).await.err().unwrap().to_string();

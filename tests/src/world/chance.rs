@@ -105,7 +105,7 @@ impl DepthFirst {
         &self.answered
     }
 
-    /// Marks the later options of that choice as not worth trying.
+    /// Records that the later options of that choice lead nowhere else.
     pub fn settle(&mut self, at: usize) {
         if let Some(answer) = self.answered.get_mut(at) {
             answer.options = answer.taken + 1;
@@ -164,7 +164,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_seed_says_everything() {
+    fn a_seed_decides_everything() {
         let run = |seed| -> Vec<usize> {
             let mut chooser = Seeded::new(seed);
             (0..64).map(|_| chooser.weigh(&[1, 0, 5, 9], "test")).collect()

@@ -106,8 +106,8 @@ pub(super) fn judge_removal(state: &mut State, call: Call, side: Side, sub: &Sub
             state.weather.count(OUTLASTED);
             return;
         }
-        let detail = format!("{call} {sub}: human {} is alive over there", human.0);
-        state.watch.violated("nobody is removed without a cause", detail);
+        let detail = format!("{call} {sub}: human {} still has the other account", human.0);
+        state.watch.violated("no account is removed without a cause", detail);
         return;
     }
     // The bridge may do what it owes long after the evidence was complete.
@@ -123,8 +123,8 @@ pub(super) fn judge_removal(state: &mut State, call: Call, side: Side, sub: &Sub
         Some(&account.sub) != gone && there
     });
     if !canary {
-        let detail = format!("{call} {sub}: nobody is left in the {there} pool");
-        state.watch.violated("nobody is removed without a canary", detail);
+        let detail = format!("{call} {sub}: no account is left in the {there} pool");
+        state.watch.violated("no account is removed without a canary account", detail);
     }
 }
 
@@ -135,7 +135,7 @@ pub(super) fn judge_burial(state: &mut State, call: Call, entry: &Entry) {
     let account = known.and_then(|known| state.account(tombstone.side, &known.sub));
     if let Some(account) = account.filter(|account| account.body().exists) {
         let detail = format!("{call} {}", account.sub);
-        state.watch.violated("nobody living is buried", detail);
+        state.watch.violated("no living person gets a tombstone", detail);
     }
 }
 
@@ -153,5 +153,5 @@ pub(super) fn judge_creation(state: &mut State, call: Call, side: Side, sub: &Su
         return;
     }
     let detail = format!("{call} {sub}: human {} had deleted {}", human.0, departure.sub);
-    state.watch.violated("nobody deleted is made again", detail);
+    state.watch.violated("no deleted person is created again", detail);
 }

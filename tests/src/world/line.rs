@@ -98,7 +98,7 @@ impl Line {
     }
 
     /// Makes a call: the request is sent, executed and answered, each in a turn of its own and with
-    /// the faults that the weather chooses. If the task is dropped meanwhile, what was done stays
+    /// the injected faults. If the task is dropped meanwhile, what was done stays
     /// done.
     pub async fn make<T: Hash + Send + 'static>(
         &self,

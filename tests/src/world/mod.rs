@@ -134,7 +134,7 @@ impl State {
     pub fn copied(&self, chooser: Box<dyn Chooser>) -> Self {
         assert!(
             self.in_flight.is_empty() && self.about_to_send.is_empty(),
-            "something is under way"
+            "a request is in progress"
         );
         Self {
             now: self.now,

@@ -41,7 +41,7 @@ pub(super) fn judge_flags(
         let other = state.pools.get(side.other()).all().iter().filter(|one| one.human == human);
         let mut versions = other.flat_map(SimulatedAccount::versions);
         if !versions.any(|version| verified(&version.body, kind).as_ref() == Some(&address)) {
-            let detail = format!("{call}: a flag beside {} that was never verified", kind.0);
+            let detail = format!("{call}: a flag with {} that was never verified", kind.0);
             state.watch.violated("nothing is weakened", detail);
         }
     }
@@ -60,7 +60,10 @@ pub(super) fn judge_spelling(
     let (Some(was), Some(is)) = (was, is) else { return };
     let respelled = was != is && was.eq_ignore_ascii_case(is);
     if state.pools.get(side).shape.case_sensitive && respelled {
-        state.watch.violated("a spelling is kept", format!("{call}: an address is spelled anew"));
+        state.watch.violated(
+            "an address keeps its spelling",
+            format!("{call}: the spelling of an address changed"),
+        );
     }
 }
 

@@ -29,8 +29,8 @@ pub(super) fn stored(
     // A repetition of the current record gets the first answer and changes nothing.
     let written = state.table.people.get(&entry.id) == Some(entry);
     if written && holder.is_some_and(|holder| holder != call.task) {
-        let detail = format!("{call} was let through after the lease went to somebody else");
-        state.watch.violated("no zombie passes", detail);
+        let detail = format!("{call} was accepted after another worker took the lease");
+        state.watch.violated("no worker stores after it lost its lease", detail);
     }
     announce(state, call, entry);
     departures::judge_burial(state, call, entry);

@@ -250,7 +250,7 @@ pub fn created(state: &mut State, call: Call, side: Side, sub: &Sub, basis: &Bas
     let living = state.pools.get(side).living().filter(|one| one.human == human).count();
     if living > 1 {
         let detail = format!("{call} {sub}: human {} has {living} there", human.0);
-        state.watch.violated("one account for one person", detail);
+        state.watch.violated("each person has at most one account per pool", detail);
     }
     proofs::judge_flags(state, call, side, human, &body, |_| true);
     proofs::judge_origin(state, call, human);
@@ -299,7 +299,7 @@ pub fn written(
             state.weather.count(departures::NAMED_AGAIN);
         } else if basis.body(&state.pools, side.other(), human, &field).is_none() {
             let detail = format!("{call} {sub}: {group} was never read on the other side");
-            state.watch.violated("unread is not empty", detail);
+            state.watch.violated("an unknown list is not an empty list", detail);
         }
     }
     if let (Deed::SetAttributes { fields }, Some(after)) = (deed, after)
@@ -381,6 +381,6 @@ fn judge_stranger(
             return;
         }
         let detail = format!("{call} {sub}: human {} receives what {humans:?} has", human.0);
-        state.watch.violated("nobody receives another's facts", detail);
+        state.watch.violated("no person receives another person's values", detail);
     }
 }

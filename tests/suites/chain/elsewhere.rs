@@ -7,7 +7,7 @@ use poolbridge_core::side::Side;
 use super::{capture, event, invoke, play};
 
 #[tokio::test]
-async fn a_capture_elsewhere_marks_and_sends_at_home() {
+async fn capture_in_another_region_uses_the_table_and_queue_of_the_home_region() {
     play(async |bridge| {
         let arn = format!("arn:aws:dynamodb:us-east-1:000000000000:table/{}", bridge.names.table);
         let here = [("POOLBRIDGE_HOME_REGION", "us-east-1"), ("POOLBRIDGE_TABLE", arn.as_str())];

@@ -115,7 +115,7 @@ async fn a_broken_configuration_hides_no_function() {
 }
 
 #[tokio::test]
-async fn the_functions_error_is_in_nobodys_log_and_is_counted() {
+async fn the_functions_error_is_in_no_log_and_is_counted() {
     play(async |bridge| {
         let loud = [("POOLBRIDGE_LOG", "trace")];
         bridge.add(&capture(bridge, "loud", &loud, |text| text)).await?;
@@ -126,7 +126,7 @@ async fn the_functions_error_is_in_nobodys_log_and_is_counted() {
         let said = json!("invocation failed due to error ResourceNotFoundException");
         ensure!(lonely["errorMessage"] == said, "{lonely}");
         let log = bridge.services.log("loud").await?.join("\n");
-        ensure!(!log.contains("no place left"), "the function's words stand in the log:\n{log}");
+        ensure!(!log.contains("no place left"), "the function's words are in the log:\n{log}");
         ensure!(
             log.contains("\"errors_answered\":1") && log.contains("\"chain_failed\":0"),
             "{log}"

@@ -70,7 +70,7 @@ async fn ask(pool: &UserPool, prefix: &str) -> anyhow::Result<Seen> {
     };
     pool.sign_up(&name, PASSWORD, &[("email", &email)]).await?;
     let confirmed = pool.confirm(&name).await.err().map(|it| it.root_cause().to_string());
-    let account = pool.account(&name).await?.context("nobody signed up")?;
+    let account = pool.account(&name).await?.context("the account is missing after the sign-up")?;
     let token = pool.id_token(&name, PASSWORD).await?;
     Ok(Seen {
         denied,
@@ -119,7 +119,7 @@ async fn dump(pool: &UserPool) -> anyhow::Result<Value> {
 }
 
 #[tokio::test]
-async fn a_pool_with_triggers_of_its_own_is_the_same_for_its_callers() {
+async fn a_pool_with_its_own_triggers_behaves_the_same_for_its_callers() {
     let mut bridge = deploy().await.expect("the bridge cannot be deployed");
     let played = play(&mut bridge).await;
     if let Err(error) = played {

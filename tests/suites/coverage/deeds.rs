@@ -15,7 +15,7 @@ const NEWER_PASSWORD: &str = "Newer-Password-99";
 
 /// Operations of the table that the local stack's pools lack, or do in another way than AWS.
 pub(super) const BEYOND_THE_STACK: [(&str, &str); 42] = [
-    ("SignUp", "nobody travels before they confirm"),
+    ("SignUp", "no sign-up travels before its confirmation"),
     ("StartUserImportJob", "the pools have no import"),
     ("StopUserImportJob", "the pools have no import"),
     ("Signup_POST", "the pools have no pages"),
@@ -47,15 +47,15 @@ pub(super) const BEYOND_THE_STACK: [(&str, &str); 42] = [
     ("AdminDeleteSoftwareToken", "the pools do not have it"),
     ("CompleteWebAuthnRegistration", "passkeys never travel"),
     ("DeleteWebAuthnCredential", "passkeys never travel"),
-    ("ForgotPassword", "it sends a code and changes nobody"),
+    ("ForgotPassword", "it sends a code and changes no account"),
     ("InitiateAuth", "a sign-in changes nothing that travels"),
     ("AdminInitiateAuth", "a sign-in changes nothing that travels"),
-    ("GetTokensFromRefreshToken", "a refresh changes nobody"),
+    ("GetTokensFromRefreshToken", "a refresh changes no account"),
     ("GlobalSignOut", "tokens do not travel"),
     ("AdminUserGlobalSignOut", "tokens do not travel"),
     ("RevokeToken", "tokens do not travel"),
-    ("ResendConfirmationCode", "it sends a code and changes nobody"),
-    ("GetUserAttributeVerificationCode", "it sends a code and changes nobody"),
+    ("ResendConfirmationCode", "it sends a code and changes no account"),
+    ("GetUserAttributeVerificationCode", "it sends a code and changes no account"),
     ("AssociateSoftwareToken", "an authenticator app never travels"),
 ];
 
@@ -233,7 +233,8 @@ impl Deed {
         bridge.old.confirm(name).await?;
         let arrived = |it: &Account| (it.status != "CONFIRMED").then(|| it.status.clone());
         let new = bridge.shows(Side::New, &email, arrived).await?;
-        let old = bridge.old.account(name).await?.context("nobody signed up")?;
+        let old =
+            bridge.old.account(name).await?.context("the account is missing after the sign-up")?;
         if self == Self::Left {
             bridge.old.add_to_group(&old.username, GROUP).await?;
             tell(bridge, &bridge.old, "AdminAddUserToGroup", &old.sub).await?;
@@ -351,7 +352,7 @@ impl Deed {
                 found => found,
             };
             return Ok(match found {
-                None => Some("nobody there".to_owned()),
+                None => Some("no account there".to_owned()),
                 Some(it) if it.status != "CONFIRMED" => Some(it.status),
                 Some(it) => (it.attribute("given_name") != "Given-After")
                     .then(|| "the name is missing".to_owned()),
@@ -367,7 +368,7 @@ impl Deed {
                 Some(_) | None => None,
             });
         }
-        let (one, other) = (one.context("gone")?, other.context("gone over there")?);
+        let (one, other) = (one.context("gone")?, other.context("gone in the other pool")?);
         if self.sets_a_password() {
             let stale = if person.side == Side::Old { OTHER_PASSWORD } else { PASSWORD };
             let pool = bridge.pool(person.side.other());

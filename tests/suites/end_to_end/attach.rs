@@ -22,7 +22,7 @@ const SENDER: &str = "arn:aws:lambda:us-east-1:000000000000:function:sender";
 const PRIVATE: &str = "Dear customer of ours, {####} is your code";
 
 #[tokio::test]
-async fn attached_and_detached_a_rich_pool_is_as_it_was() {
+async fn attach_and_detach_leave_a_pool_with_many_settings_unchanged() {
     play(async |bridge| {
         let usual = enrich(
             bridge,
@@ -38,25 +38,25 @@ async fn attached_and_detached_a_rich_pool_is_as_it_was() {
         for slot in ["PreSignUp", "PostConfirmation"] {
             ensure!(triggers.remove(slot) == Some(json!(OURS)), "{slot} is not attached");
         }
-        ensure!(attached == before, "attach moved something: {attached}\n{before}");
+        ensure!(attached == before, "attach changed a setting: {attached}\n{before}");
 
         let again = attach(&operator).await?;
         ensure!(again.code == Some(0) && again.data.contains("nothing to do"), "{}", again.data);
         let back = detach(&operator).await?;
         ensure!(back.code == Some(0), "detach failed: {}", back.talk);
-        ensure!(settings(bridge).await? == before, "detach left something behind");
+        ensure!(settings(bridge).await? == before, "detach left a change behind");
         let again = detach(&operator).await?;
         ensure!(again.code == Some(0) && again.data.contains("nothing to do"), "{}", again.data);
         sealed(bridge).await?;
         let journal = bridge.operator.ask(&["status"]).await?;
-        ensure!(journal["journal_last"]["what"] == "detach", "the journal says {journal}");
+        ensure!(journal["journal_last"]["what"] == "detach", "the journal holds {journal}");
         update(bridge, &usual).await
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_pool_without_any_triggers_is_without_any_afterwards() {
+async fn detach_leaves_a_pool_without_triggers_if_it_had_none() {
     play(async |bridge| {
         let usual = enrich(bridge, None).await?;
         let operator = operator(bridge, "attach-none", "")?;
@@ -74,7 +74,7 @@ async fn a_pool_without_any_triggers_is_without_any_afterwards() {
         ensure!(settings(bridge).await?["LambdaConfig"] == taken());
         ensure!(detach(&operator).await?.code == Some(0), "detach failed");
         let after = settings(bridge).await?;
-        ensure!(after == before, "detach left something behind");
+        ensure!(after == before, "detach left a change behind");
         update(bridge, &usual).await
     })
     .await;
@@ -97,14 +97,14 @@ async fn a_function_of_the_teams_own_is_refused_until_bridge_toml_names_it() {
         ensure!(attached.code == Some(0), "attach failed: {}", attached.talk);
         ensure!(settings(bridge).await?["LambdaConfig"] == taken());
         ensure!(detach(&named).await?.code == Some(0), "detach failed");
-        ensure!(settings(bridge).await? == before, "detach did not give the slot back");
+        ensure!(settings(bridge).await? == before, "detach did not restore the trigger");
         update(bridge, &usual).await
     })
     .await;
 }
 
 #[tokio::test]
-async fn every_setting_comes_back_from_the_dump() {
+async fn every_setting_comes_back_from_the_settings_backup() {
     play(async |bridge| {
         let usual = enrich(bridge, Some(json!({ "CustomMessage": THEIRS }))).await?;
         let operator = operator(bridge, "attach-whole", "")?;
@@ -126,7 +126,7 @@ async fn every_setting_comes_back_from_the_dump() {
 }
 
 #[tokio::test]
-async fn coverage_tells_what_is_missing_on_this_bridge() {
+async fn coverage_shows_what_is_missing_on_this_bridge() {
     play(async |bridge| {
         let operator = operator(bridge, "coverage", "")?;
         let told = operator.run(&["coverage", "--json"], LIMIT).await?;
@@ -248,6 +248,6 @@ async fn sealed(bridge: &Deployment) -> anyhow::Result<()> {
     let dumps = items.iter().filter(|item| item["pk"]["S"] == "ATTACH#new").count();
     ensure!(dumps >= 2, "{dumps} dumps");
     let table = Value::from(items).to_string();
-    ensure!(!table.contains("Dear customer"), "a dump lies open in the table");
+    ensure!(!table.contains("Dear customer"), "a settings backup is readable in the table");
     Ok(())
 }

@@ -18,7 +18,7 @@ const ANSWER_LIMIT: Duration = Duration::from_millis(4_500);
 const CLOSED: &str = "http://127.0.0.1:1";
 
 #[tokio::test]
-async fn invariant_03_capture_answers_the_very_event_whatever_is_wrong() {
+async fn invariant_03_capture_answers_with_the_event_in_every_fault() {
     play(async |bridge| {
         // The listener accepts connections and never answers.
         let silent = TcpListener::bind("127.0.0.1:0").context("listening")?;

@@ -51,7 +51,7 @@ fn decided(story: &Value, kind: &str) -> bool {
 }
 
 #[tokio::test]
-async fn operator_links_two_accounts_by_sub_and_separates_them_for_good() {
+async fn operator_links_two_accounts_by_sub_and_separates_them_permanently() {
     play(async |bridge| {
         let old = made(bridge, Side::Old, "linked-by-hand", "Department-Nine").await?;
         let new = made(bridge, Side::New, "linked-elsewhere", "dept-Department-Ten").await?;
@@ -77,7 +77,7 @@ async fn operator_links_two_accounts_by_sub_and_separates_them_for_good() {
         attribute(bridge, Side::New, &new, "email_verified", "true").await?;
         edit(bridge, Side::New, in_new, "given_name", "Given-By-Link").await?;
         attribute(bridge, Side::Old, &old, "given_name", "Given-By-Link").await?;
-        ensure!(bridge.new.size().await? == size, "an account was created beside the linked one");
+        ensure!(bridge.new.size().await? == size, "a second account was created");
         let again = ends(bridge, &[&link[..], &["--yes"]].concat(), FAILED).await?;
         ensure!(again.talk.contains("linked already"), "{}", again.talk);
 
@@ -98,7 +98,10 @@ async fn operator_links_two_accounts_by_sub_and_separates_them_for_good() {
         };
         ensure!(says(Side::New, &new, "given_name").await? == "Given-By-Link", "it travelled");
         ensure!(says(Side::Old, in_old.0, "family_name").await?.is_empty(), "it travelled");
-        ensure!(bridge.new.size().await? == size, "an account was created for whom it was taken");
+        ensure!(
+            bridge.new.size().await? == size,
+            "an account was created for the separated person"
+        );
         let unlinked = ends(bridge, &["unlink", "--old", &old, "--yes"], FAILED).await?;
         ensure!(unlinked.talk.contains("linked to no other account"), "{}", unlinked.talk);
         Ok(())

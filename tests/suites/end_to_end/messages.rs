@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::{LIMIT, newcomer, play};
 
 #[tokio::test]
-async fn what_nobody_can_read_is_recorded_and_dropped_and_harms_nobody() {
+async fn an_unreadable_message_is_recorded_and_dropped_and_blocks_no_person() {
     play(async |bridge| {
         let person = newcomer(bridge, "among-poison").await?;
         let good = message(&changed(Side::Old, &person.old)?).1;
@@ -66,7 +66,7 @@ async fn what_nobody_can_read_is_recorded_and_dropped_and_harms_nobody() {
 }
 
 #[tokio::test]
-async fn a_newer_versions_message_is_kept_for_whoever_reads_it() {
+async fn a_newer_versions_message_is_kept_for_a_newer_worker() {
     play(async |bridge| {
         let record = |id: &str, body: &str| {
             json!({

@@ -36,7 +36,7 @@ pub(super) async fn ends(
 }
 
 #[tokio::test]
-async fn retry_tells_by_its_exit_code_how_it_went() {
+async fn retry_exit_code_shows_the_result() {
     play(async |bridge| {
         let person = newcomer(bridge, "retried-one").await?;
         drain(bridge).await?;
@@ -141,7 +141,7 @@ async fn retried(bridge: &Deployment, who: &str) -> anyhow::Result<(Vec<String>,
 }
 
 #[tokio::test]
-async fn retry_notes_a_change_of_each_account_on_its_own_side_and_of_no_other() {
+async fn retry_captures_a_change_of_each_account_on_its_own_side_only() {
     play(async |bridge| {
         let person = newcomer(bridge, "retried-two").await?;
         drain(bridge).await?;
@@ -168,7 +168,7 @@ async fn retry_notes_a_change_of_each_account_on_its_own_side_and_of_no_other() 
 }
 
 #[tokio::test]
-async fn captures_that_left_no_trace_stand_in_the_way_until_they_are_waived() {
+async fn captures_without_a_trace_block_drain_until_they_are_waived() {
     play(async |bridge| {
         drain(bridge).await?;
         let none = ends(bridge, &["drain", "--waive-unmarked", "--yes"], DONE).await?;
@@ -182,26 +182,26 @@ async fn captures_that_left_no_trace_stand_in_the_way_until_they_are_waived() {
             "ExpressionAttributeValues": {":v": {"N": "1"}, ":lost": {"N": "2"}},
         });
         bridge.services.call("DynamoDB_20120810.UpdateItem", &input).await?;
-        ensure!(unmarked(bridge).await? == 2, "the counter is another one");
+        ensure!(unmarked(bridge).await? == 2, "the counter has another value");
         let not_yet = ends(bridge, &["drain", "--timeout", "3s"], NOT_YET).await?;
         ensure!(not_yet.data.contains("2 captures were neither marked nor sent"), "{not_yet:?}");
         // Only the confirmed command waives them. Until then, the counter stays.
         ends(bridge, &["drain", "--waive-unmarked", "--timeout", "3s"], FAILED).await?;
-        ensure!(unmarked(bridge).await? == 2, "they were forgotten without leave");
+        ensure!(unmarked(bridge).await? == 2, "they were waived without the confirmed command");
         let waived = ["drain", "--waive-unmarked", "--yes", "--timeout", "30s"];
         ends(bridge, &waived, DONE).await?;
-        ensure!(unmarked(bridge).await? == 0, "they still stand in the way");
+        ensure!(unmarked(bridge).await? == 0, "they are still counted");
         let items = bridge.services.items(&bridge.names.table).await?;
         let noted = |item: &&Value| item["pk"]["S"] == "JOURNAL" && said(item, "waive-unmarked");
-        let noted = items.iter().find(noted).context("nobody can tell who waived it")?;
-        ensure!(noted.to_string().contains("\"captures\""), "how many is not told: {noted}");
+        let noted = items.iter().find(noted).context("no item records who waived it")?;
+        ensure!(noted.to_string().contains("\"captures\""), "the number is missing: {noted}");
         Ok(())
     })
     .await;
 }
 
 #[tokio::test]
-async fn what_needs_no_key_does_not_ask_for_it() {
+async fn commands_without_need_for_the_key_do_not_ask_for_it() {
     play(async |bridge| {
         let operator = bridge.operator.without("POOLBRIDGE_KEY");
         for arguments in [&["status"][..], &["people", "--state", "held"]] {
@@ -233,7 +233,7 @@ async fn person_key(bridge: &Deployment, sub: &str) -> anyhow::Result<Value> {
         let key = item["pk"]["S"].as_str().unwrap_or_default();
         key.starts_with("PERSON#") && item["accounts"].to_string().contains(sub)
     };
-    let item = items.iter().find(person).context("nobody is known by that account")?;
+    let item = items.iter().find(person).context("no person record holds that account")?;
     Ok(json!({"pk": item["pk"], "sk": item["sk"]}))
 }
 

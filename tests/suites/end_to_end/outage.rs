@@ -26,7 +26,7 @@ async fn invariant_02_a_pool_out_of_reach_loses_nothing() {
         }
         ensure!(!arrived(bridge, "outage-unknown").await?, "the pool was not out of reach");
         let status = bridge.operator.ask(&["status"]).await?;
-        ensure!(status["pending"]["count"] == 2, "they are not both marked: {status}");
+        ensure!(status["pending"]["count"] == 2, "two pending changes are expected: {status}");
 
         faults.clear().await?;
         drain(bridge).await?;
@@ -37,7 +37,7 @@ async fn invariant_02_a_pool_out_of_reach_loses_nothing() {
 }
 
 #[tokio::test]
-async fn a_pool_that_never_answers_costs_a_starting_apply_no_batch() {
+async fn a_pool_that_never_answers_does_not_fail_the_batch_of_a_starting_apply() {
     play(async |bridge| {
         // A second is left for the start, and the rest for storing pending changes and returning
         // messages.
@@ -60,9 +60,9 @@ async fn a_pool_that_never_answers_costs_a_starting_apply_no_batch() {
         let answer = bridge.services.invoke(&function.name, event.as_bytes(), limit).await?;
         let answer: Value = serde_json::from_slice(&answer)?;
         let back = json!({"batchItemFailures": [{"itemIdentifier": "one"}]});
-        ensure!(answer == back, "it was ended, or took the message for done: {answer}");
+        ensure!(answer == back, "it timed out, or deleted the message: {answer}");
         let status = bridge.operator.ask(&["status"]).await?;
-        ensure!(status["pending"]["count"] == 1, "it is not marked: {status}");
+        ensure!(status["pending"]["count"] == 1, "no pending change: {status}");
         bridge.stack.faults(Place::Pool(1)).clear().await?;
         drain(bridge).await?;
         arrival(bridge, "never-answered").await?;
@@ -72,7 +72,7 @@ async fn a_pool_that_never_answers_costs_a_starting_apply_no_batch() {
 }
 
 #[tokio::test]
-async fn a_throttled_pool_is_left_alone_and_then_served() {
+async fn a_throttled_pool_is_not_called_for_a_while_and_then_written() {
     play(async |bridge| {
         let person = newcomer(bridge, "throttled-one").await?;
         let throttle = json!([{"service": "cognito-idp", "operation": "AdminUpdateUserAttributes",
@@ -121,14 +121,14 @@ async fn drain_in_time(
 }
 
 #[tokio::test]
-async fn invariant_02_without_the_queue_the_mark_remembers() {
+async fn invariant_02_without_the_queue_the_pending_change_remains() {
     play(async |bridge| {
         let faults = bridge.stack.faults(Place::Ministack);
         faults.set(&json!([{"service": "sqs", "reset": true}])).await?;
         sign_up(bridge, "no-queue-one").await?;
         faults.clear().await?;
         let status = bridge.operator.ask(&["status"]).await?;
-        ensure!(status["pending"]["count"] == 1, "nothing is marked: {status}");
+        ensure!(status["pending"]["count"] == 1, "no pending change: {status}");
         ensure!(!arrived(bridge, "no-queue-one").await?, "the queue was not out of reach");
         drain(bridge).await?;
         arrival(bridge, "no-queue-one").await.map(drop)
@@ -148,7 +148,7 @@ async fn invariant_02_a_pause_loses_nothing() {
         bridge.worked_off().await?;
         let (writes, all) = calls.so_far().await?;
         ensure!(writes == 0 && all > 0, "{writes} writes among {all} calls while paused");
-        ensure!(!arrived(bridge, "paused-unknown").await?, "somebody was created while paused");
+        ensure!(!arrived(bridge, "paused-unknown").await?, "an account was created while paused");
 
         bridge.operator.succeed(&["resume", "--yes"]).await?;
         arrival(bridge, "paused-unknown").await?;

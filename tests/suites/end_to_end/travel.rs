@@ -17,7 +17,7 @@ async fn a_sign_up_travels_with_its_attributes() {
         attribute(bridge, Side::New, &new.sub, "custom:department", "dept-Department-One").await?;
         ensure!(new.attribute("email_verified") == "true", "the address came unverified");
         ensure!(new.sub != sub, "two accounts with one sub");
-        ensure!(bridge.new.groups(&new.username).await?.is_empty(), "a group from nowhere");
+        ensure!(bridge.new.groups(&new.username).await?.is_empty(), "a group that no edit added");
         bridge.worked_off().await
     })
     .await;

@@ -77,7 +77,7 @@ fn invariant_06_a_deletion_does_what_the_team_chose() {
 }
 
 #[test]
-fn invariant_07_no_mass_deletion_a_pool_that_shows_nobody_deletes_nobody() {
+fn invariant_07_no_mass_deletion_an_empty_pool_deletes_no_account() {
     let mut stage = Stage::new(Provision::Eager);
     let (old, new) = stage.pair();
     let bystander = stage.account(Side::New, 2, "two@example.com", true);
@@ -110,7 +110,7 @@ fn invariant_07_no_mass_deletion_a_pool_that_shows_nobody_deletes_nobody() {
 }
 
 #[test]
-fn invariant_07_no_mass_deletion_one_look_that_misses_proves_nothing() {
+fn invariant_07_no_mass_deletion_one_missed_observation_proves_nothing() {
     let mut stage = Stage::new(Provision::Lazy);
     let (old, new) = stage.pair();
     stage.account(Side::New, 2, "two@example.com", true);
@@ -187,7 +187,7 @@ fn pair_and_bystanders(stage: &mut Stage) -> (Sub, Sub) {
 }
 
 #[test]
-fn rule_22_an_account_that_reads_is_there_whatever_its_list_of_groups_answers() {
+fn absence_twice_an_account_that_reads_exists_whatever_its_list_of_groups_answers() {
     let mut stage = Stage::new(Provision::Lazy);
     stage.policy.deletes = Deletes::Delete;
     let (old, new) = pair_and_bystanders(&mut stage);
@@ -201,14 +201,14 @@ fn rule_22_an_account_that_reads_is_there_whatever_its_list_of_groups_answers() 
         let verdict = stage.look(&change).verdict;
         assert!(matches!(verdict, Verdict::Later(_, Reason::Outside(_))), "{verdict:?}");
         let known = stage.entry(Side::Old, &old).accounts.new.unwrap();
-        assert_eq!(known.gone, None, "it was taken for absent");
+        assert_eq!(known.gone, None, "it counted as absent");
     }
     assert!(stage.body(Side::Old, &old).exists && stage.body(Side::New, &new).exists);
     assert_eq!(stage.says(Side::New, &new, "name").as_deref(), Some("n"), "the rest travels");
 }
 
 #[test]
-fn invariant_07_a_pool_that_lists_no_groups_shows_no_canary() {
+fn invariant_07_a_pool_that_lists_no_groups_has_no_canary_account() {
     let mut stage = Stage::new(Provision::Lazy);
     let (old, new) = pair_and_bystanders(&mut stage);
     stage.edit(Side::New, &new, |body| body.exists = false);
@@ -224,7 +224,7 @@ fn invariant_07_a_pool_that_lists_no_groups_shows_no_canary() {
 }
 
 #[test]
-fn rule_22_a_late_claim_of_a_deletion_and_one_read_that_misses_remove_nobody() {
+fn absence_twice_a_late_claim_of_a_deletion_and_one_missed_read_remove_no_account() {
     let mut stage = Stage::new(Provision::Lazy);
     let (old, new) = pair_and_bystanders(&mut stage);
     // Held for a group, so that each run plans again and finds nothing to write.
@@ -246,7 +246,7 @@ fn rule_22_a_late_claim_of_a_deletion_and_one_read_that_misses_remove_nobody() {
 }
 
 #[test]
-fn rule_09_a_disable_that_may_still_land_is_waited_for() {
+fn intent_settles_first_apply_waits_for_a_disable_that_may_still_land() {
     let mut stage = Stage::new(Provision::Lazy);
     let (old, new) = pair_and_bystanders(&mut stage);
     stage.edit(Side::Old, &old, |body| body.exists = false);
@@ -264,10 +264,10 @@ fn rule_09_a_disable_that_may_still_land_is_waited_for() {
     // The lease says until when it can land. What the account shows before D after that proves
     // nothing.
     let least = limits::PERSON_TIME_MAX + limits::LANDING_TIME + limits::SETTLE;
-    assert!(after >= least, "looked at again after {after:?}, and it can land until then");
+    assert!(after >= least, "processed again after {after:?}, although it can land until then");
     let entry = stage.entry(Side::Old, &old);
     let now = stage.world.lock().now;
-    assert!(entry.not_before >= now + least, "another message may look before");
+    assert!(entry.not_before >= now + least, "another message may cause an earlier observation");
     assert!(entry.tombstone.unwrap().owed.is_some());
     stage.wait(after);
     assert_eq!(stage.look(&change).verdict, Verdict::Applied);

@@ -33,7 +33,7 @@ fn unanswered(stage: &mut Stage, before: &str, text: &str, fate: Fate) -> (Sub, 
     stage.wait(limits::SETTLE);
     let change = stage.change(Side::Old, &old, Proof::Changed);
     stage.look(&change);
-    assert!(stage.entry(Side::Old, &old).intent.is_some(), "nobody knows whether it landed");
+    assert!(stage.entry(Side::Old, &old).intent.is_some(), "apply cannot know whether it landed");
     (old, new)
 }
 
@@ -43,19 +43,19 @@ fn decided(stage: &Stage, sub: &Sub, kind: DecisionKind) -> bool {
 }
 
 #[test]
-fn rule_04_a_text_that_the_person_restored_after_a_lost_answer_is_a_recorded_conflict() {
+fn ambiguous_revert_is_conflict_a_text_restored_after_a_lost_answer_is_recorded() {
     let mut stage = Stage::new(Provision::Lazy);
     let (old, new) = unanswered(&mut stage, "former", "text", Fate::AnswerLost);
     assert_eq!(stage.says(Side::New, &new, "name").as_deref(), Some("text"), "it landed");
     stage.set(Side::New, &new, "name", "former");
     stage.captured(Side::New, &new);
-    assert!(decided(&stage, &old, DecisionKind::CameBack), "it was overwritten in silence");
+    assert!(decided(&stage, &old, DecisionKind::CameBack), "it was overwritten without a record");
     assert_eq!(stage.says(Side::New, &new, "name").as_deref(), Some("text"), "the rule decides");
     assert_eq!(stage.entry(Side::Old, &old).state, PersonState::Synced);
 }
 
 #[test]
-fn rule_04_a_restored_text_waits_for_a_person_where_conflicts_are_held() {
+fn ambiguous_revert_is_conflict_a_restored_text_waits_where_conflicts_are_held() {
     let mut stage = Stage::new(Provision::Lazy);
     stage.policy.conflicts = ConflictRule::Hold;
     let (old, new) = unanswered(&mut stage, "former", "text", Fate::AnswerLost);
@@ -68,7 +68,7 @@ fn rule_04_a_restored_text_waits_for_a_person_where_conflicts_are_held() {
 }
 
 #[test]
-fn rule_04_a_value_that_the_person_removed_after_a_lost_answer_is_a_recorded_conflict() {
+fn ambiguous_revert_is_conflict_a_value_removed_after_a_lost_answer_is_recorded() {
     let mut stage = Stage::new(Provision::Lazy);
     let (old, new) = stage.pair();
     stage.wait(Duration::from_hours(1));
@@ -82,11 +82,14 @@ fn rule_04_a_value_that_the_person_removed_after_a_lost_answer_is_a_recorded_con
         body.attributes.remove(&attribute("name"));
     });
     stage.captured(Side::New, &new);
-    assert!(decided(&stage, &old, DecisionKind::CameBack), "the removal was undone in silence");
+    assert!(
+        decided(&stage, &old, DecisionKind::CameBack),
+        "the removal was undone without a record"
+    );
 }
 
 #[test]
-fn rule_04_a_write_that_never_landed_on_an_untouched_account_is_no_conflict() {
+fn ambiguous_revert_is_conflict_a_write_that_never_landed_on_an_unmodified_account_is_none() {
     let mut stage = Stage::new(Provision::Lazy);
     let (old, new) = unanswered(&mut stage, "former", "text", Fate::RequestLost);
     assert_eq!(stage.says(Side::New, &new, "name").as_deref(), Some("former"), "it did not land");
@@ -97,7 +100,7 @@ fn rule_04_a_write_that_never_landed_on_an_untouched_account_is_no_conflict() {
 }
 
 #[test]
-fn a_text_set_to_one_value_on_both_sides_within_moments_is_agreed_once_both_are_quiet() {
+fn a_text_set_equally_on_both_sides_at_once_is_agreed_after_both_settle() {
     let mut stage = Stage::new(Provision::Lazy);
     let (old, new) = stage.pair();
     stage.wait(Duration::from_hours(1));
@@ -131,7 +134,7 @@ fn chosen_password(stage: &mut Stage, old: &Sub) -> Change {
 }
 
 #[test]
-fn sessions_end_of_a_password_that_was_replaced_without_an_answer_and_can_be_closed_no_more() {
+fn sessions_of_a_replaced_password_end_even_if_it_can_no_longer_be_closed() {
     let mut stage = Stage::new(Provision::Lazy);
     let (old, new) = stage.pair();
     let chosen = chosen_password(&mut stage, &old);
@@ -145,7 +148,7 @@ fn sessions_end_of_a_password_that_was_replaced_without_an_answer_and_can_be_clo
     }
     stage.settle();
     assert_eq!(calls(&stage.world, "AdminSetUserPassword() done"), 1);
-    assert_eq!(calls(&stage.world, "AdminUserGlobalSignOut() done"), 1, "its sessions go on");
+    assert_eq!(calls(&stage.world, "AdminUserGlobalSignOut() done"), 1, "its sessions did not end");
     assert!(!stage.entry(Side::Old, &old).passwords.owes_sign_out.new);
 }
 

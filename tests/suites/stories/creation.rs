@@ -156,7 +156,11 @@ fn an_attribute_that_the_target_requires_and_the_person_lacks_holds_the_person_b
     assert_eq!(calls(&stage.world, "ListUsers"), searches);
     stage.set(Side::Old, &old, "phone_number", "+15550100");
     let held = Verdict::Held(Reason::AddressUnverified);
-    assert_eq!(stage.captured(Side::Old, &old).last(), Some(&held), "a creation carries no claim");
+    assert_eq!(
+        stage.captured(Side::Old, &old).last(),
+        Some(&held),
+        "a creation carries no unverified address"
+    );
     stage.set(Side::Old, &old, "phone_number_verified", "true");
     stage.captured(Side::Old, &old);
     let new = created(&stage, &old);
@@ -179,7 +183,7 @@ fn a_required_attribute_of_no_mapping_rule_holds_the_person_by_its_name() {
 }
 
 #[test]
-fn no_account_is_created_without_the_address_that_is_the_way_in() {
+fn no_account_is_created_without_its_sign_in_address() {
     for match_by in [MatchBy::Email, MatchBy::Username] {
         let mut stage = Stage::new(Provision::Eager);
         stage.policy.match_by = match_by;
@@ -195,7 +199,7 @@ fn no_account_is_created_without_the_address_that_is_the_way_in() {
 }
 
 #[test]
-fn a_creation_carries_proved_addresses_only() {
+fn a_creation_carries_verified_addresses_only() {
     let mut stage = Stage::new(Provision::Eager);
     let claimed = [("phone_number", "+15550100"), ("phone_number_verified", "false")];
     let old = person(&stage, &claimed);
@@ -204,7 +208,7 @@ fn a_creation_carries_proved_addresses_only() {
     let world = stage.world.lock();
     let first = &world.account(Side::New, &new).unwrap().versions()[0].body.attributes;
     assert_eq!(first.get(&attribute("email")).map(String::as_str), Some(ADDRESS));
-    assert_eq!(first.get(&attribute("phone_number")), None, "a claim was created");
+    assert_eq!(first.get(&attribute("phone_number")), None, "an unverified address was created");
 }
 
 #[test]
@@ -228,7 +232,7 @@ fn an_immutable_attribute_that_is_refused_takes_no_other_with_it() {
 }
 
 #[test]
-fn what_a_creation_agrees_upon_is_what_the_account_holds() {
+fn a_creation_agrees_on_what_the_account_holds() {
     let mut stage = Stage::new(Provision::Eager);
     stage.world.lock().pools.new.unsaid = Some(|name, _| name.as_str() == "nickname");
     let old = person(&stage, &[("nickname", "x"), ("name", "fine")]);
@@ -247,7 +251,7 @@ fn what_a_creation_agrees_upon_is_what_the_account_holds() {
 }
 
 #[test]
-fn a_pool_that_refuses_the_least_account_is_asked_once_and_names_the_fields() {
+fn a_pool_that_refuses_the_smallest_account_is_asked_once_and_names_the_fields() {
     let mut stage = Stage::new(Provision::Eager);
     stage.world.lock().pools.new.fails.insert("AdminCreateUser", FaultKind::Invalid);
     let old = person(&stage, &[("name", "fine")]);
@@ -256,7 +260,7 @@ fn a_pool_that_refuses_the_least_account_is_asked_once_and_names_the_fields() {
     assert_eq!(named(&stage, &old, "email"), Some(Reason::RefusedByPool));
     let tried = calls(&stage.world, " AdminCreateUser");
     stage.captured(Side::Old, &old);
-    assert_eq!(calls(&stage.world, " AdminCreateUser"), tried, "the same values are tried again");
+    assert_eq!(calls(&stage.world, " AdminCreateUser"), tried, "the same values were tried again");
     stage.world.lock().pools.new.fails.clear();
     stage.set(Side::Old, &old, "email", "two@example.com");
     stage.captured(Side::Old, &old);
@@ -264,19 +268,19 @@ fn a_pool_that_refuses_the_least_account_is_asked_once_and_names_the_fields() {
 }
 
 #[test]
-fn rule_19_a_lost_answer_to_a_creation_still_ends_in_a_random_password() {
+fn creation_intent_first_a_lost_answer_to_a_creation_still_ends_in_a_random_password() {
     let mut stage = Stage::new(Provision::Eager);
     let old = person(&stage, &[]);
     trouble(&stage.world, "AdminCreateUser", Fate::AnswerLost, 1);
     stage.captured(Side::Old, &old);
     let new = created(&stage, &old);
     let set = format!("{new}: AdminSetUserPassword() done");
-    assert_eq!(calls(&stage.world, &set), 1, "a temporary password stays, and expires");
+    assert_eq!(calls(&stage.world, &set), 1, "the temporary password stays and expires");
     assert_eq!(stage.entry(Side::Old, &old).owes_password, None);
 }
 
 #[test]
-fn a_field_that_keeps_a_person_from_being_created_tells_since_when() {
+fn a_field_that_blocks_a_creation_keeps_its_first_time() {
     let mut stage = Stage::new(Provision::Eager);
     reshape(&stage, |shape| {
         shape.attributes.get_mut(&attribute("phone_number")).unwrap().required = true;
@@ -291,7 +295,7 @@ fn a_field_that_keeps_a_person_from_being_created_tells_since_when() {
     assert_eq!(first.len(), 1, "{first:?}");
     stage.wait(Duration::from_hours(1));
     stage.captured(Side::Old, &old);
-    assert_eq!(since(&stage), first, "it looks as if it began just now");
+    assert_eq!(since(&stage), first, "the first time was not kept");
     // Another reason gets a new time.
     stage.set(Side::Old, &old, "phone_number", "+15550100");
     stage.captured(Side::Old, &old);
@@ -303,7 +307,7 @@ fn a_field_that_keeps_a_person_from_being_created_tells_since_when() {
 /// The read may be as old as D. An account that an event reported as deleted is no source of
 /// another one.
 #[test]
-fn nobody_is_created_or_linked_from_a_read_that_may_be_older_than_the_deletion() {
+fn no_account_is_created_or_linked_from_a_read_that_may_predate_the_deletion() {
     for provision in [Provision::Eager, Provision::Lazy] {
         let mut stage = Stage::new(provision);
         let old = stage.account(Side::Old, 1, ADDRESS, true);

@@ -118,7 +118,7 @@ fn a_disable_under_another_configuration_decides_nothing_about_other_fields() {
     stage.wait(limits::SETTLE);
     stage.look(&change);
     assert!(!stage.body(Side::New, &new).enabled);
-    assert_eq!(about_name(&stage), 0, "explain tells of a conflict that was not decided");
+    assert_eq!(about_name(&stage), 0, "explain shows a conflict that was not decided");
     lift(&stage);
     stage.captured(Side::Old, &old);
     assert_eq!(stage.says(Side::New, &new, "name").as_deref(), Some("one"));
@@ -126,7 +126,7 @@ fn a_disable_under_another_configuration_decides_nothing_about_other_fields() {
 }
 
 #[test]
-fn look_that_may_be_too_old_to_show_a_disable_is_repeated_while_paused() {
+fn observation_that_may_predate_a_disable_is_repeated_while_paused() {
     for stop in STOPS {
         let mut stage = Stage::new(Provision::Lazy);
         let (old, new) = stage.pair();
@@ -142,7 +142,7 @@ fn look_that_may_be_too_old_to_show_a_disable_is_repeated_while_paused() {
         let verdict = stage.look(&change).verdict;
         let later = matches!(verdict, Verdict::Later(_, Reason::Settling));
         let there = !stage.body(Side::New, &new).enabled;
-        assert!(later || there, "{stop:?}: it is left until the end of the stop: {verdict:?}");
+        assert!(later || there, "{stop:?}: it waits until the end of the stop: {verdict:?}");
         stage.world.lock().weather = Weather::new(Climate::calm());
         stage.wait(limits::SETTLE);
         stage.look(&change);
@@ -163,7 +163,7 @@ fn open_write_of_another_field_survives_a_disable_under_another_configuration() 
         let entry = stage.entry(Side::Old, &old);
         entry.intent.is_some_and(|intent| intent.fields.keys().any(|it| it.to_string() == "name"))
     };
-    assert!(open(&stage), "nobody knows whether the name was written");
+    assert!(open(&stage), "apply cannot know whether the name was written");
     Stop::OtherConfiguration.begin(&stage);
     disable(&stage, Side::Old, &old);
     stage.wait(Duration::from_mins(2));
@@ -182,7 +182,7 @@ fn open_write_of_another_field_survives_a_disable_under_another_configuration() 
 }
 
 #[test]
-fn account_that_is_gone_is_left_alone_under_another_configuration() {
+fn deleted_account_causes_nothing_under_another_configuration() {
     for stop in STOPS {
         let mut stage = Stage::new(Provision::Lazy);
         let (old, new) = stage.pair();
@@ -322,7 +322,7 @@ fn plays(seed: u64) -> Result<(), String> {
     for (side, sub) in [(Side::Old, &old), (Side::New, &new)] {
         if stage.body(side, sub).enabled {
             let marks = stage.world.lock().table.marks.clone();
-            return Err(format!("{stop:?}: {side} is still enabled; marks {marks:?}"));
+            return Err(format!("{stop:?}: {side} is still enabled; pending changes {marks:?}"));
         }
     }
     lift(&stage);

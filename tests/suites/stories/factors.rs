@@ -112,7 +112,7 @@ fn factor_never_travels_to_an_account_that_must_reset_its_password() {
 }
 
 #[test]
-fn factor_waits_for_the_password_that_a_new_account_is_owed() {
+fn factor_waits_for_the_pending_password_of_a_new_account() {
     let mut stage = Stage::new(Provision::Eager);
     let old = stage.account(Side::Old, 1, "one@example.com", true);
     choose(&stage, Side::Old, &old, &[Factor::Email]);
@@ -134,7 +134,7 @@ fn factor_waits_for_the_password_that_a_new_account_is_owed() {
 }
 
 #[test]
-fn new_account_is_not_weaker_than_the_code_that_its_source_must_give() {
+fn new_account_requires_a_code_if_its_source_requires_one() {
     let mut stage = Stage::new(Provision::Eager);
     require(&stage, Side::Old, true);
     let old = stage.account(Side::Old, 1, "one@example.com", true);
@@ -146,7 +146,7 @@ fn new_account_is_not_weaker_than_the_code_that_its_source_must_give() {
 }
 
 #[test]
-fn linked_account_is_not_weaker_than_the_code_that_the_active_pool_requires() {
+fn linked_account_requires_a_code_if_the_active_pool_requires_one() {
     for there in [&[] as &[Factor], &[Factor::Sms]] {
         let mut stage = Stage::new(Provision::Lazy);
         require(&stage, Side::Old, true);
@@ -157,7 +157,7 @@ fn linked_account_is_not_weaker_than_the_code_that_the_active_pool_requires() {
         choose(&stage, Side::New, &new, there);
         let verdicts = stage.captured(Side::Old, &old);
         assert_eq!(factors(&stage, Side::New, &new), [Factor::Sms].into(), "{verdicts:?}");
-        assert!(factors(&stage, Side::Old, &old).is_empty(), "the pool asks by itself");
+        assert!(factors(&stage, Side::Old, &old).is_empty(), "the pool requires it by itself");
         // Nothing is left to do: an echo costs one read.
         let report = echo(&mut stage, Side::Old, &old);
         assert_eq!(report, (Verdict::AlreadyTrue, 1));
@@ -183,8 +183,8 @@ fn pool_that_no_longer_requires_a_code_takes_no_factor_away() {
     require(&stage, Side::Old, false);
     stage.set(Side::Old, &old, "name", "n");
     stage.captured(Side::Old, &old);
-    assert_eq!(factors(&stage, Side::New, &new), [Factor::Sms].into(), "nobody switched it off");
-    assert!(factors(&stage, Side::Old, &old).is_empty(), "nobody switched it on either");
+    assert_eq!(factors(&stage, Side::New, &new), [Factor::Sms].into(), "no person switched it off");
+    assert!(factors(&stage, Side::Old, &old).is_empty(), "no person switched it on");
     // What the person chooses from then on travels both ways.
     choose(&stage, Side::Old, &old, &[Factor::Sms]);
     stage.captured(Side::Old, &old);

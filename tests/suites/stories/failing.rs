@@ -88,7 +88,7 @@ fn every_refusal_that_repeats_ends_and_clears_the_pending_change() {
             fail(&stage, operation, kind);
             stage.capture(Side::Old, &old);
             let (verdicts, ended) = worked_off(&mut stage, 12);
-            assert!(ended, "{operation} {kind:?} is retried for ever: {:?}", verdicts.last());
+            assert!(ended, "{operation} {kind:?} is retried without end: {:?}", verdicts.last());
             let last = verdicts.last();
             assert!(matches!(last, Some(Verdict::Held(_))), "{operation} {kind:?}: {last:?}");
             let entry = stage.entry(Side::Old, &old);
@@ -99,7 +99,7 @@ fn every_refusal_that_repeats_ends_and_clears_the_pending_change() {
 }
 
 #[test]
-fn a_pool_that_fails_without_an_account_coming_of_it_is_not_asked_for_ever() {
+fn a_pool_that_fails_every_creation_is_not_called_forever() {
     let (mut stage, old) = about_to_call("AdminCreateUser");
     fail(&stage, "AdminCreateUser", FaultKind::Broken);
     stage.capture(Side::Old, &old);
@@ -136,7 +136,7 @@ fn a_refusal_that_repeats_holds_the_fields_concerned_and_no_others() {
 }
 
 #[test]
-fn a_person_held_for_a_failing_read_is_looked_at_again_and_healed() {
+fn a_person_held_for_a_failing_read_is_processed_again_and_released() {
     let (mut stage, old) = about_to_call("AdminGetUser");
     let new = stage.entry(Side::Old, &old).accounts.new.unwrap().sub;
     fail(&stage, "AdminGetUser", FaultKind::Denied);
@@ -152,7 +152,7 @@ fn a_person_held_for_a_failing_read_is_looked_at_again_and_healed() {
         (&["AdminGetUser".to_owned()][..], reason)
     );
     // The sweep sends one hint per pass, although the listing shows nothing new.
-    assert!(stage.swept(Side::Old, &old), "no pass comes back to it");
+    assert!(stage.swept(Side::Old, &old), "no pass sends it again");
     // One more failed run holds the person at once.
     stage.capture(Side::Old, &old);
     let (verdicts, ended) = worked_off(&mut stage, 1);
@@ -166,7 +166,7 @@ fn a_person_held_for_a_failing_read_is_looked_at_again_and_healed() {
 }
 
 #[test]
-fn a_refusal_of_minutes_holds_nobody() {
+fn a_refusal_of_minutes_holds_no_person() {
     let (mut stage, old) = about_to_call("AdminGetUser");
     fail(&stage, "AdminGetUser", FaultKind::Denied);
     stage.capture(Side::Old, &old);
@@ -207,7 +207,7 @@ fn what_a_deletion_owes_is_held_too_when_the_pool_keeps_refusing_it() {
 }
 
 #[test]
-fn an_account_of_nobody_known_is_given_up_after_the_same_refusal_again_and_again() {
+fn an_unknown_account_is_given_up_after_repeated_refusals() {
     let mut stage = Stage::new(Provision::Lazy);
     let old = stage.account(Side::Old, 1, "one@example.com", true);
     stage.world.lock().pools.old.fails.insert("AdminGetUser", FaultKind::Denied);

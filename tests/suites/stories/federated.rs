@@ -123,7 +123,7 @@ fn deleting_a_federated_profile_deletes_no_local_account() {
 }
 
 #[test]
-fn federated_twin_is_no_ambiguity_for_its_local_neighbour() {
+fn federated_account_does_not_make_its_local_neighbour_ambiguous() {
     for twin_side in Side::BOTH {
         let mut stage = Stage::new(Provision::Lazy);
         let old = stage.account(Side::Old, 1, PAT, true);
@@ -136,7 +136,7 @@ fn federated_twin_is_no_ambiguity_for_its_local_neighbour() {
 }
 
 #[test]
-fn federated_twin_takes_no_address_from_its_local_neighbour() {
+fn federated_account_blocks_no_address_of_its_local_neighbour() {
     let mut stage = Stage::new(Provision::Lazy);
     let email = || BTreeSet::from([attribute("email")]);
     reshape(&stage, Side::New, |shape| shape.alias_attributes = email());
@@ -149,7 +149,7 @@ fn federated_twin_takes_no_address_from_its_local_neighbour() {
 }
 
 #[test]
-fn federated_account_is_created_by_no_bridge() {
+fn federated_account_is_never_created() {
     let mut stage = Stage::new(Provision::Eager);
     let twin = federated(&stage, Side::Old, 1, "Google_1", PAT);
     let verdicts = stage.captured(Side::Old, &twin);
@@ -158,7 +158,7 @@ fn federated_account_is_created_by_no_bridge() {
 }
 
 #[test]
-fn local_account_is_created_beside_a_federated_twin() {
+fn local_account_is_created_although_a_federated_one_exists() {
     let mut stage = Stage::new(Provision::Eager);
     let local = stage.account(Side::Old, 1, PAT, true);
     federated(&stage, Side::New, 1, "Google_1", PAT);
@@ -168,7 +168,7 @@ fn local_account_is_created_beside_a_federated_twin() {
 }
 
 #[test]
-fn federated_account_in_a_pool_of_addresses_comes_to_rest() {
+fn federated_account_in_a_pool_of_addresses_settles() {
     let mut stage = Stage::new(Provision::Lazy);
     let email = || BTreeSet::from([attribute("email")]);
     reshape(&stage, Side::New, |shape| shape.username_attributes = email());
@@ -188,7 +188,7 @@ fn federated_account_in_a_pool_of_addresses_comes_to_rest() {
         let verdict = stage.look(&change).verdict;
         assert!(!matches!(verdict, Verdict::Later(..)), "{verdict:?}");
     }
-    assert!(stage.world.lock().table.marks.is_empty(), "it never comes to rest");
+    assert!(stage.world.lock().table.marks.is_empty(), "a pending change is left");
     // A change travels to an account that no call by `sub` reaches.
     stage.set(Side::Old, &old, "name", "Pat");
     stage.captured(Side::Old, &old);
@@ -223,5 +223,5 @@ fn account_that_becomes_local_is_matched_like_one() {
     // An administrator sets a password, which makes it a local account.
     stage.edit(Side::New, &twin, |body| body.status = Status::Confirmed);
     stage.captured(Side::New, &twin);
-    assert!(linked(&stage, &local, &twin), "the failed search was remembered for another kind");
+    assert!(linked(&stage, &local, &twin), "a failed search counted for another kind of account");
 }

@@ -44,7 +44,7 @@ fn level() -> Field {
 }
 
 #[test]
-fn a_number_that_the_pool_does_not_keep_is_held_by_name_and_never_carried_back() {
+fn a_number_that_the_pool_does_not_keep_is_held_by_name_and_never_copied_back() {
     let mut stage = numbered();
     let (old, new) = stage.pair();
     stage.set(Side::Old, &old, LEVEL, "0");
@@ -98,7 +98,7 @@ fn a_read_back_that_is_too_old_to_show_the_write_holds_nothing() {
     assert_eq!(stage.says(Side::New, &new, LEVEL).as_deref(), Some("1"), "it was written");
     let entry = stage.entry(Side::Old, &old);
     let open = entry.intent.and_then(|intent| intent.fields.get(&level()).cloned());
-    assert!(open.is_some_and(|intended| intended.answered), "a later look decides");
+    assert!(open.is_some_and(|intended| intended.answered), "a later observation decides");
     stage.settle();
     let entry = stage.entry(Side::Old, &old);
     assert_eq!((entry.state, entry.obstacles.len()), (PersonState::Synced, 0));

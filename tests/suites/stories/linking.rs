@@ -32,7 +32,7 @@ fn a_search_that_was_too_early_is_repeated() {
 }
 
 #[test]
-fn whom_a_search_did_not_find_is_not_searched_for_at_every_sign_in() {
+fn a_failed_search_is_not_repeated_at_every_sign_in() {
     let mut stage = Stage::new(Provision::Lazy);
     let old = stage.account(Side::Old, 1, "one@example.com", true);
     stage.captured(Side::Old, &old);
@@ -48,7 +48,7 @@ fn whom_a_search_did_not_find_is_not_searched_for_at_every_sign_in() {
 }
 
 #[test]
-fn a_doubt_is_remembered_until_what_was_searched_for_changes() {
+fn an_ambiguous_search_is_remembered_until_the_searched_value_changes() {
     for provision in [Provision::Lazy, Provision::Eager] {
         let mut stage = Stage::new(provision);
         let old = stage.account(Side::Old, 1, "one@example.com", false);
@@ -65,7 +65,7 @@ fn a_doubt_is_remembered_until_what_was_searched_for_changes() {
 }
 
 #[test]
-fn a_doubt_of_a_moment_is_not_remembered() {
+fn a_momentary_doubt_is_not_remembered() {
     let mut stage = Stage::new(Provision::Lazy);
     let old = stage.account(Side::Old, 1, "one@example.com", true);
     let new = stage.account(Side::New, 1, "one@example.com", true);
@@ -82,7 +82,7 @@ fn a_doubt_of_a_moment_is_not_remembered() {
 }
 
 #[test]
-fn whoever_cannot_get_in_over_there_is_not_searched_for_at_every_look() {
+fn a_person_without_a_way_in_is_not_searched_for_at_every_observation() {
     let mut stage = Stage::new(Provision::Eager);
     let old = stage.account(Side::Old, 1, "one@example.com", false);
     let held = Verdict::Held(Reason::NoWayIn);
@@ -103,7 +103,7 @@ fn whoever_cannot_get_in_over_there_is_not_searched_for_at_every_look() {
 }
 
 #[test]
-fn invariant_16_a_proof_that_only_the_listing_shows_is_none() {
+fn invariant_16_a_verified_address_that_only_a_listing_shows_proves_nothing() {
     let mut stage = Stage::new(Provision::Lazy);
     let old = stage.account(Side::Old, 1, "one@example.com", true);
     let new = stage.account(Side::New, 2, "one@example.com", true);
@@ -125,7 +125,7 @@ fn invariant_16_a_proof_that_only_the_listing_shows_is_none() {
 }
 
 #[test]
-fn a_miss_by_the_old_sub_ends_when_that_attribute_is_set() {
+fn a_failed_search_by_the_old_sub_is_repeated_when_that_attribute_is_set() {
     let mut stage = Stage::new(Provision::Lazy);
     let name = attribute("custom:old_sub");
     stage.policy.match_by = MatchBy::OldSub(name.clone());

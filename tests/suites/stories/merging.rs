@@ -18,7 +18,7 @@ use poolbridge_tests::world::weather::Fate;
 use super::{calls, trouble};
 
 #[test]
-fn a_held_conflict_stays_held_until_a_side_gives_way() {
+fn a_held_conflict_stays_held_until_the_values_agree() {
     let mut stage = Stage::new(Provision::Lazy);
     stage.policy.conflicts = ConflictRule::Hold;
     let (old, new) = stage.pair();
@@ -29,7 +29,7 @@ fn a_held_conflict_stays_held_until_a_side_gives_way() {
     let change = stage.change(Side::Old, &old, Proof::Changed);
     stage.look(&change);
     assert!(stage.body(Side::New, &new).groups.contains(&group("staff")), "it was written");
-    assert!(stage.entry(Side::Old, &old).intent.is_some(), "and nobody knows");
+    assert!(stage.entry(Side::Old, &old).intent.is_some(), "apply cannot know that it landed");
     // An administrator removes the membership in the other pool: that looks the same as "never
     // written".
     stage.edit(Side::New, &new, |body| body.groups.clear());
@@ -48,7 +48,7 @@ fn a_held_conflict_stays_held_until_a_side_gives_way() {
 }
 
 #[test]
-fn a_person_who_comes_to_rest_without_a_write_is_counted_where_they_are_now() {
+fn a_person_who_settles_without_a_write_is_counted_in_the_new_state() {
     let mut stage = Stage::new(Provision::Lazy);
     stage.policy.conflicts = ConflictRule::Hold;
     let (old, new) = stage.pair();
@@ -70,11 +70,11 @@ fn a_person_who_comes_to_rest_without_a_write_is_counted_where_they_are_now() {
     assert_eq!(counts(&stage), (1, 0));
     let known = stage.entry(Side::Old, &old);
     let age = stage.world.lock().now.since(known.updated);
-    assert!(age <= limits::SETTLE * 2, "the record says that nothing happened for {age:?}");
+    assert!(age <= limits::SETTLE * 2, "the record shows no change for {age:?}");
 }
 
 #[test]
-fn a_record_says_which_fields_travelled_and_to_which_pool() {
+fn a_record_names_the_fields_that_travelled_and_the_pool() {
     let mut stage = Stage::new(Provision::Lazy);
     let (old, new) = stage.pair();
     let carried = |stage: &Stage| -> Vec<_> {
@@ -97,7 +97,7 @@ fn a_record_says_which_fields_travelled_and_to_which_pool() {
 }
 
 #[test]
-fn edits_that_a_message_alone_tells_of_may_change_direction_as_often_as_they_like() {
+fn edits_known_only_from_messages_may_change_direction_any_number_of_times() {
     let mut stage = Stage::new(Provision::Lazy);
     let (old, new) = stage.pair();
     for turn in 0..=u32::from(limits::FLIPS_MAX) * 2 {
@@ -112,7 +112,7 @@ fn edits_that_a_message_alone_tells_of_may_change_direction_as_often_as_they_lik
 }
 
 #[test]
-fn a_field_that_travels_one_way_never_turns_and_nothing_is_kept_about_it() {
+fn a_one_way_field_never_changes_direction_and_keeps_no_count() {
     let mut stage = Stage::new(Provision::Lazy);
     // Two values of the old pool map to one: only the new pool is written.
     let values = [("gold", "paying"), ("silver", "paying")];
@@ -142,7 +142,7 @@ fn members(stage: &mut Stage) -> (Sub, Sub) {
 }
 
 #[test]
-fn a_group_made_again_gets_its_members_from_the_other_pool_and_takes_none_away() {
+fn a_recreated_group_gets_its_members_from_the_other_pool_and_loses_none() {
     let mut stage = Stage::new(Provision::Lazy);
     let (old, new) = members(&mut stage);
     stage.world.lock().pools.new.shape.groups.remove(&group("admins"));
@@ -161,7 +161,7 @@ fn a_group_made_again_gets_its_members_from_the_other_pool_and_takes_none_away()
 }
 
 #[test]
-fn invariant_07_a_group_deleted_a_moment_ago_is_not_taken_for_members_who_left() {
+fn invariant_07_a_just_deleted_group_removes_no_member() {
     let mut stage = Stage::new(Provision::Lazy);
     let (old, new) = members(&mut stage);
     {
@@ -190,7 +190,7 @@ fn invariant_07_a_group_deleted_a_moment_ago_is_not_taken_for_members_who_left()
 }
 
 #[test]
-fn a_factor_goes_after_the_phone_number_that_it_needs() {
+fn a_factor_is_written_after_the_phone_number_that_it_needs() {
     let mut stage = Stage::new(Provision::Lazy);
     let (old, new) = stage.pair();
     stage.edit(Side::Old, &old, |body| {
@@ -225,7 +225,7 @@ fn fewer_words(stage: &mut Stage) {
 }
 
 #[test]
-fn a_word_that_the_mapping_lacks_is_held_by_name_and_read_once() {
+fn a_value_that_the_mapping_lacks_is_held_by_name_and_read_once() {
     let mut stage = Stage::new(Provision::Lazy);
     fewer_words(&mut stage);
     let (old, _) = stage.pair();
@@ -282,7 +282,7 @@ fn a_one_way_rule_records_what_its_source_overrules_at_a_first_link() {
 }
 
 #[test]
-fn groups_that_cognito_makes_for_a_provider_never_travel_and_hold_nobody() {
+fn groups_that_cognito_creates_for_a_provider_never_travel_and_hold_no_person() {
     let mut stage = Stage::new(Provision::Lazy);
     let (old, new) = stage.pair();
     let made = group("eu-west-1_Old_Google");
@@ -301,12 +301,12 @@ fn groups_that_cognito_makes_for_a_provider_never_travel_and_hold_nobody() {
     stage.set(Side::Old, &old, "name", "n");
     stage.captured(Side::Old, &old);
     assert_eq!(stage.body(Side::New, &new).groups, [group("staff")].into());
-    assert!(stage.body(Side::Old, &old).groups.contains(&made), "it was taken from its member");
+    assert!(stage.body(Side::Old, &old).groups.contains(&made), "a member lost it");
     assert_eq!(stage.entry(Side::Old, &old).state, PersonState::Synced);
 }
 
 #[test]
-fn count_of_turns_that_is_over_is_not_kept() {
+fn expired_count_of_direction_changes_is_not_kept() {
     let mut stage = Stage::new(Provision::Lazy);
     let (old, new) = stage.pair();
     stage.set(Side::Old, &old, "name", "one");
@@ -314,7 +314,7 @@ fn count_of_turns_that_is_over_is_not_kept() {
     stage.set(Side::New, &new, "name", "two");
     stage.captured(Side::New, &new);
     let counted = |stage: &Stage| stage.entry(Side::Old, &old).flips.len();
-    assert_eq!(counted(&stage), 1, "the name has turned");
+    assert_eq!(counted(&stage), 1, "the name changed direction");
     stage.wait(limits::FLIPS_WINDOW / 2);
     stage.set(Side::Old, &old, "nickname", "pat");
     stage.captured(Side::Old, &old);

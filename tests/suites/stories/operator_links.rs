@@ -63,7 +63,7 @@ fn operator_links_two_ambiguous_accounts() {
 }
 
 #[test]
-fn operator_links_accounts_that_no_person_is_known_by() {
+fn operator_links_accounts_without_a_person_record() {
     let mut stage = Stage::new(Provision::Lazy);
     let old = stage.account(Side::Old, 1, "one@example.com", false);
     let new = stage.account(Side::New, 1, "two@example.com", true);
@@ -109,7 +109,7 @@ fn separated_accounts_keep_their_values_and_are_not_linked_again() {
 }
 
 #[test]
-fn separated_person_waits_for_nobody_where_accounts_are_not_created() {
+fn separated_person_does_not_wait_where_accounts_are_not_created() {
     let (mut stage, old, _) = wrongly_linked(Provision::Lazy);
     assert_eq!(stage.unlink(Side::Old, &old), Ok(()));
     stage.settle();
@@ -118,7 +118,7 @@ fn separated_person_waits_for_nobody_where_accounts_are_not_created() {
 }
 
 #[test]
-fn no_account_is_created_beside_one_that_a_person_was_separated_from() {
+fn no_account_is_created_where_a_separated_one_exists() {
     let (mut stage, old, new) = wrongly_linked(Provision::Eager);
     let living = stage.living(Side::New);
     assert_eq!(stage.unlink(Side::New, &new), Ok(()));
@@ -254,7 +254,7 @@ fn separated_account_that_names_the_old_sub_is_not_linked_again() {
 }
 
 #[test]
-fn federated_account_is_linked_to_a_local_one_only_by_an_express_word() {
+fn federated_account_is_linked_to_a_local_one_only_on_explicit_request() {
     let mut stage = Stage::new(Provision::Lazy);
     let local = stage.account(Side::Old, 1, PAT, true);
     let twin = federated(&stage, Side::New, 1, "Google_1", PAT);
@@ -316,14 +316,14 @@ fn link_of_wrong_accounts_is_refused_and_writes_nothing() {
     };
     assert!(!held(&stage), "a lease stays after a refusal");
     let kept = before.keys().all(|id| stage.world.lock().table.people.contains_key(id));
-    assert!(kept, "a person went");
+    assert!(kept, "a person record is missing");
     // A pause does not stop it: no pool is written.
     stage.wait(limits::SETTLE);
     assert_eq!(stage.link(&third, &fourth, false), Ok(()));
 }
 
 #[test]
-fn person_who_was_deleted_is_linked_to_nobody() {
+fn deleted_person_is_linked_to_no_account() {
     let (mut stage, old, new) = wrongly_linked(Provision::Lazy);
     let other = stage.account(Side::Old, 2, "two@example.com", true);
     stage.edit(Side::Old, &old, |body| body.exists = false);

@@ -101,7 +101,7 @@ fn a_password_that_failed_itself_is_set_again_with_its_sign_out() {
 }
 
 #[test]
-fn a_password_that_the_trail_tells_of_again_is_no_second_one() {
+fn a_password_that_cloudtrail_reports_again_counts_once() {
     let mut stage = Stage::new(Provision::Lazy);
     let (old, new) = stage.pair();
     let reset = new_password(&mut stage, Side::Old, &old);
@@ -262,7 +262,7 @@ fn password_stays_open_where_no_address_is_verified() {
 }
 
 #[test]
-fn password_stays_open_where_administrators_alone_recover_accounts() {
+fn password_stays_open_where_only_administrators_recover_accounts() {
     locked_in(|stage, _| {
         stage.world.lock().pools.new.shape.recovery = Some(std::collections::BTreeSet::new());
     });

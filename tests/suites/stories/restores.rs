@@ -94,7 +94,7 @@ fn a_cancelled_recovery_stops_nothing() {
 }
 
 #[test]
-fn a_disable_passes_an_undecided_restore_unless_the_restore_may_have_made_it() {
+fn a_disable_passes_an_undecided_restore_unless_the_restore_may_have_caused_it() {
     // From the pool that was not restored.
     let (mut stage, old, new) = renamed();
     begin(&stage, Progress::Started);
@@ -151,7 +151,7 @@ fn an_edit_after_the_decision_to_heal_travels() {
 
 /// A membership does not move the account's last-modified date: only its event gives the time.
 #[test]
-fn a_membership_after_the_decision_to_heal_travels_if_an_event_tells_of_it() {
+fn a_membership_after_the_decision_to_heal_travels_if_an_event_reports_it() {
     for (captured, travels) in [(true, true), (false, false)] {
         let (mut stage, old, new) = renamed();
         begin(&stage, Progress::Started);
@@ -194,7 +194,7 @@ fn a_propagated_restore_travels_like_any_change() {
 }
 
 #[test]
-fn an_account_that_the_restore_took_away_removes_nothing_in_the_other_pool() {
+fn an_account_that_the_restore_removed_removes_nothing_in_the_other_pool() {
     let (mut stage, old, new) = renamed();
     stage.policy.deletes = Deletes::Delete;
     stage.account(Side::Old, 2, "two@example.com", true);
@@ -238,7 +238,7 @@ fn returned(owed: bool) -> (Stage, Sub, Sub) {
 }
 
 #[test]
-fn a_deleted_person_whom_a_restore_brings_back_is_not_disabled_again() {
+fn a_deleted_person_that_a_restore_brings_back_is_not_disabled_again() {
     for what in AfterRestore::ALL {
         for owed in [false, true] {
             let (mut stage, old, new) = returned(owed);

@@ -44,7 +44,7 @@ fn by_address(provision: Provision) -> Stage {
 }
 
 #[test]
-fn address_that_no_filter_holds_is_found_by_its_beginning() {
+fn address_that_no_filter_holds_is_found_by_its_prefix() {
     let address = long_address();
     for provision in [Provision::Lazy, Provision::Eager] {
         let mut stage = by_address(provision);
@@ -64,7 +64,7 @@ fn address_that_no_filter_holds_is_found_by_its_beginning() {
     let old = stage.account(Side::Old, 1, &address, true);
     stage.captured(Side::Old, &old);
     assert_eq!(stage.entry(Side::Old, &old).state, PersonState::Synced);
-    assert_eq!(stage.living(Side::New), 1, "nobody there holds it, so they get an account");
+    assert_eq!(stage.living(Side::New), 1, "no account there holds it, so one is created");
 }
 
 #[test]
@@ -77,10 +77,14 @@ fn address_that_cannot_be_searched_for_holds_its_person_once() {
         let old = stage.account(Side::Old, 1, &address, true);
         let held = Verdict::Held(Reason::CannotBeSearched);
         assert_eq!(stage.captured(Side::Old, &old).last(), Some(&held));
-        assert_eq!(stage.living(Side::New), crowded, "nothing is known of who is there");
+        assert_eq!(
+            stage.living(Side::New),
+            crowded,
+            "an account was created without a search result"
+        );
         let before = calls(&stage.world, "ListUsers");
         assert_eq!(stage.captured(Side::Old, &old).last(), Some(&held));
-        assert_eq!(calls(&stage.world, "ListUsers"), before, "it is asked again");
+        assert_eq!(calls(&stage.world, "ListUsers"), before, "it was searched for again");
         // Another address can be searched for.
         stage.set(Side::Old, &old, "email", "pat@example.com");
         stage.captured(Side::Old, &old);
@@ -99,7 +103,7 @@ fn value_longer_than_the_other_schema_allows_is_found_by_no_account() {
 }
 
 #[test]
-fn alias_that_no_filter_holds_travels_unless_somebody_has_it() {
+fn alias_that_no_filter_holds_travels_unless_another_account_has_it() {
     for taken in [false, true] {
         let mut stage = Stage::new(Provision::Lazy);
         know(&stage, &["preferred_username"]);
@@ -169,7 +173,7 @@ fn sign_up_that_no_listing_shows_yet_stays_pending() {
 }
 
 #[test]
-fn change_of_an_account_that_is_nowhere_is_dropped_in_the_end() {
+fn change_of_a_missing_account_is_dropped_at_last() {
     let mut stage = Stage::new(Provision::Lazy);
     let old = stage.account(Side::Old, 1, "one@example.com", true);
     stage.edit(Side::Old, &old, |body| body.exists = false);

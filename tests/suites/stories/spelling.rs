@@ -60,7 +60,7 @@ fn two_spellings_make_no_second_account() {
 }
 
 #[test]
-fn two_spellings_are_two_people_where_both_pools_tell_case_apart() {
+fn two_spellings_are_two_people_where_both_pools_are_case_sensitive() {
     let mut stage = Stage::new(Provision::Lazy);
     let old = stage.account(Side::Old, 1, "Pat@example.com", true);
     let new = stage.account(Side::New, 2, "pat@example.com", true);
@@ -81,7 +81,7 @@ fn username_is_found_in_the_other_spelling() {
         let verdicts = stage.captured(other, &here);
         assert_eq!(verdicts.last(), Some(&Verdict::Held(Reason::Unproven)), "{verdicts:?}");
         let trace = stage.world.lock().trace.lines().join("\n");
-        assert!(!trace.contains("AdminCreateUser"), "an account was tried that cannot be");
+        assert!(!trace.contains("AdminCreateUser"), "a creation was tried that cannot succeed");
     }
 }
 

@@ -83,7 +83,7 @@ fn an_account_that_a_deletion_left_open_is_closed_after_the_next_sweep() {
 }
 
 #[test]
-fn an_edit_that_no_event_told_of_travels_after_the_next_sweep() {
+fn an_edit_without_an_event_travels_after_the_next_sweep() {
     let mut stage = Stage::new(Provision::Lazy);
     let (old, new) = stage.pair();
     stage.wait(Duration::from_mins(10));
@@ -106,7 +106,7 @@ fn a_page_that_is_not_answered_is_asked_for_again_a_few_times_in_the_same_pass()
 }
 
 #[test]
-fn a_listing_that_cannot_be_had_gives_up_soon_and_another_pass_tries_again() {
+fn a_failing_listing_ends_the_run_soon_and_another_pass_tries_again() {
     for fate in [Fate::RequestLost, Fate::NotSent] {
         let mut stage = Stage::new(Provision::Lazy);
         stage.pair();

@@ -70,7 +70,7 @@ fn last(multitude: &Multitude) -> Summary {
 }
 
 #[test]
-fn a_million_people_are_listed_in_as_few_calls_as_can_be_and_in_little_memory() {
+fn a_million_people_are_listed_in_close_to_the_fewest_calls_and_in_little_memory() {
     let mut people = People::new(1_000_000);
     people.deeds = deeds(people.count, 30);
     let multitude = Multitude::new(people, 1);
@@ -87,7 +87,7 @@ fn a_million_people_are_listed_in_as_few_calls_as_can_be_and_in_little_memory() 
         let pages = *state.counted.pages.get(side);
         let floor = floor(people, side);
         println!("{side}: {} pages, then {} ({floor} at the least)", first.get(side), pages / 2);
-        assert_eq!(pages, 2 * first.get(side), "each pass lists everybody once");
+        assert_eq!(pages, 2 * first.get(side), "each pass lists every account once");
         assert!(pages * 100 <= 2 * floor * 101, "{side}: {pages} calls for {floor} pages, twice");
         let members = state.counted.group_pages.get(side);
         assert!(*members <= 2 * (10_000_u64.div_ceil(60) + 1), "{members} calls for the group");
@@ -137,7 +137,7 @@ fn a_pass_counts_what_there_was_to_find() {
 }
 
 #[test]
-fn what_is_held_does_not_grow_with_the_pool() {
+fn memory_does_not_grow_with_the_pool() {
     let most = |count| {
         let multitude = Multitude::new(People::new(count), 1);
         run(&multitude, Run { quota_percent: 1, ..Run::default() }, || None);
@@ -151,7 +151,7 @@ fn what_is_held_does_not_grow_with_the_pool() {
 /// Passes whose invocations are killed at random: the repeated work is bounded, and the result is
 /// the same.
 #[test]
-fn a_pass_goes_on_after_a_kill_at_any_point() {
+fn a_pass_continues_after_a_kill_at_any_point() {
     let (mut again, mut kills) = (0, 0);
     for seed in 0..40 {
         let mut people = People::new(30_000);
@@ -187,7 +187,7 @@ fn a_pass_goes_on_after_a_kill_at_any_point() {
 }
 
 #[test]
-fn invariant_07_whatever_a_listing_says_only_looks_follow() {
+fn invariant_07_a_listing_causes_only_hints() {
     // At this pace the sweep lists the pools in parts.
     let here = Run { quota_percent: 1, ..Run::default() };
     for lie in Lie::ALL {
@@ -195,7 +195,7 @@ fn invariant_07_whatever_a_listing_says_only_looks_follow() {
         for seed in 0..12 {
             let multitude = Multitude::new(People::new(6_000), seed);
             run(&multitude, here, || None);
-            assert!(looks(&multitude).is_empty(), "an honest listing of people in step");
+            assert!(looks(&multitude).is_empty(), "hints from a correct listing of people in step");
             multitude.state().lie = Some(lie);
             for _ in 0..2 {
                 run(&multitude, here, || None);
@@ -205,27 +205,27 @@ fn invariant_07_whatever_a_listing_says_only_looks_follow() {
             for change in &state.counted.sent {
                 assert_eq!((change.proof, change.password), (Proof::Hint, false), "{lie:?}");
                 let known = People::of_sub(&change.sub).is_some_and(|it| it < 6_000);
-                assert!(known, "{lie:?}: a look at nobody");
+                assert!(known, "{lie:?}: a hint about an unknown account");
             }
             most = most.max(state.counted.sent.len());
         }
         println!("{lie:?}: {most} looks at the most, {doubts:?}");
         let unlikely = limits::SWEEP_MISSING_PERCENT * 6_000 / 100;
-        assert!(most as u64 <= 2 * (unlikely + 60), "{lie:?}: {most} looks");
+        assert!(most as u64 <= 2 * (unlikely + 60), "{lie:?}: {most} hints");
         if lie == Lie::Short || lie == Lie::Old {
-            assert_eq!(most, 0, "{lie:?} is no reason to look");
+            assert_eq!(most, 0, "{lie:?} is no reason for a hint");
         }
         if lie == Lie::Strays {
-            assert!(most < 30, "whoever is shown in somebody else's part is left to their own");
+            assert!(most < 30, "an account listed in a wrong part is left to its own part");
         }
         if lie == Lie::Ends {
-            assert!(doubts.keys().any(Option::is_some), "a listing that ends early is believed");
+            assert!(doubts.keys().any(Option::is_some), "a listing that ends early is accepted");
         }
     }
 }
 
 #[test]
-fn a_listing_that_shrinks_is_not_believed_but_looked_into_when_it_lasts() {
+fn a_shrunken_listing_is_not_accepted_but_checked_by_reads_when_it_lasts() {
     let mut people = People::new(20_000);
     people.deeds = (0..1_000).map(|n| (n * 20, Deed::Deleted(Side::New))).collect();
     let multitude = Multitude::new(people, 3);
@@ -253,7 +253,7 @@ fn a_listing_that_shrinks_is_not_believed_but_looked_into_when_it_lasts() {
 }
 
 #[test]
-fn more_than_can_be_told_at_once_is_told_in_classes() {
+fn a_difference_too_large_for_one_pass_is_identified_in_buckets() {
     let mut people = People::new(60_000);
     people.deeds = (0..1_100).map(|n| (n * 54 + 1, Deed::Deleted(Side::Old))).collect();
     let multitude = Multitude::new(people, 4);
@@ -264,11 +264,11 @@ fn more_than_can_be_told_at_once_is_told_in_classes() {
         run(&multitude, Run::default(), || None);
     }
     println!("{passes} passes for 1100 missing accounts");
-    assert!(passes > 1, "the first pass could not tell them");
+    assert!(passes > 1, "the first pass could not identify them");
 }
 
 #[test]
-fn an_account_that_no_part_holds_is_noticed_and_gets_a_part() {
+fn an_account_outside_every_part_is_noticed_and_gets_a_part() {
     let mut people = People::new(30_000);
     people.deeds.insert(77, Deed::Changed(Side::Old));
     people.deeds.insert(88, Deed::Changed(Side::Old));
@@ -286,13 +286,13 @@ fn an_account_that_no_part_holds_is_noticed_and_gets_a_part() {
 }
 
 #[test]
-fn a_listing_that_was_cut_short_too_early_proves_no_cover_for_a_day() {
+fn a_listing_that_was_cut_short_too_early_does_not_count_for_a_day() {
     let cover = |invocation| {
         let multitude = Multitude::new(People::new(30_000), 10);
         let run_of = Run { quota_percent: 1, invocation, ..Run::default() };
         run(&multitude, run_of, || None);
         let covered = multitude.state().cursor.covered;
-        assert_eq!(multitude.state().counted.passes.len(), 1, "the pass ends all the same");
+        assert_eq!(multitude.state().counted.passes.len(), 1, "the pass did not end");
         run(&multitude, run_of, || None);
         let again = multitude.state().counted.whole_pages;
         (covered, again)
@@ -305,13 +305,13 @@ fn a_listing_that_was_cut_short_too_early_proves_no_cover_for_a_day() {
     assert!(covered.old.is_some() && covered.new.is_some());
     for side in Side::BOTH {
         let (short, long) = (*short.get(side), *long.get(side));
-        assert!(short > 100, "{side}: the next pass looks again, {short} pages in all");
+        assert!(short > 100, "{side}: the next pass lists again, {short} pages in all");
         assert!((89..300).contains(&long), "{side}: once a day is enough, {long} pages in all");
     }
 }
 
 #[test]
-fn bulk_work_is_bounded_and_waits_for_whoever_works_it_off() {
+fn bulk_work_is_bounded_and_waits_for_apply() {
     let mut people = People::new(20_000);
     people.deeds = (0..5_000).map(|n| (n * 4 + 1, Deed::Changed(Side::Old))).collect();
     let multitude = Multitude::new(people, 6);
@@ -319,7 +319,7 @@ fn bulk_work_is_bounded_and_waits_for_whoever_works_it_off() {
     let stuck = Run { invocations_max: 3, ..Run::default() };
     run(&multitude, stuck, || None);
     let most = limits::BULK_OUTSTANDING_MAX;
-    assert!(multitude.state().counted.passes.is_empty(), "a full queue is waited for");
+    assert!(multitude.state().counted.passes.is_empty(), "the sweep did not wait for a full queue");
     assert!((most - 50..=most).contains(&multitude.state().counted.outstanding_most));
     multitude.state().working = true;
     run(&multitude, Run::default(), || None);
@@ -340,7 +340,7 @@ fn a_throttled_listing_slows_down_and_ends() {
 }
 
 #[test]
-fn a_difference_of_two_sets_is_told_whatever_they_are() {
+fn a_difference_of_two_sets_is_identified_for_any_sets() {
     let mut chance = Seeded::new(8);
     for _ in 0..60 {
         let (common, more) = (chance.choose(20_000, "common"), chance.choose(650, "more"));
@@ -373,7 +373,7 @@ fn a_difference_of_two_sets_is_told_whatever_they_are() {
 }
 
 #[test]
-fn too_great_a_difference_never_names_somebody_who_is_not_in_it() {
+fn too_large_a_difference_never_names_a_person_outside_it() {
     let mut chance = Seeded::new(9);
     for _ in 0..60 {
         let mut table = Difference::default();

@@ -23,11 +23,11 @@ use crate::world::weather::{Climate, Weather};
 pub(super) fn cases() -> Vec<Case<Fake>> {
     cases![
         an_account_of_a_pool_with_aliases_is_found_by_a_listing_that_lags,
-        a_federated_account_is_reached_by_its_name_and_not_by_its_sub,
+        a_federated_account_is_found_by_its_username_and_not_by_its_sub,
         a_factor_whose_codes_have_no_address_is_refused,
         factors_of_one_call_are_refused_together,
         a_constraint_that_the_schema_does_not_show_refuses_creations_and_updates,
-        the_groups_of_an_account_that_reads_may_answer_that_it_is_gone,
+        a_list_of_groups_may_answer_not_found_for_an_existing_account,
     ]
 }
 
@@ -75,7 +75,7 @@ async fn an_account_of_a_pool_with_aliases_is_found_by_a_listing_that_lags(
 
 /// "The username, or the sub of a *local* user" (page of `AdminGetUser`). The username of a
 /// federated account consists of its provider's name and its id there.
-async fn a_federated_account_is_reached_by_its_name_and_not_by_its_sub(
+async fn a_federated_account_is_found_by_its_username_and_not_by_its_sub(
     stand: Fake,
 ) -> anyhow::Result<()> {
     let (_, wanted) = newcomer(&stand);
@@ -87,7 +87,7 @@ async fn a_federated_account_is_reached_by_its_name_and_not_by_its_sub(
     {
         let mut state = stand.world.lock();
         let pool = state.pools.get_mut(stand.side);
-        pool.get_mut(&handle.sub).expect("it was made above").username = name.clone();
+        pool.get_mut(&handle.sub).expect("it was created above").username = name.clone();
     }
     let found = read(&stand, &Handle { username: Some(name), ..handle.clone() }).await?;
     assert_eq!((found.sub.clone(), found.status), (handle.sub.clone(), Status::ExternalProvider));
@@ -162,7 +162,7 @@ async fn a_constraint_that_the_schema_does_not_show_refuses_creations_and_update
 
 /// "Group add intermittently answers `UserNotFoundException`" (aws-amplify/amplify-cli 9869). So
 /// the answer of a group operation proves nothing about the account.
-async fn the_groups_of_an_account_that_reads_may_answer_that_it_is_gone(
+async fn a_list_of_groups_may_answer_not_found_for_an_existing_account(
     stand: Fake,
 ) -> anyhow::Result<()> {
     let (_, wanted) = newcomer(&stand);

@@ -21,7 +21,7 @@ const TOO_MANY: u64 = 9;
 pub(super) fn cases<S: TableStand>() -> Vec<Case<S>> {
     cases![
         an_hour_allows_so_many_removals_and_no_more,
-        the_breaker_stays_as_it_tripped_until_it_is_closed,
+        an_open_breaker_stays_unchanged_until_it_is_closed,
         a_tombstone_is_kept_with_what_it_owes,
     ]
 }
@@ -62,7 +62,7 @@ async fn an_hour_allows_so_many_removals_and_no_more<S: TableStand>(
     Ok(())
 }
 
-async fn the_breaker_stays_as_it_tripped_until_it_is_closed<S: TableStand>(
+async fn an_open_breaker_stays_unchanged_until_it_is_closed<S: TableStand>(
     stand: S,
 ) -> anyhow::Result<()> {
     let first = Breaker::removals(NOON);
@@ -74,7 +74,7 @@ async fn the_breaker_stays_as_it_tripped_until_it_is_closed<S: TableStand>(
     stand.close_breaker().await?;
     let closed = stand.ledger().control().await?;
     assert_eq!(closed.breaker, None);
-    assert!(closed.revision > tripped.revision, "whoever changed it meanwhile is told");
+    assert!(closed.revision > tripped.revision, "the revision did not grow");
     assert_eq!((closed.phase, closed.paused), (tripped.phase, tripped.paused));
     Ok(())
 }
@@ -87,7 +87,7 @@ async fn a_tombstone_is_kept_with_what_it_owes<S: TableStand>(stand: S) -> anyho
         stand.ledger().store(&buried, &lease.owner).await?;
         let sub = account(&buried, Side::Old);
         let kept: Result<_, Fault> = found(&stand, Side::Old, &sub).await;
-        assert_eq!(kept?, Some(buried), "whoever is asked for by that account is still found");
+        assert_eq!(kept?, Some(buried), "the person of that account is still found");
     }
     Ok(())
 }

@@ -14,15 +14,13 @@ use crate::contract::{Case, cases};
 
 pub(super) fn cases<S: TableStand>() -> Vec<Case<S>> {
     cases![
-        many_accounts_are_told_in_their_order_whoever_they_are,
-        who_is_marked_is_told,
-        a_cursor_is_written_by_one_hand_at_a_time,
+        many_accounts_are_returned_in_their_order,
+        accounts_with_a_pending_change_are_returned,
+        a_cursor_has_one_writer_at_a_time,
     ]
 }
 
-async fn many_accounts_are_told_in_their_order_whoever_they_are<S: TableStand>(
-    stand: S,
-) -> anyhow::Result<()> {
+async fn many_accounts_are_returned_in_their_order<S: TableStand>(stand: S) -> anyhow::Result<()> {
     let (mut subs, mut people) = (Vec::new(), Vec::new());
     for number in 0..12 {
         let mut entry = somebody(&stand, Side::Old);
@@ -50,7 +48,9 @@ async fn many_accounts_are_told_in_their_order_whoever_they_are<S: TableStand>(
     Ok(())
 }
 
-async fn who_is_marked_is_told<S: TableStand>(stand: S) -> anyhow::Result<()> {
+async fn accounts_with_a_pending_change_are_returned<S: TableStand>(
+    stand: S,
+) -> anyhow::Result<()> {
     let change = super::change(&stand, &sub(&stand), 0, Proof::Hint, false);
     let marked = || stand.register().marked(Side::Old, &change.sub);
     assert!(!marked().await?);
@@ -60,7 +60,7 @@ async fn who_is_marked_is_told<S: TableStand>(stand: S) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn a_cursor_is_written_by_one_hand_at_a_time<S: TableStand>(stand: S) -> anyhow::Result<()> {
+async fn a_cursor_has_one_writer_at_a_time<S: TableStand>(stand: S) -> anyhow::Result<()> {
     let mut cursor = stand.cursor().await?;
     let next = |cursor: &mut Cursor| {
         cursor.revision += 1;

@@ -26,7 +26,7 @@ const AT_ONCE: i64 = 16;
 
 pub(super) fn cases<S: TableStand>() -> Vec<Case<S>> {
     cases![
-        an_entry_comes_back_with_everything_in_it,
+        a_record_is_read_back_with_every_field,
         a_bridge_without_a_control_item_is_at_the_default,
         counters_add_up,
     ]
@@ -144,7 +144,7 @@ fn filled(stand: &impl TableStand, entry: &Entry) -> Entry {
     }
 }
 
-async fn an_entry_comes_back_with_everything_in_it<S: TableStand>(stand: S) -> anyhow::Result<()> {
+async fn a_record_is_read_back_with_every_field<S: TableStand>(stand: S) -> anyhow::Result<()> {
     let (entry, lease) = held(&stand, Side::Old).await?;
     let full = filled(&stand, &entry);
     stand.ledger().join(&full, &lease.owner, Side::New).await?;
