@@ -1,5 +1,5 @@
 //! Every operation that can change a person runs in each of the two pools and must be detected: by
-//! a trigger, by CloudTrail's event, and, with that event withheld, by the sweep alone. One
+//! a trigger, by `CloudTrail`'s event, and, with that event withheld, by the sweep alone. One
 //! deployment by the CDK app, with its rules on the bus, serves all cases.
 
 #[path = "coverage/attached.rs"]
@@ -27,9 +27,9 @@ const LIMIT: Duration = Duration::from_mins(1);
 /// How an operation is detected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Route {
-    /// By the pool's own trigger, or by CloudTrail's event on the bus.
+    /// By the pool's own trigger, or by `CloudTrail`'s event on the bus.
     AsItHappens,
-    /// By the sweep alone: CloudTrail's event never arrives.
+    /// By the sweep alone: `CloudTrail`'s event never arrives.
     SweepOnly,
 }
 

@@ -182,7 +182,7 @@ fn switch_meanwhile() {
     sound(&phases::switching_halves());
 }
 
-/// The operator must keep AnnounceThenFlip (R28) too: the suite notices a switch that does not
+/// The operator must keep `AnnounceThenFlip` (R28) too: the suite notices a switch that does not
 /// wait.
 #[test]
 fn a_switch_that_does_not_wait_breaks_a_promise() {

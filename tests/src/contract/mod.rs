@@ -8,7 +8,7 @@
 //! ```
 //!
 //! A fake that behaves differently would prove nothing. Where a program of the local stack differs
-//! from AWS, the case names the difference: see [`difference`]. No case is skipped without a word.
+//! from AWS, the case names the difference: see [`difference`]. No case is skipped silently.
 
 pub mod difference;
 pub mod fakes;

@@ -1,6 +1,6 @@
 //! The people of the demo. Every value is long enough to be searched for afterwards.
 
-/// Signs up in the old pool and uses it on.
+/// Signs up in the old pool and keeps using it.
 pub(super) mod marlene {
     /// Her username in the old pool.
     pub(crate) const USERNAME: &str = "marlene.lorenz";

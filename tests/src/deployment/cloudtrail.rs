@@ -12,10 +12,10 @@ use super::user_pool::UserPool;
 /// Longer than a cold start on a busy machine.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// CloudTrail writes this in place of a private value.
+/// `CloudTrail` writes this in place of a private value.
 const HIDDEN: &str = "HIDDEN_DUE_TO_SECURITY_REASONS";
 
-/// The caller that CloudTrail names for a call.
+/// The caller that `CloudTrail` names for a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Author {
     /// A person with an access token: the event names no pool.
@@ -47,7 +47,7 @@ impl Author {
     }
 }
 
-/// The event of one successful call about an account. `sub` is `None` where CloudTrail does not
+/// The event of one successful call about an account. `sub` is `None` where `CloudTrail` does not
 /// name it.
 pub fn event(pool: &UserPool, operation: &str, author: &Author, sub: Option<&str>) -> Value {
     let mut parameters = json!({"username": HIDDEN, "userAttributes": HIDDEN});
@@ -85,7 +85,7 @@ impl Services {
     }
 }
 
-/// The current time as CloudTrail writes it: cut to whole seconds.
+/// The current time as `CloudTrail` writes it: cut to whole seconds.
 fn whole_seconds() -> String {
     let now = jiff::Timestamp::now().as_second();
     jiff::Timestamp::from_second(now).unwrap_or_default().to_string()

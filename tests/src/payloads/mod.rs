@@ -1,4 +1,4 @@
-//! Payloads: what pools and CloudTrail send, well-formed or broken in many seeded ways, passed to
+//! Payloads: what pools and `CloudTrail` send, well-formed or broken in many seeded ways, passed to
 //! the functions that would receive them.
 //!
 //! ```text

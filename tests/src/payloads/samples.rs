@@ -1,4 +1,4 @@
-//! What pools and CloudTrail really send: every trigger source, with the fields that "Customizing
+//! What pools and `CloudTrail` really send: every trigger source, with the fields that "Customizing
 //! user pool workflows with Lambda triggers" shows, as AWS and the emulators write them; and the
 //! events that "Amazon Cognito logging in AWS `CloudTrail`" and its examples show.
 

@@ -1,4 +1,4 @@
-//! The operator in a small world: switches, with or without AnnounceThenFlip (R28).
+//! The operator in a small world: switches, with or without `AnnounceThenFlip` (R28).
 
 use std::collections::BTreeSet;
 

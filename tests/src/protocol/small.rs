@@ -25,7 +25,7 @@ pub struct Deed {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Switch {
     /// The operator announces it, and switches once every lease and every intent has expired
-    /// (AnnounceThenFlip, R28).
+    /// (`AnnounceThenFlip`, R28).
     Announced,
     /// The operator just switches: the planted bug.
     Hasty,

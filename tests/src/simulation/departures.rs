@@ -16,7 +16,7 @@ use crate::world::departures::{Departure, NEWCOMERS, depart, departed};
 use crate::world::edits::Human;
 use crate::world::pool::LISTING_LAG;
 
-/// Deletes the account. Either no event reports it, or CloudTrail does and names the account.
+/// Deletes the account. Either no event reports it, or `CloudTrail` does and names the account.
 pub fn delete(state: &mut State, side: Side, sub: &Sub) -> Option<(Human, Change)> {
     let human = state.account(side, sub)?.human;
     depart(state, side, sub);

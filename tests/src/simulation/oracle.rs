@@ -35,7 +35,7 @@ pub enum Gap {
     Hidden,
     /// An edit on the written side, after the observation and before the announced write of that
     /// field was recorded, that sets the same value as that write. For memberships, any such edit,
-    /// because they do not move the account's last-modified date (AmbiguousRevertIsConflict, R4).
+    /// because they do not move the account's last-modified date (`AmbiguousRevertIsConflict`, R4).
     Beside,
     /// An edit of a membership that an observation did not show, because it was stale or too early.
     /// The person was recorded from that observation: both sides seemed to agree, and no date says
@@ -204,8 +204,8 @@ impl End<'_> {
         if let Some(gap) = self.replaced_unseen(edit) {
             return Account::Gap(gap);
         }
-        // The author made the edit knowing the value that stands now: a later writer who restored
-        // it did not look.
+        // The author knew the value that stands now. So the write that restored this value did not
+        // see the edit.
         let newer = self.origins.iter().any(|&origin| edits.knew(edit.id, origin));
         if let Some(decision) = self.recorded(edit, side) {
             let came_back = decision.decision.kind == DecisionKind::CameBack;
@@ -295,7 +295,7 @@ impl End<'_> {
     }
 
     /// Whether the pool shows nowhere that the field changed: memberships have no date
-    /// (AmbiguousRevertIsConflict, R4).
+    /// (`AmbiguousRevertIsConflict`, R4).
     const fn unmarked(&self) -> bool {
         matches!(self.field, Field::Group(_))
     }

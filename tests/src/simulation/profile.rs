@@ -54,7 +54,7 @@ pub enum Act {
     Undo,
     /// Deletes the account, and another person signs up with the same username.
     Replace,
-    /// Deletes the account. Either no event reports it, or CloudTrail does and names the account.
+    /// Deletes the account. Either no event reports it, or `CloudTrail` does and names the account.
     Delete,
     /// Another person signs up with the address, and perhaps the username, of a deleted account.
     Return,
@@ -139,7 +139,7 @@ pub struct Profile {
     /// How often the sweep runs while everything else happens. If it runs at all, only it finds at
     /// the end what no event reported.
     pub sweeps: u32,
-    /// Whether no event reports any edit: no trigger and no CloudTrail.
+    /// Whether no event reports any edit: no trigger and no `CloudTrail`.
     pub unnoticed: bool,
     /// How the scheduler weighs the next move.
     pub rhythm: Rhythm,

@@ -42,7 +42,7 @@ pub struct Departure {
     pub other: Option<Sub>,
     /// Whether the human had an account in the other pool that the table did not know as theirs.
     pub unknown: bool,
-    /// Whether CloudTrail reports it.
+    /// Whether `CloudTrail` reports it.
     pub told: bool,
 }
 

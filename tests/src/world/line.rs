@@ -47,7 +47,7 @@ pub struct Request {
     /// The call that it belongs to.
     pub call: Call,
     /// When it was signed: a server refuses it when the signature has expired
-    /// (LeaseOutlastsProcess, R7).
+    /// (`LeaseOutlastsProcess`, R7).
     pub signed: Time,
     /// Its effect.
     pub effect: Box<dyn FnOnce(&mut State) + Send>,
@@ -57,7 +57,7 @@ pub struct Request {
 pub struct InFlight {
     /// The request.
     pub request: Request,
-    /// When it lands at the latest (LeaseOutlastsWrite, R5).
+    /// When it lands at the latest (`LeaseOutlastsWrite`, R5).
     pub lands_by: Time,
 }
 
@@ -159,7 +159,7 @@ impl Line {
 
     /// The request's own turn. Time may have passed since the deadline was checked: so a suspended
     /// worker sends late, and only the server's check of the signature is left
-    /// (LeaseOutlastsProcess, R7).
+    /// (`LeaseOutlastsProcess`, R7).
     fn carry_out(&self, call: Call, number: u64, fate: Fate) -> Result<(), Fault> {
         let mut guard = self.world.lock();
         let state = &mut *guard;

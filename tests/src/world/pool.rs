@@ -322,8 +322,8 @@ fn is_federated(account: &SimulatedAccount) -> bool {
 
 /// The account that a handle reaches, and the version that a read of that moment shows. A pool of
 /// addresses is asked by `sub`, and by username for a federated account. A plain pool is asked by
-/// username and answers with the account that has it at that moment (SameSub, R21). If the username
-/// is not known, the call goes by `sub`, which reaches local users.
+/// username and answers with the account that has it at that moment (`SameSub`, R21). If the
+/// username is not known, the call goes by `sub`, which reaches local users.
 pub(super) fn addressed(
     accounts: &Accounts,
     handle: &Handle,

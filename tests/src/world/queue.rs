@@ -192,7 +192,8 @@ impl Outbox for SimulatedOutbox {
     }
 }
 
-/// Sends a change. Without UniqueDeduplicationId (R13), the id says only which account it concerns.
+/// Sends a change. Without `UniqueDeduplicationId` (R13), the id says only which account it
+/// concerns.
 pub fn send(state: &mut super::State, change: &Change) {
     let id = if state.law.keeps(Rule::R13) { change.id } else { 0 };
     let taken = state.queue.send(change, id, state.now);

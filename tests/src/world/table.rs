@@ -15,8 +15,8 @@ use poolbridge_core::side::Side;
 use poolbridge_core::time::Time;
 use poolbridge_core::verdict::Reason;
 
-/// How long a tombstone stays without TombstoneStays (R24): no longer than a pass of the sweep may
-/// take.
+/// How long a tombstone stays without `TombstoneStays` (R24): no longer than a pass of the sweep
+/// may take.
 const TOMBSTONE_LIFE: Duration = Duration::from_hours(1);
 
 /// The table.
@@ -65,7 +65,7 @@ impl Table {
         self.people.get(id)
     }
 
-    /// The planted bug against TombstoneStays (R24): tombstones that owe nothing more expire, and
+    /// The planted bug against `TombstoneStays` (R24): tombstones that owe nothing more expire, and
     /// with them all that was known about their people.
     pub fn expire_tombstones(&mut self, now: Time) {
         let expired = |entry: &Entry| {
@@ -130,7 +130,7 @@ impl Table {
     }
 
     /// Writes a new person record and its pointers; `conditional` unless that rule is removed
-    /// (LinkInOneTransaction, R16).
+    /// (`LinkInOneTransaction`, R16).
     pub fn begin(&mut self, entry: &Entry, conditional: bool) -> Result<(), FaultKind> {
         let accounts: Vec<(Side, Sub)> = accounts_of(entry);
         let there = accounts.iter().any(|account| self.pointers.contains_key(account));
@@ -172,7 +172,7 @@ impl Table {
     }
 
     /// Merges two person records into one; `conditional` on both leases unless that rule is removed
-    /// (JoinUnderLease, R18).
+    /// (`JoinUnderLease`, R18).
     pub fn merge(
         &mut self,
         kept: &Entry,
@@ -225,7 +225,7 @@ impl Table {
     }
 
     /// Stores a pending change of an account. `fresh` is the token of a new one: random, unless
-    /// that rule is removed (TokenNeverRepeats, R12).
+    /// that rule is removed (`TokenNeverRepeats`, R12).
     pub fn mark(&mut self, change: &Change, fresh: u128) {
         let at = |it: bool| (change.password && it).then_some(change.at);
         let password_at = at(!change.claimed && !change.administrator);

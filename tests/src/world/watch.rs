@@ -343,7 +343,7 @@ fn judge_holder(state: &mut State, call: Call, mut person: PersonId) {
 /// Whether another account took that username since the moment that the writer's last observation
 /// of its owner showed: after that observation, or within the bound on stale reads before it. In a
 /// pool that accepts only usernames, no component can distinguish the two then. An account that was
-/// observed can be distinguished (SameSub, R21).
+/// observed can be distinguished (`SameSub`, R21).
 fn taken_since(side: Side, target: &SimulatedAccount, state: &State, basis: &Basis) -> bool {
     let pool = state.pools.get(side);
     let bore = |sub: &Sub| {

@@ -64,7 +64,7 @@ pub(super) const BEYOND_THE_STACK: [(&str, &str); 42] = [
 pub(super) enum By {
     /// The pool's trigger.
     Trigger,
-    /// CloudTrail's event.
+    /// `CloudTrail`'s event.
     Trail(Author),
 }
 
@@ -137,7 +137,7 @@ impl Deed {
         Self::Deletion,
     ];
 
-    /// The name of the operation in CloudTrail.
+    /// The name of the operation in `CloudTrail`.
     pub(super) const fn operation(self) -> &'static str {
         match self {
             Self::SignUp => "ConfirmSignUp",
@@ -254,7 +254,7 @@ impl Deed {
         Ok(person)
     }
 
-    /// Runs the operation. Returns the `sub` that CloudTrail would name.
+    /// Runs the operation. Returns the `sub` that `CloudTrail` would name.
     pub(super) async fn perform(
         self,
         bridge: &Deployment,
@@ -411,7 +411,7 @@ fn account<'a>(side: Side, old: &'a Account, new: &'a Account) -> &'a Account {
     }
 }
 
-/// CloudTrail reports an operation of the setup.
+/// `CloudTrail` reports an operation of the setup.
 async fn tell(
     bridge: &Deployment,
     pool: &UserPool,

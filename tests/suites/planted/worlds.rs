@@ -116,7 +116,7 @@ pub(crate) fn departing() -> Profile {
     }
 }
 
-/// Only the sweep detects deletions: there is no trigger and no CloudTrail.
+/// Only the sweep detects deletions: there is no trigger and no `CloudTrail`.
 pub(crate) fn unnoticed(profile: Profile) -> Profile {
     Profile { sweeps: 3, unnoticed: true, ..profile }
 }

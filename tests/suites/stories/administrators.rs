@@ -1,5 +1,5 @@
-//! Passwords that an administrator sets: what CloudTrail shows about them, and what the account's
-//! status shows where CloudTrail hides it.
+//! Passwords that an administrator sets: what `CloudTrail` shows about them, and what the account's
+//! status shows where `CloudTrail` hides it.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use poolbridge_tests::simulation::stage::Stage;
 
 use super::passwords::{closed, new_password, settled};
 
-/// What CloudTrail shows of `AdminSetUserPassword`: whether the password may be the person's, and
+/// What `CloudTrail` shows of `AdminSetUserPassword`: whether the password may be the person's, and
 /// whether an administrator set it.
 #[derive(Clone, Copy, Debug)]
 struct Told {

@@ -1,4 +1,4 @@
-//! Accounts that are deleted, and usernames that another account has now (SameSub, R21).
+//! Accounts that are deleted, and usernames that another account has now (`SameSub`, R21).
 
 use std::collections::BTreeMap;
 

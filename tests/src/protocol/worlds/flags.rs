@@ -35,7 +35,7 @@ pub fn member_crashing() -> Small {
 }
 
 /// With the enabled flag, whose changes move the account's last-modified date
-/// (AmbiguousRevertIsConflict, R4). Three edits (disabled on the old side, disabled and enabled
+/// (`AmbiguousRevertIsConflict`, R4). Three edits (disabled on the old side, disabled and enabled
 /// again on the new one), captured at once; one crash, three receptions, one worker at a time.
 pub fn disabled() -> Small {
     let undone = enabled(Side::New);

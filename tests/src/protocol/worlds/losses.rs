@@ -38,7 +38,7 @@ pub fn unmarked_looking_back() -> Small {
 
 /// A worker is about to clear a pending change while its message becomes visible again. Another
 /// worker clears it, a second edit sets it again, and the message of that edit is lost
-/// (TokenNeverRepeats, R12). Captured at once, three receptions.
+/// (`TokenNeverRepeats`, R12). Captured at once, three receptions.
 pub fn marked_again() -> Small {
     let edit = text(Side::Old, "name");
     Small {
@@ -52,7 +52,7 @@ pub fn marked_again() -> Small {
 }
 
 /// An account of the new side is deleted and a stranger signs up with its username, while an edit
-/// of the old side is on its way (SameSub, R21). Captured at once, four receptions.
+/// of the old side is on its way (`SameSub`, R21). Captured at once, four receptions.
 pub fn replaced() -> Small {
     let stranger = Deed { side: Side::New, act: Act::Replace, text: "name" };
     Small {

@@ -47,8 +47,8 @@ pub fn held_beside() -> Small {
 }
 
 /// The operator announces a switch at any moment, waits until every lease that was held then and
-/// every intent has expired, and switches, or never does (AnnounceThenFlip, R28). One edit on each
-/// side, captured at once; three receptions.
+/// every intent has expired, and switches, or never does (`AnnounceThenFlip`, R28). One edit on
+/// each side, captured at once; three receptions.
 pub fn switching() -> Small {
     Small {
         switch: Some(Switch::Announced),

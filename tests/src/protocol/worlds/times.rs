@@ -31,7 +31,7 @@ pub fn suspended_looking_back() -> Small {
 
 /// The platform kills a worker during its write, so the write lands as late as possible. Then its
 /// message becomes visible again, and a stale read shows the account as it was before
-/// (IntentSettlesFirst, R9). A group joined and left again on the old side, captured at once; one
+/// (`IntentSettlesFirst`, R9). A group joined and left again on the old side, captured at once; one
 /// worker at a time, time runs on once, two receptions.
 pub fn late() -> Small {
     let undone = group(Side::Old);
@@ -49,7 +49,7 @@ pub fn late() -> Small {
 }
 
 /// A worker that is slow between any two of its calls, and a second worker with the same message.
-/// So what either of them read may be out of date before it is used (SettleBeforeClearing, R8).
+/// So what either of them read may be out of date before it is used (`SettleBeforeClearing`, R8).
 /// Disabled and enabled again on the old side, captured at once; time runs on once, two receptions.
 pub fn overtaken() -> Small {
     let undone = enabled(Side::Old);
