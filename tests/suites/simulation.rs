@@ -9,7 +9,7 @@ use poolbridge_tests::simulation::{tally, tell};
 /// The number of worlds in every `make test`.
 const WORLDS: u64 = 20_000;
 
-/// Maximum number of worlds in ten thousand with an edit in one of the two gaps that Cognito
+/// Of the worlds with edits, how many in ten thousand may have an edit in a gap that Cognito
 /// leaves.
 const GAPS_MAX: u64 = 100;
 

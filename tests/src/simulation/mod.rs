@@ -40,7 +40,7 @@ pub struct Outcome {
     pub counted: BTreeMap<&'static str, u64>,
     /// The number of edits.
     pub edits: usize,
-    /// The edits that were replaced unseen: the gap that unconditional writes leave.
+    /// The edits that fell into a gap that unconditional writes leave ([`oracle::Gap`]).
     pub gaps: u64,
     /// The number of account reads.
     pub reads: u64,

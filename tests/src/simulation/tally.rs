@@ -21,7 +21,7 @@ pub struct Tally {
     pub worlds: u64,
     /// The number of worlds with an edit.
     pub edited: u64,
-    /// The number of worlds with an edit that was replaced unseen.
+    /// The number of worlds with an edit in a gap ([`super::oracle::Gap`]).
     pub gapped: u64,
     /// The number of edits.
     pub edits: u64,
@@ -67,7 +67,7 @@ impl Tally {
         self.failures.sort_by_key(|(seed, _)| *seed);
     }
 
-    /// Of the worlds with edits, how many in ten thousand had an edit that was replaced unseen.
+    /// Of the worlds with edits, how many in ten thousand had an edit in a gap.
     pub fn gaps_in_ten_thousand(&self) -> u64 {
         self.gapped * 10_000 / self.edited.max(1)
     }

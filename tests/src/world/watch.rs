@@ -97,7 +97,7 @@ pub struct Watch {
     pub agreed: BTreeMap<PersonId, Time>,
     /// Until when a field was held.
     pub obstructed: BTreeMap<(PersonId, Field), Time>,
-    /// Edits that were replaced unseen: the only gap that unconditional writes leave.
+    /// Edits that were replaced unseen.
     pub unseen: Vec<Unseen>,
     /// When a person was last recorded from an observation that did not show that edit, although it
     /// was made before. Only for fields with two states: two observations of two moments can make
