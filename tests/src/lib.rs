@@ -1,4 +1,4 @@
-//! The weather: a simulated world for the real protocol, the local stack, and what the suites share.
+//! A simulated world for the real protocol, the local stack, and what the suites share.
 
 #[cfg(feature = "services")]
 pub mod stack;

@@ -1,5 +1,5 @@
-//! People with odd values, made from a seed: every value is invented, and each person says what has to
-//! become of them where the new pool goes by e-mail addresses and people are created there.
+//! People with odd values, generated from a seed. Each person also says what must become of them if
+//! the new pool uses e-mail addresses as usernames and people are created there.
 
 use std::collections::BTreeMap;
 
@@ -14,13 +14,13 @@ pub enum Kind {
     Quotes,
     /// Backslashes, percent signs and control-like sequences.
     Backslashes,
-    /// An address in mixed case, in a pool that folds case.
+    /// An address in mixed case, in a case-insensitive pool.
     MixedCase,
     /// A plus sign in the address.
     PlusSign,
-    /// Attributes that are there and blank.
+    /// Attributes that are present and blank.
     Blank,
-    /// Nothing but an address.
+    /// No attribute but the address.
     Missing,
     /// Characters of several code units: emoji, right-to-left script, combining marks.
     Scripts,
@@ -28,41 +28,41 @@ pub enum Kind {
     Long,
     /// A verified phone number in a national form.
     VerifiedPhone,
-    /// A phone number that nobody verified.
+    /// An unverified phone number.
     UnverifiedPhone,
-    /// An account in both pools, whose addresses differ in case.
+    /// An account in both pools, with addresses that differ in case.
     InBothPools,
-    /// Disabled before the bridge knew them.
+    /// Disabled before the bridge knew the account.
     Disabled,
-    /// An address that nobody verified.
+    /// An unverified address.
     UnverifiedAddress,
     /// No address at all.
     NoAddress,
-    /// Signed up and never confirmed.
+    /// Signed up, never confirmed.
     Unconfirmed,
 }
 
-/// What has to become of a person.
+/// The required result for a person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expected {
     /// Both accounts are equal, as far as the mapping goes.
     Equal,
-    /// No account in the new pool, and the person is in that state for that reason.
+    /// No account in the new pool; the person is in that state for that reason.
     Alone(&'static str, Option<&'static str>),
 }
 
 /// A person with odd values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OddPerson {
-    /// What is odd.
+    /// The kind of oddity.
     pub kind: Kind,
     /// The username in the old pool.
     pub username: String,
     /// Attributes of the account in the old pool.
     pub attributes: BTreeMap<&'static str, String>,
-    /// What their account in the new pool holds, where there is one from the start.
+    /// Attributes of the account in the new pool, if there is one from the start.
     pub in_new_pool: BTreeMap<&'static str, String>,
-    /// What has to become of them.
+    /// The required result.
     pub expected: Expected,
 }
 
@@ -108,14 +108,14 @@ impl Kind {
     }
 }
 
-/// So many people, of each kind in turn. The same seed makes the same people.
+/// That many people, of each kind in turn. The same seed generates the same people.
 pub fn odd_people(seed: u64, count: usize) -> Vec<OddPerson> {
     let mut chance = Seeded::new(seed);
     let kinds = Kind::ALL.into_iter().cycle();
     kinds.take(count).enumerate().map(|(number, kind)| person(&mut chance, kind, number)).collect()
 }
 
-/// Parts that names are put together from, by kind. None is shorter than six bytes with its number.
+/// Parts of names, by kind. With its number, none is shorter than six bytes.
 const ACCENTS: [&str; 6] = ["Zoë", "Łukasz", "Søren", "Þórdís", "Nuñez", "Ōtsuka"];
 const QUOTES: [&str; 6] = ["O'Neill", "\"Nan\"", "“curly”", "‘single’", "`tick`", "«guille»"];
 const BACKSLASHES: [&str; 6] =
@@ -170,7 +170,7 @@ fn person(chance: &mut Seeded, kind: Kind, number: usize) -> OddPerson {
     OddPerson { kind, username, attributes, in_new_pool, expected: kind.expected() }
 }
 
-/// What is odd about the attributes of that kind beyond their letters.
+/// The attributes in which that kind differs, beyond the characters in its values.
 #[expect(clippy::wildcard_enum_match_arm, reason = "most kinds have the usual attributes")]
 fn oddities(chance: &mut Seeded, kind: Kind, attributes: &mut BTreeMap<&'static str, String>) {
     match kind {
@@ -199,8 +199,8 @@ fn oddities(chance: &mut Seeded, kind: Kind, attributes: &mut BTreeMap<&'static 
 }
 
 impl OddPerson {
-    /// What the new pool has to hold of them, by the rules of the deployment: an attribute that is not
-    /// named is absent or blank there.
+    /// What the new pool must hold of this person, by the deployment's rules. An attribute that is
+    /// not named is absent or blank there.
     pub fn mapped(&self) -> BTreeMap<String, String> {
         let mut mapped = BTreeMap::new();
         for (name, value) in self.attributes.iter().filter(|(_, value)| !value.is_empty()) {
@@ -222,7 +222,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_seed_makes_the_same_people_and_no_two_of_them_are_one() {
+    fn the_same_seed_makes_the_same_people_and_all_differ() {
         let people = odd_people(1, 60);
         assert_eq!(people, odd_people(1, 60));
         assert_ne!(people, odd_people(2, 60));
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn every_username_and_value_is_one_that_a_pool_takes() {
+    fn every_username_and_value_is_accepted_by_a_pool() {
         for person in odd_people(3, 160) {
             let length = person.username.chars().count();
             assert!((1..=128).contains(&length) && !person.username.contains(' '));

@@ -1,6 +1,7 @@
-//! Capture in the place of the team's own functions: two pools of one shape, one with the function
-//! in its slots, the other with capture there and the function beside it. Whoever signs up or in
-//! must not be able to tell them apart. And the sign-up guard, which stands in the same place.
+//! Capture in the place of the team's own functions. Two pools have one shape: one has the function
+//! in its triggers, the other has capture there, which calls the function. A person who signs up or
+//! signs in must see no difference. The suite also tests the sign-up guard, which runs in the same
+//! place.
 
 #[path = "chain/elsewhere.rs"]
 mod elsewhere;
@@ -22,10 +23,10 @@ use poolbridge_tests::stack::{Options, Place, PoolSeed, Stack};
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, OnceCell};
 
-/// The team's own function, in every slot. What it does is told by the beginning of the username.
+/// The team's own function, in every trigger. The beginning of the username decides what it does.
 const TEAM: &str = "team";
 
-/// It has six seconds, so that it is the function that gives up and not we.
+/// Its timeout is six seconds, so that the function times out before capture does.
 const TEAM_SECONDS: u32 = 6;
 
 const SOURCE: &str = "\
@@ -58,10 +59,10 @@ const CAPTURE: &str = "demo-capture";
 /// Longer than any function here may take.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// Nothing of it outlives this process, which never drops it.
+/// The process never drops it, but no part of it outlives the process.
 static BRIDGE: OnceCell<Mutex<Deployment>> = OnceCell::const_new();
 
-/// The pool whose slots the function stands in itself is the old one.
+/// In the old pool, the function itself is in the trigger slots.
 async fn deploy(function: &str) -> anyhow::Result<Deployment> {
     let pool = |id: &str, client: &str, function: &str| {
         let mut seed = PoolSeed::new(id, client).custom("dept").custom("department");
@@ -87,12 +88,12 @@ fn arn(function: &str) -> String {
     format!("arn:aws:lambda:us-east-1:000000000000:function:{function}")
 }
 
-/// Plays one case on the suite's deployment, and afterwards looks for anything private left behind.
+/// Runs one case on the suite's deployment, and afterwards searches for private values left behind.
 async fn play(case: impl AsyncFnOnce(&Deployment) -> anyhow::Result<()>) {
     let deployed = BRIDGE.get_or_try_init(|| async { deploy(TEAM).await.map(Mutex::new) });
     let bridge = deployed.await.expect("the bridge cannot be deployed").lock().await;
     for place in [Place::Ministack, Place::Pool(0), Place::Pool(1)] {
-        // A case that failed may have left its faults behind.
+        // A failed case may have left its faults.
         bridge.stack.faults(place).clear().await.expect("the proxies do not answer");
     }
     let played = match case(&bridge).await {
@@ -104,11 +105,11 @@ async fn play(case: impl AsyncFnOnce(&Deployment) -> anyhow::Result<()>) {
     }
 }
 
-/// What somebody is told who tries something: what they get, or the error's code and text.
+/// The answer that a person gets: the result, or the error's code and text.
 type Told = Result<Value, (String, String)>;
 
-/// What a pool told them, in words that are the same for both pools: the function's name and the
-/// person's differ.
+/// The answer of a pool in words that are the same for both pools: without the names of the
+/// function and of the person.
 fn told(answer: anyhow::Result<Value>, pool: &UserPool, name: &str) -> anyhow::Result<Told> {
     match answer {
         Ok(value) => Ok(Ok(value)),
@@ -122,7 +123,7 @@ fn told(answer: anyhow::Result<Value>, pool: &UserPool, name: &str) -> anyhow::R
     }
 }
 
-/// Somebody's name in a pool: the same but for its end, which keeps the two people apart.
+/// A person's username in a pool: the two differ only in their end.
 fn name_in(pool: &UserPool, name: &str) -> String {
     format!("{name}-{}", pool.side)
 }
@@ -131,7 +132,7 @@ fn email(name: &str) -> String {
     format!("{name}@example.com")
 }
 
-/// Signs somebody up, and tells what they were told.
+/// Signs a person up and returns the answer.
 async fn sign_up(pool: &UserPool, name: &str) -> anyhow::Result<Told> {
     let name = name_in(pool, name);
     let email = email(&name);
@@ -140,7 +141,7 @@ async fn sign_up(pool: &UserPool, name: &str) -> anyhow::Result<Told> {
     told(answer, pool, &name)
 }
 
-/// What Cognito sends, from the pool of that side.
+/// The event that Cognito sends from the pool of that side.
 fn event(bridge: &Deployment, side: Side, source: &str, name: &str) -> Value {
     let response = match source.split('_').next().unwrap_or_default() {
         "PreSignUp" => {
@@ -163,13 +164,13 @@ fn event(bridge: &Deployment, side: Side, source: &str, name: &str) -> Value {
     })
 }
 
-/// Invokes a function; answers the very bytes.
+/// Invokes a function and returns its answer unchanged.
 async fn invoke(bridge: &Deployment, function: &str, event: &Value) -> anyhow::Result<String> {
     let answer = bridge.services.invoke(function, event.to_string().as_bytes(), LIMIT).await?;
     String::from_utf8(answer).context("an answer in no letters")
 }
 
-/// A capture of its own: with other variables, and with another `bridge.toml`.
+/// A separate capture function with other variables and another `bridge.toml`.
 fn capture(
     bridge: &Deployment,
     name: &str,

@@ -1,8 +1,8 @@
 //! The contract: the same cases on the fakes and on the local stack's services.
 //!
-//! Told a word, it runs the cases whose names hold it. It prints by itself, so that what was run
-//! where is always seen: that is why it brings no test harness.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a test tells what it did")]
+//! With an argument, it runs the cases whose names contain it. It prints its results itself, so
+//! that the output always shows which cases ran where. So it uses no test harness.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a test prints what it did")]
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -13,7 +13,7 @@ use poolbridge_tests::contract::{fakes, services};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    // What is not a name is meant for the harness that others bring, such as `--quiet`.
+    // An argument that is no name, such as `--quiet`, is meant for the harness of other suites.
     let filter = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
     let filter = filter.unwrap_or_default();
     let outcome = match services::endpoint() {
@@ -30,7 +30,7 @@ async fn on_both(filter: &str) -> anyhow::Result<ExitCode> {
     let begun = Instant::now();
     let report = fakes::every(filter).await;
     if report.ran == 0 {
-        // The word was meant for another suite that is run together with this one.
+        // The argument was meant for another suite that runs together with this one.
         println!("contract: no case has {filter} in its name");
         return Ok(ExitCode::SUCCESS);
     }
@@ -54,7 +54,7 @@ async fn on_the_services(endpoint: String, filter: &str) -> anyhow::Result<ExitC
     Ok(ExitCode::from(u8::from(!good || !unmet.is_empty())))
 }
 
-/// Says what became of the cases. Answers whether all is well.
+/// Prints the results of the cases. Returns whether all passed.
 fn told(place: &str, report: &Report, begun: Instant) -> bool {
     let (ran, failed) = (report.ran, report.failed.len());
     let took = begun.elapsed().as_secs_f32();

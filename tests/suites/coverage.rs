@@ -1,6 +1,6 @@
-//! Everything that can change a person, done for real in each of the two pools, is noticed: by a
-//! trigger, by the trail of API calls, and, with the trail's event withheld, by the sweep alone. One
-//! deployment by the CDK app, with its rules on the bus, serves all of it.
+//! Every operation that can change a person runs in each of the two pools and must be detected: by
+//! a trigger, by `CloudTrail`'s event, and, with that event withheld, by the sweep alone. One
+//! deployment by the CDK app, with its rules on the bus, serves all cases.
 
 #[path = "coverage/attached.rs"]
 mod attached;
@@ -21,15 +21,15 @@ use serde_json::json;
 
 use deeds::{By, Deed};
 
-/// Longer than anything takes that happens by itself, on a busy machine too.
+/// Longer than anything takes that happens by itself, even on a busy machine.
 const LIMIT: Duration = Duration::from_mins(1);
 
-/// How an operation reaches us.
+/// How an operation is detected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Route {
-    /// By the pool's own trigger, or by the trail's event on the bus.
+    /// By the pool's own trigger, or by `CloudTrail`'s event on the bus.
     AsItHappens,
-    /// By the sweep alone: the trail's event never comes.
+    /// By the sweep alone: `CloudTrail`'s event never arrives.
     SweepOnly,
 }
 
@@ -49,7 +49,8 @@ async fn every_operation_on_each_pool_ends_with_both_pools_agreeing() {
 }
 
 async fn play(bridge: &Deployment) -> anyhow::Result<()> {
-    // The same people for both routes would hide a sweep that only finds what was found before.
+    // The two routes use different people. Otherwise the sweep might find only what was found
+    // before.
     for route in [Route::AsItHappens, Route::SweepOnly] {
         let mut done = Vec::new();
         for side in Side::BOTH {
@@ -92,24 +93,25 @@ async fn play(bridge: &Deployment) -> anyhow::Result<()> {
     bridge.nothing_private(&[], &["demo-trail", "demo-sweep"]).await.map(drop)
 }
 
-/// Has the sweep begin or go on with its pass, as the schedule does.
+/// Starts or continues a pass of the sweep, as the schedule does.
 async fn sweep(bridge: &Deployment) -> anyhow::Result<()> {
     let event = json!({"poolbridge": "sweep"}).to_string();
     bridge.services.invoke("demo-sweep", event.as_bytes(), LIMIT).await.map(drop)
 }
 
-/// Every operation that the table names is done here, or is said to be beyond the local stack.
+/// Every operation of the table either runs here or is listed as beyond the local stack.
 #[test]
 fn no_operation_of_the_table_is_left_out() {
     let done: BTreeSet<&str> = Deed::ALL.iter().map(|deed| deed.operation()).collect();
     let beyond: BTreeSet<&str> = deeds::BEYOND_THE_STACK.iter().map(|(name, _)| *name).collect();
-    // What no route is to notice changes nobody; what changes a pool's settings has a test of its own.
+    // An operation that no route must detect changes no person. Another test covers the operations
+    // that change a pool's settings.
     let about_people =
         |operation: &&Operation| operation.is_noticed() && !matches!(operation.told, Told::Pool(_));
     let named = OPERATIONS.iter().filter(about_people).map(|operation| operation.name);
     let missing: Vec<&str> =
         named.filter(|name| !done.contains(name) && !beyond.contains(name)).collect();
-    assert!(missing.is_empty(), "nobody does {missing:?}");
+    assert!(missing.is_empty(), "no case runs {missing:?}");
     let both: Vec<_> = done.intersection(&beyond).collect();
-    assert!(both.is_empty(), "{both:?} are done, and said to be beyond the stack");
+    assert!(both.is_empty(), "{both:?} run here, but are listed as beyond the stack");
 }

@@ -1,5 +1,6 @@
-//! End to end: the real functions on the local stack, real pools, queue and table between them, and
-//! faults before all of them. One deployment serves the whole suite; its cases take turns.
+//! End to end: the real functions on the local stack, with pools, queue and table between them and
+//! fault injection in front. One deployment serves the whole suite; its cases run one after the
+//! other.
 
 #[path = "end_to_end/attach.rs"]
 mod attach;
@@ -28,10 +29,10 @@ use poolbridge_tests::deployment::{Deployment, Ground};
 use poolbridge_tests::stack::{Faults, Place};
 use tokio::sync::{Mutex, OnceCell};
 
-/// Longer than anything takes that happens by itself, on a busy machine too.
+/// Longer than anything takes that happens by itself, even on a busy machine.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// What changes an account. Everything else only looks.
+/// The operations that change an account. All others only read.
 const WRITES: [&str; 10] = [
     "AdminAddUserToGroup",
     "AdminCreateUser",
@@ -45,10 +46,10 @@ const WRITES: [&str; 10] = [
     "AdminUserGlobalSignOut",
 ];
 
-/// Nothing of it outlives this process, which never drops it.
+/// The process never drops it, but no part of it outlives the process.
 static BRIDGE: OnceCell<Mutex<Deployment>> = OnceCell::const_new();
 
-/// Plays one case on the suite's deployment, and afterwards looks for anything private left behind.
+/// Runs one case on the suite's deployment, and afterwards searches for private values left behind.
 async fn play(case: impl AsyncFnOnce(&Deployment) -> anyhow::Result<()>) {
     let deploy = || async {
         let stack = Deployment::start_stack(Ground::Calls).await?;
@@ -57,7 +58,7 @@ async fn play(case: impl AsyncFnOnce(&Deployment) -> anyhow::Result<()>) {
     let bridge = BRIDGE.get_or_try_init(deploy).await.expect("the bridge cannot be deployed");
     let bridge = bridge.lock().await;
     for place in [Place::Ministack, Place::Pool(0), Place::Pool(1)] {
-        // A case that failed may have left its faults behind.
+        // A failed case may have left its faults.
         bridge.stack.faults(place).clear().await.expect("the proxies do not answer");
     }
     let played = match case(&bridge).await {
@@ -69,14 +70,14 @@ async fn play(case: impl AsyncFnOnce(&Deployment) -> anyhow::Result<()>) {
     }
 }
 
-/// Somebody who signed up in the old pool, and travelled.
+/// A person who signed up in the old pool and is in both pools now.
 struct Person {
     name: String,
     old: String,
     new: String,
 }
 
-/// Somebody signs up and confirms in the old pool.
+/// A person signs up and confirms in the old pool.
 async fn sign_up(bridge: &Deployment, name: &str) -> anyhow::Result<String> {
     let email = format!("{name}@example.com");
     let attributes = [("email", email.as_str()), ("custom:dept", "Department-One")];
@@ -85,7 +86,7 @@ async fn sign_up(bridge: &Deployment, name: &str) -> anyhow::Result<String> {
     Ok(sub)
 }
 
-/// They sign up, and travel.
+/// A person signs up in the old pool and arrives in the new one.
 async fn newcomer(bridge: &Deployment, name: &str) -> anyhow::Result<Person> {
     let old = sign_up(bridge, name).await?;
     let new = arrival(bridge, name).await?.sub;
@@ -93,7 +94,7 @@ async fn newcomer(bridge: &Deployment, name: &str) -> anyhow::Result<Person> {
     Ok(Person { name: name.to_owned(), old, new })
 }
 
-/// Their account in the new pool, once it is there and confirmed.
+/// The person's account in the new pool, once it exists and is confirmed.
 async fn arrival(bridge: &Deployment, name: &str) -> anyhow::Result<Account> {
     bridge
         .shows(Side::New, &format!("{name}@example.com"), |it| {
@@ -102,12 +103,12 @@ async fn arrival(bridge: &Deployment, name: &str) -> anyhow::Result<Account> {
         .await
 }
 
-/// Whether they are in the new pool.
+/// Whether the person is in the new pool.
 async fn arrived(bridge: &Deployment, name: &str) -> anyhow::Result<bool> {
     Ok(bridge.new.account(&format!("{name}@example.com")).await?.is_some())
 }
 
-/// Waits until an attribute is as it ought to be.
+/// Waits until an attribute has the wanted value.
 async fn attribute(
     bridge: &Deployment,
     side: Side,
@@ -122,7 +123,7 @@ async fn attribute(
     bridge.shows(side, sub, wrong).await.map(drop)
 }
 
-/// Waits until `apply` has put a change of that account off for that reason.
+/// Waits until `apply` has delayed a change of that account for that reason.
 async fn put_off(bridge: &Deployment, sub: &str, reason: &str) -> anyhow::Result<()> {
     until(&format!("a change put off as {reason}"), LIMIT, async || {
         let handled = bridge.handled(sub).await?;
@@ -136,7 +137,7 @@ async fn put_off(bridge: &Deployment, sub: &str, reason: &str) -> anyhow::Result
     .await
 }
 
-/// `poolbridge drain`, which must end with 0.
+/// `poolbridge drain`, which must exit with 0.
 async fn drain(bridge: &Deployment) -> anyhow::Result<()> {
     let limit = LIMIT + Duration::from_secs(15);
     let outcome = bridge.operator.run(&["drain", "--timeout", "30s"], limit).await?;
@@ -145,7 +146,7 @@ async fn drain(bridge: &Deployment) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The calls of both pools' operations by the bridge, counted from `count` on.
+/// The bridge's calls to both pools, from `count` on.
 struct Calls([Faults; 2]);
 
 impl Calls {
@@ -157,7 +158,7 @@ impl Calls {
         Ok(Self(faults))
     }
 
-    /// How many writes, and how many calls in all.
+    /// The number of writes, and of all calls.
     async fn so_far(&self) -> anyhow::Result<(usize, usize)> {
         let mut all: BTreeMap<String, usize> = BTreeMap::new();
         for faults in &self.0 {

@@ -1,6 +1,6 @@
-//! Endurance: messages that come again and again and in any order, places that are out of reach for
-//! an hour, a pause, a throttled pool. Nothing is lost, nothing is written twice, and nothing ends
-//! among the dead letters.
+//! Endurance: repeated messages in any order, services out of reach for an hour, a pause, a
+//! throttled pool. No change is lost, nothing is written twice, and no message becomes a dead
+//! letter.
 
 use std::time::Duration;
 
@@ -10,23 +10,23 @@ use poolbridge_tests::simulation::endurance::{Endurance, Planned, agreed, mixtur
 use poolbridge_tests::simulation::profile::{Act, Profile};
 use poolbridge_tests::world::weather::{Calls, Place};
 
-/// How many worlds each test runs.
+/// The number of worlds per test.
 const WORLDS: u64 = 250;
 
-/// How many edits there are in a world.
+/// The number of edits in a world.
 const EDITS: usize = 30;
 
 /// How often each message is delivered.
 const DELIVERIES: usize = 3;
 
-/// How long a place is out of reach, and how long a pause lasts.
+/// How long a service is out of reach, and how long a pause lasts.
 const HOUR: Duration = Duration::from_hours(1);
 
-/// Long after everything: a search that found nobody is forgotten by then.
+/// Long after everything: by then, an unsuccessful search is forgotten.
 const LONG_AFTER: Duration = Duration::from_hours(6);
 
-/// The deeds of a world, in bursts of one to five: each burst is over before its first message is
-/// delivered, so that how many writes it takes is nobody's accident.
+/// The edits of a world, in bursts of one to five. Each burst ends before its first message is
+/// delivered, so that the number of writes does not depend on chance.
 fn bursts(world: &mut Endurance, seed: u64) -> Vec<Vec<Planned>> {
     let planned = world.plan(seed, EDITS, Duration::from_secs(4));
     let mut rest = planned.as_slice();
@@ -48,21 +48,21 @@ fn play(world: &mut Endurance, burst: &[Planned]) {
     }
 }
 
-/// Each message once, one after the other.
+/// Delivers each message once, one after the other.
 fn once(seed: u64, profile: &Profile) -> (Endurance, usize) {
     let mut world = Endurance::new(seed, seed, profile);
     let mut messages = world.scheduler.world.lock().queue.messages().len();
-    assert!(world.rest(), "seed {seed}: the first messages are not worked off");
+    assert!(world.rest(), "seed {seed}: the first messages are not processed");
     for burst in bursts(&mut world, seed) {
         play(&mut world, &burst);
         messages += world.scheduler.world.lock().queue.messages().len();
-        assert!(world.rest(), "seed {seed}: a burst is not worked off");
+        assert!(world.rest(), "seed {seed}: a burst is not processed");
     }
     (world, messages)
 }
 
-/// Each message three times: one of them after its burst, the others then or at any later time, in
-/// any order, side by side with those of other bursts.
+/// Delivers each message three times: once after its burst, the other times then or at any later
+/// time, in any order, concurrently with those of other bursts.
 fn thrice(seed: u64, profile: &Profile) -> (Endurance, usize) {
     let mut world = Endurance::new(seed, seed ^ 0x7, profile);
     world.again = true;
@@ -80,11 +80,11 @@ fn thrice(seed: u64, profile: &Profile) -> (Endurance, usize) {
     for change in &kept {
         world.put_message(change);
     }
-    assert!(world.rest(), "seed {seed}: the last copies are not worked off");
+    assert!(world.rest(), "seed {seed}: the last copies are not processed");
     (world, sent + kept.len())
 }
 
-/// Delivers what the queue holds and some of the copies kept, in random order, and works them off.
+/// Delivers what the queue holds and some of the kept copies, in random order, and processes them.
 fn deliver(world: &mut Endurance, kept: &mut Vec<Change>) -> usize {
     let mut now = world.take_messages();
     for change in &now {
@@ -104,7 +104,7 @@ fn deliver(world: &mut Endurance, kept: &mut Vec<Change>) -> usize {
     }
     let until = world.now() + Duration::from_mins(1);
     world.work(until);
-    assert!(world.rest(), "the copies are not worked off");
+    assert!(world.rest(), "the copies are not processed");
     now.len()
 }
 
@@ -127,32 +127,35 @@ fn every_message_three_times_in_random_order_makes_no_additional_pool_write() {
         assert_eq!((calm.end(), again.end()), (Vec::new(), Vec::new()), "seed {seed}");
     }
     assert!(writes > 10 * WORLDS, "hardly anything was written: {writes}");
-    assert!(repeated > WORLDS, "hardly any message came while it was worked at: {repeated}");
+    assert!(
+        repeated > WORLDS,
+        "hardly any message was repeated while it was processed: {repeated}"
+    );
 }
 
-/// What befalls a world for a while.
+/// A fault that lasts for a while.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Trouble {
-    /// Nobody reaches that place.
+    /// The service cannot be reached.
     OutOfReach(Place),
-    /// That pool asks everybody to slow down, with these calls.
+    /// The pool throttles these calls of every caller.
     Throttled(Side, Calls),
 }
 
-/// What the worlds of one trouble had in common, so that no test is about nothing.
+/// What happened in the worlds of one fault, so that no test runs empty.
 #[derive(Debug, Default)]
 struct Met {
     edits: usize,
-    /// Worlds whose pools did not agree when the trouble was over.
+    /// Worlds whose pools did not agree when the fault ended.
     apart: usize,
-    /// Captures whose mark failed.
+    /// Captures that could not store their pending change.
     unmarked: u64,
-    /// Captures without a message: only their mark remembers them.
+    /// Captures without a message: only the pending change remains.
     unsent: usize,
 }
 
-/// People go on editing through the trouble, and a little longer; then marks are sent again, as
-/// `drain` does, and the world comes to rest.
+/// People go on editing during the fault and a little longer. Then pending changes are sent again,
+/// as `drain` does, and the world comes to rest.
 fn endure(seed: u64, trouble: Trouble, span: Duration, met: &mut Met) {
     let mut world = Endurance::new(seed, seed ^ 0x2a, &mixture(5, 10));
     let already = Duration::from_secs(world.choose(90) as u64);
@@ -190,8 +193,8 @@ fn endure_in_all_worlds(trouble: impl Fn(u64) -> Trouble, span: Duration) -> Met
         endure(seed, trouble(seed), span, &mut met);
     }
     let worlds = usize::try_from(WORLDS).unwrap_or(usize::MAX);
-    assert!(met.edits > 15 * worlds, "people did too little: {met:?}");
-    assert!(met.apart > worlds / 2, "the trouble was hardly felt: {met:?}");
+    assert!(met.edits > 15 * worlds, "people made too few edits: {met:?}");
+    assert!(met.apart > worlds / 2, "the fault had hardly any effect: {met:?}");
     met
 }
 
@@ -214,7 +217,7 @@ fn an_hour_without_the_queue_loses_nothing() {
 #[test]
 fn an_hour_without_the_table_loses_nothing() {
     let met = endure_in_all_worlds(|_| Trouble::OutOfReach(Place::Table), HOUR);
-    assert!(met.unmarked > 10 * WORLDS, "captures went on leaving marks: {met:?}");
+    assert!(met.unmarked > 10 * WORLDS, "captures still stored pending changes: {met:?}");
 }
 
 #[test]
@@ -230,13 +233,13 @@ fn a_pool_throttled_for_a_minute_loses_nothing() {
     endure_in_all_worlds(trouble, minute);
 }
 
-/// Pauses a world, lets people edit for an hour, among them one who is disabled, and resumes it.
-/// Answers whether the pools did not agree when the pause was over.
+/// Pauses a world, lets people edit for an hour, disables one of them, and resumes it. Returns
+/// whether the pools differed at the end of the pause.
 fn pause(seed: u64) -> bool {
-    // Nobody else is disabled or enabled, so that one write is all that may pass the pause.
+    // No one else is disabled or enabled, so that only one write may pass the pause.
     let mut profile = agreed(5, 10);
     profile.acts.retain(|(act, _)| *act != Act::Enabled);
-    // The person who is disabled needs an account on each side.
+    // The disabled person needs an account on each side.
     profile.strangers = false;
     let mut world = Endurance::new(seed, seed ^ 0x9, &profile);
     assert!(world.rest());
@@ -249,7 +252,7 @@ fn pause(seed: u64) -> bool {
         world.work(world.now() + planned.after);
         world.act(planned);
         if at == EDITS / 2 {
-            assert!(world.act(&disabled), "seed {seed}: nobody was disabled");
+            assert!(world.act(&disabled), "seed {seed}: no account was disabled");
         }
     }
     world.work(until);
@@ -270,13 +273,13 @@ fn pause(seed: u64) -> bool {
 fn a_pause_loses_nothing() {
     let apart = (0..WORLDS).filter(|&seed| pause(seed)).count();
     let worlds = usize::try_from(WORLDS).unwrap_or(usize::MAX);
-    assert!(apart > worlds * 4 / 5, "the pause held next to nothing: {apart}");
+    assert!(apart > worlds * 4 / 5, "the pause delayed hardly anything: {apart}");
 }
 
-/// How many orders of one world's messages are tried, where there are more.
+/// How many orders of one world's messages are tried, if there are more.
 const ORDERS: usize = 50;
 
-/// Every order of so many things, or nothing if there are more than [`ORDERS`].
+/// Every order of that many things, or none if there are more than [`ORDERS`].
 fn orders(things: usize) -> Vec<Vec<usize>> {
     let mut orders = vec![Vec::new()];
     for thing in 0..things {
@@ -296,7 +299,7 @@ fn orders(things: usize) -> Vec<Vec<usize>> {
     orders
 }
 
-/// The deeds of a world, all of them done before the first message is delivered, and the messages.
+/// The edits of a world, all made before the first message is delivered, and the messages.
 fn before_any_delivery(seed: u64, profile: &Profile) -> (Endurance, Vec<Change>) {
     let mut world = Endurance::new(seed, seed, profile);
     let edits = 2 + world.choose(5);
@@ -315,7 +318,7 @@ fn deliver_in(order: &[usize], seed: u64, apart: Duration, profile: &Profile) ->
         world.work(world.now() + Duration::from_secs(1));
         world.scheduler.pass(apart);
     }
-    assert!(world.rest(), "seed {seed}: the messages are not worked off");
+    assert!(world.rest(), "seed {seed}: the messages are not processed");
     world
 }
 
@@ -346,5 +349,5 @@ fn messages_in_any_order_end_in_the_same_state() {
             tried += 1;
         }
     }
-    assert!(tried > 10 * WORLDS, "there were next to no orders: {tried}");
+    assert!(tried > 10 * WORLDS, "too few orders were tried: {tried}");
 }

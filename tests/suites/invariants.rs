@@ -1,8 +1,8 @@
-//! One test for each invariant that the flow has to keep, named after it: small stories in calm
-//! weather, on the simulated world, through the real `capture` and `converge`.
+//! One test for each invariant that the flow must keep, named after it: small stories without
+//! faults, on the simulated world, through the real `capture` and `converge`.
 //!
-//! Invariants 3, 9, 14 and 15 live at the doors and are shown where the doors are: see the suites
-//! `end_to_end` and the adapters' own tests.
+//! Invariants 3, 9, 14 and 15 concern the functions' handlers. The suite `end_to_end` and the
+//! adapters' own tests show them.
 
 #[path = "invariants/deletion.rs"]
 mod deletion;
@@ -29,7 +29,8 @@ fn invariant_01_level_not_edge() {
     stage.set(Side::New, &new, "name", "second");
     stage.captured(Side::New, &new);
     let writes = stage.writes();
-    // Late, doubled, from the wrong side, and with every proof: costs a read, does no harm.
+    // Late, doubled, for the wrong side, and with every kind of evidence: it costs a read and does
+    // no harm.
     for proof in [Proof::Changed, Proof::Confirmed, Proof::Hint, Proof::Deleted] {
         for side in Side::BOTH {
             let sub = if side == Side::Old { &old } else { &new };
@@ -47,10 +48,11 @@ fn invariant_02_no_lost_change() {
     let (old, new) = stage.pair();
     stage.set(Side::Old, &old, "name", "marked");
     stage.capture(Side::Old, &old);
-    // The message is lost; the mark alone brings the change home. `settle` knows no queue.
+    // The message is lost. The pending change alone is enough. `settle` uses no queue.
     stage.settle();
     assert_eq!(stage.says(Side::New, &new, "name").as_deref(), Some("marked"));
-    // The mark is lost; the message alone does, and leaves a mark where it answers `later`.
+    // The pending change is lost. The message alone is enough, and stores a pending change if its
+    // outcome is `later`.
     stage.set(Side::Old, &old, "name", "sent");
     let change = stage.change(Side::Old, &old, Proof::Changed);
     let report = stage.look(&change);
@@ -116,7 +118,8 @@ fn invariants_06_and_07_an_absence_neither_resurrects_nor_deletes() {
 fn invariant_08_nothing_is_weakened() {
     let mut stage = Stage::new(Provision::Lazy);
     let (old, new) = stage.pair();
-    // A flag that fell does not travel, and is not raised again either: somebody looks.
+    // A cleared flag does not travel, and is not set again either: the field is held for an
+    // operator.
     stage.set(Side::New, &new, "email_verified", "false");
     let verdicts = stage.captured(Side::New, &new);
     assert_eq!(verdicts.last(), Some(&Verdict::Held(Reason::VerificationLost)));
@@ -134,10 +137,10 @@ fn invariant_08_nothing_is_weakened() {
 }
 
 #[test]
-fn invariant_08_a_side_with_an_outdated_password_is_not_believed() {
+fn invariant_08_edits_of_a_side_with_an_outdated_password_do_not_travel() {
     let mut stage = Stage::new(Provision::Lazy);
     let (old, new) = stage.pair();
-    // Whoever has the leaked password takes the address over in the new pool; nobody captures that.
+    // The holder of the leaked password changes the address in the new pool. No event reports it.
     stage.set(Side::New, &new, "email", "thief@example.com");
     stage.edit(Side::Old, &old, |_| {});
     let reset = Change { password: true, ..stage.change(Side::Old, &old, Proof::Changed) };
@@ -151,7 +154,7 @@ fn invariant_08_a_side_with_an_outdated_password_is_not_believed() {
 }
 
 #[test]
-fn invariant_10_one_bad_apple_and_a_disable_that_nothing_holds() {
+fn invariant_10_one_bad_field_blocks_no_other_and_nothing_holds_a_disable() {
     let mut stage = Stage::new(Provision::Lazy);
     let (old, new) = stage.pair();
     stage.set(Side::Old, &old, "nickname", "much too long for the other pool");
@@ -194,17 +197,17 @@ fn invariant_11_convergence() {
 }
 
 #[test]
-fn invariant_12_nobody_is_locked_out() {
+fn invariant_12_no_person_is_locked_out() {
     let mut lazy = Stage::new(Provision::Lazy);
     let old = lazy.account(Side::Old, 1, "one@example.com", true);
     lazy.captured(Side::Old, &old);
-    assert_eq!(lazy.living(Side::New), 0, "a lazy bridge made an account");
+    assert_eq!(lazy.living(Side::New), 0, "a lazy bridge created an account");
     assert_eq!(lazy.entry(Side::Old, &old).state, PersonState::OnlyOld);
     let mut eager = Stage::new(Provision::Eager);
     let claimed = eager.account(Side::Old, 1, "one@example.com", false);
     let verdicts = eager.captured(Side::Old, &claimed);
     assert_eq!(verdicts.last(), Some(&Verdict::Held(Reason::NoWayIn)));
-    assert_eq!(eager.living(Side::New), 0, "somebody who cannot get in was created");
+    assert_eq!(eager.living(Side::New), 0, "an account without a way in was created");
     eager.set(Side::Old, &claimed, "email_verified", "true");
     eager.captured(Side::Old, &claimed);
     assert_eq!(eager.living(Side::New), 1);
@@ -227,7 +230,7 @@ fn invariant_13_nothing_is_taken() {
 }
 
 #[test]
-fn invariant_16_nobody_is_linked_on_a_claim() {
+fn invariant_16_no_account_is_linked_on_a_claim() {
     for (old_proved, new_proved) in [(false, false), (true, false), (false, true)] {
         let mut stage = Stage::new(Provision::Eager);
         let old = stage.account(Side::Old, 1, "one@example.com", old_proved);
@@ -237,7 +240,7 @@ fn invariant_16_nobody_is_linked_on_a_claim() {
         let entries = [stage.entry(Side::Old, &old), stage.entry(Side::New, &new)];
         assert_ne!(entries[0].id, entries[1].id);
         for (entry, proved) in entries.iter().zip([old_proved, new_proved]) {
-            // A claim waits; it keeps no owner of the address out.
+            // A claim waits. It keeps no owner of the address out.
             let wanted = (!proved).then_some(Reason::Unproven);
             assert_eq!(entry.reason, wanted, "old {old_proved}, new {new_proved}");
         }

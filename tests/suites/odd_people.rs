@@ -1,5 +1,5 @@
 //! Sixty people with odd values, and the command line as an operator uses it: `retry`, `worker`,
-//! `drain`, `people` and `explain` on the local stack. Each person has to end up equal in both pools,
+//! `drain`, `people` and `explain` on the local stack. Each person must end up equal in both pools,
 //! or held for the right reason.
 
 use std::collections::BTreeMap;
@@ -12,16 +12,16 @@ use poolbridge_tests::odd_people::{Expected, Kind, OddPerson, odd_people};
 use poolbridge_tests::stack::PoolSeed;
 use serde_json::Value;
 
-/// Another seed makes other people of the same kinds.
+/// Another seed generates other people of the same kinds.
 const SEED: u64 = 20_260_101;
 
-/// How many people.
+/// The number of people.
 const PEOPLE: usize = 60;
 
-/// How many people meet the pool without standard attributes.
+/// The number of people for the pool without standard attributes.
 const PEOPLE_OF_BARE_POOL: usize = 16;
 
-/// More than any command takes here.
+/// Longer than any command takes here.
 const LIMIT: Duration = Duration::from_mins(2);
 
 #[tokio::test]
@@ -45,8 +45,8 @@ async fn a_pool_whose_schema_lists_no_standard_attribute_gets_no_empty_account()
     }
 }
 
-/// Tells a story while the operator's own worker works, and no function beside it. One worker for all
-/// of it: what one that is stopped has just been handed is hidden for minutes.
+/// Runs a story with the operator's own worker and without functions. One worker serves the whole
+/// story: a message that a stopped worker had just received stays hidden for minutes.
 async fn with_worker(
     bridge: &Deployment,
     story: impl Future<Output = anyhow::Result<()>>,
@@ -68,12 +68,12 @@ async fn story(bridge: &Deployment, count: usize) -> anyhow::Result<()> {
         let found = judged(bridge, &states, sub, person).await;
         found.with_context(|| format!("{:?}, account {sub}", person.kind))?;
     }
-    // What an operator does about everybody who is not in step changes nothing by itself, and nobody
-    // is made a second time.
+    // An operator's `retry` of everyone who is not in step changes nothing by itself, and creates
+    // no second account.
     let size = bridge.new.size().await?;
     bridge.operator.run(&["retry", "--state", "held", "--yes"], LIMIT).await?;
     worked_off_again(bridge).await?;
-    ensure!(bridge.new.size().await? == size, "a second look made an account");
+    ensure!(bridge.new.size().await? == size, "a second run created an account");
     for (sub, person) in &people {
         let found = judged(bridge, &states, sub, person).await;
         found.with_context(|| format!("again: {:?}, account {sub}", person.kind))?;
@@ -81,8 +81,8 @@ async fn story(bridge: &Deployment, count: usize) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Everybody is in the old pool, and the bridge knows nothing of them: no event told it. Answers them
-/// by the `sub` of their accounts.
+/// All people are in the old pool, and the bridge does not know them, because no event reported
+/// them. Returns them by the `sub` of their accounts.
 async fn arrived(bridge: &Deployment, count: usize) -> anyhow::Result<BTreeMap<String, OddPerson>> {
     let mut people = BTreeMap::new();
     for person in odd_people(SEED, count) {
@@ -107,7 +107,7 @@ async fn arrived(bridge: &Deployment, count: usize) -> anyhow::Result<BTreeMap<S
     Ok(people)
 }
 
-/// An operator looks at all of them, with a worker of their own and no function beside it.
+/// An operator processes all of them with `retry`, with an own worker and without functions.
 async fn worked_off(
     bridge: &Deployment,
     people: &BTreeMap<String, OddPerson>,
@@ -127,7 +127,8 @@ async fn worked_off_again(bridge: &Deployment) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Everybody who is not in step, as `people` tells it: state and reason by account of the old pool.
+/// Everyone who is not in step, as `people` prints them: state and reason by account of the old
+/// pool.
 async fn states(bridge: &Deployment) -> anyhow::Result<BTreeMap<String, (String, Option<String>)>> {
     let mut states = BTreeMap::new();
     for state in ["only-old", "only-new", "waiting", "conflict", "held", "deleted"] {
@@ -142,7 +143,7 @@ async fn states(bridge: &Deployment) -> anyhow::Result<BTreeMap<String, (String,
     Ok(states)
 }
 
-/// Whether that person is as they ought to be, by the pools, by `people` and by `explain`.
+/// Whether that person has the required result, by the pools, by `people` and by `explain`.
 async fn judged(
     bridge: &Deployment,
     states: &BTreeMap<String, (String, Option<String>)>,
@@ -168,7 +169,7 @@ async fn judged(
         Expected::Alone(state, reason) => {
             let wanted = (state.to_owned(), reason.map(str::to_owned));
             if person.kind == Kind::Unconfirmed && listed.is_none() {
-                // A person who never confirmed need not be known at all.
+                // The table need not know a person who never confirmed.
                 let told = bridge.operator.run(&["explain", &format!("old:{sub}")], LIMIT).await?;
                 ensure!(told.code == Some(1), "explain: {}", told.data);
             } else {
@@ -180,7 +181,7 @@ async fn judged(
             }
             if let Some(address) = person.attributes.get("email") {
                 let found = bridge.new.account(&address.to_lowercase()).await?;
-                ensure!(found.is_none(), "an account was made");
+                ensure!(found.is_none(), "an account was created");
             }
         }
     }
@@ -208,8 +209,8 @@ async fn bare(bridge: &Deployment) -> anyhow::Result<()> {
     let states = states(bridge).await?;
     for (sub, person) in &people {
         let found = match states.get(sub) {
-            // This pool may refuse a later change of what its description does not list. The field is
-            // held by name then; the account is of use all the same.
+            // This pool may refuse a later change of an attribute that its description does not
+            // list. The field is then held by name, and the account is still usable.
             Some((state, Some(_))) if state == "held" && person.expected == Expected::Equal => {
                 of_use(bridge, sub).await
             }
@@ -220,7 +221,7 @@ async fn bare(bridge: &Deployment) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whether the new account of that person carries the address that is their way in, verified.
+/// Whether the new account of that person has the sign-in address, verified.
 async fn of_use(bridge: &Deployment, sub: &str) -> anyhow::Result<()> {
     let told = bridge.operator.ask(&["explain", &format!("old:{sub}")]).await?;
     let new = told["accounts"]["new"]["sub"].as_str().context("no new account")?;

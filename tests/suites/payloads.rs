@@ -1,12 +1,13 @@
-//! A hundred thousand payloads, as they come and broken, through capture and the trail: nobody
-//! panics, capture answers the very event, and nothing personal leaves in a log line, a message or
-//! an item.
+//! A hundred thousand payloads, unbroken and broken, through capture and trail: no function panics,
+//! capture answers with the event it received, and no personal value leaves in a log line, a
+//! message or an item.
 //!
 //! `POOLBRIDGE_SEED` gives another hundred thousand, `POOLBRIDGE_PAYLOADS` another number of them.
-//! The functions take their settings from the environment, which a process cannot safely change of
-//! its own: so the suite lays the ground here and runs itself once more upon it.
+//! The functions take their settings from the environment, and a process cannot safely change its
+//! own environment. So the suite prepares everything here and starts itself once more with the
+//! variables set.
 
-#![expect(clippy::print_stdout, reason = "a suite tells what it found")]
+#![expect(clippy::print_stdout, reason = "a suite prints what it found")]
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -20,10 +21,10 @@ use poolbridge_tests::payloads::{NEW_POOL, OLD_POOL, OWN_ROLE, Payload, Services
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-/// Set in the process that plays: the numbers of its payloads, `<first>..<end>`.
+/// Set in the process that runs the functions: the numbers of its payloads, `<first>..<end>`.
 const RANGE: &str = "POOLBRIDGE_PAYLOADS_RANGE";
 
-/// Processes at once.
+/// Processes at the same time.
 const PARTS: u64 = 2;
 
 fn setting(name: &str, otherwise: u64) -> u64 {
@@ -36,7 +37,7 @@ fn seed() -> u64 {
 }
 
 #[test]
-fn payloads_of_every_shape_are_answered_and_tell_nobody_anything() {
+fn payloads_of_every_shape_are_answered_and_leak_no_value() {
     if let Ok(range) = std::env::var(RANGE) {
         return play_range(&range);
     }
@@ -50,7 +51,7 @@ fn payloads_of_every_shape_are_answered_and_tell_nobody_anything() {
     let mut told = Told::default();
     for (at, mut player) in players {
         let ended = player.wait().unwrap();
-        // The lines first: they say why.
+        // The lines come first, because they show the reason.
         let mut last = String::new();
         for line in folder.said(at).lines().map(|line| line.expect("a text")) {
             if line.starts_with('{') {
@@ -69,7 +70,7 @@ fn payloads_of_every_shape_are_answered_and_tell_nobody_anything() {
     told.is_of_everything(count);
 }
 
-/// What the functions said and asked for, counted.
+/// Counts of what the functions logged and requested.
 #[derive(Debug, Default)]
 struct Told {
     figures: BTreeMap<String, u64>,
@@ -81,7 +82,7 @@ impl Told {
     fn line(&mut self, line: &str) {
         let shown = line.chars().take(400).collect::<String>();
         assert_eq!(wrong_line(line), None, "a line says too much (seed {}): {shown}", seed());
-        let fields: Value = serde_json::from_str(line).expect("it was looked at");
+        let fields: Value = serde_json::from_str(line).expect("the line was checked above");
         if let Some(reason) = fields["reason"].as_str() {
             *self.reasons.entry(reason.to_owned()).or_default() += 1;
         }
@@ -93,7 +94,7 @@ impl Told {
         }
     }
 
-    /// A suite that reaches nothing would find nothing.
+    /// If the suite did not reach everything, its checks would prove little.
     fn is_of_everything(&self, count: u64) {
         let figure = |name: &str| self.figures[name];
         for name in ["captured", "capture_failed", "trail_captured", "trail_dropped"] {
@@ -127,7 +128,7 @@ impl Told {
     }
 }
 
-/// The other half, in a process of its own.
+/// The second process.
 fn play_range(range: &str) {
     let (first, end) = range.split_once("..").expect("a range");
     let numbers = first.parse().expect("a number")..end.parse().expect("a number");
@@ -136,14 +137,14 @@ fn play_range(range: &str) {
     match runtime.block_on(play(seed(), numbers)) {
         Ok(came) => println!("{came:?}"),
         Err(error) => {
-            // A panic's text is withheld by the functions' own log.
+            // The functions' own log withholds the text of a panic.
             println!("{error:#}");
             std::process::exit(1);
         }
     }
 }
 
-/// A folder with a `bridge.toml`, for as long as it lives.
+/// A folder with a `bridge.toml`. Dropping it removes the folder.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -169,15 +170,15 @@ impl Folder {
         self.0.join(format!("{kind}-{part}"))
     }
 
-    /// What a player wrote: too much to be held at once.
+    /// The output of a process: too large to hold in memory.
     fn said(&self, part: u64) -> BufReader<File> {
         BufReader::new(File::open(self.file("said", part)).expect("what was said"))
     }
 
     fn command(&self, endpoint: &str, part: u64, range: &Range<u64>) -> Command {
-        let mut command = Command::new(std::env::current_exe().expect("where this program is"));
+        let mut command = Command::new(std::env::current_exe().expect("the path of this program"));
         let file = |kind| File::create(self.file(kind, part)).expect("a file of our own");
-        let name = "payloads_of_every_shape_are_answered_and_tell_nobody_anything";
+        let name = "payloads_of_every_shape_are_answered_and_leak_no_value";
         command
             .args([name, "--exact", "--nocapture"])
             .env_clear()
@@ -200,12 +201,12 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // What is left of it is a file in the system's own folder for such.
+        // If the removal fails, files stay in the system's folder for temporary files.
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 
-/// A payload that is not broken is read: breaking is what makes the difference.
+/// The functions can read an unbroken payload, so the breaking makes the difference.
 #[test]
 fn payloads_are_mostly_json_and_of_both_kinds() {
     let count = 2_000;

@@ -1,11 +1,11 @@
-//! Planted bugs: each rule of the protocol is taken away in turn, and at least two different worlds
-//! show the violation that it prevents. The same worlds are sound under the whole law, so it is the
-//! rule that makes the difference and not the world. [`rules::worlds`] is the list.
+//! Planted bugs: each rule of the protocol is removed in turn, and at least two different worlds
+//! must show the violation that it prevents. The same worlds are sound with all rules, so the rule
+//! makes the difference and not the world. [`rules::worlds`] is the list.
 //!
-//! A failure here means that the simulation no longer sees a rule's absence, or that the code no
+//! A failure here means that the simulation no longer notices the missing rule, or that the code no
 //! longer keeps the rule.
 
-#![expect(clippy::print_stdout, reason = "a suite tells what it found")]
+#![expect(clippy::print_stdout, reason = "a suite prints what it found")]
 
 #[path = "planted/rules.rs"]
 mod rules;
@@ -27,10 +27,10 @@ use poolbridge_tests::world::watch::Violation;
 use rules::worlds;
 use worlds::{Kind, World};
 
-/// In how many seeds a simulated world must show that a rule is missing.
+/// A simulated world must show within this many seeds that a rule is missing.
 const SEEDS_MAX: u64 = 30_000;
 
-/// How many worlds each rule has at the least.
+/// The minimum number of worlds per rule.
 const WORLDS_MIN: usize = 2;
 
 #[test]
@@ -47,7 +47,7 @@ fn every_rule_has_two_different_worlds() {
 }
 
 #[test]
-fn every_rule_taken_away_is_caught_in_each_of_its_worlds() {
+fn every_removed_rule_is_noticed_in_each_of_its_worlds() {
     let listed = |&rule: &Rule| worlds(rule).into_iter().map(move |world| (rule, world));
     let all: Vec<(Rule, World)> = Rule::ALL.iter().flat_map(listed).collect();
     let next = AtomicUsize::new(0);
@@ -72,8 +72,8 @@ fn every_rule_taken_away_is_caught_in_each_of_its_worlds() {
     assert!(missed.is_empty(), "\n{}", missed.join("\n"));
 }
 
-/// Looks for the violation that the world shows without the rule, and tells it; the error says why
-/// the world proves nothing about the rule.
+/// Searches for the violation that the world shows without the rule, and returns it as text. The
+/// error says why the world proves nothing about the rule.
 fn caught(rule: Rule, world: &World) -> Result<String, String> {
     match &world.kind {
         Kind::Simulated { profile, promises } => caught_by_simulation(rule, profile, promises),
@@ -97,12 +97,14 @@ fn caught_by_simulation(
     };
     let broken = |seed| run(seed, profile).violations.into_iter().next().map(|it| (seed, it));
     match (0..=seed).find_map(broken) {
-        Some((seed, violation)) => Err(format!("so is the whole law, seed {seed}: {violation}")),
+        Some((seed, violation)) => {
+            Err(format!("it is also broken with all rules, seed {seed}: {violation}"))
+        }
         None => Ok(format!("seed {seed}: {violation}")),
     }
 }
 
-/// The protocol suite shows that the small worlds are sound under the whole law.
+/// The protocol suite shows that the small worlds are sound with all rules.
 fn caught_by_exploring(rule: Rule, small: &Small) -> Result<String, String> {
     let small = small.clone().under(Law::without(rule));
     let explored = explore(&small);

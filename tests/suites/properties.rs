@@ -35,7 +35,7 @@ fn between(old: &str, new: &str) -> AttributeRule {
     AttributeRule::between(Some(attribute(old)), Some(attribute(new)))
 }
 
-/// One rule of every kind that a team can write.
+/// One rule of every kind that a team can configure.
 fn rules() -> Vec<AttributeRule> {
     let states = Country::from_code("US").unwrap();
     let words = [("a", "alpha"), ("b", "beta"), ("c", "gamma")];
@@ -106,7 +106,7 @@ fn shapes() -> BySide<Arc<Shape>> {
     BySide::from_fn(|_| Arc::new(shape()))
 }
 
-/// What a person might type, blanks, case and other alphabets included.
+/// What a person might type, including blanks, mixed case and other alphabets.
 fn free_text() -> impl Strategy<Value = String> {
     prop_oneof![Just(String::new()), "[A-Za-z0-9 .äß中-]{1,12}"]
 }
@@ -140,7 +140,7 @@ fn raw_value(name: &str) -> BoxedStrategy<String> {
     }
 }
 
-/// An account that says nothing.
+/// An account without values.
 fn blank(side: Side) -> Account {
     Account {
         sub: Sub::try_from(format!("{side}-sub").as_str()).unwrap(),
@@ -184,7 +184,7 @@ fn account(side: Side) -> impl Strategy<Value = Account> {
     )
 }
 
-/// What the pool does with a deed, as far as the account shows it.
+/// The effect of an action on the pool, as far as the account shows it.
 fn apply(account: &mut Account, deed: &Deed) {
     let groups = account.groups.get_or_insert_default();
     match deed {
@@ -286,7 +286,7 @@ fn carry_out(policy: &Policy, accounts: &mut BySide<Account>, entry: &mut Entry)
     6
 }
 
-/// Whether both sides say the same of every field that travels both ways and has no obstacle.
+/// Whether both sides hold the same value of every field that travels both ways and is not blocked.
 fn in_step(policy: &Policy, accounts: &BySide<Account>, entry: &Entry) -> Result<(), String> {
     let views = views(policy, accounts);
     let fields: BTreeSet<Field> = [&views.old, &views.new]
@@ -309,10 +309,10 @@ fn in_step(policy: &Policy, accounts: &BySide<Account>, entry: &Entry) -> Result
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Lens law 1 (put, then get): reading back what was written gives the same fact, for every rule
-    /// and both ways, and no other attribute of the account is touched.
+    /// Lens law 1 (put, then get): what was written reads back as the same field state, for every
+    /// rule and in both directions, and no other attribute of the account changes.
     #[test]
-    fn what_was_written_reads_back_the_same(source in account(Side::Old), from_new in any::<bool>(), other in account(Side::New)) {
+    fn a_written_value_reads_back_the_same(source in account(Side::Old), from_new in any::<bool>(), other in account(Side::New)) {
         let mapping = mapping();
         let (from, to, source, target) = if from_new {
             (Side::New, Side::Old, other, source)
@@ -327,7 +327,7 @@ proptest! {
             after.attributes.extend(written.clone());
             let (again, _) = mapping.facts(to, &after, &shapes());
             prop_assert_eq!(again.get(field), reading, "{}", field);
-            // Where the two said the same before, no raw value changes.
+            // Where the two agreed before, no raw value changes.
             let (before, _) = mapping.facts(to, &target, &shapes());
             if before.get(field) == again.get(field) {
                 prop_assert_eq!(&after.attributes, &target.attributes, "{}", field);
@@ -339,9 +339,10 @@ proptest! {
         }
     }
 
-    /// Lens law 2 (get, then put): writing what an account says already changes none of its raw values.
+    /// Lens law 2 (get, then put): writing an account's own values back changes none of its raw
+    /// values.
     #[test]
-    fn what_was_read_needs_no_writing_back(old in account(Side::Old), new in account(Side::New)) {
+    fn writing_a_read_value_back_changes_nothing(old in account(Side::Old), new in account(Side::New)) {
         let mapping = mapping();
         for (side, account) in [(Side::Old, old), (Side::New, new)] {
             let (facts, _) = mapping.facts(side, &account, &shapes());
@@ -356,7 +357,8 @@ proptest! {
         }
     }
 
-    /// An address of which only the flag differs keeps the spelling of the account that is written.
+    /// If only the flag of an address differs, the written account keeps its spelling of the
+    /// address.
     #[test]
     fn a_flag_travels_without_the_spelling_of_its_address(local in "[A-Za-z]{1,6}", upper in any::<bool>(), to_new in any::<bool>()) {
         let mapping = mapping();
@@ -376,7 +378,7 @@ proptest! {
         prop_assert_eq!(written.get(&attribute("email_verified")).map(String::as_str), Some("true"));
     }
 
-    /// Merging what a merge decided decides nothing more.
+    /// Merging the result of a merge decides nothing more.
     #[test]
     fn merge_is_idempotent(old in 0_u8..4, new in 0_u8..4, base in proptest::option::of(0_u8..4), hold in any::<bool>()) {
         let field = Field::from_name("given_name").unwrap();
@@ -409,7 +411,7 @@ proptest! {
         }
     }
 
-    /// A pair that agrees needs nothing, whether it was ever agreed or not.
+    /// A pair that agrees needs no step, whether it was agreed before or not.
     #[test]
     fn plan_of_an_agreed_pair_is_empty(old in account(Side::Old), new in account(Side::New)) {
         let policy = policy(ConflictRule::ActiveWins);
@@ -427,7 +429,7 @@ proptest! {
         prop_assert_eq!(fresh.steps.iter().find(two_way), None);
     }
 
-    /// Applied and planned again: nothing is left, both sides agree, and a later edit travels.
+    /// After a plan is applied, a new plan is empty, both sides agree, and a later edit travels.
     #[test]
     fn plan_applied_then_planned_again_is_empty(old in account(Side::Old), new in account(Side::New), edit in account(Side::Old), hold in any::<bool>()) {
         let conflicts = if hold { ConflictRule::Hold } else { ConflictRule::ActiveWins };
@@ -441,7 +443,7 @@ proptest! {
         prop_assert_eq!(in_step(&policy, &accounts, &entry), Ok(()));
     }
 
-    /// Invariant 10: a disable is planned first and alone, whatever else there is to do.
+    /// Invariant 10: a disable is planned first and alone, whatever else is to be done.
     #[test]
     fn invariant_10_a_disable_goes_first_and_alone(old in account(Side::Old), new in account(Side::New)) {
         let policy = policy(ConflictRule::Hold);
@@ -457,7 +459,7 @@ proptest! {
         );
     }
 
-    /// Invariant 8: no plan raises a flag for an address that its source did not prove.
+    /// Invariant 8: no plan sets a flag for an address that its source did not verify.
     #[test]
     fn invariant_08_no_plan_proves_an_address(old in account(Side::Old), new in account(Side::New)) {
         let policy = policy(ConflictRule::ActiveWins);
@@ -478,7 +480,7 @@ proptest! {
     }
 
     /// Invariant 8: while the source still has a factor, its target keeps one, however many were
-    /// switched off at once.
+    /// switched off at the same time.
     #[test]
     fn invariant_08_no_plan_takes_the_last_factor(first in account(Side::Old), second in account(Side::New), edit in account(Side::Old)) {
         let policy = policy(ConflictRule::ActiveWins);

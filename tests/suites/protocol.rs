@@ -1,15 +1,15 @@
-//! The protocol suite: every run of some small worlds over the real `converge`. The suite of planted
-//! bugs shows that the search sees a rule's absence in them. `poolbridge_tests::protocol` says what the
-//! bounds are, and what they leave out.
+//! The protocol suite: every run of some small worlds over the real `converge`. The suite `planted`
+//! shows that the search notices a missing rule in them. `poolbridge_tests::protocol` documents the
+//! bounds and what they leave out.
 
-#![expect(clippy::print_stdout, reason = "a suite tells what it found")]
+#![expect(clippy::print_stdout, reason = "a suite prints what it found")]
 
 use poolbridge_core::law::{Law, Rule};
 use poolbridge_tests::protocol::explore::{Seen, explore, replay, search};
 use poolbridge_tests::protocol::small::Small;
 use poolbridge_tests::protocol::worlds::{flags, links, losses, phases, texts, times, writes};
 
-/// Explores a world under the whole law: nothing may go wrong, and nothing may be left out.
+/// Explores a world with all rules: no promise may break, and no state may be left out.
 fn sound(small: &Small) {
     let explored = explore(small);
     println!("{explored}");
@@ -19,10 +19,10 @@ fn sound(small: &Small) {
     assert!(explored.whole, "{small}: too large for a suite");
 }
 
-/// Explores a world with a bug in it: something must go wrong, and again when it is replayed.
+/// Explores a world with a bug: a promise must break, and break again in a replay.
 fn fails(small: &Small, bug: &str) {
     let explored = explore(small);
-    let Some(found) = explored.found else { panic!("nobody missed it, {bug}: {explored}") };
+    let Some(found) = explored.found else { panic!("no promise broke, {bug}: {explored}") };
     let (violation, states) = (&found.violation, explored.states);
     println!("protocol: {bug}, after {states} states of {}: {violation}", small.name);
     assert_eq!(replay(small, &found.path, true), found.trace);
@@ -36,7 +36,7 @@ fn agreed_pair() {
 }
 
 #[test]
-fn agreed_pair_crash_upon_crash() {
+fn agreed_pair_crash_after_crash() {
     sound(&texts::crashing_twice());
 }
 
@@ -145,14 +145,14 @@ fn slow_worker_and_a_repeated_message() {
 }
 
 #[test]
-fn lost_messages_and_marks() {
+fn lost_messages_and_pending_changes() {
     sound(&losses::lost());
     sound(&losses::lost_twice());
     sound(&losses::marked_again());
 }
 
 #[test]
-fn lost_messages_and_marks_and_stale_reads() {
+fn lost_messages_and_pending_changes_and_stale_reads() {
     sound(&losses::lost_looking_back());
     sound(&losses::unmarked_looking_back());
 }
@@ -182,14 +182,15 @@ fn switch_meanwhile() {
     sound(&phases::switching_halves());
 }
 
-/// R28 binds the operator too: one who switches without waiting is found out.
+/// The operator must keep `AnnounceThenFlip` (R28) too: the suite notices a switch that does not
+/// wait.
 #[test]
-fn a_switch_that_waits_for_nobody_is_missed() {
+fn a_switch_that_does_not_wait_breaks_a_promise() {
     fails(&phases::switching_hastily(), "a hasty switch");
 }
 
-/// A world small enough to be run in every order that there is: the states that pruning reaches are
-/// all the states, and what is tried in one order only makes no difference to how it ends.
+/// A world small enough to run in every possible order. The states that pruning reaches are all
+/// states, and moves that are tried in one order only do not change how a run ends.
 #[test]
 fn pruning_leaves_no_state_out() {
     let small = Small { receptions: 1, prompt: true, crashes: 0, ..texts::agreed() };
@@ -205,7 +206,7 @@ fn pruning_leaves_no_state_out() {
     assert!(pruned.ends.keys().eq(all.ends.keys()), "an end was left out");
 }
 
-/// What is tried in one order only makes no difference: the runs come to rest in the same states.
+/// Moves that are tried in one order only make no difference: the runs end in the same states.
 #[test]
 fn reduction_leaves_no_end_out() {
     let worlds = [
@@ -221,7 +222,7 @@ fn reduction_leaves_no_end_out() {
         let missing = whole.ends.iter().find(|(end, _)| !reduced.ends.contains_key(end));
         if let Some((_, path)) = missing {
             let trace = replay(&small, path, false).join("\n");
-            panic!("{small}: only the whole search comes to\n{trace}");
+            panic!("{small}: only the complete search ends in\n{trace}");
         }
         assert_eq!(reduced.ends.len(), whole.ends.len(), "{small}");
         assert!(reduced.states.len() <= whole.states.len(), "{small}");
@@ -229,13 +230,13 @@ fn reduction_leaves_no_end_out() {
         few += reduced.states.len();
         all += whole.states.len();
     }
-    // Not in each world: where the operator may switch, a read of the control item makes a difference
-    // at every moment, so nothing may be left out there.
+    // Not in each world: where the operator may switch, a read of the control item makes a
+    // difference at every moment, so no move may be left out there.
     assert!(few < all, "nothing was left out in any world");
 }
 
-/// And they break the same promises where a rule is missing. (How they end then is no measure: a run
-/// ends with the first promise that it breaks.)
+/// Without a rule, the same promises break. (The ends do not count then: a run ends with the first
+/// promise that it breaks.)
 #[test]
 fn reduction_leaves_no_broken_promise_out() {
     let worlds = [
@@ -250,7 +251,7 @@ fn reduction_leaves_no_broken_promise_out() {
     }
 }
 
-/// The reduced search of a world and the whole one.
+/// The reduced search of a world and the complete one.
 fn both(small: &Small) -> (Seen, Seen) {
     let (reduced, whole) = (search(small, true, true), search(small, true, false));
     let (few, all) = (reduced.states.len(), whole.states.len());

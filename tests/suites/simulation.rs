@@ -1,19 +1,20 @@
 //! The simulation: the real protocol in worlds of faults, crashes, people and other workers.
 
-#![expect(clippy::print_stdout, reason = "a suite tells what it found")]
+#![expect(clippy::print_stdout, reason = "a suite prints what it found")]
 
 use poolbridge_tests::simulation::mixture::Mixture;
 use poolbridge_tests::simulation::profile::Profile;
 use poolbridge_tests::simulation::{tally, tell};
 
-/// How many worlds run with every `make test`.
+/// The number of worlds in every `make test`.
 const WORLDS: u64 = 20_000;
 
-/// How many worlds in ten thousand may have an edit in one of the two gaps that Cognito leaves.
+/// Of the worlds with edits, how many in ten thousand may have an edit in a gap that Cognito
+/// leaves.
 const GAPS_MAX: u64 = 100;
 
 #[test]
-fn the_whole_law_holds_in_every_world() {
+fn every_rule_holds_in_every_world() {
     let tally = tally::tally(0..WORLDS, &Profile::mixed(), 2);
     println!("{tally}");
     assert_eq!(tally.worlds, WORLDS);
@@ -26,7 +27,7 @@ fn the_whole_law_holds_in_every_world() {
 }
 
 #[test]
-fn the_whole_law_holds_where_people_delete_their_accounts() {
+fn every_rule_holds_where_people_delete_their_accounts() {
     for mixture in [Mixture::Departing, Mixture::Returning] {
         let tally = tally::of(mixture, 0..WORLDS);
         println!("{}: {tally}", mixture.name());
@@ -39,7 +40,7 @@ fn the_whole_law_holds_where_people_delete_their_accounts() {
 }
 
 #[test]
-fn the_whole_law_holds_where_texts_are_blanked_and_repeat() {
+fn every_rule_holds_where_texts_are_blanked_and_repeat() {
     let mixtures = [
         Mixture::Repeating,
         Mixture::RepeatingStale,
@@ -51,7 +52,7 @@ fn the_whole_law_holds_where_texts_are_blanked_and_repeat() {
         println!("{}: {tally}", mixture.name());
         let failed = tally.failures.first();
         assert!(failed.is_none(), "{}, seed {failed:?}", mixture.name());
-        // Reads of two moments and undone writes leave no gap but for memberships.
+        // Reads of two moments and undone writes leave a gap only for memberships.
         let beside = tally.counted.get("edit beside an open write").copied().unwrap_or(0);
         let torn = tally.counted.get("edit judged by looks of two moments").copied().unwrap_or(0);
         assert!(beside * 500 < tally.worlds && torn == 0, "{beside} and {torn} of {WORLDS}");
@@ -59,7 +60,7 @@ fn the_whole_law_holds_where_texts_are_blanked_and_repeat() {
 }
 
 #[test]
-fn every_kind_of_trouble_was_met() {
+fn every_kind_of_fault_happened() {
     let tally = tally::tally(0..2_000, &Profile::mixed(), 2);
     let kinds = [
         "address with a capital",

@@ -1,5 +1,5 @@
-//! Small stories of what went wrong once, or nearly did: each on the simulated world in calm weather,
-//! through the real `capture` and `converge`, step by step.
+//! Small stories of what went wrong once, or nearly did. Each runs step by step on a simulated
+//! world without other faults, through the real `capture` and `converge`.
 
 #![expect(clippy::unwrap_used, reason = "a test's own names and rules are known to be good")]
 
@@ -58,7 +58,7 @@ use poolbridge_tests::world::accounts::{Body, SimulatedAccount, Version, attribu
 use poolbridge_tests::world::edits::Human;
 use poolbridge_tests::world::weather::{Climate, Fate, Weather};
 
-/// From now on the first `times` calls of that operation end so; afterwards all is calm.
+/// From now on, the first `times` calls of that operation have this result. Later calls succeed.
 fn trouble(world: &World, operation: &'static str, fate: Fate, times: u32) {
     world.lock().weather = Weather::new(Climate {
         fault_one_in: 1,
@@ -69,12 +69,12 @@ fn trouble(world: &World, operation: &'static str, fate: Fate, times: u32) {
     });
 }
 
-/// How often that operation was called so far, and answered.
+/// How often that operation was called and answered so far.
 fn calls(world: &World, operation: &str) -> usize {
     world.lock().trace.lines().iter().filter(|line| line.contains(operation)).count()
 }
 
-/// A confirmed account of that username, with a verified address.
+/// A confirmed account with that username and a verified address.
 fn named(stage: &Stage, side: Side, human: u32, name: &str, address: &str) -> Sub {
     let mut world = stage.world.lock();
     let now = world.now;
@@ -90,19 +90,19 @@ fn named(stage: &Stage, side: Side, human: u32, name: &str, address: &str) -> Su
     sub
 }
 
-/// A federated account, whose provider says that the address is verified.
+/// A federated account whose provider says that the address is verified.
 fn federated(stage: &Stage, side: Side, human: u32, name: &str, address: &str) -> Sub {
     let sub = named(stage, side, human, name, address);
     stage.edit(side, &sub, |body| body.status = Status::ExternalProvider);
     sub
 }
 
-/// Changes what a pool can hold.
+/// Changes the schema of a pool.
 fn reshape(stage: &Stage, side: Side, change: impl FnOnce(&mut Shape)) {
     change(&mut stage.world.lock().pools.get_mut(side).shape);
 }
 
-/// Both pools know these attributes too, without a bound.
+/// Both pools have these attributes too, without a maximum length.
 fn know(stage: &Stage, names: &[&str]) {
     for side in Side::BOTH {
         reshape(stage, side, |shape| {
@@ -114,12 +114,12 @@ fn know(stage: &Stage, names: &[&str]) {
     }
 }
 
-/// The usual mapping of a bridge of which one pool does not tell case apart.
+/// The usual mapping of a bridge with one case-insensitive pool.
 fn folding() -> Mapping {
     Mapping::new(Vec::new(), &BTreeSet::new(), true, true).unwrap()
 }
 
-/// The people of that account and of the other one are one person.
+/// Whether the two accounts belong to one person.
 fn linked(stage: &Stage, old: &Sub, new: &Sub) -> bool {
     stage.entry(Side::Old, old).accounts.new.is_some_and(|known| known.sub == *new)
 }

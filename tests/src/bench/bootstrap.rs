@@ -1,4 +1,4 @@
-//! The functions' own processes, without Lambda around them: processor time, memory, start.
+//! Measures the functions' own processes without Lambda: processor time, memory, start.
 
 use std::fs;
 use std::path::PathBuf;
@@ -16,24 +16,24 @@ use super::target::each;
 use crate::deployment::aws::nonce;
 use crate::deployment::{APPLY, Deployment};
 
-/// How many invocations are averaged.
+/// The mean is taken over this many invocations.
 const INVOCATIONS: usize = 300;
 
-/// Invocations before them: connections are made, memory is taken.
+/// Invocations before the measured ones: they open connections and fill caches.
 const WARM_UP: usize = 10;
 
-/// Starts of each program, of which the middle one is told.
+/// Starts of each program. The report shows the median.
 const STARTS: usize = 5;
 
-/// The memory of the smallest function (Lambda quota), in kilobytes.
+/// Memory of the smallest Lambda function (Lambda quota), in kilobytes.
 const MEMORY_KILOBYTES: u64 = 128 * 1024;
 
 /// How long a start takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Start {
-    /// Until the first event was asked for.
+    /// Time until the bootstrap asks for its first event.
     ready: Duration,
-    /// Until the first event was answered.
+    /// Time until the bootstrap answers its first event.
     answered: Duration,
 }
 
@@ -48,7 +48,7 @@ pub(super) struct Programs {
     apply_start: Start,
 }
 
-/// A running bootstrap. Dropping it kills it.
+/// A running bootstrap. Dropping it kills the process.
 struct Bootstrap {
     process: Child,
     runtime: Runtime,
@@ -78,7 +78,7 @@ impl Bootstrap {
             .kill_on_drop(true)
             .spawn()
             .with_context(|| format!("cannot start {}", path.display()))?;
-        let ready = runtime.asked().await.context("a bootstrap that does not start")?;
+        let ready = runtime.asked().await.context("the bootstrap did not start")?;
         let (_, answered) = runtime.invoke(event).await?;
         let start = Start { ready: ready - began, answered: answered - began };
         Ok(Self { process, runtime, start })
@@ -89,13 +89,13 @@ impl Bootstrap {
     }
 }
 
-/// Measures both functions. `environment` is what they are told.
+/// Measures both functions. `environment` holds their variables.
 pub(super) async fn measure(
     bridge: &Deployment,
     environment: &Environment,
 ) -> anyhow::Result<Programs> {
     let queue_url = bridge.add_queue("bench-capture").await?;
-    // Nobody is to work these off, and the proxies' own work is nobody's figure.
+    // No worker processes these messages, and the calls do not go through the counting proxies.
     let mut environment = environment.clone();
     environment.insert("POOLBRIDGE_QUEUE_URL".to_owned(), queue_url.clone());
     environment.insert("AWS_ENDPOINT_URL".to_owned(), bridge.stack.ministack_url_direct());
@@ -128,7 +128,7 @@ pub(super) async fn measure(
 
     let mut starts = Vec::new();
     for _ in 0..STARTS {
-        // Without messages it does all that there is to do once: clients, key, the pools' settings.
+        // Without messages, apply does only its one-time work: clients, key, the pools' settings.
         starts.push(Bootstrap::start("apply", &environment, br#"{"Records":[]}"#).await?.start);
     }
     Ok(Programs {
@@ -140,7 +140,7 @@ pub(super) async fn measure(
     })
 }
 
-/// The memory of the function that worked off every scenario: the largest, if there are several.
+/// The memory of the function that processed every scenario: the largest, if there are several.
 fn apply_kilobytes(bridge: &Deployment) -> anyhow::Result<u64> {
     let endpoint = bridge.stack.ministack_url();
     let variables = [("AWS_LAMBDA_FUNCTION_NAME", APPLY), ("AWS_ENDPOINT_URL", endpoint.as_str())];
@@ -149,7 +149,7 @@ fn apply_kilobytes(bridge: &Deployment) -> anyhow::Result<u64> {
     memory.collect::<anyhow::Result<Vec<_>>>()?.into_iter().max().context("apply is not running")
 }
 
-/// A sign-up of somebody whom nobody has seen before.
+/// A sign-up of an account that the bridge does not know yet.
 fn somebody(bridge: &Deployment) -> Vec<u8> {
     let nonce = nonce();
     let name = format!("somebody-{nonce:032x}");
@@ -157,9 +157,9 @@ fn somebody(bridge: &Deployment) -> Vec<u8> {
     event(&bridge.old.id, source, &name, &format!("{nonce:032x}")).to_string().into_bytes()
 }
 
-/// Beside this program.
+/// The path of a program in the folder of the running one.
 fn program_path(program: &str) -> anyhow::Result<PathBuf> {
-    let path = std::env::current_exe().context("where this program is")?.with_file_name(program);
+    let path = std::env::current_exe().context("the path of this program")?.with_file_name(program);
     ensure!(fs::exists(&path)?, "{} is not built\nhint: run `make bench`", path.display());
     Ok(path)
 }
@@ -171,7 +171,7 @@ fn middle(mut starts: Vec<Start>) -> Start {
 }
 
 impl Programs {
-    /// The targets that were missed, in words.
+    /// The missed targets, as text.
     pub(super) fn missed(&self) -> Vec<String> {
         let programs = [("capture", self.capture_kilobytes), ("apply", self.apply_kilobytes)];
         let missed = programs.into_iter().filter(|(_, used)| *used > MEMORY_KILOBYTES);
@@ -180,7 +180,7 @@ impl Programs {
             .collect()
     }
 
-    /// One line for each figure.
+    /// One line per figure.
     pub(super) fn lines(&self) -> Vec<String> {
         let memory = |name: &str, used: u64| {
             let met = if used <= MEMORY_KILOBYTES { "met" } else { "missed" };

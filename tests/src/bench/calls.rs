@@ -1,4 +1,4 @@
-//! Calls to AWS, sorted by what they are to a quota or to a bill.
+//! Calls to AWS, sorted by what they cost in quota or on the bill.
 
 use std::collections::BTreeMap;
 
@@ -7,10 +7,10 @@ use serde_json::json;
 
 use crate::stack::{Faults, Place, Stack};
 
-/// A proxy tells of this many calls and forgets the ones before.
+/// A proxy remembers this many calls and forgets older ones.
 const TOLD_MAX: usize = 1_000;
 
-/// What a call is.
+/// The kind of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
     /// `AdminGetUser`, which makes the person a billed monthly user of the pool.
@@ -21,19 +21,20 @@ pub(super) enum Kind {
     PoolWrite,
     /// Puts a message into a queue.
     Sent,
-    /// Shows a message again later.
+    /// Changes the visibility of a message, so that it returns later.
     PutOff,
-    /// Changes items of the table. A transaction is one call, however many items it writes.
+    /// Changes items of the table. A transaction counts as one call, however many items it writes.
     TableWrite,
     /// Reads an item of the table.
     TableRead,
-    /// Reads a pool's settings or the key: once at the start, and the settings every few minutes.
+    /// Reads a pool's settings or the key. Both are read at the start; the settings again every few
+    /// minutes.
     Start,
     /// Anything else. There should be none.
     Other,
 }
 
-/// Which operation is of which kind. What is not listed is [`Kind::Other`], never left out.
+/// The kind of each operation. An operation that is not listed counts as [`Kind::Other`].
 const KINDS: [(Kind, &[&str]); 8] = [
     (Kind::AccountRead, &["AdminGetUser"]),
     (Kind::PoolRead, &["AdminListGroupsForUser", "GetGroup", "ListUsers", "ListUsersInGroup"]),
@@ -73,7 +74,7 @@ const KINDS: [(Kind, &[&str]); 8] = [
     ),
 ];
 
-/// How often each operation was called.
+/// Number of calls per operation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Calls(pub(super) BTreeMap<String, usize>);
 
@@ -95,7 +96,7 @@ fn kind_of(operation: &str) -> Kind {
     found.map_or(Kind::Other, |(kind, _)| *kind)
 }
 
-/// The proxies before both pools and the services, through which the bridge alone calls.
+/// The proxies in front of both pools and the services. Only the bridge calls through them.
 pub(super) struct Counter([Faults; 3]);
 
 impl Counter {
@@ -103,7 +104,7 @@ impl Counter {
         Self([Place::Ministack, Place::Pool(0), Place::Pool(1)].map(|place| stack.faults(place)))
     }
 
-    /// Forgets what was counted, and counts every call of every service from now on.
+    /// Clears the counters. From now on, counts every call of every service.
     pub(super) async fn begin(&self) -> anyhow::Result<()> {
         for faults in &self.0 {
             faults.clear().await?;
@@ -112,7 +113,7 @@ impl Counter {
         Ok(())
     }
 
-    /// What was called since [`Self::begin`].
+    /// The calls since [`Self::begin`].
     pub(super) async fn calls(&self) -> anyhow::Result<Calls> {
         let mut calls = Calls::default();
         for faults in &self.0 {
@@ -132,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_operation_has_one_kind_and_an_unknown_one_is_never_left_out() {
+    fn each_operation_has_one_kind_and_an_unknown_one_counts_as_other() {
         let all = || KINDS.iter().flat_map(|(_, operations)| operations.iter());
         for operation in all() {
             assert_eq!(all().filter(|other| other == &operation).count(), 1, "{operation}");

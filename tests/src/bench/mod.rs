@@ -1,6 +1,6 @@
-//! The benchmark: what one change costs in calls to AWS, and what the functions cost in processor
-//! time and memory, beside what was aimed at. Calls are exact and the same on every machine; times
-//! depend on who else is at work, so nothing hangs on them.
+//! The benchmark: what one change costs in AWS calls, and what the functions cost in processor time
+//! and memory, compared with the targets. Call counts are exact and the same on every machine.
+//! Times depend on the machine's load, so no result depends on them.
 
 mod bootstrap;
 mod calls;
@@ -23,15 +23,14 @@ use process::Environment;
 use report::Report;
 use scenarios::Bench;
 
-/// The bound on stale reads that is configured here. Longer than it takes to capture one change of
-/// every person, so that what is looked at as it comes is looked at before it is settled, as on
-/// AWS.
+/// The configured settle time. It is longer than it takes to capture one change of each person. So
+/// apply observes a change that it processes at once before the change has settled, as on AWS.
 const SETTLE: Duration = Duration::from_secs(3);
 
-/// Lines of each function's log that are shown when something went wrong.
+/// Lines of each function's log that are shown after a failure.
 const LAST_WORDS_LINES: usize = 20;
 
-/// Runs the benchmark. Fails only if it could not be run; a missed target is said, and no failure.
+/// Runs the benchmark. Fails only if it cannot run. It reports a missed target and still succeeds.
 pub async fn run() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
@@ -66,7 +65,7 @@ async fn told(json: bool) -> anyhow::Result<()> {
     };
     bridge.stop()?;
     let text = if json { report.json() } else { report.text() };
-    // A reader who has gone away is no reason to fail.
+    // A closed standard output is no failure.
     let _ = std::io::stdout().lock().write_all(text.as_bytes());
     Ok(())
 }
@@ -84,9 +83,9 @@ fn settle() -> String {
     format!("settle = \"{}s\"", SETTLE.as_secs())
 }
 
-/// What the functions are told, for processes that Lambda does not start.
+/// The variables of the functions, for processes that Lambda does not start.
 fn environment(bridge: &Deployment) -> anyhow::Result<Environment> {
-    // Within a program's own folder, which goes with that program however we end.
+    // The folder belongs to a program of the stack, which removes it in every case.
     let folder = bridge.stack.folder().join("ministack").join("bench");
     fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
     let path = folder.join("bridge.toml");

@@ -1,4 +1,4 @@
-//! Processes as the kernel tells of them: processor time and memory. See proc(5).
+//! Processor time and memory of a process, read from proc(5).
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,18 +9,18 @@ use anyhow::{Context as _, ensure};
 /// Variables of a process.
 pub(super) type Environment = BTreeMap<String, String>;
 
-/// Processor time in /proc is told in this unit on Linux, whatever the kernel's own clock.
+/// Linux reports processor time in /proc in this unit, whatever the kernel's own clock rate is.
 pub(super) const TICK_MILLISECONDS: u64 = 10;
 
-/// Processor time of a process so far, all its threads, in user and in kernel mode, in
-/// milliseconds, cut to [`TICK_MILLISECONDS`].
+/// Processor time of a process and its threads so far, in user and kernel mode, in milliseconds,
+/// rounded down to [`TICK_MILLISECONDS`].
 pub(super) fn processor_milliseconds(process: u32) -> anyhow::Result<u64> {
     let stat = read(process, "stat")?;
     ticks(&stat).map(|ticks| ticks * TICK_MILLISECONDS)
 }
 
 fn ticks(stat: &str) -> anyhow::Result<u64> {
-    // The second field is the program's name, which may hold anything; `utime` is the 14th.
+    // The second field is the program's name, which may contain anything; `utime` is the 14th.
     let (_, fields) = stat.rsplit_once(") ").context("a stat line without a name")?;
     let times = fields.split(' ').skip(11).take(2);
     let times: Vec<u64> = times.map(str::parse).collect::<Result<_, _>>()?;
@@ -28,7 +28,7 @@ fn ticks(stat: &str) -> anyhow::Result<u64> {
     Ok(times.iter().sum())
 }
 
-/// The most memory that a process ever had in use, in kilobytes.
+/// The peak memory of a process, in kilobytes.
 pub(super) fn memory_kilobytes(process: u32) -> anyhow::Result<u64> {
     high_water(&read(process, "status")?)
 }
@@ -39,7 +39,7 @@ fn high_water(status: &str) -> anyhow::Result<u64> {
     Ok(figure.context("no VmHWM")?.trim().parse()?)
 }
 
-/// The processes that run with all these variables.
+/// The processes whose environment has all these variables.
 pub(super) fn with_variables(variables: &[(&str, &str)]) -> anyhow::Result<Vec<u32>> {
     let wanted: Vec<String> =
         variables.iter().map(|(name, value)| format!("{name}={value}")).collect();
@@ -47,7 +47,7 @@ pub(super) fn with_variables(variables: &[(&str, &str)]) -> anyhow::Result<Vec<u
     for entry in fs::read_dir("/proc").context("reading /proc")? {
         let name = entry?.file_name();
         let Some(process) = name.to_str().and_then(|name| name.parse().ok()) else { continue };
-        // Processes come and go, and others' are nobody's business.
+        // A process may end meanwhile, and other users' processes cannot be read.
         let environment = fs::read(Path::new("/proc").join(&name).join("environ"));
         let environment = environment.unwrap_or_default();
         let environment = String::from_utf8_lossy(&environment);
@@ -69,14 +69,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn processor_time_is_user_and_kernel_time_whatever_the_program_is_called() {
+    fn processor_time_is_user_and_kernel_time_for_any_program_name() {
         let stat = "7 (a ) b) S 1 7 7 0 -1 4194560 100 0 0 0 12 30 0 0 20 0 1 0 5 6 7";
         assert_eq!(ticks(stat).unwrap(), 42);
         assert!(ticks("7 (cut) S 1").is_err());
     }
 
     #[test]
-    fn the_high_water_mark_is_found() {
+    fn peak_memory_is_found() {
         let status = "Name:\tx\nVmPeak:\t  9000 kB\nVmHWM:\t   4321 kB\nVmRSS:\t 1 kB\n";
         assert_eq!(high_water(status).unwrap(), 4321);
         assert!(memory_kilobytes(std::process::id()).unwrap() > 100);

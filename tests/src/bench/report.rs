@@ -10,9 +10,9 @@ use super::calls::{Calls, Kind};
 use super::process::TICK_MILLISECONDS;
 use super::target::{Scenario, each};
 
-/// Everything that was measured.
+/// All measurements.
 pub(super) struct Report {
-    /// What apply called once, at its start.
+    /// The calls that apply makes once, at its start.
     pub(super) start: Calls,
     pub(super) scenarios: Vec<Scenario>,
     pub(super) programs: Programs,
@@ -24,8 +24,8 @@ impl Report {
         scenarios.chain(self.programs.missed()).collect()
     }
 
-    /// Calls of the start's kind while scenarios were counted: none, unless the pools' settings
-    /// were read anew or a second function was started.
+    /// Calls of the start's kind while scenarios were counted: none, unless apply read the pools'
+    /// settings again or a second function started.
     fn late_starts(&self) -> usize {
         self.scenarios.iter().map(|it| it.apply.of(Kind::Start)).sum()
     }
@@ -110,7 +110,7 @@ impl Report {
     }
 }
 
-/// Every operation with its calls for one of many.
+/// Every operation with its calls per change.
 fn operations(calls: &Calls, many: usize) -> String {
     if calls.0.is_empty() {
         return "nothing".to_owned();

@@ -1,5 +1,5 @@
-//! As much of the Lambda runtime API as a bootstrap needs, so that its process is ours to look at:
-//! hands out events one at a time, and takes the answers.
+//! The part of the Lambda runtime API that a bootstrap needs, so that the benchmark can start and
+//! measure the process itself. It hands out one event at a time and takes the answers.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,10 +11,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 
-/// Far more than any answer takes, on a busy machine too.
+/// Much longer than any answer takes, even on a busy machine.
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
 
-/// What the bootstrap said.
+/// What the bootstrap reported.
 enum Said {
     /// It asked for an event for the first time, or again.
     Asked(Instant),
@@ -24,7 +24,7 @@ enum Said {
     Failed(String),
 }
 
-/// The platform's side of one bootstrap. Dropping it ends the service.
+/// Lambda's side of one bootstrap. Dropping it ends the service.
 pub(super) struct Runtime {
     /// Host and port, for `AWS_LAMBDA_RUNTIME_API`.
     pub(super) address: String,
@@ -45,7 +45,7 @@ impl Runtime {
             let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
                 let (waiting, tell) = (Arc::clone(&waiting), tell.clone());
-                // A bootstrap that goes away in the middle of a request is noticed by its silence.
+                // If a bootstrap ends during a request, the missing answer shows it.
                 connections.spawn(async move { drop(serve(stream, &waiting, &tell).await) });
             }
         });
@@ -56,12 +56,12 @@ impl Runtime {
     pub(super) async fn asked(&mut self) -> anyhow::Result<Instant> {
         match self.next().await? {
             Said::Asked(when) => Ok(when),
-            Said::Answered(_) => bail!("an answer that nobody waited for"),
+            Said::Answered(_) => bail!("an answer without a request"),
             Said::Failed(error) => bail!("the bootstrap failed: {error}"),
         }
     }
 
-    /// Hands out an event, and waits for the answer and until the next event is asked for.
+    /// Hands out an event. Waits for the answer and for the request for the next event.
     pub(super) async fn invoke(&mut self, event: &[u8]) -> anyhow::Result<(Vec<u8>, Instant)> {
         self.events.send(event.to_vec()).await.context("the runtime has ended")?;
         let answer = match self.next().await? {
@@ -115,7 +115,7 @@ async fn serve(
     Ok(())
 }
 
-/// One request's path and body; none when the connection ends.
+/// The path and body of one request; none when the connection ends.
 async fn request(stream: &mut BufReader<TcpStream>) -> anyhow::Result<Option<(String, Vec<u8>)>> {
     let mut line = String::new();
     if stream.read_line(&mut line).await? == 0 {

@@ -1,5 +1,5 @@
-//! The changes that are counted. First they are captured while nobody takes messages off the queue,
-//! then they are worked off; so each call is known to be capture's or apply's.
+//! The changes that are counted. First all are captured while no worker receives messages; then
+//! apply processes them. So each call certainly belongs to capture or to apply.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -18,16 +18,16 @@ use crate::deployment::aws::changed;
 use crate::deployment::patience::until;
 use crate::deployment::{APPLY, CAPTURE, Deployment, GROUP};
 
-/// How many people's changes are averaged.
+/// The mean is taken over this many people.
 const PEOPLE: usize = 20;
 
-/// After this, whatever was done before is settled.
+/// After this time, all earlier changes are settled.
 const SETTLED: Duration = SETTLE.saturating_add(Duration::from_millis(500));
 
-/// How long log lines may take to arrive after the messages that they tell of are gone.
+/// The time within which log lines arrive after their messages are deleted.
 const LOG_LIMIT: Duration = Duration::from_secs(10);
 
-/// Somebody with an account in both pools.
+/// A person with an account in both pools.
 struct Person {
     name: String,
     old: String,
@@ -40,11 +40,11 @@ pub(super) struct Bench<'a> {
     counter: Counter,
     /// The event source mapping that feeds apply.
     mapping: String,
-    /// What the functions are told, for whoever captures in their stead.
+    /// The variables of the functions, for the process that captures in their place.
     environment: &'a Environment,
 }
 
-/// What apply said about a phase.
+/// What apply logged during a phase.
 #[derive(Default)]
 struct Told {
     received: usize,
@@ -61,8 +61,8 @@ impl<'a> Bench<'a> {
         Ok(Self { bridge, counter: Counter::of(&bridge.stack), mapping, environment })
     }
 
-    /// Starts the functions by letting one person travel. Answers what was called once, at the
-    /// start alone.
+    /// Starts the functions: one person's change travels. Returns the calls that happen only at the
+    /// start.
     pub(super) async fn warm_up(&self) -> anyhow::Result<Calls> {
         self.counter.begin().await?;
         self.sign_up("warming-up").await?;
@@ -75,7 +75,7 @@ impl<'a> Bench<'a> {
         Ok(Calls(calls.flatten().collect()))
     }
 
-    /// Counts every scenario, the same people in each.
+    /// Counts every scenario, each with the same people.
     pub(super) async fn scenarios(&self) -> anyhow::Result<Vec<Scenario>> {
         let bridge = self.bridge;
         let names: Vec<String> = (0..PEOPLE).map(|number| format!("bench-{number:03}")).collect();
@@ -189,7 +189,7 @@ impl<'a> Bench<'a> {
         Ok(scenario)
     }
 
-    /// Does a deed, and answers its changes once a read cannot be older than it.
+    /// Makes an edit. Returns its changes once no read can be older than the edit.
     async fn settled(
         &self,
         deed: impl Future<Output = anyhow::Result<()>>,
@@ -222,8 +222,8 @@ impl<'a> Bench<'a> {
         self.bridge.old.confirm(name).await
     }
 
-    /// The pools of the stack have no trigger at a sign-in, so the function is called with the
-    /// event that one would send.
+    /// The stack's pools have no sign-in trigger. So this calls the function with the event that
+    /// such a trigger would send.
     async fn sign_in(&self, person: &Person) -> anyhow::Result<()> {
         let source = "PostAuthentication_Authentication";
         let event = event(&self.bridge.old.id, source, &person.name, &person.old);
@@ -232,7 +232,7 @@ impl<'a> Bench<'a> {
         self.bridge.services.invoke(CAPTURE, event.as_bytes(), limit).await.map(drop)
     }
 
-    /// Who travelled.
+    /// The people who reached both pools.
     async fn people(&self, names: &[String]) -> anyhow::Result<Vec<Person>> {
         let mut people = Vec::new();
         for name in names {
@@ -246,7 +246,7 @@ impl<'a> Bench<'a> {
         Ok(people)
     }
 
-    /// Everything that apply has said about messages so far.
+    /// Everything that apply has logged about messages so far.
     async fn told(&self) -> anyhow::Result<Told> {
         let mut told = Told::default();
         for line in self.bridge.services.log(APPLY).await? {
@@ -261,7 +261,7 @@ impl<'a> Bench<'a> {
 }
 
 impl Told {
-    /// What was said since.
+    /// What apply logged after `before`.
     fn since(mut self, before: &Self) -> Self {
         self.received -= before.received;
         self.deleted -= before.deleted;
@@ -277,7 +277,7 @@ fn address(name: &str) -> String {
     format!("{name}@example.com")
 }
 
-/// A trigger's event, with what a person usually is.
+/// A trigger event with the usual attributes of a person.
 pub(super) fn event(pool: &str, source: &str, name: &str, sub: &str) -> Value {
     json!({
         "version": "1",

@@ -1,4 +1,4 @@
-//! What was aimed at: the figures per change, and their bounds.
+//! The targets: the figures per change and their bounds.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::calls::{Calls, Kind};
 
-/// One figure, counted for each change.
+/// One figure, counted per change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Figure {
     CaptureTableWrites,
@@ -58,22 +58,23 @@ impl Figure {
     }
 }
 
-/// What a change comes to, which decides what it may cost.
+/// The kind of a change. It decides which bounds apply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
-    /// One fact goes to the other pool.
+    /// One field is written to the other pool.
     Effective,
-    /// Nothing is to be done.
+    /// Nothing to do.
     Echo,
-    /// More than that. Nothing is aimed at but capture's own share.
+    /// More than one field. Only capture's own part has a target.
     Larger,
 }
 
-/// The bounds of capture: one mark, one message, and nothing else, inside somebody's sign-in.
+/// The bounds of capture: one pending change, one message, and nothing else, because it runs during
+/// a person's sign-in.
 const CAPTURE: [(Figure, usize); 3] =
     [(Figure::CaptureTableWrites, 1), (Figure::CaptureSends, 1), (Figure::CaptureOther, 0)];
 
-/// Claim, intend, record, clear; the changed side and the other one are looked at once.
+/// Claim, store intent, record, clear. apply reads the changed account and the other one once each.
 const EFFECTIVE: [(Figure, usize); 4] = [
     (Figure::Received, 1),
     (Figure::AccountReads, 2),
@@ -81,7 +82,7 @@ const EFFECTIVE: [(Figure, usize); 4] = [
     (Figure::TableWrites, 4),
 ];
 
-/// The changed side alone is looked at, and the mark goes.
+/// apply reads only the changed account and clears the pending change.
 const ECHO: [(Figure, usize); 3] =
     [(Figure::AccountReads, 1), (Figure::PoolWrites, 0), (Figure::TableWrites, 1)];
 
@@ -92,22 +93,22 @@ pub(super) struct Scenario {
     pub(super) outcome: Outcome,
     /// How many changes there were.
     pub(super) changes: usize,
-    /// How long capturing them took: what was captured first may be settled after that.
+    /// Time to capture all of them. What was captured first may be settled after that.
     pub(super) captured_in: Duration,
-    /// Calls while the changes were captured and nobody worked on them.
+    /// Calls while the changes were captured and no worker processed them.
     pub(super) capture: Calls,
-    /// Calls while they were worked off.
+    /// Calls while apply processed them.
     pub(super) apply: Calls,
     /// Messages that were received.
     pub(super) received: usize,
-    /// Messages that were done with.
+    /// Messages that were deleted.
     pub(super) deleted: usize,
-    /// How often each verdict was given.
+    /// How often each outcome occurred.
     pub(super) verdicts: BTreeMap<String, usize>,
 }
 
 impl Scenario {
-    /// A figure, for all changes together.
+    /// A figure, as the sum over all changes.
     pub(super) fn total(&self, figure: Figure) -> usize {
         let (capture, apply) = (&self.capture, &self.apply);
         match figure {
@@ -128,36 +129,36 @@ impl Scenario {
         }
     }
 
-    /// The most that a figure may be for one change, where something is aimed at.
+    /// The bound of a figure for one change, if it has a target.
     pub(super) fn bound(&self, figure: Figure) -> Option<usize> {
         let rest: &[_] = match self.outcome {
             Outcome::Effective => &EFFECTIVE,
             Outcome::Echo => &ECHO,
             Outcome::Larger => &[],
         };
-        // What is delivered once more was captured before.
+        // A message that is delivered once more was captured before.
         let capture: &[_] = if self.capture.0.is_empty() { &[] } else { &CAPTURE };
         let mut bounds = capture.iter().chain(rest);
         bounds.find(|(bounded, _)| *bounded == figure).map(|(_, bound)| *bound)
     }
 
-    /// Whether no more was used than aimed at; nothing where nothing is.
+    /// Whether a figure is within its target; `None` without a target.
     pub(super) fn met(&self, figure: Figure) -> Option<bool> {
         Some(self.total(figure) <= self.bound(figure)? * self.changes)
     }
 
-    /// A figure for one change, to a hundredth.
+    /// A figure for one change, with two decimals.
     pub(super) fn each(&self, figure: Figure) -> String {
         each(self.total(figure), self.changes)
     }
 
-    /// What is worth a line: whatever was used, or is aimed at.
+    /// The figures to print: those that are not zero and those with a target.
     pub(super) fn figures(&self) -> impl Iterator<Item = Figure> {
         let told = move |figure: &Figure| self.total(*figure) > 0 || self.bound(*figure).is_some();
         Figure::ALL.into_iter().filter(told)
     }
 
-    /// The targets that were missed, in words.
+    /// The missed targets, as text.
     pub(super) fn missed(&self) -> Vec<String> {
         let missed = Figure::ALL.into_iter().filter(|figure| self.met(*figure) == Some(false));
         let words = |figure: Figure| {
@@ -188,7 +189,7 @@ impl Scenario {
     }
 }
 
-/// How much of something there is for one of many, to a hundredth where it does not come out even.
+/// The share of one change, with two decimals if it is not a whole number.
 pub(super) fn each(total: usize, many: usize) -> String {
     if many == 0 || total.is_multiple_of(many) {
         return (total / many.max(1)).to_string();
@@ -217,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn one_call_too_many_among_twenty_changes_is_a_miss() {
+    fn one_call_too_many_among_twenty_changes_misses_the_target() {
         let met = scenario(Outcome::Effective, &[("AdminGetUser", 40), ("PutItem", 80)]);
         assert!(met.missed().is_empty());
         let missed = scenario(Outcome::Effective, &[("AdminGetUser", 41), ("PutItem", 80)]);
@@ -228,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_capture_does_besides_marking_and_sending_is_a_miss() {
+    fn any_other_call_of_capture_misses_the_target() {
         let calls = [("UpdateItem", 20), ("SendMessage", 20), ("GetItem", 1)];
         let mut scenario = scenario(Outcome::Larger, &[]);
         scenario.capture = Calls(calls.map(|(name, count)| (name.to_owned(), count)).into());

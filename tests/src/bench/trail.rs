@@ -1,9 +1,9 @@
-//! What a trail of API calls does with an edit that it was told of: marks the account and sends the
-//! change, through core's own `capture` and the real adapters.
+//! Does what the trail function does for an edit: stores the pending change and sends the change,
+//! through core's own `capture` and the real adapters.
 //!
 //! The adapters take their settings from the environment, as every AWS SDK does, and a process
-//! cannot safely change its own: so this program runs itself once more, with changes at its
-//! standard input.
+//! cannot safely change its own environment. So this program starts itself once more and passes the
+//! changes on standard input.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -20,12 +20,12 @@ use tokio::process::Command;
 
 use super::process::Environment;
 
-/// The argument that makes this program the trail.
+/// The argument that makes this program act as the trail.
 pub(super) const ARGUMENT: &str = "trail";
 
-/// Captures changes in another process of this program.
+/// Captures changes in a second process of this program.
 pub(super) async fn tell(environment: &Environment, changes: &[Change]) -> anyhow::Result<()> {
-    let own = std::env::current_exe().context("where this program is")?;
+    let own = std::env::current_exe().context("the path of this program")?;
     let mut child = Command::new(&own)
         .arg(ARGUMENT)
         .env_clear()
@@ -48,7 +48,7 @@ pub(super) async fn tell(environment: &Environment, changes: &[Change]) -> anyho
     Ok(())
 }
 
-/// Captures each change of standard input.
+/// Captures each change from standard input.
 pub(super) async fn run() -> anyhow::Result<()> {
     let (configuration, environment) = config::load(Asker::Apply)?;
     let ground = Ground::lay(configuration, environment).await?;

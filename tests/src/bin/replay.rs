@@ -1,5 +1,5 @@
-//! `make replay SEED=n WORLD=name`: one world of a mixture, told line by line. No values: edits by
-//! number.
+//! `make replay SEED=n WORLD=name`: prints the trace of one world of a mixture. The trace holds no
+//! values; it numbers the edits.
 
 use std::io::Write;
 

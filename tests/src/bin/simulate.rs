@@ -1,5 +1,6 @@
-//! `make simulate SEEDS=n WORLD=name`: that many worlds of a mixture, and what was done to them.
-//! `WITHOUT=R4` takes a rule of the protocol away: the worlds in which it is missed are named.
+//! `make simulate SEEDS=n WORLD=name`: runs that many worlds of a mixture and prints what happened
+//! in them. `WITHOUT=R4` removes that rule of the protocol and names the worlds that show a
+//! violation.
 
 use std::io::Write;
 

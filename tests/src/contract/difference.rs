@@ -1,37 +1,39 @@
-//! Where a program of the local stack is not like AWS: a closed list, each entry with what AWS does.
+//! Where a program of the local stack differs from AWS: a closed list. Each entry says what AWS
+//! does.
 //!
-//! A case that meets one asserts what happens at either: AWS's manners of the fake, the program's own
-//! of the program. So nothing is skipped, and a program that mends its ways turns the suite red.
+//! A case that meets a difference asserts both behaviours: that of AWS on the fake, and the
+//! program's own on the program. So no case is skipped, and the suite fails once a program behaves
+//! like AWS.
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// One manner in which the local stack differs. `cognito-local` 5.3.0 keeps the pools, `ministack`
-/// 1.5.33 the queue; of its table no difference is known.
+/// One difference between the local stack and AWS. `cognito-local` 5.3.0 provides the pools,
+/// `ministack` 1.5.33 the queue. The table has no known difference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Difference {
-    /// `AdminCreateUser` looks at no schema.
+    /// `AdminCreateUser` does not check the schema.
     CreationMindsNoSchema,
-    /// An e-mail address may differ from the username at birth.
+    /// At creation, the e-mail address may differ from the username.
     AddressBesideUsername,
-    /// Two accounts may sign in by one address after an update.
+    /// After an update, two accounts may sign in with one address.
     AddressesAreNotUnique,
-    /// A flag cannot be written without its address.
+    /// A verified flag cannot be written without its address.
     FlagNeedsAddress,
-    /// Values are as long as one likes.
+    /// Values have no maximum length.
     ValuesHaveNoLimit,
-    /// Names and addresses always differ by case.
+    /// Names and addresses are always case-sensitive.
     CaseIsMinded,
-    /// A filter's escapes are taken literally.
+    /// The filter compares escapes literally.
     EscapesStay,
-    /// An update of an account that is not there is called unauthorized.
+    /// An update of a missing account answers "unauthorized".
     UpdateOfNobodyIsDenied,
-    /// There is no signing out.
+    /// The sign-out operation is missing.
     NoSignOut,
-    /// There are no second factors.
+    /// Second factors are missing.
     NoFactors,
-    /// Five minutes cannot be waited for here.
+    /// The deduplication window of five minutes is too long to wait for.
     DeduplicationEndsLate,
 }
 
@@ -51,7 +53,7 @@ impl Difference {
         Self::DeduplicationEndsLate,
     ];
 
-    /// What AWS does, and what happens here instead.
+    /// What AWS does, and what happens on the local stack.
     pub const fn explanation(self) -> &'static str {
         match self {
             Self::CreationMindsNoSchema => {
@@ -79,7 +81,7 @@ impl Difference {
             Self::NoSignOut => "AWS signs people out; cognito-local lacks the operation",
             Self::NoFactors => "AWS keeps second factors; cognito-local lacks the operation",
             Self::DeduplicationEndsLate => {
-                "AWS forgets a deduplication id after five minutes; nobody waits for that here"
+                "AWS forgets a deduplication id after five minutes; no case here waits for that"
             }
         }
     }
@@ -91,32 +93,33 @@ impl fmt::Display for Difference {
     }
 }
 
-/// Whose manners a stand has, and which differences were met.
+/// Which service a stand behaves like, and which differences its cases met.
 #[derive(Clone, Debug, Default)]
 pub struct Manners {
-    /// Nothing if they are AWS's.
+    /// `None` if the stand behaves like AWS.
     met: Option<Arc<Mutex<BTreeSet<Difference>>>>,
 }
 
 impl Manners {
-    /// AWS's, as documented.
+    /// Behaves like AWS, as documented.
     pub const fn of_aws() -> Self {
         Self { met: None }
     }
 
-    /// Those of the local stack's programs.
+    /// Behaves like the programs of the local stack.
     pub fn of_the_local_stack() -> Self {
         Self { met: Some(Arc::default()) }
     }
 
-    /// Whether this stand differs from AWS there. Whoever asks asserts what it does instead.
+    /// Whether this stand differs from AWS here. The caller then asserts what the stand does
+    /// instead.
     pub fn differ(&self, difference: Difference) -> bool {
         let Some(met) = &self.met else { return false };
         met.lock().unwrap_or_else(PoisonError::into_inner).insert(difference);
         true
     }
 
-    /// The differences that some case met.
+    /// The differences that a case met.
     pub fn met(&self) -> BTreeSet<Difference> {
         let met = self.met.as_ref();
         met.map(|met| met.lock().unwrap_or_else(PoisonError::into_inner).clone())

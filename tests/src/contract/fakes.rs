@@ -1,4 +1,4 @@
-//! The fakes: pools, table and queue of a simulated world in which nothing goes wrong.
+//! The fakes: pools, table and queue of a simulated world without faults.
 
 mod unkind;
 
@@ -34,10 +34,10 @@ use crate::world::roster::{SimulatedRegister, SimulatedRoster};
 use crate::world::weather::{Climate, Weather};
 use crate::world::{Ports, State, TaskId, World};
 
-/// The bound on stale reads: of no account here, since the weather is calm.
+/// The settle time. No case depends on it, because no fault is injected.
 const SETTLE: Duration = Duration::from_secs(10);
 
-/// Runs every case whose name holds `filter` on the fakes.
+/// Runs every case whose name contains `filter` on the fakes.
 pub async fn every(filter: &str) -> Report {
     let manners = Manners::of_aws();
     let fake = |side| Fake::new(side, manners.clone());
@@ -51,7 +51,7 @@ pub async fn every(filter: &str) -> Report {
     by_email.await.and(plain.await).and(unkind).and(table.await).and(queue.await)
 }
 
-/// A simulated world, of whose pools this stand is for one.
+/// A simulated world. The stand uses one of its two pools.
 #[derive(Clone)]
 pub struct Fake {
     world: World,
@@ -79,7 +79,7 @@ impl Fake {
     }
 }
 
-/// What the pools of the local stack are seeded with.
+/// The pool schema that the local stack's pools get too.
 fn shape(by_email: bool) -> Shape {
     let bounded = AttributeShape { longest: Some(2048), ..AttributeShape::default() };
     let text = |name, mutable| (attribute(name), AttributeShape { mutable, ..bounded.clone() });
@@ -188,7 +188,7 @@ impl PoolStand for Fake {
     }
 
     async fn delete(&self, account: &Handle) -> anyhow::Result<()> {
-        // A pool's versions are told apart by time.
+        // A pool distinguishes versions by time.
         self.pass(Duration::from_millis(1));
         let mut state = self.world.lock();
         let now = state.now;
@@ -222,7 +222,7 @@ impl QueueStand for Fake {
     async fn receive(&self) -> Result<Option<Delivery<Receipt>>, Fault> {
         let mut state = self.world.lock();
         let (now, hide) = (state.now, Duration::from_secs(ground::HIDDEN_SECONDS));
-        // One that goes to the dead-letter queue instead is not received: the next one is.
+        // A message that moves to the dead-letter queue is not received; the next one is.
         while let Some(first) = state.queue.ready(now).first().copied() {
             if let Some((change, receipt)) = state.queue.receive(first, now, hide) {
                 return Ok(Some(Delivery { change, receipt, receives: receipt.receives }));

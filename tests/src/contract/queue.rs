@@ -1,4 +1,4 @@
-//! What the protocol takes the queue to be like.
+//! What the protocol expects of the queue.
 
 use std::fmt::Debug;
 use std::future::Future;
@@ -17,52 +17,52 @@ use poolbridge_core::time::Time;
 use super::difference::{Difference, Manners};
 use super::{Case, cases, ground};
 
-/// How long a message is hidden at first, and a little more.
+/// How long a received message is hidden, and a little more.
 const HIDDEN: Duration = Duration::from_millis(ground::HIDDEN_SECONDS * 1_000);
 
-/// A moment longer than any that is waited for.
+/// A margin on top of a wait.
 const MOMENT: Duration = Duration::from_millis(200);
 
 /// How long a FIFO queue remembers a deduplication id.
 const REMEMBERED: Duration = Duration::from_mins(5);
 
-/// A message that was received.
+/// A received message.
 #[derive(Debug)]
 pub struct Delivery<R> {
     /// What it carries.
     pub change: Change,
-    /// What to answer with.
+    /// The receipt to answer with.
     pub receipt: R,
-    /// How often it was received, this time included.
+    /// How often it was received, including this time.
     pub receives: u32,
 }
 
-/// Something that has a queue with a dead-letter queue behind it, as its reader sees both. A message
-/// is hidden for [`ground::HIDDEN_SECONDS`] and received [`limits::RECEIVES_MAX`] times at the most.
+/// A stand with a queue and its dead-letter queue, as the reader sees both. A message is hidden for
+/// [`ground::HIDDEN_SECONDS`] and received at most [`limits::RECEIVES_MAX`] times.
 pub trait QueueStand: Clone + Send + Sync + 'static {
     /// The sender's type.
     type Outbox: Outbox;
-    /// What a receiver answers with.
+    /// The receipt that a receiver answers with.
     type Receipt: Clone + Debug + Send + Sync;
 
     /// A sender.
     fn outbox(&self) -> &Self::Outbox;
 
-    /// A number that was never handed out before.
+    /// A number that was never returned before.
     fn nonce(&self) -> u128;
 
-    /// Whose manners to expect.
+    /// Which service the stand behaves like.
     fn manners(&self) -> &Manners;
 
-    /// One message, if one can be received.
+    /// One message, if there is one to receive.
     fn receive(
         &self,
     ) -> impl Future<Output = Result<Option<Delivery<Self::Receipt>>, Fault>> + Send;
 
-    /// The message is done with.
+    /// Deletes a message.
     fn delete(&self, receipt: &Self::Receipt) -> impl Future<Output = Result<(), Fault>> + Send;
 
-    /// The message is to come again after that.
+    /// Shows the message again after that time.
     fn show_after(
         &self,
         receipt: &Self::Receipt,
@@ -72,7 +72,7 @@ pub trait QueueStand: Clone + Send + Sync + 'static {
     /// The queue's counters.
     fn counts(&self) -> impl Future<Output = Result<QueueCounts, Fault>> + Send;
 
-    /// How many are in the dead-letter queue.
+    /// The number of messages in the dead-letter queue.
     fn dead(&self) -> impl Future<Output = Result<u64, Fault>> + Send;
 
     /// Empties both.
@@ -82,20 +82,20 @@ pub trait QueueStand: Clone + Send + Sync + 'static {
     fn wait(&self, span: Duration) -> impl Future<Output = ()> + Send;
 }
 
-/// Every case. They share one queue, so they are run one after the other.
+/// Every case. They share one queue, so they run one after the other.
 pub fn cases<S: QueueStand>() -> Vec<Case<S>> {
     cases![
         an_empty_queue_has_nothing,
         a_change_comes_out_as_it_went_in,
         changes_of_one_account_come_in_order_one_at_a_time,
         an_account_does_not_wait_for_another,
-        rule_13_an_id_is_taken_once,
-        rule_13_equal_changes_with_other_ids_are_two_messages,
+        unique_deduplication_id_an_id_is_accepted_once,
+        unique_deduplication_id_equal_changes_with_other_ids_are_two_messages,
         an_id_is_forgotten_after_five_minutes,
         a_message_that_was_not_answered_comes_again,
-        a_message_comes_again_when_it_was_told_to,
+        a_delayed_message_returns_at_its_time,
         an_old_receipt_deletes_nothing,
-        counters_tell_where_messages_are,
+        counters_show_where_messages_are,
         a_message_received_too_often_is_a_dead_letter,
     ]
 }
@@ -108,7 +108,7 @@ fn change(stand: &impl QueueStand, sub: &Sub) -> Change {
         proof: Proof::Changed,
         password: false,
         administrator: false,
-        // What comes out of a queue is a claim.
+        // A received message is not trusted.
         claimed: true,
         id: stand.nonce(),
     }
@@ -167,7 +167,7 @@ async fn changes_of_one_account_come_in_order_one_at_a_time<S: QueueStand>(
     for wanted in sent(&stand, &sub, 4).await? {
         let came = receive(&stand).await?;
         assert_eq!(came.change, wanted);
-        // Whoever is behind waits until the one before is done with.
+        // A later message of the account waits until the one before is deleted.
         nothing(&stand).await?;
         stand.delete(&came.receipt).await?;
     }
@@ -194,11 +194,14 @@ async fn an_account_does_not_wait_for_another<S: QueueStand>(stand: S) -> anyhow
     Ok(())
 }
 
-async fn rule_13_an_id_is_taken_once<S: QueueStand>(stand: S) -> anyhow::Result<()> {
+async fn unique_deduplication_id_an_id_is_accepted_once<S: QueueStand>(
+    stand: S,
+) -> anyhow::Result<()> {
     stand.empty().await?;
     let sub = sub(&stand);
     let wanted = change(&stand, &sub);
-    // Whatever else it says: the id alone decides, and the second one is not refused.
+    // Only the id decides, whatever else the message says. The queue accepts the second one and
+    // drops it.
     let same_id = Change { proof: Proof::Hint, password: true, ..wanted.clone() };
     stand.outbox().send(&wanted).await?;
     stand.outbox().send(&same_id).await?;
@@ -206,17 +209,17 @@ async fn rule_13_an_id_is_taken_once<S: QueueStand>(stand: S) -> anyhow::Result<
     assert_eq!(came.change, wanted);
     stand.outbox().send(&wanted).await?;
     stand.delete(&came.receipt).await?;
-    // The id outlives its message.
+    // The queue remembers the id after its message is deleted.
     stand.outbox().send(&wanted).await?;
     nothing(&stand).await?;
-    // It is an account's own: another one's change of that id is another change.
+    // The id belongs to one account. A change of another account with that id is another change.
     let other = Change { side: Side::New, ..wanted };
     stand.outbox().send(&other).await?;
     assert_eq!(receive(&stand).await?.change, other);
     Ok(())
 }
 
-async fn rule_13_equal_changes_with_other_ids_are_two_messages<S: QueueStand>(
+async fn unique_deduplication_id_equal_changes_with_other_ids_are_two_messages<S: QueueStand>(
     stand: S,
 ) -> anyhow::Result<()> {
     stand.empty().await?;
@@ -236,7 +239,8 @@ async fn an_id_is_forgotten_after_five_minutes<S: QueueStand>(stand: S) -> anyho
     stand.outbox().send(&wanted).await?;
     stand.delete(&receive(&stand).await?.receipt).await?;
     if stand.manners().differ(Difference::DeduplicationEndsLate) {
-        // Only as much as can be seen here: it is still known a while later.
+        // AWS forgets the id after five minutes. The case shows only that the queue still knows it
+        // a while later.
         stand.wait(HIDDEN).await;
         stand.outbox().send(&wanted).await?;
         return nothing(&stand).await;
@@ -257,7 +261,7 @@ async fn a_message_that_was_not_answered_comes_again<S: QueueStand>(
     let changes = sent(&stand, &sub(&stand), 2).await?;
     for receives in 1..=2 {
         let came = receive(&stand).await?;
-        // The same one again, before the one behind it.
+        // The same message again, before the one behind it.
         assert_eq!((&came.change, came.receives), (&changes[0], receives));
         stand.wait(HIDDEN / 2).await;
         nothing(&stand).await?;
@@ -266,14 +270,14 @@ async fn a_message_that_was_not_answered_comes_again<S: QueueStand>(
     Ok(())
 }
 
-async fn a_message_comes_again_when_it_was_told_to<S: QueueStand>(stand: S) -> anyhow::Result<()> {
+async fn a_delayed_message_returns_at_its_time<S: QueueStand>(stand: S) -> anyhow::Result<()> {
     stand.empty().await?;
     let changes = sent(&stand, &sub(&stand), 2).await?;
     let came = receive(&stand).await?;
     stand.show_after(&came.receipt, Duration::ZERO).await?;
     let came = receive(&stand).await?;
     assert_eq!((&came.change, came.receives), (&changes[0], 2));
-    // Sooner, or later, than it would have come by itself.
+    // Sooner or later than without the call.
     stand.show_after(&came.receipt, HIDDEN / 2).await?;
     nothing(&stand).await?;
     stand.wait(HIDDEN / 2 + MOMENT).await;
@@ -293,7 +297,7 @@ async fn an_old_receipt_deletes_nothing<S: QueueStand>(stand: S) -> anyhow::Resu
     let first = receive(&stand).await?;
     stand.show_after(&first.receipt, Duration::ZERO).await?;
     let second = receive(&stand).await?;
-    // SQS may take it without a word or refuse it; the message stays either way.
+    // SQS may accept it silently or refuse it. The message stays in both cases.
     let _ = stand.delete(&first.receipt).await;
     stand.show_after(&second.receipt, Duration::ZERO).await?;
     let third = receive(&stand).await?;
@@ -304,7 +308,7 @@ async fn an_old_receipt_deletes_nothing<S: QueueStand>(stand: S) -> anyhow::Resu
     Ok(())
 }
 
-async fn counters_tell_where_messages_are<S: QueueStand>(stand: S) -> anyhow::Result<()> {
+async fn counters_show_where_messages_are<S: QueueStand>(stand: S) -> anyhow::Result<()> {
     stand.empty().await?;
     let counts = |waiting, in_flight| QueueCounts { waiting, in_flight, delayed: 0 };
     sent(&stand, &sub(&stand), 2).await?;
@@ -315,7 +319,7 @@ async fn counters_tell_where_messages_are<S: QueueStand>(stand: S) -> anyhow::Re
     assert_eq!(stand.counts().await?, counts(1, 2));
     stand.delete(&other.receipt).await?;
     assert_eq!(stand.counts().await?, counts(1, 1));
-    // Put off, it is still in flight: a queue is not empty because everything in it waits.
+    // A delayed message is still in flight: a queue whose messages all wait is not empty.
     stand.show_after(&came.receipt, HIDDEN / 2).await?;
     assert_eq!(stand.counts().await?, counts(1, 1));
     stand.wait(HIDDEN / 2 + MOMENT).await;
@@ -334,7 +338,7 @@ async fn a_message_received_too_often_is_a_dead_letter<S: QueueStand>(
         assert_eq!(stand.dead().await?, 0);
         stand.show_after(&came.receipt, Duration::ZERO).await?;
     }
-    // Nobody receives it once more, and whoever was behind it is free.
+    // No reader receives it again, and the message behind it is free.
     let came = receive(&stand).await?;
     assert_eq!((&came.change, came.receives), (&changes[1], 1));
     assert_eq!(stand.dead().await?, 1);

@@ -1,5 +1,6 @@
-//! Marks that are sent again by the clock: the real functions on the real adapters, since nothing but
-//! the adapters can do it. What core promises about marks is asked in `ledger`.
+//! Pending changes that the clock sends again. These cases run the real functions on the real
+//! adapters, because only the adapters can do it. `ledger` tests what core promises about pending
+//! changes.
 
 use std::future::Future;
 use std::time::Duration;
@@ -32,32 +33,32 @@ pub trait ResendStand: QueueStand {
     /// The clock.
     fn clock(&self) -> &Self::Clock;
 
-    /// Leaves nothing but disables to be done, for that reason, or lets the bridge go on.
+    /// Stops everything but disables, for that reason; `None` lets the bridge continue.
     fn stop(&self, stop: Option<Stop>) -> impl Future<Output = anyhow::Result<()>> + Send;
 }
 
-/// Why nothing but a disable may be done.
+/// Why only a disable may be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
     /// An operator paused the bridge.
     Pause,
-    /// Another configuration is in force.
+    /// Another configuration is active.
     OtherConfiguration,
 }
 
-/// The configuration that the cases run.
+/// The configuration of the cases.
 const CONFIGURATION: &str = "the one of the cases";
 
-/// Every case. They share the queue with nobody.
+/// Every case. They need the queue for themselves.
 pub fn cases<S: ResendStand>() -> Vec<Case<S>> {
     cases![
-        what_is_due_is_sent_again_once_and_then_rests,
-        while_stopped_only_changes_that_no_look_has_judged_are_sent_again,
-        a_mark_that_was_touched_does_not_rest,
+        a_due_change_is_sent_again_once_and_then_rests,
+        while_stopped_only_unobserved_changes_are_sent_again,
+        a_changed_pending_change_does_not_rest,
     ]
 }
 
-/// Marks an account whose deed was done that long ago.
+/// Stores a pending change of an account that changed that long ago.
 async fn marked<S: ResendStand>(stand: &S, ago: Duration) -> anyhow::Result<Change> {
     let nonce = QueueStand::nonce(stand);
     let sub = Sub::try_from(format!("{nonce:032x}").as_str()).context("32 digits")?;
@@ -72,14 +73,14 @@ async fn marked<S: ResendStand>(stand: &S, ago: Duration) -> anyhow::Result<Chan
 
 async fn mark_of<S: ResendStand>(stand: &S, change: &Change) -> anyhow::Result<Mark> {
     let mark = stand.table().read_mark(change.side, &change.sub).await?;
-    mark.context("the mark is gone")
+    mark.context("the pending change is gone")
 }
 
 async fn resend<S: ResendStand>(stand: &S) -> anyhow::Result<Resent> {
     Ok(resend_due(stand.table(), stand.sender(), stand.clock(), CONFIGURATION).await?)
 }
 
-/// Takes everything off the queue.
+/// Receives and deletes every message of the queue.
 async fn sent<S: ResendStand>(stand: &S) -> anyhow::Result<Vec<Change>> {
     let mut all = Vec::new();
     while let Some(delivery) = stand.receive().await? {
@@ -89,7 +90,7 @@ async fn sent<S: ResendStand>(stand: &S) -> anyhow::Result<Vec<Change>> {
     Ok(all)
 }
 
-async fn what_is_due_is_sent_again_once_and_then_rests<S: ResendStand>(
+async fn a_due_change_is_sent_again_once_and_then_rests<S: ResendStand>(
     stand: S,
 ) -> anyhow::Result<()> {
     stand.empty().await?;
@@ -99,21 +100,22 @@ async fn what_is_due_is_sent_again_once_and_then_rests<S: ResendStand>(
     let (before, token) = (mark_of(&stand, &due).await?, mark_of(&stand, &off).await?.token);
     let until = stand.clock().now() + Duration::from_hours(1);
     let put_off = stand.table().back_off(off.side, &off.sub, token, until, Reason::Busy).await?;
-    ensure!(put_off, "it was not put off");
+    ensure!(put_off, "the change was not delayed");
     let first = resend(&stand).await?;
     assert_eq!((first.sent, first.failed, first.paused), (1, 0, false));
     assert!(first.marks >= 3 && first.oldest >= Some(Duration::from_mins(3)), "{first:?}");
     let messages = sent(&stand).await?;
     assert_eq!(messages.len(), 1);
     let again = &messages[0];
-    // All that the mark says, under an id of its own: no queue takes it for a duplicate (R13).
+    // The message carries all that the pending change says, under a new id. So no queue drops it as
+    // a duplicate (UniqueDeduplicationId, R13).
     assert_eq!(*again, Change { id: again.id, claimed: true, ..due.clone() });
     assert_ne!(again.id, due.id);
     let after = mark_of(&stand, &due).await?;
     let not_before = after.not_before;
     assert!(not_before > stand.clock().now() + Duration::from_mins(5), "no longer than a run");
-    assert_eq!(after, Mark { not_before, ..before }, "resting is no change and no attempt");
-    // The next run finds nothing to do, whoever has looked meanwhile.
+    assert_eq!(after, Mark { not_before, ..before }, "a delay is no change and no attempt");
+    // The next run finds nothing to do, even if a worker has observed the account meanwhile.
     assert_eq!(resend(&stand).await?.sent, 0);
     assert_eq!(sent(&stand).await?, []);
     assert_eq!(mark_of(&stand, &live).await?.not_before, Time::ZERO);
@@ -125,9 +127,9 @@ async fn what_is_due_is_sent_again_once_and_then_rests<S: ResendStand>(
     Ok(())
 }
 
-/// A change that no look has judged may be a disable, which passes a pause (invariant 10). What a look
-/// found to be none waits.
-async fn while_stopped_only_changes_that_no_look_has_judged_are_sent_again<S: ResendStand>(
+/// A change that apply has not observed yet may be a disable, which passes a pause (invariant 10).
+/// A change that an observation found to be no disable waits.
+async fn while_stopped_only_unobserved_changes_are_sent_again<S: ResendStand>(
     stand: S,
 ) -> anyhow::Result<()> {
     for (stop, reason) in
@@ -165,7 +167,7 @@ async fn while_stopped_only_changes_that_no_look_has_judged_are_sent_again<S: Re
     Ok(())
 }
 
-async fn a_mark_that_was_touched_does_not_rest<S: ResendStand>(stand: S) -> anyhow::Result<()> {
+async fn a_changed_pending_change_does_not_rest<S: ResendStand>(stand: S) -> anyhow::Result<()> {
     let old = marked(&stand, Duration::from_mins(2)).await?;
     let seen = mark_of(&stand, &old).await?;
     let newer = Change { at: stand.clock().now(), id: QueueStand::nonce(&stand), ..old.clone() };
@@ -173,9 +175,9 @@ async fn a_mark_that_was_touched_does_not_rest<S: ResendStand>(stand: S) -> anyh
     let until = stand.clock().now() + Duration::from_hours(1);
     stand.table().rest(vec![seen], until).await?;
     let touched = mark_of(&stand, &old).await?;
-    assert_eq!(touched.not_before, Time::ZERO, "a new deed waits because of an old one");
+    assert_eq!(touched.not_before, Time::ZERO, "a new change waits because of an old one");
     assert!(stand.table().clear_mark(old.side, &old.sub, touched.token).await?);
-    // One that was cleared is not made again.
+    // A pending change that was cleared is not stored again.
     stand.table().rest(vec![touched], until).await?;
     assert_eq!(stand.table().read_mark(old.side, &old.sub).await?, None);
     Ok(())

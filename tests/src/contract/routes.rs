@@ -1,5 +1,5 @@
-//! The routes' signs of life, and the wish for a sweep. Only the real table keeps them: the world
-//! that is simulated has no routes that could fall silent.
+//! The heartbeats of the detection routes, and the request for a sweep. Only the real table stores
+//! them: the simulated world has no routes that could fail silently.
 
 use anyhow::ensure;
 use poolbridge_aws::dynamodb::{Route, RouteNote};
@@ -13,9 +13,9 @@ use super::{Case, cases};
 /// Every case.
 pub(super) fn cases() -> Vec<Case<Service>> {
     cases![
-        a_route_says_when_it_was_last_alive,
-        an_older_sign_of_life_changes_nothing,
-        a_wish_for_a_sweep_stands_until_one_began_after_it,
+        a_route_shows_its_last_heartbeat,
+        an_older_heartbeat_changes_nothing,
+        a_sweep_request_stays_until_a_later_sweep_begins,
     ]
 }
 
@@ -24,7 +24,7 @@ fn note(route: Route, side: Side, last: i64, count: i64) -> RouteNote {
     RouteNote { route, side, last: Time(last), figures }
 }
 
-async fn a_route_says_when_it_was_last_alive(stand: Service) -> anyhow::Result<()> {
+async fn a_route_shows_its_last_heartbeat(stand: Service) -> anyhow::Result<()> {
     let ledger = stand.ledger();
     let (old, new) = (note(Route::Sweep, Side::Old, 5, -7), note(Route::Sweep, Side::New, 6, 8));
     ledger.note_route(&new).await?;
@@ -35,7 +35,7 @@ async fn a_route_says_when_it_was_last_alive(stand: Service) -> anyhow::Result<(
     Ok(())
 }
 
-async fn an_older_sign_of_life_changes_nothing(stand: Service) -> anyhow::Result<()> {
+async fn an_older_heartbeat_changes_nothing(stand: Service) -> anyhow::Result<()> {
     let ledger = stand.ledger();
     let newest = note(Route::Trail, Side::Old, 200, 2);
     for (last, count) in [(100, 1), (200, 2), (150, 3), (199, 4)] {
@@ -43,17 +43,17 @@ async fn an_older_sign_of_life_changes_nothing(stand: Service) -> anyhow::Result
     }
     let noted = ledger.routes().await?;
     ensure!(noted.contains(&newest), "noted: {noted:?}");
-    // The newest one may be noted again, and may then say more.
+    // The latest one may be stored again, with a larger count.
     let again = note(Route::Trail, Side::Old, 200, 5);
     ledger.note_route(&again).await?;
     ensure!(ledger.routes().await?.contains(&again), "not noted again");
     Ok(())
 }
 
-async fn a_wish_for_a_sweep_stands_until_one_began_after_it(stand: Service) -> anyhow::Result<()> {
+async fn a_sweep_request_stays_until_a_later_sweep_begins(stand: Service) -> anyhow::Result<()> {
     let ledger = stand.ledger();
     ledger.sweep_began(Side::New, Time(1)).await?;
-    ensure!(ledger.sweep_wanted(Side::New).await?.is_none(), "wanted by nobody");
+    ensure!(ledger.sweep_wanted(Side::New).await?.is_none(), "a sweep is wanted without a request");
     for at in [300, 400, 350] {
         ledger.want_sweep(Side::New, Time(at)).await?;
     }

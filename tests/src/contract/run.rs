@@ -1,20 +1,20 @@
-//! Runs cases one after the other, and tells what became of them.
+//! Runs cases one after the other and reports their results.
 
 use std::time::{Duration, Instant};
 
 use super::Case;
 
-/// No case takes longer: one that hangs fails like any other.
+/// The time limit of a case. A case that hangs fails like any other.
 const CASE_TIME_MAX: Duration = Duration::from_secs(20);
 
-/// What became of a set of cases.
+/// The results of a set of cases.
 #[derive(Debug, Default)]
 pub struct Report {
-    /// How many ran.
+    /// How many cases ran.
     pub ran: usize,
-    /// Those that failed, with the reason.
+    /// The cases that failed, with the reason.
     pub failed: Vec<(String, String)>,
-    /// Those that took longest, longest first.
+    /// The slowest cases, slowest first.
     pub slowest: Vec<(String, Duration)>,
 }
 
@@ -31,7 +31,7 @@ impl Report {
     }
 }
 
-/// Runs the cases whose names hold `filter`, at `stand`, in order.
+/// Runs the cases whose names contain `filter`, at `stand`, in order.
 pub async fn run<S: Clone + Send + 'static>(
     place: &str,
     stand: S,
@@ -45,7 +45,7 @@ pub async fn run<S: Clone + Send + 'static>(
             continue;
         }
         let begun = Instant::now();
-        // A task of its own, so that a broken promise ends the case and not the suite.
+        // Each case is a task of its own, so that a broken promise ends the case and not the suite.
         let mut task = tokio::spawn((case.run)(stand.clone()));
         let failure = match tokio::time::timeout(CASE_TIME_MAX, &mut task).await {
             Ok(Ok(Ok(()))) => None,

@@ -1,7 +1,8 @@
-//! The services: the real adapters, wired as in a function, before the programs of the local stack.
+//! The services: the real adapters, wired as in a function, on the programs of the local stack.
 //!
-//! The adapters take their settings from the environment, as every AWS SDK does, and a process cannot
-//! safely change its own. So the suite lays the ground here and runs itself once more upon it.
+//! The adapters take their settings from the environment, as every AWS SDK does, and a process
+//! cannot safely change its own environment. So the suite sets the services up here and starts
+//! itself once more with the variables set.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -42,16 +43,16 @@ use super::run::{Report, run};
 use crate::stack::http::call;
 use crate::stack::{Options, PoolSeed, Stack};
 
-/// Set in the process that is to run the cases: where the services besides the pools are reached.
+/// Set in the process that runs the cases: where the services other than the pools answer.
 const ENDPOINT: &str = "POOLBRIDGE_CONTRACT_ENDPOINT";
 
-/// The synthesised template, which says what table and queue are deployed.
+/// The synthesised template. It says which table and queue a deployment has.
 const TEMPLATE: &str = "../infra/test/template.snapshot.json";
 
-/// A key in the open, as only a local stack may have it.
+/// A key in plain text. Only a local stack may have one.
 const KEY: &str = "hex:00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 
-/// Starts the stack, lays the ground, and runs this very program once more upon it.
+/// Starts the stack, sets it up, and runs this program once more on it.
 pub async fn run_again_on_the_stack(filter: &str) -> anyhow::Result<ExitStatus> {
     let stack = Stack::start(options()).await?;
     let outcome = run_again(&stack, filter).await;
@@ -63,7 +64,7 @@ pub async fn run_again_on_the_stack(filter: &str) -> anyhow::Result<ExitStatus> 
 async fn run_again(stack: &Stack, filter: &str) -> anyhow::Result<ExitStatus> {
     let variables = lay(stack).await?;
     let mut command = tokio::process::Command::new(std::env::current_exe()?);
-    // Nothing of the caller's own AWS settings, such as a profile, may take part.
+    // The caller's own AWS settings, such as a profile, must not take part.
     let foreign = std::env::vars_os().map(|(name, _)| name);
     for name in foreign.filter(|name| name.to_string_lossy().starts_with("AWS_")) {
         command.env_remove(name);
@@ -93,7 +94,7 @@ fn name_of(custom: &'static str) -> &'static str {
     custom.strip_prefix("custom:").unwrap_or(custom)
 }
 
-/// Makes groups, table and queues, and says in variables where they are, as a deployment would.
+/// Creates groups, table and queues. Returns variables with their places, as a deployment would.
 async fn lay(stack: &Stack) -> anyhow::Result<BTreeMap<&'static str, String>> {
     let pools = [ground::BY_EMAIL, ground::PLAIN].into_iter().enumerate();
     for (place, id) in pools.clone() {
@@ -105,7 +106,7 @@ async fn lay(stack: &Stack) -> anyhow::Result<BTreeMap<&'static str, String>> {
     let endpoint = stack.ministack_url();
     let resources = deployed()?;
     let mut table = resource(&resources, "AWS::DynamoDB::Table", "by_state")?.clone();
-    // Keys and protection of a deployment, which say nothing about the table's manners.
+    // A deployment's key and protection, which do not change the table's behaviour.
     for foreign in
         ["SSESpecification", "PointInTimeRecoverySpecification", "TimeToLiveSpecification"]
     {
@@ -163,7 +164,7 @@ fn resource<'a>(resources: &'a Value, kind: &str, word: &str) -> anyhow::Result<
     Ok(&found["Properties"])
 }
 
-/// A queue as deployed, but for how long it hides messages. Answers its URL and its ARN.
+/// A queue as deployed, except for how long it hides messages. Returns its URL and its ARN.
 async fn create_queue(
     endpoint: &str,
     name: &str,
@@ -187,7 +188,7 @@ async fn create_queue(
     attributes.extend(redrive.map(|redrive| ("RedrivePolicy".to_owned(), json!(redrive))));
     let input = json!({"QueueName": name, "Attributes": attributes});
     let made = call(endpoint, "AmazonSQS.CreateQueue", &input).await?;
-    let url = made["QueueUrl"].as_str().context("no queue was made")?.to_owned();
+    let url = made["QueueUrl"].as_str().context("no queue was created")?.to_owned();
     let input = json!({"QueueUrl": url, "AttributeNames": ["QueueArn"]});
     let told = call(endpoint, "AmazonSQS.GetQueueAttributes", &input).await?;
     Ok((url, told["Attributes"]["QueueArn"].clone()))
@@ -197,12 +198,12 @@ async fn cognito(url: &str, operation: &str, input: &Value) -> anyhow::Result<Va
     call(url, &format!("AWSCognitoIdentityProviderService.{operation}"), input).await
 }
 
-/// Where the services are, if this is the process that runs the cases on them.
+/// Where the services answer, if this process runs the cases on them.
 pub fn endpoint() -> Option<String> {
     std::env::var(ENDPOINT).ok()
 }
 
-/// Runs every case whose name holds `filter` on the services that the environment names.
+/// Runs every case whose name contains `filter` on the services that the environment names.
 pub async fn every(endpoint: String, filter: &str) -> anyhow::Result<(Report, Manners)> {
     let variable = |name: &str| std::env::var(name).ok();
     let file = variable("POOLBRIDGE_CONFIG").context("POOLBRIDGE_CONFIG is not set")?;
@@ -222,7 +223,7 @@ pub async fn every(endpoint: String, filter: &str) -> anyhow::Result<(Report, Ma
         side,
         manners: manners.clone(),
     };
-    // Services do not mind one another, and much of the time of queues and pools is waiting.
+    // The services are independent, and much of the time of queues and pools is waiting.
     let (of_addresses, of_names, table, routes, queue) = tokio::join!(
         run("pool of addresses", service(Side::Old), super::pool::cases(), filter),
         run("pool of names", service(Side::New), super::pool::cases(), filter),
@@ -230,12 +231,12 @@ pub async fn every(endpoint: String, filter: &str) -> anyhow::Result<(Report, Ma
         run("table", service(Side::Old), super::routes::cases(), filter),
         run("queue", service(Side::Old), super::queue::cases(), filter),
     );
-    // They want the queue for themselves.
+    // These cases need the queue for themselves.
     let resend = run("resend", service(Side::Old), super::resend::cases(), filter).await;
     Ok((of_addresses.and(of_names).and(table).and(routes).and(queue).and(resend), manners))
 }
 
-/// The adapters, of whose pools this stand is for one.
+/// The adapters. The stand uses one of the two pools.
 #[derive(Clone)]
 pub struct Service {
     wired: Arc<Wired>,

@@ -1,5 +1,5 @@
-//! The demonstration: a bridge is deployed to the local stack, people live their lives in two
-//! pools, and everything that is claimed is looked up before it is told.
+//! The demo: it deploys a bridge to the local stack and lets people use both pools. It checks each
+//! claim before it prints it.
 
 mod narrator;
 mod people;
@@ -15,13 +15,13 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::deployment::{Deployment, Ground};
 use narrator::{Narrator, say};
 
-/// The whole story takes a minute; a machine that needs five has another problem than patience.
+/// The whole demo takes a minute. A machine that needs five has a fault.
 const LIMIT: Duration = Duration::from_mins(5);
 
-/// Lines of each function's log that are shown when something is not so.
+/// Lines of each function's log that are shown after a failure.
 const LAST_WORDS_LINES: usize = 30;
 
-/// Plays the demonstration.
+/// Runs the demo.
 pub async fn run() -> ExitCode {
     let mut narrator = Narrator::new();
     let played = tokio::select! {
@@ -67,7 +67,7 @@ async fn play(narrator: &mut Narrator) -> anyhow::Result<()> {
     }
 }
 
-/// Resolves when somebody wants us to stop. Returning then takes the stack away as usual.
+/// Resolves on a signal to stop. The caller then returns, which removes the stack as usual.
 async fn interrupted() -> &'static str {
     let wait = async |kind, name| -> anyhow::Result<&'static str> {
         signal(kind).context(name)?.recv().await;
@@ -80,7 +80,8 @@ async fn interrupted() -> &'static str {
     };
     match first {
         Ok(name) => name,
-        // Without handlers the signals end us at once, and the supervisors take everything away.
+        // Without handlers the signals end the process at once, and the supervisors remove
+        // everything.
         Err(_) => std::future::pending().await,
     }
 }

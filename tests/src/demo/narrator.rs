@@ -1,11 +1,11 @@
-//! Tells the story, one line a claim, and only after the claim has proved true.
+//! Prints the demo, one line per claim, and only after the claim proved true.
 
 use std::io::Write as _;
 use std::time::Instant;
 
 use anyhow::Context as _;
 
-/// Where the story is told.
+/// Prints the demo and counts its claims.
 pub(super) struct Narrator {
     began: Instant,
     claims: usize,
@@ -16,27 +16,27 @@ impl Narrator {
         Self { began: Instant::now(), claims: 0 }
     }
 
-    /// How many claims have proved true.
+    /// How many claims proved true.
     pub(super) const fn claims(&self) -> usize {
         self.claims
     }
 
-    /// Seconds since the story began.
+    /// Seconds since the demo began.
     pub(super) fn seconds(&self) -> f64 {
         self.began.elapsed().as_secs_f64()
     }
 
-    /// What the next claims are about.
+    /// Prints the heading of the next claims.
     pub(super) fn chapter(words: &str) {
         say(&format!("\n{words}"));
     }
 
-    /// Something worth knowing that claims nothing.
+    /// Prints a remark that claims nothing.
     pub(super) fn aside(words: &str) {
         say(&format!("            {words}"));
     }
 
-    /// Does what proves the claim, and then tells it, with the time that it took.
+    /// Runs the proof of a claim. Then prints the claim with the time that the proof took.
     pub(super) async fn claim<T>(
         &mut self,
         words: &str,
@@ -50,7 +50,7 @@ impl Narrator {
     }
 }
 
-/// Writes a line. A reader who has gone away is no reason to leave things running.
+/// Writes a line. Ignores a closed standard output, so that the demo still cleans up.
 pub(super) fn say(line: &str) {
     let _ = writeln!(std::io::stdout().lock(), "{line}");
 }

@@ -1,22 +1,22 @@
-//! Who the story is about. Every value is long enough to be looked for afterwards.
+//! The people of the demo. Every value is long enough to be searched for afterwards.
 
-/// Signs up in the old pool and moves on with it.
+/// Signs up in the old pool and keeps using it.
 pub(super) mod marlene {
     /// Her username in the old pool.
     pub(crate) const USERNAME: &str = "marlene.lorenz";
-    /// As she wrote it herself.
+    /// As she typed it.
     pub(crate) const EMAIL: &str = "Marlene.Lorenz@Example.com";
-    /// As the new pool, in which case does not matter, is told.
+    /// As the new pool stores it, which is case-insensitive.
     pub(crate) const EMAIL_FOLDED: &str = "marlene.lorenz@example.com";
     /// The password that she signed up with.
     pub(crate) const PASSWORD: &str = "Correct-Horse-11";
-    /// The one that she set after she forgot it.
+    /// The password that she sets after she forgot the first.
     pub(crate) const PASSWORD_RESET: &str = "Battery-Staple-22";
     /// A password that the help desk once set for her in the new pool, and that leaked.
     pub(crate) const PASSWORD_LEAKED: &str = "Leaked-Staple-33";
-    /// How the old pool keeps her phone number.
+    /// Her phone number in the old pool's form.
     pub(crate) const PHONE: &str = "030 9018-2031";
-    /// How the new pool keeps it.
+    /// Her phone number in the new pool's form.
     pub(crate) const PHONE_E164: &str = "+493090182031";
 }
 
@@ -28,11 +28,11 @@ pub(super) mod johannes {
     pub(crate) const PASSWORD: &str = "Purple-Monkey-44";
 }
 
-/// Was made by the help desk, without a verified address.
+/// The help desk created his account, without a verified address.
 pub(super) mod thorsten {
     /// His username in the old pool.
     pub(crate) const USERNAME: &str = "thorsten.keller";
-    /// Nobody has verified it.
+    /// His address, not verified.
     pub(crate) const EMAIL: &str = "thorsten.keller@example.com";
     /// His password.
     pub(crate) const PASSWORD: &str = "Dishwasher-Bolt-55";

@@ -1,4 +1,4 @@
-//! What happens when nothing is in the way: people come, change, and are the same on both sides.
+//! The demo without faults: people sign up and edit, and both pools end up equal.
 
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::deployment::patience::until;
 use crate::deployment::user_pool::Account;
 use crate::deployment::{Deployment, GROUP};
 
-/// Two accounts of one person.
+/// The two accounts of one person.
 pub(super) struct Pair {
     /// The account in the old pool.
     pub(super) old: Account,
@@ -112,7 +112,8 @@ async fn sign_up_in_the_new_pool(
                 ("family_name", "Brandt-Keller"),
                 ("custom:dept", "Logistics"),
             ];
-            // A pool of addresses calls its people by their `sub`, so that is his name over there.
+            // A pool of addresses uses the `sub` as username, so the old pool's username is his
+            // `sub`.
             let old = bridge.shows(Side::Old, &sub, |it| first_difference(it, &wanted)).await?;
             let confirmed = |it: &Account| differs("status", &it.status, "CONFIRMED");
             bridge.shows(Side::Old, &sub, confirmed).await?;
@@ -166,14 +167,14 @@ async fn password_reset(
             let still = old.signs_in(marlene::USERNAME, marlene::PASSWORD_RESET).await?;
             ensure!(still, "her own password no longer works");
             let story = bridge.operator.ask(&["explain", &pair.old.sub]).await?;
-            ensure!(story["passwords"]["stale"] == "new", "the operator is not told: {story}");
+            ensure!(story["passwords"]["stale"] == "new", "explain does not show it: {story}");
             Ok(())
         })
         .await
 }
 
 async fn edits(narrator: &mut Narrator, bridge: &Deployment, pair: &Pair) -> anyhow::Result<()> {
-    // Attribute edits fire no trigger on Cognito: CloudTrail's route or the sweep tells of them.
+    // Attribute edits fire no trigger on Cognito. CloudTrail or the sweep detects them.
     let writes = |handled: Vec<crate::deployment::Handled>| -> u64 {
         handled.iter().map(|it| it.pool_writes).sum()
     };
@@ -300,18 +301,18 @@ async fn privacy(narrator: &mut Narrator, bridge: &Deployment) -> anyhow::Result
     Ok(())
 }
 
-/// The account of that `sub`, which must be there.
+/// The account with that `sub`, which must exist.
 pub(super) async fn account(bridge: &Deployment, side: Side, sub: &str) -> anyhow::Result<Account> {
     let account = bridge.pool(side).account(sub).await?;
     account.with_context(|| format!("the {side} pool has no account {sub}"))
 }
 
-/// What is not as it ought to be.
+/// The difference between found and wanted, as text.
 pub(super) fn differs(what: &str, found: &str, wanted: &str) -> Option<String> {
     (found != wanted).then(|| format!("{what} is \"{found}\", not \"{wanted}\""))
 }
 
-/// The first attribute that is not as it ought to be.
+/// The first attribute that differs from the wanted one.
 pub(super) fn first_difference(account: &Account, wanted: &[(&str, &str)]) -> Option<String> {
     wanted.iter().find_map(|(name, value)| differs(name, account.attribute(name), value))
 }

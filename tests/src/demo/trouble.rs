@@ -1,4 +1,4 @@
-//! What happens when something is in the way: a pause, a conflict, and somebody who cannot travel.
+//! The demo with obstacles: a pause, a conflict, and a person that apply must hold.
 
 use anyhow::ensure;
 use poolbridge_core::side::Side;

@@ -1,6 +1,6 @@
-//! A function's package: a zip archive without compression, which a loopback upload does not need.
+//! A function's package: a zip archive without compression, because a loopback upload needs none.
 
-/// Packs files into an archive; each is executable, as a bootstrap must be.
+/// Packs files into an archive. Each is executable, as a bootstrap must be.
 pub(super) fn pack(files: &[(&str, &[u8])]) -> Vec<u8> {
     let mut archive = Vec::new();
     let mut directory = Vec::new();
@@ -37,10 +37,10 @@ impl Entry<'_> {
     }
 
     fn directory_header(&self, offset: u32) -> Vec<u8> {
-        // A regular file that everybody may read and run, in the upper half of the attributes.
+        // A regular file that all users may read and run, in the upper half of the attributes.
         const REGULAR_0755: u32 = 0o100_755 << 16;
         let mut header = 0x0201_4b50_u32.to_le_bytes().to_vec();
-        // Made by a Unix system, whose attributes these are.
+        // "Made by Unix": the attributes below are Unix attributes.
         header.extend(0x0314_u16.to_le_bytes());
         header.extend(self.common());
         // No comment, first disk, binary.
@@ -51,7 +51,8 @@ impl Entry<'_> {
         header
     }
 
-    /// What both headers say: version, no flags, stored, the first day of 1980, sum, sizes, name.
+    /// The fields of both headers: version, no flags, stored, the first day of 1980, sum, sizes,
+    /// name.
     fn common(&self) -> Vec<u8> {
         let [sum, size] = [self.sum, self.size].map(u32::to_le_bytes);
         let name = u16::try_from(self.name.len()).expect("a short name").to_le_bytes();

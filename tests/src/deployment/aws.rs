@@ -1,5 +1,5 @@
-//! The services of the local stack, as somebody looks at them who is not the bridge: the queues,
-//! the state table and the functions' logs. Past the fault-injecting proxies.
+//! The services of the local stack, seen from outside the bridge: the queues, the state table and
+//! the functions' logs. Calls do not go through the fault-injecting proxies.
 
 use anyhow::{Context as _, ensure};
 use poolbridge_aws::{sqs, wire};
@@ -12,27 +12,27 @@ use std::time::{Duration, SystemTime};
 
 use crate::stack::http::{self, Refusal, call};
 
-/// Pages of one listing; a run of ours makes one or two.
+/// Maximum pages of one listing; a test run makes one or two.
 const PAGES_MAX: usize = 100;
 
-/// The services, by where they answer.
+/// The services, by their endpoint.
 #[derive(Clone, Debug)]
 pub struct Services {
     /// The endpoint of all of them.
     pub url: String,
 }
 
-/// What is in a queue.
+/// The messages of a queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Messages {
     /// Waiting to be received.
     pub waiting: u64,
-    /// Received and not answered yet, or hidden for a while.
+    /// Received and not deleted yet, or hidden for a while.
     pub in_flight: u64,
 }
 
 impl Messages {
-    /// Whether there is none at all.
+    /// Whether the queue holds no message.
     pub const fn none(&self) -> bool {
         self.waiting == 0 && self.in_flight == 0
     }
@@ -44,7 +44,7 @@ impl Services {
         call(&self.url, target, input).await.with_context(|| target.to_owned())
     }
 
-    /// Sends a message to a FIFO queue as it stands. `nonce` keeps it from passing for a duplicate.
+    /// Sends a message to a FIFO queue unchanged. `nonce` makes its deduplication id unique.
     pub async fn send(
         &self,
         queue_url: &str,
@@ -72,7 +72,7 @@ impl Services {
         })
     }
 
-    /// Takes up to ten messages off a queue, for good; answers each with all that SQS tells of it.
+    /// Receives and deletes up to ten messages. Returns each with all that SQS says about it.
     pub async fn take(&self, queue_url: &str) -> anyhow::Result<Vec<Value>> {
         let input = json!({"QueueUrl": queue_url, "MaxNumberOfMessages": 10,
             "AttributeNames": ["All"], "MessageAttributeNames": ["All"], "WaitTimeSeconds": 0});
@@ -85,7 +85,7 @@ impl Services {
         Ok(messages)
     }
 
-    /// Every item of a table, with the type of each attribute beside it.
+    /// Every item of a table, with the type of each attribute.
     pub async fn items(&self, table: &str) -> anyhow::Result<Vec<Value>> {
         let mut items = Vec::new();
         let mut input = json!({"TableName": table, "ConsistentRead": true});
@@ -101,7 +101,7 @@ impl Services {
         anyhow::bail!("the table {table} has more than {PAGES_MAX} pages")
     }
 
-    /// Every line that a function wrote to its log, oldest first; none if it never ran.
+    /// Every line of a function's log, oldest first; none if the function never ran.
     pub async fn log(&self, function: &str) -> anyhow::Result<Vec<String>> {
         let mut lines = Vec::new();
         let mut input = json!({"logGroupName": format!("/aws/lambda/{function}")});
@@ -123,7 +123,7 @@ impl Services {
         anyhow::bail!("the log of {function} has more than {PAGES_MAX} pages")
     }
 
-    /// Calls a function with an event, as a user pool does, and waits for its answer.
+    /// Calls a function with an event, as a user pool does, and waits for the answer.
     pub async fn invoke(
         &self,
         function: &str,
@@ -170,11 +170,11 @@ impl Services {
         Ok(serde_json::from_slice(&answer.body)?)
     }
 
-    /// Puts an object into a bucket, which is made if need be.
+    /// Puts an object into a bucket. Creates the bucket if it is missing.
     pub async fn put_object(&self, bucket: &str, key: &str, body: &[u8]) -> anyhow::Result<()> {
         let limit = Duration::from_secs(30);
         let bucket = format!("{}/{bucket}", self.url);
-        // One that is there already is as good.
+        // An existing bucket is fine.
         http::request("PUT", &bucket, &[], &[], limit).await?;
         let answer = http::request("PUT", &format!("{bucket}/{key}"), &[], body, limit).await?;
         ensure!(answer.status == 200, "storing {key}: status {}", answer.status);
@@ -182,7 +182,7 @@ impl Services {
     }
 }
 
-/// The change that a trail of API calls, or the sweep, tells of for a deed done just now.
+/// The change event that the trail or the sweep captures for an edit made just now.
 pub fn changed(side: Side, sub: &str) -> anyhow::Result<Change> {
     Ok(Change {
         side,
@@ -196,18 +196,18 @@ pub fn changed(side: Side, sub: &str) -> anyhow::Result<Change> {
     })
 }
 
-/// The message of a change: its group, and its text on the wire.
+/// The message of a change: its group, and its body.
 pub fn message(change: &Change) -> (String, String) {
     (sqs::group(change.side, &change.sub), wire::encode(change))
 }
 
-/// Now, by this machine's clock: the local stack has no other.
+/// The current time by this machine's clock: the local stack has no other.
 fn now() -> Time {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     Time(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
-/// A number that no other call in this process, nor any in another, has got.
+/// A number that no other call gets, in this process or in any other.
 pub fn nonce() -> u128 {
     use std::sync::atomic::{AtomicU64, Ordering};
     static NEXT: AtomicU64 = AtomicU64::new(0);

@@ -1,4 +1,4 @@
-//! Lays the same ground as the CDK app by direct calls, and further functions for single tests.
+//! Creates the same resources as the CDK app by direct calls, and more functions for single tests.
 
 use std::fs;
 
@@ -10,12 +10,12 @@ use super::aws::Services;
 use super::programs::Programs;
 use super::{APPLY, CAPTURE, NAME, Names, SWEEP, TRAIL};
 
-/// Only a local stack may be given the key itself.
+/// Only a local stack may hold the key itself.
 const KEY: &str = "hex:7f3c9a1be24d5586c0fe8812345678909f8e7d6c5b4a39281706f5e4d3c2b1a0";
 
 const BUCKET: &str = "code";
 
-/// Every function's role, as this stack has no others.
+/// The role of every function: this stack has no other roles.
 const OWN_ROLE: &str = "arn:aws:iam::000000000000:role/any";
 
 /// A function to be deployed.
@@ -25,9 +25,9 @@ pub struct Function {
     pub name: String,
     /// `capture`, `trail`, `apply` or `sweep`.
     pub program: &'static str,
-    /// Seconds after which Lambda ends it.
+    /// The timeout in seconds.
     pub timeout: u32,
-    /// The file `bridge.toml` in its package; none at all if there is to be none.
+    /// The file `bridge.toml` in its package; `None` for a package without one.
     pub configuration: Option<String>,
     /// Its variables.
     pub environment: Value,
@@ -61,7 +61,7 @@ pub(super) async fn deploy(
     Ok(names)
 }
 
-/// What every function is told.
+/// The variables that every function has.
 pub(super) fn environment(names: &Names) -> Value {
     json!({
         "POOLBRIDGE_CONFIG": "bridge.toml",
@@ -111,7 +111,7 @@ async fn lay(services: &Services) -> anyhow::Result<Names> {
     })
 }
 
-/// A high-throughput FIFO queue; answers its URL.
+/// Creates a high-throughput FIFO queue and returns its URL.
 pub(super) async fn queue(services: &Services, name: &str, more: Value) -> anyhow::Result<String> {
     let mut attributes = json!({
         "FifoQueue": "true", "ContentBasedDeduplication": "false",

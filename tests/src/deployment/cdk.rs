@@ -1,4 +1,4 @@
-//! Lays the ground as an operator does: `cdk bootstrap`, `cdk deploy`, and the stack's outputs.
+//! Deploys as an operator does: `cdk bootstrap`, `cdk deploy`, and the stack's outputs.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -11,10 +11,10 @@ use tokio::process::Command;
 use super::{NAME, Names};
 use crate::stack::{REGION, Stack};
 
-/// A synthesis takes six seconds on two cores, a deployment to the local stack one.
+/// A synthesis takes six seconds on two cores, a deployment to the local stack takes one.
 const LIMIT: Duration = Duration::from_mins(2);
 
-/// Lines of the tool's own words that an error ends with.
+/// Lines of the tool's output that an error shows.
 const TAIL_LINES: usize = 30;
 
 pub(super) async fn deploy(
@@ -59,7 +59,7 @@ pub(super) async fn deploy(
     })
 }
 
-/// The CDK app, which must be installed and compiled.
+/// The folder of the CDK app, which must be installed and compiled.
 fn infra() -> anyhow::Result<PathBuf> {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
     let infra = tests.parent().context("the package stands alone")?.join("infra");
@@ -80,7 +80,7 @@ async fn cdk(stack: &Stack, folder: &Path, infra: &Path, arguments: &[&str]) -> 
         .current_dir(infra)
         .env_clear()
         .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
-        // Whatever the tool keeps for itself goes with the deployment.
+        // The tool's own files lie in the deployment's folder and are removed with it.
         .envs([("HOME", folder), ("TMPDIR", folder)])
         .envs(stack.environment())
         .envs([("CDK_DISABLE_CLI_TELEMETRY", "true"), ("NODE_NO_WARNINGS", "1")])

@@ -1,5 +1,5 @@
-//! Events as `CloudTrail` hands them to `EventBridge`, made for deeds that were really done: without
-//! values and usernames, and for what people do themselves without a pool.
+//! Events as `CloudTrail` delivers them to `EventBridge`, for calls that really happened: without
+//! values and usernames, and without a pool for what people do themselves.
 
 use std::time::Duration;
 
@@ -9,18 +9,18 @@ use super::TRAIL;
 use super::aws::{Services, nonce};
 use super::user_pool::UserPool;
 
-/// Longer than a cold start takes on a busy machine.
+/// Longer than a cold start on a busy machine.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// What stands in the place of whatever is private.
+/// `CloudTrail` writes this in place of a private value.
 const HIDDEN: &str = "HIDDEN_DUE_TO_SECURITY_REASONS";
 
-/// Whom the trail takes for the author of a call.
+/// The caller that `CloudTrail` names for a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Author {
-    /// A person, with a token of their own: the event bears no pool.
+    /// A person with an access token: the event names no pool.
     Person,
-    /// Somebody who was given this role.
+    /// A caller with this role.
     Role(String),
 }
 
@@ -47,7 +47,8 @@ impl Author {
     }
 }
 
-/// The event of one successful call about an account; `sub` is none where the trail does not tell.
+/// The event of one successful call about an account. `sub` is `None` where `CloudTrail` does not
+/// name it.
 pub fn event(pool: &UserPool, operation: &str, author: &Author, sub: Option<&str>) -> Value {
     let mut parameters = json!({"username": HIDDEN, "userAttributes": HIDDEN});
     match author {
@@ -74,8 +75,8 @@ pub fn event(pool: &UserPool, operation: &str, author: &Author, sub: Option<&str
 }
 
 impl Services {
-    /// Hands an event to trail as the bus does, where a rule of the bridge's has let it pass. Nobody
-    /// but AWS may put an event of an AWS service on a bus, on the local stack either.
+    /// Invokes trail with an event as the bus does, after a rule of the bridge matched it. Only AWS
+    /// may put events of an AWS service on a bus, on the local stack too.
     pub async fn tell_trail(&self, event: &Value) -> anyhow::Result<()> {
         let answer = self.invoke(TRAIL, event.to_string().as_bytes(), LIMIT).await?;
         let answer = String::from_utf8_lossy(&answer);
@@ -84,7 +85,7 @@ impl Services {
     }
 }
 
-/// Now, as a trail writes it: cut to whole seconds.
+/// The current time as `CloudTrail` writes it: cut to whole seconds.
 fn whole_seconds() -> String {
     let now = jiff::Timestamp::now().as_second();
     jiff::Timestamp::from_second(now).unwrap_or_default().to_string()

@@ -1,6 +1,5 @@
-//! A whole bridge, deployed to the local stack: two pools of different shapes whose triggers really
-//! fire, the state table, the queues, the functions, and the command line beside them. For the
-//! demonstration and for the end-to-end suite.
+//! A whole bridge on the local stack, for the demo and the end-to-end suite: two pools of different
+//! shapes with working triggers, the state table, the queues, the functions, and the command line.
 
 mod archive;
 pub mod aws;
@@ -38,7 +37,7 @@ use crate::stack::{Options, Place, PoolSeed, Stack, VERIFIES_AT_SIGN_UP};
 pub use self::calls::Function;
 pub use self::verdicts::Handled;
 
-/// The name of the bridge, and the beginning of every deployed name.
+/// The name of the bridge, and the prefix of every deployed name.
 pub const NAME: &str = "demo";
 
 /// A group that both pools have from the start.
@@ -51,23 +50,24 @@ pub(crate) const APPLY: &str = "demo-apply";
 pub(crate) const TRAIL: &str = "demo-trail";
 pub(crate) const SWEEP: &str = "demo-sweep";
 
-/// The function behind the pools' pre-sign-up trigger: part of the stack, not of the bridge.
+/// The function of the pools' pre-sign-up trigger. It belongs to the stack, not to the bridge.
 const VERIFIES: &str = "verifies";
 
-/// How long a change may take to travel: a cold start, some looks a second apart, a busy machine.
+/// The time within which a change travels: a cold start, some observations a second apart, a busy
+/// machine.
 const TRAVEL_LIMIT: Duration = Duration::from_secs(30);
 
-/// How a bridge is laid.
+/// How the bridge is deployed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ground {
-    /// As an operator does: the CDK app, through its own command line.
+    /// As an operator does: by the CDK app's own command line.
     Cdk,
-    /// The same resources by direct calls, which takes a second instead of ten. With proxies before
-    /// the pools and the services, so that calls can be counted and made to fail.
+    /// The same resources by direct calls, which takes one second instead of ten. Proxies stand
+    /// before the pools and the services, to count calls and to inject faults.
     Calls,
 }
 
-/// Names of deployed resources, as the outputs tell them.
+/// Names of deployed resources, as the stack's outputs give them.
 #[derive(Clone, Debug)]
 pub struct Names {
     /// The state table.
@@ -78,28 +78,28 @@ pub struct Names {
     pub bulk_queue_url: String,
     /// The function that serves the old pool's triggers, and the new pool's.
     pub captures: [String; 2],
-    /// Where messages end that nobody could work off.
+    /// The dead-letter queue.
     pub dead_letter_url: String,
     /// The key's secret, or the key.
     pub key: String,
 }
 
-/// A message that was caught on its way.
+/// A message that was caught before a function received it.
 #[derive(Clone, Debug)]
 pub struct Caught {
-    /// Its text.
+    /// Its body.
     pub body: String,
-    /// All that SQS tells of it.
+    /// All that SQS says about it.
     pub whole: String,
 }
 
-/// A deployed bridge. Dropping it takes everything away again.
+/// A deployed bridge. Dropping it removes everything.
 pub struct Deployment {
-    /// The programs that it runs on.
+    /// The programs of the local stack.
     pub stack: Stack,
-    /// The pool that people sign in to: usernames, a custom attribute `dept`.
+    /// The pool that people start in: usernames, a custom attribute `dept`.
     pub old: UserPool,
-    /// The pool that they move to: e-mail addresses for usernames, a custom attribute `department`.
+    /// The pool that they move to: e-mail addresses as usernames, a custom attribute `department`.
     pub new: UserPool,
     /// Queues, table and logs.
     pub services: Services,
@@ -107,19 +107,19 @@ pub struct Deployment {
     pub names: Names,
     /// The command line.
     pub operator: Operator,
-    /// Every value of a person that was used so far.
+    /// Every value of a person that a test used so far.
     pub values: Values,
     programs: Programs,
     configuration: String,
 }
 
 impl Deployment {
-    /// Starts the stack: programs, pools, groups. Nothing of the bridge is there yet.
+    /// Starts the stack: programs, pools, groups. The bridge is not deployed yet.
     pub async fn start_stack(ground: Ground) -> anyhow::Result<Stack> {
         Self::start_stack_with(ground, |old| old, |new| new).await
     }
 
-    /// The same with other pools: each is given the usual one.
+    /// The same with other pools: each closure receives the usual seed.
     pub async fn start_stack_with(
         ground: Ground,
         old: impl FnOnce(PoolSeed) -> PoolSeed,
@@ -136,18 +136,18 @@ impl Deployment {
         Ok(stack)
     }
 
-    /// Deploys the bridge to a stack and waits until it stands.
+    /// Deploys the bridge to a stack and waits until it is complete.
     pub async fn deploy(stack: Stack, ground: Ground) -> anyhow::Result<Self> {
         Self::deploy_changed(stack, ground, |text| text).await
     }
 
-    /// The same with another `bridge.toml`: `change` is given the usual one.
+    /// The same with another `bridge.toml`: `change` receives the usual one.
     pub async fn deploy_changed(
         stack: Stack,
         ground: Ground,
         change: impl FnOnce(String) -> String,
     ) -> anyhow::Result<Self> {
-        // Within a program's own folder, which goes with that program however we end.
+        // The folder belongs to a program of the stack, which removes it in every case.
         let folder = stack.folder().join("ministack").join("deployment");
         fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
         let configuration = folder.join("bridge.toml");
@@ -191,7 +191,7 @@ impl Deployment {
         }
     }
 
-    /// A function like the bridge's own, under a name of its own: for a test to change and deploy.
+    /// A function like the bridge's own, under another name: a test changes and deploys it.
     pub fn function(&self, name: &str, program: &'static str) -> Function {
         Function {
             name: name.to_owned(),
@@ -207,12 +207,13 @@ impl Deployment {
         calls::create(&self.services, &self.programs, function).await
     }
 
-    /// Makes one more queue, which nobody reads; answers its URL.
+    /// Creates one more queue, which no function reads. Returns its URL.
     pub async fn add_queue(&self, name: &str) -> anyhow::Result<String> {
         calls::queue(&self.services, name, serde_json::json!({})).await
     }
 
-    /// Sends a change's message, as often as said: the same text, and to the queue no duplicates.
+    /// Sends a change's message that many times. All have the same body; none is a duplicate to the
+    /// queue.
     pub async fn send(&self, change: &Change, times: usize) -> anyhow::Result<()> {
         let (group, body) = message(change);
         for _ in 0..times {
@@ -221,7 +222,7 @@ impl Deployment {
         Ok(())
     }
 
-    /// Waits until the queue holds nothing and nobody is at work on it.
+    /// Waits until both queues are empty and no message is in flight.
     pub async fn worked_off(&self) -> anyhow::Result<()> {
         until("empty queues", TRAVEL_LIMIT, async || {
             let live = self.services.messages(&self.names.queue_url).await?;
@@ -235,8 +236,8 @@ impl Deployment {
         .await
     }
 
-    /// Waits until a pool shows an account as it ought to be; answers it. `wrong` says what is not
-    /// as it ought to be yet.
+    /// Waits until a pool shows an account as wanted and returns it. `wrong` returns what still
+    /// differs.
     pub async fn shows(
         &self,
         side: Side,
@@ -256,8 +257,8 @@ impl Deployment {
         .await
     }
 
-    /// Lets `deed` happen while nobody takes anything off the queue, and reads the message that it
-    /// left there. The message then goes its way.
+    /// Runs `deed` while no function receives messages, and reads the message that it left.
+    /// Afterwards apply processes the message as usual.
     pub async fn catch_a_message(
         &self,
         deed: impl Future<Output = anyhow::Result<()>>,
@@ -279,8 +280,8 @@ impl Deployment {
         Ok(Caught { body, whole: message.to_string() })
     }
 
-    /// Lets `deed` happen while nobody takes anything off the queue, and takes every message that it
-    /// left there, for good. The pending changes stand: `drain` sends them again.
+    /// Runs `deed` while no function receives messages, and deletes every message that it left. The
+    /// pending changes stay: `drain` sends them again.
     pub async fn take_messages(
         &self,
         deed: impl Future<Output = anyhow::Result<()>>,
@@ -305,7 +306,7 @@ impl Deployment {
         messages.iter().map(body).collect()
     }
 
-    /// No function takes anything off the queues any more: for a consumer of the test's own.
+    /// Stops all functions from receiving messages, for a test with its own consumer.
     pub async fn stop_functions(&self) -> anyhow::Result<()> {
         for url in [&self.names.queue_url, &self.names.bulk_queue_url] {
             let mapping = self.services.mapping_of(APPLY, url).await?;
@@ -323,13 +324,13 @@ impl Deployment {
         Ok(pending.filter_map(|item| item["sk"]["S"].as_str().map(str::to_owned)).collect())
     }
 
-    /// Everything in the dead-letter queue.
+    /// The number of messages in the dead-letter queue.
     pub async fn dead_letters(&self) -> anyhow::Result<u64> {
         let messages = self.services.messages(&self.names.dead_letter_url).await?;
         Ok(messages.waiting + messages.in_flight)
     }
 
-    /// The functions' last words, for whoever has to find out why something is not so.
+    /// The last log lines of the functions, to find the cause of a failure.
     pub async fn last_words(&self, lines: usize) -> String {
         let mut words = Vec::new();
         for function in [CAPTURE, TRAIL, SWEEP, APPLY] {
@@ -340,7 +341,7 @@ impl Deployment {
         words.concat()
     }
 
-    /// Takes everything away, and says if that did not succeed.
+    /// Removes everything, and reports it if that failed.
     pub fn stop(self) -> anyhow::Result<()> {
         self.stack.stop()
     }

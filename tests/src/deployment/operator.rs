@@ -11,10 +11,10 @@ use tokio::io::AsyncReadExt as _;
 use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
 
-/// How long a command may take to stop: a batch under way is finished first.
+/// The time within which a command stops. It finishes its current batch first.
 const STOPS_WITHIN: Duration = Duration::from_mins(1);
 
-/// `poolbridge`, with the environment that the deployment's outputs tell.
+/// `poolbridge`, with the environment from the deployment's outputs.
 #[derive(Debug)]
 pub struct Operator {
     pub(super) program: PathBuf,
@@ -22,18 +22,18 @@ pub struct Operator {
     pub(super) said: Mutex<Vec<String>>,
 }
 
-/// What a command said, and how it ended.
+/// The output and the exit code of a command.
 #[derive(Clone, Debug)]
 pub struct Outcome {
-    /// The exit code; none if a signal ended it.
+    /// The exit code; `None` if a signal ended it.
     pub code: Option<i32>,
-    /// Data.
+    /// Standard output: data.
     pub data: String,
-    /// Talk.
+    /// Standard error: messages.
     pub talk: String,
 }
 
-/// A command that works until it is stopped. Dropping it kills it.
+/// A command that runs until it is stopped. Dropping it kills it.
 #[derive(Debug)]
 pub struct Started<'a> {
     operator: &'a Operator,
@@ -42,7 +42,7 @@ pub struct Started<'a> {
 }
 
 impl Started<'_> {
-    /// Stops it as an operator does, by `SIGTERM`, and waits for its end. Answers all that it said.
+    /// Stops it by `SIGTERM`, as an operator does, and waits for its end. Returns all its output.
     pub async fn stop(mut self) -> anyhow::Result<String> {
         let id = self.child.id().context("it ended before it was stopped")?;
         let status = Command::new("kill").args(["-TERM", &id.to_string()]).status().await?;
@@ -58,7 +58,7 @@ impl Started<'_> {
 }
 
 impl Operator {
-    /// The same with some variables set otherwise. What it says is kept apart.
+    /// The same with some variables changed. Its output is kept separately.
     #[must_use]
     pub fn with(&self, variables: &[(&str, &str)]) -> Self {
         let changed = |name: &str| variables.iter().any(|(other, _)| *other == name);
@@ -71,7 +71,7 @@ impl Operator {
         }
     }
 
-    /// Runs a command to its end, at most `limit`.
+    /// Runs a command to its end, for at most `limit`.
     pub async fn run(&self, arguments: &[&str], limit: Duration) -> anyhow::Result<Outcome> {
         let shown = format!("poolbridge {}", arguments.join(" "));
         let child = Command::new(&self.program)
@@ -98,7 +98,7 @@ impl Operator {
         Ok(outcome)
     }
 
-    /// Starts a command that works until it is stopped.
+    /// Starts a command that runs until it is stopped.
     pub fn start(&self, arguments: &[&str]) -> anyhow::Result<Started<'_>> {
         let mut child = Command::new(&self.program)
             .args(arguments)
@@ -111,7 +111,7 @@ impl Operator {
             .spawn()
             .with_context(|| format!("cannot start {}", self.program.display()))?;
         let pipes = (child.stdout.take(), child.stderr.take());
-        // Read as it is written: a full pipe would stop the command.
+        // The output is read at once: a full pipe would block the command.
         let told = tokio::spawn(async move {
             let (mut data, mut talk) = (String::new(), String::new());
             let (Some(mut stdout), Some(mut stderr)) = pipes else { return talk };
@@ -125,7 +125,7 @@ impl Operator {
         Ok(Started { operator: self, child, told })
     }
 
-    /// The same command line, with that variable not set.
+    /// The same command line without that variable.
     #[must_use]
     pub fn without(&self, variable: &str) -> Self {
         let mut environment = self.environment.clone();
@@ -142,7 +142,7 @@ impl Operator {
         Ok(outcome)
     }
 
-    /// Runs a command that must succeed and answer JSON.
+    /// Runs a command that must succeed and print JSON.
     pub async fn ask(&self, arguments: &[&str]) -> anyhow::Result<Value> {
         let outcome = self.succeed(&[arguments, &["--json"]].concat()).await?;
         serde_json::from_str(&outcome.data).with_context(|| {
@@ -150,7 +150,7 @@ impl Operator {
         })
     }
 
-    /// Everything that the command line has said so far.
+    /// All output of the command line so far.
     pub fn said(&self) -> Vec<String> {
         self.said.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

@@ -1,15 +1,16 @@
-//! Waiting for what happens by itself: bounded looks in a row, never one long sleep.
+//! Waits for what happens by itself: repeated checks up to a limit, never one long sleep.
 
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
 
-/// Between two looks. Short beside anything that is waited for, long beside what a look costs.
+/// The pause between two checks. Short compared with any wait, long compared with the cost of a
+/// check.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Looks until it sees what it waits for, `Break`; each `Continue` says what is seen instead. When
-/// `limit` is up, the error says what was waited for and what was seen last.
+/// Calls `look` until it returns `Break`. Each `Continue` says what it sees instead. After `limit`,
+/// the error says what was awaited and what was seen last.
 pub async fn until<T>(
     what: &str,
     limit: Duration,

@@ -1,27 +1,27 @@
-//! Looks for people's values wherever none may be: the table, the logs, messages, the command line.
+//! Searches for people's values where none may be: the table, the logs, messages, the command line.
 
 use anyhow::bail;
 
 use super::{APPLY, CAPTURE, Deployment, SWEEP, TRAIL};
 
-/// How much was looked through.
+/// How much was searched.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Scanned {
-    /// Values that were looked for.
+    /// Values that were searched for.
     pub values: usize,
     /// Items of the state table.
     pub items: usize,
     /// Lines of the functions' logs.
     pub lines: usize,
-    /// Messages, as far as one could be caught.
+    /// Caught messages.
     pub messages: usize,
-    /// Answers of the command line.
+    /// Outputs of the command line.
     pub answers: usize,
 }
 
 impl Deployment {
-    /// Fails if any value of any person is found anywhere. `messages` were caught on their way;
-    /// `functions` ran besides the deployment's own.
+    /// Fails if it finds a value of any person. `messages` were caught before delivery; `functions`
+    /// are functions that the test deployed in addition.
     pub async fn nothing_private(
         &self,
         messages: &[String],
@@ -51,7 +51,7 @@ impl Deployment {
 
     fn look_through(&self, place: &str, text: &str) -> anyhow::Result<()> {
         if let Some(value) = self.values.found_in(text) {
-            bail!("a person's value, \"{value}\", stands in {place}:\n{text}");
+            bail!("a person's value, \"{value}\", is in {place}:\n{text}");
         }
         Ok(())
     }

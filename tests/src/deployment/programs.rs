@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
 
-/// Where each of them is.
+/// The path of each program.
 #[derive(Clone, Debug)]
 pub(super) struct Programs {
     pub(super) capture: PathBuf,
@@ -16,9 +16,9 @@ pub(super) struct Programs {
 }
 
 impl Programs {
-    /// Beside the program that runs here, or one folder up where that is a test.
+    /// Finds them in the folder of the running program, or one folder up if that program is a test.
     pub(super) fn find() -> anyhow::Result<Self> {
-        let own = std::env::current_exe().context("where this program is")?;
+        let own = std::env::current_exe().context("the path of this program")?;
         let mut folders = own.ancestors().skip(1).take(2);
         let folder = folders.find(|folder| folder.join("capture").is_file());
         let programs = folder.map(|folder| Self {
@@ -38,7 +38,7 @@ impl Programs {
         )
     }
 
-    /// The functions' programs, by their names.
+    /// The functions' programs, by name.
     pub(super) const fn functions(&self) -> [(&'static str, &PathBuf); 4] {
         [
             ("capture", &self.capture),
@@ -48,7 +48,7 @@ impl Programs {
         ]
     }
 
-    /// Lays the functions' programs down as the CDK app expects them.
+    /// Copies the functions' programs to where the CDK app expects them.
     pub(super) fn stage(&self, folder: &Path) -> anyhow::Result<()> {
         for (name, program) in self.functions() {
             let folder = folder.join(name);

@@ -1,4 +1,5 @@
-//! What is bridged, and how: the two pools' shapes, `bridge.toml`, and the operator's variables.
+//! The configuration of the bridge: the two pools' shapes, `bridge.toml`, and the operator's
+//! variables.
 
 use std::path::Path;
 
@@ -7,7 +8,7 @@ use crate::stack::{PoolSeed, Stack};
 
 pub(super) fn old_pool() -> PoolSeed {
     let mut seed = PoolSeed::new(OLD, "oldapp").client("oldproof").custom("dept");
-    // Codes go by e-mail, but people sign in with a name of their choice.
+    // The pool sends codes by e-mail, but people sign in with a username that they choose.
     seed.auto_verified_attributes = vec!["email".to_owned()];
     seed.trigger("PostConfirmation", CAPTURE).trigger("PreSignUp", VERIFIES)
 }
@@ -71,7 +72,7 @@ pub(super) fn operator_environment(
         .environment()
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value))
-        // An operator is not to meet the faults that are meant for the functions.
+        // The faults that a test injects are for the functions, not for the operator.
         .filter(|(name, _)| name != "AWS_ENDPOINT_URL")
         .collect();
     let mut add = |name: &str, value: String| environment.push((name.to_owned(), value));
@@ -84,7 +85,8 @@ pub(super) fn operator_environment(
     add("POOLBRIDGE_CAPTURE_NEW", names.captures[1].clone());
     add("POOLBRIDGE_DEAD_LETTER_URL", names.dead_letter_url.clone());
     add("POOLBRIDGE_KEY", names.key.clone());
-    // The queue's counters are exact here, so that a second look a minute later shows no more.
+    // The stack's queue counters are exact, so a second check a minute later would show nothing
+    // more.
     add("POOLBRIDGE_DRAIN_LOOKS_APART", "1s".to_owned());
     add("NO_COLOR", "1".to_owned());
     environment

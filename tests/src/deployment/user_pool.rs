@@ -1,5 +1,5 @@
-//! A user pool as people, their applications and the help desk see it. None of this goes through
-//! the fault-injecting proxies: it is not the bridge that acts here.
+//! A user pool as people, their applications and the help desk use it. None of these calls goes
+//! through the fault-injecting proxies, because they are not the bridge's calls.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,11 +14,11 @@ use crate::stack::http::{Refusal, call};
 /// One user pool.
 #[derive(Clone, Debug)]
 pub struct UserPool {
-    /// Which of the two.
+    /// The side of the pool.
     pub side: Side,
     /// Its id.
     pub id: String,
-    /// The app client of its people's application.
+    /// The app client of the people's application.
     pub client: String,
     pub(super) url: String,
     pub(super) values: Values,
@@ -31,11 +31,11 @@ pub struct Account {
     pub username: String,
     /// The `sub`.
     pub sub: String,
-    /// `CONFIRMED` and so on.
+    /// The status, such as `CONFIRMED`.
     pub status: String,
     /// Whether the account may sign in.
     pub enabled: bool,
-    /// Every attribute but the `sub`.
+    /// Every attribute except the `sub`.
     pub attributes: BTreeMap<String, String>,
 }
 
@@ -54,7 +54,7 @@ impl UserPool {
             .with_context(|| format!("{operation} in the {} pool", self.side))
     }
 
-    /// Somebody signs up; answers their `sub`. They are not confirmed yet.
+    /// A person signs up, not confirmed yet. Returns the `sub`.
     pub async fn sign_up(
         &self,
         username: &str,
@@ -69,14 +69,14 @@ impl UserPool {
         answer["UserSub"].as_str().map(str::to_owned).context("a sign-up without a sub")
     }
 
-    /// They confirm with the code that they were sent; this fires the pool's trigger.
+    /// The person confirms with the code that the pool sent. This fires the pool's trigger.
     pub async fn confirm(&self, username: &str) -> anyhow::Result<()> {
         let input =
             json!({"ClientId": self.client, "Username": username, "ConfirmationCode": CODE});
         self.call("ConfirmSignUp", &input).await.map(drop)
     }
 
-    /// They forgot their password and set another one; this fires the pool's trigger.
+    /// The person forgot the password and sets another. This fires the pool's trigger.
     pub async fn reset_password(&self, username: &str, password: &str) -> anyhow::Result<()> {
         self.values.note(password)?;
         let asked = json!({"ClientId": self.client, "Username": username});
@@ -99,7 +99,7 @@ impl UserPool {
         }
     }
 
-    /// The help desk makes an account with a permanent password; no trigger tells of it.
+    /// The help desk creates an account with a permanent password. No trigger fires.
     pub async fn create(
         &self,
         username: &str,
@@ -116,7 +116,7 @@ impl UserPool {
         Ok(account.sub)
     }
 
-    /// The help desk sets a password; no trigger tells of it.
+    /// The help desk sets a password. No trigger fires.
     pub async fn set_password(&self, username: &str, password: &str) -> anyhow::Result<()> {
         self.values.note(password)?;
         let mut input = self.named(username);
@@ -125,19 +125,19 @@ impl UserPool {
         self.call("AdminSetUserPassword", &input).await.map(drop)
     }
 
-    /// Attributes are changed; no trigger tells of it.
+    /// The help desk changes attributes. No trigger fires.
     pub async fn edit(&self, username: &str, attributes: &[(&str, &str)]) -> anyhow::Result<()> {
         let mut input = self.named(username);
         input["UserAttributes"] = self.attributes(attributes)?;
         self.call("AdminUpdateUserAttributes", &input).await.map(drop)
     }
 
-    /// The account is locked; no trigger tells of it.
+    /// The help desk disables the account. No trigger fires.
     pub async fn disable(&self, username: &str) -> anyhow::Result<()> {
         self.call("AdminDisableUser", &self.named(username)).await.map(drop)
     }
 
-    /// Somebody signs in; answers their access token.
+    /// A person signs in. Returns the access token.
     pub async fn token(&self, username: &str, password: &str) -> anyhow::Result<String> {
         let input = json!({"ClientId": self.client, "AuthFlow": "USER_PASSWORD_AUTH",
             "AuthParameters": {"USERNAME": username, "PASSWORD": password}});
@@ -146,7 +146,7 @@ impl UserPool {
         token.map(str::to_owned).context("a sign-in without a token")
     }
 
-    /// Somebody signs in; answers the token that says who they are.
+    /// A person signs in. Returns the id token.
     pub async fn id_token(&self, username: &str, password: &str) -> anyhow::Result<String> {
         let input = json!({"ClientId": self.client, "AuthFlow": "USER_PASSWORD_AUTH",
             "AuthParameters": {"USERNAME": username, "PASSWORD": password}});
@@ -155,7 +155,7 @@ impl UserPool {
         token.map(str::to_owned).context("a sign-in without a token")
     }
 
-    /// Somebody does something to their own account, with their token.
+    /// A person calls an operation on their own account, with their access token.
     pub async fn by_themselves(
         &self,
         operation: &str,
@@ -166,7 +166,7 @@ impl UserPool {
         self.call(operation, &input).await.map(drop)
     }
 
-    /// The help desk does something to an account that takes no more than its name.
+    /// The help desk calls an operation that needs only the account's name.
     pub async fn administer(
         &self,
         operation: &str,
@@ -180,7 +180,7 @@ impl UserPool {
         self.call(operation, &input).await.map(drop)
     }
 
-    /// The functions that the pool's settings name as triggers.
+    /// The functions in the pool's trigger settings.
     pub async fn triggers(&self) -> anyhow::Result<BTreeMap<String, String>> {
         let described = self.call("DescribeUserPool", &json!({"UserPoolId": self.id})).await?;
         let config = described["UserPool"]["LambdaConfig"].as_object().cloned();
@@ -198,20 +198,20 @@ impl UserPool {
             .collect())
     }
 
-    /// Makes a group.
+    /// Creates a group.
     pub async fn create_group(&self, group: &str) -> anyhow::Result<()> {
         let input = json!({"UserPoolId": self.id, "GroupName": group});
         self.call("CreateGroup", &input).await.map(drop)
     }
 
-    /// Somebody becomes a member; no trigger tells of it.
+    /// An account joins a group. No trigger fires.
     pub async fn add_to_group(&self, username: &str, group: &str) -> anyhow::Result<()> {
         let mut input = self.named(username);
         input["GroupName"] = json!(group);
         self.call("AdminAddUserToGroup", &input).await.map(drop)
     }
 
-    /// The groups of an account, by its stored username (cognito-local knows it by no other here).
+    /// The groups of an account, by its stored username (cognito-local accepts only that here).
     pub async fn groups(&self, username: &str) -> anyhow::Result<BTreeSet<String>> {
         let answer = self.call("AdminListGroupsForUser", &self.named(username)).await?;
         let groups = answer["Groups"].as_array().cloned().unwrap_or_default();
@@ -219,7 +219,7 @@ impl UserPool {
         groups.iter().map(|group| name(group).context("a group without a name")).collect()
     }
 
-    /// Reads an account, by username or `sub`, or by the address where people sign in with it.
+    /// Reads an account by username or `sub`, or by address if people sign in with it.
     pub async fn account(&self, username: &str) -> anyhow::Result<Option<Account>> {
         let answer = match self.call("AdminGetUser", &self.named(username)).await {
             Ok(answer) => answer,
@@ -244,12 +244,12 @@ impl UserPool {
         }
     }
 
-    /// A value of a person that no other call here tells of.
+    /// Records a value of a person that no other call here records.
     pub fn note(&self, value: &str) -> anyhow::Result<()> {
         self.values.note(value)
     }
 
-    /// How many accounts the pool has.
+    /// The number of accounts in the pool.
     pub async fn size(&self) -> anyhow::Result<usize> {
         let listed = self.call("ListUsers", &json!({"UserPoolId": self.id})).await?;
         Ok(listed["Users"].as_array().map_or(0, Vec::len))
@@ -285,7 +285,7 @@ fn account(answer: &Value) -> anyhow::Result<Account> {
     })
 }
 
-/// The code of a service's error answer, if the error is one.
+/// The error code of a service's answer, if the error is one.
 pub fn refusal(error: &anyhow::Error) -> Option<&str> {
     error.downcast_ref::<Refusal>().map(|refusal| refusal.code.as_str())
 }

@@ -1,21 +1,21 @@
-//! Every value of a person that anybody used, so that it can be looked for where none may be.
+//! Every value of a person that a test used, to search for it where none may be.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::ensure;
 
-/// A shorter value would be found by chance, in the letters of a `sub` or of something sealed.
+/// A shorter value would occur by chance, in a `sub` or in encrypted text.
 const LETTERS_MIN: usize = 6;
 
-/// What the people of a run are, in values. Shared by everybody who acts for one.
+/// The values of all people of a run, shared by everything that acts for them.
 #[derive(Clone, Debug, Default)]
 pub struct Values {
     known: Arc<Mutex<BTreeSet<String>>>,
 }
 
 impl Values {
-    /// Remembers a value that is used. One that could not be looked for is a mistake of the run.
+    /// Records a value. A value that is too short to search for is an error of the test.
     pub fn note(&self, value: &str) -> anyhow::Result<()> {
         if matches!(value, "" | "true" | "false") {
             return Ok(());
@@ -25,19 +25,19 @@ impl Values {
         known.insert(value.to_lowercase());
         let digits: String = value.chars().filter(char::is_ascii_digit).collect();
         let national = digits.trim_start_matches('0');
-        // A phone number may turn up in any of its forms, but never without these.
+        // A phone number may occur in any of its forms, but always with these digits.
         if value.chars().all(|letter| !letter.is_alphabetic()) && national.len() >= LETTERS_MIN {
             known.insert(national.to_owned());
         }
         Ok(())
     }
 
-    /// How many values are known.
+    /// How many values are recorded.
     pub fn count(&self) -> usize {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
-    /// The first value that occurs in `text`, in whatever case.
+    /// The first value that occurs in `text`, ignoring case.
     pub fn found_in(&self, text: &str) -> Option<String> {
         let text = text.to_lowercase();
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);

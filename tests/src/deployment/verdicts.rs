@@ -1,24 +1,24 @@
-//! What `apply` says that it did, read from its log: one wide line for each message.
+//! What `apply` did, read from its log: one wide line per message.
 
 use serde_json::Value;
 
 use super::{APPLY, Deployment};
 
-/// One message, worked off.
+/// One processed message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Handled {
-    /// Whose account it was about.
+    /// The `sub` of the account.
     pub sub: String,
     /// `applied`, `already_true`, `later`, `held` or `refused`.
     pub verdict: String,
-    /// Why, where it did not simply succeed.
+    /// The reason, where the outcome is not a plain success.
     pub reason: String,
     /// Writes to a pool.
     pub pool_writes: u64,
 }
 
 impl Deployment {
-    /// Everything that `apply` says about the changes of one account, oldest first.
+    /// The log lines of `apply` about the changes of one account, oldest first.
     pub async fn handled(&self, sub: &str) -> anyhow::Result<Vec<Handled>> {
         let log = self.services.log(APPLY).await?;
         Ok(log.iter().filter_map(|line| handled(line)).filter(|it| it.sub == sub).collect())

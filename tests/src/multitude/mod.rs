@@ -1,5 +1,5 @@
-//! A multitude: pools of a million people who are made up as they are listed and kept nowhere, so
-//! that what a sweep holds in memory is the sweep's own.
+//! Pools of a million people. Each account is generated as it is listed and stored nowhere, so all
+//! memory that a sweep uses is its own.
 
 pub mod outside;
 pub mod people;

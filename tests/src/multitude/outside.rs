@@ -1,4 +1,4 @@
-//! The outside of a sweep over the multitude: everything is made up on the way, and counted.
+//! The services of a sweep over a million people: they generate every answer, and count.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,50 +22,51 @@ use super::people::People;
 use crate::world::chance::{Chooser, Seeded};
 use crate::world::{BEGINNING, give_way};
 
-/// Accounts on one page, as the service has it.
+/// Accounts per page, as in Cognito.
 const PAGE: usize = 60;
 
-/// How a listing may lie.
+/// How a listing can be wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Lie {
-    /// Pages are short, or empty, though more follow. That is no lie: the service says that it may.
+    /// Pages are short or empty although more follow. That is correct: the service says that it may
+    /// happen.
     Short,
-    /// A listing ends early.
+    /// The listing ends early.
     Ends,
     /// Some accounts are left out.
     LeavesOut,
     /// Some accounts are shown twice.
     Doubles,
-    /// Accounts of another part are shown as well.
+    /// Accounts of another part are listed too.
     Strays,
-    /// Some of what is shown is as it was before it was changed, and the deleted are shown.
+    /// Some accounts are listed as they were before a change, and deleted accounts are listed.
     Old,
 }
 
 impl Lie {
-    /// Every lie.
+    /// Every kind.
     pub const ALL: [Self; 6] =
         [Self::Short, Self::Ends, Self::LeavesOut, Self::Doubles, Self::Strays, Self::Old];
 }
 
-/// What was counted.
+/// The counters.
 #[derive(Default)]
 pub struct Counted {
     /// Calls that list the parts of a pool, by side.
     pub pages: BySide<u64>,
-    /// Calls that list a whole pool although it is cut into parts.
+    /// Calls that list a whole pool although it is split into parts.
     pub whole_pages: BySide<u64>,
     /// Calls that list groups, by side.
     pub group_pages: BySide<u64>,
-    /// Rows on pages that are being looked at, and the most there ever were.
+    /// Rows on the pages in use now.
     pub rows: usize,
-    /// See `rows`.
+    /// The maximum of `rows`.
     pub rows_most: usize,
     /// Everything that was sent.
     pub sent: Vec<Change>,
-    /// Messages that are outstanding, and the most there ever were.
+    /// Messages that are not processed yet.
     pub outstanding: u64,
-    /// See `outstanding`.
+    /// The maximum of `outstanding`.
     pub outstanding_most: u64,
     /// Parts finished, in order.
     pub parts: Vec<Unit>,
@@ -73,9 +74,9 @@ pub struct Counted {
     pub passes: Vec<Summary>,
 }
 
-/// A multitude and all that surrounds it.
+/// A million people and the services of a sweep.
 pub struct Multitude {
-    /// Who there is.
+    /// The people.
     pub people: Arc<People>,
     shared: Arc<Shared>,
     rosters: BySide<MultitudeRoster>,
@@ -85,30 +86,30 @@ struct Shared {
     state: Mutex<State>,
 }
 
-/// What changes.
+/// The mutable state.
 pub struct State {
-    /// What time it is.
+    /// The current time.
     pub now: Time,
-    /// How far the sweep is.
+    /// The sweep's progress.
     pub cursor: Cursor,
-    /// What was counted.
+    /// The counters.
     pub counted: Counted,
-    /// How listings lie.
+    /// How listings are wrong.
     pub lie: Option<Lie>,
-    /// Whether apply works off what is sent.
+    /// Whether apply processes what is sent.
     pub working: bool,
-    /// Calls that will be throttled, counted down.
+    /// Calls that will still be throttled.
     pub throttled: u32,
-    /// Whether anything was done at this turn.
+    /// Whether any task made progress in this turn.
     stirred: bool,
-    /// When the first of those who rest goes on.
+    /// When the first sleeping task continues.
     wakes: Option<Time>,
     chance: Seeded,
     nonce: u128,
 }
 
 impl State {
-    /// Lets time pass if everybody rests, until the first of them goes on.
+    /// If all tasks sleep, lets time pass until the first of them continues.
     pub fn pass(&mut self) {
         let wakes = self.wakes.take();
         if !std::mem::take(&mut self.stirred) {
@@ -124,7 +125,7 @@ impl Shared {
 }
 
 impl Multitude {
-    /// These people, in honest pools.
+    /// These people, in pools whose listings are correct.
     pub fn new(people: People, seed: u64) -> Self {
         let people = Arc::new(people);
         let state = State {
@@ -148,7 +149,7 @@ impl Multitude {
         Self { people, shared, rosters }
     }
 
-    /// What changes.
+    /// The mutable state.
     pub fn state(&self) -> MutexGuard<'_, State> {
         self.shared.lock()
     }
@@ -161,7 +162,7 @@ pub struct MultitudeRoster {
     side: Side,
 }
 
-/// A listing under way.
+/// A listing in progress.
 pub struct MultitudeChain {
     people: Arc<People>,
     shared: Arc<Shared>,
@@ -174,7 +175,7 @@ pub struct MultitudeChain {
 }
 
 impl MultitudeChain {
-    /// The numbers on the next page; `None`: that was all.
+    /// The numbers on the next page; `None` at the end.
     fn numbers(&mut self) -> Result<Option<Vec<u64>>, Fault> {
         let mut state = self.shared.lock();
         let counted = &mut state.counted;
@@ -333,7 +334,8 @@ impl Notebook for Multitude {
     }
 
     async fn write(&self, cursor: &Cursor) -> Result<(), Fault> {
-        // Done, and the answer is on its way: who dies here has noted it all the same.
+        // The checkpoint is stored before the answer arrives: a worker that dies here has stored it
+        // too.
         {
             let mut state = self.state();
             state.cursor = cursor.clone();
@@ -437,7 +439,7 @@ impl Outside for Multitude {
 }
 
 impl Counted {
-    /// What was sent, by account: how often.
+    /// How often each account was sent.
     pub fn looks(&self) -> BTreeMap<(Side, Sub), usize> {
         let mut looks = BTreeMap::new();
         for change in &self.sent {

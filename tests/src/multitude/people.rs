@@ -1,4 +1,4 @@
-//! Who there is: everything about a person follows from their number.
+//! The people: everything about a person follows from the person's number.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -18,45 +18,46 @@ use poolbridge_core::sweep::shard::Prefix;
 use crate::world::BEGINNING;
 use crate::world::accounts::{attribute, group};
 
-/// Parts by the first three hexadecimal digits: the people of each can be told without going
-/// through all the others.
+/// Parts by the first three hexadecimal digits. So the people of each part can be listed without a
+/// walk through all the others.
 const PARTS: u64 = 4_096;
 
-/// Odd, so that it can be undone; different on each side, so that the sides list in other orders.
+/// Odd, so that they can be inverted. They differ per side, so that each side lists in its own
+/// order.
 const STEPS: BySide<u64> = BySide { old: 2_053, new: 1_237 };
 
-/// One person in so many is in the group.
+/// One person in this many is in the group.
 const MEMBER_ONE_IN: u64 = 100;
 
-/// When everybody was there already.
+/// All accounts are older than this.
 const LONG_AGO: Duration = Duration::from_hours(24 * 300);
 
-/// What happened to a person and nothing told of.
+/// What happened to a person without an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Deed {
-    /// An attribute was changed on that side.
+    /// An attribute changed on that side.
     Changed(Side),
     /// The account of that side was deleted.
     Deleted(Side),
-    /// Became a member of the group on that side.
+    /// The person joined the group on that side.
     Joined(Side),
-    /// Left the group on that side.
+    /// The person left the group on that side.
     Left(Side),
-    /// Signed up on that side a moment ago, and the bridge knows nothing of them.
+    /// Signed up on that side just now; the bridge does not know the account.
     New(Side),
-    /// Was on that side long before the bridge, which knows nothing of them.
+    /// Was on that side long before the bridge, which does not know the account.
     Unknown(Side),
 }
 
-/// Everybody.
+/// All people.
 pub struct People {
-    /// How many.
+    /// Their number.
     pub count: u64,
-    /// What happened to whom.
+    /// What happened to which person.
     pub deeds: BTreeMap<u64, Deed>,
     /// Accounts of the old pool whose `sub` is not hexadecimal, by person.
     pub strangers: BTreeMap<u64, &'static str>,
-    /// The team's choices.
+    /// The team's policy.
     pub policy: Policy,
     /// Fingerprint keys.
     pub keys: Keyring,
@@ -65,7 +66,7 @@ pub struct People {
 }
 
 impl People {
-    /// So many people, to whom nothing has happened.
+    /// That many people, without any change.
     pub fn new(count: u64) -> Self {
         let dropped = STANDARD.iter().filter(|name| **name != "name");
         let dropped = dropped.map(|name| attribute(name)).collect();
@@ -97,7 +98,7 @@ impl People {
         self.deeds.get(&number).copied()
     }
 
-    /// Whether there is an account of that person on that side.
+    /// Whether the person has an account on that side.
     pub fn there(&self, side: Side, number: u64) -> bool {
         match self.deed(number) {
             Some(Deed::Deleted(gone)) => side != gone,
@@ -106,7 +107,7 @@ impl People {
         }
     }
 
-    /// Whether the group's listing on that side shows them.
+    /// Whether the group's listing on that side shows the person.
     pub fn member(&self, side: Side, number: u64) -> bool {
         let usual = number.is_multiple_of(MEMBER_ONE_IN);
         match self.deed(number) {
@@ -116,8 +117,8 @@ impl People {
         }
     }
 
-    /// The `sub` of a person's account: three digits that tell the part, some that look like
-    /// chance, and the number.
+    /// The `sub` of a person's account: three digits that give the part, some that look random, and
+    /// the number.
     pub fn sub(&self, side: Side, number: u64) -> Sub {
         let part = (number.wrapping_mul(*STEPS.get(side))) % PARTS;
         let noise = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 44;
@@ -128,14 +129,13 @@ impl People {
         Sub::try_from(text.as_str()).expect("it is short and printable")
     }
 
-    /// Whose that `sub` is.
+    /// The number of the person with that `sub`.
     pub fn of_sub(sub: &Sub) -> Option<u64> {
         let (_, digits) = sub.as_str().rsplit_once('-')?;
         u64::from_str_radix(digits, 16).ok()
     }
 
-    /// The numbers of those whose `sub` begins so, from the one after `after` on: a few steps for
-    /// each.
+    /// The numbers of the people whose `sub` has this prefix, after `after`: a few steps each.
     pub fn listed<'a>(
         &'a self,
         side: Side,
@@ -189,9 +189,9 @@ impl People {
         PersonId::from_nonce(spread)
     }
 
-    /// The number of that id's person.
+    /// The number of the person with that id.
     pub fn of_id(&self, id: &PersonId) -> Option<u64> {
-        // The inverse of the factor above, modulo 2^128, by Newton's way.
+        // The inverse of the factor above, modulo 2^128, by Newton's method.
         let factor: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
         let mut inverse = factor;
         for _ in 0..7 {
@@ -203,7 +203,7 @@ impl People {
         u64::try_from(number).ok().filter(|number| *number < self.count)
     }
 
-    /// What the ledger knows of a person: both accounts, agreed long ago.
+    /// The person record in the ledger: both accounts, agreed long ago.
     pub fn entry(&self, number: u64) -> Option<Entry> {
         if matches!(self.deed(number), Some(Deed::New(_) | Deed::Unknown(_))) {
             return None;
@@ -237,7 +237,7 @@ impl People {
     }
 }
 
-/// The parts, as a range, that hold every `sub` of these first letters.
+/// The parts, as a range, that hold every `sub` with this prefix.
 fn parts_of(letters: &str) -> (u64, u64) {
     let Ok(digits) = u64::from_str_radix(if letters.is_empty() { "0" } else { letters }, 16) else {
         return (0, 0);
@@ -246,7 +246,7 @@ fn parts_of(letters: &str) -> (u64, u64) {
     if letters.len() > 3 { (0, 0) } else { (digits * each, (digits + 1) * each) }
 }
 
-/// The number by which a multiplication modulo [`PARTS`] is undone.
+/// The inverse of a factor modulo [`PARTS`].
 fn undone(step: u64) -> u64 {
     (1..PARTS).step_by(2).find(|undo| step.wrapping_mul(*undo) % PARTS == 1).unwrap_or(1)
 }

@@ -1,4 +1,4 @@
-//! Runs a sweep over a multitude, invocation after invocation, some of which are killed.
+//! Runs a sweep over a million people, invocation after invocation, and kills some of them.
 
 use std::future::Future;
 use std::pin::pin;
@@ -11,14 +11,14 @@ use poolbridge_core::time::Time;
 
 use super::outside::Multitude;
 
-/// How a pass is run.
+/// The settings of a pass.
 #[derive(Clone, Copy, Debug)]
 pub struct Run {
     /// The share of the listing quota, in percent.
     pub quota_percent: u8,
-    /// How long one invocation lasts.
+    /// The length of one invocation.
     pub invocation: Duration,
-    /// How many invocations there may be.
+    /// The maximum number of invocations.
     pub invocations_max: usize,
 }
 
@@ -29,8 +29,8 @@ impl Default for Run {
     }
 }
 
-/// Runs invocations until a pass has ended. `kill` says after how many turns the next one is
-/// killed, if it is. Answers how many invocations there were.
+/// Runs invocations until a pass has ended. `kill` returns after how many turns to kill the next
+/// one, if at all. Returns the number of invocations.
 pub fn run(multitude: &Multitude, run: Run, mut kill: impl FnMut() -> Option<u64>) -> usize {
     let passes = multitude.state().counted.passes.len();
     let every = Duration::ZERO;
@@ -62,7 +62,7 @@ pub fn run(multitude: &Multitude, run: Run, mut kill: impl FnMut() -> Option<u64
     run.invocations_max
 }
 
-/// Polls a future to its end, or drops it after so many turns.
+/// Polls a future to its end, or drops it after that many turns.
 fn turns<T>(
     multitude: &Multitude,
     future: impl Future<Output = T>,

@@ -1,8 +1,8 @@
-//! Breaks a sample: one to four of the things that a sender's next version, a careless proxy or a
-//! malicious hand could do to it.
+//! Breaks a sample: one to four of the things that a sender's next version, a faulty proxy or an
+//! attacker could do to it.
 //!
-//! One thing is never done: a person's value is not moved to where a `sub` stands. What stands
-//! there *is* the `sub` to everybody who reads the event.
+//! It never moves a person's value to the place of a `sub`, because every reader of the event takes
+//! what is there as the `sub`.
 
 use serde_json::Value;
 
@@ -10,10 +10,10 @@ use super::tree::{Node, quoted};
 use crate::world::chance::Chooser as _;
 use crate::world::chance::Seeded;
 
-/// Texts that stand where others stood. None is anything of a person's.
+/// Replacement texts. None is a value of a person.
 const JUNK_TEXTS: [&str; 7] = ["", " ", "x", "junk", "null", "00000000-0000-0000", "../../junk"];
 
-/// What is written in place of a value.
+/// Replacement values, as JSON text.
 const JUNK: [&str; 17] = [
     "null",
     "true",
@@ -34,7 +34,7 @@ const JUNK: [&str; 17] = [
     r#"["x","x"]"#,
 ];
 
-/// Names that stand where others stood, as they are written.
+/// Replacement names, as JSON text.
 const NAMES: [&str; 8] = [
     "\"\"",
     "\"x\"",
@@ -46,18 +46,18 @@ const NAMES: [&str; 8] = [
     "\"requestParameters\"",
 ];
 
-/// Names below which a `sub` may stand, and which therefore nobody's value takes over.
+/// Names of fields that hold a `sub`. No other value replaces theirs.
 const SUB_NAMES: [&str; 3] = ["\"sub\"", "\"userSub\"", "\"UserSub\""];
 
-/// How deep a nest is: no stack survives reading this level by level.
+/// The depth of a nested value: a reader that recurses per level overflows its stack.
 const DEPTH: usize = 60_000;
 
-/// The largest event of all: `EventBridge` and Lambda carry less.
+/// More than any event: `EventBridge` and Lambda carry less.
 const LONG: usize = 1024 * 1024;
 
-/// Whether a text is one that the breaking put somewhere.
+/// Whether a text is a replacement text.
 pub(super) fn is_junk(text: &str) -> bool {
-    // A text may have been shortened after it was put there.
+    // A later step may have shortened the text.
     JUNK_TEXTS.iter().any(|junk| junk.starts_with(text)) || text == "\u{202e}\u{feff}"
 }
 
@@ -95,7 +95,7 @@ fn break_once(tree: &mut Node, chance: &mut Seeded) {
         6 => *node = Node::List(vec![node.clone()]),
         7 => shorten(node, chance),
         8 if chance.happens(8, "a nest") => *node = Node::Raw(nest(chance)),
-        // A long text is no `sub` of ours.
+        // A long text is never a known `sub`.
         9 if chance.happens(16, "length") && !SUB_NAMES.contains(&name.as_str()) => {
             *node = Node::Raw(quoted(&"x".repeat(LONG)));
         }
@@ -124,7 +124,7 @@ fn rename(node: &mut Node, chance: &mut Seeded) {
     NAMES[chance.choose(NAMES.len(), "name")].clone_into(&mut fields[at].0);
 }
 
-/// A name twice: with another value, before or after.
+/// Repeats a name: with another value, before or after.
 fn repeat(node: &mut Node, chance: &mut Seeded) {
     let Node::Object(fields) = node else { return };
     if fields.is_empty() {
@@ -137,7 +137,7 @@ fn repeat(node: &mut Node, chance: &mut Seeded) {
     fields.insert(at, (name, value));
 }
 
-/// Two values change places. A `sub` keeps its own.
+/// Swaps two values. A `sub` keeps its own.
 fn swap(node: &mut Node, chance: &mut Seeded) {
     let Node::Object(fields) = node else { return };
     if fields.len() < 2 {
@@ -152,7 +152,7 @@ fn swap(node: &mut Node, chance: &mut Seeded) {
     fields[one].1 = std::mem::replace(&mut fields[two].1, value);
 }
 
-/// The beginning of a text, or half an escape of it.
+/// Cuts a text short, or ends it with half an escape.
 fn shorten(node: &mut Node, chance: &mut Seeded) {
     let Node::Raw(raw) = node else { return };
     let Ok(text) = serde_json::from_str::<String>(raw) else { return };

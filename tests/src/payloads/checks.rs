@@ -1,14 +1,14 @@
-//! What must hold of everything that leaves the functions: log lines, messages, items.
+//! What must hold for everything that leaves the functions: log lines, messages, items.
 
 use serde_json::Value;
 
 use super::services::Request;
 use super::{MARK, NUMBER_MARK, is_known_sub};
 
-/// The operations that may bear what a person signs up with: the guard asks a pool for it.
+/// The operations that may carry the values of a sign-up: the guard searches a pool for them.
 const TO_POOLS: [&str; 2] = ["DescribeUserPool", "ListUsers"];
 
-/// Why a text may not leave, if it may not.
+/// The reason why a text must not leave, if there is one.
 pub fn leak(text: &str) -> Option<&'static str> {
     let folded = text.to_lowercase();
     if folded.contains(MARK) || folded.contains(NUMBER_MARK) {
@@ -27,7 +27,7 @@ pub fn wrong_line(line: &str) -> Option<&'static str> {
     }
     let sub = fields.get("change.sub").and_then(Value::as_str);
     if sub.is_some_and(|sub| !is_known_sub(sub)) {
-        return Some("a sub that nobody has");
+        return Some("an unknown sub");
     }
     leak(line)
 }
@@ -43,7 +43,7 @@ pub fn wrong_request((operation, body): &Request) -> Option<&'static str> {
             return Some("a message that is no JSON");
         };
         if !message["sub"].as_str().is_some_and(is_known_sub) {
-            return Some("a message about a sub that nobody has");
+            return Some("a message about an unknown sub");
         }
     }
     leak(&body.to_string())

@@ -1,5 +1,5 @@
-//! Payloads: what pools and trails send, well-formed and broken in every way that a seed can think
-//! of, given to the very functions that would be given them.
+//! Payloads: what pools and `CloudTrail` send, well-formed or broken in many seeded ways, passed to
+//! the functions that would receive them.
 //!
 //! ```text
 //!   samples --> breaking --> CaptureLine / TrailLine --> services (loopback) --> checks
@@ -7,9 +7,9 @@
 //!                                    +---------------- log lines ------------------+
 //! ```
 //!
-//! Every value of a person bears a mark that nothing else bears, so that it is found wherever it
-//! should not be. A `sub` is one of a few: any other in a log, a message or an item came from a
-//! place that is no `sub`'s.
+//! Every value of a person contains a unique mark, so that a check finds it wherever it must not
+//! be. A `sub` is one of a few known ones. Any other `sub` in a log, a message or an item came from
+//! a field that holds no `sub`.
 
 mod breaking;
 pub mod checks;
@@ -26,23 +26,23 @@ pub use run::{Came, play};
 pub use samples::{NEW_POOL, OLD_POOL, OWN_ROLE};
 pub use services::{Asked, Request, Services};
 
-/// Part of every value of a person, in whatever case it may come.
+/// Part of every value of a person, in upper or lower case.
 pub const MARK: &str = "qzv";
 
-/// Part of every number of a person.
+/// Part of every phone number of a person.
 pub const NUMBER_MARK: &str = "90182031";
 
-/// What is given to which function.
+/// A payload and the function that receives it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Payload {
-    /// To a pool's trigger.
+    /// For a pool's trigger.
     Trigger(String),
-    /// To the trail.
+    /// For the trail.
     Trail(String),
 }
 
 impl Payload {
-    /// The payload with that number. One in eight is as it would really come.
+    /// The payload with that number. One in eight is unbroken.
     pub fn of(seed: u64, number: u64) -> Self {
         let mut chance = Seeded::new(seed ^ number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let trail = chance.happens(2, "of the trail");
@@ -64,7 +64,7 @@ impl Payload {
     }
 }
 
-/// Whether a text is a `sub` that some sample bears, or what is left of one that was broken.
+/// Whether a text is the `sub` of a sample, or the rest of one that was broken.
 pub fn is_known_sub(text: &str) -> bool {
     let whole = samples::SUBS.iter().any(|sub| sub.starts_with(text));
     whole || breaking::is_junk(text)
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_seed_says_everything() {
+    fn a_seed_decides_everything() {
         for number in 0..200 {
             assert_eq!(Payload::of(7, number), Payload::of(7, number));
         }
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn payloads_are_full_of_marks() {
+    fn payloads_contain_marks() {
         let marked = (0..1_000).filter(|number| {
             let payload = Payload::of(1, *number);
             payload.text().contains(MARK) || payload.text().contains(NUMBER_MARK)

@@ -1,5 +1,4 @@
-//! The functions under test, started as the platform starts them, and given one payload after the
-//! other.
+//! Starts the functions under test as the platform does, and passes one payload after the other.
 
 use std::collections::BTreeMap;
 
@@ -9,10 +8,10 @@ use serde_json::value::RawValue;
 
 use super::Payload;
 
-/// What became of the payloads.
+/// The results of the payloads.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Came {
-    /// How many, by what became of them.
+    /// How many payloads had each result.
     pub to: BTreeMap<&'static str, u64>,
 }
 
@@ -22,8 +21,8 @@ impl Came {
     }
 }
 
-/// Gives the payloads of these numbers to the functions, which take configuration and services from
-/// the environment. Fails at the first that is answered with anything but the event.
+/// Passes the payloads of these numbers to the functions, which take configuration and services
+/// from the environment. Fails at the first answer that is not the event.
 pub async fn play(seed: u64, numbers: impl Iterator<Item = u64>) -> anyhow::Result<Came> {
     let capture = CaptureLine::start().await;
     let trail = TrailLine::start().await;
@@ -42,9 +41,9 @@ pub async fn play(seed: u64, numbers: impl Iterator<Item = u64>) -> anyhow::Resu
     Ok(came)
 }
 
-/// Gives an event to capture, and compares the answer byte by byte.
+/// Passes an event to capture, and compares the answer byte by byte.
 async fn answered(capture: &CaptureLine, text: &str) -> anyhow::Result<&'static str> {
-    // The platform hands over whole JSON only; what is cut off never comes as far as capture.
+    // The platform passes on complete JSON only; a truncated event never reaches capture.
     let Ok(event) = RawValue::from_string(text.to_owned()) else { return Ok("no JSON") };
     let expected = event.get().to_owned();
     let function_arn = "arn:aws:lambda:eu-west-1:111122223333:function:acme-capture";

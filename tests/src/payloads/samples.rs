@@ -1,5 +1,5 @@
-//! What pools and trails really send: every trigger source, with the fields that "Customizing user
-//! pool workflows with Lambda triggers" shows, as AWS and as the emulators write them; and the
+//! What pools and `CloudTrail` really send: every trigger source, with the fields that "Customizing
+//! user pool workflows with Lambda triggers" shows, as AWS and the emulators write them; and the
 //! events that "Amazon Cognito logging in AWS `CloudTrail`" and its examples show.
 
 use poolbridge_aws::operations::OPERATIONS;
@@ -17,7 +17,7 @@ pub const NEW_POOL: &str = "us-east-1_JkLmNoPqR";
 /// A role of the bridge's own.
 pub const OWN_ROLE: &str = "arn:aws:iam::111122223333:role/acme-apply";
 
-/// Whom the events are about. No two begin alike.
+/// The `sub` values of the events. No two have the same beginning.
 pub(super) const SUBS: [&str; 8] = [
     "0b8a6c1e-2f4d-4a7b-9c3e-5d6f7a8b9c0d",
     "17c2d3e4-5f60-4718-a92b-3c4d5e6f7081",
@@ -67,7 +67,7 @@ const SOURCES: [&str; 33] = [
     "",
 ];
 
-/// A value of a person: like no other, and known by its mark.
+/// A value of a person: unique, and with the mark.
 fn marked(chance: &mut Seeded, what: &str) -> String {
     format!("{MARK}-{what}-{:x}{MARK}", chance.draw() % 4096)
 }
@@ -80,7 +80,7 @@ fn pool(chance: &mut Seeded) -> &'static str {
     [OLD_POOL, NEW_POOL, "eu-west-1_SomeOther"][chance.weigh(&[6, 6, 1], "pool")]
 }
 
-/// A pool's attributes of somebody; in AWS's own test events flags are words, elsewhere texts.
+/// The attributes of an account. In AWS's own test events flags are booleans, elsewhere strings.
 fn attributes(chance: &mut Seeded, sub: Option<&str>) -> Value {
     let flag = if chance.happens(3, "words") { json!(true) } else { json!("true") };
     let phone = format!("+4930{NUMBER_MARK}");
@@ -104,12 +104,12 @@ fn attributes(chance: &mut Seeded, sub: Option<&str>) -> Value {
     attributes
 }
 
-/// What a pool sends its trigger.
+/// The event that a pool sends to its trigger.
 pub(super) fn trigger(chance: &mut Seeded) -> Value {
     let source = pick(chance, &SOURCES);
     let sub = pick(chance, &SUBS);
-    // Nobody who is only about to be has one, nor has a program; migrated people have none on one
-    // emulator.
+    // A person who only signs up has no `sub`, and neither has a program. On one emulator, migrated
+    // people have none.
     let program = source == "TokenGeneration_ClientCredentials";
     let without = program || source.starts_with("PreSignUp") || source.starts_with("UserMigration");
     let sub = (!without && !chance.happens(12, "no sub")).then_some(sub);
@@ -139,7 +139,7 @@ pub(super) fn trigger(chance: &mut Seeded) -> Value {
             response = json!({"userAttributes": null, "forceAliasCreation": null});
         }
         "CustomMessage" => {
-            // A placeholder where AWS keeps its word; a code would have to stay unseen as well.
+            // A placeholder, as AWS documents. A real code must stay unseen too.
             let code = marked(chance, "code");
             let shown = if chance.happens(2, "code") { code } else { "{####}".to_owned() };
             request["codeParameter"] = json!(shown);
@@ -184,8 +184,8 @@ pub(super) fn trigger(chance: &mut Seeded) -> Value {
     })
 }
 
-/// Who calls, as `userIdentity` shows it. A session bears its user's name where that is how people
-/// sign in to an account.
+/// The caller, as `userIdentity` shows it. A session holds the username where people sign in to an
+/// AWS account with it.
 fn identity(chance: &mut Seeded) -> Value {
     let session = marked(chance, "session");
     match chance.weigh(&[6, 4, 1, 1, 1, 1], "who") {
@@ -212,7 +212,7 @@ fn identity(chance: &mut Seeded) -> Value {
     }
 }
 
-/// What `CloudTrail` tells of, as `EventBridge` delivers it.
+/// A `CloudTrail` event, as `EventBridge` delivers it.
 pub(super) fn trail(chance: &mut Seeded) -> Value {
     let row = &OPERATIONS[chance.choose(OPERATIONS.len(), "operation")];
     let sub = pick(chance, &SUBS);
@@ -282,9 +282,9 @@ fn form(chance: &mut Seeded, sub: &str) -> (Value, Value, Value) {
     (Value::Null, Value::Null, more)
 }
 
-/// What somebody asked for themselves: it names no pool.
+/// A call that a person made about their own account: it names no pool.
 fn self_service(chance: &mut Seeded) -> Value {
-    // One list of hidden values, or each value hidden by itself, or none hidden at all.
+    // One list of hidden values, each value hidden by itself, or none hidden.
     let values = [
         json!(HIDDEN),
         json!([{"name": "email", "value": HIDDEN}]),

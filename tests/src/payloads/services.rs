@@ -1,5 +1,5 @@
-//! The table, the queue and the pools, as far as the functions under test ask them for anything:
-//! they take everything, know nobody, and look at what they were sent.
+//! The table, the queue and the pools for the functions under test: they accept everything, hold no
+//! account, and check what they receive.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -12,18 +12,18 @@ use serde_json::{Value, json};
 
 use super::checks::wrong_request;
 
-/// How many requests are kept that say too much: the first ones tell enough.
+/// How many bad requests are kept.
 const WRONG_MAX: usize = 10;
 
-/// One request: which operation, and its body.
+/// One request: the operation and its body.
 pub type Request = (String, Value);
 
-/// What was asked.
+/// The requests so far.
 #[derive(Clone, Debug, Default)]
 pub struct Asked {
-    /// How often, by operation.
+    /// How many, by operation.
     pub counts: BTreeMap<String, u64>,
-    /// Requests that say too much, and why.
+    /// Requests that carry too much, with the reason.
     pub wrong: Vec<(&'static str, Request)>,
 }
 
@@ -36,10 +36,10 @@ impl Asked {
     }
 }
 
-/// The services, on a port of loopback, for as long as the process lives.
+/// The services, on a loopback port, until the process ends.
 #[derive(Clone, Debug)]
 pub struct Services {
-    /// Where they are.
+    /// Their endpoint.
     pub endpoint: String,
     asked: Arc<Mutex<Asked>>,
 }
@@ -54,14 +54,14 @@ impl Services {
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let kept = Arc::clone(&kept);
-                // A client that goes away in the middle of a request is noticed by its own answer.
+                // If a client ends during a request, its own missing answer shows it.
                 thread::spawn(move || drop(serve(stream, &kept)));
             }
         });
         Ok(Self { endpoint, asked })
     }
 
-    /// What was asked of them so far.
+    /// The requests so far.
     pub fn asked(&self) -> Asked {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

@@ -1,12 +1,12 @@
-//! JSON as a tree that may say what no parser would keep: a name twice, numbers that nothing can
-//! hold, escapes of half a letter.
+//! JSON as a tree that can hold what no parser keeps: a name twice, numbers outside any type, half
+//! an escape.
 
 use serde_json::Value;
 
 /// A piece of JSON.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Node {
-    /// A text, a number, a word: as it is written.
+    /// A string, a number or a word, as it is written.
     Raw(String),
     /// A list.
     List(Vec<Self>),
@@ -28,7 +28,7 @@ impl Node {
         }
     }
 
-    /// How many nodes there are, this one included.
+    /// The number of nodes, including this one.
     pub(super) fn size(&self) -> usize {
         1 + match self {
             Self::Raw(_) => 0,
@@ -37,7 +37,7 @@ impl Node {
         }
     }
 
-    /// The node with that number, this one being zero, and the name under which it stands.
+    /// The node with that number, counted from zero at this one, and the name of its field.
     pub(super) fn find(&mut self, number: &mut usize, name: &str) -> Option<(String, &mut Self)> {
         if *number == 0 {
             return Some((name.to_owned(), self));
@@ -45,7 +45,7 @@ impl Node {
         *number -= 1;
         match self {
             Self::Raw(_) => None,
-            // An element stands under its list's name.
+            // An element has the name of its list.
             Self::List(nodes) => nodes.iter_mut().find_map(|node| node.find(number, name)),
             Self::Object(fields) => {
                 fields.iter_mut().find_map(|(name, node)| node.find(number, name))

@@ -10,10 +10,10 @@ use crate::world::chance::DepthFirst;
 use crate::world::trace::Trace;
 use crate::world::watch::Violation;
 
-/// More states than any small world has: one that has more was made too large for a suite.
+/// No small world has this many states; one that has more is too large for a suite.
 pub const STATES_MAX: usize = 1_000_000;
 
-/// What was found.
+/// The result of an exploration.
 #[derive(Clone, Debug, Default)]
 pub struct Explored {
     /// The world's name and bounds.
@@ -22,11 +22,11 @@ pub struct Explored {
     pub states: u64,
     /// Choices that were taken.
     pub choices: u64,
-    /// Runs that came to rest, in different states.
+    /// Runs that ended, in different states.
     pub ends: u64,
-    /// Most choices in one run.
+    /// The most choices in one run.
     pub depth: usize,
-    /// Ends with an edit in a gap that Cognito leaves, by gap; an end may have several.
+    /// Ends with an edit in a gap that Cognito leaves, by gap. An end may have several.
     pub gaps: BTreeMap<&'static str, u64>,
     /// Ends with an edit in any gap.
     pub gapped: u64,
@@ -34,18 +34,18 @@ pub struct Explored {
     pub took: Duration,
     /// Whether every state was seen.
     pub whole: bool,
-    /// What went wrong first, if something did.
+    /// The first violation, if there is one.
     pub found: Option<Found>,
 }
 
-/// A promise that was broken, and the way to it.
+/// A broken promise and the choices that lead to it.
 #[derive(Clone, Debug)]
 pub struct Found {
     /// What was broken.
     pub violation: Violation,
     /// The choices.
     pub path: Vec<usize>,
-    /// What happened.
+    /// The trace of the run.
     pub trace: Vec<String>,
 }
 
@@ -86,7 +86,7 @@ pub fn explore(small: &Small) -> Explored {
         let mut run = beginning.run(&prefix, true);
         run.go(&mut |key| seen.insert(key));
         let answered = run.answered();
-        // The last choice of a prefix is the untried one.
+        // The last choice of a prefix is the one that was not tried yet.
         explored.choices += (answered.len() - replayed + usize::from(replayed > 0)) as u64;
         explored.depth = explored.depth.max(answered.len());
         explored.ends += u64::from(run.ended.is_some());
@@ -111,8 +111,8 @@ pub fn explore(small: &Small) -> Explored {
     explored
 }
 
-/// Runs the world of those choices once more, which a `reduced` search made or a whole one, and tells
-/// it.
+/// Runs the world of those choices again, as a `reduced` or a complete search made them, and
+/// returns its trace.
 pub fn replay(small: &Small, path: &[usize], reduced: bool) -> Vec<String> {
     let mut run = Beginning::new(small, Trace::listening()).run(path, reduced);
     run.go(&mut |_| true);
@@ -124,17 +124,16 @@ pub fn replay(small: &Small, path: &[usize], reduced: bool) -> Vec<String> {
 pub struct Seen {
     /// Every state.
     pub states: HashSet<u128>,
-    /// The states that runs came to rest in, and the choices that led there.
+    /// The states in which runs ended, and the choices that led there.
     pub ends: BTreeMap<u128, Vec<usize>>,
-    /// The promises that were broken on the way or in the end. A run ends with the first.
+    /// The promises that were broken. A run ends with the first.
     pub broken: BTreeSet<&'static str>,
-    /// How many runs it took.
+    /// The number of runs.
     pub runs: u64,
 }
 
-/// Searches a world to its last state, whatever goes wrong in it: with or without leaving a run where
-/// it meets a state that was `pruned`, and with every move at every moment or `reduced` to those that
-/// make a difference.
+/// Searches a world to its last state, whatever breaks in it. With `pruned`, a run ends at a state
+/// that was seen before. With `reduced`, the search tries only the moves that make a difference.
 pub fn search(small: &Small, pruned: bool, reduced: bool) -> Seen {
     let mut seen = Seen::default();
     let beginning = Beginning::new(small, Trace::default());

@@ -1,5 +1,5 @@
-//! The key of a state: equal keys, equal futures. Everything that a task, a check or the scheduler
-//! could still ask for goes into it.
+//! The key of a state: two states with equal keys have equal futures. It covers everything that a
+//! task, a check or the scheduler can still read.
 
 use std::collections::BTreeSet;
 use std::hash::Hash;
@@ -12,8 +12,8 @@ use crate::world::{State, TaskId};
 use poolbridge_core::law::Rule;
 use poolbridge_core::side::Side;
 
-/// The key of the world as it is, with what the explorer itself still has to spend. `jumps`: whether
-/// time may run on at all though somebody is at work.
+/// The key of the world as it is, with the explorer's remaining budget. `jumps`: whether time may
+/// run on while a worker is active.
 pub fn key(scheduler: &Scheduler, jumps: bool, budget: &impl Hash) -> u128 {
     let mut hasher = Digest::default();
     budget.hash(&mut hasher);
@@ -39,16 +39,16 @@ pub fn key(scheduler: &Scheduler, jumps: bool, budget: &impl Hash) -> u128 {
     hasher.whole()
 }
 
-/// The tasks, in an order that does not tell who came first.
+/// The tasks, in an order that does not depend on which came first.
 fn living(scheduler: &Scheduler) -> Vec<&Task> {
     let mut tasks: Vec<&Task> = scheduler.tasks.iter().collect();
     tasks.sort_by_key(|task| task.id);
     tasks
 }
 
-/// What the tasks are at. A request says nothing that its sender's history would not say, but for
-/// whether it is still to be carried out, and when it was signed: which matters only where a
-/// signature can grow too old, since time runs on though somebody is at work.
+/// The state of the tasks. A request follows from its sender's history, except for two things:
+/// whether it is still to be executed, and when it was signed. The second matters only where a
+/// signature can expire because time runs on while a worker is active.
 fn hash_tasks(state: &State, tasks: &[&Task], jumps: bool, hasher: &mut Digest) {
     let history = |task| state.histories.as_ref().map(|all| all.of(task).whole());
     tasks.len().hash(hasher);
@@ -72,8 +72,8 @@ fn hash_tasks(state: &State, tasks: &[&Task], jumps: bool, hasher: &mut Digest) 
     flights.hash(hasher);
 }
 
-/// The messages, in their order within each group. Deduplication matters only where ids can come
-/// twice. The counters' past is not asked for: the explorer lets them say whatever suits the worst.
+/// The messages, in their order within each group. Deduplication matters only where an id can occur
+/// twice. The counters' past does not matter: the explorer lets them show whatever is worst.
 fn hash_queue(state: &State, hasher: &mut Digest) {
     let group = |message: &&Message| (message.change.side, message.change.sub.clone());
     let mut messages: Vec<&Message> = state.queue.messages().iter().collect();
@@ -81,7 +81,7 @@ fn hash_queue(state: &State, hasher: &mut Digest) {
     for message in messages {
         (&message.change, message.visible, message.receives, message.out).hash(hasher);
         if !state.law.keeps(Rule::R13) {
-            // Order of sending and time of sending: what is a duplicate depends on both.
+            // The order and the time of sending: both decide what is a duplicate.
             message.number.hash(hasher);
         }
     }

@@ -1,20 +1,20 @@
-//! What can happen next.
+//! The possible moves.
 
 use super::run::Run;
 use crate::world::TaskId;
 
-/// What may happen next.
+/// A possible move.
 #[derive(Clone, Copy, Debug)]
 pub enum Move {
     /// A task takes a turn.
     Turn(TaskId),
     /// A worker receives that message.
     Receive(u64),
-    /// Somebody does that deed.
+    /// A person makes that edit.
     Deed(usize),
     /// A worker dies where it stands.
     Crash(TaskId),
-    /// A message shows again while it is worked at.
+    /// A message becomes visible again while a worker processes it.
     Repeat(u64),
     /// A message is lost.
     Lose(u64),
@@ -22,18 +22,18 @@ pub enum Move {
     Land(usize),
     /// Time runs on.
     Jump,
-    /// Marks are sent again.
+    /// Pending changes are sent again.
     Again,
     /// The operator announces a switch.
     Announce,
     /// The operator switches.
     Switch,
-    /// It comes to rest.
+    /// The run ends.
     End,
 }
 
 impl Run<'_> {
-    /// Everything that can happen now. The first of them is what the first run does.
+    /// Everything that can happen now. The first run takes the first of them.
     pub fn moves(&self) -> Vec<Move> {
         let due = self.scheduler.next_due();
         let state = self.scheduler.world.lock();
@@ -45,15 +45,15 @@ impl Run<'_> {
         let reads_control = |task: TaskId| {
             unsent(task).is_some_and(|(_, request)| request.call.operation == "control")
         };
-        // All that a capture does upon its answers is end.
+        // After its answers, a capture only ends.
         let answered = |(task, worker): &&(TaskId, bool)| !worker && unsent(*task).is_none();
         let over = self.left.receptions == 0 && tasks.iter().all(|task| answered(&task));
         if let Some((task, _)) = tasks.iter().find(answered).filter(|_| self.reduced || over) {
             return vec![Move::Turn(*task)];
         }
         if self.reduced {
-            // Whoever waits for an answer, or reads what nobody writes, comes first: often nothing
-            // else need be tried then.
+            // A task that waits for an answer, or reads what no task writes, comes first: often no
+            // other move needs to be tried then.
             let private = |task| unsent(task).is_none() || reads_control(task);
             tasks.sort_unstable_by_key(|(task, _)| (!private(*task), *task));
         }

@@ -1,4 +1,4 @@
-//! What the operator does in a small world: switches, as the rule has it or not (R28).
+//! The operator in a small world: switches, with or without `AnnounceThenFlip` (R28).
 
 use std::collections::BTreeSet;
 
@@ -13,9 +13,9 @@ use super::small::Switch;
 use crate::world::State;
 
 impl Run<'_> {
-    /// What the operator may do: announce a switch, and, once every lease is over that was held then and
-    /// no write can land any more, switch. Leases that are taken later are not waited for: their workers
-    /// are to see the announcement.
+    /// What the operator may do: announce a switch; then, once every lease held at that time has
+    /// expired and no write can land any more, switch. The operator does not wait for later leases:
+    /// their workers see the announcement.
     pub(super) fn operator(&self, state: &State) -> Option<Move> {
         let switch = self.left.switch?;
         let over = |entry: &Entry, held: &BTreeSet<Owner>| {
@@ -35,7 +35,7 @@ impl Run<'_> {
         }
     }
 
-    /// The switch is announced, and the operator looks who is at work.
+    /// The operator announces the switch and notes which workers hold a lease.
     pub(super) fn announce(&mut self) {
         let mut state = self.scheduler.world.lock();
         state.say(|| "a switch is announced".to_owned());
@@ -45,8 +45,8 @@ impl Run<'_> {
         self.left.held = Some(people.filter_map(|entry| holder(entry, now).cloned()).collect());
     }
 
-    /// Nobody is waited for who has given the lease back since, or let it run out: an owner is that of
-    /// one worker, who reads the announcement after each further claim.
+    /// The operator no longer waits for a worker that released its lease or let it expire. An owner
+    /// value belongs to one worker, which reads the announcement after each further claim.
     pub(super) fn forget_released(&mut self) {
         let Some(held) = &mut self.left.held else { return };
         let state = self.scheduler.world.lock();
@@ -72,7 +72,7 @@ impl Run<'_> {
     }
 }
 
-/// Who holds the lease of that person, if anybody does.
+/// The owner of that person's lease, if it is held.
 fn holder(entry: &Entry, now: Time) -> Option<&Owner> {
     entry.lease.as_ref().filter(|lease| lease.free_at > now).map(|lease| &lease.owner)
 }

@@ -1,4 +1,4 @@
-//! One run of a small world: what can happen next, and how it happens.
+//! One run of a small world: the possible moves, and their execution.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -24,18 +24,18 @@ use crate::world::trace::Trace;
 use crate::world::watch::Violation;
 use crate::world::{TaskId, World};
 
-/// How long a run may be: far more than any small world needs, so a world that goes on for ever is
-/// found out.
+/// The maximum length of a run, far above what any small world needs. It catches a world that never
+/// ends.
 const STEPS_MAX: usize = 4_000;
 
-/// Captures, workers and re-sends are numbered from here on, by the deed or the message that they
-/// are about. The tasks of a world's end are numbered from 1 and never meet them.
+/// Captures, workers and resends have numbers from here on, by the edit or the message that they
+/// concern. The tasks at the end of a world have numbers from 1 and never reach these.
 const CAPTURES: u32 = 1_000;
 const AGAIN: u32 = 5_000;
 const WORKERS: u32 = 10_000;
 
-/// Messages have short names: a deed's number, or counted from here on if they were there at the
-/// beginning, or were sent again.
+/// Messages have short names: the number of an edit, or a number from here on if the message
+/// existed at the beginning or was sent again.
 const HINTS: u32 = 50;
 const RESENT: u32 = 60;
 
@@ -47,17 +47,17 @@ pub struct Run<'a> {
     prefix: usize,
     pub(super) reduced: bool,
     pub(super) left: Left,
-    /// A short name for each change, by its number: the same whenever it is sent.
+    /// A short name for each change, by its number. It stays the same for every resend.
     names: BTreeMap<u128, u32>,
-    /// The key of the state in which it came to rest, if it did.
+    /// The key of the state in which the run ended, if it did.
     pub ended: Option<u128>,
-    /// The gaps that edits fell into, if it came to rest.
+    /// The gaps that edits fell into, if the run ended.
     pub gaps: Vec<Gap>,
-    /// What went wrong.
+    /// The violation.
     pub violation: Option<Violation>,
 }
 
-/// What is left to be spent.
+/// The remaining budget.
 #[derive(Clone, Debug, Hash)]
 pub(super) struct Left {
     pub(super) deeds: Vec<bool>,
@@ -68,11 +68,12 @@ pub(super) struct Left {
     pub(super) jumps: u32,
     pub(super) again: u32,
     pub(super) switch: Option<Switch>,
-    /// Who was at work when the switch was announced, if it was.
+    /// The owners that held a lease when the switch was announced, if it was.
     pub(super) held: Option<BTreeSet<Owner>>,
 }
 
-/// How every run of a small world begins. It is made once, since a world has some hundred thousand runs.
+/// The beginning of every run of a small world. It is built once, because a world has some hundred
+/// thousand runs.
 pub struct Beginning<'a> {
     small: &'a Small,
     scheduler: Scheduler,
@@ -101,8 +102,8 @@ impl<'a> Beginning<'a> {
         Self { small, scheduler, names }
     }
 
-    /// The run that begins with these choices. `reduced`: what makes no difference is tried in one
-    /// order only.
+    /// The run that begins with these choices. With `reduced`, moves that make no difference are
+    /// tried in one order only.
     pub fn run(&self, prefix: &[usize], reduced: bool) -> Run<'a> {
         let small = self.small;
         let chooser = Shared::new(DepthFirst::replaying(prefix.to_vec()));
@@ -134,13 +135,13 @@ impl<'a> Beginning<'a> {
 }
 
 impl Run<'_> {
-    /// Goes on until it comes to rest, breaks a promise, or meets a state that is not `new`.
+    /// Continues until the run ends, breaks a promise, or meets a state that is not `new`.
     pub fn go(&mut self, new: &mut impl FnMut(u128) -> bool) {
         for _ in 0..STEPS_MAX {
             if self.violated() {
                 return;
             }
-            // What is replayed was seen, and judged, by the run that came here first.
+            // An earlier run already saw and judged what is replayed.
             let fresh = self.chooser.lock().answered().len() >= self.prefix;
             if fresh {
                 if !new(self.key()) {
@@ -163,20 +164,20 @@ impl Run<'_> {
             }
         }
         let detail = format!("{STEPS_MAX} steps and no end");
-        self.violation = Some(Violation { promise: "it comes to rest", detail });
+        self.violation = Some(Violation { promise: "the world comes to rest", detail });
     }
 
-    /// The key of its state.
+    /// The key of the current state.
     pub fn key(&self) -> u128 {
         key(&self.scheduler, self.small.jumps > 0, &self.left)
     }
 
-    /// Every choice of it, in order.
+    /// Every choice of the run, in order.
     pub fn answered(&self) -> Vec<Answered> {
         self.chooser.lock().answered().to_vec()
     }
 
-    /// What happened, if the trace was listening.
+    /// The trace, if it was recorded.
     pub fn told(&self) -> Vec<String> {
         let mut lines = self.scheduler.world.lock().trace.lines().to_vec();
         lines.extend(self.violation.iter().map(|violation| format!("VIOLATION {violation}")));
@@ -189,8 +190,8 @@ impl Run<'_> {
         self.violation.is_some()
     }
 
-    /// Makes a move. Answers whether it would have been the same move at any other time, and no
-    /// other move a different one because of it: then it need not be tried at any other.
+    /// Makes a move. Returns whether the move is timeless: it would be the same at any other time
+    /// and would change no other move. The search tries such a move only once.
     fn make(&mut self, what: Move) -> bool {
         let versions = self.versions();
         let mut timeless = false;
@@ -224,14 +225,14 @@ impl Run<'_> {
         timeless
     }
 
-    /// How many versions there are of all accounts.
+    /// The number of versions of all accounts.
     fn versions(&self) -> usize {
         let state = self.scheduler.world.lock();
         let all = state.pools.old.all().iter().chain(state.pools.new.all());
         all.map(|account| account.versions().len()).sum()
     }
 
-    /// A moment passes, so that what is done next is later than what was done last.
+    /// Lets a moment pass, so that the next action is later than the last.
     pub(super) fn tick(&mut self) {
         self.scheduler.pass(Duration::from_millis(1));
     }
@@ -241,17 +242,17 @@ impl Run<'_> {
         tasks.iter().position(|one| one.id == task).expect("only living tasks are moved")
     }
 
-    /// Whoever acts now is who asks for numbers.
+    /// Sets the task that asks for numbers from now on.
     fn asks(world: &World, who: u32) {
         if let Some(histories) = &mut world.lock().histories {
             histories.asking = who;
         }
     }
 
-    /// A task takes a turn. Answers whether it was timeless: the task was given an answer that
-    /// nobody can change any more, and all that it did with it was to get its next request ready,
-    /// without a look at the clock. Where time runs on though somebody is at work, requests are
-    /// signed earlier or later, so nothing is timeless.
+    /// Lets a task take a turn. Returns whether the turn was timeless: the task received an answer
+    /// that nothing can change any more, and only prepared its next request, without reading the
+    /// clock. Where time runs on while a worker is active, a request's signature depends on the
+    /// time, so no turn is timeless.
     fn turn(&mut self, task: TaskId) -> bool {
         Self::asks(&self.scheduler.world, task.0);
         let (asked, looks) = self.at(task);
@@ -265,7 +266,7 @@ impl Run<'_> {
         self.reduced && self.small.jumps == 0 && timeless
     }
 
-    /// What that task is about to send, and how often anybody looked at the clock so far.
+    /// The request that the task is about to send, and how often the clock was read so far.
     fn at(&self, task: TaskId) -> (Option<&'static str>, u64) {
         let state = self.scheduler.world.lock();
         let mut requests = state.about_to_send.iter();
@@ -286,13 +287,13 @@ impl Run<'_> {
         let Scheduler { world, setting, .. } = &self.scheduler;
         let task = tasks::receiving(world, setting, id, number);
         self.scheduler.tasks.extend(task);
-        // Up to its first request nobody can tell whether it has begun.
+        // Before its first request, no one can tell whether a worker has begun.
         if self.scheduler.tasks.iter().any(|task| task.id == id) {
             self.turn(id);
         }
     }
 
-    /// Somebody does something, and the trigger begins to tell of it.
+    /// A person makes an edit, and the trigger begins to capture it.
     fn deed(&mut self, at: usize) {
         self.tick();
         self.left.deeds[at] = false;
@@ -327,8 +328,8 @@ impl Run<'_> {
         state.queue.lose(number, now);
         state.say(|| format!("message {number} is lost"));
         if !state.table.marked.contains(&change.id) {
-            // With neither mark nor message nothing tells of it: only the sweep can find it. (The
-            // mark is tried no later than the message.)
+            // With neither pending change nor message, only the sweep can find the edit. (Capture
+            // tries the pending change no later than the message.)
             let human = state.account(change.side, &change.sub).map(|account| account.human);
             if let Some(human) = human {
                 state.edits.miss(human);
@@ -336,8 +337,8 @@ impl Run<'_> {
         }
     }
 
-    /// Time passes until the next moment that matters; while somebody is at work, until any of
-    /// those.
+    /// Lets time pass until the next moment that matters; while a worker is active, until any of
+    /// those moments.
     fn jump(&mut self) {
         let mut moments: Vec<Time> = self.scheduler.interesting().into_iter().collect();
         let landing = self.scheduler.world.lock().next_landing();
@@ -354,7 +355,7 @@ impl Run<'_> {
         }
     }
 
-    /// Marks are sent again, as drain and the sweep do.
+    /// Sends pending changes again, as drain and the sweep do.
     fn again(&mut self) {
         self.left.again += 1;
         Self::asks(&self.scheduler.world, AGAIN);
@@ -366,7 +367,7 @@ impl Run<'_> {
         let new: Vec<u128> = new.map(|message| message.change.id).collect();
         drop(state);
         if new.is_empty() {
-            // The queue took them for duplicates, or none is due: later, then.
+            // The queue dropped them as duplicates, or none is due: try later.
             let now = self.scheduler.world.lock().now;
             let due = self.scheduler.next_due().map(|due| due.since(now));
             self.scheduler.pass(due.unwrap_or_default().max(limits::RETRY_SOON));
@@ -376,8 +377,8 @@ impl Run<'_> {
         }
     }
 
-    /// Asks, in every state, whether all is drained, and holds the answer against the truth. What
-    /// the queue's counters say is left out: they lag, so they are taken to say that it is empty.
+    /// In every state, asks whether all is drained, and compares the answer with the truth. The
+    /// queue's counters lag, so the check assumes that they show an empty queue.
     fn look(&mut self) {
         let mut state = self.scheduler.world.lock();
         let seen = checks::outstanding(&state, state.now);
@@ -393,13 +394,13 @@ impl Run<'_> {
         }
     }
 
-    /// The weather clears up, what is left is worked off, and everything is judged.
+    /// Ends all faults, processes what is left, and judges everything.
     fn end(&mut self) {
         self.ended = Some(self.key());
         {
             let mut state = self.scheduler.world.lock();
             state.histories = None;
-            // A switch that was announced and never done is called off.
+            // A switch that was announced but not made is cancelled.
             state.table.control.closing = false;
         }
         self.scheduler.come_to_rest();

@@ -1,4 +1,4 @@
-//! What a small world is made of, and how much of each trouble it has.
+//! The parts of a small world, and its budget of each fault.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -10,63 +10,63 @@ use poolbridge_core::side::Side;
 use crate::simulation::profile::{Act, Profile};
 use crate::world::chance::Chooser;
 
-/// Something that a person does once, at any moment.
+/// An edit that a person makes once, at any moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deed {
-    /// On which side.
+    /// The side.
     pub side: Side,
-    /// What.
+    /// The kind of edit.
     pub act: Act,
-    /// The text attribute, for deeds on texts.
+    /// The text attribute, for edits of texts.
     pub text: &'static str,
 }
 
-/// How the new pool becomes the active one while a world runs.
+/// How the new pool becomes the active one during a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Switch {
-    /// It is announced, and done once every lease and every intent has run out (R28).
+    /// The operator announces it, and switches once every lease and every intent has expired
+    /// (`AnnounceThenFlip`, R28).
     Announced,
-    /// It is just done: the planted bug.
+    /// The operator just switches: the planted bug.
     Hasty,
 }
 
-/// A small world: what stands at the beginning, what people do, and the budget of every trouble.
+/// A small world: its beginning, people's edits, and the budget of every fault.
 #[derive(Clone, Debug)]
 pub struct Small {
     /// Its name in the output.
     pub name: &'static str,
-    /// How the world begins, and its weather: stale reads and failing calls have their budgets
-    /// there.
+    /// How the world begins, and its fault injection: the budgets of stale reads and failing calls.
     pub profile: Profile,
-    /// What each account says at first, where the two were never agreed: the simulation's own
-    /// numbers (0 the same as the other side, 1 something of its own, 2 nothing), side after side.
+    /// The first values of each account, where the two were never agreed: the simulation's own
+    /// numbers (0 the same as the other side, 1 a value of its own, 2 none), side after side.
     pub first_values: Vec<usize>,
-    /// Whether there are groups at all.
+    /// Whether there are groups.
     pub groups: bool,
     /// The phase at the beginning.
     pub phase: Phase,
-    /// Whether the operator may switch, at any moment, and how.
+    /// Whether and how the operator may switch, at any moment.
     pub switch: Option<Switch>,
-    /// What people do, each once, in any order and at any moment, or never.
+    /// People's edits: each once, in any order and at any moment, or never.
     pub deeds: Vec<Deed>,
-    /// Whether mark and message are there as soon as the deed is done, with nothing in between.
+    /// Whether pending change and message exist as soon as the edit is made.
     pub prompt: bool,
-    /// Workers at a time.
+    /// Workers at the same time.
     pub workers: usize,
-    /// Messages received in all; what is left then is worked off in one order.
+    /// Messages received in total. The rest is processed in one order.
     pub receptions: u32,
     /// Workers that die.
     pub crashes: u32,
-    /// Messages that come again while they are worked at.
+    /// Messages that become visible again while a worker processes them.
     pub repeats: u32,
     /// Messages that are lost.
     pub losses: u32,
-    /// Times that time runs on although somebody is at work.
+    /// How often time runs on while a worker is active.
     pub jumps: u32,
 }
 
 impl Small {
-    /// The same world without a rule, or with another law altogether.
+    /// The same world without a rule, or with other rules.
     #[must_use]
     pub fn under(mut self, law: Law) -> Self {
         self.profile.law = law;
@@ -128,15 +128,15 @@ impl fmt::Display for Deed {
     }
 }
 
-/// Answers the questions of a world's beginning and of a person's deed as it was told to, and takes
-/// the first option of everything else.
+/// Answers the questions of a world's beginning and of a person's edit as set, and takes the first
+/// option of everything else.
 #[derive(Clone, Debug, Default)]
 pub struct Told {
     answers: Vec<(&'static str, VecDeque<usize>)>,
 }
 
 impl Told {
-    /// Answers that question with these, one after the other.
+    /// Answers that question with these values, one after the other.
     #[must_use]
     pub fn with(mut self, what: &'static str, answers: impl IntoIterator<Item = usize>) -> Self {
         self.answers.push((what, answers.into_iter().collect()));

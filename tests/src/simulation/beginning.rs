@@ -1,5 +1,5 @@
-//! How a world begins: two pools of different shapes, some humans, and what the table knows of
-//! them.
+//! The beginning of a world: two pools of different shapes, some humans, and what the table knows
+//! about them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -21,26 +21,26 @@ use crate::world::chance::Chooser;
 use crate::world::edits::{EditId, Human};
 use crate::world::{BEGINNING, State};
 
-/// Everything that stays as it is while a world runs.
+/// Everything that stays the same during a run.
 pub struct Setting {
-    /// The team's choices.
+    /// The team's policy.
     pub policy: Policy,
     /// Fingerprint keys.
     pub keys: Keyring,
-    /// The configuration in force.
+    /// The active configuration.
     pub configuration: ConfigurationStamp,
     /// Whether workers can be suspended.
     pub suspendable: bool,
-    /// How many workers there are.
+    /// The number of workers.
     pub workers: usize,
-    /// How many edits there will be.
+    /// The number of edits.
     pub edits: usize,
     /// The humans.
     pub humans: Vec<Human>,
 }
 
 impl Setting {
-    /// What an account says, in the bridge's own words.
+    /// The profile of an account.
     pub fn facts(&self, pools: &BySide<Accounts>, side: Side, account: &SimulatedAccount) -> Facts {
         let shapes = BySide::from_fn(|side| Arc::new(pools.get(side).shape.clone()));
         let whole = account.whole();
@@ -48,7 +48,7 @@ impl Setting {
     }
 }
 
-/// Takes one of several; no question is asked where there is but one.
+/// Chooses one of several. With only one option, it does not ask the chooser.
 pub fn pick<T: Clone>(chooser: &mut dyn Chooser, among: &[T], what: &'static str) -> T {
     among[chooser.choose(among.len(), what)].clone()
 }
@@ -115,7 +115,7 @@ pub fn begin(state: &mut State, profile: &Profile) -> Setting {
     setting
 }
 
-/// The attribute that serves a text on that side.
+/// The attribute that holds a text on that side.
 pub fn attribute_of(side: Side, text: &str) -> AttributeName {
     match (side, text) {
         (Side::Old, "department") => attribute("custom:dept"),
@@ -124,7 +124,7 @@ pub fn attribute_of(side: Side, text: &str) -> AttributeName {
     }
 }
 
-/// By what people sign in on that side.
+/// Sets what people sign in with on that side.
 fn sign_in(shape: &mut Shape, land: Land, side: Side) {
     let email = BTreeSet::from([attribute("email")]);
     match (land, side) {
@@ -136,7 +136,7 @@ fn sign_in(shape: &mut Shape, land: Land, side: Side) {
     }
 }
 
-/// What the pool of that side holds.
+/// The schema of the pool on that side.
 fn shape(side: Side, limited: bool, profile: &Profile) -> Shape {
     let fixed = limited && side == Side::New;
     let texts = profile.texts.iter().map(|text| {
@@ -173,7 +173,8 @@ fn mapping(profile: &Profile, fold: bool) -> Mapping {
 fn settle(state: &mut State, setting: &mut Setting, human: Human, start: Start, profile: &Profile) {
     setting.humans.push(human);
     let agreed = start == Start::Agreed;
-    // What both sides hold if they agree; else each side says something of its own now and then.
+    // The value that both sides hold if they agree; otherwise a side sometimes has a value of its
+    // own.
     let mut shared = BTreeMap::new();
     for side in Side::BOTH {
         let there = match start {
@@ -190,7 +191,7 @@ fn settle(state: &mut State, setting: &mut Setting, human: Human, start: Start, 
             let value = if agreed {
                 shared.entry(*text).or_insert(own).clone()
             } else {
-                // The same on both sides, different, or missing on this one.
+                // The same value on both sides, a different one, or none on this side.
                 match state.chooser.choose(3, "first value") {
                     0 => format!("both-{}-{text}", human.0),
                     1 => own,
@@ -223,7 +224,7 @@ fn settle(state: &mut State, setting: &mut Setting, human: Human, start: Start, 
     origins(state, setting, human);
 }
 
-/// Gives a human's address a capital, or leaves it.
+/// Writes a human's address with a capital, or leaves it.
 fn spell(state: &mut State, human: Human, side: Side) {
     if state.chooser.choose(2, "a capital") == 0 {
         return;
@@ -234,7 +235,7 @@ fn spell(state: &mut State, human: Human, side: Side) {
     });
 }
 
-/// Gives a human a phone number and second factors: those of the other side, or some.
+/// Gives a human a phone number and second factors: those of the other side, or new ones.
 fn give_phone(state: &mut State, human: Human, side: Side, same: bool) {
     if same {
         let Some(other) = state.pools.get(side.other()).of(human) else { return };
@@ -262,7 +263,7 @@ fn give_phone(state: &mut State, human: Human, side: Side, same: bool) {
     });
 }
 
-/// Changes what an account was from the beginning.
+/// Changes the first version of an account.
 pub(super) fn begin_as(
     state: &mut State,
     human: Human,
@@ -276,7 +277,7 @@ pub(super) fn begin_as(
     }
 }
 
-/// Adds an account of that human, with an address of theirs that is verified.
+/// Adds an account of that human, with a verified address of theirs.
 pub(super) fn add(
     state: &mut State,
     human: Human,
@@ -298,7 +299,7 @@ pub(super) fn add(
     pool.add(SimulatedAccount::new(sub, username, human, false, first));
 }
 
-/// What the table knows of a human at the beginning.
+/// What the table knows about a human at the beginning.
 fn know(state: &mut State, setting: &Setting, human: Human, start: Start) {
     let known = |account: &SimulatedAccount| Known {
         sub: account.sub.clone(),
@@ -315,7 +316,7 @@ fn know(state: &mut State, setting: &Setting, human: Human, start: Start) {
                 let Some(account) = accounts.get(side).clone() else { continue };
                 let id = PersonId::from_nonce(state.nonce());
                 let entry = Entry::new(id, side, account, BEGINNING);
-                state.table.begin(&entry, true).expect("nobody was there before");
+                state.table.begin(&entry, true).expect("the person was not in the table before");
             }
         }
         Start::Agreed => {
@@ -326,7 +327,7 @@ fn know(state: &mut State, setting: &Setting, human: Human, start: Start) {
             entry.state = PersonState::Synced;
             entry.linked = Some(BEGINNING);
             entry.agreed = Some(agreement(state, setting, &entry, human));
-            state.table.begin(&entry, true).expect("nobody was there before");
+            state.table.begin(&entry, true).expect("the person was not in the table before");
             state.watch.agreed.insert(entry.id, BEGINNING);
         }
     }
@@ -344,8 +345,8 @@ fn agreement(state: &State, setting: &Setting, entry: &Entry, human: Human) -> A
     Agreed { fields: facts.held().filter_map(base).collect(), rules: mapping.revisions() }
 }
 
-/// What stands there at the beginning counts as an edit, absences included: one for both sides
-/// where they say the same.
+/// The first values count as edits, and so do absences. Equal values on both sides count as one
+/// edit.
 pub(super) fn origins(state: &mut State, setting: &Setting, human: Human) {
     let mut shared: BTreeMap<(Field, Option<String>), EditId> = BTreeMap::new();
     let accounts = BySide::from_fn(|side| {

@@ -1,5 +1,5 @@
-//! The end of a world: the weather clears up, everything left is worked off, and a last sweep finds
-//! what nothing told of.
+//! The end of a world: all faults stop, everything left is processed, and a last sweep finds what
+//! no event reported.
 
 use std::time::Duration;
 
@@ -13,20 +13,20 @@ use super::tasks::What;
 use super::{checks, departures};
 use crate::world::table::accounts_of;
 
-/// How many rounds a world has to become quiet. Each works at everything that is ready, or lets
-/// time pass until something is.
+/// The rounds within which a world must come to rest. Each processes everything that is ready, or
+/// lets time pass until something is.
 const ROUNDS_MAX: usize = 2_000;
 
-/// How many turns the tasks of one round have.
+/// The maximum turns of the tasks of one round.
 const TURNS_MAX: usize = 5_000;
 
-/// How often the schedule runs that sends pending changes again (`infra/lib/resend.ts`).
+/// The interval of the schedule that sends pending changes again (`infra/lib/resend.ts`).
 const RUN_EVERY: Duration = Duration::from_mins(5);
 
-/// How many invocations a pass of the sweep over a handful of people may need.
+/// The maximum invocations of one pass of the sweep over a few people.
 const PASS_TICKS_MAX: usize = 8;
 
-/// How long an unsuccessful search is remembered at the most, and a little.
+/// A little longer than the maximum time for which an unsuccessful search is remembered.
 const REMEMBERED: Duration = Duration::from_hours(5);
 
 impl Scheduler {
@@ -42,8 +42,8 @@ impl Scheduler {
         }
         checks::captured_changes_travelled(&mut self.world.lock(), &self.setting);
         departures::told_deletions_travelled(&mut self.world.lock(), &self.setting);
-        // Once for what nothing told of; once more where accounts were deleted, for whoever waited until
-        // their address was free; and once more to see that nothing echoes.
+        // One sweep for what no event reported. If accounts were deleted, another for people who
+        // waited until their address was free. And one more to see that nothing echoes.
         let sweeps = if self.world.lock().departures.is_empty() { 2 } else { 3 };
         for _ in 0..sweeps {
             self.pass(REMEMBERED);
@@ -63,14 +63,14 @@ impl Scheduler {
         checks::at_the_end(&mut state, &self.setting);
     }
 
-    /// One pass of the real sweep, from its beginning to its end. Answers whether there was one.
+    /// One complete pass of the real sweep. Returns whether it ended.
     fn sweep_to_the_end(&mut self) -> bool {
         self.tasks.retain(|task| !matches!(task.what, What::Sweep));
         let ended = |scheduler: &Self| {
             let state = scheduler.world.lock();
             state.weather.counted.get("pass").copied().unwrap_or(0)
         };
-        // A pass that is under way has looked at some parts before the last edits: one more.
+        // A pass in progress read some parts before the last edits, so one more is needed.
         let passes = ended(self) + if self.world.lock().cursor.pass.is_some() { 2 } else { 1 };
         for _ in 0..PASS_TICKS_MAX {
             self.sweep_again();
@@ -78,7 +78,7 @@ impl Scheduler {
             if ended(self) >= passes {
                 return true;
             }
-            // What was found so far is worked off meanwhile, as it is on the platform.
+            // Meanwhile, apply processes what was found so far, as on the platform.
             self.pass(Duration::from_mins(1));
         }
         self.world.lock().watch.violated("a pass ends", format!("not {passes} of them"));
@@ -93,7 +93,7 @@ impl Scheduler {
             let living = state.pools.get(side).living();
             accounts.extend(living.map(|account| (side, account.sub.clone())));
         }
-        // Who is known and not listed is suspected, by that very account.
+        // The sweep sends a person with a missing account by that account, which no listing shows.
         let known = state.table.people.values().filter(|entry| entry.tombstone.is_none());
         let missing = known.flat_map(accounts_of).filter(|(side, sub)| {
             state.account(*side, sub).is_some_and(|account| !account.body().exists)
@@ -104,7 +104,7 @@ impl Scheduler {
         }
     }
 
-    /// Works until nothing is left. Answers whether that was reached.
+    /// Processes everything that is left. Returns whether nothing is left.
     pub fn work_off(&mut self) -> bool {
         let mut next_run = Time::ZERO;
         for _ in 0..ROUNDS_MAX {
@@ -138,8 +138,8 @@ impl Scheduler {
         }
         let mut state = self.world.lock();
         let marks: Vec<_> = state.table.marks.keys().map(|(_, sub)| sub.to_string()).collect();
-        let detail = format!("still marked: {}", marks.join(", "));
-        state.watch.violated("it comes to rest", detail);
+        let detail = format!("still pending: {}", marks.join(", "));
+        state.watch.violated("the world comes to rest", detail);
         false
     }
 
@@ -159,11 +159,11 @@ impl Scheduler {
                 (None, None) => return,
             }
         }
-        self.world.lock().watch.violated("work ends", "a task went on for ever".to_owned());
+        self.world.lock().watch.violated("work ends", "a task never ended".to_owned());
     }
 
-    /// Lets time pass until something can go on, and no pending change is sent before `next_run`.
-    /// Answers whether anything can.
+    /// Lets time pass until a task can continue, or until pending changes are sent at `next_run`.
+    /// Returns whether any can.
     fn wait_for_more(&mut self, next_run: Time) -> bool {
         let due = self.next_due().map(|due| due.max(next_run));
         let next: Option<Time> = {

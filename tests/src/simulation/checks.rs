@@ -1,5 +1,4 @@
-//! What must be true of a world when it has come to rest, and whenever the bridge says it is
-//! drained.
+//! What must hold for a world at rest, and whenever the bridge reports "drained".
 
 use std::collections::BTreeSet;
 
@@ -21,17 +20,17 @@ use crate::world::accounts::{Body, SimulatedAccount, attribute};
 use crate::world::departures::{departed, outlasted};
 use crate::world::edits::Human;
 
-/// A human whose two accounts are one person's.
+/// A human whose two accounts belong to one person record.
 pub struct Linked<'a> {
     /// The person.
     pub entry: &'a Entry,
     /// The accounts.
     pub accounts: BySide<&'a SimulatedAccount>,
-    /// What they say.
+    /// The profiles.
     pub facts: BySide<Facts>,
 }
 
-/// Both accounts of that human, if they are there and linked.
+/// Both accounts of that human, if they exist and are linked.
 pub fn linked<'a>(state: &'a State, setting: &Setting, human: Human) -> Option<Linked<'a>> {
     let (old, new) = (state.pools.old.of(human)?, state.pools.new.of(human)?);
     let entry = state.table.find(Side::Old, &old.sub)?;
@@ -47,7 +46,7 @@ pub fn linked<'a>(state: &'a State, setting: &Setting, human: Human) -> Option<L
     both.then_some(Linked { entry, accounts: BySide { old, new }, facts })
 }
 
-/// The fields on which a linked human's two sides differ, but for those that are held by name.
+/// The fields in which a linked human's two sides differ, except for held fields.
 fn differences(state: &State, setting: &Setting, human: Human) -> Vec<String> {
     let Some(Linked { entry, facts, .. }) = linked(state, setting, human) else {
         return Vec::new();
@@ -67,7 +66,7 @@ fn stands_still(entry: &Entry) -> bool {
     matches!(entry.state, PersonState::Held | PersonState::Conflict)
 }
 
-/// What a look at the table finds, folded as the adapters fold it.
+/// The outstanding work in the table, folded as the adapters fold it.
 pub fn outstanding(state: &State, asked: Time) -> Outstanding {
     let mut seen = Outstanding::default();
     for mark in state.table.marks.values() {
@@ -79,8 +78,8 @@ pub fn outstanding(state: &State, asked: Time) -> Outstanding {
     seen
 }
 
-/// It was said that everything from before `asked` is drained: then it has been applied, of everybody
-/// whom nobody edited since.
+/// The bridge reported that everything before `asked` is drained. So every earlier change must be
+/// applied, except for people who were edited since.
 pub fn drained_up_to(
     state: &mut State,
     setting: &Setting,
@@ -92,7 +91,7 @@ pub fn drained_up_to(
     drained(state, setting, &under_capture.union(&younger).copied().collect());
 }
 
-/// It was said that everything is drained: then everything that was captured has been applied.
+/// The bridge reported that everything is drained. So everything that was captured must be applied.
 pub fn drained(state: &mut State, setting: &Setting, under_capture: &BTreeSet<Human>) {
     let mut found = Vec::new();
     for &human in &setting.humans {
@@ -103,22 +102,22 @@ pub fn drained(state: &mut State, setting: &Setting, under_capture: &BTreeSet<Hu
         }
     }
     if !found.is_empty() {
-        state.watch.violated("drained is honest", found.join(", "));
+        state.watch.violated("drained is reported only when it is true", found.join(", "));
     }
 }
 
-/// All is quiet, and no sweep was needed for what was captured.
+/// The world is quiet, and no sweep was needed for what was captured.
 pub fn captured_changes_travelled(state: &mut State, setting: &Setting) {
     let mut found = Vec::new();
     for &human in setting.humans.iter().filter(|human| state.edits.captured(**human)) {
         found.extend(differences(state, setting, human));
     }
     if !found.is_empty() {
-        state.watch.violated("what was captured needs no sweep", found.join(", "));
+        state.watch.violated("a captured change needs no sweep", found.join(", "));
     }
 }
 
-/// Everything that must be true in the end.
+/// Everything that must hold at the end.
 pub fn at_the_end(state: &mut State, setting: &Setting) {
     let mut found: Vec<(&'static str, String)> = Vec::new();
     for &human in &setting.humans {
@@ -133,7 +132,7 @@ pub fn at_the_end(state: &mut State, setting: &Setting) {
     }
     for entry in state.table.people.values().filter(|entry| !stands_still(entry)) {
         if entry.intent.is_some() || entry.birth.is_some() {
-            found.push(("nothing is left under way", format!("{:?}", entry.accounts)));
+            found.push(("no intent is left open", format!("{:?}", entry.accounts)));
         }
     }
     pointers(state, &mut found);
@@ -144,7 +143,7 @@ pub fn at_the_end(state: &mut State, setting: &Setting) {
         state.watch.violated(promise, detail);
     }
     for &human in &setting.humans {
-        // What was edited in an account that was deleted went with it.
+        // An edit of an account that was deleted is gone with it.
         if Side::BOTH.into_iter().any(|side| departed(state, human, side)) {
             continue;
         }
@@ -152,7 +151,7 @@ pub fn at_the_end(state: &mut State, setting: &Setting) {
     }
 }
 
-/// Each account has one person, and each person's accounts point to them.
+/// Each account belongs to one person, and each person's accounts point to that person.
 fn pointers(state: &State, found: &mut Vec<(&'static str, String)>) {
     for side in Side::BOTH {
         for account in state.pools.get(side).all() {
@@ -168,7 +167,7 @@ fn pointers(state: &State, found: &mut Vec<(&'static str, String)>) {
             };
             if !one {
                 let detail = format!("{} is claimed by {} people", account.sub, claims.len());
-                found.push(("one person for one account", detail));
+                found.push(("each account belongs to one person", detail));
             }
         }
     }
@@ -180,7 +179,7 @@ fn verified(body: &Body) -> Option<String> {
     (flag == "true").then(|| address.to_lowercase())
 }
 
-/// Nobody was linked without proof.
+/// No account was linked without proof.
 fn proofs(state: &State, found: &mut Vec<(&'static str, String)>) {
     for entry in state.table.people.values() {
         let account = |side: Side| {
@@ -199,12 +198,12 @@ fn proofs(state: &State, found: &mut Vec<(&'static str, String)>) {
         let strangers = old.human != new.human && !outlasted(state, old.human);
         if strangers || !proved {
             let detail = format!("{} and {}", old.sub, new.sub);
-            found.push(("nobody is linked without proof", detail));
+            found.push(("no account is linked without proof", detail));
         }
     }
 }
 
-/// Who can be linked is, and who is to be created is.
+/// Every person who can be linked is linked, and every person to be created is created.
 fn together(
     state: &State,
     setting: &Setting,
@@ -235,20 +234,24 @@ fn together(
         (Some(_), Some(_)) => {
             let same = matches!((&ways.old, &ways.new), (Some(old), Some(new)) if old.0 == new.0);
             if same && !gone && linked(state, setting, human).is_none() {
-                found.push(("who can be linked is", format!("human {}", human.0)));
+                found.push((
+                    "every pair that can be linked is linked",
+                    format!("human {}", human.0),
+                ));
             }
         }
         (Some(_), None) | (None, Some(_)) => {
             let enabled = [ways.old, ways.new].into_iter().flatten().any(|(_, enabled)| enabled);
             if eager(&setting.policy) && enabled && !gone {
-                found.push(("who is to be created is", format!("human {}", human.0)));
+                found
+                    .push(("every account to be created is created", format!("human {}", human.0)));
             }
         }
         (None, None) => {}
     }
 }
 
-/// What is held must be something that the pools, the policy or the person ask for.
+/// Every held field must have a cause in the pools, the policy or the person.
 fn obstacles_have_causes(
     state: &State,
     setting: &Setting,

@@ -1,4 +1,4 @@
-//! People who delete their accounts, who sign up again, and what must be true of them in the end.
+//! People who delete their accounts or sign up again, and what must hold for them at the end.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use crate::world::departures::{Departure, NEWCOMERS, depart, departed};
 use crate::world::edits::Human;
 use crate::world::pool::LISTING_LAG;
 
-/// The account is deleted. Nobody tells, or the trail does and names it.
+/// Deletes the account. Either no event reports it, or `CloudTrail` does and names the account.
 pub fn delete(state: &mut State, side: Side, sub: &Sub) -> Option<(Human, Change)> {
     let human = state.account(side, sub)?.human;
     depart(state, side, sub);
@@ -27,10 +27,10 @@ pub fn delete(state: &mut State, side: Side, sub: &Sub) -> Option<(Human, Change
     told.then(|| (human, change(state, side, sub.clone(), Proof::Deleted, false)))
 }
 
-/// Somebody else signs up with the address of an account that was deleted.
+/// Another person signs up with the address of a deleted account.
 pub fn come_back(state: &mut State, setting: &Setting) -> Option<(Human, Change)> {
-    // Who leaves an account behind that nobody knew for theirs, and comes back with a proved address,
-    // cannot be told from that account's owner: by all that is on record they are one.
+    // Suppose a person leaves an account behind that no record links to them, and signs up again
+    // with a verified address. By all records, they and that account's owner are one person.
     let known = |one: &&Departure| {
         let unknown = |other: &Departure| other.human == one.human && other.unknown;
         !state.departures.iter().any(unknown)
@@ -47,8 +47,8 @@ pub fn come_back(state: &mut State, setting: &Setting) -> Option<(Human, Change)
     let Departure { side, sub, .. } = departure;
     let gone = state.account(side, &sub)?;
     let address = gone.body().attributes.get(&attribute("email"))?.clone();
-    // Another newcomer may hold it in the other pool at this very moment: then two people have one
-    // proved address, and nothing tells them apart.
+    // Another newcomer may hold the address in the other pool at this moment. Then two people have
+    // one verified address, and nothing distinguishes them.
     let holds = |one: &SimulatedAccount| {
         let theirs = one.body().attributes.get(&attribute("email"));
         let same = theirs.is_some_and(|theirs| theirs.eq_ignore_ascii_case(&address));
@@ -62,7 +62,8 @@ pub fn come_back(state: &mut State, setting: &Setting) -> Option<(Human, Change)
     let same = state.chooser.choose(2, "the same name") == 1;
     let username = if same { name } else { own };
     let there = departed(state, human, side) || state.pools.get(side).of(human).is_some();
-    // A creation under way would be a second account of theirs, made by nobody's mistake.
+    // With a creation in progress, the person would get a second account, and no component would be
+    // at fault.
     let known = Side::BOTH
         .into_iter()
         .any(|side| state.pools.get(side).all().iter().any(|account| account.human == human));
@@ -75,7 +76,7 @@ pub fn come_back(state: &mut State, setting: &Setting) -> Option<(Human, Change)
     Some((human, change(state, side, sub, Proof::Confirmed, false)))
 }
 
-/// Somebody who has an account in one pool only signs up in the other as well.
+/// A person with an account in one pool only signs up in the other too.
 pub fn join(
     state: &mut State,
     setting: &Setting,
@@ -89,7 +90,8 @@ pub fn join(
     let (human, to) = (account.human, side.other());
     let address = account.body().attributes.get(&attribute("email"))?.clone();
     let username = Username::try_from(format!("joined-{}", human.0).as_str()).ok()?;
-    // A creation under way would be a second account of theirs, made by nobody's mistake.
+    // With a creation in progress, the person would get a second account, and no component would be
+    // at fault.
     let there = state.pools.get(to).of(human).is_some() || departed(state, human, to);
     if there || eager(&setting.policy) || !sign_up(state, setting, to, human, username, address) {
         return None;
@@ -98,7 +100,7 @@ pub fn join(
     Some((human, change(state, to, sub, Proof::Confirmed, false)))
 }
 
-/// Makes a confirmed account with that proved address. Answers whether the pool took it.
+/// Creates a confirmed account with that verified address. Returns whether the pool accepted it.
 fn sign_up(
     state: &mut State,
     setting: &Setting,
@@ -131,7 +133,7 @@ fn sign_up(
     true
 }
 
-/// What an account began with counts as edits; so does what it did not have.
+/// The first values of an account count as edits; so do its absent fields.
 pub fn label(state: &mut State, setting: &Setting, side: Side, sub: &Sub, human: Human) {
     let Some(account) = state.account(side, sub) else { return };
     let (facts, now) = (setting.facts(&state.pools, side, account), account.created);
@@ -144,24 +146,24 @@ pub fn label(state: &mut State, setting: &Setting, side: Side, sub: &Sub, human:
     }
 }
 
-/// What must be true in the end of everybody who deleted an account.
+/// What must hold at the end for every person who deleted an account.
 pub fn judge(state: &State, setting: &Setting, found: &mut Vec<(&'static str, String)>) {
     let nobody = |one: &Departure| state.pools.get(one.side).living().next().is_none();
     judge_those(state, setting, |_| true, nobody, found);
 }
 
-/// All is quiet, and no sweep was needed for a deletion that was told of and captured.
+/// The world is quiet, and no sweep was needed for a reported and captured deletion.
 pub fn told_deletions_travelled(state: &mut State, setting: &Setting) {
     let mut found = Vec::new();
     let told = |one: &Departure| one.told && state.edits.captured(one.human);
-    // A deletion is proved by another account that a listing shows and that can be read. Where there
+    // A deletion is proved by another account that a listing shows and that can be read. If there
     // was none at some moment, however old the listing, this person waits for the next sweep.
     let lag = state.settle * LISTING_LAG;
     let ever = |one: &Departure| {
         let pool = state.pools.get(one.side);
         let from = one.at - lag;
         let changes = pool.all().iter().flat_map(SimulatedAccount::versions).map(|it| it.at);
-        // Who is listed and who can be read changes at these moments only.
+        // Listed and readable accounts change only at these moments.
         let moments = changes.flat_map(|at| [at, at - lag]).filter(|at| *at >= from);
         let mut moments = moments.chain([from]);
         let proves = |account: &SimulatedAccount, listed| {
@@ -173,7 +175,7 @@ pub fn told_deletions_travelled(state: &mut State, setting: &Setting) {
     if !found.is_empty() {
         let found: Vec<String> =
             found.into_iter().map(|(what, who)| format!("{what}: {who}")).collect();
-        state.watch.violated("a deletion that was told of needs no sweep", found.join(", "));
+        state.watch.violated("a reported deletion needs no sweep", found.join(", "));
     }
 }
 
@@ -189,27 +191,27 @@ fn judge_those(
         let Some(other) = other else { continue };
         let to = side.other();
         let Some(account) = state.account(to, other) else { continue };
-        // With nobody left in that pool to be a canary, nothing may be done, and nothing was.
+        // With no account left in that pool as canary, nothing may be done, and nothing was.
         if silent(departure) {
             continue;
         }
         let (deletes, body) = (setting.policy.deletes, account.body());
         let entry = state.table.find(*side, sub);
         let Some(tombstone) = entry.and_then(|entry| entry.tombstone.as_ref()) else {
-            // Both are gone, and no listing leads to them any more.
+            // Both accounts are gone, and no listing leads to them any more.
             if body.exists {
-                found.push(("who is deleted has a tombstone", format!("human {}", human.0)));
+                found.push(("every deleted person has a tombstone", format!("human {}", human.0)));
             }
             continue;
         };
-        // The worker who wrote the tombstone may have had a fast clock.
+        // The clock of the worker that wrote the tombstone may have been fast.
         let since = tombstone.at - state.weather.climate.clock_error;
-        // What stood then counts as well as what followed.
+        // The version at that time counts, and so do later ones.
         let first = account.version_at(since).unwrap_or(0);
         let mut after = account.versions().iter().skip(first);
         let done = match deletes {
             Deletes::Delete => !body.exists,
-            // Whoever enabled it later decided so.
+            // An account that was enabled later stays enabled.
             Deletes::Disable => after.any(|version| !version.body.exists || !version.body.enabled),
             Deletes::Keep => true,
         };
@@ -219,7 +221,7 @@ fn judge_those(
             found.push(("a deletion travels", detail));
         }
         if tombstone.owed.is_some() && body.exists {
-            found.push(("nothing is left owed", format!("human {}", human.0)));
+            found.push(("no tombstone owes anything", format!("human {}", human.0)));
         }
     }
 }

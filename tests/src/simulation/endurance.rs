@@ -1,5 +1,5 @@
-//! Endurance: worlds in calm weather whose edits are decided before they begin, so that the same
-//! people can do the same things twice while messages, places and the operator fare differently.
+//! Endurance: worlds without faults whose edits are decided before they begin. So the same people
+//! can do the same things twice, while messages, services and the operator behave differently.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -22,34 +22,34 @@ use crate::world::trace::Trace;
 use crate::world::watch::Violation;
 use crate::world::weather::{Climate, Place};
 
-/// Time that one turn takes.
+/// The duration of one turn.
 const TICK: Duration = Duration::from_millis(7);
 
-/// Workers at a time.
+/// Workers at the same time.
 const WORKERS: usize = 3;
 
-/// How often the next free worker's turn goes to a message that shows again while it is worked at.
+/// One free turn in this many goes to a message that becomes visible again while it is processed.
 const AGAIN_ONE_IN: u32 = 40;
 
-/// How long to wait at the most where nothing says when something happens.
+/// The maximum wait if the next event is not known.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
 
-/// Something that somebody does, decided before the world begins.
+/// An edit, decided before the world begins.
 #[derive(Clone, Copy, Debug)]
 pub struct Planned {
-    /// How long after the one before.
+    /// The time after the previous edit.
     pub after: Duration,
-    /// Who.
+    /// The human.
     pub human: Human,
-    /// On which side.
+    /// The side.
     pub side: Side,
-    /// What.
+    /// The kind of edit.
     pub act: Act,
-    /// Decides the rest of it: which text, which group.
+    /// Decides the rest: which text, which group.
     pub seed: u64,
 }
 
-/// What one side says of one human, names and dates apart.
+/// The state of one human's account on one side, without names and dates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Said {
     /// The attributes.
@@ -58,26 +58,26 @@ pub struct Said {
     pub groups: BTreeSet<GroupName>,
     /// The second factors.
     pub factors: BTreeSet<Factor>,
-    /// Whether they may sign in.
+    /// Whether the account is enabled.
     pub enabled: bool,
     /// The status.
     pub status: Status,
 }
 
-/// What both pools say, human by human.
+/// The state of both pools, human by human.
 pub type Everybody = BTreeMap<(Human, Side), Said>;
 
-/// A world and whoever keeps it going.
+/// A world and what drives it.
 pub struct Endurance {
     /// The world and all that runs in it.
     pub scheduler: Scheduler,
-    /// Decides everything that is not the world's own.
+    /// Decides everything outside the world.
     chance: Seeded,
-    /// Whether messages that are being worked at show again now and then.
+    /// Whether messages sometimes become visible again while they are processed.
     pub again: bool,
 }
 
-/// A mixture in calm weather: from `least` to `most` people, most of them known on both sides.
+/// A mixture without faults: from `least` to `most` people, most of them known on both sides.
 pub fn mixture(least: usize, most: usize) -> Profile {
     let start = [Start::Agreed, Start::Agreed, Start::Unlinked, Start::Halves];
     Profile {
@@ -95,19 +95,19 @@ pub fn mixture(least: usize, most: usize) -> Profile {
     }
 }
 
-/// The same with people who are all in both pools and agreed upon.
+/// The same with people who are all in both pools and agreed.
 pub fn agreed(least: usize, most: usize) -> Profile {
     Profile { starts: vec![Start::Agreed], lands: vec![Land::Plain], ..mixture(least, most) }
 }
 
 impl Endurance {
-    /// The world of that seed as it begins; `chance` decides how it is kept going.
+    /// The world of that seed at its beginning; `chance` decides how it is driven.
     pub fn new(seed: u64, chance: u64, profile: &Profile) -> Self {
         let scheduler = Scheduler::new(Box::new(Seeded::new(seed)), profile, Trace::default());
         Self { scheduler, chance: Seeded::new(chance), again: false }
     }
 
-    /// So many deeds for these people, spread evenly over twice `apart` each.
+    /// That many edits of these people, spread evenly over twice `apart` each.
     pub fn plan(&self, seed: u64, edits: usize, apart: Duration) -> Vec<Planned> {
         let mut chance = Seeded::new(seed);
         let humans = &self.scheduler.setting.humans;
@@ -124,7 +124,7 @@ impl Endurance {
         (0..edits).map(&mut planned).collect()
     }
 
-    /// Picks one of so many.
+    /// Chooses one of that many options.
     pub fn choose(&mut self, options: usize) -> usize {
         self.chance.choose(options, "endurance")
     }
@@ -137,13 +137,13 @@ impl Endurance {
         }
     }
 
-    /// What time it is.
+    /// The current time.
     pub fn now(&self) -> Time {
         self.scheduler.world.lock().now
     }
 
-    /// Somebody does what was planned, and the trigger tells of it at once. Answers whether they
-    /// could: not without an account there.
+    /// A person makes the planned edit, and the trigger captures it at once. Returns whether it was
+    /// possible: an edit needs an account.
     pub fn act(&mut self, planned: &Planned) -> bool {
         let Planned { human, side, act, seed, .. } = *planned;
         let profile = Profile { acts: vec![(act, 1)], ..self.scheduler.profile.clone() };
@@ -168,8 +168,8 @@ impl Endurance {
         true
     }
 
-    /// Lets messages be worked off until then, in any order that the queue allows, several side by
-    /// side. Work that has begun is finished.
+    /// Processes messages until then, in any order that the queue allows, several at the same time.
+    /// Finishes work that has begun.
     pub fn work(&mut self, until: Time) {
         loop {
             let now = self.now();
@@ -197,7 +197,7 @@ impl Endurance {
         }
     }
 
-    /// What a free worker could receive now.
+    /// The messages that a free worker could receive now.
     fn ready(&self, until: Time) -> Vec<u64> {
         let state = self.scheduler.world.lock();
         let now = state.now;
@@ -216,7 +216,7 @@ impl Endurance {
         next.unwrap_or(state.now + LOOK_EVERY).min(state.now + LOOK_EVERY).min(until)
     }
 
-    /// Now and then a message that is being worked at shows again.
+    /// Sometimes makes a message visible again while it is processed.
     fn show_again(&mut self) {
         if !self.again || !self.chance.happens(AGAIN_ONE_IN, "shows again") {
             return;
@@ -243,19 +243,20 @@ impl Endurance {
         all.into_iter().map(|(_, change)| change).collect()
     }
 
-    /// Puts a message into the queue, however often it was there already.
+    /// Puts a message into the queue, even if it was there before.
     pub fn put_message(&mut self, change: &Change) {
         let mut state = self.scheduler.world.lock();
         let (now, fresh) = (state.now, state.nonce());
         state.queue.send(change, fresh, now);
     }
 
-    /// Works until neither message nor mark is left. Answers whether that was reached.
+    /// Continues until neither message nor pending change is left. Returns whether that was
+    /// reached.
     pub fn rest(&mut self) -> bool {
         self.scheduler.work_off()
     }
 
-    /// What both pools say of everybody.
+    /// The state of both pools.
     pub fn says(&self) -> Everybody {
         let state = self.scheduler.world.lock();
         let mut says = BTreeMap::new();
@@ -275,7 +276,7 @@ impl Endurance {
         says
     }
 
-    /// Whose password was replaced on which side, because a newer one was set on the other.
+    /// The accounts whose password was replaced because a newer one was set on the other side.
     pub fn closed(&self) -> BTreeSet<(Human, Side)> {
         let state = self.scheduler.world.lock();
         let mut closed = BTreeSet::new();
@@ -290,7 +291,7 @@ impl Endurance {
         closed
     }
 
-    /// Whether somebody's two accounts differ although they are one person's.
+    /// Whether a person's two linked accounts differ.
     pub fn apart(&self) -> bool {
         let state = self.scheduler.world.lock();
         let setting = &self.scheduler.setting;
@@ -304,7 +305,7 @@ impl Endurance {
         )
     }
 
-    /// Brings the world to its end. Answers every promise that was broken, dead letters included.
+    /// Brings the world to its end. Returns every broken promise, dead letters included.
     pub fn end(&mut self) -> Vec<Violation> {
         self.scheduler.come_to_rest();
         let mut state = self.scheduler.world.lock();

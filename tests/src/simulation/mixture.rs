@@ -1,4 +1,4 @@
-//! The mixtures of worlds that the suites run, by the names under which one of them is replayed.
+//! The mixtures of worlds that the suites run, by name; `make replay` uses the same names.
 
 use poolbridge_core::policy::StalePasswords;
 
@@ -8,29 +8,29 @@ use crate::world::weather::{Climate, Fate};
 /// A mixture of worlds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mixture {
-    /// Edits, and whatever goes wrong.
+    /// Edits and all faults.
     Mixed,
-    /// People delete their accounts as well, and others get their addresses.
+    /// People also delete their accounts, and others get their addresses.
     Departing,
-    /// People delete their accounts and sign up again, most of the time, and reads are stale.
+    /// People mostly delete their accounts and sign up again, and reads are stale.
     Returning,
-    /// The sweep is at work all the while.
+    /// The sweep runs all the time.
     Swept,
-    /// So it is, and nothing else tells of any edit.
+    /// The sweep runs, and only it detects edits.
     Unnoticed,
-    /// So it is, and one page in three of its listings lies.
+    /// The sweep runs, and one page in three of its listings is wrong.
     Lying,
-    /// The sweep is at work while people delete their accounts.
+    /// The sweep runs while people delete their accounts.
     DepartingSwept,
-    /// So it is, nothing else tells of any deletion, and pages lie.
+    /// The sweep runs, only it detects deletions, and pages are wrong.
     DepartingLying,
     /// Texts are blanked, restored, and set to the same few words on both sides.
     Repeating,
-    /// So they are, and reads are stale.
+    /// The same with stale reads.
     RepeatingStale,
-    /// So they are, workers die, and answers are lost.
+    /// The same with dying workers and lost answers.
     RepeatingCrashing,
-    /// So they are, and workers are suspended.
+    /// The same with suspended workers.
     RepeatingSuspended,
 }
 
@@ -74,7 +74,7 @@ impl Mixture {
         Self::ALL.into_iter().find(|mixture| mixture.name() == name)
     }
 
-    /// What its worlds are like.
+    /// The profile of its worlds.
     pub fn profile(self) -> Profile {
         match self {
             Self::Mixed => Profile::mixed(),

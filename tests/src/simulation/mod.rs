@@ -1,6 +1,6 @@
-//! The simulation: the real `converge` in a world of weather, people and other workers.
+//! The simulation: the real `converge` in a world of faults, people and other workers.
 //!
-//! A seed says everything: [`run`] gives the same world for the same seed and profile, turn by
+//! A seed decides everything: [`run`] gives the same world for the same seed and profile, turn by
 //! turn.
 
 use std::collections::BTreeMap;
@@ -29,20 +29,20 @@ use crate::world::chance::{Chooser, Seeded};
 use crate::world::trace::Trace;
 use crate::world::watch::Violation;
 
-/// What became of one world.
+/// The result of one world.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
     /// Promises that were broken.
     pub violations: Vec<Violation>,
-    /// What happened, if the trace was asked for.
+    /// The trace, if it was recorded.
     pub trace: Trace,
-    /// What was done to the world, by name.
+    /// How often each thing happened to the world, by name.
     pub counted: BTreeMap<&'static str, u64>,
-    /// How many edits there were.
+    /// The number of edits.
     pub edits: usize,
-    /// How many of them were replaced unseen: the gap that unconditional writes leave.
+    /// The edits that fell into a gap that unconditional writes leave ([`oracle::Gap`]).
     pub gaps: u64,
-    /// How many reads of accounts there were.
+    /// The number of account reads.
     pub reads: u64,
 }
 
@@ -51,7 +51,7 @@ pub fn run(seed: u64, profile: &Profile) -> Outcome {
     run_with(Box::new(Seeded::new(seed)), profile, Trace::default())
 }
 
-/// Runs the world of that seed and tells it.
+/// Runs the world of that seed and records its trace.
 pub fn tell(seed: u64, profile: &Profile) -> Outcome {
     run_with(Box::new(Seeded::new(seed)), profile, Trace::listening())
 }

@@ -1,10 +1,12 @@
-//! The oracle: was any edit lost? Judged by who knew what, not by what the bridge believes.
+//! The oracle decides whether an edit was lost. It uses what each author knew, not what the bridge
+//! believes.
 //!
-//! The last edit of a field on each side either stands in the end, or was overwritten by somebody
-//! who knew it, or lost a recorded conflict, or fell into a [`Gap`] that no protocol over
-//! unconditional writes can close. A gap excuses that one edit of that one field, and only for the
-//! moment that its doc names; it is counted and told in the trace. What stands instead must be
-//! somebody's last word all the same, and both sides must agree, whatever fell into a gap.
+//! The last edit of a field on each side must have one of these results: its value stands at the
+//! end; an author who knew it overwrote it; it lost a recorded conflict; or it fell into a [`Gap`]
+//! that no protocol with unconditional writes can close. A gap excuses that one edit of that one
+//! field, and only for the moment that its doc names. It is counted and shown in the trace. In
+//! every case, the value that stands must be a value that a person set last, and both sides must
+//! agree.
 
 use std::collections::BTreeSet;
 
@@ -22,24 +24,25 @@ use crate::world::accounts::{SimulatedAccount, Version};
 use crate::world::edits::{Edit, EditId, Human};
 use crate::world::watch::{Decided, NAME_TAKEN, Unseen};
 
-/// What no protocol over unconditional writes can help.
+/// A gap that no protocol with unconditional writes can close.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Gap {
-    /// An edit of the written side after the last look at it, which was the writer's last look
-    /// altogether, and before the write.
+    /// An edit of the written side after the writer's last observation of it and before the write.
+    /// That observation was the writer's last of all.
     Unseen,
-    /// An edit of the written side that the last look at it would have shown, had it not been
-    /// stale: made less than the bound on stale reads before that look.
+    /// An edit of the written side that the last observation would have shown if it had not been
+    /// stale: made less than the bound on stale reads before it.
     Hidden,
-    /// An edit on the written side, after the look at it and before the announced write of that field
-    /// was recorded, that sets the very value of that write. Of memberships any such edit, since they do
-    /// not move the account's date (R4).
+    /// An edit on the written side, after the observation and before the announced write of that
+    /// field was recorded, that sets the same value as that write. For memberships, any such edit,
+    /// because they do not move the account's last-modified date (`AmbiguousRevertIsConflict`, R4).
     Beside,
-    /// An edit of a membership that a look did not show, being a stale one or too early, upon which
-    /// the person was recorded: both sides seemed to agree, and no date says otherwise.
+    /// An edit of a membership that an observation did not show, because it was stale or too early.
+    /// The person was recorded from that observation: both sides seemed to agree, and no date says
+    /// otherwise.
     Torn,
-    /// A whole account: in a pool that takes only names, a stranger took the name after the moment
-    /// that the last look at its bearer showed, and before the write.
+    /// A whole account: in a pool that accepts only usernames, a stranger took the username after
+    /// the moment that the last observation showed, and before the write.
     Taken,
 }
 
@@ -47,7 +50,7 @@ impl Gap {
     /// Every gap.
     pub const ALL: [Self; 5] = [Self::Unseen, Self::Hidden, Self::Beside, Self::Torn, Self::Taken];
 
-    /// What it is counted under.
+    /// The name under which it is counted.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Unseen => "edit replaced unseen",
@@ -59,15 +62,15 @@ impl Gap {
     }
 }
 
-/// How an edit that does not stand in the end is accounted for.
+/// The explanation for an edit whose value does not stand at the end.
 enum Account {
-    /// Somebody overwrote it who knew it, or the value had only come back.
+    /// An author who knew it overwrote it, or the value had only come back.
     Known,
-    /// It lost a conflict that was recorded.
+    /// It lost a recorded conflict.
     Overruled(Decided),
     /// It fell into a gap.
     Gap(Gap),
-    /// Not at all.
+    /// No explanation.
     Lost,
 }
 
@@ -79,7 +82,7 @@ struct End<'a> {
     accounts: BySide<&'a SimulatedAccount>,
     /// The person.
     person: &'a PersonId,
-    /// When something was first agreed.
+    /// When the accounts were first agreed.
     agreed: Option<Time>,
     /// The edits that the two sides' values come from.
     origins: BTreeSet<EditId>,
@@ -125,7 +128,7 @@ fn judge(
 ) {
     let says = [both.facts.old.get(field), both.facts.new.get(field)];
     let unread = says.contains(&Reading::Unread);
-    // Sides that differ are another promise's business, and so is what is held.
+    // Another promise covers sides that differ and fields that are held.
     if unread || says[0] != says[1] || both.entry.obstacles.contains_key(field) {
         return;
     }
@@ -133,7 +136,7 @@ fn judge(
     let origins = Side::BOTH
         .into_iter()
         .filter_map(|side| both.accounts.get(side).body().origins.get(field).copied());
-    // A field that was held is not agreed upon before it was let go.
+    // A held field is not agreed before its hold ends.
     let person = &both.entry.id;
     let obstructed = state.watch.obstructed.get(&(person.clone(), field.clone())).copied();
     let agreed = state.watch.agreed.get(person).copied().max(obstructed);
@@ -150,11 +153,12 @@ fn judge(
             Account::Known => {}
             Account::Gap(gap) => gaps.push((gap, what)),
             Account::Overruled(decision) => {
-                // Who edited while our write was open is taken to have seen it: no rule chose them.
+                // A person who edits while poolbridge's write is open counts as having seen it: no
+                // rule chose that edit.
                 let by_rule = decision.decision.kind != DecisionKind::EditedMeanwhile;
                 let obeys = !by_rule || obeys(state, setting, field, edit, &decision);
                 if !obeys && end.beside_an_open_write(edit) {
-                    // Made between the look and the decision, which did not see it.
+                    // Made between the observation and the decision, which did not see it.
                     gaps.push((Gap::Beside, what));
                 } else if !obeys {
                     let detail = format!("{what} lost a {}", decision.decision.kind.name());
@@ -164,7 +168,8 @@ fn judge(
             Account::Lost => found.push(("nothing is lost", what)),
         }
     }
-    // Where a value came back, either membership may stand, and a flag is disabled (R4).
+    // Where a value came back, either membership may stand, and a flag is disabled
+    // (AmbiguousRevertIsConflict, R4).
     let came_back = |Decided { person: whose, decision, .. }: &Decided| {
         whose == person
             && decision.kind == DecisionKind::CameBack
@@ -174,11 +179,12 @@ fn judge(
     let doubted = may_stand && state.watch.decisions.iter().any(came_back);
     let values = last.map(|edit| edit.and_then(|&edit| state.edits.get(edit).value.clone()));
     if !doubted && !values.contains(&stands) {
-        found.push(("no value returns", format!("{field}: {stands:?} is nobody's last word")));
+        found.push(("no value returns", format!("{field}: no person set {stands:?} last")));
     }
 }
 
-/// Whether that value says all that the edit said: the same, or the same address that somebody proved.
+/// Whether that value covers the edit: the same value, or the same address, which a person
+/// verified.
 fn covers(value: Option<&String>, edit: &Edit) -> bool {
     let claimed = |value: &String| match value.strip_suffix("\u{1f}true") {
         Some(address) if edit.field.is_address() => Some(format!("{address}\u{1f}false")),
@@ -198,7 +204,8 @@ impl End<'_> {
         if let Some(gap) = self.replaced_unseen(edit) {
             return Account::Gap(gap);
         }
-        // The edit was made over what stands now: whoever put that back did not look.
+        // The author knew the value that stands now. So the write that restored this value did not
+        // see the edit.
         let newer = self.origins.iter().any(|&origin| edits.knew(edit.id, origin));
         if let Some(decision) = self.recorded(edit, side) {
             let came_back = decision.decision.kind == DecisionKind::CameBack;
@@ -208,24 +215,25 @@ impl End<'_> {
                 return Account::Overruled(decision);
             }
         }
-        // A value that is again what the other side's author knew it to be: nothing that a comparison
-        // of states could see has changed.
+        // A value that the other side's author knew before is back: a comparison of states sees no
+        // change.
         let came_back = edit.known.iter().any(|&known| {
             let was = edits.get(known);
-            // Everybody knows that a newborn account is in no group, the first to edit one as
-            // well; and what both sides said at one time is known to whoever knew one of them.
+            // Every author knows that a new account is in no group, even the first to edit a
+            // membership. And an author who knew one of two equal values of one moment knew both.
             let unborn = |&it: &EditId| edits.get(it).initial && edits.get(it).value.is_none();
             let first = |&origin: &EditId| edits.get(origin).known.iter().all(unborn);
             let newborn = was.initial || self.origins.iter().any(first);
             let newborn = newborn && was.value.is_none();
             let peers = self.peers(was, was.side.unwrap_or(side));
             let author = |&origin: &EditId| peers.iter().any(|&it| edits.knew(origin, it));
-            // The value had lost a decision that was not carried out yet: it is the same value for it.
+            // The value had lost a decision that was not executed yet. The decision covers the same
+            // value again.
             let lost = self.recorded(was, was.side.unwrap_or(side)).is_some();
             let shared = newborn || lost || self.origins.iter().any(author);
             was.value == edit.value && shared
         });
-        // Where nothing was agreed yet, a value beats an absence, and a disable beats an enable.
+        // Where nothing was agreed yet, a value wins over an absence, and a disable over an enable.
         let weaker = edit.value.is_none() || *self.field == Field::Enabled;
         let beaten = weaker && self.agreed.is_none_or(|agreed| edit.at <= agreed);
         if beaten || (came_back && !newer) {
@@ -239,8 +247,8 @@ impl End<'_> {
         }
     }
 
-    /// The edit, and those of the other side that said the same while it stood: who overwrote one
-    /// of them, when both sides agreed, overwrote them all.
+    /// The edit, and edits of the other side with the same value at the same time. While both sides
+    /// agreed, an author who overwrote one of them overwrote all.
     fn peers(&self, edit: &Edit, side: Side) -> Vec<EditId> {
         let stood = |side: Side, origin: EditId| -> Vec<(Time, Time)> {
             let versions = self.accounts.get(side).versions();
@@ -262,7 +270,7 @@ impl End<'_> {
         alike.filter(together).map(|other| other.id).chain([edit.id]).collect()
     }
 
-    /// The gap in which a write replaced that edit, if one did.
+    /// The gap in which a write replaced that edit, if there is one.
     fn replaced_unseen(&self, edit: &Edit) -> Option<Gap> {
         let mut unseen = self.state.watch.unseen.iter().filter(|unseen| unseen.edit == edit.id);
         unseen.find_map(|unseen| {
@@ -273,8 +281,8 @@ impl End<'_> {
         })
     }
 
-    /// Whether the person was recorded, after that edit or after the one that stands, upon a look
-    /// that did not show one of the two.
+    /// Whether the person was recorded, after that edit or after the one that stands, from an
+    /// observation that did not show one of the two.
     fn judged_at_two_moments(&self, edit: &Edit) -> bool {
         let stands = self.origins.iter().map(|&origin| self.state.edits.get(origin).at);
         let first = stands.chain([edit.at]).min().unwrap_or(edit.at);
@@ -286,13 +294,15 @@ impl End<'_> {
             })
     }
 
-    /// Whether the pool says nowhere that the field was touched: memberships have no date (R4).
+    /// Whether the pool shows nowhere that the field changed: memberships have no date
+    /// (`AmbiguousRevertIsConflict`, R4).
     const fn unmarked(&self) -> bool {
         matches!(self.field, Field::Group(_))
     }
 
-    /// Whether that edit was made while a write to it was announced, and cannot be told from the write:
-    /// it sets the same value, or the pool says nowhere that the field was touched.
+    /// Whether that edit was made while a write to the field was announced, and cannot be
+    /// distinguished from the write: it sets the same value, or the pool shows nowhere that the
+    /// field changed.
     fn beside_an_open_write(&self, edit: &Edit) -> bool {
         self.state.watch.announced.iter().any(|announced| {
             let ours = announced.field == *self.field && announced.person == *self.person;
@@ -303,8 +313,8 @@ impl End<'_> {
         })
     }
 
-    /// Whether that decision followed one about the same field and side that rested on a doubt: the value
-    /// that was to be carried then had not been written yet.
+    /// Whether that decision followed a doubtful one about the same field and side: the value to be
+    /// carried then was not written yet.
     fn was_in_doubt(&self, later: &Decided) -> bool {
         let name = self.field.to_string();
         self.state.watch.decisions.iter().any(|decided| {
@@ -330,7 +340,7 @@ impl End<'_> {
                 && decision.side == Some(side)
                 && decided.at >= edit.at
         };
-        // A person who was joined to another keeps what was decided.
+        // A person who was joined to another keeps their decisions.
         let table = &self.state.table;
         let here = |whose: &PersonId| table.person(whose).is_some_and(|it| it.id == *self.person);
         let all = self.state.watch.decisions.iter();
@@ -339,7 +349,7 @@ impl End<'_> {
     }
 }
 
-/// Whether the side that was overruled is the one that the rule names, at the time.
+/// Whether the overruled side is the one that the rule names, at that time.
 fn obeys(state: &State, setting: &Setting, field: &Field, edit: &Edit, decided: &Decided) -> bool {
     if *field == Field::Enabled {
         // Disabled wins: only an enabled flag can be overruled.

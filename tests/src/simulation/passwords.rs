@@ -1,4 +1,4 @@
-//! What must be true of passwords in the end. Like the bridge, these checks go by the clock of the
+//! What must hold for passwords at the end. Like the bridge, these checks use the clock of the
 //! trigger that captured each password.
 
 use poolbridge_core::entry::Entry;
@@ -42,8 +42,9 @@ pub fn judge(state: &State, setting: &Setting, found: &mut Vec<(&'static str, St
     }
 }
 
-/// On which side the newest password was set since the accounts were linked, and when. None if that
-/// cannot be told: the message alone tells of one of them, and it may or may not count.
+/// The side on which the newest password was set since the accounts were linked, and the time.
+/// `None` if it cannot be known: only the message carries the time of one of them, and it may or
+/// may not count.
 fn newest(state: &State, entry: &Entry, human: Human) -> Option<(Side, Time)> {
     let linked = entry.linked?;
     let theirs = state.watch.passwords.iter().filter(|set| set.human == human);
@@ -56,8 +57,8 @@ fn newest(state: &State, entry: &Entry, human: Human) -> Option<(Side, Time)> {
     });
     let last = BySide::from_fn(|side| {
         let there = here.clone().filter(|set| set.side == side);
-        // Two functions that tell of one account may have clocks that differ: what was told last need
-        // not be what was set last.
+        // Two functions that capture changes of one account may have clocks that differ. So the
+        // latest reported time need not be the latest change.
         let told = there.map(|set| set.told).max()?;
         let all = theirs.clone().filter(|set| set.side == side);
         Some((told, all.map(|set| set.at).max()?))

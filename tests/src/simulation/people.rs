@@ -1,4 +1,4 @@
-//! What people and administrators do to accounts while the bridge is at work.
+//! What people and administrators do to accounts while the bridge runs.
 
 use std::collections::BTreeSet;
 
@@ -18,10 +18,10 @@ use crate::world::departures::depart;
 use crate::world::edits::Human;
 use crate::world::passwords::PasswordSet;
 
-/// How many different words there are: so few that the two sides often say the same.
+/// The number of different words: so few that the two sides often hold the same value.
 const WORDS: usize = 2;
 
-/// Lets somebody do something. Answers what a trigger would be told.
+/// A person does something. Returns the change that a trigger would receive.
 pub fn edit(state: &mut State, setting: &Setting, profile: &Profile) -> Option<(Human, Change)> {
     let mut accounts: Vec<(Side, Sub, Human)> = Vec::new();
     for side in Side::BOTH {
@@ -37,7 +37,8 @@ pub fn edit(state: &mut State, setting: &Setting, profile: &Profile) -> Option<(
     deed(state, setting, profile, (side, sub, human))
 }
 
-/// Lets somebody do something to that account of theirs. Answers what a trigger would be told.
+/// A person does something to that account of theirs. Returns the change that a trigger would
+/// receive.
 pub fn deed(
     state: &mut State,
     setting: &Setting,
@@ -51,7 +52,7 @@ pub fn deed(
             let text = profile.texts[state.chooser.choose(profile.texts.len(), "which text")];
             set_text(state, setting, side, &sub, act, text)?;
         }
-        // Two accounts that nothing links yet would never be known for one human's again.
+        // Otherwise nothing would connect the two unlinked accounts of one human any more.
         Act::Address if apart(state, setting, human) => {
             state.weather.count("address kept, the accounts being apart");
             return None;
@@ -95,7 +96,7 @@ pub fn deed(
     Some((human, change(state, side, sub, Proof::Changed, false)))
 }
 
-/// Sets a text attribute as the deed says. None if that cannot be done to it.
+/// Sets a text attribute according to the edit. `None` if the attribute does not allow it.
 fn set_text(
     state: &mut State,
     setting: &Setting,
@@ -127,7 +128,7 @@ fn set_text(
     Some(())
 }
 
-/// Sets a new e-mail address or phone number, one that no account had before.
+/// Sets a new e-mail address or phone number that no account had before.
 fn set_address(
     state: &mut State,
     setting: &Setting,
@@ -153,7 +154,7 @@ fn set_address(
     });
 }
 
-/// Switches a second factor on or off. None where the pool would refuse that.
+/// Switches a second factor on or off. `None` if the pool would refuse it.
 fn switch_factor(state: &mut State, setting: &Setting, side: Side, sub: &Sub) -> Option<()> {
     let factor = Factor::TRAVELLING[state.chooser.choose(2, "which factor")];
     let body = state.account(side, sub)?.body();
@@ -170,7 +171,8 @@ fn switch_factor(state: &mut State, setting: &Setting, side: Side, sub: &Sub) ->
     Some(())
 }
 
-/// Sets a password. Who has none, or a temporary one that was never told, cannot.
+/// Sets a password. Impossible for a person without one, or with a temporary one that was never
+/// sent.
 fn choose_password(
     state: &mut State,
     side: Side,
@@ -190,8 +192,8 @@ fn choose_password(
     Some((human, told))
 }
 
-/// Whether the person can verify that address: the account has it, it is the person's own, and no other
-/// account has it as an alias.
+/// Whether the person can verify that address: the account has it, it is the person's own, and no
+/// other account has it as an alias.
 fn can_prove(state: &State, side: Side, sub: &Sub, kind: &AttributeName) -> bool {
     let Some(account) = state.account(side, sub) else { return false };
     let Some(address) = account.body().attributes.get(kind) else { return false };
@@ -199,7 +201,7 @@ fn can_prove(state: &State, side: Side, sub: &Sub, kind: &AttributeName) -> bool
     theirs && (kind.as_str() != "email" || !state.pools.get(side).taken(address, Some(sub)))
 }
 
-/// The account before the last change of an attribute; nothing if it never changed.
+/// The account before the last change of an attribute; `None` if it never changed.
 fn former<'a>(state: &'a State, side: Side, sub: &Sub, name: &AttributeName) -> Option<&'a Body> {
     let account = state.pools.get(side).get(sub)?;
     let now = account.body().attributes.get(name);
@@ -207,9 +209,9 @@ fn former<'a>(state: &'a State, side: Side, sub: &Sub, name: &AttributeName) -> 
     former.find(|body| body.attributes.get(name) != now)
 }
 
-/// Whether that human has two accounts that are not one person's yet, or may be about to: a
-/// creation may be under way. Who moves to another address just then has two accounts that nothing
-/// connects.
+/// Whether that human has two accounts that no person record connects yet, or may get them: a
+/// creation may be in progress. After a change of address at that moment, nothing would connect the
+/// two.
 fn apart(state: &State, setting: &Setting, human: Human) -> bool {
     let person = |side| {
         let account = state.pools.get(side).of(human)?;
@@ -221,13 +223,13 @@ fn apart(state: &State, setting: &Setting, human: Human) -> bool {
     }
 }
 
-/// What a trigger tells of a deed done now.
+/// The change that a trigger reports for an edit made now.
 pub fn change(state: &mut State, side: Side, sub: Sub, proof: Proof, password: bool) -> Change {
     let (at, id) = (state.some_clock(), state.nonce());
     Change { side, sub, at, proof, password, administrator: false, claimed: false, id }
 }
 
-/// Changes an account and notes every field that is different then.
+/// Changes an account and records every field that differs afterwards.
 fn apply(
     state: &mut State,
     setting: &Setting,
@@ -247,7 +249,7 @@ fn apply(
         if !case_sensitive && let Some(address) = body.attributes.get_mut(&attribute("email")) {
             address.make_ascii_lowercase();
         }
-        // Memberships are not part of the account as `AdminGetUser` dates it.
+        // `AdminGetUser`'s date does not cover memberships.
         if body.groups == groups {
             body.modified = now;
         }
@@ -270,7 +272,7 @@ fn apply(
     state.say(|| format!("{sub} is edited: {}", told.join(", ")));
 }
 
-/// The account is deleted, and a stranger signs up under its name.
+/// Deletes the account, and a stranger signs up with its username.
 fn replace(state: &mut State, setting: &Setting, side: Side, sub: &Sub) -> Option<(Human, Change)> {
     let now = state.now;
     let gone = state.pools.get(side).get(sub)?.clone();

@@ -1,4 +1,4 @@
-//! What a simulated world may be made of: a mixture for the suite, or tuned to one rule.
+//! What a simulated world may contain: a mixture for the suite, or a world tuned to one rule.
 
 use std::time::Duration;
 
@@ -8,14 +8,14 @@ use poolbridge_core::policy::{ConflictRule, Deletes, Provision, StalePasswords};
 
 use crate::world::weather::{Climate, Fate};
 
-/// How a human stands at the beginning.
+/// The state of a human at the beginning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Start {
     /// In both pools, linked, agreed.
     Agreed,
-    /// In both pools, known to nobody yet; some fields differ.
+    /// In both pools, not linked yet; some fields differ.
     Unlinked,
-    /// In both pools, one half-person each.
+    /// In both pools, with one person record each.
     Halves,
     /// In the old pool only.
     OldOnly,
@@ -23,22 +23,22 @@ pub enum Start {
     NewOnly,
 }
 
-/// What a person, or an administrator, does.
+/// An act of a person or an administrator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Act {
     /// Sets a text attribute to a new value.
     Text,
     /// Sets a text attribute to one of a few words.
     Word,
-    /// Takes a text attribute away.
+    /// Removes a text attribute.
     Blank,
-    /// Sets a text attribute back to what it was before its last change, or takes it away again.
+    /// Sets a text attribute back to its value before the last change, or removes it again.
     Restore,
-    /// Sets another e-mail address, proved at once or not yet.
+    /// Sets another e-mail address, verified at once or not yet.
     Address,
-    /// Sets another phone number, proved at once or not yet.
+    /// Sets another phone number, verified at once or not yet.
     Phone,
-    /// Proves the e-mail address, or the phone number.
+    /// Verifies the e-mail address, or the phone number.
     Verify,
     /// Switches a second factor on or off.
     Factor,
@@ -50,109 +50,109 @@ pub enum Act {
     Password,
     /// Signs in, which changes nothing and is captured as a hint.
     SignIn,
-    /// Undoes the last edit of a yes-or-no field, or does the next one.
+    /// Undoes the last edit of a yes-or-no field, or makes the next one.
     Undo,
-    /// Deletes the account, and somebody else signs up under the same name.
+    /// Deletes the account, and another person signs up with the same username.
     Replace,
-    /// Deletes the account, and nobody or the trail tells.
+    /// Deletes the account. Either no event reports it, or `CloudTrail` does and names the account.
     Delete,
-    /// Somebody else signs up with the address, and perhaps the name, of a deleted account.
+    /// Another person signs up with the address, and perhaps the username, of a deleted account.
     Return,
-    /// Signs up in the other pool as well.
+    /// Signs up in the other pool too.
     Join,
 }
 
-/// What the pools are like.
+/// The schemas of the pools.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Land {
-    /// Names are names; several accounts may have one address.
+    /// Usernames are free; several accounts may have one address.
     Plain,
     /// People sign in by their address on both sides.
     ByAddress,
     /// Plain on the old side, by address on the new one.
     Mixed,
-    /// Names are names, and a verified address is an alias, on both sides.
+    /// Usernames are free, and a verified address is an alias, on both sides.
     Alias,
     /// With aliases on the old side, by address on the new one.
     AliasToAddress,
 }
 
-/// What a world may be made of. Each list is a choice; one element is none.
+/// What a world may contain. Each list is a choice; a list with one element leaves none.
 #[derive(Clone, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "what a world has or has not is independent")]
 pub struct Profile {
-    /// How many people there are at the least.
+    /// The minimum number of people.
     pub people_min: usize,
-    /// How many people there are at the most.
+    /// The maximum number of people.
     pub people_max: usize,
-    /// How many workers there are at the most, a captured change each.
+    /// The maximum number of workers, each with one captured change.
     pub workers_max: usize,
-    /// How many edits there are at the most.
+    /// The maximum number of edits.
     pub edits_max: usize,
-    /// What the pools are like.
+    /// The schemas of the pools.
     pub lands: Vec<Land>,
-    /// How each human stands.
+    /// The state of each human at the beginning.
     pub starts: Vec<Start>,
-    /// What is done, with how much weight.
+    /// The acts, with their weights.
     pub acts: Vec<(Act, u32)>,
-    /// Which text attributes there are.
+    /// The text attributes.
     pub texts: Vec<&'static str>,
     /// Whether people have phone numbers and second factors.
     pub phones: bool,
-    /// Whether addresses are written in capitals and small letters, where a pool keeps that.
+    /// Whether addresses have capital letters, where a pool keeps them.
     pub spellings: bool,
-    /// Whether there may be a federated account, and an account that merely claims an address, beside
-    /// the first human.
+    /// Whether there may also be a federated account, and an account that only claims an address,
+    /// both with the first human's address.
     pub strangers: bool,
     /// Whether there may be a field that the new pool cannot change, and a group that it lacks.
     pub limits: bool,
-    /// Two strangers whose addresses are the same, one of them unproved.
+    /// Two strangers with the same address, one of them unverified.
     pub impostor: bool,
-    /// Who wins.
+    /// The conflict rules.
     pub conflicts: Vec<ConflictRule>,
     /// Whether people are created.
     pub provision: Vec<Provision>,
-    /// What a deletion does.
+    /// What happens at a deletion.
     pub deletes: Vec<Deletes>,
-    /// What becomes of passwords.
+    /// What happens to outdated passwords.
     pub stale_passwords: Vec<StalePasswords>,
     /// Whether workers can be suspended.
     pub suspendable: Vec<bool>,
-    /// What the bridge allows for clocks that differ.
+    /// The clock allowance of the bridge.
     pub clock_allowance: Duration,
-    /// What goes wrong with calls.
+    /// The faults of calls.
     pub climate: Climate,
     /// How often workers die.
     pub crashes: u32,
-    /// How often a worker is put to sleep where it stands.
+    /// How often a worker is suspended.
     pub sleeps: u32,
-    /// Workers are put to sleep only with this request in hand, if one is named.
+    /// Workers are suspended only before this request, if one is named.
     pub sleeps_before: Option<&'static str>,
-    /// How often a message comes again while it is being worked at.
+    /// How often a message becomes visible again while it is processed.
     pub repeats: u32,
     /// How often a message is lost.
     pub losses: u32,
-    /// How often a place is out of reach for a while.
+    /// How often a service is out of reach for a while.
     pub outages: u32,
-    /// How often it is asked whether all is drained.
+    /// How often the check for "drained" runs.
     pub looks: u32,
-    /// How often the sweep goes on while everything else happens. If it does at all, it is the only
-    /// one that finds at the end what nothing told of.
+    /// How often the sweep runs while everything else happens. If it runs at all, only it finds at
+    /// the end what no event reported.
     pub sweeps: u32,
-    /// Nothing tells of any edit: there is no trigger and no trail.
+    /// Whether no event reports any edit: no trigger and no `CloudTrail`.
     pub unnoticed: bool,
-    /// How the scheduler weighs what happens next.
+    /// How the scheduler weighs the next move.
     pub rhythm: Rhythm,
-    /// Which rules hold.
+    /// The rules of the protocol that hold.
     pub law: Law,
 }
 
-/// How the scheduler weighs what happens next.
+/// How the scheduler weighs the next move.
 #[derive(Clone, Copy, Debug)]
 pub struct Rhythm {
     /// One task takes a turn.
     pub turn: u32,
-    /// Somebody edits.
+    /// A person makes an edit.
     pub edit: u32,
     /// A message is delivered.
     pub deliver: u32,
@@ -164,7 +164,7 @@ pub struct Rhythm {
     pub crash: u32,
     /// A late request lands.
     pub land: u32,
-    /// Anything rarer: losses, repeats, outages, looks, a sleep, a re-send.
+    /// Rarer moves: losses, repeats, outages, checks, a suspension, a resend.
     pub rare: u32,
 }
 
@@ -248,7 +248,7 @@ impl Profile {
         }
     }
 
-    /// The suite's mixture, in which people delete their accounts as well.
+    /// The suite's mixture, in which people also delete their accounts.
     pub fn departing() -> Self {
         let mut acts = Self::mixed().acts;
         let left_out = |act: Act| matches!(act, Act::Blank | Act::Verify | Act::Undo | Act::SignIn);
@@ -262,8 +262,8 @@ impl Profile {
         }
     }
 
-    /// One human and two texts that are blanked, restored, and set to the same few words on both sides:
-    /// values of two moments and of two sides are alike here as often as not.
+    /// One human and two texts that are blanked, restored, and set to the same few words on both
+    /// sides. So values of two moments and of two sides are often equal.
     pub fn repeating() -> Self {
         Self {
             workers_max: 3,
@@ -274,8 +274,7 @@ impl Profile {
         }
     }
 
-    /// One human, agreed on both sides, one text field, nothing going wrong: where a tuned world
-    /// begins.
+    /// One human, agreed on both sides, one text field, no faults: the base of a tuned world.
     pub fn quiet() -> Self {
         Self {
             people_min: 1,

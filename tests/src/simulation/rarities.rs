@@ -1,5 +1,5 @@
-//! What happens now and then: a worker sleeps, a message comes twice or never, a place is out of
-//! reach, somebody asks whether all is drained.
+//! Rare moves: a worker is suspended, a message arrives twice or never, a service is out of reach,
+//! the check for "drained" runs.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::world::TaskId;
 use crate::world::weather::Place;
 
 impl Scheduler {
-    /// One of them.
+    /// Makes one rare move.
     pub(super) fn rare(&mut self) {
         let weights = [
             self.left.sleeps.min(1),
@@ -37,7 +37,7 @@ impl Scheduler {
         }
     }
 
-    /// Whether a sweep is at work: the platform starts no second one.
+    /// Whether a sweep runs: the platform starts no second one.
     fn sweeps(&self) -> bool {
         self.tasks.iter().any(|task| matches!(task.what, What::Sweep))
     }
@@ -54,7 +54,7 @@ impl Scheduler {
         self.tasks.push(tasks::sweeping(&self.world, &self.setting, id));
     }
 
-    /// A worker stands still for long: seconds, or longer than a signature lives.
+    /// Suspends a worker for long: seconds, or longer than a signature is valid.
     fn sleep(&mut self) {
         let runnable = self.runnable();
         let named = self.profile.sleeps_before;
@@ -111,7 +111,7 @@ impl Scheduler {
         state.queue.lose(number, now);
         state.weather.count("lost message");
         state.say(|| format!("message {number} is lost"));
-        // With neither mark nor message nothing tells of it: only the sweep can find it.
+        // With neither pending change nor message, only the sweep can find the edit.
         if !state.table.marked.contains(&change.id) {
             let human = state.account(change.side, &change.sub).map(|account| account.human);
             if let Some(human) = human {
@@ -130,7 +130,7 @@ impl Scheduler {
         state.weather.cut_off(place, until);
     }
 
-    /// Asks whether all is drained, and holds the answer against the truth.
+    /// Asks whether all is drained, and compares the answer with the truth.
     fn look(&mut self) {
         self.left.looks -= 1;
         let mut state = self.world.lock();

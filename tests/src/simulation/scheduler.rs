@@ -1,4 +1,4 @@
-//! The scheduler: who takes the next turn, and everything that happens between the turns.
+//! The scheduler: chooses the next turn, and makes everything happen between turns.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -22,39 +22,39 @@ use crate::world::trace::Trace;
 use crate::world::weather::Weather;
 use crate::world::{State, TaskId, World};
 
-/// How many turns the wild part of a world has at the most.
+/// The maximum number of turns with faults.
 const TURNS_MAX: usize = 900;
 
-/// How many turns it goes on for after the last edit.
+/// The number of turns after the last edit.
 const TURNS_AFTER: usize = 80;
 
-/// Time that one turn takes.
+/// The duration of one turn.
 const TICK: Duration = Duration::from_millis(7);
 
 /// A world and all that runs in it.
 pub struct Scheduler {
     /// The world.
     pub world: World,
-    /// What stays as it is.
+    /// What stays the same during a run.
     pub setting: Arc<Setting>,
     /// What may happen.
     pub profile: Profile,
     /// What runs.
     pub tasks: Vec<Task>,
-    /// Captures whose mark failed.
+    /// Captures that could not store their pending change.
     pub unmarked: u64,
-    /// Pool writes that workers reported, attempts that failed included.
+    /// Pool writes that workers reported, failed attempts included.
     pub pool_writes: u64,
     next_task: u32,
     edits_left: usize,
     pub(super) left: Left,
     pub(super) looks: Vec<Look>,
-    /// A drain that was begun with the first look, and the moment that it asks for.
+    /// A check for "drained" that has begun, and the moment that it asks about.
     pub(super) watch: Watch,
     pub(super) drain_asked: Option<Time>,
 }
 
-/// How often each rare thing may still happen.
+/// How often each rare move may still happen.
 #[derive(Clone)]
 pub(super) struct Left {
     pub(super) crashes: u32,
@@ -67,7 +67,7 @@ pub(super) struct Left {
 }
 
 impl Scheduler {
-    /// A world as it begins.
+    /// A world at its beginning.
     pub fn new(chooser: Box<dyn Chooser>, profile: &Profile, trace: Trace) -> Self {
         let weather = Weather::new(profile.climate.clone());
         let settle = poolbridge_core::limits::SETTLE;
@@ -102,7 +102,7 @@ impl Scheduler {
         scheduler
     }
 
-    /// The same beginning once more, in a world of its own. Nothing may run in it yet.
+    /// The same beginning in a world of its own. No task may run in it yet.
     #[must_use]
     pub fn copied(&self, chooser: Box<dyn Chooser>) -> Self {
         assert!(self.tasks.is_empty(), "tasks cannot be copied");
@@ -128,8 +128,7 @@ impl Scheduler {
         TaskId(self.next_task - 1)
     }
 
-    /// Accounts that nobody knows yet, or that are known by halves, are hinted at, as by a
-    /// backfill.
+    /// Sends a hint for each account that is unknown or not linked, as a backfill does.
     fn hint_at_strangers(&mut self) {
         let mut state = self.world.lock();
         let mut accounts: Vec<(Side, Sub)> = Vec::new();
@@ -145,7 +144,8 @@ impl Scheduler {
         }
     }
 
-    /// The wild part: everything may happen, until the edits are used up and a while longer.
+    /// The part with faults: everything may happen, until the edits are used up and some turns
+    /// longer.
     pub fn run_wild(&mut self) {
         let mut after = 0;
         for _ in 0..TURNS_MAX {
@@ -177,7 +177,7 @@ impl Scheduler {
             possible(rhythm.edit, self.edits_left > 0),
             possible(rhythm.deliver, idle && !ready.is_empty()),
             rhythm.moment,
-            // While somebody is at work, long waits are rare: the platform would kill them all.
+            // While a worker is active, long waits are rare: the platform would kill all workers.
             if runnable.is_empty() { rhythm.wait * 6 } else { rhythm.wait },
             possible(rhythm.crash, mortal && self.left.crashes > 0),
             possible(rhythm.land, in_flight > 0),
@@ -207,7 +207,7 @@ impl Scheduler {
         }
     }
 
-    /// Picks one of so many.
+    /// Chooses one of that many options.
     pub fn choose(&self, options: usize, what: &'static str) -> usize {
         self.world.lock().chooser.choose(options, what)
     }
@@ -271,7 +271,7 @@ impl Scheduler {
         }
     }
 
-    /// Lets time pass. What the platform kills on the way dies at its own moment.
+    /// Lets time pass. A task that the platform kills meanwhile dies at its own moment.
     pub fn pass(&mut self, span: Duration) {
         let until = self.world.lock().now + span;
         while let Some(end) =
@@ -284,7 +284,7 @@ impl Scheduler {
         self.world.lock().pass(until);
     }
 
-    /// Moments after which something is possible, or certain, that was not before.
+    /// Moments after which something becomes possible or certain.
     pub fn interesting(&self) -> BTreeSet<Time> {
         let bound = self.setting.policy.bound();
         let state = self.world.lock();
@@ -319,7 +319,7 @@ impl Scheduler {
         self.kill(at);
     }
 
-    /// A task dies where it stands: its future is dropped, its lease and its message stay.
+    /// Kills a task: drops its future. Its lease and its message stay.
     pub fn kill(&mut self, at: usize) {
         let task = self.tasks.remove(at);
         let mut state = self.world.lock();
@@ -327,7 +327,8 @@ impl Scheduler {
         state.abandon(task.id, true);
     }
 
-    /// Sends the pending changes that are due, as a scheduled run of apply does, and lets them rest.
+    /// Sends the pending changes that are due, as a scheduled run of apply does, and delays the
+    /// next send.
     pub fn send_marks_again(&mut self) {
         let mut state = self.world.lock();
         let marks: Vec<Mark> = state.table.marks.values().cloned().collect();
@@ -368,7 +369,7 @@ fn send_marks(state: &mut State, marks: &[Mark]) {
     }
 }
 
-/// Marks an account and sends a message about it, as the sweep does.
+/// Stores a pending change of an account and sends a message about it, as the sweep does.
 pub fn announce(state: &mut State, side: Side, sub: Sub, proof: Proof) {
     let change = people::change(state, side, sub, proof, false);
     let fresh = state.nonce();

@@ -1,5 +1,5 @@
-//! A stage for small stories: a calm world, a bridge in it, and one step after the other, each in full
-//! sight. What happens by chance elsewhere is written down here.
+//! The setup for small stories: a world without faults, a bridge, and explicit steps. What happens
+//! by chance elsewhere is written in the story.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -37,13 +37,13 @@ use crate::world::trace::Trace;
 use crate::world::weather::{Climate, Weather};
 use crate::world::{BEGINNING, Ports, State, TaskId, World};
 
-/// A calm world with a bridge in it.
+/// A world without faults, with a bridge.
 pub struct Stage {
     /// The world.
     pub world: World,
-    /// The team's choices.
+    /// The team's policy.
     pub policy: Policy,
-    /// How long each worker's invocation still lasts when it begins with a person.
+    /// The time left in each worker's invocation when it begins with a person.
     pub invocation: Duration,
     /// Whether the platform may suspend a worker.
     pub suspendable: bool,
@@ -86,7 +86,7 @@ impl Stage {
         Self { world, policy, invocation, suspendable, keys, configuration, tasks: 0 }
     }
 
-    /// A confirmed account with that address, proved or only claimed.
+    /// A confirmed account with that address, verified or only claimed.
     pub fn account(&self, side: Side, human: u32, address: &str, proved: bool) -> Sub {
         let mut state = self.world.lock();
         let now = state.now;
@@ -122,17 +122,17 @@ impl Stage {
         });
     }
 
-    /// What an attribute of an account says.
+    /// The value of an account's attribute.
     pub fn says(&self, side: Side, sub: &Sub, name: &str) -> Option<String> {
         self.body(side, sub).attributes.get(&attribute(name)).cloned()
     }
 
-    /// An account as it is.
+    /// The current state of an account.
     pub fn body(&self, side: Side, sub: &Sub) -> Body {
         self.world.lock().account(side, sub).expect("there is such an account").body().clone()
     }
 
-    /// What a trigger would be told of a deed done now.
+    /// The change that a trigger would receive for an edit made now.
     pub fn change(&mut self, side: Side, sub: &Sub, proof: Proof) -> Change {
         self.tasks += 1;
         let at = self.world.lock().now;
@@ -141,7 +141,7 @@ impl Stage {
         Change { side, sub, at, proof, password, administrator, claimed, id }
     }
 
-    /// What a trigger does.
+    /// Does what a trigger does.
     pub fn capture(&mut self, side: Side, sub: &Sub) {
         let change = self.change(side, sub, Proof::Changed);
         let ports = self.world.ports(TaskId(self.tasks));
@@ -154,7 +154,7 @@ impl Stage {
         Work { deadline, invocation_end, suspendable: self.suspendable }
     }
 
-    /// One look at one change.
+    /// One run of apply for one change.
     pub fn look(&mut self, change: &Change) -> Report {
         self.tasks += 1;
         let ports = self.world.ports(TaskId(self.tasks));
@@ -168,8 +168,8 @@ impl Stage {
         finish(bridge.converge(change, &work))
     }
 
-    /// One look at one change, of a worker who dies after so many turns. Answers whether it was still at
-    /// work then.
+    /// One run of apply for one change by a worker that dies after that many turns. Returns whether
+    /// it was still running then.
     pub fn look_and_die(&mut self, change: &Change, turns: usize) -> bool {
         self.tasks += 1;
         let task = TaskId(self.tasks);
@@ -189,7 +189,7 @@ impl Stage {
         true
     }
 
-    /// What an operator does to link two accounts: writes the table, and notes a change of both.
+    /// Links two accounts as an operator does: writes the table, and captures a change of both.
     pub fn link(&mut self, old: &Sub, new: &Sub, federated: bool) -> Result<(), Refusal> {
         let subs = BySide { old: old.clone(), new: new.clone() };
         self.by_operator(async |bridge, work| {
@@ -200,7 +200,7 @@ impl Stage {
         Ok(())
     }
 
-    /// What an operator does to separate the accounts of a person.
+    /// Separates the accounts of a person as an operator does.
     pub fn unlink(&mut self, side: Side, sub: &Sub) -> Result<(), Refusal> {
         let halves = self
             .by_operator(async |bridge, work| bridge.unlink_by_operator(side, sub, work).await)?;
@@ -240,7 +240,7 @@ impl Stage {
         assert!(finish(capture(ports.ledger(), ports.outbox(), &change)).survives());
     }
 
-    /// One invocation of the sweep, to be polled while time passes: it waits for its pace.
+    /// One invocation of the sweep. The caller polls it while time passes, because it paces itself.
     pub fn sweep(&mut self) -> impl Future<Output = Result<Tick, Fault>> + use<> {
         self.tasks += 1;
         let ports = self.world.ports(TaskId(self.tasks));
@@ -267,7 +267,7 @@ impl Stage {
         state.pass(until);
     }
 
-    /// Looks at every mark, again and again, until none is left. Answers the verdicts.
+    /// Processes every pending change again and again until none is left. Returns the outcomes.
     pub fn settle(&mut self) -> Vec<Verdict> {
         let mut verdicts = Vec::new();
         for _ in 0..50 {
@@ -283,16 +283,16 @@ impl Stage {
                 verdicts.push(self.look(&change).verdict);
             }
         }
-        panic!("it does not come to rest: {verdicts:?}");
+        panic!("the changes do not settle: {verdicts:?}");
     }
 
-    /// Captures a change and works it off. Answers the verdicts.
+    /// Captures a change and processes it. Returns the outcomes.
     pub fn captured(&mut self, side: Side, sub: &Sub) -> Vec<Verdict> {
         self.capture(side, sub);
         self.settle()
     }
 
-    /// What the trail does about a deletion.
+    /// Does what the trail function does about a deletion.
     pub fn deleted(&mut self, side: Side, sub: &Sub) -> Vec<Verdict> {
         let change = self.change(side, sub, Proof::Deleted);
         let mut verdicts = Vec::new();
@@ -303,15 +303,15 @@ impl Stage {
             let Verdict::Later(after, _) = report.verdict else { return verdicts };
             self.wait(after);
         }
-        panic!("it does not come to rest: {verdicts:?}");
+        panic!("the changes do not settle: {verdicts:?}");
     }
 
-    /// What the table knows of the person of that account.
+    /// The person record of that account.
     pub fn entry(&self, side: Side, sub: &Sub) -> Entry {
         self.world.lock().table.find(side, sub).expect("the person is known").clone()
     }
 
-    /// Whether a pass of the sweep that lists this account as it is would ask for a look at it.
+    /// Whether a pass of the sweep that lists this account as it is would send a hint about it.
     pub fn swept(&self, side: Side, sub: &Sub) -> bool {
         let entry = self.entry(side, sub);
         let state = self.world.lock();
@@ -330,12 +330,12 @@ impl Stage {
         self.world.lock().watch.writes
     }
 
-    /// How many accounts a pool has.
+    /// The number of accounts in a pool.
     pub fn living(&self, side: Side) -> usize {
         self.world.lock().pools.get(side).living().count()
     }
 
-    /// Two accounts of one human, linked and in step.
+    /// Two accounts of one human, linked and equal.
     pub fn pair(&mut self) -> (Sub, Sub) {
         let old = self.account(Side::Old, 1, "one@example.com", true);
         let new = self.account(Side::New, 1, "one@example.com", true);
@@ -346,7 +346,7 @@ impl Stage {
     }
 }
 
-/// What both pools allow.
+/// The schema of both pools.
 pub fn shape() -> Shape {
     let names = ["email", "email_verified", "name", "nickname", "phone_number"];
     let names = names.into_iter().chain(["phone_number_verified"]);
@@ -363,7 +363,7 @@ pub fn shape() -> Shape {
     }
 }
 
-/// Runs a flow to its end, in this thread.
+/// Polls a future to its end, in this thread.
 pub fn finish<T>(future: impl Future<Output = T>) -> T {
     let mut future = pin!(future);
     for _ in 0..100_000 {

@@ -1,5 +1,5 @@
-//! Two other people with the first human's address: a federated account, and a local account that has
-//! not verified the address.
+//! Two other people with the first human's address: a federated account, and a local account that
+//! has not verified the address.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,7 +17,7 @@ pub use crate::world::proofs::FEDERATED;
 /// The number of the person with an unverified address that is not theirs.
 pub const IMPOSTOR: Human = Human(900);
 
-/// Lets them appear, if the worlds have some.
+/// Adds them, if the profile asks for some.
 pub fn appear(state: &mut State, setting: &mut Setting, profile: &Profile) {
     let strangers = profile.strangers;
     if profile.impostor || (strangers && state.chooser.choose(4, "an impostor") == 1) {

@@ -1,4 +1,4 @@
-//! Many worlds at once: which seeds failed, and what was done to them all.
+//! Runs many worlds and reports which seeds failed and what happened in all of them.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,29 +11,29 @@ use super::profile::Profile;
 use super::{Outcome, run};
 use crate::world::watch::Violation;
 
-/// How many failing seeds are kept: one is enough to begin with.
+/// The number of failing seeds that are kept.
 const FAILURES_MAX: usize = 200;
 
-/// What came of many worlds.
+/// The result of many worlds.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
-    /// How many there were.
+    /// The number of worlds.
     pub worlds: u64,
-    /// How many of them had an edit.
+    /// The number of worlds with an edit.
     pub edited: u64,
-    /// How many had an edit that was replaced unseen.
+    /// The number of worlds with an edit in a gap ([`super::oracle::Gap`]).
     pub gapped: u64,
-    /// Edits in all.
+    /// The number of edits.
     pub edits: u64,
-    /// Account reads in all.
+    /// The number of account reads.
     pub reads: u64,
-    /// What was done to them.
+    /// How often each thing happened, by name.
     pub counted: BTreeMap<&'static str, u64>,
     /// Seeds that failed, with the first violation of each.
     pub failures: Vec<(u64, Violation)>,
     /// How long it took.
     pub took: Duration,
-    /// What to say besides the seed in order to replay one.
+    /// What `make replay` needs in addition to the seed.
     pub replayed_with: String,
 }
 
@@ -67,7 +67,7 @@ impl Tally {
         self.failures.sort_by_key(|(seed, _)| *seed);
     }
 
-    /// How many worlds in ten thousand had an edit replaced unseen, of those with edits.
+    /// Of the worlds with edits, how many in ten thousand had an edit in a gap.
     pub fn gaps_in_ten_thousand(&self) -> u64 {
         self.gapped * 10_000 / self.edited.max(1)
     }

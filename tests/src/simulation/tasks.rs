@@ -1,4 +1,4 @@
-//! Pieces of work that run side by side: a worker at one message, one capture, or one sweep.
+//! Tasks that run concurrently: a worker with one message, one capture, or one sweep.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -26,24 +26,24 @@ use crate::world::{State, TaskId, World};
 /// How long a received message stays hidden: longer than an invocation may last.
 const HIDDEN: Duration = Duration::from_mins(1);
 
-/// How long an invocation lasts at the most.
+/// The maximum length of an invocation.
 const INVOCATION: Duration = Duration::from_secs(30);
 
-/// What a task ends with.
+/// The result of a task.
 pub enum Ended {
     /// A worker's report.
     Worked(Box<Report>),
-    /// A capture's.
+    /// The result of a capture.
     Captured(Captured),
-    /// A sweep's.
+    /// The result of a sweep.
     Swept(Result<Tick, Fault>),
 }
 
-/// What a task is.
+/// The kind of a task.
 pub enum What {
-    /// A worker at the message of that receipt.
+    /// A worker with the message of that receipt.
     Worker(Receipt),
-    /// The capture of somebody's edit.
+    /// The capture of a person's edit.
     Capture(Human, u128),
     /// The sweep.
     Sweep,
@@ -53,11 +53,11 @@ pub enum What {
 pub struct Task {
     /// Its number.
     pub id: TaskId,
-    /// What it is.
+    /// Its kind.
     pub what: What,
     /// When the platform kills it.
     pub ends: Option<Time>,
-    /// It does not run before this.
+    /// It does not run before this time.
     pub asleep: Option<Time>,
     future: Pin<Box<dyn Future<Output = Ended> + Send>>,
 }
@@ -73,7 +73,7 @@ impl Task {
         matches!(self.what, What::Worker(_))
     }
 
-    /// Runs it until it gives way or ends.
+    /// Runs it until it yields or ends.
     pub fn turn(&mut self) -> Poll<Ended> {
         self.future.as_mut().poll(&mut Context::from_waker(Waker::noop()))
     }
@@ -90,7 +90,7 @@ pub fn capturing(world: &World, id: TaskId, human: Human, change: Change) -> Tas
     Task { id, what: What::Capture(human, number), ends: None, asleep: None, future }
 }
 
-/// Receives a message and begins to work at it; nothing if it was received too often.
+/// Receives a message and starts a worker for it; `None` if the message was received too often.
 pub fn receiving(world: &World, setting: &Arc<Setting>, id: TaskId, number: u64) -> Option<Task> {
     let mut state = world.lock();
     let now = state.now;
@@ -105,7 +105,7 @@ pub fn receiving(world: &World, setting: &Arc<Setting>, id: TaskId, number: u64)
     drop(state);
     let deadline = own + limits::PERSON_TIME_MAX;
     let suspendable = setting.suspendable;
-    // The platform's clock is right, and kills by it.
+    // The platform's clock is right, and the platform kills by it.
     let end = if suspendable { deadline } else { now + INVOCATION };
     let work = Work { deadline, invocation_end: end, suspendable };
     let (ports, setting) = (world.ports(id), Arc::clone(setting));
@@ -119,10 +119,10 @@ pub fn receiving(world: &World, setting: &Arc<Setting>, id: TaskId, number: u64)
     Some(Task { id, what: What::Worker(receipt), ends, asleep: None, future })
 }
 
-/// How long an invocation of the sweep lasts at the most.
+/// The maximum length of an invocation of the sweep.
 const SWEEP: Duration = Duration::from_mins(5);
 
-/// Begins an invocation of the sweep. A pass is due as soon as the one before has ended.
+/// Begins an invocation of the sweep. A pass is due as soon as the previous one has ended.
 pub fn sweeping(world: &World, setting: &Arc<Setting>, id: TaskId) -> Task {
     let end = world.lock().now + SWEEP;
     let (ports, setting) = (world.ports(id), Arc::clone(setting));
@@ -135,14 +135,14 @@ pub fn sweeping(world: &World, setting: &Arc<Setting>, id: TaskId) -> Task {
     Task { id, what: What::Sweep, ends: Some(end), asleep: None, future }
 }
 
-/// What the consumer does with a message once the work at it is done: what the shipped decision says,
-/// carried out as the adapters' `consume` carries it out.
+/// What the consumer does with a message after its worker ends: it executes the shipped decision as
+/// the adapters' `consume` does.
 pub fn answer(state: &mut State, receipt: Receipt, report: &Report) {
     let now = state.now;
     let verdict = &report.verdict;
     state.say(|| format!("  message {}: {verdict:?}", receipt.number));
     if !state.weather.reaches(Place::Queue, now) {
-        // Nobody hears the answer: the message shows again when its time is up.
+        // No consumer receives the answer: the message becomes visible again when its time is up.
         return;
     }
     let delivery = Delivery { receives: receipt.receives, marked: report.marked, panicked: false };
@@ -159,8 +159,8 @@ pub fn answer(state: &mut State, receipt: Receipt, report: &Report) {
     }
 }
 
-/// Writes the back-off on the mark of that message's account. Answers whether the mark is there to
-/// remember.
+/// Stores the back-off on the pending change of that message's account. Returns whether there is a
+/// pending change to store it on.
 fn put_off(state: &mut State, receipt: Receipt, until: Time, reason: Reason) -> bool {
     if !state.weather.reaches(Place::Table, state.now) {
         return false;
@@ -169,7 +169,7 @@ fn put_off(state: &mut State, receipt: Receipt, until: Time, reason: Reason) -> 
     let Some(message) = messages.find(|one| one.number == receipt.number) else { return false };
     let Change { side, sub, at, .. } = message.change.clone();
     let Some(mark) = state.table.marks.get(&(side, sub.clone())) else { return false };
-    // A newer deed has a message of its own, and must not wait because of this one.
+    // A newer edit has a message of its own, and must not wait because of this one.
     let (newer, token) = (mark.last > at, mark.token);
     newer || state.table.back_off(side, &sub, token, until, reason)
 }

@@ -1,4 +1,4 @@
-//! cognito-local: one user pool a process, whose triggers really call Lambda functions.
+//! cognito-local: one process per user pool. Its triggers call Lambda functions.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,36 +14,36 @@ use super::program::Recipe;
 /// Every confirmation code that a pool "sends".
 pub const CODE: &str = "123456";
 
-/// Seeds need some time at which they were made, and the same one each time.
+/// Seeds need a creation time, always the same one.
 const MADE_AT: &str = "2026-01-01T00:00:00.000Z";
 
-/// The shape of a pool before anybody is in it.
+/// The settings of a pool without accounts.
 #[derive(Clone, Debug)]
 pub struct PoolSeed {
-    /// Such as `us-east-1_OldPool01`; the Region before the underscore is the pool's.
+    /// Such as `us-east-1_OldPool01`; the prefix before the underscore is the pool's Region.
     pub id: String,
     /// The ids of its app clients. Every client may use every flow: flows are not enforced.
     pub clients: Vec<String>,
     /// `email`, `phone_number` or neither: whether people sign up with an address as username.
     pub username_attributes: Vec<String>,
-    /// Described, as AWS would; cognito-local finds nobody by an alias.
+    /// Described as AWS would; cognito-local finds no account by an alias.
     pub alias_attributes: Vec<String>,
-    /// Addresses to which codes are sent at sign-up.
+    /// Addresses to which the pool sends codes at sign-up.
     pub auto_verified_attributes: Vec<String>,
-    /// Described, as AWS would; cognito-local always minds the case.
+    /// Described as AWS would; cognito-local is always case-sensitive.
     pub case_sensitive: bool,
     /// Custom attributes, without `custom:`, and whether they can be changed.
     pub custom: BTreeMap<String, bool>,
     /// Standard attributes that cannot be changed.
     pub immutable: Vec<String>,
-    /// Whether the schema tells of no standard attribute but the `sub`.
+    /// Whether the schema lists no standard attribute except the `sub`.
     pub bare: bool,
     /// Triggers by Cognito's names, such as `PostConfirmation`, with the function each one calls.
     pub triggers: BTreeMap<String, String>,
 }
 
 impl PoolSeed {
-    /// A pool whose people choose a username, with one app client and nothing beyond.
+    /// A pool in which people choose a username, with one app client.
     pub fn new(id: &str, client: &str) -> Self {
         Self {
             id: id.to_owned(),
@@ -66,7 +66,7 @@ impl PoolSeed {
         self
     }
 
-    /// People sign up with their e-mail address, to which codes are sent.
+    /// People sign up with their e-mail address, to which the pool sends codes.
     #[must_use]
     pub fn by_email(mut self) -> Self {
         self.username_attributes = vec!["email".to_owned()];
@@ -81,7 +81,7 @@ impl PoolSeed {
         self
     }
 
-    /// A pool whose schema tells of no standard attribute, only of its custom ones.
+    /// A pool whose schema lists only its custom attributes.
     #[must_use]
     pub const fn bare(mut self) -> Self {
         self.bare = true;
@@ -116,8 +116,8 @@ impl PoolSeed {
             "LambdaConfig": self.lambda_config(),
             "SchemaAttributes": self.schema(),
         });
-        // AWS leaves these out when they are empty, and cognito-local takes an empty list of
-        // verified addresses for a pool that insists on one.
+        // AWS leaves these out when they are empty. cognito-local takes an empty list of verified
+        // addresses for a pool that requires one.
         for (name, list) in [
             ("UsernameAttributes", &self.username_attributes),
             ("AliasAttributes", &self.alias_attributes),
@@ -158,7 +158,7 @@ impl PoolSeed {
     }
 }
 
-/// The process for one pool, on `port`; its triggers call the functions at `lambda`.
+/// The process for one pool, on `port`. Its triggers call the functions at `lambda`.
 pub(super) fn recipe(
     install: &Install,
     folder: &Path,
@@ -170,7 +170,7 @@ pub(super) fn recipe(
     Ok(again(install, folder, seed, port))
 }
 
-/// The process for a pool whose files are there.
+/// The process for a pool whose files exist already.
 pub(super) fn again(
     install: &Install,
     folder: &Path,
@@ -193,7 +193,7 @@ pub(super) fn again(
     }
 }
 
-/// The pool's data as it stands: cognito-local writes it down at each change.
+/// The pool's data as it is now: cognito-local writes it at each change.
 pub(super) fn data(folder: &Path) -> anyhow::Result<Vec<(PathBuf, Vec<u8>)>> {
     let db = folder.join(".cognito/db");
     let files = fs::read_dir(&db).with_context(|| db.display().to_string())?;
@@ -206,7 +206,7 @@ pub(super) fn data(folder: &Path) -> anyhow::Result<Vec<(PathBuf, Vec<u8>)>> {
         .collect()
 }
 
-/// cognito-local reads these files at its start, and only then.
+/// cognito-local reads these files only at its start.
 fn write_seed(folder: &Path, seed: &PoolSeed, lambda: &str) -> anyhow::Result<()> {
     let home = folder.join(".cognito");
     fs::create_dir_all(home.join("db"))?;
@@ -214,7 +214,7 @@ fn write_seed(folder: &Path, seed: &PoolSeed, lambda: &str) -> anyhow::Result<()
     let config = json!({
         "LambdaClient": {"endpoint": lambda, "region": REGION, "credentials": credentials},
         "TriggerFunctions": seed.triggers,
-        // Its own default would make every pool one of e-mail usernames.
+        // By default, every pool would use e-mail addresses as usernames.
         "UserPoolDefaults": {"UsernameAttributes": seed.username_attributes},
     });
     let client = |id: &String| {

@@ -1,4 +1,4 @@
-//! As much of an HTTP client as talking to the local stack needs: one request a connection.
+//! An HTTP client with what the local stack needs: one request per connection.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-/// What a program answered.
+/// The answer of a program.
 #[derive(Debug)]
 pub struct Answer {
     /// The status code, such as 200.
@@ -23,7 +23,7 @@ pub struct Refusal {
     pub status: u16,
     /// The error's code without its namespace, such as `UserNotFoundException`.
     pub code: String,
-    /// The service's words.
+    /// The service's message.
     pub message: String,
 }
 

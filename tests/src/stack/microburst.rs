@@ -1,4 +1,5 @@
-//! microburst: a proxy before one program of the stack that throttles, delays and loses answers.
+//! microburst: a proxy in front of one program of the stack. It throttles, delays and loses
+//! answers.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,7 +12,7 @@ use super::Install;
 use super::http;
 use super::program::Recipe;
 
-/// The faults of one proxy. Rules are microburst's own, for example:
+/// The faults of one proxy. Rules have microburst's own form, for example:
 ///
 /// ```json
 /// [{"service": "cognito-idp", "operation": "AdminCreateUser", "probability": 0.3,
@@ -21,8 +22,8 @@ use super::program::Recipe;
 ///  {"service": "sqs", "latency": 400}]
 /// ```
 ///
-/// They mean: three calls in ten are throttled; one is carried out and its answer lost; the
-/// connection is reset before the call; 400 ms more. The first rule that matches decides.
+/// They mean: three calls in ten are throttled; one is executed and its answer lost; the connection
+/// is reset before the call; 400 ms more. The first rule that matches decides.
 #[derive(Clone, Debug)]
 pub struct Faults {
     url: String,
@@ -33,31 +34,31 @@ impl Faults {
         Self { url: format!("{proxy}/_microburst") }
     }
 
-    /// Puts these rules in the place of all others.
+    /// Replaces all rules with these.
     pub async fn set(&self, rules: &Value) -> anyhow::Result<()> {
         self.control("POST", "rules", rules).await.map(drop)
     }
 
-    /// Removes every rule and forgets what was fired.
+    /// Removes every rule and clears the record of what was fired.
     pub async fn clear(&self) -> anyhow::Result<()> {
         self.set(&json!([])).await?;
         self.control("DELETE", "fired", &Value::Null).await.map(drop)
     }
 
-    /// What was injected since the last [`Self::clear`], oldest first; the proxy remembers the last
-    /// thousand.
+    /// The faults injected since the last [`Self::clear`], oldest first. The proxy remembers the
+    /// last thousand.
     pub async fn fired(&self) -> anyhow::Result<Vec<Value>> {
         let events = self.control("GET", "fired?limit=1000", &Value::Null).await?;
         Ok(events.as_array().cloned().unwrap_or_default())
     }
 
-    /// Counts every call of this service by operation from now on, and does nothing else to it.
+    /// From now on, counts every call of this service by operation, and changes nothing.
     pub async fn count(&self, service: &str) -> anyhow::Result<()> {
         self.clear().await?;
         self.set(&json!([{"service": service, "latency": 0}])).await
     }
 
-    /// How many calls of each operation met a rule since the last [`Self::clear`].
+    /// How many calls of each operation matched a rule since the last [`Self::clear`].
     pub async fn counts(&self) -> anyhow::Result<BTreeMap<String, usize>> {
         let mut counts = BTreeMap::new();
         for event in self.fired().await? {
@@ -78,7 +79,7 @@ impl Faults {
     }
 }
 
-/// A proxy on `port` before what listens on `upstream`.
+/// A proxy on `port` in front of `upstream`.
 pub(super) fn recipe(
     install: &Install,
     folder: &Path,

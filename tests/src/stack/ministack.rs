@@ -1,4 +1,4 @@
-//! ministack: Lambda, SQS, `DynamoDB`, `CloudFormation` and the rest of AWS, as one process.
+//! ministack: Lambda, SQS, `DynamoDB`, `CloudFormation` and other AWS services in one process.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -12,28 +12,28 @@ use super::Install;
 use super::http;
 use super::program::Recipe;
 
-/// The Region, and the keys, of everything on the stack. A key id that is not twelve digits stands
-/// for account 000000000000.
+/// The Region and the keys of everything on the stack. A key id that is not twelve digits means
+/// account 000000000000.
 pub const REGION: &str = "us-east-1";
 /// See [`REGION`].
 pub const KEY: &str = "test";
 
-/// A function for a pool's `PreSignUp` trigger. A confirmed sign-up proves the address to AWS, but
-/// not to cognito-local, so on this stack people can only bring a verified address with them.
+/// A function for a pool's `PreSignUp` trigger. A confirmed sign-up verifies the address on AWS,
+/// but not on cognito-local. So on this stack, this function verifies the address at sign-up.
 pub const VERIFIES_AT_SIGN_UP: &str = "\
 def handler(event, context):
     event['response']['autoVerifyEmail'] = 'email' in event['request']['userAttributes']
     return event
 ";
 
-/// Deploys a small Python function for the tests' own use, its `handler` in one source text.
+/// Deploys a small Python function for the tests, with its `handler` in one source text.
 pub(super) async fn deploy_python(
     url: &str,
     name: &str,
     source: &str,
     timeout_seconds: u32,
 ) -> anyhow::Result<()> {
-    // By a template, as that is the one way to deploy source without making an archive of it.
+    // A template is the only way to deploy source without an archive.
     let template = json!({"Resources": {"Function": {
         "Type": "AWS::Lambda::Function",
         "Properties": {
@@ -48,7 +48,7 @@ pub(super) async fn deploy_python(
     let scope = format!("{KEY}/20260101/{REGION}/cloudformation/aws4_request");
     let headers = [
         ("content-type", "application/x-www-form-urlencoded"),
-        // The service is read from here; nobody looks for the signature that a real one ends with.
+        // ministack reads the service from here. It does not check the signature, so there is none.
         ("authorization", &format!("AWS4-HMAC-SHA256 Credential={scope}")),
     ];
     let limit = Duration::from_secs(30);
@@ -66,7 +66,7 @@ fn percent_encoded(text: &str) -> String {
     text.bytes().map(encode).collect()
 }
 
-/// `endpoint` is what functions are told to call: ministack itself, or the proxy before it.
+/// `endpoint` is the address that functions call: ministack itself, or the proxy in front of it.
 pub(super) fn recipe<'recipe>(
     install: &Install,
     folder: &Path,
@@ -82,16 +82,16 @@ pub(super) fn recipe<'recipe>(
         ("STATE_DIR", folder.join("state").into()),
         ("PYTHONPATH", install.site.clone().into()),
         ("PYTHONUNBUFFERED", "1".into()),
-        // PYTHONPATH is a folder of the repository, in which nothing is to appear.
+        // PYTHONPATH is a folder of the repository, in which no file may appear.
         ("PYTHONDONTWRITEBYTECODE", "1".into()),
-        // Without the first it listens to the whole network, without the second on a fixed port.
+        // Without the first it listens on the whole network, without the second on a fixed port.
         ("BIND_HOST", "127.0.0.1".into()),
         ("IOT_MTLS_ENABLED", "0".into()),
         ("GATEWAY_PORT", port.to_string().into()),
         ("MINISTACK_HOST", "127.0.0.1".into()),
         ("LAMBDA_EXECUTOR", "local".into()),
         ("PERSIST_STATE", "0".into()),
-        // From here on for the functions, which inherit this whole environment.
+        // From here on for the functions, which inherit this environment.
         ("AWS_ENDPOINT_URL", endpoint.into()),
         ("AWS_ACCESS_KEY_ID", KEY.into()),
         ("AWS_SECRET_ACCESS_KEY", KEY.into()),

@@ -1,5 +1,5 @@
-//! The local stack: AWS for the demonstration and for the tests that want real services, made of
-//! programs that nobody of this project wrote (`tests/local/install.sh` installs them).
+//! The local stack: AWS for the demo and for the tests that need real services. It consists of
+//! programs from outside this project (`tests/local/install.sh` installs them).
 //!
 //! ```text
 //!   people's calls --------> cognito-local, one a pool ---- triggers ----> ministack's Lambda
@@ -8,10 +8,11 @@
 //! ```
 //!
 //! Everything listens on loopback only, on ports that are chosen at the start, and works in one
-//! temporary folder. Nothing outlives the process that holds the [`Stack`], however it ends: each
-//! program runs under `supervisor.sh`, which ends the program's whole group when we are gone.
+//! temporary folder. No program outlives the process that holds the [`Stack`], however it ends:
+//! each runs under `supervisor.sh`, which ends the program's whole group when that process has
+//! ended.
 //!
-//! These programs are not AWS. In particular none of them looks at signatures or permissions, and
+//! These programs are not AWS. In particular none of them checks signatures or permissions, and
 //! cognito-local confirms a sign-up without marking the address as verified.
 
 mod cognito_local;
@@ -37,23 +38,23 @@ pub use ministack::{KEY, REGION, VERIFIES_AT_SIGN_UP};
 use ports::Ports;
 use program::{Program, Recipe};
 
-/// What the stack is to hold.
+/// The contents of the stack.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// Lambda, SQS, `DynamoDB` and so on. Pools with triggers need it.
     pub ministack: bool,
     /// The user pools, each a process of its own.
     pub pools: Vec<PoolSeed>,
-    /// The programs that get a fault-injecting proxy before them.
+    /// The programs that get a fault-injecting proxy in front.
     pub faults: Vec<Place>,
-    /// Further environment of ministack, which hands its own to every function.
+    /// More environment of ministack, which passes its own to every function.
     pub environment: BTreeMap<String, String>,
 }
 
-/// One program of the stack that can have a proxy before it.
+/// A program of the stack that can have a proxy in front.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// All services but the pools.
+    /// All services except the pools.
     Ministack,
     /// The pool with this index in [`Options::pools`].
     Pool(usize),
@@ -75,7 +76,7 @@ struct Address {
     proxy: Option<u16>,
 }
 
-/// Where the programs are installed, and how they are started.
+/// Where the programs are installed, and how they start.
 struct Install {
     path: OsString,
     python: PathBuf,
@@ -84,8 +85,8 @@ struct Install {
 }
 
 impl Stack {
-    /// Starts everything and waits until all of it answers. When something does not, the error ends
-    /// with that program's own last words, and what was started is stopped.
+    /// Starts everything and waits until each program answers. If one does not, the error ends with
+    /// that program's last log lines, and everything stops.
     pub async fn start(options: Options) -> anyhow::Result<Self> {
         let install = Install::find()?;
         let mut stack = Self::plan(&options)?;
@@ -96,40 +97,40 @@ impl Stack {
         Ok(stack)
     }
 
-    /// The endpoint of everything but the pools; the proxy's, if there is one.
+    /// The endpoint of all services except the pools: the proxy's, if there is one.
     pub fn ministack_url(&self) -> String {
         self.ministack.expect("the stack was started without ministack").seen()
     }
 
-    /// The same past the proxy: for those who are to be spared the faults.
+    /// The same without the proxy, for callers that should not meet the faults.
     pub fn ministack_url_direct(&self) -> String {
         self.ministack.expect("the stack was started without ministack").direct()
     }
 
-    /// The endpoint of a pool, by its index in [`Options::pools`]; the proxy's, if there is one.
+    /// The endpoint of a pool, by its index in [`Options::pools`]: the proxy's, if there is one.
     pub fn pool_url(&self, pool: usize) -> String {
         self.address(Place::Pool(pool)).seen()
     }
 
-    /// The same past the proxy: for the people themselves, who are to be spared the faults.
+    /// The same without the proxy: for the people themselves, who should not meet the faults.
     pub fn pool_url_direct(&self, pool: usize) -> String {
         self.address(Place::Pool(pool)).direct()
     }
 
-    /// The faults of the proxy before a program that [`Options::faults`] named.
+    /// The faults of the proxy in front of a program that [`Options::faults`] names.
     pub fn faults(&self, place: Place) -> Faults {
         let address = self.address(place);
         assert!(address.proxy.is_some(), "no proxy was asked for here");
         Faults::of(&address.seen())
     }
 
-    /// Deploys a small Python function for the tests' own use, such as [`VERIFIES_AT_SIGN_UP`], its
-    /// `handler` in one source text. What it prints is found in the log group `/aws/lambda/<name>`.
+    /// Deploys a small Python function for the tests, such as [`VERIFIES_AT_SIGN_UP`], with its
+    /// `handler` in one source text. Its output goes to the log group `/aws/lambda/<name>`.
     pub async fn deploy_python(&self, name: &str, source: &str) -> anyhow::Result<()> {
         self.deploy_python_within(name, source, 3).await
     }
 
-    /// The same with a time limit of its own; three seconds are Lambda's default.
+    /// The same with another timeout; Lambda's default is three seconds.
     pub async fn deploy_python_within(
         &self,
         name: &str,
@@ -140,7 +141,7 @@ impl Stack {
         ministack::deploy_python(&url, name, source, timeout_seconds).await
     }
 
-    /// What a program that uses an AWS SDK needs in its environment to talk to this stack.
+    /// The environment for a program that uses an AWS SDK with this stack.
     pub fn environment(&self) -> Vec<(&'static str, String)> {
         vec![
             ("AWS_ENDPOINT_URL", self.ministack_url()),
@@ -152,9 +153,9 @@ impl Stack {
         ]
     }
 
-    /// Has a pool call other functions from now on, its people and settings kept. cognito-local reads
-    /// its triggers at its start only, and not from the pool's `LambdaConfig` at all: whoever
-    /// changes that, says so here. What was sent to the pool meanwhile is refused.
+    /// From now on, a pool calls other functions; its people and settings stay. cognito-local reads
+    /// its triggers only at its start, and never from the pool's `LambdaConfig`. So a caller that
+    /// changes `LambdaConfig` calls this too. The pool refuses requests that arrive meanwhile.
     pub async fn set_triggers(
         &mut self,
         pool: usize,
@@ -184,29 +185,29 @@ impl Stack {
         Ok(())
     }
 
-    /// The last lines of every program's log, each under the program's name: for a failing test.
+    /// The last lines of every program's log, each under the program's name, for a failing test.
     pub fn logs(&self, lines: usize) -> String {
         let log = |program: &Program| format!("== {}\n{}\n", program.name(), program.tail(lines));
         self.programs.iter().map(log).collect()
     }
 
-    /// The process groups of the programs: nothing of the stack runs outside them.
+    /// The process groups of the programs: everything of the stack runs in them.
     pub fn groups(&self) -> Vec<u32> {
         self.programs.iter().map(Program::group).collect()
     }
 
-    /// A folder that goes when the stack goes, for whatever a test wants to lay down beside it.
+    /// A folder that is removed with the stack, for files of a test.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// Ends every program and what it started, and removes the folder. Dropping does the same but
-    /// cannot say what went wrong.
+    /// Ends every program and its children, and removes the folder. Dropping does the same but
+    /// cannot report an error.
     pub fn stop(mut self) -> anyhow::Result<()> {
         self.shut_down()
     }
 
-    /// Chooses ports and makes the folder; nothing runs yet.
+    /// Chooses ports and creates the folder; no program runs yet.
     fn plan(options: &Options) -> anyhow::Result<Self> {
         let triggered = options.pools.iter().any(|seed| !seed.triggers.is_empty());
         ensure!(options.ministack || !triggered, "pools with triggers need ministack");
@@ -227,7 +228,7 @@ impl Stack {
     fn spawn(&mut self, install: &Install, options: &Options) -> anyhow::Result<()> {
         if let Some(address) = self.ministack {
             let folder = self.folder_of("ministack")?;
-            // It takes the place of TMPDIR only if it is there.
+            // A program uses it as TMPDIR only if it exists.
             fs::create_dir_all(folder.join("tmp"))?;
             let (port, seen) = (address.port, address.seen());
             let recipe = ministack::recipe(install, &folder, port, &seen, &options.environment);
@@ -275,7 +276,7 @@ impl Stack {
     }
 
     fn shut_down(&mut self) -> anyhow::Result<()> {
-        // All are told before the first is waited for.
+        // All programs get the signal before the first wait.
         self.programs.iter_mut().for_each(Program::release);
         let ended: Vec<_> = self.programs.iter_mut().map(Program::finish).collect();
         self.programs.clear();
@@ -291,7 +292,7 @@ impl Stack {
 
 impl Drop for Stack {
     fn drop(&mut self) {
-        // `stop` has said what there was to say; a second time there is nothing left to do.
+        // `stop` has reported every error; a second call has nothing left to do.
         let _ = self.shut_down();
     }
 }
@@ -302,8 +303,8 @@ impl Address {
     }
 
     fn seen(self) -> String {
-        // A host name without dots: among dots microburst looks for the name of a service, and
-        // loads the models of all of them for that, which takes it three seconds.
+        // A host name without dots: in a name with dots, microburst searches for the name of a
+        // service and loads the models of all of them, which takes three seconds.
         self.proxy.map_or_else(|| self.direct(), |proxy| format!("http://localhost:{proxy}"))
     }
 }
@@ -329,7 +330,7 @@ fn make_folder() -> anyhow::Result<PathBuf> {
     let number = MADE.fetch_add(1, Ordering::Relaxed);
     let name = format!("poolbridge-stack-{}-{number}", std::process::id());
     let folder = std::env::temp_dir().join(name);
-    // One that another process with our number left behind is nobody's.
+    // A folder that an ended process with the same number left behind.
     let _ = fs::remove_dir_all(&folder);
     fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
     Ok(folder)

@@ -1,4 +1,4 @@
-//! One program of the stack: supervised, in a process group and a folder of its own, with a log.
+//! One program of the stack: supervised, in its own process group and folder, with a log.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -13,10 +13,10 @@ use super::http;
 
 const SUPERVISOR: &str = include_str!("supervisor.sh");
 
-/// A busy machine with two cores has been seen to take six seconds for what takes one at rest.
+/// A start takes one second on an idle machine, and has taken six on a busy one with two cores.
 const START_LIMIT: Duration = Duration::from_mins(1);
 
-/// Killing a group takes milliseconds; beyond this something holds on that no signal ends.
+/// It takes milliseconds to kill a group. After this limit, no signal ends it.
 const STOP_LIMIT: Duration = Duration::from_secs(10);
 
 const PAUSE: Duration = Duration::from_millis(10);
@@ -25,17 +25,17 @@ const TAIL_LINES: usize = 25;
 
 /// What to run.
 pub(super) struct Recipe<'recipe> {
-    /// What people call it; also the name of its folder.
+    /// Its display name; also the name of its folder.
     pub(super) name: String,
     /// The program and its arguments.
     pub(super) command: Vec<OsString>,
-    /// Its whole environment: nothing of ours leaks in.
+    /// Its whole environment: it inherits no variable.
     pub(super) environment: Vec<(&'recipe str, OsString)>,
     /// Answers 200 once the program is up.
     pub(super) health: String,
 }
 
-/// A program under supervision. Dropping it ends it, its whole process group and its folder.
+/// A supervised program. Dropping it ends it with its process group and removes its folder.
 pub(super) struct Program {
     name: String,
     health: String,
@@ -44,7 +44,7 @@ pub(super) struct Program {
 }
 
 impl Program {
-    /// Starts the recipe in `folder`, which must exist and is the program's own from now on.
+    /// Starts the recipe in `folder`, which must exist and belongs to the program from now on.
     pub(super) fn start(recipe: Recipe<'_>, folder: &Path) -> anyhow::Result<Self> {
         let log = folder.join("log");
         let output = File::create(&log).with_context(|| format!("{}", log.display()))?;
@@ -58,14 +58,14 @@ impl Program {
             .stdin(Stdio::piped())
             .stdout(output.try_clone()?)
             .stderr(output)
-            // A group of its own: Ctrl-C reaches only us, and we end the group as a whole.
+            // Its own group: Ctrl-C reaches only this process, which then ends the whole group.
             .process_group(0)
             .spawn()
             .with_context(|| format!("cannot start {}", recipe.name))?;
         Ok(Self { name: recipe.name, health: recipe.health, log, supervisor })
     }
 
-    /// Waits until the program answers; if it does not, says what its own log ends with.
+    /// Waits until the program answers. If it does not, the error shows the end of its log.
     pub(super) async fn ready(&mut self) -> anyhow::Result<()> {
         let deadline = Instant::now() + START_LIMIT;
         let mut answered = false;
@@ -86,7 +86,7 @@ impl Program {
         Ok(())
     }
 
-    /// The process group of the program, its supervisor and all they start.
+    /// The process group of the program, its supervisor and their children.
     pub(super) fn group(&self) -> u32 {
         self.supervisor.id()
     }
@@ -110,12 +110,12 @@ impl Program {
         }
     }
 
-    /// Tells the supervisor to end the group. Returns at once.
+    /// Signals the supervisor to end the group. Returns at once.
     pub(super) fn release(&mut self) {
         drop(self.supervisor.stdin.take());
     }
 
-    /// Waits until the supervisor is gone, and with it the group it killed.
+    /// Waits until the supervisor has ended, after it killed the group.
     pub(super) fn finish(&mut self) -> anyhow::Result<()> {
         self.release();
         let deadline = Instant::now() + STOP_LIMIT;
@@ -133,12 +133,12 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // Nobody is left to tell; the group is killed either way.
+        // A drop cannot report the error; the group is killed in any case.
         let _ = self.finish();
     }
 }
 
-/// Sends a signal to a process group; false if there is no such group. `0` only looks.
+/// Sends a signal to a process group; false if there is no such group. `0` only checks.
 pub(super) fn signal_group(group: u32, signal: &str) -> bool {
     Command::new("sh")
         .args(["-c", &format!("kill -s {signal} -- -{group}")])
@@ -147,7 +147,7 @@ pub(super) fn signal_group(group: u32, signal: &str) -> bool {
         .is_ok_and(|status| status.success())
 }
 
-/// Leaves out the escape sequences with which programs colour their logs.
+/// Removes the escape sequences with which programs colour their logs.
 fn plain(text: &str) -> String {
     let mut parts = text.split("\u{1b}[");
     let mut plain = parts.next().unwrap_or_default().to_owned();

@@ -17,7 +17,7 @@ def handler(event, context):
     return event
 ";
 
-/// Set in the process that `hold_until_killed` is to keep a stack in: the file it reports to.
+/// Set in the process in which `hold_until_killed` keeps a stack: the file that it reports to.
 const REPORT: &str = "POOLBRIDGE_STACK_REPORT";
 
 fn two_pools() -> Options {
@@ -35,13 +35,13 @@ fn two_pools() -> Options {
 }
 
 #[tokio::test]
-async fn pools_are_apart_triggers_fire_and_nothing_is_left() {
+async fn pools_are_separate_triggers_fire_and_nothing_is_left() {
     let stack = Stack::start(two_pools()).await.unwrap();
     stack.deploy_python(FUNCTION, PRINTS).await.unwrap();
     stack.deploy_python("verifies", VERIFIES_AT_SIGN_UP).await.unwrap();
     let (old, new) = (stack.pool_url(0), stack.pool_url(1));
 
-    // Somebody signs up in the old pool; their confirmation reaches the function.
+    // A person signs up in the old pool. The confirmation reaches the function.
     let person = json!({"ClientId": "old-app", "Username": "ann@example.com",
         "Password": "Correct-Horse-1", "UserAttributes": [{"Name": "custom:dept", "Value": "x"}]});
     let sub = cognito(&old, "SignUp", person).await.unwrap()["UserSub"].clone();
@@ -56,7 +56,8 @@ async fn pools_are_apart_triggers_fire_and_nothing_is_left() {
     assert_eq!(heard["triggerSource"], "PostConfirmation_ConfirmSignUp");
     assert_eq!((&heard["userPoolId"], &heard["userName"]), (&json!(OLD), &sub));
 
-    // The new pool is another shape, knows nobody of the old one, and keeps what is made in it.
+    // The new pool has another shape, holds no account of the old one, and keeps what is created in
+    // it.
     assert_eq!(
         refused(cognito(&new, "AdminGetUser", named(NEW, "ann")).await),
         "UserNotFoundException"
@@ -89,7 +90,7 @@ async fn pools_are_apart_triggers_fire_and_nothing_is_left() {
 }
 
 #[tokio::test]
-async fn faults_are_injected_counted_and_spare_the_direct_way() {
+async fn faults_are_injected_and_counted_but_not_on_direct_calls() {
     let options =
         Options { ministack: false, pools: vec![PoolSeed::new(NEW, "app")], ..two_pools() };
     let stack = Stack::start(Options { faults: vec![Place::Pool(0)], ..options }).await.unwrap();
@@ -104,7 +105,7 @@ async fn faults_are_injected_counted_and_spare_the_direct_way() {
     cognito(&stack.pool_url(0), "ListUsers", list()).await.unwrap();
     assert_eq!(faults.counts().await.unwrap(), [("ListUsers".to_owned(), 1)].into());
 
-    // Carried out, but the answer is lost.
+    // Executed, but the answer is lost.
     let lose = json!([{"service": "cognito-idp", "times": 1, "response": {"abort_bytes": 0}}]);
     faults.set(&lose).await.unwrap();
     let mut made = named(NEW, "eve");
@@ -125,7 +126,7 @@ async fn faults_are_injected_counted_and_spare_the_direct_way() {
 }
 
 #[tokio::test]
-async fn stacks_live_side_by_side() {
+async fn two_stacks_run_at_the_same_time() {
     let one = || Options { pools: vec![PoolSeed::new(NEW, "app")], ..Options::default() };
     let (first, second) = tokio::join!(Stack::start(one()), Stack::start(one()));
     let (first, second) = (first.unwrap(), second.unwrap());
@@ -137,7 +138,7 @@ async fn stacks_live_side_by_side() {
 }
 
 #[tokio::test]
-async fn a_program_that_does_not_start_says_why() {
+async fn a_program_that_does_not_start_reports_the_reason() {
     let environment = [("GATEWAY_PORT".to_owned(), "no-port".to_owned())].into();
     let options = Options { ministack: true, environment, ..Options::default() };
     let error = Stack::start(options).await.err().unwrap().to_string();
@@ -147,7 +148,7 @@ async fn a_program_that_does_not_start_says_why() {
 
 #[tokio::test]
 async fn nothing_outlives_a_holder_that_is_killed() {
-    // The same test again, in a process of its own, is the holder: see `hold_elsewhere`.
+    // The same test, in a process of its own, is the holder: see `hold_elsewhere`.
     if let Some(report) = std::env::var_os(REPORT).map(PathBuf::from) {
         return hold_until_killed(report).await;
     }
@@ -161,7 +162,7 @@ async fn nothing_outlives_a_holder_that_is_killed() {
     assert_eq!(groups.len(), 4);
     assert!(groups.iter().all(|group| signal_group(*group, "0")));
 
-    // SIGKILL: the holder runs no handler, no drop, nothing.
+    // After SIGKILL, the holder runs no handler and no drop.
     holder.kill();
     assert_gone(&groups, &folder);
     fs::remove_file(&report).unwrap();
@@ -174,11 +175,11 @@ async fn hold_until_killed(report: PathBuf) {
     let groups: Vec<String> = stack.groups().iter().map(u32::to_string).collect();
     let told = format!("{}\n{}\nend\n", stack.folder().display(), groups.join("\n"));
     fs::write(report, told).unwrap();
-    // Bounded, should the one that is to kill us be killed first.
+    // Limited, in case the process that should kill this one is killed first.
     tokio::time::sleep(Duration::from_mins(2)).await;
 }
 
-/// The other process, killed at the latest when the test ends, however it ends.
+/// The other process. It is killed at the latest when the test ends, however it ends.
 struct Holder(Child);
 
 impl Holder {
@@ -194,7 +195,7 @@ impl Drop for Holder {
 }
 
 fn hold_elsewhere(report: &Path) -> Child {
-    // The path of a test begins with its module's, less the crate.
+    // The path of a test begins with its module's path without the crate.
     let module = module_path!().split_once("::").unwrap().1;
     std::process::Command::new(std::env::current_exe().unwrap())
         .args(["--exact", &format!("{module}::nothing_outlives_a_holder_that_is_killed")])

@@ -1,4 +1,4 @@
-//! The accounts of one pool, with everything that they ever were, so that a read can be stale.
+//! The accounts of one pool with all their versions, so that a read can be stale.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,12 +20,12 @@ pub enum Password {
     Unknown,
 }
 
-/// What an account is at one moment.
+/// The state of an account at one moment.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Body {
     /// Attribute values; a blank one is not kept.
     pub attributes: BTreeMap<AttributeName, String>,
-    /// Whether it may sign in.
+    /// Whether the account is enabled.
     pub enabled: bool,
     /// Its groups.
     pub groups: BTreeSet<GroupName>,
@@ -35,9 +35,9 @@ pub struct Body {
     pub status: Status,
     /// Its password.
     pub password: Password,
-    /// When the pool says it was last modified.
+    /// The last-modified date that the pool shows.
     pub modified: Time,
-    /// Whether it is there at all.
+    /// Whether the account exists.
     pub exists: bool,
     /// The edit that each field's value comes from.
     pub origins: BTreeMap<Field, EditId>,
@@ -60,12 +60,12 @@ impl Body {
     }
 }
 
-/// What an account was from one moment on.
+/// The state of an account from one moment on.
 #[derive(Clone, Debug, Hash)]
 pub struct Version {
-    /// Since when.
+    /// The beginning.
     pub at: Time,
-    /// What it was.
+    /// The state.
     pub body: Body,
 }
 
@@ -74,59 +74,59 @@ pub struct Version {
 pub struct SimulatedAccount {
     /// The pool's identifier.
     pub sub: Sub,
-    /// Its name.
+    /// Its username.
     pub username: Username,
-    /// Whose it is.
+    /// The human it belongs to.
     pub human: Human,
-    /// Whether the bridge made it.
+    /// Whether the bridge created it.
     pub ours: bool,
-    /// When it was made.
+    /// When it was created.
     pub created: Time,
     versions: Vec<Version>,
 }
 
 impl SimulatedAccount {
-    /// An account that was just made.
+    /// An account that was just created.
     pub fn new(sub: Sub, username: Username, human: Human, ours: bool, first: Version) -> Self {
         Self { sub, username, human, ours, created: first.at, versions: vec![first] }
     }
 
-    /// What it is now.
+    /// The current state.
     pub fn body(&self) -> &Body {
         &self.versions[self.versions.len() - 1].body
     }
 
-    /// Everything that it was, oldest first.
+    /// All versions, oldest first.
     pub fn versions(&self) -> &[Version] {
         &self.versions
     }
 
-    /// Which version a read shows that sees the pool as it stood at `moment`; none if the account
-    /// did not exist yet.
+    /// The version that a read shows if it sees the pool as of `moment`; `None` if the account did
+    /// not exist yet.
     pub fn version_at(&self, moment: Time) -> Option<usize> {
         self.versions.iter().rposition(|version| version.at <= moment)
     }
 
-    /// Whether it was there at that moment.
+    /// Whether it existed at that moment.
     pub fn there_at(&self, moment: Time) -> bool {
         self.version_at(moment).is_some_and(|version| self.versions[version].body.exists)
     }
 
-    /// Changes what it was from the beginning.
+    /// Changes its first version.
     pub fn begin_as(&mut self, change: impl FnOnce(&mut Body)) {
         if let Some(first) = self.versions.first_mut() {
             change(&mut first.body);
         }
     }
 
-    /// Says where the values come from that it began with.
+    /// Sets the edits that its first values come from.
     pub fn begin_with(&mut self, origins: &BTreeMap<Field, EditId>) {
         for version in &mut self.versions {
             version.body.origins.clone_from(origins);
         }
     }
 
-    /// Says that a field's value, as it is now, comes from that edit.
+    /// Sets the edit that a field's current value comes from.
     pub fn relabel(&mut self, field: Field, edit: EditId) {
         if let Some(version) = self.versions.last_mut() {
             version.body.origins.insert(field, edit);
@@ -142,7 +142,7 @@ impl SimulatedAccount {
         }
     }
 
-    /// What a read of that version answers. Groups are never part of it.
+    /// The answer of a read that shows that version. It never holds groups.
     pub fn answer(&self, version: usize) -> Option<Account> {
         let body = &self.versions[version].body;
         body.exists.then(|| Account {
@@ -154,24 +154,24 @@ impl SimulatedAccount {
             groups: None,
             factors: Some(body.factors.clone()),
             created: self.created,
-            // Dates in answers may be cut to seconds.
+            // Cognito may cut dates in answers to seconds.
             modified: Time(body.modified.0.div_euclid(1_000) * 1_000),
         })
     }
 
-    /// The account as it is, with its groups: what the checks compare.
+    /// The current account with its groups, for the checks.
     pub fn whole(&self) -> Option<Account> {
         let account = self.answer(self.versions.len() - 1)?;
         Some(Account { groups: Some(self.body().groups.clone()), ..account })
     }
 }
 
-/// The name of an attribute that is known to be one.
+/// An attribute name that is certainly valid.
 pub fn attribute(name: &str) -> AttributeName {
     AttributeName::try_from(name).expect("the worlds name their attributes well")
 }
 
-/// The name of a group that is known to be one.
+/// A group name that is certainly valid.
 pub fn group(name: &str) -> GroupName {
     GroupName::try_from(name).expect("the worlds name their groups well")
 }
@@ -179,24 +179,24 @@ pub fn group(name: &str) -> GroupName {
 /// One pool.
 #[derive(Clone, Debug)]
 pub struct Accounts {
-    /// Which of the two.
+    /// The side of the pool.
     pub side: Side,
-    /// What it can hold.
+    /// Its schema.
     pub shape: Shape,
-    /// What it is taken to hold, where that was read before it changed.
+    /// The schema that the bridge cached, if the pool's schema changed after that.
     pub cached: Option<Shape>,
-    /// Operations that this pool refuses, and how, whatever they are asked for.
+    /// Operations that this pool always refuses, with the kind of port error.
     pub fails: BTreeMap<&'static str, FaultKind>,
-    /// Values that it refuses although its schema does not say so.
+    /// Values that it refuses although its schema allows them.
     pub unsaid: Option<fn(&AttributeName, &str) -> bool>,
-    /// Attributes whose writes the pool answers with success while it keeps the former value, as public
-    /// reports say of custom numbers (`aws-sdk-go` issue 3658).
+    /// Attributes whose writes succeed while the pool keeps the former value, as public reports say
+    /// about custom numbers (`aws-sdk-go` issue 3658).
     pub keeps: BTreeSet<AttributeName>,
     all: Vec<SimulatedAccount>,
 }
 
 impl Accounts {
-    /// An empty pool without a shape yet.
+    /// An empty pool without a schema.
     pub fn new(side: Side) -> Self {
         Self {
             side,
@@ -209,45 +209,45 @@ impl Accounts {
         }
     }
 
-    /// Every account that ever was.
+    /// Every account, deleted ones included.
     pub fn all(&self) -> &[SimulatedAccount] {
         &self.all
     }
 
-    /// Every account that is there.
+    /// Every account that exists.
     pub fn living(&self) -> impl Iterator<Item = &SimulatedAccount> {
         self.all.iter().filter(|account| account.body().exists)
     }
 
-    /// The account of that `sub`.
+    /// The account with that `sub`.
     pub fn get(&self, sub: &Sub) -> Option<&SimulatedAccount> {
         self.all.iter().find(|account| account.sub == *sub)
     }
 
-    /// The same, to change it.
+    /// The same, mutable.
     pub fn get_mut(&mut self, sub: &Sub) -> Option<&mut SimulatedAccount> {
         self.all.iter_mut().find(|account| account.sub == *sub)
     }
 
-    /// The living account of a human.
+    /// The existing account of a human.
     pub fn of(&self, human: Human) -> Option<&SimulatedAccount> {
         self.living().find(|account| account.human == human)
     }
 
-    /// Whether people sign in here by their e-mail address, so that names are made up by the pool.
+    /// Whether people sign in here with their e-mail address, so that the pool generates usernames.
     pub fn by_address(&self) -> bool {
         !self.shape.username_attributes.is_empty()
     }
 
-    /// Whether the pool takes this value: neither its schema nor a bound that it hides forbids it.
+    /// Whether the pool accepts this value: neither its schema nor a hidden limit forbids it.
     pub fn takes(&self, name: &AttributeName, value: &str) -> bool {
         let shape = self.shape.attributes.get(name);
         let said = shape.is_none_or(|shape| shape.refusal(value).is_some());
         !said && !self.refuses(name, value)
     }
 
-    /// Whether the pool refuses that value for a bound that its schema does not show. A blank value
-    /// deletes, and nothing is refused about that.
+    /// Whether the pool refuses that value because of a limit that its schema does not show. A
+    /// blank value deletes, which the pool never refuses.
     pub fn refuses(&self, name: &AttributeName, value: &str) -> bool {
         !value.is_empty() && self.unsaid.is_some_and(|refuses| refuses(name, value))
     }
@@ -257,20 +257,20 @@ impl Accounts {
         self.all.push(account);
     }
 
-    /// A `sub` that no account has: told apart by side, so that a trace reads well.
+    /// A `sub` that no account has. It names the side, so that a trace is easy to read.
     pub fn next_sub(&self) -> Sub {
         Sub::try_from(format!("{}-{}", self.side, self.all.len() + 1).as_str())
             .expect("it is short and printable")
     }
 
-    /// Whether names and addresses are the same here.
+    /// Whether two names or addresses are equal in this pool.
     pub fn same(&self, one: &str, other: &str) -> bool {
         if self.shape.case_sensitive { one == other } else { one.eq_ignore_ascii_case(other) }
     }
 
-    /// Whether another account than `except` signs in by that address. Where usernames are addresses,
-    /// every local account has its address for a name; an alias is made of a verified address alone, when
-    /// its account is confirmed. A federated account signs in by its provider.
+    /// Whether an account other than `except` signs in with that address. Where usernames are
+    /// addresses, every local account's name is its address. An alias comes from a verified address
+    /// of a confirmed account only. A federated account signs in through its provider.
     pub fn taken(&self, address: &str, except: Option<&Sub>) -> bool {
         let (email, flag) = (attribute("email"), attribute("email_verified"));
         let signs_in = |body: &Body| match body.status {
@@ -290,7 +290,7 @@ impl Accounts {
             })
     }
 
-    /// When anything here was last changed at or before `moment`.
+    /// The last change of this pool at or before `moment`.
     pub fn changed_before(&self, moment: Time) -> Option<Time> {
         let versions = self.all.iter().flat_map(SimulatedAccount::versions);
         versions.map(|version| version.at).filter(|&at| at <= moment).max()

@@ -1,4 +1,4 @@
-//! What a task has observed so far: what its writes are based on.
+//! What a task has observed so far: the basis of its writes.
 
 use std::collections::BTreeMap;
 
@@ -11,27 +11,27 @@ use poolbridge_core::time::Time;
 use super::accounts::{Accounts, Body};
 use super::edits::{EditId, Human};
 
-/// What one observation showed.
+/// The result of one observation.
 #[derive(Clone, Copy, Debug, Hash)]
 pub struct Seen {
-    /// Which version of the account.
+    /// The version of the account.
     pub version: usize,
     /// The moment that it showed.
     pub moment: Time,
-    /// When it was made.
+    /// When the observation was made.
     pub at: Time,
 }
 
-/// All that a task has observed so far: what its writes are based on.
+/// All that a task has observed so far: the basis of its writes.
 #[derive(Clone, Debug, Default, Hash)]
 pub struct Basis {
     pub(super) accounts: BTreeMap<(Side, Sub), Seen>,
     pub(super) groups: BTreeMap<(Side, Sub), Seen>,
-    /// When pending changes were read last.
+    /// When the task last read pending changes.
     pub(super) marks: BTreeMap<(Side, Sub), Time>,
     pub(super) claimed: Vec<PersonId>,
-    /// Whether the last plan that was announced writes both sides: one of them is then looked at before
-    /// the other.
+    /// Whether the last announced plan writes both sides. Then one side is observed before the
+    /// other.
     pub(super) writes_both: bool,
 }
 
@@ -41,7 +41,7 @@ impl Basis {
         from.get(&(side, sub.clone())).copied()
     }
 
-    /// What the task saw of that human on that side, as far as `field` goes.
+    /// What the task saw of that human on that side, as far as it concerns `field`.
     pub(super) fn body<'a>(
         &self,
         pools: &'a BySide<Accounts>,
@@ -56,8 +56,8 @@ impl Basis {
         })
     }
 
-    /// Whether what was `seen` of that human on that side is no older than what was seen of them on
-    /// the other, as far as `field` goes.
+    /// Whether `seen`, an observation of that human on that side, is no older than the one of the
+    /// other side, as far as it concerns `field`.
     pub(super) fn observed_last(
         &self,
         pools: &BySide<Accounts>,
@@ -71,7 +71,7 @@ impl Basis {
         looks.all(|look| look.at <= seen.at)
     }
 
-    /// The edits that the values of a deed come from: those that the other side was seen to hold.
+    /// The edits that an action's values come from: those that the task saw on the other side.
     pub fn origins(
         &self,
         pools: &BySide<Accounts>,
@@ -88,7 +88,7 @@ impl Basis {
         deed.fields().into_iter().map(origin).collect()
     }
 
-    /// The same for an account that is being made; memberships are not made with it.
+    /// The same for an account that is being created; a creation carries no memberships.
     pub fn origins_at_birth(
         &self,
         pools: &BySide<Accounts>,

@@ -1,30 +1,30 @@
-//! Chance: the one door through which anything undetermined enters a world.
+//! Chance: the only source of nondeterminism in a world.
 //!
-//! Whoever decides what happens next implements [`Chooser`]. A seed gives one world; a depth-first
-//! chooser, which replays a prefix of choices and then takes the first option everywhere, gives
-//! them all, one after the other.
+//! A decision about what happens next comes from a [`Chooser`]. A seed gives one world. A
+//! depth-first chooser replays a prefix of choices and then takes the first option everywhere; it
+//! gives all worlds, one after the other.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Decides everything that is not determined.
 pub trait Chooser: Send {
-    /// Picks one of `options` (at least one), numbered from zero. `what` says for which question.
+    /// Chooses one of `options` (at least one), numbered from zero. `what` names the question.
     fn choose(&mut self, options: usize, what: &'static str) -> usize;
 
-    /// Picks one of the options whose weight is not zero. Only a random chooser minds the weights.
+    /// Chooses one of the options whose weight is not zero. Only a random chooser uses the weights.
     fn weigh(&mut self, weights: &[u32], what: &'static str) -> usize {
         let possible: Vec<usize> = (0..weights.len()).filter(|&at| weights[at] > 0).collect();
         assert!(!possible.is_empty(), "nothing to choose from: {what}");
         possible[self.choose(possible.len(), what)]
     }
 
-    /// Whether something happens that happens once in `one_in` times; never, if that is zero.
+    /// Whether something happens whose probability is one in `one_in`; never, if that is zero.
     fn happens(&mut self, one_in: u32, what: &'static str) -> bool {
         one_in > 0 && self.weigh(&[one_in - 1, 1], what) == 1
     }
 }
 
-/// A chooser whose every choice follows from a seed (`SplitMix64`).
+/// A chooser whose choices all follow from a seed (`SplitMix64`).
 #[derive(Clone, Debug)]
 pub struct Seeded {
     state: u64,
@@ -49,7 +49,7 @@ impl Seeded {
     }
 
     fn below(&mut self, bound: u64) -> u64 {
-        // The bias of a remainder is far below anything that a few thousand worlds could show.
+        // The bias of a remainder is too small to show in a few thousand worlds.
         self.draw() % bound.max(1)
     }
 }
@@ -76,14 +76,14 @@ impl Chooser for Seeded {
     }
 }
 
-/// One question that was asked, and the answer given.
+/// One question and its answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Answered {
-    /// Which option was taken.
+    /// The option that was taken.
     pub taken: usize,
-    /// How many there were.
+    /// The number of options.
     pub options: usize,
-    /// What was asked.
+    /// The question.
     pub what: &'static str,
 }
 
@@ -105,7 +105,7 @@ impl DepthFirst {
         &self.answered
     }
 
-    /// Says that the other options of that choice, those after the one taken, lead nowhere else.
+    /// Records that the later options of that choice lead nowhere else.
     pub fn settle(&mut self, at: usize) {
         if let Some(answer) = self.answered.get_mut(at) {
             answer.options = answer.taken + 1;
@@ -133,8 +133,7 @@ impl Chooser for DepthFirst {
     }
 }
 
-/// A chooser that somebody outside of the world keeps a hand on: to read, in the end, what it
-/// answered.
+/// A chooser that code outside the world shares, to read its answers at the end.
 #[derive(Clone, Debug, Default)]
 pub struct Shared<C>(Arc<Mutex<C>>);
 
@@ -144,7 +143,7 @@ impl<C> Shared<C> {
         Self(Arc::new(Mutex::new(chooser)))
     }
 
-    /// The chooser, to look at.
+    /// The chooser.
     pub fn lock(&self) -> MutexGuard<'_, C> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -165,7 +164,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_seed_says_everything() {
+    fn a_seed_decides_everything() {
         let run = |seed| -> Vec<usize> {
             let mut chooser = Seeded::new(seed);
             (0..64).map(|_| chooser.weigh(&[1, 0, 5, 9], "test")).collect()

@@ -1,5 +1,5 @@
-//! The clocks of a world: time moves only when the scheduler says so, and each task's clock may be
-//! wrong by as much as the climate says.
+//! The clocks of a world. Time moves only when the scheduler moves it, and each task's clock may be
+//! wrong by as much as the climate allows.
 
 use poolbridge_core::ports::Clock;
 use poolbridge_core::time::Time;
@@ -14,7 +14,7 @@ pub struct SimulatedClock {
 }
 
 impl SimulatedClock {
-    /// The clock of that world, as that task looks at it.
+    /// The clock of that world, as that task reads it.
     pub const fn new(world: World, task: TaskId) -> Self {
         Self { world, task }
     }

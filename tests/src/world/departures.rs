@@ -1,4 +1,5 @@
-//! Who deleted an account, and what must not follow from it: the ground truth of deletions.
+//! The deletions of a world and the actions that they must not cause. The checks use this as the
+//! truth.
 
 use std::time::Duration;
 
@@ -12,34 +13,36 @@ use super::edits::Human;
 use super::line::Call;
 use super::watch::Basis;
 
-/// How far back an account may have been there that a listing, and the read after it, still showed.
+/// How long ago an account may have existed that a listing and the read after it still show.
 const CANARY_AGE: Duration = Duration::from_mins(2);
 
-/// Newcomers are other humans than those whose addresses they have, and one on both sides.
+/// Newcomers are other humans than those whose addresses they have. A newcomer has one number on
+/// both sides.
 pub const NEWCOMERS: u32 = 600;
 
-/// An outage outlasted the time for which an account of our making is left to its birth note.
+/// An outage lasted longer than apply leaves an account of its own to its creation intent.
 pub const OUTLASTED: &str = "a birth note open for too long";
 
-/// In a pool of names, a name went from one account to another between a look and what followed.
+/// In a pool of usernames, a username moved from one account to another between an observation and
+/// the action that followed.
 pub const NAMED_AGAIN: &str = "name used again between look and write";
 
-/// One account that a person, or an administrator, deleted.
+/// An account that a person or an administrator deleted.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Departure {
-    /// Whose.
+    /// The human.
     pub human: Human,
-    /// In which pool.
+    /// The pool.
     pub side: Side,
     /// The account.
     pub sub: Sub,
-    /// When.
+    /// The time.
     pub at: Time,
-    /// Their account in the other pool, if the table knew both for one person's then.
+    /// The account in the other pool, if the table held both for one person then.
     pub other: Option<Sub>,
-    /// Whether they had an account in the other pool that was not known to be theirs.
+    /// Whether the human had an account in the other pool that the table did not know as theirs.
     pub unknown: bool,
-    /// Whether the trail tells of it.
+    /// Whether `CloudTrail` reports it.
     pub told: bool,
 }
 
@@ -53,7 +56,7 @@ pub fn depart(state: &mut State, side: Side, sub: &Sub) {
         .find(side, sub)
         .and_then(|entry| entry.accounts.get(side.other()).as_ref().map(|known| known.sub.clone()));
     let other = living.filter(|living| known.as_ref() == Some(living));
-    // Gone or not: two accounts that nothing linked yet.
+    // Deleted or not: two accounts that were not linked yet.
     let there = state.pools.get(side.other()).all().iter().filter(|one| one.human == human);
     let all: Vec<Sub> = there.map(|account| account.sub.clone()).collect();
     let unknown = !all.is_empty() && known.is_none_or(|known| !all.contains(&known));
@@ -66,14 +69,14 @@ pub fn depart(state: &mut State, side: Side, sub: &Sub) {
     state.departures.push(Departure { human, side, sub, at: now, other, unknown, told: false });
 }
 
-/// Whether an account of that human, or of whoever's address they have, was made by the bridge so long
-/// ago that nobody waits for its birth note any more: an outage can outlast that, and the account is
-/// then met like any other.
+/// Whether the bridge created an account of that human, or of another human with that address, so
+/// long ago that no worker waits for its creation intent any more. An outage can last longer than
+/// that. Then apply treats the account like any other.
 pub fn outlasted(state: &State, human: Human) -> bool {
     let (old, now) = (poolbridge_core::limits::BIRTH_OPEN_MAX, state.now);
     let one = |other: Human| other.0 % NEWCOMERS == human.0 % NEWCOMERS;
     let mut made = Side::BOTH.into_iter().flat_map(|side| state.pools.get(side).all());
-    // The note's date is by one clock, and its age by another.
+    // The intent's date and its age come from two clocks.
     let old = old.saturating_sub(2 * state.weather.climate.clock_error);
     made.any(|account| account.ours && one(account.human) && now.since(account.created) >= old)
 }
@@ -83,8 +86,8 @@ pub fn departed(state: &State, human: Human, side: Side) -> bool {
     state.departures.iter().any(|one| one.human == human && one.side == side)
 }
 
-/// Whether the pool goes by names, and that account got the name after the task's last look: a write
-/// says only the name, so nobody can know. Counted.
+/// Whether the pool goes by usernames and that account got its username after the task's last
+/// observation. A write names only the username, so no component can know. Counts it.
 pub(super) fn named_again(state: &mut State, side: Side, sub: &Sub, basis: &Basis) -> bool {
     let looked = basis.accounts.keys().any(|(of, seen)| *of == side && seen == sub);
     let again = !state.pools.get(side).by_address() && !looked;
@@ -94,8 +97,8 @@ pub(super) fn named_again(state: &mut State, side: Side, sub: &Sub, basis: &Basi
     again
 }
 
-/// Nobody is disabled or deleted by the bridge but whose other account was deleted, and only while
-/// somebody else of that other pool still reads.
+/// The bridge may disable or delete an account only if the human's other account was deleted, and
+/// only while another account of that other pool can be read.
 pub(super) fn judge_removal(state: &mut State, call: Call, side: Side, sub: &Sub, human: Human) {
     let there = side.other();
     if !departed(state, human, there) {
@@ -103,11 +106,11 @@ pub(super) fn judge_removal(state: &mut State, call: Call, side: Side, sub: &Sub
             state.weather.count(OUTLASTED);
             return;
         }
-        let detail = format!("{call} {sub}: human {} is alive over there", human.0);
-        state.watch.violated("nobody is removed without a cause", detail);
+        let detail = format!("{call} {sub}: human {} still has the other account", human.0);
+        state.watch.violated("no account is removed without a cause", detail);
         return;
     }
-    // What is owed may be done long after the evidence was complete.
+    // The bridge may do what it owes long after the evidence was complete.
     let entry = state.table.find(side, sub);
     let tombstone = entry.and_then(|entry| entry.tombstone.as_ref());
     let proved = tombstone.map_or(state.now, |tombstone| tombstone.at);
@@ -116,27 +119,27 @@ pub(super) fn judge_removal(state: &mut State, call: Call, side: Side, sub: &Sub
     let canary = state.pools.get(there).all().iter().any(|account| {
         let first = account.version_at(since).unwrap_or(0);
         let there = account.versions().iter().skip(first).any(|version| version.body.exists);
-        // Any other account will do, also another one of the same human.
+        // Any other account will do, even another one of the same human.
         Some(&account.sub) != gone && there
     });
     if !canary {
-        let detail = format!("{call} {sub}: nobody is left in the {there} pool");
-        state.watch.violated("nobody is removed without a canary", detail);
+        let detail = format!("{call} {sub}: no account is left in the {there} pool");
+        state.watch.violated("no account is removed without a canary account", detail);
     }
 }
 
-/// Nobody has a tombstone whose account is there.
+/// A person whose account exists must have no tombstone.
 pub(super) fn judge_burial(state: &mut State, call: Call, entry: &Entry) {
     let Some(tombstone) = &entry.tombstone else { return };
     let known = entry.accounts.get(tombstone.side).as_ref();
     let account = known.and_then(|known| state.account(tombstone.side, &known.sub));
     if let Some(account) = account.filter(|account| account.body().exists) {
         let detail = format!("{call} {}", account.sub);
-        state.watch.violated("nobody living is buried", detail);
+        state.watch.violated("no living person gets a tombstone", detail);
     }
 }
 
-/// Nobody who was deleted is made again.
+/// A deleted person must not be created again.
 pub(super) fn judge_creation(state: &mut State, call: Call, side: Side, sub: &Sub, human: Human) {
     let of = |one: &&Departure| one.human == human && one.side == side;
     let Some(departure) = state.departures.iter().find(of).cloned() else { return };
@@ -145,10 +148,10 @@ pub(super) fn judge_creation(state: &mut State, call: Call, side: Side, sub: &Su
         return;
     }
     if departure.unknown {
-        // Nothing on record said that the two accounts were one person's.
+        // No record said that the two accounts belong to one person.
         state.weather.count("made again, the accounts being apart");
         return;
     }
     let detail = format!("{call} {sub}: human {} had deleted {}", human.0, departure.sub);
-    state.watch.violated("nobody deleted is made again", detail);
+    state.watch.violated("no deleted person is created again", detail);
 }

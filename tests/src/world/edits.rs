@@ -1,7 +1,7 @@
-//! Who changed what, knowing what: the ground truth that no pool keeps and the checks ask.
+//! Who changed what, and what they knew: the truth for the checks, which no pool keeps.
 //!
 //! Every field of every account remembers the edit that its value comes from. The bridge carries
-//! that along when it copies a value, so a person's later edit knows which edits it overwrote
+//! that edit along when it copies a value. So a person's later edit knows which edits it overwrote
 //! knowingly.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,7 +10,7 @@ use poolbridge_core::facts::Field;
 use poolbridge_core::side::Side;
 use poolbridge_core::time::Time;
 
-/// One human being, whatever accounts they have.
+/// One human, whatever accounts they have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Human(pub u32);
 
@@ -18,24 +18,25 @@ pub struct Human(pub u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EditId(pub u32);
 
-/// What a person, or an administrator, did to one field on one side.
+/// A change by a person or an administrator to one field on one side.
 #[derive(Clone, Debug, Hash)]
 pub struct Edit {
     /// Its number.
     pub id: EditId,
-    /// To whose account.
+    /// The human.
     pub human: Human,
-    /// Where; `None` for what both sides held and agreed upon before the world began.
+    /// The side; `None` for what both sides held and agreed on before the world began.
     pub side: Option<Side>,
-    /// Which field.
+    /// The field.
     pub field: Field,
-    /// When.
+    /// The time.
     pub at: Time,
-    /// The canonical value, as both pools would say it; `None` for none.
+    /// The canonical value, as both pools would express it; `None` for none.
     pub value: Option<String>,
-    /// Every edit that was overwritten knowingly: what stood there, and what that had overwritten.
+    /// Every edit that it overwrote knowingly: the current one, and all that that one had
+    /// overwritten.
     pub known: BTreeSet<EditId>,
-    /// Whether it stood there before the world began.
+    /// Whether it existed before the world began.
     pub initial: bool,
 }
 
@@ -43,12 +44,12 @@ pub struct Edit {
 #[derive(Clone, Debug, Default, Hash)]
 pub struct Edits {
     all: Vec<Edit>,
-    /// Accounts with an edit that neither a mark nor a message tells of.
+    /// Accounts with an edit that has neither a pending change nor a message.
     uncaptured: BTreeSet<Human>,
 }
 
 impl Edits {
-    /// Notes an edit over what stood there.
+    /// Records an edit over the current value.
     #[expect(clippy::too_many_arguments, reason = "an edit has that many sides")]
     pub fn note(
         &mut self,
@@ -77,12 +78,12 @@ impl Edits {
         &self.all
     }
 
-    /// Whether `later` was made by somebody who saw `earlier`, or something that had replaced it.
+    /// Whether the author of `later` saw `earlier`, or an edit that had replaced it.
     pub fn knew(&self, later: EditId, earlier: EditId) -> bool {
         later == earlier || self.get(later).known.contains(&earlier)
     }
 
-    /// The last edit of each field of that human on that side; what stood there at first counts.
+    /// The last edit of each field of that human on that side. The first values count.
     pub fn last(&self, human: Human, side: Side) -> BTreeMap<Field, EditId> {
         let theirs = self.all.iter().filter(|edit| edit.human == human);
         theirs
@@ -91,7 +92,7 @@ impl Edits {
             .collect()
     }
 
-    /// Says that something of theirs was captured neither by a mark nor by a message.
+    /// Records that an edit of theirs got neither a pending change nor a message.
     pub fn miss(&mut self, human: Human) {
         self.uncaptured.insert(human);
     }
@@ -101,7 +102,7 @@ impl Edits {
         !self.uncaptured.contains(&human)
     }
 
-    /// Whether anybody's edit was captured by nothing.
+    /// Whether an edit of any human was not captured.
     pub fn any_missed(&self) -> bool {
         !self.uncaptured.is_empty()
     }

@@ -1,5 +1,6 @@
-//! What every task was told since it began: with it, two states of a world can be compared although
-//! a running future cannot be looked into. What a task does next follows from its history alone.
+//! All answers that each task received. A running future cannot be inspected, but its next step
+//! follows from its history alone. So two states of a world can be compared by the histories of
+//! their tasks.
 
 use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
@@ -8,15 +9,15 @@ use poolbridge_core::time::Time;
 
 use super::TaskId;
 
-/// A hash of 128 bits: among the states of a small world no two meet by accident.
+/// A hash of 128 bits: no two states of a small world have equal hashes by accident.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Digest(u128);
 
-/// An odd number of 128 bits with no pattern (Melissa O'Neill's multiplier for PCG).
+/// An odd 128-bit number without a pattern (Melissa O'Neill's multiplier for PCG).
 const MULTIPLIER: u128 = 0x2360_ed05_1fc6_5da4_4385_df64_9fcc_f645;
 
 impl Digest {
-    /// All of it.
+    /// The whole digest.
     pub const fn whole(self) -> u128 {
         self.0
     }
@@ -54,41 +55,42 @@ impl Hasher for Digest {
     }
 }
 
-/// The histories of all tasks, and the numbers that each was handed out.
+/// The histories of all tasks, and the numbers that each task received.
 #[derive(Clone, Debug, Default)]
 pub struct Histories {
     told: BTreeMap<TaskId, Digest>,
     numbers: BTreeMap<u32, u64>,
     looks: u64,
-    /// Who asks for numbers just now. A number says who asked for it and how many they had asked
-    /// for before, not when: so it is the same in whatever order the others took their turns.
+    /// The task that asks for numbers now. A number depends on the task and on how many numbers it
+    /// asked for before, not on the time. So it is the same in whatever order the other tasks took
+    /// their turns.
     pub asking: u32,
 }
 
 impl Histories {
-    /// That task was told something.
+    /// That task received something.
     pub fn remember(&mut self, task: TaskId, what: &impl Hash) {
         what.hash(self.told.entry(task).or_default());
     }
 
-    /// That task looked at the clock.
+    /// That task read the clock.
     pub fn remember_time(&mut self, task: TaskId, now: Time) {
         self.looks += 1;
         self.remember(task, &now);
     }
 
-    /// How often anybody looked at the clock so far: whoever did not while they took a turn would
-    /// have done the same at any other time.
+    /// How often the clock was read so far. A task that did not read it in its turn would have done
+    /// the same at any other time.
     pub const fn looks_at_the_clock(&self) -> u64 {
         self.looks
     }
 
-    /// All that this task was told.
+    /// All that this task received.
     pub fn of(&self, task: TaskId) -> Digest {
         self.told.get(&task).copied().unwrap_or_default()
     }
 
-    /// A number that nobody was handed before, nor will be once histories are not kept any more.
+    /// A number that was never returned before, and is not returned after histories end.
     pub(super) fn number(&mut self) -> u128 {
         let count = self.numbers.entry(self.asking).or_default();
         *count += 1;

@@ -17,7 +17,7 @@ use super::line::{Call, Line};
 use super::weather::Place;
 use super::{passwords, record};
 
-/// The table, at the end of a task's line.
+/// The table at the end of a task's line.
 #[derive(Clone)]
 pub struct SimulatedLedger {
     line: Line,
@@ -225,7 +225,8 @@ impl Ledger for SimulatedLedger {
         before: Option<PersonState>,
         after: Option<PersonState>,
     ) -> impl Future<Output = Result<(), Fault>> + Send {
-        // Best effort by contract, so nothing of the protocol hangs on it: no turn, no weather.
+        // The write is best effort by contract, and the protocol does not depend on it: no turn, no
+        // fault.
         let mut state = self.line.world().lock();
         for (which, by) in [(before, -1), (after, 1)] {
             if let Some(which) = which {

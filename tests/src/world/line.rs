@@ -1,4 +1,4 @@
-//! The line between one task and the outside: how a call becomes a request, and a request an
+//! The connection between one task and the services: how a call becomes a request, and a request an
 //! answer.
 
 use std::fmt;
@@ -12,18 +12,18 @@ use poolbridge_core::time::Time;
 use super::weather::{Fate, Place};
 use super::{State, TaskId, World, give_way};
 
-/// One call, as the world needs to know it.
+/// One call, with what the world needs to know about it.
 #[derive(Clone, Copy, Debug)]
 pub struct Call {
-    /// Who makes it.
+    /// The calling task.
     pub task: TaskId,
-    /// Where it goes.
+    /// The service.
     pub place: Place,
-    /// What AWS calls it.
+    /// The operation's name at AWS.
     pub operation: &'static str,
     /// Whether it changes anything there.
     pub changes: bool,
-    /// After this moment it is not sent any more.
+    /// It is not sent after this time.
     pub deadline: Option<Time>,
 }
 
@@ -42,25 +42,26 @@ impl fmt::Display for TaskId {
     }
 }
 
-/// A request that is signed and not yet carried out.
+/// A request that is signed and not executed yet.
 pub struct Request {
     /// The call that it belongs to.
     pub call: Call,
-    /// When it was signed: a server refuses it when it is too old (R7).
+    /// When it was signed: a server refuses it when the signature has expired
+    /// (`LeaseOutlastsProcess`, R7).
     pub signed: Time,
-    /// What it does.
+    /// Its effect.
     pub effect: Box<dyn FnOnce(&mut State) + Send>,
 }
 
-/// A request that nobody waits for any more.
+/// A request that no task waits for any more.
 pub struct InFlight {
     /// The request.
     pub request: Request,
-    /// When it lands at the latest (R5).
+    /// When it lands at the latest (`LeaseOutlastsWrite`, R5).
     pub lands_by: Time,
 }
 
-/// The fault of a call that its pool refuses whatever it is asked for.
+/// The port error of a call that its pool always refuses.
 fn refused(state: &mut State, call: Call) -> Option<Fault> {
     let Place::Pool(side) = call.place else { return None };
     let kind = *state.pools.get(side).fails.get(call.operation)?;
@@ -68,7 +69,7 @@ fn refused(state: &mut State, call: Call) -> Option<Fault> {
     Some(Fault::new(kind, call.operation))
 }
 
-/// How one task reaches the world.
+/// The connection of one task to the world.
 #[derive(Clone)]
 pub struct Line {
     world: World,
@@ -76,17 +77,17 @@ pub struct Line {
 }
 
 impl Line {
-    /// The line of that task.
+    /// The connection of that task.
     pub const fn new(world: World, task: TaskId) -> Self {
         Self { world, task }
     }
 
-    /// Whose line it is.
+    /// The task.
     pub const fn task(&self) -> TaskId {
         self.task
     }
 
-    /// The world at its other end.
+    /// The world.
     pub const fn world(&self) -> &World {
         &self.world
     }
@@ -96,8 +97,9 @@ impl Line {
         Call { task: self.task, place, operation, changes, deadline: None }
     }
 
-    /// Makes a call: the request is sent, carried out and answered, each at a turn of its own, as
-    /// the weather will have it. If the task is dropped meanwhile, what was done stays done.
+    /// Makes a call: the request is sent, executed and answered, each in a turn of its own and with
+    /// the injected faults. If the task is dropped meanwhile, what was done stays
+    /// done.
     pub async fn make<T: Hash + Send + 'static>(
         &self,
         call: Call,
@@ -155,8 +157,9 @@ impl Line {
         Ok((number, fate))
     }
 
-    /// The request's own turn. Time may have passed since the deadline was looked at: that is how a
-    /// paused worker sends late, and only the server's look at the signature is left (R7).
+    /// The request's own turn. Time may have passed since the deadline was checked: so a suspended
+    /// worker sends late, and only the server's check of the signature is left
+    /// (`LeaseOutlastsProcess`, R7).
     fn carry_out(&self, call: Call, number: u64, fate: Fate) -> Result<(), Fault> {
         let mut guard = self.world.lock();
         let state = &mut *guard;

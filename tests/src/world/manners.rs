@@ -1,4 +1,4 @@
-//! What a simulated pool does when it is written: what it takes, refuses and makes of it.
+//! How a simulated pool treats a write: what it accepts, refuses and changes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +16,7 @@ use super::line::Call;
 use super::pool::addressed;
 use super::watch::{self, Basis};
 
-/// Makes an account.
+/// Creates an account.
 pub(super) fn create(
     state: &mut State,
     call: Call,
@@ -73,8 +73,8 @@ pub(super) fn create(
     Ok(Handle { sub, username: Some(username) })
 }
 
-/// What an account is born with, or why the pool would not make it. In a pool of addresses the name
-/// is the address: it need not be said twice, and must not be said in two ways.
+/// The state of the new account, or the reason why the pool would not create it. In a pool of
+/// addresses the username is the address: the attribute may be missing, but must not differ.
 fn newborn(
     pool: &Accounts,
     wanted: &NewAccount,
@@ -82,7 +82,8 @@ fn newborn(
     let held = wanted.attributes.iter().filter(|(_, value)| !value.is_empty());
     let mut attributes: BTreeMap<_, _> =
         held.map(|(name, value)| (name.clone(), value.clone())).collect();
-    // "The preferred username must not be the username": said of an account that does not exist.
+    // "The preferred username must not be the username": a rule for an account that does not exist
+    // yet.
     let preferred = attribute("preferred_username");
     let repeats = attributes.get(&preferred).filter(|_| pool.shape.signs_in_by(&preferred));
     if repeats.is_some_and(|name| name.eq_ignore_ascii_case(wanted.username.reveal())) {
@@ -98,14 +99,14 @@ fn newborn(
     if invalid { Err(FaultKind::Invalid) } else { Ok(attributes) }
 }
 
-/// Whether an account of these attributes takes its address for itself: everywhere where usernames are
-/// addresses, and else where the address is an alias and is verified.
+/// Whether an account with these attributes owns its address as a name: always where usernames are
+/// addresses; otherwise where the address is an alias and verified.
 fn takes(pool: &Accounts, attributes: &BTreeMap<AttributeName, String>) -> bool {
     let verified = attributes.get(&attribute("email_verified")).is_some_and(|flag| flag == "true");
     pool.by_address() || verified
 }
 
-/// A pool that folds case shows addresses in lower case.
+/// A case-insensitive pool shows addresses in lower case.
 fn fold(pool: &Accounts, attributes: &mut BTreeMap<AttributeName, String>) {
     if !pool.shape.case_sensitive
         && let Some(address) = attributes.get_mut(&attribute("email"))
@@ -114,7 +115,7 @@ fn fold(pool: &Accounts, attributes: &mut BTreeMap<AttributeName, String>) {
     }
 }
 
-/// Does one deed to one account.
+/// Does one action to one account.
 pub(super) fn write(
     state: &mut State,
     call: Call,
@@ -165,7 +166,7 @@ pub(super) fn write(
     Ok(())
 }
 
-/// What an account is after that deed.
+/// The state of an account after that action.
 fn after(pool: &Accounts, sub: &Sub, deed: &Deed, now: Time) -> Option<Body> {
     let mut after = pool.get(sub)?.body().clone();
     act(&mut after, deed, now);
@@ -173,7 +174,7 @@ fn after(pool: &Accounts, sub: &Sub, deed: &Deed, now: Time) -> Option<Body> {
     Some(after)
 }
 
-/// What the pool makes of a deed that it answers with success: some attributes keep their value.
+/// The effect of an action that the pool answers with success: some attributes keep their value.
 fn what_is_kept(pool: &Accounts, deed: &Deed) -> Deed {
     let mut kept = deed.clone();
     if let Deed::SetAttributes { fields } = &mut kept {
@@ -182,7 +183,7 @@ fn what_is_kept(pool: &Accounts, deed: &Deed) -> Deed {
     kept
 }
 
-/// Why the pool would not do that.
+/// The reason why the pool would refuse the action.
 fn refuse(pool: &Accounts, sub: &Sub, deed: &Deed) -> Result<(), FaultKind> {
     match deed {
         Deed::SetAttributes { fields } => {
@@ -204,7 +205,7 @@ fn refuse(pool: &Accounts, sub: &Sub, deed: &Deed) -> Result<(), FaultKind> {
         }
         Deed::SetFactors(factors) => {
             let offered = factors.keys().all(|factor| pool.shape.factors.contains(factor));
-            // Where the pool asks everybody for a code by text message, SMS stays on.
+            // Where the pool requires a code by text message from every account, SMS stays on.
             let required = pool.shape.mfa_required && factors.get(&Factor::Sms) == Some(&false);
             let ready = undeliverable(pool, sub, factors).is_empty() && !required;
             (offered && ready).then_some(()).ok_or(FaultKind::Invalid)
@@ -215,8 +216,8 @@ fn refuse(pool: &Accounts, sub: &Sub, deed: &Deed) -> Result<(), FaultKind> {
     }
 }
 
-/// Factors that are to be switched on for an account without the address that their codes go to.
-/// Cognito refuses the whole call: "User does not have delivery config set to turn on `SMS_MFA`".
+/// Factors to be switched on for an account without the address that their codes go to. Cognito
+/// refuses the whole call: "User does not have delivery config set to turn on `SMS_MFA`".
 fn undeliverable(pool: &Accounts, sub: &Sub, factors: &BTreeMap<Factor, bool>) -> Vec<Factor> {
     let holds = |name: &str| {
         let account = pool.get(sub);
@@ -231,7 +232,7 @@ fn undeliverable(pool: &Accounts, sub: &Sub, factors: &BTreeMap<Factor, bool>) -
     wanted.filter(lacks).collect()
 }
 
-/// The fields of a refused deed that nothing but the refusal tells of.
+/// The fields of a refused action that only the refusal shows.
 fn hidden_refusals(pool: &Accounts, sub: &Sub, deed: &Deed) -> Vec<Field> {
     match deed {
         Deed::SetAttributes { fields } => {
@@ -254,13 +255,13 @@ fn hidden_refusals(pool: &Accounts, sub: &Sub, deed: &Deed) -> Vec<Field> {
     }
 }
 
-/// The flag that an address loses when it changes and nobody says that it was verified.
+/// The flag of an address, which is cleared when the address changes without it.
 fn flag_of(name: &AttributeName) -> Option<AttributeName> {
     let is_address = matches!(name.as_str(), "email" | "phone_number");
     is_address.then(|| attribute(&format!("{name}_verified")))
 }
 
-/// What a deed does to an account. Memberships do not move `modified`.
+/// The effect of an action on an account. Memberships do not move `modified`.
 fn act(body: &mut Body, deed: &Deed, now: Time) {
     match deed {
         Deed::Disable => body.enabled = false,
@@ -295,7 +296,7 @@ fn act(body: &mut Body, deed: &Deed, now: Time) {
                 }
             }
         }
-        // Of somebody who never confirmed, the pages do not say what becomes of them.
+        // AWS's pages do not say what happens to an account that was never confirmed.
         Deed::SetRandomPassword if body.status == Status::Unconfirmed => {}
         Deed::SetRandomPassword => {
             (body.status, body.password) = (Status::Confirmed, Password::Unknown);

@@ -1,9 +1,9 @@
 //! A simulated world around the real protocol: two pools, the state table, the queue, the clock,
-//! and the weather.
+//! and fault injection.
 //!
-//! Everything in it happens in one thread and in an order that a [`Chooser`] decides. A task
-//! reaches the world through its own [`Ports`]; each call is a request that is sent at one poll
-//! and answered at a later one, so that other tasks, people, time and crashes come in between.
+//! Everything happens in one thread and in an order that a [`Chooser`] decides. A task reaches the
+//! world through its own [`Ports`]. Each call is a request that is sent at one poll and answered at
+//! a later one, so that other tasks, people, time and crashes come in between.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -55,20 +55,20 @@ use trace::Trace;
 use watch::Watch;
 use weather::Weather;
 
-/// When every world begins. The figure means nothing but that it is no edge of any range.
+/// The beginning of every world. The number only has to be away from the edges of any range.
 pub const BEGINNING: Time = Time(1_800_000_000_000);
 
-/// One running piece of work: a worker at one message, or one capture.
+/// One running task: a worker with one message, or one capture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TaskId(pub u32);
 
-/// Everything there is.
+/// The whole state of a world.
 pub struct State {
-    /// What time it is.
+    /// The current time.
     pub now: Time,
-    /// Decides what is not determined.
+    /// Decides everything that is not determined.
     pub chooser: Box<dyn Chooser>,
-    /// What can go wrong.
+    /// The fault injection.
     pub weather: Weather,
     /// The two pools.
     pub pools: BySide<Accounts>,
@@ -76,17 +76,17 @@ pub struct State {
     pub table: Table,
     /// The queue.
     pub queue: Queue,
-    /// How far the sweep is.
+    /// The sweep's progress.
     pub cursor: Cursor,
-    /// Who changed what.
+    /// All edits.
     pub edits: Edits,
-    /// Who deleted an account.
+    /// All deletions.
     pub departures: Vec<Departure>,
     /// What the tasks saw and did, for the checks.
     pub watch: Watch,
-    /// What happened, in words.
+    /// The trace.
     pub trace: Trace,
-    /// Requests whose sender gave up on them and that may still land.
+    /// Requests that may still land although their sender gave up on them.
     pub in_flight: Vec<InFlight>,
     /// The requests that each task is about to send, numbered.
     pub about_to_send: BTreeMap<(TaskId, u64), Request>,
@@ -94,9 +94,9 @@ pub struct State {
     pub settle: Duration,
     /// How many milliseconds each task's clock is fast.
     clocks: BTreeMap<TaskId, i64>,
-    /// Which rules hold.
+    /// The rules of the protocol that hold.
     pub law: Law,
-    /// What each task was told, where somebody has to tell equal states apart from different ones.
+    /// What each task received, where a search must distinguish equal states from different ones.
     pub histories: Option<Histories>,
     nonce: u128,
     requests: u64,
@@ -128,13 +128,13 @@ impl State {
         }
     }
 
-    /// The same state once more, whose questions that chooser answers from now on. Requests cannot be
-    /// copied: there are none yet where a world begins.
+    /// A copy of the state with another chooser. Requests cannot be copied, but at the beginning of
+    /// a world there are none.
     #[must_use]
     pub fn copied(&self, chooser: Box<dyn Chooser>) -> Self {
         assert!(
             self.in_flight.is_empty() && self.about_to_send.is_empty(),
-            "something is under way"
+            "a request is in progress"
         );
         Self {
             now: self.now,
@@ -159,7 +159,7 @@ impl State {
         }
     }
 
-    /// A number that was never handed out before.
+    /// A number that was never returned before.
     pub fn nonce(&mut self) -> u128 {
         let number = if let Some(histories) = &mut self.histories {
             histories.number()
@@ -167,21 +167,22 @@ impl State {
             self.nonce += 1;
             self.nonce
         };
-        // Spread, so that the order of two numbers says nothing about their age.
+        // Spread, so that the order of two numbers does not show their age.
         number.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)
     }
 
-    /// What time it is for a process whose clock is not known yet: fast, right or slow.
+    /// The time of a process whose clock error is not known yet: fast, right or slow.
     pub fn some_clock(&mut self) -> Time {
         Time(self.now.0 + self.some_error())
     }
 
-    /// What time it is by the clock of that task.
+    /// The time by the clock of that task.
     pub fn clock_of(&mut self, task: TaskId) -> Time {
         Time(self.now.0 + self.error_of(task))
     }
 
-    /// How many milliseconds the clock of that task is fast. It is so for as long as the task lives.
+    /// How many milliseconds the clock of that task is fast. It stays the same while the task
+    /// lives.
     pub fn error_of(&mut self, task: TaskId) -> i64 {
         if self.weather.climate.clock_error.is_zero() {
             return 0;
@@ -214,7 +215,7 @@ impl State {
         self.trace.say(now, line);
     }
 
-    /// The last moment at which something in flight lands by itself.
+    /// The next time at which a request in flight lands by itself.
     pub fn next_landing(&self) -> Option<Time> {
         self.in_flight.iter().map(|flight| flight.lands_by).min()
     }
@@ -229,7 +230,7 @@ impl State {
         (flight.request.effect)(self);
     }
 
-    /// Moves time on; what is in flight lands on the way, at the last moment it can.
+    /// Moves time on. Requests in flight land meanwhile, at the last moment at which each can.
     pub fn pass(&mut self, until: Time) {
         while let Some(due) = self.next_landing().filter(|&due| due <= until) {
             self.now = self.now.max(due);
@@ -239,7 +240,7 @@ impl State {
         self.now = self.now.max(until);
     }
 
-    /// Takes a task's unsent requests away as it dies: what had been written to the wire may land.
+    /// Removes the unsent requests of a dying task. What it had written to the wire may land.
     pub fn abandon(&mut self, task: TaskId, may_land: bool) {
         let numbers: Vec<(TaskId, u64)> =
             self.about_to_send.keys().filter(|(whose, _)| *whose == task).copied().collect();
@@ -255,13 +256,14 @@ impl State {
         }
     }
 
-    /// The account of that `sub`.
+    /// The account with that `sub`.
     pub fn account(&self, side: Side, sub: &Sub) -> Option<&accounts::SimulatedAccount> {
         self.pools.get(side).get(sub)
     }
 }
 
-/// A world, shared by its tasks. All in one thread: the lock is there because ports must be `Sync`.
+/// A world, shared by its tasks. They all run in one thread: the lock exists because ports must be
+/// `Sync`.
 #[derive(Clone)]
 pub struct World(Arc<Mutex<State>>);
 
@@ -271,7 +273,7 @@ impl World {
         Self(Arc::new(Mutex::new(state)))
     }
 
-    /// The state, to look at or to change. Never held across a yield.
+    /// The state. The lock is never held across a yield.
     pub fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -292,7 +294,7 @@ impl World {
     }
 }
 
-/// The outside as one task sees it.
+/// The services as one task sees them.
 #[derive(Clone)]
 pub struct Ports {
     pools: BySide<SimulatedPool>,
@@ -306,7 +308,7 @@ pub struct Ports {
 }
 
 impl Ports {
-    /// The queue, as a sender sees it.
+    /// The queue, for a sender.
     pub const fn outbox(&self) -> &queue::SimulatedOutbox {
         &self.outbox
     }

@@ -1,4 +1,4 @@
-//! When each person chose a password, and which password the bridge closes. No pool shows this.
+//! When each person chose a password, and which passwords the bridge closes. No pool shows this.
 
 use poolbridge_core::names::Sub;
 use poolbridge_core::side::Side;
@@ -10,29 +10,30 @@ use super::edits::Human;
 use super::line::Call;
 use super::watch::Basis;
 
-/// A password was set on a side between what its writer had read of it and the write that closed it.
+/// A password was set on a side after the writer read that side and before the write that closed
+/// it.
 pub const REPLACED_UNSEEN: &str = "password replaced unseen";
 
 /// A person chose a password.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PasswordSet {
-    /// Who.
+    /// The human.
     pub human: Human,
-    /// In which pool.
+    /// The pool.
     pub side: Side,
-    /// In which account.
+    /// The account.
     pub sub: Sub,
-    /// When.
+    /// The time.
     pub at: Time,
-    /// When, by the clock of the trigger.
+    /// The time by the trigger's clock.
     pub told: Time,
-    /// The number of the change that tells of it.
+    /// The number of the change that reports it.
     pub change: u128,
-    /// When the pending change was written that tells of it, if it was.
+    /// When the pending change that reports it was stored, if it was.
     pub marked: Option<Time>,
 }
 
-/// Notes that the pending change of a deed was written.
+/// Records that the pending change of an edit was stored.
 pub(super) fn marked(state: &mut State, change: u128) {
     let now = state.now;
     let told = state.watch.passwords.iter_mut().find(|set| set.change == change);
@@ -41,8 +42,9 @@ pub(super) fn marked(state: &mut State, change: u128) {
     }
 }
 
-/// Judges that a random password is about to replace one. The newest that a person chose is never closed,
-/// by the clocks of those who tell; one that was not told of yet, when the writer looked, cannot be known.
+/// Judges a random password that is about to replace another. The newest password that a person
+/// chose is never closed, by the clocks of the triggers. The writer cannot know a password that was
+/// not reported when it looked.
 pub(super) fn judge_closing(
     state: &mut State,
     call: Call,
@@ -56,7 +58,7 @@ pub(super) fn judge_closing(
     let here = |set: &&PasswordSet| set.side == side && set.sub == *sub && set.at == at;
     let closed = state.watch.passwords.iter().find(here).cloned();
     let Some(human) = state.account(side, sub).map(|account| account.human) else { return };
-    // What was there when the world began is older than whatever was told.
+    // A password from before the world began is older than any reported one.
     let told = closed.as_ref().map_or(at, |set| set.told);
     let newer = |set: &PasswordSet| set.human == human && set.side != side && set.told > told;
     if state.watch.passwords.iter().any(newer) {

@@ -1,4 +1,4 @@
-//! A simulated user pool: Cognito's manners as far as the bridge can meet them.
+//! A simulated user pool: Cognito's behaviour as far as the bridge can meet it.
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -20,7 +20,7 @@ use super::manners::{create, write};
 use super::watch::Seen;
 use super::weather::Place;
 
-/// Listings are staler than reads by this factor: `ListUsers` promises only that it catches up.
+/// Listings are staler than reads by this factor: `ListUsers` is only eventually consistent.
 pub(crate) const LISTING_LAG: u32 = 10;
 
 /// One pool, as one task reaches it.
@@ -31,7 +31,7 @@ pub struct SimulatedPool {
 }
 
 impl SimulatedPool {
-    /// The pool of that side at the end of that line.
+    /// The pool of that side, through that connection.
     pub const fn new(line: Line, side: Side) -> Self {
         Self { line, side }
     }
@@ -42,14 +42,14 @@ impl SimulatedPool {
 }
 
 impl SimulatedPool {
-    /// How a listed account is asked for.
+    /// The handle of a listed account.
     fn handle_of(&self, sub: &Sub) -> Handle {
         let state = self.line.world().lock();
         let username = state.account(self.side, sub).map(|account| account.username.clone());
         Handle { sub: sub.clone(), username }
     }
 
-    /// A few accounts of a listing, which may be gone since.
+    /// A few accounts of a listing; they may have been deleted since.
     fn list_some(
         &self,
         except: &Sub,
@@ -72,7 +72,7 @@ impl SimulatedPool {
         }
     }
 
-    /// Whether an account reads. Nothing that is written is based on it.
+    /// Whether an account can be read. No write depends on the result.
     fn still_reads(&self, sub: Sub) -> impl Future<Output = Result<bool, Fault>> + Send + use<> {
         let side = self.side;
         let line = self.line.clone();
@@ -210,7 +210,7 @@ impl Pool for SimulatedPool {
                 state.watch.found(call.task, side, &sub, seen);
                 state.say(|| format!("{call}: {sub}, version {version}"));
                 let account = state.account(side, &sub).and_then(|one| one.answer(version));
-                // A listing has no second factors.
+                // A listing shows no second factors.
                 answer.extend(account.map(|account| Account { factors: None, ..account }));
             }
             Ok(SearchAnswer::Accounts(answer))
@@ -225,7 +225,7 @@ impl Pool for SimulatedPool {
                 if !pool.still_reads(account).await? {
                     continue;
                 }
-                // A canary is read as a person is: groups too.
+                // A canary account is read as a person is, with its groups.
                 match pool.groups(&handle).await {
                     Ok(_) => return Ok(true),
                     Err(fault) if fault.kind == FaultKind::AccountGone => {}
@@ -260,15 +260,15 @@ impl Pool for SimulatedPool {
     }
 }
 
-/// The moment that a read of one account shows: now, or, if stale, one of those that could make a
-/// difference: just before its last change, or as long ago as the bound allows.
+/// The moment that a read of one account shows: now; or, if stale, a moment that can make a
+/// difference: just before the account's last change, or as long ago as the bound allows.
 fn moment_of_read(state: &mut State, side: Side, account: &Handle) -> Time {
     let now = state.now;
     let oldest = now - state.settle;
     let State { weather, chooser, pools, .. } = state;
     let Some(found) = pools.get(side).get(&account.sub) else { return now };
     let last = found.versions().last().map_or(oldest, |version| version.at);
-    // Nothing of it changed within the bound: no read can be stale in any way that shows.
+    // Nothing of it changed within the bound, so a stale read would show the same.
     if last <= oldest || !weather.stale(chooser.as_mut()) {
         return now;
     }
@@ -291,9 +291,9 @@ pub(super) fn moment_of_listing(state: &mut State, side: Side, lag: u32) -> Time
     candidates[chooser.choose(candidates.len(), "how stale")]
 }
 
-/// The handle as it is asked by, with the name that a listing tells where the `sub` alone reaches
-/// nobody: every account of a pool with aliases, and a federated account of any pool
-/// (`AdminGetUser` takes the `sub` of a local user only). Nothing if the listing does not show the
+/// The handle for the call, with the username that a listing shows where a call by `sub` finds no
+/// account: every account of a pool with aliases, and a federated account of any pool
+/// (`AdminGetUser` accepts the `sub` of local users only). `None` if the listing does not show the
 /// account: it lags, so that proves no absence.
 fn named_by_listing(state: &mut State, call: Call, side: Side, handle: Handle) -> Option<Handle> {
     let pool = state.pools.get(side);
@@ -314,14 +314,16 @@ fn named_by_listing(state: &mut State, call: Call, side: Side, handle: Handle) -
     Some(Handle { username: Some(username?), ..handle })
 }
 
-/// Whether an account comes from an identity provider: its name is not its `sub`, whatever the pool.
+/// Whether an account comes from an identity provider: then its username is not its `sub` in any
+/// pool.
 fn is_federated(account: &SimulatedAccount) -> bool {
     account.body().status == Status::ExternalProvider
 }
 
-/// The account that a handle reaches, and which version of it a read of that moment shows. A pool
-/// of addresses is asked by `sub`, and by name for a federated account; a plain one by name:
-/// whoever bears it then (R21). Where the name is not known, by `sub`, which reaches local users.
+/// The account that a handle reaches, and the version that a read of that moment shows. A pool of
+/// addresses is asked by `sub`, and by username for a federated account. A plain pool is asked by
+/// username and answers with the account that has it at that moment (`SameSub`, R21). If the
+/// username is not known, the call goes by `sub`, which reaches local users.
 pub(super) fn addressed(
     accounts: &Accounts,
     handle: &Handle,
@@ -338,8 +340,8 @@ pub(super) fn addressed(
     Some((found.sub.clone(), found.version_at(moment)?))
 }
 
-/// Who bears that name. An address is a name for local accounts alone: a federated account signs in by
-/// its provider.
+/// The account with that username. An address is a name for local accounts only: a federated
+/// account signs in through its provider.
 fn named(accounts: &Accounts, username: &Username, moment: Time) -> Option<(Sub, usize)> {
     let email = attribute("email");
     let bears = |account: &&SimulatedAccount, version: usize| {
@@ -358,7 +360,7 @@ fn named(accounts: &Accounts, username: &Username, moment: Time) -> Option<(Sub,
     })
 }
 
-/// Whether so many accounts begin like a value that no filter holds that not all of them are read.
+/// Whether more accounts begin like a value that no filter holds than the adapter reads.
 fn crowded(pool: &Accounts, moment: Time, search: &Search) -> bool {
     let (name, beginning) = (attribute(search.attribute()), search.beginning());
     let alike = |account: &&SimulatedAccount| {
@@ -380,12 +382,13 @@ fn matches(pool: &Accounts, account: &SimulatedAccount, version: usize, search: 
             Search::Email(text) => holds("email", text),
             Search::Phone(text) => holds("phone_number", text),
             Search::PreferredUsername(text) => holds("preferred_username", text),
-            // Of usernames the page of `ListUsers` says that case counts, in every pool.
+            // The page of `ListUsers` says that usernames are case-sensitive in the filter, in
+            // every pool.
             Search::Username(name) => account.username == *name,
         }
 }
 
-/// What the task is answered, and the note that it saw it.
+/// Answers the task, and records that it saw the account.
 fn observe(
     state: &mut State,
     call: Call,

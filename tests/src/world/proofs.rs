@@ -1,5 +1,5 @@
-//! What the bridge may write to an account: a verified flag only with an address that was verified, and
-//! an address only in its own spelling. It never creates a federated account.
+//! Limits on what the bridge writes. It writes a verified flag only with an address that was
+//! verified, and an address only in its own spelling. It never creates a federated account.
 
 use poolbridge_core::facts::Field;
 use poolbridge_core::side::Side;
@@ -9,7 +9,7 @@ use super::accounts::{Body, SimulatedAccount, attribute};
 use super::edits::Human;
 use super::line::Call;
 
-/// The federated person has this number. Only an identity provider makes such an account.
+/// The number of the federated person. Only an identity provider creates such an account.
 pub const FEDERATED: Human = Human(700);
 
 /// The address and the flag of each kind of address.
@@ -23,8 +23,8 @@ fn verified(body: &Body, (address, flag): (&str, &str)) -> Option<String> {
     Some(address.to_lowercase())
 }
 
-/// A verified flag may only stand beside an address that was verified on the other side once. Judged of
-/// the addresses that are `given` by the call: the others are the person's own.
+/// A verified flag may be written only with an address that was verified on the other side at some
+/// time. Judges the addresses that the call gives (`given`): the others are the person's own.
 pub(super) fn judge_flags(
     state: &mut State,
     call: Call,
@@ -41,13 +41,13 @@ pub(super) fn judge_flags(
         let other = state.pools.get(side.other()).all().iter().filter(|one| one.human == human);
         let mut versions = other.flat_map(SimulatedAccount::versions);
         if !versions.any(|version| verified(&version.body, kind).as_ref() == Some(&address)) {
-            let detail = format!("{call}: a flag beside {} that was never verified", kind.0);
+            let detail = format!("{call}: a flag with {} that was never verified", kind.0);
             state.watch.violated("nothing is weakened", detail);
         }
     }
 }
 
-/// Where case counts for a pool, an address that stays the same keeps its spelling.
+/// In a case-sensitive pool, an address that stays the same keeps its spelling.
 pub(super) fn judge_spelling(
     state: &mut State,
     call: Call,
@@ -60,7 +60,10 @@ pub(super) fn judge_spelling(
     let (Some(was), Some(is)) = (was, is) else { return };
     let respelled = was != is && was.eq_ignore_ascii_case(is);
     if state.pools.get(side).shape.case_sensitive && respelled {
-        state.watch.violated("a spelling is kept", format!("{call}: an address is spelled anew"));
+        state.watch.violated(
+            "an address keeps its spelling",
+            format!("{call}: the spelling of an address changed"),
+        );
     }
 }
 

@@ -1,4 +1,5 @@
-//! The queue: FIFO within a group, at least once, five minutes of deduplication, receive counts.
+//! The queue: FIFO within a group, at-least-once delivery, five minutes of deduplication, receive
+//! counts.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -17,7 +18,7 @@ use poolbridge_core::time::Time;
 use super::line::Line;
 use super::weather::Place;
 
-/// How long SQS FIFO queues remember a deduplication id, whether or not its message is still there.
+/// How long SQS FIFO queues remember a deduplication id, even after its message was deleted.
 const DEDUPLICATION: Duration = Duration::from_mins(5);
 
 /// One message.
@@ -27,20 +28,20 @@ pub struct Message {
     pub change: Change,
     /// Its number, in the order of sending.
     pub number: u64,
-    /// Nobody receives it before this.
+    /// No reader receives it before this time.
     pub visible: Time,
     /// How often it was received.
     pub receives: u32,
-    /// Whether somebody received it and has not answered.
+    /// Whether a reader received it and has not answered.
     pub out: bool,
 }
 
-/// What a receiver answers with.
+/// The receipt that a reader answers with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Receipt {
-    /// Which message.
+    /// The message.
     pub number: u64,
-    /// Which of its receptions: an older receipt does nothing any more.
+    /// The reception. An older receipt has no effect.
     pub receives: u32,
 }
 
@@ -52,12 +53,12 @@ pub struct Queue {
     sent: u64,
     /// Messages that were received too often.
     pub dead: Vec<Change>,
-    /// What it held since when: the moment at which each message can be received.
+    /// The history of the queue: from each time on, when each of its messages can be received.
     held: Vec<(Time, Vec<Time>)>,
 }
 
 impl Queue {
-    /// Takes a message, unless its deduplication id was seen within the interval.
+    /// Accepts a message, unless its deduplication id was seen within the interval.
     pub fn send(&mut self, change: &Change, deduplication: u128, now: Time) -> bool {
         let key = (change.side, change.sub.clone(), deduplication);
         let seen = self.remembered.get(&key).is_some_and(|&at| now.since(at) < DEDUPLICATION);
@@ -90,8 +91,8 @@ impl Queue {
         ready.map(|message| message.number).collect()
     }
 
-    /// Receives a message and hides it for a while; a message received too often goes to the
-    /// dead-letter queue instead.
+    /// Receives a message and hides it for a while. A message that was received too often goes to
+    /// the dead-letter queue instead.
     pub fn receive(&mut self, number: u64, now: Time, hide: Duration) -> Option<(Change, Receipt)> {
         let at = self.messages.iter().position(|message| message.number == number)?;
         self.messages[at].receives += 1;
@@ -115,7 +116,7 @@ impl Queue {
         })
     }
 
-    /// The message is done with.
+    /// Deletes a message.
     pub fn delete(&mut self, receipt: Receipt, now: Time) {
         if let Some(at) = self.position(receipt) {
             self.messages.remove(at);
@@ -123,7 +124,7 @@ impl Queue {
         }
     }
 
-    /// The message is to come again then.
+    /// Shows a message again at that time.
     pub fn postpone(&mut self, receipt: Receipt, until: Time, now: Time) {
         if let Some(at) = self.position(receipt) {
             self.messages[at].visible = until;
@@ -132,7 +133,7 @@ impl Queue {
         }
     }
 
-    /// Makes a message that is out visible before its receiver answered.
+    /// Shows a received message again before its reader answered.
     pub fn reappear(&mut self, number: u64, now: Time) {
         if let Some(message) = self.messages.iter_mut().find(|one| one.number == number) {
             message.visible = now;
@@ -147,7 +148,7 @@ impl Queue {
         self.note(now);
     }
 
-    /// When the next hidden message shows again.
+    /// When the next hidden message becomes visible.
     pub fn next_visible(&self, now: Time) -> Option<Time> {
         self.messages.iter().map(|message| message.visible).filter(|&at| at > now).min()
     }
@@ -157,9 +158,8 @@ impl Queue {
         self.held.push((now, visible));
     }
 
-    /// What the service says it holds; its counters lag, so it may say what was so at `moment`. A
-    /// message that was received counts as in flight until it can be received again, put off or
-    /// not.
+    /// The counters that the service shows. They lag, so they may be those of `moment`. A received
+    /// message counts as in flight until it can be received again, delayed or not.
     pub fn counts(&self, moment: Time) -> QueueCounts {
         let known = self.held.iter().rev().find(|(at, _)| *at <= moment);
         let Some((_, visible)) = known else { return QueueCounts::default() };
@@ -175,7 +175,7 @@ pub struct SimulatedOutbox {
 }
 
 impl SimulatedOutbox {
-    /// The queue at the end of that line.
+    /// The queue, through that connection.
     pub const fn new(line: Line) -> Self {
         Self { line }
     }
@@ -192,7 +192,8 @@ impl Outbox for SimulatedOutbox {
     }
 }
 
-/// Sends a change; without R13 under an id that says only whose it is.
+/// Sends a change. Without `UniqueDeduplicationId` (R13), the id says only which account it
+/// concerns.
 pub fn send(state: &mut super::State, change: &Change) {
     let id = if state.law.keeps(Rule::R13) { change.id } else { 0 };
     let taken = state.queue.send(change, id, state.now);

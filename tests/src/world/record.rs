@@ -1,4 +1,5 @@
-//! What the table was told: decisions, agreements, writes announced, and zombies let through.
+//! Records what the table accepted: decisions, agreements, announced writes, and writes of workers
+//! that had lost their lease.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +14,7 @@ use super::edits::Edit;
 use super::line::Call;
 use super::watch::{Announced, Decided, Watch};
 
-/// Notes what came of a conditional write of an entry.
+/// Records the result of a conditional write of a person record.
 pub(super) fn stored(
     state: &mut State,
     call: Call,
@@ -25,12 +26,11 @@ pub(super) fn stored(
         return Err(Fault::new(kind, call.operation));
     }
     let holder = state.watch.holders.get(&entry.id).copied();
-    // A repetition of what stands there already is answered like the first time and changes
-    // nothing.
+    // A repetition of the current record gets the first answer and changes nothing.
     let written = state.table.people.get(&entry.id) == Some(entry);
     if written && holder.is_some_and(|holder| holder != call.task) {
-        let detail = format!("{call} was let through after the lease went to somebody else");
-        state.watch.violated("no zombie passes", detail);
+        let detail = format!("{call} was accepted after another worker took the lease");
+        state.watch.violated("no worker stores after it lost its lease", detail);
     }
     announce(state, call, entry);
     departures::judge_burial(state, call, entry);
@@ -53,7 +53,7 @@ pub(super) fn stored(
         if known.any(|known| known.person == entry.id) {
             continue;
         }
-        // Halves that were joined carry what others had decided, by their clocks.
+        // One-sided records that were joined carry decisions of others, dated by their clocks.
         let elsewhere = state.watch.decisions.iter().find(ours).map(|known| known.at);
         let at = elsewhere.unwrap_or(Time(decision.at.0 - fast));
         let (person, decision) = (entry.id.clone(), decision.clone());
@@ -63,7 +63,8 @@ pub(super) fn stored(
     Ok(())
 }
 
-/// Notes the writes that an entry announces, and that those of earlier workers are resolved.
+/// Records the writes that a person record announces, and that those of earlier workers are
+/// resolved.
 fn announce(state: &mut State, call: Call, entry: &Entry) {
     let now = state.now;
     let Watch { announced, tasks, outdated, .. } = &mut state.watch;
@@ -110,7 +111,7 @@ fn announce(state: &mut State, call: Call, entry: &Entry) {
     }
 }
 
-/// An entry in a few words.
+/// A person record in a few words.
 fn told(entry: &Entry) -> String {
     let kind = |one: &Decision| match one.side {
         Some(side) if !one.fields.is_empty() => {

@@ -1,5 +1,5 @@
-//! The outside as the sweep reaches it: listings in pages, which may be old and, when they lie,
-//! short; the table; the notebook; and the queue.
+//! The services as the sweep reaches them: listings in pages, which may be old and, by fault
+//! injection, wrong; the table; the checkpoint store; and the queue.
 
 use std::sync::Arc;
 
@@ -21,10 +21,10 @@ use super::line::Line;
 use super::pool::{LISTING_LAG, moment_of_listing};
 use super::weather::Place;
 
-/// Accounts on one page: few, so that a handful of people make several pages.
+/// Accounts per page: so few that a few people fill several pages.
 const PAGE: usize = 2;
 
-/// One pool, as it can be listed.
+/// One pool, for listings.
 #[derive(Clone)]
 pub struct SimulatedRoster {
     line: Line,
@@ -32,20 +32,20 @@ pub struct SimulatedRoster {
 }
 
 impl SimulatedRoster {
-    /// The pool of that side at the end of that line.
+    /// The pool of that side, through that connection.
     pub const fn new(line: Line, side: Side) -> Self {
         Self { line, side }
     }
 }
 
-/// Which accounts a listing shows.
+/// The accounts that a listing shows.
 #[derive(Clone)]
 enum Filter {
     Prefix(Prefix),
     Group(GroupName),
 }
 
-/// A listing under way: where it is, in the order of making.
+/// A listing in progress, in the order of creation.
 pub struct SimulatedChain {
     line: Line,
     side: Side,
@@ -80,7 +80,7 @@ impl Roster for SimulatedRoster {
 }
 
 impl SimulatedChain {
-    /// One page: what the accounts from `next` on were at a moment of the service's choice.
+    /// One page: the accounts from `next` on, as of a moment that the service chooses.
     async fn page<T: Clone + std::hash::Hash + Send + 'static>(
         &mut self,
         operation: &'static str,
@@ -127,7 +127,7 @@ impl SimulatedChain {
     }
 }
 
-/// Lets a page lie, if the climate is such.
+/// Makes a page wrong, if the climate asks for it.
 fn lie<T: Clone>(state: &mut State, read: &mut Vec<T>, next: &mut Option<usize>) {
     let State { weather, chooser, .. } = state;
     let one_in = weather.climate.lies_one_in;
@@ -159,14 +159,14 @@ impl Chain<Sub> for SimulatedChain {
     }
 }
 
-/// The table, as the sweep asks it.
+/// The table, as the sweep reads it.
 #[derive(Clone)]
 pub struct SimulatedRegister {
     line: Line,
 }
 
 impl SimulatedRegister {
-    /// The table at the end of that line.
+    /// The table, through that connection.
     pub const fn new(line: Line) -> Self {
         Self { line }
     }
@@ -204,14 +204,14 @@ impl Register for SimulatedRegister {
     }
 }
 
-/// Where the sweep notes how far it is.
+/// Where the sweep stores its progress.
 #[derive(Clone)]
 pub struct SimulatedNotebook {
     line: Line,
 }
 
 impl SimulatedNotebook {
-    /// The table at the end of that line.
+    /// The table, through that connection.
     pub const fn new(line: Line) -> Self {
         Self { line }
     }
@@ -250,14 +250,14 @@ impl Notebook for SimulatedNotebook {
     }
 }
 
-/// The queue, as bulk work fills it: the simulated world has but one.
+/// The queue of bulk work. The simulated world has only one queue.
 #[derive(Clone)]
 pub struct SimulatedBulk {
     line: Line,
 }
 
 impl SimulatedBulk {
-    /// The queue at the end of that line.
+    /// The queue, through that connection.
     pub const fn new(line: Line) -> Self {
         Self { line }
     }

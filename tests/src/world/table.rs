@@ -1,4 +1,4 @@
-//! The state table's contents and its conditions, as one atomic step each.
+//! The state table's contents and its conditions, each as one atomic step.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{Hash, Hasher};
@@ -15,7 +15,8 @@ use poolbridge_core::side::Side;
 use poolbridge_core::time::Time;
 use poolbridge_core::verdict::Reason;
 
-/// How long a tombstone stays where R24 was taken away: no longer than a pass of the sweep may take.
+/// How long a tombstone stays without `TombstoneStays` (R24): no longer than a pass of the sweep
+/// may take.
 const TOMBSTONE_LIFE: Duration = Duration::from_hours(1);
 
 /// The table.
@@ -23,25 +24,25 @@ const TOMBSTONE_LIFE: Duration = Duration::from_hours(1);
 pub struct Table {
     /// Every person.
     pub people: BTreeMap<PersonId, Entry>,
-    /// Who wrote each person last; nobody, if they were only begun.
+    /// The last writer of each person record; none for a new one.
     writers: BTreeMap<PersonId, Owner>,
-    /// Where people went that were joined to others.
+    /// The person record into which each absorbed one was merged.
     pub forwards: BTreeMap<PersonId, PersonId>,
-    /// Whose each account is.
+    /// The person of each account.
     pub pointers: BTreeMap<(Side, Sub), PersonId>,
     /// Accounts with changes not yet applied.
     pub marks: BTreeMap<(Side, Sub), Mark>,
-    /// Changes whose mark was made, by their ids.
+    /// Changes whose pending change was stored, by id.
     pub marked: BTreeSet<u128>,
     /// The control item.
     pub control: Control,
     /// People by state.
     pub counts: BTreeMap<PersonState, i64>,
-    /// Removals by window: how many there were, and how many there may be.
+    /// Removals per window: how many there were, and how many there may be.
     pub removals: BTreeMap<i64, (u64, u64)>,
 }
 
-/// Everything that anybody could ask for: all but the counts, which are best effort.
+/// Everything that a task can read: all except the counts, which are best effort.
 impl Hash for Table {
     fn hash<H: Hasher>(&self, hasher: &mut H) {
         let Self { people, writers, forwards, pointers, marks, marked, control, .. } = self;
@@ -51,12 +52,12 @@ impl Hash for Table {
 }
 
 impl Table {
-    /// The person that an account belongs to, forwarding items followed.
+    /// The person that an account belongs to. Follows forwarding items.
     pub fn find(&self, side: Side, sub: &Sub) -> Option<&Entry> {
         self.person(self.pointers.get(&(side, sub.clone()))?)
     }
 
-    /// The person of that id, forwarding items followed.
+    /// The person with that id. Follows forwarding items.
     pub fn person<'a>(&'a self, mut id: &'a PersonId) -> Option<&'a Entry> {
         while let Some(next) = self.forwards.get(id) {
             id = next;
@@ -64,8 +65,8 @@ impl Table {
         self.people.get(id)
     }
 
-    /// The planted bug against R24: tombstones of which nothing is owed any more expire, and with them
-    /// all that was known of their people.
+    /// The planted bug against `TombstoneStays` (R24): tombstones that owe nothing more expire, and
+    /// with them all that was known about their people.
     pub fn expire_tombstones(&mut self, now: Time) {
         let expired = |entry: &Entry| {
             let tombstone = entry.tombstone.as_ref().filter(|tombstone| tombstone.owed.is_none());
@@ -98,15 +99,15 @@ impl Table {
         lease.filter(|lease| lease.owner == *owner).map(|_| ()).ok_or(FaultKind::Lost)
     }
 
-    /// Whether `entry` may be written: under its lease, and only forward.
+    /// Whether `entry` may be written: only under its lease, and only forward.
     fn may_follow(&self, entry: &Entry, owner: &Owner) -> Result<(), FaultKind> {
         self.held_by(&entry.id, owner)?;
         let older = self.people.get(&entry.id).is_some_and(|it| it.revision < entry.revision);
         older.then_some(()).ok_or(FaultKind::Lost)
     }
 
-    /// Whether the table holds what this very write leaves, a lease taken since apart: then it is a
-    /// repetition, after an answer that was lost.
+    /// Whether the table holds the result of this very write, ignoring a later lease. Then the
+    /// write is a repetition after a lost answer.
     fn is_written(&self, entry: &Entry, owner: Option<&Owner>) -> bool {
         let Some(stored) = self.people.get(&entry.id) else { return false };
         let same = Entry { lease: entry.lease.clone(), ..stored.clone() } == *entry;
@@ -118,7 +119,7 @@ impl Table {
         self.writers.insert(entry.id.clone(), owner.clone());
     }
 
-    /// Writes an entry.
+    /// Writes a person record.
     pub fn store(&mut self, entry: &Entry, owner: &Owner) -> Result<(), FaultKind> {
         match self.may_follow(entry, owner) {
             Ok(()) => self.put(entry, owner),
@@ -128,7 +129,8 @@ impl Table {
         Ok(())
     }
 
-    /// Writes a new person and their pointers; `conditional` unless a rule was taken away (R16).
+    /// Writes a new person record and its pointers; `conditional` unless that rule is removed
+    /// (`LinkInOneTransaction`, R16).
     pub fn begin(&mut self, entry: &Entry, conditional: bool) -> Result<(), FaultKind> {
         let accounts: Vec<(Side, Sub)> = accounts_of(entry);
         let there = accounts.iter().any(|account| self.pointers.contains_key(account));
@@ -146,7 +148,7 @@ impl Table {
         Ok(())
     }
 
-    /// Writes an entry and one more pointer.
+    /// Writes a person record and one more pointer.
     pub fn join(
         &mut self,
         entry: &Entry,
@@ -169,7 +171,8 @@ impl Table {
         Ok(())
     }
 
-    /// Makes one person of two; `conditional` upon both leases unless a rule was taken away (R18).
+    /// Merges two person records into one; `conditional` on both leases unless that rule is removed
+    /// (`JoinUnderLease`, R18).
     pub fn merge(
         &mut self,
         kept: &Entry,
@@ -197,7 +200,7 @@ impl Table {
         Ok(())
     }
 
-    /// Makes two people of one, under its lease.
+    /// Splits one person record into two, under its lease.
     pub fn separate(
         &mut self,
         kept: &Entry,
@@ -221,8 +224,8 @@ impl Table {
         Ok(())
     }
 
-    /// Marks an account. `fresh` is the token that a mark begins with: random, unless a rule was
-    /// taken away (R12).
+    /// Stores a pending change of an account. `fresh` is the token of a new one: random, unless
+    /// that rule is removed (`TokenNeverRepeats`, R12).
     pub fn mark(&mut self, change: &Change, fresh: u128) {
         let at = |it: bool| (change.password && it).then_some(change.at);
         let password_at = at(!change.claimed && !change.administrator);
@@ -245,7 +248,7 @@ impl Table {
         mark.token = mark.token.wrapping_add(1);
         mark.first = mark.first.min(change.at);
         match (change.proof, mark.proof) {
-            // A mark of nothing but hints says when the oldest of them came.
+            // A pending change with hints only keeps the time of the oldest one.
             (Proof::Hint, Proof::Hint) => mark.last = mark.first,
             (Proof::Hint, _) => {}
             (_, Proof::Hint) => (mark.last, mark.proof) = (change.at, change.proof),
@@ -257,12 +260,13 @@ impl Table {
         mark.password_at = mark.password_at.max(password_at);
         mark.administrator_at = mark.administrator_at.max(administrator_at);
         mark.claimed_at = mark.claimed_at.max(claimed_at);
-        // Whoever was put off because of an older deed must not wait with a new one.
+        // A newer change must not wait for the back-off of an older one.
         (mark.not_before, mark.attempts, mark.reason) = (Time::ZERO, 0, None);
         self.marked.insert(change.id);
     }
 
-    /// Counts a removal in the window of `now`, if it has room. Its bound is fixed by the first one.
+    /// Counts a removal in the window of `now`, if the limit allows it. The first removal fixes the
+    /// limit.
     pub fn allow_removal(&mut self, now: Time) -> bool {
         let bound = self.removals_bound();
         let (count, bound) = self.removals.entry(window(now)).or_insert((0, bound));
@@ -271,7 +275,7 @@ impl Table {
         room
     }
 
-    /// Counts removals anew, in this window and the next, and lets so many more of them be.
+    /// Restarts the count of removals in this window and the next, and allows that many more.
     pub fn allow_removals(&mut self, now: Time, more: u64) {
         let bound = self.removals_bound() + more;
         for window in [window(now), window(now) + 1] {
@@ -292,7 +296,7 @@ impl Table {
         }
     }
 
-    /// Puts a mark off if nobody touched it since. Answers whether it was.
+    /// Delays a pending change if it is unchanged. Returns whether it was.
     pub fn back_off(
         &mut self,
         side: Side,
@@ -309,7 +313,7 @@ impl Table {
         true
     }
 
-    /// Takes a mark away if nobody touched it since.
+    /// Clears a pending change if it is unchanged. Returns whether it was.
     pub fn clear_mark(&mut self, side: Side, sub: &Sub, token: u128) -> bool {
         let key = (side, sub.clone());
         let ours = self.marks.get(&key).is_some_and(|mark| mark.token == token);
@@ -320,7 +324,7 @@ impl Table {
     }
 }
 
-/// The accounts that a person is known by.
+/// The accounts in a person record.
 pub fn accounts_of(entry: &Entry) -> Vec<(Side, Sub)> {
     let known = |side| entry.accounts.get(side).as_ref().map(|known| (side, known.sub.clone()));
     Side::BOTH.into_iter().filter_map(known).collect()

@@ -4,7 +4,7 @@ use poolbridge_core::time::Time;
 
 use super::BEGINNING;
 
-/// The lines of one world. Silent unless somebody wants to read or compare them.
+/// The lines of one world. Records nothing unless a caller wants to read or compare them.
 #[derive(Clone, Debug, Default)]
 pub struct Trace {
     heard: bool,
@@ -12,7 +12,7 @@ pub struct Trace {
 }
 
 impl Trace {
-    /// A trace that keeps what it is told.
+    /// A trace that records its lines.
     pub const fn listening() -> Self {
         Self { heard: true, lines: Vec::new() }
     }
@@ -31,7 +31,7 @@ impl Trace {
         &self.lines
     }
 
-    /// One number for all of it (FNV-1a): equal traces have equal numbers.
+    /// One number for the whole trace (FNV-1a): equal traces have equal numbers.
     pub fn fingerprint(&self) -> u64 {
         let bytes = self.lines.iter().flat_map(|line| line.bytes().chain([b'\n']));
         bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {

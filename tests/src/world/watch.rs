@@ -1,7 +1,7 @@
-//! What the tasks saw and did, and what is wrong the moment it happens.
+//! What the tasks saw and did, and each violation at the moment it happens.
 //!
-//! The bridge is not asked: each write is judged by what its task had observed and by who held the
-//! person's lease when it landed.
+//! The checks do not ask the bridge: they judge each write by what its task had observed, and by
+//! which task held the person's lease when the write landed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -24,12 +24,12 @@ use super::passwords::{self, PasswordSet};
 use super::table::Table;
 use super::{State, TaskId, proofs};
 
-/// A promise that was broken.
+/// A broken promise.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
-    /// Which promise.
+    /// The promise.
     pub promise: &'static str,
-    /// How.
+    /// How it was broken.
     pub detail: String,
 }
 
@@ -39,7 +39,7 @@ impl fmt::Display for Violation {
     }
 }
 
-/// A stranger took a name after the last look at its bearer and before the write.
+/// A stranger took a username after the last observation of its owner and before the write.
 pub const NAME_TAKEN: &str = "name taken between look and write";
 
 /// A value that the bridge replaced without having seen it.
@@ -47,86 +47,89 @@ pub const NAME_TAKEN: &str = "name taken between look and write";
 pub struct Unseen {
     /// The edit that was replaced.
     pub edit: EditId,
-    /// When that side had last been observed by the writer: an edit from before that was hidden by
-    /// a stale read.
+    /// When the writer had last observed that side. A stale read hid an edit from before that time.
     pub observed: Time,
-    /// Whether the written side was the last to be observed, or the plan writes both, so that the
-    /// gap is as small as it can be.
+    /// Whether the written side was observed last, or the plan writes both sides, so that the gap
+    /// is as small as possible.
     pub last: bool,
 }
 
-/// A write that was stored as an intent: an edit that sets the same value cannot be told from it.
+/// A write that was stored as an intent: an edit that sets the same value cannot be distinguished
+/// from it.
 #[derive(Clone, Debug, Hash)]
 pub struct Announced {
-    /// Who wrote it down.
+    /// The task that stored it.
     pub task: TaskId,
-    /// Whose field.
+    /// The person.
     pub person: PersonId,
-    /// Which field.
+    /// The field.
     pub field: Field,
     /// The side to be written.
     pub side: Side,
-    /// The value that it carries, as the edit says that it comes from; `None` if none is known.
+    /// The value that it carries, as the edit that it comes from expresses it; `None` if that is
+    /// not known.
     pub wanted: Option<Option<String>>,
-    /// The moment that the writer had seen of that side.
+    /// The moment that the writer's observation of that side showed.
     pub observed: Time,
     /// When the next worker resolved it.
     pub resolved: Option<Time>,
 }
 
-/// A decision that was recorded.
+/// A recorded decision.
 #[derive(Clone, Debug, Hash)]
 pub struct Decided {
-    /// About whom.
+    /// The person.
     pub person: PersonId,
-    /// What was decided.
+    /// The decision.
     pub decision: Decision,
-    /// When it was decided: the decision says so by its worker's clock, which may be wrong.
+    /// The true time. The decision itself holds the time of its worker's clock, which may be wrong.
     pub at: Time,
 }
 
-/// Everything that was noted.
+/// All records of the checks.
 #[derive(Clone, Debug, Default)]
 pub struct Watch {
     pub(super) tasks: BTreeMap<TaskId, Basis>,
     pub(super) holders: BTreeMap<PersonId, TaskId>,
-    /// Every decision that was recorded.
+    /// Every recorded decision.
     pub decisions: Vec<Decided>,
-    /// When something was first agreed about a person.
+    /// When each person was first agreed.
     pub agreed: BTreeMap<PersonId, Time>,
     /// Until when a field was held.
     pub obstructed: BTreeMap<(PersonId, Field), Time>,
-    /// Edits that were replaced unseen: the one gap that unconditional writes leave.
+    /// Edits that were replaced unseen.
     pub unseen: Vec<Unseen>,
-    /// When a person was last recorded upon a look that did not show that edit, though it was made
-    /// by then. Yes-or-no fields only: two looks of two moments can make both sides seem to agree.
+    /// When a person was last recorded from an observation that did not show that edit, although it
+    /// was made before. Only for fields with two states: two observations of two moments can make
+    /// both sides seem to agree.
     pub outdated: BTreeMap<(PersonId, EditId), Time>,
     /// Writes that were stored as intents.
     pub announced: Vec<Announced>,
-    /// What a pool refused to hold, by side and account.
+    /// Fields that a pool refused, by side and account.
     pub refused: BTreeSet<(Side, Sub, Field)>,
-    /// Strangers who were written to: see [`NAME_TAKEN`].
+    /// Strangers whose account was written: see [`NAME_TAKEN`].
     pub taken: BTreeSet<Sub>,
-    /// When the new pool became the active one, if that was while the world ran.
+    /// When the new pool became the active one during the run.
     pub switched: Option<Time>,
-    /// What went wrong so far.
+    /// The violations so far.
     pub violations: Vec<Violation>,
     /// Writes to pools that landed.
     pub writes: u64,
     /// Reads of accounts.
     pub reads: u64,
-    /// Accounts made by the bridge.
+    /// Accounts that the bridge created.
     pub created: BTreeMap<(Human, Side), u32>,
     /// Passwords that people chose.
     pub passwords: Vec<PasswordSet>,
     /// Accounts whose password was closed and whose open sessions were not ended since.
     pub sessions: BTreeSet<(Side, Sub)>,
-    /// Accounts whose password was closed although it was the newest: no pending change was written yet.
+    /// Accounts whose password was closed although it was the newest: its pending change was not
+    /// stored yet.
     pub replaced_unseen: BTreeSet<(Side, Sub)>,
 }
 
 impl Watch {
-    /// Something is wrong.
+    /// Records a violation.
     pub fn violated(&mut self, promise: &'static str, detail: String) {
         self.violations.push(Violation { promise, detail });
     }
@@ -148,7 +151,7 @@ impl Watch {
         self.tasks.entry(task).or_default().groups.insert((side, sub.clone()), seen);
     }
 
-    /// A task read what is pending of an account. Of use where a password was set.
+    /// A task read the pending change of an account. The password checks use this.
     pub fn read_mark(&mut self, task: TaskId, side: Side, sub: &Sub, now: Time) {
         if !self.passwords.is_empty() {
             self.tasks.entry(task).or_default().marks.insert((side, sub.clone()), now);
@@ -166,11 +169,11 @@ impl Watch {
         self.tasks.get(&task).cloned().unwrap_or_default()
     }
 
-    /// Everything here that a check may still ask for, as a few hashes: what the tasks in `living`
-    /// saw, who holds whom, and what was noted. Of notes only which there are, not in what order.
+    /// Hashes everything that a check may still read: what the tasks in `living` saw, which leases
+    /// are held, and what was recorded. The order of the records does not matter.
     pub fn hash_into(&self, living: &BTreeSet<TaskId>, hasher: &mut impl Hasher) {
-        // Named one by one, so that a new note cannot be forgotten here. A violation ends a run, and
-        // the counters are set to zero before they are asked.
+        // Each field is named, so that a new one cannot be forgotten. A violation ends a run, and
+        // the counters are set to zero before they are read.
         let Self {
             tasks,
             holders,
@@ -201,7 +204,7 @@ impl Watch {
         notes(passwords, hasher);
     }
 
-    /// For whom that task makes an account.
+    /// The human that gets the account created by that task.
     pub fn human_being_created(
         &mut self,
         table: &Table,
@@ -222,7 +225,7 @@ impl Watch {
     }
 }
 
-/// A set of notes, whatever their order and however often each was made.
+/// Hashes a set of records, whatever their order and number of repetitions.
 fn notes(notes: &[impl Hash], hasher: &mut impl Hasher) {
     let digest = |note| {
         let mut digest = Digest::default();
@@ -247,7 +250,7 @@ pub fn created(state: &mut State, call: Call, side: Side, sub: &Sub, basis: &Bas
     let living = state.pools.get(side).living().filter(|one| one.human == human).count();
     if living > 1 {
         let detail = format!("{call} {sub}: human {} has {living} there", human.0);
-        state.watch.violated("one account for one person", detail);
+        state.watch.violated("each person has at most one account per pool", detail);
     }
     proofs::judge_flags(state, call, side, human, &body, |_| true);
     proofs::judge_origin(state, call, human);
@@ -283,7 +286,7 @@ pub fn written(
     let merged = *deed == Deed::Disable
         && basis.body(&state.pools, side.other(), human, &Field::Enabled).is_some_and(disabled);
     if matches!(deed, Deed::Disable | Deed::Delete) && !merged {
-        // Nothing is carried, so it does not matter who was looked at over there.
+        // Nothing is copied, so it does not matter which account was observed on the other side.
         departures::judge_removal(state, call, side, sub, human);
     } else {
         judge_stranger(state, call, side, sub, human, basis);
@@ -292,11 +295,11 @@ pub fn written(
         let field = Field::Group(group.clone());
         let gone = departures::departed(state, human, side.other());
         if gone {
-            // Groups are asked for by name, and the name may be somebody else's by then.
+            // Groups are read by username, and the username may belong to another account by then.
             state.weather.count(departures::NAMED_AGAIN);
         } else if basis.body(&state.pools, side.other(), human, &field).is_none() {
             let detail = format!("{call} {sub}: {group} was never read on the other side");
-            state.watch.violated("unread is not empty", detail);
+            state.watch.violated("an unknown list is not an empty list", detail);
         }
     }
     if let (Deed::SetAttributes { fields }, Some(after)) = (deed, after)
@@ -305,7 +308,7 @@ pub fn written(
         proofs::judge_flags(state, call, side, human, after, |it| fields.contains_key(it));
         proofs::judge_spelling(state, call, side, &body, after);
     }
-    // To disable an account revokes its tokens (page of `AdminDisableUser`).
+    // Disabling an account revokes its tokens (page of `AdminDisableUser`).
     if matches!(deed, Deed::SignOut | Deed::Disable) {
         state.watch.sessions.remove(&(side, sub.clone()));
     }
@@ -337,9 +340,10 @@ fn judge_holder(state: &mut State, call: Call, mut person: PersonId) {
     }
 }
 
-/// Whether somebody else took that name since the moment that the writer's last look at its bearer
-/// showed: after that look, or within the bound on stale reads before it. In a pool that takes only
-/// names nobody can tell the two apart then; whoever was seen can be told (R21).
+/// Whether another account took that username since the moment that the writer's last observation
+/// of its owner showed: after that observation, or within the bound on stale reads before it. In a
+/// pool that accepts only usernames, no component can distinguish the two then. An account that was
+/// observed can be distinguished (`SameSub`, R21).
 fn taken_since(side: Side, target: &SimulatedAccount, state: &State, basis: &Basis) -> bool {
     let pool = state.pools.get(side);
     let bore = |sub: &Sub| {
@@ -363,7 +367,8 @@ fn judge_stranger(
     human: Human,
     basis: &Basis,
 ) {
-    // What is written must come from an account of the same human, if any was looked at over there.
+    // A written value must come from an account of the same human, if one was observed on the other
+    // side.
     let there = side.other();
     let looked_at = basis.accounts.keys().filter(|(of, _)| *of == there);
     let humans: BTreeSet<Human> = looked_at
@@ -376,6 +381,6 @@ fn judge_stranger(
             return;
         }
         let detail = format!("{call} {sub}: human {} receives what {humans:?} has", human.0);
-        state.watch.violated("nobody receives another's facts", detail);
+        state.watch.violated("no person receives another person's values", detail);
     }
 }

@@ -1,4 +1,4 @@
-//! The weather: what goes wrong with the calls to the outside, how often, and how much in all.
+//! Fault injection: which calls to the services fail, how often, and how many in total.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use poolbridge_core::time::Time;
 
 use super::chance::Chooser;
 
-/// A part of the outside.
+/// A service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Place {
     /// The pool of that side.
@@ -20,7 +20,8 @@ pub enum Place {
     Queue,
 }
 
-/// Which calls a place slows down: Cognito's quotas are by category, reads apart from updates.
+/// Which calls a service throttles. Cognito has quotas by category, and reads and updates are
+/// separate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Calls {
     /// All of them.
@@ -29,29 +30,29 @@ pub enum Calls {
     Changes,
 }
 
-/// What becomes of one call.
+/// The result of one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Fate {
-    /// It is done, and answered.
+    /// It is executed and answered.
     Fine,
-    /// The service asks to slow down and does nothing.
+    /// The service throttles it and does nothing.
     Throttled,
-    /// It never leaves.
+    /// It is never sent.
     NotSent,
-    /// It is lost on its way: nothing is done, nothing is answered.
+    /// The request is lost: it is neither executed nor answered.
     RequestLost,
-    /// It is done, and the answer is lost.
+    /// It is executed, and the answer is lost.
     AnswerLost,
-    /// No answer, and it is done later.
+    /// It gets no answer, and is executed later.
     LandsLate,
 }
 
 impl Fate {
-    /// Every fate that is a fault.
+    /// Every result that is a fault.
     pub const FAULTS: [Self; 5] =
         [Self::Throttled, Self::NotSent, Self::RequestLost, Self::AnswerLost, Self::LandsLate];
 
-    /// How the caller sees it; `None` if nothing went wrong.
+    /// The port error that the caller sees; `None` if it succeeds.
     pub const fn fault(self) -> Option<FaultKind> {
         match self {
             Self::Fine => None,
@@ -62,42 +63,44 @@ impl Fate {
     }
 }
 
-/// How much goes wrong, and what.
+/// The faults and their frequency.
 #[derive(Clone, Debug)]
 pub struct Climate {
-    /// One call in so many fails; none if zero.
+    /// One call in this many fails; none if zero.
     pub fault_one_in: u32,
-    /// How many calls fail at the most.
+    /// The maximum number of failing calls.
     pub faults_max: u32,
-    /// Which faults there are.
+    /// The possible faults.
     pub faults: Vec<Fate>,
     /// Only calls of this operation fail, if one is named.
     pub only: Option<&'static str>,
-    /// One read in so many is stale; none if zero.
+    /// One read in this many is stale; none if zero.
     pub stale_one_in: u32,
-    /// How many reads are stale at the most.
+    /// The maximum number of stale reads.
     pub stale_max: u32,
-    /// One page of a sweep's listing in so many lies: it is the last though more should follow,
-    /// leaves somebody out, shows somebody twice, or shows nobody; none if zero.
+    /// One page in this many of a sweep's listing is wrong; none if zero. It is the last although
+    /// more should follow, leaves an account out, shows one twice, or shows none.
     pub lies_one_in: u32,
-    /// One list of groups in so many answers `UserNotFoundException` although the account is there;
-    /// none if zero. Reported of adding to a group, so no group operation proves an absence.
+    /// One list of groups in this many answers `UserNotFoundException` although the account exists;
+    /// none if zero. Users reported this of adding to a group, so no group operation proves an
+    /// absence.
     pub groups_gone_one_in: u32,
-    /// How many lists of groups answer so at the most.
+    /// The maximum number of such lists of groups.
     pub groups_gone_max: u32,
-    /// How far each task's clock may be from the true time, either way; none if zero.
+    /// How far each task's clock may be from the true time, in both directions; zero for exact
+    /// clocks.
     pub clock_error: Duration,
-    /// Which writes a pool may refuse for what they say, and how. A field that was refused is
-    /// noted, so that the checks know why it is held.
+    /// Which writes a pool may refuse for their content, and how. A refused field is recorded, so
+    /// that the checks know why it is held.
     pub refuses: Option<(&'static str, FaultKind)>,
-    /// How many writes are refused so at the most.
+    /// The maximum number of such refusals.
     pub refusals_max: u32,
-    /// Whether others get a turn between a deed and its answer too.
+    /// Whether other tasks get a turn between a change and its answer too.
     pub turn_before_answer: bool,
 }
 
 impl Climate {
-    /// Nothing goes wrong.
+    /// No faults.
     pub const fn calm() -> Self {
         Self {
             fault_one_in: 0,
@@ -117,7 +120,7 @@ impl Climate {
     }
 }
 
-/// The weather of one world.
+/// The fault injection of one world.
 #[derive(Clone, Debug)]
 pub struct Weather {
     /// What may happen.
@@ -133,7 +136,7 @@ pub struct Weather {
 }
 
 impl Weather {
-    /// The weather of that climate.
+    /// The fault injection with these settings.
     pub const fn new(climate: Climate) -> Self {
         Self {
             climate,
@@ -147,38 +150,38 @@ impl Weather {
         }
     }
 
-    /// Counts something that was done to the world.
+    /// Counts something that happened to the world.
     pub fn count(&mut self, what: &'static str) {
         *self.counted.entry(what).or_default() += 1;
     }
 
-    /// Nothing goes wrong any more.
+    /// Ends all faults.
     pub fn clear_up(&mut self) {
-        // Clocks do not become right by themselves.
+        // Clock errors stay.
         let Climate { turn_before_answer, clock_error, .. } = self.climate;
         self.climate = Climate { clock_error, turn_before_answer, ..Climate::calm() };
         self.outages.clear();
         self.throttles.clear();
     }
 
-    /// Puts a place out of reach until that moment.
+    /// Puts a service out of reach until that time.
     pub fn cut_off(&mut self, place: Place, until: Time) {
         self.outages.insert(place, until);
         self.count("outage");
     }
 
-    /// Lets a place ask everybody to slow down, and do nothing, until that moment.
+    /// Lets a service throttle every caller until that time.
     pub fn throttle(&mut self, place: Place, calls: Calls, until: Time) {
         self.throttles.insert(place, (calls, until));
         self.count("throttle");
     }
 
-    /// Whether a place is not cut off.
+    /// Whether a service can be reached.
     pub fn reaches(&self, place: Place, now: Time) -> bool {
         self.outages.get(&place).is_none_or(|&until| until <= now)
     }
 
-    /// What becomes of a call. A call that changes nothing has nothing that could land late.
+    /// The result of a call. A call that changes nothing cannot land late.
     pub fn fate(
         &mut self,
         place: Place,
@@ -220,7 +223,7 @@ impl Weather {
         fate
     }
 
-    /// Whether the pool refuses this write for what it says, and how.
+    /// Whether and how the pool refuses this write for its content.
     pub fn refusal(
         &mut self,
         operation: &'static str,
@@ -235,7 +238,7 @@ impl Weather {
         Some(kind)
     }
 
-    /// Whether this list of groups answers that the account is not there, though it is.
+    /// Whether this list of groups answers that the account is missing, although it exists.
     pub fn groups_gone(&mut self, chooser: &mut dyn Chooser) -> bool {
         let Climate { groups_gone_one_in, groups_gone_max, .. } = self.climate;
         let gone = self.groups_gone < groups_gone_max
@@ -247,8 +250,8 @@ impl Weather {
         gone
     }
 
-    /// How many faults, stale reads, refusals and denied lists of groups there were: what is left of
-    /// each follows from it.
+    /// The number of faults, stale reads, refusals and wrong lists of groups so far. The rest of
+    /// each budget follows from it.
     pub const fn spent(&self) -> (u32, u32, u32, u32) {
         (self.faults, self.stale, self.refusals, self.groups_gone)
     }

@@ -1,4 +1,5 @@
-//! A capture beside a pool in another Region: its table and queue are where the bridge is.
+//! A capture function in another Region, next to its pool: its table and queue are in the bridge's
+//! Region.
 
 use anyhow::ensure;
 use poolbridge_core::side::Side;
@@ -6,11 +7,11 @@ use poolbridge_core::side::Side;
 use super::{capture, event, invoke, play};
 
 #[tokio::test]
-async fn a_capture_elsewhere_marks_and_sends_at_home() {
+async fn capture_in_another_region_uses_the_table_and_queue_of_the_home_region() {
     play(async |bridge| {
         let arn = format!("arn:aws:dynamodb:us-east-1:000000000000:table/{}", bridge.names.table);
         let here = [("POOLBRIDGE_HOME_REGION", "us-east-1"), ("POOLBRIDGE_TABLE", arn.as_str())];
-        // Nothing of the bridge is in that Region.
+        // The bridge has no resources in that Region.
         let astray = [("POOLBRIDGE_HOME_REGION", "eu-west-1")];
         let unchained = |text: String| match text.split_once("[new.triggers]") {
             Some((head, _)) => head.to_owned(),

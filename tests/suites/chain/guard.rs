@@ -1,5 +1,5 @@
-//! The sign-up guard: nobody signs up in one pool under the address of somebody who lives in the
-//! other one.
+//! The sign-up guard: it refuses a sign-up in one pool under the address of a person in the other
+//! pool.
 
 use anyhow::ensure;
 use poolbridge_core::side::Side;
@@ -12,14 +12,14 @@ use std::ops::ControlFlow;
 
 use super::{CAPTURE, LIMIT, Told, capture, email, event, invoke, play, told};
 
-/// Somebody who lives in the old pool, with a verified address.
+/// A person in the old pool with a verified address.
 async fn resident(bridge: &Deployment, name: &str) -> anyhow::Result<String> {
     let email = email(name);
     let attributes = [("email", email.as_str()), ("email_verified", "true")];
     bridge.old.create(name, "Correct-Horse-88", &attributes).await
 }
 
-/// A stranger signs up in the new pool under that address, and a name of their own.
+/// A stranger signs up in the new pool with that address and a username of their own.
 async fn stranger(bridge: &Deployment, name: &str, address: &str) -> anyhow::Result<Told> {
     let attributes = [("email", address)];
     let answer = bridge.new.sign_up(name, "Correct-Horse-99", &attributes).await;
@@ -33,21 +33,21 @@ fn refused(told: &Told) -> bool {
 }
 
 #[tokio::test]
-async fn nobody_takes_the_identity_of_somebody_who_lives_in_the_other_pool() {
+async fn sign_up_under_an_identity_of_the_other_pool_is_refused() {
     play(async |bridge| {
         resident(bridge, "resident-one").await?;
         let address = email("resident-one");
         let told = stranger(bridge, "stranger-one", &address).await?;
-        ensure!(refused(&told), "told {told:?}");
+        ensure!(refused(&told), "answered {told:?}");
         ensure!(!format!("{told:?}").contains(&address), "the address is repeated: {told:?}");
         ensure!(bridge.new.account("stranger-one").await?.is_none(), "there is an account");
-        // By the name that they sign in with over there, too, and in another spelling.
+        // The same holds for the sign-in name of the old pool, and for another spelling.
         let told = stranger(bridge, "resident-one", "some.other@example.com").await?;
-        ensure!(refused(&told), "told {told:?}");
+        ensure!(refused(&told), "answered {told:?}");
         let told = stranger(bridge, "stranger-two", &address.to_uppercase()).await?;
-        ensure!(refused(&told), "told {told:?}");
+        ensure!(refused(&told), "answered {told:?}");
         let told = stranger(bridge, "stranger-three", "nobodys.address@example.com").await?;
-        ensure!(told.is_ok(), "told {told:?}");
+        ensure!(told.is_ok(), "answered {told:?}");
         let log = bridge.services.log(CAPTURE).await?.join("\n");
         ensure!(log.contains("\"guard_refused\":1"), "it is not counted: {log}");
         Ok(())
@@ -56,7 +56,7 @@ async fn nobody_takes_the_identity_of_somebody_who_lives_in_the_other_pool() {
 }
 
 #[tokio::test]
-async fn only_sign_ups_by_oneself_are_judged_and_no_function_overrules_that() {
+async fn guard_judges_only_self_sign_ups_and_no_function_overrules_it() {
     play(async |bridge| {
         resident(bridge, "resident-two").await?;
         for (source, judged) in [
@@ -71,7 +71,7 @@ async fn only_sign_ups_by_oneself_are_judged_and_no_function_overrules_that() {
             ensure!(message.contains("sign in instead") == judged, "{source}: {answer}");
             ensure!(judged || answer["response"]["autoVerifyEmail"] == true, "{source}: {answer}");
         }
-        // Both refuse, and the guard's word is the one that is told.
+        // Both refuse, and the pool returns the guard's message.
         resident(bridge, "refused-resident").await?;
         let event = event(bridge, Side::New, "PreSignUp_SignUp", "refused-resident");
         let answer = invoke(bridge, CAPTURE, &event).await?;
@@ -82,7 +82,7 @@ async fn only_sign_ups_by_oneself_are_judged_and_no_function_overrules_that() {
 }
 
 #[tokio::test]
-async fn sign_ups_in_the_old_pool_are_held_against_the_new_one() {
+async fn sign_ups_in_the_old_pool_are_checked_against_the_new_pool() {
     play(async |bridge| {
         let (name, address) = ("resident-new", email("resident-new"));
         let attributes = [("email", address.as_str()), ("email_verified", "true")];
@@ -96,7 +96,7 @@ async fn sign_ups_in_the_old_pool_are_held_against_the_new_one() {
 }
 
 #[tokio::test]
-async fn whoever_was_deleted_may_come_back() {
+async fn a_deleted_person_may_sign_up_again() {
     play(async |bridge| {
         let sub = resident(bridge, "returner-one").await?;
         let address = email("returner-one");
@@ -118,14 +118,14 @@ async fn whoever_was_deleted_may_come_back() {
             "ExpressionAttributeValues": {":s": {"S": "deleted"}}});
         bridge.services.call("DynamoDB_20120810.UpdateItem", &input).await?;
         let told = stranger(bridge, "returner-new", &address).await?;
-        ensure!(told.is_ok(), "told {told:?}");
+        ensure!(told.is_ok(), "answered {told:?}");
         Ok(())
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_sign_up_that_cannot_be_judged_goes_as_the_team_wants() {
+async fn a_sign_up_that_cannot_be_checked_follows_the_configuration() {
     play(async |bridge| {
         resident(bridge, "resident-dark").await?;
         let closed =
@@ -157,7 +157,7 @@ async fn a_sign_up_that_cannot_be_judged_goes_as_the_team_wants() {
 }
 
 #[tokio::test]
-async fn after_the_move_nobody_is_held_against_the_old_pool() {
+async fn after_the_move_no_sign_up_is_checked_against_the_old_pool() {
     play(async |bridge| {
         resident(bridge, "resident-late").await?;
         let key = |name: &str, kind: &str| json!({"AttributeName": name, "KeyType": kind});
@@ -175,7 +175,7 @@ async fn after_the_move_nobody_is_held_against_the_old_pool() {
         bridge.add(&capture(bridge, "finished", &table, |text| text)).await?;
         let event = event(bridge, Side::New, "PreSignUp_SignUp", "resident-late");
         let answer = invoke(bridge, "finished", &event).await?;
-        ensure!(answer.contains("autoVerifyEmail"), "it is still held: {answer}");
+        ensure!(answer.contains("autoVerifyEmail"), "the sign-up is still refused: {answer}");
         bridge.nothing_private(&[], &["finished"]).await.map(drop)
     })
     .await;

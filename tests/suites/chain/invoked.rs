@@ -1,6 +1,6 @@
-//! The functions themselves, called as the pool calls them: what capture answers is what the team's
-//! function answers, byte for byte. The pools of the stack let everything pass that fails after a
-//! deed, so this is where it shows.
+//! The functions themselves, called as the pool calls them: capture's answer is the answer of the
+//! team's function, byte for byte. The stack's pools ignore failures of triggers that run after an
+//! operation, so only this suite shows them.
 
 use anyhow::ensure;
 use poolbridge_core::side::Side;
@@ -19,7 +19,7 @@ const SOURCES: [&str; 7] = [
     "TokenGeneration_HostedAuth",
 ];
 
-/// What both answer to one event.
+/// The answers of both to one event.
 async fn both(bridge: &Deployment, source: &str, name: &str) -> anyhow::Result<[String; 2]> {
     let event = event(bridge, Side::New, source, name);
     Ok([invoke(bridge, TEAM, &event).await?, invoke(bridge, CAPTURE, &event).await?])
@@ -101,7 +101,8 @@ async fn a_broken_configuration_hides_no_function() {
                     "{function}, {source}: {answer}"
                 );
             }
-            // Where nobody can tell whether there is a function, what may forbid something fails.
+            // If capture cannot know whether there is a function, a trigger that can forbid an
+            // operation fails.
             let before = source.starts_with("PreSignUp") || source.starts_with("TokenGeneration");
             let answer: Value = serde_json::from_str(&invoke(bridge, "untold", &event).await?)?;
             ensure!((answer == event) != before, "{source}: {answer}");
@@ -114,7 +115,7 @@ async fn a_broken_configuration_hides_no_function() {
 }
 
 #[tokio::test]
-async fn the_functions_error_is_in_nobodys_log_and_is_counted() {
+async fn the_functions_error_is_in_no_log_and_is_counted() {
     play(async |bridge| {
         let loud = [("POOLBRIDGE_LOG", "trace")];
         bridge.add(&capture(bridge, "loud", &loud, |text| text)).await?;
@@ -125,7 +126,7 @@ async fn the_functions_error_is_in_nobodys_log_and_is_counted() {
         let said = json!("invocation failed due to error ResourceNotFoundException");
         ensure!(lonely["errorMessage"] == said, "{lonely}");
         let log = bridge.services.log("loud").await?.join("\n");
-        ensure!(!log.contains("no place left"), "the function's words stand in the log:\n{log}");
+        ensure!(!log.contains("no place left"), "the function's words are in the log:\n{log}");
         ensure!(
             log.contains("\"errors_answered\":1") && log.contains("\"chain_failed\":0"),
             "{log}"

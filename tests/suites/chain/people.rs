@@ -1,4 +1,4 @@
-//! People at the two pools: each case happens in both, and is told the same.
+//! People at the two pools: each case runs in both, and the answers must be equal.
 
 use anyhow::{Context as _, ensure};
 use poolbridge_core::side::Side;
@@ -10,11 +10,11 @@ use std::ops::ControlFlow;
 
 use super::{LIMIT, TEAM, Told, deploy, name_in, play, sign_up};
 
-/// Somebody signs up in each pool; both are told the same, which is answered.
+/// A person signs up in each pool. Both answers must be equal; returns it.
 async fn both(bridge: &Deployment, name: &str) -> anyhow::Result<Told> {
     let direct = sign_up(&bridge.old, name).await?;
     let chained = sign_up(&bridge.new, name).await?;
-    ensure!(direct == chained, "{name}: told {direct:?} directly, {chained:?} through capture");
+    ensure!(direct == chained, "{name}: answered {direct:?} directly, {chained:?} through capture");
     Ok(chained)
 }
 
@@ -24,7 +24,7 @@ async fn account(pool: &UserPool, name: &str) -> anyhow::Result<Option<(String, 
 }
 
 #[tokio::test]
-async fn what_the_function_answers_is_done() {
+async fn the_functions_answer_takes_effect() {
     play(async |bridge| {
         for (name, status) in [("confirmed", "CONFIRMED"), ("plainly", "UNCONFIRMED")] {
             ensure!(both(bridge, name).await?.is_ok(), "{name} was refused");
@@ -39,10 +39,10 @@ async fn what_the_function_answers_is_done() {
 }
 
 #[tokio::test]
-async fn what_the_function_refuses_is_refused_in_its_words() {
+async fn the_functions_refusal_keeps_its_words() {
     play(async |bridge| {
         let told = both(bridge, "refused").await?;
-        let (code, text) = told.err().context("nobody was refused")?;
+        let (code, text) = told.err().context("the sign-up was not refused")?;
         ensure!(code == "UserLambdaValidationException", "refused with {code}");
         ensure!(text == "FUNCTION failed with error no place left.", "refused with: {text}");
         for pool in [&bridge.old, &bridge.new] {
@@ -67,7 +67,7 @@ async fn a_function_of_almost_five_seconds_is_waited_for() {
 }
 
 #[tokio::test]
-async fn a_function_that_is_timed_out_is_told_as_such() {
+async fn a_function_that_times_out_is_reported_as_such() {
     play(async |bridge| {
         let (code, text) = both(bridge, "hangs-on").await?.err().context("it was not timed out")?;
         ensure!(code == "UserLambdaValidationException", "refused with {code}");
@@ -78,7 +78,7 @@ async fn a_function_that_is_timed_out_is_told_as_such() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_none_is_as_useless_as_before() {
+async fn an_invalid_answer_fails_as_without_capture() {
     play(async |bridge| {
         let direct = sign_up(&bridge.old, "nonsense").await;
         let chained = sign_up(&bridge.new, "nonsense").await;
@@ -89,7 +89,7 @@ async fn an_answer_that_is_none_is_as_useless_as_before() {
 }
 
 #[tokio::test]
-async fn a_function_that_is_not_there_lets_nobody_pass() {
+async fn a_missing_function_refuses_every_sign_up() {
     let bridge = deploy("nobody").await.expect("the bridge cannot be deployed");
     let told = sign_up(&bridge.new, "alone").await.unwrap();
     let (code, text) = told.unwrap_err();
@@ -97,7 +97,8 @@ async fn a_function_that_is_not_there_lets_nobody_pass() {
     let said = "invocation failed due to error ResourceNotFoundException";
     assert_eq!(text, format!("FUNCTION failed with error {said}."));
     assert_eq!(account(&bridge.new, "alone").await.unwrap(), None);
-    // What stands after the deed fails too, as it would have; this pool does not mind, AWS may.
+    // The trigger that runs after the operation fails too, as without capture. This pool ignores
+    // the failure; AWS may not.
     bridge.stop().unwrap();
 }
 
@@ -135,7 +136,10 @@ async fn everything_after_a_sign_up_reaches_the_function_and_the_bridge() {
             Ok(if handled.is_empty() { none() } else { ControlFlow::Break(()) })
         })
         .await?;
-        ensure!(bridge.handled(&old_sub(bridge).await?).await?.is_empty(), "no trigger told that");
+        ensure!(
+            bridge.handled(&old_sub(bridge).await?).await?.is_empty(),
+            "no trigger reports that"
+        );
         Ok(())
     })
     .await;

@@ -1,5 +1,5 @@
-//! A pool that had triggers of its own before poolbridge came: for its callers nothing is another
-//! thing, while attached and after.
+//! A pool had triggers of its own before poolbridge: its callers see no difference, while capture
+//! is attached and after it is detached.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 const PASSWORD: &str = "Correct-Horse-77";
 
-/// The team's own pre-sign-up function: denies some people, and vouches for the others' addresses.
+/// The team's own pre-sign-up function: it denies some people, and verifies the others' addresses.
 const DENIES: &str = "\
 def handler(event, context):
     if event['userName'].startswith('denied'):
@@ -27,7 +27,7 @@ def handler(event, context):
     raise Exception('out of order')
 ";
 
-/// The team's own function before tokens are made: slow, and it adds a claim.
+/// The team's own pre-token function: slow, and it adds a claim.
 const SLOW: &str = "\
 import time
 def handler(event, context):
@@ -43,7 +43,7 @@ const SLOTS: [(&str, &str, &str); 3] = [
     ("PreTokenGeneration", "team-slow", SLOW),
 ];
 
-/// What somebody who calls the pool sees of it, names and times apart.
+/// The answers that a caller of the pool sees, without names and times.
 #[derive(Debug, PartialEq, Eq)]
 struct Seen {
     denied: String,
@@ -52,7 +52,7 @@ struct Seen {
     claim: Option<String>,
 }
 
-/// Everything that a pool with those triggers is asked by its callers.
+/// All requests that a caller makes to a pool with those triggers.
 async fn ask(pool: &UserPool, prefix: &str) -> anyhow::Result<Seen> {
     let name = format!("{prefix}-regular");
     let email = format!("{name}@example.com");
@@ -63,14 +63,14 @@ async fn ask(pool: &UserPool, prefix: &str) -> anyhow::Result<Seen> {
         Ok(_) => "signed up".to_owned(),
         Err(error) => {
             let words = error.root_cause().to_string();
-            // AWS names the trigger here, and cognito-local the function that stands in it.
+            // AWS names the trigger here, cognito-local names its function.
             let (_, words) = words.split_once(" failed with error ").unwrap_or(("", &words));
             format!("{:?}: {words}", refusal(&error))
         }
     };
     pool.sign_up(&name, PASSWORD, &[("email", &email)]).await?;
     let confirmed = pool.confirm(&name).await.err().map(|it| it.root_cause().to_string());
-    let account = pool.account(&name).await?.context("nobody signed up")?;
+    let account = pool.account(&name).await?.context("the account is missing after the sign-up")?;
     let token = pool.id_token(&name, PASSWORD).await?;
     Ok(Seen {
         denied,
@@ -80,7 +80,7 @@ async fn ask(pool: &UserPool, prefix: &str) -> anyhow::Result<Seen> {
     })
 }
 
-/// A claim of a token, whose signature is nobody's business here.
+/// A claim of a token. The signature is not checked.
 fn claim(token: &str, name: &str) -> Option<String> {
     let payload = token.split('.').nth(1)?;
     let bytes = base64_url(payload)?;
@@ -109,7 +109,7 @@ fn base64_url(text: &str) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// All that the pool says of itself, but for when it was last modified.
+/// All settings of the pool except the last-modified date.
 async fn dump(pool: &UserPool) -> anyhow::Result<Value> {
     let mut described = pool.call("DescribeUserPool", &json!({"UserPoolId": pool.id})).await?;
     if let Some(settings) = described["UserPool"].as_object_mut() {
@@ -119,7 +119,7 @@ async fn dump(pool: &UserPool) -> anyhow::Result<Value> {
 }
 
 #[tokio::test]
-async fn a_pool_with_triggers_of_its_own_is_the_same_for_its_callers() {
+async fn a_pool_with_its_own_triggers_behaves_the_same_for_its_callers() {
     let mut bridge = deploy().await.expect("the bridge cannot be deployed");
     let played = play(&mut bridge).await;
     if let Err(error) = played {
@@ -169,11 +169,11 @@ async fn play(bridge: &mut Deployment) -> anyhow::Result<()> {
     }
     let attached = ask(&bridge.old, "attached").await?;
     ensure!(attached == alone, "alone: {alone:?}\nattached: {attached:?}");
-    // It is not for nothing: the sign-up travelled.
+    // To be sure that capture did something: the sign-up travelled.
     let email = "attached-regular@example.com";
     let arrived = |it: &Account| (it.status != "CONFIRMED").then(|| it.status.clone());
     bridge.shows(Side::New, email, arrived).await?;
-    // Once more changes nothing.
+    // A second attach changes nothing.
     let attached = [dump(&bridge.old).await?, dump(&bridge.new).await?];
     bridge.operator.succeed(&["attach", "--yes"]).await?;
     ensure!(attached == [dump(&bridge.old).await?, dump(&bridge.new).await?]);
@@ -186,7 +186,7 @@ async fn play(bridge: &mut Deployment) -> anyhow::Result<()> {
     bridge.nothing_private(&[], &[]).await.map(drop)
 }
 
-/// The pools call from now on what their settings name.
+/// From now on, the pools call the functions that their settings name.
 async fn follow(bridge: &mut Deployment) -> anyhow::Result<[BTreeMap<String, String>; 2]> {
     let triggers = [bridge.old.triggers().await?, bridge.new.triggers().await?];
     for (pool, triggers) in triggers.iter().enumerate() {

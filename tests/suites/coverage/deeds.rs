@@ -1,5 +1,5 @@
-//! The deeds: each with what must be so before it, how it is done, and how one tells that both pools
-//! agree about it.
+//! The operations: the state before each, how the test does it, and how it checks that both pools
+//! agree.
 
 use anyhow::Context as _;
 use poolbridge_core::side::Side;
@@ -13,9 +13,9 @@ const PASSWORD: &str = "Correct-Horse-77";
 const OTHER_PASSWORD: &str = "Battery-Staple-88";
 const NEWER_PASSWORD: &str = "Newer-Password-99";
 
-/// Operations of the table that the local stack's pools do not have, or do in another way than AWS.
+/// Operations of the table that the local stack's pools lack, or do in another way than AWS.
 pub(super) const BEYOND_THE_STACK: [(&str, &str); 42] = [
-    ("SignUp", "nobody travels before they confirm"),
+    ("SignUp", "no sign-up travels before its confirmation"),
     ("StartUserImportJob", "the pools have no import"),
     ("StopUserImportJob", "the pools have no import"),
     ("Signup_POST", "the pools have no pages"),
@@ -47,28 +47,28 @@ pub(super) const BEYOND_THE_STACK: [(&str, &str); 42] = [
     ("AdminDeleteSoftwareToken", "the pools do not have it"),
     ("CompleteWebAuthnRegistration", "passkeys never travel"),
     ("DeleteWebAuthnCredential", "passkeys never travel"),
-    ("ForgotPassword", "it sends a code and changes nobody"),
+    ("ForgotPassword", "it sends a code and changes no account"),
     ("InitiateAuth", "a sign-in changes nothing that travels"),
     ("AdminInitiateAuth", "a sign-in changes nothing that travels"),
-    ("GetTokensFromRefreshToken", "a refresh changes nobody"),
+    ("GetTokensFromRefreshToken", "a refresh changes no account"),
     ("GlobalSignOut", "tokens do not travel"),
     ("AdminUserGlobalSignOut", "tokens do not travel"),
     ("RevokeToken", "tokens do not travel"),
-    ("ResendConfirmationCode", "it sends a code and changes nobody"),
-    ("GetUserAttributeVerificationCode", "it sends a code and changes nobody"),
+    ("ResendConfirmationCode", "it sends a code and changes no account"),
+    ("GetUserAttributeVerificationCode", "it sends a code and changes no account"),
     ("AssociateSoftwareToken", "an authenticator app never travels"),
 ];
 
-/// By which way a deed is noticed as it happens.
+/// The route that detects an operation as it happens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum By {
     /// The pool's trigger.
     Trigger,
-    /// The trail's event.
+    /// `CloudTrail`'s event.
     Trail(Author),
 }
 
-/// Something that is done to an account.
+/// An operation on an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Deed {
     SignUp,
@@ -90,14 +90,14 @@ pub(super) enum Deed {
     Deletion,
 }
 
-/// Somebody to whom something is to be done.
+/// A person whose account the operation changes.
 #[derive(Clone, Debug)]
 pub(super) struct Person {
     pub(super) deed: Deed,
-    /// The pool in which it is done.
+    /// The pool in which it happens.
     pub(super) side: Side,
     pub(super) name: String,
-    /// The account in each pool, where there is one before the deed.
+    /// The account in each pool, if there is one before the operation.
     pub(super) old: Option<Account>,
     pub(super) new: Option<Account>,
 }
@@ -137,7 +137,7 @@ impl Deed {
         Self::Deletion,
     ];
 
-    /// The operation by which it is done, as the trail names it.
+    /// The name of the operation in `CloudTrail`.
     pub(super) const fn operation(self) -> &'static str {
         match self {
             Self::SignUp => "ConfirmSignUp",
@@ -186,9 +186,9 @@ impl Deed {
         }
     }
 
-    /// Whether a listing shows that it was done. A password shows nowhere.
+    /// Whether a listing shows the change. No listing shows a password.
     pub(super) const fn shows_in_a_listing(self) -> bool {
-        // What a trigger tells of comes by the trigger, whatever becomes of the trail.
+        // A trigger reports these by itself, with or without CloudTrail.
         !matches!(
             self,
             Self::SignUp
@@ -199,7 +199,7 @@ impl Deed {
         )
     }
 
-    /// Whether somebody new comes of it.
+    /// Whether it creates an account.
     const fn makes_an_account(self) -> bool {
         matches!(
             self,
@@ -211,7 +211,7 @@ impl Deed {
         matches!(self, Self::ForgottenPassword | Self::OwnPassword | Self::Password)
     }
 
-    /// Everything that must be so, and agreed, before it.
+    /// Sets up the state before the operation, in both pools.
     pub(super) async fn prepare(
         self,
         bridge: &Deployment,
@@ -233,7 +233,8 @@ impl Deed {
         bridge.old.confirm(name).await?;
         let arrived = |it: &Account| (it.status != "CONFIRMED").then(|| it.status.clone());
         let new = bridge.shows(Side::New, &email, arrived).await?;
-        let old = bridge.old.account(name).await?.context("nobody signed up")?;
+        let old =
+            bridge.old.account(name).await?.context("the account is missing after the sign-up")?;
         if self == Self::Left {
             bridge.old.add_to_group(&old.username, GROUP).await?;
             tell(bridge, &bridge.old, "AdminAddUserToGroup", &old.sub).await?;
@@ -247,13 +248,13 @@ impl Deed {
             let locked = |it: &Account| it.enabled.then(|| "is still enabled".to_owned());
             bridge.shows(side.other(), &other.username, locked).await?;
         }
-        // The new pool's password is nobody's until somebody sets one; that goes untold.
+        // The new pool's password is random until someone sets one. No event reports this one.
         bridge.new.set_password(&new.username, OTHER_PASSWORD).await?;
         (person.old, person.new) = (Some(old), Some(new));
         Ok(person)
     }
 
-    /// Does it; answers the `sub` that the trail would tell.
+    /// Runs the operation. Returns the `sub` that `CloudTrail` would name.
     pub(super) async fn perform(
         self,
         bridge: &Deployment,
@@ -335,7 +336,7 @@ impl Deed {
         Ok(sub)
     }
 
-    /// In what the pools do not agree yet.
+    /// What the pools do not agree on yet.
     pub(super) async fn disagrees(
         self,
         bridge: &Deployment,
@@ -351,7 +352,7 @@ impl Deed {
                 found => found,
             };
             return Ok(match found {
-                None => Some("nobody there".to_owned()),
+                None => Some("no account there".to_owned()),
                 Some(it) if it.status != "CONFIRMED" => Some(it.status),
                 Some(it) => (it.attribute("given_name") != "Given-After")
                     .then(|| "the name is missing".to_owned()),
@@ -367,12 +368,13 @@ impl Deed {
                 Some(_) | None => None,
             });
         }
-        let (one, other) = (one.context("gone")?, other.context("gone over there")?);
+        let (one, other) = (one.context("gone")?, other.context("gone in the other pool")?);
         if self.sets_a_password() {
             let stale = if person.side == Side::Old { OTHER_PASSWORD } else { PASSWORD };
             let pool = bridge.pool(person.side.other());
             let opens = pool.signs_in(&other.username, stale).await?;
-            // What an administrator sets in the passive pool closes nothing in the active one.
+            // A password that an administrator sets in the passive pool closes none in the active
+            // one.
             if matches!(self, Self::Password) && person.side == Side::New {
                 return Ok((!opens).then(|| "the active pool's password was closed".to_owned()));
             }
@@ -382,7 +384,7 @@ impl Deed {
     }
 }
 
-/// The first thing in which two accounts differ.
+/// The first difference between two accounts.
 async fn differs(
     bridge: &Deployment,
     side: Side,
@@ -409,7 +411,7 @@ fn account<'a>(side: Side, old: &'a Account, new: &'a Account) -> &'a Account {
     }
 }
 
-/// The trail tells of something that was done while a story is prepared.
+/// `CloudTrail` reports an operation of the setup.
 async fn tell(
     bridge: &Deployment,
     pool: &UserPool,

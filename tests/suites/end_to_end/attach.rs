@@ -1,6 +1,6 @@
-//! `attach` and `detach` on a pool that already has a life: every setting of it stays, and what was
-//! there comes back. The pool's own process takes its triggers from elsewhere, so that nobody else's
-//! case notices; `UpdateUserPool` here forgets whatever a call leaves out, as the service does.
+//! `attach` and `detach` on a pool with many settings: every setting stays, and the earlier
+//! triggers come back. The pool's process takes its triggers from elsewhere, so no other case is
+//! affected. `UpdateUserPool` here resets whatever a call leaves out, as the service does.
 
 use std::fs;
 use std::time::Duration;
@@ -18,11 +18,11 @@ const OURS: &str = "arn:aws:lambda:us-east-1:000000000000:function:demo-capture"
 const THEIRS: &str = "arn:aws:lambda:us-east-1:000000000000:function:welcome";
 const SENDER: &str = "arn:aws:lambda:us-east-1:000000000000:function:sender";
 
-/// A text that no table, log or word on a screen may hold.
+/// A text that no table, log or output may hold.
 const PRIVATE: &str = "Dear customer of ours, {####} is your code";
 
 #[tokio::test]
-async fn attached_and_detached_a_rich_pool_is_as_it_was() {
+async fn attach_and_detach_leave_a_pool_with_many_settings_unchanged() {
     play(async |bridge| {
         let usual = enrich(
             bridge,
@@ -38,31 +38,31 @@ async fn attached_and_detached_a_rich_pool_is_as_it_was() {
         for slot in ["PreSignUp", "PostConfirmation"] {
             ensure!(triggers.remove(slot) == Some(json!(OURS)), "{slot} is not attached");
         }
-        ensure!(attached == before, "attach moved something: {attached}\n{before}");
+        ensure!(attached == before, "attach changed a setting: {attached}\n{before}");
 
         let again = attach(&operator).await?;
         ensure!(again.code == Some(0) && again.data.contains("nothing to do"), "{}", again.data);
         let back = detach(&operator).await?;
         ensure!(back.code == Some(0), "detach failed: {}", back.talk);
-        ensure!(settings(bridge).await? == before, "detach left something behind");
+        ensure!(settings(bridge).await? == before, "detach left a change behind");
         let again = detach(&operator).await?;
         ensure!(again.code == Some(0) && again.data.contains("nothing to do"), "{}", again.data);
         sealed(bridge).await?;
         let journal = bridge.operator.ask(&["status"]).await?;
-        ensure!(journal["journal_last"]["what"] == "detach", "the journal says {journal}");
+        ensure!(journal["journal_last"]["what"] == "detach", "the journal holds {journal}");
         update(bridge, &usual).await
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_pool_without_any_triggers_is_without_any_afterwards() {
+async fn detach_leaves_a_pool_without_triggers_if_it_had_none() {
     play(async |bridge| {
         let usual = enrich(bridge, None).await?;
         let operator = operator(bridge, "attach-none", "")?;
         let before = settings(bridge).await?;
         ensure!(before.get("LambdaConfig").is_none(), "it has triggers already");
-        // The answer to the first write is lost: a look, and not a guess, says that it was done.
+        // The answer to the first write is lost. A read, not a guess, shows that it was done.
         let faults = bridge.stack.faults(Place::Pool(1));
         let lose = json!([{"service": "cognito-idp", "operation": "UpdateUserPool", "times": 1,
             "response": {"abort_bytes": 0}}]);
@@ -74,7 +74,7 @@ async fn a_pool_without_any_triggers_is_without_any_afterwards() {
         ensure!(settings(bridge).await?["LambdaConfig"] == taken());
         ensure!(detach(&operator).await?.code == Some(0), "detach failed");
         let after = settings(bridge).await?;
-        ensure!(after == before, "detach left something behind");
+        ensure!(after == before, "detach left a change behind");
         update(bridge, &usual).await
     })
     .await;
@@ -97,14 +97,14 @@ async fn a_function_of_the_teams_own_is_refused_until_bridge_toml_names_it() {
         ensure!(attached.code == Some(0), "attach failed: {}", attached.talk);
         ensure!(settings(bridge).await?["LambdaConfig"] == taken());
         ensure!(detach(&named).await?.code == Some(0), "detach failed");
-        ensure!(settings(bridge).await? == before, "detach did not give the slot back");
+        ensure!(settings(bridge).await? == before, "detach did not restore the trigger");
         update(bridge, &usual).await
     })
     .await;
 }
 
 #[tokio::test]
-async fn every_setting_comes_back_from_the_dump() {
+async fn every_setting_comes_back_from_the_settings_backup() {
     play(async |bridge| {
         let usual = enrich(bridge, Some(json!({ "CustomMessage": THEIRS }))).await?;
         let operator = operator(bridge, "attach-whole", "")?;
@@ -126,7 +126,7 @@ async fn every_setting_comes_back_from_the_dump() {
 }
 
 #[tokio::test]
-async fn coverage_tells_what_is_missing_on_this_bridge() {
+async fn coverage_shows_what_is_missing_on_this_bridge() {
     play(async |bridge| {
         let operator = operator(bridge, "coverage", "")?;
         let told = operator.run(&["coverage", "--json"], LIMIT).await?;
@@ -145,13 +145,13 @@ async fn coverage_tells_what_is_missing_on_this_bridge() {
     .await;
 }
 
-/// The triggers of a pool that has none but ours: the guard's, which is on by itself, and the one
-/// that is always asked for.
+/// The triggers of a pool with only poolbridge's: the guard's, which is on by default, and the one
+/// that is always required.
 fn taken() -> Value {
     json!({ "PreSignUp": OURS, "PostConfirmation": OURS })
 }
 
-/// Makes the new pool one with a life, and those triggers; answers what it was.
+/// Gives the new pool many settings and those triggers. Returns its former settings.
 async fn enrich(bridge: &Deployment, triggers: Option<Value>) -> anyhow::Result<Value> {
     let usual = settings(bridge).await?;
     let mut rich = usual.clone();
@@ -191,14 +191,14 @@ async fn enrich(bridge: &Deployment, triggers: Option<Value>) -> anyhow::Result<
     Ok(usual)
 }
 
-/// Sets the new pool's settings past the bridge. What it does not take it does not mind.
+/// Sets the new pool's settings directly. The pool ignores what it does not know.
 async fn update(bridge: &Deployment, settings: &Value) -> anyhow::Result<()> {
     let mut input = settings.clone();
     input["UserPoolId"] = json!(bridge.new.id);
     bridge.new.call("UpdateUserPool", &input).await.map(drop)
 }
 
-/// The new pool's settings, whole but for the date that every write moves.
+/// The new pool's settings, except for the date that every write moves.
 async fn settings(bridge: &Deployment) -> anyhow::Result<Value> {
     let input = json!({ "UserPoolId": bridge.pool(Side::New).id });
     let mut answer = bridge.new.call("DescribeUserPool", &input).await?;
@@ -212,7 +212,8 @@ async fn settings(bridge: &Deployment) -> anyhow::Result<Value> {
     Ok(pool)
 }
 
-/// The command line with more at the end of its `bridge.toml`, and the outputs that name capture.
+/// The command line with more lines at the end of its `bridge.toml`, and with the outputs that name
+/// capture.
 fn operator(bridge: &Deployment, name: &str, more: &str) -> anyhow::Result<Operator> {
     let usual = bridge.function(name, "capture").configuration.context("no bridge.toml")?;
     let path = bridge.stack.folder().join("ministack").join(format!("{name}.toml"));
@@ -233,7 +234,7 @@ async fn detach(operator: &Operator) -> anyhow::Result<Outcome> {
     run(operator, &["detach", "--side", "new", "--yes"]).await
 }
 
-/// Whatever is said, nothing of the settings' own texts is.
+/// Runs a command. Its output must hold no text from the settings.
 async fn run(operator: &Operator, arguments: &[&str]) -> anyhow::Result<Outcome> {
     let outcome = operator.run(arguments, LIMIT + Duration::from_secs(30)).await?;
     let said = format!("{}{}", outcome.data, outcome.talk);
@@ -241,12 +242,12 @@ async fn run(operator: &Operator, arguments: &[&str]) -> anyhow::Result<Outcome>
     Ok(outcome)
 }
 
-/// Dumps are there, and nobody can read them without the key.
+/// The settings backups exist, and are unreadable without the key.
 async fn sealed(bridge: &Deployment) -> anyhow::Result<()> {
     let items = bridge.services.items(&bridge.names.table).await?;
     let dumps = items.iter().filter(|item| item["pk"]["S"] == "ATTACH#new").count();
     ensure!(dumps >= 2, "{dumps} dumps");
     let table = Value::from(items).to_string();
-    ensure!(!table.contains("Dear customer"), "a dump lies open in the table");
+    ensure!(!table.contains("Dear customer"), "a settings backup is readable in the table");
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! Capture stands within people's sign-ups: whatever is wrong, it answers the very event, in time.
+//! Capture runs inside people's sign-ups: in every fault, it answers with the event it received, in
+//! time.
 
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
@@ -10,16 +11,16 @@ use serde_json::{Value, json};
 
 use super::{arrival, drain, play};
 
-/// Cognito waits five seconds, a cold start included.
+/// Cognito waits five seconds, including a cold start.
 const ANSWER_LIMIT: Duration = Duration::from_millis(4_500);
 
-/// Nobody listens on a port that only the administrator may open.
+/// No process listens on a port that only root may open.
 const CLOSED: &str = "http://127.0.0.1:1";
 
 #[tokio::test]
-async fn invariant_03_capture_answers_the_very_event_whatever_is_wrong() {
+async fn invariant_03_capture_answers_with_the_event_in_every_fault() {
     play(async |bridge| {
-        // Connections are taken up and never answered.
+        // The listener accepts connections and never answers.
         let silent = TcpListener::bind("127.0.0.1:0").context("listening")?;
         let silent = format!("http://{}", silent.local_addr()?);
         let mut functions = vec![
@@ -80,7 +81,7 @@ async fn invariant_03_capture_answers_events_that_it_cannot_read() {
         for event in &events {
             unchanged(bridge, "demo-capture", event).await?;
         }
-        // A number longer than any type of ours comes back unrounded.
+        // A number longer than any Rust type comes back unrounded.
         let number = "1234567890".repeat(9);
         let odd = format!(r#"{{"triggerSource":"X","a":{number}}}"#);
         let answer = bridge.services.invoke("demo-capture", odd.as_bytes(), ANSWER_LIMIT).await?;
@@ -102,7 +103,7 @@ async fn invariant_02_a_change_survives_the_loss_of_the_table_or_of_the_queue() 
             let sub = somebody(bridge, function).await?;
             unchanged(bridge, function, &confirmation(bridge, &sub)).await?;
         }
-        // One is found by the message, the other by the mark.
+        // apply finds one by the message, the other by the pending change.
         arrival(bridge, "without-table").await?;
         drain(bridge).await?;
         arrival(bridge, "without-queue").await?;
@@ -131,12 +132,12 @@ async fn invariant_09_a_message_names_a_pool_and_a_sub_and_no_more() {
     .await;
 }
 
-/// Where an SDK reaches one service, by the variable that it knows.
+/// The variable that gives an SDK the endpoint of one service.
 const TABLES: &str = "AWS_ENDPOINT_URL_DYNAMODB";
 /// See [`TABLES`].
 const QUEUES: &str = "AWS_ENDPOINT_URL_SQS";
 
-/// A capture of its own, with some variables set otherwise.
+/// A separate capture function with some variables changed.
 fn with(bridge: &Deployment, name: &str, variables: &[(&str, &str)]) -> Function {
     let mut function = bridge.function(name, "capture");
     for (variable, value) in variables {
@@ -145,14 +146,14 @@ fn with(bridge: &Deployment, name: &str, variables: &[(&str, &str)]) -> Function
     function
 }
 
-/// Somebody in the old pool of whom no trigger has told, with a verified address.
+/// A person in the old pool with a verified address. No trigger reported the account.
 async fn somebody(bridge: &Deployment, name: &str) -> anyhow::Result<String> {
     let email = format!("{name}@example.com");
     let attributes = [("email", email.as_str()), ("email_verified", "true")];
     bridge.old.create(name, "Correct-Horse-88", &attributes).await
 }
 
-/// What Cognito sends when somebody confirmed their sign-up.
+/// The event that Cognito sends when a person has confirmed a sign-up.
 fn confirmation(bridge: &Deployment, sub: &str) -> Value {
     json!({
         "version": "1", "region": "us-east-1", "userPoolId": bridge.pool(Side::Old).id,
@@ -164,7 +165,7 @@ fn confirmation(bridge: &Deployment, sub: &str) -> Value {
     })
 }
 
-/// The function answers what it was given.
+/// The function answers with the event that it received.
 async fn unchanged(bridge: &Deployment, function: &str, event: &Value) -> anyhow::Result<()> {
     let sent = event.to_string();
     let limit = Duration::from_secs(10);

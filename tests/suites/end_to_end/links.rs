@@ -1,5 +1,5 @@
-//! `poolbridge link` and `poolbridge unlink`, run by an operator: two accounts that no search finds
-//! together become one person, and are separated again for good.
+//! `poolbridge link` and `poolbridge unlink`, run by an operator: two accounts that no search
+//! connects become one person, and are separated again permanently.
 
 use anyhow::{Context as _, ensure};
 use poolbridge_core::side::Side;
@@ -12,7 +12,7 @@ use super::{attribute, drain, play};
 
 const PASSWORD: &str = "Correct-Horse-88";
 
-/// The help desk makes an account in that pool; no trigger tells of it.
+/// The help desk creates an account in that pool. No trigger fires.
 async fn made(bridge: &Deployment, side: Side, name: &str, dept: &str) -> anyhow::Result<String> {
     let email = format!("{name}@example.com");
     let attribute = match side {
@@ -27,7 +27,7 @@ async fn made(bridge: &Deployment, side: Side, name: &str, dept: &str) -> anyhow
     bridge.pool(side).create(username, PASSWORD, &attributes).await
 }
 
-/// An edit that is captured, and worked off.
+/// Makes an edit, captures it, and waits until it is processed.
 async fn edit(
     bridge: &Deployment,
     side: Side,
@@ -51,7 +51,7 @@ fn decided(story: &Value, kind: &str) -> bool {
 }
 
 #[tokio::test]
-async fn operator_links_two_accounts_by_sub_and_separates_them_for_good() {
+async fn operator_links_two_accounts_by_sub_and_separates_them_permanently() {
     play(async |bridge| {
         let old = made(bridge, Side::Old, "linked-by-hand", "Department-Nine").await?;
         let new = made(bridge, Side::New, "linked-elsewhere", "dept-Department-Ten").await?;
@@ -59,7 +59,7 @@ async fn operator_links_two_accounts_by_sub_and_separates_them_for_good() {
         let (in_old, in_new) = (("linked-by-hand", old.as_str()), (new.as_str(), new.as_str()));
         let link = ["link", "--old", &old, "--new", &new];
 
-        // Nobody is there to agree, so nothing is done.
+        // No terminal is there to confirm, so the command does nothing.
         ends(bridge, &link, FAILED).await?;
         let pending = bridge.pending().await?;
         let ours = pending.iter().any(|it| it.ends_with(&old) || it.ends_with(&new));
@@ -71,21 +71,21 @@ async fn operator_links_two_accounts_by_sub_and_separates_them_for_good() {
         ensure!(story["state"] == "synced", "{story}");
         ensure!(story["accounts"]["old"]["sub"] == old.as_str(), "{story}");
         ensure!(decided(&story, "linked-by-operator"), "{story}");
-        // Two values of a first link: the active side's counts. The address came with its flag.
+        // Two values at a first link: the active side's wins. The address came with its flag.
         attribute(bridge, Side::New, &new, "custom:department", "dept-Department-Nine").await?;
         attribute(bridge, Side::New, &new, "email", "linked-by-hand@example.com").await?;
         attribute(bridge, Side::New, &new, "email_verified", "true").await?;
         edit(bridge, Side::New, in_new, "given_name", "Given-By-Link").await?;
         attribute(bridge, Side::Old, &old, "given_name", "Given-By-Link").await?;
-        ensure!(bridge.new.size().await? == size, "an account was created beside the linked one");
+        ensure!(bridge.new.size().await? == size, "a second account was created");
         let again = ends(bridge, &[&link[..], &["--yes"]].concat(), FAILED).await?;
         ensure!(again.talk.contains("linked already"), "{}", again.talk);
 
         ends(bridge, &["unlink", "--new", &new, "--yes"], DONE).await?;
         drain(bridge).await?;
         apart(bridge, &old, &new).await?;
-        // Both accounts bear one verified address, so a search would link them. Neither an edit, nor an
-        // operator's retry, which forgets what an earlier search found, brings them together.
+        // Both accounts have one verified address, so a search would link them. Neither an edit nor
+        // an operator's retry, which forgets the results of earlier searches, links them.
         edit(bridge, Side::Old, in_old, "given_name", "Given-Apart").await?;
         edit(bridge, Side::New, in_new, "family_name", "Family-Apart").await?;
         let both = [format!("old:{old}"), format!("new:{new}")];
@@ -98,7 +98,10 @@ async fn operator_links_two_accounts_by_sub_and_separates_them_for_good() {
         };
         ensure!(says(Side::New, &new, "given_name").await? == "Given-By-Link", "it travelled");
         ensure!(says(Side::Old, in_old.0, "family_name").await?.is_empty(), "it travelled");
-        ensure!(bridge.new.size().await? == size, "an account was created for whom it was taken");
+        ensure!(
+            bridge.new.size().await? == size,
+            "an account was created for the separated person"
+        );
         let unlinked = ends(bridge, &["unlink", "--old", &old, "--yes"], FAILED).await?;
         ensure!(unlinked.talk.contains("linked to no other account"), "{}", unlinked.talk);
         Ok(())

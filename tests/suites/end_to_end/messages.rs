@@ -1,4 +1,4 @@
-//! Messages that are none of ours, or not ours yet.
+//! Messages from other senders, and from newer versions.
 
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::{LIMIT, newcomer, play};
 
 #[tokio::test]
-async fn what_nobody_can_read_is_recorded_and_dropped_and_harms_nobody() {
+async fn an_unreadable_message_is_recorded_and_dropped_and_blocks_no_person() {
     play(async |bridge| {
         let person = newcomer(bridge, "among-poison").await?;
         let good = message(&changed(Side::Old, &person.old)?).1;
@@ -23,7 +23,7 @@ async fn what_nobody_can_read_is_recorded_and_dropped_and_harms_nobody() {
             message[name] = value;
             message.to_string()
         };
-        // One byte less than SQS takes.
+        // One byte less than the limit of SQS.
         let large = format!("\"{}\"", "x".repeat(1_048_573));
         let poison = [
             "no JSON at all".to_owned(),
@@ -38,11 +38,11 @@ async fn what_nobody_can_read_is_recorded_and_dropped_and_harms_nobody() {
             broken("id", json!("short")),
             broken("v", json!(0)),
         ];
-        // A moment that is far ahead is a claim that nothing supports, and the message can be read.
+        // A time far in the future has no evidence behind it, but the message can be read.
         let ahead = broken("at", json!(i64::MAX));
         let before = dropped(bridge).await?;
         for body in poison.iter().chain([&ahead]) {
-            // In one group with a person's own change: it must not block it.
+            // In one group with a person's own change, which it must not block.
             let group = format!("old#{}", person.old);
             bridge.services.send(&bridge.names.queue_url, &group, nonce(), body).await?;
         }
@@ -66,7 +66,7 @@ async fn what_nobody_can_read_is_recorded_and_dropped_and_harms_nobody() {
 }
 
 #[tokio::test]
-async fn a_newer_versions_message_is_kept_for_whoever_reads_it() {
+async fn a_newer_versions_message_is_kept_for_a_newer_worker() {
     play(async |bridge| {
         let record = |id: &str, body: &str| {
             json!({
@@ -90,7 +90,7 @@ async fn a_newer_versions_message_is_kept_for_whoever_reads_it() {
     .await;
 }
 
-/// How many messages `apply` says that it dropped.
+/// How many messages `apply` logged as dropped.
 async fn dropped(bridge: &Deployment) -> anyhow::Result<usize> {
     let log = bridge.services.log("demo-apply").await?;
     Ok(log.iter().filter(|line| line.contains("nobody can read was dropped")).count())

@@ -1,4 +1,4 @@
-//! What the command line answers when not all is well: exit codes, waivers, a key that is missing.
+//! The command line when not all is well: exit codes, waivers, a missing key.
 
 use std::time::Duration;
 
@@ -9,16 +9,16 @@ use serde_json::{Value, json};
 
 use super::{drain, newcomer, play};
 
-/// More than any of these commands takes.
+/// Longer than any of these commands takes.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// Exit codes that the command line promises.
+/// The exit codes that the command line promises.
 pub(super) const DONE: i32 = 0;
 pub(super) const FAILED: i32 = 1;
 const NOT_YET: i32 = 2;
 const USAGE: i32 = 64;
 
-/// Runs a command that has to end with that exit code.
+/// Runs a command that must end with that exit code.
 pub(super) async fn ends(
     bridge: &Deployment,
     arguments: &[&str],
@@ -36,21 +36,22 @@ pub(super) async fn ends(
 }
 
 #[tokio::test]
-async fn retry_tells_by_its_exit_code_how_it_went() {
+async fn retry_exit_code_shows_the_result() {
     play(async |bridge| {
         let person = newcomer(bridge, "retried-one").await?;
         drain(bridge).await?;
         let who = format!("old:{}", person.old);
         ends(bridge, &["retry", &who, "--yes"], DONE).await?;
         drain(bridge).await?;
-        // Nobody is there to ask.
+        // No terminal is there to ask.
         ends(bridge, &["retry", &who], FAILED).await?;
         let nobody = "old:00000000-0000-4000-8000-000000000000";
         ends(bridge, &["retry", "--state", "held", nobody], USAGE).await?;
         ends(bridge, &["retry", "--state", "asleep"], USAGE).await?;
         let unknown = "00000000-0000-4000-8000-000000000000";
         ends(bridge, &["retry", unknown, "--yes"], FAILED).await?;
-        // Somebody is at work on them: they are looked at, but not with a clean slate.
+        // Another worker holds the lease. The person is processed, but earlier failures stay
+        // recorded.
         let key = person_key(bridge, &person.old).await?;
         hold(bridge, &key, true).await?;
         let busy = ends(bridge, &["retry", &who, "--yes"], NOT_YET).await?;
@@ -62,7 +63,7 @@ async fn retry_tells_by_its_exit_code_how_it_went() {
     .await;
 }
 
-/// The command line under a bridge.toml in which some lines are replaced.
+/// The command line with a bridge.toml in which some lines are replaced.
 fn with_lines(
     bridge: &Deployment,
     name: &str,
@@ -94,7 +95,7 @@ async fn resume_refuses_a_configuration_that_replaces_a_pool() {
             let told = format!("the {side} pool of this bridge.toml is another one");
             ensure!(refused.talk.contains(&told), "{}", refused.talk);
         }
-        // The usual one is still in force.
+        // The usual one is still active.
         let status = bridge.operator.ask(&["status"]).await?;
         ensure!(status["configuration"]["same"] == true, "{status}");
         bridge.operator.succeed(&["resume", "--yes"]).await.map(drop)
@@ -105,7 +106,7 @@ async fn resume_refuses_a_configuration_that_replaces_a_pool() {
 #[tokio::test]
 async fn a_worker_starts_only_under_a_role_of_the_bridge() {
     play(async |bridge| {
-        // Pools that are not on this machine: who the worker is has to be asked.
+        // The pools are not on this machine, so the command must ask who the worker is.
         let elsewhere = |line: &str| {
             let endpoint = line.starts_with("endpoint_url");
             endpoint.then(|| "endpoint_url = \"http://pools.example.com\"".to_owned())
@@ -121,8 +122,8 @@ async fn a_worker_starts_only_under_a_role_of_the_bridge() {
     .await;
 }
 
-/// Runs `retry` for that person or account while nothing is worked off. Answers the accounts that
-/// have a pending change, and those that a message was sent about.
+/// Runs `retry` for that person or account while no function processes messages. Returns the
+/// accounts with a pending change, and those with a message.
 async fn retried(bridge: &Deployment, who: &str) -> anyhow::Result<(Vec<String>, Vec<String>)> {
     let retry = async { ends(bridge, &["retry", who, "--yes"], DONE).await.map(drop) };
     let messages = bridge.take_messages(retry).await?;
@@ -134,24 +135,24 @@ async fn retried(bridge: &Deployment, who: &str) -> anyhow::Result<(Vec<String>,
     }
     sent.sort();
     let pending = bridge.pending().await?.into_iter().collect();
-    // What was taken off the queue is sent again for the pending changes.
+    // The messages were taken off the queue. `drain` sends them again for the pending changes.
     drain(bridge).await?;
     Ok((pending, sent))
 }
 
 #[tokio::test]
-async fn retry_notes_a_change_of_each_account_on_its_own_side_and_of_no_other() {
+async fn retry_captures_a_change_of_each_account_on_its_own_side_only() {
     play(async |bridge| {
         let person = newcomer(bridge, "retried-two").await?;
         drain(bridge).await?;
         let (old, new) = (format!("old:{}", person.old), format!("new:{}", person.new));
         let both = vec![format!("new#{}", person.new), format!("old#{}", person.old)];
-        // A linked person, by either account, with and without its side.
+        // A linked person, named by either account, with and without its side.
         for who in [&old, &new, &person.old, &person.new] {
             let (pending, sent) = retried(bridge, who).await?;
             ensure!(pending == both && sent == both, "{who}: {pending:?}, {sent:?}");
         }
-        // An account that nobody is known by: its own side alone.
+        // An account that no person record holds: only its own side.
         let unknown = "unknown-retried-three";
         let email = format!("{unknown}@example.com");
         let attributes = [("email", email.as_str()), ("email_verified", "true")];
@@ -167,12 +168,12 @@ async fn retry_notes_a_change_of_each_account_on_its_own_side_and_of_no_other() 
 }
 
 #[tokio::test]
-async fn captures_that_left_no_trace_stand_in_the_way_until_they_are_waived() {
+async fn captures_without_a_trace_block_drain_until_they_are_waived() {
     play(async |bridge| {
         drain(bridge).await?;
         let none = ends(bridge, &["drain", "--waive-unmarked", "--yes"], DONE).await?;
         ensure!(none.talk.contains("nothing to waive"), "{}", none.talk);
-        // What capture does when it could neither mark nor send.
+        // What capture does if it could neither store a pending change nor send a message.
         let input = json!({
             "TableName": bridge.names.table,
             "Key": {"pk": {"S": "COUNTER#0"}, "sk": {"S": "unmarked"}},
@@ -181,26 +182,26 @@ async fn captures_that_left_no_trace_stand_in_the_way_until_they_are_waived() {
             "ExpressionAttributeValues": {":v": {"N": "1"}, ":lost": {"N": "2"}},
         });
         bridge.services.call("DynamoDB_20120810.UpdateItem", &input).await?;
-        ensure!(unmarked(bridge).await? == 2, "the counter is another one");
+        ensure!(unmarked(bridge).await? == 2, "the counter has another value");
         let not_yet = ends(bridge, &["drain", "--timeout", "3s"], NOT_YET).await?;
         ensure!(not_yet.data.contains("2 captures were neither marked nor sent"), "{not_yet:?}");
-        // Only who says so waives, and until then nothing is forgotten.
+        // Only the confirmed command waives them. Until then, the counter stays.
         ends(bridge, &["drain", "--waive-unmarked", "--timeout", "3s"], FAILED).await?;
-        ensure!(unmarked(bridge).await? == 2, "they were forgotten without leave");
+        ensure!(unmarked(bridge).await? == 2, "they were waived without the confirmed command");
         let waived = ["drain", "--waive-unmarked", "--yes", "--timeout", "30s"];
         ends(bridge, &waived, DONE).await?;
-        ensure!(unmarked(bridge).await? == 0, "they still stand in the way");
+        ensure!(unmarked(bridge).await? == 0, "they are still counted");
         let items = bridge.services.items(&bridge.names.table).await?;
         let noted = |item: &&Value| item["pk"]["S"] == "JOURNAL" && said(item, "waive-unmarked");
-        let noted = items.iter().find(noted).context("nobody can tell who waived it")?;
-        ensure!(noted.to_string().contains("\"captures\""), "how many is not told: {noted}");
+        let noted = items.iter().find(noted).context("no item records who waived it")?;
+        ensure!(noted.to_string().contains("\"captures\""), "the number is missing: {noted}");
         Ok(())
     })
     .await;
 }
 
 #[tokio::test]
-async fn what_needs_no_key_does_not_ask_for_it() {
+async fn commands_without_need_for_the_key_do_not_ask_for_it() {
     play(async |bridge| {
         let operator = bridge.operator.without("POOLBRIDGE_KEY");
         for arguments in [&["status"][..], &["people", "--state", "held"]] {
@@ -225,18 +226,18 @@ fn said(item: &Value, word: &str) -> bool {
     item.to_string().contains(&format!("\"{word}\""))
 }
 
-/// The key of the person that an account of the old pool belongs to.
+/// The key of the person record that an account of the old pool belongs to.
 async fn person_key(bridge: &Deployment, sub: &str) -> anyhow::Result<Value> {
     let items = bridge.services.items(&bridge.names.table).await?;
     let person = |item: &&Value| {
         let key = item["pk"]["S"].as_str().unwrap_or_default();
         key.starts_with("PERSON#") && item["accounts"].to_string().contains(sub)
     };
-    let item = items.iter().find(person).context("nobody is known by that account")?;
+    let item = items.iter().find(person).context("no person record holds that account")?;
     Ok(json!({"pk": item["pk"], "sk": item["sk"]}))
 }
 
-/// Has somebody else at work on that person, or no longer.
+/// Gives the lease of that person to another worker, or removes it.
 async fn hold(bridge: &Deployment, key: &Value, held: bool) -> anyhow::Result<()> {
     let never = json!({"N": "4102444800000"});
     let lease = json!({"M": {"owner": {"S": "somebody-else"}, "until": never, "free_at": never}});

@@ -1,5 +1,6 @@
-//! A pool, the queue or the operator's leave is missing for a while. Times are compressed: what
-//! takes an hour here takes as long as the first refusal, and then the operator steps in.
+//! A pool or the queue is out of reach, or the bridge is paused, for a while. Times are compressed:
+//! what takes an hour in a deployment ends here after the first refusal, and then the operator
+//! acts.
 
 use std::time::Duration;
 
@@ -25,7 +26,7 @@ async fn invariant_02_a_pool_out_of_reach_loses_nothing() {
         }
         ensure!(!arrived(bridge, "outage-unknown").await?, "the pool was not out of reach");
         let status = bridge.operator.ask(&["status"]).await?;
-        ensure!(status["pending"]["count"] == 2, "they are not both marked: {status}");
+        ensure!(status["pending"]["count"] == 2, "two pending changes are expected: {status}");
 
         faults.clear().await?;
         drain(bridge).await?;
@@ -36,9 +37,10 @@ async fn invariant_02_a_pool_out_of_reach_loses_nothing() {
 }
 
 #[tokio::test]
-async fn a_pool_that_never_answers_costs_a_starting_apply_no_batch() {
+async fn a_pool_that_never_answers_does_not_fail_the_batch_of_a_starting_apply() {
     play(async |bridge| {
-        // A second is left for getting ready, and then everything for marking and sending back.
+        // A second is left for the start, and the rest for storing pending changes and returning
+        // messages.
         let mut function = bridge.function("apply-of-its-own", "apply");
         function.timeout = 6;
         bridge.add(&function).await?;
@@ -58,9 +60,9 @@ async fn a_pool_that_never_answers_costs_a_starting_apply_no_batch() {
         let answer = bridge.services.invoke(&function.name, event.as_bytes(), limit).await?;
         let answer: Value = serde_json::from_slice(&answer)?;
         let back = json!({"batchItemFailures": [{"itemIdentifier": "one"}]});
-        ensure!(answer == back, "it was ended, or took the message for done: {answer}");
+        ensure!(answer == back, "it timed out, or deleted the message: {answer}");
         let status = bridge.operator.ask(&["status"]).await?;
-        ensure!(status["pending"]["count"] == 1, "it is not marked: {status}");
+        ensure!(status["pending"]["count"] == 1, "no pending change: {status}");
         bridge.stack.faults(Place::Pool(1)).clear().await?;
         drain(bridge).await?;
         arrival(bridge, "never-answered").await?;
@@ -70,7 +72,7 @@ async fn a_pool_that_never_answers_costs_a_starting_apply_no_batch() {
 }
 
 #[tokio::test]
-async fn a_throttled_pool_is_left_alone_and_then_served() {
+async fn a_throttled_pool_is_not_called_for_a_while_and_then_written() {
     play(async |bridge| {
         let person = newcomer(bridge, "throttled-one").await?;
         let throttle = json!([{"service": "cognito-idp", "operation": "AdminUpdateUserAttributes",
@@ -79,7 +81,7 @@ async fn a_throttled_pool_is_left_alone_and_then_served() {
         faults.set(&throttle).await?;
         bridge.old.edit("throttled-one", &[("given_name", "Throttled-Given")]).await?;
         bridge.send(&changed(Side::Old, &person.old)?, 1).await?;
-        // Before it is settled, a change is put off for that alone.
+        // A change that is not settled is delayed for that reason alone.
         put_off(bridge, &person.old, "throttled").await?;
         faults.clear().await?;
         drain(bridge).await?;
@@ -98,7 +100,7 @@ async fn a_write_whose_answer_is_lost_is_recognised_and_not_repeated() {
         bridge.old.edit("lost-answer", &[("given_name", "Lost-Given")]).await?;
         bridge.send(&changed(Side::Old, &person.old)?, 1).await?;
         attribute(bridge, Side::New, &person.new, "given_name", "Lost-Given").await?;
-        // The person changes it again where we wrote it: that is no echo of ours.
+        // The person changes the field again on the side that poolbridge wrote: that is no echo.
         bridge.new.edit(&person.new, &[("given_name", "Their-Own")]).await?;
         bridge.send(&changed(Side::New, &person.new)?, 1).await?;
         drain_in_time(bridge, &person.old).await?;
@@ -107,7 +109,7 @@ async fn a_write_whose_answer_is_lost_is_recognised_and_not_repeated() {
     .await;
 }
 
-/// After a lost answer the person rests until the lease of that work has run out.
+/// After a lost answer, the person waits until that worker's lease has expired.
 async fn drain_in_time(
     bridge: &poolbridge_tests::deployment::Deployment,
     sub: &str,
@@ -119,14 +121,14 @@ async fn drain_in_time(
 }
 
 #[tokio::test]
-async fn invariant_02_without_the_queue_the_mark_remembers() {
+async fn invariant_02_without_the_queue_the_pending_change_remains() {
     play(async |bridge| {
         let faults = bridge.stack.faults(Place::Ministack);
         faults.set(&json!([{"service": "sqs", "reset": true}])).await?;
         sign_up(bridge, "no-queue-one").await?;
         faults.clear().await?;
         let status = bridge.operator.ask(&["status"]).await?;
-        ensure!(status["pending"]["count"] == 1, "nothing is marked: {status}");
+        ensure!(status["pending"]["count"] == 1, "no pending change: {status}");
         ensure!(!arrived(bridge, "no-queue-one").await?, "the queue was not out of reach");
         drain(bridge).await?;
         arrival(bridge, "no-queue-one").await.map(drop)
@@ -146,7 +148,7 @@ async fn invariant_02_a_pause_loses_nothing() {
         bridge.worked_off().await?;
         let (writes, all) = calls.so_far().await?;
         ensure!(writes == 0 && all > 0, "{writes} writes among {all} calls while paused");
-        ensure!(!arrived(bridge, "paused-unknown").await?, "somebody was created while paused");
+        ensure!(!arrived(bridge, "paused-unknown").await?, "an account was created while paused");
 
         bridge.operator.succeed(&["resume", "--yes"]).await?;
         arrival(bridge, "paused-unknown").await?;

@@ -1,4 +1,4 @@
-//! Changes that nothing is in the way of.
+//! Changes without obstacles.
 
 use anyhow::ensure;
 use poolbridge_core::change::Change;
@@ -17,7 +17,7 @@ async fn a_sign_up_travels_with_its_attributes() {
         attribute(bridge, Side::New, &new.sub, "custom:department", "dept-Department-One").await?;
         ensure!(new.attribute("email_verified") == "true", "the address came unverified");
         ensure!(new.sub != sub, "two accounts with one sub");
-        ensure!(bridge.new.groups(&new.username).await?.is_empty(), "a group from nowhere");
+        ensure!(bridge.new.groups(&new.username).await?.is_empty(), "a group that no edit added");
         bridge.worked_off().await
     })
     .await;
@@ -39,7 +39,7 @@ async fn invariant_04_three_deliveries_in_random_order_make_no_additional_pool_w
         bridge.new.add_to_group(&people[0].new, GROUP).await?;
         changes.push(changed(Side::New, &people[0].new)?);
 
-        // One write for each edit, although each is told of three times.
+        // One write for each edit, although three messages report each.
         deliver(bridge, &changes, 1).await?;
         for person in &people {
             attribute(bridge, Side::New, &person.new, "given_name", "Thrice-Given").await?;
@@ -49,7 +49,7 @@ async fn invariant_04_three_deliveries_in_random_order_make_no_additional_pool_w
         let groups = bridge.old.groups(&people[0].name).await?;
         ensure!(groups.contains(GROUP), "the membership did not travel: {groups:?}");
 
-        // The same once more: all are looked at, and nobody is written.
+        // The same again: apply reads all of them and writes nothing.
         let calls = Calls::count(bridge).await?;
         deliver(bridge, &changes, 2).await?;
         let (writes, all) = calls.so_far().await?;

@@ -1,4 +1,4 @@
-//! Invariants 6 and 7: nobody is resurrected, and nobody is deleted by mistake.
+//! Invariants 6 and 7: no deleted person is created again, and no person is deleted by mistake.
 
 use std::time::Duration;
 
@@ -30,16 +30,16 @@ fn invariant_06_no_resurrection() {
     assert_eq!((entry.state, tombstone.side), (PersonState::Deleted, Side::New));
     assert_eq!((tombstone.owed, entry.agreed), (None, None));
     let (writes, living) = (stage.writes(), stage.living(Side::New));
-    // A late message, a sweep's hint, an edit of what is left: none makes the person again.
+    // A late message, a sweep's hint, an edit of the other account: none creates the person again.
     assert_eq!(stage.look(&early).verdict, Verdict::AlreadyTrue);
     stage.set(Side::Old, &old, "name", "still here");
     assert_eq!(stage.captured(Side::Old, &old), [Verdict::AlreadyTrue]);
     assert_eq!(stage.captured(Side::New, &new), [Verdict::AlreadyTrue]);
-    // What an administrator decides about it afterwards stands.
+    // A later decision of an administrator about it stands.
     stage.edit(Side::Old, &old, |body| body.enabled = true);
     stage.captured(Side::Old, &old);
     assert!(stage.body(Side::Old, &old).enabled);
-    // Somebody else gets the address. They are nobody's heir (R26).
+    // Another person gets the address, and inherits nothing (DeletedNeverMatch, R26).
     let newcomer = stage.account(Side::New, 3, "one@example.com", true);
     stage.captured(Side::New, &newcomer);
     stage.wait(Duration::from_hours(5));
@@ -49,7 +49,7 @@ fn invariant_06_no_resurrection() {
     assert_eq!(stage.says(Side::New, &newcomer, "name"), None);
     let known = theirs.accounts.old.map(|known| known.sub);
     assert_ne!(known.as_ref(), Some(&old));
-    // They were made in the other pool, being alive; nobody else was.
+    // The newcomer was created in the other pool; no one else was.
     assert_eq!(stage.writes() - writes, 2, "a creation and its password");
     assert_eq!(stage.living(Side::New), living + 1);
 }
@@ -62,7 +62,7 @@ fn invariant_06_a_deletion_does_what_the_team_chose() {
         let (old, new) = stage.pair();
         stage.account(Side::Old, 2, "two@example.com", true);
         stage.edit(Side::Old, &old, |body| body.exists = false);
-        // Nobody tells: two looks prove it, and no sooner.
+        // No event reports it: two observations prove it, and no fewer.
         let verdicts = stage.captured(Side::Old, &old);
         assert_eq!(verdicts[0], Verdict::Later(limits::SETTLE, Reason::Settling));
         let body = stage.body(Side::New, &new);
@@ -77,13 +77,13 @@ fn invariant_06_a_deletion_does_what_the_team_chose() {
 }
 
 #[test]
-fn invariant_07_no_mass_deletion_a_pool_that_shows_nobody_deletes_nobody() {
+fn invariant_07_no_mass_deletion_an_empty_pool_deletes_no_account() {
     let mut stage = Stage::new(Provision::Eager);
     let (old, new) = stage.pair();
     let bystander = stage.account(Side::New, 2, "two@example.com", true);
     stage.captured(Side::New, &bystander);
     let writes = stage.writes();
-    // Another pool answers in its place: wrong endpoint, wrong account, a restored stack.
+    // Another pool answers instead: a wrong endpoint, a wrong account, a restored stack.
     let elsewhere = {
         let mut world = stage.world.lock();
         let mut other = poolbridge_tests::world::accounts::Accounts::new(Side::New);
@@ -101,7 +101,7 @@ fn invariant_07_no_mass_deletion_a_pool_that_shows_nobody_deletes_nobody() {
     let verdicts = stage.captured(Side::Old, &old);
     assert_eq!(verdicts.last(), Some(&Verdict::Held(Reason::AccountGone)));
     assert_eq!((stage.writes(), stage.body(Side::Old, &old).enabled), (writes, true));
-    // The pool is back: nobody is gone, and what was held up travels.
+    // The pool is back: no account is gone, and the delayed changes travel.
     stage.world.lock().pools.new = elsewhere;
     stage.captured(Side::Old, &old);
     assert_eq!(stage.says(Side::New, &new, "name").as_deref(), Some("meanwhile"));
@@ -110,12 +110,12 @@ fn invariant_07_no_mass_deletion_a_pool_that_shows_nobody_deletes_nobody() {
 }
 
 #[test]
-fn invariant_07_no_mass_deletion_one_look_that_misses_proves_nothing() {
+fn invariant_07_no_mass_deletion_one_missed_observation_proves_nothing() {
     let mut stage = Stage::new(Provision::Lazy);
     let (old, new) = stage.pair();
     stage.account(Side::New, 2, "two@example.com", true);
     for _ in 0..5 {
-        // A look that misses, then one that does not, however often.
+        // An observation that misses the account, then one that finds it, however often.
         stage.edit(Side::New, &new, |body| body.exists = false);
         let change = stage.change(Side::New, &new, Proof::Changed);
         stage.wait(limits::SETTLE);
@@ -126,7 +126,7 @@ fn invariant_07_no_mass_deletion_one_look_that_misses_proves_nothing() {
         let known = stage.entry(Side::Old, &old).accounts.new.unwrap();
         assert_eq!(known.gone, None, "it was seen again");
     }
-    // Somebody says that it was deleted; it reads, so it was not.
+    // An event reports a deletion, but the account can be read, so it was not deleted.
     assert_eq!(stage.deleted(Side::New, &new).last(), Some(&Verdict::AlreadyTrue));
     assert!(stage.body(Side::Old, &old).enabled);
     assert_eq!(stage.entry(Side::Old, &old).tombstone, None);
@@ -159,13 +159,14 @@ fn invariant_07_no_mass_deletion_a_breaker_stops_it() {
         entries.filter(|entry| entry.reason == Some(Reason::Breaker)).count()
     };
     assert_eq!(held(&stage), gone.len() - most);
-    // An hour later it is still open: an operator has to look.
+    // An hour later it is still open: an operator must decide.
     stage.wait(limits::REMOVALS_WINDOW);
     let last = gone.last().unwrap();
     let verdicts = stage.captured(Side::Old, &last.0);
     assert_eq!(verdicts.last(), Some(&Verdict::Held(Reason::Breaker)));
     assert!(stage.body(Side::New, &last.1).enabled);
-    // A disable that somebody wished for is no removal of ours, and is never held (invariant 10).
+    // A disable by an administrator is not poolbridge's own removal, and is never held (invariant
+    // 10).
     let (old, new) = &kept[0];
     stage.edit(Side::Old, old, |body| body.enabled = false);
     stage.captured(Side::Old, old);
@@ -177,7 +178,7 @@ fn invariant_07_no_mass_deletion_a_breaker_stops_it() {
     assert_eq!((closed(&stage), held(&stage)), (gone.len(), 0));
 }
 
-/// A pair, and another account of each pool.
+/// A pair, and one more account in each pool.
 fn pair_and_bystanders(stage: &mut Stage) -> (Sub, Sub) {
     let pair = stage.pair();
     stage.account(Side::Old, 2, "two@example.com", true);
@@ -186,7 +187,7 @@ fn pair_and_bystanders(stage: &mut Stage) -> (Sub, Sub) {
 }
 
 #[test]
-fn rule_22_an_account_that_reads_is_there_whatever_its_list_of_groups_answers() {
+fn absence_twice_an_account_that_reads_exists_whatever_its_list_of_groups_answers() {
     let mut stage = Stage::new(Provision::Lazy);
     stage.policy.deletes = Deletes::Delete;
     let (old, new) = pair_and_bystanders(&mut stage);
@@ -200,14 +201,14 @@ fn rule_22_an_account_that_reads_is_there_whatever_its_list_of_groups_answers() 
         let verdict = stage.look(&change).verdict;
         assert!(matches!(verdict, Verdict::Later(_, Reason::Outside(_))), "{verdict:?}");
         let known = stage.entry(Side::Old, &old).accounts.new.unwrap();
-        assert_eq!(known.gone, None, "it was taken for absent");
+        assert_eq!(known.gone, None, "it counted as absent");
     }
     assert!(stage.body(Side::Old, &old).exists && stage.body(Side::New, &new).exists);
     assert_eq!(stage.says(Side::New, &new, "name").as_deref(), Some("n"), "the rest travels");
 }
 
 #[test]
-fn invariant_07_a_pool_that_lists_no_groups_shows_no_canary() {
+fn invariant_07_a_pool_that_lists_no_groups_has_no_canary_account() {
     let mut stage = Stage::new(Provision::Lazy);
     let (old, new) = pair_and_bystanders(&mut stage);
     stage.edit(Side::New, &new, |body| body.exists = false);
@@ -216,24 +217,24 @@ fn invariant_07_a_pool_that_lists_no_groups_shows_no_canary() {
     let held = Verdict::Held(Reason::AccountGone);
     assert_eq!(stage.deleted(Side::New, &new).last(), Some(&held));
     assert!(stage.body(Side::Old, &old).enabled, "removed without a canary");
-    // Once the pool answers as it should, the deletion is believed.
+    // Once the pool answers correctly, the deletion counts.
     stage.world.lock().pools.new.fails.clear();
     stage.deleted(Side::New, &new);
     assert!(!stage.body(Side::Old, &old).enabled);
 }
 
 #[test]
-fn rule_22_a_late_claim_of_a_deletion_and_one_read_that_misses_remove_nobody() {
+fn absence_twice_a_late_claim_of_a_deletion_and_one_missed_read_remove_no_account() {
     let mut stage = Stage::new(Provision::Lazy);
     let (old, new) = pair_and_bystanders(&mut stage);
-    // Held for a group, so that each look plans anew and finds nothing to write.
+    // Held for a group, so that each run plans again and finds nothing to write.
     stage.world.lock().pools.old.shape.groups.insert(group("guests"));
     stage.edit(Side::Old, &old, |body| body.groups = [group("guests")].into());
     let held = Verdict::Held(Reason::GroupMissing);
     assert_eq!(stage.captured(Side::Old, &old).last(), Some(&held));
     let claim = stage.change(Side::New, &new, Proof::Deleted);
     stage.wait(limits::SETTLE * 6);
-    // The account is seen alive, long after that claim; a moment later a read misses it.
+    // An observation shows the account, long after that claim. A moment later, a read misses it.
     let change = stage.change(Side::New, &new, Proof::Changed);
     stage.look(&change);
     stage.edit(Side::New, &new, |body| body.exists = false);
@@ -245,7 +246,7 @@ fn rule_22_a_late_claim_of_a_deletion_and_one_read_that_misses_remove_nobody() {
 }
 
 #[test]
-fn rule_09_a_disable_that_may_still_land_is_waited_for() {
+fn intent_settles_first_apply_waits_for_a_disable_that_may_still_land() {
     let mut stage = Stage::new(Provision::Lazy);
     let (old, new) = pair_and_bystanders(&mut stage);
     stage.edit(Side::Old, &old, |body| body.exists = false);
@@ -260,12 +261,13 @@ fn rule_09_a_disable_that_may_still_land_is_waited_for() {
     stage.wait(limits::SETTLE * 2);
     let verdict = stage.look(&change).verdict;
     let Verdict::Later(after, _) = verdict else { panic!("{verdict:?}") };
-    // The lease says until when it can land; what the account says before D after that is no proof.
+    // The lease says until when it can land. What the account shows before D after that proves
+    // nothing.
     let least = limits::PERSON_TIME_MAX + limits::LANDING_TIME + limits::SETTLE;
-    assert!(after >= least, "looked at again after {after:?}, and it can land until then");
+    assert!(after >= least, "processed again after {after:?}, although it can land until then");
     let entry = stage.entry(Side::Old, &old);
     let now = stage.world.lock().now;
-    assert!(entry.not_before >= now + least, "another message may look before");
+    assert!(entry.not_before >= now + least, "another message may cause an earlier observation");
     assert!(entry.tombstone.unwrap().owed.is_some());
     stage.wait(after);
     assert_eq!(stage.look(&change).verdict, Verdict::Applied);

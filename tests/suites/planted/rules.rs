@@ -1,4 +1,4 @@
-//! Which worlds show that a rule is missing, and by which broken promise.
+//! The worlds that show a missing rule, and the promise that each breaks.
 
 use poolbridge_core::law::Rule;
 use poolbridge_core::policy::{Deletes, Provision};
@@ -14,17 +14,17 @@ use super::worlds::{
 
 const LOST: &str = "nothing is lost";
 const RETURNS: &str = "no value returns";
-const UNSWEPT: &str = "what was captured needs no sweep";
-const UNCAUSED: &str = "nobody is removed without a cause";
+const UNSWEPT: &str = "a captured change needs no sweep";
+const UNCAUSED: &str = "no account is removed without a cause";
 const WRITERS: &str = "no two writers";
-const ZOMBIE: &str = "no zombie passes";
-const DRAINED: &str = "drained is honest";
-const UNLINKED: &str = "who can be linked is";
-const ONE_PERSON: &str = "one person for one account";
-const ONE_ACCOUNT: &str = "one account for one person";
-const STRANGER: &str = "nobody receives another's facts";
-const UNPROVEN: &str = "nobody is linked without proof";
-const REBORN: &str = "nobody deleted is made again";
+const ZOMBIE: &str = "no worker stores after it lost its lease";
+const DRAINED: &str = "drained is reported only when it is true";
+const UNLINKED: &str = "every pair that can be linked is linked";
+const ONE_PERSON: &str = "each account belongs to one person";
+const ONE_ACCOUNT: &str = "each person has at most one account per pool";
+const STRANGER: &str = "no person receives another person's values";
+const UNPROVEN: &str = "no account is linked without proof";
+const REBORN: &str = "no deleted person is created again";
 
 /// The worlds of a rule, at least two. Without the rule each of them breaks a promise.
 pub(crate) fn worlds(rule: Rule) -> Vec<World> {
@@ -222,7 +222,7 @@ fn r19() -> Vec<World> {
 }
 
 fn r20() -> Vec<World> {
-    let promises = [LOST, RETURNS, ONE_ACCOUNT, "nothing is left under way"];
+    let promises = [LOST, RETURNS, ONE_ACCOUNT, "no intent is left open"];
     vec![
         simulated("creations whose answer is lost", &promises, eager()),
         small(links::newborn_crashing()),
@@ -247,7 +247,7 @@ fn r22() -> Vec<World> {
     let acts = vec![(Act::Join, 2), (Act::Text, 1), (Act::Group, 1)];
     let busy = Profile { acts, edits_max: 4, crashes: 2, climate, ..signing_up.clone() };
     let busy = Profile { deletes: vec![Deletes::Delete], ..busy };
-    let promises = ["nobody living is buried", UNCAUSED];
+    let promises = ["no living person gets a tombstone", UNCAUSED];
     vec![
         simulated("stale reads of people who just signed up", &promises, signing_up),
         simulated("the same, other edits, crashes, answers lost", &promises, busy),
@@ -290,8 +290,8 @@ fn r26() -> Vec<World> {
     ]
 }
 
-/// The switch comes between a worker's look at the control item and its plan. The first world links two
-/// accounts that never agreed, the second has a conflict of two edits.
+/// The switch happens between a worker's read of the control item and its plan. The first world
+/// links two accounts that never agreed; the second has a conflict of two edits.
 fn switches() -> Vec<World> {
     vec![small(phases::switching_unlinked()), small(phases::switching_alone())]
 }
@@ -320,7 +320,7 @@ fn unread_is_not_empty() -> Vec<World> {
     let throttled = failing(Some("AdminListGroupsForUser"), 3, 2, &[Fate::Throttled]);
     let denied = Climate { groups_gone_one_in: 3, groups_gone_max: 3, ..Climate::calm() };
     let world = |climate| Profile { acts: acts.clone(), climate, ..Profile::quiet() };
-    let promises = ["unread is not empty", LOST, RETURNS];
+    let promises = ["an unknown list is not an empty list", LOST, RETURNS];
     vec![
         simulated("lists of groups that fail", &promises, world(throttled)),
         simulated("lists of groups that deny the account", &promises, world(denied)),
@@ -350,14 +350,14 @@ fn link_with_proof() -> Vec<World> {
         ..Profile::quiet()
     };
     vec![
-        simulated("somebody else claims the address", &[UNPROVEN, STRANGER], claimed),
+        simulated("another person claims the address", &[UNPROVEN, STRANGER], claimed),
         simulated("an address of the person's own, unproved", &[UNPROVEN, LOST], unproved),
     ]
 }
 
 fn canary() -> Vec<World> {
     let alone = Profile { people_min: 1, people_max: 1, ..departing() };
-    let promises = ["nobody is removed without a canary"];
+    let promises = ["no account is removed without a canary account"];
     vec![
         simulated("one person, crashes", &promises, alone.clone()),
         simulated("one person, deletions that the sweep alone finds", &promises, unnoticed(alone)),

@@ -1,5 +1,5 @@
-//! The worlds in which a rule's absence shows: of the simulation, tuned to a rule or one of the
-//! mixtures, and small ones of the protocol suite.
+//! The worlds that show a missing rule: of the simulation, tuned to a rule or one of the mixtures;
+//! and small ones of the protocol suite.
 
 use poolbridge_core::policy::{Deletes, Provision};
 use poolbridge_tests::protocol::small::Small;
@@ -7,26 +7,26 @@ use poolbridge_tests::simulation::mixture::Mixture;
 use poolbridge_tests::simulation::profile::{Act, Profile, Rhythm, Start};
 use poolbridge_tests::world::weather::{Climate, Fate};
 
-/// A world in which a rule's absence shows.
+/// A world that shows a missing rule.
 pub(crate) struct World {
-    /// What makes it different from the other worlds of its rule.
+    /// Its difference from the other worlds of the rule.
     pub(crate) name: &'static str,
-    /// What it is.
+    /// Its kind.
     pub(crate) kind: Kind,
 }
 
 /// How a world is run.
 #[derive(Debug)]
 pub(crate) enum Kind {
-    /// Worlds of that profile are drawn at random, seed after seed, until one of these promises is
+    /// Draws worlds of that profile at random, seed after seed, until one of these promises is
     /// broken.
     Simulated {
-        /// What they are made of.
+        /// The profile of the worlds.
         profile: Box<Profile>,
-        /// What the rule prevents.
+        /// The promises that break without the rule.
         promises: Vec<&'static str>,
     },
-    /// Everything that can happen in that small world is tried.
+    /// Tries everything that can happen in that small world.
     Small(Box<Small>),
 }
 
@@ -46,7 +46,7 @@ pub(crate) fn small(small: Small) -> World {
     World { name: small.name, kind: Kind::Small(Box::new(small)) }
 }
 
-/// Calls fail in these ways: on average one in so many, and only those of `only` if it is named.
+/// Calls fail in these ways: on average one in this many, and only those of `only` if it is named.
 pub(crate) fn failing(
     only: Option<&'static str>,
     one_in: u32,
@@ -77,7 +77,7 @@ pub(crate) fn stale() -> Profile {
     }
 }
 
-/// Workers sleep where they stand, and their messages come again.
+/// Workers are suspended at any call, and their messages become visible again.
 pub(crate) fn sleeping() -> Profile {
     Profile {
         sleeps: 3,
@@ -88,12 +88,12 @@ pub(crate) fn sleeping() -> Profile {
     }
 }
 
-/// Two accounts of one human that nobody linked yet.
+/// Two accounts of one human that are not linked yet.
 pub(crate) fn apart() -> Profile {
     Profile { starts: vec![Start::Unlinked, Start::Halves], workers_max: 3, ..crashing() }
 }
 
-/// People are created in the other pool, and the answers to creations get lost.
+/// People are created in the other pool, and the answers to creations are lost.
 pub(crate) fn eager() -> Profile {
     Profile {
         starts: vec![Start::OldOnly],
@@ -103,8 +103,8 @@ pub(crate) fn eager() -> Profile {
     }
 }
 
-/// Two people at the least, so that one can be the other's canary; they delete their accounts, and
-/// others sign up with their addresses.
+/// At least two people, so that one account can be the other's canary. They delete their accounts,
+/// and others sign up with their addresses.
 pub(crate) fn departing() -> Profile {
     Profile {
         people_min: 2,
@@ -116,12 +116,12 @@ pub(crate) fn departing() -> Profile {
     }
 }
 
-/// The sweep alone finds out who deleted an account: there is no trigger and no trail.
+/// Only the sweep detects deletions: there is no trigger and no `CloudTrail`.
 pub(crate) fn unnoticed(profile: Profile) -> Profile {
     Profile { sweeps: 3, unnoticed: true, ..profile }
 }
 
-/// Nothing goes wrong, and what a deletion leaves in the other pool is kept.
+/// No faults, and a deletion leaves the account in the other pool as it is.
 pub(crate) fn kept() -> Profile {
     Profile { deletes: vec![Deletes::Keep], climate: Climate::calm(), crashes: 0, ..departing() }
 }

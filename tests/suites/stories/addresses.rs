@@ -11,7 +11,7 @@ use poolbridge_core::verdict::{Reason, Verdict};
 use poolbridge_tests::simulation::stage::Stage;
 use poolbridge_tests::world::accounts::attribute;
 
-/// Two people with an account in each pool; the new pool takes e-mail addresses for aliases.
+/// Two people with an account in each pool. The new pool has e-mail addresses as aliases.
 fn two_people() -> (Stage, [(Sub, Sub); 2]) {
     let mut stage = Stage::new(Provision::Lazy);
     stage.world.lock().pools.new.shape.alias_attributes = [attribute("email")].into();
@@ -25,7 +25,7 @@ fn two_people() -> (Stage, [(Sub, Sub); 2]) {
     (stage, people)
 }
 
-/// Why the e-mail address of that person is blocked.
+/// The reason why the e-mail address of that person is blocked.
 fn blocked(stage: &Stage, old: &Sub) -> Option<Reason> {
     stage.entry(Side::Old, old).obstacles.get(&Field::Email).map(|it| it.reason)
 }
@@ -48,7 +48,7 @@ fn two_people_who_swap_their_addresses_are_held_at_once_and_wait_for_nothing() {
     }
     assert_eq!(address(&stage, Side::New, &new_one).as_deref(), Some("one@example.com"));
     assert_eq!(address(&stage, Side::New, &new_two).as_deref(), Some("two@example.com"));
-    // One of them takes a third address: that ends the circle, and both travel.
+    // One of them takes a third address. That ends the circle, and both addresses travel.
     stage.set(Side::Old, &old_two, "email", "three@example.com");
     stage.captured(Side::Old, &old_two);
     stage.captured(Side::Old, &old_one);
@@ -59,7 +59,7 @@ fn two_people_who_swap_their_addresses_are_held_at_once_and_wait_for_nothing() {
 #[test]
 fn an_address_waits_for_the_person_who_gives_it_up_and_then_travels() {
     let (mut stage, [(old_one, new_one), (old_two, new_two)]) = two_people();
-    // The second person has moved on in the old pool, and no event tells of it yet.
+    // The second person has another address in the old pool now, and no event has reported it yet.
     stage.set(Side::Old, &old_two, "email", "three@example.com");
     stage.set(Side::Old, &old_one, "email", "two@example.com");
     stage.capture(Side::Old, &old_one);
@@ -90,7 +90,7 @@ fn an_address_that_its_holder_never_gives_up_waits_no_longer_than_the_bound() {
     };
     let verdict = look(&mut stage);
     assert!(matches!(verdict, Verdict::Later(_, Reason::AddressWaits)), "{verdict:?}");
-    // The wait is counted from its beginning, however often it is looked at.
+    // The wait counts from its beginning, however often apply runs.
     stage.wait(limits::ADDRESS_WAIT_MAX.checked_sub(limits::SETTLE * 10).unwrap());
     let verdict = look(&mut stage);
     assert!(matches!(verdict, Verdict::Later(_, Reason::AddressWaits)), "{verdict:?}");

@@ -1,5 +1,5 @@
-//! Passwords that an administrator sets: what the trail says of them, and what the account's status says
-//! where the trail hides it.
+//! Passwords that an administrator sets: what `CloudTrail` shows about them, and what the account's
+//! status shows where `CloudTrail` hides it.
 
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ use poolbridge_tests::simulation::stage::Stage;
 
 use super::passwords::{closed, new_password, settled};
 
-/// What the trail says of `AdminSetUserPassword`: whether a password was set that may be the person's,
-/// and whether an administrator set it.
+/// What `CloudTrail` shows of `AdminSetUserPassword`: whether the password may be the person's, and
+/// whether an administrator set it.
 #[derive(Clone, Copy, Debug)]
 struct Told {
     password: bool,
@@ -25,8 +25,8 @@ const PERMANENT_OR_HIDDEN: Told = Told { password: true, administrator: true };
 /// `permanent` was false.
 const TEMPORARY: Told = Told { password: false, administrator: false };
 
-/// An administrator sets a password in the old pool, which is active. Answers how many passwords of the
-/// new pool were closed for it, and how many after the person chose one of their own.
+/// An administrator sets a password in the old pool, which is active. Returns how many passwords of
+/// the new pool were closed for it, and how many after the person chose a password.
 fn set_by_administrator(told: Told, status: Status) -> (usize, usize) {
     let mut stage = Stage::new(Provision::Lazy);
     let (old, new) = stage.pair();
@@ -50,7 +50,7 @@ fn administrators_password_counts_only_if_the_person_can_sign_in_with_it() {
         (PERMANENT_OR_HIDDEN, Status::Confirmed, (1, 2)),
         (PERMANENT_OR_HIDDEN, Status::ForceChangePassword, (0, 1)),
         (TEMPORARY, Status::ForceChangePassword, (0, 1)),
-        // The person chose another one before the event came; that one has an event of its own.
+        // The person chose another one before the event arrived; that one has an event of its own.
         (TEMPORARY, Status::Confirmed, (0, 1)),
     ];
     for (told, status, wanted) in cases {

@@ -1,4 +1,4 @@
-//! Accounts that merely claim an address: they block no owner who verified it (invariant 13).
+//! Accounts that only claim an address: they block no owner who verified it (invariant 13).
 
 use std::collections::BTreeSet;
 

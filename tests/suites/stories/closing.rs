@@ -1,4 +1,4 @@
-//! What is answered about a password that is to be closed, and when it is closed.
+//! The outcome for a password that is to be closed, and the time at which it is closed.
 
 use poolbridge_core::change::{Change, Proof};
 use poolbridge_core::fault::FaultKind;
@@ -11,7 +11,7 @@ use poolbridge_tests::simulation::stage::Stage;
 use super::passwords::{closed, new_password};
 
 #[test]
-fn a_pool_that_takes_no_random_password_holds_the_person_and_says_so() {
+fn a_refused_random_password_holds_the_person_with_its_reason() {
     let mut stage = Stage::new(Provision::Lazy);
     let (old, new) = stage.pair();
     stage.world.lock().pools.new.fails.insert("AdminSetUserPassword", FaultKind::Invalid);
@@ -22,7 +22,7 @@ fn a_pool_that_takes_no_random_password_holds_the_person_and_says_so() {
 }
 
 #[test]
-fn a_sign_out_that_the_pool_does_not_do_holds_nobody() {
+fn a_sign_out_that_the_pool_lacks_holds_no_person() {
     let mut stage = Stage::new(Provision::Lazy);
     let (old, new) = stage.pair();
     stage.world.lock().pools.new.fails.insert("AdminUserGlobalSignOut", FaultKind::Invalid);
@@ -41,8 +41,8 @@ fn a_disable_goes_alone_and_the_outdated_password_is_closed_right_after_it() {
     let both = Change { password: true, ..change };
     stage.wait(limits::SETTLE);
     let verdict = stage.look(&both).verdict;
-    assert!(!stage.body(Side::New, &new).enabled, "the disable waits for nothing");
-    assert!(matches!(verdict, Verdict::Later(..)), "the password is forgotten: {verdict:?}");
+    assert!(!stage.body(Side::New, &new).enabled, "the disable waits");
+    assert!(matches!(verdict, Verdict::Later(..)), "the owed password was forgotten: {verdict:?}");
     stage.wait(limits::SETTLE * 2);
     stage.look(&both);
     assert_eq!(closed(&stage, &new), 1);

@@ -1,5 +1,5 @@
-//! A write whose answer is lost, two looks of two moments: what the person did in between is never
-//! overwritten without a record. A worker that dies: what it had begun is done by the next one.
+//! A write whose answer is lost, or two observations of two moments: the person's edit in between
+//! is never overwritten without a record. When a worker dies, the next one finishes its work.
 
 use std::time::Duration;
 
@@ -19,8 +19,8 @@ use poolbridge_tests::world::weather::Fate;
 
 use super::{calls, trouble};
 
-/// A linked pair whose name in the old pool was set to `text` and carried over, and nobody knows
-/// whether the write landed. `fate` says whether it did.
+/// A linked pair: the name in the old pool was set to `text` and written to the new one, and apply
+/// does not know whether the write landed. `fate` decides whether it did.
 fn unanswered(stage: &mut Stage, before: &str, text: &str, fate: Fate) -> (Sub, Sub) {
     let (old, new) = stage.pair();
     stage.set(Side::Old, &old, "name", before);
@@ -33,7 +33,7 @@ fn unanswered(stage: &mut Stage, before: &str, text: &str, fate: Fate) -> (Sub, 
     stage.wait(limits::SETTLE);
     let change = stage.change(Side::Old, &old, Proof::Changed);
     stage.look(&change);
-    assert!(stage.entry(Side::Old, &old).intent.is_some(), "nobody knows whether it landed");
+    assert!(stage.entry(Side::Old, &old).intent.is_some(), "apply cannot know whether it landed");
     (old, new)
 }
 
@@ -43,19 +43,19 @@ fn decided(stage: &Stage, sub: &Sub, kind: DecisionKind) -> bool {
 }
 
 #[test]
-fn rule_04_a_text_that_the_person_restored_after_a_lost_answer_is_a_recorded_conflict() {
+fn ambiguous_revert_is_conflict_a_text_restored_after_a_lost_answer_is_recorded() {
     let mut stage = Stage::new(Provision::Lazy);
     let (old, new) = unanswered(&mut stage, "former", "text", Fate::AnswerLost);
     assert_eq!(stage.says(Side::New, &new, "name").as_deref(), Some("text"), "it landed");
     stage.set(Side::New, &new, "name", "former");
     stage.captured(Side::New, &new);
-    assert!(decided(&stage, &old, DecisionKind::CameBack), "it was overwritten in silence");
+    assert!(decided(&stage, &old, DecisionKind::CameBack), "it was overwritten without a record");
     assert_eq!(stage.says(Side::New, &new, "name").as_deref(), Some("text"), "the rule decides");
     assert_eq!(stage.entry(Side::Old, &old).state, PersonState::Synced);
 }
 
 #[test]
-fn rule_04_a_restored_text_waits_for_a_person_where_conflicts_are_held() {
+fn ambiguous_revert_is_conflict_a_restored_text_waits_where_conflicts_are_held() {
     let mut stage = Stage::new(Provision::Lazy);
     stage.policy.conflicts = ConflictRule::Hold;
     let (old, new) = unanswered(&mut stage, "former", "text", Fate::AnswerLost);
@@ -68,7 +68,7 @@ fn rule_04_a_restored_text_waits_for_a_person_where_conflicts_are_held() {
 }
 
 #[test]
-fn rule_04_a_value_that_the_person_removed_after_a_lost_answer_is_a_recorded_conflict() {
+fn ambiguous_revert_is_conflict_a_value_removed_after_a_lost_answer_is_recorded() {
     let mut stage = Stage::new(Provision::Lazy);
     let (old, new) = stage.pair();
     stage.wait(Duration::from_hours(1));
@@ -82,11 +82,14 @@ fn rule_04_a_value_that_the_person_removed_after_a_lost_answer_is_a_recorded_con
         body.attributes.remove(&attribute("name"));
     });
     stage.captured(Side::New, &new);
-    assert!(decided(&stage, &old, DecisionKind::CameBack), "the removal was undone in silence");
+    assert!(
+        decided(&stage, &old, DecisionKind::CameBack),
+        "the removal was undone without a record"
+    );
 }
 
 #[test]
-fn rule_04_a_write_that_never_landed_on_an_untouched_account_is_no_conflict() {
+fn ambiguous_revert_is_conflict_a_write_that_never_landed_on_an_unmodified_account_is_none() {
     let mut stage = Stage::new(Provision::Lazy);
     let (old, new) = unanswered(&mut stage, "former", "text", Fate::RequestLost);
     assert_eq!(stage.says(Side::New, &new, "name").as_deref(), Some("former"), "it did not land");
@@ -97,7 +100,7 @@ fn rule_04_a_write_that_never_landed_on_an_untouched_account_is_no_conflict() {
 }
 
 #[test]
-fn a_text_set_to_one_value_on_both_sides_within_moments_is_agreed_once_both_are_quiet() {
+fn a_text_set_equally_on_both_sides_at_once_is_agreed_after_both_settle() {
     let mut stage = Stage::new(Provision::Lazy);
     let (old, new) = stage.pair();
     stage.wait(Duration::from_hours(1));
@@ -112,14 +115,14 @@ fn a_text_set_to_one_value_on_both_sides_within_moments_is_agreed_once_both_are_
     stage.settle();
     assert_ne!(stage.entry(Side::Old, &old).agreed, base);
     assert_eq!(stage.entry(Side::Old, &old).state, PersonState::Synced);
-    // What one side says then travels without a conflict.
+    // A later edit on one side travels without a conflict.
     stage.set(Side::New, &new, "name", "other");
     stage.captured(Side::New, &new);
     assert_eq!(stage.says(Side::Old, &old, "name").as_deref(), Some("other"));
     assert!(!decided(&stage, &old, DecisionKind::Conflict));
 }
 
-/// A person sets a password in the old pool, and capture tells of it.
+/// A person sets a password in the old pool, and capture reports it.
 fn chosen_password(stage: &mut Stage, old: &Sub) -> Change {
     stage.wait(Duration::from_hours(1));
     stage.edit(Side::Old, old, |_| {});
@@ -131,21 +134,21 @@ fn chosen_password(stage: &mut Stage, old: &Sub) -> Change {
 }
 
 #[test]
-fn sessions_end_of_a_password_that_was_replaced_without_an_answer_and_can_be_closed_no_more() {
+fn sessions_of_a_replaced_password_end_even_if_it_can_no_longer_be_closed() {
     let mut stage = Stage::new(Provision::Lazy);
     let (old, new) = stage.pair();
     let chosen = chosen_password(&mut stage, &old);
     trouble(&stage.world, "AdminSetUserPassword", Fate::AnswerLost, 1);
     stage.look(&chosen);
     assert_eq!(stage.body(Side::New, &new).password, Password::Unknown, "it was replaced");
-    // No verified address is left: another random password must not be set.
+    // No verified address is left, so poolbridge must not set another random password.
     for (side, sub) in [(Side::Old, &old), (Side::New, &new)] {
         stage.set(side, sub, "email_verified", "false");
         stage.capture(side, sub);
     }
     stage.settle();
     assert_eq!(calls(&stage.world, "AdminSetUserPassword() done"), 1);
-    assert_eq!(calls(&stage.world, "AdminUserGlobalSignOut() done"), 1, "its sessions go on");
+    assert_eq!(calls(&stage.world, "AdminUserGlobalSignOut() done"), 1, "its sessions did not end");
     assert!(!stage.entry(Side::Old, &old).passwords.owes_sign_out.new);
 }
 

@@ -26,12 +26,12 @@ fn field(name: &str) -> Field {
     Field::from_name(name).unwrap()
 }
 
-/// Changes what the new pool can hold.
+/// Changes the schema of the new pool.
 fn reshape(stage: &Stage, change: impl FnOnce(&mut Shape)) {
     change(&mut stage.world.lock().pools.new.shape);
 }
 
-/// Lets these attributes travel too, under the same name in both pools.
+/// Lets these attributes travel too, with the same name in both pools.
 fn map_too(stage: &mut Stage, names: &[&str]) {
     let rule = |name: &&str| AttributeRule::same(&attribute(name));
     let rules = names.iter().map(rule).collect();
@@ -45,7 +45,7 @@ fn map_too(stage: &mut Stage, names: &[&str]) {
     }
 }
 
-/// A person of the old pool with a proved address, and these attributes besides.
+/// A person of the old pool with a verified address and these attributes.
 fn person(stage: &Stage, attributes: &[(&str, &str)]) -> Sub {
     let old = stage.account(Side::Old, 1, ADDRESS, true);
     for (name, value) in attributes {
@@ -76,7 +76,7 @@ fn one_attribute_that_the_pool_refuses_does_not_keep_a_person_from_being_created
     assert_eq!(stage.says(Side::New, &new, "nickname"), None);
     assert_eq!(named(&stage, &old, "nickname"), Some(Reason::RefusedByPool), "{verdicts:?}");
     assert_eq!(verdicts.last(), Some(&Verdict::Refused(Reason::RefusedByPool)));
-    // The same value is not tried again, and another one is.
+    // The same value is not tried again; another one is.
     let writes = calls(&stage.world, "AdminUpdateUserAttributes");
     stage.captured(Side::Old, &old);
     assert_eq!(calls(&stage.world, "AdminUpdateUserAttributes"), writes);
@@ -102,7 +102,7 @@ fn a_value_that_the_schema_forbids_is_left_out_and_named_before_the_creation() {
     assert_eq!(stage.says(Side::New, &new, "name").as_deref(), Some("fine"));
     assert_eq!(named(&stage, &old, "custom:nick"), Some(Reason::TooShort), "{verdicts:?}");
     assert_eq!(named(&stage, &old, "custom:level"), Some(Reason::OutOfRange), "{verdicts:?}");
-    // The first try went through: no call was made in vain.
+    // The first try succeeded: no call was wasted.
     assert_eq!(calls(&stage.world, " AdminCreateUser"), 1);
     stage.set(Side::Old, &old, "custom:nick", "Alex");
     stage.set(Side::Old, &old, "custom:level", "5");
@@ -130,7 +130,7 @@ fn a_creation_that_answers_user_not_found_is_tried_with_fewer_fields() {
     let mut stage = Stage::new(Provision::Eager);
     map_too(&mut stage, &["preferred_username"]);
     reshape(&stage, |shape| shape.alias_attributes = [attribute("preferred_username")].into());
-    // The schema tells case apart, and the pool does not where an alias meets a username.
+    // The schema is case-sensitive, but the pool is not where an alias equals a username.
     let old = person(&stage, &[("preferred_username", "OLD-1")]);
     let verdicts = stage.captured(Side::Old, &old);
     created(&stage, &old);
@@ -150,13 +150,17 @@ fn an_attribute_that_the_target_requires_and_the_person_lacks_holds_the_person_b
     assert_eq!(stage.captured(Side::Old, &old).last(), Some(&held));
     assert_eq!(named(&stage, &old, "phone_number"), Some(Reason::RequiredMissing));
     assert_eq!((stage.living(Side::New), calls(&stage.world, "AdminCreateUser")), (0, 0));
-    // It is known from then on: no search is made for it again.
+    // The result is remembered: no search is made for it again.
     let searches = calls(&stage.world, "ListUsers");
     assert_eq!(stage.captured(Side::Old, &old).last(), Some(&held));
     assert_eq!(calls(&stage.world, "ListUsers"), searches);
     stage.set(Side::Old, &old, "phone_number", "+15550100");
     let held = Verdict::Held(Reason::AddressUnverified);
-    assert_eq!(stage.captured(Side::Old, &old).last(), Some(&held), "a creation carries no claim");
+    assert_eq!(
+        stage.captured(Side::Old, &old).last(),
+        Some(&held),
+        "a creation carries no unverified address"
+    );
     stage.set(Side::Old, &old, "phone_number_verified", "true");
     stage.captured(Side::Old, &old);
     let new = created(&stage, &old);
@@ -179,7 +183,7 @@ fn a_required_attribute_of_no_mapping_rule_holds_the_person_by_its_name() {
 }
 
 #[test]
-fn no_account_is_created_without_the_address_that_is_the_way_in() {
+fn no_account_is_created_without_its_sign_in_address() {
     for match_by in [MatchBy::Email, MatchBy::Username] {
         let mut stage = Stage::new(Provision::Eager);
         stage.policy.match_by = match_by;
@@ -195,7 +199,7 @@ fn no_account_is_created_without_the_address_that_is_the_way_in() {
 }
 
 #[test]
-fn a_creation_carries_proved_addresses_only() {
+fn a_creation_carries_verified_addresses_only() {
     let mut stage = Stage::new(Provision::Eager);
     let claimed = [("phone_number", "+15550100"), ("phone_number_verified", "false")];
     let old = person(&stage, &claimed);
@@ -204,7 +208,7 @@ fn a_creation_carries_proved_addresses_only() {
     let world = stage.world.lock();
     let first = &world.account(Side::New, &new).unwrap().versions()[0].body.attributes;
     assert_eq!(first.get(&attribute("email")).map(String::as_str), Some(ADDRESS));
-    assert_eq!(first.get(&attribute("phone_number")), None, "a claim was created");
+    assert_eq!(first.get(&attribute("phone_number")), None, "an unverified address was created");
 }
 
 #[test]
@@ -228,7 +232,7 @@ fn an_immutable_attribute_that_is_refused_takes_no_other_with_it() {
 }
 
 #[test]
-fn what_a_creation_agrees_upon_is_what_the_account_holds() {
+fn a_creation_agrees_on_what_the_account_holds() {
     let mut stage = Stage::new(Provision::Eager);
     stage.world.lock().pools.new.unsaid = Some(|name, _| name.as_str() == "nickname");
     let old = person(&stage, &[("nickname", "x"), ("name", "fine")]);
@@ -247,7 +251,7 @@ fn what_a_creation_agrees_upon_is_what_the_account_holds() {
 }
 
 #[test]
-fn a_pool_that_refuses_the_least_account_is_asked_once_and_names_the_fields() {
+fn a_pool_that_refuses_the_smallest_account_is_asked_once_and_names_the_fields() {
     let mut stage = Stage::new(Provision::Eager);
     stage.world.lock().pools.new.fails.insert("AdminCreateUser", FaultKind::Invalid);
     let old = person(&stage, &[("name", "fine")]);
@@ -256,7 +260,7 @@ fn a_pool_that_refuses_the_least_account_is_asked_once_and_names_the_fields() {
     assert_eq!(named(&stage, &old, "email"), Some(Reason::RefusedByPool));
     let tried = calls(&stage.world, " AdminCreateUser");
     stage.captured(Side::Old, &old);
-    assert_eq!(calls(&stage.world, " AdminCreateUser"), tried, "the same values are tried again");
+    assert_eq!(calls(&stage.world, " AdminCreateUser"), tried, "the same values were tried again");
     stage.world.lock().pools.new.fails.clear();
     stage.set(Side::Old, &old, "email", "two@example.com");
     stage.captured(Side::Old, &old);
@@ -264,19 +268,19 @@ fn a_pool_that_refuses_the_least_account_is_asked_once_and_names_the_fields() {
 }
 
 #[test]
-fn rule_19_a_lost_answer_to_a_creation_still_ends_in_a_random_password() {
+fn creation_intent_first_a_lost_answer_to_a_creation_still_ends_in_a_random_password() {
     let mut stage = Stage::new(Provision::Eager);
     let old = person(&stage, &[]);
     trouble(&stage.world, "AdminCreateUser", Fate::AnswerLost, 1);
     stage.captured(Side::Old, &old);
     let new = created(&stage, &old);
     let set = format!("{new}: AdminSetUserPassword() done");
-    assert_eq!(calls(&stage.world, &set), 1, "a temporary password stays, and expires");
+    assert_eq!(calls(&stage.world, &set), 1, "the temporary password stays and expires");
     assert_eq!(stage.entry(Side::Old, &old).owes_password, None);
 }
 
 #[test]
-fn a_field_that_keeps_a_person_from_being_created_tells_since_when() {
+fn a_field_that_blocks_a_creation_keeps_its_first_time() {
     let mut stage = Stage::new(Provision::Eager);
     reshape(&stage, |shape| {
         shape.attributes.get_mut(&attribute("phone_number")).unwrap().required = true;
@@ -291,8 +295,8 @@ fn a_field_that_keeps_a_person_from_being_created_tells_since_when() {
     assert_eq!(first.len(), 1, "{first:?}");
     stage.wait(Duration::from_hours(1));
     stage.captured(Side::Old, &old);
-    assert_eq!(since(&stage), first, "it looks as if it began just now");
-    // Another reason begins anew.
+    assert_eq!(since(&stage), first, "the first time was not kept");
+    // Another reason gets a new time.
     stage.set(Side::Old, &old, "phone_number", "+15550100");
     stage.captured(Side::Old, &old);
     let now = since(&stage);
@@ -300,9 +304,10 @@ fn a_field_that_keeps_a_person_from_being_created_tells_since_when() {
     assert!(now[0].0 != first[0].0 && now[0].1 > first[0].1, "{now:?} after {first:?}");
 }
 
-/// The read may be as old as D: an account that an event said is deleted is no source of another one.
+/// The read may be as old as D. An account that an event reported as deleted is no source of
+/// another one.
 #[test]
-fn nobody_is_created_or_linked_from_a_read_that_may_be_older_than_the_deletion() {
+fn no_account_is_created_or_linked_from_a_read_that_may_predate_the_deletion() {
     for provision in [Provision::Eager, Provision::Lazy] {
         let mut stage = Stage::new(provision);
         let old = stage.account(Side::Old, 1, ADDRESS, true);
@@ -311,13 +316,13 @@ fn nobody_is_created_or_linked_from_a_read_that_may_be_older_than_the_deletion()
         }
         let there = stage.living(Side::New);
         stage.wait(Duration::from_hours(1));
-        // The deletion is told of, and the read shows the account as it was before.
+        // An event reports the deletion, and the read shows the account as it was before.
         let deleted = stage.change(Side::Old, &old, Proof::Deleted);
         let verdict = stage.look(&deleted).verdict;
         assert!(matches!(verdict, Verdict::Later(_, Reason::Settling)), "{verdict:?}");
         assert_eq!(stage.living(Side::New), there, "{provision:?}");
         assert_eq!(stage.entry(Side::Old, &old).accounts.new, None, "{provision:?}");
-        // A read that must show it does not: the account is there after all.
+        // A read that cannot be stale finds the account: it exists after all.
         stage.wait(limits::SETTLE);
         stage.look(&deleted);
         assert!(stage.entry(Side::Old, &old).accounts.new.is_some(), "{provision:?}");

@@ -1,5 +1,5 @@
-//! A disable waits for nothing (invariant 10): neither for a pause, nor for another configuration,
-//! nor for an announced switch, nor for what else is pending for the same account.
+//! A disable waits for nothing (invariant 10): not for a pause, another configuration, an announced
+//! switch, or another pending change of the same account.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use poolbridge_tests::world::weather::{Climate, Fate, Weather};
 
 use super::trouble;
 
-/// Why nothing but a disable may be done.
+/// The reason why only a disable may be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stop {
     Pause,
@@ -65,7 +65,7 @@ fn disable(stage: &Stage, side: Side, sub: &Sub) {
     stage.edit(side, sub, |body| body.enabled = false);
 }
 
-/// What the record says of every field but `enabled`.
+/// The person record except for `enabled`.
 fn rest(entry: &Entry) -> String {
     let mut agreed = entry.agreed.clone().unwrap();
     agreed.fields.remove(&Field::Enabled);
@@ -90,7 +90,7 @@ fn disable_passes_a_pause_another_configuration_and_an_announced_switch() {
             let entry = stage.entry(Side::Old, &old);
             assert_eq!(rest(&entry), before, "{stop:?}: the record of other fields moved");
         }
-        // There is nothing more to disable: now it waits for leave.
+        // Nothing more is to be disabled: now the change waits for the end of the stop.
         stage.wait(limits::SETTLE);
         let verdict = stage.look(&change).verdict;
         assert_eq!(verdict, Verdict::Later(limits::RETRY_SLOWLY, stop.reason()));
@@ -118,7 +118,7 @@ fn a_disable_under_another_configuration_decides_nothing_about_other_fields() {
     stage.wait(limits::SETTLE);
     stage.look(&change);
     assert!(!stage.body(Side::New, &new).enabled);
-    assert_eq!(about_name(&stage), 0, "explain tells of a conflict that was not decided");
+    assert_eq!(about_name(&stage), 0, "explain shows a conflict that was not decided");
     lift(&stage);
     stage.captured(Side::Old, &old);
     assert_eq!(stage.says(Side::New, &new, "name").as_deref(), Some("one"));
@@ -126,7 +126,7 @@ fn a_disable_under_another_configuration_decides_nothing_about_other_fields() {
 }
 
 #[test]
-fn look_that_may_be_too_old_to_show_a_disable_is_repeated_while_paused() {
+fn observation_that_may_predate_a_disable_is_repeated_while_paused() {
     for stop in STOPS {
         let mut stage = Stage::new(Provision::Lazy);
         let (old, new) = stage.pair();
@@ -135,14 +135,14 @@ fn look_that_may_be_too_old_to_show_a_disable_is_repeated_while_paused() {
         disable(&stage, Side::Old, &old);
         stage.capture(Side::Old, &old);
         let change = stage.change(Side::Old, &old, Proof::Changed);
-        // Every read of this look shows the account as it was.
+        // Every read of this run shows the account as it was.
         stage.world.lock().weather =
             Weather::new(Climate { stale_one_in: 1, stale_max: 9, ..Climate::calm() });
         stage.set(Side::Old, &old, "name", "n");
         let verdict = stage.look(&change).verdict;
         let later = matches!(verdict, Verdict::Later(_, Reason::Settling));
         let there = !stage.body(Side::New, &new).enabled;
-        assert!(later || there, "{stop:?}: it is left until the end of the stop: {verdict:?}");
+        assert!(later || there, "{stop:?}: it waits until the end of the stop: {verdict:?}");
         stage.world.lock().weather = Weather::new(Climate::calm());
         stage.wait(limits::SETTLE);
         stage.look(&change);
@@ -163,7 +163,7 @@ fn open_write_of_another_field_survives_a_disable_under_another_configuration() 
         let entry = stage.entry(Side::Old, &old);
         entry.intent.is_some_and(|intent| intent.fields.keys().any(|it| it.to_string() == "name"))
     };
-    assert!(open(&stage), "nobody knows whether the name was written");
+    assert!(open(&stage), "apply cannot know whether the name was written");
     Stop::OtherConfiguration.begin(&stage);
     disable(&stage, Side::Old, &old);
     stage.wait(Duration::from_mins(2));
@@ -173,7 +173,8 @@ fn open_write_of_another_field_survives_a_disable_under_another_configuration() 
     assert!(!stage.body(Side::New, &new).enabled);
     assert!(open(&stage), "the open write was forgotten");
     lift(&stage);
-    // The person takes the new name back meanwhile: our own write must not pass for their edit.
+    // Meanwhile the person restores the earlier name: poolbridge's own write must not count as an
+    // edit.
     stage.set(Side::Old, &old, "name", "");
     stage.wait(Duration::from_mins(2));
     stage.captured(Side::Old, &old);
@@ -181,7 +182,7 @@ fn open_write_of_another_field_survives_a_disable_under_another_configuration() 
 }
 
 #[test]
-fn account_that_is_gone_is_left_alone_under_another_configuration() {
+fn deleted_account_causes_nothing_under_another_configuration() {
     for stop in STOPS {
         let mut stage = Stage::new(Provision::Lazy);
         let (old, new) = stage.pair();
@@ -199,15 +200,15 @@ fn account_that_is_gone_is_left_alone_under_another_configuration() {
     }
 }
 
-/// How long a disable may take: the five minutes of the schedule that sends changes again, a minute
-/// in which the live message has its turn, a minute for which a message may hide its group, and the
-/// looks. Without a stop it is seconds; this is for a message that was lost.
+/// The time limit of a disable: five minutes for the schedule that sends changes again, one minute
+/// in which the live message has its turn, one minute for which a message may hide its group, and
+/// the runs of apply. Without a stop it takes seconds; this is the limit for a lost message.
 const BOUND: Duration = Duration::from_mins(9);
 
-/// How long a received message stays hidden where nothing answers it.
+/// How long a received message stays hidden if no reader answers it.
 const HIDDEN: Duration = Duration::from_mins(3);
 
-/// Works off the queue for that long as apply does, and every five minutes sends again what is due.
+/// Processes the queue for that long as apply does, and every five minutes sends again what is due.
 fn work(stage: &mut Stage, span: Duration) {
     let end = stage.world.lock().now + span;
     loop {
@@ -230,7 +231,7 @@ fn work(stage: &mut Stage, span: Duration) {
     }
 }
 
-/// The schedule's run, as the adapters make it.
+/// A run of the schedule, as the adapters do it.
 fn send_again(stage: &Stage) {
     let mut world = stage.world.lock();
     let now = world.now;
@@ -246,7 +247,7 @@ fn send_again(stage: &Stage) {
     }
 }
 
-/// Loses every message, as a queue may: the pending changes alone are left.
+/// Loses every message, as a queue may: only the pending changes are left.
 fn lose_messages(stage: &Stage) {
     let mut world = stage.world.lock();
     let now = world.now;
@@ -256,7 +257,7 @@ fn lose_messages(stage: &Stage) {
     }
 }
 
-/// Something that waits for the same account, or is in its way.
+/// Adds something that is pending for the same account, or blocks it.
 fn burden(stage: &mut Stage, chance: &mut Seeded, old: &Sub, new: &Sub) {
     match chance.choose(9, "what is pending") {
         0 => stage.set(Side::Old, old, "name", "of old"),
@@ -284,7 +285,7 @@ fn burden(stage: &mut Stage, chance: &mut Seeded, old: &Sub, new: &Sub) {
     stage.capture(Side::Old, old);
 }
 
-/// Plays one world. Answers what went wrong.
+/// Runs one world. Returns what went wrong.
 fn plays(seed: u64) -> Result<(), String> {
     let mut chance = Seeded::new(seed);
     let mut stage = Stage::new(Provision::Lazy);
@@ -321,7 +322,7 @@ fn plays(seed: u64) -> Result<(), String> {
     for (side, sub) in [(Side::Old, &old), (Side::New, &new)] {
         if stage.body(side, sub).enabled {
             let marks = stage.world.lock().table.marks.clone();
-            return Err(format!("{stop:?}: {side} is still enabled; marks {marks:?}"));
+            return Err(format!("{stop:?}: {side} is still enabled; pending changes {marks:?}"));
         }
     }
     lift(&stage);

@@ -1,5 +1,5 @@
-//! Second factors: what they need, when one that was refused is tried again, and what a pool's own
-//! rule makes of them.
+//! Second factors: what they need, when a refused one is tried again, and the effect of a pool's
+//! own MFA rule on them.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -21,7 +21,7 @@ use super::{calls, trouble};
 
 const SMS: Field = Field::Factor(Factor::Sms);
 
-/// A pair of linked accounts, in pools that send a code for a phone number that is not verified.
+/// A pair of linked accounts, in pools that send a code to a phone number that is not verified.
 fn pair() -> (Stage, Sub, Sub) {
     let mut stage = Stage::new(Provision::Lazy);
     let codes = BTreeSet::from([attribute("phone_number")]);
@@ -45,7 +45,8 @@ fn factors(stage: &Stage, side: Side, sub: &Sub) -> BTreeSet<Factor> {
     stage.body(side, sub).factors
 }
 
-/// From now on the pool of that side requires a second factor of everybody, or no longer.
+/// From now on, the pool of that side requires a second factor from every account, or no longer
+/// does.
 fn require(stage: &Stage, side: Side, required: bool) {
     stage.world.lock().pools.get_mut(side).shape.mfa_required = required;
 }
@@ -59,12 +60,12 @@ fn refused_factor_is_tried_again_when_its_phone_number_is_there() {
     let reason =
         |stage: &Stage| stage.entry(Side::Old, &old).obstacles.get(&SMS).map(|it| it.reason);
     assert_eq!(reason(&stage), Some(Reason::RefusedByPool));
-    // The same refusal is not asked for again while nothing that it depends on has changed.
+    // The same request is not repeated while nothing that it depends on has changed.
     let before = calls(&stage.world, "AdminSetUserMFAPreference");
     stage.set(Side::Old, &old, "name", "n");
     stage.captured(Side::Old, &old);
     assert_eq!(calls(&stage.world, "AdminSetUserMFAPreference"), before);
-    // The person verifies the number: it travels, and the factor after it.
+    // The person verifies the number. It travels, and the factor after it.
     stage.set(Side::Old, &old, "phone_number_verified", "true");
     stage.captured(Side::Old, &old);
     assert_eq!(factors(&stage, Side::New, &new), [Factor::Sms].into());
@@ -111,11 +112,11 @@ fn factor_never_travels_to_an_account_that_must_reset_its_password() {
 }
 
 #[test]
-fn factor_waits_for_the_password_that_a_new_account_is_owed() {
+fn factor_waits_for_the_pending_password_of_a_new_account() {
     let mut stage = Stage::new(Provision::Eager);
     let old = stage.account(Side::Old, 1, "one@example.com", true);
     choose(&stage, Side::Old, &old, &[Factor::Email]);
-    // The account is created, and then its password cannot be set at once.
+    // The account is created, but its password cannot be set at once.
     trouble(&stage.world, "AdminSetUserPassword", Fate::Throttled, 1);
     let change = stage.change(Side::Old, &old, Proof::Changed);
     stage.wait(limits::SETTLE);
@@ -133,7 +134,7 @@ fn factor_waits_for_the_password_that_a_new_account_is_owed() {
 }
 
 #[test]
-fn new_account_is_not_weaker_than_the_code_that_its_source_must_give() {
+fn new_account_requires_a_code_if_its_source_requires_one() {
     let mut stage = Stage::new(Provision::Eager);
     require(&stage, Side::Old, true);
     let old = stage.account(Side::Old, 1, "one@example.com", true);
@@ -145,7 +146,7 @@ fn new_account_is_not_weaker_than_the_code_that_its_source_must_give() {
 }
 
 #[test]
-fn linked_account_is_not_weaker_than_the_code_that_the_active_pool_requires() {
+fn linked_account_requires_a_code_if_the_active_pool_requires_one() {
     for there in [&[] as &[Factor], &[Factor::Sms]] {
         let mut stage = Stage::new(Provision::Lazy);
         require(&stage, Side::Old, true);
@@ -156,14 +157,14 @@ fn linked_account_is_not_weaker_than_the_code_that_the_active_pool_requires() {
         choose(&stage, Side::New, &new, there);
         let verdicts = stage.captured(Side::Old, &old);
         assert_eq!(factors(&stage, Side::New, &new), [Factor::Sms].into(), "{verdicts:?}");
-        assert!(factors(&stage, Side::Old, &old).is_empty(), "the pool asks by itself");
+        assert!(factors(&stage, Side::Old, &old).is_empty(), "the pool requires it by itself");
         // Nothing is left to do: an echo costs one read.
         let report = echo(&mut stage, Side::Old, &old);
         assert_eq!(report, (Verdict::AlreadyTrue, 1));
     }
 }
 
-/// What a look at an unchanged account comes to, and how many accounts it reads.
+/// The outcome for an unchanged account, and the number of accounts that apply reads.
 fn echo(stage: &mut Stage, side: Side, sub: &Sub) -> (Verdict, u32) {
     let change = stage.change(side, sub, Proof::Changed);
     stage.wait(limits::SETTLE);
@@ -182,8 +183,8 @@ fn pool_that_no_longer_requires_a_code_takes_no_factor_away() {
     require(&stage, Side::Old, false);
     stage.set(Side::Old, &old, "name", "n");
     stage.captured(Side::Old, &old);
-    assert_eq!(factors(&stage, Side::New, &new), [Factor::Sms].into(), "nobody switched it off");
-    assert!(factors(&stage, Side::Old, &old).is_empty(), "nobody switched it on either");
+    assert_eq!(factors(&stage, Side::New, &new), [Factor::Sms].into(), "no person switched it off");
+    assert!(factors(&stage, Side::Old, &old).is_empty(), "no person switched it on");
     // What the person chooses from then on travels both ways.
     choose(&stage, Side::Old, &old, &[Factor::Sms]);
     stage.captured(Side::Old, &old);
@@ -201,7 +202,7 @@ fn passive_pool_that_requires_a_code_switches_nothing_on_in_the_active_one() {
     stage.captured(Side::Old, &old);
     assert!(factors(&stage, Side::Old, &old).is_empty());
     assert_eq!(stage.entry(Side::Old, &old).state, PersonState::Synced);
-    // After a switch the other pool is the passive one, and must not be the weaker one.
+    // After a switch the other pool is the passive one, and must not be less secure.
     stage.world.lock().table.control.phase = Phase::Switched;
     stage.set(Side::New, &new, "name", "n");
     stage.captured(Side::New, &new);
@@ -222,7 +223,7 @@ fn factor_that_a_pool_does_not_offer_leads_to_nothing_in_the_other() {
     let verdicts = stage.captured(Side::Old, &old);
     assert!(factors(&stage, Side::New, &new).is_empty(), "{verdicts:?}");
     assert_eq!(stage.entry(Side::Old, &old).state, PersonState::Synced);
-    // Nor does it count as the factor that lets another one go.
+    // It also does not count as the factor that permits the removal of another one.
     stage.wait(Duration::from_secs(1));
     assert!(stage.entry(Side::Old, &old).obstacles.is_empty());
 }

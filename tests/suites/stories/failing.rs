@@ -1,4 +1,5 @@
-//! A refusal that repeats holds its person and clears the pending change, so that `drain` ends.
+//! A refusal that repeats: apply holds the person and clears the pending change, so that `drain`
+//! ends.
 
 use std::time::Duration;
 
@@ -16,10 +17,10 @@ use poolbridge_tests::world::accounts::group;
 
 use super::calls;
 
-/// Between two looks at a pending change.
+/// The time between two runs for a pending change.
 const PAUSE: Duration = Duration::from_mins(10);
 
-/// Looks at every pending change every ten minutes. Answers the verdicts, and whether it ended.
+/// Processes every pending change every ten minutes. Returns the outcomes, and whether it ended.
 fn worked_off(stage: &mut Stage, looks: usize) -> (Vec<Verdict>, bool) {
     let mut verdicts = Vec::new();
     for _ in 0..looks {
@@ -40,11 +41,11 @@ fn fail(stage: &Stage, operation: &'static str, kind: FaultKind) {
     stage.world.lock().pools.new.fails.insert(operation, kind);
 }
 
-/// Kinds of a refusal that say something about the account.
+/// The kinds of refusal that concern the account.
 const REFUSALS: [FaultKind; 4] =
     [FaultKind::Denied, FaultKind::Missing, FaultKind::Unreadable, FaultKind::AccountGone];
 
-/// A person whose next look calls that operation on the new pool.
+/// A person in the state in which the next run calls that operation on the new pool.
 fn about_to_call(operation: &str) -> (Stage, Sub) {
     let eager = matches!(operation, "AdminCreateUser" | "AdminSetUserPassword");
     let mut stage = Stage::new(if eager { Provision::Eager } else { Provision::Lazy });
@@ -80,14 +81,14 @@ fn every_refusal_that_repeats_ends_and_clears_the_pending_change() {
     ] {
         for kind in REFUSALS {
             if operation == "AdminGetUser" && kind == FaultKind::AccountGone {
-                // That is no failure but an answer: the account is absent.
+                // That is no failure but an answer: the account is missing.
                 continue;
             }
             let (mut stage, old) = about_to_call(operation);
             fail(&stage, operation, kind);
             stage.capture(Side::Old, &old);
             let (verdicts, ended) = worked_off(&mut stage, 12);
-            assert!(ended, "{operation} {kind:?} is retried for ever: {:?}", verdicts.last());
+            assert!(ended, "{operation} {kind:?} is retried without end: {:?}", verdicts.last());
             let last = verdicts.last();
             assert!(matches!(last, Some(Verdict::Held(_))), "{operation} {kind:?}: {last:?}");
             let entry = stage.entry(Side::Old, &old);
@@ -98,7 +99,7 @@ fn every_refusal_that_repeats_ends_and_clears_the_pending_change() {
 }
 
 #[test]
-fn a_pool_that_fails_without_an_account_coming_of_it_is_not_asked_for_ever() {
+fn a_pool_that_fails_every_creation_is_not_called_forever() {
     let (mut stage, old) = about_to_call("AdminCreateUser");
     fail(&stage, "AdminCreateUser", FaultKind::Broken);
     stage.capture(Side::Old, &old);
@@ -106,7 +107,7 @@ fn a_pool_that_fails_without_an_account_coming_of_it_is_not_asked_for_ever() {
     assert!(ended, "{verdicts:?}");
     let held = Verdict::Held(Reason::Outside(FaultKind::Broken));
     assert_eq!(verdicts.last(), Some(&held));
-    // The cause is gone, and the person is looked at again.
+    // The cause is gone, and apply processes the person again.
     stage.world.lock().pools.new.fails.clear();
     stage.captured(Side::Old, &old);
     assert_eq!(stage.living(Side::New), 1);
@@ -127,7 +128,7 @@ fn a_refusal_that_repeats_holds_the_fields_concerned_and_no_others() {
     let entry = stage.entry(Side::Old, &old);
     let fields: Vec<_> = entry.obstacles.iter().map(|(field, it)| (field, it.reason)).collect();
     assert_eq!(fields, [(&Field::Group(group("staff")), reason)]);
-    // It is not tried again for the same value.
+    // apply does not try the same value again.
     let calls_before = calls(&stage.world, "AdminAddUserToGroup");
     stage.capture(Side::Old, &old);
     worked_off(&mut stage, 3);
@@ -135,7 +136,7 @@ fn a_refusal_that_repeats_holds_the_fields_concerned_and_no_others() {
 }
 
 #[test]
-fn a_person_held_for_a_failing_read_is_looked_at_again_and_healed() {
+fn a_person_held_for_a_failing_read_is_processed_again_and_released() {
     let (mut stage, old) = about_to_call("AdminGetUser");
     let new = stage.entry(Side::Old, &old).accounts.new.unwrap().sub;
     fail(&stage, "AdminGetUser", FaultKind::Denied);
@@ -150,9 +151,9 @@ fn a_person_held_for_a_failing_read_is_looked_at_again_and_healed() {
         (decision.fields.as_slice(), decision.reason),
         (&["AdminGetUser".to_owned()][..], reason)
     );
-    // The sweep asks for one look each pass, though the listing shows nothing new.
-    assert!(stage.swept(Side::Old, &old), "no pass comes back to it");
-    // A look in vain holds the person at once.
+    // The sweep sends one hint per pass, although the listing shows nothing new.
+    assert!(stage.swept(Side::Old, &old), "no pass sends it again");
+    // One more failed run holds the person at once.
     stage.capture(Side::Old, &old);
     let (verdicts, ended) = worked_off(&mut stage, 1);
     assert!(ended, "{verdicts:?}");
@@ -165,11 +166,11 @@ fn a_person_held_for_a_failing_read_is_looked_at_again_and_healed() {
 }
 
 #[test]
-fn a_refusal_of_minutes_holds_nobody() {
+fn a_refusal_of_minutes_holds_no_person() {
     let (mut stage, old) = about_to_call("AdminGetUser");
     fail(&stage, "AdminGetUser", FaultKind::Denied);
     stage.capture(Side::Old, &old);
-    // Many looks within the time that such a failure must last.
+    // Many runs within the minimum duration of such a failure.
     let looks = limits::SAME_FAILURE_TIME.as_secs() / limits::SETTLE.as_secs() - 2;
     for _ in 0..looks {
         stage.wait(limits::SETTLE);
@@ -199,14 +200,14 @@ fn what_a_deletion_owes_is_held_too_when_the_pool_keeps_refusing_it() {
     let entry = stage.entry(Side::Old, &old);
     assert_eq!(entry.state, PersonState::Deleted);
     assert!(entry.tombstone.unwrap().owed.is_some(), "it stays owed");
-    // Another look does it.
+    // Another run does it.
     stage.world.lock().pools.new.fails.clear();
     stage.captured(Side::Old, &old);
     assert!(!stage.body(Side::New, &new).enabled);
 }
 
 #[test]
-fn an_account_of_nobody_known_is_given_up_after_the_same_refusal_again_and_again() {
+fn an_unknown_account_is_given_up_after_repeated_refusals() {
     let mut stage = Stage::new(Provision::Lazy);
     let old = stage.account(Side::Old, 1, "one@example.com", true);
     stage.world.lock().pools.old.fails.insert("AdminGetUser", FaultKind::Denied);
@@ -215,7 +216,7 @@ fn an_account_of_nobody_known_is_given_up_after_the_same_refusal_again_and_again
         stage.wait(PAUSE);
         let mut world = stage.world.lock();
         let mark = world.table.marks.values_mut().next().expect("the pending change stays");
-        // As apply writes it down after each look in vain.
+        // As apply stores it after each failed run.
         (mark.attempts, mark.reason) = (attempts.into(), Some(reason.name().to_owned()));
         let at = mark.last;
         drop(world);

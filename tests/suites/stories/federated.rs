@@ -1,4 +1,4 @@
-//! Federated accounts: they link by provider and provider user id alone, and come to rest in every pool.
+//! Federated accounts: they link only by provider and provider user id, and settle in every pool.
 
 use std::collections::BTreeSet;
 
@@ -28,7 +28,7 @@ fn federated_account_never_links_to_local_account() {
         let mut stage = Stage::new(Provision::Lazy);
         stage.policy.match_by = match_by;
         let there = local_side.other();
-        // The local person has the very name that the federated one has over there.
+        // The local person has the same username in this pool as the federated one in the other.
         let local = named(&stage, local_side, 1, "Google_1", PAT);
         let twin = federated(&stage, there, 1, "Google_1", PAT);
         stage.set(there, &twin, "custom:old_sub", local.as_str());
@@ -84,14 +84,14 @@ fn federated_accounts_of_one_provider_link_across_spellings() {
     stage.policy.mapping = folding();
     reshape(&stage, Side::New, |shape| shape.case_sensitive = false);
     let old = federated(&stage, Side::Old, 1, "Google_1", PAT);
-    // A pool that does not tell case apart shows lower case.
+    // A case-insensitive pool shows lower case.
     let new = federated(&stage, Side::New, 1, "google_1", "two@example.com");
     stage.wait(limits::SETTLE * 12);
     stage.captured(Side::New, &new);
     assert!(linked(&stage, &old, &new));
 }
 
-/// What becomes of the person's own account when their federated twin is deleted.
+/// What happens to the person's own account when their federated account is deleted.
 fn after_the_twin(deletes: Deletes) -> (Body, Vec<Verdict>) {
     let mut stage = Stage::new(Provision::Lazy);
     stage.policy.deletes = deletes;
@@ -103,7 +103,7 @@ fn after_the_twin(deletes: Deletes) -> (Body, Vec<Verdict>) {
     stage.wait(limits::SETTLE * 12);
     stage.captured(Side::Old, &local);
     stage.captured(Side::New, &twin);
-    // The team links the provider to a new local account, for which the profile has to go.
+    // The team links the provider to a new local account, for which it must delete the profile.
     stage.edit(Side::New, &twin, |body| body.exists = false);
     stage.account(Side::New, 2, PAT, true);
     let verdicts = stage.deleted(Side::New, &twin);
@@ -123,7 +123,7 @@ fn deleting_a_federated_profile_deletes_no_local_account() {
 }
 
 #[test]
-fn federated_twin_is_no_ambiguity_for_its_local_neighbour() {
+fn federated_account_does_not_make_its_local_neighbour_ambiguous() {
     for twin_side in Side::BOTH {
         let mut stage = Stage::new(Provision::Lazy);
         let old = stage.account(Side::Old, 1, PAT, true);
@@ -136,7 +136,7 @@ fn federated_twin_is_no_ambiguity_for_its_local_neighbour() {
 }
 
 #[test]
-fn federated_twin_takes_no_address_from_its_local_neighbour() {
+fn federated_account_blocks_no_address_of_its_local_neighbour() {
     let mut stage = Stage::new(Provision::Lazy);
     let email = || BTreeSet::from([attribute("email")]);
     reshape(&stage, Side::New, |shape| shape.alias_attributes = email());
@@ -149,7 +149,7 @@ fn federated_twin_takes_no_address_from_its_local_neighbour() {
 }
 
 #[test]
-fn federated_account_is_created_by_no_bridge() {
+fn federated_account_is_never_created() {
     let mut stage = Stage::new(Provision::Eager);
     let twin = federated(&stage, Side::Old, 1, "Google_1", PAT);
     let verdicts = stage.captured(Side::Old, &twin);
@@ -158,7 +158,7 @@ fn federated_account_is_created_by_no_bridge() {
 }
 
 #[test]
-fn local_account_is_created_beside_a_federated_twin() {
+fn local_account_is_created_although_a_federated_one_exists() {
     let mut stage = Stage::new(Provision::Eager);
     let local = stage.account(Side::Old, 1, PAT, true);
     federated(&stage, Side::New, 1, "Google_1", PAT);
@@ -168,14 +168,14 @@ fn local_account_is_created_beside_a_federated_twin() {
 }
 
 #[test]
-fn federated_account_in_a_pool_of_addresses_comes_to_rest() {
+fn federated_account_in_a_pool_of_addresses_settles() {
     let mut stage = Stage::new(Provision::Lazy);
     let email = || BTreeSet::from([attribute("email")]);
     reshape(&stage, Side::New, |shape| shape.username_attributes = email());
     let old = federated(&stage, Side::Old, 1, "Google_1", PAT);
     let new = federated(&stage, Side::New, 1, "Google_1", PAT);
     stage.wait(limits::SETTLE * 12);
-    // Their own first sign-in over there.
+    // The person's own first sign-in in the other pool.
     let sign_up = stage.change(Side::New, &new, Proof::Confirmed);
     stage.wait(limits::SETTLE);
     stage.look(&sign_up);
@@ -188,8 +188,8 @@ fn federated_account_in_a_pool_of_addresses_comes_to_rest() {
         let verdict = stage.look(&change).verdict;
         assert!(!matches!(verdict, Verdict::Later(..)), "{verdict:?}");
     }
-    assert!(stage.world.lock().table.marks.is_empty(), "it never comes to rest");
-    // A change of theirs travels to where no `sub` reaches them.
+    assert!(stage.world.lock().table.marks.is_empty(), "a pending change is left");
+    // A change travels to an account that no call by `sub` reaches.
     stage.set(Side::Old, &old, "name", "Pat");
     stage.captured(Side::Old, &old);
     assert_eq!(stage.says(Side::New, &new, "name").as_deref(), Some("Pat"));
@@ -220,8 +220,8 @@ fn account_that_becomes_local_is_matched_like_one() {
     stage.wait(limits::SETTLE * 12);
     stage.captured(Side::New, &twin);
     assert_eq!(stage.entry(Side::New, &twin).accounts.old, None);
-    // An administrator gives it a password, which makes it a local account.
+    // An administrator sets a password, which makes it a local account.
     stage.edit(Side::New, &twin, |body| body.status = Status::Confirmed);
     stage.captured(Side::New, &twin);
-    assert!(linked(&stage, &local, &twin), "the failed search was remembered for another kind");
+    assert!(linked(&stage, &local, &twin), "a failed search counted for another kind of account");
 }

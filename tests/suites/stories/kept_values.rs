@@ -1,4 +1,4 @@
-//! Values that a pool does not keep as they were written, and spellings that it does keep.
+//! Values that a pool does not keep as they were written, and spellings that it keeps.
 
 use std::collections::BTreeSet;
 
@@ -32,7 +32,7 @@ fn numbered() -> Stage {
     stage
 }
 
-/// How often the pool was asked to write the number.
+/// How often the bridge asked the pool to write the number.
 fn written(stage: &Stage) -> usize {
     let world = stage.world.lock();
     let lines = world.trace.lines().iter();
@@ -44,7 +44,7 @@ fn level() -> Field {
 }
 
 #[test]
-fn a_number_that_the_pool_does_not_keep_is_held_by_name_and_never_carried_back() {
+fn a_number_that_the_pool_does_not_keep_is_held_by_name_and_never_copied_back() {
     let mut stage = numbered();
     let (old, new) = stage.pair();
     stage.set(Side::Old, &old, LEVEL, "0");
@@ -54,7 +54,8 @@ fn a_number_that_the_pool_does_not_keep_is_held_by_name_and_never_carried_back()
     stage.set(Side::Old, &old, LEVEL, "1");
     let verdicts = stage.captured(Side::Old, &old);
     assert!(verdicts.contains(&Verdict::Refused(Reason::NotKept)), "{verdicts:?}");
-    // Later something else of theirs changes, on either side. The number is not tried again.
+    // Later another field of the person changes, on either side. apply does not try the number
+    // again.
     let before = written(&stage);
     for (side, sub) in [(Side::Old, &old), (Side::New, &new)] {
         stage.set(side, sub, "name", side.name());
@@ -70,7 +71,7 @@ fn a_number_that_the_pool_does_not_keep_is_held_by_name_and_never_carried_back()
     assert_eq!(stage.says(Side::Old, &old, LEVEL).as_deref(), Some("1"), "the edit was undone");
     let entry = stage.entry(Side::Old, &old);
     assert_eq!(entry.obstacles.get(&level()).map(|it| it.reason), Some(Reason::NotKept));
-    // Another value is tried, and the pool keeps it.
+    // apply tries another value, and the pool keeps it.
     stage.world.lock().pools.new.keeps.clear();
     stage.set(Side::Old, &old, LEVEL, "2");
     stage.captured(Side::Old, &old);
@@ -99,7 +100,7 @@ fn a_read_back_that_is_too_old_to_show_the_write_holds_nothing() {
     assert_eq!(stage.says(Side::New, &new, LEVEL).as_deref(), Some("1"), "it was written");
     let entry = stage.entry(Side::Old, &old);
     let open = entry.intent.and_then(|intent| intent.fields.get(&level()).cloned());
-    assert!(open.is_some_and(|intended| intended.answered), "a later look decides");
+    assert!(open.is_some_and(|intended| intended.answered), "a later observation decides");
     stage.settle();
     let entry = stage.entry(Side::Old, &old);
     assert_eq!((entry.state, entry.obstacles.len()), (PersonState::Synced, 0));

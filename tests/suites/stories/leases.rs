@@ -1,4 +1,4 @@
-//! How long a worker has a person to itself.
+//! How long a worker's lease lasts.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use poolbridge_core::side::Side;
 use poolbridge_core::verdict::{Reason, Verdict};
 use poolbridge_tests::simulation::stage::Stage;
 
-/// The lease that a worker holds at once after its claim, and when it claimed. The worker dies.
+/// The lease of a worker right after its claim, and the time of the claim. The worker dies.
 fn claimed(stage: &mut Stage) -> (Lease, poolbridge_core::time::Time) {
     let (old, _) = stage.pair();
     stage.wait(Duration::from_hours(1));
@@ -26,19 +26,19 @@ fn claimed(stage: &mut Stage) -> (Lease, poolbridge_core::time::Time) {
 }
 
 #[test]
-fn rule_05_a_lease_lasts_until_the_last_write_of_its_invocation_can_land() {
+fn lease_outlasts_write_a_lease_lasts_until_the_last_write_of_its_invocation_can_land() {
     let mut stage = Stage::new(Provision::Lazy);
     stage.policy.clock_allowance = limits::CLOCK_ALLOWANCE;
     stage.invocation = limits::INVOCATION_TIME_MAX;
     let (lease, now) = claimed(&mut stage);
     let wanted = limits::INVOCATION_TIME_MAX + limits::LANDING_TIME + limits::CLOCK_ALLOWANCE;
     assert_eq!(lease.until.since(now), wanted);
-    assert_eq!(lease.until.since(now), limits::LEASE_TIME_MAX, "the bound that others rest on");
+    assert_eq!(lease.until.since(now), limits::LEASE_TIME_MAX, "the longest lease");
     assert_eq!(lease.free_at, lease.until);
 }
 
 #[test]
-fn rule_05_a_short_invocation_still_outlasts_the_work_on_its_person() {
+fn lease_outlasts_write_a_lease_of_a_short_invocation_outlasts_the_work_on_its_person() {
     let mut stage = Stage::new(Provision::Lazy);
     stage.invocation = Duration::from_secs(1);
     let (lease, now) = claimed(&mut stage);
@@ -46,12 +46,12 @@ fn rule_05_a_short_invocation_still_outlasts_the_work_on_its_person() {
 }
 
 #[test]
-fn rule_07_a_worker_that_can_be_suspended_keeps_its_person_until_its_signatures_are_too_old() {
+fn lease_outlasts_process_a_suspendable_worker_keeps_its_lease_until_its_signatures_expire() {
     let mut stage = Stage::new(Provision::Lazy);
     stage.suspendable = true;
     let (lease, now) = claimed(&mut stage);
     assert_eq!(lease.free_at.since(lease.until), limits::SIGNATURE_LIFE);
-    // Another worker waits for just that long.
+    // Another worker waits until exactly then.
     let sub = stage.world.lock().pools.old.living().next().expect("the account").sub.clone();
     let change = stage.change(Side::Old, &sub, Proof::Changed);
     let verdict = stage.look(&change).verdict;

@@ -1,4 +1,4 @@
-//! How two accounts are found to be one person, and how often it is tried.
+//! How apply finds that two accounts belong to one person, and how often it searches.
 
 use std::time::Duration;
 
@@ -22,7 +22,8 @@ fn a_search_that_was_too_early_is_repeated() {
     let sign_up = stage.change(Side::Old, &old, Proof::Confirmed);
     let verdict = stage.look(&sign_up).verdict;
     assert!(matches!(verdict, Verdict::Later(_, Reason::Settling)), "{verdict:?}");
-    // They signed up on the other side too, a moment ago, and the listing did not show it yet.
+    // The person signed up on the other side too, a moment ago, and the listing did not show it
+    // yet.
     let new = stage.account(Side::New, 1, "one@example.com", true);
     stage.wait(limits::SETTLE);
     stage.look(&sign_up);
@@ -31,7 +32,7 @@ fn a_search_that_was_too_early_is_repeated() {
 }
 
 #[test]
-fn whom_a_search_did_not_find_is_not_searched_for_at_every_sign_in() {
+fn a_failed_search_is_not_repeated_at_every_sign_in() {
     let mut stage = Stage::new(Provision::Lazy);
     let old = stage.account(Side::Old, 1, "one@example.com", true);
     stage.captured(Side::Old, &old);
@@ -47,7 +48,7 @@ fn whom_a_search_did_not_find_is_not_searched_for_at_every_sign_in() {
 }
 
 #[test]
-fn a_doubt_is_remembered_until_what_was_searched_for_changes() {
+fn an_ambiguous_search_is_remembered_until_the_searched_value_changes() {
     for provision in [Provision::Lazy, Provision::Eager] {
         let mut stage = Stage::new(provision);
         let old = stage.account(Side::Old, 1, "one@example.com", false);
@@ -64,14 +65,14 @@ fn a_doubt_is_remembered_until_what_was_searched_for_changes() {
 }
 
 #[test]
-fn a_doubt_of_a_moment_is_not_remembered() {
+fn a_momentary_doubt_is_not_remembered() {
     let mut stage = Stage::new(Provision::Lazy);
     let old = stage.account(Side::Old, 1, "one@example.com", true);
     let new = stage.account(Side::New, 1, "one@example.com", true);
     stage.account(Side::New, 2, "one@example.com", true);
     let sign_up = stage.change(Side::Old, &old, Proof::Confirmed);
     assert_eq!(stage.look(&sign_up).verdict, Verdict::Held(Reason::Ambiguous));
-    // The listing was behind: the other account had moved on just before.
+    // The listing was behind: the other account had another address already.
     let other = poolbridge_core::names::Sub::try_from("new-2").unwrap();
     stage.set(Side::New, &other, "email", "two@example.com");
     stage.wait(limits::SETTLE);
@@ -81,7 +82,7 @@ fn a_doubt_of_a_moment_is_not_remembered() {
 }
 
 #[test]
-fn whoever_cannot_get_in_over_there_is_not_searched_for_at_every_look() {
+fn a_person_without_a_way_in_is_not_searched_for_at_every_observation() {
     let mut stage = Stage::new(Provision::Eager);
     let old = stage.account(Side::Old, 1, "one@example.com", false);
     let held = Verdict::Held(Reason::NoWayIn);
@@ -89,25 +90,25 @@ fn whoever_cannot_get_in_over_there_is_not_searched_for_at_every_look() {
     let before = calls(&stage.world, "ListUsers");
     assert_eq!(stage.captured(Side::Old, &old).last(), Some(&held));
     assert_eq!(calls(&stage.world, "ListUsers"), before);
-    // A way in of another kind than what is searched by: the account would not be found again.
+    // A sign-in name of another kind than the search uses: the account would not be found again.
     stage.set(Side::Old, &old, "phone_number", "+15550100");
     stage.set(Side::Old, &old, "phone_number_verified", "true");
     let held = Verdict::Held(Reason::AddressUnverified);
     assert_eq!(stage.captured(Side::Old, &old).last(), Some(&held));
     assert_eq!((calls(&stage.world, "ListUsers"), stage.living(Side::New)), (before, 0));
-    // The value that people are matched by.
+    // The value by which people are matched.
     stage.set(Side::Old, &old, "email_verified", "true");
     stage.captured(Side::Old, &old);
     assert_eq!(stage.living(Side::New), 1);
 }
 
 #[test]
-fn invariant_16_a_proof_that_only_the_listing_shows_is_none() {
+fn invariant_16_a_verified_address_that_only_a_listing_shows_proves_nothing() {
     let mut stage = Stage::new(Provision::Lazy);
     let old = stage.account(Side::Old, 1, "one@example.com", true);
     let new = stage.account(Side::New, 2, "one@example.com", true);
     stage.wait(limits::SETTLE * 12);
-    // The address moves on; listings show it where it was for longer than reads do.
+    // The address moves to another account. Listings show the old holder for longer than reads do.
     stage.set(Side::New, &new, "email", "two@example.com");
     stage.wait(limits::SETTLE * 2);
     let change = stage.change(Side::Old, &old, Proof::Changed);
@@ -124,7 +125,7 @@ fn invariant_16_a_proof_that_only_the_listing_shows_is_none() {
 }
 
 #[test]
-fn a_miss_by_the_old_sub_ends_when_that_attribute_is_set() {
+fn a_failed_search_by_the_old_sub_is_repeated_when_that_attribute_is_set() {
     let mut stage = Stage::new(Provision::Lazy);
     let name = attribute("custom:old_sub");
     stage.policy.match_by = MatchBy::OldSub(name.clone());

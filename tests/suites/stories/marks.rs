@@ -1,4 +1,4 @@
-//! What marks and the messages about them come to.
+//! Pending changes, and the outcomes of messages about them.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use poolbridge_core::verdict::{Reason, Verdict};
 use poolbridge_tests::simulation::stage::{Stage, finish};
 use poolbridge_tests::world::TaskId;
 
-/// What a trigger does about a change of that proof.
+/// Does what a trigger does about a change with that evidence.
 fn captured(stage: &mut Stage, side: Side, sub: &Sub, proof: Proof) -> Change {
     let change = stage.change(side, sub, proof);
     let ports = stage.world.ports(TaskId(0));
@@ -22,16 +22,16 @@ fn captured(stage: &mut Stage, side: Side, sub: &Sub, proof: Proof) -> Change {
 }
 
 #[test]
-fn a_sign_in_right_after_a_sign_up_does_not_put_the_sign_up_off() {
+fn a_sign_in_right_after_a_sign_up_does_not_delay_the_sign_up() {
     let mut stage = Stage::new(Provision::Eager);
     let old = stage.account(Side::Old, 1, "one@example.com", true);
     let sign_up = captured(&mut stage, Side::Old, &old, Proof::Confirmed);
     stage.wait(Duration::from_secs(1));
     let sign_in = captured(&mut stage, Side::Old, &old, Proof::Hint);
-    assert_eq!(stage.look(&sign_up).verdict, Verdict::Applied, "it proves itself at once");
+    assert_eq!(stage.look(&sign_up).verdict, Verdict::Applied, "its evidence is enough at once");
     assert!(stage.world.lock().table.marks.is_empty());
     assert_eq!(stage.living(Side::New), 1);
-    // The sign-in is looked at when that can settle it, by one read.
+    // apply processes the sign-in when one read can settle it.
     let wait = stage.look(&sign_in);
     assert!(matches!(wait.verdict, Verdict::Later(_, Reason::Settling)), "{wait:?}");
     stage.wait(limits::SETTLE);
@@ -40,12 +40,12 @@ fn a_sign_in_right_after_a_sign_up_does_not_put_the_sign_up_off() {
 }
 
 #[test]
-fn somebody_who_signs_in_again_and_again_is_settled_all_the_same() {
+fn a_person_who_signs_in_repeatedly_still_settles() {
     let mut stage = Stage::new(Provision::Lazy);
     let (old, new) = stage.pair();
     stage.set(Side::Old, &old, "name", "new name");
     let edit = captured(&mut stage, Side::Old, &old, Proof::Changed);
-    // More often than reads become certain.
+    // More often than a read becomes certain.
     let often = limits::SETTLE / 3;
     for _ in 0..4 {
         stage.wait(often);
@@ -53,7 +53,7 @@ fn somebody_who_signs_in_again_and_again_is_settled_all_the_same() {
     }
     assert_eq!(stage.look(&edit).verdict, Verdict::Applied);
     assert_eq!(stage.says(Side::New, &new, "name").as_deref(), Some("new name"));
-    assert!(stage.world.lock().table.marks.is_empty(), "the edit is settled, and so is its mark");
+    assert!(stage.world.lock().table.marks.is_empty(), "a pending change is left");
 }
 
 #[test]
@@ -70,14 +70,14 @@ fn a_hint_costs_one_read_however_many_follow_it() {
 }
 
 #[test]
-fn a_hint_costs_one_read_whatever_else_its_mark_stands_for() {
+fn a_hint_costs_one_read_whatever_else_is_pending() {
     let mut stage = Stage::new(Provision::Lazy);
     let (old, _) = stage.pair();
     stage.set(Side::Old, &old, "name", "new name");
     let edit = captured(&mut stage, Side::Old, &old, Proof::Changed);
     stage.wait(Duration::from_secs(1));
     let sign_in = captured(&mut stage, Side::Old, &old, Proof::Hint);
-    assert_eq!(stage.look(&sign_in).account_reads, 0, "it cannot settle itself yet");
+    assert_eq!(stage.look(&sign_in).account_reads, 0, "it cannot settle yet");
     stage.wait(limits::SETTLE);
     assert_eq!(stage.look(&edit).verdict, Verdict::Applied);
     stage.wait(limits::SETTLE);
@@ -86,7 +86,7 @@ fn a_hint_costs_one_read_whatever_else_its_mark_stands_for() {
 }
 
 #[test]
-fn rule_11_a_hint_that_comes_between_look_and_record_keeps_the_mark() {
+fn pending_read_first_a_hint_between_observation_and_record_keeps_the_pending_change() {
     let mut stage = Stage::new(Provision::Lazy);
     let (old, _) = stage.pair();
     captured(&mut stage, Side::Old, &old, Proof::Changed);

@@ -18,7 +18,7 @@ use poolbridge_tests::world::weather::Fate;
 use super::{calls, trouble};
 
 #[test]
-fn a_held_conflict_stays_held_until_a_side_gives_way() {
+fn a_held_conflict_stays_held_until_the_values_agree() {
     let mut stage = Stage::new(Provision::Lazy);
     stage.policy.conflicts = ConflictRule::Hold;
     let (old, new) = stage.pair();
@@ -29,8 +29,9 @@ fn a_held_conflict_stays_held_until_a_side_gives_way() {
     let change = stage.change(Side::Old, &old, Proof::Changed);
     stage.look(&change);
     assert!(stage.body(Side::New, &new).groups.contains(&group("staff")), "it was written");
-    assert!(stage.entry(Side::Old, &old).intent.is_some(), "and nobody knows");
-    // Somebody takes them out again over there: that cannot be told from "never written".
+    assert!(stage.entry(Side::Old, &old).intent.is_some(), "apply cannot know that it landed");
+    // An administrator removes the membership in the other pool: that looks the same as "never
+    // written".
     stage.edit(Side::New, &new, |body| body.groups.clear());
     let verdicts = stage.settle();
     assert_eq!(verdicts.last(), Some(&Verdict::Held(Reason::Conflict)), "{verdicts:?}");
@@ -47,7 +48,7 @@ fn a_held_conflict_stays_held_until_a_side_gives_way() {
 }
 
 #[test]
-fn a_person_who_comes_to_rest_without_a_write_is_counted_where_they_are_now() {
+fn a_person_who_settles_without_a_write_is_counted_in_the_new_state() {
     let mut stage = Stage::new(Provision::Lazy);
     stage.policy.conflicts = ConflictRule::Hold;
     let (old, new) = stage.pair();
@@ -61,7 +62,7 @@ fn a_person_who_comes_to_rest_without_a_write_is_counted_where_they_are_now() {
     stage.set(Side::New, &new, "name", "two");
     assert_eq!(stage.captured(Side::Old, &old).last(), Some(&Verdict::Held(Reason::Conflict)));
     assert_eq!(counts(&stage), (0, 1));
-    // The person says the same on both sides: there is nothing to write.
+    // The person sets the same value on both sides: nothing is to be written.
     stage.set(Side::New, &new, "name", "one");
     let writes = stage.writes();
     stage.captured(Side::New, &new);
@@ -69,11 +70,11 @@ fn a_person_who_comes_to_rest_without_a_write_is_counted_where_they_are_now() {
     assert_eq!(counts(&stage), (1, 0));
     let known = stage.entry(Side::Old, &old);
     let age = stage.world.lock().now.since(known.updated);
-    assert!(age <= limits::SETTLE * 2, "the record says that nothing happened for {age:?}");
+    assert!(age <= limits::SETTLE * 2, "the record shows no change for {age:?}");
 }
 
 #[test]
-fn a_record_says_which_fields_travelled_and_to_which_pool() {
+fn a_record_names_the_fields_that_travelled_and_the_pool() {
     let mut stage = Stage::new(Provision::Lazy);
     let (old, new) = stage.pair();
     let carried = |stage: &Stage| -> Vec<_> {
@@ -96,7 +97,7 @@ fn a_record_says_which_fields_travelled_and_to_which_pool() {
 }
 
 #[test]
-fn edits_that_a_message_alone_tells_of_may_change_direction_as_often_as_they_like() {
+fn edits_known_only_from_messages_may_change_direction_any_number_of_times() {
     let mut stage = Stage::new(Provision::Lazy);
     let (old, new) = stage.pair();
     for turn in 0..=u32::from(limits::FLIPS_MAX) * 2 {
@@ -111,9 +112,9 @@ fn edits_that_a_message_alone_tells_of_may_change_direction_as_often_as_they_lik
 }
 
 #[test]
-fn a_field_that_travels_one_way_never_turns_and_nothing_is_kept_about_it() {
+fn a_one_way_field_never_changes_direction_and_keeps_no_count() {
     let mut stage = Stage::new(Provision::Lazy);
-    // Two words of the old pool become one: only the new pool is written.
+    // Two values of the old pool map to one: only the new pool is written.
     let values = [("gold", "paying"), ("silver", "paying")];
     let rule = AttributeRule {
         values: values.map(|(old, new)| (old.to_owned(), new.to_owned())).into(),
@@ -125,7 +126,7 @@ fn a_field_that_travels_one_way_never_turns_and_nothing_is_kept_about_it() {
     stage.captured(Side::Old, &old);
     assert_eq!(stage.says(Side::New, &new, "nickname").as_deref(), Some("paying"));
     assert!(stage.entry(Side::Old, &old).flips.is_empty());
-    // A field that travels both ways may turn.
+    // A field that travels both ways may change direction.
     stage.set(Side::Old, &old, "name", "one");
     stage.captured(Side::Old, &old);
     assert_eq!(stage.entry(Side::Old, &old).flips.len(), 1);
@@ -141,7 +142,7 @@ fn members(stage: &mut Stage) -> (Sub, Sub) {
 }
 
 #[test]
-fn a_group_made_again_gets_its_members_from_the_other_pool_and_takes_none_away() {
+fn a_recreated_group_gets_its_members_from_the_other_pool_and_loses_none() {
     let mut stage = Stage::new(Provision::Lazy);
     let (old, new) = members(&mut stage);
     stage.world.lock().pools.new.shape.groups.remove(&group("admins"));
@@ -151,7 +152,7 @@ fn a_group_made_again_gets_its_members_from_the_other_pool_and_takes_none_away()
     let verdicts = stage.captured(Side::New, &new);
     assert_eq!(verdicts.last(), Some(&Verdict::Held(Reason::GroupMissing)));
     assert!(stage.body(Side::Old, &old).groups.contains(&group("admins")));
-    // The group is made again, and has no members yet.
+    // The group is created again, and has no members yet.
     stage.world.lock().pools.new.shape.groups.insert(group("admins"));
     stage.captured(Side::New, &new);
     for (side, sub) in [(Side::Old, &old), (Side::New, &new)] {
@@ -160,13 +161,13 @@ fn a_group_made_again_gets_its_members_from_the_other_pool_and_takes_none_away()
 }
 
 #[test]
-fn invariant_07_a_group_deleted_a_moment_ago_is_not_taken_for_members_who_left() {
+fn invariant_07_a_just_deleted_group_removes_no_member() {
     let mut stage = Stage::new(Provision::Lazy);
     let (old, new) = members(&mut stage);
     {
         let mut world = stage.world.lock();
         let pool = &mut world.pools.new;
-        // The worker has read the pool's groups minutes ago.
+        // The worker read the pool's groups minutes ago.
         pool.cached = Some(pool.shape.clone());
         pool.shape.groups.remove(&group("admins"));
     }
@@ -176,7 +177,8 @@ fn invariant_07_a_group_deleted_a_moment_ago_is_not_taken_for_members_who_left()
     let verdicts = stage.captured(Side::New, &new);
     assert_eq!(verdicts.last(), Some(&Verdict::Held(Reason::GroupMissing)), "{verdicts:?}");
     assert!(stage.body(Side::Old, &old).groups.contains(&group("admins")));
-    // Who left a group that is still there is taken out, at the price of one look at that group.
+    // A member who left a group that still exists is removed, at the cost of one read of that
+    // group.
     stage.edit(Side::New, &new, |body| {
         body.groups.remove(&group("staff"));
     });
@@ -188,7 +190,7 @@ fn invariant_07_a_group_deleted_a_moment_ago_is_not_taken_for_members_who_left()
 }
 
 #[test]
-fn a_factor_goes_after_the_phone_number_that_it_needs() {
+fn a_factor_is_written_after_the_phone_number_that_it_needs() {
     let mut stage = Stage::new(Provision::Lazy);
     let (old, new) = stage.pair();
     stage.edit(Side::Old, &old, |body| {
@@ -214,7 +216,7 @@ fn a_factor_goes_after_the_phone_number_that_it_needs() {
     assert!(at("AdminUpdateUserAttributes") < at("AdminSetUserMFAPreference"));
 }
 
-/// The old pool's words for a plan, of which the new pool knows fewer.
+/// The old pool's values for a plan. The new pool has fewer.
 fn fewer_words(stage: &mut Stage) {
     let words = [("gold", "paying"), ("silver", "paying"), ("none", "free")];
     let values = words.map(|(old, new)| (old.to_owned(), new.to_owned())).into();
@@ -223,7 +225,7 @@ fn fewer_words(stage: &mut Stage) {
 }
 
 #[test]
-fn a_word_that_the_mapping_lacks_is_held_by_name_and_read_once() {
+fn a_value_that_the_mapping_lacks_is_held_by_name_and_read_once() {
     let mut stage = Stage::new(Provision::Lazy);
     fewer_words(&mut stage);
     let (old, _) = stage.pair();
@@ -236,7 +238,7 @@ fn a_word_that_the_mapping_lacks_is_held_by_name_and_read_once() {
     assert_eq!(entry.state, PersonState::Held);
     let obstacle = entry.obstacles.values().next().map(|obstacle| obstacle.reason);
     assert_eq!(obstacle, Some(Reason::Unsayable));
-    // It is an echo from then on, and said already.
+    // From then on it is an echo, and already recorded.
     let change = stage.change(Side::Old, &old, Proof::Changed);
     stage.wait(limits::SETTLE);
     let report = stage.look(&change);
@@ -253,7 +255,7 @@ fn a_one_way_rule_takes_nothing_away_at_a_first_link() {
     stage.captured(Side::Old, &old);
     assert_eq!(stage.entry(Side::Old, &old).state, PersonState::Synced);
     assert_eq!(stage.says(Side::New, &new, "name").as_deref(), Some("free"));
-    // What its source says from now on travels; what its target says stays there.
+    // From now on, edits in the rule's source travel, and edits in its target stay there.
     stage.set(Side::Old, &old, "name", "silver");
     stage.captured(Side::Old, &old);
     assert_eq!(stage.says(Side::New, &new, "name").as_deref(), Some("paying"));
@@ -280,7 +282,7 @@ fn a_one_way_rule_records_what_its_source_overrules_at_a_first_link() {
 }
 
 #[test]
-fn groups_that_cognito_makes_for_a_provider_never_travel_and_hold_nobody() {
+fn groups_that_cognito_creates_for_a_provider_never_travel_and_hold_no_person() {
     let mut stage = Stage::new(Provision::Lazy);
     let (old, new) = stage.pair();
     let made = group("eu-west-1_Old_Google");
@@ -294,17 +296,17 @@ fn groups_that_cognito_makes_for_a_provider_never_travel_and_hold_nobody() {
     let entry = stage.entry(Side::Old, &old);
     assert_eq!(entry.state, PersonState::Synced, "{verdicts:?}, {:?}", entry.obstacles);
     assert_eq!(stage.body(Side::New, &new).groups, [group("staff")].into());
-    // Not even where the other pool has a group of that name.
+    // Not even if the other pool has a group with that name.
     stage.world.lock().pools.new.shape.groups.insert(made.clone());
     stage.set(Side::Old, &old, "name", "n");
     stage.captured(Side::Old, &old);
     assert_eq!(stage.body(Side::New, &new).groups, [group("staff")].into());
-    assert!(stage.body(Side::Old, &old).groups.contains(&made), "it was taken from its member");
+    assert!(stage.body(Side::Old, &old).groups.contains(&made), "a member lost it");
     assert_eq!(stage.entry(Side::Old, &old).state, PersonState::Synced);
 }
 
 #[test]
-fn count_of_turns_that_is_over_is_not_kept() {
+fn expired_count_of_direction_changes_is_not_kept() {
     let mut stage = Stage::new(Provision::Lazy);
     let (old, new) = stage.pair();
     stage.set(Side::Old, &old, "name", "one");
@@ -312,7 +314,7 @@ fn count_of_turns_that_is_over_is_not_kept() {
     stage.set(Side::New, &new, "name", "two");
     stage.captured(Side::New, &new);
     let counted = |stage: &Stage| stage.entry(Side::Old, &old).flips.len();
-    assert_eq!(counted(&stage), 1, "the name has turned");
+    assert_eq!(counted(&stage), 1, "the name changed direction");
     stage.wait(limits::FLIPS_WINDOW / 2);
     stage.set(Side::Old, &old, "nickname", "pat");
     stage.captured(Side::Old, &old);

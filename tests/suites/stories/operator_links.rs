@@ -1,4 +1,4 @@
-//! What an operator says about who is who: `poolbridge link` and `poolbridge unlink`.
+//! What an operator decides about who is who: `poolbridge link` and `poolbridge unlink`.
 
 use std::collections::BTreeSet;
 
@@ -24,8 +24,8 @@ fn decided(stage: &Stage, side: Side, sub: &Sub, kind: DecisionKind) -> usize {
     stage.entry(side, sub).decisions.iter().filter(|it| it.kind == kind).count()
 }
 
-/// Two accounts that share an address, linked by it, though they are two people's; each says another
-/// name afterwards.
+/// Two accounts with one address, linked by it although they belong to two people. Afterwards each
+/// sets another name.
 fn wrongly_linked(provision: Provision) -> (Stage, Sub, Sub) {
     let mut stage = Stage::new(provision);
     // Accounts that prove that the pools answer.
@@ -54,16 +54,16 @@ fn operator_links_two_ambiguous_accounts() {
     let entry = stage.entry(Side::Old, &old);
     assert_eq!((entry.state, entry.reason), (PersonState::Synced, None));
     assert_eq!(decided(&stage, Side::Old, &old, DecisionKind::LinkedByOperator), 1);
-    // The first-link rules decide: a value beats an absence.
+    // The first-link rules decide: a value wins over an absence.
     assert_eq!(stage.says(Side::New, &new, "name").as_deref(), Some("Pat"));
-    // The other account stays a person of its own, and finds no second owner of the link.
+    // The other account stays a separate person, and is not linked too.
     stage.captured(Side::New, &other);
     assert_eq!(stage.entry(Side::New, &other).accounts.old, None);
     assert!(stage.says(Side::New, &other, "name").is_none());
 }
 
 #[test]
-fn operator_links_accounts_that_no_person_is_known_by() {
+fn operator_links_accounts_without_a_person_record() {
     let mut stage = Stage::new(Provision::Lazy);
     let old = stage.account(Side::Old, 1, "one@example.com", false);
     let new = stage.account(Side::New, 1, "two@example.com", true);
@@ -92,7 +92,8 @@ fn separated_accounts_keep_their_values_and_are_not_linked_again() {
                 assert_eq!(decided(&stage, side, sub, DecisionKind::UnlinkedByOperator), 1);
             }
             assert_ne!(stage.entry(Side::Old, &old).id, stage.entry(Side::New, &new).id);
-            // A search that was forgotten finds the other account again, and passes it by.
+            // A search runs again after its result was forgotten, finds the other account, and
+            // skips it.
             stage.wait(limits::MISS_REMEMBERED * 2);
             stage.captured(Side::New, &new);
             stage.set(Side::New, &new, "name", "New");
@@ -108,7 +109,7 @@ fn separated_accounts_keep_their_values_and_are_not_linked_again() {
 }
 
 #[test]
-fn separated_person_waits_for_nobody_where_accounts_are_not_created() {
+fn separated_person_does_not_wait_where_accounts_are_not_created() {
     let (mut stage, old, _) = wrongly_linked(Provision::Lazy);
     assert_eq!(stage.unlink(Side::Old, &old), Ok(()));
     stage.settle();
@@ -117,7 +118,7 @@ fn separated_person_waits_for_nobody_where_accounts_are_not_created() {
 }
 
 #[test]
-fn no_account_is_created_beside_one_that_a_person_was_separated_from() {
+fn no_account_is_created_where_a_separated_one_exists() {
     let (mut stage, old, new) = wrongly_linked(Provision::Eager);
     let living = stage.living(Side::New);
     assert_eq!(stage.unlink(Side::New, &new), Ok(()));
@@ -163,7 +164,7 @@ fn separation_after_a_deletion_frees_the_account_that_is_left() {
     let dead = stage.entry(Side::Old, &old);
     assert_eq!(dead.tombstone.map(|it| (it.side, it.owed)), Some((Side::Old, None)));
     assert!(!stage.body(Side::New, &new).enabled, "nothing in a pool is written");
-    // An administrator enables the other one: it stays so, and nobody is created again.
+    // An administrator enables the other one. It stays enabled, and no account is created again.
     let living = stage.living(Side::Old);
     stage.edit(Side::New, &new, |body| body.enabled = true);
     stage.captured(Side::New, &new);
@@ -211,7 +212,8 @@ fn separated_account_still_counts_as_a_holder_of_its_address() {
     assert_eq!(stage.unlink(Side::Old, &old), Ok(()));
     stage.settle();
     let right = stage.account(Side::New, 3, "one@example.com", true);
-    // Two accounts of one pool proved the address: neither is linked without an operator's word.
+    // Two accounts of one pool verified the address: apply links neither without an operator's
+    // decision.
     let change = stage.captured(Side::New, &right);
     assert_eq!(change.last(), Some(&Verdict::Held(Reason::Ambiguous)));
     stage.wait(limits::MISS_REMEMBERED * 2);
@@ -221,7 +223,7 @@ fn separated_account_still_counts_as_a_holder_of_its_address() {
     assert_eq!(stage.link(&old, &right, false), Ok(()));
     stage.settle();
     assert!(linked(&stage, &old, &right));
-    // Separated once more, they are apart from both.
+    // Separated again, it is apart from both.
     stage.wait(limits::SETTLE);
     assert_eq!(stage.unlink(Side::New, &right), Ok(()));
     let apart = stage.entry(Side::Old, &old).apart;
@@ -252,7 +254,7 @@ fn separated_account_that_names_the_old_sub_is_not_linked_again() {
 }
 
 #[test]
-fn federated_account_is_linked_to_a_local_one_only_by_an_express_word() {
+fn federated_account_is_linked_to_a_local_one_only_on_explicit_request() {
     let mut stage = Stage::new(Provision::Lazy);
     let local = stage.account(Side::Old, 1, PAT, true);
     let twin = federated(&stage, Side::New, 1, "Google_1", PAT);
@@ -268,7 +270,7 @@ fn federated_account_is_linked_to_a_local_one_only_by_an_express_word() {
     assert_eq!(stage.unlink(Side::New, &twin), Ok(()));
     stage.settle();
     stage.wait(limits::SETTLE);
-    // The same provider and provider user id need no express word.
+    // The same provider and provider user id need no operator's decision.
     stage.captured(Side::Old, &same);
     let there = stage.entry(Side::Old, &same).accounts.new.map(|known| known.sub);
     assert_eq!(there, Some(twin), "the separation is from the local account alone");
@@ -314,14 +316,14 @@ fn link_of_wrong_accounts_is_refused_and_writes_nothing() {
     };
     assert!(!held(&stage), "a lease stays after a refusal");
     let kept = before.keys().all(|id| stage.world.lock().table.people.contains_key(id));
-    assert!(kept, "a person went");
+    assert!(kept, "a person record is missing");
     // A pause does not stop it: no pool is written.
     stage.wait(limits::SETTLE);
     assert_eq!(stage.link(&third, &fourth, false), Ok(()));
 }
 
 #[test]
-fn person_who_was_deleted_is_linked_to_nobody() {
+fn deleted_person_is_linked_to_no_account() {
     let (mut stage, old, new) = wrongly_linked(Provision::Lazy);
     let other = stage.account(Side::Old, 2, "two@example.com", true);
     stage.edit(Side::Old, &old, |body| body.exists = false);

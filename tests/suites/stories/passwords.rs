@@ -1,4 +1,4 @@
-//! Passwords that went out of date.
+//! Outdated passwords.
 
 use std::time::Duration;
 
@@ -23,33 +23,33 @@ use poolbridge_tests::world::weather::{Fate, Place};
 
 use super::{calls, trouble};
 
-/// A person sets a password: the pool moves the date of the account's last change. Answers the message
+/// A person sets a password: the pool moves the account's last-modified date. Returns the message
 /// about it; no pending change is stored.
 pub(super) fn new_password(stage: &mut Stage, side: Side, sub: &Sub) -> Change {
     stage.edit(side, sub, |_| {});
     Change { password: true, ..stage.change(side, sub, Proof::Changed) }
 }
 
-/// What capture or the trail does about that change.
+/// Does what capture or trail does about that change.
 fn noted(stage: &mut Stage, change: &Change) {
     let task = TaskId(60_000 + u32::try_from(change.id).unwrap());
     let ports = stage.world.ports(task);
     assert!(finish(capture(ports.ledger(), ports.outbox(), change)).survives());
 }
 
-/// The same, worked off.
+/// The same, and processes it.
 pub(super) fn settled(stage: &mut Stage, change: &Change) -> Vec<Verdict> {
     noted(stage, change);
     stage.settle()
 }
 
-/// How often the bridge gave that account a password that nobody knows.
+/// How often the bridge gave that account a random password.
 pub(super) fn closed(stage: &Stage, sub: &Sub) -> usize {
     let done = format!("{sub}: {:?} done", Deed::SetRandomPassword);
     stage.world.lock().trace.lines().iter().filter(|line| line.contains(&done)).count()
 }
 
-/// Whether a decision of that kind and reason stands in the person's record.
+/// How many decisions of that kind and reason the person record holds.
 fn decided(stage: &Stage, sub: &Sub, kind: DecisionKind, reason: Option<Reason>) -> usize {
     let entry = stage.entry(Side::Old, sub);
     let is = |it: &&poolbridge_core::entry::Decision| it.kind == kind && it.reason == reason;
@@ -101,20 +101,20 @@ fn a_password_that_failed_itself_is_set_again_with_its_sign_out() {
 }
 
 #[test]
-fn a_password_that_the_trail_tells_of_again_is_no_second_one() {
+fn a_password_that_cloudtrail_reports_again_counts_once() {
     let mut stage = Stage::new(Provision::Lazy);
     let (old, new) = stage.pair();
     let reset = new_password(&mut stage, Side::Old, &old);
     stage.wait(limits::SETTLE);
     assert_eq!(stage.look(&reset).verdict, Verdict::Applied);
     let closed = stage.entry(Side::New, &new).passwords.closed.new;
-    // The trail says only the second, and is rounded up to its end.
+    // CloudTrail gives only the second, and the time is rounded up to its end.
     let told = Time(reset.at.0 - reset.at.0.rem_euclid(1_000) + 999);
     stage.wait(limits::SETTLE);
     let again = Change { at: told, id: reset.id + 1, ..reset.clone() };
     assert_eq!(stage.look(&again).verdict, Verdict::AlreadyTrue);
     assert_eq!(stage.entry(Side::New, &new).passwords.closed.new, closed);
-    // A second later it is another one.
+    // A second later it is another password.
     let later = Change { at: told + Duration::from_secs(1), id: reset.id + 2, ..reset };
     stage.wait(limits::SETTLE);
     assert_eq!(stage.look(&later).verdict, Verdict::Applied);
@@ -127,7 +127,7 @@ fn temporary_password_of_an_administrator_closes_no_other_until_the_person_choos
     let (old, new) = stage.pair();
     stage.wait(Duration::from_hours(1));
     stage.edit(Side::Old, &old, |body| body.status = Status::ForceChangePassword);
-    // The trail hides whether the password is permanent, so only the status tells.
+    // CloudTrail hides whether the password is permanent, so only the status shows it.
     let change = stage.change(Side::Old, &old, Proof::Changed);
     let hidden = Change { password: true, administrator: true, ..change };
     let verdicts = settled(&mut stage, &hidden);
@@ -196,7 +196,7 @@ fn administrators_reset_closes_the_other_password_once() {
     assert_eq!(closed(&stage, &new), 1, "it may have leaked as well: {verdicts:?}");
     assert_eq!(decided(&stage, &old, DecisionKind::PasswordReset, None), 1);
     assert_eq!(decided(&stage, &old, DecisionKind::Closed, None), 1);
-    // Our own closing is no reset, and the same reset is no second one.
+    // poolbridge's own closing is no reset, and the same reset counts once.
     for _ in 0..3 {
         stage.captured(Side::New, &new);
         stage.captured(Side::Old, &old);
@@ -236,7 +236,7 @@ fn password_of_a_reset_account_is_closed_already_and_only_its_sessions_end() {
     assert_eq!(calls(&stage.world, "AdminUserGlobalSignOut"), 1);
 }
 
-/// A pair of which the new account is made so that its person could not set a new password there.
+/// A pair in which the person could not set a new password for the new account.
 fn locked_in(lock: impl FnOnce(&mut Stage, &Sub)) {
     let mut stage = Stage::new(Provision::Lazy);
     let (old, new) = stage.pair();
@@ -262,7 +262,7 @@ fn password_stays_open_where_no_address_is_verified() {
 }
 
 #[test]
-fn password_stays_open_where_administrators_alone_recover_accounts() {
+fn password_stays_open_where_only_administrators_recover_accounts() {
     locked_in(|stage, _| {
         stage.world.lock().pools.new.shape.recovery = Some(std::collections::BTreeSet::new());
     });
@@ -306,7 +306,7 @@ fn password_closings_open_the_circuit_breaker() {
             (old, new)
         })
         .collect();
-    // The next hour by the clock, so that all of it falls into one.
+    // The next clock hour, so that everything falls into one hour.
     let now = stage.world.lock().now.0;
     let hour = 3_600_000;
     stage.wait(Duration::from_millis(u64::try_from(hour - now.rem_euclid(hour)).unwrap()));
@@ -327,7 +327,7 @@ fn password_closings_open_the_circuit_breaker() {
     let (old, new) = waiting(&stage).unwrap();
     let open = stage.entry(Side::Old, &old).passwords.kept_open();
     assert_eq!(open, Some((Side::New, Reason::Breaker)));
-    // An operator closes it, and lets one more of them be.
+    // An operator closes the breaker and allows one more closing.
     {
         let mut world = stage.world.lock();
         let now = world.now;
@@ -359,7 +359,7 @@ fn federated_account_is_never_given_a_password() {
     settled(&mut stage, &change);
     assert_eq!(closed(&stage, &new), 0, "a password would turn the profile into a local account");
     assert_eq!(stage.body(Side::New, &new).status, Status::ExternalProvider);
-    // It has no password that could stay usable, so nobody is held for one.
+    // It has no password that could stay usable, so apply holds no field for one.
     let entry = stage.entry(Side::Old, &old);
     assert_eq!((entry.passwords.open.new, entry.state), (None, PersonState::Synced));
 }
@@ -372,7 +372,7 @@ fn password_event_is_not_lost_behind_an_older_pending_change() {
     stage.set(Side::Old, &old, "name", "n");
     stage.capture(Side::Old, &old);
     stage.wait(Duration::from_mins(5));
-    // The table fails while the password is captured: only the message tells.
+    // The table fails while the password is captured: only the message carries it.
     let reset = new_password(&mut stage, Side::Old, &old);
     let report = stage.look(&reset);
     assert!(report.marked, "{report:?}");
@@ -400,7 +400,7 @@ fn password_event_outlives_an_outage_in_an_older_pending_change() {
         stage.wait(Duration::from_mins(1));
         assert!(stage.look(&reset).marked);
     }
-    // Something else is changed meanwhile, so the account alone supports the claim no more.
+    // Another field changes meanwhile, so the account alone no longer supports the claim.
     stage.set(Side::Old, &old, "name", "m");
     stage.wait(Duration::from_hours(2));
     stage.settle();
@@ -415,7 +415,7 @@ fn forged_message_closes_no_password() {
     stage.wait(Duration::from_hours(1));
     let change = stage.change(Side::Old, &old, Proof::Changed);
     let forged = Change { password: true, claimed: true, ..change };
-    // Looked at too early, it becomes a pending change; that is no better evidence.
+    // A message that is processed too early becomes a pending change, which is no better evidence.
     assert!(stage.look(&forged).marked);
     let mut verdicts = stage.settle();
     verdicts.push(stage.look(&forged).verdict);
@@ -424,13 +424,13 @@ fn forged_message_closes_no_password() {
     assert_eq!((passwords.set.old, passwords.unproven.old), (None, Some(forged.at)));
     let unproven = Some(Reason::PasswordUnproven);
     assert_eq!(decided(&stage, &old, DecisionKind::PasswordIgnored, unproven), 1);
-    // The trail saw it: now it counts.
+    // CloudTrail reported it: now it counts.
     let told = Time(forged.at.0 - forged.at.0.rem_euclid(1_000) + 999);
     settled(&mut stage, &Change { at: told, ..forged.clone() }.seen());
     assert_eq!(closed(&stage, &new), 1);
 }
 
-/// What a function of the bridge says, and not a message alone.
+/// Evidence from a function of the bridge, not from a message alone.
 trait Seen {
     fn seen(self) -> Self;
 }

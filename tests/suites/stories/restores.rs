@@ -1,4 +1,4 @@
-//! A pool that is restored to a point in time, or deleted, while the bridge stands (invariant 7).
+//! A pool that is restored to a point in time, or deleted, while the bridge runs (invariant 7).
 
 use std::time::Duration;
 
@@ -15,14 +15,14 @@ use poolbridge_core::verdict::{Reason, Verdict};
 use poolbridge_tests::simulation::stage::Stage;
 use poolbridge_tests::world::accounts::{Body, attribute, group};
 
-/// What the trail notes when it sees that the old pool's restore begins.
+/// Stores what trail stores when it sees that the old pool's restore begins.
 fn begin(stage: &Stage, progress: Progress) {
     let mut world = stage.world.lock();
     let since = world.now;
     world.table.control.restores.old = Some(Restore { stage: progress, since, decided: None });
 }
 
-/// What the operator decides, some time later.
+/// The operator's decision, some time later.
 fn decide(stage: &Stage, what: AfterRestore) {
     stage.wait(Duration::from_hours(1));
     let mut world = stage.world.lock();
@@ -33,13 +33,13 @@ fn decide(stage: &Stage, what: AfterRestore) {
     stage.wait(limits::SETTLE);
 }
 
-/// What the restore does to one account of the old pool.
+/// The effect of the restore on one account of the old pool.
 fn revert(stage: &Stage, sub: &Sub, edit: impl FnOnce(&mut Body)) {
     stage.wait(Duration::from_mins(1));
     stage.edit(Side::Old, sub, edit);
 }
 
-/// A look that a sweep asks for.
+/// A run of apply for a hint from the sweep.
 fn hint(stage: &mut Stage, side: Side, sub: &Sub) -> Verdict {
     let change = stage.change(side, sub, Proof::Hint);
     for _ in 0..5 {
@@ -94,20 +94,20 @@ fn a_cancelled_recovery_stops_nothing() {
 }
 
 #[test]
-fn a_disable_passes_an_undecided_restore_unless_the_restore_may_have_made_it() {
+fn a_disable_passes_an_undecided_restore_unless_the_restore_may_have_caused_it() {
     // From the pool that was not restored.
     let (mut stage, old, new) = renamed();
     begin(&stage, Progress::Started);
     stage.edit(Side::New, &new, |body| body.enabled = false);
     hint(&mut stage, Side::New, &new);
     assert!(!stage.body(Side::Old, &old).enabled);
-    // The restored pool shows somebody disabled who was enabled since.
+    // The restored pool shows an account as disabled that was enabled since.
     let (mut stage, old, new) = renamed();
     begin(&stage, Progress::Started);
     revert(&stage, &old, |body| body.enabled = false);
     hint(&mut stage, Side::Old, &old);
     assert!(stage.body(Side::New, &new).enabled);
-    // An event told of it after the restore began: an administrator did it.
+    // An event reported it after the restore began: an administrator did it.
     let change = stage.change(Side::Old, &old, Proof::Changed);
     stage.wait(limits::SETTLE);
     stage.look(&change);
@@ -149,9 +149,9 @@ fn an_edit_after_the_decision_to_heal_travels() {
     assert_eq!(stage.says(Side::New, &new, "name").as_deref(), Some("newest name"));
 }
 
-/// A membership does not move the date of the account's last change: only its event says when it was.
+/// A membership does not move the account's last-modified date: only its event gives the time.
 #[test]
-fn a_membership_after_the_decision_to_heal_travels_if_an_event_tells_of_it() {
+fn a_membership_after_the_decision_to_heal_travels_if_an_event_reports_it() {
     for (captured, travels) in [(true, true), (false, false)] {
         let (mut stage, old, new) = renamed();
         begin(&stage, Progress::Started);
@@ -194,7 +194,7 @@ fn a_propagated_restore_travels_like_any_change() {
 }
 
 #[test]
-fn an_account_that_the_restore_took_away_removes_nothing_in_the_other_pool() {
+fn an_account_that_the_restore_removed_removes_nothing_in_the_other_pool() {
     let (mut stage, old, new) = renamed();
     stage.policy.deletes = Deletes::Delete;
     stage.account(Side::Old, 2, "two@example.com", true);
@@ -205,13 +205,13 @@ fn an_account_that_the_restore_took_away_removes_nothing_in_the_other_pool() {
     let body = stage.body(Side::New, &new);
     assert!(body.exists && body.enabled);
     assert_eq!(stage.entry(Side::New, &new).tombstone, None);
-    // An administrator's own deletion counts, once an event tells of it.
+    // An administrator's own deletion counts, once an event reports it.
     assert_eq!(stage.deleted(Side::Old, &old).last(), Some(&Verdict::Applied));
     assert!(!stage.body(Side::New, &new).exists);
 }
 
-/// A person who was deleted in the old pool, and whose other account is disabled. The restore brings
-/// the old account back.
+/// A person who was deleted in the old pool, and whose other account is disabled. The restore
+/// brings the old account back.
 fn returned(owed: bool) -> (Stage, Sub, Sub) {
     let (mut stage, old, new) = renamed();
     stage.account(Side::Old, 2, "two@example.com", true);
@@ -238,7 +238,7 @@ fn returned(owed: bool) -> (Stage, Sub, Sub) {
 }
 
 #[test]
-fn a_deleted_person_whom_a_restore_brings_back_is_not_disabled_again() {
+fn a_deleted_person_that_a_restore_brings_back_is_not_disabled_again() {
     for what in AfterRestore::ALL {
         for owed in [false, true] {
             let (mut stage, old, new) = returned(owed);
@@ -261,7 +261,7 @@ fn a_refusal_while_the_pool_takes_no_writes_waits_and_blocks_no_field() {
     let refused = ("AdminUpdateUserAttributes", FaultKind::WritesPaused);
     stage.world.lock().pools.new.fails.extend([refused]);
     stage.set(Side::Old, &old, "name", "newest name");
-    // More often than a refusal of the account itself is tried.
+    // More often than apply repeats a refusal of the account itself.
     for _ in 0..2 * limits::SAME_FAILURES_MAX {
         assert_eq!(hint(&mut stage, Side::Old, &old), waits);
         assert!(stage.entry(Side::Old, &old).obstacles.is_empty());
@@ -272,7 +272,7 @@ fn a_refusal_while_the_pool_takes_no_writes_waits_and_blocks_no_field() {
     assert_eq!(stage.says(Side::New, &new, "name").as_deref(), Some("newest name"));
 }
 
-/// The moment of the last note does not matter to a pool that no restore touched.
+/// The time of the last record does not matter for a pool that was not restored.
 #[test]
 fn a_person_linked_after_the_restore_is_merged_as_always() {
     let mut stage = Stage::new(Provision::Lazy);

@@ -1,4 +1,4 @@
-//! Searches that cannot be asked, and listings that show too little too late.
+//! Searches that cannot be asked, and listings that are late or incomplete.
 
 use std::collections::BTreeSet;
 
@@ -24,7 +24,7 @@ fn long_address() -> String {
     format!("{}@{part}.{part}.{part}.example", "a".repeat(64))
 }
 
-/// More accounts of the new pool have an address with that beginning than a search reads.
+/// More accounts of the new pool have an address with that prefix than a search reads.
 fn crowd(stage: &Stage, beginning: &str) {
     for number in 0..=limits::FOUND_ACCOUNTS_MAX {
         let human = 1_000 + u32::try_from(number).unwrap();
@@ -32,7 +32,7 @@ fn crowd(stage: &Stage, beginning: &str) {
     }
 }
 
-/// A bridge between two pools that go by addresses of any length.
+/// A bridge between two pools that use addresses of any length as usernames.
 fn by_address(provision: Provision) -> Stage {
     let stage = Stage::new(provision);
     know(&stage, &["email"]);
@@ -44,11 +44,12 @@ fn by_address(provision: Provision) -> Stage {
 }
 
 #[test]
-fn address_that_no_filter_holds_is_found_by_its_beginning() {
+fn address_that_no_filter_holds_is_found_by_its_prefix() {
     let address = long_address();
     for provision in [Provision::Lazy, Provision::Eager] {
         let mut stage = by_address(provision);
-        // Their address differs in its last letter only: a search by the beginning lists it too.
+        // The address of this account differs in the last letter only. A search by prefix lists it
+        // too.
         let other = format!("{}x", &address[..address.len() - 1]);
         stage.account(Side::New, 2, &other, true);
         let new = stage.account(Side::New, 1, &address, true);
@@ -57,13 +58,13 @@ fn address_that_no_filter_holds_is_found_by_its_beginning() {
         assert!(linked(&stage, &old, &new), "{provision:?}");
         assert_eq!(stage.living(Side::New), 2);
     }
-    // Where usernames are names, an account can be made for such an address.
+    // Where usernames are free, an account can be created for such an address.
     let mut stage = Stage::new(Provision::Eager);
     know(&stage, &["email"]);
     let old = stage.account(Side::Old, 1, &address, true);
     stage.captured(Side::Old, &old);
     assert_eq!(stage.entry(Side::Old, &old).state, PersonState::Synced);
-    assert_eq!(stage.living(Side::New), 1, "nobody there holds it, so they get an account");
+    assert_eq!(stage.living(Side::New), 1, "no account there holds it, so one is created");
 }
 
 #[test]
@@ -76,10 +77,14 @@ fn address_that_cannot_be_searched_for_holds_its_person_once() {
         let old = stage.account(Side::Old, 1, &address, true);
         let held = Verdict::Held(Reason::CannotBeSearched);
         assert_eq!(stage.captured(Side::Old, &old).last(), Some(&held));
-        assert_eq!(stage.living(Side::New), crowded, "nothing is known of who is there");
+        assert_eq!(
+            stage.living(Side::New),
+            crowded,
+            "an account was created without a search result"
+        );
         let before = calls(&stage.world, "ListUsers");
         assert_eq!(stage.captured(Side::Old, &old).last(), Some(&held));
-        assert_eq!(calls(&stage.world, "ListUsers"), before, "it is asked again");
+        assert_eq!(calls(&stage.world, "ListUsers"), before, "it was searched for again");
         // Another address can be searched for.
         stage.set(Side::Old, &old, "email", "pat@example.com");
         stage.captured(Side::Old, &old);
@@ -90,7 +95,7 @@ fn address_that_cannot_be_searched_for_holds_its_person_once() {
 #[test]
 fn value_longer_than_the_other_schema_allows_is_found_by_no_account() {
     let mut stage = Stage::new(Provision::Lazy);
-    // The new pool takes addresses of 20 characters: no account there can match.
+    // The new pool accepts addresses of at most 20 characters: no account there can match.
     know(&stage, &["name"]);
     let old = stage.account(Side::Old, 1, &long_address(), true);
     let verdicts = stage.captured(Side::Old, &old);
@@ -98,7 +103,7 @@ fn value_longer_than_the_other_schema_allows_is_found_by_no_account() {
 }
 
 #[test]
-fn alias_that_no_filter_holds_travels_unless_somebody_has_it() {
+fn alias_that_no_filter_holds_travels_unless_another_account_has_it() {
     for taken in [false, true] {
         let mut stage = Stage::new(Provision::Lazy);
         know(&stage, &["preferred_username"]);
@@ -168,7 +173,7 @@ fn sign_up_that_no_listing_shows_yet_stays_pending() {
 }
 
 #[test]
-fn change_of_an_account_that_is_nowhere_is_dropped_in_the_end() {
+fn change_of_a_missing_account_is_dropped_at_last() {
     let mut stage = Stage::new(Provision::Lazy);
     let old = stage.account(Side::Old, 1, "one@example.com", true);
     stage.edit(Side::Old, &old, |body| body.exists = false);

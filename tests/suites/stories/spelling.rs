@@ -1,4 +1,4 @@
-//! Names and addresses that differ by case only are one, where one of the pools does not tell them apart.
+//! Names and addresses that differ only in case are equal if one of the pools is case-insensitive.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use poolbridge_tests::world::accounts::attribute;
 
 use super::{folding, linked, named, reshape};
 
-/// A bridge whose pool of that side does not tell case apart.
+/// A bridge whose pool on that side is case-insensitive.
 fn bridge(provision: Provision, folding_side: Side) -> Stage {
     let mut stage = Stage::new(provision);
     stage.policy.mapping = folding();
@@ -60,7 +60,7 @@ fn two_spellings_make_no_second_account() {
 }
 
 #[test]
-fn two_spellings_are_two_people_where_both_pools_tell_case_apart() {
+fn two_spellings_are_two_people_where_both_pools_are_case_sensitive() {
     let mut stage = Stage::new(Provision::Lazy);
     let old = stage.account(Side::Old, 1, "Pat@example.com", true);
     let new = stage.account(Side::New, 2, "pat@example.com", true);
@@ -81,7 +81,7 @@ fn username_is_found_in_the_other_spelling() {
         let verdicts = stage.captured(other, &here);
         assert_eq!(verdicts.last(), Some(&Verdict::Held(Reason::Unproven)), "{verdicts:?}");
         let trace = stage.world.lock().trace.lines().join("\n");
-        assert!(!trace.contains("AdminCreateUser"), "an account was tried that cannot be");
+        assert!(!trace.contains("AdminCreateUser"), "a creation was tried that cannot succeed");
     }
 }
 

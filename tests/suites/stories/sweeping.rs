@@ -1,4 +1,4 @@
-//! What the sweep finds where a message and its pending change are both lost.
+//! What the sweep finds if both a message and its pending change are lost.
 
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
@@ -34,7 +34,7 @@ fn tick(stage: &mut Stage) -> (Tick, Duration) {
     panic!("the sweep does not end");
 }
 
-/// Runs a pass of the sweep and works off what it sends. Answers what it sent.
+/// Runs a pass of the sweep and processes what it sends. Returns what it sent.
 fn swept(stage: &mut Stage) -> Vec<Change> {
     stage.world.lock().queue = poolbridge_tests::world::queue::Queue::default();
     let (tick, _) = tick(stage);
@@ -72,7 +72,7 @@ fn an_account_that_a_deletion_left_open_is_closed_after_the_next_sweep() {
     assert_eq!(entry.state, PersonState::Deleted);
     assert!(entry.tombstone.is_some_and(|tombstone| tombstone.owed.is_some()));
     assert!(stage.body(Side::New, &new).enabled, "nothing has closed it yet");
-    // Message and pending change are lost: the sweep alone is left to notice.
+    // Message and pending change are lost: only the sweep can notice.
     stage.world.lock().table.marks.clear();
     stage.wait(Duration::from_mins(10));
     let sent = swept(&mut stage);
@@ -83,7 +83,7 @@ fn an_account_that_a_deletion_left_open_is_closed_after_the_next_sweep() {
 }
 
 #[test]
-fn an_edit_that_no_event_told_of_travels_after_the_next_sweep() {
+fn an_edit_without_an_event_travels_after_the_next_sweep() {
     let mut stage = Stage::new(Provision::Lazy);
     let (old, new) = stage.pair();
     stage.wait(Duration::from_mins(10));
@@ -106,7 +106,7 @@ fn a_page_that_is_not_answered_is_asked_for_again_a_few_times_in_the_same_pass()
 }
 
 #[test]
-fn a_listing_that_cannot_be_had_gives_up_soon_and_another_pass_tries_again() {
+fn a_failing_listing_ends_the_run_soon_and_another_pass_tries_again() {
     for fate in [Fate::RequestLost, Fate::NotSent] {
         let mut stage = Stage::new(Provision::Lazy);
         stage.pair();
@@ -117,7 +117,7 @@ fn a_listing_that_cannot_be_had_gives_up_soon_and_another_pass_tries_again() {
         assert!(!kinds.is_empty() && kinds.iter().all(|kind| *kind == fate.fault()), "{kinds:?}");
         assert!(worked.ended.is_none() && took < Duration::from_secs(30), "{took:?}");
     }
-    // What no second call mends is not tried twice.
+    // A call that no repetition can help is not tried twice.
     let mut stage = Stage::new(Provision::Lazy);
     stage.pair();
     stage.world.lock().pools.new.fails.insert("ListUsers", FaultKind::Denied);
@@ -125,7 +125,7 @@ fn a_listing_that_cannot_be_had_gives_up_soon_and_another_pass_tries_again() {
     let Tick::Worked(worked) = tick else { panic!("{tick:?}") };
     assert!(worked.faults.iter().any(|fault| fault.kind == FaultKind::Denied), "{worked:?}");
     assert!(took < Duration::from_secs(5), "{took:?}");
-    // The cause is gone: the pass goes on where it stopped.
+    // The cause is gone: the pass continues where it stopped.
     stage.world.lock().pools.new.fails.clear();
     stage.wait(Duration::from_mins(10));
     assert_eq!(swept(&mut stage), []);

@@ -1,4 +1,4 @@
-//! A sweep over a multitude: what it lists, finds, believes and holds in memory.
+//! A sweep over a million people: what it lists, finds, accepts as true, and holds in memory.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use poolbridge_core::sweep::shard::Prefix;
 use poolbridge_tests::multitude::{Deed, Lie, Multitude, People, Run, run};
 use poolbridge_tests::world::chance::{Chooser, Seeded};
 
-/// A share of the deeds each, spread over so many people.
+/// `each` people of each kind of change, spread over that many people.
 fn deeds(people: u64, each: u64) -> BTreeMap<u64, Deed> {
     let kinds = [
         Deed::Changed(Side::Old),
@@ -31,7 +31,7 @@ fn deeds(people: u64, each: u64) -> BTreeMap<u64, Deed> {
             deeds.insert((n * 8 + place) * (people / (each * 8)) + 1, kind);
         }
     }
-    // Members are the round hundreds.
+    // The members are every hundredth person.
     deeds.insert(100, Deed::Left(Side::Old));
     deeds.insert(200, Deed::Left(Side::New));
     deeds.insert(303, Deed::Joined(Side::Old));
@@ -39,7 +39,7 @@ fn deeds(people: u64, each: u64) -> BTreeMap<u64, Deed> {
     deeds
 }
 
-/// Whose account on which side is to be looked at, and nobody else's.
+/// The accounts that the sweep must send, and no others.
 fn expected(people: &People) -> BTreeSet<(Side, Sub)> {
     let look = |(&number, deed): (&u64, &Deed)| {
         let side = match *deed {
@@ -59,7 +59,7 @@ fn looks(multitude: &Multitude) -> BTreeSet<(Side, Sub)> {
     multitude.state().counted.looks().into_keys().collect()
 }
 
-/// The fewest calls that list everybody on that side.
+/// The fewest calls that list every account on that side.
 fn floor(people: &People, side: Side) -> u64 {
     let there = (0..people.count).filter(|number| people.there(side, *number)).count();
     (there as u64).div_ceil(limits::LIST_PAGE)
@@ -70,11 +70,11 @@ fn last(multitude: &Multitude) -> Summary {
 }
 
 #[test]
-fn a_million_people_are_listed_in_as_few_calls_as_can_be_and_in_little_memory() {
+fn a_million_people_are_listed_in_close_to_the_fewest_calls_and_in_little_memory() {
     let mut people = People::new(1_000_000);
     people.deeds = deeds(people.count, 30);
     let multitude = Multitude::new(people, 1);
-    // The first pass of a day looks for strangers as well; the second is as most are.
+    // The first pass of a day also looks for unexpected prefixes. The second does not.
     let invocations = run(&multitude, Run::default(), || None);
     assert!(invocations > 1, "one invocation is not enough for a million people");
     let people = &multitude.people;
@@ -87,7 +87,7 @@ fn a_million_people_are_listed_in_as_few_calls_as_can_be_and_in_little_memory() 
         let pages = *state.counted.pages.get(side);
         let floor = floor(people, side);
         println!("{side}: {} pages, then {} ({floor} at the least)", first.get(side), pages / 2);
-        assert_eq!(pages, 2 * first.get(side), "each pass lists everybody once");
+        assert_eq!(pages, 2 * first.get(side), "each pass lists every account once");
         assert!(pages * 100 <= 2 * floor * 101, "{side}: {pages} calls for {floor} pages, twice");
         let members = state.counted.group_pages.get(side);
         assert!(*members <= 2 * (10_000_u64.div_ceil(60) + 1), "{members} calls for the group");
@@ -104,7 +104,7 @@ fn a_million_people_are_listed_in_as_few_calls_as_can_be_and_in_little_memory() 
     assert_eq!((summary.counts.old.unknown, summary.counts.new.news), (30, 30));
 }
 
-/// Each figure of a pass, one by one: an operator reads them to see what a sweep found.
+/// Checks each figure of a pass: operators read them to see what a sweep found.
 #[test]
 fn a_pass_counts_what_there_was_to_find() {
     let mut people = People::new(20_000);
@@ -112,16 +112,17 @@ fn a_pass_counts_what_there_was_to_find() {
     let multitude = Multitude::new(people, 1);
     run(&multitude, Run::default(), || None);
     let summary = last(&multitude);
-    // Five people of each kind; one account moved into the group, and each such one differs.
+    // Five people of each kind. One account moved into the group, and each such account differs.
     let (each, moved, members) = (5, 1, 200);
     for side in Side::BOTH {
         let counts = *summary.counts.get(side);
-        // Not there: the deleted, and those who are new or unknown in the other pool.
+        // Without an account here: the deleted ones, and those that are new or unknown in the other
+        // pool.
         let there = 20_000 - 3 * each;
         assert_eq!((counts.accounts, counts.memberships), (there, members), "{side}");
         assert_eq!(counts.differing, each + moved, "{side}");
         assert_eq!((counts.news, counts.unknown), (each, each), "{side}");
-        // What is concluded at the end of the pass is counted on the old side.
+        // The conclusions at the end of the pass count on the old side.
         let concluded = if side == Side::Old { 2 * (each + moved) } else { 0 };
         assert_eq!(counts.sent, 2 * each + moved + concluded, "{side}");
         let rest = Counts { unreadable: 0, marked: 0, strangers: 0, uncovered: 0, ..counts };
@@ -136,7 +137,7 @@ fn a_pass_counts_what_there_was_to_find() {
 }
 
 #[test]
-fn what_is_held_does_not_grow_with_the_pool() {
+fn memory_does_not_grow_with_the_pool() {
     let most = |count| {
         let multitude = Multitude::new(People::new(count), 1);
         run(&multitude, Run { quota_percent: 1, ..Run::default() }, || None);
@@ -147,10 +148,10 @@ fn what_is_held_does_not_grow_with_the_pool() {
     assert!(large.0 <= small.0 + 60, "{large:?} and {small:?}");
 }
 
-/// Passes whose invocations are killed at random: the work that is done again is bounded, and what
-/// is found is the same.
+/// Passes whose invocations are killed at random: the repeated work is bounded, and the result is
+/// the same.
 #[test]
-fn a_pass_goes_on_after_a_kill_at_any_point() {
+fn a_pass_continues_after_a_kill_at_any_point() {
     let (mut again, mut kills) = (0, 0);
     for seed in 0..40 {
         let mut people = People::new(30_000);
@@ -169,7 +170,8 @@ fn a_pass_goes_on_after_a_kill_at_any_point() {
         assert_eq!((summary.doubt, summary.members_doubt), (None, None), "seed {seed}");
         let state = multitude.state();
         for side in Side::BOTH {
-            // Each part has some thirty pages, and so many are under way at a time.
+            // Each part has about thirty pages, and this many parts are in progress at the same
+            // time.
             let most = killed * limits::LISTINGS_AT_ONCE as u64 * 34;
             let pages = *state.counted.pages.get(side);
             assert!(pages <= floor(people, side) + 16 + most, "seed {seed}: {pages} pages");
@@ -185,15 +187,15 @@ fn a_pass_goes_on_after_a_kill_at_any_point() {
 }
 
 #[test]
-fn invariant_07_whatever_a_listing_says_only_looks_follow() {
-    // At this pace the pools are listed in parts.
+fn invariant_07_a_listing_causes_only_hints() {
+    // At this pace the sweep lists the pools in parts.
     let here = Run { quota_percent: 1, ..Run::default() };
     for lie in Lie::ALL {
         let (mut most, mut doubts) = (0, BTreeMap::<_, u32>::new());
         for seed in 0..12 {
             let multitude = Multitude::new(People::new(6_000), seed);
             run(&multitude, here, || None);
-            assert!(looks(&multitude).is_empty(), "an honest listing of people in step");
+            assert!(looks(&multitude).is_empty(), "hints from a correct listing of people in step");
             multitude.state().lie = Some(lie);
             for _ in 0..2 {
                 run(&multitude, here, || None);
@@ -203,27 +205,27 @@ fn invariant_07_whatever_a_listing_says_only_looks_follow() {
             for change in &state.counted.sent {
                 assert_eq!((change.proof, change.password), (Proof::Hint, false), "{lie:?}");
                 let known = People::of_sub(&change.sub).is_some_and(|it| it < 6_000);
-                assert!(known, "{lie:?}: a look at nobody");
+                assert!(known, "{lie:?}: a hint about an unknown account");
             }
             most = most.max(state.counted.sent.len());
         }
         println!("{lie:?}: {most} looks at the most, {doubts:?}");
         let unlikely = limits::SWEEP_MISSING_PERCENT * 6_000 / 100;
-        assert!(most as u64 <= 2 * (unlikely + 60), "{lie:?}: {most} looks");
+        assert!(most as u64 <= 2 * (unlikely + 60), "{lie:?}: {most} hints");
         if lie == Lie::Short || lie == Lie::Old {
-            assert_eq!(most, 0, "{lie:?} is no reason to look");
+            assert_eq!(most, 0, "{lie:?} is no reason for a hint");
         }
         if lie == Lie::Strays {
-            assert!(most < 30, "whoever is shown in somebody else's part is left to their own");
+            assert!(most < 30, "an account listed in a wrong part is left to its own part");
         }
         if lie == Lie::Ends {
-            assert!(doubts.keys().any(Option::is_some), "a listing that ends early is believed");
+            assert!(doubts.keys().any(Option::is_some), "a listing that ends early is accepted");
         }
     }
 }
 
 #[test]
-fn a_listing_that_shrinks_is_not_believed_but_looked_into_when_it_lasts() {
+fn a_shrunken_listing_is_not_accepted_but_checked_by_reads_when_it_lasts() {
     let mut people = People::new(20_000);
     people.deeds = (0..1_000).map(|n| (n * 20, Deed::Deleted(Side::New))).collect();
     let multitude = Multitude::new(people, 3);
@@ -231,14 +233,15 @@ fn a_listing_that_shrinks_is_not_believed_but_looked_into_when_it_lasts() {
     run(&multitude, Run::default(), || None);
     assert_eq!(last(&multitude).doubt, Some(Doubt::Undecoded));
     assert!(looks(&multitude).is_empty());
-    // Asked for in smaller classes it can be told, and is too much to be believed.
+    // In smaller buckets the difference can be identified, and it is too large to be accepted as
+    // true.
     while multitude.state().cursor.doubted == 0 {
         assert!(looks(&multitude).is_empty());
         run(&multitude, Run::default(), || None);
         assert!(last(&multitude).doubt.is_some());
     }
     assert!(looks(&multitude).is_empty());
-    // It is the same in the next pass: some of them are looked at, by reads, which believe no listing.
+    // It is the same in the next pass: the sweep sends some of them, and a direct read decides.
     run(&multitude, Run::default(), || None);
     assert_eq!(last(&multitude).doubt, Some(Doubt::TooMany));
     let some = looks(&multitude);
@@ -250,7 +253,7 @@ fn a_listing_that_shrinks_is_not_believed_but_looked_into_when_it_lasts() {
 }
 
 #[test]
-fn more_than_can_be_told_at_once_is_told_in_classes() {
+fn a_difference_too_large_for_one_pass_is_identified_in_buckets() {
     let mut people = People::new(60_000);
     people.deeds = (0..1_100).map(|n| (n * 54 + 1, Deed::Deleted(Side::Old))).collect();
     let multitude = Multitude::new(people, 4);
@@ -261,11 +264,11 @@ fn more_than_can_be_told_at_once_is_told_in_classes() {
         run(&multitude, Run::default(), || None);
     }
     println!("{passes} passes for 1100 missing accounts");
-    assert!(passes > 1, "the first pass could not tell them");
+    assert!(passes > 1, "the first pass could not identify them");
 }
 
 #[test]
-fn an_account_that_no_part_holds_is_noticed_and_gets_a_part() {
+fn an_account_outside_every_part_is_noticed_and_gets_a_part() {
     let mut people = People::new(30_000);
     people.deeds.insert(77, Deed::Changed(Side::Old));
     people.deeds.insert(88, Deed::Changed(Side::Old));
@@ -274,7 +277,7 @@ fn an_account_that_no_part_holds_is_noticed_and_gets_a_part() {
     run(&multitude, Run { quota_percent: 1, ..Run::default() }, || None);
     let state = multitude.state();
     let strangers: Vec<&str> = state.cursor.strangers.old.iter().map(Prefix::as_str).collect();
-    // With one letter's depth the part of "a" holds the other one.
+    // With a depth of one letter, the part of "a" holds the other one.
     assert_eq!(strangers, ["Z"]);
     assert!(state.cursor.strangers.new.is_empty());
     drop(state);
@@ -283,32 +286,32 @@ fn an_account_that_no_part_holds_is_noticed_and_gets_a_part() {
 }
 
 #[test]
-fn a_listing_that_was_cut_short_too_early_proves_no_cover_for_a_day() {
+fn a_listing_that_was_cut_short_too_early_does_not_count_for_a_day() {
     let cover = |invocation| {
         let multitude = Multitude::new(People::new(30_000), 10);
         let run_of = Run { quota_percent: 1, invocation, ..Run::default() };
         run(&multitude, run_of, || None);
         let covered = multitude.state().cursor.covered;
-        assert_eq!(multitude.state().counted.passes.len(), 1, "the pass ends all the same");
+        assert_eq!(multitude.state().counted.passes.len(), 1, "the pass did not end");
         run(&multitude, run_of, || None);
         let again = multitude.state().counted.whole_pages;
         (covered, again)
     };
-    // 57 calls an invocation: an unfiltered listing never gets as far as one partition would.
+    // 57 calls per invocation: an unfiltered listing never gets as far as one partition would.
     let (covered, short) = cover(Duration::from_secs(200));
     assert_eq!(covered, BySide::default(), "an unexpected prefix stays unseen for a day");
-    // 270 calls: not the whole pool either, and as far as one listing has to get.
+    // 270 calls: also less than the whole pool, and as far as one listing must get.
     let (covered, long) = cover(Duration::from_mins(15));
     assert!(covered.old.is_some() && covered.new.is_some());
     for side in Side::BOTH {
         let (short, long) = (*short.get(side), *long.get(side));
-        assert!(short > 100, "{side}: the next pass looks again, {short} pages in all");
+        assert!(short > 100, "{side}: the next pass lists again, {short} pages in all");
         assert!((89..300).contains(&long), "{side}: once a day is enough, {long} pages in all");
     }
 }
 
 #[test]
-fn bulk_work_is_bounded_and_waits_for_whoever_works_it_off() {
+fn bulk_work_is_bounded_and_waits_for_apply() {
     let mut people = People::new(20_000);
     people.deeds = (0..5_000).map(|n| (n * 4 + 1, Deed::Changed(Side::Old))).collect();
     let multitude = Multitude::new(people, 6);
@@ -316,7 +319,7 @@ fn bulk_work_is_bounded_and_waits_for_whoever_works_it_off() {
     let stuck = Run { invocations_max: 3, ..Run::default() };
     run(&multitude, stuck, || None);
     let most = limits::BULK_OUTSTANDING_MAX;
-    assert!(multitude.state().counted.passes.is_empty(), "a full queue is waited for");
+    assert!(multitude.state().counted.passes.is_empty(), "the sweep did not wait for a full queue");
     assert!((most - 50..=most).contains(&multitude.state().counted.outstanding_most));
     multitude.state().working = true;
     run(&multitude, Run::default(), || None);
@@ -337,7 +340,7 @@ fn a_throttled_listing_slows_down_and_ends() {
 }
 
 #[test]
-fn a_difference_of_two_sets_is_told_whatever_they_are() {
+fn a_difference_of_two_sets_is_identified_for_any_sets() {
     let mut chance = Seeded::new(8);
     for _ in 0..60 {
         let (common, more) = (chance.choose(20_000, "common"), chance.choose(650, "more"));
@@ -370,7 +373,7 @@ fn a_difference_of_two_sets_is_told_whatever_they_are() {
 }
 
 #[test]
-fn too_great_a_difference_never_names_somebody_who_is_not_in_it() {
+fn too_large_a_difference_never_names_a_person_outside_it() {
     let mut chance = Seeded::new(9);
     for _ in 0..60 {
         let mut table = Difference::default();

@@ -1,8 +1,8 @@
-//! What AWS does and the local stack's programs cannot show: pools with aliases, federated accounts,
-//! second factors, constraints that no answer names. So these cases run on the fakes alone.
+//! What AWS does and the local stack cannot show: pools with aliases, federated accounts, second
+//! factors, and constraints that no answer names. These cases run on the fakes only.
 //!
-//! Each one follows a page of Cognito's API reference or developer guide, or a report of a user where
-//! no page speaks; the comment says which.
+//! Each case follows a page of Cognito's API reference or developer guide, or a user's report where
+//! no page covers it. The comment names the source.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -23,11 +23,11 @@ use crate::world::weather::{Climate, Weather};
 pub(super) fn cases() -> Vec<Case<Fake>> {
     cases![
         an_account_of_a_pool_with_aliases_is_found_by_a_listing_that_lags,
-        a_federated_account_is_reached_by_its_name_and_not_by_its_sub,
+        a_federated_account_is_found_by_its_username_and_not_by_its_sub,
         a_factor_whose_codes_have_no_address_is_refused,
         factors_of_one_call_are_refused_together,
         a_constraint_that_the_schema_does_not_show_refuses_creations_and_updates,
-        the_groups_of_an_account_that_reads_may_answer_that_it_is_gone,
+        a_list_of_groups_may_answer_not_found_for_an_existing_account,
     ]
 }
 
@@ -46,8 +46,9 @@ impl Fake {
     }
 }
 
-/// The `sub` reaches nobody in a pool with aliases ("username or any alias; in a non-alias pool also
-/// sub", page of `AdminGetUser`), so the name has to be listed first, and listings lag.
+/// In a pool with aliases, a call by `sub` finds no account ("username or any alias; in a non-alias
+/// pool also sub", page of `AdminGetUser`). So the adapter lists the username first, and listings
+/// lag.
 async fn an_account_of_a_pool_with_aliases_is_found_by_a_listing_that_lags(
     stand: Fake,
 ) -> anyhow::Result<()> {
@@ -72,9 +73,9 @@ async fn an_account_of_a_pool_with_aliases_is_found_by_a_listing_that_lags(
     Ok(())
 }
 
-/// "The username, or the sub of a *local* user" (page of `AdminGetUser`). The name of a federated
-/// account is its provider's and its id there.
-async fn a_federated_account_is_reached_by_its_name_and_not_by_its_sub(
+/// "The username, or the sub of a *local* user" (page of `AdminGetUser`). The username of a
+/// federated account consists of its provider's name and its id there.
+async fn a_federated_account_is_found_by_its_username_and_not_by_its_sub(
     stand: Fake,
 ) -> anyhow::Result<()> {
     let (_, wanted) = newcomer(&stand);
@@ -86,11 +87,11 @@ async fn a_federated_account_is_reached_by_its_name_and_not_by_its_sub(
     {
         let mut state = stand.world.lock();
         let pool = state.pools.get_mut(stand.side);
-        pool.get_mut(&handle.sub).expect("it was made above").username = name.clone();
+        pool.get_mut(&handle.sub).expect("it was created above").username = name.clone();
     }
     let found = read(&stand, &Handle { username: Some(name), ..handle.clone() }).await?;
     assert_eq!((found.sub.clone(), found.status), (handle.sub.clone(), Status::ExternalProvider));
-    // By its sub alone it is found only where a listing shows it.
+    // By `sub` alone, the account is found only if a listing shows it.
     let nameless = Handle { username: None, ..handle.clone() };
     assert_eq!(read(&stand, &nameless).await?, found);
     stand.climate(Climate { stale_one_in: 1, stale_max: 1, ..Climate::calm() });
@@ -121,7 +122,7 @@ async fn a_factor_whose_codes_have_no_address_is_refused(stand: Fake) -> anyhow:
     Ok(())
 }
 
-/// One call sets every factor, and one that cannot be set refuses them all.
+/// One call sets every factor. If one factor cannot be set, the pool refuses all of them.
 async fn factors_of_one_call_are_refused_together(stand: Fake) -> anyhow::Result<()> {
     let (_, wanted) = newcomer(&stand);
     let handle = create(&stand, &wanted).await?;
@@ -137,8 +138,8 @@ async fn factors_of_one_call_are_refused_together(stand: Fake) -> anyhow::Result
     Ok(())
 }
 
-/// A schema's constraints (least lengths, ranges of numbers) hold at creation and at update, and the
-/// refusal names no attribute (`InvalidParameterException`).
+/// Constraints of the schema (minimum lengths, ranges of numbers) apply at creation and at update.
+/// The refusal names no attribute (`InvalidParameterException`).
 async fn a_constraint_that_the_schema_does_not_show_refuses_creations_and_updates(
     stand: Fake,
 ) -> anyhow::Result<()> {
@@ -159,9 +160,9 @@ async fn a_constraint_that_the_schema_does_not_show_refuses_creations_and_update
     Ok(())
 }
 
-/// "Group add intermittently answers `UserNotFoundException`" (aws-amplify/amplify-cli 9869): what
-/// a group operation says of an account proves nothing about the account.
-async fn the_groups_of_an_account_that_reads_may_answer_that_it_is_gone(
+/// "Group add intermittently answers `UserNotFoundException`" (aws-amplify/amplify-cli 9869). So
+/// the answer of a group operation proves nothing about the account.
+async fn a_list_of_groups_may_answer_not_found_for_an_existing_account(
     stand: Fake,
 ) -> anyhow::Result<()> {
     let (_, wanted) = newcomer(&stand);

@@ -1,4 +1,4 @@
-//! Leases: one holder, for as long as was said, and not a millisecond less.
+//! Leases: one holder, for exactly the promised time.
 
 use std::time::Duration;
 
@@ -11,25 +11,23 @@ use tokio::task::JoinSet;
 use super::{NOON, TableStand, begun, held, lease, next, taken};
 use crate::contract::{Case, cases};
 
-/// How many try at the same moment.
+/// How many workers try at the same moment.
 const AT_ONCE: usize = 16;
 
 pub(super) fn cases<S: TableStand>() -> Vec<Case<S>> {
     cases![
-        somebody_who_is_free_is_taken_as_they_stand,
-        somebody_who_is_taken_is_busy_until_their_lease_is_free,
-        a_lease_is_free_at_the_very_moment_that_it_says,
-        rule_07_a_lease_that_ended_is_not_yet_free,
+        a_free_person_is_claimed_unchanged,
+        a_claimed_person_is_busy_until_the_lease_is_free,
+        a_lease_is_free_exactly_at_its_time,
+        lease_outlasts_process_a_lease_that_ended_is_not_yet_free,
         a_claim_repeated_after_a_lost_answer_succeeds,
         a_released_person_is_free_at_once,
-        somebody_who_moved_on_is_not_claimed,
+        a_claim_on_an_old_revision_fails,
         of_many_claims_at_once_exactly_one_succeeds,
     ]
 }
 
-async fn somebody_who_is_free_is_taken_as_they_stand<S: TableStand>(
-    stand: S,
-) -> anyhow::Result<()> {
+async fn a_free_person_is_claimed_unchanged<S: TableStand>(stand: S) -> anyhow::Result<()> {
     let entry = begun(&stand, Side::Old).await?;
     let ours = lease(&stand, NOON);
     let claimed = taken(&stand, &entry, &ours, NOON).await?;
@@ -40,7 +38,7 @@ async fn somebody_who_is_free_is_taken_as_they_stand<S: TableStand>(
     Ok(())
 }
 
-async fn somebody_who_is_taken_is_busy_until_their_lease_is_free<S: TableStand>(
+async fn a_claimed_person_is_busy_until_the_lease_is_free<S: TableStand>(
     stand: S,
 ) -> anyhow::Result<()> {
     let (entry, ours) = held(&stand, Side::New).await?;
@@ -51,9 +49,7 @@ async fn somebody_who_is_taken_is_busy_until_their_lease_is_free<S: TableStand>(
     Ok(())
 }
 
-async fn a_lease_is_free_at_the_very_moment_that_it_says<S: TableStand>(
-    stand: S,
-) -> anyhow::Result<()> {
+async fn a_lease_is_free_exactly_at_its_time<S: TableStand>(stand: S) -> anyhow::Result<()> {
     let (entry, ours) = held(&stand, Side::Old).await?;
     let theirs = lease(&stand, ours.free_at);
     let early = ours.free_at - Duration::from_millis(1);
@@ -64,7 +60,9 @@ async fn a_lease_is_free_at_the_very_moment_that_it_says<S: TableStand>(
     Ok(())
 }
 
-async fn rule_07_a_lease_that_ended_is_not_yet_free<S: TableStand>(stand: S) -> anyhow::Result<()> {
+async fn lease_outlasts_process_a_lease_that_ended_is_not_yet_free<S: TableStand>(
+    stand: S,
+) -> anyhow::Result<()> {
     let (entry, ours) = held(&stand, Side::Old).await?;
     let after = ours.until + Duration::from_secs(1);
     assert!(after < ours.free_at);
@@ -79,7 +77,7 @@ async fn a_claim_repeated_after_a_lost_answer_succeeds<S: TableStand>(
 ) -> anyhow::Result<()> {
     let (entry, ours) = held(&stand, Side::Old).await?;
     assert_eq!(taken(&stand, &entry, &ours, NOON).await?, entry);
-    // The same owner may ask for another time as well.
+    // The same owner may ask for another time too.
     let mut longer = ours;
     longer.free_at = longer.free_at + Duration::from_secs(5);
     let claimed = taken(&stand, &entry, &longer, NOON).await?;
@@ -96,7 +94,7 @@ async fn a_released_person_is_free_at_once<S: TableStand>(stand: S) -> anyhow::R
     Ok(())
 }
 
-async fn somebody_who_moved_on_is_not_claimed<S: TableStand>(stand: S) -> anyhow::Result<()> {
+async fn a_claim_on_an_old_revision_fails<S: TableStand>(stand: S) -> anyhow::Result<()> {
     let (entry, ours) = held(&stand, Side::Old).await?;
     let stored = next(&entry);
     stand.ledger().store(&stored, &ours.owner).await?;
@@ -110,7 +108,7 @@ async fn somebody_who_moved_on_is_not_claimed<S: TableStand>(stand: S) -> anyhow
     assert_eq!(stand.person(&entry.id).await?, Some(stored));
     let nobody = PersonId::from_nonce(stand.nonce());
     assert_eq!(stand.ledger().claim(&nobody, 1, &ours, NOON).await?, Claim::Moved);
-    assert_eq!(stand.person(&nobody).await?, None, "a claim made somebody");
+    assert_eq!(stand.person(&nobody).await?, None, "a claim created a person");
     Ok(())
 }
 
@@ -135,7 +133,7 @@ async fn of_many_claims_at_once_exactly_one_succeeds<S: TableStand>(
                 assert_eq!(until, lease.free_at, "all of them asked for the same time");
                 losers += 1;
             }
-            (_, Claim::Moved) => anyhow::bail!("a claim alone moves nobody on"),
+            (_, Claim::Moved) => anyhow::bail!("a claim alone changes no revision"),
         }
     }
     assert_eq!((winners.len(), losers), (1, AT_ONCE - 1));

@@ -1,4 +1,4 @@
-//! Linking: one more account for a person, and one person of two halves.
+//! Links: one more account for a person, and two person records merged into one.
 
 use poolbridge_core::entry::{Entry, Lease};
 use poolbridge_core::fault::FaultKind;
@@ -12,23 +12,23 @@ use crate::contract::{Case, cases};
 pub(super) fn cases<S: TableStand>() -> Vec<Case<S>> {
     cases![
         a_joined_account_leads_to_its_person,
-        rule_16_an_account_that_is_somebodys_is_not_joined,
-        an_account_of_our_own_is_not_joined_again,
-        rule_18_nobody_joins_an_account_without_the_lease,
+        link_in_one_transaction_another_persons_account_is_not_joined,
+        an_account_of_the_same_person_is_not_joined_again,
+        join_under_lease_no_account_is_joined_without_the_lease,
         a_join_repeated_after_a_lost_answer_is_the_same_join,
-        rule_17_two_halves_become_one_person,
-        what_is_left_of_the_absorbed_half_leads_on,
+        merge_halves_two_halves_become_one_person,
+        the_absorbed_half_forwards_to_the_kept_person,
         a_half_that_absorbed_may_be_absorbed,
-        nobody_merges_without_both_leases,
+        no_merge_happens_without_both_leases,
         a_merge_repeated_after_a_lost_answer_is_the_same_merge,
         separated_accounts_lead_to_two_people,
-        nobody_separates_without_the_lease,
-        account_that_is_anothers_is_not_separated,
+        no_separation_happens_without_the_lease,
+        another_persons_account_is_not_separated,
         separation_repeated_after_a_lost_answer_is_the_same_separation,
     ]
 }
 
-/// The entry with one more account, on the new side.
+/// The person record with one more account, in the new pool.
 fn joined(stand: &impl TableStand, entry: &Entry) -> Entry {
     let mut joined = next(entry);
     joined.accounts.new = Some(known(stand));
@@ -45,7 +45,7 @@ async fn a_joined_account_leads_to_its_person<S: TableStand>(stand: S) -> anyhow
     Ok(())
 }
 
-async fn rule_16_an_account_that_is_somebodys_is_not_joined<S: TableStand>(
+async fn link_in_one_transaction_another_persons_account_is_not_joined<S: TableStand>(
     stand: S,
 ) -> anyhow::Result<()> {
     let other = begun(&stand, Side::New).await?;
@@ -54,13 +54,15 @@ async fn rule_16_an_account_that_is_somebodys_is_not_joined<S: TableStand>(
     wanted.accounts.new.clone_from(&other.accounts.new);
     let answer = stand.ledger().join(&wanted, &lease.owner, Side::New).await;
     assert_eq!(kind(answer), FaultKind::Exists);
-    assert_eq!(stand.person(&entry.id).await?, Some(entry), "half of it was written");
+    assert_eq!(stand.person(&entry.id).await?, Some(entry), "a part of it was written");
     let shared = account(&other, Side::New);
     assert_eq!(found(&stand, Side::New, &shared).await?, Some(other));
     Ok(())
 }
 
-async fn an_account_of_our_own_is_not_joined_again<S: TableStand>(stand: S) -> anyhow::Result<()> {
+async fn an_account_of_the_same_person_is_not_joined_again<S: TableStand>(
+    stand: S,
+) -> anyhow::Result<()> {
     let (entry, lease) = held(&stand, Side::Old).await?;
     let first = joined(&stand, &entry);
     stand.ledger().join(&first, &lease.owner, Side::New).await?;
@@ -70,7 +72,7 @@ async fn an_account_of_our_own_is_not_joined_again<S: TableStand>(stand: S) -> a
     Ok(())
 }
 
-async fn rule_18_nobody_joins_an_account_without_the_lease<S: TableStand>(
+async fn join_under_lease_no_account_is_joined_without_the_lease<S: TableStand>(
     stand: S,
 ) -> anyhow::Result<()> {
     let (entry, ours) = held(&stand, Side::Old).await?;
@@ -81,7 +83,7 @@ async fn rule_18_nobody_joins_an_account_without_the_lease<S: TableStand>(
     assert_eq!(kind(answer), FaultKind::Lost);
     assert_eq!(stand.person(&entry.id).await?, Some(claimed));
     let other = account(&wanted, Side::New);
-    assert_eq!(found(&stand, Side::New, &other).await?, None, "half of it was written");
+    assert_eq!(found(&stand, Side::New, &other).await?, None, "a part of it was written");
     Ok(())
 }
 
@@ -100,7 +102,7 @@ async fn a_join_repeated_after_a_lost_answer_is_the_same_join<S: TableStand>(
     Ok(())
 }
 
-/// Two half-persons, the second one on the new side, both under one lease of ours.
+/// Two one-sided people, the second one in the new pool, both under one lease of the case.
 async fn halves(stand: &impl TableStand) -> anyhow::Result<(Entry, Entry, Lease)> {
     let (old, lease) = held(stand, Side::Old).await?;
     let new = begun(stand, Side::New).await?;
@@ -108,7 +110,7 @@ async fn halves(stand: &impl TableStand) -> anyhow::Result<(Entry, Entry, Lease)
     Ok((old, new, lease))
 }
 
-/// What is kept once `absorbed` is part of `kept`.
+/// The record that stays after `absorbed` is merged into `kept`.
 fn merged(kept: &Entry, absorbed: &Entry) -> Entry {
     let mut merged = next(kept);
     for side in Side::BOTH {
@@ -120,7 +122,7 @@ fn merged(kept: &Entry, absorbed: &Entry) -> Entry {
     merged
 }
 
-async fn rule_17_two_halves_become_one_person<S: TableStand>(stand: S) -> anyhow::Result<()> {
+async fn merge_halves_two_halves_become_one_person<S: TableStand>(stand: S) -> anyhow::Result<()> {
     let (old, new, lease) = halves(&stand).await?;
     let kept = merged(&old, &new);
     stand.ledger().merge(&kept, &new, &lease.owner).await?;
@@ -130,14 +132,16 @@ async fn rule_17_two_halves_become_one_person<S: TableStand>(stand: S) -> anyhow
     Ok(())
 }
 
-async fn what_is_left_of_the_absorbed_half_leads_on<S: TableStand>(stand: S) -> anyhow::Result<()> {
+async fn the_absorbed_half_forwards_to_the_kept_person<S: TableStand>(
+    stand: S,
+) -> anyhow::Result<()> {
     let (old, new, ours) = halves(&stand).await?;
     let kept = merged(&old, &new);
     stand.ledger().merge(&kept, &new, &ours.owner).await?;
     assert_eq!(stand.person(&new.id).await?.as_ref(), Some(&kept), "forwarding is followed");
     for revision in [new.revision, new.revision + 1] {
         let claim = stand.ledger().claim(&new.id, revision, &ours, NOON).await?;
-        assert_eq!(claim, Claim::Moved, "nobody works on what is left");
+        assert_eq!(claim, Claim::Moved, "the absorbed half can be claimed");
     }
     let stored = stand.ledger().store(&next(&next(&new)), &ours.owner).await;
     assert_eq!(kind(stored), FaultKind::Lost);
@@ -150,7 +154,7 @@ async fn what_is_left_of_the_absorbed_half_leads_on<S: TableStand>(stand: S) -> 
 
 async fn a_half_that_absorbed_may_be_absorbed<S: TableStand>(stand: S) -> anyhow::Result<()> {
     let (mut first, second, lease) = halves(&stand).await?;
-    // The old account is gone for good: only the new one is carried along.
+    // The old account is deleted. The merge carries only the new one along.
     first.accounts.old = None;
     let both = merged(&first, &second);
     stand.ledger().merge(&both, &second, &lease.owner).await?;
@@ -167,7 +171,7 @@ async fn a_half_that_absorbed_may_be_absorbed<S: TableStand>(stand: S) -> anyhow
     Ok(())
 }
 
-async fn nobody_merges_without_both_leases<S: TableStand>(stand: S) -> anyhow::Result<()> {
+async fn no_merge_happens_without_both_leases<S: TableStand>(stand: S) -> anyhow::Result<()> {
     let (old, ours) = held(&stand, Side::Old).await?;
     let (new, theirs) = held(&stand, Side::New).await?;
     let kept = merged(&old, &new);
@@ -177,7 +181,7 @@ async fn nobody_merges_without_both_leases<S: TableStand>(stand: S) -> anyhow::R
     }
     for (side, half) in [(Side::Old, old), (Side::New, new)] {
         let sub = account(&half, side);
-        assert_eq!(found(&stand, side, &sub).await?, Some(half), "half of it was written");
+        assert_eq!(found(&stand, side, &sub).await?, Some(half), "a part of it was written");
     }
     Ok(())
 }
@@ -197,11 +201,11 @@ async fn a_merge_repeated_after_a_lost_answer_is_the_same_merge<S: TableStand>(
     assert_eq!(stand.person(&new.id).await?.as_ref(), Some(&claimed));
     stand.ledger().store(&next(&claimed), &theirs.owner).await?;
     let answer = stand.ledger().merge(&kept, &new, &ours.owner).await;
-    assert_eq!(kind(answer), FaultKind::Lost, "somebody has written since");
+    assert_eq!(kind(answer), FaultKind::Lost, "another worker has written since");
     Ok(())
 }
 
-/// One person of two accounts, under a lease of ours, and the two people that they become.
+/// One person with two accounts, under a lease of the case, and the two people after the split.
 async fn parting(stand: &impl TableStand) -> anyhow::Result<(Entry, Lease, Entry, Entry)> {
     let (old, lease) = held(stand, Side::Old).await?;
     let whole = joined(stand, &old);
@@ -219,7 +223,7 @@ async fn separated_accounts_lead_to_two_people<S: TableStand>(stand: S) -> anyho
     let there = found(&stand, Side::New, &account(&parted, Side::New)).await?;
     assert_eq!(there.as_ref(), Some(&parted));
     assert!(there.is_some_and(|it| it.apart.of(Side::Old).contains(&account(&kept, Side::Old))));
-    // They can be joined again, and each can be claimed.
+    // The two people can be joined again, and each can be claimed.
     let kept = taken(&stand, &kept, &ours, NOON).await?;
     let parted = taken(&stand, &parted, &ours, NOON).await?;
     let again = merged(&kept, &parted);
@@ -230,28 +234,28 @@ async fn separated_accounts_lead_to_two_people<S: TableStand>(stand: S) -> anyho
     Ok(())
 }
 
-async fn nobody_separates_without_the_lease<S: TableStand>(stand: S) -> anyhow::Result<()> {
+async fn no_separation_happens_without_the_lease<S: TableStand>(stand: S) -> anyhow::Result<()> {
     let (whole, _, kept, parted) = parting(&stand).await?;
     let other = lease(&stand, NOON);
     let answer = stand.ledger().separate(&kept, &parted, &other.owner).await;
     assert_eq!(kind(answer), FaultKind::Lost);
     for side in Side::BOTH {
         let there = found(&stand, side, &account(&whole, side)).await?;
-        assert_eq!(there.as_ref(), Some(&whole), "half of it was written");
+        assert_eq!(there.as_ref(), Some(&whole), "a part of it was written");
     }
-    assert_eq!(stand.person(&parted.id).await?, None, "half of it was written");
+    assert_eq!(stand.person(&parted.id).await?, None, "a part of it was written");
     Ok(())
 }
 
-async fn account_that_is_anothers_is_not_separated<S: TableStand>(stand: S) -> anyhow::Result<()> {
+async fn another_persons_account_is_not_separated<S: TableStand>(stand: S) -> anyhow::Result<()> {
     let (whole, ours, kept, mut parted) = parting(&stand).await?;
     let other = begun(&stand, Side::New).await?;
     parted.accounts.new.clone_from(&other.accounts.new);
     let answer = stand.ledger().separate(&kept, &parted, &ours.owner).await;
     assert_eq!(kind(answer), FaultKind::Lost);
     assert_eq!(found(&stand, Side::New, &account(&other, Side::New)).await?, Some(other));
-    assert_eq!(stand.person(&whole.id).await?, Some(whole), "half of it was written");
-    assert_eq!(stand.person(&parted.id).await?, None, "half of it was written");
+    assert_eq!(stand.person(&whole.id).await?, Some(whole), "a part of it was written");
+    assert_eq!(stand.person(&parted.id).await?, None, "a part of it was written");
     Ok(())
 }
 
@@ -268,6 +272,6 @@ async fn separation_repeated_after_a_lost_answer_is_the_same_separation<S: Table
     let claimed = taken(&stand, &kept, &theirs, NOON).await?;
     stand.ledger().store(&next(&claimed), &theirs.owner).await?;
     let answer = stand.ledger().separate(&kept, &parted, &ours.owner).await;
-    assert_eq!(kind(answer), FaultKind::Lost, "somebody has written since");
+    assert_eq!(kind(answer), FaultKind::Lost, "another worker has written since");
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Marks: what was captured stays known until somebody who saw it takes it away.
+//! Pending changes: one stays stored until a worker that saw it clears it.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -15,30 +15,30 @@ use tokio::task::JoinSet;
 use super::{NOON, TableStand, change, sub};
 use crate::contract::{Case, cases};
 
-/// How many mark the same account at the same moment.
+/// How many captures store a pending change of the same account at the same moment.
 const AT_ONCE: i64 = 16;
 
-/// How often a mark is made and cleared to see whether its token comes again.
+/// How often a pending change is stored and cleared to see whether its token repeats.
 const CLEARED: usize = 1_000;
 
 pub(super) fn cases<S: TableStand>() -> Vec<Case<S>> {
     cases![
-        an_account_without_a_mark_has_none_to_clear,
-        a_mark_says_what_the_change_said,
-        changes_of_one_account_become_one_mark,
-        of_two_changes_at_one_moment_the_later_one_speaks,
-        a_hint_overrules_no_deed_and_is_counted,
-        a_deed_overrules_hints_whatever_their_times,
-        the_order_of_changes_makes_no_difference_to_their_mark,
-        an_older_change_that_arrives_late_is_counted_and_overrules_nothing,
-        a_password_that_arrives_late_is_not_forgotten,
-        a_password_event_is_kept_apart_by_who_set_it_and_who_says_so,
-        rule_11_a_mark_that_was_touched_is_not_cleared,
-        rule_12_a_token_never_comes_again,
+        an_account_without_a_pending_change_has_none_to_clear,
+        a_pending_change_holds_what_its_change_held,
+        changes_of_one_account_become_one_pending_change,
+        of_two_changes_at_one_moment_the_later_one_counts,
+        a_hint_overrides_no_evidence_and_is_counted,
+        evidence_overrides_hints_of_any_time,
+        the_order_of_changes_does_not_affect_their_pending_change,
+        an_older_change_that_arrives_late_is_counted_and_overrides_nothing,
+        a_password_event_that_arrives_late_is_kept,
+        password_events_are_kept_per_author_and_source,
+        pending_read_first_a_changed_pending_change_is_not_cleared,
+        token_never_repeats_after_a_clear,
         a_new_change_does_not_wait_for_the_back_off_of_an_old_one,
-        only_an_untouched_mark_is_put_off,
-        every_account_has_a_mark_of_its_own,
-        of_many_marks_at_once_each_is_counted,
+        only_an_unchanged_pending_change_is_delayed,
+        every_account_has_its_own_pending_change,
+        each_of_many_simultaneous_changes_is_counted,
     ]
 }
 
@@ -54,14 +54,14 @@ async fn mark<S: TableStand>(
 }
 
 async fn marked<S: TableStand>(stand: &S, sub: &Sub) -> anyhow::Result<Mark> {
-    stand.ledger().read_mark(Side::Old, sub).await?.context("there is no mark")
+    stand.ledger().read_mark(Side::Old, sub).await?.context("there is no pending change")
 }
 
 const fn after(milliseconds: i64) -> Time {
     Time(NOON.0 + milliseconds)
 }
 
-async fn an_account_without_a_mark_has_none_to_clear<S: TableStand>(
+async fn an_account_without_a_pending_change_has_none_to_clear<S: TableStand>(
     stand: S,
 ) -> anyhow::Result<()> {
     let sub = sub(&stand);
@@ -72,7 +72,9 @@ async fn an_account_without_a_mark_has_none_to_clear<S: TableStand>(
     Ok(())
 }
 
-async fn a_mark_says_what_the_change_said<S: TableStand>(stand: S) -> anyhow::Result<()> {
+async fn a_pending_change_holds_what_its_change_held<S: TableStand>(
+    stand: S,
+) -> anyhow::Result<()> {
     for (proof, password) in Proof::ALL.into_iter().zip([false, true, false, true]) {
         let sub = sub(&stand);
         let found = mark(&stand, &sub, 5, proof, password).await?;
@@ -95,7 +97,9 @@ async fn a_mark_says_what_the_change_said<S: TableStand>(stand: S) -> anyhow::Re
     Ok(())
 }
 
-async fn changes_of_one_account_become_one_mark<S: TableStand>(stand: S) -> anyhow::Result<()> {
+async fn changes_of_one_account_become_one_pending_change<S: TableStand>(
+    stand: S,
+) -> anyhow::Result<()> {
     let sub = sub(&stand);
     let first = mark(&stand, &sub, 0, Proof::Confirmed, true).await?;
     let second = mark(&stand, &sub, 10, Proof::Changed, false).await?;
@@ -109,7 +113,7 @@ async fn changes_of_one_account_become_one_mark<S: TableStand>(stand: S) -> anyh
     Ok(())
 }
 
-async fn of_two_changes_at_one_moment_the_later_one_speaks<S: TableStand>(
+async fn of_two_changes_at_one_moment_the_later_one_counts<S: TableStand>(
     stand: S,
 ) -> anyhow::Result<()> {
     let sub = sub(&stand);
@@ -119,7 +123,9 @@ async fn of_two_changes_at_one_moment_the_later_one_speaks<S: TableStand>(
     Ok(())
 }
 
-async fn a_hint_overrules_no_deed_and_is_counted<S: TableStand>(stand: S) -> anyhow::Result<()> {
+async fn a_hint_overrides_no_evidence_and_is_counted<S: TableStand>(
+    stand: S,
+) -> anyhow::Result<()> {
     for proof in [Proof::Changed, Proof::Confirmed, Proof::Deleted] {
         let sub = sub(&stand);
         let mut seen = mark(&stand, &sub, 10, proof, true).await?;
@@ -127,16 +133,18 @@ async fn a_hint_overrules_no_deed_and_is_counted<S: TableStand>(stand: S) -> any
             let found = mark(&stand, &sub, late, Proof::Hint, false).await?;
             assert_eq!((found.first, found.last), (after(first), after(10)));
             assert_eq!((found.proof, found.password_at), (proof, Some(after(10))));
-            assert_eq!(found.token, seen.token + 1, "R12: whoever saw {seen:?} must not clear it");
+            assert_eq!(
+                found.token,
+                seen.token + 1,
+                "TokenNeverRepeats (R12): a worker that saw {seen:?} must not clear it"
+            );
             seen = found;
         }
     }
     Ok(())
 }
 
-async fn a_deed_overrules_hints_whatever_their_times<S: TableStand>(
-    stand: S,
-) -> anyhow::Result<()> {
+async fn evidence_overrides_hints_of_any_time<S: TableStand>(stand: S) -> anyhow::Result<()> {
     for late in [5, 10, 15, 20, 25] {
         let sub = sub(&stand);
         mark(&stand, &sub, 10, Proof::Hint, false).await?;
@@ -149,7 +157,7 @@ async fn a_deed_overrules_hints_whatever_their_times<S: TableStand>(
     Ok(())
 }
 
-async fn the_order_of_changes_makes_no_difference_to_their_mark<S: TableStand>(
+async fn the_order_of_changes_does_not_affect_their_pending_change<S: TableStand>(
     stand: S,
 ) -> anyhow::Result<()> {
     let changes = [
@@ -169,7 +177,7 @@ async fn the_order_of_changes_makes_no_difference_to_their_mark<S: TableStand>(
         for (late, proof, password) in &order {
             found = Some(mark(&stand, &sub, *late, *proof, *password).await?);
         }
-        let found = found.context("nothing was marked")?;
+        let found = found.context("no pending change is stored")?;
         assert_eq!((found.first, found.last), (after(1), after(4)), "{order:?}");
         assert_eq!(found.proof, Proof::Confirmed, "{order:?}");
         assert_eq!(found.password_at, Some(after(3)), "{order:?}");
@@ -177,7 +185,7 @@ async fn the_order_of_changes_makes_no_difference_to_their_mark<S: TableStand>(
     Ok(())
 }
 
-async fn an_older_change_that_arrives_late_is_counted_and_overrules_nothing<S: TableStand>(
+async fn an_older_change_that_arrives_late_is_counted_and_overrides_nothing<S: TableStand>(
     stand: S,
 ) -> anyhow::Result<()> {
     let sub = sub(&stand);
@@ -185,7 +193,8 @@ async fn an_older_change_that_arrives_late_is_counted_and_overrules_nothing<S: T
     let found = mark(&stand, &sub, 5, Proof::Changed, false).await?;
     assert_eq!((found.last, found.proof), (after(10), Proof::Deleted));
     assert_eq!(found.token, before.token + 1);
-    // Drained at a moment means that nothing older is pending: the oldest deed has to be known.
+    // "Drained at a moment" means that nothing older is pending. So the oldest change must be
+    // known.
     assert_eq!(found.first, after(5));
     let found = mark(&stand, &sub, 7, Proof::Changed, false).await?;
     assert_eq!((found.first, found.last), (after(5), after(10)));
@@ -193,9 +202,7 @@ async fn an_older_change_that_arrives_late_is_counted_and_overrules_nothing<S: T
     Ok(())
 }
 
-async fn a_password_that_arrives_late_is_not_forgotten<S: TableStand>(
-    stand: S,
-) -> anyhow::Result<()> {
+async fn a_password_event_that_arrives_late_is_kept<S: TableStand>(stand: S) -> anyhow::Result<()> {
     let sub = sub(&stand);
     mark(&stand, &sub, 10, Proof::Changed, false).await?;
     let mut known = Vec::new();
@@ -208,7 +215,7 @@ async fn a_password_that_arrives_late_is_not_forgotten<S: TableStand>(
     Ok(())
 }
 
-async fn a_password_event_is_kept_apart_by_who_set_it_and_who_says_so<S: TableStand>(
+async fn password_events_are_kept_per_author_and_source<S: TableStand>(
     stand: S,
 ) -> anyhow::Result<()> {
     let sub = sub(&stand);
@@ -231,7 +238,7 @@ async fn a_password_event_is_kept_apart_by_who_set_it_and_who_says_so<S: TableSt
     Ok(())
 }
 
-async fn rule_11_a_mark_that_was_touched_is_not_cleared<S: TableStand>(
+async fn pending_read_first_a_changed_pending_change_is_not_cleared<S: TableStand>(
     stand: S,
 ) -> anyhow::Result<()> {
     let sub = sub(&stand);
@@ -248,7 +255,7 @@ async fn rule_11_a_mark_that_was_touched_is_not_cleared<S: TableStand>(
     Ok(())
 }
 
-async fn rule_12_a_token_never_comes_again<S: TableStand>(stand: S) -> anyhow::Result<()> {
+async fn token_never_repeats_after_a_clear<S: TableStand>(stand: S) -> anyhow::Result<()> {
     let sub = sub(&stand);
     let mut seen = BTreeSet::new();
     for _ in 0..CLEARED {
@@ -272,7 +279,7 @@ async fn a_new_change_does_not_wait_for_the_back_off_of_an_old_one<S: TableStand
             let found = marked(&stand, &sub).await?;
             assert_eq!((found.not_before, found.attempts), (until, attempts));
             assert_eq!(found.reason.as_deref(), Some(Reason::Busy.name()));
-            assert_eq!(found.token, token, "putting it off is no change");
+            assert_eq!(found.token, token, "a delay is no change");
         }
         let found = mark(&stand, &sub, late, Proof::Changed, false).await?;
         assert_eq!((found.not_before, found.attempts), (Time::ZERO, 0));
@@ -282,10 +289,12 @@ async fn a_new_change_does_not_wait_for_the_back_off_of_an_old_one<S: TableStand
     Ok(())
 }
 
-async fn only_an_untouched_mark_is_put_off<S: TableStand>(stand: S) -> anyhow::Result<()> {
+async fn only_an_unchanged_pending_change_is_delayed<S: TableStand>(
+    stand: S,
+) -> anyhow::Result<()> {
     let sub = sub(&stand);
     let of = change(&stand, &sub, 0, Proof::Changed, false);
-    assert!(!stand.back_off(&of, 7, NOON, Reason::Busy).await?, "there is no mark");
+    assert!(!stand.back_off(&of, 7, NOON, Reason::Busy).await?, "there is no pending change");
     assert_eq!(stand.ledger().read_mark(Side::Old, &sub).await?, None);
     let seen = mark(&stand, &sub, 0, Proof::Changed, false).await?;
     let touched = mark(&stand, &sub, 1, Proof::Changed, false).await?;
@@ -294,7 +303,7 @@ async fn only_an_untouched_mark_is_put_off<S: TableStand>(stand: S) -> anyhow::R
     Ok(())
 }
 
-async fn every_account_has_a_mark_of_its_own<S: TableStand>(stand: S) -> anyhow::Result<()> {
+async fn every_account_has_its_own_pending_change<S: TableStand>(stand: S) -> anyhow::Result<()> {
     let sub = sub(&stand);
     let one = mark(&stand, &sub, 0, Proof::Changed, false).await?;
     assert_eq!(stand.ledger().read_mark(Side::New, &sub).await?, None, "the namesake");
@@ -303,7 +312,9 @@ async fn every_account_has_a_mark_of_its_own<S: TableStand>(stand: S) -> anyhow:
     Ok(())
 }
 
-async fn of_many_marks_at_once_each_is_counted<S: TableStand>(stand: S) -> anyhow::Result<()> {
+async fn each_of_many_simultaneous_changes_is_counted<S: TableStand>(
+    stand: S,
+) -> anyhow::Result<()> {
     let sub = sub(&stand);
     let before = mark(&stand, &sub, 8, Proof::Changed, false).await?;
     let mut marks = JoinSet::new();

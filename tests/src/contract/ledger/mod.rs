@@ -1,4 +1,4 @@
-//! What the protocol takes the state table to be like.
+//! What the protocol expects of the state table.
 
 mod claims;
 mod links;
@@ -26,33 +26,33 @@ use poolbridge_core::verdict::Reason;
 
 use super::Case;
 
-/// Something that has a state table, and what only its operator asks of it.
+/// A stand with a state table, and with what only the table's operator asks of it.
 pub trait TableStand: Clone + Send + Sync + 'static {
     /// The table's type.
     type Ledger: Ledger;
 
-    /// The table's type, as the sweep asks it.
+    /// The table's type, as the sweep reads it.
     type Register: Register;
 
     /// The table.
     fn ledger(&self) -> &Self::Ledger;
 
-    /// The table, as the sweep asks it.
+    /// The table, as the sweep reads it.
     fn register(&self) -> &Self::Register;
 
-    /// How far the sweep is.
+    /// The progress of the sweep.
     fn cursor(&self) -> impl Future<Output = Result<Cursor, Fault>> + Send;
 
-    /// Writes how far the sweep is.
+    /// Stores the progress of the sweep.
     fn put_cursor(&self, cursor: &Cursor) -> impl Future<Output = Result<(), Fault>> + Send;
 
-    /// A number that was never handed out before.
+    /// A number that was never returned before.
     fn nonce(&self) -> u128;
 
-    /// The person of that id, forwarding items followed.
+    /// The person with that id. Follows forwarding items.
     fn person(&self, id: &PersonId) -> impl Future<Output = Result<Option<Entry>, Fault>> + Send;
 
-    /// Puts a mark off if its token still is `token`. Answers whether it was.
+    /// Delays a pending change if its token is still `token`. Returns whether it did.
     fn back_off(
         &self,
         of: &Change,
@@ -64,14 +64,14 @@ pub trait TableStand: Clone + Send + Sync + 'static {
     /// Closes the breaker.
     fn close_breaker(&self) -> impl Future<Output = Result<(), Fault>> + Send;
 
-    /// Counts removals anew, and lets so many more of them be: what closing the breaker brings about.
+    /// Restarts the count of removals and allows that many more, as closing the breaker does.
     fn allow_removals(
         &self,
         now: Time,
         more: u64,
     ) -> impl Future<Output = Result<(), Fault>> + Send;
 
-    /// People by state, as counted.
+    /// The counters of people per state.
     fn counted(&self) -> impl Future<Output = Result<BTreeMap<State, i64>, Fault>> + Send;
 }
 
@@ -84,16 +84,17 @@ pub fn cases<S: TableStand>() -> Vec<Case<S>> {
         marks::cases(),
         sweeping::cases(),
         whole::cases(),
-        // Last: they write the control item, which the cases before find at its default.
+        // These come last: they write the control item, which the other cases expect at its
+        // default.
         removals::cases(),
     ];
     parts.into_iter().flatten().collect()
 }
 
-/// A moment to count from: no edge of any range.
+/// A base time that is not at the edge of any range.
 const NOON: Time = Time(1_800_000_000_000);
 
-/// How long leases run here.
+/// The length of the leases here.
 const LEASE: Duration = Duration::from_secs(30);
 
 fn sub(stand: &impl TableStand) -> Sub {
@@ -112,25 +113,25 @@ fn known(stand: &impl TableStand) -> Known {
     }
 }
 
-/// Somebody on `side` whom no table knows yet.
+/// A person on `side` that the table does not know yet.
 fn somebody(stand: &impl TableStand, side: Side) -> Entry {
     Entry::new(PersonId::from_nonce(stand.nonce()), side, known(stand), NOON)
 }
 
-/// Somebody on `side` whom the table knows.
+/// A person on `side` that the table knows.
 async fn begun(stand: &impl TableStand, side: Side) -> anyhow::Result<Entry> {
     let entry = somebody(stand, side);
     stand.ledger().begin(&entry).await?;
     Ok(entry)
 }
 
-/// A lease that begins at `now`; it may be taken over ten seconds after its end.
+/// A lease that begins at `now`. Another worker may take it over ten seconds after its end.
 fn lease(stand: &impl TableStand, now: Time) -> Lease {
     let owner = Owner::from_nonce(stand.nonce());
     Lease { owner, until: now + LEASE, free_at: now + LEASE + Duration::from_secs(10) }
 }
 
-/// Claims somebody, who must be free.
+/// Claims a person whose lease must be free.
 async fn taken(
     stand: &impl TableStand,
     entry: &Entry,
@@ -144,14 +145,14 @@ async fn taken(
     }
 }
 
-/// Somebody on `side`, under a lease of ours.
+/// A person on `side`, under a lease of the case.
 async fn held(stand: &impl TableStand, side: Side) -> anyhow::Result<(Entry, Lease)> {
     let entry = begun(stand, side).await?;
     let lease = lease(stand, NOON);
     Ok((taken(stand, &entry, &lease, NOON).await?, lease))
 }
 
-/// The next revision of an entry, with something changed in it.
+/// The next revision of a person record, with a change in it.
 fn next(entry: &Entry) -> Entry {
     let mut next = entry.clone();
     next.revision += 1;
@@ -160,7 +161,7 @@ fn next(entry: &Entry) -> Entry {
     next
 }
 
-/// The first account that the person is known by.
+/// The first account in the person record.
 fn account(entry: &Entry, side: Side) -> Sub {
     entry.accounts.get(side).as_ref().expect("known there").sub.clone()
 }
@@ -169,14 +170,14 @@ async fn found(stand: &impl TableStand, side: Side, sub: &Sub) -> Result<Option<
     stand.ledger().find(side, sub).await
 }
 
-/// A change of the account `sub`, done `after` milliseconds after noon.
+/// A change of the account `sub`, made `after` milliseconds after noon.
 fn change(stand: &impl TableStand, sub: &Sub, after: i64, proof: Proof, password: bool) -> Change {
     let at = Time(NOON.0 + after);
     let (side, sub, id) = (Side::Old, sub.clone(), stand.nonce());
     Change { side, sub, at, proof, password, administrator: false, claimed: false, id }
 }
 
-/// The kind of fault that a call must end with.
+/// The kind of port error that a call must end with.
 fn kind<T: std::fmt::Debug>(answer: Result<T, Fault>) -> FaultKind {
     answer.expect_err("it went through").kind
 }

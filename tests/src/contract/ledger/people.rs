@@ -1,4 +1,4 @@
-//! People and their accounts: begun whole or not at all.
+//! People and their accounts: a person record begins as a whole or not at all.
 
 use poolbridge_core::fault::FaultKind;
 use poolbridge_core::names::PersonId;
@@ -12,26 +12,24 @@ use crate::contract::{Case, cases};
 
 pub(super) fn cases<S: TableStand>() -> Vec<Case<S>> {
     cases![
-        an_account_that_nobody_was_seen_with_is_nobodys,
+        an_unknown_account_belongs_to_no_person,
         a_new_person_is_found_by_their_account_and_by_no_other,
         a_new_person_with_two_accounts_is_found_by_both,
         a_beginning_repeated_after_a_lost_answer_is_the_same_beginning,
-        rule_16_an_account_that_is_somebodys_begins_nobody_else,
-        a_person_id_that_is_taken_begins_nobody_else,
+        link_in_one_transaction_an_owned_account_begins_no_second_person,
+        a_used_person_id_begins_no_second_person,
         a_claimed_person_begins_only_once_too,
-        a_stored_entry_is_what_is_found,
+        a_stored_record_is_found_unchanged,
         a_stranger_stores_nothing,
-        nobody_stores_without_a_lease,
-        rule_06_nobody_stores_after_somebody_took_the_lease_over,
-        nobody_stores_an_older_entry_or_another_one_of_the_same_revision,
+        no_record_is_stored_without_a_lease,
+        unique_lease_owner_no_store_after_another_worker_took_the_lease,
+        no_older_record_or_other_one_of_the_same_revision_is_stored,
         a_store_repeated_after_a_lost_answer_is_the_same_store,
         a_store_repeated_too_late_is_lost,
     ]
 }
 
-async fn an_account_that_nobody_was_seen_with_is_nobodys<S: TableStand>(
-    stand: S,
-) -> anyhow::Result<()> {
+async fn an_unknown_account_belongs_to_no_person<S: TableStand>(stand: S) -> anyhow::Result<()> {
     for side in Side::BOTH {
         assert_eq!(found(&stand, side, &sub(&stand)).await?, None);
     }
@@ -70,14 +68,15 @@ async fn a_beginning_repeated_after_a_lost_answer_is_the_same_beginning<S: Table
 ) -> anyhow::Result<()> {
     let entry = begun(&stand, Side::New).await?;
     stand.ledger().begin(&entry).await?;
-    // Even if somebody was quick to claim them: the lease is not part of what was begun.
+    // This holds even if another worker claims them at once: the lease is not part of what was
+    // begun.
     let claimed = taken(&stand, &entry, &lease(&stand, NOON), NOON).await?;
     stand.ledger().begin(&entry).await?;
     assert_eq!(stand.person(&entry.id).await?, Some(claimed), "it was written a second time");
     Ok(())
 }
 
-async fn rule_16_an_account_that_is_somebodys_begins_nobody_else<S: TableStand>(
+async fn link_in_one_transaction_an_owned_account_begins_no_second_person<S: TableStand>(
     stand: S,
 ) -> anyhow::Result<()> {
     let first = begun(&stand, Side::Old).await?;
@@ -88,16 +87,14 @@ async fn rule_16_an_account_that_is_somebodys_begins_nobody_else<S: TableStand>(
     let shared = account(&first, Side::Old);
     assert_eq!(found(&stand, Side::Old, &shared).await?, Some(first));
     let other = account(&second, Side::New);
-    assert_eq!(found(&stand, Side::New, &other).await?, None, "half of it was written");
-    assert_eq!(stand.person(&second.id).await?, None, "half of it was written");
+    assert_eq!(found(&stand, Side::New, &other).await?, None, "a part of it was written");
+    assert_eq!(stand.person(&second.id).await?, None, "a part of it was written");
     let claim = stand.ledger().claim(&second.id, 1, &lease(&stand, NOON), NOON).await?;
     assert_eq!(claim, Claim::Moved);
     Ok(())
 }
 
-async fn a_person_id_that_is_taken_begins_nobody_else<S: TableStand>(
-    stand: S,
-) -> anyhow::Result<()> {
+async fn a_used_person_id_begins_no_second_person<S: TableStand>(stand: S) -> anyhow::Result<()> {
     let first = begun(&stand, Side::Old).await?;
     let mut second = somebody(&stand, Side::New);
     second.id = first.id.clone();
@@ -116,7 +113,7 @@ async fn a_claimed_person_begins_only_once_too<S: TableStand>(stand: S) -> anyho
     Ok(())
 }
 
-async fn a_stored_entry_is_what_is_found<S: TableStand>(stand: S) -> anyhow::Result<()> {
+async fn a_stored_record_is_found_unchanged<S: TableStand>(stand: S) -> anyhow::Result<()> {
     let (entry, ours) = held(&stand, Side::Old).await?;
     let sub = account(&entry, Side::Old);
     let intended = next(&entry);
@@ -139,7 +136,7 @@ async fn a_stranger_stores_nothing<S: TableStand>(stand: S) -> anyhow::Result<()
     Ok(())
 }
 
-async fn nobody_stores_without_a_lease<S: TableStand>(stand: S) -> anyhow::Result<()> {
+async fn no_record_is_stored_without_a_lease<S: TableStand>(stand: S) -> anyhow::Result<()> {
     let entry = begun(&stand, Side::New).await?;
     let ours = lease(&stand, NOON);
     let mut wanted = next(&entry);
@@ -152,7 +149,7 @@ async fn nobody_stores_without_a_lease<S: TableStand>(stand: S) -> anyhow::Resul
     Ok(())
 }
 
-async fn rule_06_nobody_stores_after_somebody_took_the_lease_over<S: TableStand>(
+async fn unique_lease_owner_no_store_after_another_worker_took_the_lease<S: TableStand>(
     stand: S,
 ) -> anyhow::Result<()> {
     let (entry, ours) = held(&stand, Side::Old).await?;
@@ -163,7 +160,7 @@ async fn rule_06_nobody_stores_after_somebody_took_the_lease_over<S: TableStand>
     Ok(())
 }
 
-async fn nobody_stores_an_older_entry_or_another_one_of_the_same_revision<S: TableStand>(
+async fn no_older_record_or_other_one_of_the_same_revision_is_stored<S: TableStand>(
     stand: S,
 ) -> anyhow::Result<()> {
     let (entry, lease) = held(&stand, Side::Old).await?;
@@ -193,7 +190,7 @@ async fn a_store_repeated_after_a_lost_answer_is_the_same_store<S: TableStand>(
     for _ in 0..2 {
         stand.ledger().store(&recorded, &ours.owner).await?;
     }
-    // Somebody else was quick to claim: our own write is still our own.
+    // Another worker claims at once. The first write still counts as done.
     let claimed = taken(&stand, &recorded, &lease(&stand, NOON), NOON).await?;
     stand.ledger().store(&recorded, &ours.owner).await?;
     assert_eq!(stand.person(&entry.id).await?, Some(claimed), "it was written a second time");

@@ -1,4 +1,4 @@
-//! Removals by the hour, the breaker, and tombstones (invariants 6 and 7).
+//! Removals per hour, the circuit breaker, and tombstones (invariants 6 and 7).
 
 use std::time::Duration;
 
@@ -15,18 +15,18 @@ use tokio::task::JoinSet;
 use super::{NOON, TableStand, account, found, held, next};
 use crate::contract::{Case, cases};
 
-/// How many are asked for beyond what an hour allows.
+/// How many removals are requested beyond the hourly limit.
 const TOO_MANY: u64 = 9;
 
 pub(super) fn cases<S: TableStand>() -> Vec<Case<S>> {
     cases![
         an_hour_allows_so_many_removals_and_no_more,
-        the_breaker_stays_as_it_tripped_until_it_is_closed,
+        an_open_breaker_stays_unchanged_until_it_is_closed,
         a_tombstone_is_kept_with_what_it_owes,
     ]
 }
 
-/// A moment in an hour that no other case has counted in.
+/// A time in an hour in which no other case has counted.
 fn fresh_hour(stand: &impl TableStand) -> Time {
     let hour = u32::try_from(stand.nonce() % 100_000).unwrap_or(0);
     NOON + limits::REMOVALS_WINDOW * (hour + 1)
@@ -52,7 +52,7 @@ async fn an_hour_allows_so_many_removals_and_no_more<S: TableStand>(
     assert!(!stand.ledger().allow_removal(now).await?);
     let later = now + limits::REMOVALS_WINDOW;
     assert!(stand.ledger().allow_removal(later).await?, "the next hour has room of its own");
-    // Somebody says that these were on purpose.
+    // An operator confirms that these were on purpose.
     stand.allow_removals(now, TOO_MANY).await?;
     let mut again = 0;
     while stand.ledger().allow_removal(now).await? {
@@ -62,7 +62,7 @@ async fn an_hour_allows_so_many_removals_and_no_more<S: TableStand>(
     Ok(())
 }
 
-async fn the_breaker_stays_as_it_tripped_until_it_is_closed<S: TableStand>(
+async fn an_open_breaker_stays_unchanged_until_it_is_closed<S: TableStand>(
     stand: S,
 ) -> anyhow::Result<()> {
     let first = Breaker::removals(NOON);
@@ -74,7 +74,7 @@ async fn the_breaker_stays_as_it_tripped_until_it_is_closed<S: TableStand>(
     stand.close_breaker().await?;
     let closed = stand.ledger().control().await?;
     assert_eq!(closed.breaker, None);
-    assert!(closed.revision > tripped.revision, "whoever changed it meanwhile is told");
+    assert!(closed.revision > tripped.revision, "the revision did not grow");
     assert_eq!((closed.phase, closed.paused), (tripped.phase, tripped.paused));
     Ok(())
 }
@@ -87,7 +87,7 @@ async fn a_tombstone_is_kept_with_what_it_owes<S: TableStand>(stand: S) -> anyho
         stand.ledger().store(&buried, &lease.owner).await?;
         let sub = account(&buried, Side::Old);
         let kept: Result<_, Fault> = found(&stand, Side::Old, &sub).await;
-        assert_eq!(kept?, Some(buried), "whoever is asked for by that account is still found");
+        assert_eq!(kept?, Some(buried), "the person of that account is still found");
     }
     Ok(())
 }

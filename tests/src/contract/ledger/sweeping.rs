@@ -1,4 +1,4 @@
-//! What the sweep asks of the table: whose many accounts are, and how far it is.
+//! What the sweep asks of the table: whose accounts these are, and its own progress.
 
 use poolbridge_core::change::Proof;
 use poolbridge_core::fault::FaultKind;
@@ -14,15 +14,13 @@ use crate::contract::{Case, cases};
 
 pub(super) fn cases<S: TableStand>() -> Vec<Case<S>> {
     cases![
-        many_accounts_are_told_in_their_order_whoever_they_are,
-        who_is_marked_is_told,
-        a_cursor_is_written_by_one_hand_at_a_time,
+        many_accounts_are_returned_in_their_order,
+        accounts_with_a_pending_change_are_returned,
+        a_cursor_has_one_writer_at_a_time,
     ]
 }
 
-async fn many_accounts_are_told_in_their_order_whoever_they_are<S: TableStand>(
-    stand: S,
-) -> anyhow::Result<()> {
+async fn many_accounts_are_returned_in_their_order<S: TableStand>(stand: S) -> anyhow::Result<()> {
     let (mut subs, mut people) = (Vec::new(), Vec::new());
     for number in 0..12 {
         let mut entry = somebody(&stand, Side::Old);
@@ -34,7 +32,7 @@ async fn many_accounts_are_told_in_their_order_whoever_they_are<S: TableStand>(
         subs.push(sub(&stand));
         people.push(entry);
     }
-    // Shown twice, as by a listing that lies.
+    // Listed twice, as by a wrong listing.
     subs.push(subs[0].clone());
     let found = stand.register().people(Side::Old, &subs).await?;
     assert_eq!(found.len(), subs.len());
@@ -50,7 +48,9 @@ async fn many_accounts_are_told_in_their_order_whoever_they_are<S: TableStand>(
     Ok(())
 }
 
-async fn who_is_marked_is_told<S: TableStand>(stand: S) -> anyhow::Result<()> {
+async fn accounts_with_a_pending_change_are_returned<S: TableStand>(
+    stand: S,
+) -> anyhow::Result<()> {
     let change = super::change(&stand, &sub(&stand), 0, Proof::Hint, false);
     let marked = || stand.register().marked(Side::Old, &change.sub);
     assert!(!marked().await?);
@@ -60,7 +60,7 @@ async fn who_is_marked_is_told<S: TableStand>(stand: S) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn a_cursor_is_written_by_one_hand_at_a_time<S: TableStand>(stand: S) -> anyhow::Result<()> {
+async fn a_cursor_has_one_writer_at_a_time<S: TableStand>(stand: S) -> anyhow::Result<()> {
     let mut cursor = stand.cursor().await?;
     let next = |cursor: &mut Cursor| {
         cursor.revision += 1;
@@ -75,7 +75,7 @@ async fn a_cursor_is_written_by_one_hand_at_a_time<S: TableStand>(stand: S) -> a
     next(&mut cursor);
     stand.put_cursor(&cursor).await?;
     assert_eq!(stand.cursor().await?, cursor);
-    // Another one that read the same revision comes too late.
+    // A worker that read the same revision comes too late.
     let mut late = before;
     next(&mut late);
     assert_eq!(kind(stand.put_cursor(&late).await), FaultKind::Lost);

@@ -1,4 +1,4 @@
-//! An entry with everything in it, the control item, and the counters.
+//! A person record with every field filled, the control item, and the counters.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,7 +26,7 @@ const AT_ONCE: i64 = 16;
 
 pub(super) fn cases<S: TableStand>() -> Vec<Case<S>> {
     cases![
-        an_entry_comes_back_with_everything_in_it,
+        a_record_is_read_back_with_every_field,
         a_bridge_without_a_control_item_is_at_the_default,
         counters_add_up,
     ]
@@ -47,7 +47,7 @@ fn fields() -> Vec<Field> {
 }
 
 fn print(byte: u8) -> Print {
-    // Every third one says "absent", which is not the same as not being there.
+    // Every third one says "absent", which differs from a missing one.
     (!byte.is_multiple_of(3)).then_some(Fingerprint { key: byte, bytes: [byte; 16] })
 }
 
@@ -59,7 +59,7 @@ fn base(at: u8) -> Base {
     Base { print: print(at), rule: u32::MAX - u32::from(at) }
 }
 
-/// Accounts of both pools from which an operator separated somebody.
+/// Accounts of both pools from which an operator separated a person.
 fn apart(stand: &impl TableStand) -> Apart {
     let mut apart = Apart::default();
     for side in [Side::Old, Side::New, Side::New] {
@@ -144,7 +144,7 @@ fn filled(stand: &impl TableStand, entry: &Entry) -> Entry {
     }
 }
 
-async fn an_entry_comes_back_with_everything_in_it<S: TableStand>(stand: S) -> anyhow::Result<()> {
+async fn a_record_is_read_back_with_every_field<S: TableStand>(stand: S) -> anyhow::Result<()> {
     let (entry, lease) = held(&stand, Side::Old).await?;
     let full = filled(&stand, &entry);
     stand.ledger().join(&full, &lease.owner, Side::New).await?;

@@ -1,4 +1,4 @@
-//! Creating accounts, and finding them as they were born.
+//! Creates accounts, and checks that a read shows them as they were created.
 
 use std::collections::BTreeSet;
 
@@ -16,15 +16,15 @@ use super::{
 use crate::contract::difference::Difference;
 use crate::contract::{Case, cases, ground};
 
-/// How many create the same account at the same moment.
+/// How many calls create the same account at the same moment.
 const AT_ONCE: usize = 8;
 
 pub(super) fn cases<S: PoolStand>() -> Vec<Case<S>> {
     cases![
-        a_pool_tells_what_it_can_hold,
-        a_newborn_is_read_as_it_was_made,
-        a_blank_value_is_not_born,
-        an_address_that_nobody_proved_stays_unproved,
+        a_pool_returns_its_schema,
+        a_new_account_is_read_as_it_was_created,
+        a_creation_drops_a_blank_value,
+        an_unverified_address_stays_unverified,
         a_name_that_is_taken_is_not_given_again,
         of_many_creations_at_once_exactly_one_succeeds,
         an_account_is_read_by_its_sub_alone,
@@ -32,13 +32,13 @@ pub(super) fn cases<S: PoolStand>() -> Vec<Case<S>> {
         an_address_is_the_name_only_in_a_pool_of_addresses,
         a_name_and_its_address_are_one_in_a_pool_of_addresses,
         case_does_not_make_another_person,
-        an_attribute_that_the_schema_lacks_is_not_born,
-        an_attribute_that_never_changes_is_born,
+        an_attribute_that_the_schema_lacks_refuses_the_creation,
+        an_immutable_attribute_is_set_at_creation,
         a_creation_after_its_deadline_is_not_sent,
     ]
 }
 
-async fn a_pool_tells_what_it_can_hold<S: PoolStand>(stand: S) -> anyhow::Result<()> {
+async fn a_pool_returns_its_schema<S: PoolStand>(stand: S) -> anyhow::Result<()> {
     let shape = stand.pool().shape().await?;
     let email = BTreeSet::from([attribute("email")]);
     let addresses = if stand.by_email() { email } else { BTreeSet::new() };
@@ -63,13 +63,13 @@ async fn a_pool_tells_what_it_can_hold<S: PoolStand>(stand: S) -> anyhow::Result
     Ok(())
 }
 
-async fn a_newborn_is_read_as_it_was_made<S: PoolStand>(stand: S) -> anyhow::Result<()> {
+async fn a_new_account_is_read_as_it_was_created<S: PoolStand>(stand: S) -> anyhow::Result<()> {
     let (_, wanted) = newcomer(&stand);
     let before = stand.now();
     let handle = create(&stand, &wanted).await?;
     let name = handle.username.clone().context("no name was answered")?;
     if stand.by_email() {
-        assert_eq!(name.reveal(), handle.sub.as_str(), "the pool makes the name");
+        assert_eq!(name.reveal(), handle.sub.as_str(), "the pool generates the username");
     } else {
         assert_eq!(name, wanted.username);
     }
@@ -87,13 +87,13 @@ async fn a_newborn_is_read_as_it_was_made<S: PoolStand>(stand: S) -> anyhow::Res
     };
     assert_eq!(found.attributes, born.attributes);
     assert_eq!(found, born);
-    assert!(found.created >= before - DATE_RESOLUTION, "born before it was made");
-    assert!(found.created <= stand.now() + DATE_RESOLUTION, "born in the future");
+    assert!(found.created >= before - DATE_RESOLUTION, "created before the call");
+    assert!(found.created <= stand.now() + DATE_RESOLUTION, "created in the future");
     assert!(found.modified >= found.created);
     Ok(())
 }
 
-async fn a_blank_value_is_not_born<S: PoolStand>(stand: S) -> anyhow::Result<()> {
+async fn a_creation_drops_a_blank_value<S: PoolStand>(stand: S) -> anyhow::Result<()> {
     let (_, mut wanted) = newcomer(&stand);
     wanted.attributes.insert(attribute("family_name"), String::new());
     let handle = create(&stand, &wanted).await?;
@@ -101,9 +101,7 @@ async fn a_blank_value_is_not_born<S: PoolStand>(stand: S) -> anyhow::Result<()>
     Ok(())
 }
 
-async fn an_address_that_nobody_proved_stays_unproved<S: PoolStand>(
-    stand: S,
-) -> anyhow::Result<()> {
+async fn an_unverified_address_stays_unverified<S: PoolStand>(stand: S) -> anyhow::Result<()> {
     let (_, mut wanted) = newcomer(&stand);
     wanted.attributes.insert(attribute("email_verified"), "false".to_owned());
     let handle = create(&stand, &wanted).await?;
@@ -167,7 +165,7 @@ async fn an_account_is_read_by_the_name_of_its_creation_and_by_no_alias<S: PoolS
     let found = Some(read(&stand, &handle).await?);
     let pool = stand.pool();
     assert_eq!(pool.read_name(&wanted.username).await?, found);
-    // In a pool of addresses the `sub` is the stored name; elsewhere it is none.
+    // In a pool of addresses the `sub` is the stored username; elsewhere it is none.
     let by_sub = pool.read_name(&username(handle.sub.as_str())).await?;
     assert_eq!(by_sub, found.clone().filter(|_| stand.by_email()));
     let by_address = pool.read_name(&username(&email)).await?;
@@ -196,7 +194,7 @@ async fn a_name_and_its_address_are_one_in_a_pool_of_addresses<S: PoolStand>(
     stand: S,
 ) -> anyhow::Result<()> {
     if !stand.by_email() {
-        // Two accounts may hold one address where nobody signs in by it.
+        // Two accounts may hold one address where the address is no sign-in name.
         let (email, handle) = somebody(&stand).await?;
         let (_, mut other) = newcomer(&stand);
         other.attributes.insert(attribute("email"), email.clone());
@@ -243,7 +241,7 @@ async fn case_does_not_make_another_person<S: PoolStand>(stand: S) -> anyhow::Re
     Ok(())
 }
 
-async fn an_attribute_that_the_schema_lacks_is_not_born<S: PoolStand>(
+async fn an_attribute_that_the_schema_lacks_refuses_the_creation<S: PoolStand>(
     stand: S,
 ) -> anyhow::Result<()> {
     let (_, mut wanted) = newcomer(&stand);
@@ -258,7 +256,7 @@ async fn an_attribute_that_the_schema_lacks_is_not_born<S: PoolStand>(
     Ok(())
 }
 
-async fn an_attribute_that_never_changes_is_born<S: PoolStand>(stand: S) -> anyhow::Result<()> {
+async fn an_immutable_attribute_is_set_at_creation<S: PoolStand>(stand: S) -> anyhow::Result<()> {
     let (_, mut wanted) = newcomer(&stand);
     wanted.attributes.extend(attributes(&[(ground::IMMUTABLE, "2026"), (ground::MUTABLE, "x")]));
     let handle = create(&stand, &wanted).await?;

@@ -1,4 +1,4 @@
-//! Deeds: each of them idempotent, and refused as a whole or not at all.
+//! Actions: each is idempotent, and the pool refuses it as a whole or not at all.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,16 +26,16 @@ pub(super) fn cases<S: PoolStand>() -> Vec<Case<S>> {
         both_halves_of_an_address_are_deleted_together,
         an_update_with_one_bad_attribute_writes_none,
         a_value_that_is_too_long_is_refused,
-        invariant_13_an_address_that_somebody_signs_in_by_is_not_taken,
+        invariant_13_the_sign_in_address_of_another_account_is_not_taken,
         updates_of_different_attributes_at_once_all_survive,
         a_disabled_account_is_seen_to_be_disabled,
         a_member_is_added_and_removed,
-        a_group_that_is_not_there_takes_nobody,
+        a_missing_group_accepts_no_member,
         a_random_password_confirms,
         factors_that_the_pool_does_not_offer_are_refused,
-        somebody_is_signed_out_twice,
-        deeds_move_the_date_and_memberships_do_not,
-        rule_05_a_deed_after_its_deadline_is_not_sent,
+        an_account_is_signed_out_twice,
+        writes_move_the_modified_date_and_memberships_do_not,
+        lease_outlasts_write_an_action_after_its_deadline_is_not_sent,
     ]
 }
 
@@ -82,7 +82,7 @@ async fn an_address_without_its_flag_is_unproved<S: PoolStand>(stand: S) -> anyh
     let moved = format!("new-{email}");
     let found = write_twice(&stand, &handle, &setting(&[("email", &moved)])).await?;
     assert_eq!(value(&found, "email"), Some(moved.as_str()));
-    assert_ne!(value(&found, "email_verified"), Some("true"), "it was earned for another one");
+    assert_ne!(value(&found, "email_verified"), Some("true"), "another address was verified");
     Ok(())
 }
 
@@ -144,7 +144,7 @@ async fn a_value_that_is_too_long_is_refused<S: PoolStand>(stand: S) -> anyhow::
     Ok(())
 }
 
-async fn invariant_13_an_address_that_somebody_signs_in_by_is_not_taken<S: PoolStand>(
+async fn invariant_13_the_sign_in_address_of_another_account_is_not_taken<S: PoolStand>(
     stand: S,
 ) -> anyhow::Result<()> {
     let (theirs, holder) = somebody(&stand).await?;
@@ -207,7 +207,7 @@ async fn a_member_is_added_and_removed<S: PoolStand>(stand: S) -> anyhow::Result
     assert_eq!(groups().await?, BTreeSet::from([second.clone()]));
     write_twice(&stand, &handle, &Deed::AddToGroup(first.clone())).await?;
     assert_eq!(groups().await?, BTreeSet::from([first.clone(), second.clone()]));
-    // The name need not be known, neither to write nor to read.
+    // Neither a write nor a read needs the username.
     let nameless = poolbridge_core::account::Handle { username: None, ..handle.clone() };
     write_twice(&stand, &nameless, &Deed::RemoveFromGroup(second)).await?;
     assert_eq!(stand.pool().groups(&nameless).await?, BTreeSet::from([first.clone()]));
@@ -216,7 +216,7 @@ async fn a_member_is_added_and_removed<S: PoolStand>(stand: S) -> anyhow::Result
     Ok(())
 }
 
-async fn a_group_that_is_not_there_takes_nobody<S: PoolStand>(stand: S) -> anyhow::Result<()> {
+async fn a_missing_group_accepts_no_member<S: PoolStand>(stand: S) -> anyhow::Result<()> {
     let (_, handle) = somebody(&stand).await?;
     let missing = group("unheard of");
     for deed in [Deed::AddToGroup(missing.clone()), Deed::RemoveFromGroup(missing)] {
@@ -251,13 +251,15 @@ async fn factors_that_the_pool_does_not_offer_are_refused<S: PoolStand>(
     Ok(())
 }
 
-async fn somebody_is_signed_out_twice<S: PoolStand>(stand: S) -> anyhow::Result<()> {
+async fn an_account_is_signed_out_twice<S: PoolStand>(stand: S) -> anyhow::Result<()> {
     let (_, handle) = somebody(&stand).await?;
     write_twice(&stand, &handle, &Deed::SignOut).await?;
     Ok(())
 }
 
-async fn deeds_move_the_date_and_memberships_do_not<S: PoolStand>(stand: S) -> anyhow::Result<()> {
+async fn writes_move_the_modified_date_and_memberships_do_not<S: PoolStand>(
+    stand: S,
+) -> anyhow::Result<()> {
     let (_, handle) = somebody(&stand).await?;
     let [staff, _] = ground::GROUPS.map(group);
     let mut seen = read(&stand, &handle).await?.modified;
@@ -267,7 +269,7 @@ async fn deeds_move_the_date_and_memberships_do_not<S: PoolStand>(stand: S) -> a
         (Deed::Disable, true),
         (Deed::SetRandomPassword, true),
     ] {
-        // Dates may be cut to seconds.
+        // Cognito may cut dates to seconds.
         stand.wait(DATE_RESOLUTION + DATE_RESOLUTION / 20).await;
         write(&stand, &handle, &deed).await?;
         let modified = read(&stand, &handle).await?.modified;
@@ -278,7 +280,7 @@ async fn deeds_move_the_date_and_memberships_do_not<S: PoolStand>(stand: S) -> a
     Ok(())
 }
 
-async fn rule_05_a_deed_after_its_deadline_is_not_sent<S: PoolStand>(
+async fn lease_outlasts_write_an_action_after_its_deadline_is_not_sent<S: PoolStand>(
     stand: S,
 ) -> anyhow::Result<()> {
     let (_, wanted) = newcomer(&stand);

@@ -1,4 +1,5 @@
-//! Listings: everybody once, by the first letters of the `sub` or by the group, as the sweep asks.
+//! Listings: each account once, by the first characters of the `sub` or by group, as the sweep
+//! asks.
 
 use std::collections::BTreeSet;
 
@@ -13,20 +14,20 @@ use poolbridge_core::sweep::shard::Prefix;
 use super::{PoolStand, group, read, somebody, write};
 use crate::contract::{Case, cases, ground};
 
-/// Pages after which a listing of a few accounts has not ended.
+/// A listing of a few accounts must end before this many pages.
 const PAGES_MAX: usize = 1_000;
 
 pub(super) fn cases<S: PoolStand>() -> Vec<Case<S>> {
     cases![
-        a_listing_shows_everybody_once,
-        a_listing_by_letters_shows_those_and_nobody_else,
+        a_listing_shows_each_account_once,
+        a_listing_by_prefix_shows_only_matching_accounts,
         a_listing_shows_what_a_read_shows_but_for_factors,
-        a_listing_of_a_group_shows_its_members_and_nobody_else,
-        a_group_that_is_not_there_cannot_be_listed,
+        a_listing_of_a_group_shows_only_its_members,
+        a_missing_group_cannot_be_listed,
     ]
 }
 
-/// Everything that a listing shows, page after page.
+/// All items of a listing, page after page.
 async fn all<T>(mut chain: impl Chain<T>) -> Result<Vec<T>, Fault> {
     let mut shown = Vec::new();
     for _ in 0..PAGES_MAX {
@@ -49,16 +50,16 @@ async fn some(stand: &impl PoolStand, count: usize) -> anyhow::Result<Vec<Handle
     Ok(handles)
 }
 
-async fn a_listing_shows_everybody_once<S: PoolStand>(stand: S) -> anyhow::Result<()> {
+async fn a_listing_shows_each_account_once<S: PoolStand>(stand: S) -> anyhow::Result<()> {
     let handles = some(&stand, 5).await?;
     let listed = accounts(&stand, "").await?;
     let subs: BTreeSet<&Sub> = listed.iter().map(|account| &account.sub).collect();
-    assert_eq!(subs.len(), listed.len(), "somebody is shown twice");
-    assert!(handles.iter().all(|handle| subs.contains(&handle.sub)), "somebody is not shown");
+    assert_eq!(subs.len(), listed.len(), "an account is shown twice");
+    assert!(handles.iter().all(|handle| subs.contains(&handle.sub)), "an account is not shown");
     Ok(())
 }
 
-async fn a_listing_by_letters_shows_those_and_nobody_else<S: PoolStand>(
+async fn a_listing_by_prefix_shows_only_matching_accounts<S: PoolStand>(
     stand: S,
 ) -> anyhow::Result<()> {
     let handles = some(&stand, 3).await?;
@@ -69,7 +70,10 @@ async fn a_listing_by_letters_shows_those_and_nobody_else<S: PoolStand>(
             let shown = listed.iter().filter(|account| account.sub == handle.sub).count();
             assert_eq!(shown, 1, "by {letters}");
             let prefix = Prefix::new(letters);
-            assert!(listed.iter().all(|account| prefix.holds(&account.sub)), "somebody else");
+            assert!(
+                listed.iter().all(|account| prefix.holds(&account.sub)),
+                "an account outside the prefix"
+            );
         }
     }
     assert_eq!(accounts(&stand, "zz").await?, []);
@@ -83,15 +87,13 @@ async fn a_listing_shows_what_a_read_shows_but_for_factors<S: PoolStand>(
     write(&stand, &handle, &Deed::Disable).await?;
     let whole = read(&stand, &handle).await?;
     let mut listed = accounts(&stand, handle.sub.as_str()).await?;
-    // Made-up subs may be the beginning of others.
+    // Generated subs may be the prefix of others.
     listed.retain(|account| account.sub == handle.sub);
     assert_eq!(listed, [Account { groups: None, factors: None, ..whole }]);
     Ok(())
 }
 
-async fn a_listing_of_a_group_shows_its_members_and_nobody_else<S: PoolStand>(
-    stand: S,
-) -> anyhow::Result<()> {
+async fn a_listing_of_a_group_shows_only_its_members<S: PoolStand>(stand: S) -> anyhow::Result<()> {
     let handles = some(&stand, 3).await?;
     let name = group(ground::GROUPS[1]);
     let (_, outsider) = somebody(&stand).await?;
@@ -100,18 +102,18 @@ async fn a_listing_of_a_group_shows_its_members_and_nobody_else<S: PoolStand>(
     }
     let listed = all(stand.roster().members(&name)).await?;
     let subs: BTreeSet<&Sub> = listed.iter().collect();
-    assert_eq!(subs.len(), listed.len(), "somebody is shown twice");
+    assert_eq!(subs.len(), listed.len(), "an account is shown twice");
     assert!(handles.iter().all(|handle| subs.contains(&handle.sub)), "a member is not shown");
     assert!(!subs.contains(&outsider.sub), "an outsider is shown");
     let gone = handles.first().context("there are three")?;
     write(&stand, gone, &Deed::RemoveFromGroup(name.clone())).await?;
     let listed = all(stand.roster().members(&name)).await?;
-    assert!(!listed.contains(&gone.sub), "who left is still shown");
+    assert!(!listed.contains(&gone.sub), "a former member is still shown");
     assert!(handles.iter().skip(1).all(|handle| listed.contains(&handle.sub)));
     Ok(())
 }
 
-async fn a_group_that_is_not_there_cannot_be_listed<S: PoolStand>(stand: S) -> anyhow::Result<()> {
+async fn a_missing_group_cannot_be_listed<S: PoolStand>(stand: S) -> anyhow::Result<()> {
     let answer = all(stand.roster().members(&group("nobody-made-it"))).await;
     assert_eq!(super::kind(answer), FaultKind::Missing);
     Ok(())

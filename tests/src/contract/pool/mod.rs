@@ -1,5 +1,5 @@
-//! What the protocol takes a user pool to be like, in either shape: people who sign up with their
-//! e-mail address, whose stored name is the `sub`, and people who choose a username.
+//! What the protocol expects of a user pool, in both shapes: people sign up with their e-mail
+//! address and the stored username is the `sub`, or people choose a username.
 
 mod births;
 mod deeds;
@@ -24,7 +24,7 @@ use poolbridge_core::time::Time;
 use super::Case;
 use super::difference::Manners;
 
-/// Something that has a user pool, and what an administrator does there without the bridge.
+/// A stand with a user pool, and what an administrator does there without the bridge.
 pub trait PoolStand: Clone + Send + Sync + 'static {
     /// The pool's type.
     type Pool: Pool;
@@ -41,13 +41,13 @@ pub trait PoolStand: Clone + Send + Sync + 'static {
     /// Whether people sign up with their e-mail address.
     fn by_email(&self) -> bool;
 
-    /// Now.
+    /// The current time.
     fn now(&self) -> Time;
 
-    /// A number that was never handed out before.
+    /// A number that was never returned before.
     fn nonce(&self) -> u128;
 
-    /// Whose manners to expect.
+    /// Which service the stand behaves like.
     fn manners(&self) -> &Manners;
 
     /// Deletes an account.
@@ -64,10 +64,10 @@ pub fn cases<S: PoolStand>() -> Vec<Case<S>> {
     parts.into_iter().flatten().collect()
 }
 
-/// Dates in Cognito's answers may be cut to seconds.
+/// Cognito may cut dates in its answers to seconds.
 const DATE_RESOLUTION: Duration = Duration::from_secs(1);
 
-/// Attributes, as a test writes them down.
+/// Attributes, as a test writes them.
 type Attributes = BTreeMap<AttributeName, String>;
 
 fn attribute(name: &str) -> AttributeName {
@@ -86,12 +86,12 @@ fn username(text: &str) -> Username {
     Username::try_from(text).expect("a name")
 }
 
-/// A word that nobody else has: made of letters, so that it can begin an address.
+/// A unique word of letters, so that it can begin an address.
 fn word(stand: &impl PoolStand) -> String {
     format!("p{:x}", stand.nonce() & 0xffff_ffff_ffff)
 }
 
-/// Somebody to be: their address, and the name that a creation gives.
+/// A new person: the address, and the account that a creation asks for.
 pub(super) fn newcomer(stand: &impl PoolStand) -> (String, NewAccount) {
     let word = word(stand);
     let email = format!("{word}@example.com");
@@ -102,7 +102,7 @@ pub(super) fn newcomer(stand: &impl PoolStand) -> (String, NewAccount) {
     (email, account)
 }
 
-/// A moment by which any call is over.
+/// A deadline that no call reaches.
 fn soon(stand: &impl PoolStand) -> Time {
     stand.now() + Duration::from_secs(10)
 }
@@ -111,7 +111,7 @@ pub(super) async fn create(stand: &impl PoolStand, account: &NewAccount) -> Resu
     stand.pool().create(account, soon(stand)).await
 }
 
-/// Somebody who is there now: their address and how to ask for them.
+/// An account that exists now: its address and its handle.
 async fn somebody(stand: &impl PoolStand) -> anyhow::Result<(String, Handle)> {
     let (email, account) = newcomer(stand);
     Ok((email, create(stand, &account).await?))
@@ -137,7 +137,8 @@ pub(super) async fn write(
     stand.pool().write(handle, deed, soon(stand)).await
 }
 
-/// Does a deed twice and checks that the second time changes nothing. Answers what it left.
+/// Does an action twice and checks that the second time changes nothing. Returns the account after
+/// it.
 async fn write_twice(
     stand: &impl PoolStand,
     handle: &Handle,
@@ -154,7 +155,7 @@ async fn write_twice(
     Ok(twice)
 }
 
-/// Attributes to be written, each as a field of its own, addresses with what belongs to them.
+/// An action that writes attributes, each as a field of its own; an address goes with its flag.
 pub(super) fn setting(pairs: &[(&str, &str)]) -> Deed {
     let mut fields: BTreeMap<Field, Attributes> = BTreeMap::new();
     for (name, value) in pairs {
@@ -168,12 +169,12 @@ pub(super) fn setting(pairs: &[(&str, &str)]) -> Deed {
     Deed::SetAttributes { fields }
 }
 
-/// The value of an attribute; nothing if the account does not hold it.
+/// The value of an attribute; `None` if the account does not hold it.
 fn value<'a>(account: &'a Account, name: &str) -> Option<&'a str> {
     account.attributes.get(&attribute(name)).map(String::as_str)
 }
 
-/// The kind of fault that a call must end with.
+/// The kind of port error that a call must end with.
 pub(super) fn kind<T: std::fmt::Debug>(answer: Result<T, Fault>) -> FaultKind {
     answer.expect_err("it went through").kind
 }

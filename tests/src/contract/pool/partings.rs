@@ -1,4 +1,4 @@
-//! Accounts that are no longer there, and names that were given to somebody else (R21).
+//! Accounts that are deleted, and usernames that another account has now (`SameSub`, R21).
 
 use std::collections::BTreeMap;
 
@@ -16,16 +16,16 @@ use crate::contract::{Case, cases, ground};
 
 pub(super) fn cases<S: PoolStand>() -> Vec<Case<S>> {
     cases![
-        an_account_that_vanished_is_found_by_nobody,
-        nothing_is_done_to_an_account_that_vanished,
-        rule_21_a_name_given_again_shows_another_sub,
+        a_deleted_account_is_not_found,
+        no_action_applies_to_a_deleted_account,
+        same_sub_a_reused_username_shows_another_sub,
         an_account_is_deleted_once_and_for_all,
-        rule_21_a_deletion_by_sub_spares_whoever_has_the_address_now,
-        somebody_else_reads_while_one_account_is_gone,
+        same_sub_a_deletion_by_sub_spares_the_new_holder_of_the_address,
+        another_account_reads_while_one_is_deleted,
     ]
 }
 
-async fn an_account_that_vanished_is_found_by_nobody<S: PoolStand>(stand: S) -> anyhow::Result<()> {
+async fn a_deleted_account_is_not_found<S: PoolStand>(stand: S) -> anyhow::Result<()> {
     let (email, wanted) = newcomer(&stand);
     let handle = create(&stand, &wanted).await?;
     let [staff, _] = ground::GROUPS.map(group);
@@ -35,14 +35,14 @@ async fn an_account_that_vanished_is_found_by_nobody<S: PoolStand>(stand: S) -> 
     for handle in [&handle, &nameless] {
         assert_eq!(stand.pool().read(handle).await?, None);
         let groups = stand.pool().groups(handle).await;
-        assert_eq!(kind(groups), FaultKind::AccountGone, "an empty list would say: no member");
+        assert_eq!(kind(groups), FaultKind::AccountGone, "an empty list would mean: no member");
     }
     assert_eq!(stand.pool().read_name(&wanted.username).await?, None);
     assert_eq!(found(&stand, &Search::Email(email)).await?, []);
     Ok(())
 }
 
-async fn nothing_is_done_to_an_account_that_vanished<S: PoolStand>(stand: S) -> anyhow::Result<()> {
+async fn no_action_applies_to_a_deleted_account<S: PoolStand>(stand: S) -> anyhow::Result<()> {
     let (_, handle) = somebody(&stand).await?;
     stand.delete(&handle).await?;
     let [staff, _] = ground::GROUPS.map(group);
@@ -60,8 +60,8 @@ async fn nothing_is_done_to_an_account_that_vanished<S: PoolStand>(stand: S) -> 
         let wanted = if denied { FaultKind::Denied } else { FaultKind::AccountGone };
         assert_eq!(kind(write(&stand, &handle, &deed).await), wanted, "{deed:?}");
     }
-    // These two the local stack does not have, whoever they are asked for. The adapter takes a missing
-    // sign-out there for done, so that it holds up nothing else.
+    // The local stack lacks both operations for every account. The adapter counts a missing
+    // sign-out there as done, so that it blocks nothing else.
     let signed_out = write(&stand, &handle, &Deed::SignOut).await;
     if stand.manners().differ(Difference::NoSignOut) {
         signed_out?;
@@ -72,11 +72,11 @@ async fn nothing_is_done_to_an_account_that_vanished<S: PoolStand>(stand: S) -> 
     let lacking = stand.manners().differ(Difference::NoFactors);
     let wanted = if lacking { FaultKind::Invalid } else { FaultKind::AccountGone };
     assert_eq!(kind(write(&stand, &handle, &sms).await), wanted);
-    assert_eq!(stand.pool().read(&handle).await?, None, "a deed made somebody");
+    assert_eq!(stand.pool().read(&handle).await?, None, "an action created an account");
     Ok(())
 }
 
-async fn rule_21_a_name_given_again_shows_another_sub<S: PoolStand>(
+async fn same_sub_a_reused_username_shows_another_sub<S: PoolStand>(
     stand: S,
 ) -> anyhow::Result<()> {
     let (_, wanted) = newcomer(&stand);
@@ -94,7 +94,7 @@ async fn rule_21_a_name_given_again_shows_another_sub<S: PoolStand>(
         assert_eq!(kind, if denied { FaultKind::Denied } else { FaultKind::AccountGone });
         assert_eq!(value(&read(&stand, &second).await?, "given_name"), Some("Ann"));
     } else {
-        // The pool knows names only: it is the caller who must look at the `sub` before.
+        // The pool knows usernames only: the caller must compare the `sub` before.
         assert_eq!(found, Some(second.sub.clone()));
         written?;
         assert_eq!(value(&read(&stand, &second).await?, "given_name"), Some("Stranger"));
@@ -111,31 +111,29 @@ async fn an_account_is_deleted_once_and_for_all<S: PoolStand>(stand: S) -> anyho
     write(&stand, &handle, &Deed::Delete).await?;
     assert_eq!(stand.pool().read(&handle).await?, None);
     assert_eq!(found(&stand, &Search::Email(email)).await?, []);
-    // An answer may be lost: the second time finds nobody, which is what was wanted.
+    // An answer may be lost. The second call finds no account, which is the wanted state.
     write(&stand, &handle, &Deed::Delete).await?;
     let nameless = Handle { username: None, ..handle };
     write(&stand, &nameless, &Deed::Delete).await?;
     Ok(())
 }
 
-async fn rule_21_a_deletion_by_sub_spares_whoever_has_the_address_now<S: PoolStand>(
+async fn same_sub_a_deletion_by_sub_spares_the_new_holder_of_the_address<S: PoolStand>(
     stand: S,
 ) -> anyhow::Result<()> {
     let (_, wanted) = newcomer(&stand);
     let first = create(&stand, &wanted).await?;
     write(&stand, &first, &Deed::Delete).await?;
     let second = create(&stand, &wanted).await?;
-    // Where the name is all that the pool knows, the caller looks at the `sub` first; without the name
-    // the adapter does that itself.
+    // Where the pool knows only the username, the caller compares the `sub` first. Without the
+    // username, the adapter does that itself.
     let username = first.username.clone().filter(|_| stand.by_email());
     write(&stand, &Handle { username, ..first }, &Deed::Delete).await?;
     assert_eq!(read(&stand, &second).await?.sub, second.sub);
     Ok(())
 }
 
-async fn somebody_else_reads_while_one_account_is_gone<S: PoolStand>(
-    stand: S,
-) -> anyhow::Result<()> {
+async fn another_account_reads_while_one_is_deleted<S: PoolStand>(stand: S) -> anyhow::Result<()> {
     let (_, gone) = somebody(&stand).await?;
     let (_, other) = somebody(&stand).await?;
     write(&stand, &gone, &Deed::Delete).await?;

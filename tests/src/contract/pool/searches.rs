@@ -1,4 +1,5 @@
-//! Searches: what was asked for and nobody else, whatever the value looks like.
+//! Searches: the result holds the accounts that were asked for and no others, whatever the value
+//! is.
 
 use anyhow::Context as _;
 use poolbridge_core::account::Account;
@@ -11,12 +12,12 @@ use crate::contract::{Case, cases};
 
 pub(super) fn cases<S: PoolStand>() -> Vec<Case<S>> {
     cases![
-        a_search_finds_whoever_holds_the_value_now,
-        a_listing_tells_neither_groups_nor_factors,
+        a_search_finds_the_current_holder_of_a_value,
+        a_listing_shows_neither_groups_nor_factors,
         a_value_with_quotes_and_backslashes_is_searched_for_as_it_is,
         no_value_widens_its_search,
-        value_that_no_filter_holds_is_found_by_its_beginning,
-        username_search_minds_case,
+        value_that_no_filter_holds_is_found_by_its_prefix,
+        username_search_is_case_sensitive,
     ]
 }
 
@@ -25,7 +26,9 @@ async fn subs(stand: &impl PoolStand, search: &Search) -> anyhow::Result<Vec<Sub
     Ok(found.into_iter().map(|account| account.sub).collect())
 }
 
-async fn a_search_finds_whoever_holds_the_value_now<S: PoolStand>(stand: S) -> anyhow::Result<()> {
+async fn a_search_finds_the_current_holder_of_a_value<S: PoolStand>(
+    stand: S,
+) -> anyhow::Result<()> {
     let (email, wanted) = newcomer(&stand);
     let handle = create(&stand, &wanted).await?;
     let word = word(&stand);
@@ -61,7 +64,7 @@ async fn a_search_finds_whoever_holds_the_value_now<S: PoolStand>(stand: S) -> a
     Ok(())
 }
 
-async fn a_listing_tells_neither_groups_nor_factors<S: PoolStand>(stand: S) -> anyhow::Result<()> {
+async fn a_listing_shows_neither_groups_nor_factors<S: PoolStand>(stand: S) -> anyhow::Result<()> {
     let (email, handle) = somebody(&stand).await?;
     let whole = read(&stand, &handle).await?;
     let listed = found(&stand, &Search::Email(email)).await?;
@@ -99,15 +102,16 @@ async fn no_value_widens_its_search<S: PoolStand>(stand: S) -> anyhow::Result<()
         email[..email.len() - 1].to_owned(),
     ] {
         let found = subs(&stand, &Search::Email(value)).await?;
-        assert_eq!(found, [], "somebody else was found");
+        assert_eq!(found, [], "another account was found");
     }
     Ok(())
 }
 
-async fn value_that_no_filter_holds_is_found_by_its_beginning<S: PoolStand>(
+async fn value_that_no_filter_holds_is_found_by_its_prefix<S: PoolStand>(
     stand: S,
 ) -> anyhow::Result<()> {
-    // `preferred_username = "..."` has 23 characters around its value, and an escaped one counts twice.
+    // `preferred_username = "..."` has 23 characters around its value. An escaped character counts
+    // twice.
     let longest = 256 - r#"preferred_username = """#.len();
     let name = word(&stand);
     let filled = |letter: &str, units: usize| {
@@ -135,7 +139,7 @@ async fn value_that_no_filter_holds_is_found_by_its_beginning<S: PoolStand>(
     Ok(())
 }
 
-async fn username_search_minds_case<S: PoolStand>(stand: S) -> anyhow::Result<()> {
+async fn username_search_is_case_sensitive<S: PoolStand>(stand: S) -> anyhow::Result<()> {
     if stand.by_email() {
         return Ok(());
     }

@@ -1,4 +1,4 @@
-//! An agreed pair and what is either so or not: a membership, the enabled flag.
+//! An agreed pair and fields with two states: a membership, the enabled flag.
 
 use poolbridge_core::fault::FaultKind;
 use poolbridge_core::side::Side;
@@ -8,8 +8,8 @@ use crate::protocol::small::Small;
 use crate::simulation::profile::Profile;
 use crate::world::weather::Climate;
 
-/// An agreed pair with one group. Three deeds (joined and left again on the old side, joined on
-/// the new one), captured at once, three receptions.
+/// An agreed pair with one group. Three edits (joined and left again on the old side, joined on the
+/// new one), captured at once, three receptions.
 pub fn member() -> Small {
     let undone = group(Side::Old);
     Small {
@@ -34,9 +34,9 @@ pub fn member_crashing() -> Small {
     }
 }
 
-/// With the enabled flag, whose changes move the account's date (R4). Three deeds (disabled on
-/// the old side, disabled and enabled again on the new one), captured at once; one crash, three
-/// receptions, one worker at a time.
+/// With the enabled flag, whose changes move the account's last-modified date
+/// (`AmbiguousRevertIsConflict`, R4). Three edits (disabled on the old side, disabled and enabled
+/// again on the new one), captured at once; one crash, three receptions, one worker at a time.
 pub fn disabled() -> Small {
     let undone = enabled(Side::New);
     Small {
@@ -70,8 +70,8 @@ pub fn disabled_looking_back() -> Small {
     looking_back("agreed pair, disabled on either side, stale reads", 1, small)
 }
 
-/// Somebody joins a group that the other pool says it has not, once, though it had; a crash, four
-/// receptions.
+/// A person joins a group that the other pool once reports as missing, although it exists; a crash,
+/// four receptions.
 pub fn member_declined() -> Small {
     let climate = Climate {
         refuses: Some(("AdminAddUserToGroup", FaultKind::Missing)),
@@ -88,7 +88,8 @@ pub fn member_declined() -> Small {
     }
 }
 
-/// The same with an edit of the membership on the other side instead of the crash; captured at once.
+/// The same with an edit of the membership on the other side instead of the crash; captured at
+/// once.
 pub fn member_declined_edited() -> Small {
     Small {
         name: "a group that is refused, an edit between",

@@ -1,4 +1,4 @@
-//! People who are not agreed yet: unlinked pairs, half-persons, newborn accounts.
+//! People who are not agreed yet: unlinked pairs, one-sided people, created accounts.
 
 use poolbridge_core::policy::Provision;
 use poolbridge_core::side::Side;
@@ -8,8 +8,8 @@ use crate::protocol::small::Small;
 use crate::simulation::profile::{Profile, Start};
 use crate::world::weather::Fate;
 
-/// Two accounts of one human that nobody linked yet, met from both sides. One edit (new),
-/// captured at once; three receptions.
+/// Two unlinked accounts of one human; changes arrive from both sides. One edit (new), captured at
+/// once; three receptions.
 pub fn unlinked() -> Small {
     Small {
         profile: Profile { starts: vec![Start::Unlinked], climate: stale(1), ..Profile::quiet() },
@@ -31,21 +31,21 @@ pub fn unlinked_crashing() -> Small {
     }
 }
 
-/// Half-way: each account is a half-person of its own already. One edit (new), one stale read or
-/// listing, four receptions.
+/// Each account already has a person record of its own. One edit (new), one stale read or listing,
+/// four receptions.
 pub fn halves() -> Small {
     let profile = Profile { starts: vec![Start::Halves], ..unlinked().profile };
     Small { name: "two halves, met from both sides", profile, receptions: 4, ..unlinked() }
 }
 
-/// Half-way, with a crash instead of the edit; one stale read or listing, six receptions.
+/// The same with a crash instead of the edit; one stale read or listing, six receptions.
 pub fn halves_crashing() -> Small {
     let profile = Profile { starts: vec![Start::Halves], ..unlinked().profile };
     Small { name: "two halves, a crash", profile, ..unlinked_crashing() }
 }
 
-/// Eager creation in the active pool, whose answer is lost or that lands late, once. Two edits
-/// (of the newborn and of its source), captured at once; four receptions.
+/// Eager creation in the active pool. Once, the answer is lost or the creation lands late. Two
+/// edits (of the created account and of its source), captured at once; four receptions.
 pub fn newborn() -> Small {
     Small {
         profile: Profile {
@@ -76,7 +76,7 @@ pub fn newborn_crashing() -> Small {
     }
 }
 
-/// With a crash and an edit of the newborn instead; four receptions.
+/// With a crash and an edit of the created account instead; four receptions.
 pub fn newborn_edited() -> Small {
     Small {
         name: "eager creation, a crash, the newborn edited",

@@ -1,4 +1,4 @@
-//! Lost messages, lost marks, marks taken for others, and names taken for people.
+//! Lost messages, lost pending changes, pending changes taken for others, and reused usernames.
 
 use poolbridge_core::side::Side;
 
@@ -7,8 +7,8 @@ use crate::protocol::small::{Deed, Small};
 use crate::simulation::profile::{Act, Profile};
 use crate::world::weather::Fate;
 
-/// A message is lost, a mark is lost, and in every state it is asked whether all is drained. Two
-/// edits (old, new), six receptions.
+/// A message is lost, a pending change is lost, and every state is checked for "drained". Two edits
+/// (old, new), six receptions.
 pub fn lost() -> Small {
     Small {
         profile: Profile { climate: failing("mark", &[Fate::RequestLost], 1), ..Profile::quiet() },
@@ -18,7 +18,7 @@ pub fn lost() -> Small {
     }
 }
 
-/// Two edits of one account, so that the second is made while the first is worked at.
+/// Two edits of one account, so that the second is made while a worker processes the first.
 pub fn lost_twice() -> Small {
     let edit = text(Side::Old, "name");
     Small { name: "a lost message, two edits of one account", deeds: vec![edit, edit], ..lost() }
@@ -30,14 +30,15 @@ pub fn lost_looking_back() -> Small {
     looking_back("a lost message, stale reads", 1, small)
 }
 
-/// A lost mark and a stale read; one edit on each side, four receptions.
+/// A lost pending change and a stale read; one edit on each side, four receptions.
 pub fn unmarked_looking_back() -> Small {
     let small = Small { losses: 0, receptions: 4, ..lost() };
     looking_back("a lost mark, stale reads", 1, small)
 }
 
-/// A worker about to clear a mark while its message comes again, the mark is cleared by another, set
-/// anew by a second edit, and the message of that is lost (R12). Captured at once, three receptions.
+/// A worker is about to clear a pending change while its message becomes visible again. Another
+/// worker clears it, a second edit sets it again, and the message of that edit is lost
+/// (`TokenNeverRepeats`, R12). Captured at once, three receptions.
 pub fn marked_again() -> Small {
     let edit = text(Side::Old, "name");
     Small {
@@ -50,8 +51,8 @@ pub fn marked_again() -> Small {
     }
 }
 
-/// An account of the new side is deleted and a stranger signs up under its name, while an edit of
-/// the old side is on its way (R21). Captured at once, four receptions.
+/// An account of the new side is deleted and a stranger signs up with its username, while an edit
+/// of the old side is on its way (`SameSub`, R21). Captured at once, four receptions.
 pub fn replaced() -> Small {
     let stranger = Deed { side: Side::New, act: Act::Replace, text: "name" };
     Small {
@@ -62,7 +63,7 @@ pub fn replaced() -> Small {
     }
 }
 
-/// The same with a crash, and a stale read.
+/// The same with a crash and a stale read.
 pub fn replaced_crashing() -> Small {
     let small = Small { crashes: 1, receptions: 3, ..replaced() };
     looking_back("a name that a stranger takes, a crash, stale reads", 1, small)

@@ -1,5 +1,5 @@
-//! The small worlds of the suite. Each says in its words what it is made of; what it leaves out is
-//! said in the module above.
+//! The small worlds of the suite. Each describes what it contains. The module above lists what the
+//! worlds leave out.
 
 use poolbridge_core::policy::Phase;
 use poolbridge_core::side::Side;
@@ -16,23 +16,23 @@ pub mod texts;
 pub mod times;
 pub mod writes;
 
-/// Somebody sets a text.
+/// A person sets a text.
 const fn text(side: Side, text: &'static str) -> Deed {
     Deed { side, act: Act::Text, text }
 }
 
-/// Somebody joins or leaves the group, whichever they can.
+/// A person joins or leaves the group, whichever is possible.
 const fn group(side: Side) -> Deed {
     Deed { side, act: Act::Undo, text: "name" }
 }
 
-/// Somebody is disabled or enabled again.
+/// An account is disabled or enabled, whichever is possible.
 const fn enabled(side: Side) -> Deed {
     Deed { side, act: Act::Enabled, text: "name" }
 }
 
-/// So many stale reads. As in every world, others get a turn before each call and between each deed
-/// and its answer.
+/// That many stale reads. As in every world, other tasks get a turn before each call and between
+/// each change and its answer.
 const fn stale(most: u32) -> Climate {
     let mut climate = Climate::calm();
     climate.stale_one_in = 2;
@@ -40,7 +40,7 @@ const fn stale(most: u32) -> Climate {
     climate
 }
 
-/// Calls of that operation fail in these ways, so often.
+/// Calls of that operation fail in these ways, that often.
 fn failing(operation: &'static str, faults: &[Fate], most: u32) -> Climate {
     Climate {
         fault_one_in: 2,
@@ -51,7 +51,7 @@ fn failing(operation: &'static str, faults: &[Fate], most: u32) -> Climate {
     }
 }
 
-/// The same world with so many stale reads on top.
+/// The same world with that many additional stale reads.
 fn looking_back(name: &'static str, most: u32, small: Small) -> Small {
     let climate = Climate { stale_one_in: 2, stale_max: most, ..small.profile.climate.clone() };
     Small { name, profile: Profile { climate, ..small.profile }, ..small }
@@ -76,7 +76,7 @@ fn quiet(name: &'static str) -> Small {
     }
 }
 
-/// Two texts of one name, one on each side.
+/// Two edits of one text, one on each side.
 fn both() -> Vec<Deed> {
     vec![text(Side::Old, "name"), text(Side::New, "name")]
 }

@@ -1,4 +1,4 @@
-//! After the switch, during it, and where nobody wins.
+//! Worlds after the switch, during it, and with held conflicts.
 
 use poolbridge_core::policy::{ConflictRule, Phase};
 use poolbridge_core::side::Side;
@@ -7,8 +7,8 @@ use super::{both, looking_back, quiet, stale, text};
 use crate::protocol::small::{Small, Switch};
 use crate::simulation::profile::{Profile, Start};
 
-/// The new pool is active: its word counts. One edit on each side, a crash and a stale read; captured
-/// at once, four receptions.
+/// The new pool is active, so its value wins. One edit on each side, a crash and a stale read;
+/// captured at once, four receptions.
 pub fn switched() -> Small {
     let quiet = quiet("agreed pair, the new pool active");
     let small = Small {
@@ -22,7 +22,7 @@ pub fn switched() -> Small {
     looking_back("agreed pair, the new pool active", 1, small)
 }
 
-/// Nobody wins a conflict: it is held. One edit on each side, a crash and a stale read; captured at
+/// Conflicts are held: no side wins. One edit on each side, a crash and a stale read; captured at
 /// once, four receptions.
 pub fn held() -> Small {
     let profile =
@@ -30,9 +30,9 @@ pub fn held() -> Small {
     Small { name: "agreed pair, conflicts held", phase: Phase::Follow, profile, ..switched() }
 }
 
-/// Conflicts are held, and the other text travels all the same, as does what comes after. One text
-/// on both sides, and then again on the old one; another on the old side. Captured at once; one
-/// worker at a time, three receptions.
+/// Conflicts are held. The other text still travels, and so do later edits. One text changes on
+/// both sides, and then again on the old one; another on the old side. Captured at once; one worker
+/// at a time, three receptions.
 pub fn held_beside() -> Small {
     let edit = text(Side::Old, "name");
     Small {
@@ -46,8 +46,9 @@ pub fn held_beside() -> Small {
     }
 }
 
-/// The operator announces a switch at any moment, waits until every lease that was held then and every
-/// intent has run out, and switches, or never does (R28). One edit on each side, captured at once; three receptions.
+/// The operator announces a switch at any moment, waits until every lease that was held then and
+/// every intent has expired, and switches, or never does (`AnnounceThenFlip`, R28). One edit on
+/// each side, captured at once; three receptions.
 pub fn switching() -> Small {
     Small {
         switch: Some(Switch::Announced),
@@ -64,13 +65,13 @@ pub fn switching_crashing() -> Small {
     Small { name, crashes: 1, receptions: 3, ..switching_alone() }
 }
 
-/// The same without a crash: small enough to look for a missing rule.
+/// The same without a crash: small enough for the search for a missing rule.
 pub fn switching_alone() -> Small {
     let name = "agreed pair, a switch meanwhile, one worker";
     Small { name, workers: 1, receptions: 2, ..switching() }
 }
 
-/// A switch while two accounts of one human are linked that say different things: the active side's
+/// A switch while two accounts of one human with different values are linked. The active side's
 /// value wins, so the link must know which side is active. One worker at a time, no edit; three
 /// receptions.
 pub fn switching_unlinked() -> Small {
@@ -83,13 +84,13 @@ pub fn switching_unlinked() -> Small {
     }
 }
 
-/// The same, and each account is a half-person of its own already.
+/// The same, with a person record for each account already.
 pub fn switching_halves() -> Small {
     let profile = Profile { starts: vec![Start::Halves], ..switching_unlinked().profile };
     Small { name: "two halves, a switch meanwhile", profile, ..switching_unlinked() }
 }
 
-/// The planted bug: the operator switches and waits for nobody.
+/// The planted bug: the operator switches and does not wait.
 pub fn switching_hastily() -> Small {
     Small { switch: Some(Switch::Hasty), ..switching() }
 }

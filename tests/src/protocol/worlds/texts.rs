@@ -18,7 +18,7 @@ pub fn agreed() -> Small {
     }
 }
 
-/// Crash upon crash. Two edits (old, new), captured at once; two crashes, three receptions.
+/// One crash after another. Two edits (old, new), captured at once; two crashes, three receptions.
 pub fn crashing_twice() -> Small {
     Small {
         deeds: both(),

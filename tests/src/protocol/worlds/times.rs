@@ -1,4 +1,4 @@
-//! Time that runs on while somebody is at work.
+//! Time that runs on while a worker is active.
 
 use poolbridge_core::side::Side;
 
@@ -6,8 +6,8 @@ use super::{enabled, group, looking_back, quiet, stale, text};
 use crate::protocol::small::Small;
 use crate::simulation::profile::Profile;
 
-/// Workers that can be suspended. One edit (old), captured at once; time runs on twice while
-/// somebody stands, so that a lease runs out alive; three receptions.
+/// Workers that can be suspended. One edit (old), captured at once. Time runs on twice while a
+/// worker stands still, so that a lease expires while its worker lives; three receptions.
 pub fn suspended() -> Small {
     Small {
         profile: Profile { suspendable: vec![true], climate: stale(0), ..Profile::quiet() },
@@ -19,7 +19,7 @@ pub fn suspended() -> Small {
     }
 }
 
-/// With a message that comes again while it is worked at; time runs on once.
+/// With a message that becomes visible again while a worker processes it; time runs on once.
 pub fn suspended_repeated() -> Small {
     Small { name: "suspended workers, a repeated message", repeats: 1, jumps: 1, ..suspended() }
 }
@@ -29,10 +29,10 @@ pub fn suspended_looking_back() -> Small {
     looking_back("suspended workers, stale reads", 1, Small { jumps: 1, ..suspended() })
 }
 
-/// A worker that the platform kills with its write in hand, so that it lands as late as it can; then
-/// its message comes again, and a stale read shows the account as it was before (R9). A group joined
-/// and left again on the old side, captured at once; one worker at a time, time runs on once, two
-/// receptions.
+/// The platform kills a worker during its write, so the write lands as late as possible. Then its
+/// message becomes visible again, and a stale read shows the account as it was before
+/// (`IntentSettlesFirst`, R9). A group joined and left again on the old side, captured at once; one
+/// worker at a time, time runs on once, two receptions.
 pub fn late() -> Small {
     let undone = group(Side::Old);
     Small {
@@ -48,9 +48,9 @@ pub fn late() -> Small {
     }
 }
 
-/// A worker that is slow between any two of its calls, and another at the same message, so that what
-/// either of them read may be overtaken before it is used (R8). Disabled and enabled again on the old
-/// side, captured at once; time runs on once, two receptions.
+/// A worker that is slow between any two of its calls, and a second worker with the same message.
+/// So what either of them read may be out of date before it is used (`SettleBeforeClearing`, R8).
+/// Disabled and enabled again on the old side, captured at once; time runs on once, two receptions.
 pub fn overtaken() -> Small {
     let undone = enabled(Side::Old);
     Small {

@@ -23,7 +23,7 @@ pub fn refused() -> Small {
     }
 }
 
-/// Both texts on the old side, so that one write may carry the two; captured in their own time.
+/// Both texts on the old side, so that one write may carry both; not captured at once.
 pub fn refused_together() -> Small {
     Small {
         deeds: vec![text(Side::Old, "name"), text(Side::Old, "department")],
@@ -46,7 +46,7 @@ pub fn refused_together_looking_back() -> Small {
     looking_back("two texts of one side, a failing write, stale reads", 1, small)
 }
 
-/// Two texts of one side, whose write the pool refuses for what it says: together, and then one of
+/// Two texts of one side. The pool refuses their write for its content: both together, then one of
 /// them or the other. A crash; captured at once, four receptions.
 pub fn declined() -> Small {
     let climate = Climate {
