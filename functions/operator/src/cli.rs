@@ -10,21 +10,21 @@ use poolbridge_core::side::Side;
 
 /// Keeps two Amazon Cognito user pools in step while a team moves from one to the other.
 ///
-/// Reads bridge.toml (POOLBRIDGE_CONFIG) and the names of deployed resources (POOLBRIDGE_TABLE,
-/// POOLBRIDGE_QUEUE_URL, POOLBRIDGE_DEAD_LETTER_URL, POOLBRIDGE_KEY, and for the pools' triggers
-/// POOLBRIDGE_CAPTURE_OLD and POOLBRIDGE_CAPTURE_NEW) from the environment; the stack's outputs name
-/// them. Region and credentials come from where every AWS tool takes them.
+/// Reads the path of bridge.toml from POOLBRIDGE_CONFIG, and the names of deployed resources from
+/// POOLBRIDGE_TABLE, POOLBRIDGE_QUEUE_URL, POOLBRIDGE_BULK_QUEUE_URL, POOLBRIDGE_DEAD_LETTER_URL,
+/// POOLBRIDGE_KEY, POOLBRIDGE_CAPTURE_OLD and POOLBRIDGE_CAPTURE_NEW. The stack's outputs hold
+/// these names. Region and credentials come from the usual AWS settings.
 ///
-/// Exit codes: 0 done, 1 error, 2 not there yet, 64 usage.
+/// Exit codes: 0 done, 1 error, 2 not done yet or refused, 64 usage.
 #[derive(Debug, Parser)]
 #[expect(clippy::doc_markdown, reason = "the help shows it as it stands")]
 #[command(name = "poolbridge", version, term_width = 100, subcommand_required = true)]
 pub(crate) struct Cli {
-    /// Write JSON to standard output, for programs
+    /// Print JSON to standard output
     #[arg(long, global = true)]
     pub(crate) json: bool,
 
-    /// Do it without asking
+    /// Do not ask for confirmation before a change
     #[arg(long, global = true)]
     pub(crate) yes: bool,
 
@@ -39,88 +39,91 @@ pub(crate) enum Command {
     /// Check bridge.toml, and show what it declares
     ///
     /// Reads one file and nothing else: no AWS service, no credentials, no other variable. Lists
-    /// all mistakes with their lines and exits with 1 if there are any. --json prints what the CDK
+    /// all errors with their lines, and exits with 1 if there are any. --json prints what the CDK
     /// app reads: format, name, hash, old, new, match_attribute, groups, deletes, signup_guard,
     /// sweep_every_seconds.
     Check(Check),
-    /// Tell how the bridge stands: phase, people by state, marks, queue
+    /// Show the state of the bridge: phase, people by state, queues
     ///
-    /// `drained` is what one look tells; `poolbridge drain` looks twice, as it must be. With
-    /// --json: name, phase, active, closing, paused, breaker, configuration, people, pending,
-    /// queue, drained, undrained, throttled, unmarked, `journal_last`.
+    /// `drained` rests on one check. `poolbridge drain` checks for a whole minute, because the
+    /// counters of SQS lag. --json prints: name, phase, active, closing, paused, breaker,
+    /// configuration, people, pending, queue, drained, undrained, throttled, unmarked,
+    /// `journal_last`.
     Status(Status),
-    /// List who is in a state, those longest unchanged first
+    /// List the people in one state, longest unchanged first
     People(People),
-    /// Tell one person's whole story: decisions, differences, what the next apply would do
+    /// Show a person's decisions, differences and next steps
     ///
-    /// Reads both accounts and writes nothing. Names fields, never what is in them.
+    /// Reads both accounts and writes nothing. Prints names of fields, never their values.
     Explain(Explain),
-    /// Wait until nothing that was captured before is still on its way
+    /// Wait until every change captured so far is applied
     ///
-    /// Sends every mark again at once, then looks until nothing from before the drain began is left
-    /// for a minute. Changes that are captured meanwhile may be on their way: it is then drained up
-    /// to the moment at which it began. Without such changes the queue has to be empty for that
-    /// minute. People who are held, or in conflict, are counted apart. Ends with 2, and with the
-    /// next step for each reason, when time is up.
+    /// Sends every pending change again at once. Then checks every 3 s until no change from before
+    /// the start has been left for 60 s. Changes captured meanwhile may still be under way: then
+    /// the bridge is drained up to the moment of the start. Without such changes both queues must
+    /// be empty for those 60 s. People who are held or in conflict are counted separately. When the
+    /// time is up, prints the next step for each reason and exits with 2.
     Drain(Drain),
-    /// Look at people again at once, and try again what was refused or held
+    /// Reprocess people at once, including what was held or refused
     ///
-    /// Without arguments: everybody who is waiting, held or in conflict.
+    /// Without arguments: everyone who is waiting, held or in conflict.
     Retry(Retry),
-    /// Link two accounts that you know to be one person's
+    /// Link two accounts that belong to one person
     ///
-    /// Reads both accounts, shows them, and writes the state table alone. The consumer then brings both
-    /// accounts in step by the rules of a first link. Takes back an earlier unlink of the two.
+    /// Reads and shows both accounts, and writes only the state table. apply then brings both
+    /// accounts in step by the rules of a first link. Undoes an earlier unlink of these two
+    /// accounts.
     Link(Link),
-    /// Separate two accounts that were linked wrongly
+    /// Separate two accounts that were linked by mistake
     ///
-    /// Each account becomes a person of its own, and no search links the two again. Writes the state
-    /// table alone: values that travelled stay where they are, and an account that was disabled because
-    /// of the link stays disabled. A later deletion of one account does not touch the other.
+    /// Each account becomes a person of its own, and no search links the two again. Writes only the
+    /// state table: copied values stay, and an account that was disabled because of the link stays
+    /// disabled. A later deletion of one account does not change the other.
     Unlink(Unlink),
-    /// Stop writing: changes are still captured, and marked
+    /// Stop writing to both pools; changes are still captured
     ///
-    /// Only a person who was disabled is disabled on the other side all the same.
+    /// One kind of change still travels: a disabled person is disabled in the other pool too.
     Pause(Pause),
-    /// Go on after a pause, under the configuration at hand, and look at all that waited
+    /// Resume, activate this bridge.toml, and process what waited
     ///
-    /// The breaker stays as it is unless --breaker is given. After a pool was restored to a point in
-    /// time nothing is written but disables until --after-restore decides what follows.
+    /// An open circuit breaker stays open without --breaker. After a point-in-time recovery of a
+    /// pool, only disables are written until --after-restore says what to do with its changes.
     Resume(Resume),
-    /// Put capture into the pools' triggers, and prove that nothing else moved
+    /// Set capture as the pools' trigger; verify all other settings
     ///
-    /// Takes the slots that bridge.toml asks for. A slot that holds a function of the team's own is
-    /// taken only if bridge.toml names it under [old.triggers] or [new.triggers], and was deployed
-    /// so: then capture calls it beside its own work. Keeps a sealed dump of all settings first.
-    /// Needs the ARNs of the capture functions, which the stack's outputs name. Ends with 2 if a pool
-    /// is refused.
+    /// Uses the triggers that bridge.toml asks for. If another function holds one of them, attach
+    /// takes it only if bridge.toml names that function under [old.triggers] or [new.triggers] and
+    /// you have deployed this bridge.toml: capture then calls that function too. Stores a sealed
+    /// backup of all settings first. Needs the ARNs of the capture functions from the stack's
+    /// outputs. Exits with 2 if a pool is refused.
     Attach(Attach),
-    /// Give the pools' triggers back to whoever held them before
+    /// Remove capture from the pools' triggers
     ///
-    /// Touches only slots that hold capture still. A slot goes to the function that bridge.toml has
-    /// capture call there, else to whoever the dump tells of; to nobody if nobody stood there.
+    /// Changes only triggers that still hold capture. Each goes back to the function that
+    /// bridge.toml names for it, else to the function in the backup. Clears the trigger if there
+    /// was none before.
     Detach(Detach),
-    /// Tell, for each operation, which route notices it on this bridge, and how late at the worst
+    /// Show which route detects each API operation, and how late
     ///
-    /// Looks at both pools' triggers and at when the trail and the sweep were last alive. Ends with
-    /// 2 if something is missing.
+    /// Checks both pools' triggers, and when trail and sweep last ran. Exits with 2 if something is
+    /// missing.
     Coverage,
-    /// Work off the queue as a plain process, until it is told to stop
+    /// Run apply as a process until it is stopped
     ///
-    /// SIGINT or SIGTERM let it finish the batch at hand. Logs and figures go to standard error.
+    /// SIGINT and SIGTERM let it finish the current batch. Logs and metrics go to standard error.
     ///
-    /// It starts only under a role that the deployed `operator_roles` of bridge.toml names, or under a
-    /// role of POOLBRIDGE_OWN_ROLES: the trail takes a password that any other role closes for one
-    /// that its person chose. On a local stack it does not ask.
+    /// It starts only under a role that `operator_roles` of the deployed bridge.toml or
+    /// POOLBRIDGE_OWN_ROLES names. If another role sets a random password, trail takes it for one
+    /// that the person chose. On a local stack it does not check.
     Worker,
-    /// Write the completions of a shell to standard output
+    /// Print the completions for a shell
     Completions(Completions),
 }
 
 /// `check`.
 #[derive(Args, Debug)]
 pub(crate) struct Check {
-    /// Path of bridge.toml; if not given, POOLBRIDGE_CONFIG or bridge.toml in this folder
+    /// Path of bridge.toml [default: POOLBRIDGE_CONFIG, else bridge.toml in this folder]
     #[arg(long, value_name = "PATH")]
     #[expect(clippy::doc_markdown, reason = "the help shows it as it stands")]
     pub(crate) config: Option<PathBuf>,
@@ -129,11 +132,11 @@ pub(crate) struct Check {
 /// `status`.
 #[derive(Args, Debug)]
 pub(crate) struct Status {
-    /// Tell again and again, until interrupted
+    /// Print it again and again until interrupted
     #[arg(long)]
     pub(crate) watch: bool,
 
-    /// How often
+    /// How often to print it
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = span)]
     pub(crate) every: Duration,
 }
@@ -141,11 +144,11 @@ pub(crate) struct Status {
 /// `people`.
 #[derive(Args, Debug)]
 pub(crate) struct People {
-    /// only-old, only-new, waiting, conflict, held or deleted; who is in step is not listed
+    /// only-old, only-new, waiting, conflict, held or deleted; synced people are not listed
     #[arg(long, value_parser = state)]
     pub(crate) state: State,
 
-    /// How many at the most
+    /// Maximum number of people
     #[arg(long, value_name = "COUNT", default_value = "50", value_parser = limit)]
     pub(crate) limit: usize,
 }
@@ -153,7 +156,7 @@ pub(crate) struct People {
 /// `explain`.
 #[derive(Args, Debug)]
 pub(crate) struct Explain {
-    /// The `sub` of an account of either pool; old:SUB or new:SUB says which
+    /// `sub` of an account in either pool; old:SUB or new:SUB names the pool
     #[arg(value_parser = who)]
     pub(crate) who: Who,
 }
@@ -161,12 +164,12 @@ pub(crate) struct Explain {
 /// `drain`.
 #[derive(Args, Debug)]
 pub(crate) struct Drain {
-    /// How long to wait at the most
+    /// Maximum time to wait
     #[arg(long, value_name = "TIME", default_value = "15m", value_parser = span)]
     pub(crate) timeout: Duration,
 
-    /// First forget the captures that were neither marked nor sent: whoever they were of is found
-    /// by nothing but a later change, or by retrying them
+    /// First forget the captures that stored no pending change and sent no message. A later change,
+    /// a retry or the sweep finds these people; the sweep cannot see passwords
     #[arg(long)]
     pub(crate) waive_unmarked: bool,
 }
@@ -174,11 +177,11 @@ pub(crate) struct Drain {
 /// `retry`.
 #[derive(Args, Debug)]
 pub(crate) struct Retry {
-    /// The `sub` of an account of either pool; old:SUB or new:SUB says which
+    /// `sub` of an account in either pool; old:SUB or new:SUB names the pool
     #[arg(value_parser = who, value_name = "WHO")]
     pub(crate) who: Vec<Who>,
 
-    /// Everybody in that state: only-old, only-new, waiting, conflict or held
+    /// All people in this state: only-old, only-new, waiting, conflict or held
     #[arg(long, value_parser = state, conflicts_with = "who")]
     pub(crate) state: Option<State>,
 }
@@ -186,15 +189,15 @@ pub(crate) struct Retry {
 /// `link`.
 #[derive(Args, Debug)]
 pub(crate) struct Link {
-    /// The `sub` of the account in the old pool
+    /// `sub` of the account in the old pool
     #[arg(long, value_name = "SUB", value_parser = sub)]
     pub(crate) old: Sub,
 
-    /// The `sub` of the account in the new pool
+    /// `sub` of the account in the new pool
     #[arg(long, value_name = "SUB", value_parser = sub)]
     pub(crate) new: Sub,
 
-    /// Link a federated account to a local one, or to one of another identity: the address that its
+    /// Allow a federated account and a local one, or two different identities: the address that the
     /// provider asserts then travels as verified
     #[arg(long)]
     pub(crate) federated: bool,
@@ -204,11 +207,11 @@ pub(crate) struct Link {
 #[derive(Args, Debug)]
 #[group(required = true, multiple = false)]
 pub(crate) struct Unlink {
-    /// The `sub` of the person's account in the old pool
+    /// `sub` of the person's account in the old pool
     #[arg(long, value_name = "SUB", value_parser = sub)]
     pub(crate) old: Option<Sub>,
 
-    /// The `sub` of the person's account in the new pool
+    /// `sub` of the person's account in the new pool
     #[arg(long, value_name = "SUB", value_parser = sub)]
     pub(crate) new: Option<Sub>,
 }
@@ -224,7 +227,7 @@ impl Unlink {
 /// `pause`.
 #[derive(Args, Debug)]
 pub(crate) struct Pause {
-    /// Why, for whoever asks; name no person
+    /// Reason, shown by status; it must not name a person
     #[arg(default_value = "no reason given")]
     pub(crate) reason: String,
 }
@@ -232,11 +235,11 @@ pub(crate) struct Pause {
 /// Which pools.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Sides {
-    /// The old pool alone
+    /// Only the old pool
     Old,
-    /// The new pool alone
+    /// Only the new pool
     New,
-    /// Both
+    /// Both pools
     Both,
 }
 
@@ -258,7 +261,7 @@ pub(crate) struct Attach {
     #[arg(long, value_enum, default_value_t = Sides::Both)]
     pub(crate) side: Sides,
 
-    /// Change nothing, and print the lines for the template that the pool is deployed from
+    /// Change nothing; print the lines for the pool's own template
     #[arg(long)]
     pub(crate) print: bool,
 }
@@ -270,8 +273,8 @@ pub(crate) struct Detach {
     #[arg(long, value_enum, default_value_t = Sides::Both)]
     pub(crate) side: Sides,
 
-    /// Write back every setting as the newest dump without capture in any slot has it, not the
-    /// triggers alone: for when attach or detach said that something else had moved
+    /// Restore all settings, not only triggers, from the newest backup without capture. Use it
+    /// after attach or detach reported that another setting had changed
     #[arg(long)]
     pub(crate) whole: bool,
 }
@@ -279,14 +282,14 @@ pub(crate) struct Detach {
 /// `resume`.
 #[derive(Args, Debug)]
 pub(crate) struct Resume {
-    /// Also close the breaker, and look again at everybody whom it held: the accounts whose other
-    /// halves were deleted are disabled or deleted then, as `[policy] deletes` says
+    /// List the accounts that the open circuit breaker held, close it and process them; they do not
+    /// count toward the hourly limit. `[policy] deletes` says whether they are disabled or deleted
     #[arg(long)]
     pub(crate) breaker: bool,
 
-    /// Decide what follows from a pool's restore to a point in time, once it has ended: heal (the
-    /// other pool is right), propagate (the restored pool is right) or none (nothing was restored).
-    /// old=heal or new=heal names the pool where both were restored
+    /// After a point-in-time recovery has ended: heal (the other pool is right), propagate (the
+    /// restored pool is right) or none (nothing was restored). old=heal or new=heal names the pool
+    /// if both were restored
     #[arg(long, value_name = "DECISION", value_parser = decision)]
     pub(crate) after_restore: Option<Decision>,
 }
@@ -367,7 +370,7 @@ fn state(text: &str) -> Result<State, String> {
     let known = State::ALL.map(State::name).join(", ");
     let state = State::from_name(text).ok_or_else(|| format!("one of: {known}"))?;
     if state == State::Synced {
-        return Err("who is in step is not listed; `explain` tells of one person".to_owned());
+        return Err("synced people are not listed; `explain` shows one person".to_owned());
     }
     Ok(state)
 }

@@ -51,11 +51,11 @@ const fn of_fault(fault: &Fault) -> &'static str {
         FaultKind::WritesPaused => {
             "the pool takes no writes: wait until its point-in-time recovery has ended"
         }
-        FaultKind::Denied => "grant this operation to whoever you are signed in as",
+        FaultKind::Denied => "grant this operation to the identity that you are signed in as",
         FaultKind::Missing => {
             "check AWS_REGION, POOLBRIDGE_TABLE, POOLBRIDGE_QUEUE_URL and the pools' ids"
         }
-        FaultKind::Lost | FaultKind::Exists => "somebody else was at it: run it again",
+        FaultKind::Lost | FaultKind::Exists => "another process changed it meanwhile: run it again",
         FaultKind::Newer => "upgrade this poolbridge to the version that is deployed",
         FaultKind::Unreadable => "compare the version deployed with this one; report the code",
         FaultKind::Invalid | FaultKind::AccountGone => {

@@ -286,15 +286,11 @@ fn unreadable(
     let (id, code) = (delivery.message_id.as_str(), malformed.code());
     if malformed.is_poison() {
         figures.malformed += 1;
-        tracing::warn!(message.id = id, code, "a message that nobody can read was dropped");
+        tracing::warn!(message.id = id, code, "an unreadable message was dropped");
         return Answer::Done;
     }
     figures.later += 1;
-    tracing::warn!(
-        message.id = id,
-        code,
-        "a message of a newer version waits for whoever reads it"
-    );
+    tracing::warn!(message.id = id, code, "a message of a newer version waits for a newer apply");
     Answer::Back(growing(limits::RETRY_SLOWLY, delivery.receives))
 }
 

@@ -22,13 +22,13 @@ pub struct Breaker {
 impl Breaker {
     /// The breaker that opens at `now` because the removals of this hour are used up.
     pub fn removals(now: Time) -> Self {
-        let reason = "more accounts were deleted within an hour than may be by themselves";
+        let reason = "hourly deletion limit exceeded";
         Self { since: now, reason: reason.to_owned() }
     }
 
     /// The breaker that opens at `now` because one password more than the limit was to be closed.
     pub fn closings(now: Time) -> Self {
-        let reason = "more passwords were to be closed within an hour than the hourly limit allows";
+        let reason = "hourly limit of closed passwords exceeded";
         Self { since: now, reason: reason.to_owned() }
     }
 

@@ -200,7 +200,9 @@ impl Reason {
                 "see whether the pool still shows its other accounts; it is looked at again"
             }
             Self::Breaker => "find out who deletes or resets, then `poolbridge resume --breaker`",
-            Self::NoWayIn => "verify an e-mail address or phone number, then `poolbridge retry`",
+            Self::NoWayIn => {
+                "the person verifies an e-mail address or phone number; that change is processed by itself"
+            }
             Self::Disabled => "nothing: the person travels when enabled again",
             Self::Federated => "nothing: the person appears at their own first sign-in",
             Self::Unproven => {

@@ -93,5 +93,5 @@ async fn a_newer_versions_message_is_kept_for_a_newer_worker() {
 /// How many messages `apply` logged as dropped.
 async fn dropped(bridge: &Deployment) -> anyhow::Result<usize> {
     let log = bridge.services.log("demo-apply").await?;
-    Ok(log.iter().filter(|line| line.contains("nobody can read was dropped")).count())
+    Ok(log.iter().filter(|line| line.contains("unreadable message was dropped")).count())
 }

@@ -45,8 +45,8 @@ pub(crate) async fn held(ground: &Ground) -> anyhow::Result<HeldPeople> {
     Ok(HeldPeople { missed, more: people.more })
 }
 
-/// Lets as many be removed now as were held, besides what an hour may hold: else the first few would
-/// open the breaker again.
+/// Lets as many be removed now as were held, besides what an hour may hold: else the first few
+/// would open the breaker again.
 pub(crate) async fn allow(ground: &Ground, held: &HeldPeople) -> anyhow::Result<()> {
     let more = held.missed.len() as u64;
     let allowed = ground.ledger.allow_removals(ground.clock.now(), more).await;

@@ -1,5 +1,5 @@
-//! `link` and `unlink`: an operator says that two accounts are one person, or that they are not. Both
-//! write the state table alone, and then have the consumer look at both accounts.
+//! `link` and `unlink`: an operator says that two accounts are one person, or that they are not.
+//! Both write the state table alone, and then have the consumer look at both accounts.
 
 use poolbridge_aws::wiring::Wired;
 use poolbridge_core::converge::Work;
@@ -92,13 +92,12 @@ fn work(wired: &Wired) -> Work {
     Work { deadline, invocation_end: deadline, suspendable: true }
 }
 
-/// Notes a pending change on both accounts, and sends both. If that fails, the word is stored all the
-/// same, and `retry` does what is left.
+/// Notes a pending change on both accounts, and sends both. If that fails, the word is stored all
+/// the same, and `retry` does what is left.
 async fn look_at_both(wired: &Wired, subs: &BySide<Sub>) -> anyhow::Result<()> {
     for side in Side::BOTH {
         if let Err(error) = send(wired, side, subs.get(side)).await {
-            let what =
-                format!("it is done, but nobody was asked to look at the accounts: {error:#}");
+            let what = format!("it is done, but no message about the accounts was sent: {error:#}");
             let hint = format!("run `poolbridge retry old:{} new:{}`", subs.old, subs.new);
             return Err(Failure::new(what, hint).into());
         }
@@ -153,7 +152,7 @@ fn failure(refusal: Refusal) -> Failure {
         ),
         Refusal::Unknown => (
             "no person is known by that account".to_owned(),
-            "copy the `sub` from the pool; an account that nobody is known by is linked to none",
+            "copy the `sub` from the pool; an account without a record is not linked",
         ),
         Refusal::NotLinked => (
             "the account is linked to no other account".to_owned(),

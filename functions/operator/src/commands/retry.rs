@@ -70,7 +70,7 @@ pub(crate) async fn run(
     outcome?;
     render::retry::show(&retried, json)?;
     if retried.busy > 0 {
-        talk::say("hint: run it again in a minute for whoever was being worked on");
+        talk::say("hint: run it again in a minute for people who were locked");
         return Ok(Outcome::NotYet);
     }
     Ok(Outcome::Done)

@@ -56,7 +56,8 @@ fn of_pool(plan: &Plan) -> String {
 }
 
 fn change(step: &Step) -> String {
-    let holder = |holder: &Option<String>| holder.clone().unwrap_or_else(|| "nobody".to_owned());
+    let holder =
+        |holder: &Option<String>| holder.clone().unwrap_or_else(|| "no function".to_owned());
     let mut words = format!("{} -> {}", holder(&step.from), holder(&step.to));
     if let Some(beside) = &step.beside {
         let _ = write!(

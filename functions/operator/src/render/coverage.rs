@@ -160,7 +160,7 @@ fn last_seen(facts: &Facts, side: Side) -> String {
         || "never".to_owned(),
         |pass| format!("{}, took {}", ago(pass.ended, facts.at), span(pass.took())),
     );
-    format!("{side} pool: last told of by the trail: {trail}; last sweep ended: {sweep}")
+    format!("{side} pool: last event from the trail: {trail}; last sweep ended: {sweep}")
 }
 
 #[cfg(test)]

@@ -283,7 +283,7 @@ fn busy(entry: &Entry, now: Time, lines: &mut Vec<String>) {
     }
     if let Some(lease) = entry.lease.as_ref().filter(|lease| lease.free_at > now) {
         let left = span(lease.free_at.since(now));
-        lines.push(format!("busy       somebody is at work, for {left} at the most"));
+        lines.push(format!("locked     being processed; the lease expires in {left}"));
     } else if entry.not_before > now {
         let left = span(entry.not_before.since(now));
         lines.push(format!("settling   not looked at for another {left}"));

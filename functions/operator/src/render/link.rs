@@ -1,5 +1,5 @@
-//! What `link` and `unlink` are about to do, and what they did. Names pools, `sub`s, states and reasons,
-//! never what an account says.
+//! What `link` and `unlink` are about to do, and what they did. Names pools, `sub`s, states and
+//! reasons, never what an account says.
 
 use poolbridge_core::converge::operator::Candidate;
 use poolbridge_core::entry::Entry;

@@ -44,7 +44,7 @@ fn value(entry: &Entry) -> Value {
 
 pub(super) fn words(people: &[Entry], now: Time) -> String {
     if people.is_empty() {
-        return "nobody\n".to_owned();
+        return "no one\n".to_owned();
     }
     let mut table = Table::new();
     // Lines without borders can be cut and grepped, and never wrap.
@@ -87,6 +87,6 @@ mod tests {
         super::super::golden("people", &words(&people, Time(1_700_000_100_000)));
         let told = format!("{:#}\n", value(&people[0]));
         super::super::golden("people-json", &told);
-        assert_eq!(words(&[], Time(1)), "nobody\n");
+        assert_eq!(words(&[], Time(1)), "no one\n");
     }
 }

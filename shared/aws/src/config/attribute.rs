@@ -88,7 +88,7 @@ fn drop(section: &Section<'_, '_>) -> Vec<AttributeName> {
             "drop" => {}
             "old" | "new" | "field" => names.extend(name(section, key)),
             _ if section.has(key) => {
-                let message = format!("`{}{key}` has no place beside `drop`", section.name);
+                let message = format!("`{}{key}` cannot stand together with `drop`", section.name);
                 section.reader.mistake(section.line_of(key), message, "take one of them out");
             }
             _ => {}
@@ -105,7 +105,8 @@ fn rule(section: &Section<'_, '_>) -> Option<AttributeRule> {
     let mut found = BySide::from_fn(|side: Side| name(section, side.name()));
     if let Some(field) = name(section, "field") {
         if section.has("old") || section.has("new") {
-            let message = format!("`{}field` has no place beside `old` and `new`", section.name);
+            let message =
+                format!("`{}field` cannot stand together with `old` and `new`", section.name);
             let hint = "write `field` where both sides have the same name, else `old` and `new`";
             section.reader.mistake(section.line_of("field"), message, hint);
             return None;

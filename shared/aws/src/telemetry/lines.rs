@@ -104,7 +104,7 @@ pub fn not_invoked(slot: TriggerSlot, fault: &Fault) {
         slot = slot.name(),
         fault = %fault,
         hint = "see whether the function is there, capture may invoke it, and it has room",
-        "the function beside capture could not be called; its trigger failed",
+        "the chained function could not be called; its trigger failed",
     );
 }
 
@@ -113,7 +113,7 @@ pub fn unknown_function(slot: TriggerSlot) {
     tracing::error!(
         slot = slot.name(),
         hint = "mend `[old.triggers]` and `[new.triggers]` in bridge.toml, and deploy again",
-        "a function may be declared beside capture that cannot be made out",
+        "bridge.toml may declare a chained function, but it cannot be read",
     );
 }
 
@@ -172,7 +172,8 @@ pub fn pass_ended(summary: &Summary) {
     let doubt = summary.doubt.or(summary.members_doubt).map(Doubt::name);
     let accounts = summary.counts.old.accounts + summary.counts.new.accounts;
     let hint = doubt.map(|_| {
-        "nobody is looked at for being absent; if it stays so, compare the pools' own estimates"
+        "this pass concludes nothing from missing accounts; if it stays so, compare the pools' own \
+         estimates"
     });
     tracing::info!(
         sweep.pass = summary.number,

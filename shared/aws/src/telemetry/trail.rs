@@ -176,7 +176,7 @@ pub fn heard(heard: &HeardLine) {
     match heard.refusal {
         Some(refusal) if refusal.is_failure() => write_line!(error, "an event cannot be read"),
         Some(refusal) if refusal.is_unresolved() => {
-            write_line!(warn, "an event names nobody, and no sweep can find out whom it means");
+            write_line!(warn, "an event names no account, and no sweep can find the account");
         }
         // The `EventBridge` rules pass events of every pool of the account.
         Some(NotHeard::OtherPool) => write_line!(debug, "an event of another pool"),
@@ -187,7 +187,7 @@ pub fn heard(heard: &HeardLine) {
         ),
         None if partly => write_line!(warn, "noted, but not everywhere it should be"),
         None if captured.is_empty() => {
-            write_line!(info, "an event names nobody: a sweep is wanted");
+            write_line!(info, "an event names no account: a sweep is requested");
         }
         None => write_line!(info, "captured"),
     }

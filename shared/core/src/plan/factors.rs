@@ -14,9 +14,9 @@ use crate::verdict::Reason;
 /// person, so the end of the pool's rule must not count as the person's change.
 fn by_rule_of(sides: BySide<bool>) -> Reading {
     let text = match (sides.old, sides.new) {
-        (true, true) => "asked of everybody in both pools",
-        (true, false) => "asked of everybody in the old pool",
-        (false, true) => "asked of everybody in the new pool",
+        (true, true) => "required of all people in both pools",
+        (true, false) => "required of all people in the old pool",
+        (false, true) => "required of all people in the new pool",
         (false, false) => "chosen",
     };
     Reading::Held(Value::Text(text.to_owned()))

@@ -46,10 +46,10 @@ pub(super) async fn carry_out(
 
 fn moved(side: Side, names: &[String]) -> Failure {
     let what = format!(
-        "somebody else changed settings of the {side} pool meanwhile, and nothing was written: {}",
+        "settings of the {side} pool changed meanwhile, so nothing was written: {}",
         names.join(", ")
     );
-    Failure::new(what, "run it again, when nobody else deploys that pool")
+    Failure::new(what, "run it again when no deployment of that pool is running")
 }
 
 fn wrong(side: Side, names: &[String]) -> Failure {
@@ -85,7 +85,7 @@ fn refusal(side: Side, fault: &Fault, about: &[String]) -> Option<Failure> {
     }
     let (what, hint) = match (fault.code.as_deref(), fault.kind) {
         (Some("ConcurrentModificationException"), _) => (
-            "somebody else is changing the settings of the {side} pool",
+            "another process is changing the settings of the {side} pool",
             "wait until their deployment has ended, then run it again",
         ),
         (Some("UserImportInProgressException"), _) => (
@@ -98,7 +98,7 @@ fn refusal(side: Side, fault: &Fault, about: &[String]) -> Option<Failure> {
             "wait until the recovery has ended; for a replica, change the settings of the primary",
         ),
         (_, FaultKind::Denied) => (
-            "whoever is signed in may not change the settings of the {side} pool",
+            "these credentials may not change the settings of the {side} pool",
             "grant cognito-idp:UpdateUserPool, and iam:PassRole for the roles that the pool names",
         ),
         (_, FaultKind::Invalid) => (

@@ -135,8 +135,8 @@ impl Plan {
 }
 
 /// The newest moment at which capture held none of the slots: what there was before it came. An
-/// interrupted run leaves a dump of the pool as it is with capture in it, which tells nothing of that.
-/// `dumps` are of this pool, newest first.
+/// interrupted run leaves a dump of the pool as it is with capture in it, which tells nothing of
+/// that. `dumps` are of this pool, newest first.
 fn before_capture<'a>(
     dumps: &'a [(Time, Settings)],
     slots: &[TriggerSlot],
@@ -247,7 +247,7 @@ fn give_back(plan: &mut Plan, mut step: Step, earlier: Option<&Settings>, wishes
     let chained = wishes.chained.get(&slot).filter(|arn| !ours(arn)).cloned();
     match (&chained, &before, earlier) {
         (Some(chained), before, Some(_)) if before.as_ref() != Some(chained) => {
-            let stood = before.as_deref().unwrap_or("nobody");
+            let stood = before.as_deref().unwrap_or("no function");
             plan.warnings.push(format!(
                 "before attach {stood} held {name} of the {side} pool; bridge.toml has capture call \
                  {chained} there, so that one takes the slot"

@@ -136,8 +136,8 @@ impl Facts {
         Late::Never
     }
 
-    /// A change just behind a pass waits for the next to begin and to end, and then to settle. Until
-    /// a pass has ended there is no bound.
+    /// A change just behind a pass waits for the next to begin and to end, and then to settle.
+    /// Until a pass has ended there is no bound.
     fn swept_within(&self, side: Side) -> Option<Duration> {
         let pass = self.pools.get(side).sweep.as_ref()?;
         Some(self.every? + pass.took() + self.settle)
