@@ -59,7 +59,7 @@ pub fn depart(state: &mut State, side: Side, sub: &Sub) {
     // Deleted or not: two accounts that were not linked yet.
     let there = state.pools.get(side.other()).all().iter().filter(|one| one.human == human);
     let all: Vec<Sub> = there.map(|account| account.sub.clone()).collect();
-    let unknown = !all.is_empty() && known.is_none_or(|known| !all.contains(&known));
+    let unknown = all.iter().any(|sub| known.as_ref() != Some(sub));
     let sub = sub.clone();
     if let Some(account) = state.pools.get_mut(side).get_mut(&sub) {
         account.change(now, |body| body.exists = false);

@@ -6,6 +6,7 @@ use poolbridge_core::side::Side;
 
 use super::State;
 use super::accounts::{Body, SimulatedAccount, attribute};
+use super::departures::{OUTLASTED, outlasted};
 use super::edits::Human;
 use super::line::Call;
 
@@ -41,6 +42,11 @@ pub(super) fn judge_flags(
         let other = state.pools.get(side.other()).all().iter().filter(|one| one.human == human);
         let mut versions = other.flat_map(SimulatedAccount::versions);
         if !versions.any(|version| verified(&version.body, kind).as_ref() == Some(&address)) {
+            if outlasted(state, human) {
+                // The account in the other pool is one that the bridge made for another person.
+                state.weather.count(OUTLASTED);
+                continue;
+            }
             let detail = format!("{call}: a flag with {} that was never verified", kind.0);
             state.watch.violated("nothing is weakened", detail);
         }
