@@ -66,8 +66,10 @@ fn every_kind_of_fault_happened() {
         "address with a capital",
         "answer lost",
         "claimed address",
+        "clock that is wrong",
         "crash",
         "federated account",
+        "former text restored",
         "landed late",
         "lost message",
         "not sent",
@@ -81,6 +83,8 @@ fn every_kind_of_fault_happened() {
         "second factor switched",
         "sleep",
         "stale read",
+        "text blanked",
+        "text that others have too",
         "throttled",
     ];
     for kind in kinds {

@@ -51,6 +51,12 @@ pub fn deed(
         Act::Text | Act::Word | Act::Blank | Act::Restore => {
             let text = profile.texts[state.chooser.choose(profile.texts.len(), "which text")];
             set_text(state, setting, side, &sub, act, text)?;
+            match act {
+                Act::Word => state.weather.count("text that others have too"),
+                Act::Blank => state.weather.count("text blanked"),
+                Act::Restore => state.weather.count("former text restored"),
+                _ => {}
+            }
         }
         // Otherwise nothing would connect the two unlinked accounts of one human any more.
         Act::Address if apart(state, setting, human) => {

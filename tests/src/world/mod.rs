@@ -200,7 +200,11 @@ impl State {
         if most == 0 {
             return 0;
         }
-        [0, most, -most][self.chooser.choose(3, "how wrong a clock is")]
+        let error = [0, most, -most][self.chooser.choose(3, "how wrong a clock is")];
+        if error != 0 {
+            self.weather.count("clock that is wrong");
+        }
+        error
     }
 
     /// The number of the next request.

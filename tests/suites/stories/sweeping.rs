@@ -8,10 +8,12 @@ use poolbridge_core::change::{Change, Proof};
 use poolbridge_core::entry::State as PersonState;
 use poolbridge_core::fault::FaultKind;
 use poolbridge_core::limits;
-use poolbridge_core::policy::Provision;
-use poolbridge_core::side::Side;
+use poolbridge_core::policy::{ConfigurationStamp, Control, Phase, Provision};
+use poolbridge_core::restore::{Restore, Stage as Progress};
+use poolbridge_core::side::{BySide, Side};
 use poolbridge_core::sweep::Tick;
-use poolbridge_core::verdict::Verdict;
+use poolbridge_core::time::Time;
+use poolbridge_core::verdict::{Reason, Verdict};
 use poolbridge_tests::simulation::stage::Stage;
 use poolbridge_tests::world::weather::Fate;
 
@@ -129,4 +131,38 @@ fn a_failing_listing_ends_the_run_soon_and_another_pass_tries_again() {
     stage.world.lock().pools.new.fails.clear();
     stage.wait(Duration::from_mins(10));
     assert_eq!(swept(&mut stage), []);
+}
+
+#[test]
+fn the_sweep_sends_nothing_while_its_messages_cannot_be_processed() {
+    let restore = |stage| Some(Restore { stage, since: Time::ZERO, decided: None });
+    let other = ConfigurationStamp {
+        hash: "another one".to_owned(),
+        since: Time::ZERO,
+        pools: BySide::default(),
+    };
+    let follow = Control::default;
+    let stops = [
+        (Reason::Paused, Control { paused: Some("maintenance".to_owned()), ..follow() }),
+        (Reason::Closing, Control { closing: true, ..follow() }),
+        (Reason::OtherConfiguration, Control { configuration: Some(other), ..follow() }),
+        (
+            Reason::Restored,
+            Control { restores: BySide { old: restore(Progress::Started), new: None }, ..follow() },
+        ),
+        (Reason::Complete, Control { phase: Phase::Complete, ..follow() }),
+        (Reason::Paused, Control { phase: Phase::Prepare, ..follow() }),
+    ];
+    for (reason, control) in stops {
+        let mut stage = Stage::new(Provision::Lazy);
+        let (old, _) = stage.pair();
+        stage.wait(Duration::from_hours(1));
+        stage.set(Side::Old, &old, "name", "seen by the sweep alone");
+        stage.world.lock().queue = poolbridge_tests::world::queue::Queue::default();
+        stage.world.lock().table.control = control;
+        assert_eq!(tick(&mut stage).0, Tick::Barred(reason));
+        assert!(stage.world.lock().queue.messages().is_empty(), "{reason:?}");
+        stage.world.lock().table.control = follow();
+        assert_eq!(swept(&mut stage).len(), 1, "{reason:?}: the next sweep finds it");
+    }
 }

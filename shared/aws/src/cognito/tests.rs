@@ -306,3 +306,16 @@ async fn the_canary_is_a_local_account_if_there_is_one() {
     let read = asked.iter().filter(|(operation, _)| operation == "AdminGetUser");
     assert_eq!(read.map(|(_, body)| body["Username"].clone()).collect::<Vec<_>>(), ["s-3"]);
 }
+
+#[tokio::test]
+async fn a_pool_requires_a_factor_only_if_its_settings_say_on() {
+    for (setting, required) in [("ON", true), ("OPTIONAL", false), ("OFF", false)] {
+        let loopback = plain(move |request, _| match request.0.as_str() {
+            "DescribeUserPool" => Reply::Well(json!({"UserPool": {"Id": "eu-west-1_A"}})),
+            "GetUserPoolMfaConfig" => Reply::Well(json!({"MfaConfiguration": setting})),
+            _ => Reply::Well(json!({})),
+        });
+        let shape = loopback.pool().await.shape().await.unwrap();
+        assert_eq!(shape.mfa_required, required, "{setting}");
+    }
+}

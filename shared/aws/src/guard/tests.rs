@@ -149,6 +149,24 @@ async fn an_endless_listing_gives_no_decision() {
     assert_eq!(judged, Err(FaultKind::Invalid), "the configuration decides about the sign-up");
 }
 
+/// The refusal of one search arrives first: the guard still waits for the others.
+#[tokio::test]
+async fn a_search_that_fails_early_hides_no_account_that_another_finds_late() {
+    let pools = Loopback::new(|(operation, body), _| match operation.as_str() {
+        "DescribeUserPool" => Reply::Well(json!({"UserPool": {
+            "Id": body["UserPoolId"], "AliasAttributes": ["email", "preferred_username"],
+        }})),
+        "ListUsers" if body["Filter"].as_str().unwrap().starts_with("email ") => {
+            std::thread::sleep(std::time::Duration::from_millis(200));
+            Reply::Well(json!({"Users": [resident("pat", "email", PAT)]}))
+        }
+        "ListUsers" => Reply::Badly(400, "NotAuthorizedException"),
+        _ => Reply::Well(json!({})),
+    });
+    let names = [("email", PAT), ("preferred_username", "pat-2")];
+    assert_eq!(judged(&pools, "pat-2", &names).await, Ok(Judgement::Refused));
+}
+
 #[tokio::test]
 async fn a_value_that_no_account_can_hold_is_not_searched_for() {
     let pools = pools(vec![resident("pat", "email", PAT)], false);

@@ -14,8 +14,13 @@ const HIDDEN: &str = "HIDDEN_DUE_TO_SECURITY_REASONS";
 const NOW: Time = Time(1_795_341_600_000);
 
 fn listener() -> Listener {
+    listener_with("")
+}
+
+/// A trail whose bridge.toml has these lines at its top besides.
+fn listener_with(lines: &str) -> Listener {
     let file = format!(
-        "name = \"acme\"\n[old]\nuser_pool_id = \"eu-west-1_A\"\nclient_id = \"a\"\n\
+        "name = \"acme\"\n{lines}[old]\nuser_pool_id = \"eu-west-1_A\"\nclient_id = \"a\"\n\
          [new]\nuser_pool_id = \"us-east-1_B\"\nclient_id = \"b\"\nrole_arn = \"{POOL_ROLE}\"\n\
          [identity]\nmatch = \"email\"\n[policy]\nprovision = \"lazy\"\n"
     );
@@ -236,6 +241,16 @@ fn calls_of_the_bridge_itself_are_ignored() {
         let shown = identity.to_string();
         assert!(outcome(&by(identity)).is_ok(), "{shown}");
     }
+}
+
+#[test]
+fn calls_under_an_operator_role_are_ignored() {
+    let identity = json!({"arn": "arn:aws:sts::111122223333:assumed-role/migration/ada"});
+    let event = with(call("AdminSetUserPassword"), "/detail/userIdentity", identity).to_string();
+    let role = "arn:aws:iam::111122223333:role/migration";
+    let declared = listener_with(&format!("operator_roles = [\"{role}\"]\n"));
+    assert_eq!(declared.hear(&event, NOW).outcome, Err(NotHeard::OwnCall));
+    assert!(listener().hear(&event, NOW).outcome.is_ok(), "any other role may be a person's");
 }
 
 #[test]

@@ -163,3 +163,26 @@ async fn an_update_of_an_unreadable_pool_comes_again() {
     let trail = trail_at(&service.endpoint_url).await;
     assert_eq!(trail.event(&of_settings("UpdateUserPool")).await, Err(NotNoted::Nowhere));
 }
+
+/// What a restore event of the old pool writes into the control item: the stage of the restore, and
+/// whether the circuit breaker opens.
+async fn noted_by(operation: &str) -> Vec<(String, bool)> {
+    let service = Loopback::new(|_, _| Reply::Well(json!({})));
+    let trail = trail_at(&service.endpoint_url).await;
+    assert_eq!(trail.event(&of_settings(operation)).await, Ok(()), "{operation}");
+    let written = service.requests().into_iter().filter_map(|(name, body)| {
+        let values = &body["ExpressionAttributeValues"];
+        let stage = values[":restores"]["M"]["old"]["M"]["stage"]["S"].as_str()?.to_owned();
+        (name == "UpdateItem").then(|| (stage, values.get(":breaker").is_some()))
+    });
+    written.collect()
+}
+
+#[tokio::test]
+async fn a_restore_event_is_stored_and_opens_the_breaker_if_people_may_have_changed() {
+    let stored = |stage: Stage, opens| vec![(stage.name().to_owned(), opens)];
+    let prepared = noted_by("InitiatePointInTimeRecovery").await;
+    assert_eq!(prepared, stored(Stage::Prepared, false));
+    assert_eq!(noted_by("StartPointInTimeRecovery").await, stored(Stage::Started, true));
+    assert_eq!(noted_by("DeleteUserPool").await, stored(Stage::Deleted, true));
+}
