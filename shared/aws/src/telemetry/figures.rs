@@ -197,6 +197,11 @@ pub struct SweepFigures {
 }
 
 impl SweepFigures {
+    /// Adds so many port errors.
+    pub const fn count_faults(&mut self, count: usize) {
+        self.faults = self.faults.saturating_add(count as u64);
+    }
+
     fn figures(self) -> [(&'static str, Figure); 3] {
         let [.., faults, since_pass, triggers_missing] = SWEEP_FIGURES;
         [

@@ -106,7 +106,7 @@ impl Field {
             match self.look_for_triggers(side, routes).await {
                 Ok(missing) => figures.triggers_missing += missing,
                 Err(fault) => {
-                    figures.faults += 1;
+                    figures.count_faults(1);
                     telemetry::not_swept(&fault);
                 }
             }
@@ -128,11 +128,11 @@ impl Field {
             Ok(tick) => {
                 telemetry::swept(&tick);
                 if let Tick::Worked(worked) = &tick {
-                    figures.faults += worked.faults.len() as u64;
+                    figures.count_faults(worked.faults.len());
                 }
             }
             Err(fault) => {
-                figures.faults += 1;
+                figures.count_faults(1);
                 telemetry::not_swept(&fault);
             }
         }

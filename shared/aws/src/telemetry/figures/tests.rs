@@ -189,6 +189,14 @@ fn every_metric_of_capture_and_of_a_sweep_run_has_its_own_name() {
 }
 
 #[test]
+fn every_failed_part_of_a_sweep_counts() {
+    let mut tick = SweepFigures::default();
+    tick.count_faults(2);
+    tick.count_faults(1);
+    assert_eq!(tick.faults, 3);
+}
+
+#[test]
 fn every_metric_of_a_pass_has_its_own_name_and_counts_both_pools() {
     let counts = |from: u64| Counts {
         pages: from,
