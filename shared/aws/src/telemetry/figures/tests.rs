@@ -283,6 +283,40 @@ fn removals_and_changes_held_by_the_breaker_are_counted_separately() {
     }
 }
 
+/// Each metric that an alarm rests on, counted for several changes of one batch.
+#[test]
+fn a_batch_adds_up_what_its_changes_report() {
+    let later = |reason| Verdict::Later(Duration::from_secs(1), reason);
+    let unproven = Decision {
+        at: Time(1),
+        kind: DecisionKind::PasswordIgnored,
+        fields: Vec::new(),
+        side: None,
+        reason: Some(Reason::PasswordUnproven),
+    };
+    let report = |verdict, decisions: &[Decision]| Report {
+        verdict,
+        person: None,
+        carried: Vec::new(),
+        account_reads: 2,
+        pool_writes: 1,
+        decisions: decisions.to_vec(),
+        marked: false,
+    };
+    let reports = [
+        report(later(Reason::Outside(FaultKind::WritesPaused)), &[]),
+        report(Verdict::Held(Reason::NoRecovery), &[unproven]),
+        report(later(Reason::Breaker), &[]),
+    ];
+    let mut batch = BatchFigures::default();
+    for report in reports.iter().chain(&reports) {
+        batch.count(report);
+    }
+    assert_eq!((batch.account_reads, batch.pool_writes), (12, 6));
+    assert_eq!((batch.writes_paused, batch.passwords_kept_open), (2, 2));
+    assert_eq!((batch.doubtful, batch.breaker_held), (2, 2));
+}
+
 #[test]
 fn several_values_of_a_metric_are_a_list_and_one_value_is_a_number() {
     let lags = |count: usize| vec![Duration::from_millis(5); count];
