@@ -95,6 +95,12 @@ pub struct Mark {
 }
 
 impl Mark {
+    /// Whether it holds an event that is newer than `change`. That event has a message of its own, so
+    /// a back-off because of `change` must not delay it.
+    pub fn is_newer_than(&self, change: &Change) -> bool {
+        self.last > change.at
+    }
+
     /// Whether this pending change covers `change`, so that the message of `change` may be
     /// acknowledged. A password event counts separately: an older pending change of another kind
     /// does not cover it. A hint proves nothing, so any pending change covers one.
@@ -153,6 +159,14 @@ mod tests {
         assert!(!edit.holds(&change(Proof::Changed, 6, false)), "it does not cover a newer change");
         assert!(!edit.holds(&change(Proof::Changed, 5, true)), "it covers no password event");
         assert!(!mark(Proof::Hint, 9, None).holds(&change(Proof::Changed, 5, false)));
+    }
+
+    #[test]
+    fn a_pending_change_is_newer_only_than_events_from_before_its_last_one() {
+        let at = |at| change(Proof::Changed, at, false);
+        let stored = mark(Proof::Changed, 5, None);
+        assert!(stored.is_newer_than(&at(4)));
+        assert!(!stored.is_newer_than(&at(5)) && !stored.is_newer_than(&at(6)));
     }
 
     #[test]

@@ -167,9 +167,10 @@ fn put_off(state: &mut State, receipt: Receipt, until: Time, reason: Reason) -> 
     }
     let mut messages = state.queue.messages().iter();
     let Some(message) = messages.find(|one| one.number == receipt.number) else { return false };
-    let Change { side, sub, at, .. } = message.change.clone();
+    let change = message.change.clone();
+    let (side, sub) = (change.side, change.sub.clone());
     let Some(mark) = state.table.marks.get(&(side, sub.clone())) else { return false };
     // A newer edit has a message of its own, and must not wait because of this one.
-    let (newer, token) = (mark.last > at, mark.token);
+    let (newer, token) = (mark.is_newer_than(&change), mark.token);
     newer || state.table.back_off(side, &sub, token, until, reason)
 }

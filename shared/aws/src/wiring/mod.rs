@@ -268,7 +268,7 @@ impl Hands for Wired {
         let Some(mark) = ledger.read_mark(change.side, &change.sub).await? else {
             return Ok(false);
         };
-        if mark.last > change.at {
+        if mark.is_newer_than(change) {
             // A newer event has a message of its own and must not wait because of this one.
             return Ok(true);
         }
