@@ -212,7 +212,10 @@ fn each_error_has_its_message() {
             "line 9: `[new.triggers] PreSignUp` names capture itself",
         ),
         ("[[attribute]]\ndrop = true", "line 8: `[[attribute]] drop` does not say what"),
-        ("[[attribute]]\nfield = \"name\"\ndrop = true\ndefault = \"x\"", "stand together with `drop`"),
+        (
+            "[[attribute]]\nfield = \"name\"\ndrop = true\ndefault = \"x\"",
+            "stand together with `drop`",
+        ),
         ("[[attribute]]\nold = \"custom:a\"", "a rule needs `old` and `new`, or `field`"),
         ("[[attribute]]\nfield = \"name\"\nconstant = \"x\"", "a constant needs exactly one of"),
         ("[[attribute]]\nfield = \"name\"\nold = \"name\"", "stand together with `old` and `new`"),
