@@ -51,11 +51,13 @@ pub fn deed(
         Act::Text | Act::Word | Act::Blank | Act::Restore => {
             let text = profile.texts[state.chooser.choose(profile.texts.len(), "which text")];
             set_text(state, setting, side, &sub, act, text)?;
-            match act {
-                Act::Word => state.weather.count("text that others have too"),
-                Act::Blank => state.weather.count("text blanked"),
-                Act::Restore => state.weather.count("former text restored"),
-                _ => {}
+            let kinds = [
+                (Act::Word, "text that others have too"),
+                (Act::Blank, "text blanked"),
+                (Act::Restore, "former text restored"),
+            ];
+            for (_, what) in kinds.into_iter().filter(|(kind, _)| *kind == act) {
+                state.weather.count(what);
             }
         }
         // Otherwise nothing would connect the two unlinked accounts of one human any more.
