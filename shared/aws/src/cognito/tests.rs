@@ -310,10 +310,9 @@ async fn the_canary_is_a_local_account_if_there_is_one() {
 #[tokio::test]
 async fn a_pool_requires_a_factor_only_if_its_settings_say_on() {
     for (setting, required) in [("ON", true), ("OPTIONAL", false), ("OFF", false)] {
-        let loopback = plain(move |request, _| match request.0.as_str() {
-            "DescribeUserPool" => Reply::Well(json!({"UserPool": {"Id": "eu-west-1_A"}})),
+        let loopback = Loopback::new(move |request, _| match request.0.as_str() {
             "GetUserPoolMfaConfig" => Reply::Well(json!({"MfaConfiguration": setting})),
-            _ => Reply::Well(json!({})),
+            _ => described(request, &json!({}), || Reply::Lost),
         });
         let shape = loopback.pool().await.shape().await.unwrap();
         assert_eq!(shape.mfa_required, required, "{setting}");
