@@ -257,15 +257,15 @@ impl Deployment {
         .await
     }
 
-    /// Runs `deed` while no function receives messages, and reads the message that it left.
+    /// Runs `act` while no function receives messages, and reads the message that it left.
     /// Afterwards apply processes the message as usual.
     pub async fn catch_a_message(
         &self,
-        deed: impl Future<Output = anyhow::Result<()>>,
+        act: impl Future<Output = anyhow::Result<()>>,
     ) -> anyhow::Result<Caught> {
         let mapping = self.services.mapping_of(APPLY, &self.names.queue_url).await?;
         self.services.poll(&mapping, false).await?;
-        deed.await?;
+        act.await?;
         let url = &self.names.queue_url;
         let message = until("a message", TRAVEL_LIMIT, async || {
             let taken = self.services.take(url).await?;
@@ -280,16 +280,16 @@ impl Deployment {
         Ok(Caught { body, whole: message.to_string() })
     }
 
-    /// Runs `deed` while no function receives messages, and deletes every message that it left. The
+    /// Runs `act` while no function receives messages, and deletes every message that it left. The
     /// pending changes stay: `drain` sends them again.
     pub async fn take_messages(
         &self,
-        deed: impl Future<Output = anyhow::Result<()>>,
+        act: impl Future<Output = anyhow::Result<()>>,
     ) -> anyhow::Result<Vec<Value>> {
         let url = &self.names.queue_url;
         let mapping = self.services.mapping_of(APPLY, url).await?;
         self.services.poll(&mapping, false).await?;
-        deed.await?;
+        act.await?;
         let mut messages = Vec::new();
         loop {
             let taken = self.services.take(url).await?;

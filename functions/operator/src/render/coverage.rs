@@ -68,7 +68,7 @@ fn words(facts: &Facts) -> String {
     let mut table = Table::new();
     // Lines without borders can be cut and grepped, and never wrap.
     table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(["OPERATION", "KIND", "TRIGGER", "TRAIL", "SWEEP", "AT THE WORST"]);
+    table.set_header(["OPERATION", "KIND", "TRIGGER", "TRAIL", "SWEEP", "WORST CASE"]);
     for operation in operations() {
         let triggered = facts.triggered(operation);
         let trigger = match operation.trigger {

@@ -145,7 +145,7 @@ impl<P: Ports> Run<'_, P> {
         taken: &Taken,
     ) -> Plan {
         let captured = BySide::from_fn(|side| self.captured(side));
-        let changed = BySide::from_fn(|side| self.deed(side).map(|(at, _)| at));
+        let changed = BySide::from_fn(|side| self.newest_event(side).map(|(at, _)| at));
         plan::plan(&plan::Question {
             policy: self.bridge.policy,
             keys: self.bridge.keys,

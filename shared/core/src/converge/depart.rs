@@ -134,7 +134,7 @@ impl<P: Ports> Run<'_, P> {
         (entry.state, entry.reason) = (State::Held, Some(reason));
         self.record(before, entry).await?;
         let (changed, now) = (self.change.side, self.now());
-        if self.deed(changed).is_some_and(|(at, _)| now < at + self.bound()) {
+        if self.newest_event(changed).is_some_and(|(at, _)| now < at + self.bound()) {
             return later(self.bound(), Reason::Settling);
         }
         self.clear(changed, &self.change.sub.clone()).await?;

@@ -84,7 +84,7 @@ impl<P: Ports> Run<'_, P> {
         let held = Verdict::Held(Reason::Outside(fault.kind));
         // The failed call may not have seen a change that is younger than D (R8,
         // `SettleBeforeClearing`).
-        let young = self.deed(side).is_some_and(|(at, _)| self.now() < at + self.bound());
+        let young = self.newest_event(side).is_some_and(|(at, _)| self.now() < at + self.bound());
         let Some(entry) = self.ledger().find(side, &sub).await? else {
             // There is no record of this person, so only the pending change can count.
             let mark = self.marks.get(side).as_ref();

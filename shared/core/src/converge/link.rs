@@ -49,7 +49,7 @@ impl<P: Ports> Run<'_, P> {
             };
             return self.stay_alone(entry, side, &view, reason).await;
         }
-        let shows = self.deed(side).map_or(now, |(at, _)| at + self.bound());
+        let shows = self.newest_event(side).map_or(now, |(at, _)| at + self.bound());
         // A listing lags, so a result that came too soon is not remembered.
         let settled = now >= shows || !self.keeps(Rule::R8);
         let miss = settled.then_some(Miss { at: now, key });
@@ -90,7 +90,7 @@ impl<P: Ports> Run<'_, P> {
     /// How long until a read shows the deletion that an event reported (R8,
     /// `SettleBeforeClearing`). Such an account is neither linked nor a reason to create one.
     fn may_be_deleted(&self, side: Side, view: &View) -> Option<Duration> {
-        let (at, _) = self.deed(side).filter(|(_, proof)| *proof == Proof::Deleted)?;
+        let (at, _) = self.newest_event(side).filter(|(_, proof)| *proof == Proof::Deleted)?;
         let shows = at + self.bound();
         (self.keeps(Rule::R8) && view.began < shows).then(|| shows.since(self.now()))
     }

@@ -280,7 +280,7 @@ impl<P: Ports> Run<'_, P> {
     /// D. "Not found" settles the change only if the listing is late enough (R8,
     /// `SettleBeforeClearing`). A deletion needs no listing: no change follows it.
     fn too_early_to_drop(&self, side: Side, missed: bool, began: Time) -> Option<Duration> {
-        let (at, proof) = self.deed(side).filter(|_| self.keeps(Rule::R8))?;
+        let (at, proof) = self.newest_event(side).filter(|_| self.keeps(Rule::R8))?;
         let by_listing = missed && proof != Proof::Deleted;
         let policy = self.bridge.policy;
         let lag = if by_listing { policy.listing_bound() } else { self.bound() };

@@ -407,7 +407,7 @@ impl<P: Ports> Run<'_, P> {
     }
 
     /// The newest change that an observation of `side` must show: its time and its evidence.
-    fn deed(&self, side: Side) -> Option<(Time, Proof)> {
+    fn newest_event(&self, side: Side) -> Option<(Time, Proof)> {
         match (self.marked(side), self.told(side)) {
             (Some(mark), Some(told)) if mark.0 >= told.0 => Some(mark),
             (mark, told) => told.or(mark),
@@ -417,7 +417,7 @@ impl<P: Ports> Run<'_, P> {
     /// From when on a listing of the other pool shows its state at the time of the newest change in
     /// `side`. A hint does not count as a change.
     fn listing_shows(&self, side: Side) -> Time {
-        let deed = self.deed(side).filter(|(_, proof)| *proof != Proof::Hint);
+        let deed = self.newest_event(side).filter(|(_, proof)| *proof != Proof::Hint);
         deed.map_or(Time::ZERO, |(at, _)| at + self.bridge.policy.listing_bound())
     }
 

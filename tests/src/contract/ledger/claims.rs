@@ -106,9 +106,9 @@ async fn a_claim_on_an_old_revision_fails<S: TableStand>(stand: S) -> anyhow::Re
     let claim = stand.ledger().claim(&entry.id, entry.revision, &ours, NOON).await?;
     assert_eq!(claim, Claim::Moved, "not even by the holder");
     assert_eq!(stand.person(&entry.id).await?, Some(stored));
-    let nobody = PersonId::from_nonce(stand.nonce());
-    assert_eq!(stand.ledger().claim(&nobody, 1, &ours, NOON).await?, Claim::Moved);
-    assert_eq!(stand.person(&nobody).await?, None, "a claim created a person");
+    let unknown = PersonId::from_nonce(stand.nonce());
+    assert_eq!(stand.ledger().claim(&unknown, 1, &ours, NOON).await?, Claim::Moved);
+    assert_eq!(stand.person(&unknown).await?, None, "a claim created a person");
     Ok(())
 }
 

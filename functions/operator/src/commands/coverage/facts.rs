@@ -68,7 +68,7 @@ pub(crate) struct Facts {
     pub(crate) pools: BySide<OfPool>,
 }
 
-/// How late a change is noticed at the worst.
+/// The longest time until a change is detected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Late {
     /// By a trigger: with the change itself.

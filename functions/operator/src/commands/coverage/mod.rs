@@ -1,4 +1,4 @@
-//! `coverage`: which route notices what on this bridge, and how late at the worst.
+//! `coverage`: which route detects each operation on this bridge, and the longest delay.
 
 pub(crate) mod facts;
 
