@@ -125,7 +125,7 @@ export class Apply extends Construct {
   }
 
   private widgets({ metrics }: Blueprint): IWidget[] {
-    const verdicts = ['applied', 'already_true', 'later', 'held', 'refused', 'malformed', 'panics'];
+    const verdicts = ['applied', 'unchanged', 'retry', 'held', 'rejected', 'malformed', 'panics'];
     return [
       graph('What came of the changes', verdicts.map((verdict) =>
         metrics.of('apply', verdict).with({ label: verdict.replace('_', ' ') }))),

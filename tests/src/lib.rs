@@ -13,7 +13,7 @@ pub mod simulation;
 #[cfg(feature = "services")]
 pub mod contract;
 pub mod protocol;
-pub mod multitude;
+pub mod large_pool;
 #[cfg(feature = "services")]
 pub mod payloads;
 pub mod odd_people;

@@ -7,7 +7,7 @@ use crate::world::chance::{Chooser as _, Seeded};
 
 /// A kind of odd person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
+pub enum Oddity {
     /// Letters beyond ASCII in names and in the username.
     Accents,
     /// Quotation marks of several kinds.
@@ -55,7 +55,7 @@ pub enum Expected {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OddPerson {
     /// The kind of oddity.
-    pub kind: Kind,
+    pub kind: Oddity,
     /// The username in the old pool.
     pub username: String,
     /// Attributes of the account in the old pool.
@@ -66,7 +66,7 @@ pub struct OddPerson {
     pub expected: Expected,
 }
 
-impl Kind {
+impl Oddity {
     /// Every kind.
     pub const ALL: [Self; 16] = [
         Self::Accents,
@@ -111,7 +111,7 @@ impl Kind {
 /// That many people, of each kind in turn. The same seed generates the same people.
 pub fn odd_people(seed: u64, count: usize) -> Vec<OddPerson> {
     let mut chance = Seeded::new(seed);
-    let kinds = Kind::ALL.into_iter().cycle();
+    let kinds = Oddity::ALL.into_iter().cycle();
     kinds.take(count).enumerate().map(|(number, kind)| person(&mut chance, kind, number)).collect()
 }
 
@@ -125,28 +125,28 @@ const SCRIPTS: [&str; 6] =
 const WORDS: [&str; 6] = ["Harbour", "Lantern", "Meadow", "Orchard", "Pebble", "Willow"];
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "most kinds have usual names")]
-fn person(chance: &mut Seeded, kind: Kind, number: usize) -> OddPerson {
+fn person(chance: &mut Seeded, kind: Oddity, number: usize) -> OddPerson {
     let mut pick = |from: &[&str; 6]| {
         let tail = chance.choose(9_000, "a number") + 1_000;
         format!("{}-{tail}", from[chance.choose(from.len(), "a part")])
     };
     let parts = match kind {
-        Kind::Accents => &ACCENTS,
-        Kind::Quotes => &QUOTES,
-        Kind::Backslashes => &BACKSLASHES,
-        Kind::Scripts => &SCRIPTS,
+        Oddity::Accents => &ACCENTS,
+        Oddity::Quotes => &QUOTES,
+        Oddity::Backslashes => &BACKSLASHES,
+        Oddity::Scripts => &SCRIPTS,
         _ => &WORDS,
     };
     let local = format!("odd.{number:02}.{}", pick(&WORDS));
-    let local = if kind == Kind::MixedCase { local } else { local.to_lowercase() };
+    let local = if kind == Oddity::MixedCase { local } else { local.to_lowercase() };
     let address = match kind {
-        Kind::PlusSign => format!("{local}+tag+more@example.com"),
-        Kind::MixedCase => format!("{local}@Example.COM"),
-        Kind::Quotes => format!("{local}'s@example.com"),
+        Oddity::PlusSign => format!("{local}+tag+more@example.com"),
+        Oddity::MixedCase => format!("{local}@Example.COM"),
+        Oddity::Quotes => format!("{local}'s@example.com"),
         _ => format!("{local}@example.com"),
     };
     let username = match kind {
-        Kind::Accents | Kind::Quotes | Kind::Backslashes => {
+        Oddity::Accents | Oddity::Quotes | Oddity::Backslashes => {
             format!("{}.{number:02}", pick(parts).replace(' ', ""))
         }
         _ => format!("user.{number:02}.{}", pick(&WORDS)),
@@ -162,7 +162,7 @@ fn person(chance: &mut Seeded, kind: Kind, number: usize) -> OddPerson {
         ("address", format!("{{\"formatted\":\"{} 7\\n12345\"}}", pick(&WORDS))),
     ]);
     oddities(chance, kind, &mut attributes);
-    let in_new_pool = if kind == Kind::InBothPools {
+    let in_new_pool = if kind == Oddity::InBothPools {
         BTreeMap::from([("email", address), ("email_verified", "true".to_owned())])
     } else {
         BTreeMap::new()
@@ -172,28 +172,28 @@ fn person(chance: &mut Seeded, kind: Kind, number: usize) -> OddPerson {
 
 /// The attributes in which that kind differs, beyond the characters in its values.
 #[expect(clippy::wildcard_enum_match_arm, reason = "most kinds have the usual attributes")]
-fn oddities(chance: &mut Seeded, kind: Kind, attributes: &mut BTreeMap<&'static str, String>) {
+fn oddities(chance: &mut Seeded, kind: Oddity, attributes: &mut BTreeMap<&'static str, String>) {
     match kind {
-        Kind::Blank => {
+        Oddity::Blank => {
             attributes.insert("given_name", String::new());
             attributes.insert("custom:dept", String::new());
         }
-        Kind::Missing => attributes.retain(|name, _| name.starts_with("email")),
-        Kind::Long => {
+        Oddity::Missing => attributes.retain(|name, _| name.starts_with("email")),
+        Oddity::Long => {
             let long = "ä".repeat(2_048 - "dept-".len());
             attributes.insert("custom:dept", long);
             attributes.insert("family_name", "é".repeat(2_048));
         }
-        Kind::VerifiedPhone | Kind::UnverifiedPhone => {
+        Oddity::VerifiedPhone | Oddity::UnverifiedPhone => {
             let digits = 1_000_000 + chance.choose(8_999_999, "a subscriber");
             attributes.insert("phone_number", format!("030 {digits}"));
-            let verified = kind == Kind::VerifiedPhone;
+            let verified = kind == Oddity::VerifiedPhone;
             attributes.insert("phone_number_verified", verified.to_string());
         }
-        Kind::UnverifiedAddress => {
+        Oddity::UnverifiedAddress => {
             attributes.insert("email_verified", "false".to_owned());
         }
-        Kind::NoAddress => attributes.retain(|name, _| !name.starts_with("email")),
+        Oddity::NoAddress => attributes.retain(|name, _| !name.starts_with("email")),
         _ => {}
     }
 }
@@ -241,7 +241,7 @@ mod tests {
         let all = addresses.len();
         addresses.dedup();
         assert_eq!((names.len(), addresses.len()), (60, all));
-        for kind in Kind::ALL {
+        for kind in Oddity::ALL {
             assert!(people.iter().any(|person| person.kind == kind), "{kind:?}");
         }
     }

@@ -17,8 +17,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use poolbridge_core::side::Side;
 use poolbridge_tests::deployment::user_pool::UserPool;
-use poolbridge_tests::deployment::{Deployment, Function, Ground};
-use poolbridge_tests::stack::http::Refusal;
+use poolbridge_tests::deployment::{Deployment, DeploymentKind, Function};
+use poolbridge_tests::stack::http::ServiceError;
 use poolbridge_tests::stack::{Options, Place, PoolSeed, Stack};
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, OnceCell};
@@ -77,7 +77,7 @@ async fn deploy(function: &str) -> anyhow::Result<Deployment> {
     stack.deploy_python_within(TEAM, SOURCE, TEAM_SECONDS).await?;
     let arn = arn(function);
     let lines = SLOTS.map(|slot| format!("{slot} = \"{arn}\"")).join("\n");
-    Deployment::deploy_changed(stack, Ground::Calls, |text| {
+    Deployment::deploy_changed(stack, DeploymentKind::Calls, |text| {
         let text = text.replace("provision = \"eager\"", "provision = \"lazy\"");
         format!("{text}\n[new.triggers]\n{lines}\n")
     })
@@ -106,15 +106,19 @@ async fn play(case: impl AsyncFnOnce(&Deployment) -> anyhow::Result<()>) {
 }
 
 /// The answer that a person gets: the result, or the error's code and text.
-type Told = Result<Value, (String, String)>;
+type PersonAnswer = Result<Value, (String, String)>;
 
 /// The answer of a pool in words that are the same for both pools: without the names of the
 /// function and of the person.
-fn told(answer: anyhow::Result<Value>, pool: &UserPool, name: &str) -> anyhow::Result<Told> {
+fn reported(
+    answer: anyhow::Result<Value>,
+    pool: &UserPool,
+    name: &str,
+) -> anyhow::Result<PersonAnswer> {
     match answer {
         Ok(value) => Ok(Ok(value)),
         Err(error) => {
-            let refusal = error.downcast_ref::<Refusal>();
+            let refusal = error.downcast_ref::<ServiceError>();
             let refusal = refusal.with_context(|| format!("no answer: {error:?}"))?;
             let function = if pool.side == Side::Old { TEAM } else { CAPTURE };
             let text = refusal.message.replace(function, "FUNCTION").replace(name, "NAME");
@@ -133,12 +137,12 @@ fn email(name: &str) -> String {
 }
 
 /// Signs a person up and returns the answer.
-async fn sign_up(pool: &UserPool, name: &str) -> anyhow::Result<Told> {
+async fn sign_up(pool: &UserPool, name: &str) -> anyhow::Result<PersonAnswer> {
     let name = name_in(pool, name);
     let email = email(&name);
     let attributes = [("email", email.as_str()), ("custom:dept", "Department-One")];
     let answer = pool.sign_up(&name, "Correct-Horse-77", &attributes).await.map(|_| json!({}));
-    told(answer, pool, &name)
+    reported(answer, pool, &name)
 }
 
 /// The event that Cognito sends from the pool of that side.

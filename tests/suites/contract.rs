@@ -7,8 +7,8 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
-use poolbridge_tests::contract::difference::Difference;
-use poolbridge_tests::contract::run::Report;
+use poolbridge_tests::contract::difference::StackDifference;
+use poolbridge_tests::contract::run::ContractReport;
 use poolbridge_tests::contract::{fakes, services};
 
 #[tokio::main]
@@ -34,7 +34,7 @@ async fn on_both(filter: &str) -> anyhow::Result<ExitCode> {
         println!("contract: no case has {filter} in its name");
         return Ok(ExitCode::SUCCESS);
     }
-    let good = told("fakes", &report, begun);
+    let good = reported("fakes", &report, begun);
     let status = services::run_again_on_the_stack(filter).await?;
     println!("contract: {:.1} s in all", begun.elapsed().as_secs_f32());
     Ok(ExitCode::from(u8::from(!good || !status.success())))
@@ -42,12 +42,12 @@ async fn on_both(filter: &str) -> anyhow::Result<ExitCode> {
 
 async fn on_the_services(endpoint: String, filter: &str) -> anyhow::Result<ExitCode> {
     let begun = Instant::now();
-    let (report, manners) = Box::pin(services::every(endpoint, filter)).await?;
-    let good = told("services of the local stack", &report, begun);
-    let met = manners.met();
+    let (report, pool_behaviour) = Box::pin(services::every(endpoint, filter)).await?;
+    let good = reported("services of the local stack", &report, begun);
+    let met = pool_behaviour.met();
     println!("contract: {} named differences from AWS were met and asserted", met.len());
-    let unmet = Difference::ALL.into_iter().filter(|difference| !met.contains(difference));
-    let unmet: Vec<Difference> = unmet.filter(|_| filter.is_empty()).collect();
+    let unmet = StackDifference::ALL.into_iter().filter(|difference| !met.contains(difference));
+    let unmet: Vec<StackDifference> = unmet.filter(|_| filter.is_empty()).collect();
     for difference in &unmet {
         eprintln!("contract: no case met the difference {difference}");
     }
@@ -55,7 +55,7 @@ async fn on_the_services(endpoint: String, filter: &str) -> anyhow::Result<ExitC
 }
 
 /// Prints the results of the cases. Returns whether all passed.
-fn told(place: &str, report: &Report, begun: Instant) -> bool {
+fn reported(place: &str, report: &ContractReport, begun: Instant) -> bool {
     let (ran, failed) = (report.ran, report.failed.len());
     let took = begun.elapsed().as_secs_f32();
     println!("contract: {ran} cases on the {place}, {failed} failed, {took:.1} s");

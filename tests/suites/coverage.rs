@@ -4,22 +4,22 @@
 
 #[path = "coverage/attached.rs"]
 mod attached;
-#[path = "coverage/deeds.rs"]
-mod deeds;
+#[path = "coverage/operations.rs"]
+mod operations;
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use poolbridge_aws::operations::{OPERATIONS, Operation, Told};
+use poolbridge_aws::operations::{Detects, OPERATIONS, Operation};
 use poolbridge_core::side::Side;
 use poolbridge_tests::deployment::cloudtrail;
 use poolbridge_tests::deployment::patience::until;
-use poolbridge_tests::deployment::{Deployment, Ground};
+use poolbridge_tests::deployment::{Deployment, DeploymentKind};
 use serde_json::json;
 
-use deeds::{By, Deed};
+use operations::{AccountOperation, By};
 
 /// Longer than anything takes that happens by itself, even on a busy machine.
 const LIMIT: Duration = Duration::from_mins(1);
@@ -34,8 +34,8 @@ enum Route {
 }
 
 async fn deploy() -> anyhow::Result<Deployment> {
-    let stack = Deployment::start_stack(Ground::Cdk).await?;
-    Deployment::deploy(stack, Ground::Cdk).await
+    let stack = Deployment::start_stack(DeploymentKind::Cdk).await?;
+    Deployment::deploy(stack, DeploymentKind::Cdk).await
 }
 
 #[tokio::test]
@@ -54,34 +54,36 @@ async fn play(bridge: &Deployment) -> anyhow::Result<()> {
     for route in [Route::AsItHappens, Route::SweepOnly] {
         let mut done = Vec::new();
         for side in Side::BOTH {
-            for deed in Deed::ALL {
-                if route == Route::SweepOnly && !deed.shows_in_a_listing() {
+            for operation in AccountOperation::ALL {
+                if route == Route::SweepOnly && !operation.shows_in_a_listing() {
                     continue;
                 }
-                let name = format!("{}-{side}-{route:?}", deed.name()).to_lowercase();
-                done.push(deed.prepare(bridge, side, &name).await.with_context(|| name.clone())?);
+                let name = format!("{}-{side}-{route:?}", operation.name()).to_lowercase();
+                done.push(
+                    operation.prepare(bridge, side, &name).await.with_context(|| name.clone())?,
+                );
             }
         }
         bridge.worked_off().await?;
         for person in &done {
-            let context = || format!("{} of {}", person.deed.name(), person.name);
-            let sub = person.deed.perform(bridge, person).await.with_context(context)?;
+            let context = || format!("{} of {}", person.operation.name(), person.name);
+            let sub = person.operation.perform(bridge, person).await.with_context(context)?;
             if route == Route::AsItHappens
-                && let By::Trail(author) = person.deed.by()
+                && let By::Trail(author) = person.operation.by()
             {
                 let pool = bridge.pool(person.side);
-                let operation = person.deed.operation();
+                let operation = person.operation.operation();
                 let event = cloudtrail::event(pool, operation, &author, Some(&sub));
                 bridge.services.tell_trail(&event).await.with_context(context)?;
             }
         }
         for person in &done {
-            let what = format!("{} of {} by {route:?}", person.deed.name(), person.name);
+            let what = format!("{} of {} by {route:?}", person.operation.name(), person.name);
             until(&what, LIMIT, async || {
                 if route == Route::SweepOnly {
                     sweep(bridge).await?;
                 }
-                Ok(match person.deed.disagrees(bridge, person).await? {
+                Ok(match person.operation.disagrees(bridge, person).await? {
                     None => ControlFlow::Break(()),
                     Some(wrong) => ControlFlow::Continue(wrong),
                 })
@@ -102,12 +104,15 @@ async fn sweep(bridge: &Deployment) -> anyhow::Result<()> {
 /// Every operation of the table either runs here or is listed as beyond the local stack.
 #[test]
 fn no_operation_of_the_table_is_left_out() {
-    let done: BTreeSet<&str> = Deed::ALL.iter().map(|deed| deed.operation()).collect();
-    let beyond: BTreeSet<&str> = deeds::BEYOND_THE_STACK.iter().map(|(name, _)| *name).collect();
+    let done: BTreeSet<&str> =
+        AccountOperation::ALL.iter().map(|operation| operation.operation()).collect();
+    let beyond: BTreeSet<&str> =
+        operations::BEYOND_THE_STACK.iter().map(|(name, _)| *name).collect();
     // An operation that no route must detect changes no person. Another test covers the operations
     // that change a pool's settings.
-    let about_people =
-        |operation: &&Operation| operation.is_noticed() && !matches!(operation.told, Told::Pool(_));
+    let about_people = |operation: &&Operation| {
+        operation.is_noticed() && !matches!(operation.detects, Detects::Pool(_))
+    };
     let named = OPERATIONS.iter().filter(about_people).map(|operation| operation.name);
     let missing: Vec<&str> =
         named.filter(|name| !done.contains(name) && !beyond.contains(name)).collect();

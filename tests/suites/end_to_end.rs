@@ -24,8 +24,8 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use poolbridge_core::side::Side;
 use poolbridge_tests::deployment::patience::until;
-use poolbridge_tests::deployment::user_pool::Account;
-use poolbridge_tests::deployment::{Deployment, Ground};
+use poolbridge_tests::deployment::user_pool::AdminView;
+use poolbridge_tests::deployment::{Deployment, DeploymentKind};
 use poolbridge_tests::stack::{Faults, Place};
 use tokio::sync::{Mutex, OnceCell};
 
@@ -52,8 +52,8 @@ static BRIDGE: OnceCell<Mutex<Deployment>> = OnceCell::const_new();
 /// Runs one case on the suite's deployment, and afterwards searches for private values left behind.
 async fn play(case: impl AsyncFnOnce(&Deployment) -> anyhow::Result<()>) {
     let deploy = || async {
-        let stack = Deployment::start_stack(Ground::Calls).await?;
-        Deployment::deploy(stack, Ground::Calls).await.map(Mutex::new)
+        let stack = Deployment::start_stack(DeploymentKind::Calls).await?;
+        Deployment::deploy(stack, DeploymentKind::Calls).await.map(Mutex::new)
     };
     let bridge = BRIDGE.get_or_try_init(deploy).await.expect("the bridge cannot be deployed");
     let bridge = bridge.lock().await;
@@ -71,7 +71,7 @@ async fn play(case: impl AsyncFnOnce(&Deployment) -> anyhow::Result<()>) {
 }
 
 /// A person who signed up in the old pool and is in both pools now.
-struct Person {
+struct SignedUpPerson {
     name: String,
     old: String,
     new: String,
@@ -87,15 +87,15 @@ async fn sign_up(bridge: &Deployment, name: &str) -> anyhow::Result<String> {
 }
 
 /// A person signs up in the old pool and arrives in the new one.
-async fn newcomer(bridge: &Deployment, name: &str) -> anyhow::Result<Person> {
+async fn request(bridge: &Deployment, name: &str) -> anyhow::Result<SignedUpPerson> {
     let old = sign_up(bridge, name).await?;
     let new = arrival(bridge, name).await?.sub;
     bridge.worked_off().await?;
-    Ok(Person { name: name.to_owned(), old, new })
+    Ok(SignedUpPerson { name: name.to_owned(), old, new })
 }
 
 /// The person's account in the new pool, once it exists and is confirmed.
-async fn arrival(bridge: &Deployment, name: &str) -> anyhow::Result<Account> {
+async fn arrival(bridge: &Deployment, name: &str) -> anyhow::Result<AdminView> {
     bridge
         .shows(Side::New, &format!("{name}@example.com"), |it| {
             (it.status != "CONFIRMED").then(|| it.status.clone())
@@ -116,7 +116,7 @@ async fn attribute(
     name: &str,
     wanted: &str,
 ) -> anyhow::Result<()> {
-    let wrong = |it: &Account| {
+    let wrong = |it: &AdminView| {
         let found = it.attribute(name);
         (found != wanted).then(|| format!("{name} is {found}"))
     };
@@ -127,7 +127,7 @@ async fn attribute(
 async fn put_off(bridge: &Deployment, sub: &str, reason: &str) -> anyhow::Result<()> {
     until(&format!("a change put off as {reason}"), LIMIT, async || {
         let handled = bridge.handled(sub).await?;
-        let found = handled.iter().any(|it| it.verdict == "later" && it.reason == reason);
+        let found = handled.iter().any(|it| it.outcome == "retry" && it.reason == reason);
         Ok(if found {
             ControlFlow::Break(())
         } else {
@@ -147,9 +147,9 @@ async fn drain(bridge: &Deployment) -> anyhow::Result<()> {
 }
 
 /// The bridge's calls to both pools, from `count` on.
-struct Calls([Faults; 2]);
+struct CountedCalls([Faults; 2]);
 
-impl Calls {
+impl CountedCalls {
     async fn count(bridge: &Deployment) -> anyhow::Result<Self> {
         let faults = [0, 1].map(|pool| bridge.stack.faults(Place::Pool(pool)));
         for faults in &faults {

@@ -4,11 +4,11 @@
 
 use std::time::Duration;
 
-use poolbridge_core::change::Change;
+use poolbridge_core::change::ChangeEvent;
 use poolbridge_core::side::Side;
-use poolbridge_tests::simulation::endurance::{Endurance, Planned, agreed, mixture};
-use poolbridge_tests::simulation::profile::{Act, Profile};
-use poolbridge_tests::world::weather::{Calls, Place};
+use poolbridge_tests::simulation::endurance::{Endurance, Planned, baseline, mixture};
+use poolbridge_tests::simulation::parameters::{Act, WorldParameters};
+use poolbridge_tests::world::fault_injection::{Target, ThrottledCalls};
 
 /// The number of worlds per test.
 const WORLDS: u64 = 250;
@@ -49,8 +49,8 @@ fn play(world: &mut Endurance, burst: &[Planned]) {
 }
 
 /// Delivers each message once, one after the other.
-fn once(seed: u64, profile: &Profile) -> (Endurance, usize) {
-    let mut world = Endurance::new(seed, seed, profile);
+fn once(seed: u64, parameters: &WorldParameters) -> (Endurance, usize) {
+    let mut world = Endurance::new(seed, seed, parameters);
     let mut messages = world.scheduler.world.lock().queue.messages().len();
     assert!(world.rest(), "seed {seed}: the first messages are not processed");
     for burst in bursts(&mut world, seed) {
@@ -63,10 +63,10 @@ fn once(seed: u64, profile: &Profile) -> (Endurance, usize) {
 
 /// Delivers each message three times: once after its burst, the other times then or at any later
 /// time, in any order, concurrently with those of other bursts.
-fn thrice(seed: u64, profile: &Profile) -> (Endurance, usize) {
-    let mut world = Endurance::new(seed, seed ^ 0x7, profile);
+fn thrice(seed: u64, parameters: &WorldParameters) -> (Endurance, usize) {
+    let mut world = Endurance::new(seed, seed ^ 0x7, parameters);
     world.again = true;
-    let mut kept: Vec<Change> = Vec::new();
+    let mut kept: Vec<ChangeEvent> = Vec::new();
     let mut sent = deliver(&mut world, &mut kept);
     for burst in bursts(&mut world, seed) {
         play(&mut world, &burst);
@@ -85,7 +85,7 @@ fn thrice(seed: u64, profile: &Profile) -> (Endurance, usize) {
 }
 
 /// Delivers what the queue holds and some of the kept copies, in random order, and processes them.
-fn deliver(world: &mut Endurance, kept: &mut Vec<Change>) -> usize {
+fn deliver(world: &mut Endurance, kept: &mut Vec<ChangeEvent>) -> usize {
     let mut now = world.take_messages();
     for change in &now {
         kept.extend(std::iter::repeat_n(change.clone(), DELIVERIES - 1));
@@ -110,21 +110,21 @@ fn deliver(world: &mut Endurance, kept: &mut Vec<Change>) -> usize {
 
 #[test]
 fn every_message_three_times_in_random_order_makes_no_additional_pool_write() {
-    let profile = mixture(5, 10);
+    let parameters = mixture(5, 10);
     let (mut writes, mut repeated) = (0, 0);
     for seed in 0..WORLDS {
-        let (mut calm, messages) = once(seed, &profile);
-        let (mut again, sent) = thrice(seed, &profile);
+        let (mut quiescence, messages) = once(seed, &parameters);
+        let (mut again, sent) = thrice(seed, &parameters);
         assert_eq!(sent, messages * DELIVERIES, "seed {seed}: not every message came three times");
         let count = |world: &Endurance| {
             (world.scheduler.world.lock().watch.writes, world.scheduler.pool_writes)
         };
-        assert_eq!(count(&calm), count(&again), "seed {seed}: pool writes, done and tried");
-        assert_eq!(calm.says(), again.says(), "seed {seed}: the pools' state");
-        writes += count(&calm).0;
-        let counted = again.scheduler.world.lock().weather.counted.clone();
+        assert_eq!(count(&quiescence), count(&again), "seed {seed}: pool writes, done and tried");
+        assert_eq!(quiescence.says(), again.says(), "seed {seed}: the pools' state");
+        writes += count(&quiescence).0;
+        let counted = again.scheduler.world.lock().fault_injection.counted.clone();
         repeated += counted.get("repeated message").copied().unwrap_or(0);
-        assert_eq!((calm.end(), again.end()), (Vec::new(), Vec::new()), "seed {seed}");
+        assert_eq!((quiescence.end(), again.end()), (Vec::new(), Vec::new()), "seed {seed}");
     }
     assert!(writes > 10 * WORLDS, "hardly anything was written: {writes}");
     assert!(
@@ -137,9 +137,9 @@ fn every_message_three_times_in_random_order_makes_no_additional_pool_write() {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Trouble {
     /// The service cannot be reached.
-    OutOfReach(Place),
+    OutOfReach(Target),
     /// The pool throttles these calls of every caller.
-    Throttled(Side, Calls),
+    Throttled(Side, ThrottledCalls),
 }
 
 /// What happened in the worlds of one fault, so that no test runs empty.
@@ -149,7 +149,7 @@ struct Met {
     /// Worlds whose pools did not agree when the fault ended.
     apart: usize,
     /// Captures that could not store their pending change.
-    unmarked: u64,
+    without_pending: u64,
     /// Captures without a message: only the pending change remains.
     unsent: usize,
 }
@@ -164,9 +164,9 @@ fn endure(seed: u64, trouble: Trouble, span: Duration, met: &mut Met) {
     {
         let mut state = world.scheduler.world.lock();
         match trouble {
-            Trouble::OutOfReach(place) => state.weather.cut_off(place, until),
+            Trouble::OutOfReach(place) => state.fault_injection.cut_off(place, until),
             Trouble::Throttled(side, calls) => {
-                state.weather.throttle(Place::Pool(side), calls, until);
+                state.fault_injection.throttle(Target::Pool(side), calls, until);
             }
         }
     }
@@ -181,8 +181,8 @@ fn endure(seed: u64, trouble: Trouble, span: Duration, met: &mut Met) {
     }
     world.work(until);
     met.apart += usize::from(world.apart());
-    met.unmarked += world.scheduler.unmarked;
-    world.scheduler.send_all_marks();
+    met.without_pending += world.scheduler.without_pending;
+    world.scheduler.resend_all_pending();
     let broken = world.end();
     assert!(broken.is_empty(), "seed {seed}, {trouble:?}: {broken:?}");
 }
@@ -200,34 +200,34 @@ fn endure_in_all_worlds(trouble: impl Fn(u64) -> Trouble, span: Duration) -> Met
 
 #[test]
 fn an_hour_without_the_old_pool_loses_nothing() {
-    endure_in_all_worlds(|_| Trouble::OutOfReach(Place::Pool(Side::Old)), HOUR);
+    endure_in_all_worlds(|_| Trouble::OutOfReach(Target::Pool(Side::Old)), HOUR);
 }
 
 #[test]
 fn an_hour_without_the_new_pool_loses_nothing() {
-    endure_in_all_worlds(|_| Trouble::OutOfReach(Place::Pool(Side::New)), HOUR);
+    endure_in_all_worlds(|_| Trouble::OutOfReach(Target::Pool(Side::New)), HOUR);
 }
 
 #[test]
 fn an_hour_without_the_queue_loses_nothing() {
-    let met = endure_in_all_worlds(|_| Trouble::OutOfReach(Place::Queue), HOUR);
+    let met = endure_in_all_worlds(|_| Trouble::OutOfReach(Target::Queue), HOUR);
     assert!(met.unsent > 10 * usize::try_from(WORLDS).unwrap_or(usize::MAX), "{met:?}");
 }
 
 #[test]
 fn an_hour_without_the_table_loses_nothing() {
-    let met = endure_in_all_worlds(|_| Trouble::OutOfReach(Place::Table), HOUR);
-    assert!(met.unmarked > 10 * WORLDS, "captures still stored pending changes: {met:?}");
+    let met = endure_in_all_worlds(|_| Trouble::OutOfReach(Target::Table), HOUR);
+    assert!(met.without_pending > 10 * WORLDS, "captures still stored pending changes: {met:?}");
 }
 
 #[test]
 fn a_pool_throttled_for_a_minute_loses_nothing() {
     let minute = Duration::from_mins(1);
     let troubles = [
-        Trouble::Throttled(Side::Old, Calls::Every),
-        Trouble::Throttled(Side::New, Calls::Every),
-        Trouble::Throttled(Side::Old, Calls::Changes),
-        Trouble::Throttled(Side::New, Calls::Changes),
+        Trouble::Throttled(Side::Old, ThrottledCalls::Every),
+        Trouble::Throttled(Side::New, ThrottledCalls::Every),
+        Trouble::Throttled(Side::Old, ThrottledCalls::Changes),
+        Trouble::Throttled(Side::New, ThrottledCalls::Changes),
     ];
     let trouble = |seed: u64| troubles[usize::try_from(seed).unwrap_or(0) % troubles.len()];
     endure_in_all_worlds(trouble, minute);
@@ -237,11 +237,11 @@ fn a_pool_throttled_for_a_minute_loses_nothing() {
 /// whether the pools differed at the end of the pause.
 fn pause(seed: u64) -> bool {
     // No one else is disabled or enabled, so that only one write may pass the pause.
-    let mut profile = agreed(5, 10);
-    profile.acts.retain(|(act, _)| *act != Act::Enabled);
+    let mut parameters = baseline(5, 10);
+    parameters.acts.retain(|(act, _)| *act != Act::Enabled);
     // The disabled person needs an account on each side.
-    profile.strangers = false;
-    let mut world = Endurance::new(seed, seed ^ 0x9, &profile);
+    parameters.strangers = false;
+    let mut world = Endurance::new(seed, seed ^ 0x9, &parameters);
     assert!(world.rest());
     world.scheduler.world.lock().table.control.paused = Some("a test".to_owned());
     let until = world.now() + HOUR;
@@ -263,7 +263,7 @@ fn pause(seed: u64) -> bool {
     assert_eq!(writes, 1, "seed {seed}: writes during the pause");
     let apart = world.apart();
     world.scheduler.world.lock().table.control.paused = None;
-    world.scheduler.send_all_marks();
+    world.scheduler.resend_all_pending();
     let broken = world.end();
     assert!(broken.is_empty(), "seed {seed}: {broken:?}");
     apart
@@ -300,8 +300,8 @@ fn orders(things: usize) -> Vec<Vec<usize>> {
 }
 
 /// The edits of a world, all made before the first message is delivered, and the messages.
-fn before_any_delivery(seed: u64, profile: &Profile) -> (Endurance, Vec<Change>) {
-    let mut world = Endurance::new(seed, seed, profile);
+fn before_any_delivery(seed: u64, parameters: &WorldParameters) -> (Endurance, Vec<ChangeEvent>) {
+    let mut world = Endurance::new(seed, seed, parameters);
     let edits = 2 + world.choose(5);
     let planned = world.plan(seed, edits, Duration::from_secs(4));
     play(&mut world, &planned);
@@ -310,8 +310,13 @@ fn before_any_delivery(seed: u64, profile: &Profile) -> (Endurance, Vec<Change>)
 }
 
 /// Delivers these messages in that order: at once, or each when the one before is settled.
-fn deliver_in(order: &[usize], seed: u64, apart: Duration, profile: &Profile) -> Endurance {
-    let (mut world, messages) = before_any_delivery(seed, profile);
+fn deliver_in(
+    order: &[usize],
+    seed: u64,
+    apart: Duration,
+    parameters: &WorldParameters,
+) -> Endurance {
+    let (mut world, messages) = before_any_delivery(seed, parameters);
     world.scheduler.pass(apart);
     for &at in order {
         world.put_message(&messages[at]);
@@ -324,10 +329,10 @@ fn deliver_in(order: &[usize], seed: u64, apart: Duration, profile: &Profile) ->
 
 #[test]
 fn messages_in_any_order_end_in_the_same_state() {
-    let profile = mixture(1, 3);
+    let parameters = mixture(1, 3);
     let mut tried = 0;
     for seed in 0..WORLDS {
-        let (mut world, messages) = before_any_delivery(seed, &profile);
+        let (mut world, messages) = before_any_delivery(seed, &parameters);
         let mut all = orders(messages.len());
         if all.is_empty() {
             let mut order: Vec<usize> = (0..messages.len()).collect();
@@ -340,7 +345,7 @@ fn messages_in_any_order_end_in_the_same_state() {
         let mut first = None;
         for (number, order) in all.iter().enumerate() {
             let apart = [Duration::ZERO, Duration::from_secs(25)][number % 2];
-            let mut world = deliver_in(order, seed, apart, &profile);
+            let mut world = deliver_in(order, seed, apart, &parameters);
             let says = (world.says(), world.closed());
             let first = first.get_or_insert_with(|| says.clone());
             assert_eq!(*first, says, "seed {seed}, order {order:?} of {messages:?}");

@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use poolbridge_tests::deployment::user_pool::Account;
-use poolbridge_tests::deployment::{Deployment, Ground};
-use poolbridge_tests::odd_people::{Expected, Kind, OddPerson, odd_people};
+use poolbridge_tests::deployment::user_pool::AdminView;
+use poolbridge_tests::deployment::{Deployment, DeploymentKind};
+use poolbridge_tests::odd_people::{Expected, OddPerson, Oddity, odd_people};
 use poolbridge_tests::stack::PoolSeed;
 use serde_json::Value;
 
@@ -26,8 +26,10 @@ const LIMIT: Duration = Duration::from_mins(2);
 
 #[tokio::test]
 async fn each_of_sixty_odd_people_is_equal_in_both_pools_or_held_for_the_right_reason() {
-    let stack = Deployment::start_stack(Ground::Calls).await.expect("the stack does not start");
-    let bridge = Deployment::deploy(stack, Ground::Calls).await.expect("nothing is deployed");
+    let stack =
+        Deployment::start_stack(DeploymentKind::Calls).await.expect("the stack does not start");
+    let bridge =
+        Deployment::deploy(stack, DeploymentKind::Calls).await.expect("nothing is deployed");
     let told = with_worker(&bridge, story(&bridge, PEOPLE)).await;
     if let Err(error) = told {
         panic!("{error:?}\n{}", bridge.stack.logs(10));
@@ -36,9 +38,10 @@ async fn each_of_sixty_odd_people_is_equal_in_both_pools_or_held_for_the_right_r
 
 #[tokio::test]
 async fn a_pool_whose_schema_lists_no_standard_attribute_gets_no_empty_account() {
-    let stack = Deployment::start_stack_with(Ground::Calls, |old| old, PoolSeed::bare);
+    let stack = Deployment::start_stack_with(DeploymentKind::Calls, |old| old, PoolSeed::bare);
     let stack = stack.await.expect("the stack does not start");
-    let bridge = Deployment::deploy(stack, Ground::Calls).await.expect("nothing is deployed");
+    let bridge =
+        Deployment::deploy(stack, DeploymentKind::Calls).await.expect("nothing is deployed");
     let told = with_worker(&bridge, bare(&bridge)).await;
     if let Err(error) = told {
         panic!("{error:?}\n{}", bridge.stack.logs(10));
@@ -89,12 +92,12 @@ async fn arrived(bridge: &Deployment, count: usize) -> anyhow::Result<BTreeMap<S
         let pairs: Vec<(&str, &str)> =
             person.attributes.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let name = &person.username;
-        let sub = if person.kind == Kind::Unconfirmed {
+        let sub = if person.kind == Oddity::Unconfirmed {
             bridge.old.sign_up(name, "Correct-Horse-99", &pairs).await?
         } else {
             bridge.old.create(name, "Correct-Horse-99", &pairs).await?
         };
-        if person.kind == Kind::Disabled {
+        if person.kind == Oddity::Disabled {
             bridge.old.disable(name).await?;
         }
         if let Some(address) = person.in_new_pool.get("email") {
@@ -168,7 +171,7 @@ async fn judged(
         }
         Expected::Alone(state, reason) => {
             let wanted = (state.to_owned(), reason.map(str::to_owned));
-            if person.kind == Kind::Unconfirmed && listed.is_none() {
+            if person.kind == Oddity::Unconfirmed && listed.is_none() {
                 // The table need not know a person who never confirmed.
                 let told = bridge.operator.run(&["explain", &format!("old:{sub}")], LIMIT).await?;
                 ensure!(told.code == Some(1), "explain: {}", told.data);
@@ -189,7 +192,7 @@ async fn judged(
 }
 
 /// Whether the new account holds what the mapping makes of the old one, and nothing else.
-fn equal(person: &OddPerson, new: &Account) -> anyhow::Result<()> {
+fn equal(person: &OddPerson, new: &AdminView) -> anyhow::Result<()> {
     let mapped = person.mapped();
     for (name, value) in &mapped {
         let found = new.attribute(name);

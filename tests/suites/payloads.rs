@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use poolbridge_tests::payloads::checks::{leak, wrong_line};
-use poolbridge_tests::payloads::{NEW_POOL, OLD_POOL, OWN_ROLE, Payload, Services, play};
+use poolbridge_tests::payloads::{FakeServices, NEW_POOL, OLD_POOL, OWN_ROLE, Payload, play};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -42,20 +42,20 @@ fn payloads_of_every_shape_are_answered_and_leak_no_value() {
         return play_range(&range);
     }
     let count = setting("POOLBRIDGE_PAYLOADS", 100_000);
-    let services = Services::start().unwrap();
+    let services = FakeServices::start().unwrap();
     let folder = Folder::make(&services.endpoint);
     let part = |at: u64| (count * at / PARTS)..(count * (at + 1) / PARTS);
     let players: Vec<_> = (0..PARTS)
         .map(|at| (at, folder.command(&services.endpoint, at, &part(at)).spawn().unwrap()))
         .collect();
-    let mut told = Told::default();
+    let mut reported = LogCounts::default();
     for (at, mut player) in players {
         let ended = player.wait().unwrap();
         // The lines come first, because they show the reason.
         let mut last = String::new();
         for line in folder.said(at).lines().map(|line| line.expect("a text")) {
             if line.starts_with('{') {
-                told.line(&line);
+                reported.line(&line);
             }
             last = line;
         }
@@ -65,20 +65,20 @@ fn payloads_of_every_shape_are_answered_and_leak_no_value() {
     }
     let asked = services.asked();
     assert!(asked.wrong.is_empty(), "requests say too much (seed {}): {:?}", seed(), asked.wrong);
-    told.requests = asked.counts;
-    println!("{count} payloads of seed {}: {told:#?}", seed());
-    told.is_of_everything(count);
+    reported.requests = asked.counts;
+    println!("{count} payloads of seed {}: {reported:#?}", seed());
+    reported.is_of_everything(count);
 }
 
 /// Counts of what the functions logged and requested.
 #[derive(Debug, Default)]
-struct Told {
-    figures: BTreeMap<String, u64>,
+struct LogCounts {
+    metrics: BTreeMap<String, u64>,
     reasons: BTreeMap<String, u64>,
     requests: BTreeMap<String, u64>,
 }
 
-impl Told {
+impl LogCounts {
     fn line(&mut self, line: &str) {
         let shown = line.chars().take(400).collect::<String>();
         assert_eq!(wrong_line(line), None, "a line says too much (seed {}): {shown}", seed());
@@ -90,13 +90,13 @@ impl Told {
         let trail = ["trail_captured", "trail_dropped", "trail_unresolved", "trail_failed"];
         for name in names.iter().chain(&trail) {
             let count = fields[name].as_u64().unwrap_or_default();
-            *self.figures.entry((*name).to_owned()).or_default() += count;
+            *self.metrics.entry((*name).to_owned()).or_default() += count;
         }
     }
 
     /// If the suite did not reach everything, its checks would prove little.
     fn is_of_everything(&self, count: u64) {
-        let figure = |name: &str| self.figures[name];
+        let figure = |name: &str| self.metrics[name];
         for name in ["captured", "capture_failed", "trail_captured", "trail_dropped"] {
             assert!(figure(name) > count / 100, "{name}: {self:?}");
         }

@@ -17,15 +17,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use poolbridge_core::law::{Law, Rule};
+use poolbridge_core::rules::{ProtocolRules, Rule};
 use poolbridge_tests::protocol::explore::{explore, replay};
 use poolbridge_tests::protocol::small::Small;
-use poolbridge_tests::simulation::profile::Profile;
+use poolbridge_tests::simulation::parameters::WorldParameters;
 use poolbridge_tests::simulation::run;
 use poolbridge_tests::world::watch::Violation;
 
 use rules::worlds;
-use worlds::{Kind, World};
+use worlds::{PlantedWorld, RunMethod};
 
 /// A simulated world must show within this many seeds that a rule is missing.
 const SEEDS_MAX: u64 = 30_000;
@@ -49,17 +49,17 @@ fn every_rule_has_two_different_worlds() {
 #[test]
 fn every_removed_rule_is_noticed_in_each_of_its_worlds() {
     let listed = |&rule: &Rule| worlds(rule).into_iter().map(move |world| (rule, world));
-    let all: Vec<(Rule, World)> = Rule::ALL.iter().flat_map(listed).collect();
+    let all: Vec<(Rule, PlantedWorld)> = Rule::ALL.iter().flat_map(listed).collect();
     let next = AtomicUsize::new(0);
     let work = || {
         let mut missed = Vec::new();
         while let Some((rule, world)) = all.get(next.fetch_add(1, Ordering::Relaxed)) {
             let found = catch_unwind(AssertUnwindSafe(|| caught(*rule, world)));
             let found = found.unwrap_or_else(|_| Err("the world panicked".to_owned()));
-            let told = |text: &str| format!("without {rule:?}, {}: {text}", world.name);
+            let reported = |text: &str| format!("without {rule:?}, {}: {text}", world.name);
             match found {
-                Ok(text) => println!("{}", told(&text)),
-                Err(text) => missed.push(told(&text)),
+                Ok(text) => println!("{}", reported(&text)),
+                Err(text) => missed.push(reported(&text)),
             }
         }
         missed
@@ -74,19 +74,21 @@ fn every_removed_rule_is_noticed_in_each_of_its_worlds() {
 
 /// Searches for the violation that the world shows without the rule, and returns it as text. The
 /// error says why the world proves nothing about the rule.
-fn caught(rule: Rule, world: &World) -> Result<String, String> {
+fn caught(rule: Rule, world: &PlantedWorld) -> Result<String, String> {
     match &world.kind {
-        Kind::Simulated { profile, promises } => caught_by_simulation(rule, profile, promises),
-        Kind::Small(small) => caught_by_exploring(rule, small),
+        RunMethod::Simulated { parameters, promises } => {
+            caught_by_simulation(rule, parameters, promises)
+        }
+        RunMethod::Small(small) => caught_by_exploring(rule, small),
     }
 }
 
 fn caught_by_simulation(
     rule: Rule,
-    profile: &Profile,
+    parameters: &WorldParameters,
     promises: &[&str],
 ) -> Result<String, String> {
-    let without = Profile { law: Law::without(rule), ..profile.clone() };
+    let without = WorldParameters { rules: ProtocolRules::without(rule), ..parameters.clone() };
     let prevented = |violation: &Violation| promises.contains(&violation.promise);
     let found = (0..SEEDS_MAX).find_map(|seed| {
         let violation = run(seed, &without).violations.into_iter().find(prevented);
@@ -95,7 +97,7 @@ fn caught_by_simulation(
     let Some((seed, violation)) = found else {
         return Err(format!("none of {promises:?} is broken in {SEEDS_MAX} seeds"));
     };
-    let broken = |seed| run(seed, profile).violations.into_iter().next().map(|it| (seed, it));
+    let broken = |seed| run(seed, parameters).violations.into_iter().next().map(|it| (seed, it));
     match (0..=seed).find_map(broken) {
         Some((seed, violation)) => {
             Err(format!("it is also broken with all rules, seed {seed}: {violation}"))
@@ -106,7 +108,7 @@ fn caught_by_simulation(
 
 /// The protocol suite shows that the small worlds are sound with all rules.
 fn caught_by_exploring(rule: Rule, small: &Small) -> Result<String, String> {
-    let small = small.clone().under(Law::without(rule));
+    let small = small.clone().under(ProtocolRules::without(rule));
     let explored = explore(&small);
     let Some(found) = &explored.found else {
         return Err(format!("no check fails: {explored}"));

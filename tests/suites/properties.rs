@@ -5,21 +5,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use poolbridge_core::account::{Account, AttributeShape, Shape, Status};
-use poolbridge_core::entry::{Agreed, Base, Entry, Known};
-use poolbridge_core::facts::{Factor, Field, Reading, Value};
+use poolbridge_core::account::{Account, AttributeSchema, PoolSchema, Status};
 use poolbridge_core::fingerprint::Keyring;
-use poolbridge_core::law::Law;
 use poolbridge_core::mapping::{AttributeRule, Mapping, Normal, Ways, verified_flag};
-use poolbridge_core::merge::{self, Answer};
+use poolbridge_core::merge::{self, MergeDecision};
 use poolbridge_core::names::{AttributeName, GroupName, PersonId, Sub, Username};
 use poolbridge_core::normalise::Country;
-use poolbridge_core::plan::{self, Plan, View};
+use poolbridge_core::plan::{self, Observation, Plan};
 use poolbridge_core::policy::{
     ConflictRule, Deletes, MatchBy, Phase, Policy, Provision, StalePasswords,
 };
+use poolbridge_core::profile::{Factor, Field, FieldState, Value};
+use poolbridge_core::record::{Baseline, BaselineField, KnownAccount, PersonRecord};
+use poolbridge_core::rules::ProtocolRules;
 use poolbridge_core::side::{BySide, Side};
-use poolbridge_core::step::Deed;
+use poolbridge_core::step::Action;
 use poolbridge_core::time::Time;
 use proptest::prelude::*;
 
@@ -80,30 +80,30 @@ fn policy(conflicts: ConflictRule) -> Policy {
         settle: std::time::Duration::from_secs(10),
         clock_allowance: std::time::Duration::ZERO,
         mapping: mapping(),
-        law: Law::WHOLE,
+        rules: ProtocolRules::WHOLE,
     }
 }
 
-fn shape() -> Shape {
+fn schema() -> PoolSchema {
     let mut attributes = BTreeMap::new();
     for rule in mapping().rules() {
         for name in [&rule.attribute.old, &rule.attribute.new].into_iter().flatten() {
-            attributes.insert(name.clone(), AttributeShape::default());
+            attributes.insert(name.clone(), AttributeSchema::default());
         }
     }
     for name in ["email_verified", "phone_number_verified"] {
-        attributes.insert(attribute(name), AttributeShape::default());
+        attributes.insert(attribute(name), AttributeSchema::default());
     }
-    Shape {
+    PoolSchema {
         attributes,
         groups: ["admins", "staff", "guests"].map(group).into(),
         factors: Factor::TRAVELLING.into(),
-        ..Shape::default()
+        ..PoolSchema::default()
     }
 }
 
-fn shapes() -> BySide<Arc<Shape>> {
-    BySide::from_fn(|_| Arc::new(shape()))
+fn schemas() -> BySide<Arc<PoolSchema>> {
+    BySide::from_fn(|_| Arc::new(schema()))
 }
 
 /// What a person might type, including blanks, mixed case and other alphabets.
@@ -185,12 +185,12 @@ fn account(side: Side) -> impl Strategy<Value = Account> {
 }
 
 /// The effect of an action on the pool, as far as the account shows it.
-fn apply(account: &mut Account, deed: &Deed) {
+fn apply(account: &mut Account, action: &Action) {
     let groups = account.groups.get_or_insert_default();
-    match deed {
-        Deed::Disable => account.enabled = false,
-        Deed::Enable => account.enabled = true,
-        Deed::SetAttributes { fields } => {
+    match action {
+        Action::Disable => account.enabled = false,
+        Action::Enable => account.enabled = true,
+        Action::SetAttributes { fields } => {
             for (name, value) in fields.values().flatten() {
                 if value.is_empty() {
                     account.attributes.remove(name);
@@ -199,13 +199,13 @@ fn apply(account: &mut Account, deed: &Deed) {
                 }
             }
         }
-        Deed::AddToGroup(group) => {
+        Action::AddToGroup(group) => {
             groups.insert(group.clone());
         }
-        Deed::RemoveFromGroup(group) => {
+        Action::RemoveFromGroup(group) => {
             groups.remove(group);
         }
-        Deed::SetFactors(factors) => {
+        Action::SetFactors(factors) => {
             let held = account.factors.get_or_insert_default();
             for (factor, on) in factors {
                 if *on {
@@ -215,42 +215,45 @@ fn apply(account: &mut Account, deed: &Deed) {
                 };
             }
         }
-        Deed::SetRandomPassword | Deed::SignOut | Deed::Delete => {}
+        Action::SetRandomPassword | Action::SignOut | Action::Delete => {}
     }
 }
 
-fn entry(agreed: Option<Agreed>) -> Entry {
-    let known = |side: Side| Known {
+fn record(baseline: Option<Baseline>) -> PersonRecord {
+    let known = |side: Side| KnownAccount {
         sub: Sub::try_from(format!("{side}-sub").as_str()).unwrap(),
         username: Username::try_from("someone").unwrap(),
         seen: Time(0),
         written: None,
         gone: None,
     };
-    let mut entry = Entry::new(PersonId::from_nonce(1), Side::Old, known(Side::Old), Time(0));
-    entry.accounts.new = Some(known(Side::New));
-    entry.agreed = agreed;
-    entry
+    let mut record =
+        PersonRecord::new(PersonId::from_nonce(1), Side::Old, known(Side::Old), Time(0));
+    record.accounts.new = Some(known(Side::New));
+    record.baseline = baseline;
+    record
 }
 
 fn keys() -> Keyring {
     Keyring::new(1, [7; 32])
 }
 
-fn views(policy: &Policy, accounts: &BySide<Account>) -> BySide<View> {
+fn observations(policy: &Policy, accounts: &BySide<Account>) -> BySide<Observation> {
     // Long after the accounts were last modified.
     let began = Time(1_000_000);
-    BySide::from_fn(|side| View::new(policy, side, accounts.get(side).clone(), &shapes(), began))
+    BySide::from_fn(|side| {
+        Observation::new(policy, side, accounts.get(side).clone(), &schemas(), began)
+    })
 }
 
-fn ask(policy: &Policy, accounts: &BySide<Account>, entry: &Entry) -> Plan {
-    plan::plan(&plan::Question {
+fn ask(policy: &Policy, accounts: &BySide<Account>, record: &PersonRecord) -> Plan {
+    plan::plan(&plan::PlanInput {
         policy,
         keys: &keys(),
         phase: Phase::Follow,
-        shapes: &shapes(),
-        views: &views(policy, accounts),
-        entry,
+        schemas: &schemas(),
+        observations: &observations(policy, accounts),
+        record,
         captured: BySide { old: true, new: true },
         changed: BySide::default(),
         taken: &BTreeMap::new(),
@@ -259,20 +262,20 @@ fn ask(policy: &Policy, accounts: &BySide<Account>, entry: &Entry) -> Plan {
 }
 
 /// Plans, applies and records until nothing is left to do, as the flow does.
-fn carry_out(policy: &Policy, accounts: &mut BySide<Account>, entry: &mut Entry) -> usize {
+fn carry_out(policy: &Policy, accounts: &mut BySide<Account>, record: &mut PersonRecord) -> usize {
     for round in 0..6 {
-        let plan = ask(policy, accounts, entry);
+        let plan = ask(policy, accounts, record);
         if plan.steps.is_empty() {
             return round;
         }
         for step in &plan.steps {
-            apply(accounts.get_mut(step.side), &step.deed);
+            apply(accounts.get_mut(step.side), &step.action);
         }
         let mut fields = plan.bases.clone();
         for (field, intended) in &plan.writes {
             match intended.wanted {
                 Some(_) => {
-                    let base = Base { print: intended.wanted, rule: intended.rule };
+                    let base = BaselineField { fingerprint: intended.wanted, rule: intended.rule };
                     fields.insert(field.clone(), base);
                 }
                 None => {
@@ -280,25 +283,30 @@ fn carry_out(policy: &Policy, accounts: &mut BySide<Account>, entry: &mut Entry)
                 }
             }
         }
-        entry.agreed = Some(Agreed { fields, rules: plan.rules });
-        entry.obstacles = plan.obstacles;
+        record.baseline = Some(Baseline { fields, rules: plan.rules });
+        record.blocked_fields = plan.blocked_fields;
     }
     6
 }
 
 /// Whether both sides hold the same value of every field that travels both ways and is not blocked.
-fn in_step(policy: &Policy, accounts: &BySide<Account>, entry: &Entry) -> Result<(), String> {
-    let views = views(policy, accounts);
-    let fields: BTreeSet<Field> = [&views.old, &views.new]
+fn in_step(
+    policy: &Policy,
+    accounts: &BySide<Account>,
+    record: &PersonRecord,
+) -> Result<(), String> {
+    let observations = observations(policy, accounts);
+    let fields: BTreeSet<Field> = [&observations.old, &observations.new]
         .iter()
-        .flat_map(|view| view.facts.held().map(|(field, _)| field.clone()))
+        .flat_map(|observation| observation.profile.present().map(|(field, _)| field.clone()))
         .collect();
     for field in fields {
-        let (old, new) = (views.old.facts.get(&field), views.new.facts.get(&field));
-        let excused = entry.obstacles.contains_key(&field)
+        let (old, new) =
+            (observations.old.profile.get(&field), observations.new.profile.get(&field));
+        let excused = record.blocked_fields.contains_key(&field)
             || policy.mapping.ways(&field) != Ways::Both
-            || old == Reading::Unread
-            || new == Reading::Unread;
+            || old == FieldState::Unknown
+            || new == FieldState::Unknown;
         if old != new && !excused {
             return Err(format!("{field} differs"));
         }
@@ -319,16 +327,16 @@ proptest! {
         } else {
             (Side::Old, Side::New, source, other)
         };
-        let (facts, _) = mapping.facts(from, &source, &shapes());
-        for (field, value) in facts.held() {
-            let reading = Reading::Held(value.clone());
+        let (profile, _) = mapping.profile(from, &source, &schemas());
+        for (field, value) in profile.present() {
+            let reading = FieldState::Present(value.clone());
             let Ok(written) = mapping.attributes_over(to, field, &reading, &target) else { continue };
             let mut after = target.clone();
             after.attributes.extend(written.clone());
-            let (again, _) = mapping.facts(to, &after, &shapes());
+            let (again, _) = mapping.profile(to, &after, &schemas());
             prop_assert_eq!(again.get(field), reading, "{}", field);
             // Where the two agreed before, no raw value changes.
-            let (before, _) = mapping.facts(to, &target, &shapes());
+            let (before, _) = mapping.profile(to, &target, &schemas());
             if before.get(field) == again.get(field) {
                 prop_assert_eq!(&after.attributes, &target.attributes, "{}", field);
             }
@@ -345,10 +353,10 @@ proptest! {
     fn writing_a_read_value_back_changes_nothing(old in account(Side::Old), new in account(Side::New)) {
         let mapping = mapping();
         for (side, account) in [(Side::Old, old), (Side::New, new)] {
-            let (facts, _) = mapping.facts(side, &account, &shapes());
-            for (field, value) in facts.held() {
+            let (profile, _) = mapping.profile(side, &account, &schemas());
+            for (field, value) in profile.present() {
                 let mut rewritten = account.clone();
-                let reading = Reading::Held(value.clone());
+                let reading = FieldState::Present(value.clone());
                 if let Ok(written) = mapping.attributes_over(side, field, &reading, &account) {
                     rewritten.attributes.extend(written);
                 }
@@ -372,7 +380,7 @@ proptest! {
             holder
         };
         let (proved, claimed) = (holder(source, &here, "true"), holder(target, &there, "false"));
-        let reading = mapping.facts(source, &proved, &shapes()).0.get(&Field::Email);
+        let reading = mapping.profile(source, &proved, &schemas()).0.get(&Field::Email);
         let written = mapping.attributes_over(target, &Field::Email, &reading, &claimed).unwrap();
         prop_assert_eq!(written.get(&attribute("email")), Some(&there));
         prop_assert_eq!(written.get(&attribute("email_verified")).map(String::as_str), Some("true"));
@@ -383,11 +391,11 @@ proptest! {
     fn merge_is_idempotent(old in 0_u8..4, new in 0_u8..4, base in proptest::option::of(0_u8..4), hold in any::<bool>()) {
         let field = Field::from_name("given_name").unwrap();
         let reading = |value: u8| match value {
-            0 => Reading::Absent,
-            1 => Reading::Unread,
-            value => Reading::Held(Value::Text(value.to_string())),
+            0 => FieldState::Absent,
+            1 => FieldState::Unknown,
+            value => FieldState::Present(Value::Text(value.to_string())),
         };
-        let ask = |old: &Reading, new: &Reading, base: Option<&Reading>| merge::merge(&merge::Question {
+        let ask = |old: &FieldState, new: &FieldState, base: Option<&FieldState>| merge::merge(&merge::MergeInput {
             field: &field,
             says: BySide { old, new },
             unchanged: base.map(|base| BySide { old: old == base, new: new == base }),
@@ -396,16 +404,16 @@ proptest! {
             active: Side::Old,
             conflicts: if hold { ConflictRule::Hold } else { ConflictRule::ActiveWins },
             ways: Ways::Both,
-            law: Law::WHOLE,
+            rules: ProtocolRules::WHOLE,
         });
         let (old, new) = (reading(old), reading(new));
-        let base = base.map(reading).filter(|base| *base != Reading::Unread);
+        let base = base.map(reading).filter(|base| *base != FieldState::Unknown);
         match ask(&old, &new, base.as_ref()) {
-            Answer::Carry { to, .. } => {
+            MergeDecision::Carry { to, .. } => {
                 let value = if to == Side::Old { &new } else { &old };
-                prop_assert_eq!(ask(value, value, Some(value)), Answer::Agree);
+                prop_assert_eq!(ask(value, value, Some(value)), MergeDecision::Agree);
             }
-            answer @ (Answer::Agree | Answer::Leave | Answer::Hold(_)) => {
+            answer @ (MergeDecision::Agree | MergeDecision::Leave | MergeDecision::Hold(_)) => {
                 prop_assert_eq!(ask(&old, &new, base.as_ref()), answer);
             }
         }
@@ -416,15 +424,15 @@ proptest! {
     fn plan_of_an_agreed_pair_is_empty(old in account(Side::Old), new in account(Side::New)) {
         let policy = policy(ConflictRule::ActiveWins);
         let mut accounts = BySide { old, new };
-        let mut entry = entry(None);
-        carry_out(&policy, &mut accounts, &mut entry);
-        let plan = ask(&policy, &accounts, &entry);
+        let mut record = record(None);
+        carry_out(&policy, &mut accounts, &mut record);
+        let plan = ask(&policy, &accounts, &record);
         prop_assert!(plan.steps.is_empty(), "left to do: {:?}", plan.steps);
         prop_assert!(plan.decisions.is_empty());
-        entry.agreed = None;
-        let fresh = ask(&policy, &accounts, &entry);
+        record.baseline = None;
+        let fresh = ask(&policy, &accounts, &record);
         let two_way = |step: &&poolbridge_core::step::Step| {
-            step.deed.fields().iter().any(|field| policy.mapping.ways(field) == Ways::Both)
+            step.action.fields().iter().any(|field| policy.mapping.ways(field) == Ways::Both)
         };
         prop_assert_eq!(fresh.steps.iter().find(two_way), None);
     }
@@ -435,12 +443,12 @@ proptest! {
         let conflicts = if hold { ConflictRule::Hold } else { ConflictRule::ActiveWins };
         let policy = policy(conflicts);
         let mut accounts = BySide { old, new };
-        let mut entry = entry(None);
-        prop_assert!(carry_out(&policy, &mut accounts, &mut entry) < 6, "no end of steps");
-        prop_assert_eq!(in_step(&policy, &accounts, &entry), Ok(()));
+        let mut record = record(None);
+        prop_assert!(carry_out(&policy, &mut accounts, &mut record) < 6, "no end of steps");
+        prop_assert_eq!(in_step(&policy, &accounts, &record), Ok(()));
         accounts.old = edit;
-        prop_assert!(carry_out(&policy, &mut accounts, &mut entry) < 6, "no end of steps");
-        prop_assert_eq!(in_step(&policy, &accounts, &entry), Ok(()));
+        prop_assert!(carry_out(&policy, &mut accounts, &mut record) < 6, "no end of steps");
+        prop_assert_eq!(in_step(&policy, &accounts, &record), Ok(()));
     }
 
     /// Invariant 10: a disable is planned first and alone, whatever else is to be done.
@@ -448,14 +456,14 @@ proptest! {
     fn invariant_10_a_disable_goes_first_and_alone(old in account(Side::Old), new in account(Side::New)) {
         let policy = policy(ConflictRule::Hold);
         let accounts = BySide { old, new };
-        let plan = ask(&policy, &accounts, &entry(None));
-        if plan.steps.iter().any(|step| step.deed == Deed::Disable) {
+        let plan = ask(&policy, &accounts, &record(None));
+        if plan.steps.iter().any(|step| step.action == Action::Disable) {
             prop_assert_eq!(plan.steps.len(), 1);
             prop_assert!(plan.writes.keys().all(|field| *field == Field::Enabled));
         }
         prop_assert_eq!(
             accounts.old.enabled != accounts.new.enabled,
-            plan.steps.iter().any(|step| step.deed == Deed::Disable)
+            plan.steps.iter().any(|step| step.action == Action::Disable)
         );
     }
 
@@ -464,16 +472,16 @@ proptest! {
     fn invariant_08_no_plan_proves_an_address(old in account(Side::Old), new in account(Side::New)) {
         let policy = policy(ConflictRule::ActiveWins);
         let mut accounts = BySide { old, new };
-        let before = views(&policy, &accounts);
-        let mut entry = entry(None);
-        carry_out(&policy, &mut accounts, &mut entry);
-        let after = views(&policy, &accounts);
+        let before = observations(&policy, &accounts);
+        let mut record = record(None);
+        carry_out(&policy, &mut accounts, &mut record);
+        let after = observations(&policy, &accounts);
         for side in Side::BOTH {
             for field in [Field::Email, Field::Phone] {
-                let Reading::Held(value @ Value::Address { verified: true, .. }) = after.get(side).facts.get(&field) else {
+                let FieldState::Present(value @ Value::Address { verified: true, .. }) = after.get(side).profile.get(&field) else {
                     continue;
                 };
-                let said = |side| before.get(side).facts.get(&field) == Reading::Held(value.clone());
+                let said = |side| before.get(side).profile.get(&field) == FieldState::Present(value.clone());
                 prop_assert!(said(Side::Old) || said(Side::New));
             }
         }
@@ -485,11 +493,11 @@ proptest! {
     fn invariant_08_no_plan_takes_the_last_factor(first in account(Side::Old), second in account(Side::New), edit in account(Side::Old)) {
         let policy = policy(ConflictRule::ActiveWins);
         let mut accounts = BySide { old: first, new: second };
-        let mut entry = entry(None);
-        carry_out(&policy, &mut accounts, &mut entry);
+        let mut record = record(None);
+        carry_out(&policy, &mut accounts, &mut record);
         let before = accounts.new.factors.clone().unwrap_or_default();
         accounts.old = edit;
-        carry_out(&policy, &mut accounts, &mut entry);
+        carry_out(&policy, &mut accounts, &mut record);
         let source = accounts.old.factors.clone().unwrap_or_default();
         let target = accounts.new.factors.clone().unwrap_or_default();
         prop_assert!(before.is_empty() || source.is_empty() || !target.is_empty());

@@ -1,11 +1,11 @@
-//! The protocol suite: every run of some small worlds over the real `converge`. The suite `planted`
-//! shows that the search notices a missing rule in them. `poolbridge_tests::protocol` documents the
-//! bounds and what they leave out.
+//! The protocol suite: every run of some small worlds over the real `reconcile`. The suite
+//! `planted` shows that the search notices a missing rule in them. `poolbridge_tests::protocol`
+//! documents the bounds and what they leave out.
 
 #![expect(clippy::print_stdout, reason = "a suite prints what it found")]
 
-use poolbridge_core::law::{Law, Rule};
-use poolbridge_tests::protocol::explore::{Seen, explore, replay, search};
+use poolbridge_core::rules::{ProtocolRules, Rule};
+use poolbridge_tests::protocol::explore::{SearchStats, explore, replay, search};
 use poolbridge_tests::protocol::small::Small;
 use poolbridge_tests::protocol::worlds::{flags, links, losses, phases, texts, times, writes};
 
@@ -26,13 +26,13 @@ fn fails(small: &Small, bug: &str) {
     let (violation, states) = (&found.violation, explored.states);
     println!("protocol: {bug}, after {states} states of {}: {violation}", small.name);
     assert_eq!(replay(small, &found.path, true), found.trace);
-    let told = format!("VIOLATION {violation}");
-    assert_eq!(found.trace.last(), Some(&told), "a replay breaks another promise");
+    let reported = format!("VIOLATION {violation}");
+    assert_eq!(found.trace.last(), Some(&reported), "a replay breaks another promise");
 }
 
 #[test]
 fn agreed_pair() {
-    sound(&texts::agreed());
+    sound(&texts::baseline());
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn slow_worker_and_a_repeated_message() {
 fn lost_messages_and_pending_changes() {
     sound(&losses::lost());
     sound(&losses::lost_twice());
-    sound(&losses::marked_again());
+    sound(&losses::pending_again());
 }
 
 #[test]
@@ -182,8 +182,7 @@ fn switch_meanwhile() {
     sound(&phases::switching_halves());
 }
 
-/// The operator must keep `AnnounceThenFlip` (R28) too: the suite notices a switch that does not
-/// wait.
+/// The operator must keep `AnnounceThenFlip` too: the suite notices a switch that does not wait.
 #[test]
 fn a_switch_that_does_not_wait_breaks_a_promise() {
     fails(&phases::switching_hastily(), "a hasty switch");
@@ -193,7 +192,7 @@ fn a_switch_that_does_not_wait_breaks_a_promise() {
 /// states, and moves that are tried in one order only do not change how a run ends.
 #[test]
 fn pruning_leaves_no_state_out() {
-    let small = Small { receptions: 1, prompt: true, crashes: 0, ..texts::agreed() };
+    let small = Small { receptions: 1, prompt: true, crashes: 0, ..texts::baseline() };
     let pruned = search(&small, true, false);
     let all = search(&small, false, false);
     let (few, many) = (pruned.runs, all.runs);
@@ -210,7 +209,7 @@ fn pruning_leaves_no_state_out() {
 #[test]
 fn reduction_leaves_no_end_out() {
     let worlds = [
-        Small { receptions: 1, ..texts::agreed() },
+        Small { receptions: 1, ..texts::baseline() },
         Small { receptions: 3, ..flags::member_crashing() },
         Small { receptions: 4, ..links::halves_crashing() },
         Small { receptions: 3, ..losses::lost_twice() },
@@ -240,8 +239,10 @@ fn reduction_leaves_no_end_out() {
 #[test]
 fn reduction_leaves_no_broken_promise_out() {
     let worlds = [
-        Small { receptions: 2, prompt: true, ..texts::agreed() }.under(Law::without(Rule::R1)),
-        Small { receptions: 3, ..losses::lost_twice() }.under(Law::without(Rule::R11)),
+        Small { receptions: 2, prompt: true, ..texts::baseline() }
+            .under(ProtocolRules::without(Rule::IntentKeepsSeenValue)),
+        Small { receptions: 3, ..losses::lost_twice() }
+            .under(ProtocolRules::without(Rule::PendingReadFirst)),
         Small { receptions: 1, ..phases::switching_hastily() },
     ];
     for small in worlds {
@@ -252,7 +253,7 @@ fn reduction_leaves_no_broken_promise_out() {
 }
 
 /// The reduced search of a world and the complete one.
-fn both(small: &Small) -> (Seen, Seen) {
+fn both(small: &Small) -> (SearchStats, SearchStats) {
     let (reduced, whole) = (search(small, true, true), search(small, true, false));
     let (few, all) = (reduced.states.len(), whole.states.len());
     println!(

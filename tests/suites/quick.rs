@@ -6,8 +6,8 @@
 
 #[path = "invariants.rs"]
 mod invariants;
-#[path = "sweep/multitude.rs"]
-mod multitude;
+#[path = "sweep/large_pool.rs"]
+mod large_pool;
 #[path = "properties.rs"]
 mod properties;
 #[path = "stories.rs"]

@@ -3,7 +3,7 @@
 #![expect(clippy::print_stdout, reason = "a suite prints what it found")]
 
 use poolbridge_tests::simulation::mixture::Mixture;
-use poolbridge_tests::simulation::profile::Profile;
+use poolbridge_tests::simulation::parameters::WorldParameters;
 use poolbridge_tests::simulation::{tally, tell};
 
 /// The number of worlds in every `make test`.
@@ -15,7 +15,7 @@ const GAPS_MAX: u64 = 100;
 
 #[test]
 fn every_rule_holds_in_every_world() {
-    let tally = tally::tally(0..WORLDS, &Profile::mixed(), 2);
+    let tally = tally::tally(0..WORLDS, &WorldParameters::mixed(), 2);
     println!("{tally}");
     assert_eq!(tally.worlds, WORLDS);
     assert!(
@@ -53,15 +53,15 @@ fn every_rule_holds_where_texts_are_blanked_and_repeat() {
         let failed = tally.failures.first();
         assert!(failed.is_none(), "{}, seed {failed:?}", mixture.name());
         // Reads of two moments and undone writes leave a gap only for memberships.
-        let beside = tally.counted.get("edit beside an open write").copied().unwrap_or(0);
+        let chained = tally.counted.get("edit beside an open write").copied().unwrap_or(0);
         let torn = tally.counted.get("edit judged by looks of two moments").copied().unwrap_or(0);
-        assert!(beside * 500 < tally.worlds && torn == 0, "{beside} and {torn} of {WORLDS}");
+        assert!(chained * 500 < tally.worlds && torn == 0, "{chained} and {torn} of {WORLDS}");
     }
 }
 
 #[test]
 fn every_kind_of_fault_happened() {
-    let tally = tally::tally(0..2_000, &Profile::mixed(), 2);
+    let tally = tally::tally(0..2_000, &WorldParameters::mixed(), 2);
     let kinds = [
         "address with a capital",
         "answer lost",
@@ -95,7 +95,8 @@ fn every_kind_of_fault_happened() {
 #[test]
 fn the_same_seed_gives_the_same_trace() {
     for seed in 0..50 {
-        let (one, other) = (tell(seed, &Profile::mixed()), tell(seed, &Profile::mixed()));
+        let (one, other) =
+            (tell(seed, &WorldParameters::mixed()), tell(seed, &WorldParameters::mixed()));
         assert!(!one.trace.lines().is_empty());
         assert_eq!(one.trace.fingerprint(), other.trace.fingerprint(), "seed {seed}");
     }

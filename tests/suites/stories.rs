@@ -1,5 +1,5 @@
 //! Small stories of what went wrong once, or nearly did. Each runs step by step on a simulated
-//! world without other faults, through the real `capture` and `converge`.
+//! world without other faults, through the real `capture` and `reconcile`.
 
 #![expect(clippy::unwrap_used, reason = "a test's own names and rules are known to be good")]
 
@@ -29,8 +29,8 @@ mod kept_values;
 mod leases;
 #[path = "stories/linking.rs"]
 mod linking;
-#[path = "stories/marks.rs"]
-mod marks;
+#[path = "stories/pending_changes.rs"]
+mod pending_changes;
 #[path = "stories/merging.rs"]
 mod merging;
 #[path = "stories/operator_links.rs"]
@@ -48,24 +48,24 @@ mod restores;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use poolbridge_core::account::{AttributeShape, Shape, Status};
+use poolbridge_core::account::{AttributeSchema, PoolSchema, Status};
 use poolbridge_core::mapping::Mapping;
 use poolbridge_core::names::{Sub, Username};
 use poolbridge_core::side::Side;
-use poolbridge_tests::simulation::stage::Stage;
+use poolbridge_tests::simulation::setup::Setup;
 use poolbridge_tests::world::World;
 use poolbridge_tests::world::accounts::{Body, SimulatedAccount, Version, attribute};
 use poolbridge_tests::world::edits::Human;
-use poolbridge_tests::world::weather::{Climate, Fate, Weather};
+use poolbridge_tests::world::fault_injection::{CallFate, FaultInjection, FaultRates};
 
 /// From now on, the first `times` calls of that operation have this result. Later calls succeed.
-fn trouble(world: &World, operation: &'static str, fate: Fate, times: u32) {
-    world.lock().weather = Weather::new(Climate {
+fn trouble(world: &World, operation: &'static str, fate: CallFate, times: u32) {
+    world.lock().fault_injection = FaultInjection::new(FaultRates {
         fault_one_in: 1,
         faults_max: times,
         faults: vec![fate],
         only: Some(operation),
-        ..Climate::calm()
+        ..FaultRates::quiescence()
     });
 }
 
@@ -75,8 +75,8 @@ fn calls(world: &World, operation: &str) -> usize {
 }
 
 /// A confirmed account with that username and a verified address.
-fn named(stage: &Stage, side: Side, human: u32, name: &str, address: &str) -> Sub {
-    let mut world = stage.world.lock();
+fn named(setup: &Setup, side: Side, human: u32, name: &str, address: &str) -> Sub {
+    let mut world = setup.world.lock();
     let now = world.now;
     let pool = world.pools.get_mut(side);
     let sub = pool.next_sub();
@@ -91,24 +91,24 @@ fn named(stage: &Stage, side: Side, human: u32, name: &str, address: &str) -> Su
 }
 
 /// A federated account whose provider says that the address is verified.
-fn federated(stage: &Stage, side: Side, human: u32, name: &str, address: &str) -> Sub {
-    let sub = named(stage, side, human, name, address);
-    stage.edit(side, &sub, |body| body.status = Status::ExternalProvider);
+fn federated(setup: &Setup, side: Side, human: u32, name: &str, address: &str) -> Sub {
+    let sub = named(setup, side, human, name, address);
+    setup.edit(side, &sub, |body| body.status = Status::ExternalProvider);
     sub
 }
 
 /// Changes the schema of a pool.
-fn reshape(stage: &Stage, side: Side, change: impl FnOnce(&mut Shape)) {
-    change(&mut stage.world.lock().pools.get_mut(side).shape);
+fn reshape(setup: &Setup, side: Side, change: impl FnOnce(&mut PoolSchema)) {
+    change(&mut setup.world.lock().pools.get_mut(side).schema);
 }
 
 /// Both pools have these attributes too, without a maximum length.
-fn know(stage: &Stage, names: &[&str]) {
+fn know(setup: &Setup, names: &[&str]) {
     for side in Side::BOTH {
-        reshape(stage, side, |shape| {
+        reshape(setup, side, |schema| {
             for name in names {
-                let unbounded = AttributeShape { longest: None, ..AttributeShape::default() };
-                shape.attributes.insert(attribute(name), unbounded);
+                let unbounded = AttributeSchema { longest: None, ..AttributeSchema::default() };
+                schema.attributes.insert(attribute(name), unbounded);
             }
         });
     }
@@ -120,6 +120,6 @@ fn folding() -> Mapping {
 }
 
 /// Whether the two accounts belong to one person.
-fn linked(stage: &Stage, old: &Sub, new: &Sub) -> bool {
-    stage.entry(Side::Old, old).accounts.new.is_some_and(|known| known.sub == *new)
+fn linked(setup: &Setup, old: &Sub, new: &Sub) -> bool {
+    setup.record(Side::Old, old).accounts.new.is_some_and(|known| known.sub == *new)
 }

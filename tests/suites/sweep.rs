@@ -2,8 +2,8 @@
 
 #![expect(clippy::print_stdout, reason = "a suite prints what it found")]
 
-#[path = "sweep/multitude.rs"]
-mod multitude;
+#[path = "sweep/large_pool.rs"]
+mod large_pool;
 
 use poolbridge_tests::simulation::mixture::Mixture;
 use poolbridge_tests::simulation::tally::{self, Tally};

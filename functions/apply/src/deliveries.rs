@@ -1,28 +1,28 @@
-//! Converts the event's messages to [`Received`], and apply's answer to the form that Lambda
+//! Converts the event's messages to [`Delivery`], and apply's answer to the form that Lambda
 //! expects.
 //!
 //! The function reads the event as plain JSON. A typed reader could refuse one odd message
 //! attribute, and then nine other messages would fail with it.
 
-use poolbridge_aws::sqs::{Line, Received};
+use poolbridge_aws::sqs::{Delivery, QueueKind};
 use serde_json::{Value, json};
 
 /// Returns every message of the event. All messages of one event come from one queue. A field that
 /// is missing or of another kind is blank.
-pub(crate) fn received(event: &Value, bulk_queue_url: Option<&str>) -> Vec<Received> {
+pub(crate) fn received(event: &Value, bulk_queue_url: Option<&str>) -> Vec<Delivery> {
     let records = event.get("Records").and_then(Value::as_array);
     records.into_iter().flatten().map(|record| one(record, bulk_queue_url)).collect()
 }
 
-fn one(record: &Value, bulk_queue_url: Option<&str>) -> Received {
+fn one(record: &Value, bulk_queue_url: Option<&str>) -> Delivery {
     let text =
         |place: &str| record.pointer(place).and_then(Value::as_str).unwrap_or_default().to_owned();
-    Received {
+    Delivery {
         // A missing count means the first receive: apply then tries the message more often, and
         // never drops it.
         receives: text("/attributes/ApproximateReceiveCount").parse().unwrap_or(1),
         group: text("/attributes/MessageGroupId"),
-        line: Line::of_arn(&text("/eventSourceARN"), bulk_queue_url),
+        line: QueueKind::of_arn(&text("/eventSourceARN"), bulk_queue_url),
         body: text("/body"),
         receipt: text("/receiptHandle"),
         message_id: text("/messageId"),
@@ -62,7 +62,7 @@ mod tests {
         assert_eq!(received[0].message_id, "m1");
         assert_eq!(received[0].receipt, "r1");
         assert_eq!((received[0].receives, received[0].group.as_str()), (3, "old#a"));
-        assert_eq!((received[0].line, received[1].line), (Line::Bulk, Line::Live));
+        assert_eq!((received[0].line, received[1].line), (QueueKind::Bulk, QueueKind::Live));
         assert_eq!((received[1].receives, received[2].message_id.as_str()), (1, ""));
     }
 

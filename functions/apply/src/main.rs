@@ -6,13 +6,13 @@
 mod deliveries;
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use poolbridge_aws::wiring::ApplyLine;
+use poolbridge_aws::wiring::ApplyHandler;
 use poolbridge_core::time::Time;
 use serde_json::Value;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let line = &ApplyLine::start();
+    let line = &ApplyHandler::start();
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| async move {
         // Milliseconds since the epoch, as the runtime's header says.
         let end = Time(i64::try_from(event.context.deadline).unwrap_or(i64::MAX));

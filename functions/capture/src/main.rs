@@ -5,7 +5,7 @@
 
 use lambda_runtime::{Diagnostic, Error, LambdaEvent, service_fn};
 use poolbridge_aws::chain::FunctionError;
-use poolbridge_aws::wiring::{CaptureLine, Invocation};
+use poolbridge_aws::wiring::{CaptureHandler, Invocation};
 use serde_json::value::RawValue;
 
 /// An error that capture returns as its answer.
@@ -20,7 +20,7 @@ impl From<Refused> for Diagnostic {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let line = &CaptureLine::start().await;
+    let line = &CaptureHandler::start().await;
     // capture passes on the text without parsing it, so no number is rounded and no field is
     // reordered or lost.
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Box<RawValue>>| async move {

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use poolbridge_core::entry::State;
 use poolbridge_core::names::Sub;
+use poolbridge_core::record::PersonState;
 use poolbridge_core::side::Side;
 
 /// Keeps two Amazon Cognito user pools in step while a team moves from one to the other.
@@ -42,20 +42,20 @@ pub(crate) enum Command {
     /// all errors with their lines, and exits with 1 if there are any. --json prints what the CDK
     /// app reads: format, name, hash, old, new, match_attribute, groups, deletes, signup_guard,
     /// sweep_every_seconds.
-    Check(Check),
+    Check(CheckArgs),
     /// Show the state of the bridge: phase, people by state, queues
     ///
     /// `drained` rests on one check. `poolbridge drain` checks for a whole minute, because the
     /// counters of SQS lag. --json prints: name, phase, active, closing, paused, breaker,
     /// configuration, people, pending, queue, drained, undrained, throttled, unmarked,
     /// `journal_last`.
-    Status(Status),
+    Status(StatusArgs),
     /// List the people in one state, longest unchanged first
-    People(People),
+    People(PeopleArgs),
     /// Show a person's decisions, differences and next steps
     ///
     /// Reads both accounts and writes nothing. Prints names of fields, never their values.
-    Explain(Explain),
+    Explain(ExplainArgs),
     /// Wait until every change captured so far is applied
     ///
     /// Sends every pending change again at once. Then checks every 3 s until no change from before
@@ -63,32 +63,32 @@ pub(crate) enum Command {
     /// the bridge is drained up to the moment of the start. Without such changes both queues must
     /// be empty for those 60 s. People who are held or in conflict are counted separately. When the
     /// time is up, prints the next step for each reason and exits with 2.
-    Drain(Drain),
+    Drain(DrainArgs),
     /// Reprocess people at once, including what was held or refused
     ///
     /// Without arguments: everyone who is waiting, held or in conflict.
-    Retry(Retry),
+    Retry(RetryArgs),
     /// Link two accounts that belong to one person
     ///
     /// Reads and shows both accounts, and writes only the state table. apply then brings both
     /// accounts in step by the rules of a first link. Undoes an earlier unlink of these two
     /// accounts.
-    Link(Link),
+    Link(LinkArgs),
     /// Separate two accounts that were linked by mistake
     ///
     /// Each account becomes a person of its own, and no search links the two again. Writes only the
     /// state table: copied values stay, and an account that was disabled because of the link stays
     /// disabled. A later deletion of one account does not change the other.
-    Unlink(Unlink),
+    Unlink(UnlinkArgs),
     /// Stop writing to both pools; changes are still captured
     ///
     /// One kind of change still travels: a disabled person is disabled in the other pool too.
-    Pause(Pause),
+    Pause(PauseArgs),
     /// Resume, activate this bridge.toml, and process what waited
     ///
     /// An open circuit breaker stays open without --breaker. After a point-in-time recovery of a
     /// pool, only disables are written until --after-restore says what to do with its changes.
-    Resume(Resume),
+    Resume(ResumeArgs),
     /// Set capture as the pools' trigger; verify all other settings
     ///
     /// Uses the triggers that bridge.toml asks for. If another function holds one of them, attach
@@ -96,13 +96,13 @@ pub(crate) enum Command {
     /// you have deployed this bridge.toml: capture then calls that function too. Stores a sealed
     /// backup of all settings first. Needs the ARNs of the capture functions from the stack's
     /// outputs. Exits with 2 if a pool is refused.
-    Attach(Attach),
+    Attach(AttachArgs),
     /// Remove capture from the pools' triggers
     ///
     /// Changes only triggers that still hold capture. Each goes back to the function that
     /// bridge.toml names for it, else to the function in the backup. Clears the trigger if there
     /// was none before.
-    Detach(Detach),
+    Detach(DetachArgs),
     /// Show which route detects each API operation, and how late
     ///
     /// Checks both pools' triggers, and when trail and sweep last ran. Exits with 2 if something is
@@ -117,12 +117,12 @@ pub(crate) enum Command {
     /// that the person chose. On a local stack it does not check.
     Worker,
     /// Print the completions for a shell
-    Completions(Completions),
+    Completions(CompletionsArgs),
 }
 
 /// `check`.
 #[derive(Args, Debug)]
-pub(crate) struct Check {
+pub(crate) struct CheckArgs {
     /// Path of bridge.toml [default: POOLBRIDGE_CONFIG, else bridge.toml in this folder]
     #[arg(long, value_name = "PATH")]
     #[expect(clippy::doc_markdown, reason = "the help shows it as it stands")]
@@ -131,7 +131,7 @@ pub(crate) struct Check {
 
 /// `status`.
 #[derive(Args, Debug)]
-pub(crate) struct Status {
+pub(crate) struct StatusArgs {
     /// Print it again and again until interrupted
     #[arg(long)]
     pub(crate) watch: bool,
@@ -143,10 +143,10 @@ pub(crate) struct Status {
 
 /// `people`.
 #[derive(Args, Debug)]
-pub(crate) struct People {
+pub(crate) struct PeopleArgs {
     /// only-old, only-new, waiting, conflict, held or deleted; synced people are not listed
     #[arg(long, value_parser = state)]
-    pub(crate) state: State,
+    pub(crate) state: PersonState,
 
     /// Maximum number of people
     #[arg(long, value_name = "COUNT", default_value = "50", value_parser = limit)]
@@ -155,15 +155,15 @@ pub(crate) struct People {
 
 /// `explain`.
 #[derive(Args, Debug)]
-pub(crate) struct Explain {
+pub(crate) struct ExplainArgs {
     /// `sub` of an account in either pool; old:SUB or new:SUB names the pool
     #[arg(value_parser = who)]
-    pub(crate) who: Who,
+    pub(crate) who: AccountArgs,
 }
 
 /// `drain`.
 #[derive(Args, Debug)]
-pub(crate) struct Drain {
+pub(crate) struct DrainArgs {
     /// Maximum time to wait
     #[arg(long, value_name = "TIME", default_value = "15m", value_parser = span)]
     pub(crate) timeout: Duration,
@@ -171,24 +171,24 @@ pub(crate) struct Drain {
     /// First forget the captures that stored no pending change and sent no message. A later change,
     /// a retry or the sweep finds these people; the sweep cannot see passwords
     #[arg(long)]
-    pub(crate) waive_unmarked: bool,
+    pub(crate) waive_without_pending: bool,
 }
 
 /// `retry`.
 #[derive(Args, Debug)]
-pub(crate) struct Retry {
+pub(crate) struct RetryArgs {
     /// `sub` of an account in either pool; old:SUB or new:SUB names the pool
     #[arg(value_parser = who, value_name = "WHO")]
-    pub(crate) who: Vec<Who>,
+    pub(crate) who: Vec<AccountArgs>,
 
     /// All people in this state: only-old, only-new, waiting, conflict or held
     #[arg(long, value_parser = state, conflicts_with = "who")]
-    pub(crate) state: Option<State>,
+    pub(crate) state: Option<PersonState>,
 }
 
 /// `link`.
 #[derive(Args, Debug)]
-pub(crate) struct Link {
+pub(crate) struct LinkArgs {
     /// `sub` of the account in the old pool
     #[arg(long, value_name = "SUB", value_parser = sub)]
     pub(crate) old: Sub,
@@ -206,7 +206,7 @@ pub(crate) struct Link {
 /// `unlink`.
 #[derive(Args, Debug)]
 #[group(required = true, multiple = false)]
-pub(crate) struct Unlink {
+pub(crate) struct UnlinkArgs {
     /// `sub` of the person's account in the old pool
     #[arg(long, value_name = "SUB", value_parser = sub)]
     pub(crate) old: Option<Sub>,
@@ -216,7 +216,7 @@ pub(crate) struct Unlink {
     pub(crate) new: Option<Sub>,
 }
 
-impl Unlink {
+impl UnlinkArgs {
     /// The account that was named.
     pub(crate) fn account(&self) -> Option<(Side, &Sub)> {
         let old = self.old.as_ref().map(|sub| (Side::Old, sub));
@@ -226,7 +226,7 @@ impl Unlink {
 
 /// `pause`.
 #[derive(Args, Debug)]
-pub(crate) struct Pause {
+pub(crate) struct PauseArgs {
     /// Reason, shown by status; it must not name a person
     #[arg(default_value = "no reason given")]
     pub(crate) reason: String,
@@ -256,19 +256,19 @@ impl Sides {
 
 /// `attach`.
 #[derive(Args, Debug)]
-pub(crate) struct Attach {
+pub(crate) struct AttachArgs {
     /// Which pool
     #[arg(long, value_enum, default_value_t = Sides::Both)]
     pub(crate) side: Sides,
 
     /// Change nothing; print the lines for the pool's own template
     #[arg(long)]
-    pub(crate) print: bool,
+    pub(crate) fingerprint: bool,
 }
 
 /// `detach`.
 #[derive(Args, Debug)]
-pub(crate) struct Detach {
+pub(crate) struct DetachArgs {
     /// Which pool
     #[arg(long, value_enum, default_value_t = Sides::Both)]
     pub(crate) side: Sides,
@@ -281,7 +281,7 @@ pub(crate) struct Detach {
 
 /// `resume`.
 #[derive(Args, Debug)]
-pub(crate) struct Resume {
+pub(crate) struct ResumeArgs {
     /// List the accounts that the open circuit breaker held, close it and process them; they do not
     /// count toward the hourly limit. `[policy] deletes` says whether they are disabled or deleted
     #[arg(long)]
@@ -291,12 +291,12 @@ pub(crate) struct Resume {
     /// restored pool is right) or none (nothing was restored). old=heal or new=heal names the pool
     /// if both were restored
     #[arg(long, value_name = "DECISION", value_parser = decision)]
-    pub(crate) after_restore: Option<Decision>,
+    pub(crate) after_restore: Option<RestoreDecision>,
 }
 
 /// What follows from a restore.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Answer {
+pub(crate) enum RestoreChoice {
     /// The other pool is right.
     Heal,
     /// The restored pool is right.
@@ -307,69 +307,69 @@ pub(crate) enum Answer {
 
 /// A decision about one pool's restore.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Decision {
+pub(crate) struct RestoreDecision {
     /// The pool, if it was said.
     pub(crate) side: Option<Side>,
     /// The decision.
-    pub(crate) answer: Answer,
+    pub(crate) answer: RestoreChoice,
 }
 
 /// `completions`.
 #[derive(Args, Debug)]
-pub(crate) struct Completions {
+pub(crate) struct CompletionsArgs {
     /// The shell
     pub(crate) shell: clap_complete::Shell,
 }
 
 /// An account, as an operator names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Who {
+pub(crate) struct AccountArgs {
     /// The pool, if it was said.
     pub(crate) side: Option<Side>,
     /// The account.
     pub(crate) sub: Sub,
 }
 
-impl Who {
+impl AccountArgs {
     /// The sides on which to look.
     pub(crate) fn sides(&self) -> Vec<Side> {
         self.side.map_or_else(|| Side::BOTH.to_vec(), |side| vec![side])
     }
 }
 
-fn who(text: &str) -> Result<Who, String> {
-    let told = Side::BOTH.into_iter().find_map(|side| {
+fn who(text: &str) -> Result<AccountArgs, String> {
+    let reported = Side::BOTH.into_iter().find_map(|side| {
         let sub = text.strip_prefix(side.name())?.strip_prefix(':')?;
         Some((side, sub))
     });
-    let (side, sub) = told.map_or((None, text), |(side, sub)| (Some(side), sub));
+    let (side, sub) = reported.map_or((None, text), |(side, sub)| (Some(side), sub));
     let sub = Sub::try_from(sub).map_err(|error| error.to_string())?;
-    Ok(Who { side, sub })
+    Ok(AccountArgs { side, sub })
 }
 
 fn sub(text: &str) -> Result<Sub, String> {
     Sub::try_from(text).map_err(|error| error.to_string())
 }
 
-fn decision(text: &str) -> Result<Decision, String> {
-    let told = Side::BOTH.into_iter().find_map(|side| {
+fn decision(text: &str) -> Result<RestoreDecision, String> {
+    let reported = Side::BOTH.into_iter().find_map(|side| {
         let answer = text.strip_prefix(side.name())?.strip_prefix('=')?;
         Some((side, answer))
     });
-    let (side, answer) = told.map_or((None, text), |(side, answer)| (Some(side), answer));
+    let (side, answer) = reported.map_or((None, text), |(side, answer)| (Some(side), answer));
     let answer = match answer {
-        "heal" => Answer::Heal,
-        "propagate" => Answer::Propagate,
-        "none" => Answer::None,
+        "heal" => RestoreChoice::Heal,
+        "propagate" => RestoreChoice::Propagate,
+        "none" => RestoreChoice::None,
         _ => return Err("heal, propagate or none; old=heal where both were restored".to_owned()),
     };
-    Ok(Decision { side, answer })
+    Ok(RestoreDecision { side, answer })
 }
 
-fn state(text: &str) -> Result<State, String> {
-    let known = State::ALL.map(State::name).join(", ");
-    let state = State::from_name(text).ok_or_else(|| format!("one of: {known}"))?;
-    if state == State::Synced {
+fn state(text: &str) -> Result<PersonState, String> {
+    let known = PersonState::ALL.map(PersonState::name).join(", ");
+    let state = PersonState::from_name(text).ok_or_else(|| format!("one of: {known}"))?;
+    if state == PersonState::Synced {
         return Err("synced people are not listed; `explain` shows one person".to_owned());
     }
     Ok(state)
@@ -415,9 +415,9 @@ mod tests {
     #[test]
     fn people_are_named_with_or_without_their_pool() {
         let sub = Sub::try_from("a-b").unwrap();
-        assert_eq!(who("a-b"), Ok(Who { side: None, sub: sub.clone() }));
-        assert_eq!(who("old:a-b"), Ok(Who { side: Some(Side::Old), sub: sub.clone() }));
-        assert_eq!(who("new:a-b"), Ok(Who { side: Some(Side::New), sub }));
+        assert_eq!(who("a-b"), Ok(AccountArgs { side: None, sub: sub.clone() }));
+        assert_eq!(who("old:a-b"), Ok(AccountArgs { side: Some(Side::Old), sub: sub.clone() }));
+        assert_eq!(who("new:a-b"), Ok(AccountArgs { side: Some(Side::New), sub }));
         assert!(who("").is_err());
         assert!(who("old:").is_err());
     }

@@ -1,8 +1,8 @@
 //! An error as an operator sees it: what failed, and what to do about it.
 
-use poolbridge_aws::config::Mistakes;
-use poolbridge_aws::wiring::NotWired;
-use poolbridge_core::fault::{Fault, FaultKind};
+use poolbridge_aws::config::ConfigErrors;
+use poolbridge_aws::wiring::StartupError;
+use poolbridge_core::error::{ErrorKind, PortError};
 use thiserror::Error;
 
 /// Something failed in a way that an operator can do something about.
@@ -26,39 +26,39 @@ pub(crate) fn hint(error: &anyhow::Error) -> String {
         if let Some(failure) = cause.downcast_ref::<Failure>() {
             return failure.hint.clone();
         }
-        if let Some(fault) = cause.downcast_ref::<Fault>() {
-            return of_fault(fault).to_owned();
+        if let Some(error) = cause.downcast_ref::<PortError>() {
+            return of_error(error).to_owned();
         }
-        if let Some(error) = cause.downcast_ref::<NotWired>() {
+        if let Some(error) = cause.downcast_ref::<StartupError>() {
             return match error {
-                NotWired::Shape { fault, .. } => of_fault(fault).to_owned(),
-                NotWired::Secret(_) | NotWired::OutOfTime => error.hint().to_owned(),
+                StartupError::PoolSchema { error, .. } => of_error(error).to_owned(),
+                StartupError::Secret(_) | StartupError::OutOfTime => error.hint().to_owned(),
             };
         }
-        if cause.downcast_ref::<Mistakes>().is_some() {
+        if cause.downcast_ref::<ConfigErrors>().is_some() {
             return "correct every line above, then run it again".to_owned();
         }
     }
     "run it again with POOLBRIDGE_LOG=poolbridge=debug and look at what comes before".to_owned()
 }
 
-const fn of_fault(fault: &Fault) -> &'static str {
-    match fault.kind {
-        FaultKind::Throttled | FaultKind::Broken => "wait a moment, then run it again",
-        FaultKind::NoAnswer | FaultKind::NotSent => {
+const fn of_error(error: &PortError) -> &'static str {
+    match error.kind {
+        ErrorKind::Throttled | ErrorKind::Broken => "wait a moment, then run it again",
+        ErrorKind::NoAnswer | ErrorKind::NotSent => {
             "check AWS_REGION, credentials, AWS_ENDPOINT_URL and the network, then run it again"
         }
-        FaultKind::WritesPaused => {
+        ErrorKind::WritesPaused => {
             "the pool takes no writes: wait until its point-in-time recovery has ended"
         }
-        FaultKind::Denied => "grant this operation to the identity that you are signed in as",
-        FaultKind::Missing => {
+        ErrorKind::Denied => "grant this operation to the identity that you are signed in as",
+        ErrorKind::Missing => {
             "check AWS_REGION, POOLBRIDGE_TABLE, POOLBRIDGE_QUEUE_URL and the pools' ids"
         }
-        FaultKind::Lost | FaultKind::Exists => "another process changed it meanwhile: run it again",
-        FaultKind::Newer => "upgrade this poolbridge to the version that is deployed",
-        FaultKind::Unreadable => "compare the version deployed with this one; report the code",
-        FaultKind::Invalid | FaultKind::AccountGone => {
+        ErrorKind::Lost | ErrorKind::Exists => "another process changed it meanwhile: run it again",
+        ErrorKind::Newer => "upgrade this poolbridge to the version that is deployed",
+        ErrorKind::Unreadable => "compare the version deployed with this one; report the code",
+        ErrorKind::Invalid | ErrorKind::AccountGone => {
             "run it again with POOLBRIDGE_LOG=poolbridge=debug and report the code"
         }
     }
@@ -70,8 +70,8 @@ mod tests {
 
     #[test]
     fn every_error_has_a_hint() {
-        let fault = Fault::new(FaultKind::Denied, "Query");
-        let error = anyhow::Error::from(fault).context("reading the marks");
+        let error = PortError::new(ErrorKind::Denied, "Query");
+        let error = anyhow::Error::from(error).context("reading the marks");
         assert!(hint(&error).starts_with("grant this operation"));
         let failure = anyhow::Error::from(Failure::new("no such person", "look again"));
         assert_eq!(hint(&failure), "look again");

@@ -6,7 +6,7 @@ mod cli;
 mod commands;
 mod failure;
 mod render;
-mod talk;
+mod terminal;
 
 use std::process::ExitCode;
 
@@ -23,10 +23,10 @@ async fn main() -> ExitCode {
     };
     telemetry::start(Output::Talk);
     match commands::run(cli).await {
-        Ok(outcome) => outcome.into(),
+        Ok(command_result) => command_result.into(),
         Err(error) => {
-            talk::error(&error);
-            commands::Outcome::Failed.into()
+            terminal::error(&error);
+            commands::CommandResult::Failed.into()
         }
     }
 }
@@ -36,7 +36,7 @@ async fn main() -> ExitCode {
 fn usage(error: &clap::Error) -> ExitCode {
     let shown = error.print();
     if error.use_stderr() {
-        talk::say("hint: `poolbridge help` lists every command");
+        terminal::say("hint: `poolbridge help` lists every command");
         return ExitCode::from(64);
     }
     if shown.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }

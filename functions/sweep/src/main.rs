@@ -4,13 +4,13 @@
 #![recursion_limit = "256"]
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use poolbridge_aws::wiring::SweepLine;
+use poolbridge_aws::wiring::SweepHandler;
 use poolbridge_core::time::Time;
 use serde_json::Value;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let line = &SweepLine::start();
+    let line = &SweepHandler::start();
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| async move {
         // Milliseconds since the epoch, as the runtime's header says.
         let end = Time(i64::try_from(event.context.deadline).unwrap_or(i64::MAX));

@@ -3,12 +3,12 @@
 #![recursion_limit = "256"]
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use poolbridge_aws::wiring::TrailLine;
+use poolbridge_aws::wiring::TrailHandler;
 use serde_json::value::RawValue;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let line = &TrailLine::start().await;
+    let line = &TrailHandler::start().await;
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Box<RawValue>>| async move {
         line.event(event.payload.get()).await.map_err(Error::from)
     }))

@@ -16,13 +16,13 @@ use aws_sdk_lambda::primitives::Blob;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
-use poolbridge_core::fault::{Fault, FaultKind};
+use poolbridge_core::error::{ErrorKind, PortError};
 use poolbridge_core::limits;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::time::timeout;
 
-use crate::fault::fault;
+use crate::error::port_error;
 
 const OPERATION: &str = "Invoke";
 
@@ -47,8 +47,8 @@ impl FunctionError {
     /// What Cognito reports when it cannot call a trigger's function (its page "Managing error
     /// responses": an `UnexpectedLambdaException`). capture can report it only as the error of a
     /// function.
-    pub fn not_invoked(fault: &Fault) -> Self {
-        let code = fault.code.as_deref().unwrap_or(fault.kind.name());
+    pub fn not_invoked(error: &PortError) -> Self {
+        let code = error.code.as_deref().unwrap_or(error.kind.name());
         Self::unexpected(&format!("invocation failed due to error {code}"))
     }
 
@@ -62,7 +62,7 @@ impl FunctionError {
 }
 
 /// What the called function answered.
-pub type Answer = Result<Box<RawValue>, FunctionError>;
+pub type ChainAnswer = Result<Box<RawValue>, FunctionError>;
 
 /// Calls functions, each in its own Region. capture creates the clients at start-up, because
 /// loading their certificates takes time and no person waits then.
@@ -100,7 +100,12 @@ impl Chain {
 
     /// Calls the function with this ARN with the exact event, and waits at most `patience`. `Err`:
     /// capture could not call it, or it did not answer in that time.
-    pub async fn call(&self, arn: &str, event: &str, patience: Duration) -> Result<Answer, Fault> {
+    pub async fn call(
+        &self,
+        arn: &str,
+        event: &str,
+        patience: Duration,
+    ) -> Result<ChainAnswer, PortError> {
         let request = self
             .client(arn)
             .invoke()
@@ -108,11 +113,11 @@ impl Chain {
             .payload(Blob::new(event.as_bytes()))
             .send();
         let Ok(answer) = timeout(patience, Box::pin(request)).await else {
-            return Err(Fault::new(FaultKind::NoAnswer, OPERATION));
+            return Err(PortError::new(ErrorKind::NoAnswer, OPERATION));
         };
-        let answer = answer.map_err(|error| fault(OPERATION, &error))?;
+        let answer = answer.map_err(|error| port_error(OPERATION, &error))?;
         let payload = answer.payload.map(Blob::into_inner).unwrap_or_default();
-        Ok(told(answer.function_error.as_deref(), &payload))
+        Ok(answer_of(answer.function_error.as_deref(), &payload))
     }
 
     fn client(&self, arn: &str) -> lambda::Client {
@@ -153,7 +158,7 @@ fn once(sdk: &SdkConfig) -> SdkConfig {
 }
 
 /// Converts a function's output to an answer, unchanged.
-fn told(function_error: Option<&str>, payload: &[u8]) -> Answer {
+fn answer_of(function_error: Option<&str>, payload: &[u8]) -> ChainAnswer {
     let text = String::from_utf8_lossy(payload);
     let Some(handled) = function_error else { return Ok(json(&text)) };
     let reported = serde_json::from_str::<Reported>(&text).ok();

@@ -2,7 +2,7 @@
 //!
 //! The SDK may retry reads. A write to a pool has no condition that protects it, so each call makes
 //! one attempt. The "throttled" or "exists already" of a second attempt would hide that only the
-//! answer of the first was lost. [`Departure`] stops an attempt that would be sent too late.
+//! answer of the first was lost. [`SendGuard`] stops an attempt that would be sent too late.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -35,7 +35,7 @@ pub(crate) const SESSION_NAME: &str = "poolbridge";
 
 /// How to reach one pool.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PoolSettings {
+pub struct PoolConfig {
     /// The pool, such as `eu-west-1_AbCdEfGhI`.
     pub user_pool_id: String,
     /// The Region. If it is missing, the part of the pool's id before `_`.
@@ -48,11 +48,11 @@ pub struct PoolSettings {
     pub client_id: Option<String>,
 }
 
-impl PoolSettings {
+impl PoolConfig {
     /// The pool's Region, if it is known.
     pub fn region(&self) -> Option<&str> {
-        let told = || self.user_pool_id.split_once('_').map(|(region, _)| region);
-        self.region.as_deref().or_else(told).filter(|region| !region.is_empty())
+        let from_id = || self.user_pool_id.split_once('_').map(|(region, _)| region);
+        self.region.as_deref().or_else(from_id).filter(|region| !region.is_empty())
     }
 }
 
@@ -61,8 +61,8 @@ impl PoolSettings {
 /// a web identity, or the role of a container or machine.
 ///
 /// The SDK signs requests with the corrected time of `clock`. AWS accepts a signature for five
-/// minutes, so a write that a suspended process sends later than that does nothing (R7,
-/// `LeaseOutlastsProcess`). A signature by a clock that is fast would be valid for longer.
+/// minutes, so a write that a suspended process sends later than that does nothing
+/// (`LeaseOutlastsProcess`). A signature by a clock that is fast would be valid for longer.
 ///
 /// An `SdkConfig` does not carry interceptors: give each client `clock.reader()` as well.
 pub async fn sdk_config(clock: &Arc<SystemClock>) -> SdkConfig {
@@ -111,7 +111,7 @@ fn retries() -> RetryConfig {
 /// A client for one pool: in its Region, with its role, at its endpoint.
 pub async fn pool_client(
     base: &SdkConfig,
-    settings: &PoolSettings,
+    settings: &PoolConfig,
     clock: &Arc<SystemClock>,
 ) -> cognito::Client {
     let region = settings.region().map(|region| Region::new(region.to_owned()));
@@ -147,10 +147,10 @@ async fn assumed_role(
 /// Allows one attempt while there is time, and remembers whether it was sent.
 ///
 /// The check runs at the last moment before the connection gets the request, because the process
-/// may have been suspended since it checked the lease (R7, `LeaseOutlastsProcess`). The wait for an
+/// may have been suspended since it checked the lease (`LeaseOutlastsProcess`). The wait for an
 /// answer ends at the deadline too, so that a connection that opens late carries nothing.
 #[derive(Clone, Debug)]
-pub struct Departure {
+pub struct SendGuard {
     deadline: Time,
     clock: Arc<SystemClock>,
     left: Arc<AtomicBool>,
@@ -161,7 +161,7 @@ pub struct Departure {
 #[error("the deadline passed before the request was sent")]
 struct TooLate;
 
-impl Departure {
+impl SendGuard {
     /// Guards one call that must not be sent after `deadline`.
     pub fn before(deadline: Time, clock: &Arc<SystemClock>) -> Self {
         Self { deadline, clock: Arc::clone(clock), left: Arc::default() }
@@ -187,7 +187,7 @@ impl Departure {
 }
 
 #[dyn_dispatch_hint]
-impl Intercept for Departure {
+impl Intercept for SendGuard {
     fn name(&self) -> &'static str {
         "Departure"
     }
@@ -210,8 +210,8 @@ impl Intercept for Departure {
 mod tests {
     use super::*;
 
-    fn settings(user_pool_id: &str, region: Option<&str>) -> PoolSettings {
-        PoolSettings {
+    fn settings(user_pool_id: &str, region: Option<&str>) -> PoolConfig {
+        PoolConfig {
             user_pool_id: user_pool_id.to_owned(),
             region: region.map(str::to_owned),
             role_arn: None,
@@ -243,11 +243,11 @@ mod tests {
     fn no_call_takes_longer_than_its_deadline_or_the_bound() {
         let clock = SystemClock::new();
         let now = clock.now();
-        let soon = Departure::before(now + Duration::from_secs(1), &clock);
+        let soon = SendGuard::before(now + Duration::from_secs(1), &clock);
         assert!(soon.time_left() <= Duration::from_secs(1));
-        let late = Departure::before(now + Duration::from_mins(1), &clock);
+        let late = SendGuard::before(now + Duration::from_mins(1), &clock);
         assert_eq!(late.time_left(), limits::CALL_TIME_MAX);
-        let over = Departure::before(now - Duration::from_secs(1), &clock);
+        let over = SendGuard::before(now - Duration::from_secs(1), &clock);
         assert_eq!(over.time_left(), Duration::ZERO);
     }
 }

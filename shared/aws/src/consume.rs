@@ -14,17 +14,17 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use poolbridge_core::acknowledge::{self, Acknowledgement, Delivery, growing};
-use poolbridge_core::change::Change;
-use poolbridge_core::converge::{Report, Work};
-use poolbridge_core::fault::{Fault, FaultKind};
+use poolbridge_core::acknowledge::{self, Acknowledgement, DeliveryState, growing};
+use poolbridge_core::change::ChangeEvent;
+use poolbridge_core::error::{ErrorKind, PortError};
 use poolbridge_core::limits;
+use poolbridge_core::outcome::{Outcome, Reason};
+use poolbridge_core::reconcile::{Report, Work};
 use poolbridge_core::time::Time;
-use poolbridge_core::verdict::{Reason, Verdict};
 use tokio::task::JoinSet;
 
-use crate::sqs::{Line, Received};
-use crate::telemetry::{BatchFigures, Handled, Telemetry};
+use crate::sqs::{Delivery, QueueKind};
+use crate::telemetry::{BatchMetrics, HandledMessage, Telemetry};
 use crate::wire;
 
 /// How long before its end an invocation must have its answer ready. Work that still runs then is
@@ -36,7 +36,7 @@ const ANSWER_TIME: Duration = Duration::from_millis(1_200);
 const HIDE_TIME_MAX: Duration = Duration::from_millis(800);
 
 /// The outside calls that the consumer needs.
-pub trait Hands: Send + Sync + 'static {
+pub trait MessageHandler: Send + Sync + 'static {
     /// The current time.
     fn now(&self) -> Time;
 
@@ -44,36 +44,36 @@ pub trait Hands: Send + Sync + 'static {
     fn throttled(&self) -> Option<Time>;
 
     /// Processes one change event.
-    fn converge(&self, change: &Change, work: &Work) -> impl Future<Output = Report> + Send;
+    fn reconcile(&self, change: &ChangeEvent, work: &Work) -> impl Future<Output = Report> + Send;
 
     /// Makes a message visible again after that time, and not before.
     fn hide(
         &self,
-        delivery: &Received,
+        delivery: &Delivery,
         after: Duration,
-    ) -> impl Future<Output = Result<(), Fault>> + Send;
+    ) -> impl Future<Output = Result<(), PortError>> + Send;
 
     /// Stores on the account's pending change that apply need not process it before `until`, and
     /// why. Returns whether there is such a pending change.
     fn put_off(
         &self,
-        change: &Change,
+        change: &ChangeEvent,
         until: Time,
         reason: Reason,
-    ) -> impl Future<Output = Result<bool, Fault>> + Send;
+    ) -> impl Future<Output = Result<bool, PortError>> + Send;
 }
 
 /// The time limits of one batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Bounds {
+pub struct TimeBudget {
     /// When the platform kills this process; `None` for a plain process.
     pub end: Option<Time>,
-    /// Whether the process can be stopped and resumed between a check and the step after it (R7,
-    /// `LeaseOutlastsProcess`).
+    /// Whether the process can be stopped and resumed between a check and the step after it
+    /// (`LeaseOutlastsProcess`).
     pub suspendable: bool,
 }
 
-impl Bounds {
+impl TimeBudget {
     /// The time limits of work on one person that begins now.
     fn work(&self, now: Time) -> Work {
         let deadline = now + limits::PERSON_TIME_MAX;
@@ -96,14 +96,14 @@ impl Bounds {
 
 /// Processes a batch and publishes its metrics. Returns the ids of the messages that must come
 /// back; all others are done.
-pub async fn consume<H: Hands>(
-    hands: &Arc<H>,
+pub async fn consume<H: MessageHandler>(
+    handler: &Arc<H>,
     telemetry: &Telemetry,
-    deliveries: Vec<Received>,
-    bounds: Bounds,
+    deliveries: Vec<Delivery>,
+    budget: TimeBudget,
 ) -> Vec<String> {
     let mut all = Vec::new();
-    let mut groups: BTreeMap<String, Vec<Received>> = BTreeMap::new();
+    let mut groups: BTreeMap<String, Vec<Delivery>> = BTreeMap::new();
     for delivery in deliveries {
         all.push(delivery.message_id.clone());
         // A message without a group has no order to keep.
@@ -113,41 +113,41 @@ pub async fn consume<H: Hands>(
         };
         groups.entry(group).or_default().push(delivery);
     }
-    let mut figures =
-        BatchFigures { messages: u64::try_from(all.len()).unwrap_or(0), ..Default::default() };
+    let mut metrics =
+        BatchMetrics { messages: u64::try_from(all.len()).unwrap_or(0), ..Default::default() };
     let mut tasks = JoinSet::new();
     for group in groups.into_values() {
-        tasks.spawn(in_order(Arc::clone(hands), group, bounds));
+        tasks.spawn(in_order(Arc::clone(handler), group, budget));
     }
     // Only messages that a task reports as done are done, so a task that breaks off loses none.
     let mut done = BTreeSet::new();
-    while let Some(outcome) = tasks.join_next().await {
-        if let Ok(outcome) = outcome {
-            done.extend(outcome.done);
-            figures.add(outcome.figures);
+    while let Some(group_result) = tasks.join_next().await {
+        if let Ok(group_result) = group_result {
+            done.extend(group_result.done);
+            metrics.add(group_result.metrics);
         } else {
-            figures.panics += 1;
+            metrics.panics += 1;
         }
     }
-    telemetry.batch(hands.now(), &figures);
+    telemetry.batch(handler.now(), &metrics);
     all.retain(|id| !done.contains(id));
     all
 }
 
 /// Returns a whole batch, because something that every message needs is missing. Returns the ids of
-/// the messages that must come back: all except those in `marked` (by id) that were received often
-/// enough. Their pending changes remember them, so a long outage does not turn them into dead
+/// the messages that must come back: all except those in `has_pending` (by id) that were received
+/// often enough. Their pending changes remember them, so a long outage does not turn them into dead
 /// letters.
-pub async fn refuse<Q: Future<Output = Result<(), Fault>> + Send + 'static>(
-    deliveries: &[Received],
-    marked: &BTreeSet<String>,
-    hide: impl Fn(&Received, Duration) -> Q,
+pub async fn refuse<Q: Future<Output = Result<(), PortError>> + Send + 'static>(
+    deliveries: &[Delivery],
+    has_pending: &BTreeSet<String>,
+    hide: impl Fn(&Delivery, Duration) -> Q,
 ) -> Vec<String> {
     let mut back = Vec::new();
     let mut hiding = JoinSet::new();
     for delivery in deliveries {
-        let marked = marked.contains(&delivery.message_id);
-        if let Acknowledgement::Back(after) = acknowledge::refuse(delivery.receives, marked) {
+        let has_pending = has_pending.contains(&delivery.message_id);
+        if let Acknowledgement::Back(after) = acknowledge::refuse(delivery.receives, has_pending) {
             hiding.spawn(hide(delivery, after));
             back.push(delivery.message_id.clone());
         }
@@ -159,66 +159,70 @@ pub async fn refuse<Q: Future<Output = Result<(), Fault>> + Send + 'static>(
 
 /// Stores a pending change for every message that can be decoded, all in parallel, within
 /// `patience`. Returns the ids of the messages whose pending change is stored.
-pub async fn mark_all<Q: Future<Output = Result<(), Fault>> + Send + 'static>(
-    deliveries: &[Received],
+pub async fn store_all_pending<Q: Future<Output = Result<(), PortError>> + Send + 'static>(
+    deliveries: &[Delivery],
     now: Time,
     patience: Duration,
-    mark: impl Fn(Change) -> Q,
+    pending: impl Fn(ChangeEvent) -> Q,
 ) -> BTreeSet<String> {
     let mut marking = JoinSet::new();
     for delivery in deliveries {
         if let Ok(change) = wire::decode(&delivery.body, now) {
-            let (id, marked) = (delivery.message_id.clone(), mark(change));
-            marking.spawn(async move { marked.await.is_ok().then_some(id) });
+            let (id, has_pending) = (delivery.message_id.clone(), pending(change));
+            marking.spawn(async move { has_pending.await.is_ok().then_some(id) });
         }
     }
-    let mut marked = BTreeSet::new();
+    let mut has_pending = BTreeSet::new();
     let all = async {
         while let Some(one) = marking.join_next().await {
-            marked.extend(one.ok().flatten());
+            has_pending.extend(one.ok().flatten());
         }
     };
     let _ = tokio::time::timeout(patience, all).await;
-    marked
+    has_pending
 }
 
 #[derive(Default)]
-struct Outcome {
+struct GroupResult {
     done: Vec<String>,
-    figures: BatchFigures,
+    metrics: BatchMetrics,
 }
 
-enum Answer {
+enum Disposition {
     Done,
     /// The message comes back after that time.
     Back(Duration),
 }
 
-async fn in_order<H: Hands>(hands: Arc<H>, group: Vec<Received>, bounds: Bounds) -> Outcome {
-    let mut outcome = Outcome::default();
+async fn in_order<H: MessageHandler>(
+    handler: Arc<H>,
+    group: Vec<Delivery>,
+    budget: TimeBudget,
+) -> GroupResult {
+    let mut group_result = GroupResult::default();
     let mut rest = group.into_iter();
     while let Some(delivery) = rest.next() {
-        match one(&hands, &delivery, bounds, &mut outcome.figures).await {
-            Answer::Done => outcome.done.push(delivery.message_id),
-            Answer::Back(after) => {
-                let back: Vec<Received> = std::iter::once(delivery).chain(rest).collect();
-                hide(&*hands, &back, after).await;
+        match one(&handler, &delivery, budget, &mut group_result.metrics).await {
+            Disposition::Done => group_result.done.push(delivery.message_id),
+            Disposition::Back(after) => {
+                let back: Vec<Delivery> = std::iter::once(delivery).chain(rest).collect();
+                hide(&*handler, &back, after).await;
                 break;
             }
         }
     }
-    outcome
+    group_result
 }
 
 /// Delays the messages of one group together, because the later ones must wait for the first
 /// anyway.
-async fn hide<H: Hands>(hands: &H, back: &[Received], after: Duration) {
+async fn hide<H: MessageHandler>(handler: &H, back: &[Delivery], after: Duration) {
     let hiding = async {
         for delivery in back {
-            if let Err(fault) = hands.hide(delivery, after).await {
+            if let Err(error) = handler.hide(delivery, after).await {
                 tracing::warn!(
                     message.id = %delivery.message_id,
-                    fault = %fault,
+                    error = %error,
                     "a message could not be put off; it comes back when its visibility ends",
                 );
             }
@@ -227,42 +231,44 @@ async fn hide<H: Hands>(hands: &H, back: &[Received], after: Duration) {
     let _ = tokio::time::timeout(HIDE_TIME_MAX, hiding).await;
 }
 
-async fn one<H: Hands>(
-    hands: &Arc<H>,
-    delivery: &Received,
-    bounds: Bounds,
-    figures: &mut BatchFigures,
-) -> Answer {
-    let began = hands.now();
+async fn one<H: MessageHandler>(
+    handler: &Arc<H>,
+    delivery: &Delivery,
+    budget: TimeBudget,
+    metrics: &mut BatchMetrics,
+) -> Disposition {
+    let began = handler.now();
     let change = match wire::read(&delivery.body, began) {
         Ok(message) => {
-            figures.doubtful += u64::from(message.from_the_future);
+            metrics.doubtful += u64::from(message.from_the_future);
             message.change
         }
-        Err(malformed) => return unreadable(delivery, malformed, figures),
+        Err(malformed) => return unreadable(delivery, malformed, metrics),
     };
     // Bulk work pauses while a pool throttles, so that live changes come first.
-    let pause = hands.throttled().filter(|_| delivery.line == Line::Bulk);
+    let pause = handler.throttled().filter(|_| delivery.line == QueueKind::Bulk);
     let (report, panicked) = match pause {
-        Some(until) => (put_off(until.since(began), Reason::Outside(FaultKind::Throttled)), false),
-        None => looked_after(hands, &change, bounds, began).await,
+        Some(until) => {
+            (put_off(until.since(began), Reason::PortError(ErrorKind::Throttled)), false)
+        }
+        None => looked_after(handler, &change, budget, began).await,
     };
-    let now = hands.now();
-    figures.panics += u64::from(panicked);
-    figures.count(&report);
-    figures.durations.push(now.since(began));
-    let answer = settle(&**hands, delivery, &change, &report, panicked).await;
-    if !matches!(report.verdict, Verdict::Later(..)) {
-        figures.lags.push(now.since(change.at));
+    let now = handler.now();
+    metrics.panics += u64::from(panicked);
+    metrics.count(&report);
+    metrics.durations.push(now.since(began));
+    let answer = settle(&**handler, delivery, &change, &report, panicked).await;
+    if !matches!(report.outcome, Outcome::Retry(..)) {
+        metrics.lags.push(now.since(change.at));
     }
-    match &report.verdict {
-        Verdict::Applied => figures.applied += 1,
-        Verdict::AlreadyTrue => figures.already_true += 1,
-        Verdict::Later(..) => figures.later += 1,
-        Verdict::Held(_) => figures.held += 1,
-        Verdict::Refused(_) => figures.refused += 1,
+    match &report.outcome {
+        Outcome::Applied => metrics.applied += 1,
+        Outcome::Unchanged => metrics.unchanged += 1,
+        Outcome::Retry(..) => metrics.retry += 1,
+        Outcome::Held(_) => metrics.held += 1,
+        Outcome::Rejected(_) => metrics.rejected += 1,
     }
-    crate::telemetry::handled(&Handled {
+    crate::telemetry::handled(&HandledMessage {
         message_id: &delivery.message_id,
         receives: delivery.receives,
         change: &change,
@@ -270,8 +276,8 @@ async fn one<H: Hands>(
         lag: now.since(change.at),
         duration: now.since(began),
         back_after: match answer {
-            Answer::Done => None,
-            Answer::Back(after) => Some(after),
+            Disposition::Done => None,
+            Disposition::Back(after) => Some(after),
         },
     });
     answer
@@ -279,33 +285,33 @@ async fn one<H: Hands>(
 
 /// poolbridge never sends such a message, so another sender or a newer version sent it.
 fn unreadable(
-    delivery: &Received,
+    delivery: &Delivery,
     malformed: wire::Malformed,
-    figures: &mut BatchFigures,
-) -> Answer {
+    metrics: &mut BatchMetrics,
+) -> Disposition {
     let (id, code) = (delivery.message_id.as_str(), malformed.code());
     if malformed.is_poison() {
-        figures.malformed += 1;
+        metrics.malformed += 1;
         tracing::warn!(message.id = id, code, "an unreadable message was dropped");
-        return Answer::Done;
+        return Disposition::Done;
     }
-    figures.later += 1;
+    metrics.retry += 1;
     tracing::warn!(message.id = id, code, "a message of a newer version waits for a newer apply");
-    Answer::Back(growing(limits::RETRY_SLOWLY, delivery.receives))
+    Disposition::Back(growing(limits::RETRY_SLOWLY, delivery.receives))
 }
 
-/// Runs `converge` in a task of its own. A panic or a timeout becomes an outcome too.
-async fn looked_after<H: Hands>(
-    hands: &Arc<H>,
-    change: &Change,
-    bounds: Bounds,
+/// Runs `reconcile` in a task of its own. A panic or a timeout becomes an outcome too.
+async fn looked_after<H: MessageHandler>(
+    handler: &Arc<H>,
+    change: &ChangeEvent,
+    budget: TimeBudget,
     now: Time,
 ) -> (Report, bool) {
-    let work = bounds.work(now);
+    let work = budget.work(now);
     let mut task = JoinSet::new();
-    let (their_hands, their_change) = (Arc::clone(hands), change.clone());
-    task.spawn(async move { their_hands.converge(&their_change, &work).await });
-    let joined = tokio::time::timeout(bounds.patience(&work, now), task.join_next()).await;
+    let (their_hands, their_change) = (Arc::clone(handler), change.clone());
+    task.spawn(async move { their_hands.reconcile(&their_change, &work).await });
+    let joined = tokio::time::timeout(budget.patience(&work, now), task.join_next()).await;
     let (reason, panicked) = match joined {
         Ok(Some(Ok(report))) => return (report, false),
         Ok(Some(Err(_)) | None) => (Reason::Contended, true),
@@ -318,40 +324,40 @@ async fn looked_after<H: Hands>(
 /// The report of a change that apply did not process.
 const fn put_off(after: Duration, reason: Reason) -> Report {
     Report {
-        verdict: Verdict::Later(after, reason),
+        outcome: Outcome::Retry(after, reason),
         person: None,
         carried: Vec::new(),
         account_reads: 0,
         pool_writes: 0,
         decisions: Vec::new(),
-        marked: false,
+        has_pending: false,
     }
 }
 
 /// Carries out what [`acknowledge`] decides about the message.
-async fn settle<H: Hands>(
-    hands: &H,
-    delivery: &Received,
-    change: &Change,
+async fn settle<H: MessageHandler>(
+    handler: &H,
+    delivery: &Delivery,
+    change: &ChangeEvent,
     report: &Report,
     panicked: bool,
-) -> Answer {
-    let Received { receives, .. } = *delivery;
-    let state = Delivery { receives, marked: report.marked, panicked };
-    match acknowledge::acknowledge(&report.verdict, state) {
-        Acknowledgement::Done => Answer::Done,
-        Acknowledgement::Back(after) => Answer::Back(after),
-        Acknowledgement::LeaveToMark(after, reason) => {
-            match hands.put_off(change, hands.now() + after, reason).await {
-                Ok(true) => return Answer::Done,
+) -> Disposition {
+    let Delivery { receives, .. } = *delivery;
+    let state = DeliveryState { receives, has_pending: report.has_pending, panicked };
+    match acknowledge::acknowledge(&report.outcome, state) {
+        Acknowledgement::Done => Disposition::Done,
+        Acknowledgement::Back(after) => Disposition::Back(after),
+        Acknowledgement::LeaveToPendingChange(after, reason) => {
+            match handler.put_off(change, handler.now() + after, reason).await {
+                Ok(true) => return Disposition::Done,
                 Ok(false) => {}
-                Err(fault) => tracing::warn!(
+                Err(error) => tracing::warn!(
                     message.id = %delivery.message_id,
-                    fault = %fault,
+                    error = %error,
                     "a mark could not be put off, so the message is kept",
                 ),
             }
-            Answer::Back(after)
+            Disposition::Back(after)
         }
     }
 }

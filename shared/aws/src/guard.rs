@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use aws_config::SdkConfig;
 use poolbridge_core::account::Account;
-use poolbridge_core::fault::{Fault, FaultKind};
-use poolbridge_core::guard::{Judgement, Lookup, Newcomer, holds, lookups, stands_aside};
+use poolbridge_core::error::{ErrorKind, PortError};
+use poolbridge_core::guard::{GuardDecision, Lookup, SignUpRequest, holds, lookups, stands_aside};
 use poolbridge_core::limits;
 use poolbridge_core::policy::{Phase, Policy};
 use poolbridge_core::ports::{Clock as _, Ledger as _, Pool as _, SearchAnswer};
@@ -20,7 +20,6 @@ use tokio::time::timeout;
 
 use crate::client::pool_client;
 use crate::clock::SystemClock;
-use crate::cognito::tally::Tally;
 use crate::cognito::{CognitoPool, PoolOptions};
 use crate::config::Configuration;
 use crate::dynamodb::DynamoLedger;
@@ -52,8 +51,7 @@ impl Guard {
             let settings = configuration.pools.get(side);
             let client = pool_client(sdk, settings, clock).await;
             let options = PoolOptions { schema_only: true, ..PoolOptions::default() };
-            let tally = Tally::new();
-            Arc::new(CognitoPool::new(&client, settings, side, options, clock, &tally))
+            Arc::new(CognitoPool::new(&client, settings, side, options, clock))
         };
         let pools = BySide { old: pool(Side::Old).await, new: pool(Side::New).await };
         Self {
@@ -66,18 +64,18 @@ impl Guard {
 
     /// Decides about one sign-up, within [`limits::GUARD_TIME_MAX`]. A port error means that the
     /// guard could not decide; the configuration then says what happens to the sign-up.
-    pub async fn judge(&self, newcomer: &Newcomer) -> Result<Judgement, Fault> {
-        let judged = timeout(limits::GUARD_TIME_MAX, Box::pin(self.look(newcomer))).await;
-        judged.unwrap_or_else(|_| Err(Fault::new(FaultKind::NoAnswer, "ListUsers")))
+    pub async fn judge(&self, request: &SignUpRequest) -> Result<GuardDecision, PortError> {
+        let judged = timeout(limits::GUARD_TIME_MAX, Box::pin(self.look(request))).await;
+        judged.unwrap_or_else(|_| Err(PortError::new(ErrorKind::NoAnswer, "ListUsers")))
     }
 
-    async fn look(&self, newcomer: &Newcomer) -> Result<Judgement, Fault> {
-        let (control, held) = tokio::join!(self.ledger.control(), self.held(newcomer));
+    async fn look(&self, request: &SignUpRequest) -> Result<GuardDecision, PortError> {
+        let (control, held) = tokio::join!(self.ledger.control(), self.held(request));
         // After the move no person signs in to the old pool any more.
         if control?.phase == Phase::Complete {
-            return Ok(Judgement::Passes);
+            return Ok(GuardDecision::Passes);
         }
-        Ok(if held? { Judgement::Refused } else { Judgement::Passes })
+        Ok(if held? { GuardDecision::Refused } else { GuardDecision::Passes })
     }
 
     /// Whether an account of the other pool holds the identity and does not stand aside
@@ -85,34 +83,34 @@ impl Guard {
     ///
     /// All searches are awaited, so that a search that fails or cannot be asked does not hide what
     /// another one finds. The guard does not search for a value that no account can hold.
-    async fn held(&self, newcomer: &Newcomer) -> Result<bool, Fault> {
+    async fn held(&self, request: &SignUpRequest) -> Result<bool, PortError> {
         const OPERATION: &str = "ListUsers";
-        let there = newcomer.side.other();
+        let there = request.side.other();
         let pool = self.pools.get(there);
-        let shape = pool.shape().await?;
+        let schema = pool.schema().await?;
         let mut searches = JoinSet::new();
-        let all = lookups(&self.policy, newcomer, &shape).into_iter();
-        for lookup in all.filter(|lookup| lookup.search.is_worth_asking(&shape)) {
+        let all = lookups(&self.policy, request, &schema).into_iter();
+        for lookup in all.filter(|lookup| lookup.search.is_worth_asking(&schema)) {
             let pool = Arc::clone(pool);
             searches.spawn(async move { (pool.find(&lookup.search).await, lookup) });
         }
         let mut unanswered = None;
         while let Some(searched) = searches.join_next().await {
             let Ok((answer, lookup)) = searched else {
-                unanswered = Some(Fault::new(FaultKind::Unreadable, OPERATION));
+                unanswered = Some(PortError::new(ErrorKind::Unreadable, OPERATION));
                 continue;
             };
             let answered = match answer {
-                Ok(SearchAnswer::Accounts(found)) => self.stands(newcomer, &lookup, &found).await,
+                Ok(SearchAnswer::Accounts(found)) => self.stands(request, &lookup, &found).await,
                 Ok(SearchAnswer::CannotBeSearched) => {
-                    Err(Fault::new(FaultKind::Invalid, OPERATION))
+                    Err(PortError::new(ErrorKind::Invalid, OPERATION))
                 }
-                Err(fault) => Err(fault),
+                Err(error) => Err(error),
             };
             match answered {
                 Ok(true) => return Ok(true),
                 Ok(false) => {}
-                Err(fault) => unanswered = Some(fault),
+                Err(error) => unanswered = Some(error),
             }
         }
         unanswered.map_or(Ok(false), Err)
@@ -121,16 +119,16 @@ impl Guard {
     /// Whether one of the accounts found holds the identity and does not stand aside.
     async fn stands(
         &self,
-        newcomer: &Newcomer,
+        request: &SignUpRequest,
         lookup: &Lookup,
         found: &[Account],
-    ) -> Result<bool, Fault> {
-        let there = newcomer.side.other();
+    ) -> Result<bool, PortError> {
+        let there = request.side.other();
         for account in found.iter().filter(|account| holds(lookup, account)) {
-            let entry = self.ledger.find(there, &account.sub).await?;
-            let aside = entry.is_some_and(|entry| {
+            let record = self.ledger.find(there, &account.sub).await?;
+            let aside = record.is_some_and(|record| {
                 let now = self.clock.now();
-                stands_aside(&entry, newcomer.side, now, self.policy.bound())
+                stands_aside(&record, request.side, now, self.policy.bound())
             });
             if !aside {
                 return Ok(true);

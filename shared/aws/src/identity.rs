@@ -11,12 +11,12 @@ use std::sync::Arc;
 
 use aws_config::SdkConfig;
 use aws_sdk_sts as sts;
-use poolbridge_core::fault::{Fault, FaultKind};
+use poolbridge_core::error::{ErrorKind, PortError};
 use thiserror::Error;
 
 use crate::clock::SystemClock;
 use crate::config::Configuration;
-use crate::fault::fault;
+use crate::error::port_error;
 use crate::trail::{OwnCallers, role_of};
 
 const OPERATION: &str = "GetCallerIdentity";
@@ -33,7 +33,7 @@ pub enum NotOurs {
     NoRole,
     /// The role is not known, because the call failed.
     #[error("it cannot be found out under which role it runs: {0}")]
-    Unknown(Fault),
+    Unknown(PortError),
 }
 
 /// Checks that this process runs under one of the bridge's own roles. `own_roles`: the functions'
@@ -50,8 +50,8 @@ pub async fn check(
 ) -> Result<(), NotOurs> {
     let config = sts::config::Builder::from(sdk).interceptor(clock.reader()).build();
     let answer = sts::Client::from_conf(config).get_caller_identity().send().await;
-    let answer = answer.map_err(|error| NotOurs::Unknown(fault(OPERATION, &error)))?;
-    let unreadable = || NotOurs::Unknown(Fault::new(FaultKind::Unreadable, OPERATION));
+    let answer = answer.map_err(|error| NotOurs::Unknown(port_error(OPERATION, &error)))?;
+    let unreadable = || NotOurs::Unknown(PortError::new(ErrorKind::Unreadable, OPERATION));
     judge(answer.arn().ok_or_else(unreadable)?, configuration, own_roles)
 }
 

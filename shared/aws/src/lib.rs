@@ -1,7 +1,7 @@
 //! The adapters of poolbridge: the only crate that names an SDK, serde, the clock or the
 //! environment.
 
-pub mod fault;
+pub mod error;
 pub mod clock;
 pub mod client;
 pub mod cognito;

@@ -12,7 +12,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use poolbridge_core::restore::Stage;
+use poolbridge_core::restore::RestoreStage;
 use serde_json::{Value, json};
 
 use crate::config::TriggerSlot;
@@ -20,7 +20,7 @@ pub use table::OPERATIONS;
 
 /// What a `CloudTrail` event about an operation proves, if the call succeeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Told {
+pub enum Detects {
     /// Nothing that poolbridge copies.
     Nothing,
     /// Perhaps a change: apply compares the account.
@@ -43,7 +43,7 @@ pub enum Told {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PoolEvent {
     /// It is restored to a point in time, or deleted, so accounts change in bulk.
-    Restore(Stage),
+    Restore(RestoreStage),
     /// Settings that affect accounts changed, perhaps including the triggers.
     Settings,
     /// Nothing that matters to the bridge.
@@ -61,7 +61,7 @@ pub struct Operation {
     /// says whether that is reliable.
     pub trigger: Option<TriggerSlot>,
     /// What its event proves.
-    pub told: Told,
+    pub detects: Detects,
     /// Whether the sweep finds the change.
     pub sweep: bool,
     /// Whether it certainly set the account's password, by the person or by an administrator.
@@ -71,18 +71,21 @@ pub struct Operation {
 impl Operation {
     /// Whether the trail detects it.
     pub const fn trail(&self) -> bool {
-        !matches!(self.told, Told::Nothing | Told::Read | Told::Pool(PoolEvent::Unwatched))
+        !matches!(
+            self.detects,
+            Detects::Nothing | Detects::Read | Detects::Pool(PoolEvent::Unwatched)
+        )
     }
 
     /// What it concerns, in one word: `person`, `many`, `pool`, `nothing` (it names a person and
     /// changes nothing that poolbridge copies) or `read`.
     pub const fn kind(&self) -> &'static str {
-        match self.told {
-            Told::Hint | Told::Changed | Told::Confirmed | Told::Deleted => "person",
-            Told::Many => "many",
-            Told::Pool(_) => "pool",
-            Told::Nothing => "nothing",
-            Told::Read => "read",
+        match self.detects {
+            Detects::Hint | Detects::Changed | Detects::Confirmed | Detects::Deleted => "person",
+            Detects::Many => "many",
+            Detects::Pool(_) => "pool",
+            Detects::Nothing => "nothing",
+            Detects::Read => "read",
         }
     }
 
@@ -113,7 +116,7 @@ impl Operation {
 
     /// Whether it deletes an account.
     pub const fn deletes(&self) -> bool {
-        matches!(self.told, Told::Deleted)
+        matches!(self.detects, Detects::Deleted)
     }
 
     /// Whether it is a request to a page of managed login or of the classic hosted UI.
@@ -128,8 +131,8 @@ impl Operation {
         exactly.or_else(|| rows().find(|row| row.challenge.is_none()))
     }
 
-    const fn of(name: &'static str, told: Told) -> Self {
-        Self { name, challenge: None, trigger: None, told, sweep: true, password: false }
+    const fn of(name: &'static str, detects: Detects) -> Self {
+        Self { name, challenge: None, trigger: None, detects, sweep: true, password: false }
     }
 
     const fn at(mut self, trigger: TriggerSlot) -> Self {
@@ -158,23 +161,23 @@ use TriggerSlot::{
     CustomMessage, PostAuthentication, PostConfirmation, PreSignUp, PreTokenGeneration,
 };
 
-const fn row(name: &'static str, told: Told) -> Operation {
-    Operation::of(name, told)
+const fn row(name: &'static str, detects: Detects) -> Operation {
+    Operation::of(name, detects)
 }
 
 /// An operation about a person that changes nothing that poolbridge copies.
 const fn quiet(name: &'static str) -> Operation {
-    Operation::of(name, Told::Nothing).unlisted()
+    Operation::of(name, Detects::Nothing).unlisted()
 }
 
 /// An operation about the pool itself. The sweep does not find it.
 const fn pool(name: &'static str, event: PoolEvent) -> Operation {
-    Operation::of(name, Told::Pool(event)).unlisted()
+    Operation::of(name, Detects::Pool(event)).unlisted()
 }
 
 /// An operation that changes nothing.
 const fn read(name: &'static str) -> Operation {
-    Operation::of(name, Told::Read).unlisted()
+    Operation::of(name, Detects::Read).unlisted()
 }
 
 /// The names that the deployment's rules pass to the trail, in the order of the table. If only some
@@ -184,7 +187,7 @@ const fn read(name: &'static str) -> Operation {
 pub fn operations_document() -> Value {
     let heard = || OPERATIONS.iter().filter(|row| row.trail());
     let plain = || heard().filter(|row| row.challenge.is_none());
-    let of_pool = |row: &Operation| matches!(row.told, Told::Pool(_));
+    let of_pool = |row: &Operation| matches!(row.detects, Detects::Pool(_));
     let api = || plain().filter(|row| !row.is_form());
     let calls: Vec<&str> = api().filter(|row| !of_pool(row)).map(|row| row.name).collect();
     let pool: Vec<&str> = api().filter(|row| of_pool(row)).map(|row| row.name).collect();

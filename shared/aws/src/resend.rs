@@ -1,14 +1,14 @@
-//! Sends pending changes again, each as a new message that no deduplication drops (R13,
-//! `UniqueDeduplicationId`). The pending change is the durable note. Its message was lost, was
+//! Sends pending changes again, each as a new message that no deduplication drops
+//! (`UniqueDeduplicationId`). The pending change is the durable note. Its message was lost, was
 //! acknowledged during a pause, or became a dead letter.
 
 use std::time::Duration;
 
-use poolbridge_core::change::{Change, Mark};
-use poolbridge_core::fault::Fault;
+use poolbridge_core::change::{ChangeEvent, PendingChange};
+use poolbridge_core::error::PortError;
 use poolbridge_core::limits::MARK_SHARDS;
 use poolbridge_core::ports::{Clock, Ledger as _};
-use poolbridge_core::resend::{REST_AFTER, due, of_mark};
+use poolbridge_core::resend::{REST_AFTER, due, of_pending};
 use poolbridge_core::side::Side;
 use poolbridge_core::time::Time;
 
@@ -26,9 +26,9 @@ const LISTED_MARKS_MAX: usize = 10_000;
 
 /// The result of one scheduled run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct Resent {
+pub struct ResendResult {
     /// Accounts with a pending change.
-    pub marks: u64,
+    pub pending_changes: u64,
     /// The age of the oldest event that is not applied yet.
     pub oldest: Option<Duration>,
     /// Messages sent.
@@ -53,53 +53,57 @@ pub async fn resend_due(
     outbox: &SqsOutbox,
     clock: &impl Clock,
     configuration: &str,
-) -> Result<Resent, Fault> {
+) -> Result<ResendResult, PortError> {
     let now = clock.now();
-    let summary = ledger.mark_summary().await?;
+    let summary = ledger.pending_summary().await?;
     // The control item is read even if nothing is pending: the alarm about a restored pool lasts
     // until an operator decides.
     let control = ledger.control().await?;
     let undecided = Side::BOTH.into_iter().filter(|side| control.is_undecided(*side)).count();
-    let mut resent = Resent {
-        marks: summary.count,
+    let mut resent = ResendResult {
+        pending_changes: summary.count,
         oldest: summary.lag(now),
         paused: control.stopped().is_some(),
         undecided: undecided as u64,
         other_configuration: control.is_other_configuration(configuration),
-        ..Resent::default()
+        ..ResendResult::default()
     };
     if summary.count == 0 {
         return Ok(resent);
     }
     let stopped = control.only_disables(configuration).is_some();
     let due = due(listed(ledger, now).await?, now, stopped, DUE_MARKS_MAX);
-    let changes: Vec<Change> = due.iter().map(|mark| of_mark(mark, clock.nonce())).collect();
+    let changes: Vec<ChangeEvent> =
+        due.iter().map(|pending| of_pending(pending, clock.nonce())).collect();
     let outcome = outbox.send_all(&changes).await;
     resent.sent = outcome.sent as u64;
     resent.failed = outcome.failed.len() as u64;
-    let unsent = |mark: &Mark| {
-        outcome.failed.iter().any(|(change, _)| change.side == mark.side && change.sub == mark.sub)
+    let unsent = |pending: &PendingChange| {
+        outcome
+            .failed
+            .iter()
+            .any(|(change, _)| change.side == pending.side && change.sub == pending.sub)
     };
-    let sent = due.into_iter().filter(|mark| !unsent(mark)).collect();
+    let sent = due.into_iter().filter(|pending| !unsent(pending)).collect();
     // If this write fails, the next run sends the pending change once more, which costs one read.
     let _ = ledger.rest(sent, now + REST_AFTER).await;
     Ok(resent)
 }
 
 /// The pending changes of as many shards as the limit allows. Each run begins with another shard.
-async fn listed(ledger: &DynamoLedger, now: Time) -> Result<Vec<Mark>, Fault> {
+async fn listed(ledger: &DynamoLedger, now: Time) -> Result<Vec<PendingChange>, PortError> {
     let minutes = now.0.unsigned_abs() / 60_000;
     let first = u32::try_from(minutes % u64::from(MARK_SHARDS)).unwrap_or(0);
-    let mut marks = Vec::new();
+    let mut pending_changes = Vec::new();
     for step in 0..MARK_SHARDS {
-        let left = LISTED_MARKS_MAX.saturating_sub(marks.len());
+        let left = LISTED_MARKS_MAX.saturating_sub(pending_changes.len());
         if left == 0 {
             break;
         }
         let shard = (first + step) % MARK_SHARDS;
-        marks.extend(ledger.marks_in_shard(shard, left).await?.marks);
+        pending_changes.extend(ledger.pending_in_shard(shard, left).await?.pending_changes);
     }
-    Ok(marks)
+    Ok(pending_changes)
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use aes_gcm_siv::aead::{Aead, KeyInit as _, Payload};
 use aes_gcm_siv::{Aes256GcmSiv, Nonce};
 use aws_config::{Region, SdkConfig};
 use hmac::{Hmac, Mac};
-use poolbridge_core::fault::Fault;
+use poolbridge_core::error::PortError;
 use poolbridge_core::fingerprint::Keyring;
 use poolbridge_core::names::{PersonId, Username};
 use sha2::Sha256;
@@ -69,7 +69,7 @@ pub enum SecretError {
         "fetching the secret that POOLBRIDGE_KEY names: {0}; \
          hint: check the ARN and the permission secretsmanager:GetSecretValue"
     )]
-    NotFetched(Fault),
+    NotFetched(PortError),
     /// The secret is binary.
     #[error(
         "reading the secret that POOLBRIDGE_KEY names: it is binary; \
@@ -128,7 +128,7 @@ impl Secret {
             .send()
             .await
             .map_err(|error| {
-                SecretError::NotFetched(crate::fault::fault("GetSecretValue", &error))
+                SecretError::NotFetched(crate::error::port_error("GetSecretValue", &error))
             })?;
         Self::from_text(answer.secret_string().ok_or(SecretError::Binary)?)
     }

@@ -1,7 +1,7 @@
 //! The queue: [`SqsOutbox`] for senders, [`SqsQueue`] for readers and operators.
 //!
 //! The queue is FIFO with high throughput and one group per account. The deduplication id is unique
-//! for each capture and each re-send (R13, `UniqueDeduplicationId`). If equal messages counted as
+//! for each capture and each re-send (`UniqueDeduplicationId`). If equal messages counted as
 //! one, a lost pending change plus one "duplicate" would lose a change.
 
 use std::fmt;
@@ -12,16 +12,16 @@ use aws_sdk_sqs::types::{
     BatchResultErrorEntry, MessageSystemAttributeName, QueueAttributeName,
     SendMessageBatchRequestEntry,
 };
-use poolbridge_core::change::Change;
+use poolbridge_core::change::ChangeEvent;
 use poolbridge_core::drain::QueueCounts;
-use poolbridge_core::fault::{Fault, FaultKind};
+use poolbridge_core::error::{ErrorKind, PortError};
 use poolbridge_core::names::Sub;
 use poolbridge_core::ports::Outbox;
 use poolbridge_core::side::Side;
 use sha2::{Digest, Sha256};
 
 use crate::client::waiting;
-use crate::fault::fault;
+use crate::error::port_error;
 use crate::wire;
 
 /// Messages in one call, sent or received (SQS quota).
@@ -49,7 +49,7 @@ pub struct Sent {
     /// How many the queue accepted.
     pub sent: usize,
     /// The changes that the queue did not accept, or may not have accepted, and why.
-    pub failed: Vec<(Change, Fault)>,
+    pub failed: Vec<(ChangeEvent, PortError)>,
 }
 
 impl SqsOutbox {
@@ -60,7 +60,7 @@ impl SqsOutbox {
 
     /// Sends changes in order, ten per call. After a call that failed as a whole it tries no
     /// further call, which would fail for the same reason. Every pending change is still stored.
-    pub async fn send_all(&self, changes: &[Change]) -> Sent {
+    pub async fn send_all(&self, changes: &[ChangeEvent]) -> Sent {
         let mut outcome = Sent::default();
         let mut batches = changes.chunks(BATCH_MESSAGES_MAX);
         for batch in batches.by_ref() {
@@ -70,69 +70,69 @@ impl SqsOutbox {
             }
         }
         for change in batches.flatten() {
-            let unsent = Fault::new(FaultKind::NotSent, "SendMessageBatch");
+            let unsent = PortError::new(ErrorKind::NotSent, "SendMessageBatch");
             outcome.failed.push((change.clone(), unsent));
         }
         outcome
     }
 
-    async fn send_batch(&self, batch: &[Change], outcome: &mut Sent) -> Result<(), Fault> {
-        let entries = batch.iter().enumerate().map(|(index, change)| entry(index, change));
-        let entries = entries.collect::<Result<Vec<_>, _>>()?;
+    async fn send_batch(&self, batch: &[ChangeEvent], outcome: &mut Sent) -> Result<(), PortError> {
+        let records = batch.iter().enumerate().map(|(index, change)| record(index, change));
+        let records = records.collect::<Result<Vec<_>, _>>()?;
         let answer = self
             .client
             .send_message_batch()
             .queue_url(&self.queue_url)
-            .set_entries(Some(entries))
+            .set_entries(Some(records))
             .send()
             .await
-            .map_err(|error| fault("SendMessageBatch", &error))?;
+            .map_err(|error| port_error("SendMessageBatch", &error))?;
         for (index, change) in batch.iter().enumerate() {
             let index = index.to_string();
-            if answer.successful().iter().any(|entry| entry.id() == index) {
+            if answer.successful().iter().any(|record| record.id() == index) {
                 outcome.sent += 1;
                 continue;
             }
-            let refused = answer.failed().iter().find(|entry| entry.id() == index);
-            outcome.failed.push((change.clone(), refused.map_or_else(unmentioned, entry_fault)));
+            let refused = answer.failed().iter().find(|record| record.id() == index);
+            outcome.failed.push((change.clone(), refused.map_or_else(unmentioned, record_error)));
         }
         Ok(())
     }
 }
 
-fn entry(index: usize, change: &Change) -> Result<SendMessageBatchRequestEntry, Fault> {
+fn record(index: usize, change: &ChangeEvent) -> Result<SendMessageBatchRequestEntry, PortError> {
     SendMessageBatchRequestEntry::builder()
         .id(index.to_string())
         .message_body(wire::encode(change))
         .message_group_id(group(change.side, &change.sub))
         .message_deduplication_id(deduplication(change))
         .build()
-        .map_err(|_| Fault::new(FaultKind::Invalid, "SendMessageBatch"))
+        .map_err(|_| PortError::new(ErrorKind::Invalid, "SendMessageBatch"))
 }
 
 /// The queue may or may not have accepted an entry that the answer does not mention.
-fn unmentioned() -> Fault {
-    Fault::new(FaultKind::NoAnswer, "SendMessageBatch")
+fn unmentioned() -> PortError {
+    PortError::new(ErrorKind::NoAnswer, "SendMessageBatch")
 }
 
 /// The port error of one batch entry. The codes are those of `SendMessage`. SQS also says whether
 /// the sender caused the error.
-fn entry_fault(entry: &BatchResultErrorEntry) -> Fault {
-    let code = entry.code();
+fn record_error(record: &BatchResultErrorEntry) -> PortError {
+    let code = record.code();
     let kind = if code.contains("Throttl") {
-        FaultKind::Throttled
+        ErrorKind::Throttled
     } else if code.contains("AccessDenied") {
-        FaultKind::Denied
-    } else if entry.sender_fault() {
-        FaultKind::Invalid
+        ErrorKind::Denied
+    } else if record.sender_fault() {
+        ErrorKind::Invalid
     } else {
-        FaultKind::Broken
+        ErrorKind::Broken
     };
-    Fault { kind, operation: "SendMessageBatch", code: Some(code.to_owned()) }
+    PortError { kind, operation: "SendMessageBatch", code: Some(code.to_owned()) }
 }
 
 impl Outbox for SqsOutbox {
-    async fn send(&self, change: &Change) -> Result<(), Fault> {
+    async fn send(&self, change: &ChangeEvent) -> Result<(), PortError> {
         self.client
             .send_message()
             .queue_url(&self.queue_url)
@@ -142,7 +142,7 @@ impl Outbox for SqsOutbox {
             .send()
             .await
             .map(drop)
-            .map_err(|error| fault("SendMessage", &error))
+            .map_err(|error| port_error("SendMessage", &error))
     }
 }
 
@@ -159,13 +159,13 @@ pub fn group(side: Side, sub: &Sub) -> String {
     format!("{side}#sha256:{number}")
 }
 
-fn deduplication(change: &Change) -> String {
+fn deduplication(change: &ChangeEvent) -> String {
     format!("{:032x}", change.id)
 }
 
 /// One received message. `Debug` does not print its body, which any sender may have written.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Received {
+pub struct Delivery {
     /// The body, to be decoded by [`wire::decode`].
     pub body: String,
     /// The handle for `delete` and `change_visibility`.
@@ -177,19 +177,19 @@ pub struct Received {
     /// The message group; empty if the service did not return it.
     pub group: String,
     /// The queue that it came from, and to which apply reports it.
-    pub line: Line,
+    pub line: QueueKind,
 }
 
 /// A queue that apply processes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Line {
+pub enum QueueKind {
     /// Changes as routes detect them.
     Live,
     /// Bulk work. It has a consumer of its own, so it never delays live changes.
     Bulk,
 }
 
-impl Line {
+impl QueueKind {
     /// The line of the queue with that ARN, given the URL of the bulk queue. Both end in the
     /// queue's name.
     pub fn of_arn(arn: &str, bulk_queue_url: Option<&str>) -> Self {
@@ -199,7 +199,7 @@ impl Line {
     }
 }
 
-impl fmt::Debug for Received {
+impl fmt::Debug for Delivery {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("Received")
@@ -215,19 +215,19 @@ impl fmt::Debug for Received {
 pub struct SqsQueue {
     client: Client,
     url: String,
-    line: Line,
+    line: QueueKind,
 }
 
 impl SqsQueue {
     /// The queue with that URL.
     pub const fn new(client: Client, url: String) -> Self {
-        Self { client, url, line: Line::Live }
+        Self { client, url, line: QueueKind::Live }
     }
 
     /// The same queue, as the bulk queue.
     #[must_use]
     pub fn of_bulk(mut self) -> Self {
-        self.line = Line::Bulk;
+        self.line = QueueKind::Bulk;
         self
     }
 
@@ -238,7 +238,7 @@ impl SqsQueue {
 
     /// Up to `most` messages (at most ten). It waits up to `wait` (at most 20 seconds) for the
     /// first one. An empty answer proves nothing: see [`SqsQueue::counts`].
-    pub async fn receive(&self, most: usize, wait: Duration) -> Result<Vec<Received>, Fault> {
+    pub async fn receive(&self, most: usize, wait: Duration) -> Result<Vec<Delivery>, PortError> {
         let most = most.clamp(1, BATCH_MESSAGES_MAX);
         let wait = wait.min(RECEIVE_WAIT_MAX);
         let answer = self
@@ -253,12 +253,12 @@ impl SqsQueue {
             .config_override(aws_sdk_sqs::config::Builder::new().timeout_config(waiting(wait)))
             .send()
             .await
-            .map_err(|error| fault("ReceiveMessage", &error))?;
+            .map_err(|error| port_error("ReceiveMessage", &error))?;
         Ok(answer.messages().iter().map(|message| received(message, self.line)).collect())
     }
 
     /// Deletes a message.
-    pub async fn delete(&self, receipt: &str) -> Result<(), Fault> {
+    pub async fn delete(&self, receipt: &str) -> Result<(), PortError> {
         self.client
             .delete_message()
             .queue_url(&self.url)
@@ -266,11 +266,11 @@ impl SqsQueue {
             .send()
             .await
             .map(drop)
-            .map_err(|error| fault("DeleteMessage", &error))
+            .map_err(|error| port_error("DeleteMessage", &error))
     }
 
     /// Makes a message visible again after `after` (at most 12 hours), rounded up to whole seconds.
-    pub async fn change_visibility(&self, receipt: &str, after: Duration) -> Result<(), Fault> {
+    pub async fn change_visibility(&self, receipt: &str, after: Duration) -> Result<(), PortError> {
         self.client
             .change_message_visibility()
             .queue_url(&self.url)
@@ -279,12 +279,12 @@ impl SqsQueue {
             .send()
             .await
             .map(drop)
-            .map_err(|error| fault("ChangeMessageVisibility", &error))
+            .map_err(|error| port_error("ChangeMessageVisibility", &error))
     }
 
     /// The queue's own counters. SQS calls them approximate and says that they may need a minute to
     /// settle, so one reading proves nothing.
-    pub async fn counts(&self) -> Result<QueueCounts, Fault> {
+    pub async fn counts(&self) -> Result<QueueCounts, PortError> {
         const OPERATION: &str = "GetQueueAttributes";
         let answer = self
             .client
@@ -295,12 +295,12 @@ impl SqsQueue {
             .attribute_names(QueueAttributeName::ApproximateNumberOfMessagesDelayed)
             .send()
             .await
-            .map_err(|error| fault(OPERATION, &error))?;
+            .map_err(|error| port_error(OPERATION, &error))?;
         // A missing counter does not mean zero: "drained" depends on it.
         let count = |name| {
-            let told = answer.attributes().and_then(|told| told.get(&name));
-            let told = told.and_then(|text| text.parse::<u64>().ok());
-            told.ok_or_else(|| Fault::new(FaultKind::Unreadable, OPERATION))
+            let reported = answer.attributes().and_then(|reported| reported.get(&name));
+            let reported = reported.and_then(|text| text.parse::<u64>().ok());
+            reported.ok_or_else(|| PortError::new(ErrorKind::Unreadable, OPERATION))
         };
         Ok(QueueCounts {
             waiting: count(QueueAttributeName::ApproximateNumberOfMessages)?,
@@ -310,16 +310,16 @@ impl SqsQueue {
     }
 
     /// The number of messages in any state, as needed for a dead-letter queue.
-    pub async fn message_count(&self) -> Result<u64, Fault> {
+    pub async fn message_count(&self) -> Result<u64, PortError> {
         let QueueCounts { waiting, in_flight, delayed } = self.counts().await?;
         Ok(waiting.saturating_add(in_flight).saturating_add(delayed))
     }
 }
 
-fn received(message: &aws_sdk_sqs::types::Message, line: Line) -> Received {
-    let attribute = |name| message.attributes().and_then(|told| told.get(&name));
+fn received(message: &aws_sdk_sqs::types::Message, line: QueueKind) -> Delivery {
+    let attribute = |name| message.attributes().and_then(|reported| reported.get(&name));
     let receives = attribute(MessageSystemAttributeName::ApproximateReceiveCount);
-    Received {
+    Delivery {
         body: message.body().unwrap_or_default().to_owned(),
         receipt: message.receipt_handle().unwrap_or_default().to_owned(),
         // A missing count means the first receive: apply then tries the message more often, and

@@ -16,14 +16,14 @@ mod tests;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use poolbridge_core::change::Proof;
+use poolbridge_core::change::Evidence;
 use poolbridge_core::names::Sub;
 use poolbridge_core::side::{BySide, Side};
 use poolbridge_core::time::Time;
 use thiserror::Error;
 
 use crate::config::{Configuration, TriggerSlot};
-use crate::operations::{Operation, PoolEvent, Told};
+use crate::operations::{Detects, Operation, PoolEvent};
 
 pub use caller::{OwnCallers, is_role, role_of};
 use fields::Fields;
@@ -41,7 +41,7 @@ const EVENT_TIME_RESOLUTION: Duration = Duration::from_millis(999);
 
 /// Why an event leads to nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Error)]
-pub enum NotHeard {
+pub enum Ignored {
     /// It is not a `CloudTrail` event.
     #[error("unreadable")]
     Unreadable,
@@ -75,7 +75,7 @@ pub enum NotHeard {
     Unnamed,
 }
 
-impl NotHeard {
+impl Ignored {
     /// Whether the event cannot be decoded. A change may stay undetected, so an alarm fires.
     pub const fn is_failure(self) -> bool {
         matches!(self, Self::Unreadable)
@@ -105,14 +105,14 @@ impl NotHeard {
 
 /// The pool of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum EventPool {
     /// This pool.
     Pool(Side),
     /// The event does not name its pool. These pools are in its Region, and there is at least one.
     Unsaid(BySide<bool>),
 }
 
-impl Place {
+impl EventPool {
     /// The pools that it may be.
     pub fn sides(self) -> impl Iterator<Item = Side> {
         Side::BOTH.into_iter().filter(move |side| match self {
@@ -124,35 +124,34 @@ impl Place {
 
 /// A change of one account.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Deed {
+pub struct AccountEvent {
     /// The pool.
-    pub place: Place,
+    pub place: EventPool,
     /// The account.
     pub sub: Sub,
     /// The latest possible time of the call; never later than now.
     pub at: Time,
     /// The evidence, if the pool is certain.
-    pub proof: Proof,
+    pub evidence: Evidence,
     /// Whether a password was set, unless the event shows that it is temporary.
     pub password: bool,
     /// Whether an administrator set it.
     pub administrator: bool,
     /// The event's own id, if it has one. A second delivery of the same event is the same capture,
-    /// so the queue may drop it as a duplicate (R13, `UniqueDeduplicationId`). Either the pending
-    /// change of the first delivery is still stored, or apply observed the account after the
-    /// change.
+    /// so the queue may drop it as a duplicate (`UniqueDeduplicationId`). Either the pending change
+    /// of the first delivery is still stored, or apply observed the account after the change.
     pub id: Option<u128>,
 }
 
 /// What an event reports.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Heard {
+pub enum Detection {
     /// A change of one account.
-    Deed(Deed),
+    AccountEvent(AccountEvent),
     /// A change of the pool itself.
     Pool {
         /// The pool.
-        place: Place,
+        place: EventPool,
         /// What happened to it.
         event: PoolEvent,
         /// The latest possible time of the call; never later than now.
@@ -161,7 +160,7 @@ pub enum Heard {
     /// Changes of accounts that the event does not name and that a sweep can find.
     Sweep {
         /// The pool.
-        place: Place,
+        place: EventPool,
         /// Whether it concerns one account, which the event should have named.
         unnamed: bool,
     },
@@ -169,7 +168,7 @@ pub enum Heard {
 
 /// A decoded event.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Hearing {
+pub struct TrailEvent {
     /// The operation, as poolbridge's own table names it. No other part of an event belongs in a
     /// log.
     pub operation: &'static str,
@@ -179,17 +178,17 @@ pub struct Hearing {
     /// The latest possible time of the call, if the event shows it.
     pub at: Option<Time>,
     /// What the event leads to.
-    pub outcome: Result<Heard, NotHeard>,
+    pub outcome: Result<Detection, Ignored>,
 }
 
 /// Decodes events, given the pools and the bridge's own callers.
 #[derive(Clone, Debug)]
-pub struct Listener {
+pub struct TrailDecoder {
     pools: BySide<(String, Option<String>)>,
     own: OwnCallers,
 }
 
-impl Listener {
+impl TrailDecoder {
     /// Decodes events of the pools in that configuration, except calls by `own_roles` and the
     /// configuration's `operator_roles`. Others may use a pool's `role_arn` too, so only calls by
     /// the bridge's own sessions under that role are ignored.
@@ -205,12 +204,12 @@ impl Listener {
     }
 
     /// Decodes an event's text, received at `now`.
-    pub fn hear(&self, event: &str, now: Time) -> Hearing {
-        let mut hearing = Hearing {
+    pub fn hear(&self, event: &str, now: Time) -> TrailEvent {
+        let mut hearing = TrailEvent {
             operation: "unknown",
             pool: None,
             at: None,
-            outcome: Err(NotHeard::Unreadable),
+            outcome: Err(Ignored::Unreadable),
         };
         let Some(detail) = Fields::read(event).and_then(|envelope| envelope.object("detail"))
         else {
@@ -224,7 +223,7 @@ impl Listener {
         hearing.at = detail.text("eventTime").and_then(|text| moment(&text, now));
         let at = hearing.at.unwrap_or(now);
         let place = self.place(&detail, &request);
-        if let Ok(Place::Pool(side)) = place {
+        if let Ok(EventPool::Pool(side)) = place {
             hearing.pool = Some(side);
         }
         hearing.outcome = self.outcome(&detail, &request, operation, place, at);
@@ -236,38 +235,38 @@ impl Listener {
         detail: &Fields<'_>,
         request: &Fields<'_>,
         operation: Option<&'static Operation>,
-        place: Result<Place, NotHeard>,
+        place: Result<EventPool, Ignored>,
         at: Time,
-    ) -> Result<Heard, NotHeard> {
+    ) -> Result<Detection, Ignored> {
         // Other services also have a `ChangePassword` and a `CreateGroup`.
         let source = detail.text("eventSource");
         if source.is_some_and(|source| !source.starts_with("cognito-idp.")) {
-            return Err(NotHeard::OtherSource);
+            return Err(Ignored::OtherSource);
         }
         // The pages of managed login send an empty code for a success.
         if detail.is_given("errorCode") && detail.text("errorCode").as_deref() != Some("") {
-            return Err(NotHeard::FailedCall);
+            return Err(Ignored::FailedCall);
         }
         // Every operation in the table is known to change something, even a confirmation link,
         // which is a `GET`.
         if operation.is_none() && detail.is_true("readOnly") {
-            return Err(NotHeard::ReadOnly);
+            return Err(Ignored::ReadOnly);
         }
         if detail.object("userIdentity").is_some_and(|identity| self.own.did(&identity)) {
-            return Err(NotHeard::OwnCall);
+            return Err(Ignored::OwnCall);
         }
         let place = place?;
-        let told = operation.map_or(Told::Hint, |operation| operation.told);
-        let proof = match told {
-            Told::Nothing | Told::Read | Told::Pool(PoolEvent::Unwatched) => {
-                return Err(NotHeard::OtherOperation);
+        let reported = operation.map_or(Detects::Hint, |operation| operation.detects);
+        let evidence = match reported {
+            Detects::Nothing | Detects::Read | Detects::Pool(PoolEvent::Unwatched) => {
+                return Err(Ignored::OtherOperation);
             }
-            Told::Pool(event) => return Ok(Heard::Pool { place, event, at }),
-            Told::Many => return Ok(Heard::Sweep { place, unnamed: false }),
-            Told::Hint => Proof::Hint,
-            Told::Changed => Proof::Changed,
-            Told::Confirmed => Proof::Confirmed,
-            Told::Deleted => Proof::Deleted,
+            Detects::Pool(event) => return Ok(Detection::Pool { place, event, at }),
+            Detects::Many => return Ok(Detection::Sweep { place, unnamed: false }),
+            Detects::Hint => Evidence::Hint,
+            Detects::Changed => Evidence::Changed,
+            Detects::Confirmed => Evidence::Confirmed,
+            Detects::Deleted => Evidence::Deleted,
         };
         let Some(sub) = sub(detail, request) else {
             return unnamed(operation, request, place);
@@ -279,11 +278,19 @@ impl Listener {
         let password = operation.is_some_and(|operation| operation.password) && !temporary;
         let administrator = administrator && password;
         let id = detail.text("eventID").and_then(|text| identifier(&text));
-        Ok(Heard::Deed(Deed { place, sub, at, proof, password, administrator, id }))
+        Ok(Detection::AccountEvent(AccountEvent {
+            place,
+            sub,
+            at,
+            evidence,
+            password,
+            administrator,
+            id,
+        }))
     }
 
     /// The pool that the event names in any place, otherwise the pools of its Region.
-    fn place(&self, detail: &Fields<'_>, request: &Fields<'_>) -> Result<Place, NotHeard> {
+    fn place(&self, detail: &Fields<'_>, request: &Fields<'_>) -> Result<EventPool, Ignored> {
         let more = detail.object("additionalEventData").unwrap_or_default();
         let places = [
             request.text("userPoolId"),
@@ -296,7 +303,7 @@ impl Listener {
         let named = places.into_iter().flatten().find(|id| !id.starts_with(HIDDEN));
         if let Some(id) = named {
             let side = Side::BOTH.into_iter().find(|side| self.pools.get(*side).0 == id);
-            return side.map(Place::Pool).ok_or(NotHeard::OtherPool);
+            return side.map(EventPool::Pool).ok_or(Ignored::OtherPool);
         }
         let region = detail.text("awsRegion");
         let possible = BySide::from_fn(|side| match (&region, &self.pools.get(side).1) {
@@ -304,9 +311,9 @@ impl Listener {
             (_, _) => true,
         });
         if possible.old || possible.new {
-            return Ok(Place::Unsaid(possible));
+            return Ok(EventPool::Unsaid(possible));
         }
-        Err(NotHeard::OtherPool)
+        Err(Ignored::OtherPool)
     }
 }
 
@@ -333,22 +340,26 @@ fn is_sub(text: &str) -> bool {
 fn unnamed(
     operation: Option<&'static Operation>,
     request: &Fields<'_>,
-    place: Place,
-) -> Result<Heard, NotHeard> {
+    place: EventPool,
+) -> Result<Detection, Ignored> {
     let Some(operation) = operation else {
         // Whether the event has a name or token at all; its value is not read.
         let somebody = ["username", "accessToken"].iter().any(|name| request.is_given(name));
         return if somebody {
-            Ok(Heard::Sweep { place, unnamed: true })
+            Ok(Detection::Sweep { place, unnamed: true })
         } else {
-            Err(NotHeard::NoPerson)
+            Err(Ignored::NoPerson)
         };
     };
     // A posted form may have changed nothing. If it did, the trigger reports it.
     if operation.is_form() && operation.trigger == Some(TriggerSlot::PostConfirmation) {
-        return Err(NotHeard::ToldByTrigger);
+        return Err(Ignored::ToldByTrigger);
     }
-    if operation.sweep { Ok(Heard::Sweep { place, unnamed: true }) } else { Err(NotHeard::Unnamed) }
+    if operation.sweep {
+        Ok(Detection::Sweep { place, unnamed: true })
+    } else {
+        Err(Ignored::Unnamed)
+    }
 }
 
 /// The time in a text, rounded up to the end of its second and never after `now`. A clock that is

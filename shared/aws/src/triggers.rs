@@ -6,8 +6,8 @@
 //! answers unexpected values with a code. A refusal carries codes only, because an event is full of
 //! a person's data.
 
-use poolbridge_core::change::{Change, Proof};
-use poolbridge_core::guard::Newcomer;
+use poolbridge_core::change::{ChangeEvent, Evidence};
+use poolbridge_core::guard::SignUpRequest;
 use poolbridge_core::names::{AttributeName, Sub, Username};
 use poolbridge_core::side::Side;
 use poolbridge_core::time::Time;
@@ -20,7 +20,7 @@ use crate::config::{Routes, TriggerSlot};
 
 /// Why an event leads to no change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
-pub enum NotCaptured {
+pub enum NotAChange {
     /// It is not a trigger's event.
     #[error("unreadable")]
     Unreadable,
@@ -35,7 +35,7 @@ pub enum NotCaptured {
     NoSub,
 }
 
-impl NotCaptured {
+impl NotAChange {
     /// Whether a person's change may stay undetected, so that it must be counted and alarmed.
     pub const fn is_failure(self) -> bool {
         match self {
@@ -80,7 +80,7 @@ impl From<&Routes> for Hints {
 
 /// The kind of an event that announces a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum TriggerKind {
     /// The account left UNCONFIRMED; its password was chosen at sign-up.
     Confirmed,
     /// A person who had forgotten the password set a new one.
@@ -101,20 +101,20 @@ enum Kind {
 ///
 /// The custom *senders* also see new addresses. They are not listed, because a function in a
 /// sender's slot must deliver the code, and capture does not.
-const SOURCES: [(&str, Kind); 6] = [
-    ("postconfirmation_confirmsignup", Kind::Confirmed),
-    ("postconfirmation_confirmforgotpassword", Kind::NewPassword),
-    ("postauthentication_authentication", Kind::SignIn),
-    ("tokengeneration_", Kind::Tokens),
-    ("custommessage_updateuserattribute", Kind::Address),
-    ("custommessage_verifyuserattribute", Kind::Address),
+const SOURCES: [(&str, TriggerKind); 6] = [
+    ("postconfirmation_confirmsignup", TriggerKind::Confirmed),
+    ("postconfirmation_confirmforgotpassword", TriggerKind::NewPassword),
+    ("postauthentication_authentication", TriggerKind::SignIn),
+    ("tokengeneration_", TriggerKind::Tokens),
+    ("custommessage_updateuserattribute", TriggerKind::Address),
+    ("custommessage_verifyuserattribute", TriggerKind::Address),
 ];
 
 /// A token for a program without a person, if the events before token generation have version
 /// `V3_0` (the page "Pre token generation Lambda trigger"). No account could have changed.
 const NOBODY: &str = "tokengeneration_clientcredentials";
 
-impl Kind {
+impl TriggerKind {
     fn of(source: &str) -> Option<Self> {
         // Sources are short. A long text is no source, and lower-casing it would waste time.
         let source = source.get(..source.len().min(64))?.to_ascii_lowercase();
@@ -126,11 +126,11 @@ impl Kind {
     }
 
     /// The evidence, and whether a password was set.
-    const fn proof(self) -> (Proof, bool) {
+    const fn evidence(self) -> (Evidence, bool) {
         match self {
-            Self::Confirmed => (Proof::Confirmed, true),
-            Self::NewPassword => (Proof::Changed, true),
-            Self::SignIn | Self::Tokens | Self::Address => (Proof::Hint, false),
+            Self::Confirmed => (Evidence::Confirmed, true),
+            Self::NewPassword => (Evidence::Changed, true),
+            Self::SignIn | Self::Tokens | Self::Address => (Evidence::Hint, false),
         }
     }
 
@@ -165,14 +165,14 @@ impl Heading {
         Self {
             slot: TriggerSlot::of_source(&source),
             signs_up: source.starts_with("PreSignUp_SignUp"),
-            tokens: Kind::of(&source) == Some(Kind::Tokens),
+            tokens: TriggerKind::of(&source) == Some(TriggerKind::Tokens),
             user_pool_id: text(&top, "userPoolId"),
         }
     }
 }
 
 /// The sign-up in the pool of that side, with the fields that are texts in the event.
-pub fn newcomer(event: &str, side: Side) -> Option<Newcomer> {
+pub fn request(event: &str, side: Side) -> Option<SignUpRequest> {
     let top = fields(event)?;
     let request = fields(top.get("request")?.get())?;
     let given = request.get("userAttributes").and_then(|given| fields(given.get()));
@@ -180,7 +180,7 @@ pub fn newcomer(event: &str, side: Side) -> Option<Newcomer> {
         let name = AttributeName::try_from(name.as_str()).ok()?;
         Some((name, serde_json::from_str::<String>(value.get()).ok()?))
     };
-    Some(Newcomer {
+    Some(SignUpRequest {
         side,
         username: text(&top, "userName").and_then(|name| Username::try_from(name.as_str()).ok()),
         attributes: given.unwrap_or_default().into_iter().filter_map(attribute).collect(),
@@ -195,23 +195,23 @@ pub fn captured(
     now: Time,
     nonce: u128,
     hints: Hints,
-) -> Result<Option<Change>, NotCaptured> {
-    let source = event.get("triggerSource").ok_or(NotCaptured::Unreadable)?;
-    let kind = source.as_str().and_then(Kind::of).ok_or(NotCaptured::OtherTrigger)?;
+) -> Result<Option<ChangeEvent>, NotAChange> {
+    let source = event.get("triggerSource").ok_or(NotAChange::Unreadable)?;
+    let kind = source.as_str().and_then(TriggerKind::of).ok_or(NotAChange::OtherTrigger)?;
     if !kind.wanted(hints) {
         return Ok(None);
     }
-    let (proof, password) = kind.proof();
+    let (evidence, password) = kind.evidence();
     let pool = event.get("userPoolId").and_then(Value::as_str);
     let side = pools.iter().find(|(_, id)| Some(*id) == pool);
-    let (side, _) = side.ok_or(NotCaptured::OtherPool)?;
+    let (side, _) = side.ok_or(NotAChange::OtherPool)?;
     let sub = event.pointer("/request/userAttributes/sub").and_then(Value::as_str);
     // The username equals the `sub` in some pools and is an address in others, so it is never used.
-    let sub = sub.and_then(|sub| Sub::try_from(sub).ok()).ok_or(NotCaptured::NoSub)?;
+    let sub = sub.and_then(|sub| Sub::try_from(sub).ok()).ok_or(NotAChange::NoSub)?;
     // No trigger fires for a password that an administrator sets.
     let (administrator, claimed) = (false, false);
     let (side, at, id) = (*side, now, nonce);
-    Ok(Some(Change { side, sub, at, proof, password, administrator, claimed, id }))
+    Ok(Some(ChangeEvent { side, sub, at, evidence, password, administrator, claimed, id }))
 }
 
 /// The same as [`captured`], from the event's own text. It decodes only the fields that it needs.
@@ -223,8 +223,8 @@ pub fn captured_text(
     now: Time,
     nonce: u128,
     hints: Hints,
-) -> Result<Option<Change>, NotCaptured> {
-    let top = fields(event).ok_or(NotCaptured::Unreadable)?;
+) -> Result<Option<ChangeEvent>, NotAChange> {
+    let top = fields(event).ok_or(NotAChange::Unreadable)?;
     let sub = top
         .get("request")
         .and_then(|request| fields(request.get()))

@@ -1,7 +1,7 @@
-//! The queue message: a [`Change`] as versioned JSON. It never holds an attribute value.
+//! The queue message: a [`ChangeEvent`] as versioned JSON. It never holds an attribute value.
 //!
 //! ```json
-//! {"v":1,"side":"old","sub":"…","at":1760000000000,"proof":"changed","password":false,
+//! {"v":1,"side":"old","sub":"…","at":1760000000000,"evidence":"changed","password":false,
 //!  "id":"<32 hexadecimal digits>"}
 //! ```
 //!
@@ -9,7 +9,7 @@
 //! stays malformed, so apply records it and drops it. A message of a *newer* version returns to the
 //! queue for a consumer that understands it.
 
-use poolbridge_core::change::{Change, Proof};
+use poolbridge_core::change::{ChangeEvent, Evidence};
 use poolbridge_core::limits::{MESSAGE_AHEAD_MAX, MESSAGE_BYTES_MAX};
 use poolbridge_core::names::Sub;
 use poolbridge_core::side::Side;
@@ -27,7 +27,7 @@ const ADMINISTRATOR: &str = "administrator";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
     /// The change. Its password fields are claims.
-    pub change: Change,
+    pub change: ChangeEvent,
     /// Whether its time was further ahead than any sender's clock can be ([`MESSAGE_AHEAD_MAX`]).
     /// The time then becomes now.
     pub from_the_future: bool,
@@ -72,13 +72,13 @@ impl Malformed {
 }
 
 /// The body of the message for `change`.
-pub fn encode(change: &Change) -> String {
+pub fn encode(change: &ChangeEvent) -> String {
     let mut message = json!({
         "v": VERSION,
         "side": change.side.name(),
         "sub": change.sub.as_str(),
         "at": change.at.0,
-        "proof": change.proof.name(),
+        "evidence": change.evidence.name(),
         "password": change.password,
         "id": format!("{:032x}", change.id),
     });
@@ -89,7 +89,7 @@ pub fn encode(change: &Change) -> String {
 }
 
 /// The change in a message's body, read at `now`.
-pub fn decode(body: &str, now: Time) -> Result<Change, Malformed> {
+pub fn decode(body: &str, now: Time) -> Result<ChangeEvent, Malformed> {
     read(body, now).map(|message| message.change)
 }
 
@@ -115,11 +115,11 @@ pub fn read(body: &str, now: Time) -> Result<Message, Malformed> {
         None => false,
         Some(value) => value.as_bool().ok_or(Malformed::Wrong(ADMINISTRATOR))?,
     };
-    let change = Change {
+    let change = ChangeEvent {
         side: field(&message, "side", |value| Side::from_name(value.as_str()?))?,
         sub: field(&message, "sub", |value| Sub::try_from(value.as_str()?).ok())?,
         at: if from_the_future { now } else { at },
-        proof: field(&message, "proof", |value| Proof::from_name(value.as_str()?))?,
+        evidence: field(&message, "evidence", |value| Evidence::from_name(value.as_str()?))?,
         password: field(&message, "password", Value::as_bool)?,
         administrator,
         claimed: true,
@@ -150,27 +150,27 @@ mod tests {
 
     const NOW: Time = Time(1_760_000_000_000);
 
-    fn changes() -> impl Strategy<Value = Change> {
+    fn changes() -> impl Strategy<Value = ChangeEvent> {
         let sub = "[!-~]{1,128}|[a-z][ é\"\\\\/]{1,20}[0-9]";
         let at = 0..=NOW.0 + 300_000;
-        let proof = prop::sample::select(Proof::ALL.to_vec());
+        let evidence = prop::sample::select(Evidence::ALL.to_vec());
         let side = prop::sample::select(Side::BOTH.to_vec());
         let passwords = any::<(bool, bool)>();
-        (side, sub, at, proof, passwords, any::<u128>()).prop_map(
-            |(side, sub, at, proof, (password, administrator), id)| {
+        (side, sub, at, evidence, passwords, any::<u128>()).prop_map(
+            |(side, sub, at, evidence, (password, administrator), id)| {
                 let (sub, at) = (Sub::try_from(sub.as_str()).unwrap(), Time(at));
-                Change { side, sub, at, proof, password, administrator, claimed: true, id }
+                ChangeEvent { side, sub, at, evidence, password, administrator, claimed: true, id }
             },
         )
     }
 
     fn good() -> Map<String, Value> {
-        let text = r#"{"v":1,"side":"old","sub":"s","at":123,"proof":"changed","password":false,
+        let text = r#"{"v":1,"side":"old","sub":"s","at":123,"evidence":"changed","password":false,
             "id":"000000000000000000000000000000ff"}"#;
         serde_json::from_str(text).unwrap()
     }
 
-    fn read(message: &Map<String, Value>) -> Result<Change, Malformed> {
+    fn read(message: &Map<String, Value>) -> Result<ChangeEvent, Malformed> {
         decode(&Value::Object(message.clone()).to_string(), NOW)
     }
 
@@ -197,7 +197,7 @@ mod tests {
 
         #[test]
         fn invariant_09_an_error_never_repeats_the_message(
-            name in prop::sample::select(vec!["v", "side", "sub", "at", "proof", "password", "id"]),
+            name in prop::sample::select(vec!["v", "side", "sub", "at", "evidence", "password", "id"]),
         ) {
             let mut message = good();
             message.insert(name.to_owned(), json!({"QQ-private-QQ": ["QQ-private-QQ\u{7}"]}));
@@ -210,7 +210,7 @@ mod tests {
 
     #[test]
     fn a_missing_field_is_named() {
-        for name in ["v", "side", "sub", "at", "proof", "password", "id"] {
+        for name in ["v", "side", "sub", "at", "evidence", "password", "id"] {
             let mut message = good();
             message.remove(name);
             assert_eq!(read(&message), Err(Malformed::Missing(name)));
@@ -229,7 +229,7 @@ mod tests {
             ("at", json!(1.5)),
             ("at", json!(-1)),
             ("at", json!(u64::MAX)),
-            ("proof", json!("perhaps")),
+            ("evidence", json!("perhaps")),
             ("password", json!("false")),
             ("password", json!(null)),
             ("administrator", json!("true")),
@@ -259,11 +259,12 @@ mod tests {
     #[test]
     fn a_message_alone_only_claims_that_a_password_was_set() {
         let sub = Sub::try_from("s").unwrap();
-        let (side, at, proof) = (Side::Old, Time(1), Proof::Changed);
+        let (side, at, evidence) = (Side::Old, Time(1), Evidence::Changed);
         let (password, administrator, claimed) = (true, true, false);
-        let change = Change { side, sub, at, proof, password, administrator, claimed, id: 7 };
+        let change =
+            ChangeEvent { side, sub, at, evidence, password, administrator, claimed, id: 7 };
         let read = decode(&encode(&change), NOW).unwrap();
-        assert_eq!(read, Change { claimed: true, ..change });
+        assert_eq!(read, ChangeEvent { claimed: true, ..change });
     }
 
     #[test]

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use crate::facts::Factor;
 use crate::names::{AttributeName, GroupName, Sub, Username};
+use crate::outcome::Reason;
+use crate::profile::Factor;
 use crate::time::Time;
-use crate::verdict::Reason;
 
 /// The longest value, in characters, of an attribute whose schema sets no lower limit: Cognito's
 /// own limit.
@@ -70,8 +70,8 @@ impl fmt::Debug for Account {
 
 /// How to read an account. The adapter chooses between the two by the pool schema.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Handle {
-    /// The identifier that every observation must return (R21, `SameSub`).
+pub struct AccountRef {
+    /// The identifier that every observation must return (`SameSub`).
     pub sub: Sub,
     /// The username, if it is known.
     pub username: Option<Username>,
@@ -79,8 +79,8 @@ pub struct Handle {
 
 impl Account {
     /// How to read this account again.
-    pub fn handle(&self) -> Handle {
-        Handle { sub: self.sub.clone(), username: Some(self.username.clone()) }
+    pub fn account_ref(&self) -> AccountRef {
+        AccountRef { sub: self.sub.clone(), username: Some(self.username.clone()) }
     }
 
     /// Whether the account is federated: its person signs in with an identity provider, without a
@@ -112,7 +112,7 @@ pub enum DataType {
 /// What one attribute of a pool schema can hold. The default is what Cognito documents for a
 /// standard attribute: mutable, not required, and no limit except the pool's own 2,048 characters.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct AttributeShape {
+pub struct AttributeSchema {
     /// Whether it can change after the creation of the account.
     pub mutable: bool,
     /// Whether every account must have it.
@@ -129,7 +129,7 @@ pub struct AttributeShape {
     pub data_type: DataType,
 }
 
-impl Default for AttributeShape {
+impl Default for AttributeSchema {
     fn default() -> Self {
         Self {
             mutable: true,
@@ -143,7 +143,7 @@ impl Default for AttributeShape {
     }
 }
 
-impl AttributeShape {
+impl AttributeSchema {
     /// Why the pool rejects this value, as far as its schema shows. `None` for an empty value,
     /// which deletes the attribute, and for a number that is not an integer: then the pool decides.
     pub fn refusal(&self, text: &str) -> Option<Reason> {
@@ -166,9 +166,9 @@ impl AttributeShape {
 
 /// The pool schema: what a pool can hold. The adapter reads it once and caches it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
-pub struct Shape {
+pub struct PoolSchema {
     /// The attributes of the schema, with the `custom:` prefix.
-    pub attributes: BTreeMap<AttributeName, AttributeShape>,
+    pub attributes: BTreeMap<AttributeName, AttributeSchema>,
     /// Attributes that serve as the username (`UsernameAttributes`). The username is the `sub`.
     pub username_attributes: BTreeSet<AttributeName>,
     /// Attributes that serve as sign-in aliases (`AliasAttributes`).
@@ -194,7 +194,7 @@ pub struct Shape {
     pub recovery: Option<BTreeSet<AttributeName>>,
 }
 
-impl Shape {
+impl PoolSchema {
     /// Whether `factor` is on for an account of this pool. `None` if that cannot be known.
     ///
     /// - The pool never asks for a factor that it does not offer, whatever the account's own
@@ -234,7 +234,7 @@ impl Shape {
     }
 
     /// The second factors that are in force for an account of this pool: those of
-    /// [`Shape::factor_of`], and an authenticator app, which counts wherever it is registered.
+    /// [`PoolSchema::factor_of`], and an authenticator app, which counts wherever it is registered.
     pub fn factors_in_force(&self, account: &Account) -> Option<BTreeSet<Factor>> {
         let listed = account.factors.as_ref()?;
         let totp = listed.contains(&Factor::Totp).then_some(Factor::Totp);
@@ -257,14 +257,14 @@ impl Shape {
     /// Public reports say so about custom numbers (`aws-sdk-go` issue 3658). The pool keeps text
     /// and the standard attributes as they are.
     pub fn may_coerce(&self, attribute: &AttributeName) -> bool {
-        let data_type = self.attributes.get(attribute).map(|shape| shape.data_type);
+        let data_type = self.attributes.get(attribute).map(|schema| schema.data_type);
         let number = matches!(data_type, Some(DataType::Number | DataType::DateTime));
         number && attribute.as_str().starts_with("custom:")
     }
 }
 
-/// An account to be created. The creation intent fixes and stores it before the call (R19,
-/// `CreationIntentFirst`).
+/// An account to be created. The creation intent fixes and stores it before the call
+/// (`CreationIntentFirst`).
 #[derive(Clone, PartialEq, Eq)]
 pub struct NewAccount {
     /// The `Username` parameter of the call.
@@ -286,9 +286,9 @@ impl fmt::Debug for NewAccount {
 mod tests {
     use super::*;
 
-    fn pool(required: bool, factors: &[Factor]) -> Shape {
+    fn pool(required: bool, factors: &[Factor]) -> PoolSchema {
         let factors = factors.iter().copied().collect();
-        Shape { factors, mfa_required: required, ..Shape::default() }
+        PoolSchema { factors, mfa_required: required, ..PoolSchema::default() }
     }
 
     fn account(attributes: &[(&str, &str)], listed: &[Factor]) -> Account {
@@ -354,7 +354,7 @@ mod tests {
 
     #[test]
     fn a_value_outside_the_schema_limits_is_rejected_with_the_reason() {
-        let text = AttributeShape { shortest: Some(3), longest: Some(5), ..Default::default() };
+        let text = AttributeSchema { shortest: Some(3), longest: Some(5), ..Default::default() };
         // The limits count characters, not bytes.
         let cases = [
             ("", None),
@@ -366,7 +366,7 @@ mod tests {
         for (value, reason) in cases {
             assert_eq!(text.refusal(value), reason, "{value:?}");
         }
-        let number = AttributeShape { least: Some(-1), most: Some(5), ..Default::default() };
+        let number = AttributeSchema { least: Some(-1), most: Some(5), ..Default::default() };
         let cases = [
             ("-2", Some(Reason::OutOfRange)),
             ("-1", None),
@@ -378,7 +378,7 @@ mod tests {
         for (value, reason) in cases {
             assert_eq!(number.refusal(value), reason, "{value:?}");
         }
-        let open = AttributeShape::default();
+        let open = AttributeSchema::default();
         assert_eq!(open.refusal(&"x".repeat(2048)), None);
         assert_eq!(open.refusal(&"x".repeat(2049)), Some(Reason::TooLong));
     }
@@ -386,10 +386,11 @@ mod tests {
     #[test]
     fn provider_groups_begin_with_the_pool_id() {
         let group = |name| GroupName::try_from(name).unwrap();
-        let shape = Shape { provider_groups: "eu-west-1_Old_".to_owned(), ..Shape::default() };
-        assert!(shape.is_provider_group(&group("eu-west-1_Old_Google")));
-        assert!(!shape.is_provider_group(&group("eu-west-1_Older_Google")));
-        assert!(!shape.is_provider_group(&group("staff")));
-        assert!(!Shape::default().is_provider_group(&group("staff")));
+        let schema =
+            PoolSchema { provider_groups: "eu-west-1_Old_".to_owned(), ..PoolSchema::default() };
+        assert!(schema.is_provider_group(&group("eu-west-1_Old_Google")));
+        assert!(!schema.is_provider_group(&group("eu-west-1_Older_Google")));
+        assert!(!schema.is_provider_group(&group("staff")));
+        assert!(!PoolSchema::default().is_provider_group(&group("staff")));
     }
 }

@@ -4,15 +4,15 @@
 use std::time::Duration;
 
 use crate::limits;
-use crate::verdict::{Reason, Verdict};
+use crate::outcome::{Outcome, Reason};
 
 /// One delivery of a message, and what the table holds for its account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Delivery {
+pub struct DeliveryState {
     /// How many times the message was received, including this time.
     pub receives: u32,
     /// Whether the table has a pending change of that account.
-    pub marked: bool,
+    pub has_pending: bool,
     /// Whether the work on it panicked. Such a message goes to the dead-letter queue, where an
     /// operator finds it.
     pub panicked: bool,
@@ -27,16 +27,16 @@ pub enum Acknowledgement {
     Back(Duration),
     /// Postpone the pending change for this long, with this reason, and delete the message. If the
     /// back-off cannot be stored, hide the message for this long instead.
-    LeaveToMark(Duration, Reason),
+    LeaveToPendingChange(Duration, Reason),
 }
 
-/// What to do with a message after its event was processed. A `later` is left to the pending change
+/// What to do with a message after its event was processed. A `retry` is left to the pending change
 /// after a few receives, or if waiting in the queue does not help. So an outage of any length makes
 /// no dead letters. The same applies to a wait of more than [`limits::GROUP_BLOCKED_MAX`]: a hidden
 /// message blocks its FIFO group, and a disable behind it must not wait (invariant 10).
-pub fn acknowledge(verdict: &Verdict, delivery: Delivery) -> Acknowledgement {
-    let Delivery { receives, marked, panicked } = delivery;
-    let &Verdict::Later(after, reason) = verdict else { return Acknowledgement::Done };
+pub fn acknowledge(outcome: &Outcome, delivery: DeliveryState) -> Acknowledgement {
+    let DeliveryState { receives, has_pending, panicked } = delivery;
+    let &Outcome::Retry(after, reason) = outcome else { return Acknowledgement::Done };
     let often = is_often(receives);
     // The settle time is known, so a longer wait has no use, even if the message was received many
     // times before, during an outage that is over.
@@ -44,7 +44,7 @@ pub fn acknowledge(verdict: &Verdict, delivery: Delivery) -> Acknowledgement {
         after
     } else if reason == Reason::Busy {
         let wait = after.min(soon(receives));
-        if marked && !often { wait.min(limits::GROUP_BLOCKED_MAX) } else { wait }
+        if has_pending && !often { wait.min(limits::GROUP_BLOCKED_MAX) } else { wait }
     } else if often {
         growing(after, receives)
     } else {
@@ -56,8 +56,8 @@ pub fn acknowledge(verdict: &Verdict, delivery: Delivery) -> Acknowledgement {
     );
     // The message would come back for nothing, or would block the events of its group for too long.
     let too_long = after > limits::GROUP_BLOCKED_MAX;
-    if marked && !panicked && (often || pointless || too_long) {
-        Acknowledgement::LeaveToMark(after, reason)
+    if has_pending && !panicked && (often || pointless || too_long) {
+        Acknowledgement::LeaveToPendingChange(after, reason)
     } else {
         Acknowledgement::Back(after)
     }
@@ -65,8 +65,8 @@ pub fn acknowledge(verdict: &Verdict, delivery: Delivery) -> Acknowledgement {
 
 /// What to do with a message that the process could not try to process, because it lacks something
 /// that it needs for all its work.
-pub fn refuse(receives: u32, marked: bool) -> Acknowledgement {
-    if is_often(receives) && marked {
+pub fn refuse(receives: u32, has_pending: bool) -> Acknowledgement {
+    if is_often(receives) && has_pending {
         Acknowledgement::Done
     } else {
         Acknowledgement::Back(growing(limits::RETRY_SOON, receives))
@@ -94,37 +94,40 @@ pub fn growing(first: Duration, receives: u32) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fault::FaultKind;
+    use crate::error::ErrorKind;
 
     const SOON: Duration = limits::RETRY_SOON;
 
-    fn ask(reason: Reason, receives: u32, marked: bool) -> Acknowledgement {
-        let delivery = Delivery { receives, marked, panicked: false };
-        acknowledge(&Verdict::Later(SOON, reason), delivery)
+    fn ask(reason: Reason, receives: u32, has_pending: bool) -> Acknowledgement {
+        let delivery = DeliveryState { receives, has_pending, panicked: false };
+        acknowledge(&Outcome::Retry(SOON, reason), delivery)
     }
 
     #[test]
     fn message_of_a_finished_event_is_deleted() {
-        let delivery = Delivery { receives: 1, marked: false, panicked: false };
-        for verdict in [
-            Verdict::Applied,
-            Verdict::AlreadyTrue,
-            Verdict::Held(Reason::Conflict),
-            Verdict::Refused(Reason::TooLong),
+        let delivery = DeliveryState { receives: 1, has_pending: false, panicked: false };
+        for outcome in [
+            Outcome::Applied,
+            Outcome::Unchanged,
+            Outcome::Held(Reason::Conflict),
+            Outcome::Rejected(Reason::TooLong),
         ] {
-            assert_eq!(acknowledge(&verdict, delivery), Acknowledgement::Done);
+            assert_eq!(acknowledge(&outcome, delivery), Acknowledgement::Done);
         }
     }
 
     #[test]
     fn only_an_event_with_a_pending_change_is_left_to_the_table() {
-        let outside = Reason::Outside(FaultKind::NoAnswer);
+        let outside = Reason::PortError(ErrorKind::NoAnswer);
         let often = limits::LATER_RECEIVES_MAX;
-        assert!(matches!(ask(outside, often, true), Acknowledgement::LeaveToMark(..)));
+        assert!(matches!(ask(outside, often, true), Acknowledgement::LeaveToPendingChange(..)));
         assert!(matches!(ask(outside, often, false), Acknowledgement::Back(_)));
         assert!(matches!(ask(outside, often - 1, true), Acknowledgement::Back(_)));
         for reason in [Reason::Paused, Reason::Restored, Reason::OtherConfiguration] {
-            assert!(matches!(ask(reason, 1, true), Acknowledgement::LeaveToMark(..)), "{reason}");
+            assert!(
+                matches!(ask(reason, 1, true), Acknowledgement::LeaveToPendingChange(..)),
+                "{reason}"
+            );
         }
         assert!(matches!(ask(Reason::Paused, 1, false), Acknowledgement::Back(_)));
     }
@@ -136,33 +139,36 @@ mod tests {
             Reason::Settling,
             Reason::Closing,
             Reason::AddressWaits,
-            Reason::Outside(FaultKind::Denied),
-            Reason::Outside(FaultKind::NoAnswer),
+            Reason::PortError(ErrorKind::Denied),
+            Reason::PortError(ErrorKind::NoAnswer),
         ];
         let waits = [SOON, limits::GROUP_BLOCKED_MAX, limits::RETRY_SLOWLY, limits::RETRY_LONGEST];
         for reason in reasons {
             for (after, receives) in waits.into_iter().zip(1..).chain([(waits[2], 1)]) {
-                let delivery = Delivery { receives, marked: true, panicked: false };
-                let what = acknowledge(&Verdict::Later(after, reason), delivery);
+                let delivery = DeliveryState { receives, has_pending: true, panicked: false };
+                let what = acknowledge(&Outcome::Retry(after, reason), delivery);
                 let hidden = match what {
                     Acknowledgement::Back(hidden) => hidden,
-                    Acknowledgement::Done | Acknowledgement::LeaveToMark(..) => Duration::ZERO,
+                    Acknowledgement::Done | Acknowledgement::LeaveToPendingChange(..) => {
+                        Duration::ZERO
+                    }
                 };
                 let allowed = limits::GROUP_BLOCKED_MAX;
                 assert!(hidden <= allowed, "{reason}, {after:?}, {receives}: {what:?}");
             }
         }
         // Without a pending change the message is the only trace of the event, so it comes back.
-        let long = Verdict::Later(limits::RETRY_SLOWLY, Reason::Closing);
-        let delivery = Delivery { receives: 1, marked: false, panicked: false };
+        let long = Outcome::Retry(limits::RETRY_SLOWLY, Reason::Closing);
+        let delivery = DeliveryState { receives: 1, has_pending: false, panicked: false };
         assert_eq!(acknowledge(&long, delivery), Acknowledgement::Back(limits::RETRY_SLOWLY));
     }
 
     #[test]
     fn a_panic_is_never_left_to_the_table() {
-        let delivery = Delivery { receives: limits::RECEIVES_MAX, marked: true, panicked: true };
-        let verdict = Verdict::Later(SOON, Reason::Contended);
-        assert!(matches!(acknowledge(&verdict, delivery), Acknowledgement::Back(_)));
+        let delivery =
+            DeliveryState { receives: limits::RECEIVES_MAX, has_pending: true, panicked: true };
+        let outcome = Outcome::Retry(SOON, Reason::Contended);
+        assert!(matches!(acknowledge(&outcome, delivery), Acknowledgement::Back(_)));
     }
 
     #[test]
@@ -174,9 +180,10 @@ mod tests {
 
     #[test]
     fn first_waits_for_a_lease_are_short() {
-        let long = Verdict::Later(limits::RETRY_SLOWLY, Reason::Busy);
-        let wait =
-            |receives| acknowledge(&long, Delivery { receives, marked: false, panicked: false });
+        let long = Outcome::Retry(limits::RETRY_SLOWLY, Reason::Busy);
+        let wait = |receives| {
+            acknowledge(&long, DeliveryState { receives, has_pending: false, panicked: false })
+        };
         assert_eq!(wait(1), Acknowledgement::Back(Duration::from_secs(1)));
         assert_eq!(wait(3), Acknowledgement::Back(Duration::from_secs(16)));
         assert_eq!(wait(9), Acknowledgement::Back(Duration::from_secs(256)));

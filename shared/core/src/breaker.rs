@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use crate::limits;
-use crate::restore::Stage;
+use crate::restore::RestoreStage;
 use crate::side::Side;
 use crate::time::Time;
 
@@ -33,9 +33,12 @@ impl Breaker {
     }
 
     /// The breaker that opens because an event reported a pool's restore or deletion at `at`.
-    pub fn restored(side: Side, stage: Stage, at: Time) -> Self {
-        let what =
-            if stage == Stage::Deleted { "was deleted" } else { "is restored to a point in time" };
+    pub fn restored(side: Side, stage: RestoreStage, at: Time) -> Self {
+        let what = if stage == RestoreStage::Deleted {
+            "was deleted"
+        } else {
+            "is restored to a point in time"
+        };
         Self { since: at, reason: format!("the {side} pool {what}") }
     }
 }
@@ -61,14 +64,14 @@ mod tests {
 
     #[test]
     fn the_hourly_limit_is_a_share_of_the_people_and_at_least_twenty() {
-        let told = [0, 100, 1_999, 2_100, 1_000_000].map(removals_max);
-        assert_eq!(told, [20, 20, 20, 21, 10_000]);
+        let reported = [0, 100, 1_999, 2_100, 1_000_000].map(removals_max);
+        assert_eq!(reported, [20, 20, 20, 21, 10_000]);
     }
 
     #[test]
     fn a_window_is_one_hour() {
         let hour = 3_600_000;
-        let told = [0, hour - 1, hour, 5 * hour + 7].map(|at| window(Time(at)));
-        assert_eq!(told, [0, 0, 1, 5]);
+        let reported = [0, hour - 1, hour, 5 * hour + 7].map(|at| window(Time(at)));
+        assert_eq!(reported, [0, 0, 1, 5]);
     }
 }

@@ -7,31 +7,31 @@ use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::task::Poll;
 
-use crate::change::Change;
-use crate::fault::Fault;
+use crate::change::ChangeEvent;
+use crate::error::PortError;
 use crate::ports::{Ledger, Outbox};
 
 /// The result for one captured change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Captured {
     /// The result of storing the pending change. A failure is counted, because `drained` must know
-    /// about it (R14, `DrainedMeansEmpty`).
-    pub mark: Result<(), Fault>,
+    /// about it (`DrainedMeansEmpty`).
+    pub pending: Result<(), PortError>,
     /// The result of sending the message.
-    pub message: Result<(), Fault>,
+    pub message: Result<(), PortError>,
 }
 
 impl Captured {
     /// Whether the change will be found without the sweep.
     pub const fn survives(&self) -> bool {
-        self.mark.is_ok() || self.message.is_ok()
+        self.pending.is_ok() || self.message.is_ok()
     }
 }
 
 /// Stores the pending change and sends the message, at the same time.
-pub async fn capture(ledger: &impl Ledger, outbox: &impl Outbox, change: &Change) -> Captured {
-    let (mark, message) = together(ledger.mark(change), outbox.send(change)).await;
-    Captured { mark, message }
+pub async fn capture(ledger: &impl Ledger, outbox: &impl Outbox, change: &ChangeEvent) -> Captured {
+    let (pending, message) = together(ledger.store_pending(change), outbox.send(change)).await;
+    Captured { pending, message }
 }
 
 /// Waits for both futures and polls each until it is ready. Core has no runtime.

@@ -1,5 +1,4 @@
-//! The definition of "drained": no captured change event is still on its way (R14,
-//! `DrainedMeansEmpty`).
+//! The definition of "drained": no captured change event is still on its way (`DrainedMeansEmpty`).
 //!
 //! There are two positive answers:
 //!
@@ -16,11 +15,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::change::Mark;
-use crate::entry::{Entry, State};
-use crate::law::{Law, Rule};
+use crate::change::PendingChange;
 use crate::limits;
 use crate::names::PersonId;
+use crate::record::{PersonRecord, PersonState};
+use crate::rules::{ProtocolRules, Rule};
 use crate::time::Time;
 
 /// The counters of the queue. SQS calls them approximate: one snapshot proves nothing.
@@ -58,12 +57,12 @@ impl QueueCounts {
 
 /// A snapshot of everything that may hold a change event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
-pub struct Look {
+pub struct DrainSnapshot {
     /// When the snapshot began.
     pub at: Time,
     /// Pending changes whose first change is not after the moment asked for, without those of held
     /// people.
-    pub marks: u64,
+    pub pending_changes: u64,
     /// Pending changes whose first change is after that moment.
     pub younger: u64,
     /// People under a live lease, or with an open write intent or creation intent.
@@ -73,14 +72,14 @@ pub struct Look {
     /// The queue's counters.
     pub queue: QueueCounts,
     /// Captures since the last full verification that could not store their pending change.
-    pub unmarked: u64,
+    pub without_pending: u64,
 }
 
 /// Why the bridge is not drained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Undrained {
+pub enum DrainBlocker {
     /// Accounts have pending changes.
-    Marks(u64),
+    PendingChanges(u64),
     /// Workers process people.
     UnderWay(u64),
     /// The queue is not empty.
@@ -88,33 +87,38 @@ pub enum Undrained {
     /// The queue must be empty at two snapshots, this long apart.
     LookAgain,
     /// Captures could not store their pending change.
-    Unmarked(u64),
+    WithoutPending(u64),
 }
 
 /// How far apart the two snapshots of the queue must be: SQS counters may need a minute.
 pub const LOOKS_APART: Duration = Duration::from_mins(1);
 
 /// Every reason why the bridge is not drained, given two snapshots. Empty: drained.
-pub fn undrained(law: Law, before: Option<&Look>, now: &Look, apart: Duration) -> Vec<Undrained> {
+pub fn blockers(
+    rules: ProtocolRules,
+    before: Option<&DrainSnapshot>,
+    now: &DrainSnapshot,
+    apart: Duration,
+) -> Vec<DrainBlocker> {
     let mut reasons = Vec::new();
-    if now.marks > 0 {
-        reasons.push(Undrained::Marks(now.marks));
+    if now.pending_changes > 0 {
+        reasons.push(DrainBlocker::PendingChanges(now.pending_changes));
     }
-    if !law.keeps(Rule::R14) {
+    if !rules.keeps(Rule::DrainedMeansEmpty) {
         return reasons;
     }
     if now.under_way > 0 {
-        reasons.push(Undrained::UnderWay(now.under_way));
+        reasons.push(DrainBlocker::UnderWay(now.under_way));
     }
-    if now.unmarked > 0 {
-        reasons.push(Undrained::Unmarked(now.unmarked));
+    if now.without_pending > 0 {
+        reasons.push(DrainBlocker::WithoutPending(now.without_pending));
     }
     if !now.queue.empty() {
-        reasons.push(Undrained::Queue(now.queue.total()));
+        reasons.push(DrainBlocker::Queue(now.queue.total()));
     }
     let before = before.filter(|before| before.queue.empty());
     if now.queue.empty() && before.is_none_or(|before| now.at.since(before.at) < apart) {
-        reasons.push(Undrained::LookAgain);
+        reasons.push(DrainBlocker::LookAgain);
     }
     reasons
 }
@@ -130,62 +134,62 @@ pub enum Drained {
 
 /// Takes snapshots in turn until the bridge is drained.
 #[derive(Clone, Debug)]
-pub struct Watch {
-    law: Law,
+pub struct DrainWatch {
+    rules: ProtocolRules,
     apart: Duration,
     /// The first snapshot of the current row in which the queue was empty.
-    empty: Option<Look>,
+    empty: Option<DrainSnapshot>,
     /// The time of the first snapshot of the current row that showed nothing older.
     nothing_older: Option<Time>,
     /// When a snapshot last showed an event that was captured since.
     younger: Option<Time>,
 }
 
-impl Watch {
+impl DrainWatch {
     /// A watch without any snapshot. `apart` is [`LOOKS_APART`], except on a local stack.
-    pub const fn new(law: Law, apart: Duration) -> Self {
-        Self { law, apart, empty: None, nothing_older: None, younger: None }
+    pub const fn new(rules: ProtocolRules, apart: Duration) -> Self {
+        Self { rules, apart, empty: None, nothing_older: None, younger: None }
     }
 
     /// Adds one snapshot. Returns which answer applies, or what blocks the answer that is nearer.
-    pub fn look(&mut self, look: &Look) -> Result<Drained, Vec<Undrained>> {
-        let whole = undrained(self.law, self.empty.as_ref(), look, self.apart);
+    pub fn snapshot(&mut self, snapshot: &DrainSnapshot) -> Result<Drained, Vec<DrainBlocker>> {
+        let whole = blockers(self.rules, self.empty.as_ref(), snapshot, self.apart);
         // Two snapshots count only if the queue was empty at every snapshot between them.
-        self.empty = if look.queue.empty() { self.empty.or(Some(*look)) } else { None };
+        self.empty = if snapshot.queue.empty() { self.empty.or(Some(*snapshot)) } else { None };
         if whole.is_empty() {
             return Ok(Drained::Empty);
         }
-        if look.younger > 0 {
-            self.younger = Some(look.at);
+        if snapshot.younger > 0 {
+            self.younger = Some(snapshot.at);
         }
-        let older = self.older(look);
+        let older = self.older(snapshot);
         if !older.is_empty() {
             self.nothing_older = None;
             return Err(older);
         }
-        let since = *self.nothing_older.get_or_insert(look.at);
-        if look.at.since(since) >= self.apart && self.law.keeps(Rule::R14) {
+        let since = *self.nothing_older.get_or_insert(snapshot.at);
+        if snapshot.at.since(since) >= self.apart && self.rules.keeps(Rule::DrainedMeansEmpty) {
             return Ok(Drained::UpToAsked);
         }
-        Err(vec![Undrained::LookAgain])
+        Err(vec![DrainBlocker::LookAgain])
     }
 
     /// What may be on its way since before the moment asked for.
-    fn older(&self, look: &Look) -> Vec<Undrained> {
+    fn older(&self, snapshot: &DrainSnapshot) -> Vec<DrainBlocker> {
         let mut reasons = Vec::new();
-        if look.marks > 0 {
-            reasons.push(Undrained::Marks(look.marks));
+        if snapshot.pending_changes > 0 {
+            reasons.push(DrainBlocker::PendingChanges(snapshot.pending_changes));
         }
-        if look.older_under_way > 0 {
-            reasons.push(Undrained::UnderWay(look.older_under_way));
+        if snapshot.older_under_way > 0 {
+            reasons.push(DrainBlocker::UnderWay(snapshot.older_under_way));
         }
-        if look.unmarked > 0 {
-            reasons.push(Undrained::Unmarked(look.unmarked));
+        if snapshot.without_pending > 0 {
+            reasons.push(DrainBlocker::WithoutPending(snapshot.without_pending));
         }
         // The counters are at most a minute old, so an event explains messages for that long.
-        let explained = self.younger.is_some_and(|at| look.at.since(at) <= self.apart);
-        if !look.queue.empty() && !explained {
-            reasons.push(Undrained::Queue(look.queue.total()));
+        let explained = self.younger.is_some_and(|at| snapshot.at.since(at) <= self.apart);
+        if !snapshot.queue.empty() && !explained {
+            reasons.push(DrainBlocker::Queue(snapshot.queue.total()));
         }
         reasons
     }
@@ -196,7 +200,7 @@ impl Watch {
 pub struct Outstanding {
     /// Pending changes whose first change is not after the moment asked for, without those of
     /// `held`. Includes pending changes that cannot be read, because their time is not known.
-    pub marks: u64,
+    pub pending_changes: u64,
     /// Pending changes whose first change is after that moment.
     pub younger: u64,
     /// Pending changes of held or conflicting people, processed since their newest change.
@@ -211,14 +215,20 @@ pub struct Outstanding {
 
 impl Outstanding {
     /// Adds a pending change and its person, if there is one.
-    pub fn mark(&mut self, mark: &Mark, person: Option<&Entry>, asked: Time, now: Time) {
-        self.oldest = Some(self.oldest.map_or(mark.first, |oldest| oldest.min(mark.first)));
+    pub fn add_pending(
+        &mut self,
+        pending: &PendingChange,
+        person: Option<&PersonRecord>,
+        asked: Time,
+        now: Time,
+    ) {
+        self.oldest = Some(self.oldest.map_or(pending.first, |oldest| oldest.min(pending.first)));
         // A pending change that was never processed is not applied yet, held person or not.
-        let looked_at = mark.attempts > 0;
+        let looked_at = pending.attempts > 0;
         if looked_at && person.is_some_and(needs_somebody) {
             self.held += 1;
-        } else if may_be_before(mark.first, asked) {
-            self.marks += 1;
+        } else if may_be_before(pending.first, asked) {
+            self.pending_changes += 1;
         } else {
             self.younger += 1;
         }
@@ -228,7 +238,7 @@ impl Outstanding {
     }
 
     /// Adds a person.
-    pub fn person(&mut self, person: &Entry, asked: Time, now: Time) {
+    pub fn person(&mut self, person: &PersonRecord, asked: Time, now: Time) {
         if is_under_way(person, now) {
             let older = may_be_older(person, asked, now);
             self.under_way.insert(person.id.clone(), older);
@@ -236,28 +246,28 @@ impl Outstanding {
     }
 
     /// The snapshot of this, the queue's counters and the captures without a pending change.
-    pub fn look(&self, at: Time, queue: QueueCounts, unmarked: u64) -> Look {
+    pub fn snapshot(&self, at: Time, queue: QueueCounts, without_pending: u64) -> DrainSnapshot {
         let older = self.under_way.values().filter(|older| **older).count() as u64;
-        Look {
+        DrainSnapshot {
             at,
-            marks: self.marks,
+            pending_changes: self.pending_changes,
             younger: self.younger,
             under_way: self.under_way.len() as u64 + self.unknown,
             older_under_way: older + self.unknown,
             queue,
-            unmarked,
+            without_pending,
         }
     }
 }
 
-const fn needs_somebody(person: &Entry) -> bool {
-    matches!(person.state, State::Held | State::Conflict)
+const fn needs_somebody(person: &PersonRecord) -> bool {
+    matches!(person.state, PersonState::Held | PersonState::Conflict)
 }
 
 /// Whether a worker processes this person, or left a write intent or a creation intent open.
-pub fn is_under_way(person: &Entry, now: Time) -> bool {
+pub fn is_under_way(person: &PersonRecord, now: Time) -> bool {
     let leased = person.lease.as_ref().is_some_and(|lease| lease.free_at > now);
-    leased || person.intent.is_some() || person.birth.is_some()
+    leased || person.intent.is_some() || person.creation.is_some()
 }
 
 /// Whether an event at `at`, by one clock, may have happened by `asked`, by another clock.
@@ -267,47 +277,53 @@ fn may_be_before(at: Time, asked: Time) -> bool {
 
 /// Whether the work under way on this person may have begun by `asked`. A lease does not show when
 /// it was taken, but it is never longer than [`limits::LEASE_TIME_MAX`].
-fn may_be_older(person: &Entry, asked: Time, now: Time) -> bool {
+fn may_be_older(person: &PersonRecord, asked: Time, now: Time) -> bool {
     let lease = person.lease.as_ref().filter(|lease| lease.free_at > now);
     let leased = lease.is_some_and(|lease| lease.until <= asked + limits::LEASE_TIME_MAX);
     let intended = person.intent.as_ref().is_some_and(|intent| may_be_before(intent.at, asked));
-    let born = person.birth.as_ref().is_some_and(|birth| may_be_before(birth.at, asked));
+    let born = person.creation.as_ref().is_some_and(|creation| may_be_before(creation.at, asked));
     leased || intended || born
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::change::Proof;
-    use crate::entry::{Known, Lease};
+    use crate::change::Evidence;
     use crate::names::{Owner, Sub, Username};
+    use crate::record::{KnownAccount, Lease};
     use crate::side::Side;
 
-    fn look(at: i64) -> Look {
-        Look { at: Time(at), ..Look::default() }
+    fn snapshot(at: i64) -> DrainSnapshot {
+        DrainSnapshot { at: Time(at), ..DrainSnapshot::default() }
     }
 
-    fn ask(before: Option<&Look>, now: &Look) -> Vec<Undrained> {
-        undrained(Law::WHOLE, before, now, LOOKS_APART)
+    fn ask(before: Option<&DrainSnapshot>, now: &DrainSnapshot) -> Vec<DrainBlocker> {
+        blockers(ProtocolRules::WHOLE, before, now, LOOKS_APART)
     }
 
     #[test]
     fn drained_takes_two_empty_snapshots_a_minute_apart() {
-        assert_eq!(ask(None, &look(0)), [Undrained::LookAgain]);
-        assert_eq!(ask(Some(&look(0)), &look(59_999)), [Undrained::LookAgain]);
-        assert_eq!(ask(Some(&look(0)), &look(60_000)), []);
+        assert_eq!(ask(None, &snapshot(0)), [DrainBlocker::LookAgain]);
+        assert_eq!(ask(Some(&snapshot(0)), &snapshot(59_999)), [DrainBlocker::LookAgain]);
+        assert_eq!(ask(Some(&snapshot(0)), &snapshot(60_000)), []);
     }
 
     #[test]
     fn each_place_that_may_hold_an_event_is_a_reason() {
-        let before = look(0);
+        let before = snapshot(0);
         let queue = QueueCounts { waiting: 1, in_flight: 2, delayed: 3 };
-        let now = Look { marks: 4, under_way: 5, queue, unmarked: 6, ..look(60_000) };
+        let now = DrainSnapshot {
+            pending_changes: 4,
+            under_way: 5,
+            queue,
+            without_pending: 6,
+            ..snapshot(60_000)
+        };
         let all = [
-            Undrained::Marks(4),
-            Undrained::UnderWay(5),
-            Undrained::Unmarked(6),
-            Undrained::Queue(6),
+            DrainBlocker::PendingChanges(4),
+            DrainBlocker::UnderWay(5),
+            DrainBlocker::WithoutPending(6),
+            DrainBlocker::Queue(6),
         ];
         assert_eq!(ask(Some(&before), &now), all);
     }
@@ -324,37 +340,41 @@ mod tests {
     }
 
     /// A snapshot of a bridge under live traffic: each message has a younger event.
-    fn live(at: i64) -> Look {
+    fn live(at: i64) -> DrainSnapshot {
         let queue = QueueCounts { waiting: 1, in_flight: 7, delayed: 0 };
-        Look { younger: 5, under_way: 3, queue, ..look(at) }
+        DrainSnapshot { younger: 5, under_way: 3, queue, ..snapshot(at) }
     }
 
-    fn watch() -> Watch {
-        Watch::new(Law::WHOLE, LOOKS_APART)
+    fn watch() -> DrainWatch {
+        DrainWatch::new(ProtocolRules::WHOLE, LOOKS_APART)
     }
 
     #[test]
     fn drained_up_to_a_moment_is_reached_under_live_traffic() {
         let mut watch = watch();
         for at in (0..60_000).step_by(3_000) {
-            assert_eq!(watch.look(&live(at)), Err(vec![Undrained::LookAgain]), "{at}");
+            assert_eq!(watch.snapshot(&live(at)), Err(vec![DrainBlocker::LookAgain]), "{at}");
         }
-        assert_eq!(watch.look(&live(60_000)), Ok(Drained::UpToAsked));
+        assert_eq!(watch.snapshot(&live(60_000)), Ok(Drained::UpToAsked));
     }
 
     #[test]
     fn work_that_may_be_older_is_a_reason_and_restarts_the_minute() {
         let older = [
-            (Look { marks: 2, ..live(30_000) }, Undrained::Marks(2)),
-            (Look { older_under_way: 1, ..live(30_000) }, Undrained::UnderWay(1)),
-            (Look { unmarked: 4, ..live(30_000) }, Undrained::Unmarked(4)),
+            (DrainSnapshot { pending_changes: 2, ..live(30_000) }, DrainBlocker::PendingChanges(2)),
+            (DrainSnapshot { older_under_way: 1, ..live(30_000) }, DrainBlocker::UnderWay(1)),
+            (DrainSnapshot { without_pending: 4, ..live(30_000) }, DrainBlocker::WithoutPending(4)),
         ];
         for (older, reason) in older {
             let mut watch = watch();
-            assert!(watch.look(&live(0)).is_err());
-            assert_eq!(watch.look(&older), Err(vec![reason]));
-            assert_eq!(watch.look(&live(60_000)), Err(vec![Undrained::LookAgain]), "{reason:?}");
-            assert_eq!(watch.look(&live(120_000)), Ok(Drained::UpToAsked), "{reason:?}");
+            assert!(watch.snapshot(&live(0)).is_err());
+            assert_eq!(watch.snapshot(&older), Err(vec![reason]));
+            assert_eq!(
+                watch.snapshot(&live(60_000)),
+                Err(vec![DrainBlocker::LookAgain]),
+                "{reason:?}"
+            );
+            assert_eq!(watch.snapshot(&live(120_000)), Ok(Drained::UpToAsked), "{reason:?}");
         }
     }
 
@@ -362,35 +382,35 @@ mod tests {
     fn message_that_no_younger_event_explains_is_never_drained() {
         // Nothing is captured any more. The message left may be the only trace of an event.
         let mut watch = watch();
-        let alone = |at| Look { younger: 0, under_way: 0, ..live(at) };
-        assert!(watch.look(&live(0)).is_err());
+        let alone = |at| DrainSnapshot { younger: 0, under_way: 0, ..live(at) };
+        assert!(watch.snapshot(&live(0)).is_err());
         for at in (61_000..600_000).step_by(3_000) {
-            assert_eq!(watch.look(&alone(at)), Err(vec![Undrained::Queue(8)]), "{at}");
+            assert_eq!(watch.snapshot(&alone(at)), Err(vec![DrainBlocker::Queue(8)]), "{at}");
         }
-        assert_eq!(watch.look(&look(600_000)), Err(vec![Undrained::LookAgain]));
-        assert_eq!(watch.look(&look(660_000)), Ok(Drained::Empty));
+        assert_eq!(watch.snapshot(&snapshot(600_000)), Err(vec![DrainBlocker::LookAgain]));
+        assert_eq!(watch.snapshot(&snapshot(660_000)), Ok(Drained::Empty));
     }
 
     #[test]
     fn queue_must_be_empty_at_every_snapshot_of_the_minute_if_nothing_is_captured() {
         let mut watch = watch();
-        let alone = |at| Look { younger: 0, under_way: 0, ..live(at) };
-        assert!(watch.look(&look(0)).is_err());
-        assert!(watch.look(&alone(30_000)).is_err());
-        assert!(watch.look(&look(60_000)).is_err());
-        assert!(watch.look(&look(119_999)).is_err());
-        assert_eq!(watch.look(&look(120_000)), Ok(Drained::Empty));
+        let alone = |at| DrainSnapshot { younger: 0, under_way: 0, ..live(at) };
+        assert!(watch.snapshot(&snapshot(0)).is_err());
+        assert!(watch.snapshot(&alone(30_000)).is_err());
+        assert!(watch.snapshot(&snapshot(60_000)).is_err());
+        assert!(watch.snapshot(&snapshot(119_999)).is_err());
+        assert_eq!(watch.snapshot(&snapshot(120_000)), Ok(Drained::Empty));
     }
 
-    fn person() -> Entry {
-        let account = Known {
+    fn person() -> PersonRecord {
+        let account = KnownAccount {
             sub: Sub::try_from("s").unwrap(),
             username: Username::try_from("n").unwrap(),
             seen: Time(0),
             written: None,
             gone: None,
         };
-        Entry::new(PersonId::from_nonce(1), Side::Old, account, Time(0))
+        PersonRecord::new(PersonId::from_nonce(1), Side::Old, account, Time(0))
     }
 
     #[test]
@@ -410,14 +430,14 @@ mod tests {
         assert!(!may_be_older(&person, asked, now));
     }
 
-    fn mark(first: i64, attempts: u32) -> Mark {
-        Mark {
+    fn pending(first: i64, attempts: u32) -> PendingChange {
+        PendingChange {
             side: Side::Old,
             sub: Sub::try_from("s").unwrap(),
             token: 1,
             first: Time(first),
             last: Time(first),
-            proof: Proof::Changed,
+            evidence: Evidence::Changed,
             password_at: None,
             administrator_at: None,
             claimed_at: None,
@@ -429,22 +449,22 @@ mod tests {
 
     #[test]
     fn a_pending_change_counts_unless_it_is_younger_or_held() {
-        let add = |mark: &Mark, state: Option<State>| {
-            let person = state.map(|state| Entry { state, ..person() });
+        let add = |pending: &PendingChange, state: Option<PersonState>| {
+            let person = state.map(|state| PersonRecord { state, ..person() });
             let mut seen = Outstanding::default();
-            seen.mark(mark, person.as_ref(), Time(100), Time(200));
-            (seen.marks, seen.younger, seen.held)
+            seen.add_pending(pending, person.as_ref(), Time(100), Time(200));
+            (seen.pending_changes, seen.younger, seen.held)
         };
-        assert_eq!(add(&mark(100, 0), None), (1, 0, 0));
+        assert_eq!(add(&pending(100, 0), None), (1, 0, 0));
         // Another clock, perhaps a fast one, stamped the event: it may be from before that moment.
         let close = Time(100) + limits::CLOCK_ALLOWANCE;
-        assert_eq!(add(&mark(close.0, 0), None), (1, 0, 0));
-        assert_eq!(add(&mark(close.0 + 1, 0), None), (0, 1, 0));
-        assert_eq!(add(&mark(100, 1), Some(State::Held)), (0, 0, 1));
-        assert_eq!(add(&mark(100, 1), Some(State::Conflict)), (0, 0, 1));
-        assert_eq!(add(&mark(100, 1), Some(State::Waiting)), (1, 0, 0));
+        assert_eq!(add(&pending(close.0, 0), None), (1, 0, 0));
+        assert_eq!(add(&pending(close.0 + 1, 0), None), (0, 1, 0));
+        assert_eq!(add(&pending(100, 1), Some(PersonState::Held)), (0, 0, 1));
+        assert_eq!(add(&pending(100, 1), Some(PersonState::Conflict)), (0, 0, 1));
+        assert_eq!(add(&pending(100, 1), Some(PersonState::Waiting)), (1, 0, 0));
         // The new change of a held person is not processed yet: it may end the hold.
-        assert_eq!(add(&mark(100, 0), Some(State::Held)), (1, 0, 0));
+        assert_eq!(add(&pending(100, 0), Some(PersonState::Held)), (1, 0, 0));
     }
 
     #[test]
@@ -452,14 +472,17 @@ mod tests {
         let (asked, now) = (Time(100), Time(200_000));
         let until = now + Duration::from_secs(20);
         let owner = Owner::from_nonce(1);
-        let busy = Entry { lease: Some(Lease { owner, until, free_at: until }), ..person() };
+        let busy = PersonRecord { lease: Some(Lease { owner, until, free_at: until }), ..person() };
         let mut seen = Outstanding { unknown: 2, ..Outstanding::default() };
-        seen.mark(&mark(10_000, 0), Some(&busy), asked, now);
+        seen.add_pending(&pending(10_000, 0), Some(&busy), asked, now);
         seen.person(&busy, asked, now);
         seen.person(&person(), asked, now);
-        let look = seen.look(now, QueueCounts::default(), 3);
-        assert_eq!((look.marks, look.younger, look.unmarked), (0, 1, 3));
-        assert_eq!((look.under_way, look.older_under_way), (3, 2));
+        let snapshot = seen.snapshot(now, QueueCounts::default(), 3);
+        assert_eq!(
+            (snapshot.pending_changes, snapshot.younger, snapshot.without_pending),
+            (0, 1, 3)
+        );
+        assert_eq!((snapshot.under_way, snapshot.older_under_way), (3, 2));
         assert_eq!(seen.oldest, Some(Time(10_000)));
     }
 }

@@ -10,8 +10,8 @@ use std::fmt;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use crate::facts::{Field, Reading, Value};
 use crate::names::PersonId;
+use crate::profile::{Field, FieldState, Value};
 
 /// Increase this when the layout of the hashed bytes changes.
 const VERSION: u8 = 1;
@@ -30,9 +30,6 @@ impl fmt::Debug for Fingerprint {
         write!(formatter, "{}:{:02x}{:02x}…", self.key, self.bytes[0], self.bytes[1])
     }
 }
-
-/// The fingerprint of a field's value, or `None` for "absent".
-pub type Print = Option<Fingerprint>;
 
 /// The fingerprint keys: the newest makes fingerprints, the older ones only compare them.
 #[derive(Clone)]
@@ -61,31 +58,45 @@ impl Keyring {
     }
 
     /// The fingerprint of `value` under the key in use.
-    pub fn print(&self, salt: &PersonId, field: &Field, value: &Value) -> Fingerprint {
-        self.print_with(self.current, salt, field, &value.canonical())
+    pub fn fingerprint(&self, salt: &PersonId, field: &Field, value: &Value) -> Fingerprint {
+        self.fingerprint_with(self.current, salt, field, &value.canonical())
             .expect("the key in use is in the ring: both constructors put it there")
     }
 
     /// The fingerprint of `reading` under the key in use. Unread gives `None` like absent, so the
     /// caller must check for it first.
-    pub fn reading(&self, salt: &PersonId, field: &Field, reading: &Reading) -> Print {
-        reading.value().map(|value| self.print(salt, field, value))
+    pub fn reading(
+        &self,
+        salt: &PersonId,
+        field: &Field,
+        reading: &FieldState,
+    ) -> Option<Fingerprint> {
+        reading.value().map(|value| self.fingerprint(salt, field, value))
     }
 
-    /// Whether `reading` is the value that `print` remembers. An unread field never is. A
+    /// Whether `reading` is the value that `fingerprint` remembers. An unread field never is. A
     /// fingerprint whose key is gone never matches: the field then counts as changed, which costs a
     /// conflict and loses nothing silently.
-    pub fn is(&self, salt: &PersonId, field: &Field, reading: &Reading, print: Print) -> bool {
-        match (reading, print) {
-            (Reading::Unread, _) | (Reading::Held(_), None) | (Reading::Absent, Some(_)) => false,
-            (Reading::Absent, None) => true,
-            (Reading::Held(value), Some(print)) => {
-                self.print_with(print.key, salt, field, &value.canonical()) == Some(print)
+    pub fn is(
+        &self,
+        salt: &PersonId,
+        field: &Field,
+        reading: &FieldState,
+        fingerprint: Option<Fingerprint>,
+    ) -> bool {
+        match (reading, fingerprint) {
+            (FieldState::Unknown, _)
+            | (FieldState::Present(_), None)
+            | (FieldState::Absent, Some(_)) => false,
+            (FieldState::Absent, None) => true,
+            (FieldState::Present(value), Some(fingerprint)) => {
+                self.fingerprint_with(fingerprint.key, salt, field, &value.canonical())
+                    == Some(fingerprint)
             }
         }
     }
 
-    fn print_with(
+    fn fingerprint_with(
         &self,
         key: u8,
         salt: &PersonId,
@@ -116,36 +127,36 @@ mod tests {
         Keyring::new(1, [7; 32])
     }
 
-    fn held(text: &str) -> Reading {
-        Reading::Held(Value::Text(text.to_owned()))
+    fn held(text: &str) -> FieldState {
+        FieldState::Present(Value::Text(text.to_owned()))
     }
 
     #[test]
     fn equal_values_of_two_people_or_two_fields_have_different_fingerprints() {
         let value = Value::Text("x".to_owned());
         let (one, two) = (PersonId::from_nonce(1), PersonId::from_nonce(2));
-        let print = ring().print(&one, &Field::Email, &value);
-        assert_ne!(print, ring().print(&two, &Field::Email, &value));
-        assert_ne!(print, ring().print(&one, &Field::Phone, &value));
-        assert_eq!(print, ring().print(&one, &Field::Email, &value));
+        let fingerprint = ring().fingerprint(&one, &Field::Email, &value);
+        assert_ne!(fingerprint, ring().fingerprint(&two, &Field::Email, &value));
+        assert_ne!(fingerprint, ring().fingerprint(&one, &Field::Phone, &value));
+        assert_eq!(fingerprint, ring().fingerprint(&one, &Field::Email, &value));
     }
 
     #[test]
     fn fingerprints_of_an_older_key_match_and_those_of_a_lost_key_never_do() {
         let person = PersonId::from_nonce(1);
         let old = ring();
-        let print = old.reading(&person, &Field::Email, &held("x"));
+        let fingerprint = old.reading(&person, &Field::Email, &held("x"));
         let newer = Keyring::new(2, [9; 32]);
-        assert!(!newer.is(&person, &Field::Email, &held("x"), print));
+        assert!(!newer.is(&person, &Field::Email, &held("x"), fingerprint));
         let both = newer.with_older(1, [7; 32]);
-        assert!(both.is(&person, &Field::Email, &held("x"), print));
-        assert!(!both.is(&person, &Field::Email, &held("y"), print));
+        assert!(both.is(&person, &Field::Email, &held("x"), fingerprint));
+        assert!(!both.is(&person, &Field::Email, &held("y"), fingerprint));
     }
 
     #[test]
     fn an_unread_field_matches_no_fingerprint() {
         let person = PersonId::from_nonce(1);
-        assert!(!ring().is(&person, &Field::Email, &Reading::Unread, None));
-        assert!(ring().is(&person, &Field::Email, &Reading::Absent, None));
+        assert!(!ring().is(&person, &Field::Email, &FieldState::Unknown, None));
+        assert!(ring().is(&person, &Field::Email, &FieldState::Absent, None));
     }
 }

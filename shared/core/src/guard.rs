@@ -7,20 +7,20 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use crate::account::{Account, Shape, Status};
-use crate::entry::{Entry, State};
-use crate::facts::{Field, Reading};
+use crate::account::{Account, PoolSchema, Status};
 use crate::limits;
 use crate::mapping::{self, Mapping};
 use crate::names::{AttributeName, Sub, Username};
 use crate::policy::{MatchBy, Policy};
 use crate::ports::Search;
+use crate::profile::{Field, FieldState};
+use crate::record::{PersonRecord, PersonState};
 use crate::side::{BySide, Side};
 use crate::time::Time;
 
 /// A person who is signing up.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Newcomer {
+pub struct SignUpRequest {
     /// The pool of the sign-up.
     pub side: Side,
     /// The username of the event, if it has one. In a pool whose usernames are addresses, the pool
@@ -30,7 +30,7 @@ pub struct Newcomer {
     pub attributes: BTreeMap<AttributeName, String>,
 }
 
-impl fmt::Debug for Newcomer {
+impl fmt::Debug for SignUpRequest {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("Newcomer")
@@ -42,7 +42,7 @@ impl fmt::Debug for Newcomer {
 
 /// The decision about a sign-up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Judgement {
+pub enum GuardDecision {
     /// No other account holds the identity.
     Passes,
     /// The other pool holds it.
@@ -65,7 +65,7 @@ pub struct Lookup {
 /// which that pool lets them sign in, in that pool's own form.
 ///
 /// `there` is the schema of the other pool. `limits::GUARD_SEARCHES_MAX` limits the list.
-pub fn lookups(policy: &Policy, newcomer: &Newcomer, there: &Shape) -> Vec<Lookup> {
+pub fn lookups(policy: &Policy, request: &SignUpRequest, there: &PoolSchema) -> Vec<Lookup> {
     let mut found: Vec<Lookup> = Vec::new();
     let mut add = |search: &Search, verified_only: bool| {
         // If one of the pools ignores case, all spellings are one name.
@@ -76,8 +76,8 @@ pub fn lookups(policy: &Policy, newcomer: &Newcomer, there: &Shape) -> Vec<Looku
             }
         }
     };
-    let name = newcomer.username.as_ref().map(Username::reveal);
-    if let Some(username) = &newcomer.username {
+    let name = request.username.as_ref().map(Username::reveal);
+    if let Some(username) = &request.username {
         let by_name = policy.match_by == MatchBy::Username || there.username_attributes.is_empty();
         // A federated account has such a username in every pool, so it will get it in this one.
         if by_name || username.reveal().contains('_') {
@@ -92,7 +92,7 @@ pub fn lookups(policy: &Policy, newcomer: &Newcomer, there: &Shape) -> Vec<Looku
         let verified_only = !there.username_attributes.contains(&attribute);
         // Users type usernames and aliases into the same sign-in field.
         let name = name.filter(|name| looks_like(name, &attribute)).map(str::to_owned);
-        for value in values(&policy.mapping, newcomer, &attribute).into_iter().chain(name) {
+        for value in values(&policy.mapping, request, &attribute).into_iter().chain(name) {
             if let Some(search) = Search::by(&attribute, value) {
                 add(&search, verified_only);
             }
@@ -127,11 +127,13 @@ pub fn holds(lookup: &Lookup, account: &Account) -> bool {
 /// Whether the person who holds the identity in the other pool blocks no sign-up in `side`. This is
 /// so if the person was deleted; if they already have an account there, so that Cognito itself
 /// reports the taken name; or if poolbridge is about to create that very account.
-pub fn stands_aside(entry: &Entry, side: Side, now: Time, bound: Duration) -> bool {
-    let made = |birth: &crate::entry::Birth| birth.side == side && now <= birth.until + bound;
-    entry.state == State::Deleted
-        || entry.accounts.get(side).is_some()
-        || entry.birth.as_ref().is_some_and(made)
+pub fn stands_aside(record: &PersonRecord, side: Side, now: Time, bound: Duration) -> bool {
+    let made = |creation: &crate::record::CreationIntent| {
+        creation.side == side && now <= creation.until + bound
+    };
+    record.state == PersonState::Deleted
+        || record.accounts.get(side).is_some()
+        || record.creation.as_ref().is_some_and(made)
 }
 
 /// The attributes with which a pool can let people sign in.
@@ -156,16 +158,16 @@ fn looks_like(name: &str, attribute: &AttributeName) -> bool {
 
 /// The values that the newcomer's account would have in that attribute of the other pool: the
 /// mapped one and the unchanged one.
-fn values(mapping: &Mapping, newcomer: &Newcomer, attribute: &AttributeName) -> Vec<String> {
-    let there = newcomer.side.other();
+fn values(mapping: &Mapping, request: &SignUpRequest, attribute: &AttributeName) -> Vec<String> {
+    let there = request.side.other();
     let rule = mapping.rules().find(|rule| rule.attribute.get(there).as_ref() == Some(attribute));
     let mapped = rule.and_then(|rule| {
-        let (facts, _) = mapping.facts(newcomer.side, &account(newcomer)?, &BySide::default());
-        let Reading::Held(value) = facts.get(&rule.field) else { return None };
-        let written = mapping.attributes(there, &rule.field, &Reading::Held(value)).ok()?;
+        let (profile, _) = mapping.profile(request.side, &account(request)?, &BySide::default());
+        let FieldState::Present(value) = profile.get(&rule.field) else { return None };
+        let written = mapping.attributes(there, &rule.field, &FieldState::Present(value)).ok()?;
         written.get(attribute).cloned()
     });
-    let plain = newcomer.attributes.get(attribute).cloned();
+    let plain = request.attributes.get(attribute).cloned();
     let mut values: Vec<String> = mapped.into_iter().chain(plain).collect();
     values.retain(|value| !value.is_empty());
     values.dedup();
@@ -173,11 +175,11 @@ fn values(mapping: &Mapping, newcomer: &Newcomer, attribute: &AttributeName) -> 
 }
 
 /// The newcomer as an account that does not exist yet, as input for the mapping.
-fn account(newcomer: &Newcomer) -> Option<Account> {
+fn account(request: &SignUpRequest) -> Option<Account> {
     Some(Account {
         sub: Sub::try_from("newcomer").ok()?,
         username: Username::try_from("newcomer").ok()?,
-        attributes: newcomer.attributes.clone(),
+        attributes: request.attributes.clone(),
         enabled: true,
         status: Status::Unconfirmed,
         groups: None,

@@ -7,7 +7,7 @@ use std::time::Duration;
 pub const CALL_TIME_MAX: Duration = Duration::from_secs(6);
 
 /// How long a write may still land after its last byte was sent. AWS publishes no figure. Five
-/// seconds is far above any answer time seen (R5, `LeaseOutlastsWrite`).
+/// seconds is far above any answer time seen (`LeaseOutlastsWrite`).
 pub const LANDING_TIME: Duration = Duration::from_secs(5);
 
 /// How far a clock may be outside the time span that a `Date` header allows before it is corrected.
@@ -51,7 +51,7 @@ pub const LEASE_TIME_MAX: Duration = Duration::from_secs(
 );
 
 /// The server rejects a signed request of this age (Signature Version 4: five minutes). After that,
-/// a worker that was suspended between check and send cannot write (R7, `LeaseOutlastsProcess`).
+/// a worker that was suspended between check and send cannot write (`LeaseOutlastsProcess`).
 pub const SIGNATURE_LIFE: Duration = Duration::from_mins(5);
 
 /// The settle time (D), an upper bound on how stale a read may be, unless configured otherwise.
@@ -80,7 +80,7 @@ pub const ADDRESS_WAIT_MAX: Duration = Duration::from_hours(1);
 /// hidden message blocks its FIFO group, and the next message may be a disable.
 pub const GROUP_BLOCKED_MAX: Duration = Duration::from_mins(1);
 
-/// How many times one message is received before its `later` is acknowledged and only the pending
+/// How many times one message is received before its `retry` is acknowledged and only the pending
 /// change stays. Well below [`RECEIVES_MAX`], so that no outage fills the dead-letter queue.
 pub const LATER_RECEIVES_MAX: u32 = 5;
 
@@ -126,7 +126,7 @@ pub const MESSAGE_BYTES_MAX: usize = 4 * 1024;
 
 /// How far ahead of the clock the time of a change in a message may be. AWS rejects a request whose
 /// signature is five minutes off, so no sender's clock is further ahead. A later time counts as
-/// now: it would only keep the change unsettled (R8, `SettleBeforeClearing`) and hide newer changes
+/// now: it would only keep the change unsettled (`SettleBeforeClearing`) and hide newer changes
 /// behind it.
 pub const MESSAGE_AHEAD_MAX: Duration = Duration::from_mins(5);
 
@@ -191,7 +191,7 @@ pub const HINT_REMEMBERED: Duration = Duration::from_mins(15);
 /// Accounts that one process remembers for that, with 16 bytes each.
 pub const HINTS_MAX: usize = 8_192;
 
-/// apply stops this long before its own deadline. The outcome of the remaining messages is `later`.
+/// apply stops this long before its own deadline. The outcome of the remaining messages is `retry`.
 pub const STOP_BEFORE_DEADLINE: Duration = Duration::from_secs(2);
 
 /// Attempts of one call: the default of AWS.
@@ -251,8 +251,8 @@ pub const HEALING_TIME_MAX: Duration = Duration::from_hours(7 * 24);
 pub const CANARY_ACCOUNTS_MAX: usize = 5;
 
 /// The longest lease of a person: the work on one person, the landing of its last write, the
-/// difference of two clocks, and the signature of a worker that was suspended (R5
-/// `LeaseOutlastsWrite`, R7 `LeaseOutlastsProcess`).
+/// difference of two clocks, and the signature of a worker that was suspended
+/// (`LeaseOutlastsWrite`, `LeaseOutlastsProcess`).
 pub const LEASE_LONGEST: Duration = PERSON_TIME_MAX
     .saturating_add(LANDING_TIME)
     .saturating_add(CLOCK_ALLOWANCE)

@@ -10,11 +10,11 @@ mod rule;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::account::{Account, Shape};
-use crate::facts::{Factor, Facts, Family, Field, Reading, Value};
+use crate::account::{Account, PoolSchema};
 use crate::names::{AttributeName, GroupName};
+use crate::outcome::Reason;
+use crate::profile::{Factor, Field, FieldKind, FieldState, Profile, Value};
 use crate::side::{BySide, Side};
-use crate::verdict::Reason;
 
 use rule::revision_of;
 pub use rule::{AttributeRule, Normal, RuleError, Ways};
@@ -146,15 +146,15 @@ impl Mapping {
 
     /// The profile of the account. A field whose value a rule cannot express stays unread; the
     /// second result gives the reason.
-    pub fn facts(
+    pub fn profile(
         &self,
         side: Side,
         account: &Account,
-        shapes: &BySide<Arc<Shape>>,
-    ) -> (Facts, BTreeMap<Field, Reason>) {
-        let mut facts = Facts::new();
+        schemas: &BySide<Arc<PoolSchema>>,
+    ) -> (Profile, BTreeMap<Field, Reason>) {
+        let mut profile = Profile::new();
         let mut unsayable = BTreeMap::new();
-        facts.hold(Field::Enabled, Value::Flag(account.enabled));
+        profile.set(Field::Enabled, Value::Flag(account.enabled));
         for (field, (rule, _)) in &self.rules {
             let raw = rule.attribute.get(side).as_ref();
             let raw = raw.and_then(|name| account.attributes.get(name)).map(String::as_str);
@@ -165,37 +165,42 @@ impl Mapping {
                     } else {
                         Value::Text(text)
                     };
-                    facts.hold(field.clone(), value);
+                    profile.set(field.clone(), value);
                 }
                 Ok(None) => {}
                 Err(reason) => {
-                    facts.leave_unread(field.clone());
+                    profile.set_unknown(field.clone());
                     unsayable.insert(field.clone(), reason);
                 }
             }
         }
-        self.read_groups(&mut facts, account, shapes);
-        read_factors(&mut facts, side, account, shapes);
-        (facts, unsayable)
+        self.read_groups(&mut profile, account, schemas);
+        read_factors(&mut profile, side, account, schemas);
+        (profile, unsayable)
     }
 
-    fn read_groups(&self, facts: &mut Facts, account: &Account, shapes: &BySide<Arc<Shape>>) {
+    fn read_groups(
+        &self,
+        profile: &mut Profile,
+        account: &Account,
+        schemas: &BySide<Arc<PoolSchema>>,
+    ) {
         let Some(groups) = account.groups.as_ref().filter(|_| self.groups) else {
-            facts.leave_family_unread(Family::Groups);
+            profile.set_kind_unknown(FieldKind::Groups);
             return;
         };
         // Cognito itself manages the members of a provider's group, in each pool.
         let travels = |group: &&GroupName| {
-            Side::BOTH.iter().all(|side| !shapes.get(*side).is_provider_group(group))
+            Side::BOTH.iter().all(|side| !schemas.get(*side).is_provider_group(group))
         };
         for group in groups.iter().filter(travels) {
-            facts.hold(Field::Group(group.clone()), Value::Flag(true));
+            profile.set(Field::Group(group.clone()), Value::Flag(true));
         }
         // A group that one pool lacks has no members there to compare. So the field stays unread in
         // the pool that lacks the group. The other pool may report a membership.
-        let lacking = shapes.old.groups.symmetric_difference(&shapes.new.groups);
+        let lacking = schemas.old.groups.symmetric_difference(&schemas.new.groups);
         for group in lacking.filter(|group| !groups.contains(*group)).filter(travels) {
-            facts.leave_unread(Field::Group(group.clone()));
+            profile.set_unknown(Field::Group(group.clone()));
         }
     }
 
@@ -204,20 +209,20 @@ impl Mapping {
         &self,
         side: Side,
         field: &Field,
-        reading: &Reading,
+        reading: &FieldState,
     ) -> Result<BTreeMap<AttributeName, String>, Reason> {
         let (rule, _) = self.rules.get(field).ok_or(Reason::NotInSchema)?;
         let name = rule.attribute.get(side).as_ref().ok_or(Reason::NotInSchema)?;
         let mut attributes = BTreeMap::new();
         match reading {
-            Reading::Unread => return Err(Reason::Unsayable),
-            Reading::Absent | Reading::Held(Value::Flag(_)) => {
+            FieldState::Unknown => return Err(Reason::Unsayable),
+            FieldState::Absent | FieldState::Present(Value::Flag(_)) => {
                 attributes.insert(name.clone(), String::new());
             }
-            Reading::Held(Value::Text(text)) => {
+            FieldState::Present(Value::Text(text)) => {
                 attributes.insert(name.clone(), rule.write(side, text)?);
             }
-            Reading::Held(Value::Address { address, verified }) => {
+            FieldState::Present(Value::Address { address, verified }) => {
                 attributes.insert(name.clone(), rule.write(side, address)?);
                 if let Some(flag) = verified_flag(field) {
                     attributes.insert(flag, verified.to_string());
@@ -233,14 +238,14 @@ impl Mapping {
         &self,
         side: Side,
         field: &Field,
-        reading: &Reading,
+        reading: &FieldState,
         account: &Account,
     ) -> Result<BTreeMap<AttributeName, String>, Reason> {
         let mut attributes = self.attributes(side, field, reading)?;
         let (text, flag) = match reading {
-            Reading::Held(Value::Text(text)) => (text, None),
-            Reading::Held(Value::Address { address, verified }) => (address, Some(*verified)),
-            Reading::Held(Value::Flag(_)) | Reading::Absent | Reading::Unread => {
+            FieldState::Present(Value::Text(text)) => (text, None),
+            FieldState::Present(Value::Address { address, verified }) => (address, Some(*verified)),
+            FieldState::Present(Value::Flag(_)) | FieldState::Absent | FieldState::Unknown => {
                 return Ok(attributes);
             }
         };
@@ -299,17 +304,22 @@ pub fn verified(account: &Account, field: &Field) -> bool {
         .is_some_and(|flag| flag.eq_ignore_ascii_case("true"))
 }
 
-fn read_factors(facts: &mut Facts, side: Side, account: &Account, shapes: &BySide<Arc<Shape>>) {
+fn read_factors(
+    profile: &mut Profile,
+    side: Side,
+    account: &Account,
+    schemas: &BySide<Arc<PoolSchema>>,
+) {
     if account.factors.is_none() {
-        facts.leave_family_unread(Family::Factors);
+        profile.set_kind_unknown(FieldKind::Factors);
         return;
     }
     for factor in Factor::TRAVELLING {
-        match shapes.get(side).factor_of(account, factor) {
-            Some(true) => facts.hold(Field::Factor(factor), Value::Flag(true)),
+        match schemas.get(side).factor_of(account, factor) {
+            Some(true) => profile.set(Field::Factor(factor), Value::Flag(true)),
             Some(false) => {}
             // The pool does not offer the factor, or hides its state: no decision of the person.
-            None => facts.leave_unread(Field::Factor(factor)),
+            None => profile.set_unknown(Field::Factor(factor)),
         }
     }
 }

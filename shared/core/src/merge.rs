@@ -1,25 +1,25 @@
 //! The three-way merge of one field. Pure: the state of the field in both pools, its comparison
 //! with the baseline, and the rules give an answer.
 
-use crate::facts::{Field, Reading, Value};
-use crate::law::{Law, Rule};
 use crate::mapping::Ways;
+use crate::outcome::Reason;
 use crate::policy::ConflictRule;
+use crate::profile::{Field, FieldState, Value};
+use crate::rules::{ProtocolRules, Rule};
 use crate::side::{BySide, Side};
-use crate::verdict::Reason;
 
 /// The input of the merge of one field.
 #[derive(Clone, Debug)]
-pub struct Question<'a> {
+pub struct MergeInput<'a> {
     /// The field.
     pub field: &'a Field,
     /// The field state in each pool.
-    pub says: BySide<&'a Reading>,
+    pub says: BySide<&'a FieldState>,
     /// Whether each pool still has the value of the baseline; `None` if there is no baseline.
     pub unchanged: Option<BySide<bool>>,
     /// A write of ours was open, its target holds the value from before the write, and the account
-    /// was modified since. So the write may have landed and been undone (R4,
-    /// `AmbiguousRevertIsConflict`).
+    /// was modified since. So the write may have landed and been undone
+    /// (`AmbiguousRevertIsConflict`).
     pub came_back: bool,
     /// A write of ours was open, and its target holds neither the former nor the written value.
     pub edited_meanwhile: bool,
@@ -30,7 +30,7 @@ pub struct Question<'a> {
     /// In which directions the field travels.
     pub ways: Ways,
     /// Which protocol rules hold.
-    pub law: Law,
+    pub rules: ProtocolRules,
 }
 
 /// The kind of conflict.
@@ -40,15 +40,15 @@ pub enum Conflict {
     BothChanged,
     /// The pools never agreed and have different values.
     FirstLink,
-    /// See [`Question::came_back`].
+    /// See [`MergeInput::came_back`].
     CameBack,
-    /// See [`Question::edited_meanwhile`].
+    /// See [`MergeInput::edited_meanwhile`].
     EditedMeanwhile,
 }
 
 /// What to do about one field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub enum MergeDecision {
     /// Nothing can be concluded: leave both pools and the baseline as they are.
     Leave,
     /// Both pools have the same value.
@@ -65,111 +65,112 @@ pub enum Answer {
 }
 
 /// Merges one field.
-pub fn merge(question: &Question<'_>) -> Answer {
-    let BySide { old, new } = question.says;
-    let blind = question.law.keeps(Rule::UnreadIsNotEmpty);
-    if blind && (*old == Reading::Unread || *new == Reading::Unread) {
-        return Answer::Leave;
+pub fn merge(input: &MergeInput<'_>) -> MergeDecision {
+    let BySide { old, new } = input.says;
+    let blind = input.rules.keeps(Rule::UnknownIsNotAbsent);
+    if blind && (*old == FieldState::Unknown || *new == FieldState::Unknown) {
+        return MergeDecision::Leave;
     }
     if old == new || (old.value().is_none() && new.value().is_none()) {
-        return Answer::Agree;
+        return MergeDecision::Agree;
     }
-    if let Ways::Only(to) = question.ways {
-        return one_way(question, to);
+    if let Ways::Only(to) = input.ways {
+        return one_way(input, to);
     }
-    if let Some(answer) = same_address(question) {
+    if let Some(answer) = same_address(input) {
         return answer;
     }
-    let Some(unchanged) = question.unchanged else {
-        return first_link(question);
+    let Some(unchanged) = input.unchanged else {
+        return first_link(input);
     };
-    if question.came_back {
-        return conflict(question, Conflict::CameBack);
+    if input.came_back {
+        return conflict(input, Conflict::CameBack);
     }
     // While a write of ours is open, the edit that we carried and an edit in the target may have
     // been made without knowledge of each other.
-    let conflict_of = question.edited_meanwhile.then_some(Conflict::EditedMeanwhile);
+    let conflict_of = input.edited_meanwhile.then_some(Conflict::EditedMeanwhile);
     match (unchanged.old, unchanged.new) {
-        (true, _) => Answer::Carry { to: Side::Old, conflict: conflict_of },
-        (false, true) => Answer::Carry { to: Side::New, conflict: conflict_of },
-        (false, false) => conflict(question, Conflict::BothChanged),
+        (true, _) => MergeDecision::Carry { to: Side::Old, conflict: conflict_of },
+        (false, true) => MergeDecision::Carry { to: Side::New, conflict: conflict_of },
+        (false, false) => conflict(input, Conflict::BothChanged),
     }
 }
 
-const fn carry(to: Side) -> Answer {
-    Answer::Carry { to, conflict: None }
+const fn carry(to: Side) -> MergeDecision {
+    MergeDecision::Carry { to, conflict: None }
 }
 
 /// A rule that cannot be reversed: a change in the target stays there, and a change in the source
 /// travels. Without a baseline, an absent value in the source removes nothing. If both changed, or
 /// may have, the source wins and the conflict is recorded, because the rule has no other direction.
-fn one_way(question: &Question<'_>, to: Side) -> Answer {
-    let held = |side: Side| question.says.get(side).value().is_some();
-    let Some(unchanged) = question.unchanged else {
+fn one_way(input: &MergeInput<'_>, to: Side) -> MergeDecision {
+    let held = |side: Side| input.says.get(side).value().is_some();
+    let Some(unchanged) = input.unchanged else {
         return match (held(to.other()), held(to)) {
-            (false, _) => Answer::Leave,
-            (true, true) => Answer::Carry { to, conflict: Some(Conflict::FirstLink) },
+            (false, _) => MergeDecision::Leave,
+            (true, true) => MergeDecision::Carry { to, conflict: Some(Conflict::FirstLink) },
             (true, false) => carry(to),
         };
     };
     if *unchanged.get(to.other()) {
-        return Answer::Leave;
+        return MergeDecision::Leave;
     }
-    let conflict = if question.came_back {
+    let conflict = if input.came_back {
         Some(Conflict::CameBack)
-    } else if question.edited_meanwhile {
+    } else if input.edited_meanwhile {
         Some(Conflict::EditedMeanwhile)
     } else {
         (!unchanged.get(to)).then_some(Conflict::BothChanged)
     };
-    Answer::Carry { to, conflict }
+    MergeDecision::Carry { to, conflict }
 }
 
 /// Both pools hold the same address, and only one of them holds it as verified.
-fn same_address(question: &Question<'_>) -> Option<Answer> {
+fn same_address(input: &MergeInput<'_>) -> Option<MergeDecision> {
     let (
         Some(Value::Address { address: old, verified: old_verified }),
         Some(Value::Address { address: new, .. }),
-    ) = (question.says.old.value(), question.says.new.value())
+    ) = (input.says.old.value(), input.says.new.value())
     else {
         return None;
     };
-    if old != new || !question.law.keeps(Rule::AddressWithFlag) {
+    if old != new || !input.rules.keeps(Rule::AddressWithFlag) {
         return None;
     }
     let proved = if *old_verified { Side::Old } else { Side::New };
-    let lost = question.unchanged.is_some_and(|unchanged| *unchanged.get(proved));
+    let lost = input.unchanged.is_some_and(|unchanged| *unchanged.get(proved));
     // The pool with the verified address still has the value of the baseline, so the flag was lost
     // in the other pool. Writing `true` back might take the alias from a person who verified the
     // address since. Writing `false` would weaken the first pool. So a person must decide.
-    let answer = if lost { Answer::Hold(Reason::VerificationLost) } else { carry(proved.other()) };
+    let answer =
+        if lost { MergeDecision::Hold(Reason::VerificationLost) } else { carry(proved.other()) };
     Some(answer)
 }
 
 /// Two accounts without a baseline for this field.
-fn first_link(question: &Question<'_>) -> Answer {
-    if !question.law.keeps(Rule::MissingBase) {
-        return carry(question.active.other());
+fn first_link(input: &MergeInput<'_>) -> MergeDecision {
+    if !input.rules.keeps(Rule::NoBaselineRules) {
+        return carry(input.active.other());
     }
-    match (question.says.old.value(), question.says.new.value()) {
-        (Some(_), None) if *question.field != Field::Enabled => carry(Side::New),
-        (None, Some(_)) if *question.field != Field::Enabled => carry(Side::Old),
-        (None | Some(_), None | Some(_)) => conflict(question, Conflict::FirstLink),
+    match (input.says.old.value(), input.says.new.value()) {
+        (Some(_), None) if *input.field != Field::Enabled => carry(Side::New),
+        (None, Some(_)) if *input.field != Field::Enabled => carry(Side::Old),
+        (None | Some(_), None | Some(_)) => conflict(input, Conflict::FirstLink),
     }
 }
 
-fn conflict(question: &Question<'_>, kind: Conflict) -> Answer {
-    if *question.field == Field::Enabled {
+fn conflict(input: &MergeInput<'_>, kind: Conflict) -> MergeDecision {
+    if *input.field == Field::Enabled {
         // Without agreement "disabled" wins, and a disable is never held.
-        let old_says_no = question.says.old.value() == Some(&Value::Flag(false));
+        let old_says_no = input.says.old.value() == Some(&Value::Flag(false));
         let to = if old_says_no { Side::New } else { Side::Old };
-        return Answer::Carry { to, conflict: Some(kind) };
+        return MergeDecision::Carry { to, conflict: Some(kind) };
     }
-    match question.conflicts {
+    match input.conflicts {
         ConflictRule::ActiveWins => {
-            Answer::Carry { to: question.active.other(), conflict: Some(kind) }
+            MergeDecision::Carry { to: input.active.other(), conflict: Some(kind) }
         }
-        ConflictRule::Hold => Answer::Hold(Reason::Conflict),
+        ConflictRule::Hold => MergeDecision::Hold(Reason::Conflict),
     }
 }
 
@@ -177,20 +178,25 @@ fn conflict(question: &Question<'_>, kind: Conflict) -> Answer {
 mod tests {
     use super::*;
 
-    fn text(value: &str) -> Reading {
-        Reading::Held(Value::Text(value.to_owned()))
+    fn text(value: &str) -> FieldState {
+        FieldState::Present(Value::Text(value.to_owned()))
     }
 
-    fn address(value: &str, verified: bool) -> Reading {
-        Reading::Held(Value::Address { address: value.to_owned(), verified })
+    fn address(value: &str, verified: bool) -> FieldState {
+        FieldState::Present(Value::Address { address: value.to_owned(), verified })
     }
 
-    fn flag(yes: bool) -> Reading {
-        Reading::Held(Value::Flag(yes))
+    fn flag(yes: bool) -> FieldState {
+        FieldState::Present(Value::Flag(yes))
     }
 
-    fn ask(field: &Field, old: &Reading, new: &Reading, base: Option<&Reading>) -> Answer {
-        merge(&Question {
+    fn ask(
+        field: &Field,
+        old: &FieldState,
+        new: &FieldState,
+        base: Option<&FieldState>,
+    ) -> MergeDecision {
+        merge(&MergeInput {
             field,
             says: BySide { old, new },
             unchanged: base.map(|base| BySide { old: old == base, new: new == base }),
@@ -199,7 +205,7 @@ mod tests {
             active: Side::Old,
             conflicts: ConflictRule::ActiveWins,
             ways: Ways::Both,
-            law: Law::WHOLE,
+            rules: ProtocolRules::WHOLE,
         })
     }
 
@@ -207,8 +213,8 @@ mod tests {
         Field::from_name("given_name").unwrap()
     }
 
-    const fn decided(to: Side, conflict: Conflict) -> Answer {
-        Answer::Carry { to, conflict: Some(conflict) }
+    const fn decided(to: Side, conflict: Conflict) -> MergeDecision {
+        MergeDecision::Carry { to, conflict: Some(conflict) }
     }
 
     #[test]
@@ -216,8 +222,8 @@ mod tests {
         let (a, b) = (text("a"), text("b"));
         assert_eq!(ask(&name(), &b, &a, Some(&a)), carry(Side::New));
         assert_eq!(ask(&name(), &a, &b, Some(&a)), carry(Side::Old));
-        assert_eq!(ask(&name(), &Reading::Absent, &a, Some(&a)), carry(Side::New));
-        assert_eq!(ask(&name(), &b, &b, Some(&a)), Answer::Agree);
+        assert_eq!(ask(&name(), &FieldState::Absent, &a, Some(&a)), carry(Side::New));
+        assert_eq!(ask(&name(), &b, &b, Some(&a)), MergeDecision::Agree);
     }
 
     #[test]
@@ -225,14 +231,14 @@ mod tests {
         let (a, b, c) = (text("a"), text("b"), text("c"));
         let both = decided(Side::New, Conflict::BothChanged);
         assert_eq!(ask(&name(), &a, &b, Some(&c)), both);
-        assert_eq!(ask(&name(), &a, &Reading::Absent, Some(&c)), both);
+        assert_eq!(ask(&name(), &a, &FieldState::Absent, Some(&c)), both);
     }
 
     #[test]
     fn without_a_baseline_a_value_beats_an_absent_one_and_two_values_are_a_conflict() {
         let (a, b) = (text("a"), text("b"));
-        assert_eq!(ask(&name(), &Reading::Absent, &b, None), carry(Side::Old));
-        assert_eq!(ask(&name(), &a, &Reading::Absent, None), carry(Side::New));
+        assert_eq!(ask(&name(), &FieldState::Absent, &b, None), carry(Side::Old));
+        assert_eq!(ask(&name(), &a, &FieldState::Absent, None), carry(Side::New));
         assert_eq!(ask(&name(), &a, &b, None), decided(Side::New, Conflict::FirstLink));
     }
 
@@ -240,8 +246,8 @@ mod tests {
     fn an_unread_field_is_left_as_it_is() {
         let group = Field::from_name("group:admins").unwrap();
         let yes = flag(true);
-        assert_eq!(ask(&group, &yes, &Reading::Unread, Some(&yes)), Answer::Leave);
-        assert_eq!(ask(&group, &Reading::Unread, &yes, None), Answer::Leave);
+        assert_eq!(ask(&group, &yes, &FieldState::Unknown, Some(&yes)), MergeDecision::Leave);
+        assert_eq!(ask(&group, &FieldState::Unknown, &yes, None), MergeDecision::Leave);
     }
 
     #[test]
@@ -261,7 +267,7 @@ mod tests {
         let email = Field::Email;
         assert_eq!(ask(&email, &proved, &claimed, Some(&claimed)), carry(Side::New));
         assert_eq!(ask(&email, &proved, &claimed, None), carry(Side::New));
-        let lost = Answer::Hold(Reason::VerificationLost);
+        let lost = MergeDecision::Hold(Reason::VerificationLost);
         assert_eq!(ask(&email, &proved, &claimed, Some(&proved)), lost);
         let both = decided(Side::New, Conflict::BothChanged);
         assert_eq!(ask(&email, &claimed, &other, Some(&address("c", true))), both);

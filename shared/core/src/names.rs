@@ -69,7 +69,7 @@ name! {
     PersonId, "a person id", 32
 }
 name! {
-    /// The owner of a lease: unique for each claim (R6, `UniqueLeaseOwner`), never a message's id.
+    /// The owner of a lease: unique for each claim (`UniqueLeaseOwner`), never a message's id.
     Owner, "a lease owner", 64
 }
 

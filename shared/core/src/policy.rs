@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use crate::breaker::Breaker;
-use crate::law::Law;
 use crate::mapping::Mapping;
 use crate::names::AttributeName;
+use crate::outcome::Reason;
 use crate::restore::Restore;
+use crate::rules::ProtocolRules;
 use crate::side::{BySide, Side};
-use crate::verdict::Reason;
 
 /// Whether poolbridge creates an account for a person who has an account in the other pool only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -84,7 +84,7 @@ pub struct Policy {
     /// The mapping rules.
     pub mapping: Mapping,
     /// Which protocol rules hold: all, except in a test that removes one.
-    pub law: Law,
+    pub rules: ProtocolRules,
 }
 
 impl Policy {
@@ -142,7 +142,7 @@ impl Phase {
     }
 }
 
-/// The control item. Every worker reads it after each claim (R27, `IntentChecksPhase`).
+/// The control item. Every worker reads it after each claim (`IntentChecksPhase`).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
 pub struct Control {
     /// The phase.

@@ -9,14 +9,14 @@
 //! - In a deleted pool every account is missing. Nothing follows from that.
 
 use crate::limits;
+use crate::outcome::Reason;
 use crate::policy::Control;
 use crate::side::Side;
 use crate::time::Time;
-use crate::verdict::Reason;
 
 /// How far the restore of a pool has come, as far as the trail reports it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Stage {
+pub enum RestoreStage {
     /// `InitiatePointInTimeRecovery`: AWS prepares a preview, and the pool takes no writes for 24
     /// hours at most. Nothing is changed yet.
     Prepared,
@@ -29,7 +29,7 @@ pub enum Stage {
     Deleted,
 }
 
-impl Stage {
+impl RestoreStage {
     /// Every stage.
     pub const ALL: [Self; 4] = [Self::Prepared, Self::Cancelled, Self::Started, Self::Deleted];
 
@@ -83,7 +83,7 @@ impl AfterRestore {
 
 /// A decision, and its time. The operator decides after the restore has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Decided {
+pub struct TimedDecision {
     /// The decision.
     pub what: AfterRestore,
     /// When it was made.
@@ -94,41 +94,43 @@ pub struct Decided {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Restore {
     /// How far it has come.
-    pub stage: Stage,
+    pub stage: RestoreStage,
     /// When it began. What the pool shows from then on may come from the restore.
     pub since: Time,
     /// The operator's decision, if there is one.
-    pub decided: Option<Decided>,
+    pub decided: Option<TimedDecision>,
 }
 
 impl Restore {
     /// The note after an event reported `stage` at `at`, if the event changes the note.
     /// `CloudTrail` delivers events late, twice and in any order. So an event that is older than
     /// the end of the restore changes nothing.
-    pub fn told(before: Option<&Self>, stage: Stage, at: Time) -> Option<Self> {
+    pub fn after_event(before: Option<&Self>, stage: RestoreStage, at: Time) -> Option<Self> {
         let new = Self { stage, since: at, decided: None };
         let Some(before) = before else { return Some(new) };
         let over = match (before.decided, before.stage) {
             (Some(decided), _) => Some(decided.at),
-            (None, Stage::Cancelled) => Some(before.since),
-            (None, Stage::Prepared | Stage::Started | Stage::Deleted) => None,
+            (None, RestoreStage::Cancelled) => Some(before.since),
+            (None, RestoreStage::Prepared | RestoreStage::Started | RestoreStage::Deleted) => None,
         };
         match (over, before.stage, stage) {
-            (_, Stage::Deleted, _) => None,
-            (_, _, Stage::Deleted) => Some(new),
+            (_, RestoreStage::Deleted, _) => None,
+            (_, _, RestoreStage::Deleted) => Some(new),
             (Some(over), _, _) => (at > over).then_some(new),
             // The pool is not trusted from the time of the preparation on.
-            (None, Stage::Prepared, Stage::Started) => {
+            (None, RestoreStage::Prepared, RestoreStage::Started) => {
                 Some(Self { since: before.since.min(at), ..new })
             }
-            (None, Stage::Prepared, Stage::Cancelled) => (at >= before.since).then_some(new),
+            (None, RestoreStage::Prepared, RestoreStage::Cancelled) => {
+                (at >= before.since).then_some(new)
+            }
             (None, _, _) => None,
         }
     }
 
     /// Whether the operator has to decide before apply writes anything.
     pub const fn is_undecided(&self) -> bool {
-        self.decided.is_none() && !matches!(self.stage, Stage::Cancelled)
+        self.decided.is_none() && !matches!(self.stage, RestoreStage::Cancelled)
     }
 }
 
@@ -150,7 +152,8 @@ impl Control {
     /// The restore of that pool that the operator decided to heal, and the time of the decision. It
     /// counts for [`limits::HEALING_TIME_MAX`]; by then several sweeps have compared every person.
     pub fn heals(&self, side: Side, now: Time) -> Option<(Restore, Time)> {
-        let restore = self.restores.get(side).filter(|restore| restore.stage == Stage::Started)?;
+        let restore =
+            self.restores.get(side).filter(|restore| restore.stage == RestoreStage::Started)?;
         let decided = restore.decided.filter(|decided| decided.what == AfterRestore::Heal)?;
         (now < decided.at + limits::HEALING_TIME_MAX).then_some((restore, decided.at))
     }
@@ -160,62 +163,64 @@ impl Control {
 mod tests {
     use super::*;
 
-    fn note(stage: Stage, since: i64) -> Restore {
+    fn note(stage: RestoreStage, since: i64) -> Restore {
         Restore { stage, since: Time(since), decided: None }
     }
 
     #[test]
     fn events_in_any_order_give_the_same_note() {
-        let events = [(Stage::Prepared, 10), (Stage::Started, 20)];
-        let after = |events: &[(Stage, i64)]| {
+        let events = [(RestoreStage::Prepared, 10), (RestoreStage::Started, 20)];
+        let after = |events: &[(RestoreStage, i64)]| {
             events.iter().fold(None, |note, (stage, at)| {
-                Restore::told(note.as_ref(), *stage, Time(*at)).or(note)
+                Restore::after_event(note.as_ref(), *stage, Time(*at)).or(note)
             })
         };
-        let wanted = Some(note(Stage::Started, 10));
+        let wanted = Some(note(RestoreStage::Started, 10));
         assert_eq!(after(&events), wanted);
         assert_eq!(after(&[events[0], events[1], events[1], events[0]]), wanted);
-        assert_eq!(after(&[events[1], events[0]]).map(|it| it.stage), Some(Stage::Started));
-        let cancelled = [(Stage::Prepared, 10), (Stage::Cancelled, 15)];
-        assert_eq!(after(&cancelled), Some(note(Stage::Cancelled, 15)));
-        assert_eq!(after(&[cancelled[1], cancelled[0]]), Some(note(Stage::Cancelled, 15)));
+        assert_eq!(after(&[events[1], events[0]]).map(|it| it.stage), Some(RestoreStage::Started));
+        let cancelled = [(RestoreStage::Prepared, 10), (RestoreStage::Cancelled, 15)];
+        assert_eq!(after(&cancelled), Some(note(RestoreStage::Cancelled, 15)));
+        assert_eq!(after(&[cancelled[1], cancelled[0]]), Some(note(RestoreStage::Cancelled, 15)));
         // A second recovery counts, although the first was cancelled.
-        let second = [cancelled[0], cancelled[1], (Stage::Prepared, 30)];
-        assert_eq!(after(&second), Some(note(Stage::Prepared, 30)));
+        let second = [cancelled[0], cancelled[1], (RestoreStage::Prepared, 30)];
+        assert_eq!(after(&second), Some(note(RestoreStage::Prepared, 30)));
         assert_eq!(
-            after(&[events[1], (Stage::Deleted, 30), events[1]]).map(|it| it.stage),
-            Some(Stage::Deleted)
+            after(&[events[1], (RestoreStage::Deleted, 30), events[1]]).map(|it| it.stage),
+            Some(RestoreStage::Deleted)
         );
     }
 
     #[test]
     fn a_late_event_does_not_undo_a_decision() {
-        let decided = Some(Decided { what: AfterRestore::Heal, at: Time(50) });
-        let before = Restore { decided, ..note(Stage::Started, 10) };
-        for (stage, at) in [(Stage::Started, 20), (Stage::Prepared, 10), (Stage::Started, 50)] {
-            assert_eq!(Restore::told(Some(&before), stage, Time(at)), None);
+        let decided = Some(TimedDecision { what: AfterRestore::Heal, at: Time(50) });
+        let before = Restore { decided, ..note(RestoreStage::Started, 10) };
+        for (stage, at) in
+            [(RestoreStage::Started, 20), (RestoreStage::Prepared, 10), (RestoreStage::Started, 50)]
+        {
+            assert_eq!(Restore::after_event(Some(&before), stage, Time(at)), None);
         }
         assert_eq!(
-            Restore::told(Some(&before), Stage::Started, Time(60)),
-            Some(note(Stage::Started, 60))
+            Restore::after_event(Some(&before), RestoreStage::Started, Time(60)),
+            Some(note(RestoreStage::Started, 60))
         );
     }
 
     #[test]
     fn only_an_undecided_restore_stops_writes() {
-        let control = |stage: Stage| {
+        let control = |stage: RestoreStage| {
             let mut control = Control::default();
             control.restores.old = Some(note(stage, 1));
             control
         };
         assert_eq!(Control::default().stopped(), None);
-        assert_eq!(control(Stage::Cancelled).stopped(), None);
-        for stage in [Stage::Prepared, Stage::Started, Stage::Deleted] {
+        assert_eq!(control(RestoreStage::Cancelled).stopped(), None);
+        for stage in [RestoreStage::Prepared, RestoreStage::Started, RestoreStage::Deleted] {
             assert_eq!(control(stage).stopped(), Some(Reason::Restored));
         }
-        let mut decided = control(Stage::Started);
+        let mut decided = control(RestoreStage::Started);
         decided.restores.old.as_mut().unwrap().decided =
-            Some(Decided { what: AfterRestore::Heal, at: Time(5) });
+            Some(TimedDecision { what: AfterRestore::Heal, at: Time(5) });
         assert_eq!(decided.stopped(), None);
         assert!(decided.heals(Side::Old, Time(6)).is_some());
         assert!(decided.heals(Side::New, Time(6)).is_none());
@@ -224,14 +229,14 @@ mod tests {
 
     #[test]
     fn a_stage_opens_the_breaker_only_if_people_were_changed_in_bulk() {
-        let opening = Stage::ALL.into_iter().filter(|stage| stage.opens_breaker());
-        assert_eq!(opening.collect::<Vec<_>>(), [Stage::Started, Stage::Deleted]);
+        let opening = RestoreStage::ALL.into_iter().filter(|stage| stage.opens_breaker());
+        assert_eq!(opening.collect::<Vec<_>>(), [RestoreStage::Started, RestoreStage::Deleted]);
     }
 
     #[test]
     fn every_stage_and_decision_is_found_by_its_name() {
-        for stage in Stage::ALL {
-            assert_eq!(Stage::from_name(stage.name()), Some(stage));
+        for stage in RestoreStage::ALL {
+            assert_eq!(RestoreStage::from_name(stage.name()), Some(stage));
         }
         for decision in AfterRestore::ALL {
             assert_eq!(AfterRestore::from_name(decision.name()), Some(decision));

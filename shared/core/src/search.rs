@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use crate::account::{Account, Shape};
+use crate::account::{Account, PoolSchema};
 use crate::limits;
 use crate::names::{AttributeName, Username};
 
@@ -110,19 +110,19 @@ impl Search {
 
     /// Whether a call is needed: no account of that pool schema holds a value that is longer than
     /// its schema allows. A value that fits into a filter is always searched for.
-    pub fn is_worth_asking(&self, shape: &Shape) -> bool {
-        self.fits_filter() || self.can_match(shape)
+    pub fn is_worth_asking(&self, schema: &PoolSchema) -> bool {
+        self.fits_filter() || self.can_match(schema)
     }
 
     /// Whether any account of a pool with that schema can hold the value.
-    fn can_match(&self, shape: &Shape) -> bool {
+    fn can_match(&self, schema: &PoolSchema) -> bool {
         let length = self.value().chars().count();
         let longest = match self {
             Self::Username(_) => limits::USERNAME_MAX,
             Self::Email(_) | Self::Phone(_) | Self::PreferredUsername(_) => {
                 let named =
-                    shape.attributes.iter().find(|(name, _)| name.as_str() == self.attribute());
-                named.and_then(|(_, shape)| shape.longest).unwrap_or(limits::ATTRIBUTE_MAX)
+                    schema.attributes.iter().find(|(name, _)| name.as_str() == self.attribute());
+                named.and_then(|(_, schema)| schema.longest).unwrap_or(limits::ATTRIBUTE_MAX)
             }
         };
         length <= longest
@@ -191,7 +191,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::account::{AttributeShape, Status};
+    use crate::account::{AttributeSchema, Status};
     use crate::names::Sub;
     use crate::time::Time;
 
@@ -268,14 +268,14 @@ mod tests {
 
     #[test]
     fn value_longer_than_the_schema_allows_matches_no_account() {
-        let mut shape = Shape::default();
-        assert!(email(&"a".repeat(2048)).can_match(&shape));
-        assert!(!email(&"a".repeat(2049)).can_match(&shape));
-        let short = AttributeShape { longest: Some(20), ..AttributeShape::default() };
-        shape.attributes.insert(AttributeName::try_from("email").unwrap(), short);
-        assert!(email(&"a".repeat(20)).can_match(&shape));
-        assert!(!email(&"a".repeat(21)).can_match(&shape));
-        assert!(named(&"a".repeat(128)).can_match(&shape));
+        let mut schema = PoolSchema::default();
+        assert!(email(&"a".repeat(2048)).can_match(&schema));
+        assert!(!email(&"a".repeat(2049)).can_match(&schema));
+        let short = AttributeSchema { longest: Some(20), ..AttributeSchema::default() };
+        schema.attributes.insert(AttributeName::try_from("email").unwrap(), short);
+        assert!(email(&"a".repeat(20)).can_match(&schema));
+        assert!(!email(&"a".repeat(21)).can_match(&schema));
+        assert!(named(&"a".repeat(128)).can_match(&schema));
     }
 
     #[test]

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use crate::facts::{Factor, Field};
 use crate::names::{AttributeName, GroupName};
+use crate::profile::{Factor, Field};
 use crate::side::Side;
 
 /// One action, to be done in the pool [`Step::side`].
@@ -13,12 +13,12 @@ pub struct Step {
     /// The pool that is written.
     pub side: Side,
     /// The action.
-    pub deed: Deed,
+    pub action: Action,
 }
 
 /// An action. Each is idempotent: done twice, it has the same result as done once.
 #[derive(Clone, PartialEq, Eq)]
-pub enum Deed {
+pub enum Action {
     /// `AdminDisableUser`.
     Disable,
     /// `AdminEnableUser`.
@@ -43,11 +43,11 @@ pub enum Deed {
     SignOut,
     /// `AdminDeleteUser`. Irreversible. An account that does not exist (any more) counts as
     /// deleted. A plan never contains it: only a tombstone owes it, after a deletion in the other
-    /// pool (R23, `TombstoneFirst`).
+    /// pool (`TombstoneFirst`).
     Delete,
 }
 
-impl Deed {
+impl Action {
     /// The AWS operation of this action.
     pub const fn operation(&self) -> &'static str {
         match self {
@@ -77,7 +77,7 @@ impl Deed {
     }
 }
 
-impl fmt::Debug for Deed {
+impl fmt::Debug for Action {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let fields: Vec<String> = self.fields().iter().map(ToString::to_string).collect();
         write!(formatter, "{}({})", self.operation(), fields.join(", "))

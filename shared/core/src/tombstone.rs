@@ -1,4 +1,4 @@
-//! The permanent note that one of a person's accounts was deleted (R24, `TombstoneStays`).
+//! The permanent note that one of a person's accounts was deleted (`TombstoneStays`).
 //! poolbridge no longer synchronises, creates or links an account of such a person.
 
 use crate::policy::Deletes;

@@ -9,7 +9,7 @@ use anyhow::{Context as _, ensure};
 use serde_json::{Value, json};
 use tokio::process::{Child, Command};
 
-use super::process::{self, Environment};
+use super::process::{self, EnvVars};
 use super::runtime::Runtime;
 use super::scenarios::event;
 use super::target::each;
@@ -30,7 +30,7 @@ const MEMORY_KILOBYTES: u64 = 128 * 1024;
 
 /// How long a start takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Start {
+pub(super) struct StartTime {
     /// Time until the bootstrap asks for its first event.
     ready: Duration,
     /// Time until the bootstrap answers its first event.
@@ -39,25 +39,25 @@ pub(super) struct Start {
 
 /// What was measured.
 #[derive(Clone, Debug)]
-pub(super) struct Programs {
+pub(super) struct StartFigures {
     /// Capture's processor time for [`INVOCATIONS`], in milliseconds.
     processor_milliseconds: usize,
     capture_kilobytes: u64,
     apply_kilobytes: u64,
-    capture_start: Start,
-    apply_start: Start,
+    capture_start: StartTime,
+    apply_start: StartTime,
 }
 
 /// A running bootstrap. Dropping it kills the process.
 struct Bootstrap {
     process: Child,
     runtime: Runtime,
-    start: Start,
+    start: StartTime,
 }
 
 impl Bootstrap {
     /// Starts a program and lets it answer its first event.
-    async fn start(program: &str, environment: &Environment, event: &[u8]) -> anyhow::Result<Self> {
+    async fn start(program: &str, environment: &EnvVars, event: &[u8]) -> anyhow::Result<Self> {
         let mut runtime = Runtime::listen().await?;
         let path = program_path(program)?;
         let began = Instant::now();
@@ -80,7 +80,7 @@ impl Bootstrap {
             .with_context(|| format!("cannot start {}", path.display()))?;
         let ready = runtime.asked().await.context("the bootstrap did not start")?;
         let (_, answered) = runtime.invoke(event).await?;
-        let start = Start { ready: ready - began, answered: answered - began };
+        let start = StartTime { ready: ready - began, answered: answered - began };
         Ok(Self { process, runtime, start })
     }
 
@@ -92,8 +92,8 @@ impl Bootstrap {
 /// Measures both functions. `environment` holds their variables.
 pub(super) async fn measure(
     bridge: &Deployment,
-    environment: &Environment,
-) -> anyhow::Result<Programs> {
+    environment: &EnvVars,
+) -> anyhow::Result<StartFigures> {
     let queue_url = bridge.add_queue("bench-capture").await?;
     // No worker processes these messages, and the calls do not go through the counting proxies.
     let mut environment = environment.clone();
@@ -131,7 +131,7 @@ pub(super) async fn measure(
         // Without messages, apply does only its one-time work: clients, key, the pools' settings.
         starts.push(Bootstrap::start("apply", &environment, br#"{"Records":[]}"#).await?.start);
     }
-    Ok(Programs {
+    Ok(StartFigures {
         processor_milliseconds: usize::try_from(used)?,
         capture_kilobytes,
         apply_kilobytes: apply_kilobytes(bridge)?,
@@ -164,13 +164,13 @@ fn program_path(program: &str) -> anyhow::Result<PathBuf> {
     Ok(path)
 }
 
-fn middle(mut starts: Vec<Start>) -> Start {
+fn middle(mut starts: Vec<StartTime>) -> StartTime {
     starts.sort_by_key(|start| start.answered);
     let middle = starts.len() / 2;
     starts.swap_remove(middle)
 }
 
-impl Programs {
+impl StartFigures {
     /// The missed targets, as text.
     pub(super) fn missed(&self) -> Vec<String> {
         let programs = [("capture", self.capture_kilobytes), ("apply", self.apply_kilobytes)];
@@ -186,7 +186,7 @@ impl Programs {
             let met = if used <= MEMORY_KILOBYTES { "met" } else { "missed" };
             format!("{name}: {} of memory at most, target 128 MB: {met}", megabytes(used))
         };
-        let start = |name: &str, start: Start| {
+        let start = |name: &str, start: StartTime| {
             let (ready, answered) = (start.ready.as_millis(), start.answered.as_millis());
             format!("{name}: asks for events after {ready} ms, first answer after {answered} ms")
         };
@@ -201,7 +201,7 @@ impl Programs {
     }
 
     pub(super) fn value(&self) -> Value {
-        let program = |used: u64, start: Start| {
+        let program = |used: u64, start: StartTime| {
             json!({
                 "memory_kilobytes": used,
                 "memory_kilobytes_at_most": MEMORY_KILOBYTES,

@@ -12,7 +12,7 @@ const TOLD_MAX: usize = 1_000;
 
 /// The kind of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Kind {
+pub(super) enum CallKind {
     /// `AdminGetUser`, which makes the person a billed monthly user of the pool.
     AccountRead,
     /// A listing or a membership list.
@@ -29,17 +29,17 @@ pub(super) enum Kind {
     TableRead,
     /// Reads a pool's settings or the key. Both are read at the start; the settings again every few
     /// minutes.
-    Start,
+    StartTime,
     /// Anything else. There should be none.
     Other,
 }
 
-/// The kind of each operation. An operation that is not listed counts as [`Kind::Other`].
-const KINDS: [(Kind, &[&str]); 8] = [
-    (Kind::AccountRead, &["AdminGetUser"]),
-    (Kind::PoolRead, &["AdminListGroupsForUser", "GetGroup", "ListUsers", "ListUsersInGroup"]),
+/// The kind of each operation. An operation that is not listed counts as [`CallKind::Other`].
+const KINDS: [(CallKind, &[&str]); 8] = [
+    (CallKind::AccountRead, &["AdminGetUser"]),
+    (CallKind::PoolRead, &["AdminListGroupsForUser", "GetGroup", "ListUsers", "ListUsersInGroup"]),
     (
-        Kind::PoolWrite,
+        CallKind::PoolWrite,
         &[
             "AdminAddUserToGroup",
             "AdminCreateUser",
@@ -54,15 +54,15 @@ const KINDS: [(Kind, &[&str]); 8] = [
             "AdminUserGlobalSignOut",
         ],
     ),
-    (Kind::Sent, &["SendMessage", "SendMessageBatch"]),
-    (Kind::PutOff, &["ChangeMessageVisibility", "ChangeMessageVisibilityBatch"]),
+    (CallKind::Sent, &["SendMessage", "SendMessageBatch"]),
+    (CallKind::PutOff, &["ChangeMessageVisibility", "ChangeMessageVisibilityBatch"]),
     (
-        Kind::TableWrite,
+        CallKind::TableWrite,
         &["BatchWriteItem", "DeleteItem", "PutItem", "TransactWriteItems", "UpdateItem"],
     ),
-    (Kind::TableRead, &["BatchGetItem", "GetItem", "Query", "Scan", "TransactGetItems"]),
+    (CallKind::TableRead, &["BatchGetItem", "GetItem", "Query", "Scan", "TransactGetItems"]),
     (
-        Kind::Start,
+        CallKind::StartTime,
         &[
             "DescribeUserPool",
             "DescribeUserPoolClient",
@@ -76,11 +76,11 @@ const KINDS: [(Kind, &[&str]); 8] = [
 
 /// Number of calls per operation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Calls(pub(super) BTreeMap<String, usize>);
+pub(super) struct CallCounts(pub(super) BTreeMap<String, usize>);
 
-impl Calls {
+impl CallCounts {
     /// The calls of that kind.
-    pub(super) fn of(&self, kind: Kind) -> usize {
+    pub(super) fn of(&self, kind: CallKind) -> usize {
         let sorted = self.0.iter().filter(|(operation, _)| kind_of(operation) == kind);
         sorted.map(|(_, count)| count).sum()
     }
@@ -91,9 +91,9 @@ impl Calls {
     }
 }
 
-fn kind_of(operation: &str) -> Kind {
+fn kind_of(operation: &str) -> CallKind {
     let found = KINDS.iter().find(|(_, operations)| operations.contains(&operation));
-    found.map_or(Kind::Other, |(kind, _)| *kind)
+    found.map_or(CallKind::Other, |(kind, _)| *kind)
 }
 
 /// The proxies in front of both pools and the services. Only the bridge calls through them.
@@ -114,12 +114,15 @@ impl Counter {
     }
 
     /// The calls since [`Self::begin`].
-    pub(super) async fn calls(&self) -> anyhow::Result<Calls> {
-        let mut calls = Calls::default();
+    pub(super) async fn calls(&self) -> anyhow::Result<CallCounts> {
+        let mut calls = CallCounts::default();
         for faults in &self.0 {
             let counts = faults.counts().await?;
-            let told: usize = counts.values().sum();
-            ensure!(told < TOLD_MAX, "a proxy counted {told} calls and may have forgotten some");
+            let reported: usize = counts.values().sum();
+            ensure!(
+                reported < TOLD_MAX,
+                "a proxy counted {reported} calls and may have forgotten some"
+            );
             for (operation, count) in counts {
                 *calls.0.entry(operation).or_default() += count;
             }
@@ -139,8 +142,8 @@ mod tests {
             assert_eq!(all().filter(|other| other == &operation).count(), 1, "{operation}");
         }
         let calls = [("AdminGetUser", 2), ("PutItem", 3), ("DeleteItem", 1), ("NewThing", 5)];
-        let calls = Calls(calls.map(|(name, count)| (name.to_owned(), count)).into());
-        assert_eq!((calls.of(Kind::AccountRead), calls.of(Kind::TableWrite)), (2, 4));
-        assert_eq!((calls.of(Kind::Other), calls.all()), (5, 11));
+        let calls = CallCounts(calls.map(|(name, count)| (name.to_owned(), count)).into());
+        assert_eq!((calls.of(CallKind::AccountRead), calls.of(CallKind::TableWrite)), (2, 4));
+        assert_eq!((calls.of(CallKind::Other), calls.all()), (5, 11));
     }
 }

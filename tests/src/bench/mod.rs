@@ -18,9 +18,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 
-use crate::deployment::{Deployment, Ground};
-use process::Environment;
-use report::Report;
+use crate::deployment::{Deployment, DeploymentKind};
+use process::EnvVars;
+use report::BenchReport;
 use scenarios::Bench;
 
 /// The configured settle time. It is longer than it takes to capture one change of each person. So
@@ -36,8 +36,8 @@ pub async fn run() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match arguments.as_slice() {
         [trail::ARGUMENT] => trail::run().await,
-        [] => told(false).await,
-        ["--json"] => told(true).await,
+        [] => reported(false).await,
+        ["--json"] => reported(true).await,
         _ => Err(anyhow::anyhow!("unknown arguments\nhint: there is `--json` and nothing else")),
     };
     match outcome {
@@ -49,9 +49,9 @@ pub async fn run() -> ExitCode {
     }
 }
 
-async fn told(json: bool) -> anyhow::Result<()> {
-    let stack = Deployment::start_stack(Ground::Calls).await?;
-    let bridge = Deployment::deploy_changed(stack, Ground::Calls, |text| {
+async fn reported(json: bool) -> anyhow::Result<()> {
+    let stack = Deployment::start_stack(DeploymentKind::Calls).await?;
+    let bridge = Deployment::deploy_changed(stack, DeploymentKind::Calls, |text| {
         let text = text.replace(r#"settle = "200ms""#, &settle());
         format!("{text}\n[capture]\npost_authentication = true\n")
     })
@@ -70,13 +70,13 @@ async fn told(json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn measure(bridge: &Deployment) -> anyhow::Result<Report> {
+async fn measure(bridge: &Deployment) -> anyhow::Result<BenchReport> {
     let environment = environment(bridge)?;
     let bench = Bench::new(bridge, &environment).await?;
     let start = bench.warm_up().await?;
     let scenarios = bench.scenarios().await?;
     let programs = bootstrap::measure(bridge, &environment).await?;
-    Ok(Report { start, scenarios, programs })
+    Ok(BenchReport { start, scenarios, programs })
 }
 
 fn settle() -> String {
@@ -84,7 +84,7 @@ fn settle() -> String {
 }
 
 /// The variables of the functions, for processes that Lambda does not start.
-fn environment(bridge: &Deployment) -> anyhow::Result<Environment> {
+fn environment(bridge: &Deployment) -> anyhow::Result<EnvVars> {
     // The folder belongs to a program of the stack, which removes it in every case.
     let folder = bridge.stack.folder().join("ministack").join("bench");
     fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
@@ -95,7 +95,7 @@ fn environment(bridge: &Deployment) -> anyhow::Result<Environment> {
     fs::write(&path, text).context("writing bridge.toml")?;
     let variables = function.environment.as_object().cloned().unwrap_or_default();
     let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
-    let mut environment: Environment =
+    let mut environment: EnvVars =
         variables.iter().map(|(name, value)| (name.clone(), text(value))).collect();
     let services = bridge.stack.environment();
     environment.extend(services.into_iter().map(|(name, value)| (name.to_owned(), value)));

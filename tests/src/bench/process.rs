@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context as _, ensure};
 
 /// Variables of a process.
-pub(super) type Environment = BTreeMap<String, String>;
+pub(super) type EnvVars = BTreeMap<String, String>;
 
 /// Linux reports processor time in /proc in this unit, whatever the kernel's own clock rate is.
 pub(super) const TICK_MILLISECONDS: u64 = 10;
@@ -44,8 +44,8 @@ pub(super) fn with_variables(variables: &[(&str, &str)]) -> anyhow::Result<Vec<u
     let wanted: Vec<String> =
         variables.iter().map(|(name, value)| format!("{name}={value}")).collect();
     let mut found = Vec::new();
-    for entry in fs::read_dir("/proc").context("reading /proc")? {
-        let name = entry?.file_name();
+    for record in fs::read_dir("/proc").context("reading /proc")? {
+        let name = record?.file_name();
         let Some(process) = name.to_str().and_then(|name| name.parse().ok()) else { continue };
         // A process may end meanwhile, and other users' processes cannot be read.
         let environment = fs::read(Path::new("/proc").join(&name).join("environ"));

@@ -5,20 +5,20 @@ use comfy_table::{ContentArrangement, Table};
 use serde_json::{Value, json};
 
 use super::SETTLE;
-use super::bootstrap::Programs;
-use super::calls::{Calls, Kind};
+use super::bootstrap::StartFigures;
+use super::calls::{CallCounts, CallKind};
 use super::process::TICK_MILLISECONDS;
 use super::target::{Scenario, each};
 
 /// All measurements.
-pub(super) struct Report {
+pub(super) struct BenchReport {
     /// The calls that apply makes once, at its start.
-    pub(super) start: Calls,
+    pub(super) start: CallCounts,
     pub(super) scenarios: Vec<Scenario>,
-    pub(super) programs: Programs,
+    pub(super) programs: StartFigures,
 }
 
-impl Report {
+impl BenchReport {
     fn missed(&self) -> Vec<String> {
         let scenarios = self.scenarios.iter().flat_map(Scenario::missed);
         scenarios.chain(self.programs.missed()).collect()
@@ -27,17 +27,17 @@ impl Report {
     /// Calls of the start's kind while scenarios were counted: none, unless apply read the pools'
     /// settings again or a second function started.
     fn late_starts(&self) -> usize {
-        self.scenarios.iter().map(|it| it.apply.of(Kind::Start)).sum()
+        self.scenarios.iter().map(|it| it.apply.of(CallKind::StartTime)).sum()
     }
 
     pub(super) fn text(&self) -> String {
         let mut parts = vec![self.table()];
         for scenario in &self.scenarios {
-            let Scenario { name, changes, capture, apply, verdicts, .. } = scenario;
-            let verdicts = verdicts.iter().map(|(verdict, count)| format!("{verdict} {count}"));
+            let Scenario { name, changes, capture, apply, outcomes, .. } = scenario;
+            let outcomes = outcomes.iter().map(|(outcome, count)| format!("{outcome} {count}"));
             parts.push(format!(
                 "{name}\n  verdicts: {}\n  capture:  {} (all within {:.1} s)\n  apply:    {}\n",
-                verdicts.collect::<Vec<_>>().join(", "),
+                outcomes.collect::<Vec<_>>().join(", "),
                 operations(capture, *changes),
                 scenario.captured_in.as_secs_f64(),
                 operations(apply, *changes),
@@ -76,7 +76,7 @@ impl Report {
         table.set_header(["PER CHANGE", "CALLS", "TARGET", ""]);
         for scenario in &self.scenarios {
             table.add_row([scenario.name, "", "", ""]);
-            for figure in scenario.figures() {
+            for figure in scenario.metrics() {
                 let target = scenario.bound(figure).map(|bound| match bound {
                     0 => "none".to_owned(),
                     bound => format!("<= {bound}"),
@@ -111,7 +111,7 @@ impl Report {
 }
 
 /// Every operation with its calls per change.
-fn operations(calls: &Calls, many: usize) -> String {
+fn operations(calls: &CallCounts, many: usize) -> String {
     if calls.0.is_empty() {
         return "nothing".to_owned();
     }

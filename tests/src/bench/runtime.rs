@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
 
 /// What the bootstrap reported.
-enum Said {
+enum BootstrapReport {
     /// It asked for an event for the first time, or again.
     Asked(Instant),
     /// It answered.
@@ -29,21 +29,21 @@ pub(super) struct Runtime {
     /// Host and port, for `AWS_LAMBDA_RUNTIME_API`.
     pub(super) address: String,
     events: mpsc::Sender<Vec<u8>>,
-    said: mpsc::Receiver<Said>,
+    said: mpsc::Receiver<BootstrapReport>,
     _service: JoinSet<()>,
 }
 
 impl Runtime {
     pub(super) async fn listen() -> anyhow::Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.context("listening")?;
-        let address = listener.local_addr()?.to_string();
+        let decoder = TcpListener::bind(("127.0.0.1", 0)).await.context("listening")?;
+        let address = decoder.local_addr()?.to_string();
         let (events, waiting) = mpsc::channel(1);
         let (tell, said) = mpsc::channel(16);
         let waiting = Arc::new(Mutex::new(waiting));
         let mut service = JoinSet::new();
         service.spawn(async move {
             let mut connections = JoinSet::new();
-            while let Ok((stream, _)) = listener.accept().await {
+            while let Ok((stream, _)) = decoder.accept().await {
                 let (waiting, tell) = (Arc::clone(&waiting), tell.clone());
                 // If a bootstrap ends during a request, the missing answer shows it.
                 connections.spawn(async move { drop(serve(stream, &waiting, &tell).await) });
@@ -55,9 +55,9 @@ impl Runtime {
     /// Waits until the bootstrap has started and asks for its first event.
     pub(super) async fn asked(&mut self) -> anyhow::Result<Instant> {
         match self.next().await? {
-            Said::Asked(when) => Ok(when),
-            Said::Answered(_) => bail!("an answer without a request"),
-            Said::Failed(error) => bail!("the bootstrap failed: {error}"),
+            BootstrapReport::Asked(when) => Ok(when),
+            BootstrapReport::Answered(_) => bail!("an answer without a request"),
+            BootstrapReport::Failed(error) => bail!("the bootstrap failed: {error}"),
         }
     }
 
@@ -65,15 +65,17 @@ impl Runtime {
     pub(super) async fn invoke(&mut self, event: &[u8]) -> anyhow::Result<(Vec<u8>, Instant)> {
         self.events.send(event.to_vec()).await.context("the runtime has ended")?;
         let answer = match self.next().await? {
-            Said::Answered(answer) => (answer, Instant::now()),
-            Said::Failed(error) => bail!("the bootstrap failed: {error}"),
-            Said::Asked(_) => bail!("the bootstrap asked for an event before it answered"),
+            BootstrapReport::Answered(answer) => (answer, Instant::now()),
+            BootstrapReport::Failed(error) => bail!("the bootstrap failed: {error}"),
+            BootstrapReport::Asked(_) => {
+                bail!("the bootstrap asked for an event before it answered")
+            }
         };
         self.asked().await?;
         Ok(answer)
     }
 
-    async fn next(&mut self) -> anyhow::Result<Said> {
+    async fn next(&mut self) -> anyhow::Result<BootstrapReport> {
         let said = tokio::time::timeout(ANSWER_LIMIT, self.said.recv()).await;
         said.with_context(|| format!("the bootstrap is silent for {ANSWER_LIMIT:?}"))?
             .context("the runtime has ended")
@@ -84,13 +86,13 @@ impl Runtime {
 async fn serve(
     stream: TcpStream,
     waiting: &Mutex<mpsc::Receiver<Vec<u8>>>,
-    tell: &mpsc::Sender<Said>,
+    tell: &mpsc::Sender<BootstrapReport>,
 ) -> anyhow::Result<()> {
     stream.set_nodelay(true)?;
     let mut stream = BufReader::new(stream);
     while let Some((path, body)) = request(&mut stream).await? {
         if path.ends_with("/invocation/next") {
-            tell.send(Said::Asked(Instant::now())).await?;
+            tell.send(BootstrapReport::Asked(Instant::now())).await?;
             let Some(event) = waiting.lock().await.recv().await else { return Ok(()) };
             let deadline = SystemTime::now() + ANSWER_LIMIT;
             let deadline = deadline.duration_since(SystemTime::UNIX_EPOCH)?.as_millis();
@@ -105,9 +107,9 @@ async fn serve(
             continue;
         }
         let said = if path.ends_with("/response") {
-            Said::Answered(body)
+            BootstrapReport::Answered(body)
         } else {
-            Said::Failed(String::from_utf8_lossy(&body).into_owned())
+            BootstrapReport::Failed(String::from_utf8_lossy(&body).into_owned())
         };
         tell.send(said).await?;
         stream.write_all(b"HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n").await?;

@@ -6,13 +6,13 @@ use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use poolbridge_core::change::Change;
+use poolbridge_core::change::ChangeEvent;
 use poolbridge_core::side::Side;
 use serde_json::{Value, json};
 
-use super::calls::{Calls, Counter, Kind};
-use super::process::Environment;
-use super::target::{Outcome, Scenario};
+use super::calls::{CallCounts, CallKind, Counter};
+use super::process::EnvVars;
+use super::target::{Scenario, TargetResult};
 use super::{SETTLE, trail};
 use crate::deployment::aws::changed;
 use crate::deployment::patience::until;
@@ -28,7 +28,7 @@ const SETTLED: Duration = SETTLE.saturating_add(Duration::from_millis(500));
 const LOG_LIMIT: Duration = Duration::from_secs(10);
 
 /// A person with an account in both pools.
-struct Person {
+struct BenchPerson {
     name: String,
     old: String,
     new: String,
@@ -41,21 +41,21 @@ pub(super) struct Bench<'a> {
     /// The event source mapping that feeds apply.
     mapping: String,
     /// The variables of the functions, for the process that captures in their place.
-    environment: &'a Environment,
+    environment: &'a EnvVars,
 }
 
 /// What apply logged during a phase.
 #[derive(Default)]
-struct Told {
+struct PhaseLog {
     received: usize,
     deleted: usize,
-    verdicts: BTreeMap<String, usize>,
+    outcomes: BTreeMap<String, usize>,
 }
 
 impl<'a> Bench<'a> {
     pub(super) async fn new(
         bridge: &'a Deployment,
-        environment: &'a Environment,
+        environment: &'a EnvVars,
     ) -> anyhow::Result<Self> {
         let mapping = bridge.services.mapping_of(APPLY, &bridge.names.queue_url).await?;
         Ok(Self { bridge, counter: Counter::of(&bridge.stack), mapping, environment })
@@ -63,16 +63,16 @@ impl<'a> Bench<'a> {
 
     /// Starts the functions: one person's change travels. Returns the calls that happen only at the
     /// start.
-    pub(super) async fn warm_up(&self) -> anyhow::Result<Calls> {
+    pub(super) async fn warm_up(&self) -> anyhow::Result<CallCounts> {
         self.counter.begin().await?;
         self.sign_up("warming-up").await?;
         self.bridge.worked_off().await?;
         let calls = self.counter.calls().await?.0;
         let calls = calls.into_iter().filter_map(|(operation, count)| {
-            let call = Calls([(operation, count)].into());
-            (call.of(Kind::Start) > 0).then_some(call.0)
+            let call = CallCounts([(operation, count)].into());
+            (call.of(CallKind::StartTime) > 0).then_some(call.0)
         });
-        Ok(Calls(calls.flatten().collect()))
+        Ok(CallCounts(calls.flatten().collect()))
     }
 
     /// Counts every scenario, each with the same people.
@@ -86,7 +86,7 @@ impl<'a> Bench<'a> {
             }
             Ok(())
         };
-        let mut all = vec![self.count(name, Outcome::Larger, sign_ups).await?];
+        let mut all = vec![self.count(name, TargetResult::Larger, sign_ups).await?];
         let people = self.people(&names).await?;
 
         let edits = async {
@@ -97,11 +97,11 @@ impl<'a> Bench<'a> {
         };
         let edited = self.settled(edits, Side::Old, &people).await?;
         let name = "b. attribute edited in the old pool, told when settled";
-        all.push(self.count(name, Outcome::Effective, self.tell(&edited)).await?);
+        all.push(self.count(name, TargetResult::Effective, self.tell(&edited)).await?);
 
         let echoes = self.settled(async { Ok(()) }, Side::New, &people).await?;
         let name = "c. echo: the account that poolbridge wrote in b";
-        all.push(self.count(name, Outcome::Echo, self.tell(&echoes)).await?);
+        all.push(self.count(name, TargetResult::Echo, self.tell(&echoes)).await?);
 
         let again = async {
             for change in &edited {
@@ -110,7 +110,7 @@ impl<'a> Bench<'a> {
             Ok(())
         };
         let name = "d. the message of b, delivered a second time";
-        all.push(self.count(name, Outcome::Echo, again).await?);
+        all.push(self.count(name, TargetResult::Echo, again).await?);
 
         let joined = async {
             for person in &people {
@@ -120,7 +120,7 @@ impl<'a> Bench<'a> {
         };
         let joined = self.settled(joined, Side::Old, &people).await?;
         let name = "e. group added in the old pool, told when settled";
-        all.push(self.count(name, Outcome::Effective, self.tell(&joined)).await?);
+        all.push(self.count(name, TargetResult::Effective, self.tell(&joined)).await?);
 
         tokio::time::sleep(SETTLED).await;
         let sign_ins = async {
@@ -130,7 +130,7 @@ impl<'a> Bench<'a> {
             Ok(())
         };
         let name = "f. sign-in hint, nothing changed, looked at as it comes";
-        all.push(self.count(name, Outcome::Echo, sign_ins).await?);
+        all.push(self.count(name, TargetResult::Echo, sign_ins).await?);
 
         tokio::time::sleep(SETTLED).await;
         let resets = async {
@@ -140,7 +140,7 @@ impl<'a> Bench<'a> {
             Ok(())
         };
         let name = "g. password reset in the old pool, looked at as it comes";
-        all.push(self.count(name, Outcome::Larger, resets).await?);
+        all.push(self.count(name, TargetResult::Larger, resets).await?);
         Ok(all)
     }
 
@@ -148,7 +148,7 @@ impl<'a> Bench<'a> {
     async fn count(
         &self,
         name: &'static str,
-        outcome: Outcome,
+        outcome: TargetResult,
         capture: impl Future<Output = anyhow::Result<()>>,
     ) -> anyhow::Result<Scenario> {
         let services = &self.bridge.services;
@@ -158,16 +158,16 @@ impl<'a> Bench<'a> {
         capture.await.context(name)?;
         let captured_in = began.elapsed();
         let captured = self.counter.calls().await?;
-        let before = self.told().await?;
+        let before = self.reported().await?;
         self.counter.begin().await?;
         services.poll(&self.mapping, true).await?;
         self.bridge.worked_off().await.context(name)?;
-        let told = until("log lines", LOG_LIMIT, async || {
-            let told = self.told().await?.since(&before);
-            Ok(if told.deleted >= PEOPLE {
-                ControlFlow::Break(told)
+        let reported = until("log lines", LOG_LIMIT, async || {
+            let reported = self.reported().await?.since(&before);
+            Ok(if reported.deleted >= PEOPLE {
+                ControlFlow::Break(reported)
             } else {
-                ControlFlow::Continue(format!("{} messages done with", told.deleted))
+                ControlFlow::Continue(format!("{} messages done with", reported.deleted))
             })
         })
         .await
@@ -179,12 +179,12 @@ impl<'a> Bench<'a> {
             captured_in,
             capture: captured,
             apply: self.counter.calls().await?,
-            received: told.received,
-            deleted: told.deleted,
-            verdicts: told.verdicts,
+            received: reported.received,
+            deleted: reported.deleted,
+            outcomes: reported.outcomes,
         };
-        let writes = scenario.apply.of(Kind::PoolWrite);
-        let effective = writes >= PEOPLE || outcome == Outcome::Echo;
+        let writes = scenario.apply.of(CallKind::PoolWrite);
+        let effective = writes >= PEOPLE || outcome == TargetResult::Echo;
         ensure!(effective, "{name}: {writes} writes for {PEOPLE} changes, so it is something else");
         Ok(scenario)
     }
@@ -192,12 +192,12 @@ impl<'a> Bench<'a> {
     /// Makes an edit. Returns its changes once no read can be older than the edit.
     async fn settled(
         &self,
-        deed: impl Future<Output = anyhow::Result<()>>,
+        action: impl Future<Output = anyhow::Result<()>>,
         side: Side,
-        people: &[Person],
-    ) -> anyhow::Result<Vec<Change>> {
-        deed.await?;
-        let sub = |person: &Person| match side {
+        people: &[BenchPerson],
+    ) -> anyhow::Result<Vec<ChangeEvent>> {
+        action.await?;
+        let sub = |person: &BenchPerson| match side {
             Side::Old => person.old.clone(),
             Side::New => person.new.clone(),
         };
@@ -207,7 +207,7 @@ impl<'a> Bench<'a> {
         Ok(changes)
     }
 
-    async fn tell(&self, changes: &[Change]) -> anyhow::Result<()> {
+    async fn tell(&self, changes: &[ChangeEvent]) -> anyhow::Result<()> {
         trail::tell(self.environment, changes).await
     }
 
@@ -224,7 +224,7 @@ impl<'a> Bench<'a> {
 
     /// The stack's pools have no sign-in trigger. So this calls the function with the event that
     /// such a trigger would send.
-    async fn sign_in(&self, person: &Person) -> anyhow::Result<()> {
+    async fn sign_in(&self, person: &BenchPerson) -> anyhow::Result<()> {
         let source = "PostAuthentication_Authentication";
         let event = event(&self.bridge.old.id, source, &person.name, &person.old);
         let event = event.to_string();
@@ -233,42 +233,42 @@ impl<'a> Bench<'a> {
     }
 
     /// The people who reached both pools.
-    async fn people(&self, names: &[String]) -> anyhow::Result<Vec<Person>> {
+    async fn people(&self, names: &[String]) -> anyhow::Result<Vec<BenchPerson>> {
         let mut people = Vec::new();
         for name in names {
             let old = self.bridge.old.account(name).await?;
             let new = self.bridge.new.account(&address(name)).await?;
-            let sub = |account: Option<crate::deployment::user_pool::Account>| {
+            let sub = |account: Option<crate::deployment::user_pool::AdminView>| {
                 account.map(|account| account.sub).with_context(|| format!("{name} is missing"))
             };
-            people.push(Person { name: name.clone(), old: sub(old)?, new: sub(new)? });
+            people.push(BenchPerson { name: name.clone(), old: sub(old)?, new: sub(new)? });
         }
         Ok(people)
     }
 
     /// Everything that apply has logged about messages so far.
-    async fn told(&self) -> anyhow::Result<Told> {
-        let mut told = Told::default();
+    async fn reported(&self) -> anyhow::Result<PhaseLog> {
+        let mut reported = PhaseLog::default();
         for line in self.bridge.services.log(APPLY).await? {
             let Ok(line) = serde_json::from_str::<Value>(&line) else { continue };
-            let Some(verdict) = line["verdict"].as_str() else { continue };
-            told.received += 1;
-            told.deleted += usize::from(line["back_after_milliseconds"].is_null());
-            *told.verdicts.entry(verdict.to_owned()).or_default() += 1;
+            let Some(outcome) = line["verdict"].as_str() else { continue };
+            reported.received += 1;
+            reported.deleted += usize::from(line["back_after_milliseconds"].is_null());
+            *reported.outcomes.entry(outcome.to_owned()).or_default() += 1;
         }
-        Ok(told)
+        Ok(reported)
     }
 }
 
-impl Told {
+impl PhaseLog {
     /// What apply logged after `before`.
     fn since(mut self, before: &Self) -> Self {
         self.received -= before.received;
         self.deleted -= before.deleted;
-        for (verdict, count) in &before.verdicts {
-            *self.verdicts.entry(verdict.clone()).or_default() -= count;
+        for (outcome, count) in &before.outcomes {
+            *self.outcomes.entry(outcome.clone()).or_default() -= count;
         }
-        self.verdicts.retain(|_, count| *count > 0);
+        self.outcomes.retain(|_, count| *count > 0);
         self
     }
 }

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::calls::{Calls, Kind};
+use super::calls::{CallCounts, CallKind};
 
 /// One figure, counted per change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Figure {
+pub(super) enum CallFigure {
     CaptureTableWrites,
     CaptureSends,
     CaptureOther,
@@ -24,7 +24,7 @@ pub(super) enum Figure {
     Other,
 }
 
-impl Figure {
+impl CallFigure {
     pub(super) const ALL: [Self; 12] = [
         Self::CaptureTableWrites,
         Self::CaptureSends,
@@ -60,7 +60,7 @@ impl Figure {
 
 /// The kind of a change. It decides which bounds apply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub(super) enum TargetResult {
     /// One field is written to the other pool.
     Effective,
     /// Nothing to do.
@@ -71,70 +71,73 @@ pub(super) enum Outcome {
 
 /// The bounds of capture: one pending change, one message, and nothing else, because it runs during
 /// a person's sign-in.
-const CAPTURE: [(Figure, usize); 3] =
-    [(Figure::CaptureTableWrites, 1), (Figure::CaptureSends, 1), (Figure::CaptureOther, 0)];
+const CAPTURE: [(CallFigure, usize); 3] = [
+    (CallFigure::CaptureTableWrites, 1),
+    (CallFigure::CaptureSends, 1),
+    (CallFigure::CaptureOther, 0),
+];
 
 /// Claim, store intent, record, clear. apply reads the changed account and the other one once each.
-const EFFECTIVE: [(Figure, usize); 4] = [
-    (Figure::Received, 1),
-    (Figure::AccountReads, 2),
-    (Figure::PoolWrites, 1),
-    (Figure::TableWrites, 4),
+const EFFECTIVE: [(CallFigure, usize); 4] = [
+    (CallFigure::Received, 1),
+    (CallFigure::AccountReads, 2),
+    (CallFigure::PoolWrites, 1),
+    (CallFigure::TableWrites, 4),
 ];
 
 /// apply reads only the changed account and clears the pending change.
-const ECHO: [(Figure, usize); 3] =
-    [(Figure::AccountReads, 1), (Figure::PoolWrites, 0), (Figure::TableWrites, 1)];
+const ECHO: [(CallFigure, usize); 3] =
+    [(CallFigure::AccountReads, 1), (CallFigure::PoolWrites, 0), (CallFigure::TableWrites, 1)];
 
 /// One kind of change, counted for many people.
 #[derive(Clone, Debug)]
 pub(super) struct Scenario {
     pub(super) name: &'static str,
-    pub(super) outcome: Outcome,
+    pub(super) outcome: TargetResult,
     /// How many changes there were.
     pub(super) changes: usize,
     /// Time to capture all of them. What was captured first may be settled after that.
     pub(super) captured_in: Duration,
     /// Calls while the changes were captured and no worker processed them.
-    pub(super) capture: Calls,
+    pub(super) capture: CallCounts,
     /// Calls while apply processed them.
-    pub(super) apply: Calls,
+    pub(super) apply: CallCounts,
     /// Messages that were received.
     pub(super) received: usize,
     /// Messages that were deleted.
     pub(super) deleted: usize,
     /// How often each outcome occurred.
-    pub(super) verdicts: BTreeMap<String, usize>,
+    pub(super) outcomes: BTreeMap<String, usize>,
 }
 
 impl Scenario {
     /// A figure, as the sum over all changes.
-    pub(super) fn total(&self, figure: Figure) -> usize {
+    pub(super) fn total(&self, figure: CallFigure) -> usize {
         let (capture, apply) = (&self.capture, &self.apply);
         match figure {
-            Figure::CaptureTableWrites => capture.of(Kind::TableWrite),
-            Figure::CaptureSends => capture.of(Kind::Sent),
-            Figure::CaptureOther => {
-                capture.all() - capture.of(Kind::TableWrite) - capture.of(Kind::Sent)
+            CallFigure::CaptureTableWrites => capture.of(CallKind::TableWrite),
+            CallFigure::CaptureSends => capture.of(CallKind::Sent),
+            CallFigure::CaptureOther => {
+                capture.all() - capture.of(CallKind::TableWrite) - capture.of(CallKind::Sent)
             }
-            Figure::Received => self.received,
-            Figure::Deleted => self.deleted,
-            Figure::PutOff => apply.of(Kind::PutOff),
-            Figure::AccountReads => apply.of(Kind::AccountRead),
-            Figure::PoolReads => apply.of(Kind::PoolRead),
-            Figure::PoolWrites => apply.of(Kind::PoolWrite),
-            Figure::TableWrites => apply.of(Kind::TableWrite),
-            Figure::TableReads => apply.of(Kind::TableRead),
-            Figure::Other => apply.of(Kind::Other) + apply.of(Kind::Sent),
+            CallFigure::Received => self.received,
+            CallFigure::Deleted => self.deleted,
+            CallFigure::PutOff => apply.of(CallKind::PutOff),
+            CallFigure::AccountReads => apply.of(CallKind::AccountRead),
+            CallFigure::PoolReads => apply.of(CallKind::PoolRead),
+            CallFigure::PoolWrites => apply.of(CallKind::PoolWrite),
+            CallFigure::TableWrites => apply.of(CallKind::TableWrite),
+            CallFigure::TableReads => apply.of(CallKind::TableRead),
+            CallFigure::Other => apply.of(CallKind::Other) + apply.of(CallKind::Sent),
         }
     }
 
     /// The bound of a figure for one change, if it has a target.
-    pub(super) fn bound(&self, figure: Figure) -> Option<usize> {
+    pub(super) fn bound(&self, figure: CallFigure) -> Option<usize> {
         let rest: &[_] = match self.outcome {
-            Outcome::Effective => &EFFECTIVE,
-            Outcome::Echo => &ECHO,
-            Outcome::Larger => &[],
+            TargetResult::Effective => &EFFECTIVE,
+            TargetResult::Echo => &ECHO,
+            TargetResult::Larger => &[],
         };
         // A message that is delivered once more was captured before.
         let capture: &[_] = if self.capture.0.is_empty() { &[] } else { &CAPTURE };
@@ -143,25 +146,26 @@ impl Scenario {
     }
 
     /// Whether a figure is within its target; `None` without a target.
-    pub(super) fn met(&self, figure: Figure) -> Option<bool> {
+    pub(super) fn met(&self, figure: CallFigure) -> Option<bool> {
         Some(self.total(figure) <= self.bound(figure)? * self.changes)
     }
 
     /// A figure for one change, with two decimals.
-    pub(super) fn each(&self, figure: Figure) -> String {
+    pub(super) fn each(&self, figure: CallFigure) -> String {
         each(self.total(figure), self.changes)
     }
 
     /// The figures to print: those that are not zero and those with a target.
-    pub(super) fn figures(&self) -> impl Iterator<Item = Figure> {
-        let told = move |figure: &Figure| self.total(*figure) > 0 || self.bound(*figure).is_some();
-        Figure::ALL.into_iter().filter(told)
+    pub(super) fn metrics(&self) -> impl Iterator<Item = CallFigure> {
+        let reported =
+            move |figure: &CallFigure| self.total(*figure) > 0 || self.bound(*figure).is_some();
+        CallFigure::ALL.into_iter().filter(reported)
     }
 
     /// The missed targets, as text.
     pub(super) fn missed(&self) -> Vec<String> {
-        let missed = Figure::ALL.into_iter().filter(|figure| self.met(*figure) == Some(false));
-        let words = |figure: Figure| {
+        let missed = CallFigure::ALL.into_iter().filter(|figure| self.met(*figure) == Some(false));
+        let words = |figure: CallFigure| {
             let bound = self.bound(figure).unwrap_or_default();
             format!("{}: {} {} (target {bound})", self.name, figure.name(), self.each(figure))
         };
@@ -169,7 +173,7 @@ impl Scenario {
     }
 
     pub(super) fn value(&self) -> Value {
-        let figure = |figure: Figure| {
+        let figure = |figure: CallFigure| {
             let value = json!({
                 "total": self.total(figure),
                 "at_most_each": self.bound(figure),
@@ -177,14 +181,14 @@ impl Scenario {
             });
             (figure.name().to_owned(), value)
         };
-        let figures: serde_json::Map<String, Value> = self.figures().map(figure).collect();
+        let metrics: serde_json::Map<String, Value> = self.metrics().map(figure).collect();
         json!({
             "name": self.name,
             "changes": self.changes,
             "captured_in_milliseconds": self.captured_in.as_millis(),
-            "figures": figures,
+            "figures": metrics,
             "operations": {"capture": self.capture.0, "apply": self.apply.0},
-            "verdicts": self.verdicts,
+            "verdicts": self.outcomes,
         })
     }
 }
@@ -202,37 +206,37 @@ pub(super) fn each(total: usize, many: usize) -> String {
 mod tests {
     use super::*;
 
-    fn scenario(outcome: Outcome, apply: &[(&str, usize)]) -> Scenario {
+    fn scenario(outcome: TargetResult, apply: &[(&str, usize)]) -> Scenario {
         let apply = apply.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect();
         Scenario {
             name: "an edit",
             outcome,
             changes: 20,
             captured_in: Duration::ZERO,
-            capture: Calls::default(),
-            apply: Calls(apply),
+            capture: CallCounts::default(),
+            apply: CallCounts(apply),
             received: 20,
             deleted: 20,
-            verdicts: BTreeMap::new(),
+            outcomes: BTreeMap::new(),
         }
     }
 
     #[test]
     fn one_call_too_many_among_twenty_changes_misses_the_target() {
-        let met = scenario(Outcome::Effective, &[("AdminGetUser", 40), ("PutItem", 80)]);
+        let met = scenario(TargetResult::Effective, &[("AdminGetUser", 40), ("PutItem", 80)]);
         assert!(met.missed().is_empty());
-        let missed = scenario(Outcome::Effective, &[("AdminGetUser", 41), ("PutItem", 80)]);
+        let missed = scenario(TargetResult::Effective, &[("AdminGetUser", 41), ("PutItem", 80)]);
         assert_eq!(missed.missed(), ["an edit: apply: account reads 2.05 (target 2)"]);
-        let echo = scenario(Outcome::Echo, &[("AdminGetUser", 20), ("AdminDisableUser", 1)]);
+        let echo = scenario(TargetResult::Echo, &[("AdminGetUser", 20), ("AdminDisableUser", 1)]);
         assert_eq!(echo.missed(), ["an edit: apply: pool writes 0.05 (target 0)"]);
-        assert_eq!(echo.met(Figure::TableReads), None);
+        assert_eq!(echo.met(CallFigure::TableReads), None);
     }
 
     #[test]
     fn any_other_call_of_capture_misses_the_target() {
         let calls = [("UpdateItem", 20), ("SendMessage", 20), ("GetItem", 1)];
-        let mut scenario = scenario(Outcome::Larger, &[]);
-        scenario.capture = Calls(calls.map(|(name, count)| (name.to_owned(), count)).into());
+        let mut scenario = scenario(TargetResult::Larger, &[]);
+        scenario.capture = CallCounts(calls.map(|(name, count)| (name.to_owned(), count)).into());
         assert_eq!(scenario.missed(), ["an edit: capture: other calls 0.05 (target 0)"]);
     }
 }

@@ -9,22 +9,22 @@ use std::path::Path;
 use std::process::Stdio;
 
 use anyhow::{Context as _, anyhow, ensure};
-use poolbridge_aws::config::{self, Asker};
+use poolbridge_aws::config::{self, Component};
 use poolbridge_aws::wire;
-use poolbridge_aws::wiring::Ground;
+use poolbridge_aws::wiring::BridgeResources;
 use poolbridge_core::capture::capture;
-use poolbridge_core::change::Change;
+use poolbridge_core::change::ChangeEvent;
 use poolbridge_core::ports::Clock as _;
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
-use super::process::Environment;
+use super::process::EnvVars;
 
 /// The argument that makes this program act as the trail.
 pub(super) const ARGUMENT: &str = "trail";
 
 /// Captures changes in a second process of this program.
-pub(super) async fn tell(environment: &Environment, changes: &[Change]) -> anyhow::Result<()> {
+pub(super) async fn tell(environment: &EnvVars, changes: &[ChangeEvent]) -> anyhow::Result<()> {
     let own = std::env::current_exe().context("the path of this program")?;
     let mut child = Command::new(&own)
         .arg(ARGUMENT)
@@ -50,14 +50,14 @@ pub(super) async fn tell(environment: &Environment, changes: &[Change]) -> anyho
 
 /// Captures each change from standard input.
 pub(super) async fn run() -> anyhow::Result<()> {
-    let (configuration, environment) = config::load(Asker::Apply)?;
-    let ground = Ground::lay(configuration, environment).await?;
-    let outbox = ground.queue.outbox();
+    let (configuration, environment) = config::load(Component::Apply)?;
+    let resources = BridgeResources::lay(configuration, environment).await?;
+    let outbox = resources.queue.outbox();
     for line in std::io::read_to_string(std::io::stdin().lock())?.lines() {
-        let change = wire::decode(line, ground.clock.now())?;
-        let captured = Box::pin(capture(&ground.ledger, &outbox, &change)).await;
-        for part in [captured.mark, captured.message] {
-            part.map_err(|fault| anyhow!("capturing a change: {fault}"))?;
+        let change = wire::decode(line, resources.clock.now())?;
+        let captured = Box::pin(capture(&resources.ledger, &outbox, &change)).await;
+        for part in [captured.pending, captured.message] {
+            part.map_err(|error| anyhow!("capturing a change: {error}"))?;
         }
     }
     Ok(())

@@ -1,12 +1,12 @@
 //! `make simulate SEEDS=n WORLD=name`: runs that many worlds of a mixture and prints what happened
-//! in them. `WITHOUT=R4` removes that rule of the protocol and names the worlds that show a
-//! violation.
+//! in them. `WITHOUT=AmbiguousRevertIsConflict` removes that rule of the protocol and names the
+//! worlds that show a violation.
 
 use std::io::Write;
 
 use anyhow::Context;
-use poolbridge_core::law::{Law, Rule};
-use poolbridge_tests::simulation::{mixture::Mixture, profile::Profile, tally};
+use poolbridge_core::rules::{ProtocolRules, Rule};
+use poolbridge_tests::simulation::{mixture::Mixture, parameters::WorldParameters, tally};
 
 fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args().skip(1);
@@ -24,8 +24,9 @@ fn main() -> anyhow::Result<()> {
         Some(name) => {
             let rule = Rule::ALL.iter().find(|rule| format!("{rule:?}") == name);
             let &rule = rule.with_context(|| format!("the law has no rule {name}"))?;
-            let profile = Profile { law: Law::without(rule), ..mixture.profile() };
-            tally::tally(seeds, &profile, 2)
+            let parameters =
+                WorldParameters { rules: ProtocolRules::without(rule), ..mixture.parameters() };
+            tally::tally(seeds, &parameters, 2)
         }
     };
     writeln!(std::io::stdout().lock(), "{tally}").context("writing the tally")?;

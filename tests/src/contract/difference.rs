@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// One difference between the local stack and AWS. `cognito-local` 5.3.0 provides the pools,
 /// `ministack` 1.5.33 the queue. The table has no known difference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Difference {
+pub enum StackDifference {
     /// `AdminCreateUser` does not check the schema.
     CreationMindsNoSchema,
     /// At creation, the e-mail address may differ from the username.
@@ -37,7 +37,7 @@ pub enum Difference {
     DeduplicationEndsLate,
 }
 
-impl Difference {
+impl StackDifference {
     /// Every difference.
     pub const ALL: [Self; 11] = [
         Self::CreationMindsNoSchema,
@@ -87,7 +87,7 @@ impl Difference {
     }
 }
 
-impl fmt::Display for Difference {
+impl fmt::Display for StackDifference {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{self:?}: {}", self.explanation())
     }
@@ -95,12 +95,12 @@ impl fmt::Display for Difference {
 
 /// Which service a stand behaves like, and which differences its cases met.
 #[derive(Clone, Debug, Default)]
-pub struct Manners {
+pub struct ServiceBehaviour {
     /// `None` if the stand behaves like AWS.
-    met: Option<Arc<Mutex<BTreeSet<Difference>>>>,
+    met: Option<Arc<Mutex<BTreeSet<StackDifference>>>>,
 }
 
-impl Manners {
+impl ServiceBehaviour {
     /// Behaves like AWS, as documented.
     pub const fn of_aws() -> Self {
         Self { met: None }
@@ -113,14 +113,14 @@ impl Manners {
 
     /// Whether this stand differs from AWS here. The caller then asserts what the stand does
     /// instead.
-    pub fn differ(&self, difference: Difference) -> bool {
+    pub fn differ(&self, difference: StackDifference) -> bool {
         let Some(met) = &self.met else { return false };
         met.lock().unwrap_or_else(PoisonError::into_inner).insert(difference);
         true
     }
 
     /// The differences that a case met.
-    pub fn met(&self) -> BTreeSet<Difference> {
+    pub fn met(&self) -> BTreeSet<StackDifference> {
         let met = self.met.as_ref();
         met.map(|met| met.lock().unwrap_or_else(PoisonError::into_inner).clone())
             .unwrap_or_default()

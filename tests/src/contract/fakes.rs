@@ -5,42 +5,42 @@ mod unkind;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use poolbridge_core::account::{AttributeShape, Handle, Shape};
-use poolbridge_core::change::Change;
+use poolbridge_core::account::{AccountRef, AttributeSchema, PoolSchema};
+use poolbridge_core::change::ChangeEvent;
 use poolbridge_core::drain::QueueCounts;
-use poolbridge_core::entry::{Entry, State as PersonState};
-use poolbridge_core::fault::Fault;
-use poolbridge_core::law::Law;
+use poolbridge_core::error::PortError;
 use poolbridge_core::names::PersonId;
+use poolbridge_core::outcome::Reason;
 use poolbridge_core::ports::Ports as _;
+use poolbridge_core::record::{PersonRecord, PersonState};
+use poolbridge_core::rules::ProtocolRules;
 use poolbridge_core::side::Side;
 use poolbridge_core::sweep::pass::Cursor;
-use poolbridge_core::sweep::ports::{Notebook as _, Outside};
+use poolbridge_core::sweep::ports::{CheckpointStore as _, SweepPorts};
 use poolbridge_core::time::Time;
-use poolbridge_core::verdict::Reason;
 
-use super::difference::Manners;
-use super::ground;
+use super::difference::ServiceBehaviour;
 use super::ledger::TableStand;
 use super::pool::PoolStand;
-use super::queue::{Delivery, QueueStand};
-use super::run::{Report, run};
+use super::queue::{QueueStand, ReadMessage};
+use super::resources;
+use super::run::{ContractReport, run};
 use crate::world::accounts::{attribute, group};
 use crate::world::chance::Seeded;
+use crate::world::fault_injection::{FaultInjection, FaultRates};
 use crate::world::ledger::SimulatedLedger;
+use crate::world::lister::{SimulatedLister, SimulatedRecords};
 use crate::world::pool::SimulatedPool;
 use crate::world::queue::{Queue, Receipt, SimulatedOutbox};
-use crate::world::roster::{SimulatedRegister, SimulatedRoster};
-use crate::world::weather::{Climate, Weather};
-use crate::world::{Ports, State, TaskId, World};
+use crate::world::{SimulatedPorts, TaskId, World, WorldState};
 
 /// The settle time. No case depends on it, because no fault is injected.
 const SETTLE: Duration = Duration::from_secs(10);
 
 /// Runs every case whose name contains `filter` on the fakes.
-pub async fn every(filter: &str) -> Report {
-    let manners = Manners::of_aws();
-    let fake = |side| Fake::new(side, manners.clone());
+pub async fn every(filter: &str) -> ContractReport {
+    let pool_behaviour = ServiceBehaviour::of_aws();
+    let fake = |side| Fake::new(side, pool_behaviour.clone());
     let by_email = run("pool of addresses", fake(Side::Old), super::pool::cases(), filter);
     let plain = run("pool of names", fake(Side::New), super::pool::cases(), filter);
     let unkind = |side| run("pool as unkind as AWS", fake(side), unkind::cases(), filter);
@@ -55,21 +55,21 @@ pub async fn every(filter: &str) -> Report {
 #[derive(Clone)]
 pub struct Fake {
     world: World,
-    ports: Ports,
+    ports: SimulatedPorts,
     side: Side,
-    manners: Manners,
+    pool_behaviour: ServiceBehaviour,
 }
 
 impl Fake {
-    fn new(side: Side, manners: Manners) -> Self {
-        let weather = Weather::new(Climate::calm());
+    fn new(side: Side, pool_behaviour: ServiceBehaviour) -> Self {
+        let fault_injection = FaultInjection::new(FaultRates::quiescence());
         let chooser = Box::new(Seeded::new(1));
-        let mut state = State::new(chooser, weather, SETTLE, Law::WHOLE);
-        state.pools.old.shape = shape(true);
-        state.pools.new.shape = shape(false);
+        let mut state = WorldState::new(chooser, fault_injection, SETTLE, ProtocolRules::WHOLE);
+        state.pools.old.schema = schema(true);
+        state.pools.new.schema = schema(false);
         let world = World::new(state);
         let ports = world.ports(TaskId(1));
-        Self { world, ports, side, manners }
+        Self { world, ports, side, pool_behaviour }
     }
 
     fn pass(&self, span: Duration) {
@@ -80,95 +80,95 @@ impl Fake {
 }
 
 /// The pool schema that the local stack's pools get too.
-fn shape(by_email: bool) -> Shape {
-    let bounded = AttributeShape { longest: Some(2048), ..AttributeShape::default() };
-    let text = |name, mutable| (attribute(name), AttributeShape { mutable, ..bounded.clone() });
-    let flag = |name| (attribute(name), AttributeShape::default());
+fn schema(by_email: bool) -> PoolSchema {
+    let bounded = AttributeSchema { longest: Some(2048), ..AttributeSchema::default() };
+    let text = |name, mutable| (attribute(name), AttributeSchema { mutable, ..bounded.clone() });
+    let flag = |name| (attribute(name), AttributeSchema::default());
     let mutable = ["email", "phone_number", "given_name", "family_name", "nickname", "locale"];
     let mut attributes: BTreeMap<_, _> = mutable.into_iter().map(|name| text(name, true)).collect();
     attributes.extend([
         text("preferred_username", true),
-        text(ground::MUTABLE, true),
-        text(ground::IMMUTABLE, false),
+        text(resources::MUTABLE, true),
+        text(resources::IMMUTABLE, false),
         flag("email_verified"),
         flag("phone_number_verified"),
     ]);
     let addresses = || by_email.then(|| attribute("email")).into_iter().collect();
-    Shape {
+    PoolSchema {
         attributes,
         username_attributes: addresses(),
         verified_by_code: addresses(),
-        groups: ground::GROUPS.map(group).into(),
+        groups: resources::GROUPS.map(group).into(),
         case_sensitive: false,
-        ..Shape::default()
+        ..PoolSchema::default()
     }
 }
 
 impl TableStand for Fake {
-    type Register = SimulatedRegister;
+    type RecordReader = SimulatedRecords;
     type Ledger = SimulatedLedger;
 
     fn ledger(&self) -> &SimulatedLedger {
         self.ports.ledger()
     }
 
-    fn register(&self) -> &SimulatedRegister {
-        self.ports.register()
+    fn records(&self) -> &SimulatedRecords {
+        self.ports.records()
     }
 
-    async fn cursor(&self) -> Result<Cursor, Fault> {
-        self.ports.notebook().read().await
+    async fn cursor(&self) -> Result<Cursor, PortError> {
+        self.ports.checkpoints().read().await
     }
 
-    async fn put_cursor(&self, cursor: &Cursor) -> Result<(), Fault> {
-        self.ports.notebook().write(cursor).await
+    async fn put_cursor(&self, cursor: &Cursor) -> Result<(), PortError> {
+        self.ports.checkpoints().write(cursor).await
     }
 
     fn nonce(&self) -> u128 {
         self.world.lock().nonce()
     }
 
-    async fn person(&self, id: &PersonId) -> Result<Option<Entry>, Fault> {
+    async fn person(&self, id: &PersonId) -> Result<Option<PersonRecord>, PortError> {
         Ok(self.world.lock().table.person(id).cloned())
     }
 
     async fn back_off(
         &self,
-        of: &Change,
+        of: &ChangeEvent,
         token: u128,
         until: Time,
         reason: Reason,
-    ) -> Result<bool, Fault> {
+    ) -> Result<bool, PortError> {
         Ok(self.world.lock().table.back_off(of.side, &of.sub, token, until, reason))
     }
 
-    async fn close_breaker(&self) -> Result<(), Fault> {
+    async fn close_breaker(&self) -> Result<(), PortError> {
         let mut state = self.world.lock();
         state.table.control.breaker = None;
         state.table.control.revision += 1;
         Ok(())
     }
 
-    async fn allow_removals(&self, now: Time, more: u64) -> Result<(), Fault> {
+    async fn allow_removals(&self, now: Time, more: u64) -> Result<(), PortError> {
         self.world.lock().table.allow_removals(now, more);
         Ok(())
     }
 
-    async fn counted(&self) -> Result<BTreeMap<PersonState, i64>, Fault> {
+    async fn counted(&self) -> Result<BTreeMap<PersonState, i64>, PortError> {
         Ok(self.world.lock().table.counts.clone())
     }
 }
 
 impl PoolStand for Fake {
     type Pool = SimulatedPool;
-    type Roster = SimulatedRoster;
+    type AccountLister = SimulatedLister;
 
     fn pool(&self) -> &SimulatedPool {
         self.ports.pool(self.side)
     }
 
-    fn roster(&self) -> &SimulatedRoster {
-        Outside::roster(&self.ports, self.side)
+    fn lister(&self) -> &SimulatedLister {
+        SweepPorts::lister(&self.ports, self.side)
     }
 
     fn by_email(&self) -> bool {
@@ -183,11 +183,11 @@ impl PoolStand for Fake {
         self.world.lock().nonce()
     }
 
-    fn manners(&self) -> &Manners {
-        &self.manners
+    fn pool_behaviour(&self) -> &ServiceBehaviour {
+        &self.pool_behaviour
     }
 
-    async fn delete(&self, account: &Handle) -> anyhow::Result<()> {
+    async fn delete(&self, account: &AccountRef) -> anyhow::Result<()> {
         // A pool distinguishes versions by time.
         self.pass(Duration::from_millis(1));
         let mut state = self.world.lock();
@@ -215,42 +215,42 @@ impl QueueStand for Fake {
         self.world.lock().nonce()
     }
 
-    fn manners(&self) -> &Manners {
-        &self.manners
+    fn pool_behaviour(&self) -> &ServiceBehaviour {
+        &self.pool_behaviour
     }
 
-    async fn receive(&self) -> Result<Option<Delivery<Receipt>>, Fault> {
+    async fn receive(&self) -> Result<Option<ReadMessage<Receipt>>, PortError> {
         let mut state = self.world.lock();
-        let (now, hide) = (state.now, Duration::from_secs(ground::HIDDEN_SECONDS));
+        let (now, hide) = (state.now, Duration::from_secs(resources::HIDDEN_SECONDS));
         // A message that moves to the dead-letter queue is not received; the next one is.
         while let Some(first) = state.queue.ready(now).first().copied() {
             if let Some((change, receipt)) = state.queue.receive(first, now, hide) {
-                return Ok(Some(Delivery { change, receipt, receives: receipt.receives }));
+                return Ok(Some(ReadMessage { change, receipt, receives: receipt.receives }));
             }
         }
         Ok(None)
     }
 
-    async fn delete(&self, receipt: &Receipt) -> Result<(), Fault> {
+    async fn delete(&self, receipt: &Receipt) -> Result<(), PortError> {
         let mut state = self.world.lock();
         let now = state.now;
         state.queue.delete(*receipt, now);
         Ok(())
     }
 
-    async fn show_after(&self, receipt: &Receipt, after: Duration) -> Result<(), Fault> {
+    async fn show_after(&self, receipt: &Receipt, after: Duration) -> Result<(), PortError> {
         let mut state = self.world.lock();
         let now = state.now;
         state.queue.postpone(*receipt, now + after, now);
         Ok(())
     }
 
-    async fn counts(&self) -> Result<QueueCounts, Fault> {
+    async fn counts(&self) -> Result<QueueCounts, PortError> {
         let state = self.world.lock();
         Ok(state.queue.counts(state.now))
     }
 
-    async fn dead(&self) -> Result<u64, Fault> {
+    async fn dead(&self) -> Result<u64, PortError> {
         Ok(self.world.lock().queue.dead.len() as u64)
     }
 

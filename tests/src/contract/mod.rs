@@ -24,7 +24,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 /// The result of a case.
-pub type Outcome = Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>>;
+pub type CaseResult = Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>>;
 
 /// One case. It runs at a stand `S`: anything that offers the port in question.
 #[derive(Clone, Copy)]
@@ -32,7 +32,7 @@ pub struct Case<S> {
     /// What it shows.
     pub name: &'static str,
     /// Runs it. A broken promise panics. An error is a call that failed although it should not.
-    pub run: fn(S) -> Outcome,
+    pub run: fn(S) -> CaseResult,
 }
 
 /// Cases by the names of their functions.
@@ -47,7 +47,7 @@ macro_rules! cases {
 pub(crate) use cases;
 
 /// What both kinds of stand agree on when they are set up.
-pub mod ground {
+pub mod resources {
     /// The pool in which people sign up with their e-mail address.
     pub const BY_EMAIL: &str = "us-east-1_ByEmail01";
     /// The pool in which people choose a username.

@@ -5,20 +5,20 @@ use std::future::Future;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use poolbridge_core::change::{Change, Proof};
+use poolbridge_core::change::{ChangeEvent, Evidence};
 use poolbridge_core::drain::QueueCounts;
-use poolbridge_core::fault::Fault;
+use poolbridge_core::error::PortError;
 use poolbridge_core::limits;
 use poolbridge_core::names::Sub;
 use poolbridge_core::ports::Outbox;
 use poolbridge_core::side::Side;
 use poolbridge_core::time::Time;
 
-use super::difference::{Difference, Manners};
-use super::{Case, cases, ground};
+use super::difference::{ServiceBehaviour, StackDifference};
+use super::{Case, cases, resources};
 
 /// How long a received message is hidden, and a little more.
-const HIDDEN: Duration = Duration::from_millis(ground::HIDDEN_SECONDS * 1_000);
+const HIDDEN: Duration = Duration::from_millis(resources::HIDDEN_SECONDS * 1_000);
 
 /// A margin on top of a wait.
 const MOMENT: Duration = Duration::from_millis(200);
@@ -28,9 +28,9 @@ const REMEMBERED: Duration = Duration::from_mins(5);
 
 /// A received message.
 #[derive(Debug)]
-pub struct Delivery<R> {
+pub struct ReadMessage<R> {
     /// What it carries.
-    pub change: Change,
+    pub change: ChangeEvent,
     /// The receipt to answer with.
     pub receipt: R,
     /// How often it was received, including this time.
@@ -38,7 +38,7 @@ pub struct Delivery<R> {
 }
 
 /// A stand with a queue and its dead-letter queue, as the reader sees both. A message is hidden for
-/// [`ground::HIDDEN_SECONDS`] and received at most [`limits::RECEIVES_MAX`] times.
+/// [`resources::HIDDEN_SECONDS`] and received at most [`limits::RECEIVES_MAX`] times.
 pub trait QueueStand: Clone + Send + Sync + 'static {
     /// The sender's type.
     type Outbox: Outbox;
@@ -52,28 +52,29 @@ pub trait QueueStand: Clone + Send + Sync + 'static {
     fn nonce(&self) -> u128;
 
     /// Which service the stand behaves like.
-    fn manners(&self) -> &Manners;
+    fn pool_behaviour(&self) -> &ServiceBehaviour;
 
     /// One message, if there is one to receive.
     fn receive(
         &self,
-    ) -> impl Future<Output = Result<Option<Delivery<Self::Receipt>>, Fault>> + Send;
+    ) -> impl Future<Output = Result<Option<ReadMessage<Self::Receipt>>, PortError>> + Send;
 
     /// Deletes a message.
-    fn delete(&self, receipt: &Self::Receipt) -> impl Future<Output = Result<(), Fault>> + Send;
+    fn delete(&self, receipt: &Self::Receipt)
+    -> impl Future<Output = Result<(), PortError>> + Send;
 
     /// Shows the message again after that time.
     fn show_after(
         &self,
         receipt: &Self::Receipt,
         after: Duration,
-    ) -> impl Future<Output = Result<(), Fault>> + Send;
+    ) -> impl Future<Output = Result<(), PortError>> + Send;
 
     /// The queue's counters.
-    fn counts(&self) -> impl Future<Output = Result<QueueCounts, Fault>> + Send;
+    fn counts(&self) -> impl Future<Output = Result<QueueCounts, PortError>> + Send;
 
     /// The number of messages in the dead-letter queue.
-    fn dead(&self) -> impl Future<Output = Result<u64, Fault>> + Send;
+    fn dead(&self) -> impl Future<Output = Result<u64, PortError>> + Send;
 
     /// Empties both.
     fn empty(&self) -> impl Future<Output = anyhow::Result<()>> + Send;
@@ -100,12 +101,12 @@ pub fn cases<S: QueueStand>() -> Vec<Case<S>> {
     ]
 }
 
-fn change(stand: &impl QueueStand, sub: &Sub) -> Change {
-    Change {
+fn change(stand: &impl QueueStand, sub: &Sub) -> ChangeEvent {
+    ChangeEvent {
         side: Side::Old,
         sub: sub.clone(),
         at: Time(1_795_000_000_000),
-        proof: Proof::Changed,
+        evidence: Evidence::Changed,
         password: false,
         administrator: false,
         // A received message is not trusted.
@@ -118,7 +119,7 @@ fn sub(stand: &impl QueueStand) -> Sub {
     Sub::try_from(format!("{:032x}", stand.nonce()).as_str()).expect("32 digits")
 }
 
-async fn receive<S: QueueStand>(stand: &S) -> anyhow::Result<Delivery<S::Receipt>> {
+async fn receive<S: QueueStand>(stand: &S) -> anyhow::Result<ReadMessage<S::Receipt>> {
     stand.receive().await?.context("nothing came")
 }
 
@@ -129,8 +130,12 @@ async fn nothing<S: QueueStand>(stand: &S) -> anyhow::Result<()> {
 }
 
 /// Sends changes of one account.
-async fn sent<S: QueueStand>(stand: &S, sub: &Sub, count: usize) -> anyhow::Result<Vec<Change>> {
-    let changes: Vec<Change> = (0..count).map(|_| change(stand, sub)).collect();
+async fn sent<S: QueueStand>(
+    stand: &S,
+    sub: &Sub,
+    count: usize,
+) -> anyhow::Result<Vec<ChangeEvent>> {
+    let changes: Vec<ChangeEvent> = (0..count).map(|_| change(stand, sub)).collect();
     for change in &changes {
         stand.outbox().send(change).await?;
     }
@@ -147,10 +152,13 @@ async fn an_empty_queue_has_nothing<S: QueueStand>(stand: S) -> anyhow::Result<(
 
 async fn a_change_comes_out_as_it_went_in<S: QueueStand>(stand: S) -> anyhow::Result<()> {
     stand.empty().await?;
-    for (proof, side) in Proof::ALL.into_iter().zip([Side::Old, Side::New, Side::New, Side::Old]) {
+    for (evidence, side) in
+        Evidence::ALL.into_iter().zip([Side::Old, Side::New, Side::New, Side::Old])
+    {
         let plain = change(&stand, &sub(&stand));
-        let (password, administrator) = (proof == Proof::Confirmed, proof == Proof::Changed);
-        let wanted = Change { proof, side, password, administrator, ..plain };
+        let (password, administrator) =
+            (evidence == Evidence::Confirmed, evidence == Evidence::Changed);
+        let wanted = ChangeEvent { evidence, side, password, administrator, ..plain };
         stand.outbox().send(&wanted).await?;
         let came = receive(&stand).await?;
         assert_eq!((&came.change, came.receives), (&wanted, 1));
@@ -179,7 +187,7 @@ async fn an_account_does_not_wait_for_another<S: QueueStand>(stand: S) -> anyhow
     let shared = sub(&stand);
     let first = change(&stand, &shared);
     // The same `sub` in the other pool is another account.
-    let namesake = Change { side: Side::New, ..change(&stand, &shared) };
+    let namesake = ChangeEvent { side: Side::New, ..change(&stand, &shared) };
     let other = change(&stand, &sub(&stand));
     for change in [&first, &namesake, &other] {
         stand.outbox().send(change).await?;
@@ -202,7 +210,7 @@ async fn unique_deduplication_id_an_id_is_accepted_once<S: QueueStand>(
     let wanted = change(&stand, &sub);
     // Only the id decides, whatever else the message says. The queue accepts the second one and
     // drops it.
-    let same_id = Change { proof: Proof::Hint, password: true, ..wanted.clone() };
+    let same_id = ChangeEvent { evidence: Evidence::Hint, password: true, ..wanted.clone() };
     stand.outbox().send(&wanted).await?;
     stand.outbox().send(&same_id).await?;
     let came = receive(&stand).await?;
@@ -213,7 +221,7 @@ async fn unique_deduplication_id_an_id_is_accepted_once<S: QueueStand>(
     stand.outbox().send(&wanted).await?;
     nothing(&stand).await?;
     // The id belongs to one account. A change of another account with that id is another change.
-    let other = Change { side: Side::New, ..wanted };
+    let other = ChangeEvent { side: Side::New, ..wanted };
     stand.outbox().send(&other).await?;
     assert_eq!(receive(&stand).await?.change, other);
     Ok(())
@@ -224,7 +232,7 @@ async fn unique_deduplication_id_equal_changes_with_other_ids_are_two_messages<S
 ) -> anyhow::Result<()> {
     stand.empty().await?;
     let changes = sent(&stand, &sub(&stand), 2).await?;
-    assert_eq!(changes[0], Change { id: changes[0].id, ..changes[1].clone() });
+    assert_eq!(changes[0], ChangeEvent { id: changes[0].id, ..changes[1].clone() });
     for wanted in changes {
         let came = receive(&stand).await?;
         assert_eq!(came.change, wanted);
@@ -238,7 +246,7 @@ async fn an_id_is_forgotten_after_five_minutes<S: QueueStand>(stand: S) -> anyho
     let wanted = change(&stand, &sub(&stand));
     stand.outbox().send(&wanted).await?;
     stand.delete(&receive(&stand).await?.receipt).await?;
-    if stand.manners().differ(Difference::DeduplicationEndsLate) {
+    if stand.pool_behaviour().differ(StackDifference::DeduplicationEndsLate) {
         // AWS forgets the id after five minutes. The case shows only that the queue still knows it
         // a while later.
         stand.wait(HIDDEN).await;

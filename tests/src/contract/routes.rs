@@ -2,7 +2,7 @@
 //! them: the simulated world has no routes that could fail silently.
 
 use anyhow::ensure;
-use poolbridge_aws::dynamodb::{Route, RouteNote};
+use poolbridge_aws::dynamodb::{DetectionRoute, RouteHeartbeat};
 use poolbridge_core::side::Side;
 use poolbridge_core::time::Time;
 
@@ -19,32 +19,36 @@ pub(super) fn cases() -> Vec<Case<Service>> {
     ]
 }
 
-fn note(route: Route, side: Side, last: i64, count: i64) -> RouteNote {
-    let figures = [("accounts".to_owned(), count)].into();
-    RouteNote { route, side, last: Time(last), figures }
+fn note(route: DetectionRoute, side: Side, last: i64, count: i64) -> RouteHeartbeat {
+    let metrics = [("accounts".to_owned(), count)].into();
+    RouteHeartbeat { route, side, last: Time(last), metrics }
 }
 
 async fn a_route_shows_its_last_heartbeat(stand: Service) -> anyhow::Result<()> {
     let ledger = stand.ledger();
-    let (old, new) = (note(Route::Sweep, Side::Old, 5, -7), note(Route::Sweep, Side::New, 6, 8));
+    let (old, new) = (
+        note(DetectionRoute::Sweep, Side::Old, 5, -7),
+        note(DetectionRoute::Sweep, Side::New, 6, 8),
+    );
     ledger.note_route(&new).await?;
     ledger.note_route(&old).await?;
     let noted = ledger.routes().await?;
-    let of_sweep: Vec<_> = noted.into_iter().filter(|it| it.route == Route::Sweep).collect();
+    let of_sweep: Vec<_> =
+        noted.into_iter().filter(|it| it.route == DetectionRoute::Sweep).collect();
     ensure!(of_sweep == [old, new], "noted: {of_sweep:?}");
     Ok(())
 }
 
 async fn an_older_heartbeat_changes_nothing(stand: Service) -> anyhow::Result<()> {
     let ledger = stand.ledger();
-    let newest = note(Route::Trail, Side::Old, 200, 2);
+    let newest = note(DetectionRoute::Trail, Side::Old, 200, 2);
     for (last, count) in [(100, 1), (200, 2), (150, 3), (199, 4)] {
-        ledger.note_route(&note(Route::Trail, Side::Old, last, count)).await?;
+        ledger.note_route(&note(DetectionRoute::Trail, Side::Old, last, count)).await?;
     }
     let noted = ledger.routes().await?;
     ensure!(noted.contains(&newest), "noted: {noted:?}");
     // The latest one may be stored again, with a larger count.
-    let again = note(Route::Trail, Side::Old, 200, 5);
+    let again = note(DetectionRoute::Trail, Side::Old, 200, 5);
     ledger.note_route(&again).await?;
     ensure!(ledger.routes().await?.contains(&again), "not noted again");
     Ok(())

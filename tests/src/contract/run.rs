@@ -9,7 +9,7 @@ const CASE_TIME_MAX: Duration = Duration::from_secs(20);
 
 /// The results of a set of cases.
 #[derive(Debug, Default)]
-pub struct Report {
+pub struct ContractReport {
     /// How many cases ran.
     pub ran: usize,
     /// The cases that failed, with the reason.
@@ -18,7 +18,7 @@ pub struct Report {
     pub slowest: Vec<(String, Duration)>,
 }
 
-impl Report {
+impl ContractReport {
     /// Both reports as one.
     #[must_use]
     pub fn and(mut self, other: Self) -> Self {
@@ -37,8 +37,8 @@ pub async fn run<S: Clone + Send + 'static>(
     stand: S,
     cases: Vec<Case<S>>,
     filter: &str,
-) -> Report {
-    let mut report = Report::default();
+) -> ContractReport {
+    let mut report = ContractReport::default();
     for case in cases {
         let name = format!("{place}: {}", case.name);
         if !name.contains(filter) {
@@ -56,7 +56,7 @@ pub async fn run<S: Clone + Send + 'static>(
                 Some(format!("not done within {CASE_TIME_MAX:?}"))
             }
         };
-        let one = Report {
+        let one = ContractReport {
             ran: 1,
             failed: failure.map(|failure| (name.clone(), failure)).into_iter().collect(),
             slowest: vec![(name, begun.elapsed())],

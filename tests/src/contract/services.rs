@@ -12,34 +12,34 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use poolbridge_aws::clock::SystemClock;
-use poolbridge_aws::cognito::{CognitoPool, PoolRoster};
-use poolbridge_aws::config::{Asker, Configuration, Environment};
+use poolbridge_aws::cognito::{CognitoPool, PoolLister};
+use poolbridge_aws::config::{Component, Configuration, Environment};
 use poolbridge_aws::dynamodb::DynamoLedger;
 use poolbridge_aws::sqs::{SqsOutbox, SqsQueue};
 use poolbridge_aws::wire;
-use poolbridge_aws::wiring::{Ground, Wired};
-use poolbridge_core::account::Handle;
-use poolbridge_core::change::Change;
+use poolbridge_aws::wiring::{BridgePorts, BridgeResources};
+use poolbridge_core::account::AccountRef;
+use poolbridge_core::change::ChangeEvent;
 use poolbridge_core::drain::QueueCounts;
-use poolbridge_core::entry::{Entry, State};
-use poolbridge_core::fault::{Fault, FaultKind};
+use poolbridge_core::error::{ErrorKind, PortError};
 use poolbridge_core::limits;
 use poolbridge_core::names::PersonId;
+use poolbridge_core::outcome::Reason;
 use poolbridge_core::policy::{ConfigurationStamp, Control, Phase};
 use poolbridge_core::ports::{Clock as _, Ports as _};
+use poolbridge_core::record::{PersonRecord, PersonState};
 use poolbridge_core::side::{BySide, Side};
 use poolbridge_core::sweep::pass::Cursor;
 use poolbridge_core::time::Time;
-use poolbridge_core::verdict::Reason;
 use serde_json::{Value, json};
 
-use super::difference::Manners;
-use super::ground;
+use super::difference::ServiceBehaviour;
 use super::ledger::TableStand;
 use super::pool::PoolStand;
-use super::queue::{Delivery, QueueStand};
-use super::resend::{ResendStand, Stop};
-use super::run::{Report, run};
+use super::queue::{QueueStand, ReadMessage};
+use super::resend::{ResendStand, StopReason};
+use super::resources;
+use super::run::{ContractReport, run};
 use crate::stack::http::call;
 use crate::stack::{Options, PoolSeed, Stack};
 
@@ -76,15 +76,15 @@ async fn run_again(stack: &Stack, filter: &str) -> anyhow::Result<ExitStatus> {
 
 fn options() -> Options {
     let shaped = |seed: PoolSeed| {
-        let mut seed = seed.custom(name_of(ground::MUTABLE));
-        seed.custom.insert(name_of(ground::IMMUTABLE).to_owned(), false);
+        let mut seed = seed.custom(name_of(resources::MUTABLE));
+        seed.custom.insert(name_of(resources::IMMUTABLE).to_owned(), false);
         seed
     };
     Options {
         ministack: true,
         pools: vec![
-            shaped(PoolSeed::new(ground::BY_EMAIL, "by-email").by_email()),
-            shaped(PoolSeed::new(ground::PLAIN, "plain")),
+            shaped(PoolSeed::new(resources::BY_EMAIL, "by-email").by_email()),
+            shaped(PoolSeed::new(resources::PLAIN, "plain")),
         ],
         ..Options::default()
     }
@@ -96,9 +96,9 @@ fn name_of(custom: &'static str) -> &'static str {
 
 /// Creates groups, table and queues. Returns variables with their places, as a deployment would.
 async fn lay(stack: &Stack) -> anyhow::Result<BTreeMap<&'static str, String>> {
-    let pools = [ground::BY_EMAIL, ground::PLAIN].into_iter().enumerate();
+    let pools = [resources::BY_EMAIL, resources::PLAIN].into_iter().enumerate();
     for (place, id) in pools.clone() {
-        for group in ground::GROUPS {
+        for group in resources::GROUPS {
             let input = json!({"UserPoolId": id, "GroupName": group});
             cognito(&stack.pool_url(place), "CreateGroup", &input).await?;
         }
@@ -116,8 +116,8 @@ async fn lay(stack: &Stack) -> anyhow::Result<BTreeMap<&'static str, String>> {
     call(&endpoint, "DynamoDB_20120810.CreateTable", &table).await?;
     let queue = resource(&resources, "AWS::SQS::Queue", "maxReceiveCount")?;
     let receives = queue["RedrivePolicy"]["maxReceiveCount"].clone();
-    let agreed = receives == json!(limits::RECEIVES_MAX);
-    anyhow::ensure!(agreed, "the queue's maxReceiveCount {receives} is not limits::RECEIVES_MAX");
+    let baseline = receives == json!(limits::RECEIVES_MAX);
+    anyhow::ensure!(baseline, "the queue's maxReceiveCount {receives} is not limits::RECEIVES_MAX");
     let (dead_letter_url, arn) = create_queue(&endpoint, "dead.fifo", queue, None).await?;
     let redrive = json!({"deadLetterTargetArn": arn, "maxReceiveCount": receives}).to_string();
     let (queue_url, _) = create_queue(&endpoint, "changes.fifo", queue, Some(redrive)).await?;
@@ -141,8 +141,8 @@ fn bridge(pool_urls: &[String]) -> String {
             "[{side}]\nuser_pool_id = \"{id}\"\nclient_id = \"none\"\nendpoint_url = \"{url}\"\n"
         )
     };
-    let old = pool("old", ground::BY_EMAIL, &pool_urls[0]);
-    let new = pool("new", ground::PLAIN, &pool_urls[1]);
+    let old = pool("old", resources::BY_EMAIL, &pool_urls[0]);
+    let new = pool("new", resources::PLAIN, &pool_urls[1]);
     format!(
         "name = \"contract\"\n{old}{new}[identity]\nmatch = \"email\"\n[policy]\ngroups = true\n"
     )
@@ -184,14 +184,14 @@ async fn create_queue(
         let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         attributes.insert(kept.to_owned(), json!(text));
     }
-    attributes.insert("VisibilityTimeout".to_owned(), json!(ground::HIDDEN_SECONDS.to_string()));
+    attributes.insert("VisibilityTimeout".to_owned(), json!(resources::HIDDEN_SECONDS.to_string()));
     attributes.extend(redrive.map(|redrive| ("RedrivePolicy".to_owned(), json!(redrive))));
     let input = json!({"QueueName": name, "Attributes": attributes});
     let made = call(endpoint, "AmazonSQS.CreateQueue", &input).await?;
     let url = made["QueueUrl"].as_str().context("no queue was created")?.to_owned();
     let input = json!({"QueueUrl": url, "AttributeNames": ["QueueArn"]});
-    let told = call(endpoint, "AmazonSQS.GetQueueAttributes", &input).await?;
-    Ok((url, told["Attributes"]["QueueArn"].clone()))
+    let reported = call(endpoint, "AmazonSQS.GetQueueAttributes", &input).await?;
+    Ok((url, reported["Attributes"]["QueueArn"].clone()))
 }
 
 async fn cognito(url: &str, operation: &str, input: &Value) -> anyhow::Result<Value> {
@@ -204,24 +204,27 @@ pub fn endpoint() -> Option<String> {
 }
 
 /// Runs every case whose name contains `filter` on the services that the environment names.
-pub async fn every(endpoint: String, filter: &str) -> anyhow::Result<(Report, Manners)> {
+pub async fn every(
+    endpoint: String,
+    filter: &str,
+) -> anyhow::Result<(ContractReport, ServiceBehaviour)> {
     let variable = |name: &str| std::env::var(name).ok();
     let file = variable("POOLBRIDGE_CONFIG").context("POOLBRIDGE_CONFIG is not set")?;
     let configuration = Configuration::read(Path::new(&file))?;
-    let environment = Environment::read(Asker::Operator, true, &variable)
+    let environment = Environment::read(Component::Operator, true, &variable)
         .map_err(|mistakes| anyhow!("the environment: {mistakes:?}"))?;
-    let laid = Box::pin(Ground::lay(configuration, environment)).await?;
-    let wired = Box::pin(Wired::wire(laid)).await?;
-    let outbox = wired.ground.queue.outbox();
-    let (wired, manners) = (Arc::new(wired), Manners::of_the_local_stack());
+    let laid = Box::pin(BridgeResources::lay(configuration, environment)).await?;
+    let ports = Box::pin(BridgePorts::wire(laid)).await?;
+    let outbox = ports.resources.queue.outbox();
+    let (ports, pool_behaviour) = (Arc::new(ports), ServiceBehaviour::of_the_local_stack());
     let (endpoint, outbox) = (Arc::<str>::from(endpoint), Arc::new(outbox));
     let service = |side| Service {
-        wired: Arc::clone(&wired),
-        roster: wired.roster(side),
+        ports: Arc::clone(&ports),
+        lister: ports.lister(side),
         outbox: Arc::clone(&outbox),
         endpoint: Arc::clone(&endpoint),
         side,
-        manners: manners.clone(),
+        pool_behaviour: pool_behaviour.clone(),
     };
     // The services are independent, and much of the time of queues and pools is waiting.
     let (of_addresses, of_names, table, routes, queue) = tokio::join!(
@@ -233,76 +236,76 @@ pub async fn every(endpoint: String, filter: &str) -> anyhow::Result<(Report, Ma
     );
     // These cases need the queue for themselves.
     let resend = run("resend", service(Side::Old), super::resend::cases(), filter).await;
-    Ok((of_addresses.and(of_names).and(table).and(routes).and(queue).and(resend), manners))
+    Ok((of_addresses.and(of_names).and(table).and(routes).and(queue).and(resend), pool_behaviour))
 }
 
 /// The adapters. The stand uses one of the two pools.
 #[derive(Clone)]
 pub struct Service {
-    wired: Arc<Wired>,
-    roster: PoolRoster,
+    ports: Arc<BridgePorts>,
+    lister: PoolLister,
     outbox: Arc<SqsOutbox>,
     endpoint: Arc<str>,
     side: Side,
-    manners: Manners,
+    pool_behaviour: ServiceBehaviour,
 }
 
 impl Service {
     fn dead_letters(&self) -> &SqsQueue {
-        let dead_letters = self.wired.ground.dead_letters.as_ref();
+        let dead_letters = self.ports.resources.dead_letters.as_ref();
         dead_letters.expect("the environment names it")
     }
 }
 
 impl TableStand for Service {
-    type Register = DynamoLedger;
+    type RecordReader = DynamoLedger;
     type Ledger = DynamoLedger;
 
     fn ledger(&self) -> &DynamoLedger {
-        self.wired.ledger()
+        self.ports.ledger()
     }
 
-    fn register(&self) -> &DynamoLedger {
-        self.wired.ledger()
+    fn records(&self) -> &DynamoLedger {
+        self.ports.ledger()
     }
 
-    async fn cursor(&self) -> Result<Cursor, Fault> {
-        self.wired.ledger().sweep_cursor().await
+    async fn cursor(&self) -> Result<Cursor, PortError> {
+        self.ports.ledger().sweep_cursor().await
     }
 
-    async fn put_cursor(&self, cursor: &Cursor) -> Result<(), Fault> {
-        self.wired.ledger().put_sweep_cursor(cursor).await
+    async fn put_cursor(&self, cursor: &Cursor) -> Result<(), PortError> {
+        self.ports.ledger().put_sweep_cursor(cursor).await
     }
 
     fn nonce(&self) -> u128 {
-        self.wired.clock().nonce()
+        self.ports.clock().nonce()
     }
 
-    async fn person(&self, id: &PersonId) -> Result<Option<Entry>, Fault> {
-        self.wired.ledger().person(id).await
+    async fn person(&self, id: &PersonId) -> Result<Option<PersonRecord>, PortError> {
+        self.ports.ledger().person(id).await
     }
 
     async fn back_off(
         &self,
-        of: &Change,
+        of: &ChangeEvent,
         token: u128,
         until: Time,
         reason: Reason,
-    ) -> Result<bool, Fault> {
-        self.wired.ledger().back_off(of.side, &of.sub, token, until, reason).await
+    ) -> Result<bool, PortError> {
+        self.ports.ledger().back_off(of.side, &of.sub, token, until, reason).await
     }
 
-    async fn close_breaker(&self) -> Result<(), Fault> {
+    async fn close_breaker(&self) -> Result<(), PortError> {
         let close = |control: &mut Control| control.breaker = None;
-        self.wired.ledger().change_control(close).await.map(drop)
+        self.ports.ledger().change_control(close).await.map(drop)
     }
 
-    async fn allow_removals(&self, now: Time, more: u64) -> Result<(), Fault> {
-        self.wired.ledger().allow_removals(now, more).await
+    async fn allow_removals(&self, now: Time, more: u64) -> Result<(), PortError> {
+        self.ports.ledger().allow_removals(now, more).await
     }
 
-    async fn counted(&self) -> Result<BTreeMap<State, i64>, Fault> {
-        let counted = self.wired.ledger().people_counts().await?.by_state;
+    async fn counted(&self) -> Result<BTreeMap<PersonState, i64>, PortError> {
+        let counted = self.ports.ledger().people_counts().await?.by_state;
         let signed = |count| i64::try_from(count).unwrap_or(i64::MAX);
         Ok(counted.into_iter().map(|(state, count)| (state, signed(count))).collect())
     }
@@ -310,14 +313,14 @@ impl TableStand for Service {
 
 impl PoolStand for Service {
     type Pool = CognitoPool;
-    type Roster = PoolRoster;
+    type AccountLister = PoolLister;
 
     fn pool(&self) -> &CognitoPool {
-        self.wired.pool(self.side)
+        self.ports.pool(self.side)
     }
 
-    fn roster(&self) -> &PoolRoster {
-        &self.roster
+    fn lister(&self) -> &PoolLister {
+        &self.lister
     }
 
     fn by_email(&self) -> bool {
@@ -325,19 +328,19 @@ impl PoolStand for Service {
     }
 
     fn now(&self) -> Time {
-        self.wired.clock().now()
+        self.ports.clock().now()
     }
 
     fn nonce(&self) -> u128 {
-        self.wired.clock().nonce()
+        self.ports.clock().nonce()
     }
 
-    fn manners(&self) -> &Manners {
-        &self.manners
+    fn pool_behaviour(&self) -> &ServiceBehaviour {
+        &self.pool_behaviour
     }
 
-    async fn delete(&self, account: &Handle) -> anyhow::Result<()> {
-        let settings = self.wired.ground.configuration.pools.get(self.side);
+    async fn delete(&self, account: &AccountRef) -> anyhow::Result<()> {
+        let settings = self.ports.resources.configuration.pools.get(self.side);
         let url = settings.endpoint_url.as_deref().context("the pool has no endpoint")?;
         let name = account.username.as_ref().context("no name to delete by")?;
         let input = json!({"UserPoolId": settings.user_pool_id, "Username": name.reveal()});
@@ -353,7 +356,7 @@ impl ResendStand for Service {
     type Clock = SystemClock;
 
     fn table(&self) -> &DynamoLedger {
-        self.wired.ledger()
+        self.ports.ledger()
     }
 
     fn sender(&self) -> &SqsOutbox {
@@ -361,14 +364,14 @@ impl ResendStand for Service {
     }
 
     fn clock(&self) -> &SystemClock {
-        self.wired.clock()
+        self.ports.clock()
     }
 
-    async fn stop(&self, stop: Option<Stop>) -> anyhow::Result<()> {
-        let why = (stop == Some(Stop::Pause)).then(|| "a test".to_owned());
-        let other = (stop == Some(Stop::OtherConfiguration)).then(|| ConfigurationStamp {
+    async fn stop(&self, stop: Option<StopReason>) -> anyhow::Result<()> {
+        let why = (stop == Some(StopReason::Pause)).then(|| "a test".to_owned());
+        let other = (stop == Some(StopReason::OtherConfiguration)).then(|| ConfigurationStamp {
             hash: "another one".to_owned(),
-            since: self.wired.clock().now(),
+            since: self.ports.clock().now(),
             pools: BySide::default(),
         });
         let change = |control: &mut Control| {
@@ -376,7 +379,7 @@ impl ResendStand for Service {
             control.paused.clone_from(&why);
             control.configuration.clone_from(&other);
         };
-        self.wired.ledger().change_control(change).await?;
+        self.ports.ledger().change_control(change).await?;
         Ok(())
     }
 }
@@ -390,39 +393,39 @@ impl QueueStand for Service {
     }
 
     fn nonce(&self) -> u128 {
-        self.wired.clock().nonce()
+        self.ports.clock().nonce()
     }
 
-    fn manners(&self) -> &Manners {
-        &self.manners
+    fn pool_behaviour(&self) -> &ServiceBehaviour {
+        &self.pool_behaviour
     }
 
-    async fn receive(&self) -> Result<Option<Delivery<String>>, Fault> {
-        let came = self.wired.ground.queue.receive(1, Duration::ZERO).await?;
+    async fn receive(&self) -> Result<Option<ReadMessage<String>>, PortError> {
+        let came = self.ports.resources.queue.receive(1, Duration::ZERO).await?;
         let Some(came) = came.into_iter().next() else { return Ok(None) };
-        let change = wire::decode(&came.body, self.wired.clock().now())
-            .map_err(|_| Fault::new(FaultKind::Unreadable, "ReceiveMessage"))?;
-        Ok(Some(Delivery { change, receipt: came.receipt, receives: came.receives }))
+        let change = wire::decode(&came.body, self.ports.clock().now())
+            .map_err(|_| PortError::new(ErrorKind::Unreadable, "ReceiveMessage"))?;
+        Ok(Some(ReadMessage { change, receipt: came.receipt, receives: came.receives }))
     }
 
-    async fn delete(&self, receipt: &String) -> Result<(), Fault> {
-        self.wired.ground.queue.delete(receipt).await
+    async fn delete(&self, receipt: &String) -> Result<(), PortError> {
+        self.ports.resources.queue.delete(receipt).await
     }
 
-    async fn show_after(&self, receipt: &String, after: Duration) -> Result<(), Fault> {
-        self.wired.ground.queue.change_visibility(receipt, after).await
+    async fn show_after(&self, receipt: &String, after: Duration) -> Result<(), PortError> {
+        self.ports.resources.queue.change_visibility(receipt, after).await
     }
 
-    async fn counts(&self) -> Result<QueueCounts, Fault> {
-        self.wired.ground.queue.counts().await
+    async fn counts(&self) -> Result<QueueCounts, PortError> {
+        self.ports.resources.queue.counts().await
     }
 
-    async fn dead(&self) -> Result<u64, Fault> {
+    async fn dead(&self) -> Result<u64, PortError> {
         self.dead_letters().message_count().await
     }
 
     async fn empty(&self) -> anyhow::Result<()> {
-        let environment = &self.wired.ground.environment;
+        let environment = &self.ports.resources.environment;
         for url in [Some(&environment.queue_url), environment.dead_letter_url.as_ref()] {
             call(&self.endpoint, "AmazonSQS.PurgeQueue", &json!({"QueueUrl": url})).await?;
         }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::deployment::{Deployment, Ground};
+use crate::deployment::{Deployment, DeploymentKind};
 use narrator::{Narrator, say};
 
 /// The whole demo takes a minute. A machine that needs five has a fault.
@@ -47,13 +47,13 @@ pub async fn run() -> ExitCode {
 
 async fn play(narrator: &mut Narrator) -> anyhow::Result<()> {
     Narrator::chapter("The ground: a local AWS, two user pools, and the bridge between them.");
-    let ground = Ground::Cdk;
+    let resources = DeploymentKind::Cdk;
     let words = "ministack and two user pools of different shapes are up";
-    let stack = narrator.claim(words, Deployment::start_stack(ground)).await?;
+    let stack = narrator.claim(words, Deployment::start_stack(resources)).await?;
     let words = "`cdk bootstrap` and `cdk deploy` laid table, queues, functions, alarms";
-    let deployment = narrator.claim(words, Deployment::deploy(stack, ground)).await?;
-    let told = story::tell(narrator, &deployment).await;
-    match told {
+    let deployment = narrator.claim(words, Deployment::deploy(stack, resources)).await?;
+    let reported = story::tell(narrator, &deployment).await;
+    match reported {
         Ok(()) => {
             Narrator::chapter("The end.");
             let words = "everything is stopped and taken away";

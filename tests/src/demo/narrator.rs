@@ -40,10 +40,10 @@ impl Narrator {
     pub(super) async fn claim<T>(
         &mut self,
         words: &str,
-        proof: impl Future<Output = anyhow::Result<T>>,
+        evidence: impl Future<Output = anyhow::Result<T>>,
     ) -> anyhow::Result<T> {
         let began = Instant::now();
-        let value = proof.await.with_context(|| format!("it is not so: {words}"))?;
+        let value = evidence.await.with_context(|| format!("it is not so: {words}"))?;
         self.claims += 1;
         say(&format!("  {:6.2} s  {words}", began.elapsed().as_secs_f64()));
         Ok(value)

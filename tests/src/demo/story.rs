@@ -11,15 +11,15 @@ use super::people::{johannes, marlene};
 use super::trouble;
 use crate::deployment::aws::changed;
 use crate::deployment::patience::until;
-use crate::deployment::user_pool::Account;
+use crate::deployment::user_pool::AdminView;
 use crate::deployment::{Deployment, GROUP};
 
 /// The two accounts of one person.
 pub(super) struct Pair {
     /// The account in the old pool.
-    pub(super) old: Account,
+    pub(super) old: AdminView,
     /// The account in the new pool.
-    pub(super) new: Account,
+    pub(super) new: AdminView,
 }
 
 pub(super) async fn tell(narrator: &mut Narrator, bridge: &Deployment) -> anyhow::Result<()> {
@@ -63,7 +63,7 @@ async fn sign_up_in_the_old_pool(
     let words = "she is in the new pool, confirmed, under her address, though nobody did anything";
     let new = narrator
         .claim(words, async {
-            let confirmed = |it: &Account| differs("status", &it.status, "CONFIRMED");
+            let confirmed = |it: &AdminView| differs("status", &it.status, "CONFIRMED");
             bridge.shows(Side::New, marlene::EMAIL_FOLDED, confirmed).await
         })
         .await?;
@@ -115,7 +115,7 @@ async fn sign_up_in_the_new_pool(
             // A pool of addresses uses the `sub` as username, so the old pool's username is his
             // `sub`.
             let old = bridge.shows(Side::Old, &sub, |it| first_difference(it, &wanted)).await?;
-            let confirmed = |it: &Account| differs("status", &it.status, "CONFIRMED");
+            let confirmed = |it: &AdminView| differs("status", &it.status, "CONFIRMED");
             bridge.shows(Side::Old, &sub, confirmed).await?;
             bridge.worked_off().await?;
             Ok(Pair { old, new: account(bridge, Side::New, &sub).await? })
@@ -175,7 +175,7 @@ async fn password_reset(
 
 async fn edits(narrator: &mut Narrator, bridge: &Deployment, pair: &Pair) -> anyhow::Result<()> {
     // Attribute edits fire no trigger on Cognito. CloudTrail or the sweep detects them.
-    let writes = |handled: Vec<crate::deployment::Handled>| -> u64 {
+    let writes = |handled: Vec<crate::deployment::LoggedMessage>| -> u64 {
         handled.iter().map(|it| it.pool_writes).sum()
     };
     let both = async || -> anyhow::Result<u64> {
@@ -302,7 +302,11 @@ async fn privacy(narrator: &mut Narrator, bridge: &Deployment) -> anyhow::Result
 }
 
 /// The account with that `sub`, which must exist.
-pub(super) async fn account(bridge: &Deployment, side: Side, sub: &str) -> anyhow::Result<Account> {
+pub(super) async fn account(
+    bridge: &Deployment,
+    side: Side,
+    sub: &str,
+) -> anyhow::Result<AdminView> {
     let account = bridge.pool(side).account(sub).await?;
     account.with_context(|| format!("the {side} pool has no account {sub}"))
 }
@@ -313,6 +317,6 @@ pub(super) fn differs(what: &str, found: &str, wanted: &str) -> Option<String> {
 }
 
 /// The first attribute that differs from the wanted one.
-pub(super) fn first_difference(account: &Account, wanted: &[(&str, &str)]) -> Option<String> {
+pub(super) fn first_difference(account: &AdminView, wanted: &[(&str, &str)]) -> Option<String> {
     wanted.iter().find_map(|(name, value)| differs(name, account.attribute(name), value))
 }

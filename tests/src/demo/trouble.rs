@@ -9,7 +9,7 @@ use super::people::{marlene, thorsten};
 use super::story::{Pair, account, differs, first_difference};
 use crate::deployment::Deployment;
 use crate::deployment::aws::changed;
-use crate::deployment::user_pool::Account;
+use crate::deployment::user_pool::AdminView;
 
 pub(super) async fn tell(
     narrator: &mut Narrator,
@@ -55,7 +55,7 @@ async fn disable(narrator: &mut Narrator, bridge: &Deployment, pair: &Pair) -> a
         .claim(words, async {
             bridge.old.disable(&pair.old.username).await?;
             bridge.send(&changed(Side::Old, &pair.old.sub)?, 1).await?;
-            let locked = |it: &Account| it.enabled.then(|| "he is not locked".to_owned());
+            let locked = |it: &AdminView| it.enabled.then(|| "he is not locked".to_owned());
             bridge.shows(Side::New, &pair.new.sub, locked).await
         })
         .await
@@ -89,10 +89,10 @@ async fn conflict(narrator: &mut Narrator, bridge: &Deployment, pair: &Pair) -> 
         .claim(words, async {
             let story = bridge.operator.ask(&["explain", &pair.new.sub]).await?;
             let decisions = story["decisions"].as_array().cloned().unwrap_or_default();
-            let told = |it: &Value| {
+            let reported = |it: &Value| {
                 it["kind"] == "conflict" && it["fields"].to_string().contains("locale")
             };
-            ensure!(decisions.iter().any(told), "no such decision: {story}");
+            ensure!(decisions.iter().any(reported), "no such decision: {story}");
             Ok(())
         })
         .await
@@ -129,7 +129,7 @@ async fn held(narrator: &mut Narrator, bridge: &Deployment) -> anyhow::Result<()
             let verified = [("email", thorsten::EMAIL), ("email_verified", "true")];
             bridge.old.edit(thorsten::USERNAME, &verified).await?;
             bridge.operator.succeed(&["retry", &sub, "--yes"]).await?;
-            let confirmed = |it: &Account| differs("status", &it.status, "CONFIRMED");
+            let confirmed = |it: &AdminView| differs("status", &it.status, "CONFIRMED");
             let new = bridge.shows(Side::New, thorsten::EMAIL, confirmed).await?;
             ensure!(new.attribute("given_name") == "Thorsten", "he came without his name");
             bridge.worked_off().await

@@ -6,10 +6,11 @@ pub(super) fn pack(files: &[(&str, &[u8])]) -> Vec<u8> {
     let mut directory = Vec::new();
     for (name, content) in files {
         let offset = size(archive.len());
-        let entry = Entry { name, sum: checksum(content), size: size(content.len()) };
-        archive.extend(entry.local_header());
+        let archive_entry =
+            ArchiveEntry { name, sum: checksum(content), size: size(content.len()) };
+        archive.extend(archive_entry.local_header());
         archive.extend_from_slice(content);
-        directory.extend(entry.directory_header(offset));
+        directory.extend(archive_entry.directory_header(offset));
     }
     let (start, length) = (size(archive.len()), size(directory.len()));
     archive.extend(directory);
@@ -22,13 +23,13 @@ pub(super) fn pack(files: &[(&str, &[u8])]) -> Vec<u8> {
     archive
 }
 
-struct Entry<'entry> {
+struct ArchiveEntry<'entry> {
     name: &'entry str,
     sum: u32,
     size: u32,
 }
 
-impl Entry<'_> {
+impl ArchiveEntry<'_> {
     fn local_header(&self) -> Vec<u8> {
         let mut header = 0x0403_4b50_u32.to_le_bytes().to_vec();
         header.extend(self.common());

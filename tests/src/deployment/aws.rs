@@ -3,14 +3,14 @@
 
 use anyhow::{Context as _, ensure};
 use poolbridge_aws::{sqs, wire};
-use poolbridge_core::change::{Change, Proof};
+use poolbridge_core::change::{ChangeEvent, Evidence};
 use poolbridge_core::names::Sub;
 use poolbridge_core::side::Side;
 use poolbridge_core::time::Time;
 use serde_json::{Value, json};
 use std::time::{Duration, SystemTime};
 
-use crate::stack::http::{self, Refusal, call};
+use crate::stack::http::{self, ServiceError, call};
 
 /// Maximum pages of one listing; a test run makes one or two.
 const PAGES_MAX: usize = 100;
@@ -62,8 +62,8 @@ impl Services {
         let input = json!({"QueueUrl": queue_url, "AttributeNames": ["All"]});
         let answer = self.call("AmazonSQS.GetQueueAttributes", &input).await?;
         let count = |name: &str| -> anyhow::Result<u64> {
-            let told = answer["Attributes"][name].as_str().with_context(|| name.to_owned())?;
-            Ok(told.parse()?)
+            let reported = answer["Attributes"][name].as_str().with_context(|| name.to_owned())?;
+            Ok(reported.parse()?)
         };
         Ok(Messages {
             waiting: count("ApproximateNumberOfMessages")?
@@ -183,12 +183,12 @@ impl Services {
 }
 
 /// The change event that the trail or the sweep captures for an edit made just now.
-pub fn changed(side: Side, sub: &str) -> anyhow::Result<Change> {
-    Ok(Change {
+pub fn changed(side: Side, sub: &str) -> anyhow::Result<ChangeEvent> {
+    Ok(ChangeEvent {
         side,
         sub: Sub::try_from(sub)?,
         at: now(),
-        proof: Proof::Changed,
+        evidence: Evidence::Changed,
         password: false,
         administrator: false,
         claimed: false,
@@ -197,7 +197,7 @@ pub fn changed(side: Side, sub: &str) -> anyhow::Result<Change> {
 }
 
 /// The message of a change: its group, and its body.
-pub fn message(change: &Change) -> (String, String) {
+pub fn message(change: &ChangeEvent) -> (String, String) {
     (sqs::group(change.side, &change.sub), wire::encode(change))
 }
 
@@ -217,6 +217,6 @@ pub fn nonce() -> u128 {
 }
 
 fn is_missing(error: &anyhow::Error) -> bool {
-    let refusal = error.downcast_ref::<Refusal>();
+    let refusal = error.downcast_ref::<ServiceError>();
     refusal.is_some_and(|refusal| refusal.code == "ResourceNotFoundException")
 }

@@ -13,7 +13,7 @@ pub mod user_pool;
 pub mod values;
 mod programs;
 mod settings;
-mod verdicts;
+mod outcomes;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -22,7 +22,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use poolbridge_core::change::Change;
+use poolbridge_core::change::ChangeEvent;
 use poolbridge_core::side::Side;
 use serde_json::Value;
 
@@ -35,7 +35,7 @@ use self::values::Values;
 use crate::stack::{Options, Place, PoolSeed, Stack, VERIFIES_AT_SIGN_UP};
 
 pub use self::calls::Function;
-pub use self::verdicts::Handled;
+pub use self::outcomes::LoggedMessage;
 
 /// The name of the bridge, and the prefix of every deployed name.
 pub const NAME: &str = "demo";
@@ -59,7 +59,7 @@ const TRAVEL_LIMIT: Duration = Duration::from_secs(30);
 
 /// How the bridge is deployed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ground {
+pub enum DeploymentKind {
     /// As an operator does: by the CDK app's own command line.
     Cdk,
     /// The same resources by direct calls, which takes one second instead of ten. Proxies stand
@@ -115,19 +115,19 @@ pub struct Deployment {
 
 impl Deployment {
     /// Starts the stack: programs, pools, groups. The bridge is not deployed yet.
-    pub async fn start_stack(ground: Ground) -> anyhow::Result<Stack> {
+    pub async fn start_stack(ground: DeploymentKind) -> anyhow::Result<Stack> {
         Self::start_stack_with(ground, |old| old, |new| new).await
     }
 
     /// The same with other pools: each closure receives the usual seed.
     pub async fn start_stack_with(
-        ground: Ground,
+        ground: DeploymentKind,
         old: impl FnOnce(PoolSeed) -> PoolSeed,
         new: impl FnOnce(PoolSeed) -> PoolSeed,
     ) -> anyhow::Result<Stack> {
         let faults = match ground {
-            Ground::Cdk => Vec::new(),
-            Ground::Calls => vec![Place::Ministack, Place::Pool(0), Place::Pool(1)],
+            DeploymentKind::Cdk => Vec::new(),
+            DeploymentKind::Calls => vec![Place::Ministack, Place::Pool(0), Place::Pool(1)],
         };
         let pools = vec![old(settings::old_pool()), new(settings::new_pool())];
         let options = Options { ministack: true, pools, faults, ..Options::default() };
@@ -137,14 +137,14 @@ impl Deployment {
     }
 
     /// Deploys the bridge to a stack and waits until it is complete.
-    pub async fn deploy(stack: Stack, ground: Ground) -> anyhow::Result<Self> {
+    pub async fn deploy(stack: Stack, ground: DeploymentKind) -> anyhow::Result<Self> {
         Self::deploy_changed(stack, ground, |text| text).await
     }
 
     /// The same with another `bridge.toml`: `change` receives the usual one.
     pub async fn deploy_changed(
         stack: Stack,
-        ground: Ground,
+        ground: DeploymentKind,
         change: impl FnOnce(String) -> String,
     ) -> anyhow::Result<Self> {
         // The folder belongs to a program of the stack, which removes it in every case.
@@ -156,11 +156,11 @@ impl Deployment {
         let programs = Programs::find()?;
         let services = Services { url: stack.ministack_url_direct() };
         let names = match ground {
-            Ground::Cdk => {
-                programs.stage(&folder.join("lambda"))?;
+            DeploymentKind::Cdk => {
+                programs.setup(&folder.join("lambda"))?;
                 cdk::deploy(&stack, &folder, &configuration, &programs.operator).await?
             }
-            Ground::Calls => calls::deploy(&services, &programs, &text).await?,
+            DeploymentKind::Calls => calls::deploy(&services, &programs, &text).await?,
         };
         let values = Values::default();
         let pool = |side, index, id: &str| UserPool {
@@ -214,7 +214,7 @@ impl Deployment {
 
     /// Sends a change's message that many times. All have the same body; none is a duplicate to the
     /// queue.
-    pub async fn send(&self, change: &Change, times: usize) -> anyhow::Result<()> {
+    pub async fn send(&self, change: &ChangeEvent, times: usize) -> anyhow::Result<()> {
         let (group, body) = message(change);
         for _ in 0..times {
             self.services.send(&self.names.queue_url, &group, nonce(), &body).await?;
@@ -242,8 +242,8 @@ impl Deployment {
         &self,
         side: Side,
         username: &str,
-        wrong: impl Fn(&user_pool::Account) -> Option<String>,
-    ) -> anyhow::Result<user_pool::Account> {
+        wrong: impl Fn(&user_pool::AdminView) -> Option<String>,
+    ) -> anyhow::Result<user_pool::AdminView> {
         let what = format!("an account in the {side} pool");
         until(&what, TRAVEL_LIMIT, async || {
             Ok(match self.pool(side).account(username).await? {

@@ -24,7 +24,7 @@ pub struct Operator {
 
 /// The output and the exit code of a command.
 #[derive(Clone, Debug)]
-pub struct Outcome {
+pub struct CommandOutput {
     /// The exit code; `None` if a signal ended it.
     pub code: Option<i32>,
     /// Standard output: data.
@@ -38,7 +38,7 @@ pub struct Outcome {
 pub struct Started<'a> {
     operator: &'a Operator,
     child: Child,
-    told: JoinHandle<String>,
+    reported: JoinHandle<String>,
 }
 
 impl Started<'_> {
@@ -49,7 +49,7 @@ impl Started<'_> {
         ensure!(status.success(), "kill ended with {status}");
         let ended = tokio::time::timeout(STOPS_WITHIN, self.child.wait());
         let status = ended.await.context("it does not stop")??;
-        let text = self.told.await?;
+        let text = self.reported.await?;
         ensure!(status.success(), "it ended with {status}: {text}");
         let mut said = self.operator.said.lock().unwrap_or_else(PoisonError::into_inner);
         said.push(text.clone());
@@ -72,7 +72,7 @@ impl Operator {
     }
 
     /// Runs a command to its end, for at most `limit`.
-    pub async fn run(&self, arguments: &[&str], limit: Duration) -> anyhow::Result<Outcome> {
+    pub async fn run(&self, arguments: &[&str], limit: Duration) -> anyhow::Result<CommandOutput> {
         let shown = format!("poolbridge {}", arguments.join(" "));
         let child = Command::new(&self.program)
             .args(arguments)
@@ -88,7 +88,7 @@ impl Operator {
             .await
             .with_context(|| format!("`{shown}` did not end within {limit:?}"))??;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let outcome = Outcome {
+        let outcome = CommandOutput {
             code: output.status.code(),
             data: text(&output.stdout),
             talk: text(&output.stderr),
@@ -112,7 +112,7 @@ impl Operator {
             .with_context(|| format!("cannot start {}", self.program.display()))?;
         let pipes = (child.stdout.take(), child.stderr.take());
         // The output is read at once: a full pipe would block the command.
-        let told = tokio::spawn(async move {
+        let reported = tokio::spawn(async move {
             let (mut data, mut talk) = (String::new(), String::new());
             let (Some(mut stdout), Some(mut stderr)) = pipes else { return talk };
             let read =
@@ -122,7 +122,7 @@ impl Operator {
             }
             data + &talk
         });
-        Ok(Started { operator: self, child, told })
+        Ok(Started { operator: self, child, reported })
     }
 
     /// The same command line without that variable.
@@ -134,9 +134,9 @@ impl Operator {
     }
 
     /// Runs a command that must succeed.
-    pub async fn succeed(&self, arguments: &[&str]) -> anyhow::Result<Outcome> {
+    pub async fn succeed(&self, arguments: &[&str]) -> anyhow::Result<CommandOutput> {
         let outcome = self.run(arguments, Duration::from_secs(30)).await?;
-        let Outcome { code, data, talk } = &outcome;
+        let CommandOutput { code, data, talk } = &outcome;
         let shown = arguments.join(" ");
         ensure!(*code == Some(0), "`poolbridge {shown}` ended with {code:?}\n{data}{talk}");
         Ok(outcome)

@@ -49,7 +49,7 @@ impl Programs {
     }
 
     /// Copies the functions' programs to where the CDK app expects them.
-    pub(super) fn stage(&self, folder: &Path) -> anyhow::Result<()> {
+    pub(super) fn setup(&self, folder: &Path) -> anyhow::Result<()> {
         for (name, program) in self.functions() {
             let folder = folder.join(name);
             fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;

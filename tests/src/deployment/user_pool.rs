@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::values::Values;
 use crate::stack::CODE;
-use crate::stack::http::{Refusal, call};
+use crate::stack::http::{ServiceError, call};
 
 /// One user pool.
 #[derive(Clone, Debug)]
@@ -26,7 +26,7 @@ pub struct UserPool {
 
 /// An account, as an administrator reads it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Account {
+pub struct AdminView {
     /// The stored username.
     pub username: String,
     /// The `sub`.
@@ -39,7 +39,7 @@ pub struct Account {
     pub attributes: BTreeMap<String, String>,
 }
 
-impl Account {
+impl AdminView {
     /// An attribute's value, empty if there is none.
     pub fn attribute(&self, name: &str) -> &str {
         self.attributes.get(name).map_or("", String::as_str)
@@ -220,7 +220,7 @@ impl UserPool {
     }
 
     /// Reads an account by username or `sub`, or by address if people sign in with it.
-    pub async fn account(&self, username: &str) -> anyhow::Result<Option<Account>> {
+    pub async fn account(&self, username: &str) -> anyhow::Result<Option<AdminView>> {
         let answer = match self.call("AdminGetUser", &self.named(username)).await {
             Ok(answer) => answer,
             Err(error) if refusal(&error) == Some("UserNotFoundException") => return Ok(None),
@@ -234,7 +234,7 @@ impl UserPool {
     }
 
     /// The one account with that e-mail address, if there is one.
-    pub async fn account_of(&self, email: &str) -> anyhow::Result<Option<Account>> {
+    pub async fn account_of(&self, email: &str) -> anyhow::Result<Option<AdminView>> {
         let filter = format!("email = \"{email}\"");
         let listed =
             self.call("ListUsers", &json!({"UserPoolId": self.id, "Filter": filter})).await?;
@@ -268,7 +268,7 @@ impl UserPool {
     }
 }
 
-fn account(answer: &Value) -> anyhow::Result<Account> {
+fn account(answer: &Value) -> anyhow::Result<AdminView> {
     let text = |name: &str| answer[name].as_str().unwrap_or_default().to_owned();
     let pairs = answer["UserAttributes"].as_array().cloned().unwrap_or_default();
     let pair = |pair: &Value| {
@@ -276,7 +276,7 @@ fn account(answer: &Value) -> anyhow::Result<Account> {
     };
     let mut attributes: BTreeMap<_, _> = pairs.iter().filter_map(pair).collect();
     let sub = attributes.remove("sub").context("an account without a sub")?;
-    Ok(Account {
+    Ok(AdminView {
         username: text("Username"),
         sub,
         status: text("UserStatus"),
@@ -287,5 +287,5 @@ fn account(answer: &Value) -> anyhow::Result<Account> {
 
 /// The error code of a service's answer, if the error is one.
 pub fn refusal(error: &anyhow::Error) -> Option<&str> {
-    error.downcast_ref::<Refusal>().map(|refusal| refusal.code.as_str())
+    error.downcast_ref::<ServiceError>().map(|refusal| refusal.code.as_str())
 }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::services::Request;
+use super::services::ServiceRequest;
 use super::{MARK, NUMBER_MARK, is_known_sub};
 
 /// The operations that may carry the values of a sign-up: the guard searches a pool for them.
@@ -33,7 +33,7 @@ pub fn wrong_line(line: &str) -> Option<&'static str> {
 }
 
 /// What is wrong with a request to the table or to the queue.
-pub fn wrong_request((operation, body): &Request) -> Option<&'static str> {
+pub fn wrong_request((operation, body): &ServiceRequest) -> Option<&'static str> {
     if TO_POOLS.contains(&operation.as_str()) {
         return None;
     }

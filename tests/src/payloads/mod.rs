@@ -24,7 +24,7 @@ use crate::world::chance::{Chooser as _, Seeded};
 
 pub use run::{Came, play};
 pub use samples::{NEW_POOL, OLD_POOL, OWN_ROLE};
-pub use services::{Asked, Request, Services};
+pub use services::{Asked, FakeServices, ServiceRequest};
 
 /// Part of every value of a person, in upper or lower case.
 pub const MARK: &str = "qzv";

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, bail, ensure};
-use poolbridge_aws::wiring::{CaptureLine, Invocation, TrailLine};
+use poolbridge_aws::wiring::{CaptureHandler, Invocation, TrailHandler};
 use serde_json::value::RawValue;
 
 use super::Payload;
@@ -24,8 +24,8 @@ impl Came {
 /// Passes the payloads of these numbers to the functions, which take configuration and services
 /// from the environment. Fails at the first answer that is not the event.
 pub async fn play(seed: u64, numbers: impl Iterator<Item = u64>) -> anyhow::Result<Came> {
-    let capture = CaptureLine::start().await;
-    let trail = TrailLine::start().await;
+    let capture = CaptureHandler::start().await;
+    let trail = TrailHandler::start().await;
     let mut came = Came::default();
     for number in numbers {
         let payload = Payload::of(seed, number);
@@ -42,7 +42,7 @@ pub async fn play(seed: u64, numbers: impl Iterator<Item = u64>) -> anyhow::Resu
 }
 
 /// Passes an event to capture, and compares the answer byte by byte.
-async fn answered(capture: &CaptureLine, text: &str) -> anyhow::Result<&'static str> {
+async fn answered(capture: &CaptureHandler, text: &str) -> anyhow::Result<&'static str> {
     // The platform passes on complete JSON only; a truncated event never reaches capture.
     let Ok(event) = RawValue::from_string(text.to_owned()) else { return Ok("no JSON") };
     let expected = event.get().to_owned();

@@ -16,7 +16,7 @@ use super::checks::wrong_request;
 const WRONG_MAX: usize = 10;
 
 /// One request: the operation and its body.
-pub type Request = (String, Value);
+pub type ServiceRequest = (String, Value);
 
 /// The requests so far.
 #[derive(Clone, Debug, Default)]
@@ -24,11 +24,11 @@ pub struct Asked {
     /// How many, by operation.
     pub counts: BTreeMap<String, u64>,
     /// Requests that carry too much, with the reason.
-    pub wrong: Vec<(&'static str, Request)>,
+    pub wrong: Vec<(&'static str, ServiceRequest)>,
 }
 
 impl Asked {
-    fn add(&mut self, request: Request) {
+    fn add(&mut self, request: ServiceRequest) {
         *self.counts.entry(request.0.clone()).or_default() += 1;
         if let Some(wrong) = wrong_request(&request).filter(|_| self.wrong.len() < WRONG_MAX) {
             self.wrong.push((wrong, request));
@@ -38,21 +38,21 @@ impl Asked {
 
 /// The services, on a loopback port, until the process ends.
 #[derive(Clone, Debug)]
-pub struct Services {
+pub struct FakeServices {
     /// Their endpoint.
     pub endpoint: String,
     asked: Arc<Mutex<Asked>>,
 }
 
-impl Services {
+impl FakeServices {
     /// Starts them.
     pub fn start() -> anyhow::Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").context("listening")?;
-        let endpoint = format!("http://{}", listener.local_addr()?);
+        let decoder = TcpListener::bind("127.0.0.1:0").context("listening")?;
+        let endpoint = format!("http://{}", decoder.local_addr()?);
         let asked = Arc::new(Mutex::new(Asked::default()));
         let kept = Arc::clone(&asked);
         thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
+            for stream in decoder.incoming().flatten() {
                 let kept = Arc::clone(&kept);
                 // If a client ends during a request, its own missing answer shows it.
                 thread::spawn(move || drop(serve(stream, &kept)));

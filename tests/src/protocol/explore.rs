@@ -35,12 +35,12 @@ pub struct Explored {
     /// Whether every state was seen.
     pub whole: bool,
     /// The first violation, if there is one.
-    pub found: Option<Found>,
+    pub found: Option<BrokenPromise>,
 }
 
 /// A broken promise and the choices that lead to it.
 #[derive(Clone, Debug)]
-pub struct Found {
+pub struct BrokenPromise {
     /// What was broken.
     pub violation: Violation,
     /// The choices.
@@ -63,7 +63,7 @@ impl fmt::Display for Explored {
     }
 }
 
-impl fmt::Display for Found {
+impl fmt::Display for BrokenPromise {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(formatter, "{}", self.violation)?;
         writeln!(formatter, "choices: {:?}", self.path)?;
@@ -97,7 +97,7 @@ pub fn explore(small: &Small) -> Explored {
         if let Some(violation) = run.violation {
             let path: Vec<usize> = answered.iter().map(|answer| answer.taken).collect();
             let trace = replay(small, &path, true);
-            explored.found = Some(Found { violation, path, trace });
+            explored.found = Some(BrokenPromise { violation, path, trace });
             break;
         }
         if seen.len() > STATES_MAX {
@@ -116,12 +116,12 @@ pub fn explore(small: &Small) -> Explored {
 pub fn replay(small: &Small, path: &[usize], reduced: bool) -> Vec<String> {
     let mut run = Beginning::new(small, Trace::listening()).run(path, reduced);
     run.go(&mut |_| true);
-    run.told()
+    run.reported()
 }
 
 /// What a search saw.
 #[derive(Debug, Default)]
-pub struct Seen {
+pub struct SearchStats {
     /// Every state.
     pub states: HashSet<u128>,
     /// The states in which runs ended, and the choices that led there.
@@ -134,8 +134,8 @@ pub struct Seen {
 
 /// Searches a world to its last state, whatever breaks in it. With `pruned`, a run ends at a state
 /// that was seen before. With `reduced`, the search tries only the moves that make a difference.
-pub fn search(small: &Small, pruned: bool, reduced: bool) -> Seen {
-    let mut seen = Seen::default();
+pub fn search(small: &Small, pruned: bool, reduced: bool) -> SearchStats {
+    let mut seen = SearchStats::default();
     let beginning = Beginning::new(small, Trace::default());
     let mut next = Some(Vec::new());
     while let Some(prefix) = next {

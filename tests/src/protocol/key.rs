@@ -7,9 +7,9 @@ use std::hash::Hash;
 use crate::simulation::scheduler::Scheduler;
 use crate::simulation::tasks::{Task, What};
 use crate::world::history::Digest;
-use crate::world::queue::Message;
-use crate::world::{State, TaskId};
-use poolbridge_core::law::Rule;
+use crate::world::queue::QueuedMessage;
+use crate::world::{TaskId, WorldState};
+use poolbridge_core::rules::Rule;
 use poolbridge_core::side::Side;
 
 /// The key of the world as it is, with the explorer's remaining budget. `jumps`: whether time may
@@ -17,10 +17,10 @@ use poolbridge_core::side::Side;
 pub fn key(scheduler: &Scheduler, jumps: bool, budget: &impl Hash) -> u128 {
     let mut hasher = Digest::default();
     budget.hash(&mut hasher);
-    scheduler.unmarked.hash(&mut hasher);
+    scheduler.without_pending.hash(&mut hasher);
     let state = scheduler.world.lock();
     state.now.hash(&mut hasher);
-    state.weather.spent().hash(&mut hasher);
+    state.fault_injection.spent().hash(&mut hasher);
     let tasks = living(scheduler);
     hash_tasks(&state, &tasks, jumps, &mut hasher);
     state.table.hash(&mut hasher);
@@ -49,7 +49,7 @@ fn living(scheduler: &Scheduler) -> Vec<&Task> {
 /// The state of the tasks. A request follows from its sender's history, except for two things:
 /// whether it is still to be executed, and when it was signed. The second matters only where a
 /// signature can expire because time runs on while a worker is active.
-fn hash_tasks(state: &State, tasks: &[&Task], jumps: bool, hasher: &mut Digest) {
+fn hash_tasks(state: &WorldState, tasks: &[&Task], jumps: bool, hasher: &mut Digest) {
     let history = |task| state.histories.as_ref().map(|all| all.of(task).whole());
     tasks.len().hash(hasher);
     for task in tasks {
@@ -74,13 +74,13 @@ fn hash_tasks(state: &State, tasks: &[&Task], jumps: bool, hasher: &mut Digest) 
 
 /// The messages, in their order within each group. Deduplication matters only where an id can occur
 /// twice. The counters' past does not matter: the explorer lets them show whatever is worst.
-fn hash_queue(state: &State, hasher: &mut Digest) {
-    let group = |message: &&Message| (message.change.side, message.change.sub.clone());
-    let mut messages: Vec<&Message> = state.queue.messages().iter().collect();
+fn hash_queue(state: &WorldState, hasher: &mut Digest) {
+    let group = |message: &&QueuedMessage| (message.change.side, message.change.sub.clone());
+    let mut messages: Vec<&QueuedMessage> = state.queue.messages().iter().collect();
     messages.sort_by_key(group);
     for message in messages {
         (&message.change, message.visible, message.receives, message.out).hash(hasher);
-        if !state.law.keeps(Rule::R13) {
+        if !state.rules.keeps(Rule::UniqueDeduplicationId) {
             // The order and the time of sending: both decide what is a duplicate.
             message.number.hash(hasher);
         }

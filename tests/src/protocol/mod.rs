@@ -1,4 +1,4 @@
-//! The protocol suite: small worlds, explored to the last state, over the real `converge`.
+//! The protocol suite: small worlds, explored to the last state, over the real `reconcile`.
 //!
 //! The simulation draws worlds at random. This suite takes small ones and tries everything that can
 //! happen in them, in every order: each worker's turn at each call to a service and before each
@@ -20,7 +20,7 @@
 //!
 //! Each world's doc ([`worlds`]) and the output give its bounds. Every run ends as the simulation's
 //! do: all faults stop, pending changes are sent again, a sweep follows, and the same checks judge.
-//! In every state the suite also asks whether all is drained (`DrainedMeansEmpty`, R14). It assumes
+//! In every state the suite also asks whether all is drained (`DrainedMeansEmpty`). It assumes
 //! that the queue's counters show an empty queue, because they lag.
 //!
 //! An edit that falls into one of the oracle's gaps ([`Gap`](crate::simulation::oracle::Gap)) is
@@ -60,10 +60,9 @@
 //! - Where two one-sided records meet, their ids have one order, not both. Only the worlds of
 //!   [`phases`](worlds::phases) switch, begin with the new pool active, or hold conflicts.
 //! - A pool's refusal does not depend on the value: what was refused once may be accepted later.
-//! - `AbsenceTwice` (R22, two observations prove an absence) is kept where a stranger takes a
-//!   username, but nothing depends on it before deletions travel. `TombstoneFirst` (R23),
-//!   `TombstoneStays` (R24) and `DeletedNeverMatch` (R26) are about deletions; the simulation
-//!   covers them.
+//! - `AbsenceTwice` (two observations prove an absence) is kept where a stranger takes a username,
+//!   but nothing depends on it before deletions travel. `TombstoneFirst`, `TombstoneStays` and
+//!   `DeletedNeverMatch` are about deletions; the simulation covers them.
 
 pub mod explore;
 pub mod key;

@@ -1,6 +1,6 @@
 //! The possible moves.
 
-use super::run::Run;
+use super::run::ProtocolRun;
 use crate::world::TaskId;
 
 /// A possible move.
@@ -11,7 +11,7 @@ pub enum Move {
     /// A worker receives that message.
     Receive(u64),
     /// A person makes that edit.
-    Deed(usize),
+    ScriptedEdit(usize),
     /// A worker dies where it stands.
     Crash(TaskId),
     /// A message becomes visible again while a worker processes it.
@@ -32,7 +32,7 @@ pub enum Move {
     End,
 }
 
-impl Run<'_> {
+impl ProtocolRun<'_> {
     /// Everything that can happen now. The first run takes the first of them.
     pub fn moves(&self) -> Vec<Move> {
         let due = self.scheduler.next_due();
@@ -74,11 +74,11 @@ impl Run<'_> {
         if idle && self.left.receptions == 0 {
             return vec![Move::End];
         }
-        for (at, deed) in self.small.deeds.iter().enumerate() {
-            let first = self.left.deeds[at]
-                && !(0..at).any(|one| self.left.deeds[one] && self.small.deeds[one] == *deed);
-            if first && state.pools.get(deed.side).living().next().is_some() {
-                moves.push(Move::Deed(at));
+        for (at, edit) in self.small.edits.iter().enumerate() {
+            let first = self.left.edits[at]
+                && !(0..at).any(|one| self.left.edits[one] && self.small.edits[one] == *edit);
+            if first && state.pools.get(edit.side).living().next().is_some() {
+                moves.push(Move::ScriptedEdit(at));
             }
         }
         if self.left.crashes > 0 {

@@ -1,35 +1,35 @@
-//! The operator in a small world: switches, with or without `AnnounceThenFlip` (R28).
+//! The operator in a small world: switches, with or without `AnnounceThenFlip`.
 
 use std::collections::BTreeSet;
 
-use poolbridge_core::entry::Entry;
 use poolbridge_core::names::Owner;
 use poolbridge_core::policy::Phase;
+use poolbridge_core::record::PersonRecord;
 use poolbridge_core::time::Time;
 
 use super::moves::Move;
-use super::run::Run;
+use super::run::ProtocolRun;
 use super::small::Switch;
-use crate::world::State;
+use crate::world::WorldState;
 
-impl Run<'_> {
+impl ProtocolRun<'_> {
     /// What the operator may do: announce a switch; then, once every lease held at that time has
     /// expired and no write can land any more, switch. The operator does not wait for later leases:
     /// their workers see the announcement.
-    pub(super) fn operator(&self, state: &State) -> Option<Move> {
+    pub(super) fn operator(&self, state: &WorldState) -> Option<Move> {
         let switch = self.left.switch?;
-        let over = |entry: &Entry, held: &BTreeSet<Owner>| {
-            let lease = holder(entry, state.now);
-            let intent = entry.intent.as_ref().map(|intent| intent.until);
-            let birth = entry.birth.as_ref().map(|birth| birth.until);
-            let landed = intent.max(birth).is_none_or(|until| until <= state.now);
+        let over = |record: &PersonRecord, held: &BTreeSet<Owner>| {
+            let lease = holder(record, state.now);
+            let intent = record.intent.as_ref().map(|intent| intent.until);
+            let creation = record.creation.as_ref().map(|creation| creation.until);
+            let landed = intent.max(creation).is_none_or(|until| until <= state.now);
             landed && lease.is_none_or(|owner| !held.contains(owner))
         };
         match (switch, &self.left.held) {
             (Switch::Hasty, _) => Some(Move::Switch),
             (Switch::Announced, None) => Some(Move::Announce),
             (Switch::Announced, Some(held)) => {
-                let all = state.table.people.values().all(|entry| over(entry, held));
+                let all = state.table.people.values().all(|record| over(record, held));
                 all.then_some(Move::Switch)
             }
         }
@@ -42,7 +42,7 @@ impl Run<'_> {
         state.table.control.closing = true;
         let now = state.now;
         let people = state.table.people.values();
-        self.left.held = Some(people.filter_map(|entry| holder(entry, now).cloned()).collect());
+        self.left.held = Some(people.filter_map(|record| holder(record, now).cloned()).collect());
     }
 
     /// The operator no longer waits for a worker that released its lease or let it expire. An owner
@@ -52,7 +52,7 @@ impl Run<'_> {
         let state = self.scheduler.world.lock();
         let people = state.table.people.values();
         let holders: BTreeSet<&Owner> =
-            people.filter_map(|entry| holder(entry, state.now)).collect();
+            people.filter_map(|record| holder(record, state.now)).collect();
         held.retain(|owner| holders.contains(owner));
     }
 
@@ -73,6 +73,6 @@ impl Run<'_> {
 }
 
 /// The owner of that person's lease, if it is held.
-fn holder(entry: &Entry, now: Time) -> Option<&Owner> {
-    entry.lease.as_ref().filter(|lease| lease.free_at > now).map(|lease| &lease.owner)
+fn holder(record: &PersonRecord, now: Time) -> Option<&Owner> {
+    record.lease.as_ref().filter(|lease| lease.free_at > now).map(|lease| &lease.owner)
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use poolbridge_core::drain::{self, LOOKS_APART, Look, QueueCounts};
+use poolbridge_core::drain::{self, DrainSnapshot, LOOKS_APART, QueueCounts};
 use poolbridge_core::limits;
 use poolbridge_core::names::Owner;
 use poolbridge_core::policy::Phase;
@@ -12,13 +12,13 @@ use poolbridge_core::time::Time;
 
 use super::key::key;
 use super::moves::Move;
-use super::small::{Deed, Small, Switch, Told};
+use super::small::{FixedAnswers, ScriptedEdit, Small, Switch};
 use crate::simulation::oracle::Gap;
-use crate::simulation::profile::Profile;
+use crate::simulation::parameters::WorldParameters;
 use crate::simulation::scheduler::Scheduler;
 use crate::simulation::tasks::{self, What};
 use crate::simulation::{checks, people};
-use crate::world::chance::{Answered, DepthFirst, Shared};
+use crate::world::chance::{Answered, DepthFirst, SharedChooser};
 use crate::world::history::Histories;
 use crate::world::trace::Trace;
 use crate::world::watch::Violation;
@@ -40,13 +40,13 @@ const HINTS: u32 = 50;
 const RESENT: u32 = 60;
 
 /// One run.
-pub struct Run<'a> {
+pub struct ProtocolRun<'a> {
     pub(super) small: &'a Small,
     pub(super) scheduler: Scheduler,
-    chooser: Shared<DepthFirst>,
+    chooser: SharedChooser<DepthFirst>,
     prefix: usize,
     pub(super) reduced: bool,
-    pub(super) left: Left,
+    pub(super) left: RemainingBudget,
     /// A short name for each change, by its number. It stays the same for every resend.
     names: BTreeMap<u128, u32>,
     /// The key of the state in which the run ended, if it did.
@@ -59,8 +59,8 @@ pub struct Run<'a> {
 
 /// The remaining budget.
 #[derive(Clone, Debug, Hash)]
-pub(super) struct Left {
-    pub(super) deeds: Vec<bool>,
+pub(super) struct RemainingBudget {
+    pub(super) edits: Vec<bool>,
     pub(super) receptions: u32,
     pub(super) crashes: u32,
     pub(super) repeats: u32,
@@ -85,8 +85,8 @@ impl<'a> Beginning<'a> {
     pub fn new(small: &'a Small, trace: Trace) -> Self {
         let phase = usize::from(small.phase == Phase::Switched);
         let values = small.first_values.iter().copied();
-        let told = Told::default().with("first value", values).with("phase", [phase]);
-        let scheduler = Scheduler::new(Box::new(told), &small.profile, trace);
+        let reported = FixedAnswers::default().with("first value", values).with("phase", [phase]);
+        let scheduler = Scheduler::new(Box::new(reported), &small.parameters, trace);
         let mut names = BTreeMap::new();
         {
             let mut state = scheduler.world.lock();
@@ -94,8 +94,8 @@ impl<'a> Beginning<'a> {
                 names.insert(message.change.id, HINTS + u32::try_from(at).unwrap_or(0));
             }
             if !small.groups {
-                state.pools.old.shape.groups.clear();
-                state.pools.new.shape.groups.clear();
+                state.pools.old.schema.groups.clear();
+                state.pools.new.schema.groups.clear();
             }
             state.histories = Some(Histories::default());
         }
@@ -104,12 +104,12 @@ impl<'a> Beginning<'a> {
 
     /// The run that begins with these choices. With `reduced`, moves that make no difference are
     /// tried in one order only.
-    pub fn run(&self, prefix: &[usize], reduced: bool) -> Run<'a> {
+    pub fn run(&self, prefix: &[usize], reduced: bool) -> ProtocolRun<'a> {
         let small = self.small;
-        let chooser = Shared::new(DepthFirst::replaying(prefix.to_vec()));
+        let chooser = SharedChooser::new(DepthFirst::replaying(prefix.to_vec()));
         let scheduler = self.scheduler.copied(Box::new(chooser.clone()));
-        let left = Left {
-            deeds: vec![true; small.deeds.len()],
+        let left = RemainingBudget {
+            edits: vec![true; small.edits.len()],
             receptions: small.receptions,
             crashes: small.crashes,
             repeats: small.repeats,
@@ -119,7 +119,7 @@ impl<'a> Beginning<'a> {
             switch: small.switch,
             held: None,
         };
-        Run {
+        ProtocolRun {
             small,
             scheduler,
             chooser,
@@ -134,7 +134,7 @@ impl<'a> Beginning<'a> {
     }
 }
 
-impl Run<'_> {
+impl ProtocolRun<'_> {
     /// Continues until the run ends, breaks a promise, or meets a state that is not `new`.
     pub fn go(&mut self, new: &mut impl FnMut(u128) -> bool) {
         for _ in 0..STEPS_MAX {
@@ -147,7 +147,7 @@ impl Run<'_> {
                 if !new(self.key()) {
                     return;
                 }
-                self.look();
+                self.process();
                 if self.violated() {
                     return;
                 }
@@ -178,7 +178,7 @@ impl Run<'_> {
     }
 
     /// The trace, if it was recorded.
-    pub fn told(&self) -> Vec<String> {
+    pub fn reported(&self) -> Vec<String> {
         let mut lines = self.scheduler.world.lock().trace.lines().to_vec();
         lines.extend(self.violation.iter().map(|violation| format!("VIOLATION {violation}")));
         lines
@@ -198,7 +198,7 @@ impl Run<'_> {
         match what {
             Move::Turn(task) => timeless = self.turn(task),
             Move::Receive(number) => self.receive(number),
-            Move::Deed(at) => self.deed(at),
+            Move::ScriptedEdit(at) => self.edit(at),
             Move::Crash(task) => {
                 self.left.crashes -= 1;
                 self.scheduler.kill(self.position(task));
@@ -294,20 +294,24 @@ impl Run<'_> {
     }
 
     /// A person makes an edit, and the trigger begins to capture it.
-    fn deed(&mut self, at: usize) {
+    fn edit(&mut self, at: usize) {
         self.tick();
-        self.left.deeds[at] = false;
-        let Deed { side, act, text } = self.small.deeds[at];
+        self.left.edits[at] = false;
+        let ScriptedEdit { side, act, text } = self.small.edits[at];
         let id = TaskId(CAPTURES + u32::try_from(at).unwrap_or(0));
         Self::asks(&self.scheduler.world, id.0);
         let done = {
             let mut state = self.scheduler.world.lock();
             let before = state.pools.old.living().count();
             let whose = if side == Side::Old { 0 } else { before };
-            let told = Told::default().with("whose account", [whose]);
-            let profile = Profile { acts: vec![(act, 1)], texts: vec![text], ..Profile::quiet() };
-            let chooser = std::mem::replace(&mut state.chooser, Box::new(told));
-            let done = people::edit(&mut state, &self.scheduler.setting, &profile);
+            let reported = FixedAnswers::default().with("whose account", [whose]);
+            let parameters = WorldParameters {
+                acts: vec![(act, 1)],
+                texts: vec![text],
+                ..WorldParameters::quiet()
+            };
+            let chooser = std::mem::replace(&mut state.chooser, Box::new(reported));
+            let done = people::edit(&mut state, &self.scheduler.setting, &parameters);
             state.chooser = chooser;
             done
         };
@@ -327,12 +331,12 @@ impl Run<'_> {
         let change = message.expect("only messages that are there are lost").change.clone();
         state.queue.lose(number, now);
         state.say(|| format!("message {number} is lost"));
-        if !state.table.marked.contains(&change.id) {
+        if !state.table.has_pending.contains(&change.id) {
             // With neither pending change nor message, only the sweep can find the edit. (Capture
             // tries the pending change no later than the message.)
             let human = state.account(change.side, &change.sub).map(|account| account.human);
             if let Some(human) = human {
-                state.edits.miss(human);
+                state.edits.failed_lookup(human);
             }
         }
     }
@@ -359,7 +363,7 @@ impl Run<'_> {
     fn again(&mut self) {
         self.left.again += 1;
         Self::asks(&self.scheduler.world, AGAIN);
-        self.scheduler.send_marks_again();
+        self.scheduler.resend_pending();
         let round = self.left.again * 4;
         let state = self.scheduler.world.lock();
         let new =
@@ -379,13 +383,13 @@ impl Run<'_> {
 
     /// In every state, asks whether all is drained, and compares the answer with the truth. The
     /// queue's counters lag, so the check assumes that they show an empty queue.
-    fn look(&mut self) {
+    fn process(&mut self) {
         let mut state = self.scheduler.world.lock();
         let seen = checks::outstanding(&state, state.now);
-        let look = seen.look(state.now, QueueCounts::default(), self.scheduler.unmarked);
-        let before = Look { at: state.now - LOOKS_APART, ..Look::default() };
-        let law = self.small.profile.law;
-        if drain::undrained(law, Some(&before), &look, LOOKS_APART).is_empty() {
+        let look = seen.snapshot(state.now, QueueCounts::default(), self.scheduler.without_pending);
+        let before = DrainSnapshot { at: state.now - LOOKS_APART, ..DrainSnapshot::default() };
+        let rules = self.small.parameters.rules;
+        if drain::blockers(rules, Some(&before), &look, LOOKS_APART).is_empty() {
             let captures = self.scheduler.tasks.iter().filter_map(|task| match task.what {
                 What::Capture(human, _) => Some(human),
                 What::Worker(_) | What::Sweep => None,
@@ -406,7 +410,7 @@ impl Run<'_> {
         self.scheduler.come_to_rest();
         let state = self.scheduler.world.lock();
         self.violation = state.watch.violations.first().cloned();
-        let fell = |gap: &Gap| state.weather.counted.contains_key(gap.name());
+        let fell = |gap: &Gap| state.fault_injection.counted.contains_key(gap.name());
         self.gaps = Gap::ALL.into_iter().filter(fell).collect();
     }
 }

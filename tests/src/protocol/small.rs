@@ -3,16 +3,16 @@
 use std::collections::VecDeque;
 use std::fmt;
 
-use poolbridge_core::law::Law;
 use poolbridge_core::policy::Phase;
+use poolbridge_core::rules::ProtocolRules;
 use poolbridge_core::side::Side;
 
-use crate::simulation::profile::{Act, Profile};
+use crate::simulation::parameters::{Act, WorldParameters};
 use crate::world::chance::Chooser;
 
 /// An edit that a person makes once, at any moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Deed {
+pub struct ScriptedEdit {
     /// The side.
     pub side: Side,
     /// The kind of edit.
@@ -25,7 +25,7 @@ pub struct Deed {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Switch {
     /// The operator announces it, and switches once every lease and every intent has expired
-    /// (`AnnounceThenFlip`, R28).
+    /// (`AnnounceThenFlip`).
     Announced,
     /// The operator just switches: the planted bug.
     Hasty,
@@ -37,7 +37,7 @@ pub struct Small {
     /// Its name in the output.
     pub name: &'static str,
     /// How the world begins, and its fault injection: the budgets of stale reads and failing calls.
-    pub profile: Profile,
+    pub parameters: WorldParameters,
     /// The first values of each account, where the two were never agreed: the simulation's own
     /// numbers (0 the same as the other side, 1 a value of its own, 2 none), side after side.
     pub first_values: Vec<usize>,
@@ -48,7 +48,7 @@ pub struct Small {
     /// Whether and how the operator may switch, at any moment.
     pub switch: Option<Switch>,
     /// People's edits: each once, in any order and at any moment, or never.
-    pub deeds: Vec<Deed>,
+    pub edits: Vec<ScriptedEdit>,
     /// Whether pending change and message exist as soon as the edit is made.
     pub prompt: bool,
     /// Workers at the same time.
@@ -68,29 +68,29 @@ pub struct Small {
 impl Small {
     /// The same world without a rule, or with other rules.
     #[must_use]
-    pub fn under(mut self, law: Law) -> Self {
-        self.profile.law = law;
+    pub fn under(mut self, rules: ProtocolRules) -> Self {
+        self.parameters.rules = rules;
         self
     }
 }
 
 impl fmt::Display for Small {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let deeds: Vec<String> = self.deeds.iter().map(ToString::to_string).collect();
+        let edits: Vec<String> = self.edits.iter().map(ToString::to_string).collect();
         let Self { name, workers, receptions, .. } = self;
         let at_once = if self.prompt { ", captured at once" } else { "" };
         write!(
             formatter,
             "{name}, {workers} workers, {} deeds ({}){at_once}",
-            deeds.len(),
-            deeds.join(", ")
+            edits.len(),
+            edits.join(", ")
         )?;
-        let climate = &self.profile.climate;
+        let rates = &self.parameters.rates;
         let budgets = [
             ("crash", self.crashes),
-            ("stale", climate.stale_max),
-            ("failing call", climate.faults_max),
-            ("refused write", climate.refusals_max),
+            ("stale", rates.stale_max),
+            ("failing call", rates.faults_max),
+            ("refused write", rates.refusals_max),
             ("lost message", self.losses),
             ("repeated message", self.repeats),
             ("jump", self.jumps),
@@ -110,7 +110,7 @@ impl fmt::Display for Small {
     }
 }
 
-impl fmt::Display for Deed {
+impl fmt::Display for ScriptedEdit {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { side, act, text } = self;
         let what = match act {
@@ -131,11 +131,11 @@ impl fmt::Display for Deed {
 /// Answers the questions of a world's beginning and of a person's edit as set, and takes the first
 /// option of everything else.
 #[derive(Clone, Debug, Default)]
-pub struct Told {
+pub struct FixedAnswers {
     answers: Vec<(&'static str, VecDeque<usize>)>,
 }
 
-impl Told {
+impl FixedAnswers {
     /// Answers that question with these values, one after the other.
     #[must_use]
     pub fn with(mut self, what: &'static str, answers: impl IntoIterator<Item = usize>) -> Self {
@@ -144,10 +144,10 @@ impl Told {
     }
 }
 
-impl Chooser for Told {
+impl Chooser for FixedAnswers {
     fn choose(&mut self, options: usize, what: &'static str) -> usize {
-        let told = self.answers.iter_mut().find(|(question, _)| *question == what);
-        let answer = told.and_then(|(_, answers)| answers.pop_front()).unwrap_or(0);
+        let reported = self.answers.iter_mut().find(|(question, _)| *question == what);
+        let answer = reported.and_then(|(_, answers)| answers.pop_front()).unwrap_or(0);
         answer.min(options - 1)
     }
 }

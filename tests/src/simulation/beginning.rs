@@ -4,22 +4,22 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use poolbridge_core::account::{AttributeShape, Shape};
-use poolbridge_core::entry::{Agreed, Base, Entry, Known, State as PersonState};
-use poolbridge_core::facts::{Factor, Facts, Field, Value};
+use poolbridge_core::account::{AttributeSchema, PoolSchema};
 use poolbridge_core::fingerprint::Keyring;
 use poolbridge_core::limits;
 use poolbridge_core::mapping::{AttributeRule, Mapping, STANDARD};
 use poolbridge_core::names::{AttributeName, PersonId, Username};
 use poolbridge_core::policy::{ConfigurationStamp, Control, MatchBy, Phase, Policy, Provision};
+use poolbridge_core::profile::{Factor, Field, Profile, Value};
+use poolbridge_core::record::{Baseline, BaselineField, KnownAccount, PersonRecord, PersonState};
 use poolbridge_core::side::{BySide, Side};
 
-use super::profile::{Land, Profile, Start};
+use super::parameters::{InitialState, Land, WorldParameters};
 use super::strangers;
 use crate::world::accounts::{Accounts, Body, SimulatedAccount, Version, attribute, group};
 use crate::world::chance::Chooser;
 use crate::world::edits::{EditId, Human};
-use crate::world::{BEGINNING, State};
+use crate::world::{BEGINNING, WorldState};
 
 /// Everything that stays the same during a run.
 pub struct Setting {
@@ -41,10 +41,17 @@ pub struct Setting {
 
 impl Setting {
     /// The profile of an account.
-    pub fn facts(&self, pools: &BySide<Accounts>, side: Side, account: &SimulatedAccount) -> Facts {
-        let shapes = BySide::from_fn(|side| Arc::new(pools.get(side).shape.clone()));
+    pub fn profile(
+        &self,
+        pools: &BySide<Accounts>,
+        side: Side,
+        account: &SimulatedAccount,
+    ) -> Profile {
+        let schemas = BySide::from_fn(|side| Arc::new(pools.get(side).schema.clone()));
         let whole = account.whole();
-        whole.map_or_else(Facts::new, |whole| self.policy.mapping.facts(side, &whole, &shapes).0)
+        whole.map_or_else(Profile::new, |whole| {
+            self.policy.mapping.profile(side, &whole, &schemas).0
+        })
     }
 }
 
@@ -54,28 +61,28 @@ pub fn pick<T: Clone>(chooser: &mut dyn Chooser, among: &[T], what: &'static str
 }
 
 /// Puts pools and people into an empty world.
-pub fn begin(state: &mut State, profile: &Profile) -> Setting {
+pub fn begin(state: &mut WorldState, parameters: &WorldParameters) -> Setting {
     let chooser = state.chooser.as_mut();
-    let land = pick(chooser, &profile.lands, "land");
+    let land = pick(chooser, &parameters.lands, "land");
     if matches!(land, Land::Alias | Land::AliasToAddress) {
-        state.weather.count("pool of aliases");
+        state.fault_injection.count("pool of aliases");
     }
-    let limited = profile.limits && chooser.choose(4, "limits") == 0;
-    let conflicts = pick(chooser, &profile.conflicts, "conflicts");
-    let provision = pick(chooser, &profile.provision, "provision");
-    let deletes = pick(chooser, &profile.deletes, "deletes");
-    let stale_passwords = pick(chooser, &profile.stale_passwords, "stale passwords");
-    let suspendable = pick(chooser, &profile.suspendable, "suspendable");
+    let limited = parameters.limits && chooser.choose(4, "limits") == 0;
+    let conflicts = pick(chooser, &parameters.conflicts, "conflicts");
+    let provision = pick(chooser, &parameters.provision, "provision");
+    let deletes = pick(chooser, &parameters.deletes, "deletes");
+    let stale_passwords = pick(chooser, &parameters.stale_passwords, "stale passwords");
+    let suspendable = pick(chooser, &parameters.suspendable, "suspendable");
     let phases = [Phase::Follow, Phase::Switched];
     let phase = pick(chooser, &phases, "phase");
-    let at_most = profile.people_max - profile.people_min;
-    let people = profile.people_min + chooser.choose(at_most + 1, "people");
-    let workers = profile.workers_max;
-    let edits = 1 + chooser.choose(profile.edits_max, "edits");
+    let at_most = parameters.people_max - parameters.people_min;
+    let people = parameters.people_min + chooser.choose(at_most + 1, "people");
+    let workers = parameters.workers_max;
+    let edits = 1 + chooser.choose(parameters.edits_max, "edits");
     for side in Side::BOTH {
-        let mut shape = shape(side, limited, profile);
-        sign_in(&mut shape, land, side);
-        state.pools.get_mut(side).shape = shape;
+        let mut schema = schema(side, limited, parameters);
+        sign_in(&mut schema, land, side);
+        state.pools.get_mut(side).schema = schema;
     }
     let fold = land != Land::Plain;
     let policy = Policy {
@@ -86,9 +93,9 @@ pub fn begin(state: &mut State, profile: &Profile) -> Setting {
         groups: true,
         stale_passwords,
         settle: limits::SETTLE,
-        clock_allowance: profile.clock_allowance,
-        mapping: mapping(profile, fold),
-        law: profile.law,
+        clock_allowance: parameters.clock_allowance,
+        mapping: mapping(parameters, fold),
+        rules: parameters.rules,
     };
     let configuration = ConfigurationStamp {
         hash: "simulated".to_owned(),
@@ -108,10 +115,10 @@ pub fn begin(state: &mut State, profile: &Profile) -> Setting {
     };
     for number in 0..people {
         let human = Human(u32::try_from(number).unwrap_or(u32::MAX));
-        let start = pick(state.chooser.as_mut(), &profile.starts, "start");
-        settle(state, &mut setting, human, start, profile);
+        let start = pick(state.chooser.as_mut(), &parameters.starts, "start");
+        settle(state, &mut setting, human, start, parameters);
     }
-    strangers::appear(state, &mut setting, profile);
+    strangers::appear(state, &mut setting, parameters);
     setting
 }
 
@@ -125,70 +132,81 @@ pub fn attribute_of(side: Side, text: &str) -> AttributeName {
 }
 
 /// Sets what people sign in with on that side.
-fn sign_in(shape: &mut Shape, land: Land, side: Side) {
+fn sign_in(schema: &mut PoolSchema, land: Land, side: Side) {
     let email = BTreeSet::from([attribute("email")]);
     match (land, side) {
-        (Land::Plain, _) | (Land::Mixed, Side::Old) => shape.case_sensitive = true,
+        (Land::Plain, _) | (Land::Mixed, Side::Old) => schema.case_sensitive = true,
         (Land::ByAddress, _) | (Land::Mixed | Land::AliasToAddress, Side::New) => {
-            shape.username_attributes = email;
+            schema.username_attributes = email;
         }
-        (Land::Alias, _) | (Land::AliasToAddress, Side::Old) => shape.alias_attributes = email,
+        (Land::Alias, _) | (Land::AliasToAddress, Side::Old) => schema.alias_attributes = email,
     }
 }
 
 /// The schema of the pool on that side.
-fn shape(side: Side, limited: bool, profile: &Profile) -> Shape {
+fn schema(side: Side, limited: bool, parameters: &WorldParameters) -> PoolSchema {
     let fixed = limited && side == Side::New;
-    let texts = profile.texts.iter().map(|text| {
+    let texts = parameters.texts.iter().map(|text| {
         let mutable = !(fixed && *text == "nickname");
-        (attribute_of(side, text), AttributeShape { mutable, ..AttributeShape::default() })
+        (attribute_of(side, text), AttributeSchema { mutable, ..AttributeSchema::default() })
     });
     let phones = ["phone_number", "phone_number_verified"];
-    let phones = phones.iter().filter(|_| profile.phones);
+    let phones = phones.iter().filter(|_| parameters.phones);
     let addresses = ["email", "email_verified"]
         .iter()
         .chain(phones)
-        .map(|name| (attribute(name), AttributeShape::default()));
+        .map(|name| (attribute(name), AttributeSchema::default()));
     let mut groups = BTreeSet::from([group("staff")]);
     if !fixed {
         groups.insert(group("admins"));
     }
-    let factors = if profile.phones { Factor::TRAVELLING.into() } else { BTreeSet::new() };
-    Shape { attributes: texts.chain(addresses).collect(), groups, factors, ..Shape::default() }
+    let factors = if parameters.phones { Factor::TRAVELLING.into() } else { BTreeSet::new() };
+    PoolSchema {
+        attributes: texts.chain(addresses).collect(),
+        groups,
+        factors,
+        ..PoolSchema::default()
+    }
 }
 
-fn mapping(profile: &Profile, fold: bool) -> Mapping {
-    let texts = &profile.texts;
+fn mapping(parameters: &WorldParameters, fold: bool) -> Mapping {
+    let texts = &parameters.texts;
     let department = AttributeRule::between(
         Some(attribute_of(Side::Old, "department")),
         Some(attribute_of(Side::New, "department")),
     );
     let rules = if texts.contains(&"department") { vec![department] } else { Vec::new() };
-    let phone = |name: &str| profile.phones && name == "phone_number";
+    let phone = |name: &str| parameters.phones && name == "phone_number";
     let kept = |name: &&str| *name == "email" || phone(name) || texts.contains(name);
     let dropped = STANDARD.iter().filter(|name| !kept(name)).map(|name| attribute(name)).collect();
     Mapping::new(rules, &dropped, fold, true).expect("the worlds' rules are rules")
 }
 
-fn settle(state: &mut State, setting: &mut Setting, human: Human, start: Start, profile: &Profile) {
+fn settle(
+    state: &mut WorldState,
+    setting: &mut Setting,
+    human: Human,
+    start: InitialState,
+    parameters: &WorldParameters,
+) {
     setting.humans.push(human);
-    let agreed = start == Start::Agreed;
+    let baseline = start == InitialState::Agreed;
     // The value that both sides hold if they agree; otherwise a side sometimes has a value of its
     // own.
     let mut shared = BTreeMap::new();
     for side in Side::BOTH {
         let there = match start {
-            Start::OldOnly => side == Side::Old,
-            Start::NewOnly => side == Side::New,
-            Start::Agreed | Start::Unlinked | Start::Halves => true,
+            InitialState::OldOnly => side == Side::Old,
+            InitialState::NewOnly => side == Side::New,
+            InitialState::Agreed | InitialState::Unlinked | InitialState::Halves => true,
         };
         if !there {
             continue;
         }
         let mut values = BTreeMap::new();
-        for text in &profile.texts {
+        for text in &parameters.texts {
             let own = format!("{side}-{}-{text}", human.0);
-            let value = if agreed {
+            let value = if baseline {
                 shared.entry(*text).or_insert(own).clone()
             } else {
                 // The same value on both sides, a different one, or none on this side.
@@ -200,8 +218,8 @@ fn settle(state: &mut State, setting: &mut Setting, human: Human, start: Start, 
             };
             values.insert(attribute_of(side, text), value);
         }
-        let enabled = agreed || state.chooser.choose(8, "disabled at first") != 1;
-        let member = if agreed {
+        let enabled = baseline || state.chooser.choose(8, "disabled at first") != 1;
+        let member = if baseline {
             *shared
                 .entry("member")
                 .or_insert_with(|| state.chooser.choose(2, "member at first").to_string())
@@ -211,12 +229,12 @@ fn settle(state: &mut State, setting: &mut Setting, human: Human, start: Start, 
         };
         let groups = if member { BTreeSet::from([group("staff")]) } else { BTreeSet::new() };
         add(state, human, side, values, enabled, groups);
-        let spelled = profile.spellings && state.pools.get(side).shape.case_sensitive;
+        let spelled = parameters.spellings && state.pools.get(side).schema.case_sensitive;
         if spelled && setting.policy.mapping.folds_case() {
             spell(state, human, side);
         }
-        if profile.phones {
-            let same = agreed && side == Side::New;
+        if parameters.phones {
+            let same = baseline && side == Side::New;
             give_phone(state, human, side, same);
         }
     }
@@ -225,18 +243,18 @@ fn settle(state: &mut State, setting: &mut Setting, human: Human, start: Start, 
 }
 
 /// Writes a human's address with a capital, or leaves it.
-fn spell(state: &mut State, human: Human, side: Side) {
+fn spell(state: &mut WorldState, human: Human, side: Side) {
     if state.chooser.choose(2, "a capital") == 0 {
         return;
     }
-    state.weather.count("address with a capital");
+    state.fault_injection.count("address with a capital");
     begin_as(state, human, side, |body| {
         body.attributes.insert(attribute("email"), format!("H{}@example.com", human.0));
     });
 }
 
 /// Gives a human a phone number and second factors: those of the other side, or new ones.
-fn give_phone(state: &mut State, human: Human, side: Side, same: bool) {
+fn give_phone(state: &mut WorldState, human: Human, side: Side, same: bool) {
     if same {
         let Some(other) = state.pools.get(side.other()).of(human) else { return };
         let Body { attributes, factors, .. } = other.body().clone();
@@ -265,7 +283,7 @@ fn give_phone(state: &mut State, human: Human, side: Side, same: bool) {
 
 /// Changes the first version of an account.
 pub(super) fn begin_as(
-    state: &mut State,
+    state: &mut WorldState,
     human: Human,
     side: Side,
     change: impl FnOnce(&mut Body),
@@ -279,7 +297,7 @@ pub(super) fn begin_as(
 
 /// Adds an account of that human, with a verified address of theirs.
 pub(super) fn add(
-    state: &mut State,
+    state: &mut WorldState,
     human: Human,
     side: Side,
     mut attributes: BTreeMap<AttributeName, String>,
@@ -300,8 +318,8 @@ pub(super) fn add(
 }
 
 /// What the table knows about a human at the beginning.
-fn know(state: &mut State, setting: &Setting, human: Human, start: Start) {
-    let known = |account: &SimulatedAccount| Known {
+fn know(state: &mut WorldState, setting: &Setting, human: Human, start: InitialState) {
+    let known = |account: &SimulatedAccount| KnownAccount {
         sub: account.sub.clone(),
         username: account.username.clone(),
         seen: BEGINNING,
@@ -310,55 +328,60 @@ fn know(state: &mut State, setting: &Setting, human: Human, start: Start) {
     };
     let accounts = BySide::from_fn(|side| state.pools.get(side).of(human).map(known));
     match start {
-        Start::Unlinked | Start::OldOnly | Start::NewOnly => {}
-        Start::Halves => {
+        InitialState::Unlinked | InitialState::OldOnly | InitialState::NewOnly => {}
+        InitialState::Halves => {
             for side in Side::BOTH {
                 let Some(account) = accounts.get(side).clone() else { continue };
                 let id = PersonId::from_nonce(state.nonce());
-                let entry = Entry::new(id, side, account, BEGINNING);
-                state.table.begin(&entry, true).expect("the person was not in the table before");
+                let record = PersonRecord::new(id, side, account, BEGINNING);
+                state.table.begin(&record, true).expect("the person was not in the table before");
             }
         }
-        Start::Agreed => {
+        InitialState::Agreed => {
             let BySide { old: Some(old), new: Some(new) } = accounts else { return };
             let id = PersonId::from_nonce(state.nonce());
-            let mut entry = Entry::new(id, Side::Old, old, BEGINNING);
-            entry.accounts.new = Some(new);
-            entry.state = PersonState::Synced;
-            entry.linked = Some(BEGINNING);
-            entry.agreed = Some(agreement(state, setting, &entry, human));
-            state.table.begin(&entry, true).expect("the person was not in the table before");
-            state.watch.agreed.insert(entry.id, BEGINNING);
+            let mut record = PersonRecord::new(id, Side::Old, old, BEGINNING);
+            record.accounts.new = Some(new);
+            record.state = PersonState::Synced;
+            record.linked = Some(BEGINNING);
+            record.baseline = Some(agreement(state, setting, &record, human));
+            state.table.begin(&record, true).expect("the person was not in the table before");
+            state.watch.baseline.insert(record.id, BEGINNING);
         }
     }
 }
 
-fn agreement(state: &State, setting: &Setting, entry: &Entry, human: Human) -> Agreed {
+fn agreement(
+    state: &WorldState,
+    setting: &Setting,
+    record: &PersonRecord,
+    human: Human,
+) -> Baseline {
     let mapping = &setting.policy.mapping;
-    let Some(account) = state.pools.old.of(human) else { return Agreed::default() };
-    let facts = setting.facts(&state.pools, Side::Old, account);
+    let Some(account) = state.pools.old.of(human) else { return Baseline::default() };
+    let profile = setting.profile(&state.pools, Side::Old, account);
     let base = |(field, value): (&Field, &Value)| {
         let rule = mapping.revision(field)?;
-        let print = Some(setting.keys.print(&entry.salt, field, value));
-        Some((field.clone(), Base { print, rule }))
+        let fingerprint = Some(setting.keys.fingerprint(&record.salt, field, value));
+        Some((field.clone(), BaselineField { fingerprint, rule }))
     };
-    Agreed { fields: facts.held().filter_map(base).collect(), rules: mapping.revisions() }
+    Baseline { fields: profile.present().filter_map(base).collect(), rules: mapping.revisions() }
 }
 
 /// The first values count as edits, and so do absences. Equal values on both sides count as one
 /// edit.
-pub(super) fn origins(state: &mut State, setting: &Setting, human: Human) {
+pub(super) fn origins(state: &mut WorldState, setting: &Setting, human: Human) {
     let mut shared: BTreeMap<(Field, Option<String>), EditId> = BTreeMap::new();
     let accounts = BySide::from_fn(|side| {
         let account = state.pools.get(side).of(human)?;
-        let facts = setting.facts(&state.pools, side, account);
-        Some((account.sub.clone(), account.created, facts))
+        let profile = setting.profile(&state.pools, side, account);
+        Some((account.sub.clone(), account.created, profile))
     });
     for side in Side::BOTH {
-        let Some((sub, created, facts)) = accounts.get(side) else { continue };
+        let Some((sub, created, profile)) = accounts.get(side) else { continue };
         let mut origins = BTreeMap::new();
         for field in fields(state, setting) {
-            let value = facts.get(&field).value().map(Value::canonical);
+            let value = profile.get(&field).value().map(Value::canonical);
             let says = |side: Side| {
                 accounts.get(side).as_ref().map(|it| it.2.get(&field).value().map(Value::canonical))
             };
@@ -372,9 +395,9 @@ pub(super) fn origins(state: &mut State, setting: &Setting, human: Human) {
             shared.insert(key, id);
             origins.insert(field, id);
         }
-        let told: Vec<String> =
+        let reported: Vec<String> =
             origins.iter().map(|(field, id)| format!("{field} {}", id.0)).collect();
-        state.say(|| format!("{sub} is human {}'s: {}", human.0, told.join(", ")));
+        state.say(|| format!("{sub} is human {}'s: {}", human.0, reported.join(", ")));
         if let Some(account) = state.pools.get_mut(side).get_mut(sub) {
             account.begin_with(&origins);
         }
@@ -382,9 +405,9 @@ pub(super) fn origins(state: &mut State, setting: &Setting, human: Human) {
 }
 
 /// Every field that travels.
-pub(super) fn fields(state: &State, setting: &Setting) -> Vec<Field> {
+pub(super) fn fields(state: &WorldState, setting: &Setting) -> Vec<Field> {
     let rules = setting.policy.mapping.rules().map(|rule| rule.field.clone());
-    let Shape { groups, factors, .. } = &state.pools.old.shape;
+    let PoolSchema { groups, factors, .. } = &state.pools.old.schema;
     let groups = groups.iter().cloned().map(Field::Group);
     let factors = factors.iter().copied().map(Field::Factor);
     rules.chain(groups).chain(factors).chain([Field::Enabled]).collect()

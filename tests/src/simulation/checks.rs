@@ -4,18 +4,18 @@ use std::collections::BTreeSet;
 
 use poolbridge_core::account::Status;
 use poolbridge_core::drain::Outstanding;
-use poolbridge_core::entry::{Entry, State as PersonState};
-use poolbridge_core::facts::{Facts, Field, Reading};
+use poolbridge_core::outcome::Reason;
 use poolbridge_core::policy::ConflictRule;
+use poolbridge_core::profile::{Field, FieldState, Profile};
+use poolbridge_core::record::{PersonRecord, PersonState};
 use poolbridge_core::side::{BySide, Side};
 use poolbridge_core::time::Time;
-use poolbridge_core::verdict::Reason;
 
 use super::beginning::{Setting, eager};
 use super::departures;
 use super::oracle;
 use super::passwords;
-use crate::world::State;
+use crate::world::WorldState;
 use crate::world::accounts::{Body, SimulatedAccount, attribute};
 use crate::world::departures::{departed, outlasted};
 use crate::world::edits::Human;
@@ -23,54 +23,54 @@ use crate::world::edits::Human;
 /// A human whose two accounts belong to one person record.
 pub struct Linked<'a> {
     /// The person.
-    pub entry: &'a Entry,
+    pub record: &'a PersonRecord,
     /// The accounts.
     pub accounts: BySide<&'a SimulatedAccount>,
     /// The profiles.
-    pub facts: BySide<Facts>,
+    pub profile: BySide<Profile>,
 }
 
 /// Both accounts of that human, if they exist and are linked.
-pub fn linked<'a>(state: &'a State, setting: &Setting, human: Human) -> Option<Linked<'a>> {
+pub fn linked<'a>(state: &'a WorldState, setting: &Setting, human: Human) -> Option<Linked<'a>> {
     let (old, new) = (state.pools.old.of(human)?, state.pools.new.of(human)?);
-    let entry = state.table.find(Side::Old, &old.sub)?;
-    let same = state.table.find(Side::New, &new.sub).is_some_and(|other| other.id == entry.id);
+    let record = state.table.find(Side::Old, &old.sub)?;
+    let same = state.table.find(Side::New, &new.sub).is_some_and(|other| other.id == record.id);
     let known = |side: Side, account: &SimulatedAccount| {
-        entry.accounts.get(side).as_ref().is_some_and(|known| known.sub == account.sub)
+        record.accounts.get(side).as_ref().is_some_and(|known| known.sub == account.sub)
     };
     let both = same && known(Side::Old, old) && known(Side::New, new);
-    let facts = BySide {
-        old: setting.facts(&state.pools, Side::Old, old),
-        new: setting.facts(&state.pools, Side::New, new),
+    let profile = BySide {
+        old: setting.profile(&state.pools, Side::Old, old),
+        new: setting.profile(&state.pools, Side::New, new),
     };
-    both.then_some(Linked { entry, accounts: BySide { old, new }, facts })
+    both.then_some(Linked { record, accounts: BySide { old, new }, profile })
 }
 
 /// The fields in which a linked human's two sides differ, except for held fields.
-fn differences(state: &State, setting: &Setting, human: Human) -> Vec<String> {
-    let Some(Linked { entry, facts, .. }) = linked(state, setting, human) else {
+fn differences(state: &WorldState, setting: &Setting, human: Human) -> Vec<String> {
+    let Some(Linked { record, profile, .. }) = linked(state, setting, human) else {
         return Vec::new();
     };
-    let BySide { old, new } = facts;
-    let held = old.held().chain(new.held()).map(|(field, _)| field);
+    let BySide { old, new } = profile;
+    let held = old.present().chain(new.present()).map(|(field, _)| field);
     let fields: BTreeSet<&Field> = held.collect();
     let differs = |field: &&&Field| {
         let (one, other) = (old.get(field), new.get(field));
-        let unread = one == Reading::Unread || other == Reading::Unread;
-        !unread && one != other && !entry.obstacles.contains_key(**field)
+        let unread = one == FieldState::Unknown || other == FieldState::Unknown;
+        !unread && one != other && !record.blocked_fields.contains_key(**field)
     };
     fields.iter().filter(differs).map(|field| format!("{field} of human {}", human.0)).collect()
 }
 
-fn stands_still(entry: &Entry) -> bool {
-    matches!(entry.state, PersonState::Held | PersonState::Conflict)
+fn stands_still(record: &PersonRecord) -> bool {
+    matches!(record.state, PersonState::Held | PersonState::Conflict)
 }
 
 /// The outstanding work in the table, folded as the adapters fold it.
-pub fn outstanding(state: &State, asked: Time) -> Outstanding {
+pub fn outstanding(state: &WorldState, asked: Time) -> Outstanding {
     let mut seen = Outstanding::default();
-    for mark in state.table.marks.values() {
-        seen.mark(mark, state.table.find(mark.side, &mark.sub), asked, state.now);
+    for pending in state.table.pending_changes.values() {
+        seen.add_pending(pending, state.table.find(pending.side, &pending.sub), asked, state.now);
     }
     for person in state.table.people.values() {
         seen.person(person, asked, state.now);
@@ -81,7 +81,7 @@ pub fn outstanding(state: &State, asked: Time) -> Outstanding {
 /// The bridge reported that everything before `asked` is drained. So every earlier change must be
 /// applied, except for people who were edited since.
 pub fn drained_up_to(
-    state: &mut State,
+    state: &mut WorldState,
     setting: &Setting,
     under_capture: &BTreeSet<Human>,
     asked: Time,
@@ -92,11 +92,11 @@ pub fn drained_up_to(
 }
 
 /// The bridge reported that everything is drained. So everything that was captured must be applied.
-pub fn drained(state: &mut State, setting: &Setting, under_capture: &BTreeSet<Human>) {
+pub fn drained(state: &mut WorldState, setting: &Setting, under_capture: &BTreeSet<Human>) {
     let mut found = Vec::new();
     for &human in &setting.humans {
         let judged = state.edits.captured(human) && !under_capture.contains(&human);
-        let held = linked(state, setting, human).is_some_and(|it| stands_still(it.entry));
+        let held = linked(state, setting, human).is_some_and(|it| stands_still(it.record));
         if judged && !held {
             found.extend(differences(state, setting, human));
         }
@@ -107,7 +107,7 @@ pub fn drained(state: &mut State, setting: &Setting, under_capture: &BTreeSet<Hu
 }
 
 /// The world is quiet, and no sweep was needed for what was captured.
-pub fn captured_changes_travelled(state: &mut State, setting: &Setting) {
+pub fn captured_changes_travelled(state: &mut WorldState, setting: &Setting) {
     let mut found = Vec::new();
     for &human in setting.humans.iter().filter(|human| state.edits.captured(**human)) {
         found.extend(differences(state, setting, human));
@@ -118,7 +118,7 @@ pub fn captured_changes_travelled(state: &mut State, setting: &Setting) {
 }
 
 /// Everything that must hold at the end.
-pub fn at_the_end(state: &mut State, setting: &Setting) {
+pub fn at_the_end(state: &mut WorldState, setting: &Setting) {
     let mut found: Vec<(&'static str, String)> = Vec::new();
     for &human in &setting.humans {
         let different = differences(state, setting, human);
@@ -130,14 +130,14 @@ pub fn at_the_end(state: &mut State, setting: &Setting) {
         let detail = format!("{} writes in a sweep of a world at rest", state.watch.writes);
         found.push(("no echo", detail));
     }
-    for entry in state.table.people.values().filter(|entry| !stands_still(entry)) {
-        if entry.intent.is_some() || entry.birth.is_some() {
-            found.push(("no intent is left open", format!("{:?}", entry.accounts)));
+    for record in state.table.people.values().filter(|record| !stands_still(record)) {
+        if record.intent.is_some() || record.creation.is_some() {
+            found.push(("no intent is left open", format!("{:?}", record.accounts)));
         }
     }
     pointers(state, &mut found);
     departures::judge(state, setting, &mut found);
-    proofs(state, &mut found);
+    evidence(state, &mut found);
     passwords::judge(state, setting, &mut found);
     for (promise, detail) in found {
         state.watch.violated(promise, detail);
@@ -152,14 +152,14 @@ pub fn at_the_end(state: &mut State, setting: &Setting) {
 }
 
 /// Each account belongs to one person, and each person's accounts point to that person.
-fn pointers(state: &State, found: &mut Vec<(&'static str, String)>) {
+fn pointers(state: &WorldState, found: &mut Vec<(&'static str, String)>) {
     for side in Side::BOTH {
         for account in state.pools.get(side).all() {
-            let claims = state.table.people.values().filter(|entry| {
-                entry.accounts.get(side).as_ref().is_some_and(|known| known.sub == account.sub)
+            let claims = state.table.people.values().filter(|record| {
+                record.accounts.get(side).as_ref().is_some_and(|known| known.sub == account.sub)
             });
-            let claims: Vec<&Entry> = claims.collect();
-            let pointed = state.table.find(side, &account.sub).map(|entry| &entry.id);
+            let claims: Vec<&PersonRecord> = claims.collect();
+            let pointed = state.table.find(side, &account.sub).map(|record| &record.id);
             let one = match claims.as_slice() {
                 [] => pointed.is_none(),
                 [only] => pointed == Some(&only.id),
@@ -180,18 +180,18 @@ fn verified(body: &Body) -> Option<String> {
 }
 
 /// No account was linked without proof.
-fn proofs(state: &State, found: &mut Vec<(&'static str, String)>) {
-    for entry in state.table.people.values() {
+fn evidence(state: &WorldState, found: &mut Vec<(&'static str, String)>) {
+    for record in state.table.people.values() {
         let account = |side: Side| {
-            let known = entry.accounts.get(side).as_ref()?;
+            let known = record.accounts.get(side).as_ref()?;
             state.account(side, &known.sub)
         };
         let (Some(old), Some(new)) = (account(Side::Old), account(Side::New)) else { continue };
         let addresses = |one: &SimulatedAccount| -> BTreeSet<String> {
             one.versions().iter().filter_map(|version| verified(&version.body)).collect()
         };
-        let agreed = entry.linked == Some(crate::world::BEGINNING);
-        let proved = agreed
+        let baseline = record.linked == Some(crate::world::BEGINNING);
+        let proved = baseline
             || old.ours
             || new.ours
             || addresses(old).intersection(&addresses(new)).next().is_some();
@@ -205,7 +205,7 @@ fn proofs(state: &State, found: &mut Vec<(&'static str, String)>) {
 
 /// Every person who can be linked is linked, and every person to be created is created.
 fn together(
-    state: &State,
+    state: &WorldState,
     setting: &Setting,
     human: Human,
     found: &mut Vec<(&'static str, String)>,
@@ -253,19 +253,19 @@ fn together(
 
 /// Every held field must have a cause in the pools, the policy or the person.
 fn obstacles_have_causes(
-    state: &State,
+    state: &WorldState,
     setting: &Setting,
     human: Human,
     found: &mut Vec<(&'static str, String)>,
 ) {
-    let Some(Linked { entry, accounts, .. }) = linked(state, setting, human) else { return };
+    let Some(Linked { record, accounts, .. }) = linked(state, setting, human) else { return };
     let policy = &setting.policy;
     let unproved = [&accounts.old, &accounts.new].iter().any(|one| verified(one.body()).is_none());
     let email = attribute("email");
-    let signs_in = Side::BOTH.iter().any(|side| state.pools.get(*side).shape.signs_in_by(&email));
+    let signs_in = Side::BOTH.iter().any(|side| state.pools.get(*side).schema.signs_in_by(&email));
     let lacking = |field: &Field| {
         let lacks = |side: &Side| {
-            let groups = &state.pools.get(*side).shape.groups;
+            let groups = &state.pools.get(*side).schema.groups;
             !groups.iter().any(|group| *field == Field::Group(group.clone()))
         };
         matches!(field, Field::Group(_)) && Side::BOTH.iter().any(lacks)
@@ -277,10 +277,10 @@ fn obstacles_have_causes(
         };
         Side::BOTH.into_iter().any(refused)
     };
-    for (field, obstacle) in &entry.obstacles {
-        let reason = obstacle.reason;
+    for (field, blocked_field) in &record.blocked_fields {
+        let reason = blocked_field.reason;
         let is_factor = matches!(field, Field::Factor(_));
-        let outdated = entry.passwords.stale(entry.linked).is_some();
+        let outdated = record.passwords.stale(record.linked).is_some();
         let fair = (reason == Reason::Conflict && policy.conflicts == ConflictRule::Hold)
             || (reason == Reason::Immutable && *field == Field::Attribute(attribute("nickname")))
             || (reason == Reason::GroupMissing && lacking(field))
@@ -289,7 +289,7 @@ fn obstacles_have_causes(
             || (reason == Reason::LastFactor && is_factor)
             || (reason == Reason::StaleSide && (field.is_address() || is_factor) && outdated);
         if !fair {
-            let detail = format!("{field} of human {}: {}", human.0, obstacle.reason);
+            let detail = format!("{field} of human {}: {}", human.0, blocked_field.reason);
             found.push(("nothing is held without a cause", detail));
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use poolbridge_core::change::{Change, Proof};
+use poolbridge_core::change::{ChangeEvent, Evidence};
 use poolbridge_core::names::{AttributeName, Sub, Username};
 use poolbridge_core::policy::Deletes;
 use poolbridge_core::side::Side;
@@ -10,25 +10,25 @@ use poolbridge_core::side::Side;
 use super::beginning::{Setting, eager, fields};
 use super::people::change;
 use super::strangers::FEDERATED;
-use crate::world::State;
+use crate::world::WorldState;
 use crate::world::accounts::{Body, SimulatedAccount, Version, attribute};
 use crate::world::departures::{Departure, NEWCOMERS, depart, departed};
 use crate::world::edits::Human;
 use crate::world::pool::LISTING_LAG;
 
 /// Deletes the account. Either no event reports it, or `CloudTrail` does and names the account.
-pub fn delete(state: &mut State, side: Side, sub: &Sub) -> Option<(Human, Change)> {
+pub fn delete(state: &mut WorldState, side: Side, sub: &Sub) -> Option<(Human, ChangeEvent)> {
     let human = state.account(side, sub)?.human;
     depart(state, side, sub);
     let told = state.chooser.choose(2, "a deletion is told of") == 1;
     if let Some(departure) = state.departures.last_mut() {
-        departure.told = told;
+        departure.reported = told;
     }
-    told.then(|| (human, change(state, side, sub.clone(), Proof::Deleted, false)))
+    told.then(|| (human, change(state, side, sub.clone(), Evidence::Deleted, false)))
 }
 
 /// Another person signs up with the address of a deleted account.
-pub fn come_back(state: &mut State, setting: &Setting) -> Option<(Human, Change)> {
+pub fn come_back(state: &mut WorldState, setting: &Setting) -> Option<(Human, ChangeEvent)> {
     // Suppose a person leaves an account behind that no record links to them, and signs up again
     // with a verified address. By all records, they and that account's owner are one person.
     let known = |one: &&Departure| {
@@ -72,17 +72,17 @@ pub fn come_back(state: &mut State, setting: &Setting) -> Option<(Human, Change)
         return None;
     }
     let sub = state.pools.get(side).of(human)?.sub.clone();
-    state.weather.count("address used again");
-    Some((human, change(state, side, sub, Proof::Confirmed, false)))
+    state.fault_injection.count("address used again");
+    Some((human, change(state, side, sub, Evidence::Confirmed, false)))
 }
 
 /// A person with an account in one pool only signs up in the other too.
 pub fn join(
-    state: &mut State,
+    state: &mut WorldState,
     setting: &Setting,
     side: Side,
     sub: &Sub,
-) -> Option<(Human, Change)> {
+) -> Option<(Human, ChangeEvent)> {
     let account = state.account(side, sub)?;
     if account.human >= FEDERATED {
         return None;
@@ -97,12 +97,12 @@ pub fn join(
         return None;
     }
     let sub = state.pools.get(to).of(human)?.sub.clone();
-    Some((human, change(state, to, sub, Proof::Confirmed, false)))
+    Some((human, change(state, to, sub, Evidence::Confirmed, false)))
 }
 
 /// Creates a confirmed account with that verified address. Returns whether the pool accepted it.
 fn sign_up(
-    state: &mut State,
+    state: &mut WorldState,
     setting: &Setting,
     side: Side,
     human: Human,
@@ -134,11 +134,11 @@ fn sign_up(
 }
 
 /// The first values of an account count as edits; so do its absent fields.
-pub fn label(state: &mut State, setting: &Setting, side: Side, sub: &Sub, human: Human) {
+pub fn label(state: &mut WorldState, setting: &Setting, side: Side, sub: &Sub, human: Human) {
     let Some(account) = state.account(side, sub) else { return };
-    let (facts, now) = (setting.facts(&state.pools, side, account), account.created);
+    let (profile, now) = (setting.profile(&state.pools, side, account), account.created);
     for field in fields(state, setting) {
-        let value = facts.get(&field).value().map(poolbridge_core::facts::Value::canonical);
+        let value = profile.get(&field).value().map(poolbridge_core::profile::Value::canonical);
         let id = state.edits.note(human, Some(side), field.clone(), now, value, None, true);
         if let Some(account) = state.pools.get_mut(side).get_mut(sub) {
             account.relabel(field, id);
@@ -147,15 +147,15 @@ pub fn label(state: &mut State, setting: &Setting, side: Side, sub: &Sub, human:
 }
 
 /// What must hold at the end for every person who deleted an account.
-pub fn judge(state: &State, setting: &Setting, found: &mut Vec<(&'static str, String)>) {
+pub fn judge(state: &WorldState, setting: &Setting, found: &mut Vec<(&'static str, String)>) {
     let nobody = |one: &Departure| state.pools.get(one.side).living().next().is_none();
     judge_those(state, setting, |_| true, nobody, found);
 }
 
 /// The world is quiet, and no sweep was needed for a reported and captured deletion.
-pub fn told_deletions_travelled(state: &mut State, setting: &Setting) {
+pub fn told_deletions_travelled(state: &mut WorldState, setting: &Setting) {
     let mut found = Vec::new();
-    let told = |one: &Departure| one.told && state.edits.captured(one.human);
+    let told = |one: &Departure| one.reported && state.edits.captured(one.human);
     // A deletion is proved by another account that a listing shows and that can be read. If there
     // was none at some moment, however old the listing, this person waits for the next sweep.
     let lag = state.settle * LISTING_LAG;
@@ -180,7 +180,7 @@ pub fn told_deletions_travelled(state: &mut State, setting: &Setting) {
 }
 
 fn judge_those(
-    state: &State,
+    state: &WorldState,
     setting: &Setting,
     which: impl Fn(&Departure) -> bool,
     silent: impl Fn(&Departure) -> bool,
@@ -196,8 +196,8 @@ fn judge_those(
             continue;
         }
         let (deletes, body) = (setting.policy.deletes, account.body());
-        let entry = state.table.find(*side, sub);
-        let Some(tombstone) = entry.and_then(|entry| entry.tombstone.as_ref()) else {
+        let record = state.table.find(*side, sub);
+        let Some(tombstone) = record.and_then(|record| record.tombstone.as_ref()) else {
             // Both accounts are gone, and no listing leads to them any more.
             if body.exists {
                 found.push(("every deleted person has a tombstone", format!("human {}", human.0)));
@@ -205,7 +205,7 @@ fn judge_those(
             continue;
         };
         // The clock of the worker that wrote the tombstone may have been fast.
-        let since = tombstone.at - state.weather.climate.clock_error;
+        let since = tombstone.at - state.fault_injection.rates.clock_error;
         // The version at that time counts, and so do later ones.
         let first = account.version_at(since).unwrap_or(0);
         let mut after = account.versions().iter().skip(first);

@@ -5,22 +5,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use poolbridge_core::account::Status;
-use poolbridge_core::change::Change;
-use poolbridge_core::facts::{Factor, Field};
+use poolbridge_core::change::ChangeEvent;
 use poolbridge_core::names::{AttributeName, GroupName};
+use poolbridge_core::profile::{Factor, Field};
 use poolbridge_core::side::Side;
 use poolbridge_core::time::Time;
 
 use super::checks;
+use super::parameters::{Act, InitialState, Land, WorldParameters};
 use super::people;
-use super::profile::{Act, Land, Profile, Start};
 use super::scheduler::Scheduler;
 use super::tasks;
 use crate::world::chance::{Chooser, Seeded};
 use crate::world::edits::Human;
+use crate::world::fault_injection::{FaultRates, Target};
 use crate::world::trace::Trace;
 use crate::world::watch::Violation;
-use crate::world::weather::{Climate, Place};
 
 /// The duration of one turn.
 const TICK: Duration = Duration::from_millis(7);
@@ -51,7 +51,7 @@ pub struct Planned {
 
 /// The state of one human's account on one side, without names and dates.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Said {
+pub struct AccountSummary {
     /// The attributes.
     pub attributes: BTreeMap<AttributeName, String>,
     /// The groups.
@@ -65,7 +65,7 @@ pub struct Said {
 }
 
 /// The state of both pools, human by human.
-pub type Everybody = BTreeMap<(Human, Side), Said>;
+pub type Everybody = BTreeMap<(Human, Side), AccountSummary>;
 
 /// A world and what drives it.
 pub struct Endurance {
@@ -78,32 +78,37 @@ pub struct Endurance {
 }
 
 /// A mixture without faults: from `least` to `most` people, most of them known on both sides.
-pub fn mixture(least: usize, most: usize) -> Profile {
-    let start = [Start::Agreed, Start::Agreed, Start::Unlinked, Start::Halves];
-    Profile {
+pub fn mixture(least: usize, most: usize) -> WorldParameters {
+    let start =
+        [InitialState::Agreed, InitialState::Agreed, InitialState::Unlinked, InitialState::Halves];
+    WorldParameters {
         people_min: least,
         people_max: most,
-        starts: start.into_iter().chain([Start::OldOnly, Start::NewOnly]).collect(),
-        climate: Climate::calm(),
+        starts: start.into_iter().chain([InitialState::OldOnly, InitialState::NewOnly]).collect(),
+        rates: FaultRates::quiescence(),
         crashes: 0,
         sleeps: 0,
         repeats: 0,
         losses: 0,
         outages: 0,
         looks: 0,
-        ..Profile::mixed()
+        ..WorldParameters::mixed()
     }
 }
 
 /// The same with people who are all in both pools and agreed.
-pub fn agreed(least: usize, most: usize) -> Profile {
-    Profile { starts: vec![Start::Agreed], lands: vec![Land::Plain], ..mixture(least, most) }
+pub fn baseline(least: usize, most: usize) -> WorldParameters {
+    WorldParameters {
+        starts: vec![InitialState::Agreed],
+        lands: vec![Land::Plain],
+        ..mixture(least, most)
+    }
 }
 
 impl Endurance {
     /// The world of that seed at its beginning; `chance` decides how it is driven.
-    pub fn new(seed: u64, chance: u64, profile: &Profile) -> Self {
-        let scheduler = Scheduler::new(Box::new(Seeded::new(seed)), profile, Trace::default());
+    pub fn new(seed: u64, chance: u64, parameters: &WorldParameters) -> Self {
+        let scheduler = Scheduler::new(Box::new(Seeded::new(seed)), parameters, Trace::default());
         Self { scheduler, chance: Seeded::new(chance), again: false }
     }
 
@@ -111,7 +116,7 @@ impl Endurance {
     pub fn plan(&self, seed: u64, edits: usize, apart: Duration) -> Vec<Planned> {
         let mut chance = Seeded::new(seed);
         let humans = &self.scheduler.setting.humans;
-        let acts = &self.scheduler.profile.acts;
+        let acts = &self.scheduler.parameters.acts;
         let weights: Vec<u32> = acts.iter().map(|(_, weight)| *weight).collect();
         let milliseconds = usize::try_from(apart.as_millis() * 2).unwrap_or(0);
         let mut planned = |_| Planned {
@@ -146,14 +151,19 @@ impl Endurance {
     /// possible: an edit needs an account.
     pub fn act(&mut self, planned: &Planned) -> bool {
         let Planned { human, side, act, seed, .. } = *planned;
-        let profile = Profile { acts: vec![(act, 1)], ..self.scheduler.profile.clone() };
+        let parameters =
+            WorldParameters { acts: vec![(act, 1)], ..self.scheduler.parameters.clone() };
         let done = {
             let mut state = self.scheduler.world.lock();
             let account = state.pools.get(side).of(human).map(|account| account.sub.clone());
             let Some(sub) = account else { return false };
             let ours = std::mem::replace(&mut state.chooser, Box::new(Seeded::new(seed)));
-            let done =
-                people::deed(&mut state, &self.scheduler.setting, &profile, (side, sub, human));
+            let done = people::action(
+                &mut state,
+                &self.scheduler.setting,
+                &parameters,
+                (side, sub, human),
+            );
             state.chooser = ours;
             done
         };
@@ -201,7 +211,7 @@ impl Endurance {
     fn ready(&self, until: Time) -> Vec<u64> {
         let state = self.scheduler.world.lock();
         let now = state.now;
-        let reached = state.weather.reaches(Place::Queue, now);
+        let reached = state.fault_injection.reaches(Target::Queue, now);
         if now >= until || !reached || self.scheduler.tasks.len() >= WORKERS {
             return Vec::new();
         }
@@ -227,15 +237,15 @@ impl Endurance {
             state.queue.messages().iter().filter(|one| one.out).map(|one| one.number).collect();
         if let Some(&number) = out.first() {
             state.queue.reappear(number, now);
-            state.weather.count("repeated message");
+            state.fault_injection.count("repeated message");
         }
     }
 
     /// Takes every message out of the queue.
-    pub fn take_messages(&mut self) -> Vec<Change> {
+    pub fn take_messages(&mut self) -> Vec<ChangeEvent> {
         let mut state = self.scheduler.world.lock();
         let now = state.now;
-        let all: Vec<(u64, Change)> =
+        let all: Vec<(u64, ChangeEvent)> =
             state.queue.messages().iter().map(|one| (one.number, one.change.clone())).collect();
         for (number, _) in &all {
             state.queue.lose(*number, now);
@@ -244,7 +254,7 @@ impl Endurance {
     }
 
     /// Puts a message into the queue, even if it was there before.
-    pub fn put_message(&mut self, change: &Change) {
+    pub fn put_message(&mut self, change: &ChangeEvent) {
         let mut state = self.scheduler.world.lock();
         let (now, fresh) = (state.now, state.nonce());
         state.queue.send(change, fresh, now);
@@ -263,7 +273,7 @@ impl Endurance {
         for side in Side::BOTH {
             for account in state.pools.get(side).living() {
                 let body = account.body().clone();
-                let said = Said {
+                let said = AccountSummary {
                     attributes: body.attributes,
                     groups: body.groups,
                     factors: body.factors,
@@ -282,8 +292,8 @@ impl Endurance {
         let mut closed = BTreeSet::new();
         for side in Side::BOTH {
             for account in state.pools.get(side).living() {
-                let entry = state.table.find(side, &account.sub);
-                if entry.is_some_and(|entry| entry.passwords.closed.get(side).is_some()) {
+                let record = state.table.find(side, &account.sub);
+                if record.is_some_and(|record| record.passwords.closed.get(side).is_some()) {
                     closed.insert((account.human, side));
                 }
             }
@@ -297,9 +307,9 @@ impl Endurance {
         let setting = &self.scheduler.setting;
         setting.humans.iter().filter_map(|&human| checks::linked(&state, setting, human)).any(
             |both| {
-                let held = both.facts.old.held().chain(both.facts.new.held());
+                let held = both.profile.old.present().chain(both.profile.new.present());
                 let differs =
-                    |field: &Field| both.facts.old.get(field) != both.facts.new.get(field);
+                    |field: &Field| both.profile.old.get(field) != both.profile.new.get(field);
                 held.map(|(field, _)| field).any(differs)
             },
         )

@@ -2,8 +2,8 @@
 
 use poolbridge_core::policy::StalePasswords;
 
-use super::profile::{Act, Profile, Rhythm};
-use crate::world::weather::{Climate, Fate};
+use super::parameters::{Act, Rhythm, WorldParameters};
+use crate::world::fault_injection::{CallFate, FaultRates};
 
 /// A mixture of worlds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,64 +75,69 @@ impl Mixture {
     }
 
     /// The profile of its worlds.
-    pub fn profile(self) -> Profile {
+    pub fn parameters(self) -> WorldParameters {
         match self {
-            Self::Mixed => Profile::mixed(),
-            Self::Departing => Profile::departing(),
-            Self::Returning => returning(Profile::departing()),
-            Self::Swept => swept(Profile::mixed()),
-            Self::Unnoticed => unnoticed(swept(Profile::mixed())),
-            Self::Lying => lying(swept(Profile::mixed())),
-            Self::DepartingSwept => swept(Profile::departing()),
-            Self::DepartingLying => lying(unnoticed(swept(Profile::departing()))),
-            Self::Repeating => Profile::repeating(),
-            Self::RepeatingStale => stale(Profile::repeating()),
-            Self::RepeatingCrashing => crashing(Profile::repeating()),
-            Self::RepeatingSuspended => suspended(Profile::repeating()),
+            Self::Mixed => WorldParameters::mixed(),
+            Self::Departing => WorldParameters::departing(),
+            Self::Returning => returning(WorldParameters::departing()),
+            Self::Swept => swept(WorldParameters::mixed()),
+            Self::Unnoticed => unnoticed(swept(WorldParameters::mixed())),
+            Self::Lying => lying(swept(WorldParameters::mixed())),
+            Self::DepartingSwept => swept(WorldParameters::departing()),
+            Self::DepartingLying => lying(unnoticed(swept(WorldParameters::departing()))),
+            Self::Repeating => WorldParameters::repeating(),
+            Self::RepeatingStale => stale(WorldParameters::repeating()),
+            Self::RepeatingCrashing => crashing(WorldParameters::repeating()),
+            Self::RepeatingSuspended => suspended(WorldParameters::repeating()),
         }
     }
 }
 
-fn returning(profile: Profile) -> Profile {
+fn returning(parameters: WorldParameters) -> WorldParameters {
     let acts = vec![(Act::Delete, 2), (Act::Return, 3)];
-    Profile { edits_max: 12, acts, crashes: 0, ..stale(profile) }
+    WorldParameters { edits_max: 12, acts, crashes: 0, ..stale(parameters) }
 }
 
 /// No listing shows second factors.
-fn swept(mut profile: Profile) -> Profile {
-    profile.acts.retain(|(act, _)| *act != Act::Factor);
-    Profile { sweeps: 3, ..profile }
+fn swept(mut parameters: WorldParameters) -> WorldParameters {
+    parameters.acts.retain(|(act, _)| *act != Act::Factor);
+    WorldParameters { sweeps: 3, ..parameters }
 }
 
 /// No listing shows that a password was set.
-fn unnoticed(mut profile: Profile) -> Profile {
-    profile.acts.retain(|(act, _)| *act != Act::Password);
-    Profile { unnoticed: true, stale_passwords: vec![StalePasswords::Keep], ..profile }
+fn unnoticed(mut parameters: WorldParameters) -> WorldParameters {
+    parameters.acts.retain(|(act, _)| *act != Act::Password);
+    WorldParameters { unnoticed: true, stale_passwords: vec![StalePasswords::Keep], ..parameters }
 }
 
-fn lying(mut profile: Profile) -> Profile {
-    profile.climate.lies_one_in = 3;
-    profile
+fn lying(mut parameters: WorldParameters) -> WorldParameters {
+    parameters.rates.lies_one_in = 3;
+    parameters
 }
 
-fn stale(profile: Profile) -> Profile {
-    let climate = Climate { stale_one_in: 2, stale_max: 8, ..Climate::calm() };
-    Profile { climate, ..profile }
+fn stale(parameters: WorldParameters) -> WorldParameters {
+    let rates = FaultRates { stale_one_in: 2, stale_max: 8, ..FaultRates::quiescence() };
+    WorldParameters { rates, ..parameters }
 }
 
-fn crashing(profile: Profile) -> Profile {
-    let climate = Climate {
+fn crashing(parameters: WorldParameters) -> WorldParameters {
+    let rates = FaultRates {
         fault_one_in: 12,
         faults_max: 2,
-        faults: vec![Fate::AnswerLost, Fate::RequestLost, Fate::LandsLate],
+        faults: vec![CallFate::AnswerLost, CallFate::RequestLost, CallFate::LandsLate],
         stale_one_in: 6,
         stale_max: 4,
-        ..Climate::calm()
+        ..FaultRates::quiescence()
     };
-    Profile { climate, crashes: 2, rhythm: Rhythm { crash: 6, ..Rhythm::default() }, ..profile }
+    WorldParameters {
+        rates,
+        crashes: 2,
+        rhythm: Rhythm { crash: 6, ..Rhythm::default() },
+        ..parameters
+    }
 }
 
-fn suspended(profile: Profile) -> Profile {
+fn suspended(parameters: WorldParameters) -> WorldParameters {
     let rhythm = Rhythm { rare: 12, ..Rhythm::default() };
-    Profile { sleeps: 3, repeats: 3, suspendable: vec![true], rhythm, ..profile }
+    WorldParameters { sleeps: 3, repeats: 3, suspendable: vec![true], rhythm, ..parameters }
 }

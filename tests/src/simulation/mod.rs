@@ -1,4 +1,4 @@
-//! The simulation: the real `converge` in a world of faults, people and other workers.
+//! The simulation: the real `reconcile` in a world of faults, people and other workers.
 //!
 //! A seed decides everything: [`run`] gives the same world for the same seed and profile, turn by
 //! turn.
@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 pub mod beginning;
-pub mod calm;
+pub mod quiescence;
 pub mod checks;
 pub mod departures;
 pub mod endurance;
@@ -14,15 +14,15 @@ pub mod mixture;
 pub mod oracle;
 pub mod passwords;
 pub mod people;
-pub mod profile;
-pub mod rarities;
+pub mod parameters;
+pub mod rare_moves;
 pub mod scheduler;
-pub mod stage;
+pub mod setup;
 pub mod strangers;
 pub mod tally;
 pub mod tasks;
 
-use profile::Profile;
+use parameters::WorldParameters;
 use scheduler::Scheduler;
 
 use crate::world::chance::{Chooser, Seeded};
@@ -31,7 +31,7 @@ use crate::world::watch::Violation;
 
 /// The result of one world.
 #[derive(Clone, Debug, Default)]
-pub struct Outcome {
+pub struct WorldResult {
     /// Promises that were broken.
     pub violations: Vec<Violation>,
     /// The trace, if it was recorded.
@@ -47,18 +47,22 @@ pub struct Outcome {
 }
 
 /// Runs the world of that seed.
-pub fn run(seed: u64, profile: &Profile) -> Outcome {
-    run_with(Box::new(Seeded::new(seed)), profile, Trace::default())
+pub fn run(seed: u64, parameters: &WorldParameters) -> WorldResult {
+    run_with(Box::new(Seeded::new(seed)), parameters, Trace::default())
 }
 
 /// Runs the world of that seed and records its trace.
-pub fn tell(seed: u64, profile: &Profile) -> Outcome {
-    run_with(Box::new(Seeded::new(seed)), profile, Trace::listening())
+pub fn tell(seed: u64, parameters: &WorldParameters) -> WorldResult {
+    run_with(Box::new(Seeded::new(seed)), parameters, Trace::listening())
 }
 
 /// Runs a world to its end.
-pub fn run_with(chooser: Box<dyn Chooser>, profile: &Profile, trace: Trace) -> Outcome {
-    let mut scheduler = Scheduler::new(chooser, profile, trace);
+pub fn run_with(
+    chooser: Box<dyn Chooser>,
+    parameters: &WorldParameters,
+    trace: Trace,
+) -> WorldResult {
+    let mut scheduler = Scheduler::new(chooser, parameters, trace);
     scheduler.run_wild();
     scheduler.come_to_rest();
     let mut state = scheduler.world.lock();
@@ -66,8 +70,8 @@ pub fn run_with(chooser: Box<dyn Chooser>, profile: &Profile, trace: Trace) -> O
     for violation in &violations {
         state.say(|| format!("VIOLATION {violation}"));
     }
-    let counted = std::mem::take(&mut state.weather.counted);
-    Outcome {
+    let counted = std::mem::take(&mut state.fault_injection.counted);
+    WorldResult {
         violations,
         trace: std::mem::take(&mut state.trace),
         gaps: oracle::Gap::ALL.iter().filter_map(|gap| counted.get(gap.name())).sum(),

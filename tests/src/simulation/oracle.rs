@@ -10,16 +10,16 @@
 
 use std::collections::BTreeSet;
 
-use poolbridge_core::entry::DecisionKind;
-use poolbridge_core::facts::{Field, Reading, Value};
 use poolbridge_core::names::PersonId;
 use poolbridge_core::policy::ConflictRule;
+use poolbridge_core::profile::{Field, FieldState, Value};
+use poolbridge_core::record::DecisionKind;
 use poolbridge_core::side::{BySide, Side};
 use poolbridge_core::time::Time;
 
 use super::beginning::Setting;
 use super::checks::{Linked, linked};
-use crate::world::State;
+use crate::world::WorldState;
 use crate::world::accounts::{SimulatedAccount, Version};
 use crate::world::edits::{Edit, EditId, Human};
 use crate::world::watch::{Decided, NAME_TAKEN, Unseen};
@@ -35,8 +35,8 @@ pub enum Gap {
     Hidden,
     /// An edit on the written side, after the observation and before the announced write of that
     /// field was recorded, that sets the same value as that write. For memberships, any such edit,
-    /// because they do not move the account's last-modified date (`AmbiguousRevertIsConflict`, R4).
-    Beside,
+    /// because they do not move the account's last-modified date (`AmbiguousRevertIsConflict`).
+    Concurrent,
     /// An edit of a membership that an observation did not show, because it was stale or too early.
     /// The person was recorded from that observation: both sides seemed to agree, and no date says
     /// otherwise.
@@ -48,14 +48,15 @@ pub enum Gap {
 
 impl Gap {
     /// Every gap.
-    pub const ALL: [Self; 5] = [Self::Unseen, Self::Hidden, Self::Beside, Self::Torn, Self::Taken];
+    pub const ALL: [Self; 5] =
+        [Self::Unseen, Self::Hidden, Self::Concurrent, Self::Torn, Self::Taken];
 
     /// The name under which it is counted.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Unseen => "edit replaced unseen",
             Self::Hidden => "edit hidden by a stale read",
-            Self::Beside => "edit beside an open write",
+            Self::Concurrent => "edit during an open write",
             Self::Torn => "edit judged by looks of two moments",
             Self::Taken => NAME_TAKEN,
         }
@@ -63,7 +64,7 @@ impl Gap {
 }
 
 /// The explanation for an edit whose value does not stand at the end.
-enum Account {
+enum EditExplanation {
     /// An author who knew it overwrote it, or the value had only come back.
     Known,
     /// It lost a recorded conflict.
@@ -76,20 +77,20 @@ enum Account {
 
 /// One field of one human, at the end.
 struct End<'a> {
-    state: &'a State,
+    state: &'a WorldState,
     field: &'a Field,
     /// The two accounts.
     accounts: BySide<&'a SimulatedAccount>,
     /// The person.
     person: &'a PersonId,
     /// When the accounts were first agreed.
-    agreed: Option<Time>,
+    baseline: Option<Time>,
     /// The edits that the two sides' values come from.
     origins: BTreeSet<EditId>,
 }
 
 /// Judges every field of a linked human.
-pub fn nothing_lost(state: &mut State, setting: &Setting, human: Human) {
+pub fn nothing_lost(state: &mut WorldState, setting: &Setting, human: Human) {
     let mut found: Vec<(&'static str, String)> = Vec::new();
     let mut gaps: Vec<(Gap, String)> = Vec::new();
     if let Some(both) = linked(state, setting, human) {
@@ -112,13 +113,13 @@ pub fn nothing_lost(state: &mut State, setting: &Setting, human: Human) {
         state.watch.violated(promise, detail);
     }
     for (gap, what) in gaps {
-        state.weather.count(gap.name());
+        state.fault_injection.count(gap.name());
         state.say(|| format!("{}: {what}", gap.name()));
     }
 }
 
 fn judge(
-    state: &State,
+    state: &WorldState,
     setting: &Setting,
     both: &Linked<'_>,
     field: &Field,
@@ -126,10 +127,10 @@ fn judge(
     found: &mut Vec<(&'static str, String)>,
     gaps: &mut Vec<(Gap, String)>,
 ) {
-    let says = [both.facts.old.get(field), both.facts.new.get(field)];
-    let unread = says.contains(&Reading::Unread);
+    let says = [both.profile.old.get(field), both.profile.new.get(field)];
+    let unread = says.contains(&FieldState::Unknown);
     // Another promise covers sides that differ and fields that are held.
-    if unread || says[0] != says[1] || both.entry.obstacles.contains_key(field) {
+    if unread || says[0] != says[1] || both.record.blocked_fields.contains_key(field) {
         return;
     }
     let stands = says[0].value().map(Value::canonical);
@@ -137,11 +138,11 @@ fn judge(
         .into_iter()
         .filter_map(|side| both.accounts.get(side).body().origins.get(field).copied());
     // A held field is not agreed before its hold ends.
-    let person = &both.entry.id;
+    let person = &both.record.id;
     let obstructed = state.watch.obstructed.get(&(person.clone(), field.clone())).copied();
-    let agreed = state.watch.agreed.get(person).copied().max(obstructed);
+    let baseline = state.watch.baseline.get(person).copied().max(obstructed);
     let end =
-        End { state, field, accounts: both.accounts, person, agreed, origins: origins.collect() };
+        End { state, field, accounts: both.accounts, person, baseline, origins: origins.collect() };
     for (side, edit) in Side::BOTH.into_iter().zip(last) {
         let Some(edit) = edit.map(|&edit| state.edits.get(edit)) else { continue };
         if covers(stands.as_ref(), edit) {
@@ -150,26 +151,26 @@ fn judge(
         let by: Vec<u32> = end.origins.iter().map(|origin| origin.0).collect();
         let what = format!("edit {} of {field} on the {side} side, for {by:?}", edit.id.0);
         match end.account(edit, side) {
-            Account::Known => {}
-            Account::Gap(gap) => gaps.push((gap, what)),
-            Account::Overruled(decision) => {
+            EditExplanation::Known => {}
+            EditExplanation::Gap(gap) => gaps.push((gap, what)),
+            EditExplanation::Overruled(decision) => {
                 // A person who edits while poolbridge's write is open counts as having seen it: no
                 // rule chose that edit.
                 let by_rule = decision.decision.kind != DecisionKind::EditedMeanwhile;
                 let obeys = !by_rule || obeys(state, setting, field, edit, &decision);
                 if !obeys && end.beside_an_open_write(edit) {
                     // Made between the observation and the decision, which did not see it.
-                    gaps.push((Gap::Beside, what));
+                    gaps.push((Gap::Concurrent, what));
                 } else if !obeys {
                     let detail = format!("{what} lost a {}", decision.decision.kind.name());
                     found.push(("the conflict rule is obeyed", detail));
                 }
             }
-            Account::Lost => found.push(("nothing is lost", what)),
+            EditExplanation::Lost => found.push(("nothing is lost", what)),
         }
     }
     // Where a value came back, either membership may stand, and a flag is disabled
-    // (AmbiguousRevertIsConflict, R4).
+    // (AmbiguousRevertIsConflict).
     let came_back = |Decided { person: whose, decision, .. }: &Decided| {
         whose == person
             && decision.kind == DecisionKind::CameBack
@@ -194,15 +195,15 @@ fn covers(value: Option<&String>, edit: &Edit) -> bool {
 }
 
 impl End<'_> {
-    fn account(&self, edit: &Edit, side: Side) -> Account {
+    fn account(&self, edit: &Edit, side: Side) -> EditExplanation {
         let edits = &self.state.edits;
         let peers = self.peers(edit, side);
         let knew = |origin: &EditId| peers.iter().any(|&peer| edits.knew(*origin, peer));
         if self.origins.iter().any(knew) {
-            return Account::Known;
+            return EditExplanation::Known;
         }
         if let Some(gap) = self.replaced_unseen(edit) {
-            return Account::Gap(gap);
+            return EditExplanation::Gap(gap);
         }
         // The author knew the value that stands now. So the write that restored this value did not
         // see the edit.
@@ -210,9 +211,9 @@ impl End<'_> {
         if let Some(decision) = self.recorded(edit, side) {
             let came_back = decision.decision.kind == DecisionKind::CameBack;
             let doubtful = self.field.is_yes_or_no() || came_back || self.was_in_doubt(&decision);
-            let first = self.agreed.is_none_or(|agreed| edit.at <= agreed);
+            let first = self.baseline.is_none_or(|baseline| edit.at <= baseline);
             if !newer || doubtful || first {
-                return Account::Overruled(decision);
+                return EditExplanation::Overruled(decision);
             }
         }
         // A value that the other side's author knew before is back: a comparison of states sees no
@@ -235,15 +236,15 @@ impl End<'_> {
         });
         // Where nothing was agreed yet, a value wins over an absence, and a disable over an enable.
         let weaker = edit.value.is_none() || *self.field == Field::Enabled;
-        let beaten = weaker && self.agreed.is_none_or(|agreed| edit.at <= agreed);
+        let beaten = weaker && self.baseline.is_none_or(|baseline| edit.at <= baseline);
         if beaten || (came_back && !newer) {
-            Account::Known
+            EditExplanation::Known
         } else if self.judged_at_two_moments(edit) {
-            Account::Gap(Gap::Torn)
-        } else if (!newer || self.unmarked()) && self.beside_an_open_write(edit) {
-            Account::Gap(Gap::Beside)
+            EditExplanation::Gap(Gap::Torn)
+        } else if (!newer || self.without_pending()) && self.beside_an_open_write(edit) {
+            EditExplanation::Gap(Gap::Concurrent)
         } else {
-            Account::Lost
+            EditExplanation::Lost
         }
     }
 
@@ -287,7 +288,7 @@ impl End<'_> {
         let stands = self.origins.iter().map(|&origin| self.state.edits.get(origin).at);
         let first = stands.chain([edit.at]).min().unwrap_or(edit.at);
         let mut outdated = self.state.watch.outdated.iter();
-        self.unmarked()
+        self.without_pending()
             && outdated.any(|((person, missed), at)| {
                 let ours = *missed == edit.id || self.origins.contains(missed);
                 person == self.person && ours && *at >= first
@@ -295,8 +296,8 @@ impl End<'_> {
     }
 
     /// Whether the pool shows nowhere that the field changed: memberships have no date
-    /// (`AmbiguousRevertIsConflict`, R4).
-    const fn unmarked(&self) -> bool {
+    /// (`AmbiguousRevertIsConflict`).
+    const fn without_pending(&self) -> bool {
         matches!(self.field, Field::Group(_))
     }
 
@@ -308,7 +309,7 @@ impl End<'_> {
             let ours = announced.field == *self.field && announced.person == *self.person;
             let here = edit.side == Some(announced.side);
             let until = announced.resolved.unwrap_or(self.state.now);
-            let alike = self.unmarked() || announced.wanted == Some(edit.value.clone());
+            let alike = self.without_pending() || announced.wanted == Some(edit.value.clone());
             ours && here && alike && edit.at > announced.observed && edit.at <= until
         })
     }
@@ -350,7 +351,13 @@ impl End<'_> {
 }
 
 /// Whether the overruled side is the one that the rule names, at that time.
-fn obeys(state: &State, setting: &Setting, field: &Field, edit: &Edit, decided: &Decided) -> bool {
+fn obeys(
+    state: &WorldState,
+    setting: &Setting,
+    field: &Field,
+    edit: &Edit,
+    decided: &Decided,
+) -> bool {
     if *field == Field::Enabled {
         // Disabled wins: only an enabled flag can be overruled.
         return edit.value.as_deref() == Some("true");

@@ -3,16 +3,16 @@
 use std::collections::BTreeSet;
 
 use poolbridge_core::account::Status;
-use poolbridge_core::change::{Change, Proof};
-use poolbridge_core::facts::{Factor, Field};
+use poolbridge_core::change::{ChangeEvent, Evidence};
 use poolbridge_core::names::{AttributeName, Sub};
+use poolbridge_core::profile::{Factor, Field};
 use poolbridge_core::side::Side;
 
 use super::beginning::{Setting, attribute_of, eager};
 use super::departures;
-use super::profile::{Act, Profile};
+use super::parameters::{Act, WorldParameters};
 use super::strangers::IMPOSTOR;
-use crate::world::State;
+use crate::world::WorldState;
 use crate::world::accounts::{Body, Password, SimulatedAccount, Version, attribute, group};
 use crate::world::departures::depart;
 use crate::world::edits::Human;
@@ -22,7 +22,11 @@ use crate::world::passwords::PasswordSet;
 const WORDS: usize = 2;
 
 /// A person does something. Returns the change that a trigger would receive.
-pub fn edit(state: &mut State, setting: &Setting, profile: &Profile) -> Option<(Human, Change)> {
+pub fn edit(
+    state: &mut WorldState,
+    setting: &Setting,
+    parameters: &WorldParameters,
+) -> Option<(Human, ChangeEvent)> {
     let mut accounts: Vec<(Side, Sub, Human)> = Vec::new();
     for side in Side::BOTH {
         let living = state.pools.get(side).living();
@@ -34,22 +38,22 @@ pub fn edit(state: &mut State, setting: &Setting, profile: &Profile) -> Option<(
     }
     let at = state.chooser.choose(accounts.len(), "whose account");
     let (side, sub, human) = accounts.swap_remove(at);
-    deed(state, setting, profile, (side, sub, human))
+    action(state, setting, parameters, (side, sub, human))
 }
 
 /// A person does something to that account of theirs. Returns the change that a trigger would
 /// receive.
-pub fn deed(
-    state: &mut State,
+pub fn action(
+    state: &mut WorldState,
     setting: &Setting,
-    profile: &Profile,
+    parameters: &WorldParameters,
     (side, sub, human): (Side, Sub, Human),
-) -> Option<(Human, Change)> {
-    let weights: Vec<u32> = profile.acts.iter().map(|(_, weight)| *weight).collect();
-    let act = profile.acts[state.chooser.weigh(&weights, "what is done")].0;
+) -> Option<(Human, ChangeEvent)> {
+    let weights: Vec<u32> = parameters.acts.iter().map(|(_, weight)| *weight).collect();
+    let act = parameters.acts[state.chooser.weigh(&weights, "what is done")].0;
     match act {
         Act::Text | Act::Word | Act::Blank | Act::Restore => {
-            let text = profile.texts[state.chooser.choose(profile.texts.len(), "which text")];
+            let text = parameters.texts[state.chooser.choose(parameters.texts.len(), "which text")];
             set_text(state, setting, side, &sub, act, text)?;
             let kinds = [
                 (Act::Word, "text that others have too"),
@@ -57,17 +61,17 @@ pub fn deed(
                 (Act::Restore, "former text restored"),
             ];
             for (_, what) in kinds.into_iter().filter(|(kind, _)| *kind == act) {
-                state.weather.count(what);
+                state.fault_injection.count(what);
             }
         }
         // Otherwise nothing would connect the two unlinked accounts of one human any more.
         Act::Address if apart(state, setting, human) => {
-            state.weather.count("address kept, the accounts being apart");
+            state.fault_injection.count("address kept, the accounts being apart");
             return None;
         }
-        Act::Address | Act::Phone => set_address(state, setting, profile, side, &sub, act),
+        Act::Address | Act::Phone => set_address(state, setting, parameters, side, &sub, act),
         Act::Verify => {
-            let phone = profile.phones && state.chooser.choose(3, "which address") == 1;
+            let phone = parameters.phones && state.chooser.choose(3, "which address") == 1;
             let kind = if phone { "phone_number" } else { "email" };
             if !can_prove(state, side, &sub, &attribute(kind)) {
                 return None;
@@ -78,7 +82,7 @@ pub fn deed(
         }
         Act::Factor => switch_factor(state, setting, side, &sub)?,
         Act::Group | Act::Undo => {
-            let groups: Vec<_> = state.pools.get(side).shape.groups.iter().cloned().collect();
+            let groups: Vec<_> = state.pools.get(side).schema.groups.iter().cloned().collect();
             let which = if act == Act::Undo {
                 group("staff")
             } else {
@@ -94,19 +98,19 @@ pub fn deed(
         Act::Password => return choose_password(state, side, sub, human),
         Act::SignIn => {
             state.say(|| format!("{sub} signs in"));
-            return Some((human, change(state, side, sub, Proof::Hint, false)));
+            return Some((human, change(state, side, sub, Evidence::Hint, false)));
         }
         Act::Replace => return replace(state, setting, side, &sub),
         Act::Delete => return departures::delete(state, side, &sub),
         Act::Return => return departures::come_back(state, setting),
         Act::Join => return departures::join(state, setting, side, &sub),
     }
-    Some((human, change(state, side, sub, Proof::Changed, false)))
+    Some((human, change(state, side, sub, Evidence::Changed, false)))
 }
 
 /// Sets a text attribute according to the edit. `None` if the attribute does not allow it.
 fn set_text(
-    state: &mut State,
+    state: &mut WorldState,
     setting: &Setting,
     side: Side,
     sub: &Sub,
@@ -114,8 +118,8 @@ fn set_text(
     text: &str,
 ) -> Option<()> {
     let name = attribute_of(side, text);
-    let shape = &state.pools.get(side).shape;
-    if shape.attributes.get(&name).is_some_and(|shape| !shape.mutable) {
+    let schema = &state.pools.get(side).schema;
+    if schema.attributes.get(&name).is_some_and(|schema| !schema.mutable) {
         return None;
     }
     let value = if act == Act::Restore {
@@ -138,9 +142,9 @@ fn set_text(
 
 /// Sets a new e-mail address or phone number that no account had before.
 fn set_address(
-    state: &mut State,
+    state: &mut WorldState,
     setting: &Setting,
-    profile: &Profile,
+    parameters: &WorldParameters,
     side: Side,
     sub: &Sub,
     act: Act,
@@ -148,10 +152,10 @@ fn set_address(
     let proved = state.chooser.choose(2, "proved at once") == 1;
     let number = state.edits.all().len();
     let (kind, address) = if act == Act::Phone {
-        state.weather.count("phone number edited");
+        state.fault_injection.count("phone number edited");
         ("phone_number", format!("+1555{number:07}"))
     } else {
-        let spelled = profile.spellings && state.pools.get(side).shape.case_sensitive;
+        let spelled = parameters.spellings && state.pools.get(side).schema.case_sensitive;
         let capital = spelled && state.chooser.choose(2, "a capital") == 1;
         let name = if capital { "Edit" } else { "edit" };
         ("email", format!("{name}{number}@example.com"))
@@ -163,14 +167,14 @@ fn set_address(
 }
 
 /// Switches a second factor on or off. `None` if the pool would refuse it.
-fn switch_factor(state: &mut State, setting: &Setting, side: Side, sub: &Sub) -> Option<()> {
+fn switch_factor(state: &mut WorldState, setting: &Setting, side: Side, sub: &Sub) -> Option<()> {
     let factor = Factor::TRAVELLING[state.chooser.choose(2, "which factor")];
     let body = state.account(side, sub)?.body();
     let phone = body.attributes.contains_key(&attribute("phone_number"));
     if body.status == Status::ExternalProvider || (factor == Factor::Sms && !phone) {
         return None;
     }
-    state.weather.count("second factor switched");
+    state.fault_injection.count("second factor switched");
     apply(state, setting, side, sub, |body| {
         if !body.factors.remove(&factor) {
             body.factors.insert(factor);
@@ -182,27 +186,27 @@ fn switch_factor(state: &mut State, setting: &Setting, side: Side, sub: &Sub) ->
 /// Sets a password. Impossible for a person without one, or with a temporary one that was never
 /// sent.
 fn choose_password(
-    state: &mut State,
+    state: &mut WorldState,
     side: Side,
     sub: Sub,
     human: Human,
-) -> Option<(Human, Change)> {
+) -> Option<(Human, ChangeEvent)> {
     let (at, account) = (state.now, state.pools.get_mut(side).get_mut(&sub)?);
     if account.body().status != Status::Confirmed {
         return None;
     }
     account.change(at, |body| (body.modified, body.password) = (at, Password::Chosen(at)));
     state.say(|| format!("{sub} sets a password"));
-    let told = change(state, side, sub.clone(), Proof::Changed, true);
-    let (change, marked) = (told.id, None);
-    let set = PasswordSet { human, side, sub, at, told: told.at, change, marked };
+    let reported = change(state, side, sub.clone(), Evidence::Changed, true);
+    let (change, has_pending) = (reported.id, None);
+    let set = PasswordSet { human, side, sub, at, reported: reported.at, change, has_pending };
     state.watch.passwords.push(set);
-    Some((human, told))
+    Some((human, reported))
 }
 
 /// Whether the person can verify that address: the account has it, it is the person's own, and no
 /// other account has it as an alias.
-fn can_prove(state: &State, side: Side, sub: &Sub, kind: &AttributeName) -> bool {
+fn can_prove(state: &WorldState, side: Side, sub: &Sub, kind: &AttributeName) -> bool {
     let Some(account) = state.account(side, sub) else { return false };
     let Some(address) = account.body().attributes.get(kind) else { return false };
     let theirs = account.human < IMPOSTOR || !address.starts_with('h');
@@ -210,7 +214,12 @@ fn can_prove(state: &State, side: Side, sub: &Sub, kind: &AttributeName) -> bool
 }
 
 /// The account before the last change of an attribute; `None` if it never changed.
-fn former<'a>(state: &'a State, side: Side, sub: &Sub, name: &AttributeName) -> Option<&'a Body> {
+fn former<'a>(
+    state: &'a WorldState,
+    side: Side,
+    sub: &Sub,
+    name: &AttributeName,
+) -> Option<&'a Body> {
     let account = state.pools.get(side).get(sub)?;
     let now = account.body().attributes.get(name);
     let mut former = account.versions().iter().rev().map(|version| &version.body);
@@ -220,10 +229,10 @@ fn former<'a>(state: &'a State, side: Side, sub: &Sub, name: &AttributeName) -> 
 /// Whether that human has two accounts that no person record connects yet, or may get them: a
 /// creation may be in progress. After a change of address at that moment, nothing would connect the
 /// two.
-fn apart(state: &State, setting: &Setting, human: Human) -> bool {
+fn apart(state: &WorldState, setting: &Setting, human: Human) -> bool {
     let person = |side| {
         let account = state.pools.get(side).of(human)?;
-        Some(state.table.find(side, &account.sub).map(|entry| entry.id.clone()))
+        Some(state.table.find(side, &account.sub).map(|record| record.id.clone()))
     };
     match (person(Side::Old), person(Side::New)) {
         (Some(old), Some(new)) => old.is_none() || old != new,
@@ -232,14 +241,20 @@ fn apart(state: &State, setting: &Setting, human: Human) -> bool {
 }
 
 /// The change that a trigger reports for an edit made now.
-pub fn change(state: &mut State, side: Side, sub: Sub, proof: Proof, password: bool) -> Change {
+pub fn change(
+    state: &mut WorldState,
+    side: Side,
+    sub: Sub,
+    evidence: Evidence,
+    password: bool,
+) -> ChangeEvent {
     let (at, id) = (state.some_clock(), state.nonce());
-    Change { side, sub, at, proof, password, administrator: false, claimed: false, id }
+    ChangeEvent { side, sub, at, evidence, password, administrator: false, claimed: false, id }
 }
 
 /// Changes an account and records every field that differs afterwards.
 fn apply(
-    state: &mut State,
+    state: &mut WorldState,
     setting: &Setting,
     side: Side,
     sub: &Sub,
@@ -248,9 +263,9 @@ fn apply(
     let now = state.now;
     let Some(account) = state.pools.get(side).get(sub) else { return };
     let human = account.human;
-    let before = setting.facts(&state.pools, side, account);
+    let before = setting.profile(&state.pools, side, account);
     let groups = account.body().groups.clone();
-    let case_sensitive = state.pools.get(side).shape.case_sensitive;
+    let case_sensitive = state.pools.get(side).schema.case_sensitive;
     let Some(account) = state.pools.get_mut(side).get_mut(sub) else { return };
     account.change(now, |body| {
         change(body);
@@ -263,25 +278,30 @@ fn apply(
         }
     });
     let Some(account) = state.pools.get(side).get(sub) else { return };
-    let after = setting.facts(&state.pools, side, account);
-    let held = before.held().chain(after.held()).map(|(field, _)| field.clone());
+    let after = setting.profile(&state.pools, side, account);
+    let held = before.present().chain(after.present()).map(|(field, _)| field.clone());
     let fields: BTreeSet<Field> = held.collect();
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     for field in fields.into_iter().filter(|field| before.get(field) != after.get(field)) {
         let over = state.pools.get(side).get(sub);
         let over = over.and_then(|account| account.body().origins.get(&field).copied());
-        let value = after.get(&field).value().map(poolbridge_core::facts::Value::canonical);
+        let value = after.get(&field).value().map(poolbridge_core::profile::Value::canonical);
         let id = state.edits.note(human, Some(side), field.clone(), now, value, over, false);
         if let Some(account) = state.pools.get_mut(side).get_mut(sub) {
             account.relabel(field.clone(), id);
         }
-        told.push(format!("{field} (edit {})", id.0));
+        reported.push(format!("{field} (edit {})", id.0));
     }
-    state.say(|| format!("{sub} is edited: {}", told.join(", ")));
+    state.say(|| format!("{sub} is edited: {}", reported.join(", ")));
 }
 
 /// Deletes the account, and a stranger signs up with its username.
-fn replace(state: &mut State, setting: &Setting, side: Side, sub: &Sub) -> Option<(Human, Change)> {
+fn replace(
+    state: &mut WorldState,
+    setting: &Setting,
+    side: Side,
+    sub: &Sub,
+) -> Option<(Human, ChangeEvent)> {
     let now = state.now;
     let gone = state.pools.get(side).get(sub)?.clone();
     if state.pools.get(side).by_address() || gone.human.0 >= 500 {
@@ -302,5 +322,5 @@ fn replace(state: &mut State, setting: &Setting, side: Side, sub: &Sub) -> Optio
     pool.add(SimulatedAccount::new(stranger.clone(), gone.username.clone(), human, false, first));
     departures::label(state, setting, side, &stranger, human);
     state.say(|| format!("{sub} is deleted, and {stranger} signs up under its name"));
-    Some((human, change(state, side, stranger, Proof::Confirmed, false)))
+    Some((human, change(state, side, stranger, Evidence::Confirmed, false)))
 }

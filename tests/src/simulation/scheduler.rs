@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use poolbridge_core::change::{Mark, Proof};
-use poolbridge_core::drain::{LOOKS_APART, Look, Watch};
+use poolbridge_core::change::{Evidence, PendingChange};
+use poolbridge_core::drain::{DrainSnapshot, DrainWatch, LOOKS_APART};
 use poolbridge_core::names::Sub;
 use poolbridge_core::resend;
 use poolbridge_core::side::Side;
@@ -14,13 +14,13 @@ use poolbridge_core::sweep::Tick;
 use poolbridge_core::time::Time;
 
 use super::beginning::{self, Setting};
+use super::parameters::WorldParameters;
 use super::people;
-use super::profile::Profile;
 use super::tasks::{self, Ended, Task, What};
 use crate::world::chance::Chooser;
+use crate::world::fault_injection::FaultInjection;
 use crate::world::trace::Trace;
-use crate::world::weather::Weather;
-use crate::world::{State, TaskId, World};
+use crate::world::{TaskId, World, WorldState};
 
 /// The maximum number of turns with faults.
 const TURNS_MAX: usize = 900;
@@ -38,25 +38,25 @@ pub struct Scheduler {
     /// What stays the same during a run.
     pub setting: Arc<Setting>,
     /// What may happen.
-    pub profile: Profile,
+    pub parameters: WorldParameters,
     /// What runs.
     pub tasks: Vec<Task>,
     /// Captures that could not store their pending change.
-    pub unmarked: u64,
+    pub without_pending: u64,
     /// Pool writes that workers reported, failed attempts included.
     pub pool_writes: u64,
     next_task: u32,
     edits_left: usize,
-    pub(super) left: Left,
-    pub(super) looks: Vec<Look>,
+    pub(super) left: RareMovesLeft,
+    pub(super) looks: Vec<DrainSnapshot>,
     /// A check for "drained" that has begun, and the moment that it asks about.
-    pub(super) watch: Watch,
+    pub(super) watch: DrainWatch,
     pub(super) drain_asked: Option<Time>,
 }
 
 /// How often each rare move may still happen.
 #[derive(Clone)]
-pub(super) struct Left {
+pub(super) struct RareMovesLeft {
     pub(super) crashes: u32,
     pub(super) sleeps: u32,
     pub(super) repeats: u32,
@@ -68,37 +68,37 @@ pub(super) struct Left {
 
 impl Scheduler {
     /// A world at its beginning.
-    pub fn new(chooser: Box<dyn Chooser>, profile: &Profile, trace: Trace) -> Self {
-        let weather = Weather::new(profile.climate.clone());
+    pub fn new(chooser: Box<dyn Chooser>, parameters: &WorldParameters, trace: Trace) -> Self {
+        let fault_injection = FaultInjection::new(parameters.rates.clone());
         let settle = poolbridge_core::limits::SETTLE;
-        let mut state = State::new(chooser, weather, settle, profile.law);
+        let mut state = WorldState::new(chooser, fault_injection, settle, parameters.rules);
         state.trace = trace;
-        let setting = beginning::begin(&mut state, profile);
-        let left = Left {
-            crashes: profile.crashes,
-            sleeps: profile.sleeps,
-            repeats: profile.repeats,
-            losses: profile.losses,
-            outages: profile.outages,
-            looks: profile.looks,
-            sweeps: profile.sweeps,
+        let setting = beginning::begin(&mut state, parameters);
+        let left = RareMovesLeft {
+            crashes: parameters.crashes,
+            sleeps: parameters.sleeps,
+            repeats: parameters.repeats,
+            losses: parameters.losses,
+            outages: parameters.outages,
+            looks: parameters.looks,
+            sweeps: parameters.sweeps,
         };
         let edits_left = setting.edits;
         let mut scheduler = Self {
             world: World::new(state),
             setting: Arc::new(setting),
-            profile: profile.clone(),
+            parameters: parameters.clone(),
             tasks: Vec::new(),
-            unmarked: 0,
+            without_pending: 0,
             pool_writes: 0,
             next_task: 1,
             edits_left,
             left,
             looks: Vec::new(),
-            watch: Watch::new(profile.law, LOOKS_APART),
+            watch: DrainWatch::new(parameters.rules, LOOKS_APART),
             drain_asked: None,
         };
-        scheduler.hint_at_strangers();
+        scheduler.hint_at_unexpected();
         scheduler
     }
 
@@ -109,9 +109,9 @@ impl Scheduler {
         Self {
             world: World::new(self.world.lock().copied(chooser)),
             setting: Arc::clone(&self.setting),
-            profile: self.profile.clone(),
+            parameters: self.parameters.clone(),
             tasks: Vec::new(),
-            unmarked: self.unmarked,
+            without_pending: self.without_pending,
             pool_writes: self.pool_writes,
             next_task: self.next_task,
             edits_left: self.edits_left,
@@ -129,7 +129,7 @@ impl Scheduler {
     }
 
     /// Sends a hint for each account that is unknown or not linked, as a backfill does.
-    fn hint_at_strangers(&mut self) {
+    fn hint_at_unexpected(&mut self) {
         let mut state = self.world.lock();
         let mut accounts: Vec<(Side, Sub)> = Vec::new();
         for side in Side::BOTH {
@@ -139,7 +139,7 @@ impl Scheduler {
         for (side, sub) in accounts {
             let linked = state.table.find(side, &sub).is_some_and(|one| one.only_side().is_none());
             if !linked {
-                announce(&mut state, side, sub, Proof::Hint);
+                announce(&mut state, side, sub, Evidence::Hint);
             }
         }
     }
@@ -162,7 +162,7 @@ impl Scheduler {
 
     fn turn(&mut self) {
         self.pass(TICK);
-        let rhythm = self.profile.rhythm;
+        let rhythm = self.parameters.rhythm;
         let (ready, in_flight) = {
             let state = self.world.lock();
             (state.queue.ready(state.now), state.in_flight.len())
@@ -233,11 +233,11 @@ impl Scheduler {
                 tasks::answer(&mut state, receipt, &report);
             }
             (Ended::Captured(captured), What::Capture(human, _)) => {
-                if captured.mark.is_err() {
-                    self.unmarked += 1;
+                if captured.pending.is_err() {
+                    self.without_pending += 1;
                 }
                 if !captured.survives() {
-                    state.edits.miss(human);
+                    state.edits.failed_lookup(human);
                 }
                 let survives = captured.survives();
                 state.say(|| format!("{} captured: {survives}", task.id));
@@ -245,7 +245,7 @@ impl Scheduler {
             (Ended::Swept(tick), _) => {
                 state.say(|| format!("{} swept: {tick:?}", task.id));
                 if matches!(&tick, Ok(Tick::Worked(worked)) if worked.ended.is_some()) {
-                    state.weather.count("pass");
+                    state.fault_injection.count("pass");
                 }
             }
             (Ended::Worked(_) | Ended::Captured(_), _) => {}
@@ -260,10 +260,10 @@ impl Scheduler {
 
     fn edit(&mut self) {
         self.edits_left -= 1;
-        let done = people::edit(&mut self.world.lock(), &self.setting, &self.profile);
+        let done = people::edit(&mut self.world.lock(), &self.setting, &self.parameters);
         if let Some((human, change)) = done {
-            if self.profile.unnoticed {
-                self.world.lock().edits.miss(human);
+            if self.parameters.unnoticed {
+                self.world.lock().edits.failed_lookup(human);
                 return;
             }
             let id = self.number();
@@ -290,12 +290,12 @@ impl Scheduler {
         let state = self.world.lock();
         let mut moments: BTreeSet<Time> = BTreeSet::new();
         moments.extend(state.queue.messages().iter().map(|message| message.visible));
-        for entry in state.table.people.values() {
-            moments.extend(entry.lease.iter().map(|lease| lease.free_at));
-            moments.insert(entry.not_before);
-            moments.extend(entry.intent.iter().map(|intent| intent.until + bound));
+        for record in state.table.people.values() {
+            moments.extend(record.lease.iter().map(|lease| lease.free_at));
+            moments.insert(record.not_before);
+            moments.extend(record.intent.iter().map(|intent| intent.until + bound));
         }
-        moments.extend(state.table.marks.values().map(|mark| mark.last + bound));
+        moments.extend(state.table.pending_changes.values().map(|pending| pending.last + bound));
         moments.extend(self.tasks.iter().filter_map(|task| task.asleep));
         moments.into_iter().filter(|&moment| moment > state.now).collect()
     }
@@ -315,7 +315,7 @@ impl Scheduler {
             (0..self.tasks.len()).filter(|&at| !self.tasks[at].is_capture()).collect();
         self.left.crashes -= 1;
         let at = workers[self.choose(workers.len(), "who dies")];
-        self.world.lock().weather.count("crash");
+        self.world.lock().fault_injection.count("crash");
         self.kill(at);
     }
 
@@ -329,50 +329,58 @@ impl Scheduler {
 
     /// Sends the pending changes that are due, as a scheduled run of apply does, and delays the
     /// next send.
-    pub fn send_marks_again(&mut self) {
+    pub fn resend_pending(&mut self) {
         let mut state = self.world.lock();
-        let marks: Vec<Mark> = state.table.marks.values().cloned().collect();
-        let due = resend::due(marks, state.now, self.only_disables(&state), usize::MAX);
+        let pending_changes: Vec<PendingChange> =
+            state.table.pending_changes.values().cloned().collect();
+        let due = resend::due(pending_changes, state.now, self.only_disables(&state), usize::MAX);
         let rest = state.now + resend::REST_AFTER;
-        send_marks(&mut state, &due);
-        for mark in due {
-            if let Some(mark) = state.table.marks.get_mut(&(mark.side, mark.sub)) {
-                mark.not_before = rest;
+        resend_pending(&mut state, &due);
+        for pending in due {
+            if let Some(pending) = state.table.pending_changes.get_mut(&(pending.side, pending.sub))
+            {
+                pending.not_before = rest;
             }
         }
     }
 
     /// Sends every pending change, due or not: the first round of `drain` and of `resume`.
-    pub fn send_all_marks(&mut self) {
+    pub fn resend_all_pending(&mut self) {
         let mut state = self.world.lock();
-        let marks: Vec<Mark> = state.table.marks.values().cloned().collect();
-        send_marks(&mut state, &marks);
+        let pending_changes: Vec<PendingChange> =
+            state.table.pending_changes.values().cloned().collect();
+        resend_pending(&mut state, &pending_changes);
     }
 
     /// When the next pending change is due to be sent again.
     pub fn next_due(&self) -> Option<Time> {
         let state = self.world.lock();
         let stopped = self.only_disables(&state);
-        state.table.marks.values().filter_map(|mark| resend::due_at(mark, stopped)).min()
+        state
+            .table
+            .pending_changes
+            .values()
+            .filter_map(|pending| resend::due_at(pending, stopped))
+            .min()
     }
 
-    fn only_disables(&self, state: &State) -> bool {
+    fn only_disables(&self, state: &WorldState) -> bool {
         state.table.control.only_disables(&self.setting.configuration.hash).is_some()
     }
 }
 
-fn send_marks(state: &mut State, marks: &[Mark]) {
-    for mark in marks {
+fn resend_pending(state: &mut WorldState, pending_changes: &[PendingChange]) {
+    for pending in pending_changes {
         let id = state.nonce();
-        state.table.marked.insert(id);
-        crate::world::queue::send(state, &resend::of_mark(mark, id));
+        state.table.has_pending.insert(id);
+        crate::world::queue::send(state, &resend::of_pending(pending, id));
     }
 }
 
 /// Stores a pending change of an account and sends a message about it, as the sweep does.
-pub fn announce(state: &mut State, side: Side, sub: Sub, proof: Proof) {
-    let change = people::change(state, side, sub, proof, false);
+pub fn announce(state: &mut WorldState, side: Side, sub: Sub, evidence: Evidence) {
+    let change = people::change(state, side, sub, evidence, false);
     let fresh = state.nonce();
-    state.table.mark(&change, fresh);
+    state.table.store_pending(&change, fresh);
     crate::world::queue::send(state, &change);
 }

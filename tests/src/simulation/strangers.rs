@@ -8,19 +8,19 @@ use poolbridge_core::names::Username;
 use poolbridge_core::side::Side;
 
 use super::beginning::{Setting, add, begin_as, origins};
-use super::profile::Profile;
-use crate::world::State;
+use super::parameters::WorldParameters;
+use crate::world::WorldState;
 use crate::world::accounts::{Password, attribute};
 use crate::world::edits::Human;
-pub use crate::world::proofs::FEDERATED;
+pub use crate::world::evidence::FEDERATED;
 
 /// The number of the person with an unverified address that is not theirs.
 pub const IMPOSTOR: Human = Human(900);
 
 /// Adds them, if the profile asks for some.
-pub fn appear(state: &mut State, setting: &mut Setting, profile: &Profile) {
-    let strangers = profile.strangers;
-    if profile.impostor || (strangers && state.chooser.choose(4, "an impostor") == 1) {
+pub fn appear(state: &mut WorldState, setting: &mut Setting, parameters: &WorldParameters) {
+    let strangers = parameters.strangers;
+    if parameters.impostor || (strangers && state.chooser.choose(4, "an impostor") == 1) {
         impostor(state, setting);
     }
     if strangers && state.chooser.choose(4, "a federated account") == 1 {
@@ -30,14 +30,14 @@ pub fn appear(state: &mut State, setting: &mut Setting, profile: &Profile) {
 
 /// Adds an account to the new pool with the first human's address, unverified. Where usernames are
 /// addresses, Cognito refuses such an account, so none is added.
-fn impostor(state: &mut State, setting: &mut Setting) {
+fn impostor(state: &mut WorldState, setting: &mut Setting) {
     let side = Side::New;
     let Some(victim) = setting.humans.first().copied() else { return };
     if state.pools.get(side).by_address() {
         return;
     }
     let values = BTreeMap::from([(attribute("name"), "impostor".to_owned())]);
-    state.weather.count("claimed address");
+    state.fault_injection.count("claimed address");
     add(state, IMPOSTOR, side, values, true, BTreeSet::new());
     begin_as(state, IMPOSTOR, side, |body| {
         body.attributes.insert(attribute("email"), format!("h{}@example.com", victim.0));
@@ -48,11 +48,11 @@ fn impostor(state: &mut State, setting: &mut Setting) {
 }
 
 /// The first human's address in an account of an identity provider, which says that it is verified.
-fn federated(state: &mut State, setting: &mut Setting) {
+fn federated(state: &mut WorldState, setting: &mut Setting) {
     let side = Side::BOTH[state.chooser.choose(2, "which pool is federated")];
     let Some(victim) = setting.humans.first().copied() else { return };
     let values = BTreeMap::from([(attribute("name"), "federated".to_owned())]);
-    state.weather.count("federated account");
+    state.fault_injection.count("federated account");
     add(state, FEDERATED, side, values, true, BTreeSet::new());
     begin_as(state, FEDERATED, side, |body| {
         body.attributes.insert(attribute("email"), format!("h{}@example.com", victim.0));

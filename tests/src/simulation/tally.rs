@@ -7,8 +7,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::mixture::Mixture;
-use super::profile::Profile;
-use super::{Outcome, run};
+use super::parameters::WorldParameters;
+use super::{WorldResult, run};
 use crate::world::watch::Violation;
 
 /// The number of failing seeds that are kept.
@@ -38,7 +38,7 @@ pub struct Tally {
 }
 
 impl Tally {
-    fn add(&mut self, seed: u64, outcome: Outcome) {
+    fn add(&mut self, seed: u64, outcome: WorldResult) {
         self.worlds += 1;
         self.edited += u64::from(outcome.edits > 0);
         self.gapped += u64::from(outcome.edits > 0 && outcome.gaps > 0);
@@ -92,7 +92,7 @@ impl fmt::Display for Tally {
 
 /// Runs the worlds of a mixture, on as many threads as a small machine has.
 pub fn of(mixture: Mixture, seeds: Range<u64>) -> Tally {
-    let mut tally = tally(seeds, &mixture.profile(), 2);
+    let mut tally = tally(seeds, &mixture.parameters(), 2);
     if mixture != Mixture::Mixed {
         tally.replayed_with = format!(" WORLD={}", mixture.name());
     }
@@ -100,7 +100,7 @@ pub fn of(mixture: Mixture, seeds: Range<u64>) -> Tally {
 }
 
 /// Runs the worlds of those seeds on that many threads.
-pub fn tally(seeds: Range<u64>, profile: &Profile, threads: u64) -> Tally {
+pub fn tally(seeds: Range<u64>, parameters: &WorldParameters, threads: u64) -> Tally {
     let began = Instant::now();
     let threads = threads.max(1);
     let mut all = thread::scope(|scope| {
@@ -110,7 +110,7 @@ pub fn tally(seeds: Range<u64>, profile: &Profile, threads: u64) -> Tally {
                 let mut tally = Tally::default();
                 let mut seed = seeds.start + first;
                 while seed < seeds.end {
-                    tally.add(seed, run(seed, profile));
+                    tally.add(seed, run(seed, parameters));
                     seed += threads;
                 }
                 tally

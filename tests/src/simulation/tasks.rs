@@ -6,22 +6,22 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use poolbridge_core::acknowledge::{Acknowledgement, Delivery, acknowledge};
+use poolbridge_core::acknowledge::{Acknowledgement, DeliveryState, acknowledge};
 use poolbridge_core::capture::{Captured, capture};
-use poolbridge_core::change::Change;
-use poolbridge_core::converge::{Bridge, Report, Work};
-use poolbridge_core::fault::Fault;
+use poolbridge_core::change::ChangeEvent;
+use poolbridge_core::error::PortError;
 use poolbridge_core::limits;
+use poolbridge_core::outcome::Reason;
 use poolbridge_core::ports::Ports as _;
-use poolbridge_core::sweep::{Settings, Sweep, Tick};
+use poolbridge_core::reconcile::{Bridge, Report, Work};
+use poolbridge_core::sweep::{Sweep, SweepSettings, Tick};
 use poolbridge_core::time::Time;
-use poolbridge_core::verdict::Reason;
 
 use super::beginning::Setting;
 use crate::world::edits::Human;
+use crate::world::fault_injection::Target;
 use crate::world::queue::Receipt;
-use crate::world::weather::Place;
-use crate::world::{State, TaskId, World};
+use crate::world::{TaskId, World, WorldState};
 
 /// How long a received message stays hidden: longer than an invocation may last.
 const HIDDEN: Duration = Duration::from_mins(1);
@@ -36,7 +36,7 @@ pub enum Ended {
     /// The result of a capture.
     Captured(Captured),
     /// The result of a sweep.
-    Swept(Result<Tick, Fault>),
+    Swept(Result<Tick, PortError>),
 }
 
 /// The kind of a task.
@@ -80,7 +80,7 @@ impl Task {
 }
 
 /// Begins the capture of a change.
-pub fn capturing(world: &World, id: TaskId, human: Human, change: Change) -> Task {
+pub fn capturing(world: &World, id: TaskId, human: Human, change: ChangeEvent) -> Task {
     let ports = world.ports(id);
     let number = change.id;
     let future =
@@ -97,7 +97,7 @@ pub fn receiving(world: &World, setting: &Arc<Setting>, id: TaskId, number: u64)
     let received = state.queue.receive(number, now, HIDDEN);
     let Some((change, receipt)) = received else {
         state.say(|| format!("message {number} is a dead letter"));
-        state.weather.count("dead letter");
+        state.fault_injection.count("dead letter");
         return None;
     };
     state.say(|| format!("{id} receives message {number} about {}", change.sub));
@@ -112,7 +112,7 @@ pub fn receiving(world: &World, setting: &Arc<Setting>, id: TaskId, number: u64)
     let future = Box::pin(async move {
         let Setting { policy, keys, configuration, .. } = &*setting;
         let bridge = Bridge { ports: &ports, policy, keys, configuration };
-        let report = Box::pin(bridge.converge(&change, &work)).await;
+        let report = Box::pin(bridge.reconcile(&change, &work)).await;
         Ended::Worked(Box::new(report))
     });
     let ends = (!suspendable).then_some(end);
@@ -128,8 +128,8 @@ pub fn sweeping(world: &World, setting: &Arc<Setting>, id: TaskId) -> Task {
     let (ports, setting) = (world.ports(id), Arc::clone(setting));
     let future = Box::pin(async move {
         let Setting { policy, keys, configuration, .. } = &*setting;
-        let settings = Settings { every: Duration::ZERO, quota_percent: 50, one_quota: false };
-        let sweep = Sweep { outside: &ports, policy, keys, configuration, settings };
+        let settings = SweepSettings { every: Duration::ZERO, quota_percent: 50, one_quota: false };
+        let sweep = Sweep { ports: &ports, policy, keys, configuration, settings };
         Ended::Swept(Box::pin(sweep.tick(end)).await)
     });
     Task { id, what: What::Sweep, ends: Some(end), asleep: None, future }
@@ -137,19 +137,23 @@ pub fn sweeping(world: &World, setting: &Arc<Setting>, id: TaskId) -> Task {
 
 /// What the consumer does with a message after its worker ends: it executes the shipped decision as
 /// the adapters' `consume` does.
-pub fn answer(state: &mut State, receipt: Receipt, report: &Report) {
+pub fn answer(state: &mut WorldState, receipt: Receipt, report: &Report) {
     let now = state.now;
-    let verdict = &report.verdict;
-    state.say(|| format!("  message {}: {verdict:?}", receipt.number));
-    if !state.weather.reaches(Place::Queue, now) {
+    let outcome = &report.outcome;
+    state.say(|| format!("  message {}: {outcome:?}", receipt.number));
+    if !state.fault_injection.reaches(Target::Queue, now) {
         // No consumer receives the answer: the message becomes visible again when its time is up.
         return;
     }
-    let delivery = Delivery { receives: receipt.receives, marked: report.marked, panicked: false };
-    match acknowledge(verdict, delivery) {
+    let delivery = DeliveryState {
+        receives: receipt.receives,
+        has_pending: report.has_pending,
+        panicked: false,
+    };
+    match acknowledge(outcome, delivery) {
         Acknowledgement::Done => state.queue.delete(receipt, now),
         Acknowledgement::Back(after) => state.queue.postpone(receipt, now + after, now),
-        Acknowledgement::LeaveToMark(after, reason) => {
+        Acknowledgement::LeaveToPendingChange(after, reason) => {
             if put_off(state, receipt, now + after, reason) {
                 state.queue.delete(receipt, now);
             } else {
@@ -161,16 +165,16 @@ pub fn answer(state: &mut State, receipt: Receipt, report: &Report) {
 
 /// Stores the back-off on the pending change of that message's account. Returns whether there is a
 /// pending change to store it on.
-fn put_off(state: &mut State, receipt: Receipt, until: Time, reason: Reason) -> bool {
-    if !state.weather.reaches(Place::Table, state.now) {
+fn put_off(state: &mut WorldState, receipt: Receipt, until: Time, reason: Reason) -> bool {
+    if !state.fault_injection.reaches(Target::Table, state.now) {
         return false;
     }
     let mut messages = state.queue.messages().iter();
     let Some(message) = messages.find(|one| one.number == receipt.number) else { return false };
     let change = message.change.clone();
     let (side, sub) = (change.side, change.sub.clone());
-    let Some(mark) = state.table.marks.get(&(side, sub.clone())) else { return false };
+    let Some(pending) = state.table.pending_changes.get(&(side, sub.clone())) else { return false };
     // A newer edit has a message of its own, and must not wait because of this one.
-    let (newer, token) = (mark.is_newer_than(&change), mark.token);
+    let (newer, token) = (pending.is_newer_than(&change), pending.token);
     newer || state.table.back_off(side, &sub, token, until, reason)
 }

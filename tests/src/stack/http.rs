@@ -18,7 +18,7 @@ pub struct Answer {
 
 /// A service's own error answer.
 #[derive(Debug)]
-pub struct Refusal {
+pub struct ServiceError {
     /// The HTTP status.
     pub status: u16,
     /// The error's code without its namespace, such as `UserNotFoundException`.
@@ -27,13 +27,13 @@ pub struct Refusal {
     pub message: String,
 }
 
-impl std::fmt::Display for Refusal {
+impl std::fmt::Display for ServiceError {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(formatter, "{} {}: {}", self.status, self.code, self.message)
     }
 }
 
-impl std::error::Error for Refusal {}
+impl std::error::Error for ServiceError {}
 
 /// Sends one request and reads the whole answer, all within `limit`.
 pub async fn request(
@@ -50,7 +50,7 @@ pub async fn request(
 }
 
 /// Calls one operation of a service that speaks AWS JSON, such as
-/// `AWSCognitoIdentityProviderService.AdminGetUser`. An error answer is a [`Refusal`].
+/// `AWSCognitoIdentityProviderService.AdminGetUser`. An error answer is a [`ServiceError`].
 pub async fn call(url: &str, target: &str, input: &Value) -> anyhow::Result<Value> {
     let headers = [("content-type", "application/x-amz-json-1.1"), ("x-amz-target", target)];
     let body = serde_json::to_vec(input)?;
@@ -62,7 +62,7 @@ pub async fn call(url: &str, target: &str, input: &Value) -> anyhow::Result<Valu
     let text = |name: &str| output.get(name).and_then(Value::as_str).unwrap_or_default();
     let code = text("__type").rsplit('#').next().unwrap_or_default().to_owned();
     let message = if text("message").is_empty() { text("Message") } else { text("message") };
-    Err(Refusal { status: answer.status, code, message: message.to_owned() }.into())
+    Err(ServiceError { status: answer.status, code, message: message.to_owned() }.into())
 }
 
 async fn exchange(

@@ -35,7 +35,7 @@ use anyhow::{Context as _, ensure};
 pub use cognito_local::{CODE, PoolSeed};
 pub use microburst::Faults;
 pub use ministack::{KEY, REGION, VERIFIES_AT_SIGN_UP};
-use ports::Ports;
+use ports::PortBlock;
 use program::{Program, Recipe};
 
 /// The contents of the stack.
@@ -67,7 +67,7 @@ pub struct Stack {
     seeds: Vec<PoolSeed>,
     programs: Vec<Program>,
     folder: PathBuf,
-    _ports: Ports,
+    _ports: PortBlock,
 }
 
 #[derive(Clone, Copy)]
@@ -211,7 +211,7 @@ impl Stack {
     fn plan(options: &Options) -> anyhow::Result<Self> {
         let triggered = options.pools.iter().any(|seed| !seed.triggers.is_empty());
         ensure!(options.ministack || !triggered, "pools with triggers need ministack");
-        let mut ports = Ports::claim()?;
+        let mut ports = PortBlock::claim()?;
         let mut address = |place: Place| -> anyhow::Result<Address> {
             let proxied = options.faults.contains(&place);
             let port = ports.take()?;

@@ -14,13 +14,13 @@ const BLOCK: u16 = 16;
 
 /// A block of ports. The stack holds the first one open while it lives, which keeps other stacks
 /// off the whole block. The kernel releases it, however the process ends.
-pub(super) struct Ports {
+pub(super) struct PortBlock {
     _claim: TcpListener,
     next: u16,
     end: u16,
 }
 
-impl Ports {
+impl PortBlock {
     pub(super) fn claim() -> anyhow::Result<Self> {
         let blocks = (LAST - FIRST) / BLOCK;
         // Stacks that start at the same time begin their search at different places.

@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::http::{Refusal, call, request};
+use super::http::{ServiceError, call, request};
 use super::program::signal_group;
 use super::*;
 
@@ -111,7 +111,7 @@ async fn faults_are_injected_and_counted_but_not_on_direct_calls() {
     let mut made = named(NEW, "eve");
     made["MessageAction"] = json!("SUPPRESS");
     let unheard = cognito(&stack.pool_url(0), "AdminCreateUser", made).await.unwrap_err();
-    assert!(unheard.downcast_ref::<Refusal>().is_none(), "an answer came: {unheard:#}");
+    assert!(unheard.downcast_ref::<ServiceError>().is_none(), "an answer came: {unheard:#}");
     cognito(&stack.pool_url(0), "AdminGetUser", named(NEW, "eve")).await.unwrap();
 
     faults.count("cognito-idp").await.unwrap();
@@ -155,8 +155,10 @@ async fn nothing_outlives_a_holder_that_is_killed() {
     let report = std::env::temp_dir().join(format!("poolbridge-report-{}", std::process::id()));
     let _ = fs::remove_file(&report);
     let mut holder = Holder(hold_elsewhere(&report));
-    let told = wait_for(|| fs::read_to_string(&report).ok().filter(|told| told.ends_with("end\n")));
-    let mut lines = told.lines();
+    let reported = wait_for(|| {
+        fs::read_to_string(&report).ok().filter(|reported| reported.ends_with("end\n"))
+    });
+    let mut lines = reported.lines();
     let folder = PathBuf::from(lines.next().unwrap());
     let groups: Vec<u32> = lines.filter_map(|line| line.parse().ok()).collect();
     assert_eq!(groups.len(), 4);
@@ -173,8 +175,8 @@ async fn hold_until_killed(report: PathBuf) {
     stack.deploy_python(FUNCTION, PRINTS).await.unwrap();
     call_function(&stack).await;
     let groups: Vec<String> = stack.groups().iter().map(u32::to_string).collect();
-    let told = format!("{}\n{}\nend\n", stack.folder().display(), groups.join("\n"));
-    fs::write(report, told).unwrap();
+    let reported = format!("{}\n{}\nend\n", stack.folder().display(), groups.join("\n"));
+    fs::write(report, reported).unwrap();
     // Limited, in case the process that should kill this one is killed first.
     tokio::time::sleep(Duration::from_mins(2)).await;
 }
@@ -233,7 +235,7 @@ async fn cognito(url: &str, operation: &str, input: Value) -> anyhow::Result<Val
 }
 
 fn refused(answer: anyhow::Result<Value>) -> String {
-    answer.unwrap_err().downcast::<Refusal>().unwrap().code
+    answer.unwrap_err().downcast::<ServiceError>().unwrap().code
 }
 
 async fn call_function(stack: &Stack) {

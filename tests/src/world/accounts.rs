@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use poolbridge_core::account::{Account, Shape, Status};
-use poolbridge_core::facts::{Factor, Field};
-use poolbridge_core::fault::FaultKind;
+use poolbridge_core::account::{Account, PoolSchema, Status};
+use poolbridge_core::error::ErrorKind;
 use poolbridge_core::names::{AttributeName, GroupName, Sub, Username};
+use poolbridge_core::profile::{Factor, Field};
 use poolbridge_core::side::Side;
 use poolbridge_core::time::Time;
 
@@ -182,11 +182,11 @@ pub struct Accounts {
     /// The side of the pool.
     pub side: Side,
     /// Its schema.
-    pub shape: Shape,
+    pub schema: PoolSchema,
     /// The schema that the bridge cached, if the pool's schema changed after that.
-    pub cached: Option<Shape>,
+    pub cached: Option<PoolSchema>,
     /// Operations that this pool always refuses, with the kind of port error.
-    pub fails: BTreeMap<&'static str, FaultKind>,
+    pub fails: BTreeMap<&'static str, ErrorKind>,
     /// Values that it refuses although its schema allows them.
     pub unsaid: Option<fn(&AttributeName, &str) -> bool>,
     /// Attributes whose writes succeed while the pool keeps the former value, as public reports say
@@ -200,7 +200,7 @@ impl Accounts {
     pub fn new(side: Side) -> Self {
         Self {
             side,
-            shape: Shape::default(),
+            schema: PoolSchema::default(),
             cached: None,
             fails: BTreeMap::new(),
             unsaid: None,
@@ -236,13 +236,13 @@ impl Accounts {
 
     /// Whether people sign in here with their e-mail address, so that the pool generates usernames.
     pub fn by_address(&self) -> bool {
-        !self.shape.username_attributes.is_empty()
+        !self.schema.username_attributes.is_empty()
     }
 
     /// Whether the pool accepts this value: neither its schema nor a hidden limit forbids it.
     pub fn takes(&self, name: &AttributeName, value: &str) -> bool {
-        let shape = self.shape.attributes.get(name);
-        let said = shape.is_none_or(|shape| shape.refusal(value).is_some());
+        let schema = self.schema.attributes.get(name);
+        let said = schema.is_none_or(|schema| schema.refusal(value).is_some());
         !said && !self.refuses(name, value)
     }
 
@@ -265,7 +265,7 @@ impl Accounts {
 
     /// Whether two names or addresses are equal in this pool.
     pub fn same(&self, one: &str, other: &str) -> bool {
-        if self.shape.case_sensitive { one == other } else { one.eq_ignore_ascii_case(other) }
+        if self.schema.case_sensitive { one == other } else { one.eq_ignore_ascii_case(other) }
     }
 
     /// Whether an account other than `except` signs in with that address. Where usernames are
@@ -275,14 +275,14 @@ impl Accounts {
         let (email, flag) = (attribute("email"), attribute("email_verified"));
         let signs_in = |body: &Body| match body.status {
             Status::ExternalProvider => false,
-            _ if self.shape.username_attributes.contains(&email) => true,
+            _ if self.schema.username_attributes.contains(&email) => true,
             Status::Unconfirmed => false,
             Status::Confirmed
             | Status::ForceChangePassword
             | Status::ResetRequired
             | Status::Other => body.attributes.get(&flag).is_some_and(|flag| flag == "true"),
         };
-        self.shape.signs_in_by(&email)
+        self.schema.signs_in_by(&email)
             && self.living().filter(|account| except != Some(&account.sub)).any(|account| {
                 let body = account.body();
                 let held = body.attributes.get(&email);

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use poolbridge_core::facts::Field;
 use poolbridge_core::names::{PersonId, Sub};
+use poolbridge_core::profile::Field;
 use poolbridge_core::side::{BySide, Side};
-use poolbridge_core::step::Deed;
+use poolbridge_core::step::Action;
 use poolbridge_core::time::Time;
 
 use super::accounts::{Accounts, Body};
@@ -13,7 +13,7 @@ use super::edits::{EditId, Human};
 
 /// The result of one observation.
 #[derive(Clone, Copy, Debug, Hash)]
-pub struct Seen {
+pub struct Observed {
     /// The version of the account.
     pub version: usize,
     /// The moment that it showed.
@@ -25,10 +25,10 @@ pub struct Seen {
 /// All that a task has observed so far: the basis of its writes.
 #[derive(Clone, Debug, Default, Hash)]
 pub struct Basis {
-    pub(super) accounts: BTreeMap<(Side, Sub), Seen>,
-    pub(super) groups: BTreeMap<(Side, Sub), Seen>,
+    pub(super) accounts: BTreeMap<(Side, Sub), Observed>,
+    pub(super) groups: BTreeMap<(Side, Sub), Observed>,
     /// When the task last read pending changes.
-    pub(super) marks: BTreeMap<(Side, Sub), Time>,
+    pub(super) pending_changes: BTreeMap<(Side, Sub), Time>,
     pub(super) claimed: Vec<PersonId>,
     /// Whether the last announced plan writes both sides. Then one side is observed before the
     /// other.
@@ -36,7 +36,7 @@ pub struct Basis {
 }
 
 impl Basis {
-    pub(super) fn seen(&self, side: Side, sub: &Sub, field: &Field) -> Option<Seen> {
+    pub(super) fn seen(&self, side: Side, sub: &Sub, field: &Field) -> Option<Observed> {
         let from = if matches!(field, Field::Group(_)) { &self.groups } else { &self.accounts };
         from.get(&(side, sub.clone())).copied()
     }
@@ -64,7 +64,7 @@ impl Basis {
         side: Side,
         human: Human,
         field: &Field,
-        seen: Seen,
+        seen: Observed,
     ) -> bool {
         let there = pools.get(side.other()).all().iter().filter(|one| one.human == human);
         let mut looks = there.filter_map(|one| self.seen(side.other(), &one.sub, field));
@@ -77,7 +77,7 @@ impl Basis {
         pools: &BySide<Accounts>,
         side: Side,
         sub: &Sub,
-        deed: &Deed,
+        action: &Action,
     ) -> Vec<(Field, Option<EditId>)> {
         let Some(target) = pools.get(side).get(sub) else { return Vec::new() };
         let origin = |field: Field| {
@@ -85,11 +85,11 @@ impl Basis {
             let origin = source.and_then(|body| body.origins.get(&field).copied());
             (field, origin)
         };
-        deed.fields().into_iter().map(origin).collect()
+        action.fields().into_iter().map(origin).collect()
     }
 
     /// The same for an account that is being created; a creation carries no memberships.
-    pub fn origins_at_birth(
+    pub fn origins_at_creation(
         &self,
         pools: &BySide<Accounts>,
         side: Side,

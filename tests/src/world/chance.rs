@@ -135,9 +135,9 @@ impl Chooser for DepthFirst {
 
 /// A chooser that code outside the world shares, to read its answers at the end.
 #[derive(Clone, Debug, Default)]
-pub struct Shared<C>(Arc<Mutex<C>>);
+pub struct SharedChooser<C>(Arc<Mutex<C>>);
 
-impl<C> Shared<C> {
+impl<C> SharedChooser<C> {
     /// Shares a chooser.
     pub fn new(chooser: C) -> Self {
         Self(Arc::new(Mutex::new(chooser)))
@@ -149,7 +149,7 @@ impl<C> Shared<C> {
     }
 }
 
-impl<C: Chooser> Chooser for Shared<C> {
+impl<C: Chooser> Chooser for SharedChooser<C> {
     fn choose(&mut self, options: usize, what: &'static str) -> usize {
         self.lock().choose(options, what)
     }

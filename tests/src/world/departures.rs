@@ -3,14 +3,14 @@
 
 use std::time::Duration;
 
-use poolbridge_core::entry::Entry;
 use poolbridge_core::names::Sub;
+use poolbridge_core::record::PersonRecord;
 use poolbridge_core::side::Side;
 use poolbridge_core::time::Time;
 
-use super::State;
+use super::WorldState;
+use super::connection::Call;
 use super::edits::Human;
-use super::line::Call;
 use super::watch::Basis;
 
 /// How long ago an account may have existed that a listing and the read after it still show.
@@ -43,18 +43,17 @@ pub struct Departure {
     /// Whether the human had an account in the other pool that the table did not know as theirs.
     pub unknown: bool,
     /// Whether `CloudTrail` reports it.
-    pub told: bool,
+    pub reported: bool,
 }
 
 /// Deletes an account, as its owner or an administrator does.
-pub fn depart(state: &mut State, side: Side, sub: &Sub) {
+pub fn depart(state: &mut WorldState, side: Side, sub: &Sub) {
     let now = state.now;
     let Some(human) = state.account(side, sub).map(|account| account.human) else { return };
     let living = state.pools.get(side.other()).of(human).map(|account| account.sub.clone());
-    let known = state
-        .table
-        .find(side, sub)
-        .and_then(|entry| entry.accounts.get(side.other()).as_ref().map(|known| known.sub.clone()));
+    let known = state.table.find(side, sub).and_then(|record| {
+        record.accounts.get(side.other()).as_ref().map(|known| known.sub.clone())
+    });
     let other = living.filter(|living| known.as_ref() == Some(living));
     // Deleted or not: two accounts that were not linked yet.
     let there = state.pools.get(side.other()).all().iter().filter(|one| one.human == human);
@@ -64,46 +63,52 @@ pub fn depart(state: &mut State, side: Side, sub: &Sub) {
     if let Some(account) = state.pools.get_mut(side).get_mut(&sub) {
         account.change(now, |body| body.exists = false);
     }
-    state.weather.count("account deleted");
+    state.fault_injection.count("account deleted");
     state.say(|| format!("{sub} is deleted"));
-    state.departures.push(Departure { human, side, sub, at: now, other, unknown, told: false });
+    state.departures.push(Departure { human, side, sub, at: now, other, unknown, reported: false });
 }
 
 /// Whether the bridge created an account of that human, or of another human with that address, so
 /// long ago that no worker waits for its creation intent any more. An outage can last longer than
 /// that. Then apply treats the account like any other.
-pub fn outlasted(state: &State, human: Human) -> bool {
+pub fn outlasted(state: &WorldState, human: Human) -> bool {
     let (old, now) = (poolbridge_core::limits::BIRTH_OPEN_MAX, state.now);
     let one = |other: Human| other.0 % NEWCOMERS == human.0 % NEWCOMERS;
     let mut made = Side::BOTH.into_iter().flat_map(|side| state.pools.get(side).all());
     // The intent's date and its age come from two clocks.
-    let old = old.saturating_sub(2 * state.weather.climate.clock_error);
+    let old = old.saturating_sub(2 * state.fault_injection.rates.clock_error);
     made.any(|account| account.ours && one(account.human) && now.since(account.created) >= old)
 }
 
 /// Whether that human deleted an account on that side.
-pub fn departed(state: &State, human: Human, side: Side) -> bool {
+pub fn departed(state: &WorldState, human: Human, side: Side) -> bool {
     state.departures.iter().any(|one| one.human == human && one.side == side)
 }
 
 /// Whether the pool goes by usernames and that account got its username after the task's last
 /// observation. A write names only the username, so no component can know. Counts it.
-pub(super) fn named_again(state: &mut State, side: Side, sub: &Sub, basis: &Basis) -> bool {
+pub(super) fn named_again(state: &mut WorldState, side: Side, sub: &Sub, basis: &Basis) -> bool {
     let looked = basis.accounts.keys().any(|(of, seen)| *of == side && seen == sub);
     let again = !state.pools.get(side).by_address() && !looked;
     if again {
-        state.weather.count(NAMED_AGAIN);
+        state.fault_injection.count(NAMED_AGAIN);
     }
     again
 }
 
 /// The bridge may disable or delete an account only if the human's other account was deleted, and
 /// only while another account of that other pool can be read.
-pub(super) fn judge_removal(state: &mut State, call: Call, side: Side, sub: &Sub, human: Human) {
+pub(super) fn judge_removal(
+    state: &mut WorldState,
+    call: Call,
+    side: Side,
+    sub: &Sub,
+    human: Human,
+) {
     let there = side.other();
     if !departed(state, human, there) {
         if outlasted(state, human) {
-            state.weather.count(OUTLASTED);
+            state.fault_injection.count(OUTLASTED);
             return;
         }
         let detail = format!("{call} {sub}: human {} still has the other account", human.0);
@@ -111,10 +116,11 @@ pub(super) fn judge_removal(state: &mut State, call: Call, side: Side, sub: &Sub
         return;
     }
     // The bridge may do what it owes long after the evidence was complete.
-    let entry = state.table.find(side, sub);
-    let tombstone = entry.and_then(|entry| entry.tombstone.as_ref());
+    let record = state.table.find(side, sub);
+    let tombstone = record.and_then(|record| record.tombstone.as_ref());
     let proved = tombstone.map_or(state.now, |tombstone| tombstone.at);
-    let gone = entry.and_then(|entry| entry.accounts.get(there).as_ref()).map(|known| &known.sub);
+    let gone =
+        record.and_then(|record| record.accounts.get(there).as_ref()).map(|known| &known.sub);
     let since = proved - CANARY_AGE;
     let canary = state.pools.get(there).all().iter().any(|account| {
         let first = account.version_at(since).unwrap_or(0);
@@ -129,9 +135,9 @@ pub(super) fn judge_removal(state: &mut State, call: Call, side: Side, sub: &Sub
 }
 
 /// A person whose account exists must have no tombstone.
-pub(super) fn judge_burial(state: &mut State, call: Call, entry: &Entry) {
-    let Some(tombstone) = &entry.tombstone else { return };
-    let known = entry.accounts.get(tombstone.side).as_ref();
+pub(super) fn judge_burial(state: &mut WorldState, call: Call, record: &PersonRecord) {
+    let Some(tombstone) = &record.tombstone else { return };
+    let known = record.accounts.get(tombstone.side).as_ref();
     let account = known.and_then(|known| state.account(tombstone.side, &known.sub));
     if let Some(account) = account.filter(|account| account.body().exists) {
         let detail = format!("{call} {}", account.sub);
@@ -140,16 +146,22 @@ pub(super) fn judge_burial(state: &mut State, call: Call, entry: &Entry) {
 }
 
 /// A deleted person must not be created again.
-pub(super) fn judge_creation(state: &mut State, call: Call, side: Side, sub: &Sub, human: Human) {
+pub(super) fn judge_creation(
+    state: &mut WorldState,
+    call: Call,
+    side: Side,
+    sub: &Sub,
+    human: Human,
+) {
     let of = |one: &&Departure| one.human == human && one.side == side;
     let Some(departure) = state.departures.iter().find(of).cloned() else { return };
     if outlasted(state, human) {
-        state.weather.count(OUTLASTED);
+        state.fault_injection.count(OUTLASTED);
         return;
     }
     if departure.unknown {
         // No record said that the two accounts belong to one person.
-        state.weather.count("made again, the accounts being apart");
+        state.fault_injection.count("made again, the accounts being apart");
         return;
     }
     let detail = format!("{call} {sub}: human {} had deleted {}", human.0, departure.sub);

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use poolbridge_core::facts::Field;
+use poolbridge_core::profile::Field;
 use poolbridge_core::side::Side;
 use poolbridge_core::time::Time;
 
@@ -93,7 +93,7 @@ impl Edits {
     }
 
     /// Records that an edit of theirs got neither a pending change nor a message.
-    pub fn miss(&mut self, human: Human) {
+    pub fn failed_lookup(&mut self, human: Human) {
         self.uncaptured.insert(human);
     }
 

@@ -58,7 +58,7 @@ impl Hasher for Digest {
 /// The histories of all tasks, and the numbers that each task received.
 #[derive(Clone, Debug, Default)]
 pub struct Histories {
-    told: BTreeMap<TaskId, Digest>,
+    reported: BTreeMap<TaskId, Digest>,
     numbers: BTreeMap<u32, u64>,
     looks: u64,
     /// The task that asks for numbers now. A number depends on the task and on how many numbers it
@@ -70,7 +70,7 @@ pub struct Histories {
 impl Histories {
     /// That task received something.
     pub fn remember(&mut self, task: TaskId, what: &impl Hash) {
-        what.hash(self.told.entry(task).or_default());
+        what.hash(self.reported.entry(task).or_default());
     }
 
     /// That task read the clock.
@@ -87,7 +87,7 @@ impl Histories {
 
     /// All that this task received.
     pub fn of(&self, task: TaskId) -> Digest {
-        self.told.get(&task).copied().unwrap_or_default()
+        self.reported.get(&task).copied().unwrap_or_default()
     }
 
     /// A number that was never returned before, and is not returned after histories end.

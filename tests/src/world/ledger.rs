@@ -3,38 +3,38 @@
 use std::future::Future;
 
 use poolbridge_core::breaker::Breaker;
-use poolbridge_core::change::{Change, Mark};
-use poolbridge_core::entry::{Entry, Lease, State as PersonState};
-use poolbridge_core::fault::Fault;
-use poolbridge_core::law::Rule;
+use poolbridge_core::change::{ChangeEvent, PendingChange};
+use poolbridge_core::error::PortError;
 use poolbridge_core::names::{Owner, PersonId, Sub};
 use poolbridge_core::policy::Control;
 use poolbridge_core::ports::{Claim, Ledger};
+use poolbridge_core::record::{Lease, PersonRecord, PersonState};
+use poolbridge_core::rules::Rule;
 use poolbridge_core::side::Side;
 use poolbridge_core::time::Time;
 
-use super::line::{Call, Line};
-use super::weather::Place;
+use super::connection::{Call, Connection};
+use super::fault_injection::Target;
 use super::{passwords, record};
 
 /// The table at the end of a task's line.
 #[derive(Clone)]
 pub struct SimulatedLedger {
-    line: Line,
+    connection: Connection,
 }
 
 impl SimulatedLedger {
     /// The table at the end of that line.
-    pub const fn new(line: Line) -> Self {
-        Self { line }
+    pub const fn new(connection: Connection) -> Self {
+        Self { connection }
     }
 
-    fn look(&self, what: &'static str) -> Call {
-        self.line.call(Place::Table, what, false)
+    fn reading(&self, what: &'static str) -> Call {
+        self.connection.call(Target::Table, what, false)
     }
 
     fn change(&self, what: &'static str) -> Call {
-        self.line.call(Place::Table, what, true)
+        self.connection.call(Target::Table, what, true)
     }
 }
 
@@ -43,10 +43,10 @@ impl Ledger for SimulatedLedger {
         &self,
         side: Side,
         sub: &Sub,
-    ) -> impl Future<Output = Result<Option<Entry>, Fault>> + Send {
+    ) -> impl Future<Output = Result<Option<PersonRecord>, PortError>> + Send {
         let sub = sub.clone();
-        self.line.make(self.look("find"), move |state| {
-            if !state.law.keeps(Rule::R24) {
+        self.connection.make(self.reading("find"), move |state| {
+            if !state.rules.keeps(Rule::TombstoneStays) {
                 state.table.expire_tombstones(state.now);
             }
             Ok(state.table.find(side, &sub).cloned())
@@ -59,10 +59,10 @@ impl Ledger for SimulatedLedger {
         revision: u64,
         lease: &Lease,
         now: Time,
-    ) -> impl Future<Output = Result<Claim, Fault>> + Send {
+    ) -> impl Future<Output = Result<Claim, PortError>> + Send {
         let (person, lease) = (person.clone(), lease.clone());
         let call = self.change("claim");
-        self.line.make(call, move |state| {
+        self.connection.make(call, move |state| {
             let claim = state.table.claim(&person, revision, &lease, now);
             match &claim {
                 Claim::Taken(_) => {
@@ -83,55 +83,55 @@ impl Ledger for SimulatedLedger {
 
     fn store(
         &self,
-        entry: &Entry,
+        record: &PersonRecord,
         owner: &Owner,
-    ) -> impl Future<Output = Result<(), Fault>> + Send {
-        let (entry, owner) = (entry.clone(), owner.clone());
+    ) -> impl Future<Output = Result<(), PortError>> + Send {
+        let (record, owner) = (record.clone(), owner.clone());
         let call = self.change("store");
-        self.line.make(call, move |state| {
-            let done = state.table.store(&entry, &owner);
-            record::stored(state, call, &entry, done)
+        self.connection.make(call, move |state| {
+            let done = state.table.store(&record, &owner);
+            record::stored(state, call, &record, done)
         })
     }
 
-    fn begin(&self, entry: &Entry) -> impl Future<Output = Result<(), Fault>> + Send {
-        let entry = entry.clone();
+    fn begin(&self, record: &PersonRecord) -> impl Future<Output = Result<(), PortError>> + Send {
+        let record = record.clone();
         let call = self.change("begin");
-        self.line.make(call, move |state| {
-            let conditional = state.law.keeps(Rule::R16);
-            let done = state.table.begin(&entry, conditional);
+        self.connection.make(call, move |state| {
+            let conditional = state.rules.keeps(Rule::LinkInOneTransaction);
+            let done = state.table.begin(&record, conditional);
             if done.is_ok() {
-                state.watch.claimed(call.task, &entry.id);
+                state.watch.claimed(call.task, &record.id);
             }
-            record::stored(state, call, &entry, done)
+            record::stored(state, call, &record, done)
         })
     }
 
     fn join(
         &self,
-        entry: &Entry,
+        record: &PersonRecord,
         owner: &Owner,
         side: Side,
-    ) -> impl Future<Output = Result<(), Fault>> + Send {
-        let (entry, owner) = (entry.clone(), owner.clone());
+    ) -> impl Future<Output = Result<(), PortError>> + Send {
+        let (record, owner) = (record.clone(), owner.clone());
         let call = self.change("join");
-        self.line.make(call, move |state| {
-            let conditional = state.law.keeps(Rule::R16);
-            let done = state.table.join(&entry, &owner, side, conditional);
-            record::stored(state, call, &entry, done)
+        self.connection.make(call, move |state| {
+            let conditional = state.rules.keeps(Rule::LinkInOneTransaction);
+            let done = state.table.join(&record, &owner, side, conditional);
+            record::stored(state, call, &record, done)
         })
     }
 
     fn merge(
         &self,
-        kept: &Entry,
-        absorbed: &Entry,
+        kept: &PersonRecord,
+        absorbed: &PersonRecord,
         owner: &Owner,
-    ) -> impl Future<Output = Result<(), Fault>> + Send {
+    ) -> impl Future<Output = Result<(), PortError>> + Send {
         let (kept, absorbed, owner) = (kept.clone(), absorbed.clone(), owner.clone());
         let call = self.change("merge");
-        self.line.make(call, move |state| {
-            let conditional = state.law.keeps(Rule::R18);
+        self.connection.make(call, move |state| {
+            let conditional = state.rules.keeps(Rule::JoinUnderLease);
             let done = state.table.merge(&kept, &absorbed, &owner, conditional);
             record::stored(state, call, &kept, done)
         })
@@ -139,81 +139,84 @@ impl Ledger for SimulatedLedger {
 
     fn separate(
         &self,
-        kept: &Entry,
-        parted: &Entry,
+        kept: &PersonRecord,
+        parted: &PersonRecord,
         owner: &Owner,
-    ) -> impl Future<Output = Result<(), Fault>> + Send {
+    ) -> impl Future<Output = Result<(), PortError>> + Send {
         let (kept, parted, owner) = (kept.clone(), parted.clone(), owner.clone());
         let call = self.change("separate");
-        self.line.make(call, move |state| {
+        self.connection.make(call, move |state| {
             let done = state.table.separate(&kept, &parted, &owner);
             record::stored(state, call, &kept, done)
         })
     }
 
-    fn mark(&self, change: &Change) -> impl Future<Output = Result<(), Fault>> + Send {
+    fn store_pending(
+        &self,
+        change: &ChangeEvent,
+    ) -> impl Future<Output = Result<(), PortError>> + Send {
         let change = change.clone();
         let call = self.change("mark");
-        self.line.make(call, move |state| {
-            let fresh = if state.law.keeps(Rule::R12) { state.nonce() } else { 0 };
-            state.table.mark(&change, fresh);
+        self.connection.make(call, move |state| {
+            let fresh = if state.rules.keeps(Rule::TokenNeverRepeats) { state.nonce() } else { 0 };
+            state.table.store_pending(&change, fresh);
             if !change.claimed {
-                passwords::marked(state, change.id);
+                passwords::has_pending(state, change.id);
             }
             state.say(|| format!("{call} {}", change.sub));
             Ok(())
         })
     }
 
-    fn read_mark(
+    fn read_pending(
         &self,
         side: Side,
         sub: &Sub,
-    ) -> impl Future<Output = Result<Option<Mark>, Fault>> + Send {
+    ) -> impl Future<Output = Result<Option<PendingChange>, PortError>> + Send {
         let key = (side, sub.clone());
-        let call = self.look("read mark");
-        self.line.make(call, move |state| {
-            let mark = state.table.marks.get(&key).cloned();
+        let call = self.reading("read mark");
+        self.connection.make(call, move |state| {
+            let pending = state.table.pending_changes.get(&key).cloned();
             let now = state.now;
-            state.watch.read_mark(call.task, key.0, &key.1, now);
-            let there = if mark.is_some() { "there" } else { "none" };
+            state.watch.read_pending(call.task, key.0, &key.1, now);
+            let there = if pending.is_some() { "there" } else { "none" };
             state.say(|| format!("{call} {}: {there}", key.1));
-            Ok(mark)
+            Ok(pending)
         })
     }
 
-    fn clear_mark(
+    fn clear_pending(
         &self,
         side: Side,
         sub: &Sub,
         token: u128,
-    ) -> impl Future<Output = Result<bool, Fault>> + Send {
+    ) -> impl Future<Output = Result<bool, PortError>> + Send {
         let sub = sub.clone();
         let call = self.change("clear mark");
-        self.line.make(call, move |state| {
-            let cleared = state.table.clear_mark(side, &sub, token);
+        self.connection.make(call, move |state| {
+            let cleared = state.table.clear_pending(side, &sub, token);
             state.say(|| format!("{call} {sub}: {cleared}"));
             Ok(cleared)
         })
     }
 
-    fn control(&self) -> impl Future<Output = Result<Control, Fault>> + Send {
-        self.line.make(self.look("control"), move |state| Ok(state.table.control.clone()))
+    fn control(&self) -> impl Future<Output = Result<Control, PortError>> + Send {
+        self.connection.make(self.reading("control"), move |state| Ok(state.table.control.clone()))
     }
 
-    fn allow_removal(&self, now: Time) -> impl Future<Output = Result<bool, Fault>> + Send {
+    fn allow_removal(&self, now: Time) -> impl Future<Output = Result<bool, PortError>> + Send {
         let call = self.change("allow removal");
-        self.line.make(call, move |state| {
+        self.connection.make(call, move |state| {
             let allowed = state.table.allow_removal(now);
             state.say(|| format!("{call}: {allowed}"));
             Ok(allowed)
         })
     }
 
-    fn trip(&self, breaker: &Breaker) -> impl Future<Output = Result<(), Fault>> + Send {
+    fn trip(&self, breaker: &Breaker) -> impl Future<Output = Result<(), PortError>> + Send {
         let breaker = breaker.clone();
         let call = self.change("trip");
-        self.line.make(call, move |state| {
+        self.connection.make(call, move |state| {
             state.table.trip(breaker);
             state.say(|| format!("{call}: the breaker is open"));
             Ok(())
@@ -224,10 +227,10 @@ impl Ledger for SimulatedLedger {
         &self,
         before: Option<PersonState>,
         after: Option<PersonState>,
-    ) -> impl Future<Output = Result<(), Fault>> + Send {
+    ) -> impl Future<Output = Result<(), PortError>> + Send {
         // The write is best effort by contract, and the protocol does not depend on it: no turn, no
         // fault.
-        let mut state = self.line.world().lock();
+        let mut state = self.connection.world().lock();
         for (which, by) in [(before, -1), (after, 1)] {
             if let Some(which) = which {
                 *state.table.counts.entry(which).or_default() += by;

@@ -2,8 +2,8 @@
 //! and fault injection.
 //!
 //! Everything happens in one thread and in an order that a [`Chooser`] decides. A task reaches the
-//! world through its own [`Ports`]. Each call is a request that is sent at one poll and answered at
-//! a later one, so that other tasks, people, time and crashes come in between.
+//! world through its own [`SimulatedPorts`]. Each call is a request that is sent at one poll and
+//! answered at a later one, so that other tasks, people, time and crashes come in between.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -12,11 +12,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use poolbridge_core::law::Law;
 use poolbridge_core::limits;
 use poolbridge_core::names::Sub;
+use poolbridge_core::rules::ProtocolRules;
 use poolbridge_core::side::{BySide, Side};
-use poolbridge_core::sweep::pass::{Cursor, Done, Unit};
+use poolbridge_core::sweep::pass::{Cursor, Partition, PartitionResult};
 use poolbridge_core::time::Time;
 
 pub mod accounts;
@@ -27,33 +27,33 @@ pub mod departures;
 pub mod edits;
 pub mod history;
 pub mod ledger;
-pub mod line;
-mod manners;
+pub mod connection;
+mod pool_behaviour;
 pub mod passwords;
 pub mod pool;
-pub mod proofs;
+pub mod evidence;
 pub mod queue;
 mod record;
-pub mod roster;
+pub mod lister;
 pub mod table;
 pub mod trace;
 pub mod watch;
-pub mod weather;
+pub mod fault_injection;
 
 use accounts::Accounts;
 use chance::Chooser;
 use clock::SimulatedClock;
+use connection::{Connection, InFlight, SignedRequest};
 use departures::Departure;
 use edits::Edits;
+use fault_injection::FaultInjection;
 use history::Histories;
 use ledger::SimulatedLedger;
-use line::{InFlight, Line, Request};
 use pool::SimulatedPool;
 use queue::Queue;
 use table::Table;
 use trace::Trace;
 use watch::Watch;
-use weather::Weather;
 
 /// The beginning of every world. The number only has to be away from the edges of any range.
 pub const BEGINNING: Time = Time(1_800_000_000_000);
@@ -63,13 +63,13 @@ pub const BEGINNING: Time = Time(1_800_000_000_000);
 pub struct TaskId(pub u32);
 
 /// The whole state of a world.
-pub struct State {
+pub struct WorldState {
     /// The current time.
     pub now: Time,
     /// Decides everything that is not determined.
     pub chooser: Box<dyn Chooser>,
     /// The fault injection.
-    pub weather: Weather,
+    pub fault_injection: FaultInjection,
     /// The two pools.
     pub pools: BySide<Accounts>,
     /// The state table.
@@ -89,26 +89,31 @@ pub struct State {
     /// Requests that may still land although their sender gave up on them.
     pub in_flight: Vec<InFlight>,
     /// The requests that each task is about to send, numbered.
-    pub about_to_send: BTreeMap<(TaskId, u64), Request>,
+    pub about_to_send: BTreeMap<(TaskId, u64), SignedRequest>,
     /// The bound on stale reads.
     pub settle: Duration,
     /// How many milliseconds each task's clock is fast.
     clocks: BTreeMap<TaskId, i64>,
     /// The rules of the protocol that hold.
-    pub law: Law,
+    pub rules: ProtocolRules,
     /// What each task received, where a search must distinguish equal states from different ones.
     pub histories: Option<Histories>,
     nonce: u128,
     requests: u64,
 }
 
-impl State {
+impl WorldState {
     /// An empty world.
-    pub fn new(chooser: Box<dyn Chooser>, weather: Weather, settle: Duration, law: Law) -> Self {
+    pub fn new(
+        chooser: Box<dyn Chooser>,
+        fault_injection: FaultInjection,
+        settle: Duration,
+        rules: ProtocolRules,
+    ) -> Self {
         Self {
             now: BEGINNING,
             chooser,
-            weather,
+            fault_injection,
             pools: BySide::from_fn(Accounts::new),
             table: Table::default(),
             queue: Queue::default(),
@@ -121,7 +126,7 @@ impl State {
             about_to_send: BTreeMap::new(),
             settle,
             clocks: BTreeMap::new(),
-            law,
+            rules,
             histories: None,
             nonce: 0,
             requests: 0,
@@ -139,7 +144,7 @@ impl State {
         Self {
             now: self.now,
             chooser,
-            weather: self.weather.clone(),
+            fault_injection: self.fault_injection.clone(),
             pools: self.pools.clone(),
             table: self.table.clone(),
             queue: self.queue.clone(),
@@ -152,7 +157,7 @@ impl State {
             about_to_send: BTreeMap::new(),
             settle: self.settle,
             clocks: self.clocks.clone(),
-            law: self.law,
+            rules: self.rules,
             histories: self.histories.clone(),
             nonce: self.nonce,
             requests: self.requests,
@@ -184,7 +189,7 @@ impl State {
     /// How many milliseconds the clock of that task is fast. It stays the same while the task
     /// lives.
     pub fn error_of(&mut self, task: TaskId) -> i64 {
-        if self.weather.climate.clock_error.is_zero() {
+        if self.fault_injection.rates.clock_error.is_zero() {
             return 0;
         }
         if let Some(&error) = self.clocks.get(&task) {
@@ -196,13 +201,13 @@ impl State {
     }
 
     fn some_error(&mut self) -> i64 {
-        let most = i64::try_from(self.weather.climate.clock_error.as_millis()).unwrap_or(0);
+        let most = i64::try_from(self.fault_injection.rates.clock_error.as_millis()).unwrap_or(0);
         if most == 0 {
             return 0;
         }
         let error = [0, most, -most][self.chooser.choose(3, "how wrong a clock is")];
         if error != 0 {
-            self.weather.count("clock that is wrong");
+            self.fault_injection.count("clock that is wrong");
         }
         error
     }
@@ -214,9 +219,9 @@ impl State {
     }
 
     /// Adds a line to the trace.
-    pub fn say(&mut self, line: impl FnOnce() -> String) {
+    pub fn say(&mut self, connection: impl FnOnce() -> String) {
         let now = self.now;
-        self.trace.say(now, line);
+        self.trace.say(now, connection);
     }
 
     /// The next time at which a request in flight lands by itself.
@@ -269,30 +274,30 @@ impl State {
 /// A world, shared by its tasks. They all run in one thread: the lock exists because ports must be
 /// `Sync`.
 #[derive(Clone)]
-pub struct World(Arc<Mutex<State>>);
+pub struct World(Arc<Mutex<WorldState>>);
 
 impl World {
     /// A world of that state.
-    pub fn new(state: State) -> Self {
+    pub fn new(state: WorldState) -> Self {
         Self(Arc::new(Mutex::new(state)))
     }
 
     /// The state. The lock is never held across a yield.
-    pub fn lock(&self) -> MutexGuard<'_, State> {
+    pub fn lock(&self) -> MutexGuard<'_, WorldState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The ports of one task.
-    pub fn ports(&self, task: TaskId) -> Ports {
-        let line = Line::new(self.clone(), task);
-        Ports {
-            pools: BySide::from_fn(|side| SimulatedPool::new(line.clone(), side)),
-            ledger: SimulatedLedger::new(line.clone()),
-            outbox: queue::SimulatedOutbox::new(line.clone()),
-            rosters: BySide::from_fn(|side| roster::SimulatedRoster::new(line.clone(), side)),
-            register: roster::SimulatedRegister::new(line.clone()),
-            notebook: roster::SimulatedNotebook::new(line.clone()),
-            bulk: roster::SimulatedBulk::new(line),
+    pub fn ports(&self, task: TaskId) -> SimulatedPorts {
+        let connection = Connection::new(self.clone(), task);
+        SimulatedPorts {
+            pools: BySide::from_fn(|side| SimulatedPool::new(connection.clone(), side)),
+            ledger: SimulatedLedger::new(connection.clone()),
+            outbox: queue::SimulatedOutbox::new(connection.clone()),
+            listers: BySide::from_fn(|side| lister::SimulatedLister::new(connection.clone(), side)),
+            records: lister::SimulatedRecords::new(connection.clone()),
+            checkpoints: lister::SimulatedCheckpoints::new(connection.clone()),
+            bulk: lister::SimulatedBulkQueue::new(connection),
             clock: SimulatedClock::new(self.clone(), task),
         }
     }
@@ -300,25 +305,25 @@ impl World {
 
 /// The services as one task sees them.
 #[derive(Clone)]
-pub struct Ports {
+pub struct SimulatedPorts {
     pools: BySide<SimulatedPool>,
     ledger: SimulatedLedger,
     outbox: queue::SimulatedOutbox,
     clock: SimulatedClock,
-    rosters: BySide<roster::SimulatedRoster>,
-    register: roster::SimulatedRegister,
-    notebook: roster::SimulatedNotebook,
-    bulk: roster::SimulatedBulk,
+    listers: BySide<lister::SimulatedLister>,
+    records: lister::SimulatedRecords,
+    checkpoints: lister::SimulatedCheckpoints,
+    bulk: lister::SimulatedBulkQueue,
 }
 
-impl Ports {
+impl SimulatedPorts {
     /// The queue, for a sender.
     pub const fn outbox(&self) -> &queue::SimulatedOutbox {
         &self.outbox
     }
 }
 
-impl poolbridge_core::ports::Ports for Ports {
+impl poolbridge_core::ports::Ports for SimulatedPorts {
     type Pool = SimulatedPool;
     type Ledger = SimulatedLedger;
     type Clock = SimulatedClock;
@@ -336,26 +341,26 @@ impl poolbridge_core::ports::Ports for Ports {
     }
 }
 
-impl poolbridge_core::sweep::ports::Outside for Ports {
-    type Roster = roster::SimulatedRoster;
-    type Register = roster::SimulatedRegister;
-    type Notebook = roster::SimulatedNotebook;
-    type Bulk = roster::SimulatedBulk;
+impl poolbridge_core::sweep::ports::SweepPorts for SimulatedPorts {
+    type Lister = lister::SimulatedLister;
+    type Records = lister::SimulatedRecords;
+    type Checkpoints = lister::SimulatedCheckpoints;
+    type Bulk = lister::SimulatedBulkQueue;
     type Clock = SimulatedClock;
 
-    fn roster(&self, side: Side) -> &roster::SimulatedRoster {
-        self.rosters.get(side)
+    fn lister(&self, side: Side) -> &lister::SimulatedLister {
+        self.listers.get(side)
     }
 
-    fn register(&self) -> &roster::SimulatedRegister {
-        &self.register
+    fn records(&self) -> &lister::SimulatedRecords {
+        &self.records
     }
 
-    fn notebook(&self) -> &roster::SimulatedNotebook {
-        &self.notebook
+    fn checkpoints(&self) -> &lister::SimulatedCheckpoints {
+        &self.checkpoints
     }
 
-    fn bulk(&self) -> &roster::SimulatedBulk {
+    fn bulk(&self) -> &lister::SimulatedBulkQueue {
         &self.bulk
     }
 
@@ -370,8 +375,8 @@ impl poolbridge_core::sweep::ports::Outside for Ports {
         }
     }
 
-    fn progressed(&self, unit: &Unit, done: &Done, left: usize) {
-        self.bulk.say(|| format!("{unit:?} is done, {left} left: {:?}", done.counts));
+    fn progressed(&self, partition: &Partition, done: &PartitionResult, left: usize) {
+        self.bulk.say(|| format!("{partition:?} is done, {left} left: {:?}", done.counts));
     }
 }
 

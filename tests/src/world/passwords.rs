@@ -4,10 +4,10 @@ use poolbridge_core::names::Sub;
 use poolbridge_core::side::Side;
 use poolbridge_core::time::Time;
 
-use super::State;
+use super::WorldState;
 use super::accounts::Password;
+use super::connection::Call;
 use super::edits::Human;
-use super::line::Call;
 use super::watch::Basis;
 
 /// A password was set on a side after the writer read that side and before the write that closed
@@ -26,19 +26,19 @@ pub struct PasswordSet {
     /// The time.
     pub at: Time,
     /// The time by the trigger's clock.
-    pub told: Time,
+    pub reported: Time,
     /// The number of the change that reports it.
     pub change: u128,
     /// When the pending change that reports it was stored, if it was.
-    pub marked: Option<Time>,
+    pub has_pending: Option<Time>,
 }
 
 /// Records that the pending change of an edit was stored.
-pub(super) fn marked(state: &mut State, change: u128) {
+pub(super) fn has_pending(state: &mut WorldState, change: u128) {
     let now = state.now;
-    let told = state.watch.passwords.iter_mut().find(|set| set.change == change);
-    if let Some(set) = told {
-        set.marked.get_or_insert(now);
+    let reported = state.watch.passwords.iter_mut().find(|set| set.change == change);
+    if let Some(set) = reported {
+        set.has_pending.get_or_insert(now);
     }
 }
 
@@ -46,7 +46,7 @@ pub(super) fn marked(state: &mut State, change: u128) {
 /// chose is never closed, by the clocks of the triggers. The writer cannot know a password that was
 /// not reported when it looked.
 pub(super) fn judge_closing(
-    state: &mut State,
+    state: &mut WorldState,
     call: Call,
     side: Side,
     sub: &Sub,
@@ -59,17 +59,19 @@ pub(super) fn judge_closing(
     let closed = state.watch.passwords.iter().find(here).cloned();
     let Some(human) = state.account(side, sub).map(|account| account.human) else { return };
     // A password from before the world began is older than any reported one.
-    let told = closed.as_ref().map_or(at, |set| set.told);
-    let newer = |set: &PasswordSet| set.human == human && set.side != side && set.told > told;
+    let reported = closed.as_ref().map_or(at, |set| set.reported);
+    let newer =
+        |set: &PasswordSet| set.human == human && set.side != side && set.reported > reported;
     if state.watch.passwords.iter().any(newer) {
-        state.weather.count("password closed");
+        state.fault_injection.count("password closed");
         return;
     }
-    let read = basis.marks.get(&(side, sub.clone()));
-    let unseen = |set: &PasswordSet| set.marked.is_none_or(|at| read.is_none_or(|&read| read < at));
+    let read = basis.pending_changes.get(&(side, sub.clone()));
+    let unseen =
+        |set: &PasswordSet| set.has_pending.is_none_or(|at| read.is_none_or(|&read| read < at));
     if closed.as_ref().is_some_and(unseen) {
         state.watch.replaced_unseen.insert((side, sub.clone()));
-        state.weather.count(REPLACED_UNSEEN);
+        state.fault_injection.count(REPLACED_UNSEEN);
         return;
     }
     let detail = format!("{call} {sub}: no newer password was set on the other side");

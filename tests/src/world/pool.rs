@@ -4,21 +4,21 @@ use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::Arc;
 
-use poolbridge_core::account::{Account, Handle, NewAccount, Shape, Status};
-use poolbridge_core::fault::{Fault, FaultKind};
+use poolbridge_core::account::{Account, AccountRef, NewAccount, PoolSchema, Status};
+use poolbridge_core::error::{ErrorKind, PortError};
 use poolbridge_core::limits;
 use poolbridge_core::names::{GroupName, Sub, Username};
 use poolbridge_core::ports::{Pool, Search, SearchAnswer};
 use poolbridge_core::side::Side;
-use poolbridge_core::step::Deed;
+use poolbridge_core::step::Action;
 use poolbridge_core::time::Time;
 
-use super::State;
+use super::WorldState;
 use super::accounts::{Accounts, SimulatedAccount, attribute};
-use super::line::{Call, Line};
-use super::manners::{create, write};
-use super::watch::Seen;
-use super::weather::Place;
+use super::connection::{Call, Connection};
+use super::fault_injection::Target;
+use super::pool_behaviour::{create, write};
+use super::watch::Observed;
 
 /// Listings are staler than reads by this factor: `ListUsers` is only eventually consistent.
 pub(crate) const LISTING_LAG: u32 = 10;
@@ -26,39 +26,39 @@ pub(crate) const LISTING_LAG: u32 = 10;
 /// One pool, as one task reaches it.
 #[derive(Clone)]
 pub struct SimulatedPool {
-    line: Line,
+    connection: Connection,
     side: Side,
 }
 
 impl SimulatedPool {
     /// The pool of that side, through that connection.
-    pub const fn new(line: Line, side: Side) -> Self {
-        Self { line, side }
+    pub const fn new(connection: Connection, side: Side) -> Self {
+        Self { connection, side }
     }
 
     fn call(&self, operation: &'static str, changes: bool) -> Call {
-        self.line.call(Place::Pool(self.side), operation, changes)
+        self.connection.call(Target::Pool(self.side), operation, changes)
     }
 }
 
 impl SimulatedPool {
     /// The handle of a listed account.
-    fn handle_of(&self, sub: &Sub) -> Handle {
-        let state = self.line.world().lock();
+    fn account_ref_of(&self, sub: &Sub) -> AccountRef {
+        let state = self.connection.world().lock();
         let username = state.account(self.side, sub).map(|account| account.username.clone());
-        Handle { sub: sub.clone(), username }
+        AccountRef { sub: sub.clone(), username }
     }
 
     /// A few accounts of a listing; they may have been deleted since.
     fn list_some(
         &self,
         except: &Sub,
-    ) -> impl Future<Output = Result<Vec<Sub>, Fault>> + Send + use<> {
+    ) -> impl Future<Output = Result<Vec<Sub>, PortError>> + Send + use<> {
         let (side, except) = (self.side, except.clone());
-        let line = self.line.clone();
+        let connection = self.connection.clone();
         let call = self.call("ListUsers", false);
         async move {
-            let listed = line.make(call, move |state| {
+            let listed = connection.make(call, move |state| {
                 let moment = moment_of_listing(state, side, LISTING_LAG);
                 let listed = state.pools.get(side).all().iter().filter(|account| {
                     let version = account.version_at(moment);
@@ -73,22 +73,26 @@ impl SimulatedPool {
     }
 
     /// Whether an account can be read. No write depends on the result.
-    fn still_reads(&self, sub: Sub) -> impl Future<Output = Result<bool, Fault>> + Send + use<> {
+    fn still_reads(
+        &self,
+        sub: Sub,
+    ) -> impl Future<Output = Result<bool, PortError>> + Send + use<> {
         let side = self.side;
-        let line = self.line.clone();
+        let connection = self.connection.clone();
         let call = self.call("AdminGetUser", false);
         async move {
-            let read = line.make(call, move |state| {
+            let read = connection.make(call, move |state| {
                 let username = state.account(side, &sub).map(|account| account.username.clone());
-                let handle = Handle { sub: sub.clone(), username };
-                let moment = moment_of_read(state, side, &handle);
+                let account_ref = AccountRef { sub: sub.clone(), username };
+                let moment = moment_of_read(state, side, &account_ref);
                 state.watch.reads += 1;
                 let pool = state.pools.get(side);
-                let reads = addressed(pool, &handle, moment).is_some_and(|(found, version)| {
-                    let account = pool.get(&found);
-                    let there = account.is_some_and(|it| it.versions()[version].body.exists);
-                    there && found == sub
-                });
+                let reads =
+                    addressed(pool, &account_ref, moment).is_some_and(|(found, version)| {
+                        let account = pool.get(&found);
+                        let there = account.is_some_and(|it| it.versions()[version].body.exists);
+                        there && found == sub
+                    });
                 state.say(|| format!("{call} {sub}: a canary that reads: {reads}"));
                 Ok(reads)
             });
@@ -98,29 +102,29 @@ impl SimulatedPool {
 }
 
 impl Pool for SimulatedPool {
-    fn shape(&self) -> impl Future<Output = Result<Arc<Shape>, Fault>> + Send {
+    fn schema(&self) -> impl Future<Output = Result<Arc<PoolSchema>, PortError>> + Send {
         // The adapter reads it once and caches it, so it neither fails nor takes a turn here.
-        let state = self.line.world().lock();
+        let state = self.connection.world().lock();
         let pool = state.pools.get(self.side);
-        let shape = pool.cached.as_ref().unwrap_or(&pool.shape).clone();
-        std::future::ready(Ok(Arc::new(shape)))
+        let schema = pool.cached.as_ref().unwrap_or(&pool.schema).clone();
+        std::future::ready(Ok(Arc::new(schema)))
     }
 
-    fn has_group(&self, group: &GroupName) -> impl Future<Output = Result<bool, Fault>> + Send {
+    fn has_group(&self, group: &GroupName) -> impl Future<Output = Result<bool, PortError>> + Send {
         let (side, group) = (self.side, group.clone());
         let call = self.call("GetGroup", false);
-        self.line.make(call, move |state| {
-            let there = state.pools.get(side).shape.groups.contains(&group);
+        self.connection.make(call, move |state| {
+            let there = state.pools.get(side).schema.groups.contains(&group);
             state.say(|| format!("{call}: {there}"));
             Ok(there)
         })
     }
 
-    fn every_group(&self) -> impl Future<Output = Result<BTreeSet<GroupName>, Fault>> + Send {
+    fn every_group(&self) -> impl Future<Output = Result<BTreeSet<GroupName>, PortError>> + Send {
         let side = self.side;
         let call = self.call("ListGroups", false);
-        self.line.make(call, move |state| {
-            let groups = state.pools.get(side).shape.groups.clone();
+        self.connection.make(call, move |state| {
+            let groups = state.pools.get(side).schema.groups.clone();
             state.say(|| format!("{call}: {} groups", groups.len()));
             Ok(groups)
         })
@@ -128,11 +132,11 @@ impl Pool for SimulatedPool {
 
     fn read(
         &self,
-        account: &Handle,
-    ) -> impl Future<Output = Result<Option<Account>, Fault>> + Send {
+        account: &AccountRef,
+    ) -> impl Future<Output = Result<Option<Account>, PortError>> + Send {
         let (side, account) = (self.side, account.clone());
         let call = self.call("AdminGetUser", false);
-        self.line.make(call, move |state| {
+        self.connection.make(call, move |state| {
             let Some(account) = named_by_listing(state, call, side, account) else {
                 return Ok(None);
             };
@@ -145,10 +149,10 @@ impl Pool for SimulatedPool {
     fn read_name(
         &self,
         username: &Username,
-    ) -> impl Future<Output = Result<Option<Account>, Fault>> + Send {
+    ) -> impl Future<Output = Result<Option<Account>, PortError>> + Send {
         let (side, username) = (self.side, username.clone());
         let call = self.call("AdminGetUser", false);
-        self.line.make(call, move |state| {
+        self.connection.make(call, move |state| {
             let moment = moment_of_listing(state, side, 1);
             let found = named(state.pools.get(side), &username, moment);
             Ok(observe(state, call, side, moment, found.as_ref()))
@@ -157,14 +161,14 @@ impl Pool for SimulatedPool {
 
     fn groups(
         &self,
-        account: &Handle,
-    ) -> impl Future<Output = Result<BTreeSet<GroupName>, Fault>> + Send {
+        account: &AccountRef,
+    ) -> impl Future<Output = Result<BTreeSet<GroupName>, PortError>> + Send {
         let (side, account) = (self.side, account.clone());
         let call = self.call("AdminListGroupsForUser", false);
-        self.line.make(call, move |state| {
-            let gone = Fault::new(FaultKind::AccountGone, call.operation);
-            let State { weather, chooser, .. } = state;
-            if weather.groups_gone(chooser.as_mut()) {
+        self.connection.make(call, move |state| {
+            let gone = PortError::new(ErrorKind::AccountGone, call.operation);
+            let WorldState { fault_injection, chooser, .. } = state;
+            if fault_injection.groups_gone(chooser.as_mut()) {
                 state.say(|| format!("{call} {}: answers that it is not there", account.sub));
                 return Err(gone);
             }
@@ -178,17 +182,20 @@ impl Pool for SimulatedPool {
             if !body.exists {
                 return Err(gone);
             }
-            let seen = Seen { version, moment, at: state.now };
+            let seen = Observed { version, moment, at: state.now };
             state.watch.saw_groups(call.task, side, &sub, seen);
             state.say(|| format!("{call} {sub}: {} groups, version {version}", groups.len()));
             Ok(groups)
         })
     }
 
-    fn find(&self, search: &Search) -> impl Future<Output = Result<SearchAnswer, Fault>> + Send {
+    fn find(
+        &self,
+        search: &Search,
+    ) -> impl Future<Output = Result<SearchAnswer, PortError>> + Send {
         let (side, search) = (self.side, search.clone());
         let call = self.call("ListUsers", false);
-        self.line.make(call, move |state| {
+        self.connection.make(call, move |state| {
             let moment = moment_of_listing(state, side, LISTING_LAG);
             if crowded(state.pools.get(side), moment, &search) {
                 state.say(|| format!("{call}: too many accounts begin like that"));
@@ -206,7 +213,7 @@ impl Pool for SimulatedPool {
             }
             let mut answer = Vec::new();
             for (sub, version) in found {
-                let seen = Seen { version, moment, at: state.now };
+                let seen = Observed { version, moment, at: state.now };
                 state.watch.found(call.task, side, &sub, seen);
                 state.say(|| format!("{call}: {sub}, version {version}"));
                 let account = state.account(side, &sub).and_then(|one| one.answer(version));
@@ -217,19 +224,19 @@ impl Pool for SimulatedPool {
         })
     }
 
-    fn canary(&self, except: &Sub) -> impl Future<Output = Result<bool, Fault>> + Send {
+    fn canary(&self, except: &Sub) -> impl Future<Output = Result<bool, PortError>> + Send {
         let (pool, except) = (self.clone(), except.clone());
         async move {
             for account in pool.list_some(&except).await? {
-                let handle = pool.handle_of(&account);
+                let account_ref = pool.account_ref_of(&account);
                 if !pool.still_reads(account).await? {
                     continue;
                 }
                 // A canary account is read as a person is, with its groups.
-                match pool.groups(&handle).await {
+                match pool.groups(&account_ref).await {
                     Ok(_) => return Ok(true),
-                    Err(fault) if fault.kind == FaultKind::AccountGone => {}
-                    Err(fault) => return Err(fault),
+                    Err(error) if error.kind == ErrorKind::AccountGone => {}
+                    Err(error) => return Err(error),
                 }
             }
             Ok(false)
@@ -240,36 +247,36 @@ impl Pool for SimulatedPool {
         &self,
         account: &NewAccount,
         deadline: Time,
-    ) -> impl Future<Output = Result<Handle, Fault>> + Send {
+    ) -> impl Future<Output = Result<AccountRef, PortError>> + Send {
         let (side, account) = (self.side, account.clone());
         let call = Call { deadline: Some(deadline), ..self.call("AdminCreateUser", true) };
-        let basis = self.line.world().lock().watch.basis(call.task);
-        self.line.make(call, move |state| create(state, call, side, &account, &basis))
+        let basis = self.connection.world().lock().watch.basis(call.task);
+        self.connection.make(call, move |state| create(state, call, side, &account, &basis))
     }
 
     fn write(
         &self,
-        account: &Handle,
-        deed: &Deed,
+        account: &AccountRef,
+        action: &Action,
         deadline: Time,
-    ) -> impl Future<Output = Result<(), Fault>> + Send {
-        let (side, account, deed) = (self.side, account.clone(), deed.clone());
-        let call = Call { deadline: Some(deadline), ..self.call(deed.operation(), true) };
-        let basis = self.line.world().lock().watch.basis(call.task);
-        self.line.make(call, move |state| write(state, call, side, &account, &deed, &basis))
+    ) -> impl Future<Output = Result<(), PortError>> + Send {
+        let (side, account, action) = (self.side, account.clone(), action.clone());
+        let call = Call { deadline: Some(deadline), ..self.call(action.operation(), true) };
+        let basis = self.connection.world().lock().watch.basis(call.task);
+        self.connection.make(call, move |state| write(state, call, side, &account, &action, &basis))
     }
 }
 
 /// The moment that a read of one account shows: now; or, if stale, a moment that can make a
 /// difference: just before the account's last change, or as long ago as the bound allows.
-fn moment_of_read(state: &mut State, side: Side, account: &Handle) -> Time {
+fn moment_of_read(state: &mut WorldState, side: Side, account: &AccountRef) -> Time {
     let now = state.now;
     let oldest = now - state.settle;
-    let State { weather, chooser, pools, .. } = state;
+    let WorldState { fault_injection, chooser, pools, .. } = state;
     let Some(found) = pools.get(side).get(&account.sub) else { return now };
     let last = found.versions().last().map_or(oldest, |version| version.at);
     // Nothing of it changed within the bound, so a stale read would show the same.
-    if last <= oldest || !weather.stale(chooser.as_mut()) {
+    if last <= oldest || !fault_injection.stale(chooser.as_mut()) {
         return now;
     }
     let before = Time(last.0 - 1);
@@ -281,12 +288,12 @@ fn moment_of_read(state: &mut State, side: Side, account: &Handle) -> Time {
     candidates[chooser.choose(candidates.len(), "how stale")]
 }
 
-pub(super) fn moment_of_listing(state: &mut State, side: Side, lag: u32) -> Time {
+pub(super) fn moment_of_listing(state: &mut WorldState, side: Side, lag: u32) -> Time {
     let now = state.now;
     let oldest = now - state.settle * lag;
-    let State { weather, chooser, pools, .. } = state;
+    let WorldState { fault_injection, chooser, pools, .. } = state;
     let last = pools.get(side).changed_before(now).filter(|&last| last > oldest);
-    let Some(last) = last.filter(|_| weather.stale(chooser.as_mut())) else { return now };
+    let Some(last) = last.filter(|_| fault_injection.stale(chooser.as_mut())) else { return now };
     let candidates = [Time(last.0 - 1).max(oldest), oldest];
     candidates[chooser.choose(candidates.len(), "how stale")]
 }
@@ -295,23 +302,28 @@ pub(super) fn moment_of_listing(state: &mut State, side: Side, lag: u32) -> Time
 /// account: every account of a pool with aliases, and a federated account of any pool
 /// (`AdminGetUser` accepts the `sub` of local users only). `None` if the listing does not show the
 /// account: it lags, so that proves no absence.
-fn named_by_listing(state: &mut State, call: Call, side: Side, handle: Handle) -> Option<Handle> {
+fn named_by_listing(
+    state: &mut WorldState,
+    call: Call,
+    side: Side,
+    account_ref: AccountRef,
+) -> Option<AccountRef> {
     let pool = state.pools.get(side);
-    let alias = !pool.shape.alias_attributes.is_empty();
-    let federated = pool.get(&handle.sub).is_some_and(is_federated);
-    if handle.username.is_some() || !(alias || federated) {
-        return Some(handle);
+    let alias = !pool.schema.alias_attributes.is_empty();
+    let federated = pool.get(&account_ref.sub).is_some_and(is_federated);
+    if account_ref.username.is_some() || !(alias || federated) {
+        return Some(account_ref);
     }
     let moment = moment_of_listing(state, side, LISTING_LAG);
-    let listed = state.account(side, &handle.sub).filter(|account| {
+    let listed = state.account(side, &account_ref.sub).filter(|account| {
         let version = account.version_at(moment);
         version.is_some_and(|version| account.versions()[version].body.exists)
     });
     let username = listed.map(|account| account.username.clone());
     if username.is_none() {
-        state.say(|| format!("{call} {}: the listing shows nobody", handle.sub));
+        state.say(|| format!("{call} {}: the listing shows nobody", account_ref.sub));
     }
-    Some(Handle { username: Some(username?), ..handle })
+    Some(AccountRef { username: Some(username?), ..account_ref })
 }
 
 /// Whether an account comes from an identity provider: then its username is not its `sub` in any
@@ -322,16 +334,16 @@ fn is_federated(account: &SimulatedAccount) -> bool {
 
 /// The account that a handle reaches, and the version that a read of that moment shows. A pool of
 /// addresses is asked by `sub`, and by username for a federated account. A plain pool is asked by
-/// username and answers with the account that has it at that moment (`SameSub`, R21). If the
+/// username and answers with the account that has it at that moment (`SameSub`). If the
 /// username is not known, the call goes by `sub`, which reaches local users.
 pub(super) fn addressed(
     accounts: &Accounts,
-    handle: &Handle,
+    account_ref: &AccountRef,
     moment: Time,
 ) -> Option<(Sub, usize)> {
-    let found = accounts.get(&handle.sub);
+    let found = accounts.get(&account_ref.sub);
     let federated = found.is_some_and(is_federated);
-    if let Some(username) = &handle.username
+    if let Some(username) = &account_ref.username
         && (federated || !accounts.by_address())
     {
         return named(accounts, username, moment);
@@ -390,7 +402,7 @@ fn matches(pool: &Accounts, account: &SimulatedAccount, version: usize, search: 
 
 /// Answers the task, and records that it saw the account.
 fn observe(
-    state: &mut State,
+    state: &mut WorldState,
     call: Call,
     side: Side,
     moment: Time,
@@ -402,7 +414,7 @@ fn observe(
     };
     let answer = state.account(side, sub)?.answer(*version);
     let latest = state.account(side, sub)?.versions().len() - 1;
-    let seen = Seen { version: *version, moment, at: state.now };
+    let seen = Observed { version: *version, moment, at: state.now };
     state.watch.saw(call.task, side, sub, seen);
     let there = if answer.is_some() { "" } else { ", gone" };
     state.say(|| format!("{call} {sub}: version {version} of {latest}{there}"));

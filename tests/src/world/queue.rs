@@ -5,27 +5,27 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::time::Duration;
 
-use poolbridge_core::change::Change;
+use poolbridge_core::change::ChangeEvent;
 use poolbridge_core::drain::QueueCounts;
-use poolbridge_core::fault::Fault;
-use poolbridge_core::law::Rule;
+use poolbridge_core::error::PortError;
 use poolbridge_core::limits;
 use poolbridge_core::names::Sub;
 use poolbridge_core::ports::Outbox;
+use poolbridge_core::rules::Rule;
 use poolbridge_core::side::Side;
 use poolbridge_core::time::Time;
 
-use super::line::Line;
-use super::weather::Place;
+use super::connection::Connection;
+use super::fault_injection::Target;
 
 /// How long SQS FIFO queues remember a deduplication id, even after its message was deleted.
 const DEDUPLICATION: Duration = Duration::from_mins(5);
 
 /// One message.
 #[derive(Clone, Debug)]
-pub struct Message {
+pub struct QueuedMessage {
     /// The change that it carries.
-    pub change: Change,
+    pub change: ChangeEvent,
     /// Its number, in the order of sending.
     pub number: u64,
     /// No reader receives it before this time.
@@ -48,18 +48,18 @@ pub struct Receipt {
 /// The queue.
 #[derive(Clone, Debug, Default)]
 pub struct Queue {
-    messages: Vec<Message>,
+    messages: Vec<QueuedMessage>,
     remembered: BTreeMap<(Side, Sub, u128), Time>,
     sent: u64,
     /// Messages that were received too often.
-    pub dead: Vec<Change>,
+    pub dead: Vec<ChangeEvent>,
     /// The history of the queue: from each time on, when each of its messages can be received.
     held: Vec<(Time, Vec<Time>)>,
 }
 
 impl Queue {
     /// Accepts a message, unless its deduplication id was seen within the interval.
-    pub fn send(&mut self, change: &Change, deduplication: u128, now: Time) -> bool {
+    pub fn send(&mut self, change: &ChangeEvent, deduplication: u128, now: Time) -> bool {
         let key = (change.side, change.sub.clone(), deduplication);
         let seen = self.remembered.get(&key).is_some_and(|&at| now.since(at) < DEDUPLICATION);
         if seen {
@@ -68,22 +68,22 @@ impl Queue {
         self.remembered.insert(key, now);
         self.sent += 1;
         let (change, number) = (change.clone(), self.sent);
-        self.messages.push(Message { change, number, visible: now, receives: 0, out: false });
+        self.messages.push(QueuedMessage { change, number, visible: now, receives: 0, out: false });
         self.note(now);
         true
     }
 
     /// Every message.
-    pub fn messages(&self) -> &[Message] {
+    pub fn messages(&self) -> &[QueuedMessage] {
         &self.messages
     }
 
     /// The messages that can be received now: the first of each group, if it is visible.
     pub fn ready(&self, now: Time) -> Vec<u64> {
-        let same = |one: &Message, other: &Message| {
+        let same = |one: &QueuedMessage, other: &QueuedMessage| {
             one.change.side == other.change.side && one.change.sub == other.change.sub
         };
-        let first = |message: &&Message| {
+        let first = |message: &&QueuedMessage| {
             self.messages.iter().find(|one| same(one, message)).map(|one| one.number)
                 == Some(message.number)
         };
@@ -93,7 +93,12 @@ impl Queue {
 
     /// Receives a message and hides it for a while. A message that was received too often goes to
     /// the dead-letter queue instead.
-    pub fn receive(&mut self, number: u64, now: Time, hide: Duration) -> Option<(Change, Receipt)> {
+    pub fn receive(
+        &mut self,
+        number: u64,
+        now: Time,
+        hide: Duration,
+    ) -> Option<(ChangeEvent, Receipt)> {
         let at = self.messages.iter().position(|message| message.number == number)?;
         self.messages[at].receives += 1;
         if self.messages[at].receives > limits::RECEIVES_MAX {
@@ -171,31 +176,30 @@ impl Queue {
 /// The queue, as a sender reaches it.
 #[derive(Clone)]
 pub struct SimulatedOutbox {
-    line: Line,
+    connection: Connection,
 }
 
 impl SimulatedOutbox {
     /// The queue, through that connection.
-    pub const fn new(line: Line) -> Self {
-        Self { line }
+    pub const fn new(connection: Connection) -> Self {
+        Self { connection }
     }
 }
 
 impl Outbox for SimulatedOutbox {
-    fn send(&self, change: &Change) -> impl Future<Output = Result<(), Fault>> + Send {
+    fn send(&self, change: &ChangeEvent) -> impl Future<Output = Result<(), PortError>> + Send {
         let change = change.clone();
-        let call = self.line.call(Place::Queue, "SendMessage", true);
-        self.line.make(call, move |state| {
+        let call = self.connection.call(Target::Queue, "SendMessage", true);
+        self.connection.make(call, move |state| {
             send(state, &change);
             Ok(())
         })
     }
 }
 
-/// Sends a change. Without `UniqueDeduplicationId` (R13), the id says only which account it
-/// concerns.
-pub fn send(state: &mut super::State, change: &Change) {
-    let id = if state.law.keeps(Rule::R13) { change.id } else { 0 };
+/// Sends a change. Without `UniqueDeduplicationId`, the id says only which account it concerns.
+pub fn send(state: &mut super::WorldState, change: &ChangeEvent) {
+    let id = if state.rules.keeps(Rule::UniqueDeduplicationId) { change.id } else { 0 };
     let taken = state.queue.send(change, id, state.now);
     let how = if taken { "" } else { " (a duplicate)" };
     state.say(|| format!("message about {}{how}", change.sub));

@@ -5,17 +5,17 @@ use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
 use poolbridge_core::breaker::{Breaker, removals_max, window};
-use poolbridge_core::change::{Change, Mark, Proof};
-use poolbridge_core::entry::{Entry, Lease, State as PersonState};
-use poolbridge_core::fault::FaultKind;
+use poolbridge_core::change::{ChangeEvent, Evidence, PendingChange};
+use poolbridge_core::error::ErrorKind;
 use poolbridge_core::names::{Owner, PersonId, Sub};
+use poolbridge_core::outcome::Reason;
 use poolbridge_core::policy::Control;
 use poolbridge_core::ports::Claim;
+use poolbridge_core::record::{Lease, PersonRecord, PersonState};
 use poolbridge_core::side::Side;
 use poolbridge_core::time::Time;
-use poolbridge_core::verdict::Reason;
 
-/// How long a tombstone stays without `TombstoneStays` (R24): no longer than a pass of the sweep
+/// How long a tombstone stays without `TombstoneStays`: no longer than a pass of the sweep
 /// may take.
 const TOMBSTONE_LIFE: Duration = Duration::from_hours(1);
 
@@ -23,7 +23,7 @@ const TOMBSTONE_LIFE: Duration = Duration::from_hours(1);
 #[derive(Clone, Debug, Default)]
 pub struct Table {
     /// Every person.
-    pub people: BTreeMap<PersonId, Entry>,
+    pub people: BTreeMap<PersonId, PersonRecord>,
     /// The last writer of each person record; none for a new one.
     writers: BTreeMap<PersonId, Owner>,
     /// The person record into which each absorbed one was merged.
@@ -31,9 +31,9 @@ pub struct Table {
     /// The person of each account.
     pub pointers: BTreeMap<(Side, Sub), PersonId>,
     /// Accounts with changes not yet applied.
-    pub marks: BTreeMap<(Side, Sub), Mark>,
+    pub pending_changes: BTreeMap<(Side, Sub), PendingChange>,
     /// Changes whose pending change was stored, by id.
-    pub marked: BTreeSet<u128>,
+    pub has_pending: BTreeSet<u128>,
     /// The control item.
     pub control: Control,
     /// People by state.
@@ -45,34 +45,37 @@ pub struct Table {
 /// Everything that a task can read: all except the counts, which are best effort.
 impl Hash for Table {
     fn hash<H: Hasher>(&self, hasher: &mut H) {
-        let Self { people, writers, forwards, pointers, marks, marked, control, .. } = self;
+        let Self {
+            people, writers, forwards, pointers, pending_changes, has_pending, control, ..
+        } = self;
         let Self { counts: _, removals, .. } = self;
-        (people, writers, forwards, pointers, marks, marked, control, removals).hash(hasher);
+        (people, writers, forwards, pointers, pending_changes, has_pending, control, removals)
+            .hash(hasher);
     }
 }
 
 impl Table {
     /// The person that an account belongs to. Follows forwarding items.
-    pub fn find(&self, side: Side, sub: &Sub) -> Option<&Entry> {
+    pub fn find(&self, side: Side, sub: &Sub) -> Option<&PersonRecord> {
         self.person(self.pointers.get(&(side, sub.clone()))?)
     }
 
     /// The person with that id. Follows forwarding items.
-    pub fn person<'a>(&'a self, mut id: &'a PersonId) -> Option<&'a Entry> {
+    pub fn person<'a>(&'a self, mut id: &'a PersonId) -> Option<&'a PersonRecord> {
         while let Some(next) = self.forwards.get(id) {
             id = next;
         }
         self.people.get(id)
     }
 
-    /// The planted bug against `TombstoneStays` (R24): tombstones that owe nothing more expire, and
+    /// The planted bug against `TombstoneStays`: tombstones that owe nothing more expire, and
     /// with them all that was known about their people.
     pub fn expire_tombstones(&mut self, now: Time) {
-        let expired = |entry: &Entry| {
-            let tombstone = entry.tombstone.as_ref().filter(|tombstone| tombstone.owed.is_none());
+        let expired = |record: &PersonRecord| {
+            let tombstone = record.tombstone.as_ref().filter(|tombstone| tombstone.owed.is_none());
             tombstone.is_some_and(|tombstone| now.since(tombstone.at) >= TOMBSTONE_LIFE)
         };
-        self.people.retain(|_, entry| !expired(entry));
+        self.people.retain(|_, record| !expired(record));
         let mut pointers = std::mem::take(&mut self.pointers);
         pointers.retain(|_, person| self.person(person).is_some());
         self.pointers = pointers;
@@ -80,70 +83,71 @@ impl Table {
 
     /// Takes a lease.
     pub fn claim(&mut self, person: &PersonId, revision: u64, lease: &Lease, now: Time) -> Claim {
-        let Some(entry) = self.people.get_mut(person).filter(|one| one.revision == revision) else {
+        let Some(record) = self.people.get_mut(person).filter(|one| one.revision == revision)
+        else {
             return Claim::Moved;
         };
-        match &entry.lease {
+        match &record.lease {
             Some(held) if held.free_at > now && held.owner != lease.owner => {
                 Claim::Busy(held.free_at)
             }
             Some(_) | None => {
-                entry.lease = Some(lease.clone());
-                Claim::Taken(Box::new(entry.clone()))
+                record.lease = Some(lease.clone());
+                Claim::Taken(Box::new(record.clone()))
             }
         }
     }
 
-    fn held_by(&self, person: &PersonId, owner: &Owner) -> Result<(), FaultKind> {
-        let lease = self.people.get(person).and_then(|entry| entry.lease.as_ref());
-        lease.filter(|lease| lease.owner == *owner).map(|_| ()).ok_or(FaultKind::Lost)
+    fn held_by(&self, person: &PersonId, owner: &Owner) -> Result<(), ErrorKind> {
+        let lease = self.people.get(person).and_then(|record| record.lease.as_ref());
+        lease.filter(|lease| lease.owner == *owner).map(|_| ()).ok_or(ErrorKind::Lost)
     }
 
-    /// Whether `entry` may be written: only under its lease, and only forward.
-    fn may_follow(&self, entry: &Entry, owner: &Owner) -> Result<(), FaultKind> {
-        self.held_by(&entry.id, owner)?;
-        let older = self.people.get(&entry.id).is_some_and(|it| it.revision < entry.revision);
-        older.then_some(()).ok_or(FaultKind::Lost)
+    /// Whether `record` may be written: only under its lease, and only forward.
+    fn may_follow(&self, record: &PersonRecord, owner: &Owner) -> Result<(), ErrorKind> {
+        self.held_by(&record.id, owner)?;
+        let older = self.people.get(&record.id).is_some_and(|it| it.revision < record.revision);
+        older.then_some(()).ok_or(ErrorKind::Lost)
     }
 
     /// Whether the table holds the result of this very write, ignoring a later lease. Then the
     /// write is a repetition after a lost answer.
-    fn is_written(&self, entry: &Entry, owner: Option<&Owner>) -> bool {
-        let Some(stored) = self.people.get(&entry.id) else { return false };
-        let same = Entry { lease: entry.lease.clone(), ..stored.clone() } == *entry;
-        same && self.writers.get(&entry.id) == owner
+    fn is_written(&self, record: &PersonRecord, owner: Option<&Owner>) -> bool {
+        let Some(stored) = self.people.get(&record.id) else { return false };
+        let same = PersonRecord { lease: record.lease.clone(), ..stored.clone() } == *record;
+        same && self.writers.get(&record.id) == owner
     }
 
-    fn put(&mut self, entry: &Entry, owner: &Owner) {
-        self.people.insert(entry.id.clone(), entry.clone());
-        self.writers.insert(entry.id.clone(), owner.clone());
+    fn put(&mut self, record: &PersonRecord, owner: &Owner) {
+        self.people.insert(record.id.clone(), record.clone());
+        self.writers.insert(record.id.clone(), owner.clone());
     }
 
     /// Writes a person record.
-    pub fn store(&mut self, entry: &Entry, owner: &Owner) -> Result<(), FaultKind> {
-        match self.may_follow(entry, owner) {
-            Ok(()) => self.put(entry, owner),
-            Err(_) if self.is_written(entry, Some(owner)) => {}
+    pub fn store(&mut self, record: &PersonRecord, owner: &Owner) -> Result<(), ErrorKind> {
+        match self.may_follow(record, owner) {
+            Ok(()) => self.put(record, owner),
+            Err(_) if self.is_written(record, Some(owner)) => {}
             Err(kind) => return Err(kind),
         }
         Ok(())
     }
 
     /// Writes a new person record and its pointers; `conditional` unless that rule is removed
-    /// (`LinkInOneTransaction`, R16).
-    pub fn begin(&mut self, entry: &Entry, conditional: bool) -> Result<(), FaultKind> {
-        let accounts: Vec<(Side, Sub)> = accounts_of(entry);
+    /// (`LinkInOneTransaction`).
+    pub fn begin(&mut self, record: &PersonRecord, conditional: bool) -> Result<(), ErrorKind> {
+        let accounts: Vec<(Side, Sub)> = accounts_of(record);
         let there = accounts.iter().any(|account| self.pointers.contains_key(account));
-        if self.is_written(entry, None) {
+        if self.is_written(record, None) {
             return Ok(());
         }
         let known = |id| self.people.contains_key(id) || self.forwards.contains_key(id);
-        if known(&entry.id) || (there && conditional) {
-            return Err(FaultKind::Exists);
+        if known(&record.id) || (there && conditional) {
+            return Err(ErrorKind::Exists);
         }
-        self.people.insert(entry.id.clone(), entry.clone());
+        self.people.insert(record.id.clone(), record.clone());
         for account in accounts {
-            self.pointers.insert(account, entry.id.clone());
+            self.pointers.insert(account, record.id.clone());
         }
         Ok(())
     }
@@ -151,35 +155,35 @@ impl Table {
     /// Writes a person record and one more pointer.
     pub fn join(
         &mut self,
-        entry: &Entry,
+        record: &PersonRecord,
         owner: &Owner,
         side: Side,
         conditional: bool,
-    ) -> Result<(), FaultKind> {
-        let account = entry.accounts.get(side).as_ref().ok_or(FaultKind::Invalid)?;
+    ) -> Result<(), ErrorKind> {
+        let account = record.accounts.get(side).as_ref().ok_or(ErrorKind::Invalid)?;
         let key = (side, account.sub.clone());
-        match self.may_follow(entry, owner) {
+        match self.may_follow(record, owner) {
             Ok(()) => {}
-            Err(_) if self.is_written(entry, Some(owner)) => return Ok(()),
+            Err(_) if self.is_written(record, Some(owner)) => return Ok(()),
             Err(kind) => return Err(kind),
         }
         if conditional && self.pointers.contains_key(&key) {
-            return Err(FaultKind::Exists);
+            return Err(ErrorKind::Exists);
         }
-        self.pointers.insert(key, entry.id.clone());
-        self.put(entry, owner);
+        self.pointers.insert(key, record.id.clone());
+        self.put(record, owner);
         Ok(())
     }
 
     /// Merges two person records into one; `conditional` on both leases unless that rule is removed
-    /// (`JoinUnderLease`, R18).
+    /// (`JoinUnderLease`).
     pub fn merge(
         &mut self,
-        kept: &Entry,
-        absorbed: &Entry,
+        kept: &PersonRecord,
+        absorbed: &PersonRecord,
         owner: &Owner,
         conditional: bool,
-    ) -> Result<(), FaultKind> {
+    ) -> Result<(), ErrorKind> {
         if conditional {
             if self.is_written(kept, Some(owner)) {
                 return Ok(());
@@ -188,7 +192,7 @@ impl Table {
             self.held_by(&absorbed.id, owner)?;
             let theirs = |account| self.pointers.get(account) == Some(&absorbed.id);
             if !accounts_of(absorbed).iter().all(theirs) {
-                return Err(FaultKind::Lost);
+                return Err(ErrorKind::Lost);
             }
         }
         for account in accounts_of(absorbed) {
@@ -203,10 +207,10 @@ impl Table {
     /// Splits one person record into two, under its lease.
     pub fn separate(
         &mut self,
-        kept: &Entry,
-        parted: &Entry,
+        kept: &PersonRecord,
+        parted: &PersonRecord,
         owner: &Owner,
-    ) -> Result<(), FaultKind> {
+    ) -> Result<(), ErrorKind> {
         if self.is_written(kept, Some(owner)) {
             return Ok(());
         }
@@ -214,7 +218,7 @@ impl Table {
         let known = self.people.contains_key(&parted.id) || self.forwards.contains_key(&parted.id);
         let theirs = |account| self.pointers.get(account) == Some(&kept.id);
         if known || !accounts_of(parted).iter().all(theirs) {
-            return Err(FaultKind::Lost);
+            return Err(ErrorKind::Lost);
         }
         for account in accounts_of(parted) {
             self.pointers.insert(account, parted.id.clone());
@@ -225,44 +229,47 @@ impl Table {
     }
 
     /// Stores a pending change of an account. `fresh` is the token of a new one: random, unless
-    /// that rule is removed (`TokenNeverRepeats`, R12).
-    pub fn mark(&mut self, change: &Change, fresh: u128) {
+    /// that rule is removed (`TokenNeverRepeats`).
+    pub fn store_pending(&mut self, change: &ChangeEvent, fresh: u128) {
         let at = |it: bool| (change.password && it).then_some(change.at);
         let password_at = at(!change.claimed && !change.administrator);
         let administrator_at = at(!change.claimed && change.administrator);
         let claimed_at = at(change.claimed);
-        let mark = self.marks.entry((change.side, change.sub.clone())).or_insert_with(|| Mark {
-            side: change.side,
-            sub: change.sub.clone(),
-            token: fresh,
-            first: change.at,
-            last: change.at,
-            proof: change.proof,
-            password_at,
-            administrator_at,
-            claimed_at,
-            not_before: Time::ZERO,
-            attempts: 0,
-            reason: None,
-        });
-        mark.token = mark.token.wrapping_add(1);
-        mark.first = mark.first.min(change.at);
-        match (change.proof, mark.proof) {
+        let pending =
+            self.pending_changes.entry((change.side, change.sub.clone())).or_insert_with(|| {
+                PendingChange {
+                    side: change.side,
+                    sub: change.sub.clone(),
+                    token: fresh,
+                    first: change.at,
+                    last: change.at,
+                    evidence: change.evidence,
+                    password_at,
+                    administrator_at,
+                    claimed_at,
+                    not_before: Time::ZERO,
+                    attempts: 0,
+                    reason: None,
+                }
+            });
+        pending.token = pending.token.wrapping_add(1);
+        pending.first = pending.first.min(change.at);
+        match (change.evidence, pending.evidence) {
             // A pending change with hints only keeps the time of the oldest one.
-            (Proof::Hint, Proof::Hint) => mark.last = mark.first,
-            (Proof::Hint, _) => {}
-            (_, Proof::Hint) => (mark.last, mark.proof) = (change.at, change.proof),
-            (_, _) if change.at >= mark.last => {
-                (mark.last, mark.proof) = (change.at, change.proof);
+            (Evidence::Hint, Evidence::Hint) => pending.last = pending.first,
+            (Evidence::Hint, _) => {}
+            (_, Evidence::Hint) => (pending.last, pending.evidence) = (change.at, change.evidence),
+            (_, _) if change.at >= pending.last => {
+                (pending.last, pending.evidence) = (change.at, change.evidence);
             }
             (_, _) => {}
         }
-        mark.password_at = mark.password_at.max(password_at);
-        mark.administrator_at = mark.administrator_at.max(administrator_at);
-        mark.claimed_at = mark.claimed_at.max(claimed_at);
+        pending.password_at = pending.password_at.max(password_at);
+        pending.administrator_at = pending.administrator_at.max(administrator_at);
+        pending.claimed_at = pending.claimed_at.max(claimed_at);
         // A newer change must not wait for the back-off of an older one.
-        (mark.not_before, mark.attempts, mark.reason) = (Time::ZERO, 0, None);
-        self.marked.insert(change.id);
+        (pending.not_before, pending.attempts, pending.reason) = (Time::ZERO, 0, None);
+        self.has_pending.insert(change.id);
     }
 
     /// Counts a removal in the window of `now`, if the limit allows it. The first removal fixes the
@@ -305,27 +312,30 @@ impl Table {
         until: Time,
         reason: Reason,
     ) -> bool {
-        let mark = self.marks.get_mut(&(side, sub.clone())).filter(|mark| mark.token == token);
-        let Some(mark) = mark else { return false };
-        mark.not_before = until;
-        mark.attempts += 1;
-        mark.reason = Some(reason.name().to_owned());
+        let pending = self
+            .pending_changes
+            .get_mut(&(side, sub.clone()))
+            .filter(|pending| pending.token == token);
+        let Some(pending) = pending else { return false };
+        pending.not_before = until;
+        pending.attempts += 1;
+        pending.reason = Some(reason.name().to_owned());
         true
     }
 
     /// Clears a pending change if it is unchanged. Returns whether it was.
-    pub fn clear_mark(&mut self, side: Side, sub: &Sub, token: u128) -> bool {
+    pub fn clear_pending(&mut self, side: Side, sub: &Sub, token: u128) -> bool {
         let key = (side, sub.clone());
-        let ours = self.marks.get(&key).is_some_and(|mark| mark.token == token);
+        let ours = self.pending_changes.get(&key).is_some_and(|pending| pending.token == token);
         if ours {
-            self.marks.remove(&key);
+            self.pending_changes.remove(&key);
         }
         ours
     }
 }
 
 /// The accounts in a person record.
-pub fn accounts_of(entry: &Entry) -> Vec<(Side, Sub)> {
-    let known = |side| entry.accounts.get(side).as_ref().map(|known| (side, known.sub.clone()));
+pub fn accounts_of(record: &PersonRecord) -> Vec<(Side, Sub)> {
+    let known = |side| record.accounts.get(side).as_ref().map(|known| (side, known.sub.clone()));
     Side::BOTH.into_iter().filter_map(known).collect()
 }

@@ -18,11 +18,11 @@ impl Trace {
     }
 
     /// Adds a line.
-    pub fn say(&mut self, now: Time, line: impl FnOnce() -> String) {
+    pub fn say(&mut self, now: Time, connection: impl FnOnce() -> String) {
         if self.heard {
             let passed = now.since(BEGINNING);
             let (seconds, thousandths) = (passed.as_secs(), passed.subsec_millis());
-            self.lines.push(format!("{seconds:>6}.{thousandths:03}  {}", line()));
+            self.lines.push(format!("{seconds:>6}.{thousandths:03}  {}", connection()));
         }
     }
 
@@ -33,7 +33,7 @@ impl Trace {
 
     /// One number for the whole trace (FNV-1a): equal traces have equal numbers.
     pub fn fingerprint(&self) -> u64 {
-        let bytes = self.lines.iter().flat_map(|line| line.bytes().chain([b'\n']));
+        let bytes = self.lines.iter().flat_map(|connection| connection.bytes().chain([b'\n']));
         bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
         })

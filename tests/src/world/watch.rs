@@ -7,22 +7,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
-use poolbridge_core::entry::Decision;
-use poolbridge_core::facts::Field;
 use poolbridge_core::names::{PersonId, Sub};
+use poolbridge_core::profile::Field;
+use poolbridge_core::record::Decision;
 use poolbridge_core::side::{BySide, Side};
-use poolbridge_core::step::Deed;
+use poolbridge_core::step::Action;
 use poolbridge_core::time::Time;
 
 use super::accounts::{Accounts, Body, SimulatedAccount};
-pub use super::basis::{Basis, Seen};
+pub use super::basis::{Basis, Observed};
+use super::connection::Call;
 use super::departures;
 use super::edits::{EditId, Human};
 use super::history::Digest;
-use super::line::Call;
 use super::passwords::{self, PasswordSet};
 use super::table::Table;
-use super::{State, TaskId, proofs};
+use super::{TaskId, WorldState, evidence};
 
 /// A broken promise.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,7 +94,7 @@ pub struct Watch {
     /// Every recorded decision.
     pub decisions: Vec<Decided>,
     /// When each person was first agreed.
-    pub agreed: BTreeMap<PersonId, Time>,
+    pub baseline: BTreeMap<PersonId, Time>,
     /// Until when a field was held.
     pub obstructed: BTreeMap<(PersonId, Field), Time>,
     /// Edits that were replaced unseen.
@@ -135,26 +135,26 @@ impl Watch {
     }
 
     /// A task observed an account.
-    pub fn saw(&mut self, task: TaskId, side: Side, sub: &Sub, seen: Seen) {
+    pub fn saw(&mut self, task: TaskId, side: Side, sub: &Sub, seen: Observed) {
         self.reads += 1;
         self.tasks.entry(task).or_default().accounts.insert((side, sub.clone()), seen);
     }
 
     /// A task found an account in a listing: a hint, which does not replace what a read showed.
-    pub fn found(&mut self, task: TaskId, side: Side, sub: &Sub, seen: Seen) {
+    pub fn found(&mut self, task: TaskId, side: Side, sub: &Sub, seen: Observed) {
         let accounts = &mut self.tasks.entry(task).or_default().accounts;
         accounts.entry((side, sub.clone())).or_insert(seen);
     }
 
     /// A task observed an account's groups.
-    pub fn saw_groups(&mut self, task: TaskId, side: Side, sub: &Sub, seen: Seen) {
+    pub fn saw_groups(&mut self, task: TaskId, side: Side, sub: &Sub, seen: Observed) {
         self.tasks.entry(task).or_default().groups.insert((side, sub.clone()), seen);
     }
 
     /// A task read the pending change of an account. The password checks use this.
-    pub fn read_mark(&mut self, task: TaskId, side: Side, sub: &Sub, now: Time) {
+    pub fn read_pending(&mut self, task: TaskId, side: Side, sub: &Sub, now: Time) {
         if !self.passwords.is_empty() {
-            self.tasks.entry(task).or_default().marks.insert((side, sub.clone()), now);
+            self.tasks.entry(task).or_default().pending_changes.insert((side, sub.clone()), now);
         }
     }
 
@@ -178,7 +178,7 @@ impl Watch {
             tasks,
             holders,
             decisions,
-            agreed,
+            baseline,
             obstructed,
             unseen,
             outdated,
@@ -197,7 +197,7 @@ impl Watch {
         for task in living {
             tasks.get(task).hash(hasher);
         }
-        (holders, decisions, agreed, obstructed, created).hash(hasher);
+        (holders, decisions, baseline, obstructed, created).hash(hasher);
         (outdated, refused, taken, switched, replaced_unseen, sessions).hash(hasher);
         notes(unseen, hasher);
         notes(announced, hasher);
@@ -219,7 +219,7 @@ impl Watch {
         }
         let source = id
             .and_then(|id| table.people.get(id))
-            .and_then(|entry| entry.accounts.get(side.other()).as_ref())
+            .and_then(|record| record.accounts.get(side.other()).as_ref())
             .and_then(|known| pools.get(side.other()).get(&known.sub));
         source.map_or(Human(u32::MAX), |account| account.human)
     }
@@ -236,7 +236,7 @@ fn notes(notes: &[impl Hash], hasher: &mut impl Hasher) {
 }
 
 /// Judges a creation that has just landed.
-pub fn created(state: &mut State, call: Call, side: Side, sub: &Sub, basis: &Basis) {
+pub fn created(state: &mut WorldState, call: Call, side: Side, sub: &Sub, basis: &Basis) {
     state.watch.writes += 1;
     let Some(account) = state.pools.get(side).get(sub) else { return };
     let human = account.human;
@@ -252,17 +252,17 @@ pub fn created(state: &mut State, call: Call, side: Side, sub: &Sub, basis: &Bas
         let detail = format!("{call} {sub}: human {} has {living} there", human.0);
         state.watch.violated("each person has at most one account per pool", detail);
     }
-    proofs::judge_flags(state, call, side, human, &body, |_| true);
-    proofs::judge_origin(state, call, human);
+    evidence::judge_flags(state, call, side, human, &body, |_| true);
+    evidence::judge_origin(state, call, human);
 }
 
 /// Judges a write that is about to land.
 pub fn written(
-    state: &mut State,
+    state: &mut WorldState,
     call: Call,
     side: Side,
     sub: &Sub,
-    deed: &Deed,
+    action: &Action,
     after: Option<&Body>,
     basis: &Basis,
 ) {
@@ -271,10 +271,10 @@ pub fn written(
     let (human, body, ours) = (target.human, target.body().clone(), target.ours);
     if taken_since(side, target, state, basis) {
         state.watch.taken.insert(sub.clone());
-        state.weather.count(NAME_TAKEN);
+        state.fault_injection.count(NAME_TAKEN);
         return;
     }
-    let person = state.table.find(side, sub).map(|entry| entry.id.clone());
+    let person = state.table.find(side, sub).map(|record| record.id.clone());
     match person.clone().or_else(|| basis.claimed.last().cloned()) {
         Some(person) => judge_holder(state, call, person),
         None => state.watch.violated("no write without a lease", format!("{call} {sub}")),
@@ -283,39 +283,39 @@ pub fn written(
         return;
     }
     let disabled = |body: &Body| !body.enabled;
-    let merged = *deed == Deed::Disable
+    let merged = *action == Action::Disable
         && basis.body(&state.pools, side.other(), human, &Field::Enabled).is_some_and(disabled);
-    if matches!(deed, Deed::Disable | Deed::Delete) && !merged {
+    if matches!(action, Action::Disable | Action::Delete) && !merged {
         // Nothing is copied, so it does not matter which account was observed on the other side.
         departures::judge_removal(state, call, side, sub, human);
     } else {
         judge_stranger(state, call, side, sub, human, basis);
     }
-    if let Deed::RemoveFromGroup(group) = deed {
+    if let Action::RemoveFromGroup(group) = action {
         let field = Field::Group(group.clone());
         let gone = departures::departed(state, human, side.other());
         if gone {
             // Groups are read by username, and the username may belong to another account by then.
-            state.weather.count(departures::NAMED_AGAIN);
+            state.fault_injection.count(departures::NAMED_AGAIN);
         } else if basis.body(&state.pools, side.other(), human, &field).is_none() {
             let detail = format!("{call} {sub}: {group} was never read on the other side");
             state.watch.violated("an unknown list is not an empty list", detail);
         }
     }
-    if let (Deed::SetAttributes { fields }, Some(after)) = (deed, after)
+    if let (Action::SetAttributes { fields }, Some(after)) = (action, after)
         && fields.keys().any(Field::is_address)
     {
-        proofs::judge_flags(state, call, side, human, after, |it| fields.contains_key(it));
-        proofs::judge_spelling(state, call, side, &body, after);
+        evidence::judge_flags(state, call, side, human, after, |it| fields.contains_key(it));
+        evidence::judge_spelling(state, call, side, &body, after);
     }
     // Disabling an account revokes its tokens (page of `AdminDisableUser`).
-    if matches!(deed, Deed::SignOut | Deed::Disable) {
+    if matches!(action, Action::SignOut | Action::Disable) {
         state.watch.sessions.remove(&(side, sub.clone()));
     }
-    if *deed == Deed::SetRandomPassword {
+    if *action == Action::SetRandomPassword {
         passwords::judge_closing(state, call, side, sub, body.password, basis);
     }
-    for field in deed.fields() {
+    for field in action.fields() {
         let Some(&edit) = body.origins.get(&field) else { continue };
         let Some(seen) = basis.seen(side, sub, &field) else { continue };
         let target = state.pools.get(side).get(sub);
@@ -329,7 +329,7 @@ pub fn written(
     }
 }
 
-fn judge_holder(state: &mut State, call: Call, mut person: PersonId) {
+fn judge_holder(state: &mut WorldState, call: Call, mut person: PersonId) {
     while let Some(next) = state.table.forwards.get(&person) {
         person = next.clone();
     }
@@ -343,8 +343,8 @@ fn judge_holder(state: &mut State, call: Call, mut person: PersonId) {
 /// Whether another account took that username since the moment that the writer's last observation
 /// of its owner showed: after that observation, or within the bound on stale reads before it. In a
 /// pool that accepts only usernames, no component can distinguish the two then. An account that was
-/// observed can be distinguished (`SameSub`, R21).
-fn taken_since(side: Side, target: &SimulatedAccount, state: &State, basis: &Basis) -> bool {
+/// observed can be distinguished (`SameSub`).
+fn taken_since(side: Side, target: &SimulatedAccount, state: &WorldState, basis: &Basis) -> bool {
     let pool = state.pools.get(side);
     let bore = |sub: &Sub| {
         let other = pool.get(sub).filter(|_| !pool.by_address());
@@ -355,12 +355,12 @@ fn taken_since(side: Side, target: &SimulatedAccount, state: &State, basis: &Bas
     let looked = looks.peek().is_some();
     let stranger = |sub: &Sub| pool.get(sub).is_some_and(|it| it.human != target.human);
     let created = target.created;
-    let unseen = |seen: &Seen| seen.moment < created && seen.at < created + state.settle;
+    let unseen = |seen: &Observed| seen.moment < created && seen.at < created + state.settle;
     looked && looks.all(|((_, sub), seen)| unseen(seen) && stranger(sub))
 }
 
 fn judge_stranger(
-    state: &mut State,
+    state: &mut WorldState,
     call: Call,
     side: Side,
     sub: &Sub,
@@ -377,7 +377,7 @@ fn judge_stranger(
         .collect();
     if !humans.is_empty() && !humans.contains(&human) {
         if departures::outlasted(state, human) {
-            state.weather.count(departures::OUTLASTED);
+            state.fault_injection.count(departures::OUTLASTED);
             return;
         }
         let detail = format!("{call} {sub}: human {} receives what {humans:?} has", human.0);

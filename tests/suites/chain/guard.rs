@@ -10,7 +10,7 @@ use poolbridge_tests::stack::Place;
 use serde_json::{Value, json};
 use std::ops::ControlFlow;
 
-use super::{CAPTURE, LIMIT, Told, capture, email, event, invoke, play, told};
+use super::{CAPTURE, LIMIT, PersonAnswer, capture, email, event, invoke, play, reported};
 
 /// A person in the old pool with a verified address.
 async fn resident(bridge: &Deployment, name: &str) -> anyhow::Result<String> {
@@ -20,14 +20,14 @@ async fn resident(bridge: &Deployment, name: &str) -> anyhow::Result<String> {
 }
 
 /// A stranger signs up in the new pool with that address and a username of their own.
-async fn stranger(bridge: &Deployment, name: &str, address: &str) -> anyhow::Result<Told> {
+async fn stranger(bridge: &Deployment, name: &str, address: &str) -> anyhow::Result<PersonAnswer> {
     let attributes = [("email", address)];
     let answer = bridge.new.sign_up(name, "Correct-Horse-99", &attributes).await;
-    told(answer.map(|_| json!({})), &bridge.new, name)
+    reported(answer.map(|_| json!({})), &bridge.new, name)
 }
 
-fn refused(told: &Told) -> bool {
-    told.as_ref().is_err_and(|(code, text)| {
+fn refused(reported: &PersonAnswer) -> bool {
+    reported.as_ref().is_err_and(|(code, text)| {
         code == "UserLambdaValidationException" && text.contains("sign in instead")
     })
 }
@@ -37,17 +37,20 @@ async fn sign_up_under_an_identity_of_the_other_pool_is_refused() {
     play(async |bridge| {
         resident(bridge, "resident-one").await?;
         let address = email("resident-one");
-        let told = stranger(bridge, "stranger-one", &address).await?;
-        ensure!(refused(&told), "answered {told:?}");
-        ensure!(!format!("{told:?}").contains(&address), "the address is repeated: {told:?}");
+        let reported = stranger(bridge, "stranger-one", &address).await?;
+        ensure!(refused(&reported), "answered {reported:?}");
+        ensure!(
+            !format!("{reported:?}").contains(&address),
+            "the address is repeated: {reported:?}"
+        );
         ensure!(bridge.new.account("stranger-one").await?.is_none(), "there is an account");
         // The same holds for the sign-in name of the old pool, and for another spelling.
-        let told = stranger(bridge, "resident-one", "some.other@example.com").await?;
-        ensure!(refused(&told), "answered {told:?}");
-        let told = stranger(bridge, "stranger-two", &address.to_uppercase()).await?;
-        ensure!(refused(&told), "answered {told:?}");
-        let told = stranger(bridge, "stranger-three", "nobodys.address@example.com").await?;
-        ensure!(told.is_ok(), "answered {told:?}");
+        let reported = stranger(bridge, "resident-one", "some.other@example.com").await?;
+        ensure!(refused(&reported), "answered {reported:?}");
+        let reported = stranger(bridge, "stranger-two", &address.to_uppercase()).await?;
+        ensure!(refused(&reported), "answered {reported:?}");
+        let reported = stranger(bridge, "stranger-three", "nobodys.address@example.com").await?;
+        ensure!(reported.is_ok(), "answered {reported:?}");
         let log = bridge.services.log(CAPTURE).await?.join("\n");
         ensure!(log.contains("\"guard_refused\":1"), "it is not counted: {log}");
         Ok(())
@@ -117,8 +120,8 @@ async fn a_deleted_person_may_sign_up_again() {
             "UpdateExpression": "SET #s = :s", "ExpressionAttributeNames": {"#s": "state"},
             "ExpressionAttributeValues": {":s": {"S": "deleted"}}});
         bridge.services.call("DynamoDB_20120810.UpdateItem", &input).await?;
-        let told = stranger(bridge, "returner-new", &address).await?;
-        ensure!(told.is_ok(), "answered {told:?}");
+        let reported = stranger(bridge, "returner-new", &address).await?;
+        ensure!(reported.is_ok(), "answered {reported:?}");
         Ok(())
     })
     .await;

@@ -8,10 +8,10 @@ use poolbridge_tests::deployment::user_pool::UserPool;
 use serde_json::{Value, json};
 use std::ops::ControlFlow;
 
-use super::{LIMIT, TEAM, Told, deploy, name_in, play, sign_up};
+use super::{LIMIT, PersonAnswer, TEAM, deploy, name_in, play, sign_up};
 
 /// A person signs up in each pool. Both answers must be equal; returns it.
-async fn both(bridge: &Deployment, name: &str) -> anyhow::Result<Told> {
+async fn both(bridge: &Deployment, name: &str) -> anyhow::Result<PersonAnswer> {
     let direct = sign_up(&bridge.old, name).await?;
     let chained = sign_up(&bridge.new, name).await?;
     ensure!(direct == chained, "{name}: answered {direct:?} directly, {chained:?} through capture");
@@ -41,8 +41,8 @@ async fn the_functions_answer_takes_effect() {
 #[tokio::test]
 async fn the_functions_refusal_keeps_its_words() {
     play(async |bridge| {
-        let told = both(bridge, "refused").await?;
-        let (code, text) = told.err().context("the sign-up was not refused")?;
+        let reported = both(bridge, "refused").await?;
+        let (code, text) = reported.err().context("the sign-up was not refused")?;
         ensure!(code == "UserLambdaValidationException", "refused with {code}");
         ensure!(text == "FUNCTION failed with error no place left.", "refused with: {text}");
         for pool in [&bridge.old, &bridge.new] {
@@ -91,8 +91,8 @@ async fn an_invalid_answer_fails_as_without_capture() {
 #[tokio::test]
 async fn a_missing_function_refuses_every_sign_up() {
     let bridge = deploy("nobody").await.expect("the bridge cannot be deployed");
-    let told = sign_up(&bridge.new, "alone").await.unwrap();
-    let (code, text) = told.unwrap_err();
+    let reported = sign_up(&bridge.new, "alone").await.unwrap();
+    let (code, text) = reported.unwrap_err();
     assert_eq!(code, "UserLambdaValidationException");
     let said = "invocation failed due to error ResourceNotFoundException";
     assert_eq!(text, format!("FUNCTION failed with error {said}."));

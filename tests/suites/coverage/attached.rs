@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context as _, ensure};
 use poolbridge_core::side::Side;
-use poolbridge_tests::deployment::user_pool::{Account, UserPool, refusal};
-use poolbridge_tests::deployment::{Deployment, Ground};
+use poolbridge_tests::deployment::user_pool::{AdminView, UserPool, refusal};
+use poolbridge_tests::deployment::{Deployment, DeploymentKind};
 use poolbridge_tests::stack::{PoolSeed, REGION};
 use serde_json::{Value, json};
 
@@ -45,7 +45,7 @@ const SLOTS: [(&str, &str, &str); 3] = [
 
 /// The answers that a caller of the pool sees, without names and times.
 #[derive(Debug, PartialEq, Eq)]
-struct Seen {
+struct CallerView {
     denied: String,
     confirmed: Option<String>,
     verified: String,
@@ -53,7 +53,7 @@ struct Seen {
 }
 
 /// All requests that a caller makes to a pool with those triggers.
-async fn ask(pool: &UserPool, prefix: &str) -> anyhow::Result<Seen> {
+async fn ask(pool: &UserPool, prefix: &str) -> anyhow::Result<CallerView> {
     let name = format!("{prefix}-regular");
     let email = format!("{name}@example.com");
     let denied = pool
@@ -72,7 +72,7 @@ async fn ask(pool: &UserPool, prefix: &str) -> anyhow::Result<Seen> {
     let confirmed = pool.confirm(&name).await.err().map(|it| it.root_cause().to_string());
     let account = pool.account(&name).await?.context("the account is missing after the sign-up")?;
     let token = pool.id_token(&name, PASSWORD).await?;
-    Ok(Seen {
+    Ok(CallerView {
         denied,
         confirmed,
         verified: account.attribute("email_verified").to_owned(),
@@ -137,11 +137,11 @@ async fn deploy() -> anyhow::Result<Deployment> {
         seed.triggers.remove("PostConfirmation");
         seed
     };
-    let stack = Deployment::start_stack_with(Ground::Cdk, own, bare).await?;
+    let stack = Deployment::start_stack_with(DeploymentKind::Cdk, own, bare).await?;
     for (_, name, source) in SLOTS {
         stack.deploy_python(name, source).await?;
     }
-    Deployment::deploy_changed(stack, Ground::Cdk, |text| {
+    Deployment::deploy_changed(stack, DeploymentKind::Cdk, |text| {
         let lines = SLOTS.map(|(slot, name, _)| {
             format!("{slot} = \"arn:aws:lambda:{REGION}:000000000000:function:{name}\"\n")
         });
@@ -171,7 +171,7 @@ async fn play(bridge: &mut Deployment) -> anyhow::Result<()> {
     ensure!(attached == alone, "alone: {alone:?}\nattached: {attached:?}");
     // To be sure that capture did something: the sign-up travelled.
     let email = "attached-regular@example.com";
-    let arrived = |it: &Account| (it.status != "CONFIRMED").then(|| it.status.clone());
+    let arrived = |it: &AdminView| (it.status != "CONFIRMED").then(|| it.status.clone());
     bridge.shows(Side::New, email, arrived).await?;
     // A second attach changes nothing.
     let attached = [dump(&bridge.old).await?, dump(&bridge.new).await?];

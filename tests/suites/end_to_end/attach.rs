@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use poolbridge_core::side::Side;
 use poolbridge_tests::deployment::Deployment;
-use poolbridge_tests::deployment::operator::{Operator, Outcome};
+use poolbridge_tests::deployment::operator::{CommandOutput, Operator};
 use poolbridge_tests::stack::Place;
 use serde_json::{Value, json};
 
@@ -117,8 +117,8 @@ async fn every_setting_comes_back_from_the_settings_backup() {
         let arguments = ["detach", "--side", "new", "--whole", "--yes"];
         let back = run(&operator, &arguments).await?;
         ensure!(back.code == Some(0), "detach failed: {}", back.talk);
-        let told = back.talk.contains("Policies.PasswordPolicy.MinimumLength is written back");
-        ensure!(told, "it does not say what it writes: {}", back.talk);
+        let reported = back.talk.contains("Policies.PasswordPolicy.MinimumLength is written back");
+        ensure!(reported, "it does not say what it writes: {}", back.talk);
         ensure!(settings(bridge).await? == before, "not every setting came back");
         update(bridge, &usual).await
     })
@@ -129,16 +129,16 @@ async fn every_setting_comes_back_from_the_settings_backup() {
 async fn coverage_shows_what_is_missing_on_this_bridge() {
     play(async |bridge| {
         let operator = operator(bridge, "coverage", "")?;
-        let told = operator.run(&["coverage", "--json"], LIMIT).await?;
-        ensure!(told.code == Some(2), "it ended with {:?}: {}", told.code, told.talk);
-        let told: Value = serde_json::from_str(&told.data).context("no JSON")?;
+        let reported = operator.run(&["coverage", "--json"], LIMIT).await?;
+        ensure!(reported.code == Some(2), "it ended with {:?}: {}", reported.code, reported.talk);
+        let reported: Value = serde_json::from_str(&reported.data).context("no JSON")?;
         // The old pool has had capture from the start.
-        ensure!(told["old"]["attached"] == json!(["PostConfirmation"]), "it says {told}");
-        let operations = told["operations"].as_array().context("no operations")?;
+        ensure!(reported["old"]["attached"] == json!(["PostConfirmation"]), "it says {reported}");
+        let operations = reported["operations"].as_array().context("no operations")?;
         let confirmed = operations.iter().find(|it| it["operation"] == "ConfirmSignUp");
         let sides = &confirmed.context("no such operation")?["trigger"];
         ensure!(sides == &json!(["old", "new"]), "seen on {sides}");
-        let warnings = told["warnings"].to_string();
+        let warnings = reported["warnings"].to_string();
         ensure!(warnings.contains("trail was never heard of"), "it warns of {warnings}");
         Ok(())
     })
@@ -226,16 +226,16 @@ fn operator(bridge: &Deployment, name: &str, more: &str) -> anyhow::Result<Opera
     ]))
 }
 
-async fn attach(operator: &Operator) -> anyhow::Result<Outcome> {
+async fn attach(operator: &Operator) -> anyhow::Result<CommandOutput> {
     run(operator, &["attach", "--side", "new", "--yes"]).await
 }
 
-async fn detach(operator: &Operator) -> anyhow::Result<Outcome> {
+async fn detach(operator: &Operator) -> anyhow::Result<CommandOutput> {
     run(operator, &["detach", "--side", "new", "--yes"]).await
 }
 
 /// Runs a command. Its output must hold no text from the settings.
-async fn run(operator: &Operator, arguments: &[&str]) -> anyhow::Result<Outcome> {
+async fn run(operator: &Operator, arguments: &[&str]) -> anyhow::Result<CommandOutput> {
     let outcome = operator.run(arguments, LIMIT + Duration::from_secs(30)).await?;
     let said = format!("{}{}", outcome.data, outcome.talk);
     ensure!(!said.contains("Dear customer") && !said.contains("external"), "it says {said}");

@@ -43,8 +43,12 @@ async fn invariant_03_capture_answers_with_the_event_in_every_fault() {
             let took = began.elapsed();
             ensure!(took < ANSWER_LIMIT, "{} took {took:?}", function.name);
             let log = bridge.services.log(&function.name).await?.join("\n");
-            let told = log.contains("hint") || log.contains("fault");
-            ensure!(told && !log.contains("panicked"), "{} says no reason: {log}", function.name);
+            let reported = log.contains("hint") || log.contains("fault");
+            ensure!(
+                reported && !log.contains("panicked"),
+                "{} says no reason: {log}",
+                function.name
+            );
         }
         let names: Vec<&str> = functions.iter().map(|it| it.name.as_str()).collect();
         bridge.nothing_private(&[], &names).await.map(drop)
@@ -123,7 +127,10 @@ async fn invariant_09_a_message_names_a_pool_and_a_sub_and_no_more() {
         ensure!(messages.len() == 1, "{} messages", messages.len());
         let body: Value = serde_json::from_str(messages[0]["Body"].as_str().unwrap_or_default())?;
         let names: Vec<&String> = body.as_object().context("no object")?.keys().collect();
-        ensure!(names == ["at", "id", "password", "proof", "side", "sub", "v"], "it says {body}");
+        ensure!(
+            names == ["at", "id", "password", "evidence", "side", "sub", "v"],
+            "it says {body}"
+        );
         ensure!(body["sub"] == sub && body["side"] == "old", "it says {body}");
         let whole: Vec<String> = messages.iter().map(Value::to_string).collect();
         bridge.nothing_private(&whole, &["caught"]).await?;

@@ -10,12 +10,12 @@ use poolbridge_tests::deployment::aws::{changed, message, nonce};
 use poolbridge_tests::deployment::patience::until;
 use serde_json::{Value, json};
 
-use super::{LIMIT, newcomer, play};
+use super::{LIMIT, play, request};
 
 #[tokio::test]
 async fn an_unreadable_message_is_recorded_and_dropped_and_blocks_no_person() {
     play(async |bridge| {
-        let person = newcomer(bridge, "among-poison").await?;
+        let person = request(bridge, "among-poison").await?;
         let good = message(&changed(Side::Old, &person.old)?).1;
         let good: Value = serde_json::from_str(&good)?;
         let broken = |name: &str, value: Value| {
@@ -33,7 +33,7 @@ async fn an_unreadable_message_is_recorded_and_dropped_and_blocks_no_person() {
             broken("side", json!("middle")),
             broken("sub", json!("")),
             broken("at", json!("yesterday")),
-            broken("proof", Value::Null),
+            broken("evidence", Value::Null),
             broken("password", json!("no")),
             broken("id", json!("short")),
             broken("v", json!(0)),

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use poolbridge_tests::deployment::Deployment;
-use poolbridge_tests::deployment::operator::{Operator, Outcome};
+use poolbridge_tests::deployment::operator::{CommandOutput, Operator};
 use serde_json::{Value, json};
 
-use super::{drain, newcomer, play};
+use super::{drain, play, request};
 
 /// Longer than any of these commands takes.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -23,9 +23,9 @@ pub(super) async fn ends(
     bridge: &Deployment,
     arguments: &[&str],
     code: i32,
-) -> anyhow::Result<Outcome> {
+) -> anyhow::Result<CommandOutput> {
     let outcome = bridge.operator.run(arguments, LIMIT).await?;
-    let Outcome { code: found, data, talk } = &outcome;
+    let CommandOutput { code: found, data, talk } = &outcome;
     let shown = arguments.join(" ");
     ensure!(*found == Some(code), "`{shown}` ended with {found:?}, not {code}\n{data}{talk}");
     ensure!(
@@ -38,7 +38,7 @@ pub(super) async fn ends(
 #[tokio::test]
 async fn retry_exit_code_shows_the_result() {
     play(async |bridge| {
-        let person = newcomer(bridge, "retried-one").await?;
+        let person = request(bridge, "retried-one").await?;
         drain(bridge).await?;
         let who = format!("old:{}", person.old);
         ends(bridge, &["retry", &who, "--yes"], DONE).await?;
@@ -92,8 +92,8 @@ async fn resume_refuses_a_configuration_that_replaces_a_pool() {
             let operator = with_lines(bridge, &format!("replaced-{side}"), replaced)?;
             let refused = operator.run(&["resume", "--yes"], LIMIT).await?;
             ensure!(refused.code == Some(FAILED), "{side}: {:?}: {}", refused.code, refused.talk);
-            let told = format!("the {side} pool of this bridge.toml is another one");
-            ensure!(refused.talk.contains(&told), "{}", refused.talk);
+            let reported = format!("the {side} pool of this bridge.toml is another one");
+            ensure!(refused.talk.contains(&reported), "{}", refused.talk);
         }
         // The usual one is still active.
         let status = bridge.operator.ask(&["status"]).await?;
@@ -113,7 +113,7 @@ async fn a_worker_starts_only_under_a_role_of_the_bridge() {
         };
         let operator = with_lines(bridge, "worker-elsewhere", elsewhere)?;
         let refused = operator.run(&["worker"], LIMIT).await?;
-        let Outcome { code, talk, .. } = &refused;
+        let CommandOutput { code, talk, .. } = &refused;
         ensure!(*code == Some(FAILED), "it ended with {code:?}: {talk}");
         ensure!(talk.contains("the worker does not start"), "{talk}");
         ensure!(talk.contains("operator_roles"), "the hint names the setting: {talk}");
@@ -129,7 +129,7 @@ async fn retried(bridge: &Deployment, who: &str) -> anyhow::Result<(Vec<String>,
     let messages = bridge.take_messages(retry).await?;
     let mut sent = Vec::new();
     for message in &messages {
-        ensure!(message["proof"] == "hint" && message["password"] == false, "{message}");
+        ensure!(message["evidence"] == "hint" && message["password"] == false, "{message}");
         let part = |name: &str| message[name].as_str().unwrap_or_default().to_owned();
         sent.push(format!("{}#{}", part("side"), part("sub")));
     }
@@ -143,7 +143,7 @@ async fn retried(bridge: &Deployment, who: &str) -> anyhow::Result<(Vec<String>,
 #[tokio::test]
 async fn retry_captures_a_change_of_each_account_on_its_own_side_only() {
     play(async |bridge| {
-        let person = newcomer(bridge, "retried-two").await?;
+        let person = request(bridge, "retried-two").await?;
         drain(bridge).await?;
         let (old, new) = (format!("old:{}", person.old), format!("new:{}", person.new));
         let both = vec![format!("new#{}", person.new), format!("old#{}", person.old)];
@@ -182,15 +182,18 @@ async fn captures_without_a_trace_block_drain_until_they_are_waived() {
             "ExpressionAttributeValues": {":v": {"N": "1"}, ":lost": {"N": "2"}},
         });
         bridge.services.call("DynamoDB_20120810.UpdateItem", &input).await?;
-        ensure!(unmarked(bridge).await? == 2, "the counter has another value");
+        ensure!(without_pending(bridge).await? == 2, "the counter has another value");
         let not_yet = ends(bridge, &["drain", "--timeout", "3s"], NOT_YET).await?;
         ensure!(not_yet.data.contains("2 captures were neither marked nor sent"), "{not_yet:?}");
         // Only the confirmed command waives them. Until then, the counter stays.
         ends(bridge, &["drain", "--waive-unmarked", "--timeout", "3s"], FAILED).await?;
-        ensure!(unmarked(bridge).await? == 2, "they were waived without the confirmed command");
+        ensure!(
+            without_pending(bridge).await? == 2,
+            "they were waived without the confirmed command"
+        );
         let waived = ["drain", "--waive-unmarked", "--yes", "--timeout", "30s"];
         ends(bridge, &waived, DONE).await?;
-        ensure!(unmarked(bridge).await? == 0, "they are still counted");
+        ensure!(without_pending(bridge).await? == 0, "they are still counted");
         let items = bridge.services.items(&bridge.names.table).await?;
         let noted = |item: &&Value| item["pk"]["S"] == "JOURNAL" && said(item, "waive-unmarked");
         let noted = items.iter().find(noted).context("no item records who waived it")?;
@@ -217,7 +220,7 @@ async fn commands_without_need_for_the_key_do_not_ask_for_it() {
     .await;
 }
 
-async fn unmarked(bridge: &Deployment) -> anyhow::Result<u64> {
+async fn without_pending(bridge: &Deployment) -> anyhow::Result<u64> {
     let status = bridge.operator.ask(&["status"]).await?;
     status["unmarked"].as_u64().with_context(|| format!("status does not count them: {status}"))
 }

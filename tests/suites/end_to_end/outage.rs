@@ -10,12 +10,12 @@ use poolbridge_tests::deployment::aws::{changed, message};
 use poolbridge_tests::stack::Place;
 use serde_json::{Value, json};
 
-use super::{Calls, arrival, arrived, attribute, drain, newcomer, play, put_off, sign_up};
+use super::{CountedCalls, arrival, arrived, attribute, drain, play, put_off, request, sign_up};
 
 #[tokio::test]
 async fn invariant_02_a_pool_out_of_reach_loses_nothing() {
     play(async |bridge| {
-        let known = newcomer(bridge, "outage-known").await?;
+        let known = request(bridge, "outage-known").await?;
         let faults = bridge.stack.faults(Place::Pool(1));
         faults.set(&json!([{"service": "cognito-idp", "reset": true}])).await?;
         let unknown = sign_up(bridge, "outage-unknown").await?;
@@ -74,7 +74,7 @@ async fn a_pool_that_never_answers_does_not_fail_the_batch_of_a_starting_apply()
 #[tokio::test]
 async fn a_throttled_pool_is_not_called_for_a_while_and_then_written() {
     play(async |bridge| {
-        let person = newcomer(bridge, "throttled-one").await?;
+        let person = request(bridge, "throttled-one").await?;
         let throttle = json!([{"service": "cognito-idp", "operation": "AdminUpdateUserAttributes",
             "error": {"code": "TooManyRequestsException", "status": 400}}]);
         let faults = bridge.stack.faults(Place::Pool(1));
@@ -93,7 +93,7 @@ async fn a_throttled_pool_is_not_called_for_a_while_and_then_written() {
 #[tokio::test]
 async fn a_write_whose_answer_is_lost_is_recognised_and_not_repeated() {
     play(async |bridge| {
-        let person = newcomer(bridge, "lost-answer").await?;
+        let person = request(bridge, "lost-answer").await?;
         let lose = json!([{"service": "cognito-idp", "operation": "AdminUpdateUserAttributes",
             "times": 1, "response": {"abort_bytes": 0}}]);
         bridge.stack.faults(Place::Pool(1)).set(&lose).await?;
@@ -139,9 +139,9 @@ async fn invariant_02_without_the_queue_the_pending_change_remains() {
 #[tokio::test]
 async fn invariant_02_a_pause_loses_nothing() {
     play(async |bridge| {
-        let known = newcomer(bridge, "paused-known").await?;
+        let known = request(bridge, "paused-known").await?;
         bridge.operator.succeed(&["pause", "a test", "--yes"]).await?;
-        let calls = Calls::count(bridge).await?;
+        let calls = CountedCalls::count(bridge).await?;
         sign_up(bridge, "paused-unknown").await?;
         bridge.new.edit(&known.new, &[("given_name", "Paused-Given")]).await?;
         bridge.send(&changed(Side::New, &known.new)?, 3).await?;

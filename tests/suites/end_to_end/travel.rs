@@ -1,13 +1,13 @@
 //! Changes without obstacles.
 
 use anyhow::ensure;
-use poolbridge_core::change::Change;
+use poolbridge_core::change::ChangeEvent;
 use poolbridge_core::side::Side;
 use poolbridge_tests::deployment::aws::{changed, message, nonce};
 use poolbridge_tests::deployment::{Deployment, GROUP};
 use poolbridge_tests::world::chance::{Chooser as _, Seeded};
 
-use super::{Calls, arrival, attribute, newcomer, play, sign_up};
+use super::{CountedCalls, arrival, attribute, play, request, sign_up};
 
 #[tokio::test]
 async fn a_sign_up_travels_with_its_attributes() {
@@ -29,9 +29,9 @@ async fn invariant_04_three_deliveries_in_random_order_make_no_additional_pool_w
         let mut changes = Vec::new();
         let mut people = Vec::new();
         for name in ["thrice-one", "thrice-two", "thrice-three"] {
-            people.push(newcomer(bridge, name).await?);
+            people.push(request(bridge, name).await?);
         }
-        let calls = Calls::count(bridge).await?;
+        let calls = CountedCalls::count(bridge).await?;
         for person in &people {
             bridge.old.edit(&person.name, &[("given_name", "Thrice-Given")]).await?;
             changes.push(changed(Side::Old, &person.old)?);
@@ -50,7 +50,7 @@ async fn invariant_04_three_deliveries_in_random_order_make_no_additional_pool_w
         ensure!(groups.contains(GROUP), "the membership did not travel: {groups:?}");
 
         // The same again: apply reads all of them and writes nothing.
-        let calls = Calls::count(bridge).await?;
+        let calls = CountedCalls::count(bridge).await?;
         deliver(bridge, &changes, 2).await?;
         let (writes, all) = calls.so_far().await?;
         ensure!(writes == 0 && all > 0, "{writes} writes among {all} calls for nothing new");
@@ -61,8 +61,8 @@ async fn invariant_04_three_deliveries_in_random_order_make_no_additional_pool_w
 }
 
 /// Delivers each change three times, in an order that follows from the seed.
-async fn deliver(bridge: &Deployment, changes: &[Change], seed: u64) -> anyhow::Result<()> {
-    let mut deliveries: Vec<&Change> = changes.iter().flat_map(|it| [it, it, it]).collect();
+async fn deliver(bridge: &Deployment, changes: &[ChangeEvent], seed: u64) -> anyhow::Result<()> {
+    let mut deliveries: Vec<&ChangeEvent> = changes.iter().flat_map(|it| [it, it, it]).collect();
     let mut chance = Seeded::new(seed);
     while !deliveries.is_empty() {
         let next = chance.choose(deliveries.len(), "which message comes next");

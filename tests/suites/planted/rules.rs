@@ -1,15 +1,15 @@
 //! The worlds that show a missing rule, and the promise that each breaks.
 
-use poolbridge_core::law::Rule;
 use poolbridge_core::policy::{Deletes, Provision};
+use poolbridge_core::rules::Rule;
 use poolbridge_tests::protocol::worlds::{flags, links, losses, phases, texts, times, writes};
 use poolbridge_tests::simulation::mixture::Mixture;
-use poolbridge_tests::simulation::profile::{Act, Land, Profile, Rhythm, Start};
-use poolbridge_tests::world::weather::{Climate, Fate};
+use poolbridge_tests::simulation::parameters::{Act, InitialState, Land, Rhythm, WorldParameters};
+use poolbridge_tests::world::fault_injection::{CallFate, FaultRates};
 
 use super::worlds::{
-    World, apart, crashing, departing, eager, failing, kept, mixture, simulated, sleeping, small,
-    stale, unnoticed,
+    PlantedWorld, apart, crashing, departing, eager, failing, kept, mixture, simulated, sleeping,
+    small, stale, unnoticed,
 };
 
 const LOST: &str = "nothing is lost";
@@ -27,58 +27,58 @@ const UNPROVEN: &str = "no account is linked without proof";
 const REBORN: &str = "no deleted person is created again";
 
 /// The worlds of a rule, at least two. Without the rule each of them breaks a promise.
-pub(crate) fn worlds(rule: Rule) -> Vec<World> {
+pub(crate) fn worlds(rule: Rule) -> Vec<PlantedWorld> {
     match rule {
-        Rule::R1 => r1(),
-        Rule::R2 => r2(),
-        Rule::R3 => r3(),
-        Rule::R4 => r4(),
-        Rule::R5 => r5(),
-        Rule::R6 => r6(),
-        Rule::R7 => r7(),
-        Rule::R8 => r8(),
-        Rule::R9 => r9(),
-        Rule::R10 => r10(),
-        Rule::R11 => r11(),
-        Rule::R12 => r12(),
-        Rule::R13 => r13(),
-        Rule::R14 => r14(),
-        Rule::R15 => r15(),
-        Rule::R16 => r16(),
-        Rule::R17 => r17(),
-        Rule::R18 => r18(),
-        Rule::R19 => r19(),
-        Rule::R20 => r20(),
-        Rule::R21 => r21(),
-        Rule::R22 => r22(),
-        Rule::R23 => r23(),
-        Rule::R24 => r24(),
-        Rule::R26 => r26(),
-        Rule::R27 | Rule::R28 => switches(),
+        Rule::IntentKeepsSeenValue => r1(),
+        Rule::IntentReplacesBaseline => r2(),
+        Rule::RecordOnlyDone => r3(),
+        Rule::AmbiguousRevertIsConflict => r4(),
+        Rule::LeaseOutlastsWrite => r5(),
+        Rule::UniqueLeaseOwner => r6(),
+        Rule::LeaseOutlastsProcess => r7(),
+        Rule::SettleBeforeClearing => r8(),
+        Rule::IntentSettlesFirst => r9(),
+        Rule::NotBefore => r10(),
+        Rule::PendingReadFirst => r11(),
+        Rule::TokenNeverRepeats => r12(),
+        Rule::UniqueDeduplicationId => r13(),
+        Rule::DrainedMeansEmpty => r14(),
+        Rule::ClearOnlyObservedSides => r15(),
+        Rule::LinkInOneTransaction => r16(),
+        Rule::MergeHalves => r17(),
+        Rule::JoinUnderLease => r18(),
+        Rule::CreationIntentFirst => r19(),
+        Rule::ResolveCreationFirst => r20(),
+        Rule::SameSub => r21(),
+        Rule::AbsenceTwice => r22(),
+        Rule::TombstoneFirst => r23(),
+        Rule::TombstoneStays => r24(),
+        Rule::DeletedNeverMatch => r26(),
+        Rule::IntentChecksPhase | Rule::AnnounceThenFlip => switches(),
         Rule::ReadAfresh => read_afresh(),
         Rule::AddressWithFlag => address_with_flag(),
-        Rule::UnreadIsNotEmpty => unread_is_not_empty(),
-        Rule::MissingBase => missing_base(),
+        Rule::UnknownIsNotAbsent => unread_is_not_empty(),
+        Rule::NoBaselineRules => missing_base(),
         Rule::LinkWithProof => link_with_proof(),
-        Rule::Canary => canary(),
+        Rule::CanaryReads => canary(),
         Rule::QuietAgreement => quiet_agreement(),
     }
 }
 
-fn r1() -> Vec<World> {
+fn r1() -> Vec<PlantedWorld> {
     vec![
         simulated("crashes", &[LOST, RETURNS, "the conflict rule is obeyed"], crashing()),
-        small(texts::agreed()),
+        small(texts::baseline()),
         small(phases::switched()),
         small(phases::held()),
     ]
 }
 
-fn r2() -> Vec<World> {
-    let lost = failing(Some("AdminUpdateUserAttributes"), 2, 2, &[Fate::AnswerLost]);
-    let text = Profile { climate: lost, edits_max: 4, ..crashing() };
+fn r2() -> Vec<PlantedWorld> {
+    let lost = failing(Some("AdminUpdateUserAttributes"), 2, 2, &[CallFate::AnswerLost]);
+    let text = WorldParameters { rates: lost, edits_max: 4, ..crashing() };
     let acts = vec![(Act::Enabled, 1), (Act::Text, 1)];
-    let flag = Profile { acts, edits_max: 4, crashes: 3, ..crashing() };
+    let flag = WorldParameters { acts, edits_max: 4, crashes: 3, ..crashing() };
     vec![
         simulated("crashes, answers lost", &[LOST, RETURNS], text),
         simulated("a text and a flag, three crashes", &[LOST, RETURNS], flag),
@@ -86,19 +86,19 @@ fn r2() -> Vec<World> {
     ]
 }
 
-fn r3() -> Vec<World> {
-    let climate = failing(None, 12, 2, &[Fate::Throttled, Fate::NotSent]);
-    let profile = Profile { climate, ..crashing() };
+fn r3() -> Vec<PlantedWorld> {
+    let rates = failing(None, 12, 2, &[CallFate::Throttled, CallFate::NotSent]);
+    let parameters = WorldParameters { rates, ..crashing() };
     vec![
-        simulated("calls that fail", &[LOST, RETURNS, UNSWEPT], profile),
+        simulated("calls that fail", &[LOST, RETURNS, UNSWEPT], parameters),
         small(writes::refused()),
         small(writes::declined()),
         small(flags::member_declined()),
     ]
 }
 
-fn r4() -> Vec<World> {
-    let flag = Profile { acts: vec![(Act::Enabled, 1)], ..crashing() };
+fn r4() -> Vec<PlantedWorld> {
+    let flag = WorldParameters { acts: vec![(Act::Enabled, 1)], ..crashing() };
     vec![
         simulated("a flag, crashes", &[LOST], flag),
         mixture(Mixture::RepeatingCrashing, &[LOST]),
@@ -106,41 +106,42 @@ fn r4() -> Vec<World> {
     ]
 }
 
-fn r5() -> Vec<World> {
+fn r5() -> Vec<PlantedWorld> {
     vec![simulated("sleeping workers", &[WRITERS, LOST], sleeping()), small(times::suspended())]
 }
 
-fn r6() -> Vec<World> {
-    let profile = Profile { repeats: 3, sleeps: 1, suspendable: vec![true], ..crashing() };
+fn r6() -> Vec<PlantedWorld> {
+    let parameters =
+        WorldParameters { repeats: 3, sleeps: 1, suspendable: vec![true], ..crashing() };
     vec![
-        simulated("repeated messages, crashes", &[ZOMBIE, WRITERS], profile),
+        simulated("repeated messages, crashes", &[ZOMBIE, WRITERS], parameters),
         small(times::suspended_repeated()),
     ]
 }
 
-fn r7() -> Vec<World> {
+fn r7() -> Vec<PlantedWorld> {
     vec![simulated("sleeping workers", &[WRITERS, LOST], sleeping()), small(times::suspended())]
 }
 
-fn r8() -> Vec<World> {
+fn r8() -> Vec<PlantedWorld> {
     vec![
         simulated("stale reads", &[UNSWEPT], stale()),
-        small(texts::agreed()),
+        small(texts::baseline()),
         small(losses::lost_looking_back()),
     ]
 }
 
-fn r9() -> Vec<World> {
-    let undone = Profile {
+fn r9() -> Vec<PlantedWorld> {
+    let undone = WorldParameters {
         acts: vec![(Act::Undo, 1)],
         sleeps: 2,
         repeats: 3,
         rhythm: Rhythm { rare: 12, ..Rhythm::default() },
         ..stale()
     };
-    let late = failing(Some("AdminUpdateUserAttributes"), 2, 2, &[Fate::LandsLate]);
-    let climate = Climate { stale_one_in: 3, stale_max: 4, ..late };
-    let late = Profile { climate, edits_max: 4, ..sleeping() };
+    let late = failing(Some("AdminUpdateUserAttributes"), 2, 2, &[CallFate::LandsLate]);
+    let rates = FaultRates { stale_one_in: 3, stale_max: 4, ..late };
+    let late = WorldParameters { rates, edits_max: 4, ..sleeping() };
     vec![
         simulated("stale reads, an undone flag", &[UNSWEPT, LOST, RETURNS], undone),
         simulated("writes that land late, sleeping workers", &[UNSWEPT, LOST, RETURNS], late),
@@ -148,22 +149,23 @@ fn r9() -> Vec<World> {
     ]
 }
 
-fn r10() -> Vec<World> {
-    let profile = Profile { workers_max: 3, ..stale() };
+fn r10() -> Vec<PlantedWorld> {
+    let parameters = WorldParameters { workers_max: 3, ..stale() };
     vec![
-        simulated("stale reads, three workers", &[LOST, RETURNS, UNSWEPT], profile),
-        small(texts::agreed()),
+        simulated("stale reads, three workers", &[LOST, RETURNS, UNSWEPT], parameters),
+        small(texts::baseline()),
         small(flags::member_crashing_looking_back()),
     ]
 }
 
-fn r11() -> Vec<World> {
-    let profile = Profile { edits_max: 4, losses: 4, workers_max: 3, ..Profile::quiet() };
-    vec![simulated("lost messages", &[UNSWEPT], profile), small(losses::lost_twice())]
+fn r11() -> Vec<PlantedWorld> {
+    let parameters =
+        WorldParameters { edits_max: 4, losses: 4, workers_max: 3, ..WorldParameters::quiet() };
+    vec![simulated("lost messages", &[UNSWEPT], parameters), small(losses::lost_twice())]
 }
 
-fn r12() -> Vec<World> {
-    let profile = Profile {
+fn r12() -> Vec<PlantedWorld> {
+    let parameters = WorldParameters {
         edits_max: 4,
         losses: 8,
         repeats: 8,
@@ -172,56 +174,57 @@ fn r12() -> Vec<World> {
         suspendable: vec![true],
         workers_max: 3,
         rhythm: Rhythm { turn: 80, edit: 2, deliver: 8, rare: 30, ..Rhythm::default() },
-        ..Profile::quiet()
+        ..WorldParameters::quiet()
     };
     vec![
-        simulated("workers that sleep before they clear", &[UNSWEPT], profile),
-        small(losses::marked_again()),
+        simulated("workers that sleep before they clear", &[UNSWEPT], parameters),
+        small(losses::pending_again()),
     ]
 }
 
-fn r13() -> Vec<World> {
-    let climate = failing(Some("mark"), 3, 2, &[Fate::RequestLost]);
-    let profile = Profile { edits_max: 4, climate, ..Profile::quiet() };
-    vec![simulated("lost marks", &[UNSWEPT], profile), small(losses::lost_twice())]
+fn r13() -> Vec<PlantedWorld> {
+    let rates = failing(Some("mark"), 3, 2, &[CallFate::RequestLost]);
+    let parameters = WorldParameters { edits_max: 4, rates, ..WorldParameters::quiet() };
+    vec![simulated("lost marks", &[UNSWEPT], parameters), small(losses::lost_twice())]
 }
 
-fn r14() -> Vec<World> {
-    let climate = failing(Some("mark"), 3, 2, &[Fate::RequestLost]);
+fn r14() -> Vec<PlantedWorld> {
+    let rates = failing(Some("mark"), 3, 2, &[CallFate::RequestLost]);
     let rhythm = Rhythm { rare: 12, ..Rhythm::default() };
-    let profile = Profile { looks: 12, climate, rhythm, ..Profile::quiet() };
-    vec![simulated("lost marks, many looks", &[DRAINED], profile), small(losses::lost())]
+    let parameters = WorldParameters { looks: 12, rates, rhythm, ..WorldParameters::quiet() };
+    vec![simulated("lost marks, many looks", &[DRAINED], parameters), small(losses::lost())]
 }
 
-fn r15() -> Vec<World> {
-    let profile = Profile { edits_max: 4, losses: 3, workers_max: 3, ..Profile::quiet() };
-    vec![simulated("lost messages", &[UNSWEPT, DRAINED], profile), small(losses::lost())]
+fn r15() -> Vec<PlantedWorld> {
+    let parameters =
+        WorldParameters { edits_max: 4, losses: 3, workers_max: 3, ..WorldParameters::quiet() };
+    vec![simulated("lost messages", &[UNSWEPT, DRAINED], parameters), small(losses::lost())]
 }
 
-fn r16() -> Vec<World> {
+fn r16() -> Vec<PlantedWorld> {
     vec![
         simulated("two accounts apart", &[ONE_PERSON, WRITERS, UNLINKED], apart()),
         small(links::unlinked()),
     ]
 }
 
-fn r17() -> Vec<World> {
+fn r17() -> Vec<PlantedWorld> {
     vec![simulated("two accounts apart", &[UNLINKED], apart()), small(links::halves())]
 }
 
-fn r18() -> Vec<World> {
+fn r18() -> Vec<PlantedWorld> {
     let promises = [WRITERS, ZOMBIE, LOST, RETURNS, ONE_PERSON];
     vec![simulated("two accounts apart", &promises, apart()), small(links::halves_crashing())]
 }
 
-fn r19() -> Vec<World> {
+fn r19() -> Vec<PlantedWorld> {
     vec![
         simulated("creations whose answer is lost", &[LOST, RETURNS, ONE_ACCOUNT], eager()),
         small(links::newborn()),
     ]
 }
 
-fn r20() -> Vec<World> {
+fn r20() -> Vec<PlantedWorld> {
     let promises = [LOST, RETURNS, ONE_ACCOUNT, "no intent is left open"];
     vec![
         simulated("creations whose answer is lost", &promises, eager()),
@@ -229,24 +232,24 @@ fn r20() -> Vec<World> {
     ]
 }
 
-fn r21() -> Vec<World> {
+fn r21() -> Vec<PlantedWorld> {
     let acts = vec![(Act::Text, 3), (Act::Replace, 1)];
-    let profile = Profile { acts, edits_max: 4, ..Profile::quiet() };
-    vec![simulated("a stranger takes the name", &[STRANGER], profile), small(losses::replaced())]
+    let parameters = WorldParameters { acts, edits_max: 4, ..WorldParameters::quiet() };
+    vec![simulated("a stranger takes the name", &[STRANGER], parameters), small(losses::replaced())]
 }
 
-fn r22() -> Vec<World> {
-    let signing_up = Profile {
+fn r22() -> Vec<PlantedWorld> {
+    let signing_up = WorldParameters {
         people_min: 2,
         people_max: 2,
-        starts: vec![Start::OldOnly, Start::NewOnly],
+        starts: vec![InitialState::OldOnly, InitialState::NewOnly],
         acts: vec![(Act::Join, 1)],
         ..stale()
     };
-    let climate = Climate { stale_one_in: 2, stale_max: 8, ..crashing().climate };
+    let rates = FaultRates { stale_one_in: 2, stale_max: 8, ..crashing().rates };
     let acts = vec![(Act::Join, 2), (Act::Text, 1), (Act::Group, 1)];
-    let busy = Profile { acts, edits_max: 4, crashes: 2, climate, ..signing_up.clone() };
-    let busy = Profile { deletes: vec![Deletes::Delete], ..busy };
+    let busy = WorldParameters { acts, edits_max: 4, crashes: 2, rates, ..signing_up.clone() };
+    let busy = WorldParameters { deletes: vec![Deletes::Delete], ..busy };
     let promises = ["no living person gets a tombstone", UNCAUSED];
     vec![
         simulated("stale reads of people who just signed up", &promises, signing_up),
@@ -254,8 +257,8 @@ fn r22() -> Vec<World> {
     ]
 }
 
-fn r23() -> Vec<World> {
-    let noticed = Profile {
+fn r23() -> Vec<PlantedWorld> {
+    let noticed = WorldParameters {
         people_min: 2,
         people_max: 2,
         edits_max: 4,
@@ -263,7 +266,7 @@ fn r23() -> Vec<World> {
         workers_max: 3,
         ..eager()
     };
-    let dying = Profile { climate: Climate::calm(), ..noticed.clone() };
+    let dying = WorldParameters { rates: FaultRates::quiescence(), ..noticed.clone() };
     let swept = unnoticed(noticed.clone());
     vec![
         simulated("deletions while an account is created", &[REBORN], noticed),
@@ -272,17 +275,17 @@ fn r23() -> Vec<World> {
     ]
 }
 
-fn r24() -> Vec<World> {
-    let eager = Profile { provision: vec![Provision::Eager], ..kept() };
+fn r24() -> Vec<PlantedWorld> {
+    let eager = WorldParameters { provision: vec![Provision::Eager], ..kept() };
     let acts = vec![(Act::Delete, 1), (Act::Return, 3)];
-    let newcomers = Profile { acts, edits_max: 8, ..kept() };
+    let newcomers = WorldParameters { acts, edits_max: 8, ..kept() };
     vec![
         simulated("the account that is kept is created again", &[REBORN], eager),
         simulated("the account that is kept meets a newcomer", &[STRANGER, UNPROVEN], newcomers),
     ]
 }
 
-fn r26() -> Vec<World> {
+fn r26() -> Vec<PlantedWorld> {
     let promises = [STRANGER, UNPROVEN, ONE_PERSON, UNCAUSED];
     vec![
         simulated("newcomers, crashes", &promises, departing()),
@@ -292,34 +295,35 @@ fn r26() -> Vec<World> {
 
 /// The switch happens between a worker's read of the control item and its plan. The first world
 /// links two accounts that never agreed; the second has a conflict of two edits.
-fn switches() -> Vec<World> {
+fn switches() -> Vec<PlantedWorld> {
     vec![small(phases::switching_unlinked()), small(phases::switching_alone())]
 }
 
-fn read_afresh() -> Vec<World> {
-    let agreed = Profile { edits_max: 4, workers_max: 3, ..Profile::quiet() };
+fn read_afresh() -> Vec<PlantedWorld> {
+    let baseline = WorldParameters { edits_max: 4, workers_max: 3, ..WorldParameters::quiet() };
     let promises = [LOST, RETURNS, UNSWEPT];
     vec![
-        simulated("three workers", &promises, agreed),
+        simulated("three workers", &promises, baseline),
         simulated("two accounts apart", &promises, apart()),
     ]
 }
 
-fn address_with_flag() -> Vec<World> {
+fn address_with_flag() -> Vec<PlantedWorld> {
     let acts = vec![(Act::Address, 2), (Act::Verify, 1)];
-    let plain = Profile { acts: acts.clone(), edits_max: 4, ..Profile::quiet() };
-    let names = Profile { acts, lands: vec![Land::ByAddress], ..crashing() };
+    let plain = WorldParameters { acts: acts.clone(), edits_max: 4, ..WorldParameters::quiet() };
+    let names = WorldParameters { acts, lands: vec![Land::ByAddress], ..crashing() };
     vec![
         simulated("addresses and their proofs", &["nothing is weakened"], plain),
         simulated("addresses that are usernames, crashes", &["nothing is weakened"], names),
     ]
 }
 
-fn unread_is_not_empty() -> Vec<World> {
+fn unread_is_not_empty() -> Vec<PlantedWorld> {
     let acts = vec![(Act::Text, 1), (Act::Group, 1)];
-    let throttled = failing(Some("AdminListGroupsForUser"), 3, 2, &[Fate::Throttled]);
-    let denied = Climate { groups_gone_one_in: 3, groups_gone_max: 3, ..Climate::calm() };
-    let world = |climate| Profile { acts: acts.clone(), climate, ..Profile::quiet() };
+    let throttled = failing(Some("AdminListGroupsForUser"), 3, 2, &[CallFate::Throttled]);
+    let denied =
+        FaultRates { groups_gone_one_in: 3, groups_gone_max: 3, ..FaultRates::quiescence() };
+    let world = |rates| WorldParameters { acts: acts.clone(), rates, ..WorldParameters::quiet() };
     let promises = ["an unknown list is not an empty list", LOST, RETURNS];
     vec![
         simulated("lists of groups that fail", &promises, world(throttled)),
@@ -327,13 +331,14 @@ fn unread_is_not_empty() -> Vec<World> {
     ]
 }
 
-fn missing_base() -> Vec<World> {
-    let linked = Profile { starts: vec![Start::Unlinked], ..Profile::quiet() };
-    let signed_up = Profile {
-        starts: vec![Start::OldOnly, Start::NewOnly],
+fn missing_base() -> Vec<PlantedWorld> {
+    let linked =
+        WorldParameters { starts: vec![InitialState::Unlinked], ..WorldParameters::quiet() };
+    let signed_up = WorldParameters {
+        starts: vec![InitialState::OldOnly, InitialState::NewOnly],
         acts: vec![(Act::Join, 2), (Act::Text, 1)],
         edits_max: 3,
-        ..Profile::quiet()
+        ..WorldParameters::quiet()
     };
     vec![
         simulated("two accounts that are linked", &[LOST], linked),
@@ -341,13 +346,17 @@ fn missing_base() -> Vec<World> {
     ]
 }
 
-fn link_with_proof() -> Vec<World> {
-    let claimed = Profile { starts: vec![Start::OldOnly], impostor: true, ..Profile::quiet() };
-    let unproved = Profile {
-        starts: vec![Start::OldOnly, Start::NewOnly],
+fn link_with_proof() -> Vec<PlantedWorld> {
+    let claimed = WorldParameters {
+        starts: vec![InitialState::OldOnly],
+        impostor: true,
+        ..WorldParameters::quiet()
+    };
+    let unproved = WorldParameters {
+        starts: vec![InitialState::OldOnly, InitialState::NewOnly],
         acts: vec![(Act::Address, 1), (Act::Join, 1)],
         edits_max: 4,
-        ..Profile::quiet()
+        ..WorldParameters::quiet()
     };
     vec![
         simulated("another person claims the address", &[UNPROVEN, STRANGER], claimed),
@@ -355,8 +364,8 @@ fn link_with_proof() -> Vec<World> {
     ]
 }
 
-fn canary() -> Vec<World> {
-    let alone = Profile { people_min: 1, people_max: 1, ..departing() };
+fn canary() -> Vec<PlantedWorld> {
+    let alone = WorldParameters { people_min: 1, people_max: 1, ..departing() };
     let promises = ["no account is removed without a canary account"];
     vec![
         simulated("one person, crashes", &promises, alone.clone()),
@@ -364,12 +373,12 @@ fn canary() -> Vec<World> {
     ]
 }
 
-fn quiet_agreement() -> Vec<World> {
-    let one = Profile {
+fn quiet_agreement() -> Vec<PlantedWorld> {
+    let one = WorldParameters {
         acts: vec![(Act::Word, 1), (Act::Blank, 1)],
         texts: vec!["name"],
         rhythm: Rhythm { edit: 15, ..Rhythm::default() },
-        ..Profile::repeating()
+        ..WorldParameters::repeating()
     };
     vec![
         simulated("one text that is set to two words, or blanked", &[LOST], one),

@@ -4,25 +4,25 @@
 use poolbridge_core::policy::{Deletes, Provision};
 use poolbridge_tests::protocol::small::Small;
 use poolbridge_tests::simulation::mixture::Mixture;
-use poolbridge_tests::simulation::profile::{Act, Profile, Rhythm, Start};
-use poolbridge_tests::world::weather::{Climate, Fate};
+use poolbridge_tests::simulation::parameters::{Act, InitialState, Rhythm, WorldParameters};
+use poolbridge_tests::world::fault_injection::{CallFate, FaultRates};
 
 /// A world that shows a missing rule.
-pub(crate) struct World {
+pub(crate) struct PlantedWorld {
     /// Its difference from the other worlds of the rule.
     pub(crate) name: &'static str,
     /// Its kind.
-    pub(crate) kind: Kind,
+    pub(crate) kind: RunMethod,
 }
 
 /// How a world is run.
 #[derive(Debug)]
-pub(crate) enum Kind {
+pub(crate) enum RunMethod {
     /// Draws worlds of that profile at random, seed after seed, until one of these promises is
     /// broken.
     Simulated {
         /// The profile of the worlds.
-        profile: Box<Profile>,
+        parameters: Box<WorldParameters>,
         /// The promises that break without the rule.
         promises: Vec<&'static str>,
     },
@@ -31,19 +31,23 @@ pub(crate) enum Kind {
 }
 
 /// A world of the simulation.
-pub(crate) fn simulated(name: &'static str, promises: &[&'static str], profile: Profile) -> World {
-    let (profile, promises) = (Box::new(profile), promises.to_vec());
-    World { name, kind: Kind::Simulated { profile, promises } }
+pub(crate) fn simulated(
+    name: &'static str,
+    promises: &[&'static str],
+    parameters: WorldParameters,
+) -> PlantedWorld {
+    let (parameters, promises) = (Box::new(parameters), promises.to_vec());
+    PlantedWorld { name, kind: RunMethod::Simulated { parameters, promises } }
 }
 
 /// A mixture of the simulation suite.
-pub(crate) fn mixture(mixture: Mixture, promises: &[&'static str]) -> World {
-    simulated(mixture.name(), promises, mixture.profile())
+pub(crate) fn mixture(mixture: Mixture, promises: &[&'static str]) -> PlantedWorld {
+    simulated(mixture.name(), promises, mixture.parameters())
 }
 
 /// A small world of the protocol suite.
-pub(crate) fn small(small: Small) -> World {
-    World { name: small.name, kind: Kind::Small(Box::new(small)) }
+pub(crate) fn small(small: Small) -> PlantedWorld {
+    PlantedWorld { name: small.name, kind: RunMethod::Small(Box::new(small)) }
 }
 
 /// Calls fail in these ways: on average one in this many, and only those of `only` if it is named.
@@ -51,62 +55,71 @@ pub(crate) fn failing(
     only: Option<&'static str>,
     one_in: u32,
     most: u32,
-    faults: &[Fate],
-) -> Climate {
+    faults: &[CallFate],
+) -> FaultRates {
     let faults = faults.to_vec();
-    Climate { fault_one_in: one_in, faults_max: most, faults, only, ..Climate::calm() }
+    FaultRates { fault_one_in: one_in, faults_max: most, faults, only, ..FaultRates::quiescence() }
 }
 
 /// Crashes at any moment, some answers lost, no stale reads.
-pub(crate) fn crashing() -> Profile {
-    Profile {
+pub(crate) fn crashing() -> WorldParameters {
+    WorldParameters {
         edits_max: 3,
         crashes: 2,
-        climate: failing(None, 12, 2, &[Fate::AnswerLost, Fate::RequestLost, Fate::LandsLate]),
+        rates: failing(
+            None,
+            12,
+            2,
+            &[CallFate::AnswerLost, CallFate::RequestLost, CallFate::LandsLate],
+        ),
         rhythm: Rhythm { crash: 6, ..Rhythm::default() },
-        ..Profile::quiet()
+        ..WorldParameters::quiet()
     }
 }
 
 /// Stale reads are the only faults.
-pub(crate) fn stale() -> Profile {
-    Profile {
+pub(crate) fn stale() -> WorldParameters {
+    WorldParameters {
         edits_max: 3,
-        climate: Climate { stale_one_in: 2, stale_max: 8, ..Climate::calm() },
-        ..Profile::quiet()
+        rates: FaultRates { stale_one_in: 2, stale_max: 8, ..FaultRates::quiescence() },
+        ..WorldParameters::quiet()
     }
 }
 
 /// Workers are suspended at any call, and their messages become visible again.
-pub(crate) fn sleeping() -> Profile {
-    Profile {
+pub(crate) fn sleeping() -> WorldParameters {
+    WorldParameters {
         sleeps: 3,
         repeats: 3,
         suspendable: vec![true],
         rhythm: Rhythm { rare: 12, ..Rhythm::default() },
-        ..Profile::quiet()
+        ..WorldParameters::quiet()
     }
 }
 
 /// Two accounts of one human that are not linked yet.
-pub(crate) fn apart() -> Profile {
-    Profile { starts: vec![Start::Unlinked, Start::Halves], workers_max: 3, ..crashing() }
+pub(crate) fn apart() -> WorldParameters {
+    WorldParameters {
+        starts: vec![InitialState::Unlinked, InitialState::Halves],
+        workers_max: 3,
+        ..crashing()
+    }
 }
 
 /// People are created in the other pool, and the answers to creations are lost.
-pub(crate) fn eager() -> Profile {
-    Profile {
-        starts: vec![Start::OldOnly],
+pub(crate) fn eager() -> WorldParameters {
+    WorldParameters {
+        starts: vec![InitialState::OldOnly],
         provision: vec![Provision::Eager],
-        climate: failing(Some("AdminCreateUser"), 2, 1, &[Fate::AnswerLost, Fate::LandsLate]),
+        rates: failing(Some("AdminCreateUser"), 2, 1, &[CallFate::AnswerLost, CallFate::LandsLate]),
         ..crashing()
     }
 }
 
 /// At least two people, so that one account can be the other's canary. They delete their accounts,
 /// and others sign up with their addresses.
-pub(crate) fn departing() -> Profile {
-    Profile {
+pub(crate) fn departing() -> WorldParameters {
+    WorldParameters {
         people_min: 2,
         people_max: 2,
         workers_max: 3,
@@ -117,11 +130,16 @@ pub(crate) fn departing() -> Profile {
 }
 
 /// Only the sweep detects deletions: there is no trigger and no `CloudTrail`.
-pub(crate) fn unnoticed(profile: Profile) -> Profile {
-    Profile { sweeps: 3, unnoticed: true, ..profile }
+pub(crate) fn unnoticed(parameters: WorldParameters) -> WorldParameters {
+    WorldParameters { sweeps: 3, unnoticed: true, ..parameters }
 }
 
 /// No faults, and a deletion leaves the account in the other pool as it is.
-pub(crate) fn kept() -> Profile {
-    Profile { deletes: vec![Deletes::Keep], climate: Climate::calm(), crashes: 0, ..departing() }
+pub(crate) fn kept() -> WorldParameters {
+    WorldParameters {
+        deletes: vec![Deletes::Keep],
+        rates: FaultRates::quiescence(),
+        crashes: 0,
+        ..departing()
+    }
 }

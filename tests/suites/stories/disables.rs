@@ -3,35 +3,36 @@
 
 use std::time::Duration;
 
-use poolbridge_core::change::Proof;
-use poolbridge_core::entry::{Entry, State as PersonState};
-use poolbridge_core::facts::Field;
+use poolbridge_core::change::Evidence;
 use poolbridge_core::limits;
 use poolbridge_core::names::Sub;
+use poolbridge_core::outcome::{Outcome, Reason};
 use poolbridge_core::policy::{ConfigurationStamp, ConflictRule, Control, Provision};
+use poolbridge_core::profile::Field;
+use poolbridge_core::record::{PersonRecord, PersonState};
 use poolbridge_core::resend;
 use poolbridge_core::side::Side;
 use poolbridge_core::time::Time;
-use poolbridge_core::verdict::{Reason, Verdict};
-use poolbridge_tests::simulation::stage::Stage;
+use poolbridge_tests::simulation::setup::Setup;
 use poolbridge_tests::simulation::tasks;
 use poolbridge_tests::world::accounts::{attribute, group};
 use poolbridge_tests::world::chance::{Chooser as _, Seeded};
-use poolbridge_tests::world::weather::{Climate, Fate, Weather};
+use poolbridge_tests::world::fault_injection::{CallFate, FaultInjection, FaultRates};
 
 use super::trouble;
 
 /// The reason why only a disable may be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stop {
+enum DisableStop {
     Pause,
     OtherConfiguration,
     Closing,
 }
 
-const STOPS: [Stop; 3] = [Stop::Pause, Stop::OtherConfiguration, Stop::Closing];
+const STOPS: [DisableStop; 3] =
+    [DisableStop::Pause, DisableStop::OtherConfiguration, DisableStop::Closing];
 
-impl Stop {
+impl DisableStop {
     const fn reason(self) -> Reason {
         match self {
             Self::Pause => Reason::Paused,
@@ -40,8 +41,8 @@ impl Stop {
         }
     }
 
-    fn begin(self, stage: &Stage) {
-        let control = &mut stage.world.lock().table.control;
+    fn begin(self, setup: &Setup) {
+        let control = &mut setup.world.lock().table.control;
         match self {
             Self::Pause => control.paused = Some("maintenance".to_owned()),
             Self::OtherConfiguration => {
@@ -57,146 +58,149 @@ impl Stop {
     }
 }
 
-fn lift(stage: &Stage) {
-    stage.world.lock().table.control = Control::default();
+fn lift(setup: &Setup) {
+    setup.world.lock().table.control = Control::default();
 }
 
-fn disable(stage: &Stage, side: Side, sub: &Sub) {
-    stage.edit(side, sub, |body| body.enabled = false);
+fn disable(setup: &Setup, side: Side, sub: &Sub) {
+    setup.edit(side, sub, |body| body.enabled = false);
 }
 
 /// The person record except for `enabled`.
-fn rest(entry: &Entry) -> String {
-    let mut agreed = entry.agreed.clone().unwrap();
-    agreed.fields.remove(&Field::Enabled);
-    format!("{agreed:?} {:?} {:?}", entry.obstacles, entry.flips)
+fn rest(record: &PersonRecord) -> String {
+    let mut baseline = record.baseline.clone().unwrap();
+    baseline.fields.remove(&Field::Enabled);
+    format!("{baseline:?} {:?} {:?}", record.blocked_fields, record.direction_changes)
 }
 
 #[test]
 fn disable_passes_a_pause_another_configuration_and_an_announced_switch() {
     for stop in STOPS {
-        let mut stage = Stage::new(Provision::Lazy);
-        let (old, new) = stage.pair();
-        let before = rest(&stage.entry(Side::Old, &old));
-        stop.begin(&stage);
-        stage.set(Side::Old, &old, "name", "waits");
-        disable(&stage, Side::Old, &old);
-        let change = stage.change(Side::Old, &old, Proof::Changed);
-        stage.wait(limits::SETTLE);
-        stage.look(&change);
-        assert!(!stage.body(Side::New, &new).enabled, "{stop:?} held a disable");
-        assert_eq!(stage.says(Side::New, &new, "name"), None, "{stop:?} let an edit pass");
-        if stop != Stop::Pause {
-            let entry = stage.entry(Side::Old, &old);
-            assert_eq!(rest(&entry), before, "{stop:?}: the record of other fields moved");
+        let mut setup = Setup::new(Provision::Lazy);
+        let (old, new) = setup.pair();
+        let before = rest(&setup.record(Side::Old, &old));
+        stop.begin(&setup);
+        setup.set(Side::Old, &old, "name", "waits");
+        disable(&setup, Side::Old, &old);
+        let change = setup.change(Side::Old, &old, Evidence::Changed);
+        setup.wait(limits::SETTLE);
+        setup.process(&change);
+        assert!(!setup.body(Side::New, &new).enabled, "{stop:?} held a disable");
+        assert_eq!(setup.says(Side::New, &new, "name"), None, "{stop:?} let an edit pass");
+        if stop != DisableStop::Pause {
+            let record = setup.record(Side::Old, &old);
+            assert_eq!(rest(&record), before, "{stop:?}: the record of other fields moved");
         }
         // Nothing more is to be disabled: now the change waits for the end of the stop.
-        stage.wait(limits::SETTLE);
-        let verdict = stage.look(&change).verdict;
-        assert_eq!(verdict, Verdict::Later(limits::RETRY_SLOWLY, stop.reason()));
-        lift(&stage);
-        stage.captured(Side::Old, &old);
-        assert_eq!(stage.says(Side::New, &new, "name").as_deref(), Some("waits"), "{stop:?}");
-        assert!(!stage.body(Side::Old, &old).enabled, "{stop:?}: it came back");
-        assert_eq!(stage.entry(Side::Old, &old).state, PersonState::Synced);
+        setup.wait(limits::SETTLE);
+        let outcome = setup.process(&change).outcome;
+        assert_eq!(outcome, Outcome::Retry(limits::RETRY_SLOWLY, stop.reason()));
+        lift(&setup);
+        setup.captured(Side::Old, &old);
+        assert_eq!(setup.says(Side::New, &new, "name").as_deref(), Some("waits"), "{stop:?}");
+        assert!(!setup.body(Side::Old, &old).enabled, "{stop:?}: it came back");
+        assert_eq!(setup.record(Side::Old, &old).state, PersonState::Synced);
     }
 }
 
 #[test]
 fn a_disable_under_another_configuration_decides_nothing_about_other_fields() {
-    let mut stage = Stage::new(Provision::Lazy);
-    let (old, new) = stage.pair();
-    let about_name = |stage: &Stage| {
-        let decisions = stage.entry(Side::Old, &old).decisions;
+    let mut setup = Setup::new(Provision::Lazy);
+    let (old, new) = setup.pair();
+    let about_name = |setup: &Setup| {
+        let decisions = setup.record(Side::Old, &old).decisions;
         decisions.iter().filter(|it| it.fields.contains(&"name".to_owned())).count()
     };
-    Stop::OtherConfiguration.begin(&stage);
-    stage.set(Side::Old, &old, "name", "one");
-    stage.set(Side::New, &new, "name", "two");
-    disable(&stage, Side::Old, &old);
-    let change = stage.change(Side::Old, &old, Proof::Changed);
-    stage.wait(limits::SETTLE);
-    stage.look(&change);
-    assert!(!stage.body(Side::New, &new).enabled);
-    assert_eq!(about_name(&stage), 0, "explain shows a conflict that was not decided");
-    lift(&stage);
-    stage.captured(Side::Old, &old);
-    assert_eq!(stage.says(Side::New, &new, "name").as_deref(), Some("one"));
-    assert!(about_name(&stage) > 0);
+    DisableStop::OtherConfiguration.begin(&setup);
+    setup.set(Side::Old, &old, "name", "one");
+    setup.set(Side::New, &new, "name", "two");
+    disable(&setup, Side::Old, &old);
+    let change = setup.change(Side::Old, &old, Evidence::Changed);
+    setup.wait(limits::SETTLE);
+    setup.process(&change);
+    assert!(!setup.body(Side::New, &new).enabled);
+    assert_eq!(about_name(&setup), 0, "explain shows a conflict that was not decided");
+    lift(&setup);
+    setup.captured(Side::Old, &old);
+    assert_eq!(setup.says(Side::New, &new, "name").as_deref(), Some("one"));
+    assert!(about_name(&setup) > 0);
 }
 
 #[test]
 fn observation_that_may_predate_a_disable_is_repeated_while_paused() {
     for stop in STOPS {
-        let mut stage = Stage::new(Provision::Lazy);
-        let (old, new) = stage.pair();
-        stage.wait(limits::SETTLE * 2);
-        stop.begin(&stage);
-        disable(&stage, Side::Old, &old);
-        stage.capture(Side::Old, &old);
-        let change = stage.change(Side::Old, &old, Proof::Changed);
+        let mut setup = Setup::new(Provision::Lazy);
+        let (old, new) = setup.pair();
+        setup.wait(limits::SETTLE * 2);
+        stop.begin(&setup);
+        disable(&setup, Side::Old, &old);
+        setup.capture(Side::Old, &old);
+        let change = setup.change(Side::Old, &old, Evidence::Changed);
         // Every read of this run shows the account as it was.
-        stage.world.lock().weather =
-            Weather::new(Climate { stale_one_in: 1, stale_max: 9, ..Climate::calm() });
-        stage.set(Side::Old, &old, "name", "n");
-        let verdict = stage.look(&change).verdict;
-        let later = matches!(verdict, Verdict::Later(_, Reason::Settling));
-        let there = !stage.body(Side::New, &new).enabled;
-        assert!(later || there, "{stop:?}: it waits until the end of the stop: {verdict:?}");
-        stage.world.lock().weather = Weather::new(Climate::calm());
-        stage.wait(limits::SETTLE);
-        stage.look(&change);
-        assert!(!stage.body(Side::New, &new).enabled, "{stop:?}");
+        setup.world.lock().fault_injection = FaultInjection::new(FaultRates {
+            stale_one_in: 1,
+            stale_max: 9,
+            ..FaultRates::quiescence()
+        });
+        setup.set(Side::Old, &old, "name", "n");
+        let outcome = setup.process(&change).outcome;
+        let later = matches!(outcome, Outcome::Retry(_, Reason::Settling));
+        let there = !setup.body(Side::New, &new).enabled;
+        assert!(later || there, "{stop:?}: it waits until the end of the stop: {outcome:?}");
+        setup.world.lock().fault_injection = FaultInjection::new(FaultRates::quiescence());
+        setup.wait(limits::SETTLE);
+        setup.process(&change);
+        assert!(!setup.body(Side::New, &new).enabled, "{stop:?}");
     }
 }
 
 #[test]
 fn open_write_of_another_field_survives_a_disable_under_another_configuration() {
-    let mut stage = Stage::new(Provision::Lazy);
-    let (old, new) = stage.pair();
-    stage.set(Side::Old, &old, "name", "written");
-    let change = stage.change(Side::Old, &old, Proof::Changed);
-    stage.wait(limits::SETTLE);
-    trouble(&stage.world, "AdminUpdateUserAttributes", Fate::AnswerLost, 3);
-    stage.look(&change);
-    let open = |stage: &Stage| {
-        let entry = stage.entry(Side::Old, &old);
-        entry.intent.is_some_and(|intent| intent.fields.keys().any(|it| it.to_string() == "name"))
+    let mut setup = Setup::new(Provision::Lazy);
+    let (old, new) = setup.pair();
+    setup.set(Side::Old, &old, "name", "written");
+    let change = setup.change(Side::Old, &old, Evidence::Changed);
+    setup.wait(limits::SETTLE);
+    trouble(&setup.world, "AdminUpdateUserAttributes", CallFate::AnswerLost, 3);
+    setup.process(&change);
+    let open = |setup: &Setup| {
+        let record = setup.record(Side::Old, &old);
+        record.intent.is_some_and(|intent| intent.fields.keys().any(|it| it.to_string() == "name"))
     };
-    assert!(open(&stage), "apply cannot know whether the name was written");
-    Stop::OtherConfiguration.begin(&stage);
-    disable(&stage, Side::Old, &old);
-    stage.wait(Duration::from_mins(2));
-    let change = stage.change(Side::Old, &old, Proof::Changed);
-    stage.wait(limits::SETTLE);
-    stage.look(&change);
-    assert!(!stage.body(Side::New, &new).enabled);
-    assert!(open(&stage), "the open write was forgotten");
-    lift(&stage);
+    assert!(open(&setup), "apply cannot know whether the name was written");
+    DisableStop::OtherConfiguration.begin(&setup);
+    disable(&setup, Side::Old, &old);
+    setup.wait(Duration::from_mins(2));
+    let change = setup.change(Side::Old, &old, Evidence::Changed);
+    setup.wait(limits::SETTLE);
+    setup.process(&change);
+    assert!(!setup.body(Side::New, &new).enabled);
+    assert!(open(&setup), "the open write was forgotten");
+    lift(&setup);
     // Meanwhile the person restores the earlier name: poolbridge's own write must not count as an
     // edit.
-    stage.set(Side::Old, &old, "name", "");
-    stage.wait(Duration::from_mins(2));
-    stage.captured(Side::Old, &old);
-    assert_eq!(stage.says(Side::New, &new, "name").unwrap_or_default(), "");
+    setup.set(Side::Old, &old, "name", "");
+    setup.wait(Duration::from_mins(2));
+    setup.captured(Side::Old, &old);
+    assert_eq!(setup.says(Side::New, &new, "name").unwrap_or_default(), "");
 }
 
 #[test]
 fn deleted_account_causes_nothing_under_another_configuration() {
     for stop in STOPS {
-        let mut stage = Stage::new(Provision::Lazy);
-        let (old, new) = stage.pair();
-        stop.begin(&stage);
-        stage.edit(Side::New, &new, |body| body.exists = false);
+        let mut setup = Setup::new(Provision::Lazy);
+        let (old, new) = setup.pair();
+        stop.begin(&setup);
+        setup.edit(Side::New, &new, |body| body.exists = false);
         for _ in 0..3 {
-            let change = stage.change(Side::Old, &old, Proof::Changed);
-            stage.set(Side::Old, &old, "name", "n");
-            stage.wait(limits::SETTLE);
-            let verdict = stage.look(&change).verdict;
-            assert_eq!(verdict, Verdict::Later(limits::RETRY_SLOWLY, stop.reason()));
+            let change = setup.change(Side::Old, &old, Evidence::Changed);
+            setup.set(Side::Old, &old, "name", "n");
+            setup.wait(limits::SETTLE);
+            let outcome = setup.process(&change).outcome;
+            assert_eq!(outcome, Outcome::Retry(limits::RETRY_SLOWLY, stop.reason()));
         }
-        assert!(stage.entry(Side::Old, &old).tombstone.is_none());
-        assert!(stage.body(Side::Old, &old).enabled);
+        assert!(setup.record(Side::Old, &old).tombstone.is_none());
+        assert!(setup.body(Side::Old, &old).enabled);
     }
 }
 
@@ -209,47 +213,49 @@ const BOUND: Duration = Duration::from_mins(9);
 const HIDDEN: Duration = Duration::from_mins(3);
 
 /// Processes the queue for that long as apply does, and every five minutes sends again what is due.
-fn work(stage: &mut Stage, span: Duration) {
-    let end = stage.world.lock().now + span;
+fn work(setup: &mut Setup, span: Duration) {
+    let end = setup.world.lock().now + span;
     loop {
-        let now = stage.world.lock().now;
+        let now = setup.world.lock().now;
         if now >= end {
             return;
         }
-        let ready = stage.world.lock().queue.ready(now);
+        let ready = setup.world.lock().queue.ready(now);
         for number in ready {
-            let received = stage.world.lock().queue.receive(number, now, HIDDEN);
+            let received = setup.world.lock().queue.receive(number, now, HIDDEN);
             if let Some((change, receipt)) = received {
-                let report = stage.look(&change);
-                tasks::answer(&mut stage.world.lock(), receipt, &report);
+                let report = setup.process(&change);
+                tasks::answer(&mut setup.world.lock(), receipt, &report);
             }
         }
         if now.0 / 1_000 % 300 == 0 {
-            send_again(stage);
+            send_again(setup);
         }
-        stage.wait(Duration::from_secs(1));
+        setup.wait(Duration::from_secs(1));
     }
 }
 
 /// A run of the schedule, as the adapters do it.
-fn send_again(stage: &Stage) {
-    let mut world = stage.world.lock();
+fn send_again(setup: &Setup) {
+    let mut world = setup.world.lock();
     let now = world.now;
     let stopped = world.table.control.only_disables("stage").is_some();
-    let marks = world.table.marks.values().cloned().collect();
-    for mark in resend::due(marks, now, stopped, 500) {
+    let pending_changes = world.table.pending_changes.values().cloned().collect();
+    for pending in resend::due(pending_changes, now, stopped, 500) {
         let id = world.nonce();
-        let change = resend::of_mark(&mark, id);
+        let change = resend::of_pending(&pending, id);
         poolbridge_tests::world::queue::send(&mut world, &change);
-        if let Some(kept) = world.table.marks.get_mut(&(mark.side, mark.sub.clone())) {
+        if let Some(kept) =
+            world.table.pending_changes.get_mut(&(pending.side, pending.sub.clone()))
+        {
             kept.not_before = now + resend::REST_AFTER;
         }
     }
 }
 
 /// Loses every message, as a queue may: only the pending changes are left.
-fn lose_messages(stage: &Stage) {
-    let mut world = stage.world.lock();
+fn lose_messages(setup: &Setup) {
+    let mut world = setup.world.lock();
     let now = world.now;
     let numbers: Vec<u64> = world.queue.messages().iter().map(|one| one.number).collect();
     for number in numbers {
@@ -258,83 +264,88 @@ fn lose_messages(stage: &Stage) {
 }
 
 /// Adds something that is pending for the same account, or blocks it.
-fn burden(stage: &mut Stage, chance: &mut Seeded, old: &Sub, new: &Sub) {
+fn burden(setup: &mut Setup, chance: &mut Seeded, old: &Sub, new: &Sub) {
     match chance.choose(9, "what is pending") {
-        0 => stage.set(Side::Old, old, "name", "of old"),
+        0 => setup.set(Side::Old, old, "name", "of old"),
         1 => {
-            stage.set(Side::Old, old, "name", "old says");
-            stage.set(Side::New, new, "name", "new says");
-            stage.capture(Side::New, new);
+            setup.set(Side::Old, old, "name", "old says");
+            setup.set(Side::New, new, "name", "new says");
+            setup.capture(Side::New, new);
         }
-        2 => stage.set(Side::Old, old, "nickname", "much too long for the other pool"),
-        3 => stage.set(Side::Old, old, "email", "taken@example.com"),
-        4 => stage.edit(Side::Old, old, |body| {
+        2 => setup.set(Side::Old, old, "nickname", "much too long for the other pool"),
+        3 => setup.set(Side::Old, old, "email", "taken@example.com"),
+        4 => setup.edit(Side::Old, old, |body| {
             body.groups.insert(group("staff"));
         }),
         5 => {
-            stage.set(Side::Old, old, "name", "half written");
-            trouble(&stage.world, "AdminUpdateUserAttributes", Fate::AnswerLost, 3);
+            setup.set(Side::Old, old, "name", "half written");
+            trouble(&setup.world, "AdminUpdateUserAttributes", CallFate::AnswerLost, 3);
         }
         6 => {
-            stage.set(Side::Old, old, "email", "other@example.com");
-            trouble(&stage.world, "ListUsers", Fate::Throttled, 20);
+            setup.set(Side::Old, old, "email", "other@example.com");
+            trouble(&setup.world, "ListUsers", CallFate::Throttled, 20);
         }
-        7 => trouble(&stage.world, "AdminListGroupsForUser", Fate::NotSent, 20),
-        _ => stage.set(Side::New, new, "nickname", "short"),
+        7 => trouble(&setup.world, "AdminListGroupsForUser", CallFate::NotSent, 20),
+        _ => setup.set(Side::New, new, "nickname", "short"),
     }
-    stage.capture(Side::Old, old);
+    setup.capture(Side::Old, old);
 }
 
 /// Runs one world. Returns what went wrong.
 fn plays(seed: u64) -> Result<(), String> {
     let mut chance = Seeded::new(seed);
-    let mut stage = Stage::new(Provision::Lazy);
+    let mut setup = Setup::new(Provision::Lazy);
     if chance.happens(2, "hold conflicts") {
-        stage.policy.conflicts = ConflictRule::Hold;
+        setup.policy.conflicts = ConflictRule::Hold;
     }
-    stage.world.lock().pools.new.shape.alias_attributes = [attribute("email")].into();
-    let (old, new) = stage.pair();
-    stage.account(Side::New, 2, "taken@example.com", true);
+    setup.world.lock().pools.new.schema.alias_attributes = [attribute("email")].into();
+    let (old, new) = setup.pair();
+    setup.account(Side::New, 2, "taken@example.com", true);
     let stop = [None, Some(STOPS[0]), Some(STOPS[1]), Some(STOPS[2])];
     let stop = stop[chance.choose(stop.len(), "which stop")];
     let early = chance.happens(2, "the stop comes first");
     if early && let Some(stop) = stop {
-        stop.begin(&stage);
+        stop.begin(&setup);
     }
     for _ in 0..chance.choose(4, "how much is pending") {
-        burden(&mut stage, &mut chance, &old, &new);
+        burden(&mut setup, &mut chance, &old, &new);
         let wait = [0, 5, 20, 400][chance.choose(4, "how long")];
-        work(&mut stage, Duration::from_secs(wait));
+        work(&mut setup, Duration::from_secs(wait));
     }
     if !early && let Some(stop) = stop {
-        stop.begin(&stage);
+        stop.begin(&setup);
     }
     let (side, sub) = [(Side::Old, &old), (Side::New, &new)][chance.choose(2, "which side")];
-    disable(&stage, side, sub);
-    stage.capture(side, sub);
+    disable(&setup, side, sub);
+    setup.capture(side, sub);
     if chance.happens(2, "every message is lost") {
-        lose_messages(&stage);
+        lose_messages(&setup);
     }
     if chance.happens(3, "more comes after it") {
-        burden(&mut stage, &mut chance, &old, &new);
+        burden(&mut setup, &mut chance, &old, &new);
     }
-    work(&mut stage, BOUND);
+    work(&mut setup, BOUND);
     for (side, sub) in [(Side::Old, &old), (Side::New, &new)] {
-        if stage.body(side, sub).enabled {
-            let marks = stage.world.lock().table.marks.clone();
-            return Err(format!("{stop:?}: {side} is still enabled; pending changes {marks:?}"));
+        if setup.body(side, sub).enabled {
+            let pending_changes = setup.world.lock().table.pending_changes.clone();
+            return Err(format!(
+                "{stop:?}: {side} is still enabled; pending changes {pending_changes:?}"
+            ));
         }
     }
-    lift(&stage);
-    stage.world.lock().weather = Weather::new(Climate::calm());
-    work(&mut stage, Duration::from_hours(3));
-    let (one, two) = (stage.body(Side::Old, &old), stage.body(Side::New, &new));
-    let entry = stage.entry(Side::Old, &old);
+    lift(&setup);
+    setup.world.lock().fault_injection = FaultInjection::new(FaultRates::quiescence());
+    work(&mut setup, Duration::from_hours(3));
+    let (one, two) = (setup.body(Side::Old, &old), setup.body(Side::New, &new));
+    let record = setup.record(Side::Old, &old);
     let name = Field::from_name("name").unwrap();
-    let name = entry.obstacles.contains_key(&name)
+    let name = record.blocked_fields.contains_key(&name)
         || one.attributes.get(&attribute("name")) == two.attributes.get(&attribute("name"));
     if one.enabled || two.enabled || !name || one.groups != two.groups {
-        return Err(format!("{stop:?}: apart at the end: {:?} {:?}", entry.state, entry.obstacles));
+        return Err(format!(
+            "{stop:?}: apart at the end: {:?} {:?}",
+            record.state, record.blocked_fields
+        ));
     }
     Ok(())
 }

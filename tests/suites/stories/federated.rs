@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 
 use poolbridge_core::account::Status;
-use poolbridge_core::change::Proof;
-use poolbridge_core::entry::State as PersonState;
+use poolbridge_core::change::Evidence;
 use poolbridge_core::limits;
 use poolbridge_core::mapping::Mapping;
+use poolbridge_core::outcome::{Outcome, Reason};
 use poolbridge_core::policy::{Deletes, MatchBy, Provision};
+use poolbridge_core::record::PersonState;
 use poolbridge_core::side::Side;
-use poolbridge_core::verdict::{Reason, Verdict};
-use poolbridge_tests::simulation::stage::Stage;
+use poolbridge_tests::simulation::setup::Setup;
 use poolbridge_tests::world::accounts::{Body, attribute};
 
 use super::{federated, folding, linked, named, reshape};
@@ -25,203 +25,203 @@ fn federated_account_never_links_to_local_account() {
         (Side::Old, MatchBy::Username),
         (Side::Old, MatchBy::OldSub(attribute("custom:old_sub"))),
     ] {
-        let mut stage = Stage::new(Provision::Lazy);
-        stage.policy.match_by = match_by;
+        let mut setup = Setup::new(Provision::Lazy);
+        setup.policy.match_by = match_by;
         let there = local_side.other();
         // The local person has the same username in this pool as the federated one in the other.
-        let local = named(&stage, local_side, 1, "Google_1", PAT);
-        let twin = federated(&stage, there, 1, "Google_1", PAT);
-        stage.set(there, &twin, "custom:old_sub", local.as_str());
-        stage.wait(limits::SETTLE * 12);
+        let local = named(&setup, local_side, 1, "Google_1", PAT);
+        let twin = federated(&setup, there, 1, "Google_1", PAT);
+        setup.set(there, &twin, "custom:old_sub", local.as_str());
+        setup.wait(limits::SETTLE * 12);
         for (side, sub) in [(local_side, &local), (there, &twin)] {
-            let verdicts = stage.captured(side, sub);
-            let entry = stage.entry(side, sub);
-            let why = format!("{:?}, {verdicts:?}", stage.policy.match_by);
-            assert_eq!(entry.accounts.get(side.other()), &None, "linked by {why}");
-            assert_eq!((entry.state, entry.reason), (PersonState::only(side), None), "{why}");
+            let outcomes = setup.captured(side, sub);
+            let record = setup.record(side, sub);
+            let why = format!("{:?}, {outcomes:?}", setup.policy.match_by);
+            assert_eq!(record.accounts.get(side.other()), &None, "linked by {why}");
+            assert_eq!((record.state, record.reason), (PersonState::only(side), None), "{why}");
         }
     }
 }
 
 #[test]
 fn local_account_does_not_name_federated_account_by_its_old_sub() {
-    let mut stage = Stage::new(Provision::Lazy);
+    let mut setup = Setup::new(Provision::Lazy);
     let name = attribute("custom:old_sub");
-    stage.policy.match_by = MatchBy::OldSub(name.clone());
-    stage.policy.mapping =
+    setup.policy.match_by = MatchBy::OldSub(name.clone());
+    setup.policy.mapping =
         Mapping::new(Vec::new(), &BTreeSet::from([name.clone()]), false, true).unwrap();
-    let twin = federated(&stage, Side::Old, 1, "Google_1", PAT);
-    let local = stage.account(Side::New, 1, PAT, true);
-    stage.set(Side::New, &local, name.as_str(), twin.as_str());
-    stage.wait(limits::SETTLE * 12);
-    stage.captured(Side::New, &local);
-    assert_eq!(stage.entry(Side::New, &local).accounts.old, None);
+    let twin = federated(&setup, Side::Old, 1, "Google_1", PAT);
+    let local = setup.account(Side::New, 1, PAT, true);
+    setup.set(Side::New, &local, name.as_str(), twin.as_str());
+    setup.wait(limits::SETTLE * 12);
+    setup.captured(Side::New, &local);
+    assert_eq!(setup.record(Side::New, &local).accounts.old, None);
 }
 
 #[test]
 fn federated_accounts_link_by_provider_and_provider_user_id() {
     for by_address in [false, true] {
-        let mut stage = Stage::new(Provision::Lazy);
+        let mut setup = Setup::new(Provision::Lazy);
         if by_address {
             let email = || BTreeSet::from([attribute("email")]);
-            reshape(&stage, Side::New, |shape| shape.username_attributes = email());
+            reshape(&setup, Side::New, |schema| schema.username_attributes = email());
         }
         // Other addresses; and the same address at another provider.
-        let old = federated(&stage, Side::Old, 1, "Google_1", "one@example.com");
-        let new = federated(&stage, Side::New, 1, "Google_1", "two@example.com");
-        let stranger = federated(&stage, Side::New, 2, "Okta_1", "one@example.com");
-        stage.wait(limits::SETTLE * 12);
-        stage.captured(Side::Old, &old);
-        assert!(linked(&stage, &old, &new), "by address: {by_address}");
-        stage.captured(Side::New, &stranger);
-        assert_eq!(stage.entry(Side::New, &stranger).accounts.old, None);
+        let old = federated(&setup, Side::Old, 1, "Google_1", "one@example.com");
+        let new = federated(&setup, Side::New, 1, "Google_1", "two@example.com");
+        let stranger = federated(&setup, Side::New, 2, "Okta_1", "one@example.com");
+        setup.wait(limits::SETTLE * 12);
+        setup.captured(Side::Old, &old);
+        assert!(linked(&setup, &old, &new), "by address: {by_address}");
+        setup.captured(Side::New, &stranger);
+        assert_eq!(setup.record(Side::New, &stranger).accounts.old, None);
     }
 }
 
 #[test]
 fn federated_accounts_of_one_provider_link_across_spellings() {
-    let mut stage = Stage::new(Provision::Lazy);
-    stage.policy.mapping = folding();
-    reshape(&stage, Side::New, |shape| shape.case_sensitive = false);
-    let old = federated(&stage, Side::Old, 1, "Google_1", PAT);
+    let mut setup = Setup::new(Provision::Lazy);
+    setup.policy.mapping = folding();
+    reshape(&setup, Side::New, |schema| schema.case_sensitive = false);
+    let old = federated(&setup, Side::Old, 1, "Google_1", PAT);
     // A case-insensitive pool shows lower case.
-    let new = federated(&stage, Side::New, 1, "google_1", "two@example.com");
-    stage.wait(limits::SETTLE * 12);
-    stage.captured(Side::New, &new);
-    assert!(linked(&stage, &old, &new));
+    let new = federated(&setup, Side::New, 1, "google_1", "two@example.com");
+    setup.wait(limits::SETTLE * 12);
+    setup.captured(Side::New, &new);
+    assert!(linked(&setup, &old, &new));
 }
 
 /// What happens to the person's own account when their federated account is deleted.
-fn after_the_twin(deletes: Deletes) -> (Body, Vec<Verdict>) {
-    let mut stage = Stage::new(Provision::Lazy);
-    stage.policy.deletes = deletes;
+fn after_the_twin(deletes: Deletes) -> (Body, Vec<Outcome>) {
+    let mut setup = Setup::new(Provision::Lazy);
+    setup.policy.deletes = deletes;
     for (human, address) in [(8, "eight@example.com"), (9, "nine@example.com")] {
-        stage.account(Side::New, human, address, true);
+        setup.account(Side::New, human, address, true);
     }
-    let local = stage.account(Side::Old, 1, PAT, true);
-    let twin = federated(&stage, Side::New, 1, "Google_1", PAT);
-    stage.wait(limits::SETTLE * 12);
-    stage.captured(Side::Old, &local);
-    stage.captured(Side::New, &twin);
+    let local = setup.account(Side::Old, 1, PAT, true);
+    let twin = federated(&setup, Side::New, 1, "Google_1", PAT);
+    setup.wait(limits::SETTLE * 12);
+    setup.captured(Side::Old, &local);
+    setup.captured(Side::New, &twin);
     // The team links the provider to a new local account, for which it must delete the profile.
-    stage.edit(Side::New, &twin, |body| body.exists = false);
-    stage.account(Side::New, 2, PAT, true);
-    let verdicts = stage.deleted(Side::New, &twin);
-    (stage.body(Side::Old, &local), verdicts)
+    setup.edit(Side::New, &twin, |body| body.exists = false);
+    setup.account(Side::New, 2, PAT, true);
+    let outcomes = setup.deleted(Side::New, &twin);
+    (setup.body(Side::Old, &local), outcomes)
 }
 
 #[test]
 fn deleting_a_federated_profile_disables_no_local_account() {
-    let (body, verdicts) = after_the_twin(Deletes::Disable);
-    assert!(body.enabled, "the person's own account was disabled: {verdicts:?}");
+    let (body, outcomes) = after_the_twin(Deletes::Disable);
+    assert!(body.enabled, "the person's own account was disabled: {outcomes:?}");
 }
 
 #[test]
 fn deleting_a_federated_profile_deletes_no_local_account() {
-    let (body, verdicts) = after_the_twin(Deletes::Delete);
-    assert!(body.exists, "the person's own account was deleted: {verdicts:?}");
+    let (body, outcomes) = after_the_twin(Deletes::Delete);
+    assert!(body.exists, "the person's own account was deleted: {outcomes:?}");
 }
 
 #[test]
 fn federated_account_does_not_make_its_local_neighbour_ambiguous() {
     for twin_side in Side::BOTH {
-        let mut stage = Stage::new(Provision::Lazy);
-        let old = stage.account(Side::Old, 1, PAT, true);
-        federated(&stage, twin_side, 1, "Google_1", PAT);
-        let new = stage.account(Side::New, 1, PAT, true);
-        stage.wait(limits::SETTLE * 12);
-        let verdicts = stage.captured(Side::Old, &old);
-        assert!(linked(&stage, &old, &new), "twin in the {twin_side} pool: {verdicts:?}");
+        let mut setup = Setup::new(Provision::Lazy);
+        let old = setup.account(Side::Old, 1, PAT, true);
+        federated(&setup, twin_side, 1, "Google_1", PAT);
+        let new = setup.account(Side::New, 1, PAT, true);
+        setup.wait(limits::SETTLE * 12);
+        let outcomes = setup.captured(Side::Old, &old);
+        assert!(linked(&setup, &old, &new), "twin in the {twin_side} pool: {outcomes:?}");
     }
 }
 
 #[test]
 fn federated_account_blocks_no_address_of_its_local_neighbour() {
-    let mut stage = Stage::new(Provision::Lazy);
+    let mut setup = Setup::new(Provision::Lazy);
     let email = || BTreeSet::from([attribute("email")]);
-    reshape(&stage, Side::New, |shape| shape.alias_attributes = email());
-    let (old, new) = stage.pair();
-    federated(&stage, Side::New, 1, "Google_1", "two@example.com");
-    stage.set(Side::Old, &old, "email", "two@example.com");
-    let verdicts = stage.captured(Side::Old, &old);
-    let there = stage.says(Side::New, &new, "email");
-    assert_eq!(there.as_deref(), Some("two@example.com"), "{verdicts:?}");
+    reshape(&setup, Side::New, |schema| schema.alias_attributes = email());
+    let (old, new) = setup.pair();
+    federated(&setup, Side::New, 1, "Google_1", "two@example.com");
+    setup.set(Side::Old, &old, "email", "two@example.com");
+    let outcomes = setup.captured(Side::Old, &old);
+    let there = setup.says(Side::New, &new, "email");
+    assert_eq!(there.as_deref(), Some("two@example.com"), "{outcomes:?}");
 }
 
 #[test]
 fn federated_account_is_never_created() {
-    let mut stage = Stage::new(Provision::Eager);
-    let twin = federated(&stage, Side::Old, 1, "Google_1", PAT);
-    let verdicts = stage.captured(Side::Old, &twin);
-    assert_eq!(stage.living(Side::New), 0, "{verdicts:?}");
-    assert_eq!(stage.entry(Side::Old, &twin).reason, Some(Reason::Federated));
+    let mut setup = Setup::new(Provision::Eager);
+    let twin = federated(&setup, Side::Old, 1, "Google_1", PAT);
+    let outcomes = setup.captured(Side::Old, &twin);
+    assert_eq!(setup.living(Side::New), 0, "{outcomes:?}");
+    assert_eq!(setup.record(Side::Old, &twin).reason, Some(Reason::Federated));
 }
 
 #[test]
 fn local_account_is_created_although_a_federated_one_exists() {
-    let mut stage = Stage::new(Provision::Eager);
-    let local = stage.account(Side::Old, 1, PAT, true);
-    federated(&stage, Side::New, 1, "Google_1", PAT);
-    stage.wait(limits::SETTLE * 12);
-    let verdicts = stage.captured(Side::Old, &local);
-    assert_eq!(stage.living(Side::New), 2, "{verdicts:?}");
+    let mut setup = Setup::new(Provision::Eager);
+    let local = setup.account(Side::Old, 1, PAT, true);
+    federated(&setup, Side::New, 1, "Google_1", PAT);
+    setup.wait(limits::SETTLE * 12);
+    let outcomes = setup.captured(Side::Old, &local);
+    assert_eq!(setup.living(Side::New), 2, "{outcomes:?}");
 }
 
 #[test]
 fn federated_account_in_a_pool_of_addresses_settles() {
-    let mut stage = Stage::new(Provision::Lazy);
+    let mut setup = Setup::new(Provision::Lazy);
     let email = || BTreeSet::from([attribute("email")]);
-    reshape(&stage, Side::New, |shape| shape.username_attributes = email());
-    let old = federated(&stage, Side::Old, 1, "Google_1", PAT);
-    let new = federated(&stage, Side::New, 1, "Google_1", PAT);
-    stage.wait(limits::SETTLE * 12);
+    reshape(&setup, Side::New, |schema| schema.username_attributes = email());
+    let old = federated(&setup, Side::Old, 1, "Google_1", PAT);
+    let new = federated(&setup, Side::New, 1, "Google_1", PAT);
+    setup.wait(limits::SETTLE * 12);
     // The person's own first sign-in in the other pool.
-    let sign_up = stage.change(Side::New, &new, Proof::Confirmed);
-    stage.wait(limits::SETTLE);
-    stage.look(&sign_up);
-    assert!(linked(&stage, &old, &new));
-    stage.capture(Side::Old, &old);
+    let sign_up = setup.change(Side::New, &new, Evidence::Confirmed);
+    setup.wait(limits::SETTLE);
+    setup.process(&sign_up);
+    assert!(linked(&setup, &old, &new));
+    setup.capture(Side::Old, &old);
     for _ in 0..200 {
-        stage.wait(limits::SETTLE);
-        let change = stage.change(Side::Old, &old, Proof::Hint);
-        stage.wait(limits::SETTLE);
-        let verdict = stage.look(&change).verdict;
-        assert!(!matches!(verdict, Verdict::Later(..)), "{verdict:?}");
+        setup.wait(limits::SETTLE);
+        let change = setup.change(Side::Old, &old, Evidence::Hint);
+        setup.wait(limits::SETTLE);
+        let outcome = setup.process(&change).outcome;
+        assert!(!matches!(outcome, Outcome::Retry(..)), "{outcome:?}");
     }
-    assert!(stage.world.lock().table.marks.is_empty(), "a pending change is left");
+    assert!(setup.world.lock().table.pending_changes.is_empty(), "a pending change is left");
     // A change travels to an account that no call by `sub` reaches.
-    stage.set(Side::Old, &old, "name", "Pat");
-    stage.captured(Side::Old, &old);
-    assert_eq!(stage.says(Side::New, &new, "name").as_deref(), Some("Pat"));
+    setup.set(Side::Old, &old, "name", "Pat");
+    setup.captured(Side::Old, &old);
+    assert_eq!(setup.says(Side::New, &new, "name").as_deref(), Some("Pat"));
 }
 
 #[test]
 fn pool_of_federated_accounts_has_canary_accounts() {
-    let mut stage = Stage::new(Provision::Lazy);
+    let mut setup = Setup::new(Provision::Lazy);
     let email = || BTreeSet::from([attribute("email")]);
-    reshape(&stage, Side::New, |shape| shape.username_attributes = email());
-    let old = federated(&stage, Side::Old, 1, "Google_1", PAT);
-    let new = federated(&stage, Side::New, 1, "Google_1", PAT);
-    federated(&stage, Side::New, 2, "Google_2", "two@example.com");
-    stage.wait(limits::SETTLE * 12);
-    stage.captured(Side::Old, &old);
-    assert!(linked(&stage, &old, &new));
-    stage.edit(Side::New, &new, |body| body.exists = false);
-    let verdicts = stage.deleted(Side::New, &new);
-    assert_eq!(stage.entry(Side::Old, &old).state, PersonState::Deleted, "{verdicts:?}");
-    assert!(!stage.body(Side::Old, &old).enabled);
+    reshape(&setup, Side::New, |schema| schema.username_attributes = email());
+    let old = federated(&setup, Side::Old, 1, "Google_1", PAT);
+    let new = federated(&setup, Side::New, 1, "Google_1", PAT);
+    federated(&setup, Side::New, 2, "Google_2", "two@example.com");
+    setup.wait(limits::SETTLE * 12);
+    setup.captured(Side::Old, &old);
+    assert!(linked(&setup, &old, &new));
+    setup.edit(Side::New, &new, |body| body.exists = false);
+    let outcomes = setup.deleted(Side::New, &new);
+    assert_eq!(setup.record(Side::Old, &old).state, PersonState::Deleted, "{outcomes:?}");
+    assert!(!setup.body(Side::Old, &old).enabled);
 }
 
 #[test]
 fn account_that_becomes_local_is_matched_like_one() {
-    let mut stage = Stage::new(Provision::Lazy);
-    let local = stage.account(Side::Old, 1, PAT, true);
-    let twin = federated(&stage, Side::New, 1, "Google_1", PAT);
-    stage.wait(limits::SETTLE * 12);
-    stage.captured(Side::New, &twin);
-    assert_eq!(stage.entry(Side::New, &twin).accounts.old, None);
+    let mut setup = Setup::new(Provision::Lazy);
+    let local = setup.account(Side::Old, 1, PAT, true);
+    let twin = federated(&setup, Side::New, 1, "Google_1", PAT);
+    setup.wait(limits::SETTLE * 12);
+    setup.captured(Side::New, &twin);
+    assert_eq!(setup.record(Side::New, &twin).accounts.old, None);
     // An administrator sets a password, which makes it a local account.
-    stage.edit(Side::New, &twin, |body| body.status = Status::Confirmed);
-    stage.captured(Side::New, &twin);
-    assert!(linked(&stage, &local, &twin), "a failed search counted for another kind of account");
+    setup.edit(Side::New, &twin, |body| body.status = Status::Confirmed);
+    setup.captured(Side::New, &twin);
+    assert!(linked(&setup, &local, &twin), "a failed search counted for another kind of account");
 }

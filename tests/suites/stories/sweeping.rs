@@ -4,24 +4,24 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use poolbridge_core::change::{Change, Proof};
-use poolbridge_core::entry::State as PersonState;
-use poolbridge_core::fault::FaultKind;
+use poolbridge_core::change::{ChangeEvent, Evidence};
+use poolbridge_core::error::ErrorKind;
 use poolbridge_core::limits;
+use poolbridge_core::outcome::{Outcome, Reason};
 use poolbridge_core::policy::{ConfigurationStamp, Control, Phase, Provision};
-use poolbridge_core::restore::{Restore, Stage as Progress};
+use poolbridge_core::record::PersonState;
+use poolbridge_core::restore::{Restore, RestoreStage};
 use poolbridge_core::side::{BySide, Side};
 use poolbridge_core::sweep::Tick;
 use poolbridge_core::time::Time;
-use poolbridge_core::verdict::{Reason, Verdict};
-use poolbridge_tests::simulation::stage::Stage;
-use poolbridge_tests::world::weather::Fate;
+use poolbridge_tests::simulation::setup::Setup;
+use poolbridge_tests::world::fault_injection::CallFate;
 
 use super::trouble;
 
 /// One invocation of the sweep, and how long it took.
-fn tick(stage: &mut Stage) -> (Tick, Duration) {
-    let (world, sweep) = (stage.world.clone(), stage.sweep());
+fn tick(setup: &mut Setup) -> (Tick, Duration) {
+    let (world, sweep) = (setup.world.clone(), setup.sweep());
     let began = world.lock().now;
     let mut tick = pin!(sweep);
     let mut context = Context::from_waker(Waker::noop());
@@ -37,100 +37,100 @@ fn tick(stage: &mut Stage) -> (Tick, Duration) {
 }
 
 /// Runs a pass of the sweep and processes what it sends. Returns what it sent.
-fn swept(stage: &mut Stage) -> Vec<Change> {
-    stage.world.lock().queue = poolbridge_tests::world::queue::Queue::default();
-    let (tick, _) = tick(stage);
+fn swept(setup: &mut Setup) -> Vec<ChangeEvent> {
+    setup.world.lock().queue = poolbridge_tests::world::queue::Queue::default();
+    let (tick, _) = tick(setup);
     assert!(matches!(&tick, Tick::Worked(worked) if worked.ended.is_some()), "{tick:?}");
-    let sent: Vec<Change> =
-        stage.world.lock().queue.messages().iter().map(|it| it.change.clone()).collect();
+    let sent: Vec<ChangeEvent> =
+        setup.world.lock().queue.messages().iter().map(|it| it.change.clone()).collect();
     for change in &sent {
-        assert_eq!((change.proof, change.password), (Proof::Hint, false));
-        let mut verdict = Verdict::AlreadyTrue;
+        assert_eq!((change.evidence, change.password), (Evidence::Hint, false));
+        let mut outcome = Outcome::Unchanged;
         for _ in 0..10 {
-            stage.wait(limits::SETTLE * 2);
-            verdict = stage.look(change).verdict;
-            if !matches!(verdict, Verdict::Later(..)) {
+            setup.wait(limits::SETTLE * 2);
+            outcome = setup.process(change).outcome;
+            if !matches!(outcome, Outcome::Retry(..)) {
                 break;
             }
         }
-        assert!(!matches!(verdict, Verdict::Later(..)), "{verdict:?}");
+        assert!(!matches!(outcome, Outcome::Retry(..)), "{outcome:?}");
     }
     sent
 }
 
 #[test]
 fn an_account_that_a_deletion_left_open_is_closed_after_the_next_sweep() {
-    let mut stage = Stage::new(Provision::Lazy);
-    let (old, new) = stage.pair();
-    let bystander = stage.account(Side::Old, 2, "two@example.com", true);
-    stage.captured(Side::Old, &bystander);
-    stage.edit(Side::Old, &old, |body| body.exists = false);
+    let mut setup = Setup::new(Provision::Lazy);
+    let (old, new) = setup.pair();
+    let bystander = setup.account(Side::Old, 2, "two@example.com", true);
+    setup.captured(Side::Old, &bystander);
+    setup.edit(Side::Old, &old, |body| body.exists = false);
     // The tombstone is stored, and the disable of the other account fails.
-    trouble(&stage.world, "AdminDisableUser", Fate::NotSent, 1);
-    let change = stage.change(Side::Old, &old, Proof::Deleted);
-    stage.wait(limits::SETTLE);
-    assert!(matches!(stage.look(&change).verdict, Verdict::Later(..)));
-    let entry = stage.entry(Side::Old, &old);
-    assert_eq!(entry.state, PersonState::Deleted);
-    assert!(entry.tombstone.is_some_and(|tombstone| tombstone.owed.is_some()));
-    assert!(stage.body(Side::New, &new).enabled, "nothing has closed it yet");
+    trouble(&setup.world, "AdminDisableUser", CallFate::NotSent, 1);
+    let change = setup.change(Side::Old, &old, Evidence::Deleted);
+    setup.wait(limits::SETTLE);
+    assert!(matches!(setup.process(&change).outcome, Outcome::Retry(..)));
+    let record = setup.record(Side::Old, &old);
+    assert_eq!(record.state, PersonState::Deleted);
+    assert!(record.tombstone.is_some_and(|tombstone| tombstone.owed.is_some()));
+    assert!(setup.body(Side::New, &new).enabled, "nothing has closed it yet");
     // Message and pending change are lost: only the sweep can notice.
-    stage.world.lock().table.marks.clear();
-    stage.wait(Duration::from_mins(10));
-    let sent = swept(&mut stage);
+    setup.world.lock().table.pending_changes.clear();
+    setup.wait(Duration::from_mins(10));
+    let sent = swept(&mut setup);
     assert_eq!(sent.iter().map(|it| (it.side, &it.sub)).collect::<Vec<_>>(), [(Side::Old, &old)]);
-    assert!(!stage.body(Side::New, &new).enabled, "the account of a deleted person stays open");
-    stage.wait(Duration::from_mins(10));
-    assert!(swept(&mut stage).is_empty(), "nothing is owed any more");
+    assert!(!setup.body(Side::New, &new).enabled, "the account of a deleted person stays open");
+    setup.wait(Duration::from_mins(10));
+    assert!(swept(&mut setup).is_empty(), "nothing is owed any more");
 }
 
 #[test]
 fn an_edit_without_an_event_travels_after_the_next_sweep() {
-    let mut stage = Stage::new(Provision::Lazy);
-    let (old, new) = stage.pair();
-    stage.wait(Duration::from_mins(10));
-    assert!(swept(&mut stage).is_empty(), "both accounts are in step");
-    stage.set(Side::New, &new, "name", "unnoticed");
-    stage.wait(Duration::from_mins(10));
-    assert_eq!(swept(&mut stage).len(), 1);
-    assert_eq!(stage.says(Side::Old, &old, "name").as_deref(), Some("unnoticed"));
+    let mut setup = Setup::new(Provision::Lazy);
+    let (old, new) = setup.pair();
+    setup.wait(Duration::from_mins(10));
+    assert!(swept(&mut setup).is_empty(), "both accounts are in step");
+    setup.set(Side::New, &new, "name", "unnoticed");
+    setup.wait(Duration::from_mins(10));
+    assert_eq!(swept(&mut setup).len(), 1);
+    assert_eq!(setup.says(Side::Old, &old, "name").as_deref(), Some("unnoticed"));
 }
 
 #[test]
 fn a_page_that_is_not_answered_is_asked_for_again_a_few_times_in_the_same_pass() {
-    let mut stage = Stage::new(Provision::Lazy);
-    stage.pair();
-    trouble(&stage.world, "ListUsers", Fate::RequestLost, limits::LISTING_ATTEMPTS_MAX);
-    let (tick, _) = tick(&mut stage);
+    let mut setup = Setup::new(Provision::Lazy);
+    setup.pair();
+    trouble(&setup.world, "ListUsers", CallFate::RequestLost, limits::LISTING_ATTEMPTS_MAX);
+    let (tick, _) = tick(&mut setup);
     let Tick::Worked(worked) = tick else { panic!("{tick:?}") };
-    assert_eq!(worked.faults, []);
+    assert_eq!(worked.errors, []);
     assert!(worked.ended.is_some(), "{worked:?}");
 }
 
 #[test]
 fn a_failing_listing_ends_the_run_soon_and_another_pass_tries_again() {
-    for fate in [Fate::RequestLost, Fate::NotSent] {
-        let mut stage = Stage::new(Provision::Lazy);
-        stage.pair();
-        trouble(&stage.world, "ListUsers", fate, u32::MAX);
-        let (tick, took) = tick(&mut stage);
+    for fate in [CallFate::RequestLost, CallFate::NotSent] {
+        let mut setup = Setup::new(Provision::Lazy);
+        setup.pair();
+        trouble(&setup.world, "ListUsers", fate, u32::MAX);
+        let (tick, took) = tick(&mut setup);
         let Tick::Worked(worked) = tick else { panic!("{tick:?}") };
-        let kinds: Vec<_> = worked.faults.iter().map(|fault| Some(fault.kind)).collect();
-        assert!(!kinds.is_empty() && kinds.iter().all(|kind| *kind == fate.fault()), "{kinds:?}");
+        let kinds: Vec<_> = worked.errors.iter().map(|error| Some(error.kind)).collect();
+        assert!(!kinds.is_empty() && kinds.iter().all(|kind| *kind == fate.error()), "{kinds:?}");
         assert!(worked.ended.is_none() && took < Duration::from_secs(30), "{took:?}");
     }
     // A call that no repetition can help is not tried twice.
-    let mut stage = Stage::new(Provision::Lazy);
-    stage.pair();
-    stage.world.lock().pools.new.fails.insert("ListUsers", FaultKind::Denied);
-    let (tick, took) = tick(&mut stage);
+    let mut setup = Setup::new(Provision::Lazy);
+    setup.pair();
+    setup.world.lock().pools.new.fails.insert("ListUsers", ErrorKind::Denied);
+    let (tick, took) = tick(&mut setup);
     let Tick::Worked(worked) = tick else { panic!("{tick:?}") };
-    assert!(worked.faults.iter().any(|fault| fault.kind == FaultKind::Denied), "{worked:?}");
+    assert!(worked.errors.iter().any(|error| error.kind == ErrorKind::Denied), "{worked:?}");
     assert!(took < Duration::from_secs(5), "{took:?}");
     // The cause is gone: the pass continues where it stopped.
-    stage.world.lock().pools.new.fails.clear();
-    stage.wait(Duration::from_mins(10));
-    assert_eq!(swept(&mut stage), []);
+    setup.world.lock().pools.new.fails.clear();
+    setup.wait(Duration::from_mins(10));
+    assert_eq!(swept(&mut setup), []);
 }
 
 #[test]
@@ -148,21 +148,24 @@ fn the_sweep_sends_nothing_while_its_messages_cannot_be_processed() {
         (Reason::OtherConfiguration, Control { configuration: Some(other), ..follow() }),
         (
             Reason::Restored,
-            Control { restores: BySide { old: restore(Progress::Started), new: None }, ..follow() },
+            Control {
+                restores: BySide { old: restore(RestoreStage::Started), new: None },
+                ..follow()
+            },
         ),
         (Reason::Complete, Control { phase: Phase::Complete, ..follow() }),
         (Reason::Paused, Control { phase: Phase::Prepare, ..follow() }),
     ];
     for (reason, control) in stops {
-        let mut stage = Stage::new(Provision::Lazy);
-        let (old, _) = stage.pair();
-        stage.wait(Duration::from_hours(1));
-        stage.set(Side::Old, &old, "name", "seen by the sweep alone");
-        stage.world.lock().queue = poolbridge_tests::world::queue::Queue::default();
-        stage.world.lock().table.control = control;
-        assert_eq!(tick(&mut stage).0, Tick::Barred(reason));
-        assert!(stage.world.lock().queue.messages().is_empty(), "{reason:?}");
-        stage.world.lock().table.control = follow();
-        assert_eq!(swept(&mut stage).len(), 1, "{reason:?}: the next sweep finds it");
+        let mut setup = Setup::new(Provision::Lazy);
+        let (old, _) = setup.pair();
+        setup.wait(Duration::from_hours(1));
+        setup.set(Side::Old, &old, "name", "seen by the sweep alone");
+        setup.world.lock().queue = poolbridge_tests::world::queue::Queue::default();
+        setup.world.lock().table.control = control;
+        assert_eq!(tick(&mut setup).0, Tick::Barred(reason));
+        assert!(setup.world.lock().queue.messages().is_empty(), "{reason:?}");
+        setup.world.lock().table.control = follow();
+        assert_eq!(swept(&mut setup).len(), 1, "{reason:?}: the next sweep finds it");
     }
 }

@@ -3,14 +3,14 @@
 
 use poolbridge_aws::config::{self, Configuration};
 
-use super::Outcome;
-use crate::cli::Check;
+use super::CommandResult;
+use crate::cli::CheckArgs;
 use crate::render;
 
 /// Reads the file and shows what it declares.
-pub(crate) fn run(arguments: &Check, json: bool) -> anyhow::Result<Outcome> {
+pub(crate) fn run(arguments: &CheckArgs, json: bool) -> anyhow::Result<CommandResult> {
     let path = arguments.config.clone().unwrap_or_else(config::path);
     let configuration = Configuration::read(&path)?;
     render::check::show(&configuration, json)?;
-    Ok(Outcome::Done)
+    Ok(CommandResult::Done)
 }

@@ -6,52 +6,52 @@ use poolbridge_core::names::Sub;
 use poolbridge_core::ports::{Clock as _, Ledger as _};
 use poolbridge_core::side::Side;
 
-use super::Outcome;
-use super::desk::Desk;
-use crate::cli::{self, Who};
+use super::CommandResult;
+use super::context::Context;
+use crate::cli::{self, AccountArgs};
 use crate::failure::Failure;
 use crate::render::{self, explain::Story};
 
 /// Tells it.
 pub(crate) async fn run(
-    desk: Desk,
-    arguments: &cli::Explain,
+    context: Context,
+    arguments: &cli::ExplainArgs,
     json: bool,
-) -> anyhow::Result<Outcome> {
-    let wired = desk.wired().await?;
-    let ledger = &wired.ground.ledger;
-    let mut marks = Vec::new();
+) -> anyhow::Result<CommandResult> {
+    let ports = context.ports().await?;
+    let ledger = &ports.resources.ledger;
+    let mut pending_changes = Vec::new();
     for side in arguments.who.sides() {
-        let explanation = Box::pin(wired.bridge().explain(side, &arguments.who.sub)).await;
+        let explanation = Box::pin(ports.bridge().explain(side, &arguments.who.sub)).await;
         let explanation = explanation.context("looking at the person")?;
-        let Some(entry) = explanation.entry.clone() else {
-            marks.extend(mark(ledger, side, &arguments.who.sub).await?);
+        let Some(record) = explanation.record.clone() else {
+            pending_changes.extend(pending(ledger, side, &arguments.who.sub).await?);
             continue;
         };
         for side in Side::BOTH {
-            if let Some(known) = entry.accounts.get(side) {
-                marks.extend(mark(ledger, side, &known.sub).await?);
+            if let Some(known) = record.accounts.get(side) {
+                pending_changes.extend(pending(ledger, side, &known.sub).await?);
             }
         }
-        let now = wired.ground.clock.now();
-        render::explain::show(&Story { entry, explanation, marks, now }, json)?;
-        return Ok(Outcome::Done);
+        let now = ports.resources.clock.now();
+        render::explain::show(&Story { record, explanation, pending_changes, now }, json)?;
+        return Ok(CommandResult::Done);
     }
-    Err(unknown(&arguments.who, !marks.is_empty()).into())
+    Err(unknown(&arguments.who, !pending_changes.is_empty()).into())
 }
 
-async fn mark(
+async fn pending(
     ledger: &poolbridge_aws::dynamodb::DynamoLedger,
     side: Side,
     sub: &Sub,
-) -> anyhow::Result<Option<poolbridge_core::change::Mark>> {
-    ledger.read_mark(side, sub).await.context("reading the mark")
+) -> anyhow::Result<Option<poolbridge_core::change::PendingChange>> {
+    ledger.read_pending(side, sub).await.context("reading the mark")
 }
 
 /// Nobody is known by that account (yet).
-pub(crate) fn unknown(who: &Who, marked: bool) -> Failure {
+pub(crate) fn unknown(who: &AccountArgs, has_pending: bool) -> Failure {
     let sub = &who.sub;
-    if marked {
+    if has_pending {
         let hint = "it is marked and was not looked at yet; see `poolbridge status`";
         return Failure::new(format!("no person is known by the account {sub} yet"), hint);
     }

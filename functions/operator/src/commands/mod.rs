@@ -5,7 +5,7 @@ mod breaker;
 mod check;
 mod completions;
 pub(crate) mod coverage;
-mod desk;
+mod context;
 mod drain;
 mod explain;
 mod link;
@@ -20,11 +20,11 @@ mod worker;
 use std::process::ExitCode;
 
 use crate::cli::{Cli, Command};
-use desk::Desk;
+use context::Context;
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
+pub(crate) enum CommandResult {
     /// Done.
     Done,
     /// It failed.
@@ -33,18 +33,18 @@ pub(crate) enum Outcome {
     NotYet,
 }
 
-impl From<Outcome> for ExitCode {
-    fn from(outcome: Outcome) -> Self {
-        Self::from(match outcome {
-            Outcome::Done => 0,
-            Outcome::Failed => 1,
-            Outcome::NotYet => 2,
+impl From<CommandResult> for ExitCode {
+    fn from(command_result: CommandResult) -> Self {
+        Self::from(match command_result {
+            CommandResult::Done => 0,
+            CommandResult::Failed => 1,
+            CommandResult::NotYet => 2,
         })
     }
 }
 
 /// Runs the command.
-pub(crate) async fn run(cli: Cli) -> anyhow::Result<Outcome> {
+pub(crate) async fn run(cli: Cli) -> anyhow::Result<CommandResult> {
     let Cli { json, yes, command } = cli;
     // These two need no deployment.
     if let Command::Check(arguments) = &command {
@@ -53,21 +53,27 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<Outcome> {
     if let Command::Completions(arguments) = &command {
         return completions::run(arguments);
     }
-    let desk = Desk::open().await?;
+    let context = Context::open().await?;
     match command {
-        Command::Status(arguments) => Box::pin(status::run(&desk, &arguments, json)).await,
-        Command::People(arguments) => Box::pin(people::run(&desk, &arguments, json)).await,
-        Command::Explain(arguments) => Box::pin(explain::run(desk, &arguments, json)).await,
-        Command::Drain(arguments) => Box::pin(drain::run(&desk, &arguments, yes, json)).await,
-        Command::Retry(arguments) => Box::pin(retry::run(desk, &arguments, yes, json)).await,
-        Command::Link(arguments) => Box::pin(link::link(desk, &arguments, yes, json)).await,
-        Command::Unlink(arguments) => Box::pin(link::unlink(desk, &arguments, yes, json)).await,
-        Command::Pause(arguments) => Box::pin(pause::pause(&desk, &arguments, yes, json)).await,
-        Command::Resume(arguments) => Box::pin(pause::resume(&desk, &arguments, yes, json)).await,
-        Command::Attach(arguments) => Box::pin(attach::attach(desk, &arguments, yes, json)).await,
-        Command::Detach(arguments) => Box::pin(attach::detach(desk, &arguments, yes, json)).await,
-        Command::Coverage => Box::pin(coverage::run(&desk, json)).await,
-        Command::Worker => Box::pin(worker::run(desk)).await,
+        Command::Status(arguments) => Box::pin(status::run(&context, &arguments, json)).await,
+        Command::People(arguments) => Box::pin(people::run(&context, &arguments, json)).await,
+        Command::Explain(arguments) => Box::pin(explain::run(context, &arguments, json)).await,
+        Command::Drain(arguments) => Box::pin(drain::run(&context, &arguments, yes, json)).await,
+        Command::Retry(arguments) => Box::pin(retry::run(context, &arguments, yes, json)).await,
+        Command::Link(arguments) => Box::pin(link::link(context, &arguments, yes, json)).await,
+        Command::Unlink(arguments) => Box::pin(link::unlink(context, &arguments, yes, json)).await,
+        Command::Pause(arguments) => Box::pin(pause::pause(&context, &arguments, yes, json)).await,
+        Command::Resume(arguments) => {
+            Box::pin(pause::resume(&context, &arguments, yes, json)).await
+        }
+        Command::Attach(arguments) => {
+            Box::pin(attach::attach(context, &arguments, yes, json)).await
+        }
+        Command::Detach(arguments) => {
+            Box::pin(attach::detach(context, &arguments, yes, json)).await
+        }
+        Command::Coverage => Box::pin(coverage::run(&context, json)).await,
+        Command::Worker => Box::pin(worker::run(context)).await,
         Command::Check(arguments) => check::run(&arguments, json),
         Command::Completions(arguments) => completions::run(&arguments),
     }

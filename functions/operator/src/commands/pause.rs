@@ -1,88 +1,88 @@
 //! `pause` and `resume`.
 
 use anyhow::Context as _;
-use poolbridge_aws::wiring::Ground;
+use poolbridge_aws::wiring::BridgeResources;
 use poolbridge_core::policy::Control;
 use poolbridge_core::ports::{Clock as _, Ledger as _};
 use poolbridge_core::side::Side;
 
-use super::Outcome;
+use super::CommandResult;
 use super::breaker;
-use super::desk::{Desk, note};
-use super::resend::Resent;
+use super::context::{Context, note};
+use super::resend::SentBefore;
 use super::restore;
 use crate::cli;
 use crate::failure::Failure;
 use crate::render;
-use crate::talk;
+use crate::terminal;
 
 /// The longest reason that is kept: it is a line in `status`.
 const REASON_CHARACTERS_MAX: usize = 200;
 
 /// Stops writing.
 pub(crate) async fn pause(
-    desk: &Desk,
-    arguments: &cli::Pause,
+    context: &Context,
+    arguments: &cli::PauseArgs,
     yes: bool,
     json: bool,
-) -> anyhow::Result<Outcome> {
-    let ground = &desk.ground;
+) -> anyhow::Result<CommandResult> {
+    let resources = &context.resources;
     let printable = arguments.reason.chars().filter(|letter| !letter.is_control());
     let reason: String = printable.take(REASON_CHARACTERS_MAX).collect();
     let plan = format!(
         "pause {}: changes are captured and marked, and wait; whoever is disabled is disabled all \
          the same",
-        ground.configuration.name
+        resources.configuration.name
     );
-    if !talk::agreed(&plan, yes)? {
-        return Ok(Outcome::Failed);
+    if !terminal::baseline(&plan, yes)? {
+        return Ok(CommandResult::Failed);
     }
     let stop = |control: &mut Control| control.paused = Some(reason.clone());
-    let control = ground.ledger.change_control(stop).await.context("writing the pause")?;
-    note(ground, "pause", &[("reason", reason.clone())]).await;
+    let control = resources.ledger.change_control(stop).await.context("writing the pause")?;
+    note(resources, "pause", &[("reason", reason.clone())]).await;
     render::done(json, "paused", &control)?;
-    Ok(Outcome::Done)
+    Ok(CommandResult::Done)
 }
 
 /// Goes on, and puts the configuration at hand in force.
 pub(crate) async fn resume(
-    desk: &Desk,
-    arguments: &cli::Resume,
+    context: &Context,
+    arguments: &cli::ResumeArgs,
     yes: bool,
     json: bool,
-) -> anyhow::Result<Outcome> {
-    let ground = &desk.ground;
-    let stamp = ground.configuration.stamp(ground.clock.now());
-    let found = ground.ledger.control().await.context("reading the control item")?;
+) -> anyhow::Result<CommandResult> {
+    let resources = &context.resources;
+    let stamp = resources.configuration.stamp(resources.clock.now());
+    let found = resources.ledger.control().await.context("reading the control item")?;
     let changed = found.configuration.as_ref().is_some_and(|it| it.hash != stamp.hash);
     if let Some(side) = found.replaced_pool(&stamp) {
         return Err(other_pool(side).into());
     }
     let tripped = found.breaker.as_ref().filter(|_| arguments.breaker);
     let held = match tripped {
-        Some(_) => Some(breaker::held(ground).await?),
+        Some(_) => Some(breaker::held(resources).await?),
         None => None,
     };
-    let now = ground.clock.now();
+    let now = resources.clock.now();
     let closing = tripped.zip(held.as_ref()).map(|(it, held)| breaker::plan(it, held, now));
     let choice = arguments.after_restore.as_ref().map(|it| restore::choice(&found, it));
     let choice = choice.transpose()?;
     if let Some(choice) = choice {
-        restore::check_ended(ground, choice).await?;
+        restore::check_ended(resources, choice).await?;
     }
     let plan = format!(
         "resume {}: put configuration {} in force{}{}{}, and look at every marked account",
-        ground.configuration.name,
+        resources.configuration.name,
         render::short(&stamp.hash),
         if changed { " (another one is now: deploy this one everywhere first)" } else { "" },
         closing.unwrap_or_default(),
         choice.map(restore::plan).unwrap_or_default(),
     );
-    if !talk::agreed(&plan, yes)? {
-        return Ok(Outcome::Failed);
+    if !terminal::baseline(&plan, yes)? {
+        return Ok(CommandResult::Failed);
     }
     if let Some(held) = &held {
-        breaker::allow(ground, held).await?;
+        breaker::allow(resources, held).await?;
     }
     let go_on = |control: &mut Control| {
         control.paused = None;
@@ -97,26 +97,26 @@ pub(crate) async fn resume(
             control.configuration = Some(stamp.clone());
         }
     };
-    let control = ground.ledger.change_control(go_on).await.context("writing the resumption")?;
+    let control = resources.ledger.change_control(go_on).await.context("writing the resumption")?;
     let hash = stamp.hash.clone();
     let mut details = vec![("configuration", hash)];
     details.extend(tripped.map(|it| ("breaker", it.reason.clone())));
     details.extend(choice.map(|it| ("after-restore", format!("{}={:?}", it.side, it.answer))));
-    note(ground, "resume", &details).await;
+    note(resources, "resume", &details).await;
     if choice.is_some() {
         // Everybody is compared: what the restore changed is named by no event.
         for side in Side::BOTH {
-            ground.ledger.want_sweep(side, now).await.context("asking for a sweep")?;
+            resources.ledger.want_sweep(side, now).await.context("asking for a sweep")?;
         }
     }
     if let Some(held) = held {
-        breaker::look_again(ground, held).await?;
+        breaker::look_again(resources, held).await?;
     } else if let Some(breaker) = control.breaker.as_ref() {
-        talk::say(&breaker::still_open(breaker));
+        terminal::say(&breaker::still_open(breaker));
     }
-    look_again(ground).await?;
+    look_again(resources).await?;
     render::done(json, "resumed", &control)?;
-    Ok(Outcome::Done)
+    Ok(CommandResult::Done)
 }
 
 fn other_pool(side: Side) -> Failure {
@@ -127,9 +127,9 @@ fn other_pool(side: Side) -> Failure {
 }
 
 /// While paused, messages were acknowledged and only their marks remember.
-async fn look_again(ground: &Ground) -> anyhow::Result<()> {
-    let mut resent = Resent::default();
-    resent.round(ground).await?;
-    talk::say(&format!("{} marked accounts are looked at again", resent.count));
+async fn look_again(resources: &BridgeResources) -> anyhow::Result<()> {
+    let mut resent = SentBefore::default();
+    resent.round(resources).await?;
+    terminal::say(&format!("{} marked accounts are looked at again", resent.count));
     Ok(())
 }

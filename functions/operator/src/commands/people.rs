@@ -3,27 +3,27 @@
 use anyhow::Context as _;
 use poolbridge_core::ports::Clock as _;
 
-use super::Outcome;
-use super::desk::Desk;
+use super::CommandResult;
+use super::context::Context;
 use crate::cli;
 use crate::render;
-use crate::talk;
+use crate::terminal;
 
 /// Lists them.
 pub(crate) async fn run(
-    desk: &Desk,
-    arguments: &cli::People,
+    context: &Context,
+    arguments: &cli::PeopleArgs,
     json: bool,
-) -> anyhow::Result<Outcome> {
-    let ledger = &desk.ground.ledger;
+) -> anyhow::Result<CommandResult> {
+    let ledger = &context.resources.ledger;
     let listed = ledger.people(arguments.state, arguments.limit).await;
     let people = listed.context("listing the people")?;
-    render::people::show(&people.people, desk.ground.clock.now(), json)?;
-    for (person, fault) in &people.unreadable {
-        talk::say(&format!("warning: person {person} cannot be read: {fault}"));
+    render::people::show(&people.people, context.resources.clock.now(), json)?;
+    for (person, error) in &people.unreadable {
+        terminal::say(&format!("warning: person {person} cannot be read: {error}"));
     }
     if people.more {
-        talk::say("there are more; hint: raise --limit");
+        terminal::say("there are more; hint: raise --limit");
     }
-    Ok(Outcome::Done)
+    Ok(CommandResult::Done)
 }

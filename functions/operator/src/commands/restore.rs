@@ -1,25 +1,25 @@
 //! `resume --after-restore`: what follows from a pool's restore to a point in time.
 
 use poolbridge_aws::cognito::settings::Recovery;
-use poolbridge_aws::wiring::Ground;
+use poolbridge_aws::wiring::BridgeResources;
 use poolbridge_core::policy::Control;
-use poolbridge_core::restore::{AfterRestore, Decided, Restore, Stage};
+use poolbridge_core::restore::{AfterRestore, Restore, RestoreStage, TimedDecision};
 use poolbridge_core::side::Side;
 use poolbridge_core::time::Time;
 
-use crate::cli::{Answer, Decision};
+use crate::cli::{RestoreChoice, RestoreDecision};
 use crate::failure::Failure;
-use crate::talk;
+use crate::terminal;
 
 /// A decision about one pool, ready to be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Choice {
     pub(crate) side: Side,
-    pub(crate) answer: Answer,
+    pub(crate) answer: RestoreChoice,
 }
 
 /// The pool that a decision is about: the one that is named, or the only one that waits for one.
-pub(crate) fn choice(control: &Control, decision: &Decision) -> Result<Choice, Failure> {
+pub(crate) fn choice(control: &Control, decision: &RestoreDecision) -> Result<Choice, Failure> {
     let waiting: Vec<Side> = match decision.side {
         Some(side) => vec![side],
         None => Side::BOTH.into_iter().filter(|side| control.is_undecided(*side)).collect(),
@@ -39,7 +39,7 @@ pub(crate) fn choice(control: &Control, decision: &Decision) -> Result<Choice, F
         let hint = "`poolbridge status` shows which pool was restored";
         return Err(Failure::new(format!("no restore of the {side} pool is noted"), hint));
     };
-    if note.stage == Stage::Deleted && decision.answer != Answer::None {
+    if note.stage == RestoreStage::Deleted && decision.answer != RestoreChoice::None {
         // In this bridge, all people would count as deleted from the pool that replaces it.
         let hint = "give the pool that replaces it a bridge of another name; if no pool was \
                     deleted, `poolbridge resume --after-restore none`";
@@ -50,13 +50,16 @@ pub(crate) fn choice(control: &Control, decision: &Decision) -> Result<Choice, F
 
 /// Refuses a decision while the recovery is still under way: what the pool shows is not final.
 /// Where the pool cannot be asked, the operator's word counts, and a warning says so.
-pub(crate) async fn check_ended(ground: &Ground, choice: Choice) -> Result<(), Failure> {
+pub(crate) async fn check_ended(
+    resources: &BridgeResources,
+    choice: Choice,
+) -> Result<(), Failure> {
     let side = choice.side;
-    let administration = ground.administration(side).await;
+    let administration = resources.administration(side).await;
     match Box::pin(administration.recoveries()).await {
         Ok(recoveries) => still_open(side, &recoveries).map_or(Ok(()), Err),
         Err(error) => {
-            talk::say(&format!(
+            terminal::say(&format!(
                 "warning: the {side} pool did not answer whether its recovery has ended: {error}"
             ));
             Ok(())
@@ -75,36 +78,38 @@ pub(crate) fn plan(choice: Choice) -> String {
     let Choice { side, answer } = choice;
     let other = side.other();
     match answer {
-        Answer::Heal => format!(
+        RestoreChoice::Heal => format!(
             ", heal the {side} pool: where it differs from what both pools agreed on, the {other} \
              pool's value is written there, edits made there since the restore included; accounts \
              that the restore took away are held"
         ),
-        Answer::Propagate => format!(
+        RestoreChoice::Propagate => format!(
             ", propagate the restore: where the {side} pool differs from what both pools agreed \
              on, its value is written to the {other} pool"
         ),
-        Answer::None => format!(", forget the note that the {side} pool was restored or deleted"),
+        RestoreChoice::None => {
+            format!(", forget the note that the {side} pool was restored or deleted")
+        }
     }
 }
 
 /// Writes the decision into the control item. The moment is kept while the decision stays the same.
 pub(crate) fn decide(control: &mut Control, choice: Choice, now: Time) {
     let what = match choice.answer {
-        Answer::Heal => AfterRestore::Heal,
-        Answer::Propagate => AfterRestore::Propagate,
-        Answer::None => {
+        RestoreChoice::Heal => AfterRestore::Heal,
+        RestoreChoice::Propagate => AfterRestore::Propagate,
+        RestoreChoice::None => {
             // An event about it that is still to come must not count as a new recovery.
             *control.restores.get_mut(choice.side) =
-                Some(Restore { stage: Stage::Cancelled, since: now, decided: None });
+                Some(Restore { stage: RestoreStage::Cancelled, since: now, decided: None });
             return;
         }
     };
     if let Some(note) = control.restores.get_mut(choice.side) {
         // The event that told of the start may be lost.
-        note.stage = Stage::Started;
+        note.stage = RestoreStage::Started;
         if note.decided.is_none_or(|before| before.what != what) {
-            note.decided = Some(Decided { what, at: now });
+            note.decided = Some(TimedDecision { what, at: now });
         }
     }
 }
@@ -113,7 +118,7 @@ pub(crate) fn decide(control: &mut Control, choice: Choice, now: Time) {
 mod tests {
     use super::*;
 
-    fn control(notes: &[(Side, Stage)]) -> Control {
+    fn control(notes: &[(Side, RestoreStage)]) -> Control {
         let mut control = Control::default();
         for (side, stage) in notes {
             *control.restores.get_mut(*side) =
@@ -122,18 +127,19 @@ mod tests {
         control
     }
 
-    const fn heal(side: Option<Side>) -> Decision {
-        Decision { side, answer: Answer::Heal }
+    const fn heal(side: Option<Side>) -> RestoreDecision {
+        RestoreDecision { side, answer: RestoreChoice::Heal }
     }
 
     #[test]
     fn the_only_pool_that_waits_need_not_be_named() {
-        let one = control(&[(Side::New, Stage::Started)]);
+        let one = control(&[(Side::New, RestoreStage::Started)]);
         assert_eq!(choice(&one, &heal(None)).unwrap().side, Side::New);
-        let both = control(&[(Side::Old, Stage::Prepared), (Side::New, Stage::Started)]);
+        let both =
+            control(&[(Side::Old, RestoreStage::Prepared), (Side::New, RestoreStage::Started)]);
         assert!(choice(&both, &heal(None)).is_err());
         assert_eq!(choice(&both, &heal(Some(Side::Old))).unwrap().side, Side::Old);
-        for nothing in [control(&[]), control(&[(Side::Old, Stage::Cancelled)])] {
+        for nothing in [control(&[]), control(&[(Side::Old, RestoreStage::Cancelled)])] {
             assert!(choice(&nothing, &heal(None)).is_err());
         }
         assert!(choice(&one, &heal(Some(Side::Old))).is_err());
@@ -141,10 +147,10 @@ mod tests {
 
     #[test]
     fn a_deleted_pool_is_neither_healed_nor_propagated() {
-        let deleted = control(&[(Side::Old, Stage::Deleted)]);
+        let deleted = control(&[(Side::Old, RestoreStage::Deleted)]);
         let refused = choice(&deleted, &heal(None)).unwrap_err();
         assert!(refused.hint.contains("a bridge of another name"), "{}", refused.hint);
-        let none = Decision { side: None, answer: Answer::None };
+        let none = RestoreDecision { side: None, answer: RestoreChoice::None };
         let choice = choice(&deleted, &none).unwrap();
         let mut after = deleted;
         decide(&mut after, choice, Time(9));
@@ -153,7 +159,7 @@ mod tests {
 
     #[test]
     fn a_decision_is_made_once() {
-        let mut control = control(&[(Side::Old, Stage::Prepared)]);
+        let mut control = control(&[(Side::Old, RestoreStage::Prepared)]);
         let chosen = choice(&control, &heal(None)).unwrap();
         decide(&mut control, chosen, Time(9));
         assert_eq!(control.stopped(), None);

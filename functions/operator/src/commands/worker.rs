@@ -5,19 +5,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use poolbridge_aws::consume::{Bounds, consume};
+use poolbridge_aws::consume::{TimeBudget, consume};
 use poolbridge_aws::identity::NotOurs;
-use poolbridge_aws::sqs::{Received, SqsQueue};
+use poolbridge_aws::sqs::{Delivery, SqsQueue};
 use poolbridge_aws::telemetry::{Output, Telemetry};
-use poolbridge_aws::wiring::Wired;
-use poolbridge_core::fault::Fault;
+use poolbridge_aws::wiring::BridgePorts;
+use poolbridge_core::error::PortError;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use super::Outcome;
-use super::desk::Desk;
+use super::CommandResult;
+use super::context::Context;
 use crate::failure::Failure;
-use crate::talk;
+use crate::terminal;
 
 /// How long one receive waits: the longest that SQS allows, so that an idle worker costs next to
 /// nothing.
@@ -31,15 +31,15 @@ const BATCH: usize = 10;
 
 /// Works until it is told to stop; the batches at hand are finished first. Each queue has a loop of
 /// its own, so that bulk work never delays what people do.
-pub(crate) async fn run(desk: Desk) -> anyhow::Result<Outcome> {
+pub(crate) async fn run(context: Context) -> anyhow::Result<CommandResult> {
     let mut interrupted = signal(SignalKind::interrupt()).context("listening to signals")?;
     let mut terminated = signal(SignalKind::terminate()).context("listening to signals")?;
-    let checked = Box::pin(desk.ground.check_identity()).await;
+    let checked = Box::pin(context.resources.check_identity()).await;
     checked.map_err(|why| Failure::new(format!("the worker does not start: {why}"), hint(&why)))?;
-    let wired = Arc::new(desk.wired().await?);
-    talk::say("working; SIGINT or SIGTERM stop it after the batch at hand");
+    let ports = Arc::new(context.ports().await?);
+    terminal::say("working; SIGINT or SIGTERM stop it after the batch at hand");
     let (stop, stopped) = watch::channel(false);
-    let told = async {
+    let reported = async {
         tokio::select! {
             _ = interrupted.recv() => {}
             _ = terminated.recv() => {}
@@ -48,13 +48,13 @@ pub(crate) async fn run(desk: Desk) -> anyhow::Result<Outcome> {
         let _ = stop.send(true);
     };
     let bulk = async {
-        if let Some(queue) = &wired.ground.bulk {
-            serve(&wired, queue, stopped.clone()).await;
+        if let Some(queue) = &ports.resources.bulk {
+            serve(&ports, queue, stopped.clone()).await;
         }
     };
-    tokio::join!(told, serve(&wired, &wired.ground.queue, stopped.clone()), bulk);
-    talk::say("stopped");
-    Ok(Outcome::Done)
+    tokio::join!(reported, serve(&ports, &ports.resources.queue, stopped.clone()), bulk);
+    terminal::say("stopped");
+    Ok(CommandResult::Done)
 }
 
 /// What to do about an identity under which no worker may run.
@@ -72,17 +72,17 @@ const fn hint(why: &NotOurs) -> &'static str {
 }
 
 /// Works off one queue until it is told to stop.
-async fn serve(wired: &Arc<Wired>, queue: &SqsQueue, mut stopped: watch::Receiver<bool>) {
-    let telemetry = Telemetry::new(wired.ground.configuration.name.clone(), Output::Talk);
+async fn serve(ports: &Arc<BridgePorts>, queue: &SqsQueue, mut stopped: watch::Receiver<bool>) {
+    let telemetry = Telemetry::new(ports.resources.configuration.name.clone(), Output::Talk);
     while !*stopped.borrow() {
         let received = tokio::select! {
             received = queue.receive(BATCH, WAIT) => received,
             _ = stopped.changed() => return,
         };
         match received {
-            Ok(deliveries) => work(wired, queue, &telemetry, deliveries).await,
-            Err(fault) => {
-                warn("receiving", &fault);
+            Ok(deliveries) => work(ports, queue, &telemetry, deliveries).await,
+            Err(error) => {
+                warn("receiving", &error);
                 tokio::select! {
                     () = tokio::time::sleep(AFTER_FAULT) => {}
                     _ = stopped.changed() => return,
@@ -94,10 +94,10 @@ async fn serve(wired: &Arc<Wired>, queue: &SqsQueue, mut stopped: watch::Receive
 
 /// Works off a batch, and takes away what is done with.
 async fn work(
-    wired: &Arc<Wired>,
+    ports: &Arc<BridgePorts>,
     queue: &SqsQueue,
     telemetry: &Telemetry,
-    deliveries: Vec<Received>,
+    deliveries: Vec<Delivery>,
 ) {
     if deliveries.is_empty() {
         return;
@@ -106,21 +106,22 @@ async fn work(
         .iter()
         .map(|delivery| (delivery.message_id.clone(), delivery.receipt.clone()))
         .collect();
-    // A laptop can be closed between a check and what follows it, and opened an hour later (R7).
-    let bounds = Bounds { end: None, suspendable: true };
-    let failed = consume(wired, telemetry, deliveries, bounds).await;
+    // A laptop can be closed between a check and what follows it, and opened an hour later
+    // (`LeaseOutlastsProcess`).
+    let budget = TimeBudget { end: None, suspendable: true };
+    let failed = consume(ports, telemetry, deliveries, budget).await;
     let failed: BTreeSet<String> = failed.into_iter().collect();
     for (id, receipt) in receipts {
         if failed.contains(&id) {
             continue;
         }
-        if let Err(fault) = queue.delete(&receipt).await {
+        if let Err(error) = queue.delete(&receipt).await {
             // It comes back, and costs one look.
-            warn("deleting a message", &fault);
+            warn("deleting a message", &error);
         }
     }
 }
 
-fn warn(doing: &str, fault: &Fault) {
-    talk::say(&format!("warning: {doing}: {fault}; it is tried again"));
+fn warn(doing: &str, error: &PortError) {
+    terminal::say(&format!("warning: {doing}: {error}; it is tried again"));
 }

@@ -3,12 +3,12 @@
 
 use std::fmt::Write as _;
 
-use poolbridge_aws::cognito::settings::Settings;
+use poolbridge_aws::cognito::settings::PoolSettings;
 use poolbridge_aws::config::{Environment, TriggerSlot};
 use serde_json::{Map, Value, json};
 
 use crate::commands::attach::capture;
-use crate::commands::attach::plan::{Plan, Refusal, Step};
+use crate::commands::attach::plan::{AttachPlan, AttachRefusal, AttachStep};
 
 const NOTE: &str = "\
 Every other setting is written back as it was found, and compared afterwards.
@@ -16,7 +16,7 @@ A pool that CloudFormation, CDK or Terraform deploys is set back by its next dep
 `poolbridge attach --print` gives the lines for its template.";
 
 /// The plan, for whoever is asked.
-pub(crate) fn plan(command: &str, name: &str, plans: &[Plan]) -> String {
+pub(crate) fn plan(command: &str, name: &str, plans: &[AttachPlan]) -> String {
     let mut words = format!("{command} {name}:");
     for plan in plans {
         let _ = write!(words, "\n{}", of_pool(plan));
@@ -24,13 +24,13 @@ pub(crate) fn plan(command: &str, name: &str, plans: &[Plan]) -> String {
     for warning in plans.iter().flat_map(|plan| &plan.warnings) {
         let _ = write!(words, "\nwarning: {warning}");
     }
-    if plans.iter().any(Plan::is_due) {
+    if plans.iter().any(AttachPlan::is_due) {
         let _ = write!(words, "\n{NOTE}");
     }
     words
 }
 
-fn of_pool(plan: &Plan) -> String {
+fn of_pool(plan: &AttachPlan) -> String {
     let mut words = format!("{} pool {}", plan.side, plan.pool);
     if !plan.refused.is_empty() {
         words.push_str(": refused, and left as it is");
@@ -55,14 +55,14 @@ fn of_pool(plan: &Plan) -> String {
     words
 }
 
-fn change(step: &Step) -> String {
+fn change(step: &AttachStep) -> String {
     let holder =
         |holder: &Option<String>| holder.clone().unwrap_or_else(|| "no function".to_owned());
     let mut words = format!("{} -> {}", holder(&step.from), holder(&step.to));
-    if let Some(beside) = &step.beside {
+    if let Some(chained) = &step.chained {
         let _ = write!(
             words,
-            "\n  {:<19} which calls {beside} beside its own work; the deployed bridge.toml must \
+            "\n  {:<19} which calls {chained} beside its own work; the deployed bridge.toml must \
              name it already",
             ""
         );
@@ -70,27 +70,27 @@ fn change(step: &Step) -> String {
     words
 }
 
-fn refused(plan: &Plan, refusal: &Refusal) -> String {
+fn refused(plan: &AttachPlan, refusal: &AttachRefusal) -> String {
     match refusal {
-        Refusal::Foreign { slot, arn } => format!(
+        AttachRefusal::Foreign { slot, arn } => format!(
             "{slot} holds {arn}, whose place capture would take; to have capture call it beside \
              its own work, add to bridge.toml:\n  [{side}.triggers]\n  {slot} = \"{arn}\"\nthen \
              deploy and run `poolbridge attach` again",
             slot = slot.name(),
             side = plan.side,
         ),
-        Refusal::Itself { slot } => format!(
+        AttachRefusal::Itself { slot } => format!(
             "`[{side}.triggers] {slot}` names capture itself, which would call itself; take the \
              line out, deploy and run it again",
             slot = slot.name(),
             side = plan.side,
         ),
-        Refusal::Unclear { slot } => format!(
+        AttachRefusal::Unclear { slot } => format!(
             "its settings name two functions for {slot}, or none that can be read; mend them, then \
              run it again",
             slot = slot.name(),
         ),
-        Refusal::Unsendable { names } => format!(
+        AttachRefusal::UnsupportedSetting { names } => format!(
             "it has settings that this version does not know how to send back: {}\nupgrade \
              poolbridge, or take `poolbridge attach --print` and set the triggers yourself",
             names.join(", "),
@@ -99,20 +99,20 @@ fn refused(plan: &Plan, refusal: &Refusal) -> String {
 }
 
 /// The slots and settings that a plan changes, for the journal.
-pub(crate) fn changes(plan: &Plan) -> String {
+pub(crate) fn changes(plan: &AttachPlan) -> String {
     let slots = plan.steps.iter().map(|step| step.slot.name().to_owned());
     slots.chain(plan.settings.iter().cloned()).collect::<Vec<_>>().join(", ")
 }
 
 /// What came of it.
-pub(crate) fn show(command: &str, plans: &[Plan], json: bool) -> std::io::Result<()> {
+pub(crate) fn show(command: &str, plans: &[AttachPlan], json: bool) -> std::io::Result<()> {
     let pools: Vec<Value> = plans.iter().map(value).collect();
     let value = json!({ "command": command, "pools": pools });
     super::show(json, false, &value, &words(plans))
 }
 
-fn words(plans: &[Plan]) -> String {
-    let line = |plan: &Plan| {
+fn words(plans: &[AttachPlan]) -> String {
+    let line = |plan: &AttachPlan| {
         let came = match (plan.refused.is_empty(), plan.is_due()) {
             (false, _) => "refused".to_owned(),
             (true, false) => "nothing to do".to_owned(),
@@ -123,13 +123,13 @@ fn words(plans: &[Plan]) -> String {
     plans.iter().map(line).collect()
 }
 
-fn value(plan: &Plan) -> Value {
+fn value(plan: &AttachPlan) -> Value {
     let steps: Vec<Value> = plan
         .steps
         .iter()
         .map(|step| {
             json!({ "slot": step.slot.name(), "from": step.from, "to": step.to,
-                    "beside": step.beside })
+                    "beside": step.chained })
         })
         .collect();
     let kept: Vec<&str> = plan.kept.iter().map(|slot| slot.name()).collect();
@@ -137,12 +137,14 @@ fn value(plan: &Plan) -> Value {
         .refused
         .iter()
         .map(|refusal| match refusal {
-            Refusal::Foreign { slot, arn } => {
+            AttachRefusal::Foreign { slot, arn } => {
                 json!({ "reason": "foreign", "slot": slot.name(), "function": arn })
             }
-            Refusal::Itself { slot } => json!({ "reason": "itself", "slot": slot.name() }),
-            Refusal::Unclear { slot } => json!({ "reason": "unclear", "slot": slot.name() }),
-            Refusal::Unsendable { names } => json!({ "reason": "unsendable", "settings": names }),
+            AttachRefusal::Itself { slot } => json!({ "reason": "itself", "slot": slot.name() }),
+            AttachRefusal::Unclear { slot } => json!({ "reason": "unclear", "slot": slot.name() }),
+            AttachRefusal::UnsupportedSetting { names } => {
+                json!({ "reason": "unsendable", "settings": names })
+            }
         })
         .collect();
     json!({
@@ -158,8 +160,8 @@ fn value(plan: &Plan) -> Value {
 }
 
 /// What the team writes into its own template.
-pub(crate) fn print(
-    plans: &[(&Plan, &Settings)],
+pub(crate) fn fingerprint(
+    plans: &[(&AttachPlan, &PoolSettings)],
     environment: &Environment,
     json: bool,
 ) -> std::io::Result<()> {
@@ -181,12 +183,12 @@ post_confirmation and so on in `lambda_config`. Leave every other trigger of the
 ";
 
 /// The slots in which capture is to stand.
-fn slots(plan: &Plan) -> Vec<TriggerSlot> {
+fn slots(plan: &AttachPlan) -> Vec<TriggerSlot> {
     let refused = plan.refused.iter().filter_map(|refusal| match refusal {
-        Refusal::Foreign { slot, .. } | Refusal::Itself { slot } | Refusal::Unclear { slot } => {
-            Some(*slot)
-        }
-        Refusal::Unsendable { .. } => None,
+        AttachRefusal::Foreign { slot, .. }
+        | AttachRefusal::Itself { slot }
+        | AttachRefusal::Unclear { slot } => Some(*slot),
+        AttachRefusal::UnsupportedSetting { .. } => None,
     });
     let steps = plan.steps.iter().map(|step| step.slot);
     let mut slots: Vec<_> = steps.chain(plan.kept.iter().copied()).chain(refused).collect();
@@ -194,7 +196,7 @@ fn slots(plan: &Plan) -> Vec<TriggerSlot> {
     slots
 }
 
-fn lines(plan: &Plan, found: &Settings, capture: &str) -> Value {
+fn lines(plan: &AttachPlan, found: &PoolSettings, capture: &str) -> Value {
     let line = |slot: TriggerSlot| match found.token_event_version() {
         Some(version) if slot == TriggerSlot::PreTokenGeneration => {
             let config = json!({ "LambdaVersion": version, "LambdaArn": capture });
@@ -205,7 +207,7 @@ fn lines(plan: &Plan, found: &Settings, capture: &str) -> Value {
     slots(plan).into_iter().map(line).collect()
 }
 
-fn template(plan: &Plan, found: &Settings, capture: &str) -> String {
+fn template(plan: &AttachPlan, found: &PoolSettings, capture: &str) -> String {
     let mut words = format!("# {} pool {}\n", plan.side, plan.pool);
     let lines = lines(plan, found, capture);
     for (name, value) in lines.as_object().into_iter().flatten() {
@@ -220,11 +222,13 @@ fn template(plan: &Plan, found: &Settings, capture: &str) -> String {
     }
     for refusal in &plan.refused {
         match refusal {
-            Refusal::Foreign { .. } | Refusal::Itself { .. } | Refusal::Unclear { .. } => {
-                let told = refused(plan, refusal).replace('\n', "\n# ");
-                let _ = writeln!(words, "# first: {told}");
+            AttachRefusal::Foreign { .. }
+            | AttachRefusal::Itself { .. }
+            | AttachRefusal::Unclear { .. } => {
+                let reported = refused(plan, refusal).replace('\n', "\n# ");
+                let _ = writeln!(words, "# first: {reported}");
             }
-            Refusal::Unsendable { .. } => {}
+            AttachRefusal::UnsupportedSetting { .. } => {}
         }
     }
     words.push('\n');

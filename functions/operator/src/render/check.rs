@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use poolbridge_aws::client::PoolSettings;
+use poolbridge_aws::client::PoolConfig;
 use poolbridge_aws::config::{Configuration, GuardFailure, Routes, TriggerSlot};
 use poolbridge_core::mapping::{Mapping, STANDARD};
 use poolbridge_core::names::AttributeName;
@@ -98,7 +98,7 @@ fn with_meaning((word, meaning): (&str, &str)) -> String {
     format!("{word}: {meaning}")
 }
 
-fn pool(pool: &PoolSettings) -> String {
+fn pool(pool: &PoolConfig) -> String {
     let region = pool.region().map(|region| format!("in {region}"));
     let role = pool.role_arn.as_ref().map(|role| format!("through {role}"));
     let endpoint = pool.endpoint_url.as_ref().map(|url| format!("at {url}"));
@@ -240,17 +240,17 @@ drop = true
     fn declaration_is_shown_as_reviewed() {
         super::super::golden("check", &words(&configuration(EXAMPLE)));
         super::super::golden("check-other", &words(&configuration(OTHER)));
-        let told = format!("{:#}\n", value(&configuration(EXAMPLE)));
-        super::super::golden("check-json", &told);
-        let told = format!("{:#}\n", value(&configuration(OTHER)));
-        super::super::golden("check-other-json", &told);
+        let reported = format!("{:#}\n", value(&configuration(EXAMPLE)));
+        super::super::golden("check-json", &reported);
+        let reported = format!("{:#}\n", value(&configuration(OTHER)));
+        super::super::golden("check-other-json", &reported);
     }
 
     #[test]
     fn mistakes_are_shown_as_reviewed() {
         let text = EXAMPLE.replace("match = \"email\"", "match = \"e-mail\"");
         let text = text.replace("every = \"6h\"", "every = \"six hours\"");
-        let mistakes = Configuration::parse("bridge.toml", &text).unwrap_err();
-        super::super::golden("check-mistakes", &crate::talk::in_words(&mistakes.into()));
+        let config_errors = Configuration::parse("bridge.toml", &text).unwrap_err();
+        super::super::golden("check-mistakes", &crate::terminal::in_words(&config_errors.into()));
     }
 }

@@ -8,30 +8,30 @@ use poolbridge_core::side::Side;
 use serde_json::{Value, json};
 
 use super::{ago, moment, span};
-use crate::commands::coverage::facts::{Facts, Late, OfPool, is_settings, operations};
+use crate::commands::coverage::input::{CoverageInput, Late, PoolRoutes, is_settings, operations};
 
 /// Writes it.
-pub(crate) fn show(facts: &Facts, json: bool) -> std::io::Result<()> {
-    super::show(json, false, &value(facts), &words(facts))
+pub(crate) fn show(input: &CoverageInput, json: bool) -> std::io::Result<()> {
+    super::show(json, false, &value(input), &words(input))
 }
 
-fn value(facts: &Facts) -> Value {
-    let operations: Vec<Value> = operations().map(|it| of_operation(facts, it)).collect();
+fn value(input: &CoverageInput) -> Value {
+    let operations: Vec<Value> = operations().map(|it| of_operation(input, it)).collect();
     json!({
-        "name": facts.name,
-        "at": moment(facts.at),
+        "name": input.name,
+        "at": moment(input.at),
         "operations": operations,
-        "old": of_pool(&facts.pools.old),
-        "new": of_pool(&facts.pools.new),
-        "sweep_every_seconds": facts.every.map(|every| every.as_secs()),
-        "warnings": facts.warnings(),
+        "old": of_pool(&input.pools.old),
+        "new": of_pool(&input.pools.new),
+        "sweep_every_seconds": input.every.map(|every| every.as_secs()),
+        "warnings": input.warnings(),
     })
 }
 
-fn of_operation(facts: &Facts, operation: &Operation) -> Value {
+fn of_operation(input: &CoverageInput, operation: &Operation) -> Value {
     let names = |sides: Vec<Side>| sides.into_iter().map(Side::name).collect::<Vec<_>>();
-    let trailed = if operation.trail() { names(facts.trailed()) } else { Vec::new() };
-    let late = facts.late(operation);
+    let trailed = if operation.trail() { names(input.trailed()) } else { Vec::new() };
+    let late = input.late(operation);
     let seconds = match late {
         Late::Seconds => Some(0),
         Late::Within(within) => Some(within.as_secs()),
@@ -42,10 +42,10 @@ fn of_operation(facts: &Facts, operation: &Operation) -> Value {
         "kind": operation.kind(),
         "challenge": operation.challenge,
         "slot": operation.trigger.map(TriggerSlot::name),
-        "trigger": names(facts.triggered(operation)),
+        "trigger": names(input.triggered(operation)),
         "trigger_proves": operation.trigger_proves(),
         "trail": trailed,
-        "sweep": operation.sweep && facts.every.is_some(),
+        "sweep": operation.sweep && input.every.is_some(),
         "sweep_proves": operation.sweep_proves(),
         "password": operation.password,
         "noticed": late != Late::Never,
@@ -53,31 +53,31 @@ fn of_operation(facts: &Facts, operation: &Operation) -> Value {
     })
 }
 
-fn of_pool(pool: &OfPool) -> Value {
+fn of_pool(pool: &PoolRoutes) -> Value {
     let attached = pool.attached.as_ref();
     json!({
         "attached": attached.map(|it| it.iter().map(|slot| slot.name()).collect::<Vec<_>>()),
         "trail_last": pool.trail.map(moment),
         "sweep_last": pool.sweep.as_ref().map(|pass| moment(pass.ended)),
         "sweep_seconds": pool.sweep.as_ref().map(|pass| pass.took().as_secs()),
-        "sweep_figures": pool.sweep.as_ref().map(|pass| &pass.figures),
+        "sweep_figures": pool.sweep.as_ref().map(|pass| &pass.metrics),
     })
 }
 
-fn words(facts: &Facts) -> String {
+fn words(input: &CoverageInput) -> String {
     let mut table = Table::new();
     // Lines without borders can be cut and grepped, and never wrap.
     table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(["OPERATION", "KIND", "TRIGGER", "TRAIL", "SWEEP", "WORST CASE"]);
     for operation in operations() {
-        let triggered = facts.triggered(operation);
+        let triggered = input.triggered(operation);
         let trigger = match operation.trigger {
             None => "-".to_owned(),
             Some(_) if operation.trigger_proves() => sides(&triggered),
             Some(_) => hint(&triggered),
         };
-        let trail = if operation.trail() { sides(&facts.trailed()) } else { "-".to_owned() };
-        let sweep = match (operation.sweep, facts.every) {
+        let trail = if operation.trail() { sides(&input.trailed()) } else { "-".to_owned() };
+        let sweep = match (operation.sweep, input.every) {
             (false, Some(_)) if is_settings(operation) => "triggers",
             (false, _) => "-",
             (true, None) => "off",
@@ -89,13 +89,13 @@ fn words(facts: &Facts) -> String {
             None => operation.name.to_owned(),
         };
         let noticed = operation.is_noticed();
-        let late = if noticed { late_on_both(facts, operation) } else { "-".to_owned() };
+        let late = if noticed { late_on_both(input, operation) } else { "-".to_owned() };
         let kind = operation.kind().to_owned();
         table.add_row([name, kind, trigger, trail, sweep.to_owned(), late]);
     }
     let mut lines: Vec<String> = table.lines().map(|line| line.trim().to_owned()).collect();
     lines.push(String::new());
-    lines.extend(Side::BOTH.map(|side| last_seen(facts, side)));
+    lines.extend(Side::BOTH.map(|side| last_seen(input, side)));
     lines.push(
         "What a trail tells arrives in minutes as a rule, and is promised by nobody: the sweep is \
          the bound."
@@ -112,7 +112,7 @@ fn words(facts: &Facts) -> String {
          changes; read: nothing changes."
             .to_owned(),
     );
-    lines.extend(facts.warnings().into_iter().map(|warning| format!("warning: {warning}")));
+    lines.extend(input.warnings().into_iter().map(|warning| format!("warning: {warning}")));
     lines.push(String::new());
     lines.join("\n")
 }
@@ -136,8 +136,8 @@ fn hint(sides: &[Side]) -> String {
 }
 
 /// Both pools in one word, where one is enough.
-fn late_on_both(facts: &Facts, operation: &Operation) -> String {
-    let [old, new] = Side::BOTH.map(|side| facts.late_on(side, operation));
+fn late_on_both(input: &CoverageInput, operation: &Operation) -> String {
+    let [old, new] = Side::BOTH.map(|side| input.late_on(side, operation));
     if old == new {
         return late(old);
     }
@@ -153,12 +153,12 @@ fn late(late: Late) -> String {
     }
 }
 
-fn last_seen(facts: &Facts, side: Side) -> String {
-    let pool = facts.pools.get(side);
-    let trail = pool.trail.map_or_else(|| "never".to_owned(), |last| ago(last, facts.at));
+fn last_seen(input: &CoverageInput, side: Side) -> String {
+    let pool = input.pools.get(side);
+    let trail = pool.trail.map_or_else(|| "never".to_owned(), |last| ago(last, input.at));
     let sweep = pool.sweep.as_ref().map_or_else(
         || "never".to_owned(),
-        |pass| format!("{}, took {}", ago(pass.ended, facts.at), span(pass.took())),
+        |pass| format!("{}, took {}", ago(pass.ended, input.at), span(pass.took())),
     );
     format!("{side} pool: last event from the trail: {trail}; last sweep ended: {sweep}")
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use poolbridge_core::drain::{Drained, Undrained};
+use poolbridge_core::drain::{DrainBlocker, Drained};
 use poolbridge_core::time::Time;
 use serde_json::json;
 
@@ -10,7 +10,7 @@ use super::{moment, span};
 
 /// How a drain ended.
 #[derive(Debug)]
-pub(crate) struct Report {
+pub(crate) struct DrainReport {
     /// What is drained; nothing if time was up before.
     pub(crate) drained: Option<Drained>,
     /// What stands in the way.
@@ -40,7 +40,7 @@ impl Blocker {
 }
 
 /// The word for how it ended, in the journal and in JSON.
-pub(crate) const fn outcome(drained: Option<Drained>) -> &'static str {
+pub(crate) const fn command_result(drained: Option<Drained>) -> &'static str {
     match drained {
         Some(Drained::Empty) => "drained",
         Some(Drained::UpToAsked) => "drained-up-to",
@@ -49,12 +49,12 @@ pub(crate) const fn outcome(drained: Option<Drained>) -> &'static str {
 }
 
 /// Writes it.
-pub(crate) fn show(report: &Report, json: bool) -> std::io::Result<()> {
+pub(crate) fn show(report: &DrainReport, json: bool) -> std::io::Result<()> {
     let reasons: Vec<&str> = report.reasons.iter().map(|it| it.what.as_str()).collect();
     let next: Vec<&str> = report.reasons.iter().map(|it| it.next.as_str()).collect();
     let value = json!({
         "drained": report.drained.is_some(),
-        "outcome": outcome(report.drained),
+        "outcome": command_result(report.drained),
         "at": moment(report.at),
         "reasons": reasons,
         "next_steps": next,
@@ -62,10 +62,10 @@ pub(crate) fn show(report: &Report, json: bool) -> std::io::Result<()> {
         "resent": report.resent,
         "waited_milliseconds": u64::try_from(report.waited.as_millis()).unwrap_or(u64::MAX),
     });
-    super::show(json, false, &value, &told(report))
+    super::show(json, false, &value, &reported(report))
 }
 
-fn told(report: &Report) -> String {
+fn reported(report: &DrainReport) -> String {
     let waited = span(report.waited);
     let held = match report.held {
         0 => String::new(),
@@ -93,46 +93,46 @@ fn told(report: &Report) -> String {
 }
 
 /// A reason with its next step. `oldest` is the age of the oldest change that is not applied.
-pub(crate) fn blocker(of: &Undrained, oldest: Option<Duration>) -> Blocker {
+pub(crate) fn blocker(of: &DrainBlocker, oldest: Option<Duration>) -> Blocker {
     let words = reason(of);
     let (words, next) = match (of, oldest) {
-        (Undrained::Marks(_), Some(age)) => (
+        (DrainBlocker::PendingChanges(_), Some(age)) => (
             format!("{words}, the oldest since {}", span(age)),
             "poolbridge people --state waiting, then poolbridge explain old:SUB or new:SUB",
         ),
-        (Undrained::Marks(_), None) => (words, "poolbridge people --state waiting"),
-        (Undrained::UnderWay(_), _) => (words, "wait: a lease ends within minutes"),
-        (Undrained::Queue(_), _) => {
+        (DrainBlocker::PendingChanges(_), None) => (words, "poolbridge people --state waiting"),
+        (DrainBlocker::UnderWay(_), _) => (words, "wait: a lease ends within minutes"),
+        (DrainBlocker::Queue(_), _) => {
             (words, "see that apply runs (log group of apply), then poolbridge drain again")
         }
-        (Undrained::LookAgain, _) => (words, "poolbridge drain with a longer --timeout"),
-        (Undrained::Unmarked(_), _) => (words, "poolbridge drain --waive-unmarked"),
+        (DrainBlocker::LookAgain, _) => (words, "poolbridge drain with a longer --timeout"),
+        (DrainBlocker::WithoutPending(_), _) => (words, "poolbridge drain --waive-unmarked"),
     };
     Blocker::new(words, next)
 }
 
 /// Several reasons in one line.
-pub(crate) fn words(reasons: &[Undrained]) -> String {
+pub(crate) fn words(reasons: &[DrainBlocker]) -> String {
     let reasons: Vec<String> = reasons.iter().map(reason).collect();
     reasons.join("; ")
 }
 
 /// One reason in words.
-pub(crate) fn reason(reason: &Undrained) -> String {
+pub(crate) fn reason(reason: &DrainBlocker) -> String {
     let (count, what) = match reason {
-        Undrained::Marks(1) => (1, "account is marked"),
-        Undrained::Marks(count) => (*count, "accounts are marked"),
-        Undrained::UnderWay(1) => (1, "person is being worked on"),
-        Undrained::UnderWay(count) => (*count, "people are being worked on"),
-        Undrained::Queue(1) => (1, "message is in the queue"),
-        Undrained::Queue(count) => (*count, "messages are in the queue"),
-        Undrained::Unmarked(1) => {
+        DrainBlocker::PendingChanges(1) => (1, "account is marked"),
+        DrainBlocker::PendingChanges(count) => (*count, "accounts are marked"),
+        DrainBlocker::UnderWay(1) => (1, "person is being worked on"),
+        DrainBlocker::UnderWay(count) => (*count, "people are being worked on"),
+        DrainBlocker::Queue(1) => (1, "message is in the queue"),
+        DrainBlocker::Queue(count) => (*count, "messages are in the queue"),
+        DrainBlocker::WithoutPending(1) => {
             (1, "capture was neither marked nor sent; see `drain --waive-unmarked`")
         }
-        Undrained::Unmarked(count) => {
+        DrainBlocker::WithoutPending(count) => {
             (*count, "captures were neither marked nor sent; see `drain --waive-unmarked`")
         }
-        Undrained::LookAgain => return "it has to look the same for a minute".to_owned(),
+        DrainBlocker::LookAgain => return "it has to look the same for a minute".to_owned(),
     };
     format!("{count} {what}")
 }
@@ -143,7 +143,7 @@ mod tests {
 
     #[test]
     fn it_is_told_as_reviewed() {
-        let done = Report {
+        let done = DrainReport {
             drained: Some(Drained::Empty),
             reasons: Vec::new(),
             held: 0,
@@ -152,21 +152,22 @@ mod tests {
             at: Time(1_700_000_000_000),
         };
         let all = [
-            Undrained::Marks(5),
-            Undrained::UnderWay(1),
-            Undrained::Queue(2),
-            Undrained::LookAgain,
-            Undrained::Unmarked(1),
+            DrainBlocker::PendingChanges(5),
+            DrainBlocker::UnderWay(1),
+            DrainBlocker::Queue(2),
+            DrainBlocker::LookAgain,
+            DrainBlocker::WithoutPending(1),
         ];
         let oldest = Some(Duration::from_mins(5));
         let mut reasons = vec![Blocker::new("the bridge is paused", "poolbridge resume")];
         reasons.extend(all.iter().map(|reason| blocker(reason, oldest)));
-        let live = Report { drained: Some(Drained::UpToAsked), held: 2, ..done };
-        let not = Report { drained: None, reasons, ..live };
-        let live = Report { reasons: Vec::new(), drained: Some(Drained::UpToAsked), ..not };
-        super::super::golden("drain-up-to", &told(&live));
-        let done = Report { drained: Some(Drained::Empty), held: 0, reasons: Vec::new(), ..not };
-        super::super::golden("drain-done", &told(&done));
-        super::super::golden("drain-not-done", &told(&not));
+        let live = DrainReport { drained: Some(Drained::UpToAsked), held: 2, ..done };
+        let not = DrainReport { drained: None, reasons, ..live };
+        let live = DrainReport { reasons: Vec::new(), drained: Some(Drained::UpToAsked), ..not };
+        super::super::golden("drain-up-to", &reported(&live));
+        let done =
+            DrainReport { drained: Some(Drained::Empty), held: 0, reasons: Vec::new(), ..not };
+        super::super::golden("drain-done", &reported(&done));
+        super::super::golden("drain-not-done", &reported(&not));
     }
 }

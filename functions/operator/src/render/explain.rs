@@ -1,14 +1,14 @@
 //! One person's whole story. Names fields, never what is in them; fingerprints are cut short.
 
-use poolbridge_core::change::Mark;
-use poolbridge_core::converge::Explanation;
-use poolbridge_core::entry::{Decision, Entry, Obstacle};
-use poolbridge_core::facts::Field;
-use poolbridge_core::fingerprint::Print;
+use poolbridge_core::change::PendingChange;
+use poolbridge_core::fingerprint::Fingerprint;
 use poolbridge_core::names::Sub;
+use poolbridge_core::outcome::Reason;
+use poolbridge_core::profile::Field;
+use poolbridge_core::reconcile::Explanation;
+use poolbridge_core::record::{BlockedField, Decision, PersonRecord};
 use poolbridge_core::side::Side;
 use poolbridge_core::time::Time;
-use poolbridge_core::verdict::Reason;
 use serde_json::{Map, Value, json};
 
 use super::{ago, moment, span};
@@ -16,10 +16,10 @@ use super::{ago, moment, span};
 /// Everything that is told.
 #[derive(Debug)]
 pub(crate) struct Story {
-    pub(crate) entry: Entry,
+    pub(crate) record: PersonRecord,
     pub(crate) explanation: Explanation,
     /// The marks of the person's accounts.
-    pub(crate) marks: Vec<Mark>,
+    pub(crate) pending_changes: Vec<PendingChange>,
     pub(crate) now: Time,
 }
 
@@ -29,11 +29,11 @@ pub(crate) fn show(story: &Story, json: bool) -> std::io::Result<()> {
 }
 
 fn value(story: &Story) -> Value {
-    let Story { entry, explanation, marks, .. } = story;
+    let Story { record, explanation, pending_changes, .. } = story;
     let accounts: Map<String, Value> = Side::BOTH
         .into_iter()
         .filter_map(|side| {
-            let known = entry.accounts.get(side).as_ref()?;
+            let known = record.accounts.get(side).as_ref()?;
             let account = json!({
                 "sub": known.sub.as_str(),
                 "seen": moment(known.seen),
@@ -44,115 +44,118 @@ fn value(story: &Story) -> Value {
             Some((side.name().to_owned(), account))
         })
         .collect();
-    let agreed: Map<String, Value> = entry
-        .agreed
+    let baseline: Map<String, Value> = record
+        .baseline
         .iter()
-        .flat_map(|agreed| &agreed.fields)
-        .map(|(field, base)| (field.to_string(), json!(print(base.print))))
+        .flat_map(|baseline| &baseline.fields)
+        .map(|(field, base)| (field.to_string(), json!(fingerprint(base.fingerprint))))
         .collect();
-    let marks: Vec<Value> = marks.iter().map(mark).collect();
-    let decisions: Vec<Value> = entry.decisions.iter().map(decision).collect();
+    let pending_changes: Vec<Value> = pending_changes.iter().map(pending).collect();
+    let decisions: Vec<Value> = record.decisions.iter().map(decision).collect();
     json!({
-        "person": entry.id.as_str(),
-        "state": entry.state.name(),
-        "reason": entry.reason.map(Reason::name),
-        "hint": entry.reason.map(Reason::hint),
-        "tombstone": super::tombstone::value(entry),
+        "person": record.id.as_str(),
+        "state": record.state.name(),
+        "reason": record.reason.map(Reason::name),
+        "hint": record.reason.map(Reason::hint),
+        "tombstone": super::tombstone::value(record),
         "accounts": accounts,
-        "linked": entry.linked.map(moment),
-        "separated_from": separations(entry),
-        "agreed": entry.agreed.as_ref().map(|_| agreed),
-        "under_way": under_way(entry),
-        "obstacles": obstacles(entry.obstacles.iter()),
-        "passwords": passwords(entry),
-        "marks": marks,
+        "linked": record.linked.map(moment),
+        "separated_from": separations(record),
+        "baseline": record.baseline.as_ref().map(|_| baseline),
+        "under_way": under_way(record),
+        "blocked_fields": blocked_fields(record.blocked_fields.iter()),
+        "passwords": passwords(record),
+        "marks": pending_changes,
         "next": next(explanation),
         "decisions": decisions,
-        "created": moment(entry.created),
-        "updated": moment(entry.updated),
+        "created": moment(record.created),
+        "updated": moment(record.updated),
     })
 }
 
 /// The accounts from which an operator separated the person, by pool.
-fn separations(entry: &Entry) -> Value {
-    let subs = |side: Side| -> Vec<&str> { entry.apart.of(side).iter().map(Sub::as_str).collect() };
+fn separations(record: &PersonRecord) -> Value {
+    let subs =
+        |side: Side| -> Vec<&str> { record.apart.of(side).iter().map(Sub::as_str).collect() };
     json!({ "old": subs(Side::Old), "new": subs(Side::New) })
 }
 
-fn under_way(entry: &Entry) -> Value {
-    let intent = entry.intent.as_ref().map(|intent| {
+fn under_way(record: &PersonRecord) -> Value {
+    let intent = record.intent.as_ref().map(|intent| {
         let fields: Vec<String> =
             intent.fields.iter().map(|(field, it)| format!("{}:{field}", it.side)).collect();
         json!({ "fields": fields, "at": moment(intent.at), "until": moment(intent.until) })
     });
-    let birth = entry.birth.as_ref().map(|birth| {
-        json!({ "side": birth.side.name(), "at": moment(birth.at), "until": moment(birth.until) })
+    let creation = record.creation.as_ref().map(|creation| {
+        json!({ "side": creation.side.name(), "at": moment(creation.at), "until": moment(creation.until) })
     });
-    let lease = entry.lease.as_ref().map(|lease| json!({ "free_at": moment(lease.free_at) }));
+    let lease = record.lease.as_ref().map(|lease| json!({ "free_at": moment(lease.free_at) }));
     json!({
         "intent": intent,
-        "birth": birth,
+        "creation": creation,
         "lease": lease,
-        "owes_password": entry.owes_password.map(Side::name),
-        "owes_sign_out": owed_sign_outs(entry).map(Side::name).collect::<Vec<_>>(),
-        "not_before": moment(entry.not_before),
+        "owes_password": record.owes_password.map(Side::name),
+        "owes_sign_out": owed_sign_outs(record).map(Side::name).collect::<Vec<_>>(),
+        "not_before": moment(record.not_before),
     })
 }
 
 /// The pools whose password was closed while the sessions that it opened are still to be ended.
-fn owed_sign_outs(entry: &Entry) -> impl Iterator<Item = Side> {
-    let owed = entry.passwords.owes_sign_out;
+fn owed_sign_outs(record: &PersonRecord) -> impl Iterator<Item = Side> {
+    let owed = record.passwords.owes_sign_out;
     Side::BOTH.into_iter().filter(move |side| *owed.get(*side))
 }
 
-fn obstacles<'a>(obstacles: impl Iterator<Item = (&'a Field, &'a Obstacle)>) -> Vec<Value> {
-    obstacles
-        .map(|(field, obstacle)| {
+fn blocked_fields<'a>(
+    blocked_fields: impl Iterator<Item = (&'a Field, &'a BlockedField)>,
+) -> Vec<Value> {
+    blocked_fields
+        .map(|(field, blocked_field)| {
             json!({
                 "field": field.to_string(),
-                "side": obstacle.side.name(),
-                "reason": obstacle.reason.name(),
-                "hint": obstacle.reason.hint(),
-                "since": moment(obstacle.since),
+                "side": blocked_field.side.name(),
+                "reason": blocked_field.reason.name(),
+                "hint": blocked_field.reason.hint(),
+                "since": moment(blocked_field.since),
             })
         })
         .collect()
 }
 
-fn passwords(entry: &Entry) -> Value {
-    let passwords = &entry.passwords;
+fn passwords(record: &PersonRecord) -> Value {
+    let passwords = &record.passwords;
     let times = |side: Side| {
         json!({
             "set": passwords.set.get(side).map(moment),
             "closed": passwords.closed.get(side).map(moment),
             "kept_open": passwords.open.get(side).map(Reason::name),
-            "unproven": unproven(entry, side).map(moment),
-            "local_factors": entry.local_factors.get(side),
+            "unproven": unproven(record, side).map(moment),
+            "local_factors": record.local_factors.get(side),
         })
     };
     json!({
-        "stale": passwords.stale(entry.linked).map(Side::name),
+        "stale": passwords.stale(record.linked).map(Side::name),
         "old": times(Side::Old),
         "new": times(Side::New),
     })
 }
 
 /// When a message last claimed, without support, that the password of that pool was set.
-fn unproven(entry: &Entry, side: Side) -> Option<Time> {
-    let passwords = &entry.passwords;
+fn unproven(record: &PersonRecord, side: Side) -> Option<Time> {
+    let passwords = &record.passwords;
     let newer = |at: &Time| passwords.set.get(side).is_none_or(|set| *at > set);
     passwords.unproven.get(side).filter(newer)
 }
 
-fn mark(mark: &Mark) -> Value {
+fn pending(pending: &PendingChange) -> Value {
     json!({
-        "side": mark.side.name(),
-        "first": moment(mark.first),
-        "last": moment(mark.last),
-        "proof": mark.proof.name(),
-        "not_before": moment(mark.not_before),
-        "attempts": mark.attempts,
-        "reason": mark.reason,
+        "side": pending.side.name(),
+        "first": moment(pending.first),
+        "last": moment(pending.last),
+        "proof": pending.evidence.name(),
+        "not_before": moment(pending.not_before),
+        "attempts": pending.attempts,
+        "reason": pending.reason,
     })
 }
 
@@ -163,15 +166,15 @@ fn next(explanation: &Explanation) -> Value {
         .steps
         .iter()
         .map(|step| {
-            let fields: Vec<String> = step.deed.fields().iter().map(Field::to_string).collect();
-            let operation = step.deed.operation();
+            let fields: Vec<String> = step.action.fields().iter().map(Field::to_string).collect();
+            let operation = step.action.operation();
             json!({ "side": step.side.name(), "operation": operation, "fields": fields })
         })
         .collect();
     let decisions: Vec<Value> = plan.decisions.iter().map(decision).collect();
     json!({
         "steps": steps,
-        "obstacles": obstacles(plan.obstacles.iter()),
+        "blocked_fields": blocked_fields(plan.blocked_fields.iter()),
         "decisions": decisions,
         "more": plan.more,
     })
@@ -188,47 +191,47 @@ fn decision(decision: &Decision) -> Value {
 }
 
 /// The beginning of a fingerprint: enough to see whether two are the same.
-fn print(print: Print) -> Option<String> {
-    print.map(|print| {
-        let [one, two, three, four, ..] = print.bytes;
-        format!("{}:{one:02x}{two:02x}{three:02x}{four:02x}", print.key)
+fn fingerprint(fingerprint: Option<Fingerprint>) -> Option<String> {
+    fingerprint.map(|fingerprint| {
+        let [one, two, three, four, ..] = fingerprint.bytes;
+        format!("{}:{one:02x}{two:02x}{three:02x}{four:02x}", fingerprint.key)
     })
 }
 
 pub(super) fn words(story: &Story) -> String {
-    let Story { entry, now, .. } = story;
+    let Story { record, now, .. } = story;
     let mut lines = vec![
-        format!("person     {}", entry.id),
-        format!("state      {}, written {}", entry.state.name(), ago(entry.updated, *now)),
+        format!("person     {}", record.id),
+        format!("state      {}, written {}", record.state.name(), ago(record.updated, *now)),
     ];
-    if let Some(reason) = entry.reason {
+    if let Some(reason) = record.reason {
         lines.push(format!("why        {reason}; hint: {}", reason.hint()));
     }
-    lines.extend(super::tombstone::line(entry, *now));
+    lines.extend(super::tombstone::line(record, *now));
     accounts(story, &mut lines);
-    busy(entry, *now, &mut lines);
-    for (field, obstacle) in &entry.obstacles {
-        lines.push(obstacle_words("stuck", field, obstacle, *now));
+    busy(record, *now, &mut lines);
+    for (field, blocked_field) in &record.blocked_fields {
+        lines.push(blocked_words("stuck", field, blocked_field, *now));
     }
-    if let Some(side) = entry.passwords.stale(entry.linked) {
+    if let Some(side) = record.passwords.stale(record.linked) {
         lines.push(format!("password   the {side} pool's is out of date"));
     }
-    if let Some((side, reason)) = entry.passwords.kept_open() {
+    if let Some((side, reason)) = record.passwords.kept_open() {
         let hint = reason.hint();
         lines.push(format!("password   the {side} pool's stays usable: {reason}; hint: {hint}"));
     }
     for side in Side::BOTH {
-        if let Some(at) = unproven(entry, side) {
+        if let Some(at) = unproven(record, side) {
             let (when, hint) = (ago(at, *now), Reason::PasswordUnproven.hint());
             let claim = format!("a message claims a new one in the {side} pool, {when}, unproven");
             lines.push(format!("password   {claim}; hint: {hint}"));
         }
     }
-    for mark in &story.marks {
-        lines.push(mark_words(mark, *now));
+    for pending in &story.pending_changes {
+        lines.push(pending_words(pending, *now));
     }
     plan_words(story, &mut lines);
-    for decision in entry.decisions.iter().rev() {
+    for decision in record.decisions.iter().rev() {
         lines.push(decision_words("decided", decision));
     }
     lines.push(String::new());
@@ -236,9 +239,9 @@ pub(super) fn words(story: &Story) -> String {
 }
 
 fn accounts(story: &Story, lines: &mut Vec<String>) {
-    let Story { entry, explanation, now, .. } = story;
+    let Story { record, explanation, now, .. } = story;
     for side in Side::BOTH {
-        let Some(known) = entry.accounts.get(side) else {
+        let Some(known) = record.accounts.get(side) else {
             lines.push(format!("{side}        no account is known"));
             continue;
         };
@@ -250,48 +253,48 @@ fn accounts(story: &Story, lines: &mut Vec<String>) {
         lines.push(format!("{side}        {}, seen {seen}{written}{there}", known.sub));
     }
     for side in Side::BOTH {
-        for sub in entry.apart.of(side) {
+        for sub in record.apart.of(side) {
             lines.push(format!("apart      an operator separated it from {side}:{sub}"));
         }
     }
-    match &entry.agreed {
-        Some(agreed) => {
-            let fields: Vec<String> = agreed.fields.keys().map(Field::to_string).collect();
+    match &record.baseline {
+        Some(baseline) => {
+            let fields: Vec<String> = baseline.fields.keys().map(Field::to_string).collect();
             lines.push(format!("agreed     {}", fields.join(", ")));
         }
-        None if entry.tombstone.is_some() => {}
+        None if record.tombstone.is_some() => {}
         None => lines.push("agreed     never".to_owned()),
     }
 }
 
-fn busy(entry: &Entry, now: Time, lines: &mut Vec<String>) {
-    if let Some(intent) = &entry.intent {
+fn busy(record: &PersonRecord, now: Time, lines: &mut Vec<String>) {
+    if let Some(intent) = &record.intent {
         let fields: Vec<String> =
             intent.fields.iter().map(|(field, it)| format!("{field} ({})", it.side)).collect();
         let since = ago(intent.at, now);
         lines.push(format!("under way  writing {}, begun {since}", fields.join(", ")));
     }
-    if let Some(birth) = &entry.birth {
-        let since = ago(birth.at, now);
-        lines.push(format!("under way  creating the {} account, begun {since}", birth.side));
+    if let Some(creation) = &record.creation {
+        let since = ago(creation.at, now);
+        lines.push(format!("under way  creating the {} account, begun {since}", creation.side));
     }
-    if let Some(side) = entry.owes_password {
+    if let Some(side) = record.owes_password {
         lines.push(format!("owed       a password for the account made in the {side} pool"));
     }
-    for side in owed_sign_outs(entry) {
+    for side in owed_sign_outs(record) {
         lines.push(format!("owed       a sign-out in the {side} pool"));
     }
-    if let Some(lease) = entry.lease.as_ref().filter(|lease| lease.free_at > now) {
+    if let Some(lease) = record.lease.as_ref().filter(|lease| lease.free_at > now) {
         let left = span(lease.free_at.since(now));
         lines.push(format!("locked     being processed; the lease expires in {left}"));
-    } else if entry.not_before > now {
-        let left = span(entry.not_before.since(now));
+    } else if record.not_before > now {
+        let left = span(record.not_before.since(now));
         lines.push(format!("settling   not looked at for another {left}"));
     }
 }
 
-fn obstacle_words(what: &str, field: &Field, obstacle: &Obstacle, now: Time) -> String {
-    let Obstacle { reason, side, since, .. } = obstacle;
+fn blocked_words(what: &str, field: &Field, blocked_field: &BlockedField, now: Time) -> String {
+    let BlockedField { reason, side, since, .. } = blocked_field;
     format!(
         "{what:<11}{field} (to {side}): {reason}, {}; hint: {}",
         ago(*since, now),
@@ -299,17 +302,17 @@ fn obstacle_words(what: &str, field: &Field, obstacle: &Obstacle, now: Time) -> 
     )
 }
 
-fn mark_words(mark: &Mark, now: Time) -> String {
-    let since = ago(mark.first, now);
-    let last = mark.reason.as_deref().map_or_else(String::new, |reason| {
-        format!(", put off {} times, last: {reason}", mark.attempts)
+fn pending_words(pending: &PendingChange, now: Time) -> String {
+    let since = ago(pending.first, now);
+    let last = pending.reason.as_deref().map_or_else(String::new, |reason| {
+        format!(", put off {} times, last: {reason}", pending.attempts)
     });
-    format!("marked     {} changed {since} ({}){last}", mark.side, mark.proof.name())
+    format!("marked     {} changed {since} ({}){last}", pending.side, pending.evidence.name())
 }
 
 fn plan_words(story: &Story, lines: &mut Vec<String>) {
     let Some(plan) = &story.explanation.plan else {
-        let next = match &story.entry.tombstone {
+        let next = match &story.record.tombstone {
             Some(tombstone) if tombstone.owed.is_some() => "what is still owed",
             Some(_) => "nothing, ever: the person was deleted",
             None => "both accounts are needed for a comparison",
@@ -321,15 +324,19 @@ fn plan_words(story: &Story, lines: &mut Vec<String>) {
         lines.push("next       nothing to write".to_owned());
     }
     for step in &plan.steps {
-        let fields: Vec<String> = step.deed.fields().iter().map(Field::to_string).collect();
-        let operation = step.deed.operation();
+        let fields: Vec<String> = step.action.fields().iter().map(Field::to_string).collect();
+        let operation = step.action.operation();
         lines.push(format!("next       {} in {}: {}", operation, step.side, fields.join(", ")));
     }
-    for (field, obstacle) in &plan.obstacles {
+    for (field, blocked_field) in &plan.blocked_fields {
         // What is stuck already was told.
-        let told = story.entry.obstacles.get(field).is_some_and(|it| it.reason == obstacle.reason);
-        if !told {
-            lines.push(obstacle_words("next stuck", field, obstacle, story.now));
+        let reported = story
+            .record
+            .blocked_fields
+            .get(field)
+            .is_some_and(|it| it.reason == blocked_field.reason);
+        if !reported {
+            lines.push(blocked_words("next stuck", field, blocked_field, story.now));
         }
     }
     for decision in &plan.decisions {

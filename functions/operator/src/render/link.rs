@@ -1,10 +1,10 @@
 //! What `link` and `unlink` are about to do, and what they did. Names pools, `sub`s, states and
 //! reasons, never what an account says.
 
-use poolbridge_core::converge::operator::Candidate;
-use poolbridge_core::entry::Entry;
 use poolbridge_core::names::{PersonId, Sub};
 use poolbridge_core::policy::Deletes;
+use poolbridge_core::reconcile::operator::Candidate;
+use poolbridge_core::record::PersonRecord;
 use poolbridge_core::side::{BySide, Side};
 use serde_json::json;
 
@@ -28,7 +28,7 @@ pub(crate) fn plan(pair: &BySide<Candidate>, deletes: Deletes) -> String {
 }
 
 /// What `unlink` is about to do.
-pub(crate) fn unlink_plan(person: &Entry) -> String {
+pub(crate) fn unlink_plan(person: &PersonRecord) -> String {
     let mut lines = vec![format!("separate the accounts of one person ({}):", state(person))];
     for side in Side::BOTH {
         if let Some(known) = person.accounts.get(side) {
@@ -42,7 +42,7 @@ pub(crate) fn unlink_plan(person: &Entry) -> String {
     lines.join("\n")
 }
 
-fn state(person: &Entry) -> String {
+fn state(person: &PersonRecord) -> String {
     let reason = person.reason.map_or_else(String::new, |reason| format!(", {reason}"));
     format!("{}{reason}", person.state.name())
 }
@@ -63,7 +63,7 @@ pub(crate) fn linked(subs: &BySide<Sub>, person: &PersonId, json: bool) -> std::
 /// What `unlink` did.
 pub(crate) fn unlinked(
     subs: &BySide<Sub>,
-    halves: &BySide<Entry>,
+    halves: &BySide<PersonRecord>,
     json: bool,
 ) -> std::io::Result<()> {
     let BySide { old, new } = subs;
@@ -83,20 +83,20 @@ pub(crate) fn unlinked(
 
 #[cfg(test)]
 mod tests {
-    use poolbridge_core::entry::State;
-    use poolbridge_core::verdict::Reason;
+    use poolbridge_core::outcome::Reason;
+    use poolbridge_core::record::PersonState;
 
     use super::*;
-    use crate::render::explain::tests::entry;
+    use crate::render::explain::tests::record;
 
     #[test]
     fn plan_of_a_separation_is_as_reviewed() {
-        let mut entry = entry();
-        entry.state = State::Synced;
-        entry.reason = None;
-        super::super::golden("unlink-plan", &unlink_plan(&entry));
-        entry.state = State::Held;
-        entry.reason = Some(Reason::Ambiguous);
-        assert!(unlink_plan(&entry).contains("(held, ambiguous)"));
+        let mut record = record();
+        record.state = PersonState::Synced;
+        record.reason = None;
+        super::super::golden("unlink-plan", &unlink_plan(&record));
+        record.state = PersonState::Held;
+        record.reason = Some(Reason::Ambiguous);
+        assert!(unlink_plan(&record).contains("(held, ambiguous)"));
     }
 }

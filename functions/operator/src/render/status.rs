@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use poolbridge_aws::dynamodb::JournalEntry;
-use poolbridge_core::drain::{QueueCounts, Undrained};
-use poolbridge_core::entry::State;
+use poolbridge_core::drain::{DrainBlocker, QueueCounts};
 use poolbridge_core::policy::Control;
-use poolbridge_core::restore::{Restore, Stage};
+use poolbridge_core::record::PersonState;
+use poolbridge_core::restore::{Restore, RestoreStage};
 use poolbridge_core::side::Side;
 use poolbridge_core::time::Time;
 use serde_json::{Map, Value, json};
@@ -15,20 +15,20 @@ use super::{ago, moment, short, span};
 
 /// Everything that `status` tells.
 #[derive(Debug)]
-pub(crate) struct Status {
+pub(crate) struct StatusView {
     pub(crate) name: String,
     pub(crate) at: Time,
     pub(crate) control: Control,
     /// The hash of the configuration at hand.
     pub(crate) hash: String,
-    pub(crate) people: [(State, u64); 7],
+    pub(crate) people: [(PersonState, u64); 7],
     /// Marked accounts, those of people held included.
     pub(crate) pending: u64,
     /// Marked accounts of people who are held.
-    pub(crate) held_marks: u64,
+    pub(crate) held_pending: u64,
     /// The age of the oldest deed that is marked.
     pub(crate) lag: Option<Duration>,
-    /// Marks that were answered `later` at least once.
+    /// Marks that were answered `retry` at least once.
     pub(crate) put_off: u64,
     pub(crate) queue: QueueCounts,
     /// The queue of bulk work, where it is known.
@@ -36,35 +36,35 @@ pub(crate) struct Status {
     /// Dead letters, where their queue is known.
     pub(crate) dead: Option<u64>,
     /// Why it is not drained, as far as one look tells.
-    pub(crate) undrained: Vec<Undrained>,
+    pub(crate) blockers: Vec<DrainBlocker>,
     pub(crate) throttled: Option<String>,
     /// Changes that wait because the functions run another configuration than the one in force.
     pub(crate) other_configuration: u64,
     /// Captures whose mark failed.
-    pub(crate) unmarked: u64,
+    pub(crate) without_pending: u64,
     /// Held people with an outdated password that stays usable, and whether there may be more.
     pub(crate) kept_open: (u64, bool),
     pub(crate) journal: Option<JournalEntry>,
 }
 
 /// Writes it. `stream` while it is told again and again.
-pub(crate) fn show(status: &Status, json: bool, stream: bool) -> std::io::Result<()> {
+pub(crate) fn show(status: &StatusView, json: bool, stream: bool) -> std::io::Result<()> {
     super::show(json, stream, &value(status), &words(status))
 }
 
-fn value(status: &Status) -> Value {
-    let Status { control, queue, .. } = status;
+fn value(status: &StatusView) -> Value {
+    let StatusView { control, queue, .. } = status;
     let people: Map<String, Value> = status
         .people
         .iter()
         .map(|(state, count)| (state.name().to_owned(), json!(count)))
         .collect();
     let in_force = control.configuration.as_ref().map(|it| it.hash.clone());
-    let undrained: Vec<String> = status.undrained.iter().map(super::drain::reason).collect();
+    let blockers: Vec<String> = status.blockers.iter().map(super::drain::reason).collect();
     let journal = status
         .journal
         .as_ref()
-        .map(|entry| json!({ "at": moment(entry.at), "who": entry.who, "what": entry.what }));
+        .map(|record| json!({ "at": moment(record.at), "who": record.who, "what": record.what }));
     json!({
         "name": status.name,
         "at": moment(status.at),
@@ -88,7 +88,7 @@ fn value(status: &Status) -> Value {
         "people": people,
         "pending": {
             "count": status.pending,
-            "held": status.held_marks,
+            "held": status.held_pending,
             "put_off": status.put_off,
             "oldest_seconds": status.lag.map(|lag| lag.as_secs()),
         },
@@ -103,17 +103,17 @@ fn value(status: &Status) -> Value {
                 "delayed": bulk.delayed,
             })),
         },
-        "drained": undrained.is_empty(),
-        "undrained": undrained,
+        "drained": blockers.is_empty(),
+        "undrained": blockers,
         "throttled": status.throttled,
-        "unmarked": status.unmarked,
+        "unmarked": status.without_pending,
         "passwords_kept_open": status.kept_open.0,
         "journal_last": journal,
     })
 }
 
-fn words(status: &Status) -> String {
-    let Status { control, queue, .. } = status;
+fn words(status: &StatusView) -> String {
+    let StatusView { control, queue, .. } = status;
     let mut lines = vec![
         format!("bridge     {}", status.name),
         format!("phase      {} ({} is active)", control.phase.name(), control.phase.active()),
@@ -127,7 +127,9 @@ fn words(status: &Status) -> String {
         lines.push(format!("breaker    tripped {since}: {}; {hint}", breaker.reason));
     }
     for side in Side::BOTH {
-        if let Some(it) = control.restores.get(side).filter(|it| it.stage != Stage::Cancelled) {
+        if let Some(it) =
+            control.restores.get(side).filter(|it| it.stage != RestoreStage::Cancelled)
+        {
             lines.push(format!("restore    {}", restore_words(side, &it, status.at)));
         }
     }
@@ -151,25 +153,26 @@ fn words(status: &Status) -> String {
             bulk.waiting, bulk.in_flight, bulk.delayed
         ));
     }
-    if status.undrained.is_empty() {
+    if status.blockers.is_empty() {
         lines.push("drained    yes, at this look; `poolbridge drain` looks twice".to_owned());
     } else {
-        lines.push(format!("drained    no: {}", super::drain::words(&status.undrained)));
+        lines.push(format!("drained    no: {}", super::drain::words(&status.blockers)));
     }
     let throttled = status.throttled.as_deref().unwrap_or("no");
     lines.push(format!("throttled  {throttled}"));
-    if status.unmarked > 0 {
-        let unmarked = super::drain::reason(&Undrained::Unmarked(status.unmarked));
-        lines.push(format!("unmarked   {unmarked}"));
+    if status.without_pending > 0 {
+        let without_pending =
+            super::drain::reason(&DrainBlocker::WithoutPending(status.without_pending));
+        lines.push(format!("unmarked   {without_pending}"));
     }
     if let (count @ 1.., more) = status.kept_open {
         let least = if more { "at least " } else { "" };
         let hint = "hint: `poolbridge people --state held` lists them";
         lines.push(format!("passwords  {least}{count} out of date and still usable; {hint}"));
     }
-    if let Some(entry) = &status.journal {
-        let when = ago(entry.at, status.at);
-        lines.push(format!("journal    {}, by {}, {when}", entry.what, entry.who));
+    if let Some(record) = &status.journal {
+        let when = ago(record.at, status.at);
+        lines.push(format!("journal    {}, by {}, {when}", record.what, record.who));
     }
     lines.push(String::new());
     lines.join("\n")
@@ -186,16 +189,16 @@ fn restore(note: &Restore) -> Value {
 fn restore_words(side: Side, note: &Restore, now: Time) -> String {
     let since = ago(note.since, now);
     let what = match note.stage {
-        Stage::Prepared => "a recovery is prepared, and the pool takes no writes",
-        Stage::Started => "it was restored to a point in time",
-        Stage::Cancelled => "its recovery was cancelled",
-        Stage::Deleted => "it was deleted",
+        RestoreStage::Prepared => "a recovery is prepared, and the pool takes no writes",
+        RestoreStage::Started => "it was restored to a point in time",
+        RestoreStage::Cancelled => "its recovery was cancelled",
+        RestoreStage::Deleted => "it was deleted",
     };
     if let Some(it) = note.decided {
         let when = ago(it.at, now);
         return format!("{side} pool: {what} {since}; `{}` was decided {when}", it.what.name());
     }
-    let hint = if note.stage == Stage::Deleted {
+    let hint = if note.stage == RestoreStage::Deleted {
         "see the runbook, pool-restored; if no pool was deleted, `poolbridge resume \
          --after-restore none`"
     } else {
@@ -204,7 +207,7 @@ fn restore_words(side: Side, note: &Restore, now: Time) -> String {
     format!("{side} pool: {what} {since}; nothing is written but disables; hint: {hint}")
 }
 
-fn configuration(status: &Status) -> String {
+fn configuration(status: &StatusView) -> String {
     let here = short(&status.hash);
     let waiting = match status.other_configuration {
         0 => String::new(),
@@ -226,9 +229,9 @@ fn configuration(status: &Status) -> String {
     }
 }
 
-fn pending(status: &Status) -> String {
+fn pending(status: &StatusView) -> String {
     let oldest = status.lag.map_or_else(String::new, |lag| format!(", the oldest {}", span(lag)));
-    let held = match status.held_marks {
+    let held = match status.held_pending {
         0 => String::new(),
         held => format!(", {held} of people held"),
     };
@@ -244,36 +247,36 @@ mod tests {
 
     use super::*;
 
-    fn status() -> Status {
-        Status {
+    fn status() -> StatusView {
+        StatusView {
             name: "acme".to_owned(),
             at: Time(1_700_000_000_000),
             control: Control { phase: Phase::Follow, ..Control::default() },
             hash: "0123456789abcdef".repeat(4),
-            people: State::ALL.map(|state| (state, 3)),
+            people: PersonState::ALL.map(|state| (state, 3)),
             pending: 0,
-            held_marks: 0,
+            held_pending: 0,
             lag: None,
             put_off: 0,
             queue: QueueCounts::default(),
             bulk: None,
             dead: Some(0),
-            undrained: Vec::new(),
+            blockers: Vec::new(),
             throttled: None,
             other_configuration: 0,
-            unmarked: 0,
+            without_pending: 0,
             kept_open: (0, false),
             journal: None,
         }
     }
 
-    fn troubled() -> Status {
+    fn troubled() -> StatusView {
         let stamp = ConfigurationStamp {
             hash: "fedcba98".repeat(8),
             since: Time(1),
             pools: poolbridge_core::side::BySide::default(),
         };
-        Status {
+        StatusView {
             control: Control {
                 phase: Phase::Follow,
                 closing: true,
@@ -281,7 +284,7 @@ mod tests {
                 breaker: Some(poolbridge_core::breaker::Breaker::removals(Time(1_699_999_940_000))),
                 restores: BySide {
                     old: Some(Restore {
-                        stage: Stage::Started,
+                        stage: RestoreStage::Started,
                         since: Time(1_699_999_940_000),
                         decided: None,
                     }),
@@ -291,16 +294,20 @@ mod tests {
                 revision: 4,
             },
             pending: 7,
-            held_marks: 2,
+            held_pending: 2,
             lag: Some(Duration::from_secs(95)),
             put_off: 3,
             queue: QueueCounts { waiting: 4, in_flight: 1, delayed: 0 },
             bulk: Some(QueueCounts { waiting: 900, in_flight: 10, delayed: 0 }),
             dead: Some(1),
-            undrained: vec![Undrained::Marks(5), Undrained::UnderWay(1), Undrained::Queue(5)],
+            blockers: vec![
+                DrainBlocker::PendingChanges(5),
+                DrainBlocker::UnderWay(1),
+                DrainBlocker::Queue(5),
+            ],
             throttled: Some("3 changes put off: a service asked to slow down".to_owned()),
             other_configuration: 2,
-            unmarked: 1,
+            without_pending: 1,
             kept_open: (2, false),
             journal: Some(JournalEntry {
                 at: Time(1_699_999_990_000),
@@ -338,15 +345,15 @@ mod tests {
 
     #[test]
     fn programs_find_what_they_are_promised() {
-        let told = value(&status());
+        let reported = value(&status());
         for key in ["phase", "active", "people", "pending", "queue", "drained", "throttled"] {
-            assert!(told.get(key).is_some(), "{key}");
+            assert!(reported.get(key).is_some(), "{key}");
         }
-        assert_eq!(told["drained"], json!(true));
-        assert_eq!(told["throttled"], Value::Null);
-        assert_eq!(told["pending"]["oldest_seconds"], Value::Null);
+        assert_eq!(reported["drained"], json!(true));
+        assert_eq!(reported["throttled"], Value::Null);
+        assert_eq!(reported["pending"]["oldest_seconds"], Value::Null);
         for key in ["waiting", "in_flight", "delayed", "dead"] {
-            assert!(told["queue"][key].is_u64(), "{key}");
+            assert!(reported["queue"][key].is_u64(), "{key}");
         }
         assert_eq!(value(&troubled())["drained"], json!(false));
         assert_eq!(value(&troubled())["pending"]["oldest_seconds"], json!(95));

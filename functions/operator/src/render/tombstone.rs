@@ -1,6 +1,6 @@
 //! Somebody who was deleted, as `explain` and `people` tell it.
 
-use poolbridge_core::entry::Entry;
+use poolbridge_core::record::PersonRecord;
 use poolbridge_core::time::Time;
 use poolbridge_core::tombstone::{Owed, Tombstone};
 use serde_json::{Value, json};
@@ -8,14 +8,14 @@ use serde_json::{Value, json};
 use super::{ago, moment};
 
 /// For programs: null for whoever was not deleted.
-pub(super) fn value(entry: &Entry) -> Value {
-    let Some(Tombstone { side, at, owed }) = &entry.tombstone else { return Value::Null };
+pub(super) fn value(record: &PersonRecord) -> Value {
+    let Some(Tombstone { side, at, owed }) = &record.tombstone else { return Value::Null };
     json!({ "side": side.name(), "at": moment(*at), "owed": owed.map(Owed::name) })
 }
 
 /// One line of a person's story.
-pub(super) fn line(entry: &Entry, now: Time) -> Option<String> {
-    let tombstone = entry.tombstone.as_ref()?;
+pub(super) fn line(record: &PersonRecord, now: Time) -> Option<String> {
+    let tombstone = record.tombstone.as_ref()?;
     Some(format!("deleted    {}, proved {}", short(tombstone), ago(tombstone.at, now)))
 }
 
@@ -31,12 +31,12 @@ pub(super) fn short(tombstone: &Tombstone) -> String {
 
 #[cfg(test)]
 mod tests {
-    use poolbridge_core::converge::Explanation;
-    use poolbridge_core::entry::{Decision, DecisionKind, State};
+    use poolbridge_core::reconcile::Explanation;
+    use poolbridge_core::record::{Decision, DecisionKind, PersonState};
     use poolbridge_core::side::{BySide, Side};
 
     use super::*;
-    use crate::render::explain::{self, Story, tests::entry};
+    use crate::render::explain::{self, Story, tests::record};
     use crate::render::people;
 
     #[test]
@@ -50,24 +50,24 @@ mod tests {
             side: Some(side),
             reason,
         };
-        let entry = Entry {
-            state: State::Deleted,
+        let record = PersonRecord {
+            state: PersonState::Deleted,
             reason: None,
             tombstone: Some(Tombstone { side: Side::Old, at, owed: None }),
-            agreed: None,
+            baseline: None,
             lease: None,
-            obstacles: std::collections::BTreeMap::new(),
+            blocked_fields: std::collections::BTreeMap::new(),
             decisions: vec![
                 decision(DecisionKind::Deleted, Side::Old, None),
                 decision(DecisionKind::Disabled, Side::New, None),
             ],
-            ..entry()
+            ..record()
         };
         let present = BySide { old: false, new: true };
-        let explanation = Explanation { entry: Some(entry.clone()), present, plan: None };
-        let story = Story { entry: entry.clone(), explanation, marks: Vec::new(), now };
+        let explanation = Explanation { record: Some(record.clone()), present, plan: None };
+        let story = Story { record: record.clone(), explanation, pending_changes: Vec::new(), now };
         super::super::golden("explain-deleted", &explain::words(&story));
-        super::super::golden("people-deleted", &people::words(&[entry], now));
+        super::super::golden("people-deleted", &people::words(&[record], now));
     }
 
     #[test]
@@ -76,11 +76,13 @@ mod tests {
         let owing = Tombstone { owed: Some(Owed::Delete), ..tombstone.clone() };
         assert_eq!(short(&tombstone), "in old");
         assert_eq!(short(&owing), "in old; still owed: delete the account in new");
-        let entry = Entry { state: State::Deleted, tombstone: Some(owing), ..entry() };
-        assert_eq!(value(&entry)["owed"], json!("delete"));
+        let record =
+            PersonRecord { state: PersonState::Deleted, tombstone: Some(owing), ..record() };
+        assert_eq!(value(&record)["owed"], json!("delete"));
         let now = Time(1_700_000_060_000);
-        let told = "deleted    in old; still owed: delete the account in new, proved 1 min 0 s ago";
-        assert_eq!(line(&entry, now).as_deref(), Some(told));
-        assert_eq!(line(&Entry { tombstone: None, ..entry }, now), None);
+        let reported =
+            "deleted    in old; still owed: delete the account in new, proved 1 min 0 s ago";
+        assert_eq!(line(&record, now).as_deref(), Some(reported));
+        assert_eq!(line(&PersonRecord { tombstone: None, ..record }, now), None);
     }
 }

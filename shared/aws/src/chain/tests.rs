@@ -11,7 +11,7 @@ use crate::client::bounded;
 
 const EVENT: &str = r#"{ "a" : 1.0, "a":"\u00e9" }"#;
 
-fn shown(answer: &Answer) -> (&str, &str) {
+fn shown(answer: &ChainAnswer) -> (&str, &str) {
     match answer {
         Ok(answer) => ("", answer.get()),
         Err(error) => (&error.error_type, &error.error_message),
@@ -21,15 +21,15 @@ fn shown(answer: &Answer) -> (&str, &str) {
 #[test]
 fn an_answer_is_passed_on_byte_for_byte() {
     for text in [EVENT, "null", "7", r#""text""#, "123456789012345678901234567890"] {
-        assert_eq!(shown(&told(None, text.as_bytes())), ("", text));
+        assert_eq!(shown(&answer_of(None, text.as_bytes())), ("", text));
     }
 }
 
 #[test]
 fn output_that_is_not_json_becomes_a_json_string() {
-    assert_eq!(shown(&told(None, b"")), ("", r#""""#));
-    assert_eq!(shown(&told(None, b"<html>")), ("", r#""<html>""#));
-    assert_eq!(shown(&told(None, b"\xff{}")), ("", "\"\u{fffd}{}\""));
+    assert_eq!(shown(&answer_of(None, b"")), ("", r#""""#));
+    assert_eq!(shown(&answer_of(None, b"<html>")), ("", r#""<html>""#));
+    assert_eq!(shown(&answer_of(None, b"\xff{}")), ("", "\"\u{fffd}{}\""));
 }
 
 #[test]
@@ -48,23 +48,23 @@ fn an_error_keeps_its_type_and_its_message() {
         ("[1]", ("Unhandled", "Unhandled")),
     ];
     for (payload, expected) in table {
-        assert_eq!(shown(&told(Some("Unhandled"), payload.as_bytes())), expected, "{payload}");
+        assert_eq!(shown(&answer_of(Some("Unhandled"), payload.as_bytes())), expected, "{payload}");
     }
 }
 
 #[test]
 fn invariant_09_an_error_never_prints() {
-    let error = told(Some("Unhandled"), br#"{"errorMessage":"ada@example.com is taken"}"#);
+    let error = answer_of(Some("Unhandled"), br#"{"errorMessage":"ada@example.com is taken"}"#);
     assert_eq!(format!("{error:?}"), "Err(FunctionError(…))");
 }
 
 #[test]
 fn a_failed_call_reports_its_error_code() {
-    let mut fault = Fault::new(FaultKind::Throttled, "Invoke");
-    let message = |fault: &Fault| FunctionError::not_invoked(fault).error_message;
-    assert_eq!(message(&fault), "invocation failed due to error throttled");
-    fault.code = Some("TooManyRequestsException".to_owned());
-    assert_eq!(message(&fault), "invocation failed due to error TooManyRequestsException");
+    let mut error = PortError::new(ErrorKind::Throttled, "Invoke");
+    let message = |error: &PortError| FunctionError::not_invoked(error).error_message;
+    assert_eq!(message(&error), "invocation failed due to error throttled");
+    error.code = Some("TooManyRequestsException".to_owned());
+    assert_eq!(message(&error), "invocation failed due to error TooManyRequestsException");
 }
 
 #[test]
@@ -86,24 +86,24 @@ struct Lambda {
 
 #[derive(Clone, Copy)]
 enum Says {
-    Answer(u16, &'static str, &'static str),
+    ChainAnswer(u16, &'static str, &'static str),
     HangsUp,
     Nothing,
 }
 
 impl Lambda {
     fn that(says: Says) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
+        let decoder = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", decoder.local_addr().unwrap());
         let requests = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&requests);
         std::thread::spawn(move || {
             let mut kept = Vec::new();
-            for mut stream in listener.incoming().flatten() {
+            for mut stream in decoder.incoming().flatten() {
                 let path = read(&stream);
                 counted.fetch_add(1, Ordering::SeqCst);
                 match says {
-                    Says::Answer(status, headers, body) => {
+                    Says::ChainAnswer(status, headers, body) => {
                         assert!(path.contains("/2015-03-31/functions/"), "{path}");
                         let length = body.len();
                         let head =
@@ -120,7 +120,7 @@ impl Lambda {
         Self { url, requests }
     }
 
-    async fn called(&self, patience: Duration) -> Result<Answer, Fault> {
+    async fn called(&self, patience: Duration) -> Result<ChainAnswer, PortError> {
         let credentials = Credentials::new("key", "secret", None, None, "test");
         let sdk = bounded(aws_config::defaults(BehaviorVersion::v2026_01_12()))
             .empty_test_environment()
@@ -171,11 +171,11 @@ const LONG: Duration = Duration::from_secs(30);
 
 #[tokio::test]
 async fn the_chained_function_is_called_once_with_the_exact_event() {
-    let well = Lambda::that(Says::Answer(200, "", EVENT)).called(LONG).await.unwrap();
+    let well = Lambda::that(Says::ChainAnswer(200, "", EVENT)).called(LONG).await.unwrap();
     assert_eq!(shown(&well), ("", EVENT));
     let error = "x-amz-function-error: Unhandled\r\n";
     let body = r#"{"errorType":"Denied","errorMessage":"not you"}"#;
-    let badly = Lambda::that(Says::Answer(200, error, body)).called(LONG).await.unwrap();
+    let badly = Lambda::that(Says::ChainAnswer(200, error, body)).called(LONG).await.unwrap();
     assert_eq!(shown(&badly), ("Denied", "not you"));
 }
 
@@ -183,20 +183,23 @@ async fn the_chained_function_is_called_once_with_the_exact_event() {
 async fn every_failure_is_reported_after_one_attempt() {
     for (says, kind) in [
         (
-            Says::Answer(429, "x-amzn-errortype: TooManyRequestsException\r\n", "{}"),
-            FaultKind::Throttled,
+            Says::ChainAnswer(429, "x-amzn-errortype: TooManyRequestsException\r\n", "{}"),
+            ErrorKind::Throttled,
         ),
         (
-            Says::Answer(404, "x-amzn-errortype: ResourceNotFoundException\r\n", "{}"),
-            FaultKind::Missing,
+            Says::ChainAnswer(404, "x-amzn-errortype: ResourceNotFoundException\r\n", "{}"),
+            ErrorKind::Missing,
         ),
-        (Says::Answer(403, "x-amzn-errortype: AccessDeniedException\r\n", "{}"), FaultKind::Denied),
-        (Says::Answer(500, "x-amzn-errortype: ServiceException\r\n", "{}"), FaultKind::Broken),
-        (Says::HangsUp, FaultKind::NoAnswer),
+        (
+            Says::ChainAnswer(403, "x-amzn-errortype: AccessDeniedException\r\n", "{}"),
+            ErrorKind::Denied,
+        ),
+        (Says::ChainAnswer(500, "x-amzn-errortype: ServiceException\r\n", "{}"), ErrorKind::Broken),
+        (Says::HangsUp, ErrorKind::NoAnswer),
     ] {
-        let fault = Lambda::that(says).called(LONG).await.unwrap_err();
-        assert_eq!((fault.kind, fault.operation), (kind, "Invoke"));
+        let error = Lambda::that(says).called(LONG).await.unwrap_err();
+        assert_eq!((error.kind, error.operation), (kind, "Invoke"));
     }
-    let fault = Lambda::that(Says::Nothing).called(Duration::from_millis(300)).await.unwrap_err();
-    assert_eq!(fault.kind, FaultKind::NoAnswer);
+    let error = Lambda::that(Says::Nothing).called(Duration::from_millis(300)).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::NoAnswer);
 }

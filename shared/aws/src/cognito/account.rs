@@ -7,19 +7,19 @@ use aws_sdk_cognitoidentityprovider::types::{
     AttributeType, DeliveryMediumType, MfaOptionType, UserStatusType, UserType,
 };
 use aws_smithy_types::DateTime;
-use poolbridge_core::account::{Account, Handle, Status};
-use poolbridge_core::facts::Factor;
-use poolbridge_core::fault::{Fault, FaultKind};
+use poolbridge_core::account::{Account, AccountRef, Status};
+use poolbridge_core::error::{ErrorKind, PortError};
 use poolbridge_core::names::{AttributeName, Sub, Username};
+use poolbridge_core::profile::Factor;
 use poolbridge_core::time::Time;
 
 /// The port error for an answer that cannot be decoded.
-pub(super) const fn unreadable(operation: &'static str) -> Fault {
-    Fault::new(FaultKind::Unreadable, operation)
+pub(super) const fn unreadable(operation: &'static str) -> PortError {
+    PortError::new(ErrorKind::Unreadable, operation)
 }
 
 /// The account that `AdminGetUser` returned.
-pub(super) fn of_read(read: AdminGetUserOutput) -> Result<Account, Fault> {
+pub(super) fn of_read(read: AdminGetUserOutput) -> Result<Account, PortError> {
     const OPERATION: &str = "AdminGetUser";
     let factors = factors(read.user_mfa_setting_list.as_deref(), read.mfa_options());
     let attributes = read.user_attributes.unwrap_or_default();
@@ -37,7 +37,7 @@ pub(super) fn of_read(read: AdminGetUserOutput) -> Result<Account, Fault> {
 }
 
 /// One account of a listing. A listing shows neither groups nor factors.
-pub(super) fn of_listing(listed: UserType) -> Result<Account, Fault> {
+pub(super) fn of_listing(listed: UserType) -> Result<Account, PortError> {
     const OPERATION: &str = "ListUsers";
     let name = listed.username.as_deref().and_then(username);
     let attributes = listed.attributes.unwrap_or_default();
@@ -55,10 +55,10 @@ pub(super) fn of_listing(listed: UserType) -> Result<Account, Fault> {
 }
 
 /// The handle of a new account, or nothing if the answer does not name the account.
-pub(super) fn of_creation(made: Option<&UserType>) -> Option<Handle> {
+pub(super) fn of_creation(made: Option<&UserType>) -> Option<AccountRef> {
     let made = made?;
     let sub = sub_of(made.attributes())?;
-    Some(Handle { sub, username: Some(made.username().and_then(username)?) })
+    Some(AccountRef { sub, username: Some(made.username().and_then(username)?) })
 }
 
 fn username(text: &str) -> Option<Username> {
@@ -154,11 +154,11 @@ pub(super) mod tests {
         let nameless = UserType::builder().attributes(attribute("sub", "s-1")).build();
         for answer in [listed(&[("email", "ada@example.com")]), listed(&[("sub", "")]), nameless] {
             assert_eq!(of_creation(Some(&answer)), None);
-            assert_eq!(of_listing(answer).unwrap_err().kind, FaultKind::Unreadable);
+            assert_eq!(of_listing(answer).unwrap_err().kind, ErrorKind::Unreadable);
         }
         assert_eq!(of_creation(None), None);
         let nameless = AdminGetUserOutput::builder().username("").build().unwrap();
-        assert_eq!(of_read(nameless).unwrap_err().kind, FaultKind::Unreadable);
+        assert_eq!(of_read(nameless).unwrap_err().kind, ErrorKind::Unreadable);
     }
 
     #[test]

@@ -6,17 +6,17 @@ use std::time::Duration;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use poolbridge_core::fault::{Fault, FaultKind};
+use poolbridge_core::error::{ErrorKind, PortError};
 use poolbridge_core::limits;
 use poolbridge_core::ports::Clock;
 use poolbridge_core::time::Time;
 
 use super::CognitoPool;
-use crate::client::Departure;
-use crate::fault::fault;
+use crate::client::SendGuard;
+use crate::error::port_error;
 
 /// The SDK's result.
-pub(super) type Answer<T, E> = Result<T, SdkError<E, HttpResponse>>;
+pub(super) type CallResult<T, E> = Result<T, SdkError<E, HttpResponse>>;
 
 /// The wait before the first retry of a write that certainly did nothing. It doubles each time.
 const FIRST_BACK_OFF: Duration = Duration::from_millis(150);
@@ -35,9 +35,9 @@ impl CognitoPool {
     pub(super) async fn read_once<T, E: ProvideErrorMetadata>(
         &self,
         operation: &'static str,
-        answer: impl Future<Output = Answer<T, E>>,
-    ) -> Result<T, Fault> {
-        let result = answer.await.map_err(|error| fault(operation, &error));
+        answer: impl Future<Output = CallResult<T, E>>,
+    ) -> Result<T, PortError> {
+        let result = answer.await.map_err(|error| port_error(operation, &error));
         self.throttle.note(result.as_ref().err(), self.clock.now());
         result
     }
@@ -47,19 +47,19 @@ impl CognitoPool {
         &self,
         operation: &'static str,
         deadline: Time,
-        send: impl FnOnce(Departure) -> F,
-    ) -> Result<T, Fault>
+        send: impl FnOnce(SendGuard) -> F,
+    ) -> Result<T, PortError>
     where
         E: ProvideErrorMetadata,
-        F: Future<Output = Answer<T, E>>,
+        F: Future<Output = CallResult<T, E>>,
     {
-        let departure = Departure::before(deadline, &self.clock);
+        let departure = SendGuard::before(deadline, &self.clock);
         if departure.time_left().is_zero() {
-            return Err(Fault::new(FaultKind::NotSent, operation));
+            return Err(PortError::new(ErrorKind::NotSent, operation));
         }
         let result = send(departure.clone()).await.map_err(|error| {
-            let fault = fault(operation, &error);
-            if departure.left() { fault } else { unsent(fault) }
+            let error = port_error(operation, &error);
+            if departure.left() { error } else { unsent(error) }
         });
         self.throttle.note(result.as_ref().err(), self.clock.now());
         result
@@ -71,17 +71,17 @@ impl CognitoPool {
         &self,
         operation: &'static str,
         deadline: Time,
-        send: impl Fn(Departure) -> F,
-    ) -> Result<T, Fault>
+        send: impl Fn(SendGuard) -> F,
+    ) -> Result<T, PortError>
     where
         E: ProvideErrorMetadata,
-        F: Future<Output = Answer<T, E>>,
+        F: Future<Output = CallResult<T, E>>,
     {
         let deadline = deadline.min(self.clock.now() + limits::CALL_TIME_MAX);
         let mut pause = FIRST_BACK_OFF;
         for _ in 1..limits::ATTEMPTS_MAX {
             match self.write_once(operation, deadline, &send).await {
-                Err(fault) if unlucky(&fault) && self.clock.now() + pause < deadline => {
+                Err(error) if unlucky(&error) && self.clock.now() + pause < deadline => {
                     tokio::time::sleep(pause).await;
                     pause *= 2;
                 }
@@ -93,26 +93,26 @@ impl CognitoPool {
 }
 
 /// Marks a port error from before the write was sent: whatever its kind, the write did nothing.
-pub(super) fn unsent(fault: Fault) -> Fault {
-    if fault.may_have_happened() { Fault { kind: FaultKind::NotSent, ..fault } } else { fault }
+pub(super) fn unsent(error: PortError) -> PortError {
+    if error.may_have_happened() { PortError { kind: ErrorKind::NotSent, ..error } } else { error }
 }
 
 /// Whether the same write may succeed in a moment. `LimitExceededException` is usually an hourly
 /// limit of one account, so it does not count.
-fn unlucky(fault: &Fault) -> bool {
-    match fault.kind {
-        FaultKind::Throttled => fault.code.as_deref() != Some("LimitExceededException"),
-        FaultKind::NotSent => true,
-        FaultKind::WritesPaused
-        | FaultKind::NoAnswer
-        | FaultKind::Broken
-        | FaultKind::Denied
-        | FaultKind::Invalid
-        | FaultKind::AccountGone
-        | FaultKind::Missing
-        | FaultKind::Exists
-        | FaultKind::Lost
-        | FaultKind::Newer
-        | FaultKind::Unreadable => false,
+fn unlucky(error: &PortError) -> bool {
+    match error.kind {
+        ErrorKind::Throttled => error.code.as_deref() != Some("LimitExceededException"),
+        ErrorKind::NotSent => true,
+        ErrorKind::WritesPaused
+        | ErrorKind::NoAnswer
+        | ErrorKind::Broken
+        | ErrorKind::Denied
+        | ErrorKind::Invalid
+        | ErrorKind::AccountGone
+        | ErrorKind::Missing
+        | ErrorKind::Exists
+        | ErrorKind::Lost
+        | ErrorKind::Newer
+        | ErrorKind::Unreadable => false,
     }
 }

@@ -1,7 +1,7 @@
 //! Checks that the pool still shows its accounts, before an account counts as deleted.
 
 use poolbridge_core::account::Account;
-use poolbridge_core::fault::{Fault, FaultKind};
+use poolbridge_core::error::{ErrorKind, PortError};
 use poolbridge_core::limits;
 use poolbridge_core::names::Sub;
 use poolbridge_core::ports::Pool;
@@ -17,7 +17,7 @@ impl CognitoPool {
     /// takes one `AdminGetUser`, which makes that account's owner a billed monthly active user of
     /// the pool. A pool lists in an order of its own, so it is usually the same account, and the
     /// cost is one user per month.
-    pub(super) async fn somebody_reads(&self, except: &Sub) -> Result<bool, Fault> {
+    pub(super) async fn somebody_reads(&self, except: &Sub) -> Result<bool, PortError> {
         const OPERATION: &str = "ListUsers";
         let asked = i32::try_from(limits::CANARY_ACCOUNTS_MAX + 1).unwrap_or(super::PAGE);
         let mut left = limits::CANARY_ACCOUNTS_MAX;
@@ -59,14 +59,14 @@ impl CognitoPool {
 
     /// Whether the pool lists this account's groups, as it must for a person who is observed.
     /// `true` if groups are not copied.
-    async fn lists_groups(&self, account: &Account) -> Result<bool, Fault> {
+    async fn lists_groups(&self, account: &Account) -> Result<bool, PortError> {
         if !self.options.groups {
             return Ok(true);
         }
-        match self.groups(&account.handle()).await {
+        match self.groups(&account.account_ref()).await {
             Ok(_) => Ok(true),
-            Err(fault) if fault.kind == FaultKind::AccountGone => Ok(false),
-            Err(fault) => Err(fault),
+            Err(error) if error.kind == ErrorKind::AccountGone => Ok(false),
+            Err(error) => Err(error),
         }
     }
 }

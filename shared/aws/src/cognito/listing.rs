@@ -9,21 +9,21 @@ use aws_sdk_cognitoidentityprovider::types::{
     LambdaConfigType, PreTokenGenerationVersionConfigType, UserType,
 };
 use aws_smithy_types::retry::RetryConfig;
-use poolbridge_core::account::{Account, Shape};
-use poolbridge_core::fault::Fault;
+use poolbridge_core::account::{Account, PoolSchema};
+use poolbridge_core::error::PortError;
 use poolbridge_core::names::{GroupName, Sub};
 use poolbridge_core::ports::Pool as _;
-use poolbridge_core::sweep::ports::{Chain, Page, Roster};
+use poolbridge_core::sweep::ports::{AccountLister, Page, PageStream};
 use poolbridge_core::sweep::shard::Prefix;
 
 use super::account::{of_listing, unreadable};
 use super::{CognitoPool, PAGE, filter};
 use crate::config::TriggerSlot;
-use crate::fault::fault;
+use crate::error::port_error;
 
 /// One pool that the sweep lists.
 #[derive(Clone, Debug)]
-pub struct PoolRoster(pub Arc<CognitoPool>);
+pub struct PoolLister(pub Arc<CognitoPool>);
 
 /// What a pool reports about itself that changes from day to day.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -36,7 +36,7 @@ pub struct Overview {
 
 impl CognitoPool {
     /// Reads the pool's overview (`DescribeUserPool`), anew each time.
-    pub async fn overview(&self) -> Result<Overview, Fault> {
+    pub async fn overview(&self) -> Result<Overview, PortError> {
         const OPERATION: &str = "DescribeUserPool";
         let request = self.client.describe_user_pool().user_pool_id(&self.id);
         let answer = self.read_once(OPERATION, request.send()).await?;
@@ -63,39 +63,39 @@ fn triggers(config: &LambdaConfigType) -> BTreeMap<TriggerSlot, String> {
     standing.filter(|(_, arn)| !arn.is_empty()).collect()
 }
 
-impl Roster for PoolRoster {
+impl AccountLister for PoolLister {
     type Accounts = AccountListing;
     type Members = MemberListing;
 
-    async fn shape(&self) -> Result<Arc<Shape>, Fault> {
-        self.0.shape().await
+    async fn schema(&self) -> Result<Arc<PoolSchema>, PortError> {
+        self.0.schema().await
     }
 
-    async fn estimate(&self) -> Result<Option<u64>, Fault> {
+    async fn estimate(&self) -> Result<Option<u64>, PortError> {
         Ok(self.0.overview().await?.estimate)
     }
 
     fn accounts(&self, prefix: &Prefix) -> AccountListing {
         let filter = (!prefix.is_whole()).then(|| filter::of_prefix(prefix.as_str()));
-        AccountListing { pool: Arc::clone(&self.0), filter, place: Place::Beginning }
+        AccountListing { pool: Arc::clone(&self.0), filter, place: ListingPosition::Beginning }
     }
 
     fn members(&self, group: &GroupName) -> MemberListing {
         let group = group.as_str().to_owned();
-        MemberListing { pool: Arc::clone(&self.0), group, place: Place::Beginning }
+        MemberListing { pool: Arc::clone(&self.0), group, place: ListingPosition::Beginning }
     }
 }
 
 /// The position of a listing. The page token never leaves it, because a token expires after an
 /// hour.
 #[derive(Clone, PartialEq, Eq)]
-enum Place {
+enum ListingPosition {
     Beginning,
     After(String),
     End,
 }
 
-impl Place {
+impl ListingPosition {
     fn token(&self) -> Option<String> {
         match self {
             Self::After(token) => Some(token.clone()),
@@ -113,14 +113,14 @@ impl Place {
 pub struct AccountListing {
     pool: Arc<CognitoPool>,
     filter: Option<String>,
-    place: Place,
+    place: ListingPosition,
 }
 
 /// The accounts in a group, page by page (`ListUsersInGroup`).
 pub struct MemberListing {
     pool: Arc<CognitoPool>,
     group: String,
-    place: Place,
+    place: ListingPosition,
 }
 
 /// No SDK retries: every attempt is a call of its own.
@@ -128,38 +128,41 @@ fn once() -> cognito::config::Builder {
     cognito::config::Builder::new().retry_config(RetryConfig::disabled())
 }
 
-impl Chain<Account> for AccountListing {
-    async fn next(&mut self) -> Result<Option<Page<Account>>, Fault> {
-        if self.place == Place::End {
+impl PageStream<Account> for AccountListing {
+    async fn next(&mut self) -> Result<Option<Page<Account>>, PortError> {
+        if self.place == ListingPosition::End {
             return Ok(None);
         }
         let request = self.pool.client.list_users().user_pool_id(&self.pool.id).limit(PAGE);
         let request = request.set_filter(self.filter.clone());
         let request = request.set_pagination_token(self.place.token());
         let answer = request.customize().config_override(once()).send().await;
-        let answer = answer.map_err(|error| fault("ListUsers", &error))?;
-        self.place = Place::next(answer.pagination_token);
+        let answer = answer.map_err(|error| port_error("ListUsers", &error))?;
+        self.place = ListingPosition::next(answer.pagination_token);
         Ok(Some(page(answer.users, Ok)))
     }
 }
 
-impl Chain<Sub> for MemberListing {
-    async fn next(&mut self) -> Result<Option<Page<Sub>>, Fault> {
-        if self.place == Place::End {
+impl PageStream<Sub> for MemberListing {
+    async fn next(&mut self) -> Result<Option<Page<Sub>>, PortError> {
+        if self.place == ListingPosition::End {
             return Ok(None);
         }
         let request = self.pool.client.list_users_in_group().user_pool_id(&self.pool.id);
         let request = request.group_name(&self.group).limit(PAGE);
         let request = request.set_next_token(self.place.token());
         let answer = request.customize().config_override(once()).send().await;
-        let answer = answer.map_err(|error| fault("ListUsersInGroup", &error))?;
-        self.place = Place::next(answer.next_token);
+        let answer = answer.map_err(|error| port_error("ListUsersInGroup", &error))?;
+        self.place = ListingPosition::next(answer.next_token);
         Ok(Some(page(answer.users, |account| Ok(account.sub))))
     }
 }
 
 /// A page in core's types. An account that cannot be decoded is counted and does not fail the page.
-fn page<T>(users: Option<Vec<UserType>>, show: impl Fn(Account) -> Result<T, Fault>) -> Page<T> {
+fn page<T>(
+    users: Option<Vec<UserType>>,
+    show: impl Fn(Account) -> Result<T, PortError>,
+) -> Page<T> {
     let mut page = Page { read: Vec::new(), unreadable: 0 };
     for user in users.unwrap_or_default() {
         match of_listing(user).and_then(&show) {
@@ -177,8 +180,11 @@ mod tests {
 
     #[test]
     fn a_listing_ends_only_at_a_page_without_a_token() {
-        assert!(Place::next(None) == Place::End && Place::next(Some(String::new())) == Place::End);
-        let after = Place::next(Some("token".to_owned()));
+        assert!(
+            ListingPosition::next(None) == ListingPosition::End
+                && ListingPosition::next(Some(String::new())) == ListingPosition::End
+        );
+        let after = ListingPosition::next(Some("token".to_owned()));
         assert_eq!(after.token().as_deref(), Some("token"));
     }
 

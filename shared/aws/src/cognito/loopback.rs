@@ -14,9 +14,8 @@ use aws_credential_types::provider::ProvideCredentials;
 use poolbridge_core::side::Side;
 use serde_json::Value;
 
-use super::tally::Tally;
 use super::{CognitoPool, PoolOptions};
-use crate::client::{PoolSettings, bounded, pool_client};
+use crate::client::{PoolConfig, bounded, pool_client};
 use crate::clock::SystemClock;
 
 /// The service's reaction to one request.
@@ -37,26 +36,28 @@ pub(crate) enum Reply {
 }
 
 /// One request: the operation and its body.
-pub(crate) type Request = (String, Value);
+pub(crate) type LoopbackRequest = (String, Value);
 
-type Script = dyn Fn(&Request, usize) -> Reply + Send + Sync;
+type Script = dyn Fn(&LoopbackRequest, usize) -> Reply + Send + Sync;
 
 /// A pool that answers by a script.
 pub(crate) struct Loopback {
     pub(crate) endpoint_url: String,
-    requests: Arc<Mutex<Vec<Request>>>,
+    requests: Arc<Mutex<Vec<LoopbackRequest>>>,
 }
 
 impl Loopback {
     /// Answers each request by the script. The script also gets the number of earlier requests for
     /// that operation.
-    pub(crate) fn new(script: impl Fn(&Request, usize) -> Reply + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let endpoint_url = format!("http://{}", listener.local_addr().unwrap());
+    pub(crate) fn new(
+        script: impl Fn(&LoopbackRequest, usize) -> Reply + Send + Sync + 'static,
+    ) -> Self {
+        let decoder = TcpListener::bind("127.0.0.1:0").unwrap();
+        let endpoint_url = format!("http://{}", decoder.local_addr().unwrap());
         let requests = Arc::new(Mutex::new(Vec::new()));
         let (script, seen): (Arc<Script>, _) = (Arc::new(script), Arc::clone(&requests));
         thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
+            for stream in decoder.incoming().flatten() {
                 let (script, seen) = (Arc::clone(&script), Arc::clone(&seen));
                 thread::spawn(move || serve(&stream, &*script, &seen));
             }
@@ -65,7 +66,7 @@ impl Loopback {
     }
 
     /// The requests so far.
-    pub(crate) fn requests(&self) -> Vec<Request> {
+    pub(crate) fn requests(&self) -> Vec<LoopbackRequest> {
         self.requests.lock().unwrap().clone()
     }
 
@@ -74,14 +75,19 @@ impl Loopback {
         self.requests().into_iter().map(|(operation, _)| operation).collect()
     }
 
+    /// The adapter and its clock, connected to this pool.
+    pub(crate) async fn pool_and_clock(&self) -> (CognitoPool, Arc<SystemClock>) {
+        pool_at(&self.endpoint_url).await
+    }
+
     /// The adapter, connected to this pool.
     pub(crate) async fn pool(&self) -> CognitoPool {
-        pool_at(&self.endpoint_url).await.0
+        self.pool_and_clock().await.0
     }
 }
 
-/// The adapter, its clock and its counters, connected to that address.
-pub(crate) async fn pool_at(endpoint_url: &str) -> (CognitoPool, Arc<SystemClock>, Arc<Tally>) {
+/// The adapter and its clock, connected to that address.
+pub(crate) async fn pool_at(endpoint_url: &str) -> (CognitoPool, Arc<SystemClock>) {
     pool_of(endpoint_url, Credentials::new("key", "secret", None, None, "test")).await
 }
 
@@ -89,20 +95,20 @@ pub(crate) async fn pool_at(endpoint_url: &str) -> (CognitoPool, Arc<SystemClock
 pub(crate) async fn pool_of(
     endpoint_url: &str,
     credentials: impl ProvideCredentials + 'static,
-) -> (CognitoPool, Arc<SystemClock>, Arc<Tally>) {
+) -> (CognitoPool, Arc<SystemClock>) {
     let base = base(credentials).await;
-    let settings = PoolSettings {
+    let settings = PoolConfig {
         user_pool_id: "us-east-1_A".to_owned(),
         region: None,
         role_arn: None,
         endpoint_url: Some(endpoint_url.to_owned()),
         client_id: None,
     };
-    let (clock, tally) = (SystemClock::new(), Tally::new());
+    let clock = SystemClock::new();
     let client = pool_client(&base, &settings, &clock).await;
     let options = PoolOptions { groups: true, ..PoolOptions::default() };
-    let pool = CognitoPool::new(&client, &settings, Side::New, options, &clock, &tally);
-    (pool, clock, tally)
+    let pool = CognitoPool::new(&client, &settings, Side::New, options, &clock);
+    (pool, clock)
 }
 
 /// The configuration that all of poolbridge's clients share, with these credentials and no
@@ -123,7 +129,7 @@ pub(crate) async fn config_at(endpoint_url: &str) -> SdkConfig {
 }
 
 /// Answers one request per connection and closes it.
-fn serve(mut stream: &TcpStream, script: &Script, seen: &Mutex<Vec<Request>>) {
+fn serve(mut stream: &TcpStream, script: &Script, seen: &Mutex<Vec<LoopbackRequest>>) {
     let Some(request) = read(stream) else { return };
     let count = {
         let mut seen = seen.lock().unwrap();
@@ -154,7 +160,7 @@ fn serve(mut stream: &TcpStream, script: &Script, seen: &Mutex<Vec<Request>>) {
     let _ = stream.write_all((head + &body).as_bytes());
 }
 
-fn read(stream: &TcpStream) -> Option<Request> {
+fn read(stream: &TcpStream) -> Option<LoopbackRequest> {
     let mut reader = BufReader::new(stream);
     let (mut operation, mut length) = (String::new(), 0);
     loop {

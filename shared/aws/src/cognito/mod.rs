@@ -8,13 +8,12 @@
 mod account;
 mod call;
 mod canary;
-mod deed;
+mod action;
 mod filter;
 mod listing;
 mod password;
 pub mod settings;
-mod shape;
-pub mod tally;
+mod schema;
 mod throttle;
 
 #[cfg(test)]
@@ -28,24 +27,23 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use aws_sdk_cognitoidentityprovider as cognito;
-use poolbridge_core::account::{Account, Handle, NewAccount, Shape};
-use poolbridge_core::fault::{Fault, FaultKind};
+use poolbridge_core::account::{Account, AccountRef, NewAccount, PoolSchema};
+use poolbridge_core::error::{ErrorKind, PortError};
 use poolbridge_core::limits;
 use poolbridge_core::names::{GroupName, Sub, Username};
 use poolbridge_core::ports::{Clock, Pool, Search, SearchAnswer};
 use poolbridge_core::side::Side;
-use poolbridge_core::step::Deed;
+use poolbridge_core::step::Action;
 use poolbridge_core::time::Time;
 use tokio::sync::Mutex;
 
 use self::account::{of_listing, of_read, unreadable};
-use self::shape::{Described, group_name};
-use self::tally::Tally;
+use self::schema::{Described, group_name};
 use self::throttle::Throttle;
-use crate::client::PoolSettings;
+use crate::client::PoolConfig;
 use crate::clock::SystemClock;
 
-pub use self::listing::{AccountListing, MemberListing, Overview, PoolRoster};
+pub use self::listing::{AccountListing, MemberListing, Overview, PoolLister};
 
 /// The largest page of `ListUsers` and `AdminListGroupsForUser`.
 const PAGE: i32 = 60;
@@ -73,16 +71,16 @@ pub struct CognitoPool {
     options: PoolOptions,
     clock: Arc<SystemClock>,
     throttle: Throttle,
-    described: Mutex<Known>,
+    described: Mutex<SchemaCache>,
     /// How often reading the schema failed. A caller that waited sees from it that the read failed
     /// meanwhile.
     failures: AtomicU64,
 }
 
 #[derive(Default)]
-struct Known {
+struct SchemaCache {
     described: Option<(Time, Arc<Described>)>,
-    failed: Option<Fault>,
+    failed: Option<PortError>,
 }
 
 impl fmt::Debug for CognitoPool {
@@ -94,18 +92,16 @@ impl fmt::Debug for CognitoPool {
 
 impl CognitoPool {
     /// The pool of `settings`, called through `client` (see [`crate::client::pool_client`]).
-    /// `tally` counts every request. `new` sends nothing.
+    /// Sends nothing.
     pub fn new(
         client: &cognito::Client,
-        settings: &PoolSettings,
+        settings: &PoolConfig,
         side: Side,
         options: PoolOptions,
         clock: &Arc<SystemClock>,
-        tally: &Arc<Tally>,
     ) -> Self {
-        let config = client.config().to_builder().interceptor(tally.counter(Some(side)));
         Self {
-            client: cognito::Client::from_conf(config.build()),
+            client: client.clone(),
             id: settings.user_pool_id.clone(),
             side,
             emulated: settings.endpoint_url.is_some(),
@@ -130,7 +126,7 @@ impl CognitoPool {
 
     /// The pool's schema. Callers that arrive while it is being read wait for that one answer,
     /// whether it is a schema or a port error.
-    async fn described(&self) -> Result<Arc<Described>, Fault> {
+    async fn described(&self) -> Result<Arc<Described>, PortError> {
         let asked = self.clock.now();
         let failures = self.failures.load(Ordering::Acquire);
         let mut known = self.described.lock().await;
@@ -141,33 +137,34 @@ impl CognitoPool {
         }
         // The read failed while this caller waited. If every waiting caller tried again at once,
         // this would hardly end.
-        if let Some(fault) = &known.failed
+        if let Some(error) = &known.failed
             && self.failures.load(Ordering::Acquire) > failures
         {
-            return Err(fault.clone());
+            return Err(error.clone());
         }
         // Boxed: it makes three calls and runs rarely.
         match Box::pin(self.describe()).await {
             Ok(described) => {
                 let described = Arc::new(described);
-                *known = Known { described: Some((asked, Arc::clone(&described))), failed: None };
+                *known =
+                    SchemaCache { described: Some((asked, Arc::clone(&described))), failed: None };
                 Ok(described)
             }
-            Err(fault) => {
-                known.failed = Some(fault.clone());
+            Err(error) => {
+                known.failed = Some(error.clone());
                 self.failures.fetch_add(1, Ordering::Release);
-                Err(fault)
+                Err(error)
             }
         }
     }
 
     /// `AdminGetUser` by any name that the pool accepts.
-    async fn get(&self, name: &str) -> Result<Option<Account>, Fault> {
+    async fn get(&self, name: &str) -> Result<Option<Account>, PortError> {
         let request = self.client.admin_get_user().user_pool_id(&self.id).username(name);
         match self.read_once("AdminGetUser", request.send()).await {
             Ok(answer) => of_read(answer).map(Some),
-            Err(fault) if fault.kind == FaultKind::AccountGone => Ok(None),
-            Err(fault) => Err(fault),
+            Err(error) if error.kind == ErrorKind::AccountGone => Ok(None),
+            Err(error) => Err(error),
         }
     }
 
@@ -177,9 +174,13 @@ impl CognitoPool {
     /// says its page. But a person can choose a username that looks like another account's `sub`,
     /// so only an account with this `sub` counts. Every pool finds a federated account by its
     /// username only. A listing finds it too, but late, so `None` is as stale as a listing.
-    async fn get_by_sub(&self, sub: &Sub, shape: &Shape) -> Result<Option<Account>, Fault> {
+    async fn get_by_sub(
+        &self,
+        sub: &Sub,
+        schema: &PoolSchema,
+    ) -> Result<Option<Account>, PortError> {
         let ours = |found: &Account| found.sub == *sub;
-        let direct_first = shape.alias_attributes.is_empty();
+        let direct_first = schema.alias_attributes.is_empty();
         if direct_first && let Some(found) = self.get(sub.as_str()).await?.filter(ours) {
             return Ok(Some(found));
         }
@@ -194,20 +195,24 @@ impl CognitoPool {
 
     /// The name that addresses an account in calls: the stored username, or the result of a lookup
     /// if that is not known.
-    async fn name_of(&self, account: &Handle, operation: &'static str) -> Result<String, Fault> {
+    async fn name_of(
+        &self,
+        account: &AccountRef,
+        operation: &'static str,
+    ) -> Result<String, PortError> {
         let described = self.described().await?;
         if let Some(name) = stored_name(account, &described) {
             return Ok(name.to_owned());
         }
-        let found = self.get_by_sub(&account.sub, &described.shape).await?;
+        let found = self.get_by_sub(&account.sub, &described.schema).await?;
         let found = found.filter(|found| found.sub == account.sub);
-        let found = found.ok_or(Fault::new(FaultKind::AccountGone, operation))?;
+        let found = found.ok_or(PortError::new(ErrorKind::AccountGone, operation))?;
         Ok(found.username.reveal().to_owned())
     }
 
     /// Every account that a filter finds; `None` if more match than the adapter reads. A page may
     /// be empty although more pages follow.
-    async fn list(&self, filter: &str) -> Result<Option<Vec<Account>>, Fault> {
+    async fn list(&self, filter: &str) -> Result<Option<Vec<Account>>, PortError> {
         const OPERATION: &str = "ListUsers";
         let mut found = Vec::new();
         let mut token = None;
@@ -229,9 +234,9 @@ impl CognitoPool {
 }
 
 /// The stored name, if it is known. In a pool whose usernames are addresses, that is the `sub`
-/// (R21, `SameSub`), but `<Provider>_<id>` for a federated account: such a pool accepts the `sub`
+/// (`SameSub`), but `<Provider>_<id>` for a federated account: such a pool accepts the `sub`
 /// of local accounts only.
-fn stored_name<'a>(account: &'a Handle, described: &Described) -> Option<&'a str> {
+fn stored_name<'a>(account: &'a AccountRef, described: &Described) -> Option<&'a str> {
     let username = account.username.as_ref()?.reveal();
     // An address has its `@`, and a number its `+`, before any underscore. A provider's name has
     // neither.
@@ -242,19 +247,19 @@ fn stored_name<'a>(account: &'a Handle, described: &Described) -> Option<&'a str
 }
 
 impl Pool for CognitoPool {
-    async fn shape(&self) -> Result<Arc<Shape>, Fault> {
-        Ok(Arc::clone(&self.described().await?.shape))
+    async fn schema(&self) -> Result<Arc<PoolSchema>, PortError> {
+        Ok(Arc::clone(&self.described().await?.schema))
     }
 
-    async fn read(&self, account: &Handle) -> Result<Option<Account>, Fault> {
+    async fn read(&self, account: &AccountRef) -> Result<Option<Account>, PortError> {
         let described = self.described().await?;
         match stored_name(account, &described) {
             Some(name) => self.get(name).await,
-            None => self.get_by_sub(&account.sub, &described.shape).await,
+            None => self.get_by_sub(&account.sub, &described.schema).await,
         }
     }
 
-    async fn read_name(&self, username: &Username) -> Result<Option<Account>, Fault> {
+    async fn read_name(&self, username: &Username) -> Result<Option<Account>, PortError> {
         let described = self.described().await?;
         let found = self.get(username.reveal()).await?;
         if described.addressed_by_sub() {
@@ -262,13 +267,13 @@ impl Pool for CognitoPool {
         }
         // The pool also accepts aliases. An account that has the name only as an alias is not the
         // account with that username.
-        let exact = described.shape.case_sensitive;
+        let exact = described.schema.case_sensitive;
         let named =
             |found: &Account| filter::same(found.username.reveal(), username.reveal(), exact);
         Ok(found.filter(named))
     }
 
-    async fn groups(&self, account: &Handle) -> Result<BTreeSet<GroupName>, Fault> {
+    async fn groups(&self, account: &AccountRef) -> Result<BTreeSet<GroupName>, PortError> {
         const OPERATION: &str = "AdminListGroupsForUser";
         let described = self.described().await?;
         let name = self.name_of(account, OPERATION).await?;
@@ -280,7 +285,7 @@ impl Pool for CognitoPool {
             let page = self.read_once(OPERATION, request.send()).await?;
             for group in page.groups() {
                 let group = group_name(group.group_name(), OPERATION)?;
-                if !described.shape.is_provider_group(&group) {
+                if !described.schema.is_provider_group(&group) {
                     found.insert(group);
                 }
             }
@@ -292,32 +297,32 @@ impl Pool for CognitoPool {
         Err(unreadable(OPERATION))
     }
 
-    async fn has_group(&self, group: &GroupName) -> Result<bool, Fault> {
+    async fn has_group(&self, group: &GroupName) -> Result<bool, PortError> {
         let request = self.client.get_group().user_pool_id(&self.id).group_name(group.as_str());
         match self.read_once("GetGroup", request.send()).await {
             Ok(_) => return Ok(true),
-            Err(fault) if fault.kind == FaultKind::Missing => {}
-            Err(fault) => return Err(fault),
+            Err(error) if error.kind == ErrorKind::Missing => {}
+            Err(error) => return Err(error),
         }
         // The cached schema drops the group, so later callers do not see it.
         if let Some((_, described)) = &mut self.described.lock().await.described {
             let described = Arc::make_mut(described);
-            Arc::make_mut(&mut described.shape).groups.remove(group);
+            Arc::make_mut(&mut described.schema).groups.remove(group);
         }
         Ok(false)
     }
 
-    async fn every_group(&self) -> Result<BTreeSet<GroupName>, Fault> {
+    async fn every_group(&self) -> Result<BTreeSet<GroupName>, PortError> {
         let groups = self.list_groups().await?;
         // The cached schema takes the new list, so later callers do not see the old one.
         if let Some((_, described)) = &mut self.described.lock().await.described {
             let described = Arc::make_mut(described);
-            Arc::make_mut(&mut described.shape).groups.clone_from(&groups);
+            Arc::make_mut(&mut described.schema).groups.clone_from(&groups);
         }
         Ok(groups)
     }
 
-    async fn find(&self, search: &Search) -> Result<SearchAnswer, Fault> {
+    async fn find(&self, search: &Search) -> Result<SearchAnswer, PortError> {
         match self.list(&search.filter()).await {
             // Cognito's pages disagree on whether a search ignores case, so the caller decides.
             Ok(Some(listed)) => {
@@ -326,20 +331,25 @@ impl Pool for CognitoPool {
             }
             Ok(None) => Ok(SearchAnswer::CannotBeSearched),
             // The pool refuses the filter itself, and would refuse it again.
-            Err(fault) if fault.kind == FaultKind::Invalid => Ok(SearchAnswer::CannotBeSearched),
-            Err(fault) => Err(fault),
+            Err(error) if error.kind == ErrorKind::Invalid => Ok(SearchAnswer::CannotBeSearched),
+            Err(error) => Err(error),
         }
     }
 
-    async fn canary(&self, except: &Sub) -> Result<bool, Fault> {
+    async fn canary(&self, except: &Sub) -> Result<bool, PortError> {
         self.somebody_reads(except).await
     }
 
-    async fn create(&self, account: &NewAccount, deadline: Time) -> Result<Handle, Fault> {
+    async fn create(&self, account: &NewAccount, deadline: Time) -> Result<AccountRef, PortError> {
         self.bear(account, deadline).await
     }
 
-    async fn write(&self, account: &Handle, deed: &Deed, deadline: Time) -> Result<(), Fault> {
-        self.carry_out(account, deed, deadline).await
+    async fn write(
+        &self,
+        account: &AccountRef,
+        action: &Action,
+        deadline: Time,
+    ) -> Result<(), PortError> {
+        self.carry_out(account, action, deadline).await
     }
 }

@@ -1,6 +1,6 @@
 //! A random password that no person ever learns.
 
-use poolbridge_core::fault::{Fault, FaultKind};
+use poolbridge_core::error::{ErrorKind, PortError};
 
 /// Every class of characters that a pool's policy can require. Cognito's page on password policies
 /// lists the symbols that count; these are among them, and none needs escaping anywhere.
@@ -18,7 +18,7 @@ const DRAWS_MAX: usize = 64;
 
 /// A password of at least `least` characters with every class in it. It fails only on a system
 /// without randomness; the caller then sends nothing.
-pub(super) fn random(least: usize, operation: &'static str) -> Result<String, Fault> {
+pub(super) fn random(least: usize, operation: &'static str) -> Result<String, PortError> {
     let alphabet = CLASSES.concat();
     for _ in 0..DRAWS_MAX {
         let drawn = draw(&alphabet, LENGTH.max(least).min(LENGTH_MAX));
@@ -27,7 +27,7 @@ pub(super) fn random(least: usize, operation: &'static str) -> Result<String, Fa
             return Ok(drawn);
         }
     }
-    Err(Fault { kind: FaultKind::NotSent, operation, code: Some("NoRandomness".to_owned()) })
+    Err(PortError { kind: ErrorKind::NotSent, operation, code: Some("NoRandomness".to_owned()) })
 }
 
 /// `length` characters of the alphabet, all equally likely.

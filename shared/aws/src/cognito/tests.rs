@@ -5,20 +5,20 @@ mod writing;
 
 use std::time::Duration;
 
-use poolbridge_core::account::{Account, Handle, Status};
-use poolbridge_core::fault::FaultKind;
+use poolbridge_core::account::{Account, AccountRef, Status};
+use poolbridge_core::error::ErrorKind;
 use poolbridge_core::names::{GroupName, Sub, Username};
 use poolbridge_core::ports::{Clock, Pool, Search, SearchAnswer};
-use poolbridge_core::step::Deed;
+use poolbridge_core::step::Action;
 use poolbridge_core::time::Time;
 use serde_json::{Value, json};
 
 use super::CognitoPool;
-use super::loopback::{Loopback, Reply, Request, pool_at};
+use super::loopback::{Loopback, LoopbackRequest, Reply};
 
-fn handle(username: Option<&str>) -> Handle {
+fn account_ref(username: Option<&str>) -> AccountRef {
     let username = username.map(|name| Username::try_from(name).unwrap());
-    Handle { sub: Sub::try_from("s-1").unwrap(), username }
+    AccountRef { sub: Sub::try_from("s-1").unwrap(), username }
 }
 
 fn account(username: &str, sub: &str) -> Value {
@@ -33,7 +33,7 @@ fn listed(username: &str, attributes: &[(&str, &str)]) -> Value {
 }
 
 /// Answers the calls about the pool itself; the test answers the others.
-fn described(request: &Request, pool: &Value, other: impl FnOnce() -> Reply) -> Reply {
+fn described(request: &LoopbackRequest, pool: &Value, other: impl FnOnce() -> Reply) -> Reply {
     match request.0.as_str() {
         "DescribeUserPool" => Reply::Well(json!({ "UserPool": pool })),
         "ListGroups" => Reply::Well(json!({ "Groups": [] })),
@@ -43,7 +43,7 @@ fn described(request: &Request, pool: &Value, other: impl FnOnce() -> Reply) -> 
 }
 
 /// A plain pool that answers all other calls by `reply`.
-fn plain(reply: impl Fn(&Request, usize) -> Reply + Send + Sync + 'static) -> Loopback {
+fn plain(reply: impl Fn(&LoopbackRequest, usize) -> Reply + Send + Sync + 'static) -> Loopback {
     Loopback::new(move |request, count| described(request, &json!({}), || reply(request, count)))
 }
 
@@ -64,10 +64,10 @@ async fn a_schema_is_read_once_for_concurrent_callers() {
         described(request, &json!({ "AutoVerifiedAttributes": ["email"] }), || Reply::Lost)
     });
     let pool = loopback.pool().await;
-    let (one, two) = tokio::join!(pool.shape(), pool.shape());
+    let (one, two) = tokio::join!(pool.schema(), pool.schema());
     assert_eq!(one, two);
     assert_eq!(one.unwrap().verified_by_code.len(), 1);
-    pool.shape().await.unwrap();
+    pool.schema().await.unwrap();
     assert_eq!(loopback.operations().len(), 3, "{:?}", loopback.operations());
 }
 
@@ -78,9 +78,9 @@ async fn unreadable_groups_are_a_port_error_and_not_an_empty_list() {
         _ => described(request, &json!({}), || Reply::Lost),
     });
     let pool = loopback.pool().await;
-    let (one, two) = tokio::join!(pool.shape(), pool.shape());
-    assert_eq!(one.unwrap_err().kind, FaultKind::Denied);
-    assert_eq!(two.unwrap_err().kind, FaultKind::Denied);
+    let (one, two) = tokio::join!(pool.schema(), pool.schema());
+    assert_eq!(one.unwrap_err().kind, ErrorKind::Denied);
+    assert_eq!(two.unwrap_err().kind, ErrorKind::Denied);
     assert_eq!(count(&loopback, "ListGroups"), 1, "the waiting caller shares the port error");
 }
 
@@ -90,15 +90,15 @@ async fn an_emulator_without_the_mfa_operation_has_no_factors() {
         "GetUserPoolMfaConfig" => Reply::Badly(400, "UnknownOperationException"),
         _ => described(request, &json!({}), || Reply::Lost),
     });
-    assert!(loopback.pool().await.shape().await.unwrap().factors.is_empty());
+    assert!(loopback.pool().await.schema().await.unwrap().factors.is_empty());
 }
 
 #[tokio::test]
 async fn the_clock_learns_from_date_headers() {
     let loopback =
         plain(|_, _| Reply::Dated("Wed, 01 Jan 2098 00:00:00 GMT", account("ada", "s-1")));
-    let (pool, clock, _) = pool_at(&loopback.endpoint_url).await;
-    pool.read(&handle(Some("ada"))).await.unwrap();
+    let (pool, clock) = loopback.pool_and_clock().await;
+    pool.read(&account_ref(Some("ada"))).await.unwrap();
     let year_2098 = Time(4_039_372_800_000);
     assert!(clock.now() >= year_2098, "{}", clock.now());
     assert!(clock.now().since(year_2098) < Duration::from_secs(30));
@@ -113,7 +113,7 @@ async fn a_username_that_looks_like_a_sub_is_not_taken_for_the_sub() {
         ("AdminGetUser", _) => Reply::Well(account("ada", "s-1")),
         _ => Reply::Well(json!({ "Users": [listed("ada", &[("sub", "s-1")])] })),
     });
-    let found = loopback.pool().await.read(&handle(None)).await.unwrap().unwrap();
+    let found = loopback.pool().await.read(&account_ref(None)).await.unwrap().unwrap();
     assert_eq!(found.sub.as_str(), "s-1");
 }
 
@@ -132,13 +132,13 @@ async fn a_missing_account_is_an_answer_and_a_missing_pool_is_a_port_error() {
         _ => Reply::Badly(400, "UserNotFoundException"),
     });
     let pool = loopback.pool().await;
-    assert_eq!(pool.read(&handle(Some("ada"))).await.unwrap(), None);
-    assert_eq!(pool.read(&handle(None)).await.unwrap(), None);
-    let fault = pool.groups(&handle(Some("ada"))).await.unwrap_err();
-    assert_eq!(fault.kind, FaultKind::AccountGone);
+    assert_eq!(pool.read(&account_ref(Some("ada"))).await.unwrap(), None);
+    assert_eq!(pool.read(&account_ref(None)).await.unwrap(), None);
+    let error = pool.groups(&account_ref(Some("ada"))).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::AccountGone);
     let loopback = plain(|_, _| Reply::Badly(400, "ResourceNotFoundException"));
-    let fault = loopback.pool().await.read(&handle(Some("ada"))).await.unwrap_err();
-    assert_eq!(fault.kind, FaultKind::Missing, "the pool is gone, not the person");
+    let error = loopback.pool().await.read(&account_ref(Some("ada"))).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Missing, "the pool is gone, not the person");
 }
 
 #[tokio::test]
@@ -150,17 +150,17 @@ async fn groups_are_read_completely_or_not_at_all() {
         0 => page("admins", json!("more")),
         _ => page("staff", Value::Null),
     });
-    let found = whole.pool().await.groups(&handle(Some("ada"))).await.unwrap();
+    let found = whole.pool().await.groups(&account_ref(Some("ada"))).await.unwrap();
     assert_eq!(found.len(), 2);
     let part = plain(move |_, count| match count {
         0 => page("admins", json!("more")),
         _ => Reply::Badly(400, "NotAuthorizedException"),
     });
-    let fault = part.pool().await.groups(&handle(Some("ada"))).await.unwrap_err();
-    assert_eq!(fault.kind, FaultKind::Denied);
+    let error = part.pool().await.groups(&account_ref(Some("ada"))).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Denied);
     let endless = plain(move |_, _| page("admins", json!("more")));
-    let fault = endless.pool().await.groups(&handle(Some("ada"))).await.unwrap_err();
-    assert_eq!(fault.kind, FaultKind::Unreadable);
+    let error = endless.pool().await.groups(&account_ref(Some("ada"))).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Unreadable);
 }
 
 #[tokio::test]
@@ -190,10 +190,10 @@ async fn groups_of_identity_providers_are_neither_listed_nor_read() {
     });
     let pool = loopback.pool().await;
     let staff = [GroupName::try_from("staff").unwrap()].into();
-    let shape = pool.shape().await.unwrap();
-    assert_eq!(shape.groups, staff);
-    assert!(shape.is_provider_group(&GroupName::try_from("us-east-1_A_Google").unwrap()));
-    assert_eq!(pool.groups(&handle(Some("ada"))).await.unwrap(), staff);
+    let schema = pool.schema().await.unwrap();
+    assert_eq!(schema.groups, staff);
+    assert!(schema.is_provider_group(&GroupName::try_from("us-east-1_A_Google").unwrap()));
+    assert_eq!(pool.groups(&account_ref(Some("ada"))).await.unwrap(), staff);
     assert_eq!(pool.every_group().await.unwrap(), staff);
 }
 
@@ -211,11 +211,11 @@ async fn a_group_lookup_reads_no_list_and_removes_a_missing_group_from_the_schem
     });
     let pool = loopback.pool().await;
     let group = |name| GroupName::try_from(name).unwrap();
-    assert_eq!(pool.shape().await.unwrap().groups.len(), 2);
+    assert_eq!(pool.schema().await.unwrap().groups.len(), 2);
     assert!(pool.has_group(&group("staff")).await.unwrap());
     assert!(!pool.has_group(&group("guests")).await.unwrap());
-    assert_eq!(pool.has_group(&group("other")).await.unwrap_err().kind, FaultKind::Denied);
-    assert_eq!(pool.shape().await.unwrap().groups, [group("staff")].into());
+    assert_eq!(pool.has_group(&group("other")).await.unwrap_err().kind, ErrorKind::Denied);
+    assert_eq!(pool.schema().await.unwrap().groups, [group("staff")].into());
     assert_eq!(count(&loopback, "ListGroups"), 1);
 }
 
@@ -226,8 +226,8 @@ async fn a_search_that_cannot_be_asked_is_an_answer_and_no_port_error() {
     let short = Search::Email("ada@example.com".to_owned());
     assert_eq!(pool.find(&short).await.unwrap(), SearchAnswer::CannotBeSearched);
     let throttled = plain(|_, _| Reply::Badly(400, "NotAuthorizedException"));
-    let fault = throttled.pool().await.find(&short).await.unwrap_err();
-    assert_eq!(fault.kind, FaultKind::Denied);
+    let error = throttled.pool().await.find(&short).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Denied);
     // A listing that does not end may have accounts that were not read.
     let endless = plain(|_, _| Reply::Well(json!({ "Users": [], "PaginationToken": "more" })));
     let answer = endless.pool().await.find(&short).await.unwrap();
@@ -251,7 +251,9 @@ async fn a_value_too_long_for_a_filter_matches_only_equal_values() {
 }
 
 /// A pool whose usernames are addresses, and which finds a federated account by its username only.
-fn with_federated(reply: impl Fn(&Request) -> Option<Reply> + Send + Sync + 'static) -> Loopback {
+fn with_federated(
+    reply: impl Fn(&LoopbackRequest) -> Option<Reply> + Send + Sync + 'static,
+) -> Loopback {
     let by_email = json!({ "UsernameAttributes": ["email"] });
     Loopback::new(move |request, _| {
         described(request, &by_email, || {
@@ -277,12 +279,12 @@ fn with_federated(reply: impl Fn(&Request) -> Option<Reply> + Send + Sync + 'sta
 async fn a_federated_account_is_addressed_by_its_username() {
     let loopback = with_federated(|_| None);
     let pool = loopback.pool().await;
-    for handle in [handle(Some("Google_1")), handle(None)] {
-        let found = pool.read(&handle).await.unwrap().expect("the account exists");
+    for account_ref in [account_ref(Some("Google_1")), account_ref(None)] {
+        let found = pool.read(&account_ref).await.unwrap().expect("the account exists");
         assert_eq!((found.sub.as_str(), found.status), ("s-1", Status::ExternalProvider));
-        pool.groups(&handle).await.unwrap();
+        pool.groups(&account_ref).await.unwrap();
         let soon = pool.clock.now() + Duration::from_secs(10);
-        pool.write(&handle, &Deed::Disable, soon).await.unwrap();
+        pool.write(&account_ref, &Action::Disable, soon).await.unwrap();
     }
     let another = Sub::try_from("s-2").unwrap();
     assert!(pool.canary(&another).await.unwrap(), "a federated account is a canary");
@@ -314,7 +316,7 @@ async fn a_pool_requires_a_factor_only_if_its_settings_say_on() {
             "GetUserPoolMfaConfig" => Reply::Well(json!({"MfaConfiguration": setting})),
             _ => described(request, &json!({}), || Reply::Lost),
         });
-        let shape = loopback.pool().await.shape().await.unwrap();
-        assert_eq!(shape.mfa_required, required, "{setting}");
+        let schema = loopback.pool().await.schema().await.unwrap();
+        assert_eq!(schema.mfa_required, required, "{setting}");
     }
 }

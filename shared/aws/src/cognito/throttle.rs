@@ -1,21 +1,21 @@
 //! Remembers that a pool throttled poolbridge. It delays nothing: callers check it before they
-//! start work, and return `later`.
+//! start work, and return `retry`.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use poolbridge_core::fault::{Fault, FaultKind};
+use poolbridge_core::error::{ErrorKind, PortError};
 use poolbridge_core::limits;
 use poolbridge_core::time::Time;
 
 /// Since when and for how long callers should not start work on a pool.
 #[derive(Debug, Default)]
 pub(super) struct Throttle {
-    state: Mutex<State>,
+    state: Mutex<ThrottleState>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct ThrottleState {
     until: Time,
     /// The pause that led to `until`; zero while the pool answers.
     pause: Duration,
@@ -23,22 +23,22 @@ struct State {
 
 impl Throttle {
     /// Records how a call ended.
-    pub(super) fn note(&self, fault: Option<&Fault>, now: Time) {
-        match fault.map(|fault| fault.kind) {
-            Some(FaultKind::Throttled) => self.throttled(now),
+    pub(super) fn note(&self, error: Option<&PortError>, now: Time) {
+        match error.map(|error| error.kind) {
+            Some(ErrorKind::Throttled) => self.throttled(now),
             // A call without an answer shows nothing about throttling.
-            Some(FaultKind::NoAnswer | FaultKind::NotSent | FaultKind::Broken) => {}
+            Some(ErrorKind::NoAnswer | ErrorKind::NotSent | ErrorKind::Broken) => {}
             None
             | Some(
-                FaultKind::WritesPaused
-                | FaultKind::Denied
-                | FaultKind::Invalid
-                | FaultKind::AccountGone
-                | FaultKind::Missing
-                | FaultKind::Exists
-                | FaultKind::Lost
-                | FaultKind::Newer
-                | FaultKind::Unreadable,
+                ErrorKind::WritesPaused
+                | ErrorKind::Denied
+                | ErrorKind::Invalid
+                | ErrorKind::AccountGone
+                | ErrorKind::Missing
+                | ErrorKind::Exists
+                | ErrorKind::Lost
+                | ErrorKind::Newer
+                | ErrorKind::Unreadable,
             ) => self.answered(now),
         }
     }
@@ -64,11 +64,11 @@ impl Throttle {
         let mut state = self.state();
         // A call that began before the refusal proves nothing about the time after it.
         if now >= state.until {
-            *state = State::default();
+            *state = ThrottleState::default();
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, ThrottleState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -78,8 +78,8 @@ mod tests {
     use super::*;
 
     fn refuse(throttle: &Throttle, at: i64) {
-        let fault = Fault::new(FaultKind::Throttled, "AdminGetUser");
-        throttle.note(Some(&fault), Time(at));
+        let error = PortError::new(ErrorKind::Throttled, "AdminGetUser");
+        throttle.note(Some(&error), Time(at));
     }
 
     #[test]
@@ -118,8 +118,8 @@ mod tests {
     fn a_call_without_an_answer_changes_nothing() {
         let throttle = Throttle::default();
         refuse(&throttle, 0);
-        let fault = Fault::new(FaultKind::NoAnswer, "AdminGetUser");
-        throttle.note(Some(&fault), Time(1_000));
+        let error = PortError::new(ErrorKind::NoAnswer, "AdminGetUser");
+        throttle.note(Some(&error), Time(1_000));
         refuse(&throttle, 1_000);
         assert_eq!(throttle.until(Time(1_000)), Some(Time(3_000)));
     }

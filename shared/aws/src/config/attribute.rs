@@ -8,8 +8,8 @@ use poolbridge_core::names::AttributeName;
 use poolbridge_core::normalise::Country;
 use poolbridge_core::side::{BySide, Side};
 
-use super::mistake::nearest;
-use super::reader::{Found, Section};
+use super::config_error::nearest;
+use super::reader::{RawValue, Section};
 
 const KEYS: [&str; 10] = [
     "old",
@@ -60,7 +60,7 @@ fn combine(
             Ok(mapping) => return Some(mapping),
             Err((place, error)) => {
                 let line = rules.get(place).map(|placed| placed.line);
-                top.reader.mistake(line, format!("[[attribute]] {error}"), hint(error));
+                top.reader.config_error(line, format!("[[attribute]] {error}"), hint(error));
                 if place >= rules.len() {
                     return None;
                 }
@@ -89,14 +89,14 @@ fn drop(section: &Section<'_, '_>) -> Vec<AttributeName> {
             "old" | "new" | "field" => names.extend(name(section, key)),
             _ if section.has(key) => {
                 let message = format!("`{}{key}` cannot stand together with `drop`", section.name);
-                section.reader.mistake(section.line_of(key), message, "take one of them out");
+                section.reader.config_error(section.line_of(key), message, "take one of them out");
             }
             _ => {}
         }
     }
     if !["old", "new", "field"].iter().any(|key| section.has(key)) {
         let message = format!("`{}drop` does not say what", section.name);
-        section.reader.mistake(section.line, message, "name it: `field = \"nickname\"`");
+        section.reader.config_error(section.line, message, "name it: `field = \"nickname\"`");
     }
     names
 }
@@ -108,7 +108,7 @@ fn rule(section: &Section<'_, '_>) -> Option<AttributeRule> {
             let message =
                 format!("`{}field` cannot stand together with `old` and `new`", section.name);
             let hint = "write `field` where both sides have the same name, else `old` and `new`";
-            section.reader.mistake(section.line_of("field"), message, hint);
+            section.reader.config_error(section.line_of("field"), message, hint);
             return None;
         }
         found = BySide { old: Some(field.clone()), new: Some(field) };
@@ -177,14 +177,14 @@ fn normal(section: &Section<'_, '_>) -> Vec<Normal> {
     if country.is_some() && !phone {
         let message = format!("`{}country` says nothing without `normalise`", section.name);
         let hint = "add `normalise = \"e164\"`, or take `country` out";
-        section.reader.mistake(section.line_of("country"), message, hint);
+        section.reader.config_error(section.line_of("country"), message, hint);
     }
     normal
 }
 
 fn e164(
     section: &Section<'_, '_>,
-    found: &Found<&str>,
+    found: &RawValue<&str>,
     country: Option<Country>,
 ) -> Option<Normal> {
     if !section.has("country") {
@@ -211,7 +211,7 @@ fn prefix(section: &Section<'_, '_>) -> BySide<String> {
     if section.find("prefix").is_some_and(|found| found.value.as_str().is_some()) {
         let message = format!("`{}prefix` does not say on which side", section.name);
         let hint = "write `prefix = { old = \"..\" }`, or `new`, or both";
-        section.reader.mistake(section.line_of("prefix"), message, hint);
+        section.reader.config_error(section.line_of("prefix"), message, hint);
         return BySide::default();
     }
     let Some(table) = section.section("prefix") else { return BySide::default() };

@@ -12,13 +12,13 @@ use poolbridge_core::side::{BySide, Side};
 use toml::de::DeValue;
 
 use super::policy::GuardFailure;
-use super::reader::{Reader, Section};
+use super::reader::{DocumentReader, Section};
 use super::routes::{TriggerSlot, is_function};
 use super::{Configuration, pool};
 
 /// What is known of the chained function that capture must call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Beside<'a> {
+pub enum ChainedFunction<'a> {
     /// None is declared.
     Nothing,
     /// The function with this ARN.
@@ -29,7 +29,7 @@ pub enum Beside<'a> {
 
 /// The functions of one pool.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Declared {
+struct DeclaredFunctions {
     user_pool_id: Option<String>,
     /// `None` for a slot whose text names no function.
     slots: BTreeMap<TriggerSlot, Option<String>>,
@@ -40,7 +40,7 @@ struct Declared {
 /// What capture must know about the triggers before the rest of the configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeclaredTriggers {
-    sides: BySide<Declared>,
+    sides: BySide<DeclaredFunctions>,
     /// What happens to a sign-up that the guard cannot decide; `None`: no guard is wanted.
     pub guard: Option<GuardFailure>,
 }
@@ -48,7 +48,7 @@ pub struct DeclaredTriggers {
 impl DeclaredTriggers {
     /// What a valid configuration declares.
     pub fn of(configuration: &Configuration) -> Self {
-        let sides = BySide::from_fn(|side| Declared {
+        let sides = BySide::from_fn(|side| DeclaredFunctions {
             user_pool_id: Some(configuration.pools.get(side).user_pool_id.clone()),
             slots: configuration
                 .routes
@@ -68,10 +68,10 @@ impl DeclaredTriggers {
         // An unreadable failure mode counts as open, which keeps no person out.
         let open = Some(GuardFailure::Open);
         let Some(text) = text else {
-            let unknown = || Declared { unclear: true, ..Declared::default() };
+            let unknown = || DeclaredFunctions { unclear: true, ..DeclaredFunctions::default() };
             return Self { sides: BySide::from_fn(|_| unknown()), guard: open };
         };
-        let reader = Reader::new(text);
+        let reader = DocumentReader::new(text);
         let document = reader.document();
         let torn = reader.found_any();
         let top = Section { reader: &reader, name: String::new(), line: None, table: &document };
@@ -80,7 +80,7 @@ impl DeclaredTriggers {
         let unclear = mentions_triggers(text) && (torn || misplaced(&top));
         let sides = BySide::from_fn(|side| {
             let declared = declared(&top, side);
-            Declared { unclear: unclear || declared.unclear, ..declared }
+            DeclaredFunctions { unclear: unclear || declared.unclear, ..declared }
         });
         let policy = top.section("policy");
         let wanted = policy.as_ref().and_then(|it| it.flag("signup_guard")).unwrap_or(true);
@@ -91,19 +91,19 @@ impl DeclaredTriggers {
 
     /// The chained function for that slot of that pool. `user_pool_id` is `None` if the event does
     /// not name its pool.
-    pub fn beside(&self, user_pool_id: Option<&str>, slot: TriggerSlot) -> Beside<'_> {
+    pub fn chained(&self, user_pool_id: Option<&str>, slot: TriggerSlot) -> ChainedFunction<'_> {
         if let Some(side) = user_pool_id.and_then(|id| self.side_of(id)) {
-            return self.sides.get(side).beside(slot);
+            return self.sides.get(side).chained(slot);
         }
         // The pool may be the one whose id cannot be decoded, or either of them if the event names
         // none.
         let mut possible = [&self.sides.old, &self.sides.new]
             .into_iter()
             .filter(|it| user_pool_id.is_none() || it.user_pool_id.is_none());
-        if possible.all(|declared| declared.beside(slot) == Beside::Nothing) {
-            Beside::Nothing
+        if possible.all(|declared| declared.chained(slot) == ChainedFunction::Nothing) {
+            ChainedFunction::Nothing
         } else {
-            Beside::Unknown
+            ChainedFunction::Unknown
         }
     }
 
@@ -118,25 +118,25 @@ impl DeclaredTriggers {
     }
 }
 
-impl Declared {
+impl DeclaredFunctions {
     fn is(&self, user_pool_id: &str) -> bool {
         self.user_pool_id.as_deref() == Some(user_pool_id)
     }
 
-    fn beside(&self, slot: TriggerSlot) -> Beside<'_> {
+    fn chained(&self, slot: TriggerSlot) -> ChainedFunction<'_> {
         match self.slots.get(&slot) {
-            Some(Some(arn)) => Beside::Function(arn),
-            Some(None) => Beside::Unknown,
-            None if self.unclear => Beside::Unknown,
-            None => Beside::Nothing,
+            Some(Some(arn)) => ChainedFunction::Function(arn),
+            Some(None) => ChainedFunction::Unknown,
+            None if self.unclear => ChainedFunction::Unknown,
+            None => ChainedFunction::Nothing,
         }
     }
 }
 
-fn declared(top: &Section<'_, '_>, side: Side) -> Declared {
-    let Some(section) = top.section(side.name()) else { return Declared::default() };
+fn declared(top: &Section<'_, '_>, side: Side) -> DeclaredFunctions {
+    let Some(section) = top.section(side.name()) else { return DeclaredFunctions::default() };
     let user_pool_id = pool::user_pool_id(&section);
-    let mut found = Declared { user_pool_id, ..Declared::default() };
+    let mut found = DeclaredFunctions { user_pool_id, ..DeclaredFunctions::default() };
     // A pool has no other table, so a table with another name is a misspelt `triggers`.
     let other = |(key, value): (&toml::Spanned<Cow<'_, str>>, &toml::Spanned<DeValue<'_>>)| {
         key.get_ref() != "triggers" && value.get_ref().as_table().is_some()

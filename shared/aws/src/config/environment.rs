@@ -3,13 +3,13 @@
 
 use poolbridge_core::side::BySide;
 
-use super::mistake::Mistake;
+use super::config_error::ConfigError;
 use crate::trail::is_role;
 
 /// The component that reads the environment. Each needs only its own part, and must not fail
 /// because another component's part is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Asker {
+pub enum Component {
     /// The pools' trigger: stores pending changes, sends change events, and needs no key.
     Capture,
     /// The reader of `CloudTrail` events. Like capture, it needs no key.
@@ -68,18 +68,18 @@ impl std::fmt::Debug for Environment {
 }
 
 impl Environment {
-    /// Reads what `asker` needs and reports all missing variables together.
+    /// Reads what `component` needs and reports all missing variables together.
     pub fn read(
-        asker: Asker,
+        component: Component,
         local: bool,
         variable: &impl Fn(&str) -> Option<String>,
-    ) -> Result<Self, Vec<Mistake>> {
-        let mut mistakes = Vec::new();
+    ) -> Result<Self, Vec<ConfigError>> {
+        let mut config_errors = Vec::new();
         let given = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
-        let mut needed = |name: &str, by: &[Asker]| {
+        let mut needed = |name: &str, by: &[Component]| {
             let value = given(name);
-            if value.is_none() && by.contains(&asker) {
-                mistakes.push(Mistake {
+            if value.is_none() && by.contains(&component) {
+                config_errors.push(ConfigError {
                     line: None,
                     message: format!("{name} is not set"),
                     hint: "the stack sets it for its functions and prints it among its outputs"
@@ -88,17 +88,23 @@ impl Environment {
             }
             value
         };
-        let everybody = [Asker::Capture, Asker::Trail, Asker::Apply, Asker::Sweep, Asker::Operator];
+        let everybody = [
+            Component::Capture,
+            Component::Trail,
+            Component::Apply,
+            Component::Sweep,
+            Component::Operator,
+        ];
         let table = needed("POOLBRIDGE_TABLE", &everybody);
         let queue_url = needed("POOLBRIDGE_QUEUE_URL", &everybody);
-        let dead_letter_url = needed("POOLBRIDGE_DEAD_LETTER_URL", &[Asker::Operator]);
+        let dead_letter_url = needed("POOLBRIDGE_DEAD_LETTER_URL", &[Component::Operator]);
         // Most commands need no key. The command line reads it when it looks into accounts.
-        let key = needed("POOLBRIDGE_KEY", &[Asker::Apply, Asker::Sweep]);
-        let bulk_queue_url = needed("POOLBRIDGE_BULK_QUEUE_URL", &[Asker::Sweep]);
-        let own_roles = needed("POOLBRIDGE_OWN_ROLES", &[Asker::Trail]);
+        let key = needed("POOLBRIDGE_KEY", &[Component::Apply, Component::Sweep]);
+        let bulk_queue_url = needed("POOLBRIDGE_BULK_QUEUE_URL", &[Component::Sweep]);
+        let own_roles = needed("POOLBRIDGE_OWN_ROLES", &[Component::Trail]);
         let own_roles = own_roles.as_deref().map(roles).unwrap_or_default();
-        if asker == Asker::Trail && !own_roles.iter().all(|role| is_role(role)) {
-            mistakes.push(Mistake {
+        if component == Component::Trail && !own_roles.iter().all(|role| is_role(role)) {
+            config_errors.push(ConfigError {
                 line: None,
                 message: "POOLBRIDGE_OWN_ROLES names something that is no role".to_owned(),
                 hint: "ARNs such as arn:aws:iam::111122223333:role/apply, separated by commas"
@@ -106,7 +112,7 @@ impl Environment {
             });
         }
         if key.as_deref().is_some_and(|key| key.starts_with("hex:")) && !local {
-            mistakes.push(Mistake {
+            config_errors.push(ConfigError {
                 line: None,
                 message: "POOLBRIDGE_KEY holds the key itself".to_owned(),
                 hint:
@@ -115,7 +121,7 @@ impl Environment {
             });
         }
         match (table, queue_url) {
-            (Some(table), Some(queue_url)) if mistakes.is_empty() => Ok(Self {
+            (Some(table), Some(queue_url)) if config_errors.is_empty() => Ok(Self {
                 table,
                 queue_url,
                 dead_letter_url,
@@ -130,7 +136,7 @@ impl Environment {
                 },
                 local,
             }),
-            _ => Err(mistakes),
+            _ => Err(config_errors),
         }
     }
 }

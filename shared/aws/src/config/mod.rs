@@ -6,7 +6,7 @@
 mod attribute;
 mod declared;
 mod environment;
-mod mistake;
+mod config_error;
 mod policy;
 mod pool;
 mod reader;
@@ -20,17 +20,17 @@ use poolbridge_core::side::{BySide, Side};
 use poolbridge_core::time::Time;
 use sha2::{Digest, Sha256};
 
-pub use declared::{Beside, DeclaredTriggers};
-pub use environment::{Asker, Environment};
-pub use mistake::{Mistake, Mistakes};
+pub use config_error::{ConfigError, ConfigErrors};
+pub use declared::{ChainedFunction, DeclaredTriggers};
+pub use environment::{Component, Environment};
 pub use policy::{GuardFailure, Totp};
 pub use reader::duration;
 pub use routes::{Routes, TriggerSlot};
 
-use crate::client::PoolSettings;
+use crate::client::PoolConfig;
 use crate::trail::is_role;
-use policy::Choices;
-use reader::{Reader, Section};
+use policy::PolicyTables;
+use reader::{DocumentReader, Section};
 
 /// The largest file that is read. A thousand rules fit, and a wrong path to a huge file does not
 /// fill a function's memory.
@@ -45,13 +45,13 @@ pub struct Configuration {
     /// calls as the bridge's own.
     pub operator_roles: Vec<String>,
     /// How to reach each pool.
-    pub pools: BySide<PoolSettings>,
+    pub pools: BySide<PoolConfig>,
     /// The policy that core uses. The pools' own settings later set case folding.
     pub policy: Policy,
     /// How people with an authenticator app move, since its secret cannot be copied.
     pub totp: Totp,
     /// Whether a password is proved only if that sends the person no message.
-    pub silent_proof: bool,
+    pub silent_evidence: bool,
     /// Whether the guard refuses a sign-up under an identity that the other pool holds.
     pub signup_guard: bool,
     /// The people who may use the passive pool already.
@@ -78,8 +78,8 @@ pub enum Pilot {
 
 impl Configuration {
     /// Parses the text of a `bridge.toml`. Errors show `source_name`.
-    pub fn parse(source_name: &str, text: &str) -> Result<Self, Mistakes> {
-        let reader = Reader::new(text);
+    pub fn parse(source_name: &str, text: &str) -> Result<Self, ConfigErrors> {
+        let reader = DocumentReader::new(text);
         let document = reader.document();
         let top = Section { reader: &reader, name: String::new(), line: None, table: &document };
         top.knows(&[
@@ -102,27 +102,27 @@ impl Configuration {
         let choices = policy::choices(&top, local);
         let mapping = attribute::mapping(&top, choices.groups);
         let routes = routes::routes(&top, local, name.as_deref());
-        let mistakes = reader.mistakes();
+        let config_errors = reader.config_errors();
         match (name, old, new, mapping) {
-            (Some(name), Some(old), Some(new), Some(mapping)) if mistakes.is_empty() => {
+            (Some(name), Some(old), Some(new), Some(mapping)) if config_errors.is_empty() => {
                 let pools = BySide { old, new };
                 let hash = hash(&pools, &choices, &mapping, &operator_roles);
                 let read = choices.configuration(name, pools, mapping, routes, hash);
                 Ok(Self { operator_roles, ..read })
             }
             (name, ..) => {
-                Err(Mistakes { source_name: source_name.to_owned(), name, list: mistakes })
+                Err(ConfigErrors { source_name: source_name.to_owned(), name, list: config_errors })
             }
         }
     }
 
     /// Reads the file at `path`.
-    pub fn read(path: &Path) -> Result<Self, Mistakes> {
+    pub fn read(path: &Path) -> Result<Self, ConfigErrors> {
         let source_name = path.display().to_string();
-        let unread = |what: String| Mistakes {
+        let unread = |what: String| ConfigErrors {
             source_name: source_name.clone(),
             name: None,
-            list: vec![Mistake {
+            list: vec![ConfigError {
                 line: None,
                 message: format!("the file cannot be read: {what}"),
                 hint:
@@ -158,31 +158,31 @@ impl Configuration {
 }
 
 /// Reads the environment and the file that it names, and reports the errors of both together.
-pub fn load(asker: Asker) -> Result<(Configuration, Environment), Mistakes> {
-    load_from(asker, |name| std::env::var(name).ok())
+pub fn load(component: Component) -> Result<(Configuration, Environment), ConfigErrors> {
+    load_from(component, |name| std::env::var(name).ok())
 }
 
 /// [`load`] with the environment as a parameter.
 pub fn load_from(
-    asker: Asker,
+    component: Component,
     variable: impl Fn(&str) -> Option<String>,
-) -> Result<(Configuration, Environment), Mistakes> {
+) -> Result<(Configuration, Environment), ConfigErrors> {
     let path = configuration_path(&variable);
     let configuration = Configuration::read(&path);
     let local = variable("AWS_ENDPOINT_URL").is_some()
         || configuration.as_ref().is_ok_and(Configuration::has_endpoint);
-    let environment = Environment::read(asker, local, &variable);
+    let environment = Environment::read(component, local, &variable);
     match (configuration, environment) {
         (Ok(configuration), Ok(environment)) => Ok((configuration, environment)),
         (Ok(configuration), Err(list)) => {
             let name = Some(configuration.name);
-            Err(Mistakes { source_name: "the environment".to_owned(), name, list })
+            Err(ConfigErrors { source_name: "the environment".to_owned(), name, list })
         }
-        (Err(mistakes), Ok(_)) => Err(mistakes),
-        (Err(mut mistakes), Err(list)) => {
-            mistakes.source_name.push_str(", with the environment,");
-            mistakes.list.extend(list);
-            Err(mistakes)
+        (Err(config_errors), Ok(_)) => Err(config_errors),
+        (Err(mut config_errors), Err(list)) => {
+            config_errors.source_name.push_str(", with the environment,");
+            config_errors.list.extend(list);
+            Err(config_errors)
         }
     }
 }
@@ -213,10 +213,10 @@ fn configuration_path(variable: &impl Fn(&str) -> Option<String>) -> PathBuf {
 
 /// The name for metrics even if nothing could be read. On Lambda the function is called
 /// `<name>-<program>`.
-pub fn name_without_configuration(mistakes: &Mistakes) -> String {
+pub fn name_without_configuration(config_errors: &ConfigErrors) -> String {
     let function = std::env::var("AWS_LAMBDA_FUNCTION_NAME").ok();
     let from_function = || function.as_deref()?.rsplit_once('-').map(|(name, _)| name.to_owned());
-    mistakes.name.clone().or_else(from_function).unwrap_or_else(|| "unknown".to_owned())
+    config_errors.name.clone().or_else(from_function).unwrap_or_else(|| "unknown".to_owned())
 }
 
 fn name(top: &Section<'_, '_>) -> Option<String> {
@@ -255,8 +255,8 @@ fn operator_roles(top: &Section<'_, '_>) -> Vec<String> {
 /// The hash of everything that affects what is written. Its input is nested lists, whose text has
 /// one form only. The debug text of a type could change from version to version.
 fn hash(
-    pools: &BySide<PoolSettings>,
-    choices: &Choices,
+    pools: &BySide<PoolConfig>,
+    choices: &PolicyTables,
     mapping: &poolbridge_core::mapping::Mapping,
     operator_roles: &[String],
 ) -> String {

@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use poolbridge_core::law::Law;
 use poolbridge_core::limits;
 use poolbridge_core::mapping::{AttributeRule, Mapping, Normal};
 use poolbridge_core::names::{AttributeName, Sub};
 use poolbridge_core::policy::{ConflictRule, Deletes, MatchBy, Policy, Provision, StalePasswords};
+use poolbridge_core::rules::ProtocolRules;
 use poolbridge_core::side::{BySide, Side};
 
-use super::reader::{Found, Section};
+use super::reader::{RawValue, Section};
 use super::{Configuration, Pilot, Routes, pool};
-use crate::client::PoolSettings;
+use crate::client::PoolConfig;
 
 const KEYS: [&str; 11] = [
     "provision",
@@ -56,7 +56,7 @@ pub enum GuardFailure {
 }
 
 /// All settings of the two tables.
-pub(super) struct Choices {
+pub(super) struct PolicyTables {
     match_by: Option<MatchBy>,
     provision: BySide<Provision>,
     conflicts: ConflictRule,
@@ -64,7 +64,7 @@ pub(super) struct Choices {
     pub(super) groups: bool,
     totp: Totp,
     stale_passwords: StalePasswords,
-    silent_proof: bool,
+    silent_evidence: bool,
     signup_guard: bool,
     signup_guard_failure: GuardFailure,
     settle: Duration,
@@ -74,8 +74,8 @@ pub(super) struct Choices {
 const PROVISION: [(&str, Provision); 2] = [("lazy", Provision::Lazy), ("eager", Provision::Eager)];
 
 /// Reads `[identity]` and `[policy]`. A setting that is missing keeps the cautious default.
-pub(super) fn choices(top: &Section<'_, '_>, local: bool) -> Choices {
-    let mut choices = Choices {
+pub(super) fn choices(top: &Section<'_, '_>, local: bool) -> PolicyTables {
+    let mut choices = PolicyTables {
         match_by: match_by(top),
         provision: BySide { old: Provision::Lazy, new: Provision::Lazy },
         conflicts: ConflictRule::ActiveWins,
@@ -83,7 +83,7 @@ pub(super) fn choices(top: &Section<'_, '_>, local: bool) -> Choices {
         groups: true,
         totp: Totp::Refuse,
         stale_passwords: StalePasswords::Close,
-        silent_proof: true,
+        silent_evidence: true,
         signup_guard: true,
         signup_guard_failure: GuardFailure::Open,
         settle: limits::SETTLE,
@@ -103,7 +103,7 @@ pub(super) fn choices(top: &Section<'_, '_>, local: bool) -> Choices {
     choices.stale_passwords =
         policy.word("stale_passwords", &words).unwrap_or(choices.stale_passwords);
     choices.groups = policy.flag("groups").unwrap_or(true);
-    choices.silent_proof = policy.flag("silent_proof").unwrap_or(true);
+    choices.silent_evidence = policy.flag("silent_proof").unwrap_or(true);
     choices.signup_guard = policy.flag("signup_guard").unwrap_or(true);
     let words = [("open", GuardFailure::Open), ("closed", GuardFailure::Closed)];
     choices.signup_guard_failure =
@@ -117,7 +117,7 @@ pub(super) fn choices(top: &Section<'_, '_>, local: bool) -> Choices {
 fn match_by(top: &Section<'_, '_>) -> Option<MatchBy> {
     let hint = "add [identity] with match = \"email\" (or phone_number, username, an attribute)";
     if !top.has("identity") {
-        top.reader.mistake(None, "`[identity]` is missing", hint);
+        top.reader.config_error(None, "`[identity]` is missing", hint);
     }
     let identity = top.section("identity")?;
     identity.knows(&["match"]);
@@ -136,7 +136,7 @@ fn match_by(top: &Section<'_, '_>) -> Option<MatchBy> {
         other => {
             let other: String = other.chars().take(64).collect();
             let known = ["email", "phone_number", "username"];
-            let hint = super::mistake::nearest(&other, known).map_or_else(
+            let hint = super::config_error::nearest(&other, known).map_or_else(
                 || "one of: email, phone_number, username, custom:<attribute>".to_owned(),
                 |near| format!("did you mean \"{near}\"?"),
             );
@@ -177,10 +177,10 @@ fn settle(policy: &Section<'_, '_>, local: bool) -> Option<Duration> {
 }
 
 /// A `sub`, or the fingerprint of a verified address; never an address itself.
-fn pilot(policy: &Section<'_, '_>, found: &Found<&str>) -> Option<Pilot> {
+fn pilot(policy: &Section<'_, '_>, found: &RawValue<&str>) -> Option<Pilot> {
     let hexadecimal = found.value.len() == 32 && !found.value.contains('+');
-    if hexadecimal && let Ok(print) = u128::from_str_radix(found.value, 16) {
-        return Some(Pilot::Address(print));
+    if hexadecimal && let Ok(fingerprint) = u128::from_str_radix(found.value, 16) {
+        return Some(Pilot::Address(fingerprint));
     }
     // A phone number in clear text is no `sub` either. Error messages repeat neither.
     let address = found.value.contains('@') || found.value.starts_with('+');
@@ -195,12 +195,12 @@ fn pilot(policy: &Section<'_, '_>, found: &Found<&str>) -> Option<Pilot> {
     }
 }
 
-impl Choices {
+impl PolicyTables {
     /// Combines all parts. `match_by` is present here, because its absence is an error.
     pub(super) fn configuration(
         self,
         name: String,
-        pools: BySide<PoolSettings>,
+        pools: BySide<PoolConfig>,
         mapping: Mapping,
         routes: Routes,
         hash: String,
@@ -221,14 +221,14 @@ impl Choices {
                 limits::CLOCK_ALLOWANCE
             },
             mapping,
-            law: Law::WHOLE,
+            rules: ProtocolRules::WHOLE,
         };
         Configuration {
             name,
             pools,
             policy,
             totp: self.totp,
-            silent_proof: self.silent_proof,
+            silent_evidence: self.silent_evidence,
             signup_guard: self.signup_guard,
             signup_guard_failure: self.signup_guard_failure,
             operator_roles: Vec::new(),
@@ -278,7 +278,7 @@ impl Choices {
             self.groups,
             totp,
             stale_passwords,
-            self.silent_proof,
+            self.silent_evidence,
             self.signup_guard,
             settle,
             pilots
@@ -290,7 +290,7 @@ impl Pilot {
     fn canonical(&self) -> String {
         match self {
             Self::Sub(sub) => format!("sub {sub}"),
-            Self::Address(print) => format!("address {print:032x}"),
+            Self::Address(fingerprint) => format!("address {fingerprint:032x}"),
         }
     }
 }

@@ -3,16 +3,16 @@
 use poolbridge_core::side::Side;
 
 use super::reader::Section;
-use crate::client::PoolSettings;
+use crate::client::PoolConfig;
 
 const KEYS: [&str; 6] =
     ["user_pool_id", "client_id", "region", "role_arn", "endpoint_url", "triggers"];
 
 /// Reads the table of one pool.
-pub(super) fn settings(top: &Section<'_, '_>, side: Side) -> Option<PoolSettings> {
+pub(super) fn settings(top: &Section<'_, '_>, side: Side) -> Option<PoolConfig> {
     if !top.has(side.name()) {
         let hint = format!("add [{side}] with its `user_pool_id`");
-        top.reader.mistake(None, format!("`[{side}]` is missing"), hint);
+        top.reader.config_error(None, format!("`[{side}]` is missing"), hint);
     }
     let section = top.section(side.name())?;
     section.knows(&KEYS);
@@ -30,7 +30,7 @@ pub(super) fn settings(top: &Section<'_, '_>, side: Side) -> Option<PoolSettings
     let endpoint_url = endpoint_url(&section);
     region_of_id?;
     let user_pool_id = id?.value.to_owned();
-    Some(PoolSettings { user_pool_id, region, role_arn, endpoint_url, client_id })
+    Some(PoolConfig { user_pool_id, region, role_arn, endpoint_url, client_id })
 }
 
 /// Only the pool's id, if it is valid; for callers that read nothing else of the table.
@@ -40,22 +40,18 @@ pub(super) fn user_pool_id(section: &Section<'_, '_>) -> Option<String> {
 }
 
 /// Checks that the two pools differ.
-pub(super) fn distinct(
-    top: &Section<'_, '_>,
-    old: Option<&PoolSettings>,
-    new: Option<&PoolSettings>,
-) {
+pub(super) fn distinct(top: &Section<'_, '_>, old: Option<&PoolConfig>, new: Option<&PoolConfig>) {
     let (Some(old), Some(new)) = (old, new) else { return };
     if old.user_pool_id == new.user_pool_id {
         let line = top.line_of("new");
         let message = "`[old]` and `[new]` name the same user pool";
-        top.reader.mistake(line, message, "name the pool that you move to in [new]");
+        top.reader.config_error(line, message, "name the pool that you move to in [new]");
     }
 }
 
 /// Whether this machine serves the pool, so that there is only one clock. An `endpoint_url` alone
 /// does not show that: a private endpoint of AWS has one too.
-pub(super) fn on_this_machine(pool: &PoolSettings) -> bool {
+pub(super) fn on_this_machine(pool: &PoolConfig) -> bool {
     let Some((_, rest)) = pool.endpoint_url.as_deref().and_then(|url| url.split_once("://")) else {
         return false;
     };
@@ -143,7 +139,7 @@ mod tests {
     use crate::config::Configuration;
 
     /// A file whose old pool has these further lines.
-    fn mistakes(lines: &str) -> String {
+    fn config_errors(lines: &str) -> String {
         let text = format!(
             "name = \"acme\"\n[identity]\nmatch = \"email\"\n[new]\n\
              user_pool_id = \"eu-west-1_B\"\n[old]\nuser_pool_id = \"eu-west-1_A\"\n{lines}\n"
@@ -163,7 +159,7 @@ mod tests {
                 "line 8: `[old] role_arn` is not the ARN of an IAM role",
             ),
         ] {
-            let found = mistakes(lines);
+            let found = config_errors(lines);
             assert!(found.contains(expected), "{lines}\n{found}");
         }
     }

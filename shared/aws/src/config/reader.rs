@@ -6,26 +6,26 @@ use std::time::Duration;
 
 use toml::de::{DeTable, DeValue};
 
-use super::mistake::{Mistake, nearest};
+use super::config_error::{ConfigError, nearest};
 
-pub(super) struct Found<T> {
+pub(super) struct RawValue<T> {
     pub(super) value: T,
     pub(super) line: usize,
 }
 
 /// Collects errors while the document is read.
-pub(super) struct Reader<'t> {
+pub(super) struct DocumentReader<'t> {
     /// The offset at which each line begins.
     starts: Vec<usize>,
-    mistakes: RefCell<Vec<Mistake>>,
+    config_errors: RefCell<Vec<ConfigError>>,
     text: &'t str,
 }
 
-impl<'t> Reader<'t> {
+impl<'t> DocumentReader<'t> {
     pub(super) fn new(text: &'t str) -> Self {
         let ends = text.match_indices('\n').map(|(place, _)| place + 1);
         let starts = std::iter::once(0).chain(ends).collect();
-        Self { starts, mistakes: RefCell::default(), text }
+        Self { starts, config_errors: RefCell::default(), text }
     }
 
     /// The document. Invalid TOML becomes errors.
@@ -34,7 +34,7 @@ impl<'t> Reader<'t> {
         for error in errors {
             let line = error.span().map(|span| self.line(span.start));
             let what = error.message().lines().next().unwrap_or("this is not TOML").to_owned();
-            self.mistake(line, what, "write it as TOML says: `key = \"value\"`, `[table]`");
+            self.config_error(line, what, "write it as TOML says: `key = \"value\"`, `[table]`");
         }
         document.into_inner()
     }
@@ -44,33 +44,33 @@ impl<'t> Reader<'t> {
         self.starts.partition_point(|start| *start <= offset).max(1)
     }
 
-    pub(super) fn mistake(
+    pub(super) fn config_error(
         &self,
         line: Option<usize>,
         message: impl Into<String>,
         hint: impl Into<String>,
     ) {
-        let mistake = Mistake { line, message: message.into(), hint: hint.into() };
-        self.mistakes.borrow_mut().push(mistake);
+        let config_error = ConfigError { line, message: message.into(), hint: hint.into() };
+        self.config_errors.borrow_mut().push(config_error);
     }
 
     /// Whether any error was found so far.
     pub(super) fn found_any(&self) -> bool {
-        !self.mistakes.borrow().is_empty()
+        !self.config_errors.borrow().is_empty()
     }
 
     /// All errors in the order of lines; those without a line come first.
-    pub(super) fn mistakes(self) -> Vec<Mistake> {
-        let mut mistakes = self.mistakes.into_inner();
-        mistakes.sort();
-        mistakes.dedup();
-        mistakes
+    pub(super) fn config_errors(self) -> Vec<ConfigError> {
+        let mut config_errors = self.config_errors.into_inner();
+        config_errors.sort();
+        config_errors.dedup();
+        config_errors
     }
 }
 
 /// One table of the document.
 pub(super) struct Section<'r, 't> {
-    pub(super) reader: &'r Reader<'t>,
+    pub(super) reader: &'r DocumentReader<'t>,
     /// The table's name in messages: `[old] `, or empty for the top level.
     pub(super) name: String,
     /// The line of its header; `None` for the top level.
@@ -102,7 +102,7 @@ impl<'r, 't> Section<'r, 't> {
         message: impl Into<String>,
         hint: impl Into<String>,
     ) {
-        self.reader.mistake(Some(line), message, hint);
+        self.reader.config_error(Some(line), message, hint);
     }
 
     /// The line of `key`, or of the table's header.
@@ -115,9 +115,9 @@ impl<'r, 't> Section<'r, 't> {
         self.find(key).is_some()
     }
 
-    pub(super) fn find(&self, key: &str) -> Option<Found<&'r DeValue<'t>>> {
+    pub(super) fn find(&self, key: &str) -> Option<RawValue<&'r DeValue<'t>>> {
         let (name, value) = self.table.get_key_value(key)?;
-        Some(Found { value: value.get_ref(), line: self.reader.line(name.span().start) })
+        Some(RawValue { value: value.get_ref(), line: self.reader.line(name.span().start) })
     }
 
     fn wrong_kind(&self, key: &str, line: usize, wanted: &str, found: &DeValue<'_>) {
@@ -126,7 +126,7 @@ impl<'r, 't> Section<'r, 't> {
     }
 
     /// A text that is not empty.
-    pub(super) fn text(&self, key: &str) -> Option<Found<&'r str>> {
+    pub(super) fn text(&self, key: &str) -> Option<RawValue<&'r str>> {
         let found = self.find(key)?;
         let Some(text) = found.value.as_str() else {
             self.wrong_kind(key, found.line, "a text in quotes", found.value);
@@ -137,22 +137,22 @@ impl<'r, 't> Section<'r, 't> {
             self.mistake_at(found.line, format!("`{}{key}` is empty", self.name), hint);
             return None;
         }
-        Some(Found { value: text, line: found.line })
+        Some(RawValue { value: text, line: found.line })
     }
 
     /// A text that may be empty.
-    pub(super) fn any_text(&self, key: &str) -> Option<Found<&'r str>> {
+    pub(super) fn any_text(&self, key: &str) -> Option<RawValue<&'r str>> {
         let found = self.find(key)?;
         let text = found.value.as_str();
         if text.is_none() {
             self.wrong_kind(key, found.line, "a text in quotes", found.value);
         }
-        text.map(|value| Found { value, line: found.line })
+        text.map(|value| RawValue { value, line: found.line })
     }
 
-    pub(super) fn required(&self, key: &str, hint: &str) -> Option<Found<&'r str>> {
+    pub(super) fn required(&self, key: &str, hint: &str) -> Option<RawValue<&'r str>> {
         if !self.has(key) {
-            self.reader.mistake(self.line, format!("`{}{key}` is missing", self.name), hint);
+            self.reader.config_error(self.line, format!("`{}{key}` is missing", self.name), hint);
         }
         self.text(key)
     }
@@ -176,7 +176,7 @@ impl<'r, 't> Section<'r, 't> {
     pub(super) fn one_of<T: Copy>(
         &self,
         shown: &str,
-        found: &Found<&str>,
+        found: &RawValue<&str>,
         words: &[(&str, T)],
     ) -> Option<T> {
         let meaning = words.iter().find(|(word, _)| *word == found.value);
@@ -193,7 +193,7 @@ impl<'r, 't> Section<'r, 't> {
     }
 
     /// A duration, such as `10s`, `500ms`, `2m` or `1h`.
-    pub(super) fn span(&self, key: &str) -> Option<Found<Duration>> {
+    pub(super) fn span(&self, key: &str) -> Option<RawValue<Duration>> {
         let found = self.text(key)?;
         let span = duration(found.value);
         if span.is_none() {
@@ -201,14 +201,14 @@ impl<'r, 't> Section<'r, 't> {
             let message = format!("`{}{key}` is no span of time: \"{value}\"", self.name);
             self.mistake_at(found.line, message, "write a whole number and ms, s, m or h: \"10s\"");
         }
-        span.map(|value| Found { value, line: found.line })
+        span.map(|value| RawValue { value, line: found.line })
     }
 
     /// A list of texts. If `single` is set, one text counts as a list of one.
-    pub(super) fn texts(&self, key: &str, single: bool) -> Vec<Found<&'r str>> {
+    pub(super) fn texts(&self, key: &str, single: bool) -> Vec<RawValue<&'r str>> {
         let Some(found) = self.find(key) else { return Vec::new() };
         if single && let Some(value) = found.value.as_str() {
-            return vec![Found { value, line: found.line }];
+            return vec![RawValue { value, line: found.line }];
         }
         let Some(array) = found.value.as_array() else {
             self.wrong_kind(key, found.line, "a list of texts", found.value);
@@ -218,7 +218,7 @@ impl<'r, 't> Section<'r, 't> {
         for element in array {
             let line = self.reader.line(element.span().start);
             match element.get_ref().as_str() {
-                Some(value) => texts.push(Found { value, line }),
+                Some(value) => texts.push(RawValue { value, line }),
                 None => self.wrong_kind(key, line, "a list of texts", element.get_ref()),
             }
         }
@@ -302,7 +302,7 @@ mod tests {
 
     #[test]
     fn lines_are_counted_from_one() {
-        let reader = Reader::new("a\nb\n\nc");
+        let reader = DocumentReader::new("a\nb\n\nc");
         let lines: Vec<usize> = [0, 1, 2, 4, 5, 6, 999].map(|at| reader.line(at)).to_vec();
         assert_eq!(lines, [1, 1, 2, 3, 4, 4, 4]);
     }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use poolbridge_core::facts::Field;
 use poolbridge_core::mapping::Normal;
 use poolbridge_core::policy::{MatchBy, Provision};
+use poolbridge_core::profile::Field;
 
 use super::*;
 
@@ -66,7 +66,7 @@ user_pool_id = \"eu-west-1_B\"
 match = \"email\"
 ";
 
-fn mistakes(text: &str) -> String {
+fn config_errors(text: &str) -> String {
     Configuration::parse("bridge.toml", text).unwrap_err().to_string()
 }
 
@@ -108,7 +108,7 @@ fn a_missing_setting_keeps_the_cautious_default() {
     let configuration = Configuration::parse("bridge.toml", LEAST).unwrap();
     assert_eq!(configuration.policy.provision.new, Provision::Lazy);
     assert_eq!(configuration.totp, Totp::Refuse);
-    assert!(configuration.silent_proof && configuration.signup_guard);
+    assert!(configuration.silent_evidence && configuration.signup_guard);
     assert!(!configuration.routes.post_authentication && !configuration.routes.custom_message);
 }
 
@@ -186,7 +186,7 @@ field = "sub"
     hint: take the rule out; verified flags travel with their address"#,
         codes.join(", ")
     );
-    let found = mistakes(text);
+    let found = config_errors(text);
     assert_eq!(found, expected);
 }
 
@@ -232,7 +232,7 @@ fn each_error_has_its_message() {
         ("identity = 3\n", "line 8"),
     ];
     for (more, expected) in table {
-        let found = mistakes(&with(more));
+        let found = config_errors(&with(more));
         assert!(found.contains(expected), "{more}\n{found}");
         assert!(found.contains("hint: "), "{found}");
         assert!(!found.contains("ada@example.com"), "{found}");
@@ -241,22 +241,22 @@ fn each_error_has_its_message() {
 
 #[test]
 fn the_two_pools_must_differ() {
-    let found = mistakes(&LEAST.replace("_B", "_A"));
+    let found = config_errors(&LEAST.replace("_B", "_A"));
     assert!(found.contains("line 4: `[old]` and `[new]` name the same user pool"), "{found}");
 }
 
 #[test]
 fn invalid_toml_is_an_error_with_its_line() {
-    let found = mistakes(&with("[policy]\nsettle = \nthis is not toml\n"));
+    let found = config_errors(&with("[policy]\nsettle = \nthis is not toml\n"));
     assert!(found.contains("line 9: "), "{found}");
     assert!(found.contains("line 10: "), "{found}");
 }
 
 #[test]
 fn the_name_is_known_even_if_other_settings_are_invalid() {
-    let mistakes = Configuration::parse("bridge.toml", "name = \"acme\"\nx = 1").unwrap_err();
-    assert_eq!(mistakes.name.as_deref(), Some("acme"));
-    assert_eq!(name_without_configuration(&mistakes), "acme");
+    let config_errors = Configuration::parse("bridge.toml", "name = \"acme\"\nx = 1").unwrap_err();
+    assert_eq!(config_errors.name.as_deref(), Some("acme"));
+    assert_eq!(name_without_configuration(&config_errors), "acme");
 }
 
 #[test]
@@ -300,18 +300,18 @@ fn each_component_needs_only_its_part_of_the_environment() {
         move |name: &str| names.contains(&name).then(|| "arn:aws:value".to_owned())
     };
     let two = some(&["POOLBRIDGE_TABLE", "POOLBRIDGE_QUEUE_URL"]);
-    assert!(Environment::read(Asker::Capture, false, &two).is_ok());
-    let missing = |asker| {
-        let list = Environment::read(asker, false, &two).unwrap_err();
-        list.into_iter().map(|mistake| mistake.message).collect::<Vec<_>>()
+    assert!(Environment::read(Component::Capture, false, &two).is_ok());
+    let missing = |component| {
+        let list = Environment::read(component, false, &two).unwrap_err();
+        list.into_iter().map(|config_error| config_error.message).collect::<Vec<_>>()
     };
-    assert_eq!(missing(Asker::Apply), ["POOLBRIDGE_KEY is not set"]);
+    assert_eq!(missing(Component::Apply), ["POOLBRIDGE_KEY is not set"]);
     assert_eq!(
-        missing(Asker::Operator),
+        missing(Component::Operator),
         ["POOLBRIDGE_DEAD_LETTER_URL is not set"],
         "most commands need no key"
     );
-    assert_eq!(Environment::read(Asker::Capture, false, &|_| None).unwrap_err().len(), 2);
+    assert_eq!(Environment::read(Component::Capture, false, &|_| None).unwrap_err().len(), 2);
 }
 
 #[test]
@@ -320,7 +320,7 @@ fn a_function_in_another_region_reads_the_home_region() {
         let variable = move |name: &str| {
             Some(if name == "POOLBRIDGE_HOME_REGION" { value } else { "x" }.to_owned())
         };
-        Environment::read(Asker::Capture, false, &variable).unwrap().home_region
+        Environment::read(Component::Capture, false, &variable).unwrap().home_region
     };
     assert_eq!(home("eu-west-1").as_deref(), Some("eu-west-1"));
     assert_eq!(home(" "), None);
@@ -329,10 +329,10 @@ fn a_function_in_another_region_reads_the_home_region() {
 #[test]
 fn a_key_in_clear_text_is_only_for_a_local_stack() {
     let variable = |_: &str| Some("hex:00ff".to_owned());
-    assert!(Environment::read(Asker::Apply, true, &variable).is_ok());
-    let list = Environment::read(Asker::Apply, false, &variable).unwrap_err();
+    assert!(Environment::read(Component::Apply, true, &variable).is_ok());
+    let list = Environment::read(Component::Apply, false, &variable).unwrap_err();
     assert_eq!(list[0].message, "POOLBRIDGE_KEY holds the key itself");
-    let shown = format!("{:?}", Environment::read(Asker::Apply, true, &variable).unwrap());
+    let shown = format!("{:?}", Environment::read(Component::Apply, true, &variable).unwrap());
     assert!(!shown.contains("\"hex:00ff\"]") && shown.contains('…'), "{shown}");
 }
 
@@ -351,7 +351,7 @@ fn relative_paths_start_at_the_package() {
 fn a_missing_file_is_reported_with_the_other_errors() {
     let variable =
         |name: &str| (name == "POOLBRIDGE_CONFIG").then(|| "/nowhere/bridge.toml".to_owned());
-    let found = load_from(Asker::Apply, variable).unwrap_err().to_string();
+    let found = load_from(Component::Apply, variable).unwrap_err().to_string();
     assert!(found.contains("the file cannot be read: entity not found"), "{found}");
     assert!(found.contains("POOLBRIDGE_KEY is not set"), "{found}");
 }
@@ -381,7 +381,7 @@ fn arbitrary_text_never_panics() {
         let text: String = text.into_iter().collect();
         match Configuration::parse("bridge.toml", &text) {
             Ok(_) => {}
-            Err(mistakes) => assert!(!mistakes.list.is_empty(), "{text}"),
+            Err(config_errors) => assert!(!config_errors.list.is_empty(), "{text}"),
         }
     }
 }

@@ -2,26 +2,26 @@
 
 use std::sync::Mutex;
 
-use poolbridge_core::change::Proof;
-use poolbridge_core::fault::FaultKind;
+use poolbridge_core::change::Evidence;
+use poolbridge_core::error::ErrorKind;
 use poolbridge_core::names::Sub;
 use poolbridge_core::side::Side;
 
 use super::*;
-use crate::sqs::Line;
+use crate::sqs::QueueKind;
 use crate::telemetry::Output;
 
 /// What happens to the change of one account.
 #[derive(Clone, Copy)]
-enum Fate {
-    Ends(fn() -> Verdict),
+enum ScriptedOutcome {
+    Ends(fn() -> Outcome),
     Panics,
     Hangs,
 }
 
-struct FakeHands {
-    fates: BTreeMap<&'static str, Fate>,
-    marked: bool,
+struct FakeHandler {
+    fates: BTreeMap<&'static str, ScriptedOutcome>,
+    has_pending: bool,
     /// The answer of `put_off`.
     takes_back_off: Result<bool, ()>,
     looked_at: Mutex<Vec<String>>,
@@ -32,11 +32,11 @@ struct FakeHands {
 
 const NOW: Time = Time(1_700_000_000_000);
 
-impl FakeHands {
-    fn with(fates: &[(&'static str, Fate)]) -> Self {
+impl FakeHandler {
+    fn with(fates: &[(&'static str, ScriptedOutcome)]) -> Self {
         Self {
             fates: fates.iter().copied().collect(),
-            marked: true,
+            has_pending: true,
             takes_back_off: Ok(true),
             looked_at: Mutex::default(),
             hidden: Mutex::default(),
@@ -52,7 +52,7 @@ impl FakeHands {
     }
 }
 
-impl Hands for FakeHands {
+impl MessageHandler for FakeHandler {
     fn now(&self) -> Time {
         NOW
     }
@@ -61,121 +61,127 @@ impl Hands for FakeHands {
         self.throttled
     }
 
-    async fn converge(&self, change: &Change, _work: &Work) -> Report {
+    async fn reconcile(&self, change: &ChangeEvent, _work: &Work) -> Report {
         let sub = change.sub.as_str();
         self.looked_at.lock().unwrap().push(sub.to_owned());
-        let fate = self.fates.get(sub).copied().unwrap_or(Fate::Ends(|| Verdict::Applied));
-        let verdict = match fate {
-            Fate::Ends(verdict) => verdict(),
-            Fate::Panics => panic!("planted panic"),
-            Fate::Hangs => std::future::pending().await,
+        let fate =
+            self.fates.get(sub).copied().unwrap_or(ScriptedOutcome::Ends(|| Outcome::Applied));
+        let outcome = match fate {
+            ScriptedOutcome::Ends(outcome) => outcome(),
+            ScriptedOutcome::Panics => panic!("planted panic"),
+            ScriptedOutcome::Hangs => std::future::pending().await,
         };
         Report {
-            verdict,
+            outcome,
             person: None,
             carried: Vec::new(),
             account_reads: 1,
             pool_writes: 0,
             decisions: Vec::new(),
-            marked: self.marked,
+            has_pending: self.has_pending,
         }
     }
 
-    async fn hide(&self, delivery: &Received, after: Duration) -> Result<(), Fault> {
+    async fn hide(&self, delivery: &Delivery, after: Duration) -> Result<(), PortError> {
         self.hidden.lock().unwrap().push((delivery.receipt.clone(), after));
         Ok(())
     }
 
-    async fn put_off(&self, change: &Change, _: Time, reason: Reason) -> Result<bool, Fault> {
+    async fn put_off(
+        &self,
+        change: &ChangeEvent,
+        _: Time,
+        reason: Reason,
+    ) -> Result<bool, PortError> {
         self.put_off.lock().unwrap().push((change.sub.to_string(), reason));
-        self.takes_back_off.map_err(|()| Fault::new(FaultKind::NoAnswer, "UpdateItem"))
+        self.takes_back_off.map_err(|()| PortError::new(ErrorKind::NoAnswer, "UpdateItem"))
     }
 }
 
-fn message(id: &str, sub: &str, receives: u32) -> Received {
-    let change = Change {
+fn message(id: &str, sub: &str, receives: u32) -> Delivery {
+    let change = ChangeEvent {
         side: Side::Old,
         sub: Sub::try_from(sub).unwrap(),
         at: NOW - Duration::from_secs(1),
-        proof: Proof::Changed,
+        evidence: Evidence::Changed,
         password: false,
         administrator: false,
         claimed: false,
         id: 7,
     };
-    Received {
+    Delivery {
         body: wire::encode(&change),
         receipt: format!("receipt-{id}"),
         receives,
         message_id: id.to_owned(),
         group: format!("old#{sub}"),
-        line: Line::Live,
+        line: QueueKind::Live,
     }
 }
 
-fn bounds() -> Bounds {
-    Bounds { end: Some(NOW + Duration::from_mins(1)), suspendable: false }
+fn budget() -> TimeBudget {
+    TimeBudget { end: Some(NOW + Duration::from_mins(1)), suspendable: false }
 }
 
-async fn run(hands: FakeHands, deliveries: Vec<Received>) -> (Vec<String>, Arc<FakeHands>) {
-    let hands = Arc::new(hands);
+async fn run(handler: FakeHandler, deliveries: Vec<Delivery>) -> (Vec<String>, Arc<FakeHandler>) {
+    let handler = Arc::new(handler);
     let telemetry = Telemetry::new("test".to_owned(), Output::Talk);
-    let failed = consume(&hands, &telemetry, deliveries, bounds()).await;
-    (failed, hands)
+    let failed = consume(&handler, &telemetry, deliveries, budget()).await;
+    (failed, handler)
 }
 
-fn settling() -> Verdict {
-    Verdict::Later(Duration::from_secs(10), Reason::Settling)
+fn settling() -> Outcome {
+    Outcome::Retry(Duration::from_secs(10), Reason::Settling)
 }
 
-fn outage() -> Verdict {
-    Verdict::Later(limits::RETRY_SOON, Reason::Outside(FaultKind::NoAnswer))
+fn outage() -> Outcome {
+    Outcome::Retry(limits::RETRY_SOON, Reason::PortError(ErrorKind::NoAnswer))
 }
 
-fn paused() -> Verdict {
-    Verdict::Later(limits::RETRY_SLOWLY, Reason::Paused)
+fn paused() -> Outcome {
+    Outcome::Retry(limits::RETRY_SLOWLY, Reason::Paused)
 }
 
 #[tokio::test]
 async fn finished_messages_do_not_come_back() {
     let fates = [
-        ("a", Fate::Ends(|| Verdict::Applied)),
-        ("b", Fate::Ends(|| Verdict::AlreadyTrue)),
-        ("c", Fate::Ends(|| Verdict::Held(Reason::Conflict))),
-        ("d", Fate::Ends(|| Verdict::Refused(Reason::TooLong))),
+        ("a", ScriptedOutcome::Ends(|| Outcome::Applied)),
+        ("b", ScriptedOutcome::Ends(|| Outcome::Unchanged)),
+        ("c", ScriptedOutcome::Ends(|| Outcome::Held(Reason::Conflict))),
+        ("d", ScriptedOutcome::Ends(|| Outcome::Rejected(Reason::TooLong))),
     ];
     let messages = ["a", "b", "c", "d"].map(|sub| message(sub, sub, 1)).to_vec();
-    let (failed, hands) = run(FakeHands::with(&fates), messages).await;
+    let (failed, handler) = run(FakeHandler::with(&fates), messages).await;
     assert!(failed.is_empty());
-    assert!(hands.hidden().is_empty());
+    assert!(handler.hidden().is_empty());
 }
 
 #[tokio::test]
 async fn a_group_stops_at_its_first_failure_and_others_continue() {
-    let fates = [("a", Fate::Ends(settling))];
+    let fates = [("a", ScriptedOutcome::Ends(settling))];
     let messages = vec![
         message("1", "a", 1),
         message("2", "b", 1),
         message("3", "a", 1),
         message("4", "b", 1),
     ];
-    let (failed, hands) = run(FakeHands::with(&fates), messages).await;
+    let (failed, handler) = run(FakeHandler::with(&fates), messages).await;
     assert_eq!(failed, ["1", "3"]);
     let ten = Duration::from_secs(10);
     let hidden = [("receipt-1".to_owned(), ten), ("receipt-3".to_owned(), ten)];
-    assert_eq!(hands.hidden(), hidden);
-    assert_eq!(hands.looked_at.lock().unwrap().iter().filter(|sub| *sub == "a").count(), 1);
+    assert_eq!(handler.hidden(), hidden);
+    assert_eq!(handler.looked_at.lock().unwrap().iter().filter(|sub| *sub == "a").count(), 1);
 }
 
 #[tokio::test]
 async fn a_panic_affects_one_person_and_loses_nothing() {
-    let fates = [("a", Fate::Panics)];
+    let fates = [("a", ScriptedOutcome::Panics)];
     // Even after many receives: a message that crashes apply belongs in the dead-letter queue and
     // must not be deleted.
     let messages = vec![message("1", "a", 11), message("2", "b", 1)];
-    let (failed, hands) = run(FakeHands::with(&fates), messages).await;
+    let (failed, handler) = run(FakeHandler::with(&fates), messages).await;
     assert_eq!(failed, ["1"]);
-    assert!(hands.put_off.lock().unwrap().is_empty());
+    assert!(handler.put_off.lock().unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -186,52 +192,52 @@ async fn an_undecodable_message_is_dropped_and_a_newer_version_is_kept() {
     large.body = "x".repeat(1024 * 1024);
     let mut newer = message("3", "c", 2);
     newer.body = newer.body.replace("\"v\":1", "\"v\":2");
-    let (failed, hands) = run(FakeHands::with(&[]), vec![malformed, large, newer]).await;
+    let (failed, handler) = run(FakeHandler::with(&[]), vec![malformed, large, newer]).await;
     assert_eq!(failed, ["3"]);
-    assert_eq!(hands.hidden(), [("receipt-3".to_owned(), limits::RETRY_SLOWLY * 2)]);
-    assert!(hands.looked_at.lock().unwrap().is_empty());
+    assert_eq!(handler.hidden(), [("receipt-3".to_owned(), limits::RETRY_SLOWLY * 2)]);
+    assert!(handler.looked_at.lock().unwrap().is_empty());
 }
 
 #[tokio::test]
 async fn after_a_few_receives_only_the_pending_change_remembers() {
-    let fates = [("a", Fate::Ends(outage))];
+    let fates = [("a", ScriptedOutcome::Ends(outage))];
     let few = limits::LATER_RECEIVES_MAX;
-    let (failed, hands) = run(FakeHands::with(&fates), vec![message("1", "a", few - 1)]).await;
+    let (failed, handler) = run(FakeHandler::with(&fates), vec![message("1", "a", few - 1)]).await;
     assert_eq!(failed, ["1"]);
-    assert!(hands.put_off.lock().unwrap().is_empty());
-    let (failed, hands) = run(FakeHands::with(&fates), vec![message("1", "a", few)]).await;
+    assert!(handler.put_off.lock().unwrap().is_empty());
+    let (failed, handler) = run(FakeHandler::with(&fates), vec![message("1", "a", few)]).await;
     assert!(failed.is_empty());
-    assert_eq!(hands.put_off.lock().unwrap().len(), 1);
+    assert_eq!(handler.put_off.lock().unwrap().len(), 1);
 }
 
 #[tokio::test]
 async fn a_locked_person_is_retried_soon_and_no_later_than_the_lease_ends() {
-    fn busy() -> Verdict {
-        Verdict::Later(Duration::from_secs(35), Reason::Busy)
+    fn busy() -> Outcome {
+        Outcome::Retry(Duration::from_secs(35), Reason::Busy)
     }
     let mut waits = Vec::new();
     for receives in 1..limits::LATER_RECEIVES_MAX {
-        let hands = FakeHands::with(&[("anna", Fate::Ends(busy))]);
-        let (_, hands) = run(hands, vec![message("m", "anna", receives)]).await;
-        waits.push(hands.hidden()[0].1.as_secs());
+        let handler = FakeHandler::with(&[("anna", ScriptedOutcome::Ends(busy))]);
+        let (_, handler) = run(handler, vec![message("m", "anna", receives)]).await;
+        waits.push(handler.hidden()[0].1.as_secs());
     }
     assert_eq!(waits, [1, 4, 16, 35]);
 }
 
 #[tokio::test]
 async fn during_a_pause_the_pending_change_remembers_at_once() {
-    let fates = [("a", Fate::Ends(paused))];
-    let (failed, hands) = run(FakeHands::with(&fates), vec![message("1", "a", 1)]).await;
+    let fates = [("a", ScriptedOutcome::Ends(paused))];
+    let (failed, handler) = run(FakeHandler::with(&fates), vec![message("1", "a", 1)]).await;
     assert!(failed.is_empty());
-    assert_eq!(*hands.put_off.lock().unwrap(), [("a".to_owned(), Reason::Paused)]);
+    assert_eq!(*handler.put_off.lock().unwrap(), [("a".to_owned(), Reason::Paused)]);
 }
 
 #[tokio::test]
 async fn without_a_pending_change_the_message_is_kept() {
-    let fates = [("a", Fate::Ends(paused))];
-    let kept = |marked, takes_back_off| async move {
-        let hands = FakeHands { marked, takes_back_off, ..FakeHands::with(&fates) };
-        run(hands, vec![message("1", "a", 9)]).await.0
+    let fates = [("a", ScriptedOutcome::Ends(paused))];
+    let kept = |has_pending, takes_back_off| async move {
+        let handler = FakeHandler { has_pending, takes_back_off, ..FakeHandler::with(&fates) };
+        run(handler, vec![message("1", "a", 9)]).await.0
     };
     assert_eq!(kept(false, Ok(true)).await, ["1"]);
     assert_eq!(kept(true, Ok(false)).await, ["1"]);
@@ -241,14 +247,14 @@ async fn without_a_pending_change_the_message_is_kept() {
 
 #[tokio::test]
 async fn a_hanging_person_is_dropped_before_the_process_ends() {
-    let fates = [("a", Fate::Hangs)];
+    let fates = [("a", ScriptedOutcome::Hangs)];
     let messages = vec![message("1", "a", 1), message("2", "b", 1)];
     let began = tokio::time::Instant::now();
     let life = ANSWER_TIME + Duration::from_millis(200);
-    let bounds = Bounds { end: Some(NOW + life), suspendable: false };
-    let hands = Arc::new(FakeHands::with(&fates));
+    let budget = TimeBudget { end: Some(NOW + life), suspendable: false };
+    let handler = Arc::new(FakeHandler::with(&fates));
     let telemetry = Telemetry::new("test".to_owned(), Output::Talk);
-    let failed = consume(&hands, &telemetry, messages, bounds).await;
+    let failed = consume(&handler, &telemetry, messages, budget).await;
     assert_eq!(failed, ["1"]);
     assert!(began.elapsed() < life);
 }
@@ -259,8 +265,8 @@ async fn messages_without_a_group_form_groups_of_their_own() {
     for message in &mut messages {
         message.group = String::new();
     }
-    let fates = [("a", Fate::Ends(settling))];
-    assert_eq!(run(FakeHands::with(&fates), messages).await.0, ["1"]);
+    let fates = [("a", ScriptedOutcome::Ends(settling))];
+    assert_eq!(run(FakeHandler::with(&fates), messages).await.0, ["1"]);
 }
 
 #[test]
@@ -293,13 +299,13 @@ async fn a_message_with_a_pending_change_does_not_become_a_dead_letter() {
     let mut messages = [message("1", "a", often), message("2", "b", often - 1)].to_vec();
     messages.extend([message("3", "c", often), message("4", "d", often)]);
     messages[2].body = "no change".to_owned();
-    let marked = mark_all(&messages, NOW, Duration::from_secs(1), |change| {
+    let has_pending = store_all_pending(&messages, NOW, Duration::from_secs(1), |change| {
         let failed = change.sub.as_str() == "d";
-        let fault = Fault::new(FaultKind::Throttled, "UpdateItem");
-        std::future::ready(if failed { Err(fault) } else { Ok(()) })
+        let error = PortError::new(ErrorKind::Throttled, "UpdateItem");
+        std::future::ready(if failed { Err(error) } else { Ok(()) })
     })
     .await;
-    let back = refuse(&messages, &marked, |_, _| std::future::ready(Ok(()))).await;
+    let back = refuse(&messages, &has_pending, |_, _| std::future::ready(Ok(()))).await;
     // 2: not received often enough. 3: not decodable. 4: without a pending change.
     assert_eq!(back, ["2", "3", "4"]);
 }
@@ -307,11 +313,11 @@ async fn a_message_with_a_pending_change_does_not_become_a_dead_letter() {
 #[test]
 fn work_stops_before_the_process_ends() {
     let end = NOW + Duration::from_secs(10);
-    let bounds = Bounds { end: Some(end), suspendable: false };
-    let work = bounds.work(NOW);
+    let budget = TimeBudget { end: Some(end), suspendable: false };
+    let work = budget.work(NOW);
     assert_eq!(work.deadline, end - limits::STOP_BEFORE_DEADLINE);
     assert_eq!(work.invocation_end, end);
-    let plain = Bounds { end: None, suspendable: true }.work(NOW);
+    let plain = TimeBudget { end: None, suspendable: true }.work(NOW);
     assert_eq!(plain.deadline, NOW + limits::PERSON_TIME_MAX);
     assert_eq!(plain.invocation_end, plain.deadline);
     assert!(plain.suspendable);
@@ -320,10 +326,10 @@ fn work_stops_before_the_process_ends() {
 #[tokio::test]
 async fn bulk_work_pauses_while_a_pool_throttles_and_live_work_does_not() {
     let until = NOW + Duration::from_secs(40);
-    let hands = FakeHands { throttled: Some(until), ..FakeHands::with(&[]) };
-    let bulk = Received { line: Line::Bulk, ..message("m2", "two", 1) };
-    let (failed, hands) = run(hands, vec![message("m1", "one", 1), bulk]).await;
+    let handler = FakeHandler { throttled: Some(until), ..FakeHandler::with(&[]) };
+    let bulk = Delivery { line: QueueKind::Bulk, ..message("m2", "two", 1) };
+    let (failed, handler) = run(handler, vec![message("m1", "one", 1), bulk]).await;
     assert_eq!(failed, ["m2"]);
-    assert_eq!(*hands.looked_at.lock().unwrap(), ["one"]);
-    assert_eq!(hands.hidden(), [("receipt-m2".to_owned(), Duration::from_secs(40))]);
+    assert_eq!(*handler.looked_at.lock().unwrap(), ["one"]);
+    assert_eq!(handler.hidden(), [("receipt-m2".to_owned(), Duration::from_secs(40))]);
 }

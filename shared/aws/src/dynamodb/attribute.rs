@@ -1,13 +1,13 @@
 //! Reads and writes the attributes of an item. A value that is not exactly as expected is a
-//! [`Mistake`] and never interpreted.
+//! [`ItemError`] and never interpreted.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Display;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use poolbridge_core::facts::Field;
-use poolbridge_core::fault::{Fault, FaultKind};
-use poolbridge_core::fingerprint::{Fingerprint, Print};
+use poolbridge_core::error::{ErrorKind, PortError};
+use poolbridge_core::fingerprint::Fingerprint;
+use poolbridge_core::profile::Field;
 use poolbridge_core::side::{BySide, Side};
 use poolbridge_core::time::Time;
 
@@ -22,7 +22,7 @@ const ABSENT: &str = "absent";
 
 /// Why an item cannot be read. It names attributes, never their values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Mistake {
+pub(super) enum ItemError {
     /// A newer version of poolbridge wrote the item.
     Newer,
     /// An attribute is missing.
@@ -31,24 +31,24 @@ pub(super) enum Mistake {
     Wrong(&'static str),
 }
 
-impl Mistake {
+impl ItemError {
     /// The port error that the reader of the item gets.
-    pub(super) fn fault(self, operation: &'static str) -> Fault {
+    pub(super) fn port_error(self, operation: &'static str) -> PortError {
         let (kind, code) = match self {
-            Self::Newer => (FaultKind::Newer, "NewerItem".to_owned()),
-            Self::Missing(name) => (FaultKind::Unreadable, format!("Missing:{name}")),
-            Self::Wrong(name) => (FaultKind::Unreadable, format!("Wrong:{name}")),
+            Self::Newer => (ErrorKind::Newer, "NewerItem".to_owned()),
+            Self::Missing(name) => (ErrorKind::Unreadable, format!("Missing:{name}")),
+            Self::Wrong(name) => (ErrorKind::Unreadable, format!("Wrong:{name}")),
         };
-        Fault { kind, operation, code: Some(code) }
+        PortError { kind, operation, code: Some(code) }
     }
 }
 
 /// Refuses an item of a newer version before reading anything else in it.
-pub(super) fn check_version(item: &Item) -> Result<(), Mistake> {
-    match Reader(item).number::<u64>("v")? {
+pub(super) fn check_version(item: &Item) -> Result<(), ItemError> {
+    match ItemReader(item).number::<u64>("v")? {
         VERSION => Ok(()),
-        version if version > VERSION => Err(Mistake::Newer),
-        _ => Err(Mistake::Wrong("v")),
+        version if version > VERSION => Err(ItemError::Newer),
+        _ => Err(ItemError::Wrong("v")),
     }
 }
 
@@ -69,7 +69,7 @@ pub(super) fn time(value: Time) -> AttributeValue {
 }
 
 /// A fingerprint as `<key>:<32 hexadecimal digits>`, or `absent`.
-pub(super) fn print(value: Print) -> AttributeValue {
+pub(super) fn fingerprint(value: Option<Fingerprint>) -> AttributeValue {
     text(value.map_or_else(
         || ABSENT.to_owned(),
         |Fingerprint { key, bytes }| format!("{key}:{:032x}", u128::from_be_bytes(bytes)),
@@ -117,9 +117,9 @@ pub(super) fn with_some(
 
 /// Reads one item, or one map inside it.
 #[derive(Clone, Copy)]
-pub(super) struct Reader<'a>(pub(super) &'a Item);
+pub(super) struct ItemReader<'a>(pub(super) &'a Item);
 
-impl<'a> Reader<'a> {
+impl<'a> ItemReader<'a> {
     pub(super) fn has(self, name: &str) -> bool {
         self.0.contains_key(name)
     }
@@ -128,13 +128,13 @@ impl<'a> Reader<'a> {
     pub(super) fn optional<T>(
         self,
         name: &'static str,
-        read: impl FnOnce(Self, &'static str) -> Result<T, Mistake>,
-    ) -> Result<Option<T>, Mistake> {
+        read: impl FnOnce(Self, &'static str) -> Result<T, ItemError>,
+    ) -> Result<Option<T>, ItemError> {
         if self.has(name) { read(self, name).map(Some) } else { Ok(None) }
     }
 
-    pub(super) fn text(self, name: &'static str) -> Result<&'a str, Mistake> {
-        self.value(name)?.as_s().map(String::as_str).map_err(|_| Mistake::Wrong(name))
+    pub(super) fn text(self, name: &'static str) -> Result<&'a str, ItemError> {
+        self.value(name)?.as_s().map(String::as_str).map_err(|_| ItemError::Wrong(name))
     }
 
     /// A word of a closed list, or a name that its constructor checks.
@@ -142,48 +142,51 @@ impl<'a> Reader<'a> {
         self,
         name: &'static str,
         read: impl FnOnce(&str) -> Option<T>,
-    ) -> Result<T, Mistake> {
-        read(self.text(name)?).ok_or(Mistake::Wrong(name))
+    ) -> Result<T, ItemError> {
+        read(self.text(name)?).ok_or(ItemError::Wrong(name))
     }
 
-    pub(super) fn name<T>(self, name: &'static str) -> Result<T, Mistake>
+    pub(super) fn name<T>(self, name: &'static str) -> Result<T, ItemError>
     where
         T: for<'t> TryFrom<&'t str>,
     {
         self.word(name, |text| T::try_from(text).ok())
     }
 
-    pub(super) fn number<T: std::str::FromStr>(self, name: &'static str) -> Result<T, Mistake> {
-        let digits = self.value(name)?.as_n().map_err(|_| Mistake::Wrong(name))?;
-        digits.parse().map_err(|_| Mistake::Wrong(name))
+    pub(super) fn number<T: std::str::FromStr>(self, name: &'static str) -> Result<T, ItemError> {
+        let digits = self.value(name)?.as_n().map_err(|_| ItemError::Wrong(name))?;
+        digits.parse().map_err(|_| ItemError::Wrong(name))
     }
 
-    pub(super) fn time(self, name: &'static str) -> Result<Time, Mistake> {
+    pub(super) fn time(self, name: &'static str) -> Result<Time, ItemError> {
         self.number(name).map(Time)
     }
 
-    pub(super) fn flag(self, name: &'static str) -> Result<bool, Mistake> {
-        self.value(name)?.as_bool().copied().map_err(|_| Mistake::Wrong(name))
+    pub(super) fn flag(self, name: &'static str) -> Result<bool, ItemError> {
+        self.value(name)?.as_bool().copied().map_err(|_| ItemError::Wrong(name))
     }
 
-    pub(super) fn side(self, name: &'static str) -> Result<Side, Mistake> {
+    pub(super) fn side(self, name: &'static str) -> Result<Side, ItemError> {
         self.word(name, Side::from_name)
     }
 
-    pub(super) fn print(self, name: &'static str) -> Result<Print, Mistake> {
-        self.word(name, print_of)
+    pub(super) fn fingerprint(self, name: &'static str) -> Result<Option<Fingerprint>, ItemError> {
+        match self.text(name)? {
+            ABSENT => Ok(None),
+            _ => self.word(name, fingerprint_of).map(Some),
+        }
     }
 
-    pub(super) fn map(self, name: &'static str) -> Result<Self, Mistake> {
-        self.value(name)?.as_m().map(Self).map_err(|_| Mistake::Wrong(name))
+    pub(super) fn map(self, name: &'static str) -> Result<Self, ItemError> {
+        self.value(name)?.as_m().map(Self).map_err(|_| ItemError::Wrong(name))
     }
 
-    pub(super) fn list(self, name: &'static str) -> Result<&'a [AttributeValue], Mistake> {
-        self.value(name)?.as_l().map(Vec::as_slice).map_err(|_| Mistake::Wrong(name))
+    pub(super) fn list(self, name: &'static str) -> Result<&'a [AttributeValue], ItemError> {
+        self.value(name)?.as_l().map(Vec::as_slice).map_err(|_| ItemError::Wrong(name))
     }
 
-    pub(super) fn bytes(self, name: &'static str) -> Result<&'a [u8], Mistake> {
-        let bytes = self.value(name)?.as_b().map_err(|_| Mistake::Wrong(name))?;
+    pub(super) fn bytes(self, name: &'static str) -> Result<&'a [u8], ItemError> {
+        let bytes = self.value(name)?.as_b().map_err(|_| ItemError::Wrong(name))?;
         Ok(bytes.as_ref())
     }
 
@@ -191,33 +194,33 @@ impl<'a> Reader<'a> {
     pub(super) fn numbers<T: std::str::FromStr, C: FromIterator<T>>(
         self,
         name: &'static str,
-    ) -> Result<C, Mistake> {
+    ) -> Result<C, ItemError> {
         let number = |value: &AttributeValue| value.as_n().ok().and_then(|n| n.parse().ok());
         let numbers = self.list(name)?.iter();
-        numbers.map(|value| number(value).ok_or(Mistake::Wrong(name))).collect()
+        numbers.map(|value| number(value).ok_or(ItemError::Wrong(name))).collect()
     }
 
     /// A list of maps.
     pub(super) fn maps<T>(
         self,
         name: &'static str,
-        read: impl Fn(Self) -> Result<T, Mistake>,
-    ) -> Result<Vec<T>, Mistake> {
+        read: impl Fn(Self) -> Result<T, ItemError>,
+    ) -> Result<Vec<T>, ItemError> {
         let values = self.list(name)?.iter();
-        values.map(|value| read(Self(value.as_m().map_err(|_| Mistake::Wrong(name))?))).collect()
+        values.map(|value| read(Self(value.as_m().map_err(|_| ItemError::Wrong(name))?))).collect()
     }
 
     /// A map by field name.
     pub(super) fn by_field<T>(
         self,
         name: &'static str,
-        read: impl Fn(Self) -> Result<T, Mistake>,
-    ) -> Result<BTreeMap<Field, T>, Mistake> {
+        read: impl Fn(Self) -> Result<T, ItemError>,
+    ) -> Result<BTreeMap<Field, T>, ItemError> {
         let values = self.map(name)?.0.iter();
         values
             .map(|(field, value)| {
-                let field = Field::from_name(field).ok_or(Mistake::Wrong(name))?;
-                let value = value.as_m().map_err(|_| Mistake::Wrong(name))?;
+                let field = Field::from_name(field).ok_or(ItemError::Wrong(name))?;
+                let value = value.as_m().map_err(|_| ItemError::Wrong(name))?;
                 Ok((field, read(Self(value))?))
             })
             .collect()
@@ -227,11 +230,11 @@ impl<'a> Reader<'a> {
     pub(super) fn by_side<T>(
         self,
         name: &'static str,
-        read: impl Fn(Self, &'static str) -> Result<T, Mistake>,
-    ) -> Result<BySide<Option<T>>, Mistake> {
+        read: impl Fn(Self, &'static str) -> Result<T, ItemError>,
+    ) -> Result<BySide<Option<T>>, ItemError> {
         let sides = self.map(name)?;
         if sides.0.keys().any(|side| Side::from_name(side).is_none()) {
-            return Err(Mistake::Wrong(name));
+            return Err(ItemError::Wrong(name));
         }
         Ok(BySide {
             old: sides.optional(Side::Old.name(), &read)?,
@@ -239,19 +242,16 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn value(self, name: &'static str) -> Result<&'a AttributeValue, Mistake> {
-        self.0.get(name).ok_or(Mistake::Missing(name))
+    fn value(self, name: &'static str) -> Result<&'a AttributeValue, ItemError> {
+        self.0.get(name).ok_or(ItemError::Missing(name))
     }
 }
 
-fn print_of(text: &str) -> Option<Print> {
-    if text == ABSENT {
-        return Some(None);
-    }
+fn fingerprint_of(text: &str) -> Option<Fingerprint> {
     let (key, digits) = text.split_once(':')?;
     let hexadecimal = digits.len() == 32 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
     let bytes = hexadecimal.then(|| u128::from_str_radix(digits, 16).ok()).flatten()?;
-    Some(Some(Fingerprint { key: key.parse().ok()?, bytes: bytes.to_be_bytes() }))
+    Some(Fingerprint { key: key.parse().ok()?, bytes: bytes.to_be_bytes() })
 }
 
 /// The size of an item as the service computes it, rounded up ("Item sizes and formats" in the
@@ -284,15 +284,15 @@ mod tests {
 
     #[test]
     fn a_fingerprint_reads_back_unchanged() {
-        let prints = [None, Some(Fingerprint { key: 255, bytes: [0xab; 16] })];
-        for value in prints {
-            let written = print(value);
-            assert_eq!(print_of(written.as_s().unwrap()), Some(value));
+        let fingerprints = [None, Some(Fingerprint { key: 255, bytes: [0xab; 16] })];
+        for value in fingerprints {
+            let item = Item::from([("value".to_owned(), fingerprint(value))]);
+            assert_eq!(ItemReader(&item).fingerprint("value"), Ok(value));
         }
-        let written = print(Some(Fingerprint { key: 1, bytes: [1; 16] }));
+        let written = fingerprint(Some(Fingerprint { key: 1, bytes: [1; 16] }));
         assert_eq!(written.as_s().unwrap(), &format!("1:{}", "01".repeat(16)));
         for text in ["", "1", "1:", "1:ab", &format!("256:{}", "0".repeat(32)), "Absent"] {
-            assert_eq!(print_of(text), None, "{text}");
+            assert_eq!(fingerprint_of(text), None, "{text}");
         }
     }
 
@@ -300,20 +300,20 @@ mod tests {
     fn an_unknown_version_is_refused() {
         let versions = [
             (number(1), Ok(())),
-            (number(2), Err(Mistake::Newer)),
-            (number(0), Err(Mistake::Wrong("v"))),
-            (text("1"), Err(Mistake::Wrong("v"))),
+            (number(2), Err(ItemError::Newer)),
+            (number(0), Err(ItemError::Wrong("v"))),
+            (text("1"), Err(ItemError::Wrong("v"))),
         ];
         for (version, expected) in versions {
             assert_eq!(check_version(&Item::from([("v".to_owned(), version)])), expected);
         }
-        assert_eq!(check_version(&Item::new()), Err(Mistake::Missing("v")));
+        assert_eq!(check_version(&Item::new()), Err(ItemError::Missing("v")));
     }
 
     #[test]
     fn an_error_names_only_the_attribute() {
-        let fault = Mistake::Wrong("state").fault("GetItem");
-        assert_eq!(fault.to_string(), "GetItem failed: unreadable (Wrong:state)");
-        assert_eq!(Mistake::Newer.fault("GetItem").kind, FaultKind::Newer);
+        let error = ItemError::Wrong("state").port_error("GetItem");
+        assert_eq!(error.to_string(), "GetItem failed: unreadable (Wrong:state)");
+        assert_eq!(ItemError::Newer.port_error("GetItem").kind, ErrorKind::Newer);
     }
 }

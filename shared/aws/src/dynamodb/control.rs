@@ -4,29 +4,28 @@
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use poolbridge_core::breaker::Breaker;
-use poolbridge_core::fault::{Fault, FaultKind};
+use poolbridge_core::error::{ErrorKind, PortError};
 use poolbridge_core::policy::{ConfigurationStamp, Control, Phase};
-use poolbridge_core::restore::{AfterRestore, Decided, Restore, Stage};
+use poolbridge_core::restore::{AfterRestore, Restore, RestoreStage, TimedDecision};
 use poolbridge_core::side::{BySide, Side};
 use poolbridge_core::time::Time;
 
 use super::DynamoLedger;
 use super::attribute::{
-    Item, Mistake, Reader, VERSION, by_side, check_version, flag, map, number, text, time,
+    Item, ItemError, ItemReader, VERSION, by_side, check_version, flag, map, number, text, time,
     with_some,
 };
-use super::key::Key;
-use super::tally::Call;
-use crate::fault::fault;
+use super::key::ItemKey;
+use crate::error::port_error;
 
 /// How many times a change of the control item is tried if another operator was faster.
 const ROUNDS_MAX: usize = 4;
 
 impl DynamoLedger {
-    pub(super) async fn read_control(&self) -> Result<Control, Fault> {
-        let item = self.get(Call::Control, &Key::control()).await?;
+    pub(super) async fn read_control(&self) -> Result<Control, PortError> {
+        let item = self.get(&ItemKey::control()).await?;
         let control = item.map_or(Ok(Control::default()), |item| read(&item));
-        control.map_err(|mistake| mistake.fault("GetItem"))
+        control.map_err(|error| error.port_error("GetItem"))
     }
 
     /// Changes the control item, and starts over if another writer changed it meanwhile. `change`
@@ -34,7 +33,7 @@ impl DynamoLedger {
     pub async fn change_control(
         &self,
         change: impl Fn(&mut Control) + Send + Sync,
-    ) -> Result<Control, Fault> {
+    ) -> Result<Control, PortError> {
         let mut round = 0;
         loop {
             let seen = self.read_control().await?;
@@ -46,7 +45,7 @@ impl DynamoLedger {
             }
             round += 1;
             match self.set_control(&wanted).await {
-                Err(fault) if fault.kind == FaultKind::Lost && round < ROUNDS_MAX => {}
+                Err(error) if error.kind == ErrorKind::Lost && round < ROUNDS_MAX => {}
                 outcome => return outcome,
             }
         }
@@ -54,11 +53,16 @@ impl DynamoLedger {
 
     /// Stores what an event reported about one pool's restore or deletion, and opens the breaker if
     /// accounts changed in bulk. An event that changes nothing writes nothing.
-    pub async fn note_restore(&self, side: Side, stage: Stage, at: Time) -> Result<(), Fault> {
+    pub async fn note_restore(
+        &self,
+        side: Side,
+        stage: RestoreStage,
+        at: Time,
+    ) -> Result<(), PortError> {
         let note = |control: &mut Control| {
             let before = control.restores.get(side);
-            let Some(told) = Restore::told(before.as_ref(), stage, at) else { return };
-            *control.restores.get_mut(side) = Some(told);
+            let Some(changed) = Restore::after_event(before.as_ref(), stage, at) else { return };
+            *control.restores.get_mut(side) = Some(changed);
             if stage.opens_breaker() {
                 control.breaker.get_or_insert_with(|| Breaker::restored(side, stage, at));
             }
@@ -68,7 +72,7 @@ impl DynamoLedger {
 
     /// Writes the control item if the stored one still has `control.revision` (0: no item yet), and
     /// increments the revision. `Lost` if it does not. Returns the stored item.
-    pub async fn set_control(&self, control: &Control) -> Result<Control, Fault> {
+    pub async fn set_control(&self, control: &Control) -> Result<Control, PortError> {
         const OPERATION: &str = "UpdateItem";
         let written = Control { revision: control.revision + 1, ..control.clone() };
         // An update, not a put: other parts of the bridge keep attributes in this item, and these
@@ -76,7 +80,7 @@ impl DynamoLedger {
         let always = ["v", "revision", "phase", "active", "closing"];
         let mut set: Vec<&str> = always.to_vec();
         let mut removed: Vec<&str> = Vec::new();
-        let mut request = self.update(Call::SetControl, &Key::control());
+        let mut request = self.update(&ItemKey::control());
         let configuration = written.configuration.as_ref().map(stamp);
         let restores = written.restores;
         let any = restores.old.is_some() || restores.new.is_some();
@@ -119,7 +123,7 @@ impl DynamoLedger {
             Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
                 stands(failed.item(), written, OPERATION)
             }
-            _ => Err(fault(OPERATION, &error)),
+            _ => Err(port_error(OPERATION, &error)),
         }
     }
 }
@@ -137,11 +141,11 @@ fn stands(
     item: Option<&Item>,
     written: Control,
     operation: &'static str,
-) -> Result<Control, Fault> {
+) -> Result<Control, PortError> {
     match item.map(read) {
         Some(Ok(there)) if there == written => Ok(written),
-        Some(Err(Mistake::Newer)) => Err(Mistake::Newer.fault(operation)),
-        Some(_) | None => Err(Fault::new(FaultKind::Lost, operation)),
+        Some(Err(ItemError::Newer)) => Err(ItemError::Newer.port_error(operation)),
+        Some(_) | None => Err(PortError::new(ErrorKind::Lost, operation)),
     }
 }
 
@@ -162,20 +166,20 @@ fn restore(value: &Restore) -> AttributeValue {
     with_some(note, "decided", decided)
 }
 
-fn read_restore(reader: Reader<'_>) -> Result<Restore, Mistake> {
-    let decided = |reader: Reader<'_>, name| {
+fn read_restore(reader: ItemReader<'_>) -> Result<Restore, ItemError> {
+    let decided = |reader: ItemReader<'_>, name| {
         let decided = reader.map(name)?;
         let what = decided.word("what", AfterRestore::from_name)?;
-        Ok(Decided { what, at: decided.time("at")? })
+        Ok(TimedDecision { what, at: decided.time("at")? })
     };
     Ok(Restore {
-        stage: reader.word("stage", Stage::from_name)?,
+        stage: reader.word("stage", RestoreStage::from_name)?,
         since: reader.time("since")?,
         decided: reader.optional("decided", decided)?,
     })
 }
 
-fn read_restores(reader: Reader<'_>) -> Result<BySide<Option<Restore>>, Mistake> {
+fn read_restores(reader: ItemReader<'_>) -> Result<BySide<Option<Restore>>, ItemError> {
     let of = |name| reader.optional(name, |reader, name| read_restore(reader.map(name)?));
     Ok(BySide { old: of("old")?, new: of("new")? })
 }
@@ -184,14 +188,14 @@ fn breaker(value: &Breaker) -> AttributeValue {
     map([("since", time(value.since)), ("reason", text(&value.reason))])
 }
 
-fn read_breaker(reader: Reader<'_>) -> Result<Breaker, Mistake> {
+fn read_breaker(reader: ItemReader<'_>) -> Result<Breaker, ItemError> {
     Ok(Breaker { since: reader.time("since")?, reason: reader.text("reason")?.to_owned() })
 }
 
-fn read(item: &Item) -> Result<Control, Mistake> {
+fn read(item: &Item) -> Result<Control, ItemError> {
     check_version(item)?;
-    let reader = Reader(item);
-    let stamp = |reader: Reader<'_>, name| {
+    let reader = ItemReader(item);
+    let stamp = |reader: ItemReader<'_>, name| {
         let stamp = reader.map(name)?;
         let hash = stamp.text("hash")?.to_owned();
         let pools = stamp.map("pools")?;
@@ -202,7 +206,7 @@ fn read(item: &Item) -> Result<Control, Mistake> {
     Ok(Control {
         phase: reader.word("phase", Phase::from_name)?,
         closing: reader.flag("closing")?,
-        paused: reader.optional("paused", Reader::text)?.map(str::to_owned),
+        paused: reader.optional("paused", ItemReader::text)?.map(str::to_owned),
         breaker: reader.optional("breaker", |r, name| read_breaker(r.map(name)?))?,
         restores: reader
             .optional("restores", |r, name| read_restores(r.map(name)?))?
@@ -245,22 +249,22 @@ mod tests {
         for name in ["v", "phase", "closing", "revision"] {
             let mut item = item();
             item.remove(name);
-            assert_eq!(read(&item), Err(Mistake::Missing(name)));
+            assert_eq!(read(&item), Err(ItemError::Missing(name)));
         }
         for (name, value) in
             [("phase", text("later")), ("closing", text("true")), ("breaker", text("open"))]
         {
             let mut item = item();
             item.insert(name.to_owned(), value);
-            assert_eq!(read(&item), Err(Mistake::Wrong(name)));
+            assert_eq!(read(&item), Err(ItemError::Wrong(name)));
         }
     }
 
     #[test]
     fn a_restore_reads_back_unchanged() {
         let note = |stage, decided| Restore { stage, since: Time(5), decided };
-        let decided = |what| Some(Decided { what, at: Time(9) });
-        for stage in Stage::ALL {
+        let decided = |what| Some(TimedDecision { what, at: Time(9) });
+        for stage in RestoreStage::ALL {
             for decision in [None, decided(AfterRestore::Heal), decided(AfterRestore::Propagate)] {
                 let restores = BySide { old: None, new: Some(note(stage, decision)) };
                 let mut item = item();
@@ -275,14 +279,14 @@ mod tests {
     fn a_failed_condition_counts_as_done_only_if_the_item_is_equal() {
         let control = read(&item()).unwrap();
         let kind = |item: Option<&Item>, written: &Control| {
-            stands(item, written.clone(), "UpdateItem").map_err(|fault| fault.kind)
+            stands(item, written.clone(), "UpdateItem").map_err(|error| error.kind)
         };
         assert_eq!(kind(Some(&item()), &control), Ok(control.clone()));
         let other = Control { closing: false, ..control.clone() };
-        assert_eq!(kind(Some(&item()), &other), Err(FaultKind::Lost));
-        assert_eq!(kind(None, &control), Err(FaultKind::Lost));
+        assert_eq!(kind(Some(&item()), &other), Err(ErrorKind::Lost));
+        assert_eq!(kind(None, &control), Err(ErrorKind::Lost));
         let mut newer = item();
         newer.insert("v".to_owned(), number(2));
-        assert_eq!(kind(Some(&newer), &control), Err(FaultKind::Newer));
+        assert_eq!(kind(Some(&newer), &control), Err(ErrorKind::Newer));
     }
 }

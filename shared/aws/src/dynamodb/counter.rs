@@ -3,15 +3,14 @@
 
 use std::collections::BTreeMap;
 
-use poolbridge_core::entry::State;
-use poolbridge_core::fault::Fault;
+use poolbridge_core::error::PortError;
 use poolbridge_core::limits::COUNTER_SHARDS;
+use poolbridge_core::record::PersonState;
 
 use super::DynamoLedger;
-use super::attribute::{Mistake, Reader, VERSION, check_version, number};
-use super::key::{Key, counter_partition, random_counter_shard};
-use super::tally::Call;
-use crate::fault::fault;
+use super::attribute::{ItemError, ItemReader, VERSION, check_version, number};
+use super::key::{ItemKey, counter_partition, random_counter_shard};
+use crate::error::port_error;
 
 /// The counter of captures that were neither stored nor sent.
 const UNMARKED: &str = "unmarked";
@@ -20,12 +19,12 @@ const UNMARKED: &str = "unmarked";
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct PeopleCounts {
     /// The number of people by state.
-    pub by_state: BTreeMap<State, u64>,
+    pub by_state: BTreeMap<PersonState, u64>,
 }
 
 impl PeopleCounts {
     /// The number of people in that state.
-    pub fn of(&self, state: State) -> u64 {
+    pub fn of(&self, state: PersonState) -> u64 {
         self.by_state.get(&state).copied().unwrap_or(0)
     }
 
@@ -38,32 +37,32 @@ impl PeopleCounts {
 impl DynamoLedger {
     pub(super) async fn count_person(
         &self,
-        before: Option<State>,
-        after: Option<State>,
-    ) -> Result<(), Fault> {
+        before: Option<PersonState>,
+        after: Option<PersonState>,
+    ) -> Result<(), PortError> {
         if before == after {
             return Ok(());
         }
         let shard = random_counter_shard();
         if let Some(state) = after {
-            self.add(&Key::counter(shard, state.name()), 1).await?;
+            self.add(&ItemKey::counter(shard, state.name()), 1).await?;
         }
         if let Some(state) = before {
-            self.add(&Key::counter(shard, state.name()), -1).await?;
+            self.add(&ItemKey::counter(shard, state.name()), -1).await?;
         }
         Ok(())
     }
 
     /// People by state, summed over all shards.
-    pub async fn people_counts(&self) -> Result<PeopleCounts, Fault> {
-        let mut sums: BTreeMap<State, i64> = BTreeMap::new();
+    pub async fn people_counts(&self) -> Result<PeopleCounts, PortError> {
+        let mut sums: BTreeMap<PersonState, i64> = BTreeMap::new();
         for shard in 0..COUNTER_SHARDS {
             let counters = self
-                .partition(Call::ReadCounts, counter_partition(shard), usize::MAX, |item| {
+                .partition(counter_partition(shard), usize::MAX, |item| {
                     check_version(item)?;
-                    let reader = Reader(item);
+                    let reader = ItemReader(item);
                     // Other counters share this partition. Only states count people.
-                    let state = State::from_name(reader.text("sk")?);
+                    let state = PersonState::from_name(reader.text("sk")?);
                     state.map(|state| Ok((state, reader.number::<i64>("count")?))).transpose()
                 })
                 .await?;
@@ -80,36 +79,36 @@ impl DynamoLedger {
         Ok(PeopleCounts { by_state })
     }
 
-    /// Counts captures that were neither stored nor sent (R14, `DrainedMeansEmpty`): the bridge is
+    /// Counts captures that were neither stored nor sent (`DrainedMeansEmpty`): the bridge is
     /// not drained while there are any.
-    pub async fn add_unmarked(&self, captures: u32) -> Result<(), Fault> {
+    pub async fn add_without_pending(&self, captures: u32) -> Result<(), PortError> {
         if captures == 0 {
             return Ok(());
         }
-        self.add(&Key::counter(0, UNMARKED), i64::from(captures)).await
+        self.add(&ItemKey::counter(0, UNMARKED), i64::from(captures)).await
     }
 
     /// Subtracts captures from that count, after a later verification has compared every person.
-    pub async fn forget_unmarked(&self, captures: u32) -> Result<(), Fault> {
+    pub async fn forget_without_pending(&self, captures: u32) -> Result<(), PortError> {
         if captures == 0 {
             return Ok(());
         }
-        self.add(&Key::counter(0, UNMARKED), -i64::from(captures)).await
+        self.add(&ItemKey::counter(0, UNMARKED), -i64::from(captures)).await
     }
 
     /// The captures that were neither stored nor sent since the last full verification.
-    pub async fn unmarked(&self) -> Result<u64, Fault> {
-        let item = self.get(Call::ReadCounts, &Key::counter(0, UNMARKED)).await?;
+    pub async fn without_pending(&self) -> Result<u64, PortError> {
+        let item = self.get(&ItemKey::counter(0, UNMARKED)).await?;
         let count = item.map_or(Ok(0), |item| {
             check_version(&item)?;
-            Reader(&item).number::<i64>("count")
+            ItemReader(&item).number::<i64>("count")
         });
-        let count = count.map_err(|mistake: Mistake| mistake.fault("GetItem"))?;
+        let count = count.map_err(|error: ItemError| error.port_error("GetItem"))?;
         Ok(u64::try_from(count).unwrap_or(0))
     }
 
-    async fn add(&self, key: &Key, change: i64) -> Result<(), Fault> {
-        self.update(Call::Count, key)
+    async fn add(&self, key: &ItemKey, change: i64) -> Result<(), PortError> {
+        self.update(key)
             .update_expression("SET #v = :v ADD #count :change")
             .expression_attribute_names("#v", "v")
             .expression_attribute_names("#count", "count")
@@ -118,6 +117,6 @@ impl DynamoLedger {
             .send()
             .await
             .map(drop)
-            .map_err(|error| fault("UpdateItem", &error))
+            .map_err(|error| port_error("UpdateItem", &error))
     }
 }

@@ -6,36 +6,34 @@ use std::collections::BTreeSet;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
-use poolbridge_core::fault::{Fault, FaultKind};
+use poolbridge_core::error::{ErrorKind, PortError};
 use poolbridge_core::side::{BySide, Side};
 use poolbridge_core::sweep::difference::Difference;
-use poolbridge_core::sweep::pass::{Classes, Counts, Cursor, Pass};
+use poolbridge_core::sweep::pass::{Buckets, Counts, Cursor, Pass};
 use poolbridge_core::sweep::shard::Prefix;
 
 use super::attribute::{
-    Item, Mistake, Reader, VERSION, by_side, check_version, flag, map, number, text, time,
+    Item, ItemError, ItemReader, VERSION, by_side, check_version, flag, map, number, text, time,
     with_some,
 };
-use super::key::Key;
-use super::tally::Call;
+use super::key::ItemKey;
 use super::{DynamoLedger, check_size};
-use crate::fault::fault;
+use crate::error::port_error;
 
 impl DynamoLedger {
     /// The sweep's progress; a new cursor if the sweep never began.
-    pub async fn sweep_cursor(&self) -> Result<Cursor, Fault> {
-        let item = self.get(Call::ReadCursor, &Key::sweep_cursor()).await?;
+    pub async fn sweep_cursor(&self) -> Result<Cursor, PortError> {
+        let item = self.get(&ItemKey::sweep_cursor()).await?;
         let cursor = item.map_or_else(|| Ok(Cursor::default()), |item| read(&item));
-        cursor.map_err(|mistake| mistake.fault("GetItem"))
+        cursor.map_err(|error| error.port_error("GetItem"))
     }
 
     /// Writes the sweep's progress if the stored item has the revision before. `Lost` if not:
     /// another sweep is running.
-    pub async fn put_sweep_cursor(&self, cursor: &Cursor) -> Result<(), Fault> {
+    pub async fn put_sweep_cursor(&self, cursor: &Cursor) -> Result<(), PortError> {
         const OPERATION: &str = "PutItem";
         let item = item(cursor);
         check_size(&item, OPERATION)?;
-        self.tally.add(Call::WriteCursor);
         let request = self.client.put_item().table_name(&self.table).set_item(Some(item));
         let request = if cursor.revision <= 1 {
             request.condition_expression("attribute_not_exists(pk)")
@@ -57,34 +55,34 @@ impl DynamoLedger {
                 match failed.item().map(read) {
                     // This writer's own write succeeded, but its answer was lost.
                     Some(Ok(there)) if there.writer == cursor.writer => Ok(()),
-                    Some(Err(Mistake::Newer)) => Err(Mistake::Newer.fault(OPERATION)),
-                    Some(_) | None => Err(Fault::new(FaultKind::Lost, OPERATION)),
+                    Some(Err(ItemError::Newer)) => Err(ItemError::Newer.port_error(OPERATION)),
+                    Some(_) | None => Err(PortError::new(ErrorKind::Lost, OPERATION)),
                 }
             }
-            _ => Err(fault(OPERATION, &error)),
+            _ => Err(port_error(OPERATION, &error)),
         }
     }
 }
 
 fn item(cursor: &Cursor) -> Item {
-    let strangers = BySide::from_fn(|side| Some(cursor.strangers.get(side)));
+    let unexpected = BySide::from_fn(|side| Some(cursor.unexpected.get(side)));
     let value = map([
         ("v", number(VERSION)),
         ("revision", number(cursor.revision)),
         ("writer", text(format!("{:032x}", cursor.writer))),
         ("passes", number(cursor.passes)),
-        ("strangers", by_side(&strangers, |it| prefixes(it))),
+        ("unexpected", by_side(&unexpected, |it| prefixes(it))),
         ("covered", by_side(&cursor.covered, |at| time(*at))),
         ("accounts", by_side(&cursor.accounts, |count| number(count))),
-        ("missing_classes", number(cursor.classes.missing)),
-        ("member_classes", number(cursor.classes.members)),
+        ("missing_buckets", number(cursor.buckets.missing)),
+        ("member_buckets", number(cursor.buckets.members)),
         ("doubted", number(cursor.doubted)),
         ("depth", by_side(&BySide::from_fn(|side| Some(*cursor.depth.get(side))), |it| number(it))),
     ]);
     let value = with_some(value, "known_since", cursor.known_since.map(time));
     let value = with_some(value, "began", cursor.began.map(time));
     let value = with_some(value, "pass", cursor.pass.as_ref().map(pass));
-    let mut item = Key::sweep_cursor().item();
+    let mut item = ItemKey::sweep_cursor().item();
     if let AttributeValue::M(values) = value {
         item.extend(values);
     }
@@ -125,41 +123,42 @@ fn counts(counts: &Counts) -> AttributeValue {
     AttributeValue::M(named.map(|(name, count)| (name.to_owned(), number(count))).collect())
 }
 
-fn read(item: &Item) -> Result<Cursor, Mistake> {
+fn read(item: &Item) -> Result<Cursor, ItemError> {
     check_version(item)?;
-    let reader = Reader(item);
-    let strangers = reader.by_side("strangers", read_prefixes)?;
-    let depth = reader.optional("depth", |reader, name| reader.by_side(name, Reader::number))?;
+    let reader = ItemReader(item);
+    let unexpected = reader.by_side("unexpected", read_prefixes)?;
+    let depth =
+        reader.optional("depth", |reader, name| reader.by_side(name, ItemReader::number))?;
     let depth: BySide<Option<u8>> = depth.unwrap_or_default();
     Ok(Cursor {
         revision: reader.number("revision")?,
         writer: reader.word("writer", |text| u128::from_str_radix(text, 16).ok())?,
-        known_since: reader.optional("known_since", Reader::time)?,
+        known_since: reader.optional("known_since", ItemReader::time)?,
         passes: reader.number("passes")?,
-        began: reader.optional("began", Reader::time)?,
-        strangers: BySide {
-            old: strangers.old.unwrap_or_default(),
-            new: strangers.new.unwrap_or_default(),
+        began: reader.optional("began", ItemReader::time)?,
+        unexpected: BySide {
+            old: unexpected.old.unwrap_or_default(),
+            new: unexpected.new.unwrap_or_default(),
         },
-        covered: reader.by_side("covered", Reader::time)?,
-        accounts: reader.by_side("accounts", Reader::number)?,
-        classes: Classes {
-            missing: reader.number("missing_classes")?,
-            members: reader.number("member_classes")?,
+        covered: reader.by_side("covered", ItemReader::time)?,
+        accounts: reader.by_side("accounts", ItemReader::number)?,
+        buckets: Buckets {
+            missing: reader.number("missing_buckets")?,
+            members: reader.number("member_buckets")?,
         },
-        doubted: reader.optional("doubted", Reader::number)?.unwrap_or(0),
+        doubted: reader.optional("doubted", ItemReader::number)?.unwrap_or(0),
         depth: BySide { old: depth.old.unwrap_or(0), new: depth.new.unwrap_or(0) },
         pass: reader.optional("pass", |reader, name| read_pass(reader.map(name)?))?,
     })
 }
 
-fn read_pass(reader: Reader<'_>) -> Result<Pass, Mistake> {
+fn read_pass(reader: ItemReader<'_>) -> Result<Pass, ItemError> {
     let sides = BySide { old: reader.map("old")?, new: reader.map("new")? };
     Ok(Pass {
         number: reader.number("number")?,
         began: reader.time("began")?,
         depth: both(&sides, |side| side.number("depth"))?,
-        estimate: both(&sides, |side| side.optional("estimate", Reader::number))?,
+        estimate: both(&sides, |side| side.optional("estimate", ItemReader::number))?,
         finished: both(&sides, |side| read_prefixes(side, "finished"))?,
         buckets: both(&sides, |side| side.number("buckets"))?,
         given_up: reader.number("given_up")?,
@@ -176,29 +175,35 @@ fn read_pass(reader: Reader<'_>) -> Result<Pass, Mistake> {
 }
 
 fn both<'a, T>(
-    sides: &BySide<Reader<'a>>,
-    read: impl Fn(Reader<'a>) -> Result<T, Mistake>,
-) -> Result<BySide<T>, Mistake> {
+    sides: &BySide<ItemReader<'a>>,
+    read: impl Fn(ItemReader<'a>) -> Result<T, ItemError>,
+) -> Result<BySide<T>, ItemError> {
     Ok(BySide { old: read(sides.old)?, new: read(sides.new)? })
 }
 
-fn read_prefixes(reader: Reader<'_>, name: &'static str) -> Result<BTreeSet<Prefix>, Mistake> {
+fn read_prefixes(
+    reader: ItemReader<'_>,
+    name: &'static str,
+) -> Result<BTreeSet<Prefix>, ItemError> {
     let prefix = |value: &AttributeValue| {
-        value.as_s().map(|letters| Prefix::new(letters.as_str())).map_err(|_| Mistake::Wrong(name))
+        value
+            .as_s()
+            .map(|letters| Prefix::new(letters.as_str()))
+            .map_err(|_| ItemError::Wrong(name))
     };
     reader.list(name)?.iter().map(prefix).collect()
 }
 
-fn difference(bytes: &[u8], name: &'static str) -> Result<Difference, Mistake> {
-    Difference::from_bytes(bytes).ok_or(Mistake::Wrong(name))
+fn difference(bytes: &[u8], name: &'static str) -> Result<Difference, ItemError> {
+    Difference::from_bytes(bytes).ok_or(ItemError::Wrong(name))
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use poolbridge_core::sweep::difference::Key as Sum;
-    use poolbridge_core::sweep::pass::{Done, Unit};
+    use poolbridge_core::sweep::difference::PersonKey as Sum;
+    use poolbridge_core::sweep::pass::{Partition, PartitionResult};
     use poolbridge_core::time::Time;
 
     use super::super::ITEM_BYTES_MAX;
@@ -210,16 +215,16 @@ mod tests {
         let mut cursor = Cursor { revision: 7, writer: 9, doubted: 2, depth, ..Cursor::default() };
         let estimate = BySide { old: Some(40_000_000), new: None };
         cursor.begin(Time(1_000), estimate, BySide { old: 3_000, new: 3_000 });
-        let mut done = Done::default();
+        let mut done = PartitionResult::default();
         done.missing.put(Sum { person: u128::MAX, tag: 0 });
         done.members.take(Sum { person: 1, tag: u32::MAX });
         done.unread.insert(5);
         done.counts.pages = 3;
         done.counts.uncovered = 4;
-        done.strangers.insert(Prefix::new("\"é"));
-        cursor.finish(&Unit::Accounts(Side::Old, Prefix::new("0a")), &done, Time(2_000));
-        cursor.finish(&Unit::Members(Side::New, 63), &done, Time(2_000));
-        cursor.finish(&Unit::Cover(Side::Old), &done, Time(3_000));
+        done.unexpected.insert(Prefix::new("\"é"));
+        cursor.finish(&Partition::Accounts(Side::Old, Prefix::new("0a")), &done, Time(2_000));
+        cursor.finish(&Partition::Members(Side::New, 63), &done, Time(2_000));
+        cursor.finish(&Partition::Cover(Side::Old), &done, Time(3_000));
         cursor
     }
 
@@ -234,12 +239,12 @@ mod tests {
     fn a_cursor_of_another_version_or_with_damaged_sums_is_refused() {
         let mut newer = item(&cursor());
         newer.insert("v".to_owned(), number(2));
-        assert_eq!(read(&newer), Err(Mistake::Newer));
+        assert_eq!(read(&newer), Err(ItemError::Newer));
         let mut torn = item(&cursor());
         let mut values = torn["pass"].as_m().expect("the pass is a map").clone();
         values.insert("missing".to_owned(), AttributeValue::B(Blob::new([1, 2, 3])));
         torn.insert("pass".to_owned(), AttributeValue::M(values));
-        assert_eq!(read(&torn), Err(Mistake::Wrong("missing")));
+        assert_eq!(read(&torn), Err(ItemError::Wrong("missing")));
     }
 
     #[test]

@@ -6,14 +6,13 @@ use std::fmt;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 use jiff::Timestamp;
-use poolbridge_core::fault::{Fault, FaultKind};
+use poolbridge_core::error::{ErrorKind, PortError};
 use poolbridge_core::side::Side;
 use poolbridge_core::time::Time;
 
-use super::attribute::{Item, Reader, VERSION, check_version, number, text, time};
-use super::tally::Call;
+use super::attribute::{Item, ItemReader, VERSION, check_version, number, text, time};
 use super::{DynamoLedger, check_size};
-use crate::fault::fault;
+use crate::error::port_error;
 use crate::secret::{Sealer, UnsealError};
 
 /// The number of backups that are read, newest first: a bridge is attached only a few times.
@@ -24,7 +23,7 @@ const PAGE_DUMPS_MAX: i32 = 10;
 
 /// A pool's settings at one moment.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Dump {
+pub struct SettingsBackup {
     /// The pool.
     pub side: Side,
     /// The pool's id: the configuration may name another pool by now.
@@ -35,7 +34,7 @@ pub struct Dump {
     pub text: String,
 }
 
-impl fmt::Debug for Dump {
+impl fmt::Debug for SettingsBackup {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "Dump({}, {})", self.side, self.at.0)
     }
@@ -43,12 +42,12 @@ impl fmt::Debug for Dump {
 
 impl DynamoLedger {
     /// Stores a backup, sealed.
-    pub async fn keep_dump(&self, dump: &Dump) -> Result<(), Fault> {
+    pub async fn keep_dump(&self, dump: &SettingsBackup) -> Result<(), PortError> {
         const OPERATION: &str = "PutItem";
         let sealer = self.sealer(OPERATION)?;
-        let item = item(dump, sealer).ok_or_else(|| Fault::new(FaultKind::Invalid, OPERATION))?;
+        let item =
+            item(dump, sealer).ok_or_else(|| PortError::new(ErrorKind::Invalid, OPERATION))?;
         check_size(&item, OPERATION)?;
-        self.tally.add(Call::KeepDump);
         let answer = self
             .client
             .put_item()
@@ -64,19 +63,18 @@ impl DynamoLedger {
                 // An earlier attempt of this call wrote the item and its answer was lost, or
                 // another writer used the same moment.
                 let same = failed.item() == Some(&item);
-                if same { Ok(()) } else { Err(Fault::new(FaultKind::Exists, OPERATION)) }
+                if same { Ok(()) } else { Err(PortError::new(ErrorKind::Exists, OPERATION)) }
             }
-            _ => Err(fault(OPERATION, &error)),
+            _ => Err(port_error(OPERATION, &error)),
         }
     }
 
     /// The latest backups of a side, newest first.
-    pub async fn dumps(&self, side: Side) -> Result<Vec<Dump>, Fault> {
+    pub async fn dumps(&self, side: Side) -> Result<Vec<SettingsBackup>, PortError> {
         const OPERATION: &str = "Query";
         let sealer = self.sealer(OPERATION)?;
         let (mut dumps, mut start) = (Vec::new(), None);
         while dumps.len() < DUMPS_MAX {
-            self.tally.add(Call::ReadDumps);
             let page = self
                 .client
                 .query()
@@ -90,7 +88,7 @@ impl DynamoLedger {
                 .set_exclusive_start_key(start.take())
                 .send()
                 .await
-                .map_err(|error| fault(OPERATION, &error))?;
+                .map_err(|error| port_error(OPERATION, &error))?;
             for item in page.items() {
                 dumps.push(read(item, side, sealer)?);
             }
@@ -113,7 +111,7 @@ fn label(side: Side, at: Time) -> String {
 }
 
 /// The backup's item; `None` for a time that no calendar can express.
-fn item(dump: &Dump, sealer: &Sealer) -> Option<Item> {
+fn item(dump: &SettingsBackup, sealer: &Sealer) -> Option<Item> {
     let moment = Timestamp::from_millisecond(dump.at.0).ok()?;
     let item = [
         ("pk", text(partition(dump.side))),
@@ -126,22 +124,22 @@ fn item(dump: &Dump, sealer: &Sealer) -> Option<Item> {
     Some(item.map(|(name, value)| (name.to_owned(), value)).into())
 }
 
-fn read(item: &Item, side: Side, sealer: &Sealer) -> Result<Dump, Fault> {
+fn read(item: &Item, side: Side, sealer: &Sealer) -> Result<SettingsBackup, PortError> {
     const OPERATION: &str = "Query";
-    check_version(item).map_err(|mistake| mistake.fault(OPERATION))?;
-    let reader = Reader(item);
-    let at = reader.time("at").map_err(|mistake| mistake.fault(OPERATION))?;
-    let pool = reader.text("user_pool_id").map_err(|mistake| mistake.fault(OPERATION))?;
-    let closed = reader.text("sealed").map_err(|mistake| mistake.fault(OPERATION))?;
+    check_version(item).map_err(|error| error.port_error(OPERATION))?;
+    let reader = ItemReader(item);
+    let at = reader.time("at").map_err(|error| error.port_error(OPERATION))?;
+    let pool = reader.text("user_pool_id").map_err(|error| error.port_error(OPERATION))?;
+    let closed = reader.text("sealed").map_err(|error| error.port_error(OPERATION))?;
     let opened = sealer.open_text(&label(side, at), closed).map_err(|error| {
         let code = match error {
             UnsealError::NotASeal => "NotASeal",
             UnsealError::UnknownKey(_) => "UnknownKey",
             UnsealError::Closed => "ClosedSeal",
         };
-        Fault { kind: FaultKind::Unreadable, operation: OPERATION, code: Some(code.to_owned()) }
+        PortError { kind: ErrorKind::Unreadable, operation: OPERATION, code: Some(code.to_owned()) }
     })?;
-    Ok(Dump { side, user_pool_id: pool.to_owned(), at, text: opened })
+    Ok(SettingsBackup { side, user_pool_id: pool.to_owned(), at, text: opened })
 }
 
 #[cfg(test)]
@@ -149,8 +147,8 @@ mod tests {
     use super::*;
     use crate::secret::Secret;
 
-    fn dump() -> Dump {
-        Dump {
+    fn dump() -> SettingsBackup {
+        SettingsBackup {
             side: Side::Old,
             user_pool_id: "us-east-1_A".to_owned(),
             at: Time(1_760_000_000_005),
@@ -174,9 +172,9 @@ mod tests {
     #[test]
     fn a_settings_backup_of_another_side_or_key_does_not_open() {
         let item = item(&dump(), &sealer()).unwrap();
-        let kind = |side, sealer: &Sealer| read(&item, side, sealer).map_err(|fault| fault.kind);
-        assert_eq!(kind(Side::New, &sealer()), Err(FaultKind::Unreadable));
+        let kind = |side, sealer: &Sealer| read(&item, side, sealer).map_err(|error| error.kind);
+        assert_eq!(kind(Side::New, &sealer()), Err(ErrorKind::Unreadable));
         let other = Secret::from_text(&"x".repeat(64)).unwrap().sealer();
-        assert_eq!(kind(Side::Old, &other), Err(FaultKind::Unreadable));
+        assert_eq!(kind(Side::Old, &other), Err(ErrorKind::Unreadable));
     }
 }

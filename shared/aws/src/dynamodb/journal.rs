@@ -6,14 +6,13 @@ use std::collections::BTreeMap;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use jiff::Timestamp;
-use poolbridge_core::fault::{Fault, FaultKind};
+use poolbridge_core::error::{ErrorKind, PortError};
 use poolbridge_core::time::Time;
 
-use super::attribute::{Item, Mistake, Reader, VERSION, check_version, number, text, time};
+use super::attribute::{Item, ItemError, ItemReader, VERSION, check_version, number, text, time};
 use super::key::JOURNAL;
-use super::tally::Call;
 use super::{DynamoLedger, PAGE_ITEMS_MAX, check_size};
-use crate::fault::fault;
+use crate::error::port_error;
 
 /// One entry of the journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,11 +31,10 @@ pub struct JournalEntry {
 
 impl DynamoLedger {
     /// Writes an entry. A repeated write stores it once.
-    pub async fn journal(&self, entry: &JournalEntry) -> Result<(), Fault> {
+    pub async fn journal(&self, record: &JournalEntry) -> Result<(), PortError> {
         const OPERATION: &str = "PutItem";
-        let item = item(entry).ok_or_else(|| Fault::new(FaultKind::Invalid, OPERATION))?;
+        let item = item(record).ok_or_else(|| PortError::new(ErrorKind::Invalid, OPERATION))?;
         check_size(&item, OPERATION)?;
-        self.tally.add(Call::Journal);
         let answer = self
             .client
             .put_item()
@@ -49,22 +47,21 @@ impl DynamoLedger {
         let Err(error) = answer else { return Ok(()) };
         match error.as_service_error() {
             Some(PutItemError::ConditionalCheckFailedException(failed))
-                if failed.item().is_some_and(|item| read(item).as_ref() == Ok(entry)) =>
+                if failed.item().is_some_and(|item| read(item).as_ref() == Ok(record)) =>
             {
                 Ok(())
             }
             Some(PutItemError::ConditionalCheckFailedException(_)) => {
-                Err(Fault::new(FaultKind::Exists, OPERATION))
+                Err(PortError::new(ErrorKind::Exists, OPERATION))
             }
-            _ => Err(fault(OPERATION, &error)),
+            _ => Err(port_error(OPERATION, &error)),
         }
     }
 
     /// The last `most` entries (at most 1,000), newest first.
-    pub async fn journal_tail(&self, most: usize) -> Result<Vec<JournalEntry>, Fault> {
+    pub async fn journal_tail(&self, most: usize) -> Result<Vec<JournalEntry>, PortError> {
         const OPERATION: &str = "Query";
         let most = i32::try_from(most).unwrap_or(PAGE_ITEMS_MAX).clamp(1, PAGE_ITEMS_MAX);
-        self.tally.add(Call::ReadJournal);
         // One page: 1,000 entries of a few hundred bytes stay well below the 1 MB of a page.
         let answer = self
             .client
@@ -78,39 +75,39 @@ impl DynamoLedger {
             .limit(most)
             .send()
             .await
-            .map_err(|error| fault(OPERATION, &error))?;
+            .map_err(|error| port_error(OPERATION, &error))?;
         answer
             .items()
             .iter()
-            .map(|item| read(item).map_err(|mistake| mistake.fault(OPERATION)))
+            .map(|item| read(item).map_err(|error| error.port_error(OPERATION)))
             .collect()
     }
 }
 
 /// The entry's item; `None` for a time that no calendar can express.
-fn item(entry: &JournalEntry) -> Option<Item> {
+fn item(record: &JournalEntry) -> Option<Item> {
     // Readable and in order of time: every year has four digits and every time has milliseconds.
-    let moment = Timestamp::from_millisecond(entry.at.0).ok()?;
+    let moment = Timestamp::from_millisecond(record.at.0).ok()?;
     let moment = moment.strftime("%Y-%m-%dT%H:%M:%S.%3fZ");
-    let details = entry.details.iter().map(|(name, value)| (name.clone(), text(value)));
+    let details = record.details.iter().map(|(name, value)| (name.clone(), text(value)));
     let item = [
         ("pk", text(JOURNAL)),
-        ("sk", text(format!("{moment}#{:032x}", entry.id))),
+        ("sk", text(format!("{moment}#{:032x}", record.id))),
         ("v", number(VERSION)),
-        ("at", time(entry.at)),
-        ("id", text(format!("{:032x}", entry.id))),
-        ("who", text(&entry.who)),
-        ("what", text(&entry.what)),
+        ("at", time(record.at)),
+        ("id", text(format!("{:032x}", record.id))),
+        ("who", text(&record.who)),
+        ("what", text(&record.what)),
         ("details", AttributeValue::M(details.collect())),
     ];
     Some(item.map(|(name, value)| (name.to_owned(), value)).into())
 }
 
-fn read(item: &Item) -> Result<JournalEntry, Mistake> {
+fn read(item: &Item) -> Result<JournalEntry, ItemError> {
     check_version(item)?;
-    let reader = Reader(item);
+    let reader = ItemReader(item);
     let detail = |(name, value): (&String, &AttributeValue)| {
-        let value = value.as_s().map_err(|_| Mistake::Wrong("details"))?;
+        let value = value.as_s().map_err(|_| ItemError::Wrong("details"))?;
         Ok((name.clone(), value.clone()))
     };
     Ok(JournalEntry {
@@ -126,7 +123,7 @@ fn read(item: &Item) -> Result<JournalEntry, Mistake> {
 mod tests {
     use super::*;
 
-    fn entry(at: i64) -> JournalEntry {
+    fn record(at: i64) -> JournalEntry {
         JournalEntry {
             at: Time(at),
             id: 255,
@@ -138,8 +135,8 @@ mod tests {
 
     #[test]
     fn an_entry_reads_back_unchanged() {
-        let item = item(&entry(1_760_000_000_005)).unwrap();
-        assert_eq!(read(&item), Ok(entry(1_760_000_000_005)));
+        let item = item(&record(1_760_000_000_005)).unwrap();
+        assert_eq!(read(&item), Ok(record(1_760_000_000_005)));
         let key = item["sk"].as_s().unwrap();
         assert!(key.starts_with("2025-10-09T08:53:20.005Z#"), "{key}");
     }
@@ -147,8 +144,8 @@ mod tests {
     #[test]
     fn keys_are_in_order_of_time() {
         let moments = [0, 999, 1_000, 1_760_000_000_000, 1_760_000_000_001, 4_000_000_000_000];
-        let keys = moments.map(|at| item(&entry(at)).unwrap()["sk"].as_s().unwrap().clone());
+        let keys = moments.map(|at| item(&record(at)).unwrap()["sk"].as_s().unwrap().clone());
         assert!(keys.is_sorted(), "{keys:?}");
-        assert!(item(&entry(i64::MAX)).is_none());
+        assert!(item(&record(i64::MAX)).is_none());
     }
 }

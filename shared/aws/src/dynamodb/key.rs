@@ -2,14 +2,14 @@
 
 use std::fmt::Display;
 
-use poolbridge_core::entry::{Entry, State};
 use poolbridge_core::limits::{COUNTER_SHARDS, MARK_SHARDS};
 use poolbridge_core::names::{PersonId, Sub};
+use poolbridge_core::record::{PersonRecord, PersonState};
 use poolbridge_core::side::Side;
 use sha2::{Digest, Sha256};
 
 use super::attribute::{Item, text};
-use super::route::Route;
+use super::route::DetectionRoute;
 
 /// Shards of each state in the index. One partition of it accepts 1,000 writes a second ("Best
 /// practices for designing partition keys"), and a backfill changes the state of more people than
@@ -21,12 +21,12 @@ pub(super) const BY_STATE: &str = "by_state";
 
 /// The key of an item.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Key {
+pub(super) struct ItemKey {
     pub(super) pk: String,
     pub(super) sk: String,
 }
 
-impl Key {
+impl ItemKey {
     pub(super) fn person(id: &PersonId) -> Self {
         Self { pk: format!("PERSON#{id}"), sk: "PERSON".to_owned() }
     }
@@ -35,9 +35,9 @@ impl Key {
         Self { pk: format!("ACCOUNT#{side}#{sub}"), sk: "ACCOUNT".to_owned() }
     }
 
-    pub(super) fn mark(side: Side, sub: &Sub) -> Self {
+    pub(super) fn pending(side: Side, sub: &Sub) -> Self {
         let sk = format!("{side}#{sub}");
-        Self { pk: mark_partition(shard(&sk, MARK_SHARDS)), sk }
+        Self { pk: pending_partition(shard(&sk, MARK_SHARDS)), sk }
     }
 
     pub(super) fn counter(shard: u32, name: &str) -> Self {
@@ -52,12 +52,12 @@ impl Key {
         Self { pk: "CONTROL".to_owned(), sk: "CONTROL".to_owned() }
     }
 
-    pub(super) fn route(route: Route, side: Side) -> Self {
+    pub(super) fn route(route: DetectionRoute, side: Side) -> Self {
         Self { pk: route_partition(route), sk: side.name().to_owned() }
     }
 
     pub(super) fn sweep_wanted(side: Side) -> Self {
-        Self { pk: route_partition(Route::Sweep), sk: format!("wanted#{side}") }
+        Self { pk: route_partition(DetectionRoute::Sweep), sk: format!("wanted#{side}") }
     }
 
     /// The removal counter of one hour since the epoch.
@@ -77,7 +77,7 @@ impl Key {
 /// The partition of the journal, in order of time.
 pub(super) const JOURNAL: &str = "JOURNAL";
 
-pub(super) fn mark_partition(shard: impl Display) -> String {
+pub(super) fn pending_partition(shard: impl Display) -> String {
     format!("PENDING#{shard}")
 }
 
@@ -85,7 +85,7 @@ pub(super) fn counter_partition(shard: impl Display) -> String {
     format!("COUNTER#{shard}")
 }
 
-fn route_partition(route: Route) -> String {
+fn route_partition(route: DetectionRoute) -> String {
     format!("ROUTE#{}", route.name())
 }
 
@@ -97,18 +97,18 @@ pub(super) fn random_counter_shard() -> u32 {
 /// The state under which the index lists a person, if it does. A person with an open write intent
 /// or creation intent is listed as `waiting`, whatever the state is. So `drained` finds that person
 /// after a crash even if nothing else refers to the person any more.
-pub(super) const fn listed_as(entry: &Entry) -> Option<State> {
-    if entry.intent.is_some() || entry.birth.is_some() {
-        return Some(State::Waiting);
+pub(super) const fn listed_as(record: &PersonRecord) -> Option<PersonState> {
+    if record.intent.is_some() || record.creation.is_some() {
+        return Some(PersonState::Waiting);
     }
-    if matches!(entry.state, State::Synced) { None } else { Some(entry.state) }
+    if matches!(record.state, PersonState::Synced) { None } else { Some(record.state) }
 }
 
-pub(super) fn state_shard(state: State, id: &PersonId) -> String {
+pub(super) fn state_shard(state: PersonState, id: &PersonId) -> String {
     state_partition(state, shard(id.as_str(), STATE_SHARDS))
 }
 
-pub(super) fn state_partition(state: State, shard: u32) -> String {
+pub(super) fn state_partition(state: PersonState, shard: u32) -> String {
     format!("{}#{shard}", state.name())
 }
 
@@ -126,15 +126,15 @@ mod tests {
     fn keys_match_the_documented_layout() {
         let sub = Sub::try_from("s-1").unwrap();
         let id = PersonId::from_nonce(10);
-        assert_eq!(Key::person(&id).pk, "PERSON#0000000000000000000000000000000a");
-        assert_eq!(Key::account(Side::Old, &sub).pk, "ACCOUNT#old#s-1");
-        assert_eq!(Key::account(Side::Old, &sub).sk, "ACCOUNT");
+        assert_eq!(ItemKey::person(&id).pk, "PERSON#0000000000000000000000000000000a");
+        assert_eq!(ItemKey::account(Side::Old, &sub).pk, "ACCOUNT#old#s-1");
+        assert_eq!(ItemKey::account(Side::Old, &sub).sk, "ACCOUNT");
         // Fixed: if a pending change moved to another shard, its reader would lose it.
-        let mark = Key::mark(Side::New, &sub);
-        assert_eq!((mark.pk.as_str(), mark.sk.as_str()), ("PENDING#38", "new#s-1"));
-        assert_eq!(Key::counter(3, "synced").pk, "COUNTER#3");
-        assert_eq!(Key::removals(500_000).pk, "BREAKER#500000");
-        assert_eq!(state_partition(State::OnlyOld, 15), "only-old#15");
+        let pending = ItemKey::pending(Side::New, &sub);
+        assert_eq!((pending.pk.as_str(), pending.sk.as_str()), ("PENDING#38", "new#s-1"));
+        assert_eq!(ItemKey::counter(3, "synced").pk, "COUNTER#3");
+        assert_eq!(ItemKey::removals(500_000).pk, "BREAKER#500000");
+        assert_eq!(state_partition(PersonState::OnlyOld, 15), "only-old#15");
     }
 
     #[test]

@@ -3,17 +3,16 @@
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure};
-use poolbridge_core::entry::{Entry, Lease};
-use poolbridge_core::fault::{Fault, FaultKind};
+use poolbridge_core::error::{ErrorKind, PortError};
 use poolbridge_core::names::{Owner, PersonId};
 use poolbridge_core::ports::Claim;
+use poolbridge_core::record::{Lease, PersonRecord};
 use poolbridge_core::time::Time;
 
-use super::attribute::{Item, Mistake, Reader, VERSION, check_version, number, text, time};
-use super::key::Key;
-use super::tally::Call;
+use super::attribute::{Item, ItemError, ItemReader, VERSION, check_version, number, text, time};
+use super::key::ItemKey;
 use super::{DynamoLedger, check_size, part, person};
-use crate::fault::fault;
+use crate::error::port_error;
 use crate::secret::Sealer;
 
 /// Only the lease owner may write a person record, and only with a higher revision.
@@ -26,11 +25,11 @@ impl DynamoLedger {
         revision: u64,
         lease: &Lease,
         now: Time,
-    ) -> Result<Claim, Fault> {
+    ) -> Result<Claim, PortError> {
         const OPERATION: &str = "UpdateItem";
         let sealer = self.sealer(OPERATION)?;
         let answer = self
-            .update(Call::Claim, &Key::person(id))
+            .update(&ItemKey::person(id))
             .update_expression("SET #lease = :lease")
             // The same owner may claim it again: that is a claim whose answer was lost.
             .condition_expression(
@@ -59,18 +58,21 @@ impl DynamoLedger {
                 Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
                     not_taken(failed.item(), revision)
                 }
-                _ => return Err(fault(OPERATION, &error)),
+                _ => return Err(port_error(OPERATION, &error)),
             },
         };
-        claim.map_err(|mistake| mistake.fault(OPERATION))
+        claim.map_err(|error| error.port_error(OPERATION))
     }
 
-    pub(super) async fn put_person(&self, entry: &Entry, owner: &Owner) -> Result<(), Fault> {
+    pub(super) async fn put_person(
+        &self,
+        record: &PersonRecord,
+        owner: &Owner,
+    ) -> Result<(), PortError> {
         const OPERATION: &str = "PutItem";
         let sealer = self.sealer(OPERATION)?;
-        let item = person::item(entry, Some(owner), sealer);
+        let item = person::item(record, Some(owner), sealer);
         check_size(&item, OPERATION)?;
-        self.tally.add(Call::Store);
         let answer = self
             .client
             .put_item()
@@ -83,32 +85,32 @@ impl DynamoLedger {
             .expression_attribute_names("#revision", "revision")
             .expression_attribute_values(":v", number(VERSION))
             .expression_attribute_values(":owner", text(owner.as_str()))
-            .expression_attribute_values(":revision", number(entry.revision))
+            .expression_attribute_values(":revision", number(record.revision))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()
             .await;
         let Err(error) = answer else { return Ok(()) };
         match error.as_service_error() {
             Some(PutItemError::ConditionalCheckFailedException(failed)) => {
-                already_stored(failed.item(), entry, owner, sealer, OPERATION)
+                already_stored(failed.item(), record, owner, sealer, OPERATION)
             }
-            _ => Err(fault(OPERATION, &error)),
+            _ => Err(port_error(OPERATION, &error)),
         }
     }
 }
 
-fn taken(item: Option<&Item>, sealer: &Sealer) -> Result<Claim, Mistake> {
-    match person::read(item.ok_or(Mistake::Missing("id"))?, sealer)? {
-        person::Stored::Person(entry) => Ok(Claim::Taken(entry)),
+fn taken(item: Option<&Item>, sealer: &Sealer) -> Result<Claim, ItemError> {
+    match person::read(item.ok_or(ItemError::Missing("id"))?, sealer)? {
+        person::Stored::Person(record) => Ok(Claim::Taken(record)),
         person::Stored::Forward(_) => Ok(Claim::Moved),
     }
 }
 
 /// Why the claim failed, by the item as it was then.
-fn not_taken(item: Option<&Item>, revision: u64) -> Result<Claim, Mistake> {
+fn not_taken(item: Option<&Item>, revision: u64) -> Result<Claim, ItemError> {
     let Some(item) = item else { return Ok(Claim::Moved) };
     check_version(item)?;
-    let reader = Reader(item);
+    let reader = ItemReader(item);
     if reader.has("forward") || reader.number::<u64>("revision")? != revision {
         return Ok(Claim::Moved);
     }
@@ -122,21 +124,21 @@ fn not_taken(item: Option<&Item>, revision: u64) -> Result<Claim, Mistake> {
 /// lease that another worker took since does not matter.
 pub(super) fn already_stored(
     item: Option<&Item>,
-    entry: &Entry,
+    record: &PersonRecord,
     owner: &Owner,
     sealer: &Sealer,
     operation: &'static str,
-) -> Result<(), Fault> {
-    if let Some(Err(Mistake::Newer)) = item.map(check_version) {
-        return Err(Mistake::Newer.fault(operation));
+) -> Result<(), PortError> {
+    if let Some(Err(ItemError::Newer)) = item.map(check_version) {
+        return Err(ItemError::Newer.port_error(operation));
     }
-    let ours = item.is_some_and(|item| person::is_ours(item, entry, Some(owner), sealer));
-    if ours { Ok(()) } else { Err(Fault::new(FaultKind::Lost, operation)) }
+    let ours = item.is_some_and(|item| person::is_ours(item, record, Some(owner), sealer));
+    if ours { Ok(()) } else { Err(PortError::new(ErrorKind::Lost, operation)) }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::person::tests::{entry, sealer};
+    use super::super::person::tests::{record, sealer};
     use super::*;
 
     const OPERATION: &str = "PutItem";
@@ -149,13 +151,13 @@ mod tests {
         Lease { owner: owner(nonce), until: Time(5), free_at: Time(9) }
     }
 
-    fn stored(item: &Item, entry: &Entry, by: u128) -> bool {
-        already_stored(Some(item), entry, &owner(by), &sealer(), OPERATION).is_ok()
+    fn stored(item: &Item, record: &PersonRecord, by: u128) -> bool {
+        already_stored(Some(item), record, &owner(by), &sealer(), OPERATION).is_ok()
     }
 
     #[test]
     fn only_an_identical_write_counts_as_a_lost_answer() {
-        let mut ours = entry();
+        let mut ours = record();
         ours.revision = 7;
         let item = person::item(&ours, Some(&owner(1)), &sealer());
         assert!(stored(&item, &ours, 1), "the same write with a new seal");
@@ -172,7 +174,7 @@ mod tests {
 
     #[test]
     fn a_lease_taken_since_does_not_hide_the_own_write() {
-        let ours = entry();
+        let ours = record();
         let mut claimed = ours.clone();
         claimed.lease = Some(lease(2));
         let item = person::item(&claimed, Some(&owner(1)), &sealer());
@@ -181,28 +183,28 @@ mod tests {
 
     #[test]
     fn a_newer_item_is_refused_and_a_missing_one_is_lost() {
-        let mut item = person::item(&entry(), Some(&owner(1)), &sealer());
+        let mut item = person::item(&record(), Some(&owner(1)), &sealer());
         item.insert("v".to_owned(), number(2));
         let kind = |item: Option<&Item>| {
-            already_stored(item, &entry(), &owner(1), &sealer(), OPERATION).unwrap_err().kind
+            already_stored(item, &record(), &owner(1), &sealer(), OPERATION).unwrap_err().kind
         };
-        assert_eq!(kind(Some(&item)), FaultKind::Newer);
-        assert_eq!(kind(None), FaultKind::Lost);
+        assert_eq!(kind(Some(&item)), ErrorKind::Newer);
+        assert_eq!(kind(None), ErrorKind::Lost);
     }
 
     #[test]
     fn a_failed_claim_reports_busy_or_moved() {
-        let mut entry = entry();
-        entry.revision = 3;
-        entry.lease = Some(lease(2));
-        let item = person::item(&entry, None, &sealer());
+        let mut record = record();
+        record.revision = 3;
+        record.lease = Some(lease(2));
+        let item = person::item(&record, None, &sealer());
         assert_eq!(not_taken(Some(&item), 3), Ok(Claim::Busy(Time(9))));
         assert_eq!(not_taken(Some(&item), 2), Ok(Claim::Moved));
         assert_eq!(not_taken(None, 3), Ok(Claim::Moved));
-        let forward = person::forward(&entry, &entry, &owner(1));
+        let forward = person::forward(&record, &record, &owner(1));
         assert_eq!(not_taken(Some(&forward), 4), Ok(Claim::Moved));
         let mut newer = item;
         newer.insert("v".to_owned(), number(2));
-        assert_eq!(not_taken(Some(&newer), 3), Err(Mistake::Newer));
+        assert_eq!(not_taken(Some(&newer), 3), Err(ItemError::Newer));
     }
 }

@@ -1,6 +1,6 @@
 //! Person records and the account pointers to them, written in one transaction. So no account ever
-//! has two person records, and no person record is ever half linked (R16, `LinkInOneTransaction`;
-//! R17, `MergeHalves`; R18, `JoinUnderLease`).
+//! has two person records, and no person record is ever half linked (`LinkInOneTransaction`;
+//! `MergeHalves`; `JoinUnderLease`).
 //!
 //! The SDK adds a request token to each transaction and keeps it for retries. `DynamoDB` treats a
 //! repetition within ten minutes as the same transaction ("`TransactWriteItems`"), so a lost answer
@@ -12,17 +12,16 @@ use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{
     CancellationReason, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
 };
-use poolbridge_core::entry::Entry;
-use poolbridge_core::fault::{Fault, FaultKind};
+use poolbridge_core::error::{ErrorKind, PortError};
 use poolbridge_core::names::{Owner, PersonId};
+use poolbridge_core::record::PersonRecord;
 use poolbridge_core::side::Side;
 
-use super::attribute::{Item, Mistake, VERSION, check_version, number, text};
-use super::key::Key;
+use super::attribute::{Item, ItemError, VERSION, check_version, number, text};
+use super::key::ItemKey;
 use super::lease::{UNDER_LEASE, already_stored};
-use super::tally::Call;
 use super::{DynamoLedger, check_size, person};
-use crate::fault::fault;
+use crate::error::port_error;
 
 const OPERATION: &str = "TransactWriteItems";
 
@@ -31,7 +30,7 @@ enum Undone {
     /// A condition failed. The list has one entry per action, in order, with the existing item if
     /// the service returned it.
     Conditions(Vec<Condition>),
-    Fault(Fault),
+    PortError(PortError),
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -52,56 +51,56 @@ impl Condition {
 }
 
 impl DynamoLedger {
-    pub(super) async fn begin_person(&self, entry: &Entry) -> Result<(), Fault> {
+    pub(super) async fn begin_person(&self, record: &PersonRecord) -> Result<(), PortError> {
         let sealer = self.sealer(OPERATION)?;
-        let item = person::item(entry, None, sealer);
+        let item = person::item(record, None, sealer);
         check_size(&item, OPERATION)?;
         let mut puts = vec![self.put(item).condition_expression("attribute_not_exists(pk)")];
         for side in Side::BOTH {
-            puts.extend(self.put_pointer(entry, side));
+            puts.extend(self.put_pointer(record, side));
         }
-        match self.transact(Call::Begin, puts).await {
+        match self.transact(puts).await {
             Ok(()) => Ok(()),
-            Err(Undone::Fault(fault)) => Err(fault),
+            Err(Undone::PortError(error)) => Err(error),
             Err(Undone::Conditions(failed)) => {
                 // Ids are never used twice, so a person record with this id and these contents is
                 // this write's.
                 let there = failed.first().and_then(Condition::item);
-                let ours = there.is_some_and(|item| person::is_ours(item, entry, None, sealer));
-                if ours { Ok(()) } else { Err(Fault::new(FaultKind::Exists, OPERATION)) }
+                let ours = there.is_some_and(|item| person::is_ours(item, record, None, sealer));
+                if ours { Ok(()) } else { Err(PortError::new(ErrorKind::Exists, OPERATION)) }
             }
         }
     }
 
     pub(super) async fn join_account(
         &self,
-        entry: &Entry,
+        record: &PersonRecord,
         owner: &Owner,
         side: Side,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), PortError> {
         let sealer = self.sealer(OPERATION)?;
         // There is no account to point at. The caller is wrong, and nothing is written.
-        let no_account = Fault { code: Some("NoAccount".to_owned()), ..invalid() };
-        let pointer = self.put_pointer(entry, side).ok_or(no_account)?;
-        let puts = vec![self.put_under_lease(entry, owner)?, pointer];
-        match self.transact(Call::Join, puts).await {
+        let no_account = PortError { code: Some("NoAccount".to_owned()), ..invalid() };
+        let pointer = self.put_pointer(record, side).ok_or(no_account)?;
+        let puts = vec![self.put_under_lease(record, owner)?, pointer];
+        match self.transact(puts).await {
             Ok(()) => Ok(()),
-            Err(Undone::Fault(fault)) => Err(fault),
+            Err(Undone::PortError(error)) => Err(error),
             Err(Undone::Conditions(failed)) => match failed.first() {
                 Some(Condition::Failed(there)) => {
-                    already_stored(there.as_ref(), entry, owner, sealer, OPERATION)
+                    already_stored(there.as_ref(), record, owner, sealer, OPERATION)
                 }
-                Some(Condition::Held) | None => Err(Fault::new(FaultKind::Exists, OPERATION)),
+                Some(Condition::Held) | None => Err(PortError::new(ErrorKind::Exists, OPERATION)),
             },
         }
     }
 
     pub(super) async fn merge_people(
         &self,
-        kept: &Entry,
-        absorbed: &Entry,
+        kept: &PersonRecord,
+        absorbed: &PersonRecord,
         owner: &Owner,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), PortError> {
         let sealer = self.sealer(OPERATION)?;
         let forward = self
             .put(person::forward(absorbed, kept, owner))
@@ -115,9 +114,9 @@ impl DynamoLedger {
         for side in Side::BOTH {
             puts.extend(self.repoint(absorbed, &absorbed.id, &kept.id, side));
         }
-        match self.transact(Call::Merge, puts).await {
+        match self.transact(puts).await {
             Ok(()) => Ok(()),
-            Err(Undone::Fault(fault)) => Err(fault),
+            Err(Undone::PortError(error)) => Err(error),
             Err(Undone::Conditions(failed)) => {
                 let there = failed.first().and_then(Condition::item);
                 already_stored(there, kept, owner, sealer, OPERATION)
@@ -127,10 +126,10 @@ impl DynamoLedger {
 
     pub(super) async fn separate_people(
         &self,
-        kept: &Entry,
-        parted: &Entry,
+        kept: &PersonRecord,
+        parted: &PersonRecord,
         owner: &Owner,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), PortError> {
         let sealer = self.sealer(OPERATION)?;
         let item = person::item(parted, Some(owner), sealer);
         check_size(&item, OPERATION)?;
@@ -139,9 +138,9 @@ impl DynamoLedger {
         for side in Side::BOTH {
             puts.extend(self.repoint(parted, &kept.id, &parted.id, side));
         }
-        match self.transact(Call::Separate, puts).await {
+        match self.transact(puts).await {
             Ok(()) => Ok(()),
-            Err(Undone::Fault(fault)) => Err(fault),
+            Err(Undone::PortError(error)) => Err(error),
             Err(Undone::Conditions(failed)) => {
                 let there = failed.first().and_then(Condition::item);
                 already_stored(there, kept, owner, sealer, OPERATION)
@@ -156,8 +155,8 @@ impl DynamoLedger {
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
     }
 
-    fn put_under_lease(&self, entry: &Entry, owner: &Owner) -> Result<Builder, Fault> {
-        let item = person::item(entry, Some(owner), self.sealer(OPERATION)?);
+    fn put_under_lease(&self, record: &PersonRecord, owner: &Owner) -> Result<Builder, PortError> {
+        let item = person::item(record, Some(owner), self.sealer(OPERATION)?);
         check_size(&item, OPERATION)?;
         Ok(self
             .put(item)
@@ -168,28 +167,28 @@ impl DynamoLedger {
             .expression_attribute_names("#revision", "revision")
             .expression_attribute_values(":v", number(VERSION))
             .expression_attribute_values(":owner", text(owner.as_str()))
-            .expression_attribute_values(":revision", number(entry.revision)))
+            .expression_attribute_values(":revision", number(record.revision)))
     }
 
     /// A pointer from the account on `side`, if there is one. Its condition: the account has no
     /// pointer yet.
-    fn put_pointer(&self, entry: &Entry, side: Side) -> Option<Builder> {
-        let account = entry.accounts.get(side).as_ref()?;
-        let pointer = person::pointer(&Key::account(side, &account.sub), &entry.id);
+    fn put_pointer(&self, record: &PersonRecord, side: Side) -> Option<Builder> {
+        let account = record.accounts.get(side).as_ref()?;
+        let pointer = person::pointer(&ItemKey::account(side, &account.sub), &record.id);
         Some(self.put(pointer).condition_expression("attribute_not_exists(pk)"))
     }
 
-    /// The pointer from an account of `entry` to the person `to`. Its condition: it still points to
-    /// `from`.
+    /// The pointer from an account of `record` to the person `to`. Its condition: it still points
+    /// to `from`.
     fn repoint(
         &self,
-        entry: &Entry,
+        record: &PersonRecord,
         from: &PersonId,
         to: &PersonId,
         side: Side,
     ) -> Option<Builder> {
-        let account = entry.accounts.get(side).as_ref()?;
-        let pointer = person::pointer(&Key::account(side, &account.sub), to);
+        let account = record.accounts.get(side).as_ref()?;
+        let pointer = person::pointer(&ItemKey::account(side, &account.sub), to);
         Some(
             self.put(pointer)
                 .condition_expression("#v = :v AND #person = :person")
@@ -200,12 +199,12 @@ impl DynamoLedger {
         )
     }
 
-    async fn transact(&self, call: Call, puts: Vec<Builder>) -> Result<(), Undone> {
+    async fn transact(&self, puts: Vec<Builder>) -> Result<(), Undone> {
         let actions = puts.into_iter().map(|put| {
             Ok(TransactWriteItem::builder().put(put.build().map_err(|_| invalid())?).build())
         });
-        let actions: Vec<_> = actions.collect::<Result<_, Fault>>().map_err(Undone::Fault)?;
-        self.tally.add(call);
+        let actions: Vec<_> =
+            actions.collect::<Result<_, PortError>>().map_err(Undone::PortError)?;
         let request = self.client.transact_write_items().set_transact_items(Some(actions));
         request.send().await.map(drop).map_err(|error| undone(&error))
     }
@@ -213,8 +212,8 @@ impl DynamoLedger {
 
 type Builder = aws_sdk_dynamodb::types::builders::PutBuilder;
 
-const fn invalid() -> Fault {
-    Fault::new(FaultKind::Invalid, OPERATION)
+const fn invalid() -> PortError {
+    PortError::new(ErrorKind::Invalid, OPERATION)
 }
 
 fn undone(error: &SdkError<TransactWriteItemsError>) -> Undone {
@@ -222,7 +221,7 @@ fn undone(error: &SdkError<TransactWriteItemsError>) -> Undone {
         Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
             of_reasons(cancelled.cancellation_reasons())
         }
-        _ => Undone::Fault(fault(OPERATION, error)),
+        _ => Undone::PortError(port_error(OPERATION, error)),
     }
 }
 
@@ -235,8 +234,8 @@ fn of_reasons(reasons: &[CancellationReason]) -> Undone {
     };
     let conditions: Vec<Condition> = reasons.iter().map(condition).collect();
     let items = conditions.iter().filter_map(Condition::item);
-    if items.map(check_version).any(|version| version == Err(Mistake::Newer)) {
-        return Undone::Fault(Mistake::Newer.fault(OPERATION));
+    if items.map(check_version).any(|version| version == Err(ItemError::Newer)) {
+        return Undone::PortError(ItemError::Newer.port_error(OPERATION));
     }
     if conditions.iter().any(|condition| *condition != Condition::Held) {
         return Undone::Conditions(conditions);
@@ -250,13 +249,13 @@ fn of_reasons(reasons: &[CancellationReason]) -> Undone {
             | "ThrottlingError"
             | "ProvisionedThroughputExceeded"
             | "AccelerationThrottled",
-        ) => FaultKind::Throttled,
-        Some("ValidationError" | "ItemCollectionSizeLimitExceeded") => FaultKind::Invalid,
-        Some(_) | None => FaultKind::Lost,
+        ) => ErrorKind::Throttled,
+        Some("ValidationError" | "ItemCollectionSizeLimitExceeded") => ErrorKind::Invalid,
+        Some(_) | None => ErrorKind::Lost,
     };
     // A code is one word. Other text is not repeated.
     let code = code.filter(|code| code.bytes().all(|letter| letter.is_ascii_alphanumeric()));
-    Undone::Fault(Fault { kind, operation: OPERATION, code })
+    Undone::PortError(PortError { kind, operation: OPERATION, code })
 }
 
 #[cfg(test)]
@@ -269,21 +268,21 @@ mod tests {
         of_reasons(&reasons)
     }
 
-    fn kind(codes: &[&str]) -> Option<FaultKind> {
+    fn kind(codes: &[&str]) -> Option<ErrorKind> {
         match reasons(codes) {
-            Undone::Fault(fault) => Some(fault.kind),
+            Undone::PortError(error) => Some(error.kind),
             Undone::Conditions(_) => None,
         }
     }
 
     #[test]
     fn each_cancellation_reason_has_its_port_error() {
-        assert_eq!(kind(&["None", "TransactionConflict"]), Some(FaultKind::Throttled));
-        assert_eq!(kind(&["ThrottlingError", "None"]), Some(FaultKind::Throttled));
-        assert_eq!(kind(&["ProvisionedThroughputExceeded"]), Some(FaultKind::Throttled));
-        assert_eq!(kind(&["ValidationError"]), Some(FaultKind::Invalid));
-        assert_eq!(kind(&["SomethingNew"]), Some(FaultKind::Lost));
-        assert_eq!(kind(&[]), Some(FaultKind::Lost));
+        assert_eq!(kind(&["None", "TransactionConflict"]), Some(ErrorKind::Throttled));
+        assert_eq!(kind(&["ThrottlingError", "None"]), Some(ErrorKind::Throttled));
+        assert_eq!(kind(&["ProvisionedThroughputExceeded"]), Some(ErrorKind::Throttled));
+        assert_eq!(kind(&["ValidationError"]), Some(ErrorKind::Invalid));
+        assert_eq!(kind(&["SomethingNew"]), Some(ErrorKind::Lost));
+        assert_eq!(kind(&[]), Some(ErrorKind::Lost));
     }
 
     #[test]
@@ -300,15 +299,15 @@ mod tests {
         let item = Item::from([("v".to_owned(), number(2))]);
         let reason = CancellationReason::builder().code("ConditionalCheckFailed");
         let reason = reason.set_item(Some(item)).build();
-        let Undone::Fault(fault) = of_reasons(&[reason]) else { panic!("not a port error") };
-        assert_eq!(fault.kind, FaultKind::Newer);
+        let Undone::PortError(error) = of_reasons(&[reason]) else { panic!("not a port error") };
+        assert_eq!(error.kind, ErrorKind::Newer);
     }
 
     #[test]
     fn text_that_is_not_a_code_is_not_repeated() {
-        let Undone::Fault(fault) = reasons(&["someone@example.com"]) else {
+        let Undone::PortError(error) = reasons(&["someone@example.com"]) else {
             panic!("not a port error")
         };
-        assert_eq!(fault.code, None);
+        assert_eq!(error.code, None);
     }
 }

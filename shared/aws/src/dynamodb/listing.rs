@@ -3,21 +3,20 @@
 
 use std::collections::BTreeMap;
 
-use poolbridge_core::change::Mark;
-use poolbridge_core::entry::{Entry, State};
-use poolbridge_core::fault::{Fault, FaultKind};
+use poolbridge_core::change::PendingChange;
+use poolbridge_core::error::{ErrorKind, PortError};
 use poolbridge_core::limits::MARK_SHARDS;
 use poolbridge_core::names::PersonId;
+use poolbridge_core::record::{PersonRecord, PersonState};
 use tokio::task::JoinSet;
 
-use super::attribute::{Item, Mistake, Reader, text};
-use super::key::{BY_STATE, STATE_SHARDS, listed_as, mark_partition, state_partition};
-use super::mark::{self, MarkSummary};
-use super::tally::Call;
+use super::attribute::{Item, ItemError, ItemReader, text};
+use super::key::{BY_STATE, STATE_SHARDS, listed_as, pending_partition, state_partition};
+use super::pending::{self, PendingSummary};
 use super::{DynamoLedger, PAGE_ITEMS_MAX, PAGES_MAX, REQUESTS_AT_ONCE};
-use crate::fault::fault;
+use crate::error::port_error;
 
-pub(super) struct Partition<T> {
+pub(super) struct ListedItems<T> {
     pub(super) read: Vec<T>,
     /// The number of items that could not be read, or that a newer version wrote.
     pub(super) unreadable: u64,
@@ -27,9 +26,9 @@ pub(super) struct Partition<T> {
 
 /// Accounts with pending changes.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct Marks {
+pub struct PendingChanges {
     /// The pending changes, in no particular order.
-    pub marks: Vec<Mark>,
+    pub pending_changes: Vec<PendingChange>,
     /// The number of pending changes that this version cannot read. They stay, and the bridge is
     /// not drained.
     pub unreadable: u64,
@@ -39,11 +38,11 @@ pub struct Marks {
 
 /// People in one state.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct People {
+pub struct PeopleInState {
     /// The people, those longest unchanged first.
-    pub people: Vec<Entry>,
+    pub people: Vec<PersonRecord>,
     /// People whose records cannot be read, and why.
-    pub unreadable: Vec<(PersonId, Fault)>,
+    pub unreadable: Vec<(PersonId, PortError)>,
     /// Whether there are more than requested.
     pub more: bool,
 }
@@ -51,50 +50,57 @@ pub struct People {
 impl DynamoLedger {
     /// Up to `most` pending changes, read consistently. If there are more, the start shard is
     /// random, so repeated calls eventually return all of them.
-    pub async fn marks(&self, most: usize) -> Result<Marks, Fault> {
+    pub async fn pending_changes(&self, most: usize) -> Result<PendingChanges, PortError> {
         let start = u32::from_be_bytes(crate::secret::random()) % MARK_SHARDS;
         let shards: Vec<u32> = (0..MARK_SHARDS).map(|n| (start + n) % MARK_SHARDS).collect();
-        let mut all = Marks::default();
+        let mut all = PendingChanges::default();
         for group in shards.chunks(REQUESTS_AT_ONCE) {
-            if all.marks.len() >= most {
+            if all.pending_changes.len() >= most {
                 // Whether the remaining shards are empty is not known, so the result says that
                 // there may be more.
                 all.more = true;
                 break;
             }
-            let left = most - all.marks.len();
+            let left = most - all.pending_changes.len();
             let jobs = group.iter().map(|shard| {
                 let (ledger, shard) = (self.clone(), *shard);
-                async move { ledger.marks_in_shard(shard, left).await }
+                async move { ledger.pending_in_shard(shard, left).await }
             });
             for shard in at_once(jobs).await {
                 let shard = shard?;
-                all.marks.extend(shard.marks);
+                all.pending_changes.extend(shard.pending_changes);
                 all.unreadable += shard.unreadable;
                 all.more |= shard.more;
             }
         }
-        all.more |= all.marks.len() > most;
-        all.marks.truncate(most);
+        all.more |= all.pending_changes.len() > most;
+        all.pending_changes.truncate(most);
         Ok(all)
     }
 
     /// Up to `most` pending changes of one shard (of `limits::MARK_SHARDS`), read consistently.
-    pub async fn marks_in_shard(&self, shard: u32, most: usize) -> Result<Marks, Fault> {
-        let listed =
-            self.partition(Call::ListMarks, mark_partition(shard), most, mark::read).await?;
-        Ok(Marks { marks: listed.read, unreadable: listed.unreadable, more: listed.more })
+    pub async fn pending_in_shard(
+        &self,
+        shard: u32,
+        most: usize,
+    ) -> Result<PendingChanges, PortError> {
+        let listed = self.partition(pending_partition(shard), most, pending::read).await?;
+        Ok(PendingChanges {
+            pending_changes: listed.read,
+            unreadable: listed.unreadable,
+            more: listed.more,
+        })
     }
 
     /// A summary of all pending changes, read consistently.
-    pub async fn mark_summary(&self) -> Result<MarkSummary, Fault> {
+    pub async fn pending_summary(&self) -> Result<PendingSummary, PortError> {
         let jobs = (0..MARK_SHARDS).map(|shard| {
             let ledger = self.clone();
             async move {
-                let mut summary = MarkSummary::default();
-                let read = |item: &Item| mark::read(item).map(|mark| summary.add(&mark));
-                let partition = mark_partition(shard);
-                let listed = ledger.partition(Call::ListMarks, partition, usize::MAX, read).await?;
+                let mut summary = PendingSummary::default();
+                let read = |item: &Item| pending::read(item).map(|pending| summary.add(&pending));
+                let partition = pending_partition(shard);
+                let listed = ledger.partition(partition, usize::MAX, read).await?;
                 // If the shard has more pending changes than there can be accounts, the count is a
                 // lower bound.
                 summary.unreadable = listed.unreadable;
@@ -102,7 +108,7 @@ impl DynamoLedger {
                 Ok(summary)
             }
         });
-        let mut all = MarkSummary::default();
+        let mut all = PendingSummary::default();
         for shard in at_once(jobs).await {
             all.join(&shard?);
         }
@@ -113,20 +119,27 @@ impl DynamoLedger {
     /// index finds them, then each person record is read consistently. `waiting` includes every
     /// person with an open write intent or creation intent. No listing shows a person who is in
     /// step.
-    pub async fn people(&self, state: State, most: usize) -> Result<People, Fault> {
+    pub async fn people(
+        &self,
+        state: PersonState,
+        most: usize,
+    ) -> Result<PeopleInState, PortError> {
         let mut found = self.indexed(state, most).await?;
-        let mut all = People { more: found.more || found.read.len() > most, ..People::default() };
+        let mut all = PeopleInState {
+            more: found.more || found.read.len() > most,
+            ..PeopleInState::default()
+        };
         found.read.sort();
         found.read.truncate(most);
         let ids: Vec<PersonId> = found.read.into_iter().map(|(_, id)| id).collect();
-        for (id, entry) in self.read_people(ids).await {
-            match entry {
+        for (id, record) in self.read_people(ids).await {
+            match record {
                 // The person changed state since the index was written.
                 Ok(None) => {}
-                Ok(Some(entry)) if listed_as(&entry) != Some(state) => {}
-                Ok(Some(entry)) => all.people.push(entry),
-                Err(fault) if is_of_item(&fault) => all.unreadable.push((id, fault)),
-                Err(fault) => return Err(fault),
+                Ok(Some(record)) if listed_as(&record) != Some(state) => {}
+                Ok(Some(record)) => all.people.push(record),
+                Err(error) if is_of_item(&error) => all.unreadable.push((id, error)),
+                Err(error) => return Err(error),
             }
         }
         Ok(all)
@@ -136,14 +149,14 @@ impl DynamoLedger {
     /// write.
     pub(super) async fn indexed(
         &self,
-        state: State,
+        state: PersonState,
         most: usize,
-    ) -> Result<Partition<(i64, PersonId)>, Fault> {
+    ) -> Result<ListedItems<(i64, PersonId)>, PortError> {
         let jobs = (0..STATE_SHARDS).map(|shard| {
             let ledger = self.clone();
             async move { ledger.indexed_in(state_partition(state, shard), most).await }
         });
-        let mut all = Partition { read: Vec::new(), unreadable: 0, more: false };
+        let mut all = ListedItems { read: Vec::new(), unreadable: 0, more: false };
         for shard in at_once(jobs).await {
             let shard = shard?;
             all.read.extend(shard.read);
@@ -157,7 +170,7 @@ impl DynamoLedger {
         &self,
         shard: String,
         most: usize,
-    ) -> Result<Partition<(i64, PersonId)>, Fault> {
+    ) -> Result<ListedItems<(i64, PersonId)>, PortError> {
         let query = self
             .client
             .query()
@@ -165,9 +178,9 @@ impl DynamoLedger {
             .key_condition_expression("#shard = :shard")
             .expression_attribute_names("#shard", "state_shard")
             .expression_attribute_values(":shard", text(shard));
-        self.pages(Call::ListPeople, query, most, |item| {
+        self.pages(query, most, |item| {
             // The index holds keys only. The version is checked when the person record is read.
-            let reader = Reader(item);
+            let reader = ItemReader(item);
             let id =
                 reader.word("pk", |pk| PersonId::try_from(pk.strip_prefix("PERSON#")?).ok())?;
             Ok((reader.number("updated_at")?, id))
@@ -179,7 +192,7 @@ impl DynamoLedger {
     pub(super) async fn read_people(
         &self,
         ids: Vec<PersonId>,
-    ) -> Vec<(PersonId, Result<Option<Entry>, Fault>)> {
+    ) -> Vec<(PersonId, Result<Option<PersonRecord>, PortError>)> {
         let jobs = ids.into_iter().map(|id| {
             let ledger = self.clone();
             async move { Ok((id.clone(), ledger.person(&id).await)) }
@@ -190,11 +203,10 @@ impl DynamoLedger {
     /// Reads up to `most` items of one partition, consistently.
     pub(super) async fn partition<T>(
         &self,
-        call: Call,
         partition: String,
         most: usize,
-        read: impl FnMut(&Item) -> Result<T, Mistake>,
-    ) -> Result<Partition<T>, Fault> {
+        read: impl FnMut(&Item) -> Result<T, ItemError>,
+    ) -> Result<ListedItems<T>, PortError> {
         let query = self
             .client
             .query()
@@ -202,21 +214,19 @@ impl DynamoLedger {
             .key_condition_expression("#pk = :pk")
             .expression_attribute_names("#pk", "pk")
             .expression_attribute_values(":pk", text(partition));
-        self.pages(call, query, most, read).await
+        self.pages(query, most, read).await
     }
 
     async fn pages<T>(
         &self,
-        call: Call,
         query: aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder,
         most: usize,
-        mut read: impl FnMut(&Item) -> Result<T, Mistake>,
-    ) -> Result<Partition<T>, Fault> {
-        let mut all = Partition { read: Vec::new(), unreadable: 0, more: false };
+        mut read: impl FnMut(&Item) -> Result<T, ItemError>,
+    ) -> Result<ListedItems<T>, PortError> {
+        let mut all = ListedItems { read: Vec::new(), unreadable: 0, more: false };
         let mut start = None;
         let mut seen = 0;
         for _ in 0..PAGES_MAX {
-            self.tally.add(call);
             let limit = i32::try_from(most - seen).unwrap_or(PAGE_ITEMS_MAX).min(PAGE_ITEMS_MAX);
             let answer = query
                 .clone()
@@ -225,7 +235,7 @@ impl DynamoLedger {
                 .set_exclusive_start_key(start.take())
                 .send()
                 .await
-                .map_err(|error| fault("Query", &error))?;
+                .map_err(|error| port_error("Query", &error))?;
             for item in answer.items() {
                 match read(item) {
                     Ok(value) => all.read.push(value),
@@ -245,16 +255,18 @@ impl DynamoLedger {
 
 /// Whether a port error concerns one item and not the table, so that other items can still be
 /// listed.
-pub(super) fn is_of_item(fault: &Fault) -> bool {
-    matches!(fault.kind, FaultKind::Newer | FaultKind::Unreadable)
+pub(super) fn is_of_item(error: &PortError) -> bool {
+    matches!(error.kind, ErrorKind::Newer | ErrorKind::Unreadable)
 }
 
 /// Runs jobs, [`REQUESTS_AT_ONCE`] at a time, and returns their results in order. Dropping it stops
 /// the jobs.
-pub(super) async fn at_once<T, Job>(jobs: impl IntoIterator<Item = Job>) -> Vec<Result<T, Fault>>
+pub(super) async fn at_once<T, Job>(
+    jobs: impl IntoIterator<Item = Job>,
+) -> Vec<Result<T, PortError>>
 where
     T: Send + 'static,
-    Job: Future<Output = Result<T, Fault>> + Send + 'static,
+    Job: Future<Output = Result<T, PortError>> + Send + 'static,
 {
     let mut waiting = jobs.into_iter().enumerate();
     let mut running = JoinSet::new();
@@ -278,7 +290,7 @@ where
     }
     (0..begun)
         .map(|place| {
-            let broken = || Err(Fault::new(FaultKind::Broken, "Query"));
+            let broken = || Err(PortError::new(ErrorKind::Broken, "Query"));
             done.remove(&place).unwrap_or_else(broken)
         })
         .collect()

@@ -6,14 +6,13 @@
 //! depends on it alone. Every item has a version. A newer item is refused, an unreadable one is a
 //! port error, and neither is interpreted.
 
-pub mod tally;
 mod attribute;
 mod key;
 mod part;
 mod person;
 mod lease;
 mod link;
-mod mark;
+mod pending;
 mod rest;
 mod route;
 mod removal;
@@ -27,32 +26,30 @@ mod listing;
 mod outstanding;
 
 use std::fmt;
-use std::sync::Arc;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder as Update;
 use poolbridge_core::breaker::Breaker;
-use poolbridge_core::change::{Change, Mark};
-use poolbridge_core::entry::{Entry, Lease, State};
-use poolbridge_core::fault::{Fault, FaultKind};
+use poolbridge_core::change::{ChangeEvent, PendingChange};
+use poolbridge_core::error::{ErrorKind, PortError};
 use poolbridge_core::names::{Owner, PersonId, Sub};
 use poolbridge_core::policy::Control;
 use poolbridge_core::ports::{Claim, Ledger};
+use poolbridge_core::record::{Lease, PersonRecord, PersonState};
 use poolbridge_core::side::Side;
 use poolbridge_core::time::Time;
 
 use self::attribute::Item;
-use self::key::Key;
-use self::tally::{Call, Tally};
-use crate::fault::fault;
+use self::key::ItemKey;
+use crate::error::port_error;
 use crate::secret::Sealer;
 
 pub use self::counter::PeopleCounts;
-pub use self::dump::Dump;
+pub use self::dump::SettingsBackup;
 pub use self::journal::JournalEntry;
-pub use self::listing::{Marks, People};
-pub use self::mark::MarkSummary;
-pub use self::route::{Route, RouteNote};
+pub use self::listing::{PendingChanges, PeopleInState};
+pub use self::pending::PendingSummary;
+pub use self::route::{DetectionRoute, RouteHeartbeat};
 
 /// An item may have 400 KB (`DynamoDB` quota). A person record has a few. The service would refuse
 /// one of this size with a less useful error.
@@ -87,7 +84,6 @@ pub struct DynamoLedger {
     sealer: Option<Sealer>,
     /// A sealer that opens nothing. Person records read with it can be shown and never written.
     blind: Option<Sealer>,
-    tally: Arc<Tally>,
 }
 
 impl fmt::Debug for DynamoLedger {
@@ -100,7 +96,7 @@ impl DynamoLedger {
     /// The table of that name, without a key. It can store and read pending changes and read the
     /// control item, but no person record. capture needs no more.
     pub fn new(client: Client, table: impl Into<String>) -> Self {
-        Self { client, table: table.into(), sealer: None, blind: None, tally: Arc::default() }
+        Self { client, table: table.into(), sealer: None, blind: None }
     }
 
     /// The same table, with the key that seals usernames.
@@ -118,19 +114,13 @@ impl DynamoLedger {
         self
     }
 
-    /// How many calls this value and all its clones made to the table.
-    pub fn tally(&self) -> Arc<Tally> {
-        Arc::clone(&self.tally)
-    }
-
-    fn sealer(&self, operation: &'static str) -> Result<&Sealer, Fault> {
+    fn sealer(&self, operation: &'static str) -> Result<&Sealer, PortError> {
         let code = Some("NoKey".to_owned());
-        self.sealer.as_ref().ok_or(Fault { kind: FaultKind::Denied, operation, code })
+        self.sealer.as_ref().ok_or(PortError { kind: ErrorKind::Denied, operation, code })
     }
 
     /// Reads one item consistently.
-    async fn get(&self, call: Call, key: &Key) -> Result<Option<Item>, Fault> {
-        self.tally.add(call);
+    async fn get(&self, key: &ItemKey) -> Result<Option<Item>, PortError> {
         let answer = self
             .client
             .get_item()
@@ -139,25 +129,24 @@ impl DynamoLedger {
             .consistent_read(true)
             .send()
             .await
-            .map_err(|error| fault("GetItem", &error))?;
+            .map_err(|error| port_error("GetItem", &error))?;
         Ok(answer.item)
     }
 
     /// Starts an update of one item, which the caller completes.
-    fn update(&self, call: Call, key: &Key) -> Update {
-        self.tally.add(call);
+    fn update(&self, key: &ItemKey) -> Update {
         self.client.update_item().table_name(&self.table).set_key(Some(key.item()))
     }
 
     /// Whether the table knows an account. It does not read the person record, so it needs no key.
-    pub async fn is_known(&self, side: Side, sub: &Sub) -> Result<bool, Fault> {
-        let pointer = self.get(Call::Find, &Key::account(side, sub)).await?;
+    pub async fn is_known(&self, side: Side, sub: &Sub) -> Result<bool, PortError> {
+        let pointer = self.get(&ItemKey::account(side, sub)).await?;
         let read = pointer.map(|pointer| person::read_pointer(&pointer)).transpose();
-        read.map(|id| id.is_some()).map_err(|mistake| mistake.fault("GetItem"))
+        read.map(|id| id.is_some()).map_err(|error| error.port_error("GetItem"))
     }
 
     /// The person record with that id, after following forwarding items.
-    pub async fn person(&self, id: &PersonId) -> Result<Option<Entry>, Fault> {
+    pub async fn person(&self, id: &PersonId) -> Result<Option<PersonRecord>, PortError> {
         const OPERATION: &str = "GetItem";
         let sealer = match &self.blind {
             Some(blind) if self.sealer.is_none() => blind,
@@ -165,11 +154,11 @@ impl DynamoLedger {
         };
         let mut id = id.clone();
         for _ in 0..=FORWARDS_MAX {
-            let Some(item) = self.get(Call::Find, &Key::person(&id)).await? else {
+            let Some(item) = self.get(&ItemKey::person(&id)).await? else {
                 return Ok(None);
             };
-            match person::read(&item, sealer).map_err(|mistake| mistake.fault(OPERATION))? {
-                person::Stored::Person(entry) => return Ok(Some(*entry)),
+            match person::read(&item, sealer).map_err(|error| error.port_error(OPERATION))? {
+                person::Stored::Person(record) => return Ok(Some(*record)),
                 person::Stored::Forward(other) => id = other,
             }
         }
@@ -178,25 +167,25 @@ impl DynamoLedger {
 }
 
 /// The error for an item that contradicts another one.
-fn unreadable(operation: &'static str, code: &str) -> Fault {
-    Fault { kind: FaultKind::Unreadable, operation, code: Some(code.to_owned()) }
+fn unreadable(operation: &'static str, code: &str) -> PortError {
+    PortError { kind: ErrorKind::Unreadable, operation, code: Some(code.to_owned()) }
 }
 
 /// Refuses an item that the service would refuse as too large, with a clear code.
-fn check_size(item: &Item, operation: &'static str) -> Result<(), Fault> {
+fn check_size(item: &Item, operation: &'static str) -> Result<(), PortError> {
     if attribute::size_bytes(item) <= ITEM_BYTES_MAX {
         return Ok(());
     }
-    Err(Fault { kind: FaultKind::Invalid, operation, code: Some("ItemTooLarge".to_owned()) })
+    Err(PortError { kind: ErrorKind::Invalid, operation, code: Some("ItemTooLarge".to_owned()) })
 }
 
 impl Ledger for DynamoLedger {
-    async fn find(&self, side: Side, sub: &Sub) -> Result<Option<Entry>, Fault> {
+    async fn find(&self, side: Side, sub: &Sub) -> Result<Option<PersonRecord>, PortError> {
         const OPERATION: &str = "GetItem";
-        let Some(pointer) = self.get(Call::Find, &Key::account(side, sub)).await? else {
+        let Some(pointer) = self.get(&ItemKey::account(side, sub)).await? else {
             return Ok(None);
         };
-        let id = person::read_pointer(&pointer).map_err(|mistake| mistake.fault(OPERATION))?;
+        let id = person::read_pointer(&pointer).map_err(|error| error.port_error(OPERATION))?;
         // One transaction writes both, and person records are never deleted.
         let person = self.person(&id).await?;
         person.map(Some).ok_or_else(|| unreadable(OPERATION, "DanglingPointer"))
@@ -208,55 +197,78 @@ impl Ledger for DynamoLedger {
         revision: u64,
         lease: &Lease,
         now: Time,
-    ) -> Result<Claim, Fault> {
+    ) -> Result<Claim, PortError> {
         self.take_lease(person, revision, lease, now).await
     }
 
-    async fn store(&self, entry: &Entry, owner: &Owner) -> Result<(), Fault> {
-        self.put_person(entry, owner).await
+    async fn store(&self, record: &PersonRecord, owner: &Owner) -> Result<(), PortError> {
+        self.put_person(record, owner).await
     }
 
-    async fn begin(&self, entry: &Entry) -> Result<(), Fault> {
-        self.begin_person(entry).await
+    async fn begin(&self, record: &PersonRecord) -> Result<(), PortError> {
+        self.begin_person(record).await
     }
 
-    async fn join(&self, entry: &Entry, owner: &Owner, side: Side) -> Result<(), Fault> {
-        self.join_account(entry, owner, side).await
+    async fn join(
+        &self,
+        record: &PersonRecord,
+        owner: &Owner,
+        side: Side,
+    ) -> Result<(), PortError> {
+        self.join_account(record, owner, side).await
     }
 
-    async fn merge(&self, kept: &Entry, absorbed: &Entry, owner: &Owner) -> Result<(), Fault> {
+    async fn merge(
+        &self,
+        kept: &PersonRecord,
+        absorbed: &PersonRecord,
+        owner: &Owner,
+    ) -> Result<(), PortError> {
         self.merge_people(kept, absorbed, owner).await
     }
 
-    async fn separate(&self, kept: &Entry, parted: &Entry, owner: &Owner) -> Result<(), Fault> {
+    async fn separate(
+        &self,
+        kept: &PersonRecord,
+        parted: &PersonRecord,
+        owner: &Owner,
+    ) -> Result<(), PortError> {
         self.separate_people(kept, parted, owner).await
     }
 
-    async fn mark(&self, change: &Change) -> Result<(), Fault> {
-        self.leave_mark(change).await
+    async fn store_pending(&self, change: &ChangeEvent) -> Result<(), PortError> {
+        self.leave_pending(change).await
     }
 
-    async fn read_mark(&self, side: Side, sub: &Sub) -> Result<Option<Mark>, Fault> {
-        self.mark_of(side, sub).await
+    async fn read_pending(
+        &self,
+        side: Side,
+        sub: &Sub,
+    ) -> Result<Option<PendingChange>, PortError> {
+        self.pending_of(side, sub).await
     }
 
-    async fn clear_mark(&self, side: Side, sub: &Sub, token: u128) -> Result<bool, Fault> {
-        self.take_mark_away(side, sub, token).await
+    async fn clear_pending(&self, side: Side, sub: &Sub, token: u128) -> Result<bool, PortError> {
+        self.take_pending_away(side, sub, token).await
     }
 
-    async fn control(&self) -> Result<Control, Fault> {
+    async fn control(&self) -> Result<Control, PortError> {
         self.read_control().await
     }
 
-    async fn allow_removal(&self, now: Time) -> Result<bool, Fault> {
+    async fn allow_removal(&self, now: Time) -> Result<bool, PortError> {
         self.count_removal(now).await
     }
 
-    async fn trip(&self, breaker: &Breaker) -> Result<(), Fault> {
+    async fn trip(&self, breaker: &Breaker) -> Result<(), PortError> {
         self.open_breaker(breaker).await
     }
 
-    async fn count(&self, before: Option<State>, after: Option<State>) -> Result<(), Fault> {
+    async fn count(
+        &self,
+        before: Option<PersonState>,
+        after: Option<PersonState>,
+    ) -> Result<(), PortError> {
         self.count_person(before, after).await
     }
 }

@@ -1,22 +1,23 @@
 //! The parts of a person record: baseline, open intents, blocked fields and the rest.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use poolbridge_core::entry::{
-    Agreed, Apart, Base, Birth, Decision, DecisionKind, Flips, Intended, Intent, Known, Lease,
-    Miss, Obstacle, Passwords, RepeatedFailure,
-};
-use poolbridge_core::fault::FaultKind;
+use poolbridge_core::error::ErrorKind;
 use poolbridge_core::names::{PersonId, Sub};
+use poolbridge_core::outcome::Reason;
+use poolbridge_core::record::{
+    Apart, Baseline, BaselineField, BlockedField, CreationIntent, Decision, DecisionKind,
+    DirectionChanges, FailedLookup, IntendedWrite, KnownAccount, Lease, Passwords, RepeatedFailure,
+    WriteIntent,
+};
 use poolbridge_core::side::{BySide, Side};
 use poolbridge_core::tombstone::{Owed, Tombstone};
-use poolbridge_core::verdict::Reason;
 
 use super::attribute::{
-    Mistake, Reader, by_field, by_side, flag, map, number, print, text, time, with_some,
+    ItemError, ItemReader, by_field, by_side, fingerprint, flag, map, number, text, time, with_some,
 };
 use crate::secret::Sealer;
 
-pub(super) fn known(value: &Known, id: &PersonId, sealer: &Sealer) -> AttributeValue {
+pub(super) fn known(value: &KnownAccount, id: &PersonId, sealer: &Sealer) -> AttributeValue {
     let written = map([
         ("sub", text(value.sub.as_str())),
         ("username", text(sealer.seal(id, &value.username))),
@@ -27,60 +28,63 @@ pub(super) fn known(value: &Known, id: &PersonId, sealer: &Sealer) -> AttributeV
 }
 
 pub(super) fn read_known(
-    reader: Reader<'_>,
+    reader: ItemReader<'_>,
     id: &PersonId,
     sealer: &Sealer,
-) -> Result<Known, Mistake> {
-    Ok(Known {
+) -> Result<KnownAccount, ItemError> {
+    Ok(KnownAccount {
         sub: reader.name("sub")?,
         username: reader.word("username", |sealed| sealer.open(id, sealed).ok())?,
         seen: reader.time("seen")?,
-        written: reader.optional("written", Reader::time)?,
-        gone: reader.optional("gone", Reader::time)?,
+        written: reader.optional("written", ItemReader::time)?,
+        gone: reader.optional("gone", ItemReader::time)?,
     })
 }
 
-fn base(value: &Base) -> AttributeValue {
-    map([("print", print(value.print)), ("rule", number(value.rule))])
+fn base(value: &BaselineField) -> AttributeValue {
+    map([("fingerprint", fingerprint(value.fingerprint)), ("rule", number(value.rule))])
 }
 
-fn read_base(reader: Reader<'_>) -> Result<Base, Mistake> {
-    Ok(Base { print: reader.print("print")?, rule: reader.number("rule")? })
+fn read_base(reader: ItemReader<'_>) -> Result<BaselineField, ItemError> {
+    Ok(BaselineField {
+        fingerprint: reader.fingerprint("fingerprint")?,
+        rule: reader.number("rule")?,
+    })
 }
 
 fn rules<'a>(values: impl IntoIterator<Item = &'a u32>) -> AttributeValue {
     AttributeValue::L(values.into_iter().map(number).collect())
 }
 
-pub(super) fn agreed(value: &Agreed) -> AttributeValue {
+pub(super) fn baseline(value: &Baseline) -> AttributeValue {
     map([("fields", by_field(&value.fields, base)), ("rules", rules(&value.rules))])
 }
 
-pub(super) fn read_agreed(reader: Reader<'_>) -> Result<Agreed, Mistake> {
-    Ok(Agreed { fields: reader.by_field("fields", read_base)?, rules: reader.numbers("rules")? })
+pub(super) fn read_baseline(reader: ItemReader<'_>) -> Result<Baseline, ItemError> {
+    Ok(Baseline { fields: reader.by_field("fields", read_base)?, rules: reader.numbers("rules")? })
 }
 
-fn intended(value: &Intended) -> AttributeValue {
+fn intended(value: &IntendedWrite) -> AttributeValue {
     let written = map([
         ("side", text(value.side.name())),
-        ("wanted", print(value.wanted)),
-        ("was", print(value.was)),
+        ("wanted", fingerprint(value.wanted)),
+        ("was", fingerprint(value.was)),
         ("rule", number(value.rule)),
     ]);
     with_some(written, "answered", value.answered.then(|| flag(true)))
 }
 
-fn read_intended(reader: Reader<'_>) -> Result<Intended, Mistake> {
-    Ok(Intended {
+fn read_intended(reader: ItemReader<'_>) -> Result<IntendedWrite, ItemError> {
+    Ok(IntendedWrite {
         side: reader.side("side")?,
-        wanted: reader.print("wanted")?,
-        was: reader.print("was")?,
+        wanted: reader.fingerprint("wanted")?,
+        was: reader.fingerprint("was")?,
         rule: reader.number("rule")?,
-        answered: reader.optional("answered", Reader::flag)?.unwrap_or_default(),
+        answered: reader.optional("answered", ItemReader::flag)?.unwrap_or_default(),
     })
 }
 
-pub(super) fn intent(value: &Intent) -> AttributeValue {
+pub(super) fn intent(value: &WriteIntent) -> AttributeValue {
     map([
         ("fields", by_field(&value.fields, intended)),
         ("modified", by_side(&value.modified, |at| time(*at))),
@@ -89,16 +93,16 @@ pub(super) fn intent(value: &Intent) -> AttributeValue {
     ])
 }
 
-pub(super) fn read_intent(reader: Reader<'_>) -> Result<Intent, Mistake> {
-    Ok(Intent {
+pub(super) fn read_intent(reader: ItemReader<'_>) -> Result<WriteIntent, ItemError> {
+    Ok(WriteIntent {
         fields: reader.by_field("fields", read_intended)?,
-        modified: reader.by_side("modified", Reader::time)?,
+        modified: reader.by_side("modified", ItemReader::time)?,
         at: reader.time("at")?,
         until: reader.time("until")?,
     })
 }
 
-pub(super) fn birth(value: &Birth, id: &PersonId, sealer: &Sealer) -> AttributeValue {
+pub(super) fn creation(value: &CreationIntent, id: &PersonId, sealer: &Sealer) -> AttributeValue {
     map([
         ("side", text(value.side.name())),
         ("username", text(sealer.seal(id, &value.username))),
@@ -109,12 +113,12 @@ pub(super) fn birth(value: &Birth, id: &PersonId, sealer: &Sealer) -> AttributeV
     ])
 }
 
-pub(super) fn read_birth(
-    reader: Reader<'_>,
+pub(super) fn read_creation(
+    reader: ItemReader<'_>,
     id: &PersonId,
     sealer: &Sealer,
-) -> Result<Birth, Mistake> {
-    Ok(Birth {
+) -> Result<CreationIntent, ItemError> {
+    Ok(CreationIntent {
         side: reader.side("side")?,
         username: reader.word("username", |sealed| sealer.open(id, sealed).ok())?,
         fields: reader.by_field("fields", read_base)?,
@@ -129,7 +133,7 @@ pub(super) fn tombstone(value: &Tombstone) -> AttributeValue {
     with_some(written, "owed", value.owed.map(|owed| text(owed.name())))
 }
 
-pub(super) fn read_tombstone(reader: Reader<'_>) -> Result<Tombstone, Mistake> {
+pub(super) fn read_tombstone(reader: ItemReader<'_>) -> Result<Tombstone, ItemError> {
     Ok(Tombstone {
         side: reader.side("side")?,
         at: reader.time("at")?,
@@ -145,7 +149,7 @@ pub(super) fn lease(value: &Lease) -> AttributeValue {
     ])
 }
 
-pub(super) fn read_lease(reader: Reader<'_>) -> Result<Lease, Mistake> {
+pub(super) fn read_lease(reader: ItemReader<'_>) -> Result<Lease, ItemError> {
     Ok(Lease {
         owner: reader.name("owner")?,
         until: reader.time("until")?,
@@ -153,19 +157,19 @@ pub(super) fn read_lease(reader: Reader<'_>) -> Result<Lease, Mistake> {
     })
 }
 
-pub(super) fn obstacle(value: &Obstacle) -> AttributeValue {
+pub(super) fn blocked_field(value: &BlockedField) -> AttributeValue {
     map([
         ("reason", text(value.reason.name())),
-        ("value", print(value.value)),
+        ("value", fingerprint(value.value)),
         ("side", text(value.side.name())),
         ("since", time(value.since)),
     ])
 }
 
-pub(super) fn read_obstacle(reader: Reader<'_>) -> Result<Obstacle, Mistake> {
-    Ok(Obstacle {
+pub(super) fn read_blocked(reader: ItemReader<'_>) -> Result<BlockedField, ItemError> {
+    Ok(BlockedField {
         reason: reader.word("reason", Reason::from_name)?,
-        value: reader.print("value")?,
+        value: reader.fingerprint("value")?,
         side: reader.side("side")?,
         since: reader.time("since")?,
     })
@@ -181,10 +185,10 @@ pub(super) fn failure(value: &RepeatedFailure) -> AttributeValue {
     ])
 }
 
-pub(super) fn read_failure(reader: Reader<'_>) -> Result<RepeatedFailure, Mistake> {
+pub(super) fn read_failure(reader: ItemReader<'_>) -> Result<RepeatedFailure, ItemError> {
     Ok(RepeatedFailure {
         operation: reader.text("operation")?.to_owned(),
-        kind: reader.word("kind", FaultKind::from_name)?,
+        kind: reader.word("kind", ErrorKind::from_name)?,
         count: reader.number("count")?,
         first: reader.time("first")?,
         last: reader.time("last")?,
@@ -203,26 +207,26 @@ pub(super) fn passwords(value: &Passwords) -> AttributeValue {
     ])
 }
 
-pub(super) fn read_passwords(reader: Reader<'_>) -> Result<Passwords, Mistake> {
+pub(super) fn read_passwords(reader: ItemReader<'_>) -> Result<Passwords, ItemError> {
     Ok(Passwords {
-        set: reader.by_side("set", Reader::time)?,
-        closed: reader.by_side("closed", Reader::time)?,
+        set: reader.by_side("set", ItemReader::time)?,
+        closed: reader.by_side("closed", ItemReader::time)?,
         owes_sign_out: reader
             .optional("owes_sign_out", |reader, name| read_flags(reader.map(name)?))?
             .unwrap_or_default(),
-        unproven: by_side_if_there(reader, "unproven", Reader::time)?,
-        counted: by_side_if_there(reader, "counted", Reader::time)?,
+        unproven: by_side_if_there(reader, "unproven", ItemReader::time)?,
+        counted: by_side_if_there(reader, "counted", ItemReader::time)?,
         open: by_side_if_there(reader, "open", |it, name| it.word(name, Reason::from_name))?,
-        reset: by_side_if_there(reader, "reset", Reader::flag)?,
+        reset: by_side_if_there(reader, "reset", ItemReader::flag)?,
     })
 }
 
 /// An optional map by side, which older items lack.
 fn by_side_if_there<'a, T>(
-    reader: Reader<'a>,
+    reader: ItemReader<'a>,
     name: &'static str,
-    read: impl Fn(Reader<'a>, &'static str) -> Result<T, Mistake>,
-) -> Result<BySide<Option<T>>, Mistake> {
+    read: impl Fn(ItemReader<'a>, &'static str) -> Result<T, ItemError>,
+) -> Result<BySide<Option<T>>, ItemError> {
     let there = reader.optional(name, |reader, name| reader.by_side(name, read))?;
     Ok(there.unwrap_or(BySide { old: None, new: None }))
 }
@@ -231,7 +235,7 @@ pub(super) fn flags(value: BySide<bool>) -> AttributeValue {
     map([("old", flag(value.old)), ("new", flag(value.new))])
 }
 
-pub(super) fn read_flags(reader: Reader<'_>) -> Result<BySide<bool>, Mistake> {
+pub(super) fn read_flags(reader: ItemReader<'_>) -> Result<BySide<bool>, ItemError> {
     Ok(BySide { old: reader.flag("old")?, new: reader.flag("new")? })
 }
 
@@ -244,26 +248,26 @@ pub(super) fn apart(value: &Apart) -> AttributeValue {
     map(Side::BOTH.map(subs))
 }
 
-pub(super) fn read_apart(reader: Reader<'_>) -> Result<Apart, Mistake> {
+pub(super) fn read_apart(reader: ItemReader<'_>) -> Result<Apart, ItemError> {
     let mut apart = Apart::default();
     for side in Side::BOTH {
         for value in reader.list(side.name())? {
             let sub = value.as_s().ok().and_then(|sub| Sub::try_from(sub.as_str()).ok());
-            apart.note(side, sub.ok_or(Mistake::Wrong(side.name()))?);
+            apart.note(side, sub.ok_or(ItemError::Wrong(side.name()))?);
         }
     }
     Ok(apart)
 }
 
-pub(super) fn miss(value: &Miss) -> AttributeValue {
-    map([("at", time(value.at)), ("key", print(value.key))])
+pub(super) fn failed_lookup(value: &FailedLookup) -> AttributeValue {
+    map([("at", time(value.at)), ("key", fingerprint(value.key))])
 }
 
-pub(super) fn read_miss(reader: Reader<'_>) -> Result<Miss, Mistake> {
-    Ok(Miss { at: reader.time("at")?, key: reader.print("key")? })
+pub(super) fn read_failed_lookup(reader: ItemReader<'_>) -> Result<FailedLookup, ItemError> {
+    Ok(FailedLookup { at: reader.time("at")?, key: reader.fingerprint("key")? })
 }
 
-pub(super) fn flips(value: &Flips) -> AttributeValue {
+pub(super) fn direction_changes(value: &DirectionChanges) -> AttributeValue {
     map([
         ("to", text(value.to.name())),
         ("count", number(value.count)),
@@ -271,8 +275,10 @@ pub(super) fn flips(value: &Flips) -> AttributeValue {
     ])
 }
 
-pub(super) fn read_flips(reader: Reader<'_>) -> Result<Flips, Mistake> {
-    Ok(Flips {
+pub(super) fn read_direction_changes(
+    reader: ItemReader<'_>,
+) -> Result<DirectionChanges, ItemError> {
+    Ok(DirectionChanges {
         to: reader.side("to")?,
         count: reader.number("count")?,
         since: reader.time("since")?,
@@ -290,14 +296,14 @@ pub(super) fn decision(value: &Decision) -> AttributeValue {
     with_some(written, "reason", value.reason.map(|reason| text(reason.name())))
 }
 
-pub(super) fn read_decision(reader: Reader<'_>) -> Result<Decision, Mistake> {
+pub(super) fn read_decision(reader: ItemReader<'_>) -> Result<Decision, ItemError> {
     let field =
-        |value: &AttributeValue| value.as_s().cloned().map_err(|_| Mistake::Wrong("fields"));
+        |value: &AttributeValue| value.as_s().cloned().map_err(|_| ItemError::Wrong("fields"));
     Ok(Decision {
         at: reader.time("at")?,
         kind: reader.word("kind", DecisionKind::from_name)?,
         fields: reader.list("fields")?.iter().map(field).collect::<Result<_, _>>()?,
-        side: reader.optional("side", Reader::side)?,
+        side: reader.optional("side", ItemReader::side)?,
         reason: reader.optional("reason", |reader, name| reader.word(name, Reason::from_name))?,
     })
 }

@@ -60,7 +60,7 @@ async fn judged(
     pools: &Loopback,
     called: &str,
     attributes: &[(&str, &str)],
-) -> Result<Judgement, FaultKind> {
+) -> Result<GuardDecision, ErrorKind> {
     let url = &pools.endpoint_url;
     let file = format!(
         "name = \"acme\"\n[old]\nuser_pool_id = \"eu-west-1_A\"\nendpoint_url = \"{url}\"\n\
@@ -74,13 +74,13 @@ async fn judged(
     let pair = |(name, value): &(&str, &str)| {
         (AttributeName::try_from(*name).unwrap(), (*value).to_owned())
     };
-    let newcomer = Newcomer {
+    let request = SignUpRequest {
         side: Side::New,
         username: Some(Username::try_from(called).unwrap()),
         attributes: attributes.iter().map(pair).collect(),
     };
     // Calls `look`, which has no time limit: this test must not depend on a busy machine.
-    guard.look(&newcomer).await.map_err(|fault| fault.kind)
+    guard.look(&request).await.map_err(|error| error.kind)
 }
 
 fn searches(pools: &Loopback) -> usize {
@@ -101,7 +101,7 @@ fn long_address() -> String {
 #[tokio::test]
 async fn a_value_too_long_for_a_filter_does_not_hide_the_holder_of_another_value() {
     let pools = pools(vec![resident("pat", "email", PAT)], false);
-    let (email, refused) = (("email", PAT), Ok(Judgement::Refused));
+    let (email, refused) = (("email", PAT), Ok(GuardDecision::Refused));
     assert_eq!(judged(&pools, &long_name(), &[email]).await, refused);
     let alias = "x".repeat(300);
     let both = [email, ("preferred_username", alias.as_str())];
@@ -117,7 +117,7 @@ async fn a_value_too_long_for_a_filter_passes_if_no_account_holds_it() {
         ("somebody", vec![("email", long_address().as_str())]),
         ("somebody", vec![("preferred_username", alias.as_str())]),
     ] {
-        assert_eq!(judged(&pools, called, &attributes).await, Ok(Judgement::Passes));
+        assert_eq!(judged(&pools, called, &attributes).await, Ok(GuardDecision::Passes));
     }
 }
 
@@ -132,21 +132,21 @@ async fn a_value_too_long_for_a_filter_is_refused_if_an_account_holds_it() {
         ],
         false,
     );
-    let (email, refused) = (("email", "new@example.com"), Ok(Judgement::Refused));
+    let (email, refused) = (("email", "new@example.com"), Ok(GuardDecision::Refused));
     assert_eq!(judged(&pools, &name, &[email]).await, refused);
     assert_eq!(judged(&pools, "stranger", &[("email", &address)]).await, refused);
     let both = [email, ("preferred_username", alias.as_str())];
     assert_eq!(judged(&pools, "stranger", &both).await, refused);
     // An account whose value only starts like the searched one does not hold it.
     let longer = format!("{address}s");
-    assert_eq!(judged(&pools, "newcomer", &[("email", &longer)]).await, Ok(Judgement::Passes));
+    assert_eq!(judged(&pools, "newcomer", &[("email", &longer)]).await, Ok(GuardDecision::Passes));
 }
 
 #[tokio::test]
 async fn an_endless_listing_gives_no_decision() {
     let pools = pools(Vec::new(), true);
     let judged = judged(&pools, "somebody", &[("email", &long_address())]).await;
-    assert_eq!(judged, Err(FaultKind::Invalid), "the configuration decides about the sign-up");
+    assert_eq!(judged, Err(ErrorKind::Invalid), "the configuration decides about the sign-up");
 }
 
 /// The refusal of one search arrives first: the guard still waits for the others.
@@ -164,7 +164,7 @@ async fn a_search_that_fails_early_hides_no_account_that_another_finds_late() {
         _ => Reply::Well(json!({})),
     });
     let names = [("email", PAT), ("preferred_username", "pat-2")];
-    assert_eq!(judged(&pools, "pat-2", &names).await, Ok(Judgement::Refused));
+    assert_eq!(judged(&pools, "pat-2", &names).await, Ok(GuardDecision::Refused));
 }
 
 #[tokio::test]
@@ -172,9 +172,9 @@ async fn a_value_that_no_account_can_hold_is_not_searched_for() {
     let pools = pools(vec![resident("pat", "email", PAT)], false);
     let endless = "x".repeat(limits::ATTRIBUTE_MAX + 1);
     let email = ("email", "new@example.com");
-    assert_eq!(judged(&pools, "somebody", &[email]).await, Ok(Judgement::Passes));
+    assert_eq!(judged(&pools, "somebody", &[email]).await, Ok(GuardDecision::Passes));
     let usual = searches(&pools);
     let both = [email, ("preferred_username", endless.as_str())];
-    assert_eq!(judged(&pools, "somebody", &both).await, Ok(Judgement::Passes));
+    assert_eq!(judged(&pools, "somebody", &both).await, Ok(GuardDecision::Passes));
     assert_eq!(searches(&pools), usual * 2);
 }

@@ -1,8 +1,8 @@
 //! The table itself: one row per operation.
 
-use poolbridge_core::restore::Stage;
+use poolbridge_core::restore::RestoreStage;
 
-use super::Told::{Changed, Confirmed, Deleted, Hint, Many, Nothing};
+use super::Detects::{Changed, Confirmed, Deleted, Hint, Many, Nothing};
 use super::{Operation, PoolEvent, pool, quiet, read, row};
 use crate::config::TriggerSlot::{
     CustomMessage, PostAuthentication, PostConfirmation, PreTokenGeneration,
@@ -121,10 +121,10 @@ pub const OPERATIONS: [Operation; 174] = [
     quiet("GetClientToken"),
     quiet("GetDerivedToken"),
     // The pool is restored or deleted, which changes many people without naming them.
-    pool("InitiatePointInTimeRecovery", PoolEvent::Restore(Stage::Prepared)),
-    pool("CancelPointInTimeRecovery", PoolEvent::Restore(Stage::Cancelled)),
-    pool("StartPointInTimeRecovery", PoolEvent::Restore(Stage::Started)),
-    pool("DeleteUserPool", PoolEvent::Restore(Stage::Deleted)),
+    pool("InitiatePointInTimeRecovery", PoolEvent::Restore(RestoreStage::Prepared)),
+    pool("CancelPointInTimeRecovery", PoolEvent::Restore(RestoreStage::Cancelled)),
+    pool("StartPointInTimeRecovery", PoolEvent::Restore(RestoreStage::Started)),
+    pool("DeleteUserPool", PoolEvent::Restore(RestoreStage::Deleted)),
     // Settings that affect people: triggers, clients, providers, schema, limits.
     pool("UpdateUserPool", PoolEvent::Settings),
     pool("SetUserPoolMfaConfig", PoolEvent::Settings),

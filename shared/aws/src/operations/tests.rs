@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::Told::{Changed, Hint, Nothing};
+use super::Detects::{Changed, Hint, Nothing};
 use super::*;
 
 #[test]
@@ -25,16 +25,16 @@ fn every_row_is_found_by_its_own_name() {
         assert_eq!(Operation::find(row.name, row.challenge), Some(row));
     }
     let sign_in = Operation::find("RespondToAuthChallenge", Some("SMS_MFA")).unwrap();
-    assert_eq!((sign_in.challenge, sign_in.told), (None, Nothing));
+    assert_eq!((sign_in.challenge, sign_in.detects), (None, Nothing));
     let other = Operation::find("UpdateUserAttributes", Some("NEW_PASSWORD_REQUIRED")).unwrap();
-    assert_eq!(other.told, Changed);
+    assert_eq!(other.detects, Changed);
     assert_eq!(Operation::find("updateuserattributes", None), None);
 }
 
 #[test]
 fn a_request_to_a_page_proves_nothing() {
     for row in OPERATIONS.iter().filter(|row| row.is_form()) {
-        assert_eq!((row.told, row.password), (Hint, false), "{}", row.name);
+        assert_eq!((row.detects, row.password), (Hint, false), "{}", row.name);
     }
 }
 
@@ -87,7 +87,7 @@ fn operations_that_change_people_reach_the_trail_and_reads_do_not() {
         match row.kind() {
             "person" | "many" => assert!(row.trail(), "{}", row.name),
             "pool" => {
-                let watched = row.told != Told::Pool(PoolEvent::Unwatched);
+                let watched = row.detects != Detects::Pool(PoolEvent::Unwatched);
                 assert_eq!((row.trail(), row.sweep, row.password), (watched, false, false));
             }
             "nothing" => assert!(!row.trail() && !row.password, "{}", row.name),

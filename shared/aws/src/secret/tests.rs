@@ -1,4 +1,4 @@
-use poolbridge_core::facts::{Field, Reading, Value};
+use poolbridge_core::profile::{Field, FieldState, Value};
 
 use super::*;
 
@@ -62,11 +62,11 @@ fn an_old_key_still_opens_and_a_missing_key_is_named() {
     assert!(newer.starts_with("2:"));
     assert_eq!(before.sealer().open(&person(1), &newer), Err(UnsealError::UnknownKey(2)));
 
-    let value = Reading::Held(Value::Text("x".to_owned()));
-    let print = before.keyring().reading(&person(1), &Field::Email, &value);
-    assert!(after.keyring().is(&person(1), &Field::Email, &value, print));
+    let value = FieldState::Present(Value::Text("x".to_owned()));
+    let fingerprint = before.keyring().reading(&person(1), &Field::Email, &value);
+    assert!(after.keyring().is(&person(1), &Field::Email, &value, fingerprint));
     let newer = after.keyring().reading(&person(1), &Field::Email, &value);
-    assert_eq!(newer.map(|print| print.key), Some(2));
+    assert_eq!(newer.map(|fingerprint| fingerprint.key), Some(2));
 }
 
 #[test]

@@ -2,7 +2,7 @@ use aws_sdk_sqs::types::Message;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::cognito::loopback::{Loopback, Reply, Request, config_at};
+use crate::cognito::loopback::{Loopback, LoopbackRequest, Reply, config_at};
 
 fn sub(text: &str) -> Sub {
     Sub::try_from(text).unwrap()
@@ -33,42 +33,42 @@ fn a_group_is_valid_for_sqs_and_unique_per_account() {
 
 #[test]
 fn the_deduplication_id_is_the_change_id() {
-    let change = Change {
+    let change = ChangeEvent {
         side: Side::New,
         sub: sub("s"),
         at: poolbridge_core::time::Time(1),
-        proof: poolbridge_core::change::Proof::Hint,
+        evidence: poolbridge_core::change::Evidence::Hint,
         password: false,
         administrator: false,
         claimed: false,
         id: 255,
     };
-    let entry = entry(0, &change).unwrap();
+    let record = record(0, &change).unwrap();
     let id = "000000000000000000000000000000ff";
-    assert_eq!(entry.message_deduplication_id(), Some(id));
-    assert!(entry.message_body().contains(id));
+    assert_eq!(record.message_deduplication_id(), Some(id));
+    assert!(record.message_body().contains(id));
 }
 
 #[test]
 fn each_error_of_an_entry_has_its_port_error() {
     let kind = |code: &str, sender| {
-        let entry = BatchResultErrorEntry::builder().id("0").code(code).sender_fault(sender);
-        entry_fault(&entry.build().unwrap()).kind
+        let record = BatchResultErrorEntry::builder().id("0").code(code).sender_fault(sender);
+        record_error(&record.build().unwrap()).kind
     };
-    assert_eq!(kind("RequestThrottled", true), FaultKind::Throttled);
-    assert_eq!(kind("ThrottlingException", false), FaultKind::Throttled);
-    assert_eq!(kind("AccessDenied", true), FaultKind::Denied);
-    assert_eq!(kind("InvalidMessageContents", true), FaultKind::Invalid);
-    assert_eq!(kind("InternalError", false), FaultKind::Broken);
+    assert_eq!(kind("RequestThrottled", true), ErrorKind::Throttled);
+    assert_eq!(kind("ThrottlingException", false), ErrorKind::Throttled);
+    assert_eq!(kind("AccessDenied", true), ErrorKind::Denied);
+    assert_eq!(kind("InvalidMessageContents", true), ErrorKind::Invalid);
+    assert_eq!(kind("InternalError", false), ErrorKind::Broken);
 }
 
 #[test]
 fn the_arn_shows_which_queue_a_message_came_from() {
     let url = Some("https://sqs.eu-west-1.amazonaws.com/1/acme-bulk.fifo");
-    let line = |arn| Line::of_arn(arn, url);
-    assert_eq!(line("arn:aws:sqs:eu-west-1:1:acme-bulk.fifo"), Line::Bulk);
-    assert_eq!(line("arn:aws:sqs:eu-west-1:1:acme.fifo"), Line::Live);
-    assert_eq!((line(""), Line::of_arn("x", None)), (Line::Live, Line::Live));
+    let line = |arn| QueueKind::of_arn(arn, url);
+    assert_eq!(line("arn:aws:sqs:eu-west-1:1:acme-bulk.fifo"), QueueKind::Bulk);
+    assert_eq!(line("arn:aws:sqs:eu-west-1:1:acme.fifo"), QueueKind::Live);
+    assert_eq!((line(""), QueueKind::of_arn("x", None)), (QueueKind::Live, QueueKind::Live));
 }
 
 #[test]
@@ -80,18 +80,19 @@ fn seconds_are_rounded_up_and_bounded() {
 
 #[test]
 fn invariant_09_a_received_body_is_not_printed() {
-    let message = received(&Message::builder().body("someone@example.com").build(), Line::Live);
+    let message =
+        received(&Message::builder().body("someone@example.com").build(), QueueKind::Live);
     assert_eq!(message.receives, 1);
     assert!(!format!("{message:?}").contains("someone"));
 }
 
 /// That many changes, numbered by their ids.
-fn changes(count: u32) -> Vec<Change> {
-    let change = |id: u32| Change {
+fn changes(count: u32) -> Vec<ChangeEvent> {
+    let change = |id: u32| ChangeEvent {
         side: Side::Old,
         sub: sub(&format!("s-{id}")),
         at: poolbridge_core::time::Time(1),
-        proof: poolbridge_core::change::Proof::Changed,
+        evidence: poolbridge_core::change::Evidence::Changed,
         password: false,
         administrator: false,
         claimed: false,
@@ -112,14 +113,14 @@ fn taken(id: &str) -> Value {
 }
 
 /// The ids of a batch's entries, in order.
-fn entries(request: &Request) -> Vec<String> {
-    let entries = request.1["Entries"].as_array().cloned().unwrap_or_default();
-    entries.iter().filter_map(|entry| entry["Id"].as_str().map(str::to_owned)).collect()
+fn records(request: &LoopbackRequest) -> Vec<String> {
+    let records = request.1["Entries"].as_array().cloned().unwrap_or_default();
+    records.iter().filter_map(|record| record["Id"].as_str().map(str::to_owned)).collect()
 }
 
 /// The ids of the changes that were not sent, and why.
-fn failed(sent: &Sent) -> Vec<(u128, FaultKind)> {
-    sent.failed.iter().map(|(change, fault)| (change.id, fault.kind)).collect()
+fn failed(sent: &Sent) -> Vec<(u128, ErrorKind)> {
+    sent.failed.iter().map(|(change, error)| (change.id, error.kind)).collect()
 }
 
 #[tokio::test]
@@ -130,20 +131,20 @@ async fn an_entry_missing_from_the_answer_does_not_count_as_sent() {
     });
     let sent = outbox(&queue).await.send_all(&changes(3)).await;
     assert_eq!(sent.sent, 1);
-    assert_eq!(failed(&sent), [(1, FaultKind::Denied), (2, FaultKind::NoAnswer)]);
+    assert_eq!(failed(&sent), [(1, ErrorKind::Denied), (2, ErrorKind::NoAnswer)]);
     assert!(sent.failed[1].1.may_have_happened(), "SQS may have accepted it");
 }
 
 #[tokio::test]
 async fn changes_are_sent_ten_per_call_each_with_its_own_group_and_id() {
     let queue = Loopback::new(|request, _| {
-        let taken: Vec<Value> = entries(request).iter().map(|id| taken(id)).collect();
+        let taken: Vec<Value> = records(request).iter().map(|id| taken(id)).collect();
         Reply::Well(json!({ "Successful": taken, "Failed": [] }))
     });
     let sent = outbox(&queue).await.send_all(&changes(23)).await;
     assert_eq!((sent.sent, sent.failed.len()), (23, 0));
     let requests = queue.requests();
-    let sizes: Vec<usize> = requests.iter().map(|request| entries(request).len()).collect();
+    let sizes: Vec<usize> = requests.iter().map(|request| records(request).len()).collect();
     assert_eq!(sizes, [10, 10, 3]);
     let last = &requests[2].1["Entries"][2];
     assert_eq!(last["MessageGroupId"], "old#s-22");
@@ -155,7 +156,7 @@ async fn changes_are_sent_ten_per_call_each_with_its_own_group_and_id() {
 async fn after_a_failed_call_the_remaining_changes_are_reported_unsent() {
     let queue = Loopback::new(|request, count| match count {
         0 => {
-            let taken: Vec<Value> = entries(request).iter().map(|id| taken(id)).collect();
+            let taken: Vec<Value> = records(request).iter().map(|id| taken(id)).collect();
             Reply::Well(json!({ "Successful": taken }))
         }
         _ => Reply::Badly(400, "com.amazonaws.sqs#AccessDeniedException"),
@@ -163,8 +164,8 @@ async fn after_a_failed_call_the_remaining_changes_are_reported_unsent() {
     let sent = outbox(&queue).await.send_all(&changes(25)).await;
     assert_eq!((sent.sent, sent.failed.len()), (10, 15));
     let kinds = failed(&sent);
-    assert!(kinds[..10].iter().all(|(_, kind)| *kind == FaultKind::Denied), "{kinds:?}");
-    assert!(kinds[10..].iter().all(|(_, kind)| *kind == FaultKind::NotSent), "{kinds:?}");
+    assert!(kinds[..10].iter().all(|(_, kind)| *kind == ErrorKind::Denied), "{kinds:?}");
+    assert!(kinds[10..].iter().all(|(_, kind)| *kind == ErrorKind::NotSent), "{kinds:?}");
     let ids: Vec<u128> = kinds.iter().map(|(id, _)| *id).collect();
     assert_eq!(ids, (10..25).collect::<Vec<u128>>(), "in order and complete");
     assert_eq!(queue.operations().len(), 2, "the third batch is not tried");
@@ -174,19 +175,19 @@ async fn after_a_failed_call_the_remaining_changes_are_reported_unsent() {
 async fn a_receive_returns_count_and_queue_of_each_message() {
     let queue = Loopback::new(|_, _| {
         let attributes = json!({ "ApproximateReceiveCount": "4", "MessageGroupId": "old#s" });
-        let told = json!({ "MessageId": "m", "ReceiptHandle": "r", "Body": "b",
+        let received = json!({ "MessageId": "m", "ReceiptHandle": "r", "Body": "b",
                            "Attributes": attributes });
-        Reply::Well(json!({ "Messages": [told, { "MessageId": "bare" }] }))
+        Reply::Well(json!({ "Messages": [received, { "MessageId": "bare" }] }))
     });
     let client = Client::new(&config_at(&queue.endpoint_url).await);
     let url = format!("{}/1/acme-bulk.fifo", queue.endpoint_url);
     let bulk = SqsQueue::new(client, url).of_bulk();
     let wait = Duration::from_millis(1_200);
     let messages = bulk.receive(99, wait).await.unwrap();
-    let told = &messages[0];
-    assert_eq!((told.receives, told.line), (4, Line::Bulk));
-    assert_eq!((told.body.as_str(), told.receipt.as_str()), ("b", "r"));
-    assert_eq!((told.message_id.as_str(), told.group.as_str()), ("m", "old#s"));
+    let received = &messages[0];
+    assert_eq!((received.receives, received.line), (4, QueueKind::Bulk));
+    assert_eq!((received.body.as_str(), received.receipt.as_str()), ("b", "r"));
+    assert_eq!((received.message_id.as_str(), received.group.as_str()), ("m", "old#s"));
     assert_eq!((messages[1].receives, messages[1].group.as_str()), (1, ""));
     let (_, asked) = queue.requests().pop().unwrap();
     assert_eq!((&asked["MaxNumberOfMessages"], &asked["WaitTimeSeconds"]), (&json!(10), &json!(2)));
@@ -197,16 +198,16 @@ async fn a_missing_queue_counter_is_not_zero() {
     let names =
         ["", "NotVisible", "Delayed"].map(|end| format!("ApproximateNumberOfMessages{end}"));
     for missing in 0..=names.len() {
-        let told: serde_json::Map<String, Value> = (0..names.len())
+        let received: serde_json::Map<String, Value> = (0..names.len())
             .filter(|place| *place != missing)
             .map(|place| (names[place].clone(), json!(["1", "20", "300"][place])))
             .collect();
-        let queue = Loopback::new(move |_, _| Reply::Well(json!({ "Attributes": told })));
+        let queue = Loopback::new(move |_, _| Reply::Well(json!({ "Attributes": received })));
         let client = Client::new(&config_at(&queue.endpoint_url).await);
         let queue = SqsQueue::new(client, format!("{}/1/acme.fifo", queue.endpoint_url));
         if missing < names.len() {
-            let fault = queue.counts().await.unwrap_err();
-            assert_eq!(fault.kind, FaultKind::Unreadable, "without {}", names[missing]);
+            let error = queue.counts().await.unwrap_err();
+            assert_eq!(error.kind, ErrorKind::Unreadable, "without {}", names[missing]);
         } else {
             let counts = QueueCounts { waiting: 1, in_flight: 20, delayed: 300 };
             assert_eq!(queue.counts().await, Ok(counts));

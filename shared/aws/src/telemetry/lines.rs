@@ -4,27 +4,27 @@
 use std::time::Duration;
 
 use poolbridge_core::capture::Captured;
-use poolbridge_core::change::Change;
-use poolbridge_core::converge::Report;
-use poolbridge_core::fault::Fault;
-use poolbridge_core::guard::Judgement;
+use poolbridge_core::change::ChangeEvent;
+use poolbridge_core::error::PortError;
+use poolbridge_core::guard::GuardDecision;
 use poolbridge_core::names::PersonId;
+use poolbridge_core::outcome::{Outcome, Reason};
+use poolbridge_core::reconcile::Report;
 use poolbridge_core::side::Side;
 use poolbridge_core::sweep::Tick;
-use poolbridge_core::sweep::pass::{Done, Doubt, Summary, Unit};
-use poolbridge_core::verdict::{Reason, Verdict};
+use poolbridge_core::sweep::pass::{Doubt, Partition, PartitionResult, Summary};
 
 use super::milliseconds;
-use crate::config::{GuardFailure, Mistake, Mistakes, TriggerSlot};
-use crate::resend::Resent;
-use crate::triggers::NotCaptured;
-use crate::wiring::NotWired;
+use crate::config::{ConfigError, ConfigErrors, GuardFailure, TriggerSlot};
+use crate::resend::ResendResult;
+use crate::triggers::NotAChange;
+use crate::wiring::StartupError;
 
 /// Logs what is wrong with the configuration, one line per error.
-pub fn mistakes(mistakes: &Mistakes) {
-    for Mistake { line, message, hint } in &mistakes.list {
+pub fn config_errors(config_errors: &ConfigErrors) {
+    for ConfigError { line, message, hint } in &config_errors.list {
         tracing::error!(
-            configuration.source = mistakes.source_name,
+            configuration.source = config_errors.source_name,
             configuration.line = line,
             hint,
             "the configuration is broken: {message}",
@@ -33,13 +33,13 @@ pub fn mistakes(mistakes: &Mistakes) {
 }
 
 /// Logs why the component cannot work yet.
-pub fn not_wired(error: &NotWired) {
+pub fn startup_failed(error: &StartupError) {
     let cause = std::error::Error::source(error).map(ToString::to_string);
     tracing::error!(cause, hint = error.hint(), "the bridge cannot work yet: {error}");
 }
 
 /// Logs why capture stored no change for an event.
-pub fn not_captured(refusal: NotCaptured) {
+pub fn not_captured(refusal: NotAChange) {
     let (reason, hint) = (refusal.to_string(), refusal.hint());
     if refusal.is_failure() {
         tracing::error!(reason, hint, "an event was let through and nothing was noted");
@@ -49,19 +49,19 @@ pub fn not_captured(refusal: NotCaptured) {
 }
 
 /// Logs the result of one captured change.
-pub fn captured(change: &Change, captured: &Captured) {
-    let fault = |result: &Result<(), Fault>| result.as_ref().err().map(ToString::to_string);
-    let (mark, message) = (fault(&captured.mark), fault(&captured.message));
-    let failed = mark.is_some() || message.is_some();
+pub fn captured(change: &ChangeEvent, captured: &Captured) {
+    let error = |result: &Result<(), PortError>| result.as_ref().err().map(ToString::to_string);
+    let (pending, message) = (error(&captured.pending), error(&captured.message));
+    let failed = pending.is_some() || message.is_some();
     macro_rules! write_line {
         ($level:ident, $text:literal) => {
             tracing::$level!(
                 change.id = %format_args!("{:032x}", change.id),
                 change.side = change.side.name(),
                 change.sub = change.sub.as_str(),
-                change.proof = change.proof.name(),
-                mark.fault = mark,
-                message.fault = message,
+                change.evidence = change.evidence.name(),
+                pending.error = pending,
+                message.error = message,
                 $text,
             )
         };
@@ -78,31 +78,31 @@ pub fn captured(change: &Change, captured: &Captured) {
 
 /// Logs the guard's decision about a sign-up. It does not name the person: no account with a `sub`
 /// exists yet.
-pub fn judged(side: Side, failure: GuardFailure, judged: &Result<Judgement, Fault>) {
+pub fn judged(side: Side, failure: GuardFailure, judged: &Result<GuardDecision, PortError>) {
     let side = side.name();
     match judged {
-        Ok(Judgement::Passes) => tracing::info!(side, "a sign-up passed the guard"),
-        Ok(Judgement::Refused) => {
+        Ok(GuardDecision::Passes) => tracing::info!(side, "a sign-up passed the guard"),
+        Ok(GuardDecision::Refused) => {
             tracing::info!(side, "a sign-up was refused: the other pool holds the identity");
         }
-        Err(fault) => tracing::error!(
+        Err(error) => tracing::error!(
             side,
-            fault = %fault,
+            error = %error,
             outcome = match failure {
                 GuardFailure::Open => "let-through",
                 GuardFailure::Closed => "refused",
             },
-            hint = Reason::Outside(fault.kind).hint(),
+            hint = Reason::PortError(error.kind).hint(),
             "a sign-up could not be judged",
         ),
     }
 }
 
 /// Logs that the chained function could not be called. The person who waited got that error.
-pub fn not_invoked(slot: TriggerSlot, fault: &Fault) {
+pub fn not_invoked(slot: TriggerSlot, error: &PortError) {
     tracing::error!(
         slot = slot.name(),
-        fault = %fault,
+        error = %error,
         hint = "see whether the function is there, capture may invoke it, and it has room",
         "the chained function could not be called; its trigger failed",
     );
@@ -118,33 +118,33 @@ pub fn unknown_function(slot: TriggerSlot) {
 }
 
 /// Logs the result of a scheduled run over pending changes.
-pub fn resent(resent: &Resent) {
+pub fn resent(resent: &ResendResult) {
     tracing::info!(
-        marks = resent.marks,
-        oldest_mark_seconds = resent.oldest.map(|oldest| oldest.as_secs()),
+        pending_changes = resent.pending_changes,
+        oldest_pending_seconds = resent.oldest.map(|oldest| oldest.as_secs()),
         sent = resent.sent,
         failed = resent.failed,
         paused = resent.paused,
         other_configuration = resent.other_configuration,
-        "looked at the marks and sent again what was due",
+        "checked the pending changes and resent those that were due",
     );
 }
 
 /// Logs that pending changes could not be read.
-pub fn not_resent(fault: &Fault) {
+pub fn not_resent(error: &PortError) {
     tracing::error!(
-        fault = %fault,
-        hint = Reason::Outside(fault.kind).hint(),
-        "the marks could not be sent again; the next run tries once more",
+        error = %error,
+        hint = Reason::PortError(error.kind).hint(),
+        "the pending changes could not be resent; the next run tries again",
     );
 }
 
 /// Logs that one part of a pass is finished.
-pub fn part_swept(unit: &Unit, done: &Done, left: usize) {
-    let (kind, side, part) = match unit {
-        Unit::Accounts(side, prefix) => ("accounts", side, prefix.as_str().to_owned()),
-        Unit::Members(side, bucket) => ("groups", side, bucket.to_string()),
-        Unit::Cover(side) => ("cover", side, String::new()),
+pub fn part_swept(partition: &Partition, done: &PartitionResult, left: usize) {
+    let (kind, side, part) = match partition {
+        Partition::Accounts(side, prefix) => ("accounts", side, prefix.as_str().to_owned()),
+        Partition::Members(side, bucket) => ("groups", side, bucket.to_string()),
+        Partition::Cover(side) => ("cover", side, String::new()),
     };
     let counts = &done.counts;
     tracing::info!(
@@ -159,9 +159,9 @@ pub fn part_swept(unit: &Unit, done: &Done, left: usize) {
         news = counts.news,
         unknown = counts.unknown,
         unreadable = counts.unreadable,
-        marked = counts.marked,
+        has_pending = counts.has_pending,
         sent = counts.sent,
-        strangers = counts.strangers,
+        unexpected = counts.unexpected,
         "a part of the {side} pool was swept, {left} are left",
     );
 }
@@ -200,10 +200,10 @@ pub fn swept(tick: &Tick) {
             "the sweep rests: nothing that it found could be worked off",
         ),
         Tick::Worked(worked) => {
-            for fault in &worked.faults {
+            for error in &worked.errors {
                 tracing::warn!(
-                    fault = %fault,
-                    hint = Reason::Outside(fault.kind).hint(),
+                    error = %error,
+                    hint = Reason::PortError(error.kind).hint(),
                     "a part could not be swept; it begins anew",
                 );
             }
@@ -212,7 +212,7 @@ pub fn swept(tick: &Tick) {
                 left = worked.left,
                 ended = worked.ended.is_some(),
                 no_room = worked.no_room,
-                faults = worked.faults.len(),
+                errors = worked.errors.len(),
                 "the sweep went on",
             );
         }
@@ -220,10 +220,10 @@ pub fn swept(tick: &Tick) {
 }
 
 /// Logs that the sweep could not continue at all.
-pub fn not_swept(fault: &Fault) {
+pub fn not_swept(error: &PortError) {
     tracing::error!(
-        fault = %fault,
-        hint = Reason::Outside(fault.kind).hint(),
+        error = %error,
+        hint = Reason::PortError(error.kind).hint(),
         "the sweep could not go on; the next run tries once more",
     );
 }
@@ -241,13 +241,13 @@ pub fn trigger_missing(side: Side, slot: TriggerSlot, other: bool) {
 
 /// One processed message, for its log line.
 #[derive(Clone, Copy, Debug)]
-pub struct Handled<'a> {
+pub struct HandledMessage<'a> {
     /// The queue's own id of the message.
     pub message_id: &'a str,
     /// How many times it was received.
     pub receives: u32,
     /// The change in it.
-    pub change: &'a Change,
+    pub change: &'a ChangeEvent,
     /// The result.
     pub report: &'a Report,
     /// The time since the event.
@@ -259,13 +259,13 @@ pub struct Handled<'a> {
 }
 
 /// Writes the one wide log line of a message.
-pub fn handled(handled: &Handled<'_>) {
-    let Handled { change, report, .. } = handled;
-    let reason = match &report.verdict {
-        Verdict::Later(_, reason) | Verdict::Held(reason) | Verdict::Refused(reason) => {
+pub fn handled(handled: &HandledMessage<'_>) {
+    let HandledMessage { change, report, .. } = handled;
+    let reason = match &report.outcome {
+        Outcome::Retry(_, reason) | Outcome::Held(reason) | Outcome::Rejected(reason) => {
             Some(reason.name())
         }
-        Verdict::Applied | Verdict::AlreadyTrue => None,
+        Outcome::Applied | Outcome::Unchanged => None,
     };
     let carried: Vec<String> =
         report.carried.iter().map(|(side, field)| format!("{side}:{field}")).collect();
@@ -277,8 +277,8 @@ pub fn handled(handled: &Handled<'_>) {
         change.id = %format_args!("{:032x}", change.id),
         change.side = change.side.name(),
         change.sub = change.sub.as_str(),
-        change.proof = change.proof.name(),
-        verdict = report.verdict.name(),
+        change.evidence = change.evidence.name(),
+        outcome = report.outcome.name(),
         reason,
         person = report.person.as_ref().map(PersonId::as_str),
         plan.fields = %carried.join(" "),
@@ -291,6 +291,6 @@ pub fn handled(handled: &Handled<'_>) {
         back_after_milliseconds = handled.back_after.map(milliseconds),
         "a change of the {} pool: {}",
         change.side,
-        report.verdict.name(),
+        report.outcome.name(),
     );
 }

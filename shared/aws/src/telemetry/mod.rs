@@ -1,7 +1,7 @@
 //! A run's output: log lines as JSON, and metrics in the embedded metric format of `CloudWatch`.
 //! Both show at most a person's `sub` and the bridge's own id of the person.
 
-mod figures;
+mod metrics;
 mod lines;
 mod trail;
 
@@ -15,15 +15,18 @@ use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-pub use figures::{
-    APPLY_FIGURES, BatchFigures, CAPTURE_FIGURES, CaptureFigures, DIMENSION, MarkFigures,
-    NAMESPACE, SWEEP_FIGURES, SweepFigures, Telemetry, figures_document,
-};
 pub use lines::{
-    Handled, captured, handled, judged, mistakes, not_captured, not_invoked, not_resent, not_swept,
-    not_wired, part_swept, pass_ended, resent, swept, trigger_missing, unknown_function,
+    HandledMessage, captured, config_errors, handled, judged, not_captured, not_invoked,
+    not_resent, not_swept, part_swept, pass_ended, resent, startup_failed, swept, trigger_missing,
+    unknown_function,
 };
-pub use trail::{HeardLine, PoolLook, TRAIL_FIGURES, TrailFigures, heard, route_not_noted};
+pub use metrics::{
+    APPLY_FIGURES, BatchMetrics, CAPTURE_FIGURES, CaptureMetrics, DIMENSION, NAMESPACE,
+    PendingMetrics, SWEEP_FIGURES, SweepMetrics, Telemetry, figures_document,
+};
+pub use trail::{
+    DetectionLine, PoolCheck, TRAIL_FIGURES, TrailMetrics, detection, route_not_noted,
+};
 
 /// Where log lines and metrics go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

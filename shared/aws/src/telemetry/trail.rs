@@ -3,16 +3,16 @@
 use std::time::Duration;
 
 use poolbridge_core::capture::Captured;
-use poolbridge_core::change::Change;
-use poolbridge_core::fault::Fault;
-use poolbridge_core::restore::Stage;
+use poolbridge_core::change::ChangeEvent;
+use poolbridge_core::error::PortError;
+use poolbridge_core::restore::RestoreStage;
 use poolbridge_core::side::Side;
 use poolbridge_core::time::Time;
 
 use super::Telemetry;
-use super::figures::{Figure, line};
+use super::metrics::{MetricValue, line};
 use crate::config::TriggerSlot;
-use crate::trail::NotHeard;
+use crate::trail::Ignored;
 
 /// The metrics that the trail publishes.
 pub const TRAIL_FIGURES: [&str; 6] = [
@@ -26,7 +26,7 @@ pub const TRAIL_FIGURES: [&str; 6] = [
 
 /// The metrics of one event of the trail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct TrailFigures {
+pub struct TrailMetrics {
     /// A change was stored, or sent, or both.
     pub captured: u64,
     /// The event led to nothing.
@@ -42,64 +42,64 @@ pub struct TrailFigures {
     pub restores: u64,
 }
 
-impl TrailFigures {
-    fn figures(self) -> [(&'static str, Figure); 6] {
+impl TrailMetrics {
+    fn metrics(self) -> [(&'static str, MetricValue); 6] {
         let [captured, dropped, unresolved, failed, triggers_missing, restores] = TRAIL_FIGURES;
         [
-            (captured, Figure::Count(self.captured)),
-            (dropped, Figure::Count(self.dropped)),
-            (unresolved, Figure::Count(self.unresolved)),
-            (failed, Figure::Count(self.failed)),
-            (triggers_missing, Figure::Count(self.triggers_missing)),
-            (restores, Figure::Count(self.restores)),
+            (captured, MetricValue::Count(self.captured)),
+            (dropped, MetricValue::Count(self.dropped)),
+            (unresolved, MetricValue::Count(self.unresolved)),
+            (failed, MetricValue::Count(self.failed)),
+            (triggers_missing, MetricValue::Count(self.triggers_missing)),
+            (restores, MetricValue::Count(self.restores)),
         ]
     }
 }
 
 impl Telemetry {
     /// Publishes the metrics of one event of the trail.
-    pub fn trail(&self, now: Time, figures: TrailFigures) {
-        self.output.write(&line(&self.name, now, &figures.figures()));
+    pub fn trail(&self, now: Time, metrics: TrailMetrics) {
+        self.output.write(&line(&self.name, now, &metrics.metrics()));
     }
 }
 
 /// One processed event, for its log line.
 #[derive(Clone, Debug, Default)]
-pub struct HeardLine {
+pub struct DetectionLine {
     /// The operation, as poolbridge's own table names it.
     pub operation: &'static str,
     /// The time between the call and its event, if the event shows the time of the call.
     pub delay: Option<Duration>,
     /// Why the event led to nothing.
-    pub refusal: Option<NotHeard>,
+    pub refusal: Option<Ignored>,
     /// Each change and its result.
-    pub captured: Vec<(Change, Captured)>,
+    pub captured: Vec<(ChangeEvent, Captured)>,
     /// The sides for which a sweep is requested, and the result of each request.
-    pub swept: Vec<(Side, Result<(), Fault>)>,
+    pub swept: Vec<(Side, Result<(), PortError>)>,
     /// The pools that were checked because they themselves changed, and the result of each check.
-    pub pools: Vec<(Side, Result<PoolLook, Fault>)>,
+    pub pools: Vec<(Side, Result<PoolCheck, PortError>)>,
     /// The account pointers could not be read, so the trail assumed every possible pool.
-    pub unread: Option<Fault>,
+    pub unread: Option<PortError>,
 }
 
 /// The result of checking a pool after an event about the pool itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PoolLook {
+pub enum PoolCheck {
     /// The pool is being restored or was deleted. The control item shows it.
-    Restore(Stage),
+    Restore(RestoreStage),
     /// The slots where capture should be attached and is not.
     Triggers(Vec<TriggerSlot>),
 }
 
 /// Writes a line for each pool of an event.
-fn looked_at(heard: &HeardLine) {
-    for (side, looked) in &heard.pools {
-        let (operation, side) = (heard.operation, side.name());
+fn looked_at(detection: &DetectionLine) {
+    for (side, looked) in &detection.pools {
+        let (operation, side) = (detection.operation, side.name());
         match looked {
-            Ok(PoolLook::Triggers(missing)) if missing.is_empty() => {
+            Ok(PoolCheck::Triggers(missing)) if missing.is_empty() => {
                 tracing::info!(operation, side, "a pool's settings changed, its triggers stand");
             }
-            Ok(PoolLook::Triggers(missing)) => {
+            Ok(PoolCheck::Triggers(missing)) => {
                 let slots: Vec<&str> = missing.iter().map(|slot| slot.name()).collect();
                 tracing::error!(
                     operation,
@@ -109,17 +109,17 @@ fn looked_at(heard: &HeardLine) {
                      attach`, and put the lines of `attach --print` into the pool's own template",
                 );
             }
-            Ok(PoolLook::Restore(stage)) => tracing::error!(
+            Ok(PoolCheck::Restore(stage)) => tracing::error!(
                 operation,
                 side,
                 stage = stage.name(),
                 "a pool is restored or deleted: nothing is written but disables; hint: \
                  `poolbridge status`",
             ),
-            Err(fault) => tracing::error!(
+            Err(error) => tracing::error!(
                 operation,
                 side,
-                fault = %fault,
+                error = %error,
                 "a change of the pool could not be looked at; hint: the platform tries again",
             ),
         }
@@ -127,59 +127,59 @@ fn looked_at(heard: &HeardLine) {
 }
 
 /// Writes the one wide log line of an event.
-pub fn heard(heard: &HeardLine) {
-    if !heard.pools.is_empty() {
-        return looked_at(heard);
+pub fn detection(detection: &DetectionLine) {
+    if !detection.pools.is_empty() {
+        return looked_at(detection);
     }
-    let faults = |results: &[&Result<(), Fault>]| {
-        let faults = results.iter().filter_map(|result| result.as_ref().err());
-        let faults: Vec<String> = faults.map(ToString::to_string).collect();
-        (!faults.is_empty()).then(|| faults.join("; "))
+    let errors = |results: &[&Result<(), PortError>]| {
+        let errors = results.iter().filter_map(|result| result.as_ref().err());
+        let errors: Vec<String> = errors.map(ToString::to_string).collect();
+        (!errors.is_empty()).then(|| errors.join("; "))
     };
-    let captured = &heard.captured;
-    let marks = faults(&captured.iter().map(|(_, it)| &it.mark).collect::<Vec<_>>());
-    let messages = faults(&captured.iter().map(|(_, it)| &it.message).collect::<Vec<_>>());
-    let swept = faults(&heard.swept.iter().map(|(_, it)| it).collect::<Vec<_>>());
+    let captured = &detection.captured;
+    let pending_changes = errors(&captured.iter().map(|(_, it)| &it.pending).collect::<Vec<_>>());
+    let messages = errors(&captured.iter().map(|(_, it)| &it.message).collect::<Vec<_>>());
+    let swept = errors(&detection.swept.iter().map(|(_, it)| it).collect::<Vec<_>>());
     let lost = captured.iter().any(|(_, it)| !it.survives()) || swept.is_some();
-    let partly = marks.is_some() || messages.is_some() || heard.unread.is_some();
-    let verdict = match (heard.refusal, captured.is_empty()) {
+    let partly = pending_changes.is_some() || messages.is_some() || detection.unread.is_some();
+    let outcome = match (detection.refusal, captured.is_empty()) {
         (Some(_), _) => "dropped",
         (None, _) if lost => "failed",
         (None, true) => "sweep-wanted",
         (None, false) => "captured",
     };
     let sides = captured.iter().map(|(change, _)| change.side);
-    let sides = sides.chain(heard.swept.iter().map(|(side, _)| *side));
+    let sides = sides.chain(detection.swept.iter().map(|(side, _)| *side));
     let sides: Vec<&str> = sides.map(Side::name).collect();
     let change = captured.first().map(|(change, _)| change);
     macro_rules! write_line {
         ($level:ident, $text:literal) => {
             tracing::$level!(
-                operation = heard.operation,
-                verdict,
-                reason = heard.refusal.map(|refusal| refusal.to_string()),
-                hint = heard.refusal.map(NotHeard::hint),
+                operation = detection.operation,
+                outcome,
+                reason = detection.refusal.map(|refusal| refusal.to_string()),
+                hint = detection.refusal.map(Ignored::hint),
                 sides = %sides.join(" "),
                 change.id = change.map(|change| format!("{:032x}", change.id)),
                 change.sub = change.map(|change| change.sub.as_str()),
-                change.proof = change.map(|change| change.proof.name()),
+                change.evidence = change.map(|change| change.evidence.name()),
                 change.password = change.map(|change| change.password),
-                delay_seconds = heard.delay.map(|delay| delay.as_secs()),
-                mark.fault = marks,
-                message.fault = messages,
-                sweep.fault = swept,
-                find.fault = heard.unread.as_ref().map(ToString::to_string),
+                delay_seconds = detection.delay.map(|delay| delay.as_secs()),
+                pending.error = pending_changes,
+                message.error = messages,
+                sweep.error = swept,
+                find.error = detection.unread.as_ref().map(ToString::to_string),
                 $text,
             )
         };
     }
-    match heard.refusal {
+    match detection.refusal {
         Some(refusal) if refusal.is_failure() => write_line!(error, "an event cannot be read"),
         Some(refusal) if refusal.is_unresolved() => {
             write_line!(warn, "an event names no account, and no sweep can find the account");
         }
         // The `EventBridge` rules pass events of every pool of the account.
-        Some(NotHeard::OtherPool) => write_line!(debug, "an event of another pool"),
+        Some(Ignored::OtherPool) => write_line!(debug, "an event of another pool"),
         Some(_) => write_line!(info, "an event tells nothing that is to be noted"),
         None if lost => write_line!(
             error,
@@ -194,9 +194,9 @@ pub fn heard(heard: &HeardLine) {
 }
 
 /// Logs that the trail could not store that it ran.
-pub fn route_not_noted(fault: &Fault) {
+pub fn route_not_noted(error: &PortError) {
     tracing::warn!(
-        fault = %fault,
+        error = %error,
         hint = "`poolbridge coverage` may take the trail for silent",
         "the trail's sign of life could not be noted",
     );
@@ -208,7 +208,7 @@ mod tests {
 
     #[test]
     fn the_set_of_metrics_is_closed_and_written_by_name() {
-        let figures = TrailFigures {
+        let metrics = TrailMetrics {
             captured: 1,
             dropped: 2,
             unresolved: 3,
@@ -216,9 +216,9 @@ mod tests {
             triggers_missing: 5,
             restores: 6,
         };
-        let figures = figures.figures();
-        assert_eq!(figures.clone().map(|(name, _)| name), TRAIL_FIGURES);
-        let counts = [1, 2, 3, 4, 5, 6].map(Figure::Count);
-        assert_eq!(figures.map(|(_, count)| count), counts);
+        let metrics = metrics.metrics();
+        assert_eq!(metrics.clone().map(|(name, _)| name), TRAIL_FIGURES);
+        let counts = [1, 2, 3, 4, 5, 6].map(MetricValue::Count);
+        assert_eq!(metrics.map(|(_, count)| count), counts);
     }
 }

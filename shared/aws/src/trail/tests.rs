@@ -13,26 +13,26 @@ const HIDDEN: &str = "HIDDEN_DUE_TO_SECURITY_REASONS";
 /// 2026-11-22T10:00:00Z.
 const NOW: Time = Time(1_795_341_600_000);
 
-fn listener() -> Listener {
+fn decoder() -> TrailDecoder {
     listener_with("")
 }
 
 /// A trail whose bridge.toml has these lines at its top besides.
-fn listener_with(lines: &str) -> Listener {
+fn listener_with(lines: &str) -> TrailDecoder {
     let file = format!(
         "name = \"acme\"\n{lines}[old]\nuser_pool_id = \"eu-west-1_A\"\nclient_id = \"a\"\n\
          [new]\nuser_pool_id = \"us-east-1_B\"\nclient_id = \"b\"\nrole_arn = \"{POOL_ROLE}\"\n\
          [identity]\nmatch = \"email\"\n[policy]\nprovision = \"lazy\"\n"
     );
     let configuration = Configuration::parse("bridge.toml", &file).unwrap();
-    Listener::new(&configuration, &[OWN.to_owned()])
+    TrailDecoder::new(&configuration, &[OWN.to_owned()])
 }
 
-fn hear(event: &Value) -> Hearing {
-    listener().hear(&event.to_string(), NOW)
+fn hear(event: &Value) -> TrailEvent {
+    decoder().hear(&event.to_string(), NOW)
 }
 
-fn outcome(event: &Value) -> Result<Heard, NotHeard> {
+fn outcome(event: &Value) -> Result<Detection, Ignored> {
     hear(event).outcome
 }
 
@@ -93,9 +93,9 @@ fn form(name: &str) -> Value {
     event
 }
 
-fn deed(event: &Value) -> Deed {
+fn account_event(event: &Value) -> AccountEvent {
     match outcome(event) {
-        Ok(Heard::Deed(deed)) => deed,
+        Ok(Detection::AccountEvent(event)) => event,
         other => panic!("{other:?} of {event}"),
     }
 }
@@ -113,17 +113,17 @@ fn without(mut event: Value, outer: &str, name: &str) -> Value {
 
 #[test]
 fn a_call_gives_account_time_and_evidence() {
-    let expected = Deed {
-        place: Place::Pool(Side::Old),
+    let expected = AccountEvent {
+        place: EventPool::Pool(Side::Old),
         sub: Sub::try_from(SUB).unwrap(),
         at: Time(NOW.0 - 80_000 + 999),
-        proof: Proof::Changed,
+        evidence: Evidence::Changed,
         password: false,
         administrator: false,
         id: Some(0xed24_f1e5_3f3c_4b2a_9d6e_0f1e_2d3c_4b5a),
     };
     let event = call("AdminUpdateUserAttributes");
-    assert_eq!(deed(&event), expected);
+    assert_eq!(account_event(&event), expected);
     let hearing = hear(&event);
     assert_eq!(hearing.operation, "AdminUpdateUserAttributes");
     assert_eq!((hearing.pool, hearing.at), (Some(Side::Old), Some(expected.at)));
@@ -137,29 +137,29 @@ fn every_operation_is_decoded_as_the_table_says() {
             event["detail"]["requestParameters"]["challengeName"] = json!(challenge);
         }
         let heard = outcome(&event);
-        let proof = match row.told {
-            Told::Nothing | Told::Read | Told::Pool(PoolEvent::Unwatched) => {
-                assert_eq!(heard, Err(NotHeard::OtherOperation), "{}", row.name);
+        let evidence = match row.detects {
+            Detects::Nothing | Detects::Read | Detects::Pool(PoolEvent::Unwatched) => {
+                assert_eq!(heard, Err(Ignored::OtherOperation), "{}", row.name);
                 continue;
             }
-            Told::Pool(event) => {
-                let (place, at) = (Place::Pool(Side::Old), Time(NOW.0 - 80_000 + 999));
-                assert_eq!(heard, Ok(Heard::Pool { place, event, at }), "{}", row.name);
+            Detects::Pool(event) => {
+                let (place, at) = (EventPool::Pool(Side::Old), Time(NOW.0 - 80_000 + 999));
+                assert_eq!(heard, Ok(Detection::Pool { place, event, at }), "{}", row.name);
                 continue;
             }
-            Told::Many => {
-                let place = Place::Pool(Side::Old);
-                assert_eq!(heard, Ok(Heard::Sweep { place, unnamed: false }), "{}", row.name);
+            Detects::Many => {
+                let place = EventPool::Pool(Side::Old);
+                assert_eq!(heard, Ok(Detection::Sweep { place, unnamed: false }), "{}", row.name);
                 continue;
             }
-            Told::Hint => Proof::Hint,
-            Told::Changed => Proof::Changed,
-            Told::Confirmed => Proof::Confirmed,
-            Told::Deleted => Proof::Deleted,
+            Detects::Hint => Evidence::Hint,
+            Detects::Changed => Evidence::Changed,
+            Detects::Confirmed => Evidence::Confirmed,
+            Detects::Deleted => Evidence::Deleted,
         };
-        let deed = deed(&event);
-        assert_eq!((deed.proof, deed.password), (proof, row.password), "{}", row.name);
-        assert_eq!(deed.place, Place::Pool(Side::Old), "{}", row.name);
+        let found = account_event(&event);
+        assert_eq!((found.evidence, found.password), (evidence, row.password), "{}", row.name);
+        assert_eq!(found.place, EventPool::Pool(Side::Old), "{}", row.name);
     }
 }
 
@@ -172,26 +172,26 @@ fn an_event_that_leads_to_nothing_has_a_code() {
         event
     };
     let table = [
-        (json!(null), NotHeard::Unreadable),
-        (json!([1]), NotHeard::Unreadable),
-        (json!({}), NotHeard::Unreadable),
-        (json!({"detail": "x"}), NotHeard::Unreadable),
-        (detail("eventName", json!(7)), NotHeard::Unreadable),
-        (without(update(), "/detail", "eventName"), NotHeard::Unreadable),
-        (detail("eventSource", json!("iam.amazonaws.com")), NotHeard::OtherSource),
-        (detail("errorCode", json!("NotAuthorizedException")), NotHeard::FailedCall),
-        (detail("errorCode", json!(7)), NotHeard::FailedCall),
+        (json!(null), Ignored::Unreadable),
+        (json!([1]), Ignored::Unreadable),
+        (json!({}), Ignored::Unreadable),
+        (json!({"detail": "x"}), Ignored::Unreadable),
+        (detail("eventName", json!(7)), Ignored::Unreadable),
+        (without(update(), "/detail", "eventName"), Ignored::Unreadable),
+        (detail("eventSource", json!("iam.amazonaws.com")), Ignored::OtherSource),
+        (detail("errorCode", json!("NotAuthorizedException")), Ignored::FailedCall),
+        (detail("errorCode", json!(7)), Ignored::FailedCall),
         (
             with(update(), "/detail/requestParameters/userPoolId", json!("eu-west-1_C")),
-            NotHeard::OtherPool,
+            Ignored::OtherPool,
         ),
-        (with(call("DescribeUserPool"), "/detail/readOnly", json!(true)), NotHeard::OtherOperation),
-        (with(call("DescribeSomethingNew"), "/detail/readOnly", json!(true)), NotHeard::ReadOnly),
-        (call("ForgotPassword"), NotHeard::OtherOperation),
-        (call("RespondToAuthChallenge"), NotHeard::OtherOperation),
+        (with(call("DescribeUserPool"), "/detail/readOnly", json!(true)), Ignored::OtherOperation),
+        (with(call("DescribeSomethingNew"), "/detail/readOnly", json!(true)), Ignored::ReadOnly),
+        (call("ForgotPassword"), Ignored::OtherOperation),
+        (call("RespondToAuthChallenge"), Ignored::OtherOperation),
         (
             with(own_call("UpdateUserAttributes"), "/detail/awsRegion", json!("sa-east-1")),
-            NotHeard::OtherPool,
+            Ignored::OtherPool,
         ),
     ];
     for (event, expected) in table {
@@ -221,7 +221,7 @@ fn calls_of_the_bridge_itself_are_ignored() {
     ];
     for identity in ours {
         let shown = identity.to_string();
-        assert_eq!(outcome(&by(identity)), Err(NotHeard::OwnCall), "{shown}");
+        assert_eq!(outcome(&by(identity)), Err(Ignored::OwnCall), "{shown}");
     }
     let theirs = [
         json!(null),
@@ -249,8 +249,8 @@ fn calls_under_an_operator_role_are_ignored() {
     let event = with(call("AdminSetUserPassword"), "/detail/userIdentity", identity).to_string();
     let role = "arn:aws:iam::111122223333:role/migration";
     let declared = listener_with(&format!("operator_roles = [\"{role}\"]\n"));
-    assert_eq!(declared.hear(&event, NOW).outcome, Err(NotHeard::OwnCall));
-    assert!(listener().hear(&event, NOW).outcome.is_ok(), "any other role may be a person's");
+    assert_eq!(declared.hear(&event, NOW).outcome, Err(Ignored::OwnCall));
+    assert!(decoder().hear(&event, NOW).outcome.is_ok(), "any other role may be a person's");
 }
 
 #[test]
@@ -272,15 +272,15 @@ fn the_pool_is_found_in_every_known_place() {
         for (name, value) in place.as_object().unwrap() {
             event["detail"][name] = value.clone();
         }
-        assert_eq!(deed(&event).place, Place::Pool(Side::New), "{place}");
+        assert_eq!(account_event(&event).place, EventPool::Pool(Side::New), "{place}");
     }
-    let unsaid = |old, new| Place::Unsaid(BySide { old, new });
-    assert_eq!(deed(&update()).place, unsaid(true, false));
+    let unsaid = |old, new| EventPool::Unsaid(BySide { old, new });
+    assert_eq!(account_event(&update()).place, unsaid(true, false));
     let other = with(update(), "/detail/awsRegion", json!("us-east-1"));
-    assert_eq!(deed(&other).place, unsaid(false, true));
+    assert_eq!(account_event(&other).place, unsaid(false, true));
     for region in [json!(null), json!(7)] {
         let event = with(update(), "/detail/awsRegion", region);
-        assert_eq!(deed(&event).place, unsaid(true, true));
+        assert_eq!(account_event(&event).place, unsaid(true, true));
         assert_eq!(hear(&event).pool, None);
     }
 }
@@ -302,9 +302,9 @@ fn the_sub_is_found_in_every_known_place_and_is_never_a_name() {
     for (name, value) in places {
         let mut event = bare();
         event["detail"][name] = value.clone();
-        assert_eq!(deed(&event).sub.as_str(), SUB, "{value}");
+        assert_eq!(account_event(&event).sub.as_str(), SUB, "{value}");
     }
-    let place = Place::Pool(Side::Old);
+    let place = EventPool::Pool(Side::Old);
     let nobody = [
         json!({}),
         json!(null),
@@ -320,7 +320,7 @@ fn the_sub_is_found_in_every_known_place_and_is_never_a_name() {
     ];
     for value in nobody {
         let event = with(bare(), "/detail/additionalEventData", value.clone());
-        assert_eq!(outcome(&event), Ok(Heard::Sweep { place, unnamed: true }), "{value}");
+        assert_eq!(outcome(&event), Ok(Detection::Sweep { place, unnamed: true }), "{value}");
     }
 }
 
@@ -328,30 +328,33 @@ fn the_sub_is_found_in_every_known_place_and_is_never_a_name() {
 fn an_event_without_a_sub_is_left_to_a_sweep_if_a_sweep_can_find_it() {
     let nameless = |event: Value| with(event, "/detail/additionalEventData", json!({}));
     let of = |name: &str| outcome(&nameless(call(name)));
-    let place = Place::Pool(Side::Old);
-    assert_eq!(of("AdminDeleteUser"), Ok(Heard::Sweep { place, unnamed: true }));
-    assert_eq!(of("AdminDisableUser"), Ok(Heard::Sweep { place, unnamed: true }));
+    let place = EventPool::Pool(Side::Old);
+    assert_eq!(of("AdminDeleteUser"), Ok(Detection::Sweep { place, unnamed: true }));
+    assert_eq!(of("AdminDisableUser"), Ok(Detection::Sweep { place, unnamed: true }));
     // capture need not be attached, and no trigger fires for every person.
-    assert_eq!(of("ConfirmSignUp"), Ok(Heard::Sweep { place, unnamed: true }));
-    assert_eq!(of("ConfirmForgotPassword"), Err(NotHeard::Unnamed));
+    assert_eq!(of("ConfirmSignUp"), Ok(Detection::Sweep { place, unnamed: true }));
+    assert_eq!(of("ConfirmForgotPassword"), Err(Ignored::Unnamed));
     // No listing shows these changes.
-    assert_eq!(of("ChangePassword"), Err(NotHeard::Unnamed));
-    assert_eq!(of("SetUserMFAPreference"), Err(NotHeard::Unnamed));
+    assert_eq!(of("ChangePassword"), Err(Ignored::Unnamed));
+    assert_eq!(of("SetUserMFAPreference"), Err(Ignored::Unnamed));
     // The operation is unknown, but the event concerns a person.
-    assert_eq!(of("MoveUserElsewhere"), Ok(Heard::Sweep { place, unnamed: true }));
+    assert_eq!(of("MoveUserElsewhere"), Ok(Detection::Sweep { place, unnamed: true }));
     let pool = json!({"userPoolId": "eu-west-1_A", "poolName": "people"});
     let event = with(nameless(call("UpdateUserPool")), "/detail/requestParameters", pool);
     let heard = outcome(&event);
     let settings = PoolEvent::Settings;
     assert!(
-        matches!(heard, Ok(Heard::Pool { place: of, event, .. }) if of == place && event == settings)
+        matches!(heard, Ok(Detection::Pool { place: of, event, .. }) if of == place && event == settings)
     );
 }
 
 #[test]
 fn an_unknown_operation_is_a_hint() {
     let event = call("MoveUserElsewhere");
-    assert_eq!((deed(&event).proof, deed(&event).password), (Proof::Hint, false));
+    assert_eq!(
+        (account_event(&event).evidence, account_event(&event).password),
+        (Evidence::Hint, false)
+    );
     assert_eq!(hear(&event).operation, "unknown");
 }
 
@@ -359,7 +362,7 @@ fn an_unknown_operation_is_a_hint() {
 fn the_time_is_the_end_of_its_second_and_never_in_the_future() {
     let at = |text: Value| {
         let event = with(call("AdminDisableUser"), "/detail/eventTime", text);
-        (deed(&event).at, hear(&event).at)
+        (account_event(&event).at, hear(&event).at)
     };
     let end = Time(NOW.0 - 60_000 + 999);
     assert_eq!(at(json!("2026-11-22T09:59:00Z")), (end, Some(end)));
@@ -374,7 +377,8 @@ fn the_time_is_the_end_of_its_second_and_never_in_the_future() {
 
 #[test]
 fn only_a_uuid_is_an_event_id() {
-    let id = |text: Value| deed(&with(call("AdminDisableUser"), "/detail/eventID", text)).id;
+    let id =
+        |text: Value| account_event(&with(call("AdminDisableUser"), "/detail/eventID", text)).id;
     assert_eq!(id(json!("00000000-0000-0000-0000-00000000000A")), Some(10));
     for other in [
         json!(null),
@@ -396,11 +400,15 @@ fn nonsense_in_other_fields_hides_nothing() {
             .replace("\"detail\":{", &format!("\"x\":{nonsense},\"detail\":{{\"x\":{nonsense},"))
             .replace("\"resources\":[]", &format!("\"resources\":{nonsense}"));
         assert_ne!(text, event);
-        let heard = listener().hear(&text, NOW).outcome;
-        assert!(matches!(heard, Ok(Heard::Deed(_))), "{}", &nonsense[..8.min(nonsense.len())]);
+        let heard = decoder().hear(&text, NOW).outcome;
+        assert!(
+            matches!(heard, Ok(Detection::AccountEvent(_))),
+            "{}",
+            &nonsense[..8.min(nonsense.len())]
+        );
     }
     let endless = "{\"detail\":".repeat(10_000);
     for text in ["", "{", "nonsense", &endless, &event[..event.len() - 1]] {
-        assert_eq!(listener().hear(text, NOW).outcome, Err(NotHeard::Unreadable));
+        assert_eq!(decoder().hear(text, NOW).outcome, Err(Ignored::Unreadable));
     }
 }

@@ -32,7 +32,7 @@ fn for_a_program(source: &str) -> Value {
 }
 
 /// Checks that both ways of decoding agree.
-fn read(event: &Value, hints: Hints) -> Result<Option<Change>, NotCaptured> {
+fn read(event: &Value, hints: Hints) -> Result<Option<ChangeEvent>, NotAChange> {
     let from_value = captured(event, &POOLS, Time(7), 9, hints);
     assert_eq!(from_value, captured_text(&event.to_string(), &POOLS, Time(7), 9, hints));
     from_value
@@ -40,25 +40,25 @@ fn read(event: &Value, hints: Hints) -> Result<Option<Change>, NotCaptured> {
 
 #[test]
 fn each_source_announces_its_change() {
-    let change = |proof, password| Change {
+    let change = |evidence, password| ChangeEvent {
         side: Side::Old,
         sub: Sub::try_from(SUB).unwrap(),
         at: Time(7),
-        proof,
+        evidence,
         password,
         administrator: false,
         claimed: false,
         id: 9,
     };
     for (source, expected) in [
-        ("PostConfirmation_ConfirmSignUp", change(Proof::Confirmed, true)),
-        ("PostConfirmation_ConfirmForgotPassword", change(Proof::Changed, true)),
-        ("PostConfirmation_ConfirmSignUp_V2", change(Proof::Confirmed, true)),
-        ("PostAuthentication_Authentication", change(Proof::Hint, false)),
-        ("TokenGeneration_RefreshTokens", change(Proof::Hint, false)),
-        ("TokenGeneration_HostedAuth", change(Proof::Hint, false)),
-        ("CustomMessage_UpdateUserAttribute", change(Proof::Hint, false)),
-        ("CustomMessage_VerifyUserAttribute", change(Proof::Hint, false)),
+        ("PostConfirmation_ConfirmSignUp", change(Evidence::Confirmed, true)),
+        ("PostConfirmation_ConfirmForgotPassword", change(Evidence::Changed, true)),
+        ("PostConfirmation_ConfirmSignUp_V2", change(Evidence::Confirmed, true)),
+        ("PostAuthentication_Authentication", change(Evidence::Hint, false)),
+        ("TokenGeneration_RefreshTokens", change(Evidence::Hint, false)),
+        ("TokenGeneration_HostedAuth", change(Evidence::Hint, false)),
+        ("CustomMessage_UpdateUserAttribute", change(Evidence::Hint, false)),
+        ("CustomMessage_VerifyUserAttribute", change(Evidence::Hint, false)),
     ] {
         assert_eq!(read(&event(source), ALL), Ok(Some(expected)), "{source}");
     }
@@ -97,37 +97,37 @@ fn an_event_that_announces_nothing_has_a_code() {
     };
     let attributes = "/request/userAttributes";
     let table = [
-        (event("PreSignUp_SignUp"), NotCaptured::OtherTrigger),
-        (event("CustomMessage_SignUp"), NotCaptured::OtherTrigger),
-        (event("CustomMessage_AdminCreateUser"), NotCaptured::OtherTrigger),
-        (event("CustomMessage_ResendCode"), NotCaptured::OtherTrigger),
-        (event("CustomMessage_ForgotPassword"), NotCaptured::OtherTrigger),
-        (event("CustomMessage_Authentication"), NotCaptured::OtherTrigger),
-        (event("CustomEmailSender_UpdateUserAttribute"), NotCaptured::OtherTrigger),
-        (event("CustomSMSSender_VerifyUserAttribute"), NotCaptured::OtherTrigger),
-        (event("CustomSmsSender_UpdateUserAttribute"), NotCaptured::OtherTrigger),
-        (event("CustomEmailSender_ForgotPassword"), NotCaptured::OtherTrigger),
-        (for_a_program("TokenGeneration_ClientCredentials"), NotCaptured::OtherTrigger),
-        (for_a_program("TokenGeneration_ClientCredentials_V4"), NotCaptured::OtherTrigger),
-        (for_a_program("TokenGeneration_RefreshTokens"), NotCaptured::NoSub),
-        (event(&"é".repeat(500)), NotCaptured::OtherTrigger),
-        (event(""), NotCaptured::OtherTrigger),
-        (with("/triggerSource", json!(7)), NotCaptured::OtherTrigger),
-        (with("/userPoolId", json!("us-east-1_C")), NotCaptured::OtherPool),
-        (with("/userPoolId", json!(null)), NotCaptured::OtherPool),
-        (without("", "userPoolId"), NotCaptured::OtherPool),
-        (without(attributes, "sub"), NotCaptured::NoSub),
-        (with("/request/userAttributes/sub", json!(null)), NotCaptured::NoSub),
-        (with("/request/userAttributes/sub", json!(true)), NotCaptured::NoSub),
-        (with("/request/userAttributes/sub", json!(36)), NotCaptured::NoSub),
-        (with("/request/userAttributes/sub", json!("")), NotCaptured::NoSub),
-        (with("/request/userAttributes/sub", json!(["a"])), NotCaptured::NoSub),
-        (with(attributes, json!(null)), NotCaptured::NoSub),
-        (with("/request", json!("x")), NotCaptured::NoSub),
-        (without("", "triggerSource"), NotCaptured::Unreadable),
-        (json!(null), NotCaptured::Unreadable),
-        (json!("x"), NotCaptured::Unreadable),
-        (json!([1, 2]), NotCaptured::Unreadable),
+        (event("PreSignUp_SignUp"), NotAChange::OtherTrigger),
+        (event("CustomMessage_SignUp"), NotAChange::OtherTrigger),
+        (event("CustomMessage_AdminCreateUser"), NotAChange::OtherTrigger),
+        (event("CustomMessage_ResendCode"), NotAChange::OtherTrigger),
+        (event("CustomMessage_ForgotPassword"), NotAChange::OtherTrigger),
+        (event("CustomMessage_Authentication"), NotAChange::OtherTrigger),
+        (event("CustomEmailSender_UpdateUserAttribute"), NotAChange::OtherTrigger),
+        (event("CustomSMSSender_VerifyUserAttribute"), NotAChange::OtherTrigger),
+        (event("CustomSmsSender_UpdateUserAttribute"), NotAChange::OtherTrigger),
+        (event("CustomEmailSender_ForgotPassword"), NotAChange::OtherTrigger),
+        (for_a_program("TokenGeneration_ClientCredentials"), NotAChange::OtherTrigger),
+        (for_a_program("TokenGeneration_ClientCredentials_V4"), NotAChange::OtherTrigger),
+        (for_a_program("TokenGeneration_RefreshTokens"), NotAChange::NoSub),
+        (event(&"é".repeat(500)), NotAChange::OtherTrigger),
+        (event(""), NotAChange::OtherTrigger),
+        (with("/triggerSource", json!(7)), NotAChange::OtherTrigger),
+        (with("/userPoolId", json!("us-east-1_C")), NotAChange::OtherPool),
+        (with("/userPoolId", json!(null)), NotAChange::OtherPool),
+        (without("", "userPoolId"), NotAChange::OtherPool),
+        (without(attributes, "sub"), NotAChange::NoSub),
+        (with("/request/userAttributes/sub", json!(null)), NotAChange::NoSub),
+        (with("/request/userAttributes/sub", json!(true)), NotAChange::NoSub),
+        (with("/request/userAttributes/sub", json!(36)), NotAChange::NoSub),
+        (with("/request/userAttributes/sub", json!("")), NotAChange::NoSub),
+        (with("/request/userAttributes/sub", json!(["a"])), NotAChange::NoSub),
+        (with(attributes, json!(null)), NotAChange::NoSub),
+        (with("/request", json!("x")), NotAChange::NoSub),
+        (without("", "triggerSource"), NotAChange::Unreadable),
+        (json!(null), NotAChange::Unreadable),
+        (json!("x"), NotAChange::Unreadable),
+        (json!([1, 2]), NotAChange::Unreadable),
     ];
     for (event, expected) in table {
         assert_eq!(read(&event, ALL), Err(expected), "{event}");
@@ -148,7 +148,7 @@ fn nonsense_in_other_fields_hides_nothing() {
     }
     for text in ["", "{", "nonsense", &"{\"a\":".repeat(10_000)] {
         let change = captured_text(text, &POOLS, Time(7), 9, Hints::default());
-        assert_eq!(change, Err(NotCaptured::Unreadable));
+        assert_eq!(change, Err(NotAChange::Unreadable));
     }
 }
 
@@ -176,13 +176,13 @@ fn a_heading_holds_what_decides_the_answer() {
 
 #[test]
 fn a_sign_up_keeps_the_fields_that_are_texts() {
-    let who = newcomer(&event("PreSignUp_SignUp").to_string(), Side::New).unwrap();
+    let who = request(&event("PreSignUp_SignUp").to_string(), Side::New).unwrap();
     assert_eq!((who.side, who.username.as_ref().unwrap().reveal()), (Side::New, "ada@example.com"));
     let names: Vec<&str> = who.attributes.keys().map(AttributeName::as_str).collect();
     assert_eq!(names, ["email", "sub"]);
-    let bare = newcomer(r#"{"userName":7,"request":{"userAttributes":[]}}"#, Side::Old).unwrap();
+    let bare = request(r#"{"userName":7,"request":{"userAttributes":[]}}"#, Side::Old).unwrap();
     assert_eq!((bare.username, bare.attributes.len()), (None, 0));
     for text in ["", "{}", r#"{"request":7}"#] {
-        assert_eq!(newcomer(text, Side::Old), None, "{text}");
+        assert_eq!(request(text, Side::Old), None, "{text}");
     }
 }

@@ -9,14 +9,14 @@ use poolbridge_core::ports::{Clock as _, Ledger as _};
 use poolbridge_core::time::Time;
 use tokio::sync::OnceCell;
 
-use super::{Ground, NotWired, Wired, queue_client, table};
+use super::{BridgePorts, BridgeResources, StartupError, queue_client, table};
 use crate::client::sdk_config;
 use crate::clock::SystemClock;
-use crate::config::{self, Asker, Configuration, Environment, Mistakes};
-use crate::consume::{Bounds, consume, mark_all, refuse};
+use crate::config::{self, Component, ConfigErrors, Configuration, Environment};
+use crate::consume::{TimeBudget, consume, refuse, store_all_pending};
 use crate::resend::resend_due;
-use crate::sqs::{Line, Received, SqsQueue};
-use crate::telemetry::{self, MarkFigures, Output, Telemetry};
+use crate::sqs::{Delivery, QueueKind, SqsQueue};
+use crate::telemetry::{self, Output, PendingMetrics, Telemetry};
 
 /// The longest time for storing the pending changes of a batch that cannot be processed.
 const MARK_TIME_MAX: Duration = Duration::from_secs(3);
@@ -27,28 +27,28 @@ const FALLBACK_TIME: Duration = Duration::from_secs(5);
 
 /// The consumer as Lambda calls it.
 #[derive(Debug)]
-pub struct ApplyLine {
-    loaded: Result<(Configuration, Environment), Mistakes>,
-    wired: OnceCell<Arc<Wired>>,
+pub struct ApplyHandler {
+    loaded: Result<(Configuration, Environment), ConfigErrors>,
+    ports: OnceCell<Arc<BridgePorts>>,
     telemetry: Telemetry,
     bulk_queue_url: Option<String>,
 }
 
-impl ApplyLine {
+impl ApplyHandler {
     /// Reads the configuration and the environment; never fails.
     pub fn start() -> Self {
         telemetry::start(Output::Standard);
-        let loaded = config::load(Asker::Apply);
+        let loaded = config::load(Component::Apply);
         let name = match &loaded {
             Ok((configuration, _)) => configuration.name.clone(),
-            Err(mistakes) => {
-                telemetry::mistakes(mistakes);
-                config::name_without_configuration(mistakes)
+            Err(config_errors) => {
+                telemetry::config_errors(config_errors);
+                config::name_without_configuration(config_errors)
             }
         };
         let telemetry = Telemetry::new(name, Output::Standard);
         let bulk_queue_url = given("POOLBRIDGE_BULK_QUEUE_URL");
-        Self { loaded, wired: OnceCell::new(), telemetry, bulk_queue_url }
+        Self { loaded, ports: OnceCell::new(), telemetry, bulk_queue_url }
     }
 
     /// The URL of the bulk queue, if there is one, to return its messages there.
@@ -58,29 +58,29 @@ impl ApplyLine {
 
     /// Processes a batch. Returns the ids of the messages that must come back. `end` is when the
     /// platform ends the invocation, by the machine's own clock.
-    pub async fn batch(&self, deliveries: Vec<Received>, end: Time) -> Vec<String> {
-        let wired = match &self.loaded {
+    pub async fn batch(&self, deliveries: Vec<Delivery>, end: Time) -> Vec<String> {
+        let ports = match &self.loaded {
             Ok(loaded) => {
                 let clock = SystemClock::new();
                 let patience = end.since(clock.now()).saturating_sub(FALLBACK_TIME);
-                let wiring = self.wired.get_or_try_init(|| wire(loaded.clone()));
-                let wired = tokio::time::timeout(patience, wiring).await;
-                wired.unwrap_or(Err(NotWired::OutOfTime))
+                let wiring = self.ports.get_or_try_init(|| wire(loaded.clone()));
+                let ports = tokio::time::timeout(patience, wiring).await;
+                ports.unwrap_or(Err(StartupError::OutOfTime))
             }
-            Err(mistakes) => {
-                telemetry::mistakes(mistakes);
+            Err(config_errors) => {
+                telemetry::config_errors(config_errors);
                 return send_back(&deliveries).await;
             }
         };
-        match wired {
-            Ok(wired) => {
-                let offset = wired.ground.clock.offset_milliseconds();
+        match ports {
+            Ok(ports) => {
+                let offset = ports.resources.clock.offset_milliseconds();
                 let end = Time(end.0.saturating_add(offset));
-                let bounds = Bounds { end: Some(end), suspendable: false };
-                consume(wired, &self.telemetry, deliveries, bounds).await
+                let budget = TimeBudget { end: Some(end), suspendable: false };
+                consume(ports, &self.telemetry, deliveries, budget).await
             }
             Err(error) => {
-                telemetry::not_wired(&error);
+                telemetry::startup_failed(&error);
                 send_back(&deliveries).await
             }
         }
@@ -91,47 +91,48 @@ impl ApplyLine {
     pub async fn resend(&self) {
         let (configuration, environment) = match &self.loaded {
             Ok(loaded) => loaded.clone(),
-            Err(mistakes) => return telemetry::mistakes(mistakes),
+            Err(config_errors) => return telemetry::config_errors(config_errors),
         };
-        let ground = Box::pin(Ground::lay_without_key(configuration, environment)).await;
-        let outbox = ground.queue.outbox();
-        let hash = ground.configuration.hash.as_str();
-        match Box::pin(resend_due(&ground.ledger, &outbox, &*ground.clock, hash)).await {
+        let resources =
+            Box::pin(BridgeResources::lay_without_key(configuration, environment)).await;
+        let outbox = resources.queue.outbox();
+        let hash = resources.configuration.hash.as_str();
+        match Box::pin(resend_due(&resources.ledger, &outbox, &*resources.clock, hash)).await {
             Ok(resent) => {
                 telemetry::resent(&resent);
                 let oldest = resent.oldest.unwrap_or_default();
-                let figures = MarkFigures {
-                    marks: resent.marks,
+                let metrics = PendingMetrics {
+                    pending_changes: resent.pending_changes,
                     oldest,
                     undecided: resent.undecided,
                     other_configuration: u64::from(resent.other_configuration),
                 };
-                self.telemetry.marks(ground.clock.now(), figures);
+                self.telemetry.pending_changes(resources.clock.now(), metrics);
             }
-            Err(fault) => telemetry::not_resent(&fault),
+            Err(error) => telemetry::not_resent(&error),
         }
     }
 }
 
 async fn wire(
     (configuration, environment): (Configuration, Environment),
-) -> Result<Arc<Wired>, NotWired> {
-    let ground = Box::pin(Ground::lay(configuration, environment)).await?;
-    Box::pin(Wired::wire(ground)).await.map(Arc::new)
+) -> Result<Arc<BridgePorts>, StartupError> {
+    let resources = Box::pin(BridgeResources::lay(configuration, environment)).await?;
+    Box::pin(BridgePorts::wire(resources)).await.map(Arc::new)
 }
 
 /// Returns every message to the queue, with as few dependencies as possible. If the table is known,
 /// it first stores a pending change for each message. A message with a pending change need not come
 /// back forever.
-async fn send_back(deliveries: &[Received]) -> Vec<String> {
+async fn send_back(deliveries: &[Delivery]) -> Vec<String> {
     let clock = SystemClock::new();
     let sdk = sdk_config(&clock).await;
-    let marked = match given("POOLBRIDGE_TABLE") {
+    let has_pending = match given("POOLBRIDGE_TABLE") {
         Some(name) => {
             let ledger = table(&sdk, &clock, &name);
-            mark_all(deliveries, clock.now(), MARK_TIME_MAX, |change| {
+            store_all_pending(deliveries, clock.now(), MARK_TIME_MAX, |change| {
                 let ledger = ledger.clone();
-                async move { ledger.mark(&change).await }
+                async move { ledger.store_pending(&change).await }
             })
             .await
         }
@@ -140,11 +141,11 @@ async fn send_back(deliveries: &[Received]) -> Vec<String> {
     // Without the URL, the messages come back when the queue's own visibility time-out ends.
     let queues = ["POOLBRIDGE_QUEUE_URL", "POOLBRIDGE_BULK_QUEUE_URL"]
         .map(|variable| given(variable).map(|url| SqsQueue::new(queue_client(&sdk, &clock), url)));
-    refuse(deliveries, &marked, |delivery, after| {
+    refuse(deliveries, &has_pending, |delivery, after| {
         let [live, bulk] = &queues;
         let queue = match delivery.line {
-            Line::Live => live.clone(),
-            Line::Bulk => bulk.clone(),
+            QueueKind::Live => live.clone(),
+            QueueKind::Bulk => bulk.clone(),
         };
         let receipt = delivery.receipt.clone();
         async move {

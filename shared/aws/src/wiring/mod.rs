@@ -9,36 +9,35 @@ mod trail;
 use std::sync::Arc;
 
 use aws_config::SdkConfig;
-use poolbridge_core::change::Change;
-use poolbridge_core::converge::{Bridge, Report, Work};
-use poolbridge_core::fault::Fault;
+use poolbridge_core::change::ChangeEvent;
+use poolbridge_core::error::PortError;
 use poolbridge_core::fingerprint::Keyring;
+use poolbridge_core::outcome::Reason;
 use poolbridge_core::policy::{ConfigurationStamp, MatchBy, Policy};
 use poolbridge_core::ports::{Clock, Ledger, Pool, Ports};
+use poolbridge_core::reconcile::{Bridge, Report, Work};
 use poolbridge_core::side::{BySide, Side};
 use poolbridge_core::time::Time;
-use poolbridge_core::verdict::Reason;
 use thiserror::Error;
 
 use crate::client::{pool_client, sdk_config};
 use crate::clock::SystemClock;
-use crate::cognito::tally::Tally;
-use crate::cognito::{CognitoPool, PoolOptions, PoolRoster};
+use crate::cognito::{CognitoPool, PoolLister, PoolOptions};
 use crate::config::{Configuration, Environment};
-use crate::consume::Hands;
+use crate::consume::MessageHandler;
 use crate::dynamodb::DynamoLedger;
 use crate::identity::{self, NotOurs};
 use crate::secret::{Secret, SecretError};
-use crate::sqs::{Line, Received, SqsQueue};
+use crate::sqs::{Delivery, QueueKind, SqsQueue};
 
-pub use apply::ApplyLine;
-pub use capture::{CaptureLine, Invocation};
-pub use sweep::SweepLine;
-pub use trail::TrailLine;
+pub use apply::ApplyHandler;
+pub use capture::{CaptureHandler, Invocation};
+pub use sweep::SweepHandler;
+pub use trail::TrailHandler;
 
 /// Why the bridge cannot work yet.
 #[derive(Debug, Error)]
-pub enum NotWired {
+pub enum StartupError {
     /// There is no key for fingerprints.
     #[error("reading the bridge's key")]
     Secret(#[from] SecretError),
@@ -46,16 +45,16 @@ pub enum NotWired {
     #[error("making the bridge ready took longer than the invocation has left")]
     OutOfTime,
     /// A pool's own settings could not be read, and case folding depends on them.
-    #[error("reading the settings of the {side} pool: {fault}")]
-    Shape {
+    #[error("reading the settings of the {side} pool: {error}")]
+    PoolSchema {
         /// The pool.
         side: Side,
         /// The port error.
-        fault: Fault,
+        error: PortError,
     },
 }
 
-impl NotWired {
+impl StartupError {
     /// What an operator can do about it.
     pub fn hint(&self) -> &'static str {
         match self {
@@ -63,14 +62,14 @@ impl NotWired {
             Self::OutOfTime => {
                 "look for a service that does not answer; the next batch tries again"
             }
-            Self::Shape { fault, .. } => Reason::Outside(fault.kind).hint(),
+            Self::PoolSchema { error, .. } => Reason::PortError(error.kind).hint(),
         }
     }
 }
 
 /// The table, the queues and the clock, which every part of the bridge uses.
 #[derive(Debug)]
-pub struct Ground {
+pub struct BridgeResources {
     /// The settings of `bridge.toml`.
     pub configuration: Configuration,
     /// Names of deployed resources.
@@ -85,19 +84,17 @@ pub struct Ground {
     pub bulk: Option<SqsQueue>,
     /// The dead-letter queue, for messages that could not be processed.
     pub dead_letters: Option<SqsQueue>,
-    /// How many times each pool was called, for the benchmark.
-    pub calls: Arc<Tally>,
     /// `None` until the key is needed.
     keys: Option<Keyring>,
     sdk: SdkConfig,
 }
 
-impl Ground {
+impl BridgeResources {
     /// Creates the clients and fetches the key.
     pub async fn lay(
         configuration: Configuration,
         environment: Environment,
-    ) -> Result<Self, NotWired> {
+    ) -> Result<Self, StartupError> {
         Self::lay_without_key(configuration, environment).await.unlock().await
     }
 
@@ -130,7 +127,6 @@ impl Ground {
                 .clone()
                 .map(|url| SqsQueue::new(queues.clone(), url).of_bulk()),
             dead_letters: environment.dead_letter_url.clone().map(|url| SqsQueue::new(queues, url)),
-            calls: Arc::default(),
             keys: None,
             configuration,
             environment,
@@ -140,15 +136,15 @@ impl Ground {
     }
 
     /// The queue that a message came from, to return it there.
-    pub fn line(&self, line: Line) -> &SqsQueue {
+    pub fn line(&self, line: QueueKind) -> &SqsQueue {
         match (&self.bulk, line) {
-            (Some(bulk), Line::Bulk) => bulk,
-            (_, Line::Live | Line::Bulk) => &self.queue,
+            (Some(bulk), QueueKind::Bulk) => bulk,
+            (_, QueueKind::Live | QueueKind::Bulk) => &self.queue,
         }
     }
 
     /// Fetches the key, unless it was fetched already.
-    pub async fn unlock(mut self) -> Result<Self, NotWired> {
+    pub async fn unlock(mut self) -> Result<Self, StartupError> {
         if self.keys.is_none() {
             let source = self.environment.key.as_deref().ok_or(SecretError::NotSet)?;
             let secret = Secret::from_source(source, self.environment.local, &self.sdk).await?;
@@ -170,41 +166,43 @@ fn queue_client(sdk: &SdkConfig, clock: &Arc<SystemClock>) -> aws_sdk_sqs::Clien
     aws_sdk_sqs::Client::from_conf(config.build())
 }
 
-/// The real ports that `converge` needs.
+/// The real ports that `reconcile` needs.
 #[derive(Debug)]
-pub struct Wired {
+pub struct BridgePorts {
     /// The table, the queues and the clock.
-    pub ground: Ground,
+    pub resources: BridgeResources,
     pools: BySide<Arc<CognitoPool>>,
     policy: Policy,
     keys: Keyring,
     stamp: ConfigurationStamp,
 }
 
-impl Wired {
+impl BridgePorts {
     /// Adds the pools and reads their own settings once. If one pool is not case-sensitive, the
     /// mapping must ignore case too, or apply would write to both pools in turn forever.
-    pub async fn wire(ground: Ground) -> Result<Self, NotWired> {
-        let ground = ground.unlock().await?;
-        let keys = ground.keys.clone().ok_or(SecretError::NotSet)?;
-        let configuration = &ground.configuration;
-        let pools =
-            BySide { old: pool(&ground, Side::Old).await, new: pool(&ground, Side::New).await };
+    pub async fn wire(resources: BridgeResources) -> Result<Self, StartupError> {
+        let resources = resources.unlock().await?;
+        let keys = resources.keys.clone().ok_or(SecretError::NotSet)?;
+        let configuration = &resources.configuration;
+        let pools = BySide {
+            old: pool(&resources, Side::Old).await,
+            new: pool(&resources, Side::New).await,
+        };
         let mut fold = false;
         for side in Side::BOTH {
-            let shape = pools.get(side).shape().await;
-            let shape = shape.map_err(|fault| NotWired::Shape { side, fault })?;
-            fold |= !shape.case_sensitive;
+            let schema = pools.get(side).schema().await;
+            let schema = schema.map_err(|error| StartupError::PoolSchema { side, error })?;
+            fold |= !schema.case_sensitive;
         }
         let mut policy = configuration.policy.clone();
         policy.mapping = policy.mapping.folding(fold);
-        let stamp = configuration.stamp(ground.clock.now());
-        Ok(Self { ground, pools, policy, keys, stamp })
+        let stamp = configuration.stamp(resources.clock.now());
+        Ok(Self { resources, pools, policy, keys, stamp })
     }
 
     /// The pool of that side, for listings.
-    pub fn roster(&self, side: Side) -> PoolRoster {
-        PoolRoster(Arc::clone(self.pools.get(side)))
+    pub fn lister(&self, side: Side) -> PoolLister {
+        PoolLister(Arc::clone(self.pools.get(side)))
     }
 
     /// The bridge for one piece of work.
@@ -213,19 +211,19 @@ impl Wired {
     }
 }
 
-async fn pool(ground: &Ground, side: Side) -> Arc<CognitoPool> {
-    let settings = ground.configuration.pools.get(side);
-    let client = pool_client(&ground.sdk, settings, &ground.clock).await;
-    let policy = &ground.configuration.policy;
+async fn pool(resources: &BridgeResources, side: Side) -> Arc<CognitoPool> {
+    let settings = resources.configuration.pools.get(side);
+    let client = pool_client(&resources.sdk, settings, &resources.clock).await;
+    let policy = &resources.configuration.policy;
     let options = PoolOptions {
         groups: policy.groups,
         client_attributes: matches!(policy.match_by, MatchBy::OldSub(_)),
         schema_only: false,
     };
-    Arc::new(CognitoPool::new(&client, settings, side, options, &ground.clock, &ground.calls))
+    Arc::new(CognitoPool::new(&client, settings, side, options, &resources.clock))
 }
 
-impl Ports for Wired {
+impl Ports for BridgePorts {
     type Pool = CognitoPool;
     type Ledger = DynamoLedger;
     type Clock = SystemClock;
@@ -235,17 +233,17 @@ impl Ports for Wired {
     }
 
     fn ledger(&self) -> &DynamoLedger {
-        &self.ground.ledger
+        &self.resources.ledger
     }
 
     fn clock(&self) -> &SystemClock {
-        &self.ground.clock
+        &self.resources.clock
     }
 }
 
-impl Hands for Wired {
+impl MessageHandler for BridgePorts {
     fn now(&self) -> Time {
-        self.ground.clock.now()
+        self.resources.clock.now()
     }
 
     fn throttled(&self) -> Option<Time> {
@@ -253,25 +251,30 @@ impl Hands for Wired {
         Side::BOTH.into_iter().filter_map(asked).max()
     }
 
-    async fn converge(&self, change: &Change, work: &Work) -> Report {
+    async fn reconcile(&self, change: &ChangeEvent, work: &Work) -> Report {
         // The future contains every call's future. Boxed, it is not moved.
-        Box::pin(self.bridge().converge(change, work)).await
+        Box::pin(self.bridge().reconcile(change, work)).await
     }
 
-    async fn hide(&self, delivery: &Received, after: std::time::Duration) -> Result<(), Fault> {
-        let queue = self.ground.line(delivery.line);
+    async fn hide(&self, delivery: &Delivery, after: std::time::Duration) -> Result<(), PortError> {
+        let queue = self.resources.line(delivery.line);
         queue.change_visibility(&delivery.receipt, after).await
     }
 
-    async fn put_off(&self, change: &Change, until: Time, reason: Reason) -> Result<bool, Fault> {
-        let ledger = &self.ground.ledger;
-        let Some(mark) = ledger.read_mark(change.side, &change.sub).await? else {
+    async fn put_off(
+        &self,
+        change: &ChangeEvent,
+        until: Time,
+        reason: Reason,
+    ) -> Result<bool, PortError> {
+        let ledger = &self.resources.ledger;
+        let Some(pending) = ledger.read_pending(change.side, &change.sub).await? else {
             return Ok(false);
         };
-        if mark.is_newer_than(change) {
+        if pending.is_newer_than(change) {
             // A newer event has a message of its own and must not wait because of this one.
             return Ok(true);
         }
-        ledger.back_off(change.side, &change.sub, mark.token, until, reason).await
+        ledger.back_off(change.side, &change.sub, pending.token, until, reason).await
     }
 }

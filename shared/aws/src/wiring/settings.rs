@@ -2,11 +2,11 @@
 
 use poolbridge_core::side::Side;
 
-use super::Ground;
+use super::BridgeResources;
 use crate::client::pool_client;
 use crate::cognito::settings::Administration;
 
-impl Ground {
+impl BridgeResources {
     /// The administration of a side's pool, with the same access as its accounts. It makes no call.
     pub async fn administration(&self, side: Side) -> Administration {
         let settings = self.configuration.pools.get(side);

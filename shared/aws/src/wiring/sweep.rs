@@ -4,58 +4,62 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use poolbridge_core::change::Change;
-use poolbridge_core::entry::Entry;
-use poolbridge_core::fault::{Fault, FaultKind};
+use poolbridge_core::change::ChangeEvent;
+use poolbridge_core::error::{ErrorKind, PortError};
 use poolbridge_core::names::{PersonId, Sub};
 use poolbridge_core::policy::Control;
 use poolbridge_core::ports::{Clock as _, Ledger as _};
+use poolbridge_core::record::PersonRecord;
 use poolbridge_core::side::{BySide, Side};
-use poolbridge_core::sweep::pass::{Cursor, Done, Summary, Unit};
-use poolbridge_core::sweep::ports::{Bulk, Found, Notebook, Outside, Register};
-use poolbridge_core::sweep::{Settings, Sweep, Tick};
+use poolbridge_core::sweep::pass::{Cursor, Partition, PartitionResult, Summary};
+use poolbridge_core::sweep::ports::{
+    BulkQueue, CheckpointStore, RecordOwner, RecordReader, SweepPorts,
+};
+use poolbridge_core::sweep::{Sweep, SweepSettings, Tick};
 use poolbridge_core::time::Time;
 use tokio::sync::OnceCell;
 
-use super::{Ground, NotWired, Wired};
+use super::{BridgePorts, BridgeResources, StartupError};
 use crate::clock::SystemClock;
-use crate::cognito::PoolRoster;
-use crate::config::{self, Asker, Configuration, Environment, Mistakes, Routes, TriggerSlot};
-use crate::dynamodb::{DynamoLedger, Route, RouteNote};
+use crate::cognito::PoolLister;
+use crate::config::{
+    self, Component, ConfigErrors, Configuration, Environment, Routes, TriggerSlot,
+};
+use crate::dynamodb::{DetectionRoute, DynamoLedger, RouteHeartbeat};
 use crate::sqs::SqsQueue;
-use crate::telemetry::{self, Output, SweepFigures, Telemetry};
+use crate::telemetry::{self, Output, SweepMetrics, Telemetry};
 
 /// The part of an invocation that is reserved to report that the bridge was not ready in time.
 const FALLBACK_TIME: Duration = Duration::from_secs(2);
 
 /// The sweep as Lambda calls it.
 #[derive(Debug)]
-pub struct SweepLine {
-    loaded: Result<(Configuration, Environment), Mistakes>,
-    wired: OnceCell<Field>,
+pub struct SweepHandler {
+    loaded: Result<(Configuration, Environment), ConfigErrors>,
+    ports: OnceCell<SweepServices>,
     telemetry: Telemetry,
 }
 
 /// The real ports that a sweep needs.
 #[derive(Debug)]
-struct Field {
-    wired: Wired,
-    rosters: BySide<PoolRoster>,
-    bulk: BulkQueue,
+struct SweepServices {
+    ports: BridgePorts,
+    listers: BySide<PoolLister>,
+    bulk: SqsBulkQueue,
     telemetry: Telemetry,
     triggers_missing: BySide<AtomicU64>,
 }
 
-impl SweepLine {
+impl SweepHandler {
     /// Reads the configuration and the environment; never fails.
     pub fn start() -> Self {
         telemetry::start(Output::Standard);
-        let loaded = config::load(Asker::Sweep);
+        let loaded = config::load(Component::Sweep);
         let name = match &loaded {
             Ok((configuration, _)) => configuration.name.clone(),
-            Err(mistakes) => config::name_without_configuration(mistakes),
+            Err(config_errors) => config::name_without_configuration(config_errors),
         };
-        Self { loaded, wired: OnceCell::new(), telemetry: Telemetry::new(name, Output::Standard) }
+        Self { loaded, ports: OnceCell::new(), telemetry: Telemetry::new(name, Output::Standard) }
     }
 
     /// Continues the current pass, or begins one that is due, until shortly before `end` (by the
@@ -66,91 +70,91 @@ impl SweepLine {
     pub async fn tick(&self, end: Time) {
         let loaded = match &self.loaded {
             Ok(loaded) => loaded,
-            Err(mistakes) => return telemetry::mistakes(mistakes),
+            Err(config_errors) => return telemetry::config_errors(config_errors),
         };
         let patience = end.since(SystemClock::new().now()).saturating_sub(FALLBACK_TIME);
-        let wiring = self.wired.get_or_try_init(|| wire(loaded.clone(), self.telemetry.clone()));
-        let wired = tokio::time::timeout(patience, wiring).await;
-        let field = match wired.unwrap_or(Err(NotWired::OutOfTime)) {
+        let wiring = self.ports.get_or_try_init(|| wire(loaded.clone(), self.telemetry.clone()));
+        let ports = tokio::time::timeout(patience, wiring).await;
+        let field = match ports.unwrap_or(Err(StartupError::OutOfTime)) {
             Ok(field) => field,
             Err(error) => {
                 let now = SystemClock::new().now();
-                self.telemetry.sweep(now, SweepFigures { faults: 1, ..Default::default() });
-                return telemetry::not_wired(&error);
+                self.telemetry.sweep(now, SweepMetrics { errors: 1, ..Default::default() });
+                return telemetry::startup_failed(&error);
             }
         };
-        let figures = field.tick(&loaded.0.routes, end).await;
-        self.telemetry.sweep(field.clock().now(), figures);
+        let metrics = field.tick(&loaded.0.routes, end).await;
+        self.telemetry.sweep(field.clock().now(), metrics);
     }
 }
 
 async fn wire(
     (configuration, environment): (Configuration, Environment),
     telemetry: Telemetry,
-) -> Result<Field, NotWired> {
-    let ground = Box::pin(Ground::lay(configuration, environment)).await?;
-    let wired = Box::pin(Wired::wire(ground)).await?;
-    let rosters = BySide::from_fn(|side| wired.roster(side));
+) -> Result<SweepServices, StartupError> {
+    let resources = Box::pin(BridgeResources::lay(configuration, environment)).await?;
+    let ports = Box::pin(BridgePorts::wire(resources)).await?;
+    let listers = BySide::from_fn(|side| ports.lister(side));
     // The configuration requires this queue, so it is present.
-    let bulk = wired.ground.bulk.clone().unwrap_or_else(|| wired.ground.queue.clone());
-    let bulk = BulkQueue(bulk);
-    Ok(Field { wired, rosters, bulk, telemetry, triggers_missing: BySide::default() })
+    let bulk = ports.resources.bulk.clone().unwrap_or_else(|| ports.resources.queue.clone());
+    let bulk = SqsBulkQueue(bulk);
+    Ok(SweepServices { ports, listers, bulk, telemetry, triggers_missing: BySide::default() })
 }
 
-impl Field {
-    async fn tick(&self, routes: &Routes, end: Time) -> SweepFigures {
-        let clock = &self.wired.ground.clock;
+impl SweepServices {
+    async fn tick(&self, routes: &Routes, end: Time) -> SweepMetrics {
+        let clock = &self.ports.resources.clock;
         let end = Time(end.0.saturating_add(clock.offset_milliseconds()));
-        let mut figures = SweepFigures::default();
+        let mut metrics = SweepMetrics::default();
         for side in Side::BOTH {
             match self.look_for_triggers(side, routes).await {
-                Ok(missing) => figures.triggers_missing += missing,
-                Err(fault) => {
-                    figures.count_faults(1);
-                    telemetry::not_swept(&fault);
+                Ok(missing) => metrics.triggers_missing += missing,
+                Err(error) => {
+                    metrics.count_faults(1);
+                    telemetry::not_swept(&error);
                 }
             }
         }
-        let Some(every) = routes.sweep_every else { return figures };
-        let pools = &self.wired.ground.configuration.pools;
+        let Some(every) = routes.sweep_every else { return metrics };
+        let pools = &self.ports.resources.configuration.pools;
         let place = |side| {
             let pool = pools.get(side);
             (pool.region().map(str::to_owned), pool.role_arn.clone())
         };
-        let settings = Settings {
+        let settings = SweepSettings {
             every,
             quota_percent: routes.sweep_quota_percent,
             one_quota: place(Side::Old) == place(Side::New),
         };
-        let Wired { policy, keys, stamp, .. } = &self.wired;
-        let sweep = Sweep { outside: self, policy, keys, configuration: stamp, settings };
+        let BridgePorts { policy, keys, stamp, .. } = &self.ports;
+        let sweep = Sweep { ports: self, policy, keys, configuration: stamp, settings };
         match Box::pin(sweep.tick(end)).await {
             Ok(tick) => {
                 telemetry::swept(&tick);
                 if let Tick::Worked(worked) = &tick {
-                    figures.count_faults(worked.faults.len());
+                    metrics.count_faults(worked.errors.len());
                 }
             }
-            Err(fault) => {
-                figures.count_faults(1);
-                telemetry::not_swept(&fault);
+            Err(error) => {
+                metrics.count_faults(1);
+                telemetry::not_swept(&error);
             }
         }
-        if let Ok(cursor) = self.wired.ground.ledger.sweep_cursor().await {
+        if let Ok(cursor) = self.ports.resources.ledger.sweep_cursor().await {
             // If no pass ever began: the time since one could have begun.
             let began = cursor.began.unwrap_or(stamp.since);
-            figures.since_pass = clock.now().since(began);
+            metrics.since_pass = clock.now().since(began);
         }
-        figures
+        metrics
     }
 
     /// The number of slots in a pool's settings where poolbridge's function should be attached and
     /// is not.
-    async fn look_for_triggers(&self, side: Side, routes: &Routes) -> Result<u64, Fault> {
-        let environment = &self.wired.ground.environment;
+    async fn look_for_triggers(&self, side: Side, routes: &Routes) -> Result<u64, PortError> {
+        let environment = &self.ports.resources.environment;
         let Some(ours) = environment.capture.get(side) else { return Ok(0) };
-        let standing = self.rosters.get(side).0.overview().await?.triggers;
-        let guard = self.wired.ground.configuration.signup_guard;
+        let standing = self.listers.get(side).0.overview().await?.triggers;
+        let guard = self.ports.resources.configuration.signup_guard;
         let missing = missing_triggers(&wanted_slots(routes, guard), &standing, ours);
         for slot in &missing {
             telemetry::trigger_missing(side, *slot, standing.contains_key(slot));
@@ -185,66 +189,66 @@ fn missing_triggers(
     wanted.iter().copied().filter(|slot| !standing.get(slot).is_some_and(is_ours)).collect()
 }
 
-impl Register for DynamoLedger {
-    async fn people(&self, side: Side, subs: &[Sub]) -> Result<Vec<Found>, Fault> {
+impl RecordReader for DynamoLedger {
+    async fn people(&self, side: Side, subs: &[Sub]) -> Result<Vec<RecordOwner>, PortError> {
         self.people_of(side, subs).await
     }
 
-    async fn person(&self, id: &PersonId) -> Result<Option<Entry>, Fault> {
+    async fn person(&self, id: &PersonId) -> Result<Option<PersonRecord>, PortError> {
         match Self::person(self, id).await {
             // A person record of a newer version is left to a version that can read it.
-            Err(fault) if matches!(fault.kind, FaultKind::Newer | FaultKind::Unreadable) => {
+            Err(error) if matches!(error.kind, ErrorKind::Newer | ErrorKind::Unreadable) => {
                 Ok(None)
             }
             answer => answer,
         }
     }
 
-    async fn marked(&self, side: Side, sub: &Sub) -> Result<bool, Fault> {
-        match self.read_mark(side, sub).await {
+    async fn has_pending(&self, side: Side, sub: &Sub) -> Result<bool, PortError> {
+        match self.read_pending(side, sub).await {
             // A pending change of a newer version counts as one. It must not stop the sweep for all
             // other people.
-            Err(fault) if matches!(fault.kind, FaultKind::Newer | FaultKind::Unreadable) => {
+            Err(error) if matches!(error.kind, ErrorKind::Newer | ErrorKind::Unreadable) => {
                 Ok(true)
             }
             answer => Ok(answer?.is_some()),
         }
     }
 
-    async fn control(&self) -> Result<Control, Fault> {
+    async fn control(&self) -> Result<Control, PortError> {
         poolbridge_core::ports::Ledger::control(self).await
     }
 }
 
-impl Notebook for Field {
-    async fn read(&self) -> Result<Cursor, Fault> {
-        self.wired.ground.ledger.sweep_cursor().await
+impl CheckpointStore for SweepServices {
+    async fn read(&self) -> Result<Cursor, PortError> {
+        self.ports.resources.ledger.sweep_cursor().await
     }
 
-    async fn write(&self, cursor: &Cursor) -> Result<(), Fault> {
-        self.wired.ground.ledger.put_sweep_cursor(cursor).await
+    async fn write(&self, cursor: &Cursor) -> Result<(), PortError> {
+        self.ports.resources.ledger.put_sweep_cursor(cursor).await
     }
 
-    async fn wanted(&self) -> Result<Option<Time>, Fault> {
-        let ledger = &self.wired.ground.ledger;
+    async fn wanted(&self) -> Result<Option<Time>, PortError> {
+        let ledger = &self.ports.resources.ledger;
         let old = ledger.sweep_wanted(Side::Old).await?;
         Ok(old.max(ledger.sweep_wanted(Side::New).await?))
     }
 
-    async fn began(&self, at: Time) -> Result<(), Fault> {
+    async fn began(&self, at: Time) -> Result<(), PortError> {
         for side in Side::BOTH {
-            self.wired.ground.ledger.sweep_began(side, at).await?;
+            self.ports.resources.ledger.sweep_began(side, at).await?;
         }
         Ok(())
     }
 
-    async fn ended(&self, summary: &Summary) -> Result<(), Fault> {
+    async fn ended(&self, summary: &Summary) -> Result<(), PortError> {
         telemetry::pass_ended(summary);
         self.telemetry.pass(summary);
         for side in Side::BOTH {
             let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
             let counts = summary.counts.get(side).named();
-            let mut figures: BTreeMap<String, i64> =
+            let mut metrics: BTreeMap<String, i64> =
                 counts.into_iter().map(|(name, count)| (name.to_owned(), number(count))).collect();
             let more = [
                 ("began", summary.began.0),
@@ -258,9 +262,10 @@ impl Notebook for Field {
                     number(self.triggers_missing.get(side).load(Ordering::Relaxed)),
                 ),
             ];
-            figures.extend(more.map(|(name, figure)| (name.to_owned(), figure)));
-            let note = RouteNote { route: Route::Sweep, side, last: summary.ended, figures };
-            self.wired.ground.ledger.note_route(&note).await?;
+            metrics.extend(more.map(|(name, figure)| (name.to_owned(), figure)));
+            let note =
+                RouteHeartbeat { route: DetectionRoute::Sweep, side, last: summary.ended, metrics };
+            self.ports.resources.ledger.note_route(&note).await?;
         }
         Ok(())
     }
@@ -268,44 +273,44 @@ impl Notebook for Field {
 
 /// The queue of bulk work.
 #[derive(Debug)]
-struct BulkQueue(SqsQueue);
+struct SqsBulkQueue(SqsQueue);
 
-impl Bulk for BulkQueue {
-    async fn outstanding(&self) -> Result<u64, Fault> {
+impl BulkQueue for SqsBulkQueue {
+    async fn outstanding(&self) -> Result<u64, PortError> {
         self.0.message_count().await
     }
 
-    async fn send(&self, changes: &[Change]) -> Result<(), Fault> {
+    async fn send(&self, changes: &[ChangeEvent]) -> Result<(), PortError> {
         let sent = self.0.outbox().send_all(changes).await;
-        sent.failed.into_iter().next().map_or(Ok(()), |(_, fault)| Err(fault))
+        sent.failed.into_iter().next().map_or(Ok(()), |(_, error)| Err(error))
     }
 }
 
-impl Outside for Field {
-    type Roster = PoolRoster;
-    type Register = DynamoLedger;
-    type Notebook = Self;
-    type Bulk = BulkQueue;
+impl SweepPorts for SweepServices {
+    type Lister = PoolLister;
+    type Records = DynamoLedger;
+    type Checkpoints = Self;
+    type Bulk = SqsBulkQueue;
     type Clock = SystemClock;
 
-    fn roster(&self, side: Side) -> &PoolRoster {
-        self.rosters.get(side)
+    fn lister(&self, side: Side) -> &PoolLister {
+        self.listers.get(side)
     }
 
-    fn register(&self) -> &DynamoLedger {
-        &self.wired.ground.ledger
+    fn records(&self) -> &DynamoLedger {
+        &self.ports.resources.ledger
     }
 
-    fn notebook(&self) -> &Self {
+    fn checkpoints(&self) -> &Self {
         self
     }
 
-    fn bulk(&self) -> &BulkQueue {
+    fn bulk(&self) -> &SqsBulkQueue {
         &self.bulk
     }
 
     fn clock(&self) -> &SystemClock {
-        &self.wired.ground.clock
+        &self.ports.resources.clock
     }
 
     async fn rest_until(&self, moment: Time) {
@@ -315,8 +320,8 @@ impl Outside for Field {
         }
     }
 
-    fn progressed(&self, unit: &Unit, done: &Done, left: usize) {
-        telemetry::part_swept(unit, done, left);
+    fn progressed(&self, partition: &Partition, done: &PartitionResult, left: usize) {
+        telemetry::part_swept(partition, done, left);
     }
 }
 

@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use aws_config::SdkConfig;
 use poolbridge_core::capture::capture;
-use poolbridge_core::change::{Change, Proof};
-use poolbridge_core::fault::{Fault, FaultKind};
+use poolbridge_core::change::{ChangeEvent, Evidence};
+use poolbridge_core::error::{ErrorKind, PortError};
 use poolbridge_core::ports::Clock as _;
 use poolbridge_core::side::{BySide, Side};
 use poolbridge_core::time::Time;
@@ -27,12 +27,12 @@ use super::{queue_client, table};
 use crate::client::{pool_client, sdk_config};
 use crate::clock::SystemClock;
 use crate::cognito::settings::{Administration, NotRead, same_function};
-use crate::config::{self, Asker, Configuration, Mistakes, TriggerSlot};
-use crate::dynamodb::{DynamoLedger, Route, RouteNote};
+use crate::config::{self, Component, ConfigErrors, Configuration, TriggerSlot};
+use crate::dynamodb::{DetectionRoute, DynamoLedger, RouteHeartbeat};
 use crate::operations::PoolEvent;
 use crate::sqs::SqsOutbox;
-use crate::telemetry::{self, HeardLine, Output, PoolLook, Telemetry, TrailFigures};
-use crate::trail::{Deed, Heard, Hearing, Listener, NotHeard, Place};
+use crate::telemetry::{self, DetectionLine, Output, PoolCheck, Telemetry, TrailMetrics};
+use crate::trail::{AccountEvent, Detection, EventPool, Ignored, TrailDecoder, TrailEvent};
 
 /// How often a process stores that the trail works, for each side. An event may come with every
 /// change, and `coverage` only needs to know whether the trail was silent for hours.
@@ -40,7 +40,7 @@ const NOTE_EVERY: Duration = Duration::from_mins(1);
 
 /// Why an event must come again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub enum NotNoted {
+pub enum NotRecorded {
     /// The configuration or the environment is invalid.
     #[error("noting an event: the configuration is broken; hint: see the log for its mistakes")]
     Broken,
@@ -51,8 +51,8 @@ pub enum NotNoted {
 
 /// The trail as Lambda calls it.
 #[derive(Debug)]
-pub struct TrailLine {
-    line: Result<Line, Mistakes>,
+pub struct TrailHandler {
+    services: Result<TrailServices, ConfigErrors>,
     clock: Arc<SystemClock>,
     telemetry: Telemetry,
     /// When each side's next note that the trail works is due, in milliseconds.
@@ -60,8 +60,8 @@ pub struct TrailLine {
 }
 
 #[derive(Debug)]
-struct Line {
-    listener: Listener,
+struct TrailServices {
+    decoder: TrailDecoder,
     ledger: DynamoLedger,
     outbox: SqsOutbox,
     pools: BySide<OfPool>,
@@ -77,18 +77,18 @@ struct OfPool {
     capture: Option<String>,
 }
 
-impl TrailLine {
+impl TrailHandler {
     /// Reads the configuration and the environment and creates the clients. It never fails and
     /// makes no call.
     pub async fn start() -> Self {
         telemetry::start(Output::Standard);
         let clock = SystemClock::new();
-        let (line, name) = match config::load(Asker::Trail) {
+        let (services, name) = match config::load(Component::Trail) {
             Ok((configuration, environment)) => {
                 let sdk = sdk_config(&clock).await;
                 let captures = environment.capture.clone();
-                let line = Line {
-                    listener: Listener::new(&configuration, &environment.own_roles),
+                let services = TrailServices {
+                    decoder: TrailDecoder::new(&configuration, &environment.own_roles),
                     ledger: table(&sdk, &clock, &environment.table),
                     outbox: SqsOutbox::new(queue_client(&sdk, &clock), environment.queue_url),
                     pools: BySide {
@@ -96,88 +96,98 @@ impl TrailLine {
                         new: of_pool(&sdk, &clock, &configuration, Side::New, captures.new).await,
                     },
                 };
-                (Ok(line), configuration.name)
+                (Ok(services), configuration.name)
             }
-            Err(mistakes) => {
-                telemetry::mistakes(&mistakes);
-                let name = config::name_without_configuration(&mistakes);
-                (Err(mistakes), name)
+            Err(config_errors) => {
+                telemetry::config_errors(&config_errors);
+                let name = config::name_without_configuration(&config_errors);
+                (Err(config_errors), name)
             }
         };
         let telemetry = Telemetry::new(name, Output::Standard);
-        Self { line, clock, telemetry, due: BySide::default() }
+        Self { services, clock, telemetry, due: BySide::default() }
     }
 
     /// Stores what an event reports. An error means that nothing was stored and the event must come
     /// again.
-    pub async fn event(&self, event: &str) -> Result<(), NotNoted> {
-        let line = match &self.line {
-            Ok(line) => line,
-            Err(mistakes) => {
-                telemetry::mistakes(mistakes);
-                let figures = TrailFigures { failed: 1, ..TrailFigures::default() };
-                self.telemetry.trail(self.clock.now(), figures);
-                return Err(NotNoted::Broken);
+    pub async fn event(&self, event: &str) -> Result<(), NotRecorded> {
+        let services = match &self.services {
+            Ok(services) => services,
+            Err(config_errors) => {
+                telemetry::config_errors(config_errors);
+                let metrics = TrailMetrics { failed: 1, ..TrailMetrics::default() };
+                self.telemetry.trail(self.clock.now(), metrics);
+                return Err(NotRecorded::Broken);
             }
         };
-        let (told, figures) = self.told(line, event).await;
-        telemetry::heard(&told);
-        self.telemetry.trail(self.clock.now(), figures);
-        if is_lost(&told) { Err(NotNoted::Nowhere) } else { Ok(()) }
+        let (detection, metrics) = self.detection(services, event).await;
+        telemetry::detection(&detection);
+        self.telemetry.trail(self.clock.now(), metrics);
+        if is_lost(&detection) { Err(NotRecorded::Nowhere) } else { Ok(()) }
     }
 
     /// The result of an event, and its metrics.
-    async fn told(&self, line: &Line, event: &str) -> (HeardLine, TrailFigures) {
+    async fn detection(
+        &self,
+        services: &TrailServices,
+        event: &str,
+    ) -> (DetectionLine, TrailMetrics) {
         let now = self.clock.now();
-        let hearing = line.listener.hear(event, now);
-        let delay = hearing.at.map(|at| now.since(at));
-        let (told, ()) = tokio::join!(
-            Box::pin(self.work(line, &hearing, now)),
-            Box::pin(self.note_alive(line, hearing.pool, now, delay)),
+        let decoded = services.decoder.hear(event, now);
+        let delay = decoded.at.map(|at| now.since(at));
+        let (detection, ()) = tokio::join!(
+            Box::pin(self.work(services, &decoded, now)),
+            Box::pin(self.note_alive(services, decoded.pool, now, delay)),
         );
-        let told = HeardLine { operation: hearing.operation, delay, ..told };
-        let figures = figures(&told, &hearing);
-        (told, figures)
+        let detection = DetectionLine { operation: decoded.operation, delay, ..detection };
+        let metrics = metrics(&detection, &decoded);
+        (detection, metrics)
     }
 
-    async fn work(&self, line: &Line, hearing: &Hearing, now: Time) -> HeardLine {
-        let mut told = HeardLine::default();
-        match &hearing.outcome {
-            Err(refusal) => told.refusal = Some(*refusal),
-            Ok(Heard::Sweep { place, .. }) => {
+    async fn work(
+        &self,
+        services: &TrailServices,
+        decoded: &TrailEvent,
+        now: Time,
+    ) -> DetectionLine {
+        let mut detection = DetectionLine::default();
+        match &decoded.outcome {
+            Err(refusal) => detection.refusal = Some(*refusal),
+            Ok(Detection::Sweep { place, .. }) => {
                 for side in place.sides() {
-                    told.swept.push((side, line.ledger.want_sweep(side, now).await));
+                    detection.swept.push((side, services.ledger.want_sweep(side, now).await));
                 }
             }
-            Ok(Heard::Pool { place, event, at }) => {
+            Ok(Detection::Pool { place, event, at }) => {
                 for side in place.sides() {
-                    let looked = Box::pin(line.look_at_pool(side, *event, *at)).await;
-                    told.pools.push((side, looked));
+                    let looked = Box::pin(services.look_at_pool(side, *event, *at)).await;
+                    detection.pools.push((side, looked));
                 }
             }
-            Ok(Heard::Deed(deed)) => {
-                let (known, unread) = line.known(deed).await;
-                told.unread = unread;
+            Ok(Detection::AccountEvent(event)) => {
+                let (known, unread) = services.known(event).await;
+                detection.unread = unread;
                 // The account may belong to a third pool. If neither pool knows it, there is
                 // nothing to delete.
-                let nobody = !known.old && !known.new && told.unread.is_none();
-                let unsaid = matches!(deed.place, Place::Unsaid(_));
-                let foreign = unsaid && nobody && deed.proof == Proof::Deleted;
-                let changes = changes(deed, known, self.clock.nonce()).into_iter();
+                let nobody = !known.old && !known.new && detection.unread.is_none();
+                let unsaid = matches!(event.place, EventPool::Unsaid(_));
+                let foreign = unsaid && nobody && event.evidence == Evidence::Deleted;
+                let changes = changes(event, known, self.clock.nonce()).into_iter();
                 for change in changes.filter(|_| !foreign) {
-                    let captured = Box::pin(capture(&line.ledger, &line.outbox, &change)).await;
-                    told.captured.push((change, captured));
+                    let captured =
+                        Box::pin(capture(&services.ledger, &services.outbox, &change)).await;
+                    detection.captured.push((change, captured));
                 }
             }
         }
-        told
+        detection
     }
 
     /// Stores from time to time that the trail works. Best effort: a failure does not fail the
     /// event.
     async fn note_alive(
         &self,
-        line: &Line,
+        services: &TrailServices,
         side: Option<Side>,
         now: Time,
         delay: Option<Duration>,
@@ -194,11 +204,11 @@ impl TrailLine {
             return;
         }
         let seconds = delay.and_then(|delay| i64::try_from(delay.as_secs()).ok());
-        let figures = seconds.map(|seconds| ("delay_seconds".to_owned(), seconds));
-        let figures = figures.into_iter().collect();
-        let note = RouteNote { route: Route::Trail, side, last: now, figures };
-        if let Err(fault) = line.ledger.note_route(&note).await {
-            telemetry::route_not_noted(&fault);
+        let metrics = seconds.map(|seconds| ("delay_seconds".to_owned(), seconds));
+        let metrics = metrics.into_iter().collect();
+        let note = RouteHeartbeat { route: DetectionRoute::Trail, side, last: now, metrics };
+        if let Err(error) = services.ledger.note_route(&note).await {
+            telemetry::route_not_noted(&error);
         }
     }
 }
@@ -219,48 +229,48 @@ async fn of_pool(
     }
 }
 
-impl Line {
+impl TrailServices {
     /// Reacts to a change of the pool itself.
     async fn look_at_pool(
         &self,
         side: Side,
         event: PoolEvent,
         at: Time,
-    ) -> Result<PoolLook, Fault> {
+    ) -> Result<PoolCheck, PortError> {
         match event {
             PoolEvent::Restore(stage) => {
                 self.ledger.note_restore(side, stage, at).await?;
-                Ok(PoolLook::Restore(stage))
+                Ok(PoolCheck::Restore(stage))
             }
             PoolEvent::Settings | PoolEvent::Unwatched => {
                 let OfPool { administration, slots, capture } = self.pools.get(side);
-                let Some(ours) = capture else { return Ok(PoolLook::Triggers(Vec::new())) };
+                let Some(ours) = capture else { return Ok(PoolCheck::Triggers(Vec::new())) };
                 let found = administration.read_pool().await.map_err(|error| match error {
-                    NotRead::Fault(fault) => fault,
-                    NotRead::Form => Fault::new(FaultKind::Unreadable, "DescribeUserPool"),
+                    NotRead::PortError(error) => error,
+                    NotRead::Form => PortError::new(ErrorKind::Unreadable, "DescribeUserPool"),
                 })?;
                 let stands = |arn: &str| same_function(arn, ours);
                 let missing = slots.iter().copied();
                 let missing =
                     missing.filter(|slot| !found.holder(*slot).function().is_some_and(stands));
-                Ok(PoolLook::Triggers(missing.collect()))
+                Ok(PoolCheck::Triggers(missing.collect()))
             }
         }
     }
 
     /// The sides on which the account is known, if the event does not name its pool. A side that
     /// cannot be read counts as not known.
-    async fn known(&self, deed: &Deed) -> (BySide<bool>, Option<Fault>) {
+    async fn known(&self, event: &AccountEvent) -> (BySide<bool>, Option<PortError>) {
         let mut known = BySide::default();
-        if matches!(deed.place, Place::Pool(_)) {
+        if matches!(event.place, EventPool::Pool(_)) {
             return (known, None);
         }
         let mut unread = None;
         // Both pools are checked, because one may be in another Region than its `userPoolId` says.
         for side in Side::BOTH {
-            match self.ledger.is_known(side, &deed.sub).await {
+            match self.ledger.is_known(side, &event.sub).await {
                 Ok(is_known) => *known.get_mut(side) = is_known,
-                Err(fault) => unread = Some(fault),
+                Err(error) => unread = Some(error),
             }
         }
         (known, unread)
@@ -269,54 +279,55 @@ impl Line {
 
 /// The changes that an account event leads to. If the pool is known, there is one. Otherwise there
 /// is one hint for each possible pool: a read that finds no account bills no user.
-fn changes(deed: &Deed, known: BySide<bool>, nonce: u128) -> Vec<Change> {
-    let id = deed.id.unwrap_or(nonce);
-    let change = |side: Side, proof| Change {
+fn changes(event: &AccountEvent, known: BySide<bool>, nonce: u128) -> Vec<ChangeEvent> {
+    let id = event.id.unwrap_or(nonce);
+    let change = |side: Side, evidence| ChangeEvent {
         side,
-        sub: deed.sub.clone(),
-        at: deed.at,
-        proof,
-        password: deed.password,
-        administrator: deed.administrator,
+        sub: event.sub.clone(),
+        at: event.at,
+        evidence,
+        password: event.password,
+        administrator: event.administrator,
         claimed: false,
         // Two changes of one event are two captures.
         id: if side == Side::New { !id } else { id },
     };
-    let sure: Vec<Side> = match deed.place {
-        Place::Pool(side) => vec![side],
-        Place::Unsaid(_) => Side::BOTH.into_iter().filter(|side| *known.get(*side)).collect(),
+    let sure: Vec<Side> = match event.place {
+        EventPool::Pool(side) => vec![side],
+        EventPool::Unsaid(_) => Side::BOTH.into_iter().filter(|side| *known.get(*side)).collect(),
     };
     if sure.is_empty() {
-        return deed.place.sides().map(|side| change(side, Proof::Hint)).collect();
+        return event.place.sides().map(|side| change(side, Evidence::Hint)).collect();
     }
-    sure.into_iter().map(|side| change(side, deed.proof)).collect()
+    sure.into_iter().map(|side| change(side, event.evidence)).collect()
 }
 
 /// Whether the event must come again.
-fn is_lost(told: &HeardLine) -> bool {
-    let captured = told.captured.iter().any(|(_, captured)| !captured.survives());
-    let unlooked = told.pools.iter().any(|(_, looked)| looked.is_err());
-    captured || unlooked || told.swept.iter().any(|(_, wanted)| wanted.is_err())
+fn is_lost(detection: &DetectionLine) -> bool {
+    let captured = detection.captured.iter().any(|(_, captured)| !captured.survives());
+    let unlooked = detection.pools.iter().any(|(_, looked)| looked.is_err());
+    captured || unlooked || detection.swept.iter().any(|(_, wanted)| wanted.is_err())
 }
 
-fn figures(told: &HeardLine, hearing: &Hearing) -> TrailFigures {
-    let unnamed = matches!(hearing.outcome, Ok(Heard::Sweep { unnamed: true, .. }));
-    let unresolved = unnamed || told.refusal.is_some_and(NotHeard::is_unresolved);
-    let faulty = told.captured.iter().any(|(_, it)| it.mark.is_err() || it.message.is_err());
-    let unreadable = told.refusal.is_some_and(NotHeard::is_failure);
-    let captured = !told.captured.is_empty() && !is_lost(told);
-    let looks = || told.pools.iter().filter_map(|(_, looked)| looked.as_ref().ok());
+fn metrics(detection: &DetectionLine, decoded: &TrailEvent) -> TrailMetrics {
+    let unnamed = matches!(decoded.outcome, Ok(Detection::Sweep { unnamed: true, .. }));
+    let unresolved = unnamed || detection.refusal.is_some_and(Ignored::is_unresolved);
+    let faulty =
+        detection.captured.iter().any(|(_, it)| it.pending.is_err() || it.message.is_err());
+    let unreadable = detection.refusal.is_some_and(Ignored::is_failure);
+    let captured = !detection.captured.is_empty() && !is_lost(detection);
+    let looks = || detection.pools.iter().filter_map(|(_, looked)| looked.as_ref().ok());
     let missing = looks().map(|look| match look {
-        PoolLook::Triggers(missing) => missing.len() as u64,
-        PoolLook::Restore(_) => 0,
+        PoolCheck::Triggers(missing) => missing.len() as u64,
+        PoolCheck::Restore(_) => 0,
     });
-    TrailFigures {
+    TrailMetrics {
         triggers_missing: missing.sum(),
-        restores: looks().filter(|it| matches!(it, PoolLook::Restore(_))).count() as u64,
+        restores: looks().filter(|it| matches!(it, PoolCheck::Restore(_))).count() as u64,
         captured: u64::from(captured),
-        dropped: u64::from(told.refusal.is_some()),
+        dropped: u64::from(detection.refusal.is_some()),
         unresolved: u64::from(unresolved),
-        failed: u64::from(faulty || unreadable || is_lost(told)),
+        failed: u64::from(faulty || unreadable || is_lost(detection)),
     }
 }
 

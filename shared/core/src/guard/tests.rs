@@ -1,12 +1,12 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::entry::{Birth, Known};
-use crate::law::Law;
 use crate::mapping::{AttributeRule, Normal};
 use crate::names::PersonId;
 use crate::normalise::Country;
 use crate::policy::{ConflictRule, Deletes, Provision, StalePasswords};
+use crate::record::{CreationIntent, KnownAccount};
+use crate::rules::ProtocolRules;
 
 fn name(text: &str) -> AttributeName {
     AttributeName::try_from(text).unwrap()
@@ -19,7 +19,7 @@ fn username(text: &str) -> Username {
 fn policy(match_by: MatchBy) -> Policy {
     let mut phone = AttributeRule::same(&name("phone_number"));
     phone.normal = vec![Normal::E164(Country::from_code("DE").unwrap())];
-    let handle =
+    let account_ref =
         AttributeRule::between(Some(name("custom:handle")), Some(name("preferred_username")));
     let dropped = BTreeSet::from([name("preferred_username")]);
     Policy {
@@ -31,14 +31,14 @@ fn policy(match_by: MatchBy) -> Policy {
         stale_passwords: StalePasswords::Close,
         settle: Duration::from_secs(10),
         clock_allowance: Duration::ZERO,
-        mapping: Mapping::new(vec![phone, handle], &dropped, false, true).unwrap(),
-        law: Law::WHOLE,
+        mapping: Mapping::new(vec![phone, account_ref], &dropped, false, true).unwrap(),
+        rules: ProtocolRules::WHOLE,
     }
 }
 
-fn newcomer(side: Side, called: &str, attributes: &[(&str, &str)]) -> Newcomer {
+fn request(side: Side, called: &str, attributes: &[(&str, &str)]) -> SignUpRequest {
     let pair = |(key, value): &(&str, &str)| (name(key), (*value).to_owned());
-    Newcomer {
+    SignUpRequest {
         side,
         username: (!called.is_empty()).then(|| username(called)),
         attributes: attributes.iter().map(pair).collect(),
@@ -46,22 +46,22 @@ fn newcomer(side: Side, called: &str, attributes: &[(&str, &str)]) -> Newcomer {
 }
 
 /// A pool where people choose a username and sign in with nothing else.
-fn by_username() -> Shape {
-    Shape::default()
+fn by_username() -> PoolSchema {
+    PoolSchema::default()
 }
 
 /// A pool where people sign in with their address and the pool generates the usernames.
-fn by_email() -> Shape {
-    Shape { username_attributes: BTreeSet::from([name("email")]), ..Shape::default() }
+fn by_email() -> PoolSchema {
+    PoolSchema { username_attributes: BTreeSet::from([name("email")]), ..PoolSchema::default() }
 }
 
-fn with_aliases(aliases: &[&str]) -> Shape {
+fn with_aliases(aliases: &[&str]) -> PoolSchema {
     let aliases = aliases.iter().map(|alias| name(alias)).collect();
-    Shape { alias_attributes: aliases, ..Shape::default() }
+    PoolSchema { alias_attributes: aliases, ..PoolSchema::default() }
 }
 
-fn searches(policy: &Policy, newcomer: &Newcomer, there: &Shape) -> Vec<Search> {
-    lookups(policy, newcomer, there).into_iter().map(|lookup| lookup.search).collect()
+fn searches(policy: &Policy, request: &SignUpRequest, there: &PoolSchema) -> Vec<Search> {
+    lookups(policy, request, there).into_iter().map(|lookup| lookup.search).collect()
 }
 
 #[test]
@@ -69,12 +69,12 @@ fn the_other_pool_is_searched_for_the_matched_identity_and_every_sign_in_name() 
     let email = || Search::Email("pat@example.com".to_owned());
     let phone = || Search::Phone("+49301234567".to_owned());
     let pat = Search::Username(username("pat"));
-    let who = newcomer(
+    let who = request(
         Side::New,
         "pat",
         &[("email", "pat@example.com"), ("phone_number", "+49301234567")],
     );
-    let by = |match_by: MatchBy, there: &Shape| searches(&policy(match_by), &who, there);
+    let by = |match_by: MatchBy, there: &PoolSchema| searches(&policy(match_by), &who, there);
     assert_eq!(by(MatchBy::Email, &by_email()), [email()]);
     assert_eq!(by(MatchBy::Email, &by_username()), [pat.clone(), email()]);
     assert_eq!(by(MatchBy::Phone, &by_email()), [email(), phone()]);
@@ -88,11 +88,11 @@ fn the_other_pool_is_searched_for_the_matched_identity_and_every_sign_in_name() 
 #[test]
 fn values_are_searched_in_the_other_pools_form_and_unchanged() {
     let policy = policy(MatchBy::Phone);
-    let who = newcomer(Side::New, "", &[("phone_number", "030 1234567")]);
+    let who = request(Side::New, "", &[("phone_number", "030 1234567")]);
     let forms = ["+49301234567", "030 1234567"].map(|form| Search::Phone(form.to_owned()));
     assert_eq!(searches(&policy, &who, &by_email()), forms);
     // A custom attribute in this pool is a sign-in name in the other pool.
-    let who = newcomer(Side::Old, "", &[("custom:handle", "Pat")]);
+    let who = request(Side::Old, "", &[("custom:handle", "Pat")]);
     let there = with_aliases(&["preferred_username"]);
     let forms = ["Pat", "pat"].map(|form| Search::PreferredUsername(form.to_owned()));
     assert_eq!(searches(&policy, &who, &there), forms);
@@ -101,7 +101,7 @@ fn values_are_searched_in_the_other_pools_form_and_unchanged() {
 #[test]
 fn a_username_that_looks_like_an_alias_is_searched_for_as_one() {
     let policy = policy(MatchBy::Email);
-    let who = newcomer(Side::New, "Pat@Example.com", &[]);
+    let who = request(Side::New, "Pat@Example.com", &[]);
     let found = searches(&policy, &who, &by_username());
     let name = |text: &str| Search::Username(username(text));
     let email = |text: &str| Search::Email(text.to_owned());
@@ -120,7 +120,7 @@ fn a_username_that_looks_like_an_alias_is_searched_for_as_one() {
 fn searches_are_limited_and_an_empty_value_is_not_searched_for() {
     let policy = policy(MatchBy::Email);
     let aliases = with_aliases(&["email", "phone_number", "preferred_username"]);
-    let who = newcomer(
+    let who = request(
         Side::Old,
         "+4930 Pat@x",
         &[
@@ -133,12 +133,12 @@ fn searches_are_limited_and_an_empty_value_is_not_searched_for() {
     let found = searches(&policy, &who, &aliases);
     assert!(found.len() < limits::GUARD_SEARCHES_MAX, "{}", found.len());
     assert_eq!(found.last(), Some(&Search::PreferredUsername("+4930 pat@x".to_owned())));
-    let nobody = newcomer(Side::New, "", &[("email", ""), ("given_name", "Pat")]);
+    let nobody = request(Side::New, "", &[("email", ""), ("given_name", "Pat")]);
     assert_eq!(lookups(&policy, &nobody, &aliases), []);
 }
 
 fn found(status: Status, verified: &str) -> Account {
-    let mut account = account(&newcomer(Side::Old, "", &[("email_verified", verified)])).unwrap();
+    let mut account = account(&request(Side::Old, "", &[("email_verified", verified)])).unwrap();
     account.status = status;
     account
 }
@@ -161,7 +161,7 @@ fn unconfirmed_or_federated_account_holds_no_address() {
 
 #[test]
 fn an_unverified_alias_blocks_no_sign_up() {
-    let who = newcomer(Side::New, "", &[("email", "pat@example.com")]);
+    let who = request(Side::New, "", &[("email", "pat@example.com")]);
     let by_phone = policy(MatchBy::Phone);
     let alias = lookups(&by_phone, &who, &with_aliases(&["email"]));
     assert!(!holds(&alias[0], &found(Status::Confirmed, "false")));
@@ -179,7 +179,7 @@ fn an_unverified_alias_blocks_no_sign_up() {
 
 #[test]
 fn username_of_a_federated_account_is_reserved_for_it() {
-    let who = newcomer(Side::New, "Google_1", &[]);
+    let who = request(Side::New, "Google_1", &[]);
     for there in [by_username(), by_email()] {
         let by_name = lookups(&policy(MatchBy::Email), &who, &there);
         let name = by_name.iter().find(|it| matches!(it.search, Search::Username(_)));
@@ -189,8 +189,8 @@ fn username_of_a_federated_account_is_reserved_for_it() {
 
 #[test]
 fn other_spellings_are_searched_in_a_case_sensitive_pool() {
-    let who = newcomer(Side::New, "pat", &[("email", "pat@example.com")]);
-    let there = Shape { case_sensitive: true, ..by_username() };
+    let who = request(Side::New, "pat", &[("email", "pat@example.com")]);
+    let there = PoolSchema { case_sensitive: true, ..by_username() };
     let found = searches(&policy(MatchBy::Email), &who, &there);
     let name = |text: &str| Search::Username(username(text));
     let email = |text: &str| Search::Email(text.to_owned());
@@ -200,24 +200,24 @@ fn other_spellings_are_searched_in_a_case_sensitive_pool() {
 
 #[test]
 fn deleted_and_linked_people_and_open_creations_block_no_sign_up() {
-    let known = |sub: &str| Known {
+    let known = |sub: &str| KnownAccount {
         sub: Sub::try_from(sub).unwrap(),
         username: username("pat"),
         seen: Time(0),
         written: None,
         gone: None,
     };
-    let entry = Entry::new(PersonId::from_nonce(1), Side::Old, known("s-1"), Time(0));
+    let record = PersonRecord::new(PersonId::from_nonce(1), Side::Old, known("s-1"), Time(0));
     let (now, bound) = (Time(100_000), Duration::from_secs(10));
-    let aside = |entry: &Entry, side| stands_aside(entry, side, now, bound);
-    assert!(!aside(&entry, Side::New));
-    let deleted = Entry { state: State::Deleted, ..entry.clone() };
+    let aside = |record: &PersonRecord, side| stands_aside(record, side, now, bound);
+    assert!(!aside(&record, Side::New));
+    let deleted = PersonRecord { state: PersonState::Deleted, ..record.clone() };
     assert!(aside(&deleted, Side::New));
-    let mut linked = entry.clone();
+    let mut linked = record.clone();
     linked.accounts.new = Some(known("s-2"));
     assert!(aside(&linked, Side::New));
-    let born = |side, until| Entry {
-        birth: Some(Birth {
+    let born = |side, until| PersonRecord {
+        creation: Some(CreationIntent {
             side,
             username: username("pat"),
             fields: BTreeMap::new(),
@@ -225,7 +225,7 @@ fn deleted_and_linked_people_and_open_creations_block_no_sign_up() {
             at: Time(0),
             until: Time(until),
         }),
-        ..entry.clone()
+        ..record.clone()
     };
     assert!(aside(&born(Side::New, 90_000), Side::New));
     assert!(!aside(&born(Side::New, 89_999), Side::New), "the creation intent is no longer open");

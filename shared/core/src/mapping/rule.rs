@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use crate::facts::Field;
 use crate::names::AttributeName;
 use crate::normalise::{self, Country};
+use crate::outcome::Reason;
+use crate::profile::Field;
 use crate::side::{BySide, Side};
-use crate::verdict::Reason;
 
 /// Which values count as the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -2,106 +2,111 @@
 
 use std::collections::BTreeMap;
 
-use super::{Plan, Question, factors};
-use crate::entry::Obstacle;
-use crate::facts::{Field, Reading, Value};
-use crate::fingerprint::Print;
+use super::{Plan, PlanInput, factors};
+use crate::fingerprint::Fingerprint;
 use crate::limits;
 use crate::names::AttributeName;
+use crate::outcome::Reason;
+use crate::profile::{Field, FieldState, Value};
+use crate::record::BlockedField;
 use crate::side::Side;
-use crate::step::{Deed, Step};
-use crate::verdict::Reason;
+use crate::step::{Action, Step};
 
 /// Why `to` cannot get this value, if that is so.
 pub(super) fn refusal(
-    question: &Question<'_>,
+    input: &PlanInput<'_>,
     plan: &Plan,
     field: &Field,
     to: Side,
-    value: &Reading,
-    print: Print,
+    value: &FieldState,
+    fingerprint: Option<Fingerprint>,
 ) -> Option<Reason> {
-    let entry = question.entry;
+    let record = input.record;
     if let Field::Factor(factor) = field {
-        return factors::refusal(question, plan, *factor, to, value, print);
+        return factors::refusal(input, plan, *factor, to, value, fingerprint);
     }
-    if let Some(reason) = question.taken.get(&(to, field.clone())) {
+    if let Some(reason) = input.taken.get(&(to, field.clone())) {
         return Some(*reason);
     }
     // A value that the pool rejected or did not keep is not written again until it changes or an
     // operator runs `retry`.
-    let refused = |it: &&Obstacle| {
+    let refused = |it: &&BlockedField| {
         let by_pool =
-            matches!(it.reason, Reason::RefusedByPool | Reason::NotKept | Reason::Outside(_));
-        by_pool && it.value == print && it.side == to
+            matches!(it.reason, Reason::RefusedByPool | Reason::NotKept | Reason::PortError(_));
+        by_pool && it.value == fingerprint && it.side == to
     };
-    if let Some(obstacle) = entry.obstacles.get(field).filter(refused) {
-        return Some(obstacle.reason);
+    if let Some(blocked_field) = record.blocked_fields.get(field).filter(refused) {
+        return Some(blocked_field.reason);
     }
-    let stale = entry.passwords.stale(entry.linked) == Some(to.other());
+    let stale = record.passwords.stale(record.linked) == Some(to.other());
     match field {
         Field::Enabled | Field::Group(_) | Field::Factor(_) => None,
         Field::Email | Field::Phone if stale => Some(Reason::StaleSide),
         Field::Email | Field::Phone | Field::Attribute(_) => {
-            let mapping = &question.policy.mapping;
-            let account = &question.views.get(to).account;
+            let mapping = &input.policy.mapping;
+            let account = &input.observations.get(to).account;
             let attributes = match mapping.attributes_over(to, field, value, account) {
                 Ok(attributes) => attributes,
                 Err(reason) => return Some(reason),
             };
             attributes
                 .iter()
-                .find_map(|(name, text)| unholdable(question, to, name, text))
-                .or_else(|| sends_code(question, field, to, value))
+                .find_map(|(name, text)| unholdable(input, to, name, text))
+                .or_else(|| sends_code(input, field, to, value))
         }
     }
 }
 
 /// Why that attribute cannot get that text in that pool.
 fn unholdable(
-    question: &Question<'_>,
+    input: &PlanInput<'_>,
     side: Side,
     name: &AttributeName,
     text: &str,
 ) -> Option<Reason> {
-    let schema = &question.shapes.get(side).attributes;
+    let schema = &input.schemas.get(side).attributes;
     // If the pool shows no schema at all, the write itself gives the answer.
     if schema.is_empty() {
         return None;
     }
-    let Some(shape) = schema.get(name) else { return Some(Reason::NotInSchema) };
-    if !shape.mutable {
+    let Some(schema) = schema.get(name) else { return Some(Reason::NotInSchema) };
+    if !schema.mutable {
         return Some(Reason::Immutable);
     }
-    shape.refusal(text)
+    schema.refusal(text)
 }
 
 /// An unverified address waits if the pool would send a code because of the write. It also waits if
 /// users sign in with it: then neither address would work.
-fn sends_code(question: &Question<'_>, field: &Field, to: Side, value: &Reading) -> Option<Reason> {
-    let name = question.policy.mapping.attribute(to, field)?;
-    let shape = question.shapes.get(to);
-    let unproved = matches!(value, Reading::Held(Value::Address { verified: false, .. }));
-    let speaks = shape.verified_by_code.contains(name) || shape.signs_in_by(name);
+fn sends_code(
+    input: &PlanInput<'_>,
+    field: &Field,
+    to: Side,
+    value: &FieldState,
+) -> Option<Reason> {
+    let name = input.policy.mapping.attribute(to, field)?;
+    let schema = input.schemas.get(to);
+    let unproved = matches!(value, FieldState::Present(Value::Address { verified: false, .. }));
+    let speaks = schema.verified_by_code.contains(name) || schema.signs_in_by(name);
     (unproved && speaks).then_some(Reason::AddressUnverified)
 }
 
 /// Makes the steps and puts them in order. A disable comes first and alone. Then come memberships,
 /// which do not move the account's last-modified time. Then, each in a plan of its own, come an
 /// enable, the attributes, and the factors, which do move it. So a crash before a field was written
-/// does not move the time, and if it moved, the person undid the write (R4,
-/// `AmbiguousRevertIsConflict`). Factors come last, because a pool accepts no SMS factor before it
+/// does not move the time, and if it moved, the person undid the write
+/// (`AmbiguousRevertIsConflict`). Factors come last, because a pool accepts no SMS factor before it
 /// has the phone number. They also wait if poolbridge still owes the account a first password,
 /// without which it is not confirmed.
 pub(super) fn arrange(
-    question: &Question<'_>,
+    input: &PlanInput<'_>,
     plan: &mut Plan,
-    wanted: &BTreeMap<(Side, Field), Reading>,
+    wanted: &BTreeMap<(Side, Field), FieldState>,
 ) {
     let disables: Vec<Step> = wanted
         .iter()
         .filter(|((_, field), value)| *field == Field::Enabled && **value == no())
-        .map(|((side, _), _)| Step { side: *side, deed: Deed::Disable })
+        .map(|((side, _), _)| Step { side: *side, action: Action::Disable })
         .collect();
     if !disables.is_empty() {
         plan.more = plan.writes.len() > disables.len();
@@ -115,18 +120,18 @@ pub(super) fn arrange(
         for ((_, field), value) in of_side() {
             if let Field::Group(group) = field {
                 let group = group.clone();
-                let deed = match value.value() {
-                    Some(_) => Deed::AddToGroup(group),
-                    None => Deed::RemoveFromGroup(group),
+                let action = match value.value() {
+                    Some(_) => Action::AddToGroup(group),
+                    None => Action::RemoveFromGroup(group),
                 };
-                steps.push(Step { side, deed });
+                steps.push(Step { side, action });
             }
         }
         let mut fields = BTreeMap::new();
         let mut factors = BTreeMap::new();
         for ((_, field), value) in of_side() {
-            let account = &question.views.get(side).account;
-            let mapping = &question.policy.mapping;
+            let account = &input.observations.get(side).account;
+            let mapping = &input.policy.mapping;
             if let Ok(attributes) = mapping.attributes_over(side, field, value, account) {
                 fields.insert(field.clone(), attributes);
             } else if let Field::Factor(factor) = field {
@@ -134,7 +139,7 @@ pub(super) fn arrange(
             }
         }
         let enable = wanted.contains_key(&(side, Field::Enabled));
-        let owed = question.entry.owes_password == Some(side);
+        let owed = input.record.owes_password == Some(side);
         if enable && !fields.is_empty() {
             plan.more = true;
             plan.writes.retain(|field, _| !fields.contains_key(field));
@@ -143,27 +148,29 @@ pub(super) fn arrange(
             plan.more = true;
             plan.writes.retain(|field, _| !matches!(field, Field::Factor(_)));
         } else if !factors.is_empty() {
-            steps.push(Step { side, deed: Deed::SetFactors(factors) });
+            steps.push(Step { side, action: Action::SetFactors(factors) });
         }
         if enable {
-            steps.push(Step { side, deed: Deed::Enable });
+            steps.push(Step { side, action: Action::Enable });
         } else if !fields.is_empty() {
-            steps.push(Step { side, deed: Deed::SetAttributes { fields } });
+            steps.push(Step { side, action: Action::SetAttributes { fields } });
         }
     }
     if plan.writes.len() < wanted.len() {
         // A field that waits for the next plan is not written in this one, in either pool.
-        steps.retain(|step| step.deed.fields().iter().all(|field| plan.writes.contains_key(field)));
+        steps.retain(|step| {
+            step.action.fields().iter().all(|field| plan.writes.contains_key(field))
+        });
     }
     if steps.len() > limits::STEPS_MAX {
         plan.more = true;
         steps.truncate(limits::STEPS_MAX);
-        let fields: Vec<Field> = steps.iter().flat_map(|step| step.deed.fields()).collect();
+        let fields: Vec<Field> = steps.iter().flat_map(|step| step.action.fields()).collect();
         plan.writes.retain(|field, _| fields.contains(field));
     }
     plan.steps = steps;
 }
 
-const fn no() -> Reading {
-    Reading::Held(Value::Flag(false))
+const fn no() -> FieldState {
+    FieldState::Present(Value::Flag(false))
 }

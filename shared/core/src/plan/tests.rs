@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use super::*;
-use crate::account::{AttributeShape, Status};
-use crate::entry::{Agreed, Base, DecisionKind, Intent, Known, Past};
-use crate::law::Law;
+use crate::account::{AttributeSchema, Status};
 use crate::mapping::Mapping;
 use crate::names::{AttributeName, PersonId, Sub, Username};
 use crate::policy::{ConflictRule, Deletes, MatchBy, Provision, StalePasswords};
-use crate::step::Deed;
+use crate::record::{Baseline, BaselineField, DecisionKind, KnownAccount, Past, WriteIntent};
+use crate::rules::ProtocolRules;
+use crate::step::Action;
 
 /// Long after every other time in these tests.
 const NOW: Time = Time(10_000_000);
@@ -40,15 +40,15 @@ fn policy() -> Policy {
         settle: Duration::from_secs(10),
         clock_allowance: Duration::ZERO,
         mapping: Mapping::new(Vec::new(), &BTreeSet::new(), false, true).unwrap(),
-        law: Law::WHOLE,
+        rules: ProtocolRules::WHOLE,
     }
 }
 
 /// Two accounts, and the rest of the input of a plan.
 struct Two {
     accounts: BySide<Account>,
-    shapes: BySide<Shape>,
-    entry: Entry,
+    schemas: BySide<PoolSchema>,
+    record: PersonRecord,
     policy: Policy,
     phase: Phase,
     captured: bool,
@@ -71,7 +71,7 @@ impl Two {
             created: LONG_AGO,
             modified: LONG_AGO,
         };
-        let known = |side: Side| Known {
+        let known = |side: Side| KnownAccount {
             sub: Sub::try_from(side.name()).unwrap(),
             username: Username::try_from("somebody").unwrap(),
             seen: LONG_AGO,
@@ -79,13 +79,15 @@ impl Two {
             gone: None,
         };
         let policy = policy();
-        let mut entry = Entry::new(PersonId::from_nonce(1), Side::Old, known(Side::Old), LONG_AGO);
-        entry.accounts.new = Some(known(Side::New));
-        entry.agreed = Some(Agreed { fields: BTreeMap::new(), rules: policy.mapping.revisions() });
+        let mut record =
+            PersonRecord::new(PersonId::from_nonce(1), Side::Old, known(Side::Old), LONG_AGO);
+        record.accounts.new = Some(known(Side::New));
+        record.baseline =
+            Some(Baseline { fields: BTreeMap::new(), rules: policy.mapping.revisions() });
         let mut two = Self {
             accounts: BySide::from_fn(account),
-            shapes: BySide::default(),
-            entry,
+            schemas: BySide::default(),
+            record,
             policy,
             phase: Phase::Follow,
             captured: false,
@@ -93,22 +95,27 @@ impl Two {
             began: NOW,
             now: NOW,
         };
-        two.agree(&Field::Enabled, &Reading::Held(Value::Flag(true)));
+        two.agree(&Field::Enabled, &FieldState::Present(Value::Flag(true)));
         two
     }
 
-    fn print(&self, field: &Field, reading: &Reading) -> crate::fingerprint::Print {
-        self.entry.print(&keys(), field, reading)
+    fn fingerprint(
+        &self,
+        field: &Field,
+        reading: &FieldState,
+    ) -> Option<crate::fingerprint::Fingerprint> {
+        self.record.fingerprint(&keys(), field, reading)
     }
 
     fn rule(&self, field: &Field) -> u32 {
         self.policy.mapping.revision(field).unwrap()
     }
 
-    fn agree(&mut self, field: &Field, reading: &Reading) {
-        let base = Base { print: self.print(field, reading), rule: self.rule(field) };
-        let agreed = self.entry.agreed.as_mut().unwrap();
-        agreed.fields.insert(field.clone(), base);
+    fn agree(&mut self, field: &Field, reading: &FieldState) {
+        let base =
+            BaselineField { fingerprint: self.fingerprint(field, reading), rule: self.rule(field) };
+        let baseline = self.record.baseline.as_mut().unwrap();
+        baseline.fields.insert(field.clone(), base);
     }
 
     fn set(&mut self, side: Side, attribute_name: &str, value: &str) {
@@ -119,9 +126,9 @@ impl Two {
     /// A write of that text to the new pool, which held nothing, is open.
     fn intend(&mut self, text: &str, modified: Option<Time>, answered: bool) {
         let rule = self.rule(&name());
-        let wanted = self.print(&name(), &held(text));
-        let intended = Intended { side: Side::New, wanted, was: None, rule, answered };
-        self.entry.intent = Some(Intent {
+        let wanted = self.fingerprint(&name(), &held(text));
+        let intended = IntendedWrite { side: Side::New, wanted, was: None, rule, answered };
+        self.record.intent = Some(WriteIntent {
             fields: BTreeMap::from([(name(), intended)]),
             modified: BySide { old: Some(LONG_AGO), new: modified },
             at: LONG_AGO,
@@ -130,17 +137,17 @@ impl Two {
     }
 
     fn plan(&self) -> Plan {
-        let shapes = BySide::from_fn(|side| Arc::new(self.shapes.get(side).clone()));
-        plan(&Question {
+        let schemas = BySide::from_fn(|side| Arc::new(self.schemas.get(side).clone()));
+        plan(&PlanInput {
             policy: &self.policy,
             keys: &keys(),
             phase: self.phase,
-            shapes: &shapes,
-            views: &BySide::from_fn(|side| {
+            schemas: &schemas,
+            observations: &BySide::from_fn(|side| {
                 let account = self.accounts.get(side).clone();
-                View::new(&self.policy, side, account, &shapes, self.began)
+                Observation::new(&self.policy, side, account, &schemas, self.began)
             }),
-            entry: &self.entry,
+            record: &self.record,
             captured: BySide { old: self.captured, new: self.captured },
             changed: self.changed,
             taken: &BTreeMap::new(),
@@ -148,13 +155,13 @@ impl Two {
         })
     }
 
-    fn obstacle(&self, field: &Field) -> Option<Reason> {
-        self.plan().obstacles.get(field).map(|obstacle| obstacle.reason)
+    fn blocked_field(&self, field: &Field) -> Option<Reason> {
+        self.plan().blocked_fields.get(field).map(|blocked_field| blocked_field.reason)
     }
 }
 
-fn held(text: &str) -> Reading {
-    Reading::Held(Value::Text(text.to_owned()))
+fn held(text: &str) -> FieldState {
+    FieldState::Present(Value::Text(text.to_owned()))
 }
 
 fn kinds(plan: &Plan) -> Vec<(DecisionKind, Option<Side>)> {
@@ -162,7 +169,7 @@ fn kinds(plan: &Plan) -> Vec<(DecisionKind, Option<Side>)> {
 }
 
 #[test]
-fn rule_04_a_text_that_was_never_written_is_written_without_a_conflict() {
+fn ambiguous_revert_a_text_that_was_never_written_is_written_without_a_conflict() {
     let mut two = Two::new();
     two.set(Side::Old, "name", "x");
     two.intend("x", Some(LONG_AGO), false);
@@ -172,7 +179,7 @@ fn rule_04_a_text_that_was_never_written_is_written_without_a_conflict() {
 }
 
 #[test]
-fn rule_04_a_text_that_came_back_on_a_modified_account_is_a_conflict() {
+fn ambiguous_revert_a_text_that_came_back_on_a_modified_account_is_a_conflict() {
     let mut two = Two::new();
     two.set(Side::Old, "name", "x");
     two.intend("x", Some(LONG_AGO), false);
@@ -186,11 +193,11 @@ fn rule_04_a_text_that_came_back_on_a_modified_account_is_a_conflict() {
     assert_eq!(plan.written(), BTreeSet::from([Side::Old]));
     two.policy.conflicts = ConflictRule::Hold;
     assert_eq!(two.plan().steps, []);
-    assert_eq!(two.obstacle(&name()), Some(Reason::Conflict));
+    assert_eq!(two.blocked_field(&name()), Some(Reason::Conflict));
 }
 
 #[test]
-fn rule_04_a_date_too_recent_to_show_a_later_change_is_no_proof() {
+fn ambiguous_revert_a_date_too_recent_to_show_a_later_change_is_no_proof() {
     let mut two = Two::new();
     two.set(Side::Old, "name", "x");
     two.intend("x", None, false);
@@ -207,12 +214,12 @@ fn a_field_whose_value_the_pool_did_not_keep_is_blocked_until_the_source_changes
     two.accounts.new.modified = Time(LONG_AGO.0 + 1);
     let held_back = two.plan();
     assert_eq!(held_back.steps, []);
-    assert_eq!(two.obstacle(&name()), Some(Reason::NotKept));
+    assert_eq!(two.blocked_field(&name()), Some(Reason::NotKept));
     // apply does not try the same value again, although the intent is closed.
-    two.entry.intent = None;
-    two.entry.obstacles = held_back.obstacles;
+    two.record.intent = None;
+    two.record.blocked_fields = held_back.blocked_fields;
     assert_eq!(two.plan().steps, []);
-    assert_eq!(two.obstacle(&name()), Some(Reason::NotKept));
+    assert_eq!(two.blocked_field(&name()), Some(Reason::NotKept));
     two.set(Side::Old, "name", "y");
     assert_eq!(two.plan().written(), BTreeSet::from([Side::New]), "another value is tried");
 }
@@ -224,11 +231,14 @@ fn rule_quiet_agreement_a_new_value_is_agreed_once_both_accounts_are_quiet() {
     two.set(Side::Old, "name", "x");
     two.set(Side::New, "name", "x");
     let past = |plan: &Plan| {
-        let agreed = Agreed { fields: plan.bases.clone(), rules: plan.rules.clone() };
-        agreed.past(&name(), two.rule(&name()))
+        let baseline = Baseline { fields: plan.bases.clone(), rules: plan.rules.clone() };
+        baseline.past(&name(), two.rule(&name()))
     };
     let base = |text: &str| {
-        Past::Was(Base { print: two.print(&name(), &held(text)), rule: two.rule(&name()) })
+        Past::Was(BaselineField {
+            fingerprint: two.fingerprint(&name(), &held(text)),
+            rule: two.rule(&name()),
+        })
     };
     let bound = two.policy.bound();
     let quiet = two.plan();
@@ -238,81 +248,81 @@ fn rule_quiet_agreement_a_new_value_is_agreed_once_both_accounts_are_quiet() {
     let mut hasty = BySide { old: two.accounts.old.clone(), new: two.accounts.new.clone() };
     hasty.new.modified = young;
     let hasty = Two { accounts: hasty, ..Two::new() };
-    let plan = Two { entry: two.entry.clone(), ..hasty }.plan();
+    let plan = Two { record: two.record.clone(), ..hasty }.plan();
     assert_eq!((past(&plan), plan.quiet_from), (base("v"), Some(date_tells_from(young, bound))));
     // A change was captured a moment ago.
     let changed = BySide { old: Some(young), new: None };
     let accounts = BySide { old: two.accounts.old.clone(), new: two.accounts.new.clone() };
-    let plan = Two { entry: two.entry.clone(), accounts, changed, ..Two::new() }.plan();
+    let plan = Two { record: two.record.clone(), accounts, changed, ..Two::new() }.plan();
     assert_eq!((past(&plan), plan.quiet_from), (base("v"), Some(young + bound)));
 }
 
 #[test]
 fn an_enable_goes_in_a_plan_of_its_own_before_the_attributes() {
     let mut two = Two::new();
-    two.agree(&Field::Enabled, &Reading::Held(Value::Flag(false)));
+    two.agree(&Field::Enabled, &FieldState::Present(Value::Flag(false)));
     two.accounts.new.enabled = false;
     two.set(Side::Old, "name", "x");
     let plan = two.plan();
-    assert_eq!(plan.steps, [Step { side: Side::New, deed: Deed::Enable }]);
+    assert_eq!(plan.steps, [Step { side: Side::New, action: Action::Enable }]);
     assert!(plan.more && !plan.writes.contains_key(&name()));
 }
 
 #[test]
 fn a_value_is_too_long_by_its_characters_and_not_by_its_bytes() {
     let mut two = Two::new();
-    let shape = AttributeShape { mutable: true, longest: Some(5), ..AttributeShape::default() };
-    two.shapes.new.attributes.insert(attribute("name"), shape);
+    let schema = AttributeSchema { mutable: true, longest: Some(5), ..AttributeSchema::default() };
+    two.schemas.new.attributes.insert(attribute("name"), schema);
     two.set(Side::Old, "name", "äöüßé");
-    assert_eq!(two.obstacle(&name()), None);
+    assert_eq!(two.blocked_field(&name()), None);
     assert_eq!(two.plan().written(), BTreeSet::from([Side::New]));
     two.set(Side::Old, "name", "äöüßéa");
-    assert_eq!(two.obstacle(&name()), Some(Reason::TooLong));
+    assert_eq!(two.blocked_field(&name()), Some(Reason::TooLong));
 }
 
 /// The result for an unverified and a verified address that would go to a pool with that schema.
-fn address_goes(shape: Shape) -> [Option<Reason>; 2] {
+fn address_goes(schema: PoolSchema) -> [Option<Reason>; 2] {
     let mut two = Two::new();
-    two.shapes.new = shape;
+    two.schemas.new = schema;
     two.set(Side::Old, "email", "a@example.com");
     ["false", "true"].map(|verified| {
         two.set(Side::Old, "email_verified", verified);
-        two.obstacle(&Field::Email)
+        two.blocked_field(&Field::Email)
     })
 }
 
 #[test]
 fn an_unverified_address_waits_if_the_pool_would_send_a_code() {
     let by_code = BTreeSet::from([attribute("email")]);
-    let shape = Shape { verified_by_code: by_code, ..Shape::default() };
-    assert_eq!(address_goes(shape), [Some(Reason::AddressUnverified), None]);
+    let schema = PoolSchema { verified_by_code: by_code, ..PoolSchema::default() };
+    assert_eq!(address_goes(schema), [Some(Reason::AddressUnverified), None]);
 }
 
 #[test]
 fn an_unverified_address_waits_if_users_sign_in_with_it() {
     let email = BTreeSet::from([attribute("email")]);
-    let name = Shape { username_attributes: email.clone(), ..Shape::default() };
-    let alias = Shape { alias_attributes: email, ..Shape::default() };
-    for shape in [name, alias] {
-        assert_eq!(address_goes(shape), [Some(Reason::AddressUnverified), None]);
+    let name = PoolSchema { username_attributes: email.clone(), ..PoolSchema::default() };
+    let alias = PoolSchema { alias_attributes: email, ..PoolSchema::default() };
+    for schema in [name, alias] {
+        assert_eq!(address_goes(schema), [Some(Reason::AddressUnverified), None]);
     }
-    assert_eq!(address_goes(Shape::default()), [None, None], "the pool does nothing with it");
+    assert_eq!(address_goes(PoolSchema::default()), [None, None], "the pool does nothing with it");
 }
 
 #[test]
 fn a_blocked_field_keeps_the_time_since_when_it_is_blocked() {
     let mut two = Two::new();
-    let shape = AttributeShape { mutable: false, ..AttributeShape::default() };
-    two.shapes.new.attributes.insert(attribute("name"), shape);
+    let schema = AttributeSchema { mutable: false, ..AttributeSchema::default() };
+    two.schemas.new.attributes.insert(attribute("name"), schema);
     two.set(Side::Old, "name", "x");
-    let since = |two: &Two| two.plan().obstacles.get(&name()).map(|it| (it.reason, it.since));
+    let since = |two: &Two| two.plan().blocked_fields.get(&name()).map(|it| (it.reason, it.since));
     assert_eq!(since(&two), Some((Reason::Immutable, NOW)));
-    two.entry.obstacles = two.plan().obstacles;
+    two.record.blocked_fields = two.plan().blocked_fields;
     two.now = NOW + Duration::from_hours(1);
     assert_eq!(since(&two), Some((Reason::Immutable, NOW)));
     // For another reason the time starts again.
-    let shape = AttributeShape { mutable: true, longest: Some(0), ..AttributeShape::default() };
-    two.shapes.new.attributes.insert(attribute("name"), shape);
+    let schema = AttributeSchema { mutable: true, longest: Some(0), ..AttributeSchema::default() };
+    two.schemas.new.attributes.insert(attribute("name"), schema);
     assert_eq!(since(&two), Some((Reason::TooLong, two.now)));
 }
 
@@ -324,8 +334,8 @@ fn flipped(captured: bool) -> Option<Reason> {
         let side = if turn % 2 == 0 { Side::Old } else { Side::New };
         two.set(side, "name", &turn.to_string());
         let plan = two.plan();
-        two.entry.flips.extend(plan.flips);
-        let reason = two.obstacle(&name());
+        two.record.direction_changes.extend(plan.direction_changes);
+        let reason = two.blocked_field(&name());
         if reason.is_some() {
             return reason;
         }

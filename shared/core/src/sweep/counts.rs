@@ -21,11 +21,11 @@ pub struct Counts {
     /// Accounts and people that cannot be decoded.
     pub unreadable: u64,
     /// Accounts that differ and already have a pending change.
-    pub marked: u64,
+    pub has_pending: u64,
     /// Messages sent.
     pub sent: u64,
     /// Accounts with an unexpected prefix, which no partition contained.
-    pub strangers: u64,
+    pub unexpected: u64,
     /// Accounts outside all partitions for which there can be no partition.
     pub uncovered: u64,
 }
@@ -88,9 +88,9 @@ impl Counts {
             ("news", self.news),
             ("unknown", self.unknown),
             ("unreadable", self.unreadable),
-            ("marked", self.marked),
+            ("pending", self.has_pending),
             ("sent", self.sent),
-            ("strangers", self.strangers),
+            ("unexpected", self.unexpected),
             ("uncovered", self.uncovered),
         ]
     }
@@ -105,9 +105,9 @@ impl Counts {
             news: value("news")?,
             unknown: value("unknown")?,
             unreadable: value("unreadable")?,
-            marked: value("marked")?,
+            has_pending: value("pending")?,
             sent: value("sent")?,
-            strangers: value("strangers")?,
+            unexpected: value("unexpected")?,
             uncovered: value("uncovered")?,
         })
     }
@@ -121,9 +121,9 @@ impl Counts {
         self.news += other.news;
         self.unknown += other.unknown;
         self.unreadable += other.unreadable;
-        self.marked += other.marked;
+        self.has_pending += other.has_pending;
         self.sent += other.sent;
-        self.strangers += other.strangers;
+        self.unexpected += other.unexpected;
         self.uncovered += other.uncovered;
     }
 }

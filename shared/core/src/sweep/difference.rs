@@ -27,7 +27,7 @@ pub const BYTES: usize = CELLS * CELL_BYTES;
 
 /// A key of the table: a person, and what about them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Key {
+pub struct PersonKey {
     /// The person's id, as a number.
     pub person: u128,
     /// What about them: zero for an account, or one group of one pool.
@@ -49,10 +49,10 @@ pub struct Difference {
 
 /// The keys that are left.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct Leftover {
+pub struct Unmatched {
     /// Each key in order, with the number of times that it was put in minus the number of times
     /// that it was taken out.
-    pub keys: Vec<(Key, i32)>,
+    pub keys: Vec<(PersonKey, i32)>,
     /// Whether these are all keys. If not, too many are left, and the rest cannot be decoded.
     pub complete: bool,
 }
@@ -63,7 +63,7 @@ impl Default for Difference {
     }
 }
 
-impl Key {
+impl PersonKey {
     fn words(self) -> [i64; WORDS] {
         let Self { person, tag } = self;
         let word = |shift: u32| i64::from(low(person >> shift));
@@ -90,7 +90,7 @@ impl Key {
 
     /// The bucket of a person: a number below `modulus`, evenly spread and always the same. If a
     /// pass cannot decode all keys, the next passes compare one bucket of people at a time.
-    pub fn class(person: u128, modulus: u32) -> u32 {
+    pub fn bucket(person: u128, modulus: u32) -> u32 {
         let spread = mixed(Self { person, tag: 0 }, 0x0c1a_55e5);
         u32::try_from(spread % u64::from(modulus.max(1))).unwrap_or(0)
     }
@@ -98,16 +98,16 @@ impl Key {
 
 impl Difference {
     /// Puts a key in.
-    pub fn put(&mut self, key: Key) {
+    pub fn put(&mut self, key: PersonKey) {
         self.change(key, 1);
     }
 
     /// Takes a key out. It may be put in later.
-    pub fn take(&mut self, key: Key) {
+    pub fn take(&mut self, key: PersonKey) {
         self.change(key, -1);
     }
 
-    fn change(&mut self, key: Key, by: i32) {
+    fn change(&mut self, key: PersonKey, by: i32) {
         let words = key.words();
         for place in key.places() {
             let cell = &mut self.cells[place];
@@ -135,9 +135,9 @@ impl Difference {
 
     /// The keys that are left. Takes out each key that is alone in a cell, which leaves other keys
     /// alone in theirs, until none is alone.
-    pub fn leftover(&self) -> Leftover {
+    pub fn unmatched(&self) -> Unmatched {
         let mut rest = self.clone();
-        let mut found = std::collections::BTreeMap::<Key, i32>::new();
+        let mut found = std::collections::BTreeMap::<PersonKey, i32>::new();
         let mut waiting: Vec<usize> = (0..CELLS).collect();
         // Each key is taken out once. The limit ends a loop over contradictory sums.
         let mut left = 2 * CELLS;
@@ -152,7 +152,7 @@ impl Difference {
             waiting.extend(key.places());
         }
         found.retain(|_, count| *count != 0);
-        Leftover { keys: found.into_iter().collect(), complete: rest.is_empty() }
+        Unmatched { keys: found.into_iter().collect(), complete: rest.is_empty() }
     }
 
     /// The table as bytes, always [`BYTES`] long.
@@ -188,7 +188,7 @@ impl Difference {
 impl Cell {
     /// The only key in this cell, and how many times, if there is just one. A listing that shows an
     /// account twice puts it in twice, which can be decoded as well.
-    fn alone(&self, place: usize) -> Option<(Key, i32)> {
+    fn alone(&self, place: usize) -> Option<(PersonKey, i32)> {
         if self.count == 0 {
             return None;
         }
@@ -200,7 +200,7 @@ impl Cell {
             }
             *word = sum.checked_div(count)?;
         }
-        let key = Key::of_words(words)?;
+        let key = PersonKey::of_words(words)?;
         key.places().contains(&place).then_some((key, self.count))
     }
 }
@@ -212,7 +212,7 @@ fn low(number: u128) -> u32 {
 
 /// A well mixed number (the finaliser of `splitmix64`, Steele and others, 2014). poolbridge makes
 /// the ids and the team makes the group names, so no attacker gains from a collision.
-fn mixed(key: Key, seed: u64) -> u64 {
+fn mixed(key: PersonKey, seed: u64) -> u64 {
     let halves = [key.person >> 64, key.person & u128::from(u64::MAX)];
     let words = halves.map(|half| u64::try_from(half).unwrap_or(0));
     let mut state = seed;
@@ -229,9 +229,9 @@ fn mixed(key: Key, seed: u64) -> u64 {
 mod tests {
     use super::*;
 
-    fn key(number: u64) -> Key {
+    fn key(number: u64) -> PersonKey {
         let person = u128::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
-        Key { person, tag: u32::try_from(number % 3).unwrap() }
+        PersonKey { person, tag: u32::try_from(number % 3).unwrap() }
     }
 
     #[test]
@@ -240,7 +240,7 @@ mod tests {
         (0..10_000).for_each(|n| table.put(key(n)));
         (0..10_000).rev().for_each(|n| table.take(key(n)));
         assert!(table.is_empty());
-        assert_eq!(table.leftover(), Leftover { keys: Vec::new(), complete: true });
+        assert_eq!(table.unmatched(), Unmatched { keys: Vec::new(), complete: true });
     }
 
     #[test]
@@ -249,12 +249,12 @@ mod tests {
         (0..50_000).for_each(|n| one.put(key(n)));
         (400..50_200).for_each(|n| other.take(key(n)));
         one.add(&other);
-        let leftover = Difference::from_bytes(&one.to_bytes()).unwrap().leftover();
-        assert!(leftover.complete);
-        let mut expected: Vec<(Key, i32)> = (0..400).map(|n| (key(n), 1)).collect();
+        let unmatched = Difference::from_bytes(&one.to_bytes()).unwrap().unmatched();
+        assert!(unmatched.complete);
+        let mut expected: Vec<(PersonKey, i32)> = (0..400).map(|n| (key(n), 1)).collect();
         expected.extend((50_000..50_200).map(|n| (key(n), -1)));
         expected.sort_unstable();
-        assert_eq!(leftover.keys, expected);
+        assert_eq!(unmatched.keys, expected);
     }
 
     #[test]
@@ -265,14 +265,14 @@ mod tests {
         table.take(key(8));
         let mut expected = vec![(key(7), 3), (key(8), -2)];
         expected.sort_unstable();
-        assert_eq!(table.leftover(), Leftover { keys: expected, complete: true });
+        assert_eq!(table.unmatched(), Unmatched { keys: expected, complete: true });
     }
 
     #[test]
     fn a_table_with_too_many_keys_is_incomplete() {
         let mut table = Difference::default();
         (0..2_000).for_each(|n| table.put(key(n)));
-        assert!(!table.leftover().complete);
+        assert!(!table.unmatched().complete);
         assert_eq!(Difference::from_bytes(&table.to_bytes()[1..]), None);
     }
 
@@ -284,16 +284,16 @@ mod tests {
         let mut bytes = table.to_bytes();
         let cell = key(7).places()[1] * CELL_BYTES;
         bytes[cell..cell + CELL_BYTES].fill(0);
-        assert!(!Difference::from_bytes(&bytes).unwrap().leftover().complete);
+        assert!(!Difference::from_bytes(&bytes).unwrap().unmatched().complete);
     }
 
     #[test]
     fn buckets_of_people_are_even_and_cover_every_person() {
         let mut counts = [0_u32; 8];
         for n in 0..8_000 {
-            counts[Key::class(key(n).person, 8) as usize] += 1;
+            counts[PersonKey::bucket(key(n).person, 8) as usize] += 1;
         }
         assert!(counts.iter().all(|count| (800..1_200).contains(count)), "{counts:?}");
-        assert_eq!(Key::class(key(1).person, 1), 0);
+        assert_eq!(PersonKey::bucket(key(1).person, 1), 0);
     }
 }

@@ -13,23 +13,23 @@ use std::task::Poll;
 use std::time::Duration;
 
 use super::pace::Pace;
-use super::parts::{Desk, Gate, Shared, Stop};
-use super::pass::{self, Cursor, Done, Scope, Summary, Unit};
-use super::ports::{Notebook, Outside, Register, Roster};
-use crate::account::Shape;
-use crate::fault::Fault;
+use super::parts::{Gate, PartitionRun, SweepState, Unfinished};
+use super::pass::{self, Cursor, Partition, PartitionResult, Scope, Summary};
+use super::ports::{AccountLister, CheckpointStore, RecordReader, SweepPorts};
+use crate::account::PoolSchema;
+use crate::error::PortError;
 use crate::fingerprint::Keyring;
 use crate::limits;
 use crate::names::GroupName;
+use crate::outcome::Reason;
 use crate::policy::{ConfigurationStamp, Control, Phase, Policy};
 use crate::ports::Clock;
 use crate::side::{BySide, Side};
 use crate::time::Time;
-use crate::verdict::Reason;
 
 /// The settings of the sweep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Settings {
+pub struct SweepSettings {
     /// The time from the start of one pass to the next.
     pub every: Duration,
     /// The share of the listing quota that the sweep uses, in percent.
@@ -42,7 +42,7 @@ pub struct Settings {
 #[derive(Debug)]
 pub struct Sweep<'a, O> {
     /// Pools, table, queue and clock.
-    pub outside: &'a O,
+    pub ports: &'a O,
     /// The team's choices.
     pub policy: &'a Policy,
     /// Fingerprint keys.
@@ -50,7 +50,7 @@ pub struct Sweep<'a, O> {
     /// The configuration with which this process was started.
     pub configuration: &'a ConfigurationStamp,
     /// The settings.
-    pub settings: Settings,
+    pub settings: SweepSettings,
 }
 
 impl<O> Clone for Sweep<'_, O> {
@@ -84,26 +84,27 @@ pub struct Worked {
     /// Whether the queue of bulk work had no room: the pass waits for apply.
     pub no_room: bool,
     /// The port errors, each of one partition, which is listed again at another time.
-    pub faults: Vec<Fault>,
+    pub errors: Vec<PortError>,
 }
 
 /// The running future of one partition.
-type Lane<'d> = Pin<Box<dyn Future<Output = (Unit, Result<Done, Stop>)> + Send + 'd>>;
+type RunningPartition<'d> =
+    Pin<Box<dyn Future<Output = (Partition, Result<PartitionResult, Unfinished>)> + Send + 'd>>;
 
 /// After more failed partitions than this, no further one starts: it would very likely fail too.
 const FAULTS_MAX: usize = 5;
 
-impl<O: Outside> Sweep<'_, O> {
+impl<O: SweepPorts> Sweep<'_, O> {
     /// Continues the current pass, or begins one that is due, until shortly before `end`.
-    pub async fn tick(&self, end: Time) -> Result<Tick, Fault> {
+    pub async fn tick(&self, end: Time) -> Result<Tick, PortError> {
         let began = self.now();
-        let control = self.outside.register().control().await?;
+        let control = self.ports.records().control().await?;
         if let Some(reason) = self.barred(&control) {
             return Ok(Tick::Barred(reason));
         }
-        let mut cursor = self.outside.notebook().read().await?;
+        let mut cursor = self.ports.checkpoints().read().await?;
         if cursor.pass.is_none() {
-            let wanted = self.outside.notebook().wanted().await?;
+            let wanted = self.ports.checkpoints().wanted().await?;
             let next = cursor.next_pass(self.settings.every, wanted);
             if next > began {
                 return Ok(Tick::NotDue(next));
@@ -112,21 +113,21 @@ impl<O: Outside> Sweep<'_, O> {
         }
         let end = end - limits::SWEEP_STOPS_BEFORE;
         let mut worked = Worked::default();
-        let shared = Shared { paces: self.paces(), gate: Mutex::new(Gate::default()) };
+        let shared = SweepState { paces: self.paces(), gate: Mutex::new(Gate::default()) };
         loop {
-            let desk = self.desk(&cursor, end, &shared).await?;
-            let left = cursor.left(&desk.groups.keys().copied().collect());
+            let run = self.run(&cursor, end, &shared).await?;
+            let left = cursor.left(&run.groups.keys().copied().collect());
             worked.left = left.old.len() + left.new.len();
             if worked.left == 0 {
-                worked.ended = self.conclude(&desk, &mut cursor).await?;
+                worked.ended = self.conclude(&run, &mut cursor).await?;
                 return Ok(Tick::Worked(Box::new(worked)));
             }
             let finished = worked.finished;
-            self.work(&desk, &mut cursor, left.clone(), &mut worked).await?;
-            if worked.finished > finished && worked.faults.is_empty() {
+            self.work(&run, &mut cursor, left.clone(), &mut worked).await?;
+            if worked.finished > finished && worked.errors.is_empty() {
                 continue;
             }
-            if worked.finished == 0 && worked.faults.is_empty() && !worked.no_room {
+            if worked.finished == 0 && worked.errors.is_empty() && !worked.no_room {
                 cursor.fruitless(&left, self.pages_max());
                 self.write(&mut cursor).await?;
             }
@@ -135,7 +136,7 @@ impl<O: Outside> Sweep<'_, O> {
     }
 
     pub(super) fn now(&self) -> Time {
-        self.outside.clock().now()
+        self.ports.clock().now()
     }
 
     /// Why apply could not process anything that the sweep sends now, if that is so.
@@ -152,17 +153,17 @@ impl<O: Outside> Sweep<'_, O> {
         }
     }
 
-    async fn begin(&self, cursor: &mut Cursor) -> Result<(), Fault> {
+    async fn begin(&self, cursor: &mut Cursor) -> Result<(), PortError> {
         let estimate = BySide {
-            old: self.outside.roster(Side::Old).estimate().await?,
-            new: self.outside.roster(Side::New).estimate().await?,
+            old: self.ports.lister(Side::Old).estimate().await?,
+            new: self.ports.lister(Side::New).estimate().await?,
         };
         let now = self.now();
         cursor.begin(now, estimate, self.pages_max());
         self.write(cursor).await?;
         // Stored after the pass itself. If this call fails, the request counts as unanswered, and
         // the operator can repeat it.
-        self.outside.notebook().began(now).await
+        self.ports.checkpoints().began(now).await
     }
 
     /// How many pages a partition may have, so that one listing takes a few minutes.
@@ -176,36 +177,36 @@ impl<O: Outside> Sweep<'_, O> {
         Pace::new(self.settings.quota_percent, if self.settings.one_quota { 2 } else { 1 })
     }
 
-    pub(super) async fn write(&self, cursor: &mut Cursor) -> Result<(), Fault> {
+    pub(super) async fn write(&self, cursor: &mut Cursor) -> Result<(), PortError> {
         cursor.revision += 1;
-        cursor.writer = self.outside.clock().nonce();
-        self.outside.notebook().write(cursor).await
+        cursor.writer = self.ports.clock().nonce();
+        self.ports.checkpoints().write(cursor).await
     }
 
-    async fn desk<'d>(
+    async fn run<'d>(
         &'d self,
         cursor: &Cursor,
         end: Time,
-        shared: &'d Shared,
-    ) -> Result<Desk<'d, O>, Fault> {
-        let shapes = BySide {
-            old: self.outside.roster(Side::Old).shape().await?,
-            new: self.outside.roster(Side::New).shape().await?,
+        shared: &'d SweepState,
+    ) -> Result<PartitionRun<'d, O>, PortError> {
+        let schemas = BySide {
+            old: self.ports.lister(Side::Old).schema().await?,
+            new: self.ports.lister(Side::New).schema().await?,
         };
-        let groups = if self.policy.groups { common(&shapes) } else { Vec::new() };
+        let groups = if self.policy.groups { common(&schemas) } else { Vec::new() };
         let groups = pass::buckets(groups.iter()).into_iter();
         let groups = groups.map(|(bucket, groups)| (bucket, groups.into_iter().cloned().collect()));
-        let scope = cursor.pass.as_ref().map(|pass| pass.scope(cursor.classes));
-        let scope = scope.unwrap_or(Scope { number: 0, began: end, classes: cursor.classes });
+        let scope = cursor.pass.as_ref().map(|pass| pass.scope(cursor.buckets));
+        let scope = scope.unwrap_or(Scope { number: 0, began: end, buckets: cursor.buckets });
         let depth = cursor.pass.as_ref().map_or(BySide::default(), |pass| pass.depth);
-        Ok(Desk {
+        Ok(PartitionRun {
             sweep: *self,
             scope,
             known_since: cursor.known_since.unwrap_or(end),
             depth,
-            strangers: cursor.strangers.clone(),
+            unexpected: cursor.unexpected.clone(),
             groups: groups.collect(),
-            shapes,
+            schemas,
             shared,
             cover_pages: self.pages_max().old,
             end,
@@ -221,47 +222,48 @@ impl<O: Outside> Sweep<'_, O> {
     /// Processes partitions, several of each pool at the same time, and stores each finished one.
     async fn work(
         &self,
-        desk: &Desk<'_, O>,
+        run: &PartitionRun<'_, O>,
         cursor: &mut Cursor,
-        left: BySide<Vec<Unit>>,
+        left: BySide<Vec<Partition>>,
         worked: &mut Worked,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), PortError> {
         let begun = worked.finished > 0;
         let mut budget =
-            BySide::from_fn(|side| Budget { begun, ..self.budget(cursor, side, desk.end) });
+            BySide::from_fn(|side| Budget { begun, ..self.budget(cursor, side, run.end) });
         let mut waiting = BySide { old: VecDeque::from(left.old), new: VecDeque::from(left.new) };
-        let mut running: BySide<Vec<Lane<'_>>> = BySide { old: Vec::new(), new: Vec::new() };
+        let mut running: BySide<Vec<RunningPartition<'_>>> =
+            BySide { old: Vec::new(), new: Vec::new() };
         loop {
             for side in Side::BOTH {
                 let free = limits::LISTINGS_AT_ONCE.saturating_sub(running.get(side).len());
-                let go = self.now() < desk.end && worked.faults.len() < FAULTS_MAX;
+                let go = self.now() < run.end && worked.errors.len() < FAULTS_MAX;
                 for _ in 0..if go { free } else { 0 } {
                     let next = waiting.get(side).front();
-                    if !next.is_some_and(|unit| budget.get_mut(side).takes(unit)) {
+                    if !next.is_some_and(|partition| budget.get_mut(side).takes(partition)) {
                         break;
                     }
-                    let Some(unit) = waiting.get_mut(side).pop_front() else { break };
+                    let Some(partition) = waiting.get_mut(side).pop_front() else { break };
                     running.get_mut(side).push(Box::pin(async move {
-                        let done = desk.work(&unit).await;
-                        (unit, done)
+                        let done = run.work(&partition).await;
+                        (partition, done)
                     }));
                 }
             }
             if running.old.is_empty() && running.new.is_empty() {
                 return Ok(());
             }
-            let (unit, outcome) = next_of(&mut running).await;
+            let (partition, outcome) = next_of(&mut running).await;
             match outcome {
                 Ok(done) => {
-                    cursor.finish(&unit, &done, self.now());
+                    cursor.finish(&partition, &done, self.now());
                     self.write(cursor).await?;
                     worked.finished += 1;
                     worked.left = worked.left.saturating_sub(1);
-                    self.outside.progressed(&unit, &done, worked.left);
+                    self.ports.progressed(&partition, &done, worked.left);
                 }
-                Err(Stop::OutOfTime) => {}
-                Err(Stop::NoRoom) => worked.no_room = true,
-                Err(Stop::Fault(fault)) => worked.faults.push(fault),
+                Err(Unfinished::OutOfTime) => {}
+                Err(Unfinished::NoRoom) => worked.no_room = true,
+                Err(Unfinished::PortError(error)) => worked.errors.push(error),
             }
         }
     }
@@ -289,11 +291,11 @@ struct Budget {
 impl Budget {
     /// Whether there is time for this partition, by the estimate. The first one always starts, or
     /// no partition ever would.
-    fn takes(&mut self, unit: &Unit) -> bool {
-        let needed = match unit {
-            Unit::Accounts(..) => self.part,
+    fn takes(&mut self, partition: &Partition) -> bool {
+        let needed = match partition {
+            Partition::Accounts(..) => self.part,
             // The number of members of a group is not known in advance.
-            Unit::Members(..) | Unit::Cover(_) => 0,
+            Partition::Members(..) | Partition::Cover(_) => 0,
         };
         let takes = !self.begun || needed <= self.left;
         if takes {
@@ -306,12 +308,14 @@ impl Budget {
 
 /// The groups that both pools have. A group that only one pool has is unread in the other pool: no
 /// account there is a member or is no member.
-fn common(shapes: &BySide<Arc<Shape>>) -> Vec<GroupName> {
-    shapes.old.groups.intersection(&shapes.new.groups).cloned().collect()
+fn common(schemas: &BySide<Arc<PoolSchema>>) -> Vec<GroupName> {
+    schemas.old.groups.intersection(&schemas.new.groups).cloned().collect()
 }
 
 /// The first running partition that ends, of either pool. Core has no runtime.
-async fn next_of(running: &mut BySide<Vec<Lane<'_>>>) -> (Unit, Result<Done, Stop>) {
+async fn next_of(
+    running: &mut BySide<Vec<RunningPartition<'_>>>,
+) -> (Partition, Result<PartitionResult, Unfinished>) {
     poll_fn(|context| {
         for side in Side::BOTH {
             let lanes = running.get_mut(side);

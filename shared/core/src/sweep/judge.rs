@@ -7,13 +7,13 @@
 use std::time::Duration;
 
 use crate::account::{Account, Status};
-use crate::entry::{Agreed, Entry, Known, Past, RepeatedFailure, State};
-use crate::facts::{Facts, Field, Reading, Value};
 use crate::fingerprint::Keyring;
 use crate::mapping::Ways;
 use crate::names::GroupName;
-use crate::plan::View;
+use crate::plan::Observation;
 use crate::policy::{Policy, StalePasswords};
+use crate::profile::{Field, FieldState, Profile, Value};
+use crate::record::{Baseline, KnownAccount, Past, PersonRecord, PersonState, RepeatedFailure};
 use crate::side::Side;
 use crate::time::Time;
 
@@ -29,7 +29,7 @@ const FIRST_REVISION: u64 = 1;
 
 /// The input of the comparison of one listed account.
 #[derive(Clone, Copy, Debug)]
-pub struct Question<'a> {
+pub struct CompareInput<'a> {
     /// The team's choices.
     pub policy: &'a Policy,
     /// Fingerprint keys.
@@ -37,7 +37,7 @@ pub struct Question<'a> {
     /// The pool that was listed.
     pub side: Side,
     /// The record of the person who owns the account.
-    pub entry: &'a Entry,
+    pub record: &'a PersonRecord,
     /// The current time.
     pub now: Time,
 }
@@ -48,39 +48,39 @@ pub fn done_by(account: &Account, now: Time) -> Time {
 }
 
 /// Whether this account of a known person is a reason for a hint.
-pub fn differs(question: &Question<'_>, view: &View) -> bool {
-    let Question { side, entry, .. } = *question;
-    let Some(known) = judged(question, view) else { return false };
-    if known.gone.is_some() || left_open(question) || given_up(entry) {
+pub fn differs(input: &CompareInput<'_>, observation: &Observation) -> bool {
+    let CompareInput { side, record, .. } = *input;
+    let Some(known) = judged(input, observation) else { return false };
+    if known.gone.is_some() || left_open(input) || given_up(record) {
         return true;
     }
-    let moved = moved(known, &view.account);
+    let moved = moved(known, &observation.account);
     // The worker that created the record died before its first write; the message may be lost.
-    let only_met = entry.revision == FIRST_REVISION;
-    let agreed = match &entry.agreed {
-        _ if entry.only_side() == Some(side) => return moved || only_met,
-        None => return moved || !stands_still(entry),
-        Some(_) if entry.state == State::Waiting => return true,
-        Some(agreed) => agreed,
+    let only_met = record.revision == FIRST_REVISION;
+    let baseline = match &record.baseline {
+        _ if record.only_side() == Some(side) => return moved || only_met,
+        None => return moved || !stands_still(record),
+        Some(_) if record.state == PersonState::Waiting => return true,
+        Some(baseline) => baseline,
     };
-    let unnamed = |field: &Field| !entry.obstacles.contains_key(field);
-    if moved && view.unsayable.keys().any(unnamed) {
+    let unnamed = |field: &Field| !record.blocked_fields.contains_key(field);
+    if moved && observation.unsayable.keys().any(unnamed) {
         return true;
     }
-    let said = view.facts.held().map(|(field, _)| field);
-    said.chain(agreed.fields.keys())
-        .any(|field| field_differs(question, agreed, field, &view.facts, moved))
+    let said = observation.profile.present().map(|(field, _)| field);
+    said.chain(baseline.fields.keys())
+        .any(|field| field_differs(input, baseline, field, &observation.profile, moved))
 }
 
 /// The other account of this person, if an observation missed it and apply has not finished what
 /// follows from that. No listing shows it, so the listing of this account leads to it. An
 /// observation that finds no account bills no person.
-pub fn missed<'a>(question: &Question<'a>) -> Option<&'a Known> {
-    let Question { side, entry, now, .. } = *question;
-    let busy = entry.lease.as_ref().is_some_and(|lease| lease.free_at > now);
-    let owed = entry.tombstone.as_ref().is_some_and(|tombstone| tombstone.owed.is_some());
-    let open = !busy && (entry.state != State::Deleted || owed);
-    let other = entry.accounts.get(side.other()).as_ref();
+pub fn missed<'a>(input: &CompareInput<'a>) -> Option<&'a KnownAccount> {
+    let CompareInput { side, record, now, .. } = *input;
+    let busy = record.lease.as_ref().is_some_and(|lease| lease.free_at > now);
+    let owed = record.tombstone.as_ref().is_some_and(|tombstone| tombstone.owed.is_some());
+    let open = !busy && (record.state != PersonState::Deleted || owed);
+    let other = record.accounts.get(side.other()).as_ref();
     other.filter(|known| open && known.gone.is_some())
 }
 
@@ -93,30 +93,37 @@ pub fn is_news(account: &Account, known_since: Time) -> bool {
 
 /// Whether a member that a group's listing shows, of a person who takes part, is news: the baseline
 /// does not contain the membership.
-pub fn joined(question: &Question<'_>, group: &GroupName) -> bool {
-    let Question { policy, keys, side, entry, .. } = *question;
+pub fn joined(input: &CompareInput<'_>, group: &GroupName) -> bool {
+    let CompareInput { policy, keys, side, record, .. } = *input;
     let field = Field::Group(group.clone());
-    let (Some(agreed), Some(rule)) = (&entry.agreed, policy.mapping.revision(&field)) else {
+    let (Some(baseline), Some(rule)) = (&record.baseline, policy.mapping.revision(&field)) else {
         return false;
     };
-    let is = |print| keys.is(&entry.salt, &field, &Reading::Held(Value::Flag(true)), print);
+    let is = |fingerprint| {
+        keys.is(&record.salt, &field, &FieldState::Present(Value::Flag(true)), fingerprint)
+    };
     // The field is blocked, and the reason is already recorded for this very membership. The record
     // holds no value for the pool that could not be written.
-    let obstacle = entry.obstacles.get(&field);
-    if obstacle.is_some_and(|obstacle| obstacle.side == side || is(obstacle.value)) {
+    let blocked_field = record.blocked_fields.get(&field);
+    if blocked_field
+        .is_some_and(|blocked_field| blocked_field.side == side || is(blocked_field.value))
+    {
         return false;
     }
-    match agreed.past(&field, rule) {
+    match baseline.past(&field, rule) {
         Past::Never => true,
-        Past::Was(base) => !is(base.print),
+        Past::Was(base) => !is(base.fingerprint),
     }
 }
 
 /// The groups that this person is in, by the baseline of both pools.
-pub fn memberships<'a>(policy: &Policy, entry: &'a Entry) -> impl Iterator<Item = &'a GroupName> {
-    let fields = entry.agreed.iter().flat_map(|agreed| &agreed.fields);
+pub fn memberships<'a>(
+    policy: &Policy,
+    record: &'a PersonRecord,
+) -> impl Iterator<Item = &'a GroupName> {
+    let fields = record.baseline.iter().flat_map(|baseline| &baseline.fields);
     fields.filter_map(|(field, base)| match field {
-        Field::Group(group) if base.print.is_some() => {
+        Field::Group(group) if base.fingerprint.is_some() => {
             (policy.mapping.revision(field) == Some(base.rule)).then_some(group)
         }
         Field::Group(_)
@@ -130,62 +137,64 @@ pub fn memberships<'a>(policy: &Policy, entry: &'a Entry) -> impl Iterator<Item 
 
 /// Whether a pass that began at `began` may report one of this person's accounts as missing: both
 /// accounts were known before it, and neither is known to be gone.
-pub fn takes_part(entry: &Entry, began: Time) -> bool {
-    let there = |known: &Option<Known>| known.as_ref().is_some_and(|it| it.gone.is_none());
-    entry.state != State::Deleted
-        && there(&entry.accounts.old)
-        && there(&entry.accounts.new)
-        && entry.linked.is_none_or(|linked| linked < began)
+pub fn takes_part(record: &PersonRecord, began: Time) -> bool {
+    let there = |known: &Option<KnownAccount>| known.as_ref().is_some_and(|it| it.gone.is_none());
+    record.state != PersonState::Deleted
+        && there(&record.accounts.old)
+        && there(&record.accounts.new)
+        && record.linked.is_none_or(|linked| linked < began)
 }
 
 /// The known account, unless a worker processes the person now, or this listing concerns another
 /// account or a person who needs no comparison.
-fn judged<'a>(question: &Question<'a>, view: &View) -> Option<&'a Known> {
-    let Question { side, entry, now, .. } = *question;
-    let busy = entry.lease.as_ref().is_some_and(|lease| lease.free_at > now);
-    let gone = entry.accounts.get(side.other()).as_ref().is_some_and(|it| it.gone.is_some());
-    let left = entry.state == State::Deleted || busy || gone;
-    let unconfirmed = view.account.status == Status::Unconfirmed;
-    let known = entry.accounts.get(side).as_ref().filter(|it| it.sub == view.account.sub);
+fn judged<'a>(input: &CompareInput<'a>, observation: &Observation) -> Option<&'a KnownAccount> {
+    let CompareInput { side, record, now, .. } = *input;
+    let busy = record.lease.as_ref().is_some_and(|lease| lease.free_at > now);
+    let gone = record.accounts.get(side.other()).as_ref().is_some_and(|it| it.gone.is_some());
+    let left = record.state == PersonState::Deleted || busy || gone;
+    let unconfirmed = observation.account.status == Status::Unconfirmed;
+    let known = record.accounts.get(side).as_ref().filter(|it| it.sub == observation.account.sub);
     known.filter(|_| !left && !unconfirmed)
 }
 
 /// Whether work was begun and not ended, and no worker can be at it any more.
-fn left_open(question: &Question<'_>) -> bool {
-    let Question { policy, entry, now, .. } = *question;
-    let intent = entry.intent.as_ref().is_some_and(|intent| intent.until < now);
-    let birth = entry.birth.as_ref().is_some_and(|birth| birth.until < now);
+fn left_open(input: &CompareInput<'_>) -> bool {
+    let CompareInput { policy, record, now, .. } = *input;
+    let intent = record.intent.as_ref().is_some_and(|intent| intent.until < now);
+    let creation = record.creation.as_ref().is_some_and(|creation| creation.until < now);
     let close = policy.stale_passwords == StalePasswords::Close;
     let password =
-        entry.owes_password.is_some() || entry.passwords.is_work_left(entry.linked, close);
-    !stands_still(entry) && (intent || birth || password)
+        record.owes_password.is_some() || record.passwords.is_work_left(record.linked, close);
+    !stands_still(record) && (intent || creation || password)
 }
 
 /// Whether the person is held because a call kept failing. poolbridge does not learn when the cause
 /// is gone, so each pass sends one hint.
-fn given_up(entry: &Entry) -> bool {
-    entry.state == State::Held && entry.failure.as_ref().is_some_and(RepeatedFailure::is_hopeless)
+fn given_up(record: &PersonRecord) -> bool {
+    record.state == PersonState::Held
+        && record.failure.as_ref().is_some_and(RepeatedFailure::is_hopeless)
 }
 
-const fn stands_still(entry: &Entry) -> bool {
-    matches!(entry.state, State::Held | State::Conflict)
+const fn stands_still(record: &PersonRecord) -> bool {
+    matches!(record.state, PersonState::Held | PersonState::Conflict)
 }
 
 /// Whether the account was modified since apply last observed it, by the dates.
-fn moved(known: &Known, account: &Account) -> bool {
+fn moved(known: &KnownAccount, account: &Account) -> bool {
     account.modified + DATE_GRACE > known.seen
 }
 
 fn field_differs(
-    question: &Question<'_>,
-    agreed: &Agreed,
+    input: &CompareInput<'_>,
+    baseline: &Baseline,
     field: &Field,
-    facts: &Facts,
+    profile: &Profile,
     moved: bool,
 ) -> bool {
-    let Question { policy, keys, side, entry, .. } = *question;
-    let reading = facts.get(field);
-    let Some(rule) = policy.mapping.revision(field).filter(|_| reading != Reading::Unread) else {
+    let CompareInput { policy, keys, side, record, .. } = *input;
+    let reading = profile.get(field);
+    let Some(rule) = policy.mapping.revision(field).filter(|_| reading != FieldState::Unknown)
+    else {
         return false;
     };
     // A change in the target of a one-way rule stays there.
@@ -193,17 +202,19 @@ fn field_differs(
     if ways == Ways::Only(side) {
         return false;
     }
-    let is = |print| keys.is(&entry.salt, field, &reading, print);
-    let differs = match agreed.past(field, rule) {
+    let is = |fingerprint| keys.is(&record.salt, field, &reading, fingerprint);
+    let differs = match baseline.past(field, rule) {
         // The rule is newer than the baseline: every account with a value is checked once.
-        Past::Never => reading != Reading::Absent,
-        Past::Was(base) => !is(base.print),
+        Past::Never => reading != FieldState::Absent,
+        Past::Was(base) => !is(base.fingerprint),
     };
-    match entry.obstacles.get(field) {
+    match record.blocked_fields.get(field) {
         None => differs,
         // The field is blocked, and the reason is already recorded for this very value. Of the pool
         // that could not be written, it holds only the time of the last observation.
-        Some(obstacle) if obstacle.side == side.other() => differs && !is(obstacle.value),
+        Some(blocked_field) if blocked_field.side == side.other() => {
+            differs && !is(blocked_field.value)
+        }
         Some(_) => differs && moved,
     }
 }

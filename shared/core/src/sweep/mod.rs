@@ -29,4 +29,4 @@ pub mod pass;
 pub mod ports;
 pub mod shard;
 
-pub use flow::{Settings, Sweep, Tick, Worked};
+pub use flow::{Sweep, SweepSettings, Tick, Worked};

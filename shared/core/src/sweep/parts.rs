@@ -7,56 +7,58 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::flow::Sweep;
-use super::judge::{self, Question};
+use super::judge::{self, CompareInput};
 use super::pace::Pace;
-use super::pass::{Done, Scope, Unit, tag};
-use super::ports::{Bulk, Chain, Found, Outside, Page, Register, Roster};
-use super::shard::{self, Prefix, Stranger};
-use crate::account::{Account, Shape};
-use crate::change::{Change, Proof};
-use crate::entry::Entry;
-use crate::fault::{Fault, FaultKind};
+use super::pass::{Partition, PartitionResult, Scope, tag};
+use super::ports::{
+    AccountLister, BulkQueue, Page, PageStream, RecordOwner, RecordReader, SweepPorts,
+};
+use super::shard::{self, Prefix, Unexpected};
+use crate::account::{Account, PoolSchema};
+use crate::change::{ChangeEvent, Evidence};
+use crate::error::{ErrorKind, PortError};
 use crate::limits;
 use crate::names::{GroupName, Sub};
-use crate::plan::View;
+use crate::plan::Observation;
 use crate::ports::Clock;
+use crate::record::PersonRecord;
 use crate::side::{BySide, Side};
 use crate::time::Time;
 
 /// Why a partition is not finished. It starts again at another time.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Stop {
+pub(super) enum Unfinished {
     /// The invocation is nearly over.
     OutOfTime,
     /// The same, and the queue of bulk work had no room until then.
     NoRoom,
     /// A call to a service failed.
-    Fault(Fault),
+    PortError(PortError),
 }
 
-impl From<Fault> for Stop {
-    fn from(fault: Fault) -> Self {
-        Self::Fault(fault)
+impl From<PortError> for Unfinished {
+    fn from(error: PortError) -> Self {
+        Self::PortError(error)
     }
 }
 
 /// State for the duration of an invocation: the pace of the listings, and what was sent.
-pub(super) struct Shared {
+pub(super) struct SweepState {
     pub(super) paces: Vec<Mutex<Pace>>,
     pub(super) gate: Mutex<Gate>,
 }
 
 /// State that all running partitions share.
-pub(super) struct Desk<'a, O> {
+pub(super) struct PartitionRun<'a, O> {
     pub(super) sweep: Sweep<'a, O>,
     pub(super) scope: Scope,
     pub(super) known_since: Time,
     pub(super) depth: BySide<u8>,
-    pub(super) strangers: BySide<BTreeSet<Prefix>>,
-    pub(super) shapes: BySide<Arc<Shape>>,
+    pub(super) unexpected: BySide<BTreeSet<Prefix>>,
+    pub(super) schemas: BySide<Arc<PoolSchema>>,
     /// The groups that both pools have, by group bucket.
     pub(super) groups: BTreeMap<u8, BTreeSet<GroupName>>,
-    pub(super) shared: &'a Shared,
+    pub(super) shared: &'a SweepState,
     /// The number of pages from which on an unfiltered listing counts although it was cut off.
     pub(super) cover_pages: u64,
     /// The sweep starts nothing after this time.
@@ -97,41 +99,41 @@ fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl<O: Outside> Desk<'_, O> {
+impl<O: SweepPorts> PartitionRun<'_, O> {
     fn now(&self) -> Time {
-        self.sweep.outside.clock().now()
+        self.sweep.ports.clock().now()
     }
 
     /// Processes one partition.
-    pub(super) async fn work(&self, unit: &Unit) -> Result<Done, Stop> {
-        match unit {
-            Unit::Accounts(side, prefix) => self.accounts(*side, prefix).await,
-            Unit::Members(side, bucket) => self.members(*side, *bucket).await,
-            Unit::Cover(side) => self.cover(*side).await,
+    pub(super) async fn work(&self, partition: &Partition) -> Result<PartitionResult, Unfinished> {
+        match partition {
+            Partition::Accounts(side, prefix) => self.accounts(*side, prefix).await,
+            Partition::Members(side, bucket) => self.members(*side, *bucket).await,
+            Partition::Cover(side) => self.cover(*side).await,
         }
     }
 
     /// Lists the accounts of one partition of a pool.
-    async fn accounts(&self, side: Side, prefix: &Prefix) -> Result<Done, Stop> {
-        let mut done = Done::default();
-        let mut chain = self.sweep.outside.roster(side).accounts(prefix);
+    async fn accounts(&self, side: Side, prefix: &Prefix) -> Result<PartitionResult, Unfinished> {
+        let mut done = PartitionResult::default();
+        let mut pages = self.sweep.ports.lister(side).accounts(prefix);
         for _ in 0..limits::LISTING_PAGES_MAX {
-            let page = self.page(side, &mut chain, &mut done).await?;
+            let page = self.page(side, &mut pages, &mut done).await?;
             let Some(page) = page else { return Ok(done) };
             done.counts.unreadable += page.unreadable;
             let ours = page.read.into_iter().filter(|account| prefix.holds(&account.sub));
             self.compare(side, ours.collect(), &mut done).await?;
         }
-        Err(Fault::new(FaultKind::Unreadable, "ListUsers").into())
+        Err(PortError::new(ErrorKind::Unreadable, "ListUsers").into())
     }
 
     /// Requests the next page, at the pool's pace.
     async fn page<T>(
         &self,
         side: Side,
-        chain: &mut impl Chain<T>,
-        done: &mut Done,
-    ) -> Result<Option<Page<T>>, Stop> {
+        pages: &mut impl PageStream<T>,
+        done: &mut PartitionResult,
+    ) -> Result<Option<Page<T>>, Unfinished> {
         let pace = match side {
             Side::New if self.shared.paces.len() > 1 => &self.shared.paces[1],
             Side::Old | Side::New => &self.shared.paces[0],
@@ -140,50 +142,55 @@ impl<O: Outside> Desk<'_, O> {
         loop {
             let slot = lock(pace).slot(self.now());
             if slot >= self.end {
-                return Err(Stop::OutOfTime);
+                return Err(Unfinished::OutOfTime);
             }
-            self.sweep.outside.rest_until(slot).await;
-            match chain.next().await {
+            self.sweep.ports.rest_until(slot).await;
+            match pages.next().await {
                 Ok(shown) => {
                     // Only answered calls count: a throttled listing covers nothing.
                     done.counts.pages += 1;
                     lock(pace).answered();
                     return Ok(shown);
                 }
-                Err(fault) if fault.kind == FaultKind::Throttled => {
+                Err(error) if error.kind == ErrorKind::Throttled => {
                     lock(pace).throttled(self.now());
                 }
-                Err(fault) if unlucky(&fault) && failed < limits::LISTING_ATTEMPTS_MAX => {
+                Err(error) if unlucky(&error) && failed < limits::LISTING_ATTEMPTS_MAX => {
                     failed += 1;
                     let later = self.now() + Duration::from_secs(1);
-                    self.sweep.outside.rest_until(later).await;
+                    self.sweep.ports.rest_until(later).await;
                 }
-                Err(fault) => return Err(fault.into()),
+                Err(error) => return Err(error.into()),
             }
         }
     }
 
     /// Compares one page with the ledger, and sends the accounts that differ.
-    async fn compare(&self, side: Side, page: Vec<Account>, done: &mut Done) -> Result<(), Stop> {
+    async fn compare(
+        &self,
+        side: Side,
+        page: Vec<Account>,
+        done: &mut PartitionResult,
+    ) -> Result<(), Unfinished> {
         if page.is_empty() {
             return Ok(());
         }
         let subs: Vec<Sub> = page.iter().map(|account| account.sub.clone()).collect();
-        let people = self.sweep.outside.register().people(side, &subs).await?;
+        let people = self.sweep.ports.records().people(side, &subs).await?;
         let mut changes = Vec::new();
         for (account, found) in page.into_iter().zip(people) {
             done.counts.accounts += 1;
             match found {
-                Found::Nobody if judge::is_news(&account, self.known_since) => {
+                RecordOwner::Nobody if judge::is_news(&account, self.known_since) => {
                     done.counts.news += 1;
                     let at = judge::done_by(&account, self.now());
-                    changes.extend(self.unless_marked(side, &account.sub, at, done).await?);
+                    changes.extend(self.unless_pending(side, &account.sub, at, done).await?);
                 }
-                Found::Nobody => done.counts.unknown += 1,
-                Found::Unreadable => done.counts.unreadable += 1,
-                Found::Person(entry) => {
-                    self.saw(side, &entry, done);
-                    changes.extend(self.compared(side, *entry, account, done).await?);
+                RecordOwner::Nobody => done.counts.unknown += 1,
+                RecordOwner::Unreadable => done.counts.unreadable += 1,
+                RecordOwner::Person(record) => {
+                    self.saw(side, &record, done);
+                    changes.extend(self.compared(side, *record, account, done).await?);
                 }
             }
         }
@@ -191,18 +198,18 @@ impl<O: Outside> Desk<'_, O> {
     }
 
     /// Stores that the account was seen. So it is not missing, and its memberships are expected.
-    fn saw(&self, side: Side, entry: &Entry, done: &mut Done) {
-        if !judge::takes_part(entry, self.scope.began) {
+    fn saw(&self, side: Side, record: &PersonRecord, done: &mut PartitionResult) {
+        if !judge::takes_part(record, self.scope.began) {
             return;
         }
-        if let Some(key) = self.scope.missing_key(&entry.id) {
+        if let Some(key) = self.scope.missing_key(&record.id) {
             match side {
                 Side::Old => done.missing.put(key),
                 Side::New => done.missing.take(key),
             }
         }
-        for group in judge::memberships(self.sweep.policy, entry).filter(|it| self.listed(it)) {
-            if let Some(key) = self.scope.member_key(&entry.id, side, group) {
+        for group in judge::memberships(self.sweep.policy, record).filter(|it| self.listed(it)) {
+            if let Some(key) = self.scope.member_key(&record.id, side, group) {
                 done.members.put(key);
             }
         }
@@ -218,84 +225,89 @@ impl<O: Outside> Desk<'_, O> {
     async fn compared(
         &self,
         side: Side,
-        entry: Entry,
+        record: PersonRecord,
         account: Account,
-        done: &mut Done,
-    ) -> Result<Option<Change>, Stop> {
-        if judge::missed(&self.question(side, &entry)).is_some() {
-            return self.missed(side, &entry, done).await;
+        done: &mut PartitionResult,
+    ) -> Result<Option<ChangeEvent>, Unfinished> {
+        if judge::missed(&self.input(side, &record)).is_some() {
+            return self.missed(side, &record, done).await;
         }
-        let view = View::new(self.sweep.policy, side, account, &self.shapes, self.now());
-        if !judge::differs(&self.question(side, &entry), &view) {
+        let observation =
+            Observation::new(self.sweep.policy, side, account, &self.schemas, self.now());
+        if !judge::differs(&self.input(side, &record), &observation) {
             return Ok(None);
         }
         // The table's answer may be stale too: a value recorded just now is no difference.
-        let fresh = self.sweep.outside.register().person(&entry.id).await?;
+        let fresh = self.sweep.ports.records().person(&record.id).await?;
         let Some(fresh) = fresh else { return Ok(None) };
-        if !judge::differs(&self.question(side, &fresh), &view) {
+        if !judge::differs(&self.input(side, &fresh), &observation) {
             return Ok(None);
         }
         done.counts.differing += 1;
-        let at = judge::done_by(&view.account, self.now());
-        self.unless_marked(side, &view.account.sub, at, done).await
+        let at = judge::done_by(&observation.account, self.now());
+        self.unless_pending(side, &observation.account.sub, at, done).await
     }
 
     /// The change event for the person's other account, which an observation missed before.
     async fn missed(
         &self,
         side: Side,
-        entry: &Entry,
-        done: &mut Done,
-    ) -> Result<Option<Change>, Stop> {
-        let Some(fresh) = self.sweep.outside.register().person(&entry.id).await? else {
+        record: &PersonRecord,
+        done: &mut PartitionResult,
+    ) -> Result<Option<ChangeEvent>, Unfinished> {
+        let Some(fresh) = self.sweep.ports.records().person(&record.id).await? else {
             return Ok(None);
         };
-        let question = self.question(side, &fresh);
-        let Some(known) = judge::missed(&question) else { return Ok(None) };
+        let input = self.input(side, &fresh);
+        let Some(known) = judge::missed(&input) else { return Ok(None) };
         done.counts.differing += 1;
-        self.unless_marked(side.other(), &known.sub, self.now(), done).await
+        self.unless_pending(side.other(), &known.sub, self.now(), done).await
     }
 
-    fn question<'q>(&'q self, side: Side, entry: &'q Entry) -> Question<'q> {
+    fn input<'q>(&'q self, side: Side, record: &'q PersonRecord) -> CompareInput<'q> {
         let Sweep { policy, keys, .. } = self.sweep;
-        Question { policy, keys, side, entry, now: self.now() }
+        CompareInput { policy, keys, side, record, now: self.now() }
     }
 
     /// The change event, unless the account has a pending change already.
-    async fn unless_marked(
+    async fn unless_pending(
         &self,
         side: Side,
         sub: &Sub,
         at: Time,
-        done: &mut Done,
-    ) -> Result<Option<Change>, Stop> {
-        if self.sweep.outside.register().marked(side, sub).await? {
-            done.counts.marked += 1;
+        done: &mut PartitionResult,
+    ) -> Result<Option<ChangeEvent>, Unfinished> {
+        if self.sweep.ports.records().has_pending(side, sub).await? {
+            done.counts.has_pending += 1;
             return Ok(None);
         }
         Ok(Some(self.hint(side, sub, at)))
     }
 
     /// A hint that this account may have changed.
-    pub(super) fn hint(&self, side: Side, sub: &Sub, at: Time) -> Change {
-        let id = self.sweep.outside.clock().nonce();
+    pub(super) fn hint(&self, side: Side, sub: &Sub, at: Time) -> ChangeEvent {
+        let id = self.sweep.ports.clock().nonce();
         let (password, administrator, claimed) = (false, false, false);
-        let (sub, proof) = (sub.clone(), Proof::Hint);
-        Change { side, sub, at, proof, password, administrator, claimed, id }
+        let (sub, evidence) = (sub.clone(), Evidence::Hint);
+        ChangeEvent { side, sub, at, evidence, password, administrator, claimed, id }
     }
 
     /// Sends change events while the queue has room for them.
-    pub(super) async fn send(&self, changes: Vec<Change>, done: &mut Done) -> Result<(), Stop> {
+    pub(super) async fn send(
+        &self,
+        changes: Vec<ChangeEvent>,
+        done: &mut PartitionResult,
+    ) -> Result<(), Unfinished> {
         for change in changes.chunks(10) {
             self.admit(change.len() as u64).await?;
-            self.sweep.outside.bulk().send(change).await?;
+            self.sweep.ports.bulk().send(change).await?;
             done.counts.sent += change.len() as u64;
         }
         Ok(())
     }
 
     /// Waits until the queue has room.
-    async fn admit(&self, count: u64) -> Result<(), Stop> {
+    async fn admit(&self, count: u64) -> Result<(), Unfinished> {
         loop {
             let now = self.now();
             let asked = {
@@ -307,25 +319,25 @@ impl<O: Outside> Desk<'_, O> {
             };
             let again = asked.map_or(now, |asked| asked + limits::BULK_ASK_AGAIN);
             if again >= self.end {
-                return Err(Stop::NoRoom);
+                return Err(Unfinished::NoRoom);
             }
-            self.sweep.outside.rest_until(again).await;
-            let outstanding = self.sweep.outside.bulk().outstanding().await?;
+            self.sweep.ports.rest_until(again).await;
+            let outstanding = self.sweep.ports.bulk().outstanding().await?;
             lock(&self.shared.gate).learn(outstanding, self.now());
         }
     }
 
     /// Lists the groups of one group bucket.
-    async fn members(&self, side: Side, bucket: u8) -> Result<Done, Stop> {
-        let mut done = Done::default();
+    async fn members(&self, side: Side, bucket: u8) -> Result<PartitionResult, Unfinished> {
+        let mut done = PartitionResult::default();
         for group in self.groups.get(&bucket).into_iter().flatten() {
-            let mut chain = self.sweep.outside.roster(side).members(group);
+            let mut pages = self.sweep.ports.lister(side).members(group);
             loop {
-                match self.page(side, &mut chain, &mut done).await {
+                match self.page(side, &mut pages, &mut done).await {
                     Ok(Some(page)) => self.seen_in(side, group, page, &mut done).await?,
                     Ok(None) => break,
                     // The group was deleted since the pool schema was read. No member left it.
-                    Err(Stop::Fault(fault)) if fault.kind == FaultKind::Missing => {
+                    Err(Unfinished::PortError(error)) if error.kind == ErrorKind::Missing => {
                         done.unread.insert(tag(side, group));
                         break;
                     }
@@ -342,29 +354,29 @@ impl<O: Outside> Desk<'_, O> {
         side: Side,
         group: &GroupName,
         page: Page<Sub>,
-        done: &mut Done,
-    ) -> Result<(), Stop> {
+        done: &mut PartitionResult,
+    ) -> Result<(), Unfinished> {
         done.counts.unreadable += page.unreadable;
         if page.read.is_empty() {
             return Ok(());
         }
-        let people = self.sweep.outside.register().people(side, &page.read).await?;
+        let people = self.sweep.ports.records().people(side, &page.read).await?;
         let mut changes = Vec::new();
         for (sub, found) in page.read.iter().zip(people) {
             done.counts.memberships += 1;
-            let Found::Person(entry) = found else { continue };
-            if !judge::takes_part(&entry, self.scope.began) {
+            let RecordOwner::Person(record) = found else { continue };
+            if !judge::takes_part(&record, self.scope.began) {
                 continue;
             }
-            if judge::memberships(self.sweep.policy, &entry).any(|agreed| agreed == group) {
-                if let Some(key) = self.scope.member_key(&entry.id, side, group) {
+            if judge::memberships(self.sweep.policy, &record).any(|baseline| baseline == group) {
+                if let Some(key) = self.scope.member_key(&record.id, side, group) {
                     done.members.take(key);
                 }
-            } else if judge::joined(&self.question(side, &entry), group) {
-                let fresh = self.sweep.outside.register().person(&entry.id).await?;
-                if fresh.is_some_and(|it| judge::joined(&self.question(side, &it), group)) {
+            } else if judge::joined(&self.input(side, &record), group) {
+                let fresh = self.sweep.ports.records().person(&record.id).await?;
+                if fresh.is_some_and(|it| judge::joined(&self.input(side, &it), group)) {
                     done.counts.differing += 1;
-                    changes.extend(self.unless_marked(side, sub, self.now(), done).await?);
+                    changes.extend(self.unless_pending(side, sub, self.now(), done).await?);
                 }
             }
         }
@@ -372,28 +384,28 @@ impl<O: Outside> Desk<'_, O> {
     }
 
     /// Checks the prefix of every account, as far as one listing gets.
-    async fn cover(&self, side: Side) -> Result<Done, Stop> {
-        let mut done = Done::default();
-        let mut known = self.strangers.get(side).clone();
-        let mut chain = self.sweep.outside.roster(side).accounts(&Prefix::default());
+    async fn cover(&self, side: Side) -> Result<PartitionResult, Unfinished> {
+        let mut done = PartitionResult::default();
+        let mut known = self.unexpected.get(side).clone();
+        let mut pages = self.sweep.ports.lister(side).accounts(&Prefix::default());
         for _ in 0..limits::LISTING_PAGES_MAX {
-            let page = match self.page(side, &mut chain, &mut done).await {
+            let page = match self.page(side, &mut pages, &mut done).await {
                 Ok(Some(page)) => page,
                 Ok(None) => break,
                 // The pool is too large for one listing. What was listed is enough.
-                Err(Stop::OutOfTime) if done.counts.pages >= self.cover_pages => break,
+                Err(Unfinished::OutOfTime) if done.counts.pages >= self.cover_pages => break,
                 Err(stop) => return Err(stop),
             };
             for account in page.read {
-                match shard::stranger(*self.depth.get(side), &known, &account.sub) {
-                    Stranger::No => continue,
-                    Stranger::TooShort => done.counts.uncovered += 1,
-                    Stranger::Add(prefix) => {
+                match shard::unexpected(*self.depth.get(side), &known, &account.sub) {
+                    Unexpected::No => continue,
+                    Unexpected::TooShort => done.counts.uncovered += 1,
+                    Unexpected::Add(prefix) => {
                         known.insert(prefix.clone());
-                        done.strangers.insert(prefix);
+                        done.unexpected.insert(prefix);
                     }
                 }
-                done.counts.strangers += 1;
+                done.counts.unexpected += 1;
             }
         }
         Ok(done)
@@ -401,8 +413,8 @@ impl<O: Outside> Desk<'_, O> {
 }
 
 /// Whether the same call may succeed in a moment.
-const fn unlucky(fault: &Fault) -> bool {
-    matches!(fault.kind, FaultKind::NoAnswer | FaultKind::NotSent | FaultKind::Broken)
+const fn unlucky(error: &PortError) -> bool {
+    matches!(error.kind, ErrorKind::NoAnswer | ErrorKind::NotSent | ErrorKind::Broken)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 pub use super::counts::{Counts, Doubt, Summary};
-use super::difference::{CELLS, Difference, Key};
+use super::difference::{CELLS, Difference, PersonKey};
 use super::shard::{self, Prefix};
 use crate::limits;
 use crate::names::{GroupName, PersonId};
@@ -31,13 +31,13 @@ pub struct Cursor {
     /// When the last one began.
     pub began: Option<Time>,
     /// Unexpected prefixes: first characters of accounts that no hexadecimal partition contains.
-    pub strangers: BySide<BTreeSet<Prefix>>,
+    pub unexpected: BySide<BTreeSet<Prefix>>,
     /// When an unfiltered listing last looked for unexpected prefixes.
     pub covered: BySide<Option<Time>>,
     /// How many accounts the last pass saw.
     pub accounts: BySide<Option<u64>>,
     /// Into how many buckets people are divided for the comparison of accounts, and of memberships.
-    pub classes: Classes,
+    pub buckets: Buckets,
     /// How many passes in a row, the last included, found implausibly many missing accounts.
     pub doubted: u32,
     /// How deep each pool had to be divided so far: its accounts need not be evenly spread.
@@ -48,7 +48,7 @@ pub struct Cursor {
 
 /// The numbers of buckets into which people are divided if too many keys are left to decode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Classes {
+pub struct Buckets {
     /// For missing accounts.
     pub missing: u32,
     /// For missing memberships.
@@ -89,7 +89,7 @@ pub struct Pass {
 
 /// One partition of a pass.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Unit {
+pub enum Partition {
     /// The accounts of one partition of a pool.
     Accounts(Side, Prefix),
     /// The groups of one group bucket of a pool.
@@ -100,7 +100,7 @@ pub enum Unit {
 
 /// The result of one partition.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct Done {
+pub struct PartitionResult {
     /// The counters.
     pub counts: Counts,
     /// See [`Pass::missing`].
@@ -110,7 +110,7 @@ pub struct Done {
     /// See [`Pass::unread`].
     pub unread: BTreeSet<u32>,
     /// Unexpected prefixes that were found.
-    pub strangers: BTreeSet<Prefix>,
+    pub unexpected: BTreeSet<Prefix>,
 }
 
 impl Default for Cursor {
@@ -121,10 +121,10 @@ impl Default for Cursor {
             known_since: None,
             passes: 0,
             began: None,
-            strangers: BySide::default(),
+            unexpected: BySide::default(),
             covered: BySide::default(),
             accounts: BySide::default(),
-            classes: Classes { missing: 1, members: 1 },
+            buckets: Buckets { missing: 1, members: 1 },
             doubted: 0,
             depth: BySide::default(),
             pass: None,
@@ -177,45 +177,45 @@ impl Cursor {
     }
 
     /// The partitions that are left, by pool.
-    pub fn left(&self, buckets: &BTreeSet<u8>) -> BySide<Vec<Unit>> {
+    pub fn left(&self, buckets: &BTreeSet<u8>) -> BySide<Vec<Partition>> {
         BySide::from_fn(|side| {
             let Some(pass) = &self.pass else { return Vec::new() };
             let depth = *pass.depth.get(side);
-            let prefixes = shard::prefixes(depth, self.strangers.get(side)).into_iter();
+            let prefixes = shard::prefixes(depth, self.unexpected.get(side)).into_iter();
             let finished = pass.finished.get(side);
             let accounts = prefixes.filter(|prefix| !finished.contains(prefix));
-            let cover = pass.to_cover.get(side).then_some(Unit::Cover(side));
+            let cover = pass.to_cover.get(side).then_some(Partition::Cover(side));
             let listed = pass.buckets.get(side) | pass.given_up;
             let members = buckets.iter().filter(|bucket| listed & bit(**bucket) == 0);
             accounts
-                .map(|prefix| Unit::Accounts(side, prefix))
-                .chain(members.map(|bucket| Unit::Members(side, *bucket)))
+                .map(|prefix| Partition::Accounts(side, prefix))
+                .chain(members.map(|bucket| Partition::Members(side, *bucket)))
                 .chain(cover)
                 .collect()
         })
     }
 
     /// Stores a finished partition. The same write contains its result.
-    pub fn finish(&mut self, unit: &Unit, done: &Done, now: Time) {
+    pub fn finish(&mut self, partition: &Partition, done: &PartitionResult, now: Time) {
         let Some(pass) = &mut self.pass else { return };
-        let side = match unit {
-            Unit::Accounts(side, prefix) => {
+        let side = match partition {
+            Partition::Accounts(side, prefix) => {
                 if prefix.is_whole() {
                     *self.covered.get_mut(*side) = Some(now);
                 }
                 pass.finished.get_mut(*side).insert(prefix.clone());
                 *side
             }
-            Unit::Members(side, bucket) => {
+            Partition::Members(side, bucket) => {
                 *pass.buckets.get_mut(*side) |= bit(*bucket);
                 *side
             }
-            Unit::Cover(side) => {
+            Partition::Cover(side) => {
                 *self.covered.get_mut(*side) = Some(now);
                 *pass.to_cover.get_mut(*side) = false;
-                let room = limits::STRANGERS_MAX.saturating_sub(self.strangers.get(*side).len());
-                let strangers = done.strangers.iter().take(room).cloned();
-                self.strangers.get_mut(*side).extend(strangers);
+                let room = limits::STRANGERS_MAX.saturating_sub(self.unexpected.get(*side).len());
+                let unexpected = done.unexpected.iter().take(room).cloned();
+                self.unexpected.get_mut(*side).extend(unexpected);
                 *side
             }
         };
@@ -228,7 +228,7 @@ impl Cursor {
 
     /// Counts an invocation with its full time and no finished partition: one was too large. A pool
     /// is then divided deeper, and the pass starts again. Group buckets cannot be divided.
-    pub fn fruitless(&mut self, left: &BySide<Vec<Unit>>, pages_max: BySide<u64>) {
+    pub fn fruitless(&mut self, left: &BySide<Vec<Partition>>, pages_max: BySide<u64>) {
         let Some(pass) = &mut self.pass else { return };
         pass.fruitless += 1;
         if pass.fruitless < limits::SWEEP_FRUITLESS_MAX {
@@ -236,14 +236,14 @@ impl Cursor {
         }
         let (began, estimate, depth) = (pass.began, pass.estimate, pass.depth);
         let mut deeper = depth;
-        for unit in Side::BOTH.into_iter().flat_map(|side| left.get(side)) {
-            match unit {
-                Unit::Accounts(side, _) => {
+        for partition in Side::BOTH.into_iter().flat_map(|side| left.get(side)) {
+            match partition {
+                Partition::Accounts(side, _) => {
                     let cut = depth.get(*side).saturating_add(1).min(shard::DEPTH_MAX);
                     *deeper.get_mut(*side) = cut;
                 }
-                Unit::Members(_, bucket) => pass.given_up |= bit(*bucket),
-                Unit::Cover(side) => *pass.to_cover.get_mut(*side) = false,
+                Partition::Members(_, bucket) => pass.given_up |= bit(*bucket),
+                Partition::Cover(side) => *pass.to_cover.get_mut(*side) = false,
             }
         }
         pass.fruitless = 0;
@@ -261,20 +261,20 @@ impl Cursor {
         let doubted = doubt == Some(Doubt::TooMany);
         self.doubted = if doubted { self.doubted.saturating_add(1) } else { 0 };
         self.accounts = BySide::from_fn(|side| Some(pass.counts.get(side).accounts));
-        self.classes.missing = next_classes(self.classes.missing, missing);
-        self.classes.members = next_classes(self.classes.members, members);
+        self.buckets.missing = next_buckets(self.buckets.missing, missing);
+        self.buckets.members = next_buckets(self.buckets.members, members);
     }
 }
 
 /// Into how many buckets the next pass divides people: twice as many if too much was left to
 /// decode, half as many if little was left.
-fn next_classes(classes: u32, (left, complete): (usize, bool)) -> u32 {
+fn next_buckets(buckets: u32, (left, complete): (usize, bool)) -> u32 {
     if !complete {
-        classes.saturating_mul(2).min(limits::SWEEP_CLASSES_MAX)
+        buckets.saturating_mul(2).min(limits::SWEEP_CLASSES_MAX)
     } else if left < CELLS / 8 {
-        (classes / 2).max(1)
+        (buckets / 2).max(1)
     } else {
-        classes
+        buckets
     }
 }
 
@@ -286,32 +286,37 @@ pub struct Scope {
     /// When it began.
     pub began: Time,
     /// Into how many buckets people are divided.
-    pub classes: Classes,
+    pub buckets: Buckets,
 }
 
 impl Scope {
     /// The key under which this pass counts a person's accounts; `None` if it compares another
     /// bucket.
-    pub fn missing_key(&self, person: &PersonId) -> Option<Key> {
-        self.key(self.classes.missing, person, 0)
+    pub fn missing_key(&self, person: &PersonId) -> Option<PersonKey> {
+        self.key(self.buckets.missing, person, 0)
     }
 
     /// The same for a membership.
-    pub fn member_key(&self, person: &PersonId, side: Side, group: &GroupName) -> Option<Key> {
-        self.key(self.classes.members, person, tag(side, group))
+    pub fn member_key(
+        &self,
+        person: &PersonId,
+        side: Side,
+        group: &GroupName,
+    ) -> Option<PersonKey> {
+        self.key(self.buckets.members, person, tag(side, group))
     }
 
-    fn key(&self, classes: u32, person: &PersonId, tag: u32) -> Option<Key> {
+    fn key(&self, buckets: u32, person: &PersonId, tag: u32) -> Option<PersonKey> {
         let person = u128::from_str_radix(person.as_str(), 16).ok()?;
-        let turn = u32::try_from(self.number % u64::from(classes.max(1))).unwrap_or(0);
-        (Key::class(person, classes) == turn).then_some(Key { person, tag })
+        let turn = u32::try_from(self.number % u64::from(buckets.max(1))).unwrap_or(0);
+        (PersonKey::bucket(person, buckets) == turn).then_some(PersonKey { person, tag })
     }
 }
 
 impl Pass {
     /// Which people this pass compares.
-    pub const fn scope(&self, classes: Classes) -> Scope {
-        Scope { number: self.number, began: self.began, classes }
+    pub const fn scope(&self, buckets: Buckets) -> Scope {
+        Scope { number: self.number, began: self.began, buckets }
     }
 
     /// Whether this pass did not list that group, so that nothing follows from missing members.
@@ -320,7 +325,7 @@ impl Pass {
     }
 
     /// Why nothing may be concluded from missing accounts, if that is so.
-    pub fn doubt(&self, before: BySide<Option<u64>>, missing: u64, classes: u32) -> Option<Doubt> {
+    pub fn doubt(&self, before: BySide<Option<u64>>, missing: u64, buckets: u32) -> Option<Doubt> {
         let shrunk = Side::BOTH.iter().any(|side| {
             let (now, before) = (self.counts.get(*side).accounts, before.get(*side).unwrap_or(0));
             before.saturating_sub(now) > unlikely(before)
@@ -328,7 +333,7 @@ impl Pass {
         if shrunk {
             return Some(Doubt::Shrunk);
         }
-        let all = missing.saturating_mul(u64::from(classes));
+        let all = missing.saturating_mul(u64::from(buckets));
         (all > self.likely()).then_some(Doubt::TooMany)
     }
 

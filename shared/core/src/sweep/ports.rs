@@ -3,17 +3,17 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use crate::account::{Account, Shape};
-use crate::change::Change;
-use crate::entry::Entry;
-use crate::fault::Fault;
+use crate::account::{Account, PoolSchema};
+use crate::change::ChangeEvent;
+use crate::error::PortError;
 use crate::names::{GroupName, PersonId, Sub};
 use crate::policy::Control;
 use crate::ports::Clock;
+use crate::record::PersonRecord;
 use crate::side::Side;
 use crate::time::Time;
 
-use super::pass::{Cursor, Done, Summary, Unit};
+use super::pass::{Cursor, Partition, PartitionResult, Summary};
 use super::shard::Prefix;
 
 /// One page of a listing. It may be short, or empty, although more pages follow.
@@ -26,23 +26,23 @@ pub struct Page<T> {
 }
 
 /// A listing in progress. It keeps its page token to itself.
-pub trait Chain<T>: Send {
+pub trait PageStream<T>: Send {
     /// The next page; `None` at the end. After a port error, the same page can be requested again.
-    fn next(&mut self) -> impl Future<Output = Result<Option<Page<T>>, Fault>> + Send;
+    fn next(&mut self) -> impl Future<Output = Result<Option<Page<T>>, PortError>> + Send;
 }
 
 /// The listings of one pool. None of its calls reads a single account.
-pub trait Roster: Send + Sync {
+pub trait AccountLister: Send + Sync {
     /// A listing of accounts (`ListUsers`), without groups and factors. May be stale.
-    type Accounts: Chain<Account>;
+    type Accounts: PageStream<Account>;
     /// A listing of the accounts in a group (`ListUsersInGroup`). May be stale.
-    type Members: Chain<Sub>;
+    type Members: PageStream<Sub>;
 
     /// The pool schema.
-    fn shape(&self) -> impl Future<Output = Result<Arc<Shape>, Fault>> + Send;
+    fn schema(&self) -> impl Future<Output = Result<Arc<PoolSchema>, PortError>> + Send;
 
     /// How many accounts the pool has, by its own estimate; `None` if it gives none.
-    fn estimate(&self) -> impl Future<Output = Result<Option<u64>, Fault>> + Send;
+    fn estimate(&self) -> impl Future<Output = Result<Option<u64>, PortError>> + Send;
 
     /// Starts a listing of the accounts whose `sub` starts with this prefix.
     fn accounts(&self, prefix: &Prefix) -> Self::Accounts;
@@ -53,81 +53,88 @@ pub trait Roster: Send + Sync {
 
 /// The owner of an account.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Found {
+pub enum RecordOwner {
     /// No known person.
     Nobody,
     /// This person.
-    Person(Box<Entry>),
+    Person(Box<PersonRecord>),
     /// A person whose item cannot be decoded, or is newer than this version.
     Unreadable,
 }
 
 /// The state table, as the sweep reads it.
-pub trait Register: Send + Sync {
+pub trait RecordReader: Send + Sync {
     /// The owners of these accounts, in the order of `subs`: at most one page. May be stale.
     fn people(
         &self,
         side: Side,
         subs: &[Sub],
-    ) -> impl Future<Output = Result<Vec<Found>, Fault>> + Send;
+    ) -> impl Future<Output = Result<Vec<RecordOwner>, PortError>> + Send;
 
     /// The person with that id. The read is consistent and follows forwarding items.
-    fn person(&self, id: &PersonId) -> impl Future<Output = Result<Option<Entry>, Fault>> + Send;
+    fn person(
+        &self,
+        id: &PersonId,
+    ) -> impl Future<Output = Result<Option<PersonRecord>, PortError>> + Send;
 
     /// Whether the account has a pending change (a consistent read). apply then processes it.
-    fn marked(&self, side: Side, sub: &Sub) -> impl Future<Output = Result<bool, Fault>> + Send;
+    fn has_pending(
+        &self,
+        side: Side,
+        sub: &Sub,
+    ) -> impl Future<Output = Result<bool, PortError>> + Send;
 
     /// The control item.
-    fn control(&self) -> impl Future<Output = Result<Control, Fault>> + Send;
+    fn control(&self) -> impl Future<Output = Result<Control, PortError>> + Send;
 }
 
 /// Stores the progress of the sweep.
-pub trait Notebook: Send + Sync {
+pub trait CheckpointStore: Send + Sync {
     /// The cursor; a new one if none is stored.
-    fn read(&self) -> impl Future<Output = Result<Cursor, Fault>> + Send;
+    fn read(&self) -> impl Future<Output = Result<Cursor, PortError>> + Send;
 
     /// Writes the cursor, if the stored one has the previous revision; otherwise `Lost`, because
     /// another sweep is running.
-    fn write(&self, cursor: &Cursor) -> impl Future<Output = Result<(), Fault>> + Send;
+    fn write(&self, cursor: &Cursor) -> impl Future<Output = Result<(), PortError>> + Send;
 
     /// When an operator last requested a pass, if no pass has begun since.
-    fn wanted(&self) -> impl Future<Output = Result<Option<Time>, Fault>> + Send;
+    fn wanted(&self) -> impl Future<Output = Result<Option<Time>, PortError>> + Send;
 
     /// Stores that a pass began at `at`. It answers every request from before.
-    fn began(&self, at: Time) -> impl Future<Output = Result<(), Fault>> + Send;
+    fn began(&self, at: Time) -> impl Future<Output = Result<(), PortError>> + Send;
 
     /// Publishes the result of a pass. May be called again for the same pass.
-    fn ended(&self, summary: &Summary) -> impl Future<Output = Result<(), Fault>> + Send;
+    fn ended(&self, summary: &Summary) -> impl Future<Output = Result<(), PortError>> + Send;
 }
 
 /// The queue of bulk work.
-pub trait Bulk: Send + Sync {
+pub trait BulkQueue: Send + Sync {
     /// How many messages it holds, in any state, by the counters of the service.
-    fn outstanding(&self) -> impl Future<Output = Result<u64, Fault>> + Send;
+    fn outstanding(&self) -> impl Future<Output = Result<u64, PortError>> + Send;
 
     /// Sends change events. If this fails, some of them may have been sent.
-    fn send(&self, changes: &[Change]) -> impl Future<Output = Result<(), Fault>> + Send;
+    fn send(&self, changes: &[ChangeEvent]) -> impl Future<Output = Result<(), PortError>> + Send;
 }
 
 /// Everything that a sweep needs.
-pub trait Outside: Send + Sync {
+pub trait SweepPorts: Send + Sync {
     /// The type of the pools, the same for both.
-    type Roster: Roster;
+    type Lister: AccountLister;
     /// The type of the table.
-    type Register: Register;
+    type Records: RecordReader;
     /// The type of the cursor's store.
-    type Notebook: Notebook;
+    type Checkpoints: CheckpointStore;
     /// The type of the queue.
-    type Bulk: Bulk;
+    type Bulk: BulkQueue;
     /// The type of the clock.
     type Clock: Clock;
 
     /// The pool of `side`.
-    fn roster(&self, side: Side) -> &Self::Roster;
+    fn lister(&self, side: Side) -> &Self::Lister;
     /// The state table.
-    fn register(&self) -> &Self::Register;
+    fn records(&self) -> &Self::Records;
     /// The store of the cursor.
-    fn notebook(&self) -> &Self::Notebook;
+    fn checkpoints(&self) -> &Self::Checkpoints;
     /// The queue of bulk work.
     fn bulk(&self) -> &Self::Bulk;
     /// The clock.
@@ -135,5 +142,5 @@ pub trait Outside: Send + Sync {
     /// Waits until that time.
     fn rest_until(&self, moment: Time) -> impl Future<Output = ()> + Send;
     /// Reports that a partition is finished, and how many are left.
-    fn progressed(&self, unit: &Unit, done: &Done, left: usize);
+    fn progressed(&self, partition: &Partition, done: &PartitionResult, left: usize);
 }

@@ -44,7 +44,7 @@ impl Prefix {
 }
 
 /// Every partition of a pool, in order: those of `depth`, then those of unexpected prefixes.
-pub fn prefixes(depth: u8, strangers: &BTreeSet<Prefix>) -> Vec<Prefix> {
+pub fn prefixes(depth: u8, unexpected: &BTreeSet<Prefix>) -> Vec<Prefix> {
     let mut all = vec![String::new()];
     for _ in 0..depth.min(DEPTH_MAX) {
         all = all
@@ -52,7 +52,7 @@ pub fn prefixes(depth: u8, strangers: &BTreeSet<Prefix>) -> Vec<Prefix> {
             .flat_map(|letters| DIGITS.chars().map(move |digit| format!("{letters}{digit}")))
             .collect();
     }
-    let outside = strangers.iter().filter(|stranger| outside(depth, stranger.as_str()));
+    let outside = unexpected.iter().filter(|unexpected| outside(depth, unexpected.as_str()));
     all.into_iter().map(Prefix).chain(outside.cloned()).collect()
 }
 
@@ -64,7 +64,7 @@ fn outside(depth: u8, letters: &str) -> bool {
 
 /// Whether a `sub` needs a further partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Stranger {
+pub enum Unexpected {
     /// No: a partition contains it.
     No,
     /// Yes: this partition would contain it, and no account of another partition.
@@ -74,17 +74,17 @@ pub enum Stranger {
 }
 
 /// Whether a partition of that depth, or of one of the `known` prefixes, contains this `sub`.
-pub fn stranger(depth: u8, known: &BTreeSet<Prefix>, sub: &Sub) -> Stranger {
+pub fn unexpected(depth: u8, known: &BTreeSet<Prefix>, sub: &Sub) -> Unexpected {
     let text = sub.as_str();
     if !outside(depth, text) || known.iter().any(|prefix| prefix.holds(sub)) {
-        return Stranger::No;
+        return Unexpected::No;
     }
     let digits = text.chars().take_while(|letter| DIGITS.contains(*letter)).count();
     let letters: String = text.chars().take(digits + 1).collect();
     if letters.chars().count() <= digits {
-        return Stranger::TooShort;
+        return Unexpected::TooShort;
     }
-    Stranger::Add(Prefix(letters))
+    Unexpected::Add(Prefix(letters))
 }
 
 /// The depth at which no partition has more than `pages_max` pages of `page` accounts, if the
@@ -112,14 +112,14 @@ mod tests {
         for depth in 0..=DEPTH_MAX {
             let mut known = BTreeSet::new();
             for text in subs {
-                if let Stranger::Add(prefix) = stranger(depth, &known, &sub(text)) {
+                if let Unexpected::Add(prefix) = unexpected(depth, &known, &sub(text)) {
                     known.insert(prefix);
                 }
             }
             let parts = prefixes(depth, &known);
             for text in subs {
                 let count = parts.iter().filter(|part| part.holds(&sub(text))).count();
-                let short = stranger(depth, &known, &sub(text)) == Stranger::TooShort;
+                let short = unexpected(depth, &known, &sub(text)) == Unexpected::TooShort;
                 assert_eq!(count, usize::from(!short), "{text} at depth {depth}");
             }
         }

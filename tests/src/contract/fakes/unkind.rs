@@ -7,18 +7,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use poolbridge_core::account::{Account, Handle, Status};
-use poolbridge_core::facts::Factor;
-use poolbridge_core::fault::FaultKind;
+use poolbridge_core::account::{Account, AccountRef, Status};
+use poolbridge_core::error::ErrorKind;
 use poolbridge_core::names::{AttributeName, GroupName, Username};
 use poolbridge_core::ports::Pool as _;
-use poolbridge_core::step::Deed;
+use poolbridge_core::profile::Factor;
+use poolbridge_core::step::Action;
 
 use super::Fake;
-use crate::contract::pool::{PoolStand as _, create, kind, newcomer, read, setting, write};
+use crate::contract::pool::{PoolStand as _, create, kind, read, request, setting, write};
 use crate::contract::{Case, cases};
 use crate::world::accounts::attribute;
-use crate::world::weather::{Climate, Weather};
+use crate::world::fault_injection::{FaultInjection, FaultRates};
 
 pub(super) fn cases() -> Vec<Case<Fake>> {
     cases![
@@ -32,15 +32,15 @@ pub(super) fn cases() -> Vec<Case<Fake>> {
 }
 
 impl Fake {
-    fn climate(&self, climate: Climate) {
-        self.world.lock().weather = Weather::new(climate);
+    fn rates(&self, rates: FaultRates) {
+        self.world.lock().fault_injection = FaultInjection::new(rates);
     }
 
-    fn edit(&self, handle: &Handle, edit: impl FnOnce(&mut crate::world::accounts::Body)) {
+    fn edit(&self, account_ref: &AccountRef, edit: impl FnOnce(&mut crate::world::accounts::Body)) {
         self.pass(Duration::from_millis(1));
         let mut state = self.world.lock();
         let now = state.now;
-        if let Some(account) = state.pools.get_mut(self.side).get_mut(&handle.sub) {
+        if let Some(account) = state.pools.get_mut(self.side).get_mut(&account_ref.sub) {
             account.change(now, edit);
         }
     }
@@ -52,23 +52,23 @@ impl Fake {
 async fn an_account_of_a_pool_with_aliases_is_found_by_a_listing_that_lags(
     stand: Fake,
 ) -> anyhow::Result<()> {
-    let aliases = |aliases| stand.world.lock().pools.new.shape.alias_attributes = aliases;
+    let aliases = |aliases| stand.world.lock().pools.new.schema.alias_attributes = aliases;
     if stand.by_email() {
         return Ok(());
     }
     aliases(BTreeSet::from([attribute("email")]));
-    let (_, wanted) = newcomer(&stand);
+    let (_, wanted) = request(&stand);
     stand.pass(Duration::from_millis(1));
-    let handle = create(&stand, &wanted).await?;
-    let nameless = Handle { username: None, ..handle.clone() };
-    stand.climate(Climate { stale_one_in: 1, stale_max: 1, ..Climate::calm() });
+    let account_ref = create(&stand, &wanted).await?;
+    let nameless = AccountRef { username: None, ..account_ref.clone() };
+    stand.rates(FaultRates { stale_one_in: 1, stale_max: 1, ..FaultRates::quiescence() });
     assert_eq!(stand.pool().read(&nameless).await?, None, "the listing does not show it yet");
-    stand.climate(Climate { stale_one_in: 1, stale_max: 1, ..Climate::calm() });
+    stand.rates(FaultRates { stale_one_in: 1, stale_max: 1, ..FaultRates::quiescence() });
     let groups = stand.pool().groups(&nameless).await;
-    assert_eq!(kind(groups), FaultKind::AccountGone);
-    stand.climate(Climate::calm());
-    assert_eq!(read(&stand, &nameless).await?.sub, handle.sub);
-    assert_eq!(read(&stand, &handle).await?.sub, handle.sub, "the name needs no listing");
+    assert_eq!(kind(groups), ErrorKind::AccountGone);
+    stand.rates(FaultRates::quiescence());
+    assert_eq!(read(&stand, &nameless).await?.sub, account_ref.sub);
+    assert_eq!(read(&stand, &account_ref).await?.sub, account_ref.sub, "the name needs no listing");
     aliases(BTreeSet::new());
     Ok(())
 }
@@ -78,28 +78,31 @@ async fn an_account_of_a_pool_with_aliases_is_found_by_a_listing_that_lags(
 async fn a_federated_account_is_found_by_its_username_and_not_by_its_sub(
     stand: Fake,
 ) -> anyhow::Result<()> {
-    let (_, wanted) = newcomer(&stand);
+    let (_, wanted) = request(&stand);
     stand.pass(Duration::from_millis(1));
-    let handle = create(&stand, &wanted).await?;
-    stand.edit(&handle, |body| body.status = Status::ExternalProvider);
+    let account_ref = create(&stand, &wanted).await?;
+    stand.edit(&account_ref, |body| body.status = Status::ExternalProvider);
     let name = Username::try_from(format!("google_{}", stand.nonce() & 0xffff).as_str());
     let name = name.expect("it is short");
     {
         let mut state = stand.world.lock();
         let pool = state.pools.get_mut(stand.side);
-        pool.get_mut(&handle.sub).expect("it was created above").username = name.clone();
+        pool.get_mut(&account_ref.sub).expect("it was created above").username = name.clone();
     }
-    let found = read(&stand, &Handle { username: Some(name), ..handle.clone() }).await?;
-    assert_eq!((found.sub.clone(), found.status), (handle.sub.clone(), Status::ExternalProvider));
+    let found = read(&stand, &AccountRef { username: Some(name), ..account_ref.clone() }).await?;
+    assert_eq!(
+        (found.sub.clone(), found.status),
+        (account_ref.sub.clone(), Status::ExternalProvider)
+    );
     // By `sub` alone, the account is found only if a listing shows it.
-    let nameless = Handle { username: None, ..handle.clone() };
+    let nameless = AccountRef { username: None, ..account_ref.clone() };
     assert_eq!(read(&stand, &nameless).await?, found);
-    stand.climate(Climate { stale_one_in: 1, stale_max: 1, ..Climate::calm() });
+    stand.rates(FaultRates { stale_one_in: 1, stale_max: 1, ..FaultRates::quiescence() });
     assert_eq!(stand.pool().read(&nameless).await?, None);
-    stand.climate(Climate::calm());
+    stand.rates(FaultRates::quiescence());
     if stand.by_email() {
-        let as_local = Username::try_from(handle.sub.as_str()).ok();
-        let asked = stand.pool().read(&Handle { username: as_local, ..handle }).await?;
+        let as_local = Username::try_from(account_ref.sub.as_str()).ok();
+        let asked = stand.pool().read(&AccountRef { username: as_local, ..account_ref }).await?;
         assert_eq!(asked, None, "a sub is no name of a federated account");
     }
     Ok(())
@@ -108,33 +111,33 @@ async fn a_federated_account_is_found_by_its_username_and_not_by_its_sub(
 /// "User does not have delivery config set to turn on `SMS_MFA`" (reported of
 /// `AdminSetUserMFAPreference`, `InvalidParameterException`).
 async fn a_factor_whose_codes_have_no_address_is_refused(stand: Fake) -> anyhow::Result<()> {
-    let (_, wanted) = newcomer(&stand);
-    let handle = create(&stand, &wanted).await?;
+    let (_, wanted) = request(&stand);
+    let account_ref = create(&stand, &wanted).await?;
     let factors = BTreeSet::from([Factor::Sms, Factor::Email]);
-    stand.world.lock().pools.get_mut(stand.side).shape.factors = factors;
-    let sms = Deed::SetFactors(BTreeMap::from([(Factor::Sms, true)]));
-    assert_eq!(kind(write(&stand, &handle, &sms).await), FaultKind::Invalid);
+    stand.world.lock().pools.get_mut(stand.side).schema.factors = factors;
+    let sms = Action::SetFactors(BTreeMap::from([(Factor::Sms, true)]));
+    assert_eq!(kind(write(&stand, &account_ref, &sms).await), ErrorKind::Invalid);
     let phone = setting(&[("phone_number", "+12065550100"), ("phone_number_verified", "true")]);
-    write(&stand, &handle, &phone).await?;
-    write(&stand, &handle, &sms).await?;
-    assert_eq!(read(&stand, &handle).await?.factors, Some(BTreeSet::from([Factor::Sms])));
-    stand.world.lock().pools.get_mut(stand.side).shape.factors = BTreeSet::new();
+    write(&stand, &account_ref, &phone).await?;
+    write(&stand, &account_ref, &sms).await?;
+    assert_eq!(read(&stand, &account_ref).await?.factors, Some(BTreeSet::from([Factor::Sms])));
+    stand.world.lock().pools.get_mut(stand.side).schema.factors = BTreeSet::new();
     Ok(())
 }
 
 /// One call sets every factor. If one factor cannot be set, the pool refuses all of them.
 async fn factors_of_one_call_are_refused_together(stand: Fake) -> anyhow::Result<()> {
-    let (_, wanted) = newcomer(&stand);
-    let handle = create(&stand, &wanted).await?;
+    let (_, wanted) = request(&stand);
+    let account_ref = create(&stand, &wanted).await?;
     let factors = BTreeSet::from([Factor::Sms, Factor::Email]);
-    stand.world.lock().pools.get_mut(stand.side).shape.factors = factors;
-    let both = Deed::SetFactors(BTreeMap::from([(Factor::Sms, true), (Factor::Email, true)]));
-    assert_eq!(kind(write(&stand, &handle, &both).await), FaultKind::Invalid);
-    assert_eq!(read(&stand, &handle).await?.factors, Some(BTreeSet::new()));
-    let email = Deed::SetFactors(BTreeMap::from([(Factor::Email, true)]));
-    write(&stand, &handle, &email).await?;
-    assert_eq!(read(&stand, &handle).await?.factors, Some(BTreeSet::from([Factor::Email])));
-    stand.world.lock().pools.get_mut(stand.side).shape.factors = BTreeSet::new();
+    stand.world.lock().pools.get_mut(stand.side).schema.factors = factors;
+    let both = Action::SetFactors(BTreeMap::from([(Factor::Sms, true), (Factor::Email, true)]));
+    assert_eq!(kind(write(&stand, &account_ref, &both).await), ErrorKind::Invalid);
+    assert_eq!(read(&stand, &account_ref).await?.factors, Some(BTreeSet::new()));
+    let email = Action::SetFactors(BTreeMap::from([(Factor::Email, true)]));
+    write(&stand, &account_ref, &email).await?;
+    assert_eq!(read(&stand, &account_ref).await?.factors, Some(BTreeSet::from([Factor::Email])));
+    stand.world.lock().pools.get_mut(stand.side).schema.factors = BTreeSet::new();
     Ok(())
 }
 
@@ -145,17 +148,17 @@ async fn a_constraint_that_the_schema_does_not_show_refuses_creations_and_update
 ) -> anyhow::Result<()> {
     let short = |name: &AttributeName, value: &str| name.as_str() == "nickname" && value.len() < 3;
     stand.world.lock().pools.get_mut(stand.side).unsaid = Some(short);
-    let (_, wanted) = newcomer(&stand);
+    let (_, wanted) = request(&stand);
     let mut short = wanted.clone();
     short.attributes.insert(attribute("nickname"), "x".to_owned());
-    assert_eq!(kind(create(&stand, &short).await), FaultKind::Invalid);
-    let handle = create(&stand, &wanted).await?;
-    let before = read(&stand, &handle).await?;
-    let deed = setting(&[("nickname", "x"), ("given_name", "Bea")]);
-    assert_eq!(kind(write(&stand, &handle, &deed).await), FaultKind::Invalid);
-    assert_eq!(read(&stand, &handle).await?, before);
-    write(&stand, &handle, &setting(&[("nickname", "")])).await?;
-    write(&stand, &handle, &setting(&[("nickname", "xyz")])).await?;
+    assert_eq!(kind(create(&stand, &short).await), ErrorKind::Invalid);
+    let account_ref = create(&stand, &wanted).await?;
+    let before = read(&stand, &account_ref).await?;
+    let action = setting(&[("nickname", "x"), ("given_name", "Bea")]);
+    assert_eq!(kind(write(&stand, &account_ref, &action).await), ErrorKind::Invalid);
+    assert_eq!(read(&stand, &account_ref).await?, before);
+    write(&stand, &account_ref, &setting(&[("nickname", "")])).await?;
+    write(&stand, &account_ref, &setting(&[("nickname", "xyz")])).await?;
     stand.world.lock().pools.get_mut(stand.side).unsaid = None;
     Ok(())
 }
@@ -165,13 +168,17 @@ async fn a_constraint_that_the_schema_does_not_show_refuses_creations_and_update
 async fn a_list_of_groups_may_answer_not_found_for_an_existing_account(
     stand: Fake,
 ) -> anyhow::Result<()> {
-    let (_, wanted) = newcomer(&stand);
-    let handle = create(&stand, &wanted).await?;
-    stand.climate(Climate { groups_gone_one_in: 1, groups_gone_max: 1, ..Climate::calm() });
-    assert_eq!(kind(stand.pool().groups(&handle).await), FaultKind::AccountGone);
-    let found: Account = read(&stand, &handle).await?;
-    assert_eq!(found.sub, handle.sub);
+    let (_, wanted) = request(&stand);
+    let account_ref = create(&stand, &wanted).await?;
+    stand.rates(FaultRates {
+        groups_gone_one_in: 1,
+        groups_gone_max: 1,
+        ..FaultRates::quiescence()
+    });
+    assert_eq!(kind(stand.pool().groups(&account_ref).await), ErrorKind::AccountGone);
+    let found: Account = read(&stand, &account_ref).await?;
+    assert_eq!(found.sub, account_ref.sub);
     let none: BTreeSet<GroupName> = BTreeSet::new();
-    assert_eq!(stand.pool().groups(&handle).await?, none);
+    assert_eq!(stand.pool().groups(&account_ref).await?, none);
     Ok(())
 }

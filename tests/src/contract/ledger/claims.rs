@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use poolbridge_core::fault::Fault;
+use poolbridge_core::error::PortError;
 use poolbridge_core::names::PersonId;
 use poolbridge_core::ports::{Claim, Ledger};
 use poolbridge_core::side::Side;
@@ -28,10 +28,10 @@ pub(super) fn cases<S: TableStand>() -> Vec<Case<S>> {
 }
 
 async fn a_free_person_is_claimed_unchanged<S: TableStand>(stand: S) -> anyhow::Result<()> {
-    let entry = begun(&stand, Side::Old).await?;
+    let record = begun(&stand, Side::Old).await?;
     let ours = lease(&stand, NOON);
-    let claimed = taken(&stand, &entry, &ours, NOON).await?;
-    let mut wanted = entry;
+    let claimed = taken(&stand, &record, &ours, NOON).await?;
+    let mut wanted = record;
     wanted.lease = Some(ours);
     assert_eq!(claimed, wanted, "a claim changes the lease and counts no revision");
     assert_eq!(stand.person(&wanted.id).await?, Some(wanted));
@@ -41,21 +41,21 @@ async fn a_free_person_is_claimed_unchanged<S: TableStand>(stand: S) -> anyhow::
 async fn a_claimed_person_is_busy_until_the_lease_is_free<S: TableStand>(
     stand: S,
 ) -> anyhow::Result<()> {
-    let (entry, ours) = held(&stand, Side::New).await?;
+    let (record, ours) = held(&stand, Side::New).await?;
     let theirs = lease(&stand, NOON);
-    let claim = stand.ledger().claim(&entry.id, entry.revision, &theirs, NOON).await?;
+    let claim = stand.ledger().claim(&record.id, record.revision, &theirs, NOON).await?;
     assert_eq!(claim, Claim::Busy(ours.free_at));
-    assert_eq!(stand.person(&entry.id).await?, Some(entry));
+    assert_eq!(stand.person(&record.id).await?, Some(record));
     Ok(())
 }
 
 async fn a_lease_is_free_exactly_at_its_time<S: TableStand>(stand: S) -> anyhow::Result<()> {
-    let (entry, ours) = held(&stand, Side::Old).await?;
+    let (record, ours) = held(&stand, Side::Old).await?;
     let theirs = lease(&stand, ours.free_at);
     let early = ours.free_at - Duration::from_millis(1);
-    let claim = stand.ledger().claim(&entry.id, entry.revision, &theirs, early).await?;
+    let claim = stand.ledger().claim(&record.id, record.revision, &theirs, early).await?;
     assert_eq!(claim, Claim::Busy(ours.free_at));
-    let claimed = taken(&stand, &entry, &theirs, ours.free_at).await?;
+    let claimed = taken(&stand, &record, &theirs, ours.free_at).await?;
     assert_eq!(claimed.lease, Some(theirs));
     Ok(())
 }
@@ -63,11 +63,11 @@ async fn a_lease_is_free_exactly_at_its_time<S: TableStand>(stand: S) -> anyhow:
 async fn lease_outlasts_process_a_lease_that_ended_is_not_yet_free<S: TableStand>(
     stand: S,
 ) -> anyhow::Result<()> {
-    let (entry, ours) = held(&stand, Side::Old).await?;
+    let (record, ours) = held(&stand, Side::Old).await?;
     let after = ours.until + Duration::from_secs(1);
     assert!(after < ours.free_at);
     let theirs = lease(&stand, after);
-    let claim = stand.ledger().claim(&entry.id, entry.revision, &theirs, after).await?;
+    let claim = stand.ledger().claim(&record.id, record.revision, &theirs, after).await?;
     assert_eq!(claim, Claim::Busy(ours.free_at));
     Ok(())
 }
@@ -75,19 +75,19 @@ async fn lease_outlasts_process_a_lease_that_ended_is_not_yet_free<S: TableStand
 async fn a_claim_repeated_after_a_lost_answer_succeeds<S: TableStand>(
     stand: S,
 ) -> anyhow::Result<()> {
-    let (entry, ours) = held(&stand, Side::Old).await?;
-    assert_eq!(taken(&stand, &entry, &ours, NOON).await?, entry);
+    let (record, ours) = held(&stand, Side::Old).await?;
+    assert_eq!(taken(&stand, &record, &ours, NOON).await?, record);
     // The same owner may ask for another time too.
     let mut longer = ours;
     longer.free_at = longer.free_at + Duration::from_secs(5);
-    let claimed = taken(&stand, &entry, &longer, NOON).await?;
+    let claimed = taken(&stand, &record, &longer, NOON).await?;
     assert_eq!(claimed.lease, Some(longer));
     Ok(())
 }
 
 async fn a_released_person_is_free_at_once<S: TableStand>(stand: S) -> anyhow::Result<()> {
-    let (entry, ours) = held(&stand, Side::Old).await?;
-    let mut recorded = next(&entry);
+    let (record, ours) = held(&stand, Side::Old).await?;
+    let mut recorded = next(&record);
     recorded.lease = None;
     stand.ledger().store(&recorded, &ours.owner).await?;
     taken(&stand, &recorded, &lease(&stand, NOON), NOON).await?;
@@ -95,17 +95,17 @@ async fn a_released_person_is_free_at_once<S: TableStand>(stand: S) -> anyhow::R
 }
 
 async fn a_claim_on_an_old_revision_fails<S: TableStand>(stand: S) -> anyhow::Result<()> {
-    let (entry, ours) = held(&stand, Side::Old).await?;
-    let stored = next(&entry);
+    let (record, ours) = held(&stand, Side::Old).await?;
+    let stored = next(&record);
     stand.ledger().store(&stored, &ours.owner).await?;
-    for (revision, now) in [(entry.revision, NOON), (stored.revision + 1, ours.free_at)] {
+    for (revision, now) in [(record.revision, NOON), (stored.revision + 1, ours.free_at)] {
         let theirs = lease(&stand, now);
-        let claim = stand.ledger().claim(&entry.id, revision, &theirs, now).await?;
+        let claim = stand.ledger().claim(&record.id, revision, &theirs, now).await?;
         assert_eq!(claim, Claim::Moved, "revision {revision}");
     }
-    let claim = stand.ledger().claim(&entry.id, entry.revision, &ours, NOON).await?;
+    let claim = stand.ledger().claim(&record.id, record.revision, &ours, NOON).await?;
     assert_eq!(claim, Claim::Moved, "not even by the holder");
-    assert_eq!(stand.person(&entry.id).await?, Some(stored));
+    assert_eq!(stand.person(&record.id).await?, Some(stored));
     let unknown = PersonId::from_nonce(stand.nonce());
     assert_eq!(stand.ledger().claim(&unknown, 1, &ours, NOON).await?, Claim::Moved);
     assert_eq!(stand.person(&unknown).await?, None, "a claim created a person");
@@ -115,20 +115,20 @@ async fn a_claim_on_an_old_revision_fails<S: TableStand>(stand: S) -> anyhow::Re
 async fn of_many_claims_at_once_exactly_one_succeeds<S: TableStand>(
     stand: S,
 ) -> anyhow::Result<()> {
-    let entry = begun(&stand, Side::Old).await?;
+    let record = begun(&stand, Side::Old).await?;
     let mut claims = JoinSet::new();
     for _ in 0..AT_ONCE {
-        let (stand, id, revision) = (stand.clone(), entry.id.clone(), entry.revision);
+        let (stand, id, revision) = (stand.clone(), record.id.clone(), record.revision);
         let lease = lease(&stand, NOON);
         claims.spawn(async move {
             let claim = stand.ledger().claim(&id, revision, &lease, NOON).await?;
-            Ok::<_, Fault>((lease, claim))
+            Ok::<_, PortError>((lease, claim))
         });
     }
     let (mut winners, mut losers) = (Vec::new(), 0);
     while let Some(claim) = claims.join_next().await {
         match claim?? {
-            (lease, Claim::Taken(entry)) => winners.push((lease, *entry)),
+            (lease, Claim::Taken(record)) => winners.push((lease, *record)),
             (lease, Claim::Busy(until)) => {
                 assert_eq!(until, lease.free_at, "all of them asked for the same time");
                 losers += 1;
@@ -139,6 +139,6 @@ async fn of_many_claims_at_once_exactly_one_succeeds<S: TableStand>(
     assert_eq!((winners.len(), losers), (1, AT_ONCE - 1));
     let (lease, claimed) = winners.remove(0);
     assert_eq!(claimed.lease, Some(lease));
-    assert_eq!(stand.person(&entry.id).await?, Some(claimed));
+    assert_eq!(stand.person(&record.id).await?, Some(claimed));
     Ok(())
 }

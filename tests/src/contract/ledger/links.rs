@@ -1,9 +1,9 @@
 //! Links: one more account for a person, and two person records merged into one.
 
-use poolbridge_core::entry::{Entry, Lease};
-use poolbridge_core::fault::FaultKind;
+use poolbridge_core::error::ErrorKind;
 use poolbridge_core::names::PersonId;
 use poolbridge_core::ports::{Claim, Ledger};
+use poolbridge_core::record::{Lease, PersonRecord};
 use poolbridge_core::side::Side;
 
 use super::{NOON, TableStand, account, begun, found, held, kind, known, lease, next, taken};
@@ -29,15 +29,15 @@ pub(super) fn cases<S: TableStand>() -> Vec<Case<S>> {
 }
 
 /// The person record with one more account, in the new pool.
-fn joined(stand: &impl TableStand, entry: &Entry) -> Entry {
-    let mut joined = next(entry);
+fn joined(stand: &impl TableStand, record: &PersonRecord) -> PersonRecord {
+    let mut joined = next(record);
     joined.accounts.new = Some(known(stand));
     joined
 }
 
 async fn a_joined_account_leads_to_its_person<S: TableStand>(stand: S) -> anyhow::Result<()> {
-    let (entry, lease) = held(&stand, Side::Old).await?;
-    let wanted = joined(&stand, &entry);
+    let (record, lease) = held(&stand, Side::Old).await?;
+    let wanted = joined(&stand, &record);
     stand.ledger().join(&wanted, &lease.owner, Side::New).await?;
     for side in Side::BOTH {
         assert_eq!(found(&stand, side, &account(&wanted, side)).await?.as_ref(), Some(&wanted));
@@ -49,12 +49,12 @@ async fn link_in_one_transaction_another_persons_account_is_not_joined<S: TableS
     stand: S,
 ) -> anyhow::Result<()> {
     let other = begun(&stand, Side::New).await?;
-    let (entry, lease) = held(&stand, Side::Old).await?;
-    let mut wanted = next(&entry);
+    let (record, lease) = held(&stand, Side::Old).await?;
+    let mut wanted = next(&record);
     wanted.accounts.new.clone_from(&other.accounts.new);
     let answer = stand.ledger().join(&wanted, &lease.owner, Side::New).await;
-    assert_eq!(kind(answer), FaultKind::Exists);
-    assert_eq!(stand.person(&entry.id).await?, Some(entry), "a part of it was written");
+    assert_eq!(kind(answer), ErrorKind::Exists);
+    assert_eq!(stand.person(&record.id).await?, Some(record), "a part of it was written");
     let shared = account(&other, Side::New);
     assert_eq!(found(&stand, Side::New, &shared).await?, Some(other));
     Ok(())
@@ -63,25 +63,25 @@ async fn link_in_one_transaction_another_persons_account_is_not_joined<S: TableS
 async fn an_account_of_the_same_person_is_not_joined_again<S: TableStand>(
     stand: S,
 ) -> anyhow::Result<()> {
-    let (entry, lease) = held(&stand, Side::Old).await?;
-    let first = joined(&stand, &entry);
+    let (record, lease) = held(&stand, Side::Old).await?;
+    let first = joined(&stand, &record);
     stand.ledger().join(&first, &lease.owner, Side::New).await?;
     let answer = stand.ledger().join(&next(&first), &lease.owner, Side::New).await;
-    assert_eq!(kind(answer), FaultKind::Exists);
-    assert_eq!(stand.person(&entry.id).await?, Some(first));
+    assert_eq!(kind(answer), ErrorKind::Exists);
+    assert_eq!(stand.person(&record.id).await?, Some(first));
     Ok(())
 }
 
 async fn join_under_lease_no_account_is_joined_without_the_lease<S: TableStand>(
     stand: S,
 ) -> anyhow::Result<()> {
-    let (entry, ours) = held(&stand, Side::Old).await?;
+    let (record, ours) = held(&stand, Side::Old).await?;
     let theirs = lease(&stand, ours.free_at);
-    let claimed = taken(&stand, &entry, &theirs, ours.free_at).await?;
-    let wanted = joined(&stand, &entry);
+    let claimed = taken(&stand, &record, &theirs, ours.free_at).await?;
+    let wanted = joined(&stand, &record);
     let answer = stand.ledger().join(&wanted, &ours.owner, Side::New).await;
-    assert_eq!(kind(answer), FaultKind::Lost);
-    assert_eq!(stand.person(&entry.id).await?, Some(claimed));
+    assert_eq!(kind(answer), ErrorKind::Lost);
+    assert_eq!(stand.person(&record.id).await?, Some(claimed));
     let other = account(&wanted, Side::New);
     assert_eq!(found(&stand, Side::New, &other).await?, None, "a part of it was written");
     Ok(())
@@ -90,20 +90,20 @@ async fn join_under_lease_no_account_is_joined_without_the_lease<S: TableStand>(
 async fn a_join_repeated_after_a_lost_answer_is_the_same_join<S: TableStand>(
     stand: S,
 ) -> anyhow::Result<()> {
-    let (entry, ours) = held(&stand, Side::Old).await?;
-    let mut wanted = joined(&stand, &entry);
+    let (record, ours) = held(&stand, Side::Old).await?;
+    let mut wanted = joined(&stand, &record);
     wanted.lease = None;
     for _ in 0..2 {
         stand.ledger().join(&wanted, &ours.owner, Side::New).await?;
     }
     let claimed = taken(&stand, &wanted, &lease(&stand, NOON), NOON).await?;
     stand.ledger().join(&wanted, &ours.owner, Side::New).await?;
-    assert_eq!(stand.person(&entry.id).await?, Some(claimed), "it was written a second time");
+    assert_eq!(stand.person(&record.id).await?, Some(claimed), "it was written a second time");
     Ok(())
 }
 
 /// Two one-sided people, the second one in the new pool, both under one lease of the case.
-async fn halves(stand: &impl TableStand) -> anyhow::Result<(Entry, Entry, Lease)> {
+async fn halves(stand: &impl TableStand) -> anyhow::Result<(PersonRecord, PersonRecord, Lease)> {
     let (old, lease) = held(stand, Side::Old).await?;
     let new = begun(stand, Side::New).await?;
     let new = taken(stand, &new, &lease, NOON).await?;
@@ -111,7 +111,7 @@ async fn halves(stand: &impl TableStand) -> anyhow::Result<(Entry, Entry, Lease)
 }
 
 /// The record that stays after `absorbed` is merged into `kept`.
-fn merged(kept: &Entry, absorbed: &Entry) -> Entry {
+fn merged(kept: &PersonRecord, absorbed: &PersonRecord) -> PersonRecord {
     let mut merged = next(kept);
     for side in Side::BOTH {
         let account = merged.accounts.get_mut(side);
@@ -144,10 +144,10 @@ async fn the_absorbed_half_forwards_to_the_kept_person<S: TableStand>(
         assert_eq!(claim, Claim::Moved, "the absorbed half can be claimed");
     }
     let stored = stand.ledger().store(&next(&next(&new)), &ours.owner).await;
-    assert_eq!(kind(stored), FaultKind::Lost);
+    assert_eq!(kind(stored), ErrorKind::Lost);
     let mut again = new.clone();
     again.accounts.new = Some(known(&stand));
-    assert_eq!(kind(stand.ledger().begin(&again).await), FaultKind::Exists);
+    assert_eq!(kind(stand.ledger().begin(&again).await), ErrorKind::Exists);
     assert_eq!(stand.person(&new.id).await?, Some(kept));
     Ok(())
 }
@@ -177,7 +177,7 @@ async fn no_merge_happens_without_both_leases<S: TableStand>(stand: S) -> anyhow
     let kept = merged(&old, &new);
     for owner in [&ours.owner, &theirs.owner] {
         let answer = stand.ledger().merge(&kept, &new, owner).await;
-        assert_eq!(kind(answer), FaultKind::Lost);
+        assert_eq!(kind(answer), ErrorKind::Lost);
     }
     for (side, half) in [(Side::Old, old), (Side::New, new)] {
         let sub = account(&half, side);
@@ -201,12 +201,14 @@ async fn a_merge_repeated_after_a_lost_answer_is_the_same_merge<S: TableStand>(
     assert_eq!(stand.person(&new.id).await?.as_ref(), Some(&claimed));
     stand.ledger().store(&next(&claimed), &theirs.owner).await?;
     let answer = stand.ledger().merge(&kept, &new, &ours.owner).await;
-    assert_eq!(kind(answer), FaultKind::Lost, "another worker has written since");
+    assert_eq!(kind(answer), ErrorKind::Lost, "another worker has written since");
     Ok(())
 }
 
 /// One person with two accounts, under a lease of the case, and the two people after the split.
-async fn parting(stand: &impl TableStand) -> anyhow::Result<(Entry, Lease, Entry, Entry)> {
+async fn parting(
+    stand: &impl TableStand,
+) -> anyhow::Result<(PersonRecord, Lease, PersonRecord, PersonRecord)> {
     let (old, lease) = held(stand, Side::Old).await?;
     let whole = joined(stand, &old);
     stand.ledger().join(&whole, &lease.owner, Side::New).await?;
@@ -238,7 +240,7 @@ async fn no_separation_happens_without_the_lease<S: TableStand>(stand: S) -> any
     let (whole, _, kept, parted) = parting(&stand).await?;
     let other = lease(&stand, NOON);
     let answer = stand.ledger().separate(&kept, &parted, &other.owner).await;
-    assert_eq!(kind(answer), FaultKind::Lost);
+    assert_eq!(kind(answer), ErrorKind::Lost);
     for side in Side::BOTH {
         let there = found(&stand, side, &account(&whole, side)).await?;
         assert_eq!(there.as_ref(), Some(&whole), "a part of it was written");
@@ -252,7 +254,7 @@ async fn another_persons_account_is_not_separated<S: TableStand>(stand: S) -> an
     let other = begun(&stand, Side::New).await?;
     parted.accounts.new.clone_from(&other.accounts.new);
     let answer = stand.ledger().separate(&kept, &parted, &ours.owner).await;
-    assert_eq!(kind(answer), FaultKind::Lost);
+    assert_eq!(kind(answer), ErrorKind::Lost);
     assert_eq!(found(&stand, Side::New, &account(&other, Side::New)).await?, Some(other));
     assert_eq!(stand.person(&whole.id).await?, Some(whole), "a part of it was written");
     assert_eq!(stand.person(&parted.id).await?, None, "a part of it was written");
@@ -272,6 +274,6 @@ async fn separation_repeated_after_a_lost_answer_is_the_same_separation<S: Table
     let claimed = taken(&stand, &kept, &theirs, NOON).await?;
     stand.ledger().store(&next(&claimed), &theirs.owner).await?;
     let answer = stand.ledger().separate(&kept, &parted, &ours.owner).await;
-    assert_eq!(kind(answer), FaultKind::Lost, "another worker has written since");
+    assert_eq!(kind(answer), ErrorKind::Lost, "another worker has written since");
     Ok(())
 }

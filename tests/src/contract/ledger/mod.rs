@@ -2,7 +2,7 @@
 
 mod claims;
 mod links;
-mod marks;
+mod pending_changes;
 mod people;
 mod removals;
 mod sweeping;
@@ -13,16 +13,16 @@ use std::future::Future;
 use std::time::Duration;
 
 use anyhow::bail;
-use poolbridge_core::change::{Change, Proof};
-use poolbridge_core::entry::{Entry, Known, Lease, State};
-use poolbridge_core::fault::{Fault, FaultKind};
+use poolbridge_core::change::{ChangeEvent, Evidence};
+use poolbridge_core::error::{ErrorKind, PortError};
 use poolbridge_core::names::{Owner, PersonId, Sub, Username};
+use poolbridge_core::outcome::Reason;
 use poolbridge_core::ports::{Claim, Ledger};
+use poolbridge_core::record::{KnownAccount, Lease, PersonRecord, PersonState};
 use poolbridge_core::side::Side;
 use poolbridge_core::sweep::pass::Cursor;
-use poolbridge_core::sweep::ports::Register;
+use poolbridge_core::sweep::ports::RecordReader;
 use poolbridge_core::time::Time;
-use poolbridge_core::verdict::Reason;
 
 use super::Case;
 
@@ -32,47 +32,51 @@ pub trait TableStand: Clone + Send + Sync + 'static {
     type Ledger: Ledger;
 
     /// The table's type, as the sweep reads it.
-    type Register: Register;
+    type RecordReader: RecordReader;
 
     /// The table.
     fn ledger(&self) -> &Self::Ledger;
 
     /// The table, as the sweep reads it.
-    fn register(&self) -> &Self::Register;
+    fn records(&self) -> &Self::RecordReader;
 
     /// The progress of the sweep.
-    fn cursor(&self) -> impl Future<Output = Result<Cursor, Fault>> + Send;
+    fn cursor(&self) -> impl Future<Output = Result<Cursor, PortError>> + Send;
 
     /// Stores the progress of the sweep.
-    fn put_cursor(&self, cursor: &Cursor) -> impl Future<Output = Result<(), Fault>> + Send;
+    fn put_cursor(&self, cursor: &Cursor) -> impl Future<Output = Result<(), PortError>> + Send;
 
     /// A number that was never returned before.
     fn nonce(&self) -> u128;
 
     /// The person with that id. Follows forwarding items.
-    fn person(&self, id: &PersonId) -> impl Future<Output = Result<Option<Entry>, Fault>> + Send;
+    fn person(
+        &self,
+        id: &PersonId,
+    ) -> impl Future<Output = Result<Option<PersonRecord>, PortError>> + Send;
 
     /// Delays a pending change if its token is still `token`. Returns whether it did.
     fn back_off(
         &self,
-        of: &Change,
+        of: &ChangeEvent,
         token: u128,
         until: Time,
         reason: Reason,
-    ) -> impl Future<Output = Result<bool, Fault>> + Send;
+    ) -> impl Future<Output = Result<bool, PortError>> + Send;
 
     /// Closes the breaker.
-    fn close_breaker(&self) -> impl Future<Output = Result<(), Fault>> + Send;
+    fn close_breaker(&self) -> impl Future<Output = Result<(), PortError>> + Send;
 
     /// Restarts the count of removals and allows that many more, as closing the breaker does.
     fn allow_removals(
         &self,
         now: Time,
         more: u64,
-    ) -> impl Future<Output = Result<(), Fault>> + Send;
+    ) -> impl Future<Output = Result<(), PortError>> + Send;
 
     /// The counters of people per state.
-    fn counted(&self) -> impl Future<Output = Result<BTreeMap<State, i64>, Fault>> + Send;
+    fn counted(&self)
+    -> impl Future<Output = Result<BTreeMap<PersonState, i64>, PortError>> + Send;
 }
 
 /// Every case.
@@ -81,7 +85,7 @@ pub fn cases<S: TableStand>() -> Vec<Case<S>> {
         people::cases(),
         claims::cases(),
         links::cases(),
-        marks::cases(),
+        pending_changes::cases(),
         sweeping::cases(),
         whole::cases(),
         // These come last: they write the control item, which the other cases expect at its
@@ -102,9 +106,9 @@ fn sub(stand: &impl TableStand) -> Sub {
     Sub::try_from(text.as_str()).expect("32 digits")
 }
 
-fn known(stand: &impl TableStand) -> Known {
+fn known(stand: &impl TableStand) -> KnownAccount {
     let name = format!("{:x}@example.com", stand.nonce());
-    Known {
+    KnownAccount {
         sub: sub(stand),
         username: Username::try_from(name.as_str()).expect("it is short"),
         seen: NOON,
@@ -114,15 +118,15 @@ fn known(stand: &impl TableStand) -> Known {
 }
 
 /// A person on `side` that the table does not know yet.
-fn somebody(stand: &impl TableStand, side: Side) -> Entry {
-    Entry::new(PersonId::from_nonce(stand.nonce()), side, known(stand), NOON)
+fn somebody(stand: &impl TableStand, side: Side) -> PersonRecord {
+    PersonRecord::new(PersonId::from_nonce(stand.nonce()), side, known(stand), NOON)
 }
 
 /// A person on `side` that the table knows.
-async fn begun(stand: &impl TableStand, side: Side) -> anyhow::Result<Entry> {
-    let entry = somebody(stand, side);
-    stand.ledger().begin(&entry).await?;
-    Ok(entry)
+async fn begun(stand: &impl TableStand, side: Side) -> anyhow::Result<PersonRecord> {
+    let record = somebody(stand, side);
+    stand.ledger().begin(&record).await?;
+    Ok(record)
 }
 
 /// A lease that begins at `now`. Another worker may take it over ten seconds after its end.
@@ -134,27 +138,27 @@ fn lease(stand: &impl TableStand, now: Time) -> Lease {
 /// Claims a person whose lease must be free.
 async fn taken(
     stand: &impl TableStand,
-    entry: &Entry,
+    record: &PersonRecord,
     lease: &Lease,
     now: Time,
-) -> anyhow::Result<Entry> {
-    match stand.ledger().claim(&entry.id, entry.revision, lease, now).await? {
-        Claim::Taken(entry) => Ok(*entry),
+) -> anyhow::Result<PersonRecord> {
+    match stand.ledger().claim(&record.id, record.revision, lease, now).await? {
+        Claim::Taken(record) => Ok(*record),
         Claim::Busy(until) => bail!("busy until {until}"),
-        Claim::Moved => bail!("moved on from revision {}", entry.revision),
+        Claim::Moved => bail!("moved on from revision {}", record.revision),
     }
 }
 
 /// A person on `side`, under a lease of the case.
-async fn held(stand: &impl TableStand, side: Side) -> anyhow::Result<(Entry, Lease)> {
-    let entry = begun(stand, side).await?;
+async fn held(stand: &impl TableStand, side: Side) -> anyhow::Result<(PersonRecord, Lease)> {
+    let record = begun(stand, side).await?;
     let lease = lease(stand, NOON);
-    Ok((taken(stand, &entry, &lease, NOON).await?, lease))
+    Ok((taken(stand, &record, &lease, NOON).await?, lease))
 }
 
 /// The next revision of a person record, with a change in it.
-fn next(entry: &Entry) -> Entry {
-    let mut next = entry.clone();
+fn next(record: &PersonRecord) -> PersonRecord {
+    let mut next = record.clone();
     next.revision += 1;
     next.not_before = next.not_before + Duration::from_millis(7);
     next.updated = next.updated + Duration::from_millis(7);
@@ -162,22 +166,32 @@ fn next(entry: &Entry) -> Entry {
 }
 
 /// The first account in the person record.
-fn account(entry: &Entry, side: Side) -> Sub {
-    entry.accounts.get(side).as_ref().expect("known there").sub.clone()
+fn account(record: &PersonRecord, side: Side) -> Sub {
+    record.accounts.get(side).as_ref().expect("known there").sub.clone()
 }
 
-async fn found(stand: &impl TableStand, side: Side, sub: &Sub) -> Result<Option<Entry>, Fault> {
+async fn found(
+    stand: &impl TableStand,
+    side: Side,
+    sub: &Sub,
+) -> Result<Option<PersonRecord>, PortError> {
     stand.ledger().find(side, sub).await
 }
 
 /// A change of the account `sub`, made `after` milliseconds after noon.
-fn change(stand: &impl TableStand, sub: &Sub, after: i64, proof: Proof, password: bool) -> Change {
+fn change(
+    stand: &impl TableStand,
+    sub: &Sub,
+    after: i64,
+    evidence: Evidence,
+    password: bool,
+) -> ChangeEvent {
     let at = Time(NOON.0 + after);
     let (side, sub, id) = (Side::Old, sub.clone(), stand.nonce());
-    Change { side, sub, at, proof, password, administrator: false, claimed: false, id }
+    ChangeEvent { side, sub, at, evidence, password, administrator: false, claimed: false, id }
 }
 
 /// The kind of port error that a call must end with.
-fn kind<T: std::fmt::Debug>(answer: Result<T, Fault>) -> FaultKind {
+fn kind<T: std::fmt::Debug>(answer: Result<T, PortError>) -> ErrorKind {
     answer.expect_err("it went through").kind
 }

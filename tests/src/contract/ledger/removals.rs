@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use poolbridge_core::breaker::{Breaker, removals_max};
-use poolbridge_core::entry::{Entry, State};
-use poolbridge_core::fault::Fault;
+use poolbridge_core::error::PortError;
 use poolbridge_core::limits;
 use poolbridge_core::ports::Ledger;
+use poolbridge_core::record::{PersonRecord, PersonState};
 use poolbridge_core::side::Side;
 use poolbridge_core::time::Time;
 use poolbridge_core::tombstone::{Owed, Tombstone};
@@ -81,12 +81,12 @@ async fn an_open_breaker_stays_unchanged_until_it_is_closed<S: TableStand>(
 
 async fn a_tombstone_is_kept_with_what_it_owes<S: TableStand>(stand: S) -> anyhow::Result<()> {
     for owed in [None, Some(Owed::Disable), Some(Owed::Delete)] {
-        let (entry, lease) = held(&stand, Side::Old).await?;
+        let (record, lease) = held(&stand, Side::Old).await?;
         let tombstone = Some(Tombstone { side: Side::Old, at: NOON, owed });
-        let buried = Entry { tombstone, state: State::Deleted, ..next(&entry) };
+        let buried = PersonRecord { tombstone, state: PersonState::Deleted, ..next(&record) };
         stand.ledger().store(&buried, &lease.owner).await?;
         let sub = account(&buried, Side::Old);
-        let kept: Result<_, Fault> = found(&stand, Side::Old, &sub).await;
+        let kept: Result<_, PortError> = found(&stand, Side::Old, &sub).await;
         assert_eq!(kept?, Some(buried), "the person of that account is still found");
     }
     Ok(())

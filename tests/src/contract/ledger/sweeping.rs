@@ -1,12 +1,12 @@
 //! What the sweep asks of the table: whose accounts these are, and its own progress.
 
-use poolbridge_core::change::Proof;
-use poolbridge_core::fault::FaultKind;
+use poolbridge_core::change::Evidence;
+use poolbridge_core::error::ErrorKind;
 use poolbridge_core::names::Sub;
 use poolbridge_core::ports::Ledger as _;
 use poolbridge_core::side::{BySide, Side};
-use poolbridge_core::sweep::pass::{Cursor, Done, Unit};
-use poolbridge_core::sweep::ports::{Found, Register as _};
+use poolbridge_core::sweep::pass::{Cursor, Partition, PartitionResult};
+use poolbridge_core::sweep::ports::{RecordOwner, RecordReader as _};
 use poolbridge_core::sweep::shard::Prefix;
 
 use super::{NOON, TableStand, kind, known, somebody, sub};
@@ -23,40 +23,40 @@ pub(super) fn cases<S: TableStand>() -> Vec<Case<S>> {
 async fn many_accounts_are_returned_in_their_order<S: TableStand>(stand: S) -> anyhow::Result<()> {
     let (mut subs, mut people) = (Vec::new(), Vec::new());
     for number in 0..12 {
-        let mut entry = somebody(&stand, Side::Old);
+        let mut record = somebody(&stand, Side::Old);
         if number % 2 == 0 {
-            entry.accounts.new = Some(known(&stand));
+            record.accounts.new = Some(known(&stand));
         }
-        stand.ledger().begin(&entry).await?;
-        subs.extend(entry.accounts.old.as_ref().map(|known| known.sub.clone()));
+        stand.ledger().begin(&record).await?;
+        subs.extend(record.accounts.old.as_ref().map(|known| known.sub.clone()));
         subs.push(sub(&stand));
-        people.push(entry);
+        people.push(record);
     }
     // Listed twice, as by a wrong listing.
     subs.push(subs[0].clone());
-    let found = stand.register().people(Side::Old, &subs).await?;
+    let found = stand.records().people(Side::Old, &subs).await?;
     assert_eq!(found.len(), subs.len());
-    for (place, entry) in people.iter().enumerate() {
-        assert_eq!(found[2 * place], Found::Person(Box::new(entry.clone())));
-        assert_eq!(found[2 * place + 1], Found::Nobody);
+    for (place, record) in people.iter().enumerate() {
+        assert_eq!(found[2 * place], RecordOwner::Person(Box::new(record.clone())));
+        assert_eq!(found[2 * place + 1], RecordOwner::Nobody);
     }
     assert_eq!(found.last(), found.first());
-    assert_eq!(stand.register().people(Side::New, &subs[..1]).await?, [Found::Nobody]);
+    assert_eq!(stand.records().people(Side::New, &subs[..1]).await?, [RecordOwner::Nobody]);
     let many: Vec<Sub> = (0..250).map(|_| sub(&stand)).collect();
-    assert_eq!(stand.register().people(Side::Old, &many).await?, vec![Found::Nobody; 250]);
-    assert_eq!(stand.register().person(&people[3].id).await?.as_ref(), Some(&people[3]));
+    assert_eq!(stand.records().people(Side::Old, &many).await?, vec![RecordOwner::Nobody; 250]);
+    assert_eq!(stand.records().person(&people[3].id).await?.as_ref(), Some(&people[3]));
     Ok(())
 }
 
 async fn accounts_with_a_pending_change_are_returned<S: TableStand>(
     stand: S,
 ) -> anyhow::Result<()> {
-    let change = super::change(&stand, &sub(&stand), 0, Proof::Hint, false);
-    let marked = || stand.register().marked(Side::Old, &change.sub);
-    assert!(!marked().await?);
-    stand.ledger().mark(&change).await?;
-    assert!(marked().await?);
-    assert!(!stand.register().marked(Side::New, &change.sub).await?);
+    let change = super::change(&stand, &sub(&stand), 0, Evidence::Hint, false);
+    let has_pending = || stand.records().has_pending(Side::Old, &change.sub);
+    assert!(!has_pending().await?);
+    stand.ledger().store_pending(&change).await?;
+    assert!(has_pending().await?);
+    assert!(!stand.records().has_pending(Side::New, &change.sub).await?);
     Ok(())
 }
 
@@ -71,14 +71,18 @@ async fn a_cursor_has_one_writer_at_a_time<S: TableStand>(stand: S) -> anyhow::R
     stand.put_cursor(&cursor).await?;
     assert_eq!(stand.cursor().await?, cursor);
     let before = cursor.clone();
-    cursor.finish(&Unit::Accounts(Side::Old, Prefix::new("0f")), &Done::default(), NOON);
+    cursor.finish(
+        &Partition::Accounts(Side::Old, Prefix::new("0f")),
+        &PartitionResult::default(),
+        NOON,
+    );
     next(&mut cursor);
     stand.put_cursor(&cursor).await?;
     assert_eq!(stand.cursor().await?, cursor);
     // A worker that read the same revision comes too late.
     let mut late = before;
     next(&mut late);
-    assert_eq!(kind(stand.put_cursor(&late).await), FaultKind::Lost);
+    assert_eq!(kind(stand.put_cursor(&late).await), ErrorKind::Lost);
     assert_eq!(stand.cursor().await?, cursor);
     Ok(())
 }

@@ -1,8 +1,8 @@
 //! What the protocol expects of a user pool, in both shapes: people sign up with their e-mail
 //! address and the stored username is the `sub`, or people choose a username.
 
-mod births;
-mod deeds;
+mod creations;
+mod actions;
 mod listings;
 mod partings;
 mod searches;
@@ -12,17 +12,17 @@ use std::future::Future;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use poolbridge_core::account::{Account, Handle, NewAccount};
-use poolbridge_core::facts::Field;
-use poolbridge_core::fault::{Fault, FaultKind};
+use poolbridge_core::account::{Account, AccountRef, NewAccount};
+use poolbridge_core::error::{ErrorKind, PortError};
 use poolbridge_core::names::{AttributeName, GroupName, Username};
 use poolbridge_core::ports::{Pool, Search, SearchAnswer};
-use poolbridge_core::step::Deed;
-use poolbridge_core::sweep::ports::Roster;
+use poolbridge_core::profile::Field;
+use poolbridge_core::step::Action;
+use poolbridge_core::sweep::ports::AccountLister;
 use poolbridge_core::time::Time;
 
 use super::Case;
-use super::difference::Manners;
+use super::difference::ServiceBehaviour;
 
 /// A stand with a user pool, and what an administrator does there without the bridge.
 pub trait PoolStand: Clone + Send + Sync + 'static {
@@ -30,13 +30,13 @@ pub trait PoolStand: Clone + Send + Sync + 'static {
     type Pool: Pool;
 
     /// The pool, to be listed.
-    type Roster: Roster;
+    type AccountLister: AccountLister;
 
     /// The pool.
     fn pool(&self) -> &Self::Pool;
 
     /// The pool, to be listed.
-    fn roster(&self) -> &Self::Roster;
+    fn lister(&self) -> &Self::AccountLister;
 
     /// Whether people sign up with their e-mail address.
     fn by_email(&self) -> bool;
@@ -48,10 +48,10 @@ pub trait PoolStand: Clone + Send + Sync + 'static {
     fn nonce(&self) -> u128;
 
     /// Which service the stand behaves like.
-    fn manners(&self) -> &Manners;
+    fn pool_behaviour(&self) -> &ServiceBehaviour;
 
     /// Deletes an account.
-    fn delete(&self, account: &Handle) -> impl Future<Output = anyhow::Result<()>> + Send;
+    fn delete(&self, account: &AccountRef) -> impl Future<Output = anyhow::Result<()>> + Send;
 
     /// Lets time pass.
     fn wait(&self, span: Duration) -> impl Future<Output = ()> + Send;
@@ -59,8 +59,13 @@ pub trait PoolStand: Clone + Send + Sync + 'static {
 
 /// Every case.
 pub fn cases<S: PoolStand>() -> Vec<Case<S>> {
-    let parts =
-        [births::cases(), deeds::cases(), searches::cases(), listings::cases(), partings::cases()];
+    let parts = [
+        creations::cases(),
+        actions::cases(),
+        searches::cases(),
+        listings::cases(),
+        partings::cases(),
+    ];
     parts.into_iter().flatten().collect()
 }
 
@@ -92,7 +97,7 @@ fn word(stand: &impl PoolStand) -> String {
 }
 
 /// A new person: the address, and the account that a creation asks for.
-pub(super) fn newcomer(stand: &impl PoolStand) -> (String, NewAccount) {
+pub(super) fn request(stand: &impl PoolStand) -> (String, NewAccount) {
     let word = word(stand);
     let email = format!("{word}@example.com");
     let name = if stand.by_email() { &email } else { &word };
@@ -107,18 +112,24 @@ fn soon(stand: &impl PoolStand) -> Time {
     stand.now() + Duration::from_secs(10)
 }
 
-pub(super) async fn create(stand: &impl PoolStand, account: &NewAccount) -> Result<Handle, Fault> {
+pub(super) async fn create(
+    stand: &impl PoolStand,
+    account: &NewAccount,
+) -> Result<AccountRef, PortError> {
     stand.pool().create(account, soon(stand)).await
 }
 
 /// An account that exists now: its address and its handle.
-async fn somebody(stand: &impl PoolStand) -> anyhow::Result<(String, Handle)> {
-    let (email, account) = newcomer(stand);
+async fn somebody(stand: &impl PoolStand) -> anyhow::Result<(String, AccountRef)> {
+    let (email, account) = request(stand);
     Ok((email, create(stand, &account).await?))
 }
 
-pub(super) async fn read(stand: &impl PoolStand, handle: &Handle) -> anyhow::Result<Account> {
-    stand.pool().read(handle).await?.context("the account is not there")
+pub(super) async fn read(
+    stand: &impl PoolStand,
+    account_ref: &AccountRef,
+) -> anyhow::Result<Account> {
+    stand.pool().read(account_ref).await?.context("the account is not there")
 }
 
 /// The accounts that a search finds.
@@ -131,32 +142,32 @@ async fn found(stand: &impl PoolStand, search: &Search) -> anyhow::Result<Vec<Ac
 
 pub(super) async fn write(
     stand: &impl PoolStand,
-    handle: &Handle,
-    deed: &Deed,
-) -> Result<(), Fault> {
-    stand.pool().write(handle, deed, soon(stand)).await
+    account_ref: &AccountRef,
+    action: &Action,
+) -> Result<(), PortError> {
+    stand.pool().write(account_ref, action, soon(stand)).await
 }
 
 /// Does an action twice and checks that the second time changes nothing. Returns the account after
 /// it.
 async fn write_twice(
     stand: &impl PoolStand,
-    handle: &Handle,
-    deed: &Deed,
+    account_ref: &AccountRef,
+    action: &Action,
 ) -> anyhow::Result<Account> {
-    write(stand, handle, deed).await?;
-    let once = read(stand, handle).await?;
-    let groups = stand.pool().groups(handle).await?;
-    write(stand, handle, deed).await?;
-    let twice = read(stand, handle).await?;
+    write(stand, account_ref, action).await?;
+    let once = read(stand, account_ref).await?;
+    let groups = stand.pool().groups(account_ref).await?;
+    write(stand, account_ref, action).await?;
+    let twice = read(stand, account_ref).await?;
     assert!(twice.modified >= once.modified);
-    assert_eq!(twice, Account { modified: twice.modified, ..once }, "{deed:?}");
-    assert_eq!(stand.pool().groups(handle).await?, groups, "{deed:?}");
+    assert_eq!(twice, Account { modified: twice.modified, ..once }, "{action:?}");
+    assert_eq!(stand.pool().groups(account_ref).await?, groups, "{action:?}");
     Ok(twice)
 }
 
 /// An action that writes attributes, each as a field of its own; an address goes with its flag.
-pub(super) fn setting(pairs: &[(&str, &str)]) -> Deed {
+pub(super) fn setting(pairs: &[(&str, &str)]) -> Action {
     let mut fields: BTreeMap<Field, Attributes> = BTreeMap::new();
     for (name, value) in pairs {
         let field = match *name {
@@ -166,7 +177,7 @@ pub(super) fn setting(pairs: &[(&str, &str)]) -> Deed {
         };
         fields.entry(field).or_default().insert(attribute(name), (*value).to_owned());
     }
-    Deed::SetAttributes { fields }
+    Action::SetAttributes { fields }
 }
 
 /// The value of an attribute; `None` if the account does not hold it.
@@ -175,6 +186,6 @@ fn value<'a>(account: &'a Account, name: &str) -> Option<&'a str> {
 }
 
 /// The kind of port error that a call must end with.
-pub(super) fn kind<T: std::fmt::Debug>(answer: Result<T, Fault>) -> FaultKind {
+pub(super) fn kind<T: std::fmt::Debug>(answer: Result<T, PortError>) -> ErrorKind {
     answer.expect_err("it went through").kind
 }

@@ -6,8 +6,8 @@ use poolbridge_core::account::Account;
 use poolbridge_core::names::Sub;
 use poolbridge_core::ports::Search;
 
-use super::{PoolStand, create, found, newcomer, read, setting, somebody, username, word, write};
-use crate::contract::difference::Difference;
+use super::{PoolStand, create, found, read, request, setting, somebody, username, word, write};
+use crate::contract::difference::StackDifference;
 use crate::contract::{Case, cases};
 
 pub(super) fn cases<S: PoolStand>() -> Vec<Case<S>> {
@@ -29,29 +29,29 @@ async fn subs(stand: &impl PoolStand, search: &Search) -> anyhow::Result<Vec<Sub
 async fn a_search_finds_the_current_holder_of_a_value<S: PoolStand>(
     stand: S,
 ) -> anyhow::Result<()> {
-    let (email, wanted) = newcomer(&stand);
-    let handle = create(&stand, &wanted).await?;
+    let (email, wanted) = request(&stand);
+    let account_ref = create(&stand, &wanted).await?;
     let word = word(&stand);
     let phone = format!("+1{:010}", stand.nonce() % 10_000_000_000);
-    let deed = setting(&[
+    let action = setting(&[
         ("phone_number", &phone),
         ("phone_number_verified", "false"),
         ("preferred_username", &word),
     ]);
-    write(&stand, &handle, &deed).await?;
-    let name = read(&stand, &handle).await?.username;
+    write(&stand, &account_ref, &action).await?;
+    let name = read(&stand, &account_ref).await?.username;
     for search in [
         Search::Email(email.clone()),
         Search::Phone(phone),
         Search::PreferredUsername(word.clone()),
         Search::Username(name),
     ] {
-        assert_eq!(subs(&stand, &search).await?, std::slice::from_ref(&handle.sub));
+        assert_eq!(subs(&stand, &search).await?, std::slice::from_ref(&account_ref.sub));
     }
     let moved = format!("new-{email}");
-    let deed = setting(&[("email", &moved), ("email_verified", "true")]);
-    write(&stand, &handle, &deed).await?;
-    assert_eq!(subs(&stand, &Search::Email(moved)).await?, [handle.sub]);
+    let action = setting(&[("email", &moved), ("email_verified", "true")]);
+    write(&stand, &account_ref, &action).await?;
+    assert_eq!(subs(&stand, &Search::Email(moved)).await?, [account_ref.sub]);
     for nobody in [
         Search::Email(email.clone()),
         Search::Email(word.clone()),
@@ -65,8 +65,8 @@ async fn a_search_finds_the_current_holder_of_a_value<S: PoolStand>(
 }
 
 async fn a_listing_shows_neither_groups_nor_factors<S: PoolStand>(stand: S) -> anyhow::Result<()> {
-    let (email, handle) = somebody(&stand).await?;
-    let whole = read(&stand, &handle).await?;
+    let (email, account_ref) = somebody(&stand).await?;
+    let whole = read(&stand, &account_ref).await?;
     let listed = found(&stand, &Search::Email(email)).await?;
     assert_eq!(listed, [Account { groups: None, factors: None, ..whole }]);
     Ok(())
@@ -77,13 +77,13 @@ async fn a_value_with_quotes_and_backslashes_is_searched_for_as_it_is<S: PoolSta
 ) -> anyhow::Result<()> {
     let word = word(&stand);
     for odd in [format!("{word}\"q\""), format!("{word}\\b"), format!("{word}\\\"\\")] {
-        let (_, handle) = somebody(&stand).await?;
-        write(&stand, &handle, &setting(&[("preferred_username", &odd)])).await?;
+        let (_, account_ref) = somebody(&stand).await?;
+        write(&stand, &account_ref, &setting(&[("preferred_username", &odd)])).await?;
         let found = subs(&stand, &Search::PreferredUsername(odd)).await?;
-        if stand.manners().differ(Difference::EscapesStay) {
+        if stand.pool_behaviour().differ(StackDifference::EscapesStay) {
             assert_eq!(found, []);
         } else {
-            assert_eq!(found, [handle.sub]);
+            assert_eq!(found, [account_ref.sub]);
         }
     }
     Ok(())
@@ -119,15 +119,15 @@ async fn value_that_no_filter_holds_is_found_by_its_prefix<S: PoolStand>(
         format!("{name}{}", letter.repeat(count))
     };
     for value in [filled("x", 1), filled("\"", 2)] {
-        let (_, handle) = somebody(&stand).await?;
-        write(&stand, &handle, &setting(&[("preferred_username", &value)])).await?;
+        let (_, account_ref) = somebody(&stand).await?;
+        write(&stand, &account_ref, &setting(&[("preferred_username", &value)])).await?;
         let (_, other) = somebody(&stand).await?;
         let longer = format!("{value}y");
         write(&stand, &other, &setting(&[("preferred_username", &longer)])).await?;
         let escaped = value.contains('"');
-        for (value, sub) in [(value.clone(), handle.sub), (longer, other.sub)] {
+        for (value, sub) in [(value.clone(), account_ref.sub), (longer, other.sub)] {
             let found = subs(&stand, &Search::PreferredUsername(value)).await?;
-            if escaped && stand.manners().differ(Difference::EscapesStay) {
+            if escaped && stand.pool_behaviour().differ(StackDifference::EscapesStay) {
                 assert_eq!(found, []);
             } else {
                 assert_eq!(found, [sub]);
@@ -143,9 +143,9 @@ async fn username_search_is_case_sensitive<S: PoolStand>(stand: S) -> anyhow::Re
     if stand.by_email() {
         return Ok(());
     }
-    let (_, handle) = somebody(&stand).await?;
-    let name = handle.username.context("no name was answered")?;
-    assert_eq!(subs(&stand, &Search::Username(name.clone())).await?, [handle.sub]);
+    let (_, account_ref) = somebody(&stand).await?;
+    let name = account_ref.username.context("no name was answered")?;
+    assert_eq!(subs(&stand, &Search::Username(name.clone())).await?, [account_ref.sub]);
     let raised = username(&name.reveal().to_uppercase());
     assert_eq!(subs(&stand, &Search::Username(raised)).await?, []);
     Ok(())

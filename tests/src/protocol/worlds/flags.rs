@@ -1,12 +1,12 @@
 //! An agreed pair and fields with two states: a membership, the enabled flag.
 
-use poolbridge_core::fault::FaultKind;
+use poolbridge_core::error::ErrorKind;
 use poolbridge_core::side::Side;
 
 use super::{enabled, group, looking_back, quiet, stale};
 use crate::protocol::small::Small;
-use crate::simulation::profile::Profile;
-use crate::world::weather::Climate;
+use crate::simulation::parameters::WorldParameters;
+use crate::world::fault_injection::FaultRates;
 
 /// An agreed pair with one group. Three edits (joined and left again on the old side, joined on the
 /// new one), captured at once, three receptions.
@@ -14,7 +14,7 @@ pub fn member() -> Small {
     let undone = group(Side::Old);
     Small {
         groups: true,
-        deeds: vec![undone, undone, group(Side::New)],
+        edits: vec![undone, undone, group(Side::New)],
         prompt: true,
         receptions: 3,
         ..quiet("agreed pair, a group and its undo")
@@ -26,7 +26,7 @@ pub fn member() -> Small {
 pub fn member_crashing() -> Small {
     Small {
         groups: true,
-        deeds: vec![group(Side::Old), group(Side::New)],
+        edits: vec![group(Side::Old), group(Side::New)],
         prompt: true,
         crashes: 1,
         receptions: 4,
@@ -35,12 +35,12 @@ pub fn member_crashing() -> Small {
 }
 
 /// With the enabled flag, whose changes move the account's last-modified date
-/// (`AmbiguousRevertIsConflict`, R4). Three edits (disabled on the old side, disabled and enabled
+/// (`AmbiguousRevertIsConflict`). Three edits (disabled on the old side, disabled and enabled
 /// again on the new one), captured at once; one crash, three receptions, one worker at a time.
 pub fn disabled() -> Small {
     let undone = enabled(Side::New);
     Small {
-        deeds: vec![enabled(Side::Old), undone, undone],
+        edits: vec![enabled(Side::Old), undone, undone],
         prompt: true,
         workers: 1,
         crashes: 1,
@@ -53,7 +53,7 @@ pub fn disabled() -> Small {
 /// receptions.
 pub fn member_looking_back() -> Small {
     let undone = group(Side::Old);
-    let small = Small { deeds: vec![undone, undone], ..member() };
+    let small = Small { edits: vec![undone, undone], ..member() };
     looking_back("agreed pair, a group and its undo, stale reads", 1, small)
 }
 
@@ -66,22 +66,22 @@ pub fn member_crashing_looking_back() -> Small {
 /// Disabled on either side, a crash and a stale read; captured at once, three receptions.
 pub fn disabled_looking_back() -> Small {
     let small =
-        Small { deeds: vec![enabled(Side::Old), enabled(Side::New)], workers: 2, ..disabled() };
+        Small { edits: vec![enabled(Side::Old), enabled(Side::New)], workers: 2, ..disabled() };
     looking_back("agreed pair, disabled on either side, stale reads", 1, small)
 }
 
 /// A person joins a group that the other pool once reports as missing, although it exists; a crash,
 /// four receptions.
 pub fn member_declined() -> Small {
-    let climate = Climate {
-        refuses: Some(("AdminAddUserToGroup", FaultKind::Missing)),
+    let rates = FaultRates {
+        refuses: Some(("AdminAddUserToGroup", ErrorKind::Missing)),
         refusals_max: 1,
         ..stale(0)
     };
     Small {
-        profile: Profile { climate, ..Profile::quiet() },
+        parameters: WorldParameters { rates, ..WorldParameters::quiet() },
         groups: true,
-        deeds: vec![group(Side::Old)],
+        edits: vec![group(Side::Old)],
         crashes: 1,
         receptions: 4,
         ..quiet("a group that is refused, a crash")
@@ -93,7 +93,7 @@ pub fn member_declined() -> Small {
 pub fn member_declined_edited() -> Small {
     Small {
         name: "a group that is refused, an edit between",
-        deeds: vec![group(Side::Old), group(Side::New)],
+        edits: vec![group(Side::Old), group(Side::New)],
         prompt: true,
         crashes: 0,
         ..member_declined()

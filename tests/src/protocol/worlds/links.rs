@@ -5,16 +5,20 @@ use poolbridge_core::side::Side;
 
 use super::{both, failing, quiet, stale, text};
 use crate::protocol::small::Small;
-use crate::simulation::profile::{Profile, Start};
-use crate::world::weather::Fate;
+use crate::simulation::parameters::{InitialState, WorldParameters};
+use crate::world::fault_injection::CallFate;
 
 /// Two unlinked accounts of one human; changes arrive from both sides. One edit (new), captured at
 /// once; three receptions.
 pub fn unlinked() -> Small {
     Small {
-        profile: Profile { starts: vec![Start::Unlinked], climate: stale(1), ..Profile::quiet() },
+        parameters: WorldParameters {
+            starts: vec![InitialState::Unlinked],
+            rates: stale(1),
+            ..WorldParameters::quiet()
+        },
         first_values: vec![1, 1],
-        deeds: vec![text(Side::New, "name")],
+        edits: vec![text(Side::New, "name")],
         prompt: true,
         receptions: 3,
         ..quiet("unlinked pair, met from both sides")
@@ -24,7 +28,7 @@ pub fn unlinked() -> Small {
 /// With a crash instead of the edit; one stale read or listing, six receptions.
 pub fn unlinked_crashing() -> Small {
     Small {
-        deeds: Vec::new(),
+        edits: Vec::new(),
         crashes: 1,
         receptions: 6,
         ..Small { name: "unlinked pair, a crash", ..unlinked() }
@@ -34,28 +38,30 @@ pub fn unlinked_crashing() -> Small {
 /// Each account already has a person record of its own. One edit (new), one stale read or listing,
 /// four receptions.
 pub fn halves() -> Small {
-    let profile = Profile { starts: vec![Start::Halves], ..unlinked().profile };
-    Small { name: "two halves, met from both sides", profile, receptions: 4, ..unlinked() }
+    let parameters =
+        WorldParameters { starts: vec![InitialState::Halves], ..unlinked().parameters };
+    Small { name: "two halves, met from both sides", parameters, receptions: 4, ..unlinked() }
 }
 
 /// The same with a crash instead of the edit; one stale read or listing, six receptions.
 pub fn halves_crashing() -> Small {
-    let profile = Profile { starts: vec![Start::Halves], ..unlinked().profile };
-    Small { name: "two halves, a crash", profile, ..unlinked_crashing() }
+    let parameters =
+        WorldParameters { starts: vec![InitialState::Halves], ..unlinked().parameters };
+    Small { name: "two halves, a crash", parameters, ..unlinked_crashing() }
 }
 
 /// Eager creation in the active pool. Once, the answer is lost or the creation lands late. Two
 /// edits (of the created account and of its source), captured at once; four receptions.
 pub fn newborn() -> Small {
     Small {
-        profile: Profile {
-            starts: vec![Start::NewOnly],
+        parameters: WorldParameters {
+            starts: vec![InitialState::NewOnly],
             provision: vec![Provision::Eager],
-            climate: failing("AdminCreateUser", &[Fate::AnswerLost, Fate::LandsLate], 1),
-            ..Profile::quiet()
+            rates: failing("AdminCreateUser", &[CallFate::AnswerLost, CallFate::LandsLate], 1),
+            ..WorldParameters::quiet()
         },
         first_values: vec![1],
-        deeds: both(),
+        edits: both(),
         prompt: true,
         receptions: 4,
         ..quiet("eager creation, its answer lost")
@@ -68,8 +74,8 @@ pub fn newborn_crashing() -> Small {
     let newborn = newborn();
     Small {
         name: "eager creation, a crash",
-        profile: Profile { climate: stale(1), ..newborn.profile },
-        deeds: vec![text(Side::New, "name")],
+        parameters: WorldParameters { rates: stale(1), ..newborn.parameters },
+        edits: vec![text(Side::New, "name")],
         crashes: 1,
         receptions: 6,
         ..newborn
@@ -80,8 +86,8 @@ pub fn newborn_crashing() -> Small {
 pub fn newborn_edited() -> Small {
     Small {
         name: "eager creation, a crash, the newborn edited",
-        profile: Profile { climate: stale(0), ..newborn_crashing().profile },
-        deeds: vec![text(Side::Old, "name")],
+        parameters: WorldParameters { rates: stale(0), ..newborn_crashing().parameters },
+        edits: vec![text(Side::Old, "name")],
         receptions: 4,
         ..newborn_crashing()
     }

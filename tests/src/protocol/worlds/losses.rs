@@ -3,16 +3,19 @@
 use poolbridge_core::side::Side;
 
 use super::{both, failing, looking_back, quiet, text};
-use crate::protocol::small::{Deed, Small};
-use crate::simulation::profile::{Act, Profile};
-use crate::world::weather::Fate;
+use crate::protocol::small::{ScriptedEdit, Small};
+use crate::simulation::parameters::{Act, WorldParameters};
+use crate::world::fault_injection::CallFate;
 
 /// A message is lost, a pending change is lost, and every state is checked for "drained". Two edits
 /// (old, new), six receptions.
 pub fn lost() -> Small {
     Small {
-        profile: Profile { climate: failing("mark", &[Fate::RequestLost], 1), ..Profile::quiet() },
-        deeds: both(),
+        parameters: WorldParameters {
+            rates: failing("mark", &[CallFate::RequestLost], 1),
+            ..WorldParameters::quiet()
+        },
+        edits: both(),
         losses: 1,
         ..quiet("a lost message, a lost mark")
     }
@@ -21,12 +24,12 @@ pub fn lost() -> Small {
 /// Two edits of one account, so that the second is made while a worker processes the first.
 pub fn lost_twice() -> Small {
     let edit = text(Side::Old, "name");
-    Small { name: "a lost message, two edits of one account", deeds: vec![edit, edit], ..lost() }
+    Small { name: "a lost message, two edits of one account", edits: vec![edit, edit], ..lost() }
 }
 
 /// A lost message and a stale read; one edit on each side, captured at once, four receptions.
 pub fn lost_looking_back() -> Small {
-    let small = Small { deeds: both(), losses: 1, prompt: true, receptions: 4, ..quiet("") };
+    let small = Small { edits: both(), losses: 1, prompt: true, receptions: 4, ..quiet("") };
     looking_back("a lost message, stale reads", 1, small)
 }
 
@@ -38,11 +41,11 @@ pub fn unmarked_looking_back() -> Small {
 
 /// A worker is about to clear a pending change while its message becomes visible again. Another
 /// worker clears it, a second edit sets it again, and the message of that edit is lost
-/// (`TokenNeverRepeats`, R12). Captured at once, three receptions.
-pub fn marked_again() -> Small {
+/// (`TokenNeverRepeats`). Captured at once, three receptions.
+pub fn pending_again() -> Small {
     let edit = text(Side::Old, "name");
     Small {
-        deeds: vec![edit, edit],
+        edits: vec![edit, edit],
         prompt: true,
         repeats: 1,
         losses: 1,
@@ -52,11 +55,11 @@ pub fn marked_again() -> Small {
 }
 
 /// An account of the new side is deleted and a stranger signs up with its username, while an edit
-/// of the old side is on its way (`SameSub`, R21). Captured at once, four receptions.
+/// of the old side is on its way (`SameSub`). Captured at once, four receptions.
 pub fn replaced() -> Small {
-    let stranger = Deed { side: Side::New, act: Act::Replace, text: "name" };
+    let stranger = ScriptedEdit { side: Side::New, act: Act::Replace, text: "name" };
     Small {
-        deeds: vec![text(Side::Old, "name"), stranger],
+        edits: vec![text(Side::Old, "name"), stranger],
         prompt: true,
         receptions: 4,
         ..quiet("a name that a stranger takes")

@@ -4,9 +4,9 @@
 use poolbridge_core::policy::Phase;
 use poolbridge_core::side::Side;
 
-use super::small::{Deed, Small};
-use crate::simulation::profile::{Act, Profile};
-use crate::world::weather::{Climate, Fate};
+use super::small::{ScriptedEdit, Small};
+use crate::simulation::parameters::{Act, WorldParameters};
+use crate::world::fault_injection::{CallFate, FaultRates};
 
 pub mod flags;
 pub mod links;
@@ -17,32 +17,32 @@ pub mod times;
 pub mod writes;
 
 /// A person sets a text.
-const fn text(side: Side, text: &'static str) -> Deed {
-    Deed { side, act: Act::Text, text }
+const fn text(side: Side, text: &'static str) -> ScriptedEdit {
+    ScriptedEdit { side, act: Act::Text, text }
 }
 
 /// A person joins or leaves the group, whichever is possible.
-const fn group(side: Side) -> Deed {
-    Deed { side, act: Act::Undo, text: "name" }
+const fn group(side: Side) -> ScriptedEdit {
+    ScriptedEdit { side, act: Act::Undo, text: "name" }
 }
 
 /// An account is disabled or enabled, whichever is possible.
-const fn enabled(side: Side) -> Deed {
-    Deed { side, act: Act::Enabled, text: "name" }
+const fn enabled(side: Side) -> ScriptedEdit {
+    ScriptedEdit { side, act: Act::Enabled, text: "name" }
 }
 
 /// That many stale reads. As in every world, other tasks get a turn before each call and between
 /// each change and its answer.
-const fn stale(most: u32) -> Climate {
-    let mut climate = Climate::calm();
-    climate.stale_one_in = 2;
-    climate.stale_max = most;
-    climate
+const fn stale(most: u32) -> FaultRates {
+    let mut rates = FaultRates::quiescence();
+    rates.stale_one_in = 2;
+    rates.stale_max = most;
+    rates
 }
 
 /// Calls of that operation fail in these ways, that often.
-fn failing(operation: &'static str, faults: &[Fate], most: u32) -> Climate {
-    Climate {
+fn failing(operation: &'static str, faults: &[CallFate], most: u32) -> FaultRates {
+    FaultRates {
         fault_one_in: 2,
         faults_max: most,
         faults: faults.to_vec(),
@@ -53,19 +53,19 @@ fn failing(operation: &'static str, faults: &[Fate], most: u32) -> Climate {
 
 /// The same world with that many additional stale reads.
 fn looking_back(name: &'static str, most: u32, small: Small) -> Small {
-    let climate = Climate { stale_one_in: 2, stale_max: most, ..small.profile.climate.clone() };
-    Small { name, profile: Profile { climate, ..small.profile }, ..small }
+    let rates = FaultRates { stale_one_in: 2, stale_max: most, ..small.parameters.rates.clone() };
+    Small { name, parameters: WorldParameters { rates, ..small.parameters }, ..small }
 }
 
 fn quiet(name: &'static str) -> Small {
     Small {
         name,
-        profile: Profile { climate: stale(0), ..Profile::quiet() },
+        parameters: WorldParameters { rates: stale(0), ..WorldParameters::quiet() },
         first_values: Vec::new(),
         groups: false,
         phase: Phase::Follow,
         switch: None,
-        deeds: Vec::new(),
+        edits: Vec::new(),
         prompt: false,
         workers: 2,
         receptions: 6,
@@ -77,6 +77,6 @@ fn quiet(name: &'static str) -> Small {
 }
 
 /// Two edits of one text, one on each side.
-fn both() -> Vec<Deed> {
+fn both() -> Vec<ScriptedEdit> {
     vec![text(Side::Old, "name"), text(Side::New, "name")]
 }

@@ -5,7 +5,7 @@ use poolbridge_core::side::Side;
 
 use super::{both, looking_back, quiet, stale, text};
 use crate::protocol::small::{Small, Switch};
-use crate::simulation::profile::{Profile, Start};
+use crate::simulation::parameters::{InitialState, WorldParameters};
 
 /// The new pool is active, so its value wins. One edit on each side, a crash and a stale read;
 /// captured at once, four receptions.
@@ -13,7 +13,7 @@ pub fn switched() -> Small {
     let quiet = quiet("agreed pair, the new pool active");
     let small = Small {
         phase: Phase::Switched,
-        deeds: both(),
+        edits: both(),
         prompt: true,
         crashes: 1,
         receptions: 4,
@@ -25,9 +25,12 @@ pub fn switched() -> Small {
 /// Conflicts are held: no side wins. One edit on each side, a crash and a stale read; captured at
 /// once, four receptions.
 pub fn held() -> Small {
-    let profile =
-        Profile { conflicts: vec![ConflictRule::Hold], climate: stale(1), ..Profile::quiet() };
-    Small { name: "agreed pair, conflicts held", phase: Phase::Follow, profile, ..switched() }
+    let parameters = WorldParameters {
+        conflicts: vec![ConflictRule::Hold],
+        rates: stale(1),
+        ..WorldParameters::quiet()
+    };
+    Small { name: "agreed pair, conflicts held", phase: Phase::Follow, parameters, ..switched() }
 }
 
 /// Conflicts are held. The other text still travels, and so do later edits. One text changes on
@@ -37,8 +40,12 @@ pub fn held_beside() -> Small {
     let edit = text(Side::Old, "name");
     Small {
         name: "two texts, conflicts of one of them held",
-        profile: Profile { texts: vec!["name", "department"], climate: stale(0), ..held().profile },
-        deeds: vec![edit, text(Side::New, "name"), edit, text(Side::Old, "department")],
+        parameters: WorldParameters {
+            texts: vec!["name", "department"],
+            rates: stale(0),
+            ..held().parameters
+        },
+        edits: vec![edit, text(Side::New, "name"), edit, text(Side::Old, "department")],
         crashes: 0,
         workers: 1,
         receptions: 3,
@@ -47,12 +54,12 @@ pub fn held_beside() -> Small {
 }
 
 /// The operator announces a switch at any moment, waits until every lease that was held then and
-/// every intent has expired, and switches, or never does (`AnnounceThenFlip`, R28). One edit on
+/// every intent has expired, and switches, or never does (`AnnounceThenFlip`). One edit on
 /// each side, captured at once; three receptions.
 pub fn switching() -> Small {
     Small {
         switch: Some(Switch::Announced),
-        deeds: both(),
+        edits: both(),
         prompt: true,
         receptions: 3,
         ..quiet("agreed pair, a switch meanwhile")
@@ -76,9 +83,12 @@ pub fn switching_alone() -> Small {
 /// receptions.
 pub fn switching_unlinked() -> Small {
     Small {
-        profile: Profile { starts: vec![Start::Unlinked], ..switching().profile },
+        parameters: WorldParameters {
+            starts: vec![InitialState::Unlinked],
+            ..switching().parameters
+        },
         first_values: vec![1, 1],
-        deeds: Vec::new(),
+        edits: Vec::new(),
         workers: 1,
         ..Small { name: "unlinked pair, a switch meanwhile", ..switching() }
     }
@@ -86,8 +96,9 @@ pub fn switching_unlinked() -> Small {
 
 /// The same, with a person record for each account already.
 pub fn switching_halves() -> Small {
-    let profile = Profile { starts: vec![Start::Halves], ..switching_unlinked().profile };
-    Small { name: "two halves, a switch meanwhile", profile, ..switching_unlinked() }
+    let parameters =
+        WorldParameters { starts: vec![InitialState::Halves], ..switching_unlinked().parameters };
+    Small { name: "two halves, a switch meanwhile", parameters, ..switching_unlinked() }
 }
 
 /// The planted bug: the operator switches and does not wait.

@@ -4,14 +4,13 @@ use poolbridge_core::side::Side;
 
 use super::{both, quiet, stale, text};
 use crate::protocol::small::Small;
-use crate::simulation::profile::Profile;
+use crate::simulation::parameters::WorldParameters;
 
-/// An agreed pair with one text. Two edits (old, new), one crash, one stale read, five
-/// receptions.
-pub fn agreed() -> Small {
+/// An agreed pair with one text. Two edits (old, new), one crash, one stale read, five receptions.
+pub fn baseline() -> Small {
     Small {
-        profile: Profile { climate: stale(1), ..Profile::quiet() },
-        deeds: both(),
+        parameters: WorldParameters { rates: stale(1), ..WorldParameters::quiet() },
+        edits: both(),
         crashes: 1,
         receptions: 5,
         ..quiet("agreed pair")
@@ -21,7 +20,7 @@ pub fn agreed() -> Small {
 /// One crash after another. Two edits (old, new), captured at once; two crashes, three receptions.
 pub fn crashing_twice() -> Small {
     Small {
-        deeds: both(),
+        edits: both(),
         prompt: true,
         crashes: 2,
         receptions: 3,
@@ -32,8 +31,8 @@ pub fn crashing_twice() -> Small {
 /// Stale reads. Two edits (old, new), three stale reads, six receptions.
 pub fn looking_back() -> Small {
     Small {
-        profile: Profile { climate: stale(3), ..Profile::quiet() },
-        deeds: both(),
+        parameters: WorldParameters { rates: stale(3), ..WorldParameters::quiet() },
+        edits: both(),
         ..quiet("agreed pair, stale reads")
     }
 }
@@ -42,7 +41,7 @@ pub fn looking_back() -> Small {
 pub fn busy() -> Small {
     let edit = text(Side::Old, "name");
     Small {
-        deeds: vec![edit, edit, text(Side::New, "name")],
+        edits: vec![edit, edit, text(Side::New, "name")],
         prompt: true,
         receptions: 3,
         ..quiet("agreed pair, three edits")

@@ -4,14 +4,18 @@ use poolbridge_core::side::Side;
 
 use super::{enabled, group, looking_back, quiet, stale, text};
 use crate::protocol::small::Small;
-use crate::simulation::profile::Profile;
+use crate::simulation::parameters::WorldParameters;
 
 /// Workers that can be suspended. One edit (old), captured at once. Time runs on twice while a
 /// worker stands still, so that a lease expires while its worker lives; three receptions.
 pub fn suspended() -> Small {
     Small {
-        profile: Profile { suspendable: vec![true], climate: stale(0), ..Profile::quiet() },
-        deeds: vec![text(Side::Old, "name")],
+        parameters: WorldParameters {
+            suspendable: vec![true],
+            rates: stale(0),
+            ..WorldParameters::quiet()
+        },
+        edits: vec![text(Side::Old, "name")],
         prompt: true,
         jumps: 2,
         receptions: 3,
@@ -31,14 +35,14 @@ pub fn suspended_looking_back() -> Small {
 
 /// The platform kills a worker during its write, so the write lands as late as possible. Then its
 /// message becomes visible again, and a stale read shows the account as it was before
-/// (`IntentSettlesFirst`, R9). A group joined and left again on the old side, captured at once; one
+/// (`IntentSettlesFirst`). A group joined and left again on the old side, captured at once; one
 /// worker at a time, time runs on once, two receptions.
 pub fn late() -> Small {
     let undone = group(Side::Old);
     Small {
         groups: true,
-        profile: Profile { climate: stale(1), ..Profile::quiet() },
-        deeds: vec![undone, undone],
+        parameters: WorldParameters { rates: stale(1), ..WorldParameters::quiet() },
+        edits: vec![undone, undone],
         prompt: true,
         workers: 1,
         repeats: 1,
@@ -49,12 +53,12 @@ pub fn late() -> Small {
 }
 
 /// A worker that is slow between any two of its calls, and a second worker with the same message.
-/// So what either of them read may be out of date before it is used (`SettleBeforeClearing`, R8).
+/// So what either of them read may be out of date before it is used (`SettleBeforeClearing`).
 /// Disabled and enabled again on the old side, captured at once; time runs on once, two receptions.
 pub fn overtaken() -> Small {
     let undone = enabled(Side::Old);
     Small {
-        deeds: vec![undone, undone],
+        edits: vec![undone, undone],
         prompt: true,
         repeats: 1,
         jumps: 1,

@@ -1,22 +1,23 @@
 //! An agreed pair with two texts, and a write of them that fails or is refused.
 
-use poolbridge_core::fault::FaultKind;
+use poolbridge_core::error::ErrorKind;
 use poolbridge_core::side::Side;
 
 use super::{failing, looking_back, quiet, stale, text};
 use crate::protocol::small::Small;
-use crate::simulation::profile::Profile;
-use crate::world::weather::{Climate, Fate};
+use crate::simulation::parameters::WorldParameters;
+use crate::world::fault_injection::{CallFate, FaultRates};
 
 /// An agreed pair with two texts. Two edits (one text on the old side, the other on the new one)
 /// and one write that is throttled, lost, unanswered or late; captured at once, four receptions.
 pub fn refused() -> Small {
-    let faults = [Fate::Throttled, Fate::RequestLost, Fate::AnswerLost, Fate::LandsLate];
-    let climate = failing("AdminUpdateUserAttributes", &faults, 1);
+    let faults =
+        [CallFate::Throttled, CallFate::RequestLost, CallFate::AnswerLost, CallFate::LandsLate];
+    let rates = failing("AdminUpdateUserAttributes", &faults, 1);
     let texts = vec!["name", "department"];
     Small {
-        profile: Profile { texts, climate, ..Profile::quiet() },
-        deeds: vec![text(Side::Old, "name"), text(Side::New, "department")],
+        parameters: WorldParameters { texts, rates, ..WorldParameters::quiet() },
+        edits: vec![text(Side::Old, "name"), text(Side::New, "department")],
         prompt: true,
         receptions: 4,
         ..quiet("two texts, a failing write")
@@ -26,7 +27,7 @@ pub fn refused() -> Small {
 /// Both texts on the old side, so that one write may carry both; not captured at once.
 pub fn refused_together() -> Small {
     Small {
-        deeds: vec![text(Side::Old, "name"), text(Side::Old, "department")],
+        edits: vec![text(Side::Old, "name"), text(Side::Old, "department")],
         prompt: false,
         receptions: 6,
         ..Small { name: "two texts of one side, a failing write", ..refused() }
@@ -49,13 +50,13 @@ pub fn refused_together_looking_back() -> Small {
 /// Two texts of one side. The pool refuses their write for its content: both together, then one of
 /// them or the other. A crash; captured at once, four receptions.
 pub fn declined() -> Small {
-    let climate = Climate {
-        refuses: Some(("AdminUpdateUserAttributes", FaultKind::Invalid)),
+    let rates = FaultRates {
+        refuses: Some(("AdminUpdateUserAttributes", ErrorKind::Invalid)),
         refusals_max: 2,
         ..stale(0)
     };
     Small {
-        profile: Profile { climate, ..refused().profile },
+        parameters: WorldParameters { rates, ..refused().parameters },
         crashes: 1,
         prompt: true,
         receptions: 4,
@@ -66,8 +67,8 @@ pub fn declined() -> Small {
 /// The same with an edit of one of them on the other side instead of the crash; one worker at a
 /// time, three receptions.
 pub fn declined_edited() -> Small {
-    let mut deeds = declined().deeds;
-    deeds.push(text(Side::New, "name"));
+    let mut edits = declined().edits;
+    edits.push(text(Side::New, "name"));
     let name = "two texts of one side, refused, an edit between";
-    Small { name, deeds, crashes: 0, workers: 1, receptions: 3, ..declined() }
+    Small { name, edits, crashes: 0, workers: 1, receptions: 3, ..declined() }
 }

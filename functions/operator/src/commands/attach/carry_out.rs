@@ -1,39 +1,41 @@
 //! Carries a plan out: a sealed dump first, then one write, and the proof that it did nothing else.
 
 use anyhow::Context as _;
-use poolbridge_aws::cognito::settings::{Administration, NotRead, NotWritten, Settings, Written};
-use poolbridge_aws::dynamodb::Dump;
-use poolbridge_aws::wiring::Ground;
-use poolbridge_core::fault::{Fault, FaultKind};
+use poolbridge_aws::cognito::settings::{
+    Administration, NotRead, NotWritten, PoolSettings, Written,
+};
+use poolbridge_aws::dynamodb::SettingsBackup;
+use poolbridge_aws::wiring::BridgeResources;
+use poolbridge_core::error::{ErrorKind, PortError};
 use poolbridge_core::ports::Clock as _;
 use poolbridge_core::side::Side;
 
-use super::plan::{Plan, needs_dump};
+use super::plan::{AttachPlan, needs_dump};
 use crate::failure::Failure;
 
 /// Interrupted anywhere, the pool is either as it was or as the plan has it, and the dump is there
 /// before either can be in doubt.
 pub(super) async fn carry_out(
-    ground: &Ground,
+    resources: &BridgeResources,
     administration: &Administration,
-    found: &Settings,
-    plan: &Plan,
+    found: &PoolSettings,
+    plan: &AttachPlan,
 ) -> anyhow::Result<()> {
     let side = plan.side;
-    let dumps = match super::dumps(ground, side, administration.id()).await {
+    let dumps = match super::dumps(resources, side, administration.id()).await {
         Ok(dumps) => dumps,
         // What does not open cannot be gone by, so that it counts as none.
         Err(error) if super::closed(&error) => Vec::new(),
         Err(error) => return Err(error),
     };
     if needs_dump(found, &dumps) {
-        let dump = Dump {
+        let dump = SettingsBackup {
             side,
             user_pool_id: administration.id().to_owned(),
-            at: ground.clock.now(),
+            at: resources.clock.now(),
             text: found.dump(),
         };
-        let kept = Box::pin(ground.ledger.keep_dump(&dump)).await;
+        let kept = Box::pin(resources.ledger.keep_dump(&dump)).await;
         kept.with_context(|| format!("keeping a dump of the {side} pool's settings"))?;
     }
     match Box::pin(administration.write(found, &plan.wanted)).await {
@@ -67,9 +69,9 @@ fn wrong(side: Side, names: &[String]) -> Failure {
 
 fn explained(side: Side, error: NotWritten) -> anyhow::Error {
     let failure = match &error {
-        NotWritten::Refused { fault, about } => refusal(side, fault, about),
-        NotWritten::NotRead(NotRead::Fault(fault)) => refusal(side, fault, &[]),
-        NotWritten::NotRead(NotRead::Form) | NotWritten::Unsendable(_) => None,
+        NotWritten::Refused { error, about } => refusal(side, error, about),
+        NotWritten::NotRead(NotRead::PortError(error)) => refusal(side, error, &[]),
+        NotWritten::NotRead(NotRead::Form) | NotWritten::UnsupportedSetting(_) => None,
     };
     let error = anyhow::Error::from(error);
     match failure {
@@ -79,11 +81,11 @@ fn explained(side: Side, error: NotWritten) -> anyhow::Error {
 }
 
 /// What the service's refusals of a write come to, and what to do about each.
-fn refusal(side: Side, fault: &Fault, about: &[String]) -> Option<Failure> {
-    if fault.operation != "UpdateUserPool" {
+fn refusal(side: Side, error: &PortError, about: &[String]) -> Option<Failure> {
+    if error.operation != "UpdateUserPool" {
         return None;
     }
-    let (what, hint) = match (fault.code.as_deref(), fault.kind) {
+    let (what, hint) = match (error.code.as_deref(), error.kind) {
         (Some("ConcurrentModificationException"), _) => (
             "another process is changing the settings of the {side} pool",
             "wait until their deployment has ended, then run it again",
@@ -92,16 +94,16 @@ fn refusal(side: Side, fault: &Fault, about: &[String]) -> Option<Failure> {
             "a user import is under way in the {side} pool, which keeps its settings locked",
             "wait until it has ended, or stop it, then run it again",
         ),
-        (_, FaultKind::WritesPaused) => (
+        (_, ErrorKind::WritesPaused) => (
             "the {side} pool takes no writes: a point-in-time recovery of it is prepared or runs, or \
              it is a replica",
             "wait until the recovery has ended; for a replica, change the settings of the primary",
         ),
-        (_, FaultKind::Denied) => (
+        (_, ErrorKind::Denied) => (
             "these credentials may not change the settings of the {side} pool",
             "grant cognito-idp:UpdateUserPool, and iam:PassRole for the roles that the pool names",
         ),
-        (_, FaultKind::Invalid) => (
+        (_, ErrorKind::Invalid) => (
             "the {side} pool refuses {about}, and nothing was changed",
             "correct the settings that are named, or set the triggers where the pool is deployed \
              from: `poolbridge attach --print` gives the lines",

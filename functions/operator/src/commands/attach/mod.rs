@@ -7,89 +7,90 @@ pub(crate) mod plan;
 pub(crate) mod tests;
 
 use anyhow::Context as _;
-use poolbridge_aws::cognito::settings::{Administration, Settings};
+use poolbridge_aws::cognito::settings::{Administration, PoolSettings};
 use poolbridge_aws::config::Environment;
-use poolbridge_aws::wiring::Ground;
-use poolbridge_core::fault::Fault;
+use poolbridge_aws::wiring::BridgeResources;
+use poolbridge_core::error::PortError;
 use poolbridge_core::side::Side;
 use poolbridge_core::time::Time;
 
 use self::carry_out::carry_out;
-use self::plan::{Plan, Wishes, slots};
-use super::Outcome;
-use super::desk::{Desk, note};
+use self::plan::{AttachPlan, AttachRequest, slots};
+use super::CommandResult;
+use super::context::{Context, note};
 use crate::cli;
 use crate::failure::Failure;
 use crate::render::attach as render;
-use crate::talk;
+use crate::terminal;
 
 /// One pool, as it was found, and what is to become of it.
-struct Work {
+struct AttachWork {
     administration: Administration,
-    found: Settings,
-    plan: Plan,
+    found: PoolSettings,
+    plan: AttachPlan,
 }
 
 /// Puts capture into the slots that `bridge.toml` asks for.
 pub(crate) async fn attach(
-    desk: Desk,
-    arguments: &cli::Attach,
+    context: Context,
+    arguments: &cli::AttachArgs,
     yes: bool,
     json: bool,
-) -> anyhow::Result<Outcome> {
-    let mut ground = desk.ground;
+) -> anyhow::Result<CommandResult> {
+    let mut resources = context.resources;
     let mut works = Vec::new();
     for side in arguments.side.sides() {
-        let (administration, found) = read(&ground, side).await?;
-        let asks = !arguments.print && plan::asks_for_dumps(&found, &wishes(&ground, side)?);
+        let (administration, found) = read(&resources, side).await?;
+        let asks =
+            !arguments.fingerprint && plan::asks_for_dumps(&found, &wishes(&resources, side)?);
         let (mut earlier, mut closed_dumps) = (Vec::new(), false);
         if asks {
-            ground = ground.unlock().await?;
-            match dumps(&ground, side, administration.id()).await {
+            resources = resources.unlock().await?;
+            match dumps(&resources, side, administration.id()).await {
                 Ok(dumps) => earlier = dumps,
                 Err(error) if closed(&error) => closed_dumps = true,
                 Err(error) => return Err(error),
             }
         }
-        let mut plan = plan::attach(&found, &wishes(&ground, side)?, &earlier);
+        let mut plan = plan::attach(&found, &wishes(&resources, side)?, &earlier);
         if closed_dumps {
             plan.warnings.push(format!(
                 "the dumps of the {side} pool's settings do not open, so that nothing tells whether \
                  capture stands in the place of a function that bridge.toml does not name any more"
             ));
         }
-        works.push(Work { administration, found, plan });
+        works.push(AttachWork { administration, found, plan });
     }
-    if arguments.print {
+    if arguments.fingerprint {
         let chosen: Vec<_> = works.iter().map(|work| (&work.plan, &work.found)).collect();
-        render::print(&chosen, &ground.environment, json)?;
-        return Ok(Outcome::Done);
+        render::fingerprint(&chosen, &resources.environment, json)?;
+        return Ok(CommandResult::Done);
     }
-    change(ground, "attach", works, yes, json).await
+    change(resources, "attach", works, yes, json).await
 }
 
 /// Gives the slots back to whoever held them; or, with `--whole`, every setting.
 pub(crate) async fn detach(
-    desk: Desk,
-    arguments: &cli::Detach,
+    context: Context,
+    arguments: &cli::DetachArgs,
     yes: bool,
     json: bool,
-) -> anyhow::Result<Outcome> {
-    let ground = desk.ground.unlock().await?;
+) -> anyhow::Result<CommandResult> {
+    let resources = context.resources.unlock().await?;
     let mut works = Vec::new();
     for side in arguments.side.sides() {
-        let wishes = wishes(&ground, side)?;
-        let (administration, found) = read(&ground, side).await?;
-        let dumps = dumps(&ground, side, administration.id()).await?;
+        let wishes = wishes(&resources, side)?;
+        let (administration, found) = read(&resources, side).await?;
+        let dumps = dumps(&resources, side, administration.id()).await?;
         let plan = if arguments.whole {
             let plan = plan::restore(&found, &wishes, &dumps);
             plan.ok_or_else(|| nothing_before(side, dumps.is_empty()))?
         } else {
             plan::detach(&found, &wishes, &dumps)
         };
-        works.push(Work { administration, found, plan });
+        works.push(AttachWork { administration, found, plan });
     }
-    change(ground, "detach", works, yes, json).await
+    change(resources, "detach", works, yes, json).await
 }
 
 /// Why there is nothing to go back to, as a whole.
@@ -108,29 +109,30 @@ fn nothing_before(side: Side, none: bool) -> Failure {
 
 /// Shows the plans, asks, carries them out, notes and tells what came of it.
 async fn change(
-    ground: Ground,
+    resources: BridgeResources,
     command: &'static str,
-    works: Vec<Work>,
+    works: Vec<AttachWork>,
     yes: bool,
     json: bool,
-) -> anyhow::Result<Outcome> {
-    let plans: Vec<Plan> = works.iter().map(|work| work.plan.clone()).collect();
+) -> anyhow::Result<CommandResult> {
+    let plans: Vec<AttachPlan> = works.iter().map(|work| work.plan.clone()).collect();
     let refused = plans.iter().any(|plan| !plan.refused.is_empty());
-    let shown = render::plan(command, &ground.configuration.name, &plans);
-    if plans.iter().any(Plan::is_due) {
-        if !talk::agreed(&shown, yes)? {
-            return Ok(Outcome::Failed);
+    let shown = render::plan(command, &resources.configuration.name, &plans);
+    if plans.iter().any(AttachPlan::is_due) {
+        if !terminal::baseline(&shown, yes)? {
+            return Ok(CommandResult::Failed);
         }
     } else {
-        talk::say(&shown);
+        terminal::say(&shown);
     }
     // The key seals the dumps; where nothing is written none is needed.
-    let ground = if plans.iter().any(Plan::is_due) { ground.unlock().await? } else { ground };
+    let resources =
+        if plans.iter().any(AttachPlan::is_due) { resources.unlock().await? } else { resources };
     let mut done: Vec<Side> = Vec::new();
-    let mut outcome = Ok(());
+    let mut command_result = Ok(());
     for work in works.iter().filter(|work| work.plan.is_due()) {
-        outcome = carry_out(&ground, &work.administration, &work.found, &work.plan).await;
-        if outcome.is_err() {
+        command_result = carry_out(&resources, &work.administration, &work.found, &work.plan).await;
+        if command_result.is_err() {
             break;
         }
         done.push(work.plan.side);
@@ -139,27 +141,30 @@ async fn change(
         let changed = plans.iter().filter(|plan| done.contains(&plan.side));
         let details: Vec<_> =
             changed.map(|plan| (plan.side.name(), render::changes(plan))).collect();
-        note(&ground, command, &details).await;
+        note(&resources, command, &details).await;
     }
     // What was done before a fault was done, and is journalled.
-    outcome?;
+    command_result?;
     render::show(command, &plans, json)?;
-    Ok(if refused { Outcome::NotYet } else { Outcome::Done })
+    Ok(if refused { CommandResult::NotYet } else { CommandResult::Done })
 }
 
-async fn read(ground: &Ground, side: Side) -> anyhow::Result<(Administration, Settings)> {
-    let administration = ground.administration(side).await;
+async fn read(
+    resources: &BridgeResources,
+    side: Side,
+) -> anyhow::Result<(Administration, PoolSettings)> {
+    let administration = resources.administration(side).await;
     let found = Box::pin(administration.read()).await;
     let found = found.with_context(|| format!("reading the settings of the {side} pool"))?;
     Ok((administration, found))
 }
 
-fn wishes(ground: &Ground, side: Side) -> anyhow::Result<Wishes<'_>> {
-    let configuration = &ground.configuration;
-    Ok(Wishes {
+fn wishes(resources: &BridgeResources, side: Side) -> anyhow::Result<AttachRequest<'_>> {
+    let configuration = &resources.configuration;
+    Ok(AttachRequest {
         side,
         pool: &configuration.pools.get(side).user_pool_id,
-        capture: capture(&ground.environment, side)?,
+        capture: capture(&resources.environment, side)?,
         slots: slots(configuration),
         chained: configuration.routes.chained.get(side),
     })
@@ -189,9 +194,13 @@ pub(crate) const fn variable(side: Side) -> &'static str {
 }
 
 /// The dumps of that very pool, newest first.
-async fn dumps(ground: &Ground, side: Side, pool: &str) -> anyhow::Result<Vec<(Time, Settings)>> {
-    let dumps = Box::pin(ground.ledger.dumps(side)).await.map_err(|fault| {
-        let error = anyhow::Error::from(fault);
+async fn dumps(
+    resources: &BridgeResources,
+    side: Side,
+    pool: &str,
+) -> anyhow::Result<Vec<(Time, PoolSettings)>> {
+    let dumps = Box::pin(resources.ledger.dumps(side)).await.map_err(|error| {
+        let error = anyhow::Error::from(error);
         if !closed(&error) {
             return error;
         }
@@ -200,11 +209,12 @@ async fn dumps(ground: &Ground, side: Side, pool: &str) -> anyhow::Result<Vec<(T
     });
     let dumps = dumps.with_context(|| format!("reading the dumps of the {side} pool"))?;
     let ours = dumps.into_iter().filter(|dump| dump.user_pool_id == pool);
-    ours.map(|dump| Ok((dump.at, Settings::of_dump(&dump.text)?))).collect()
+    ours.map(|dump| Ok((dump.at, PoolSettings::of_backup(&dump.text)?))).collect()
 }
 
 /// Whether dumps are there, but sealed with a key that the secret does not hold any more.
 fn closed(error: &anyhow::Error) -> bool {
-    let codes = error.chain().filter_map(|cause| cause.downcast_ref::<Fault>()?.code.as_deref());
+    let codes =
+        error.chain().filter_map(|cause| cause.downcast_ref::<PortError>()?.code.as_deref());
     codes.into_iter().any(|code| matches!(code, "ClosedSeal" | "UnknownKey"))
 }

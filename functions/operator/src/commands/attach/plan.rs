@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use poolbridge_aws::cognito::settings::{Holder, Settings, Unsendable, same_function};
+use poolbridge_aws::cognito::settings::{
+    PoolSettings, SlotOwner, UnsupportedSetting, same_function,
+};
 use poolbridge_aws::config::{Configuration, TriggerSlot};
 use poolbridge_core::side::Side;
 use poolbridge_core::time::Time;
@@ -11,7 +13,7 @@ use crate::render::moment;
 
 /// What the configuration and the deployment ask of one pool.
 #[derive(Clone, Debug)]
-pub(crate) struct Wishes<'a> {
+pub(crate) struct AttachRequest<'a> {
     /// The pool's side.
     pub(crate) side: Side,
     /// The pool's id.
@@ -39,7 +41,7 @@ pub(crate) fn slots(configuration: &Configuration) -> Vec<TriggerSlot> {
 
 /// A slot that changes hands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Step {
+pub(crate) struct AttachStep {
     /// The slot.
     pub(crate) slot: TriggerSlot,
     /// Who holds it; nobody, if none.
@@ -47,12 +49,12 @@ pub(crate) struct Step {
     /// Who is to hold it; nobody, if none.
     pub(crate) to: Option<String>,
     /// The team's function that capture calls from there.
-    pub(crate) beside: Option<String>,
+    pub(crate) chained: Option<String>,
 }
 
 /// Why a pool is left as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Refusal {
+pub(crate) enum AttachRefusal {
     /// A slot holds a function that `bridge.toml` does not name: its work would be lost.
     Foreign {
         /// The slot.
@@ -71,7 +73,7 @@ pub(crate) enum Refusal {
         slot: TriggerSlot,
     },
     /// The pool has settings that are newer than this program.
-    Unsendable {
+    UnsupportedSetting {
         /// Their names.
         names: Vec<String>,
     },
@@ -79,27 +81,27 @@ pub(crate) enum Refusal {
 
 /// What is to be done to one pool.
 #[derive(Clone, Debug)]
-pub(crate) struct Plan {
+pub(crate) struct AttachPlan {
     /// The pool's side.
     pub(crate) side: Side,
     /// The pool's id.
     pub(crate) pool: String,
     /// The slots that change hands.
-    pub(crate) steps: Vec<Step>,
+    pub(crate) steps: Vec<AttachStep>,
     /// The slots that are as they shall be.
     pub(crate) kept: Vec<TriggerSlot>,
     /// Other settings that are written back as they were, by name.
     pub(crate) settings: Vec<String>,
     /// Why nothing is done, if so.
-    pub(crate) refused: Vec<Refusal>,
+    pub(crate) refused: Vec<AttachRefusal>,
     /// What somebody should look at.
     pub(crate) warnings: Vec<String>,
     /// The settings to set.
-    pub(crate) wanted: Settings,
+    pub(crate) wanted: PoolSettings,
 }
 
-impl Plan {
-    fn new(wishes: &Wishes<'_>, found: &Settings) -> Self {
+impl AttachPlan {
+    fn new(wishes: &AttachRequest<'_>, found: &PoolSettings) -> Self {
         Self {
             side: wishes.side,
             pool: wishes.pool.to_owned(),
@@ -119,8 +121,10 @@ impl Plan {
 
     /// Refuses what cannot be sent. Where nothing is to be written it does not matter.
     fn sendable(mut self) -> Self {
-        if let (true, Err(Unsendable(names))) = (self.is_due(), self.wanted.request(&self.pool)) {
-            self.refused.push(Refusal::Unsendable { names });
+        if let (true, Err(UnsupportedSetting(names))) =
+            (self.is_due(), self.wanted.request(&self.pool))
+        {
+            self.refused.push(AttachRefusal::UnsupportedSetting { names });
         }
         if self.is_due() && !self.wanted.at_odds().is_empty() {
             self.warnings.push(format!(
@@ -138,10 +142,10 @@ impl Plan {
 /// interrupted run leaves a dump of the pool as it is with capture in it, which tells nothing of
 /// that. `dumps` are of this pool, newest first.
 fn before_capture<'a>(
-    dumps: &'a [(Time, Settings)],
+    dumps: &'a [(Time, PoolSettings)],
     slots: &[TriggerSlot],
-    wishes: &Wishes<'_>,
-) -> Option<&'a (Time, Settings)> {
+    wishes: &AttachRequest<'_>,
+) -> Option<&'a (Time, PoolSettings)> {
     let ours = |arn: &str| same_function(arn, wishes.capture);
     dumps
         .iter()
@@ -149,7 +153,7 @@ fn before_capture<'a>(
 }
 
 /// Whether it must be known who held a slot before: capture holds it, and calls nobody there.
-pub(crate) fn asks_for_dumps(found: &Settings, wishes: &Wishes<'_>) -> bool {
+pub(crate) fn asks_for_dumps(found: &PoolSettings, wishes: &AttachRequest<'_>) -> bool {
     let ours = |arn: &str| same_function(arn, wishes.capture);
     TriggerSlot::ALL.into_iter().any(|slot| {
         !wishes.chained.contains_key(&slot) && found.holder(slot).function().is_some_and(ours)
@@ -158,7 +162,11 @@ pub(crate) fn asks_for_dumps(found: &Settings, wishes: &Wishes<'_>) -> bool {
 
 /// The team's function that stood where capture stands now, and that bridge.toml does not have it
 /// call any more. A line that names another function is the team's own choice.
-fn stopped(slot: TriggerSlot, wishes: &Wishes<'_>, dumps: &[(Time, Settings)]) -> Option<String> {
+fn stopped(
+    slot: TriggerSlot,
+    wishes: &AttachRequest<'_>,
+    dumps: &[(Time, PoolSettings)],
+) -> Option<String> {
     if wishes.chained.contains_key(&slot) {
         return None;
     }
@@ -168,8 +176,12 @@ fn stopped(slot: TriggerSlot, wishes: &Wishes<'_>, dumps: &[(Time, Settings)]) -
 
 /// Puts capture into the slots that are asked for. `dumps` are of this pool, newest first, and
 /// matter only where [`asks_for_dumps`] says so.
-pub(crate) fn attach(found: &Settings, wishes: &Wishes<'_>, dumps: &[(Time, Settings)]) -> Plan {
-    let mut plan = Plan::new(wishes, found);
+pub(crate) fn attach(
+    found: &PoolSettings,
+    wishes: &AttachRequest<'_>,
+    dumps: &[(Time, PoolSettings)],
+) -> AttachPlan {
+    let mut plan = AttachPlan::new(wishes, found);
     for slot in TriggerSlot::ALL {
         let wanted = wishes.slots.contains(&slot);
         let holder = found.holder(slot);
@@ -195,21 +207,21 @@ pub(crate) fn attach(found: &Settings, wishes: &Wishes<'_>, dumps: &[(Time, Sett
     plan.sendable()
 }
 
-fn take(plan: &mut Plan, slot: TriggerSlot, holder: Holder, wishes: &Wishes<'_>) {
+fn take(plan: &mut AttachPlan, slot: TriggerSlot, holder: SlotOwner, wishes: &AttachRequest<'_>) {
     let chained = wishes.chained.get(&slot);
     if chained.is_some_and(|arn| same_function(arn, wishes.capture)) {
-        plan.refused.push(Refusal::Itself { slot });
+        plan.refused.push(AttachRefusal::Itself { slot });
         return;
     }
     let from = match holder {
-        Holder::Unclear => return plan.refused.push(Refusal::Unclear { slot }),
-        Holder::Function(arn) if arn == wishes.capture => return plan.kept.push(slot),
-        Holder::Function(arn) if same_function(&arn, wishes.capture) => Some(arn),
-        Holder::Function(arn) if chained != Some(&arn) => {
-            return plan.refused.push(Refusal::Foreign { slot, arn });
+        SlotOwner::Unclear => return plan.refused.push(AttachRefusal::Unclear { slot }),
+        SlotOwner::Function(arn) if arn == wishes.capture => return plan.kept.push(slot),
+        SlotOwner::Function(arn) if same_function(&arn, wishes.capture) => Some(arn),
+        SlotOwner::Function(arn) if chained != Some(&arn) => {
+            return plan.refused.push(AttachRefusal::Foreign { slot, arn });
         }
-        Holder::Function(arn) => Some(arn),
-        Holder::Nobody => None,
+        SlotOwner::Function(arn) => Some(arn),
+        SlotOwner::Nobody => None,
     };
     if let (None, Some(chained)) = (&from, chained) {
         plan.warnings.push(format!(
@@ -220,26 +232,35 @@ fn take(plan: &mut Plan, slot: TriggerSlot, holder: Holder, wishes: &Wishes<'_>)
         ));
     }
     plan.wanted = plan.wanted.clone().with_function(slot, wishes.capture);
-    let (to, beside) = (Some(wishes.capture.to_owned()), chained.cloned());
-    plan.steps.push(Step { slot, from, to, beside });
+    let (to, chained) = (Some(wishes.capture.to_owned()), chained.cloned());
+    plan.steps.push(AttachStep { slot, from, to, chained });
 }
 
 /// Gives back the slots that still hold capture. `dumps` are of this pool, newest first.
-pub(crate) fn detach(found: &Settings, wishes: &Wishes<'_>, dumps: &[(Time, Settings)]) -> Plan {
-    let mut plan = Plan::new(wishes, found);
+pub(crate) fn detach(
+    found: &PoolSettings,
+    wishes: &AttachRequest<'_>,
+    dumps: &[(Time, PoolSettings)],
+) -> AttachPlan {
+    let mut plan = AttachPlan::new(wishes, found);
     let ours = |arn: &str| same_function(arn, wishes.capture);
     for slot in TriggerSlot::ALL {
-        let Holder::Function(from) = found.holder(slot) else { continue };
+        let SlotOwner::Function(from) = found.holder(slot) else { continue };
         if ours(&from) {
             let earlier = before_capture(dumps, &[slot], wishes).map(|(_, dump)| dump);
-            let step = Step { slot, from: Some(from), to: None, beside: None };
+            let step = AttachStep { slot, from: Some(from), to: None, chained: None };
             give_back(&mut plan, step, earlier, wishes);
         }
     }
     plan.sendable()
 }
 
-fn give_back(plan: &mut Plan, mut step: Step, earlier: Option<&Settings>, wishes: &Wishes<'_>) {
+fn give_back(
+    plan: &mut AttachPlan,
+    mut step: AttachStep,
+    earlier: Option<&PoolSettings>,
+    wishes: &AttachRequest<'_>,
+) {
     let slot = step.slot;
     let (name, side) = (slot.name(), wishes.side);
     let before = earlier.and_then(|dump| dump.holder(slot).function().map(str::to_owned));
@@ -277,12 +298,12 @@ fn give_back(plan: &mut Plan, mut step: Step, earlier: Option<&Settings>, wishes
 /// Writes back every setting that can be written as it was before capture came, whoever changed it;
 /// `None` if no dump tells that. `dumps` are of this pool, newest first.
 pub(crate) fn restore(
-    found: &Settings,
-    wishes: &Wishes<'_>,
-    dumps: &[(Time, Settings)],
-) -> Option<Plan> {
+    found: &PoolSettings,
+    wishes: &AttachRequest<'_>,
+    dumps: &[(Time, PoolSettings)],
+) -> Option<AttachPlan> {
     let (at, dump) = before_capture(dumps, &TriggerSlot::ALL, wishes)?;
-    let mut plan = Plan::new(wishes, found);
+    let mut plan = AttachPlan::new(wishes, found);
     plan.wanted = dump.clone().with_the_rest_of(found);
     plan.settings = found.differences(&plan.wanted);
     let beyond = dump.differences(&plan.wanted);
@@ -323,6 +344,6 @@ pub(crate) fn restore(
 }
 
 /// Whether the newest dump does not tell of the pool as it is.
-pub(crate) fn needs_dump(found: &Settings, dumps: &[(Time, Settings)]) -> bool {
+pub(crate) fn needs_dump(found: &PoolSettings, dumps: &[(Time, PoolSettings)]) -> bool {
     dumps.first().is_none_or(|(_, newest)| !found.differences(newest).is_empty())
 }

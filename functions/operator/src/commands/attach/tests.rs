@@ -2,39 +2,40 @@
 
 use std::collections::BTreeMap;
 
-use poolbridge_aws::cognito::settings::{Holder, Settings};
+use poolbridge_aws::cognito::settings::{PoolSettings, SlotOwner};
 use poolbridge_aws::config::{Configuration, TriggerSlot};
 use poolbridge_core::side::Side;
 use poolbridge_core::time::Time;
 use serde_json::{Value, json};
 
 use super::plan::{
-    Plan, Refusal, Wishes, asks_for_dumps, attach, detach, needs_dump, restore, slots,
+    AttachPlan, AttachRefusal, AttachRequest, asks_for_dumps, attach, detach, needs_dump, restore,
+    slots,
 };
 
 pub(crate) const OURS: &str = "arn:aws:lambda:eu-west-1:111111111111:function:acme-capture";
 pub(crate) const THEIRS: &str = "arn:aws:lambda:eu-west-1:111111111111:function:welcome";
 
 /// A pool with those triggers.
-pub(crate) fn pool(triggers: &Value) -> Settings {
+pub(crate) fn pool(triggers: &Value) -> PoolSettings {
     let pool = json!({ "UserPool": { "Id": "eu-west-1_A", "Name": "people",
         "LambdaConfig": triggers, "DeletionProtection": "ACTIVE" }, "MfaConfig": {} });
-    Settings::of_dump(&pool.to_string()).unwrap()
+    PoolSettings::of_backup(&pool.to_string()).unwrap()
 }
 
 pub(crate) fn wishes<'a>(
     slots: &[TriggerSlot],
     chained: &'a BTreeMap<TriggerSlot, String>,
-) -> Wishes<'a> {
+) -> AttachRequest<'a> {
     let slots = slots.to_vec();
-    Wishes { side: Side::Old, pool: "eu-west-1_A", capture: OURS, slots, chained }
+    AttachRequest { side: Side::Old, pool: "eu-west-1_A", capture: OURS, slots, chained }
 }
 
 fn chained(slot: TriggerSlot, arn: &str) -> BTreeMap<TriggerSlot, String> {
     BTreeMap::from([(slot, arn.to_owned())])
 }
 
-fn held(plan: &Plan, slot: TriggerSlot) -> Holder {
+fn held(plan: &AttachPlan, slot: TriggerSlot) -> SlotOwner {
     plan.wanted.holder(slot)
 }
 
@@ -46,7 +47,7 @@ fn an_empty_slot_is_taken_and_a_taken_one_stays() {
     let nothing = BTreeMap::new();
     let plan = attach(&pool(&json!({})), &wishes(&[CONFIRMED], &nothing), &[]);
     assert!(plan.is_due() && plan.steps.len() == 1 && plan.warnings.is_empty());
-    assert_eq!(held(&plan, CONFIRMED), Holder::Function(OURS.to_owned()));
+    assert_eq!(held(&plan, CONFIRMED), SlotOwner::Function(OURS.to_owned()));
     let again = attach(&plan.wanted, &wishes(&[CONFIRMED], &nothing), &[]);
     assert!(!again.is_due() && again.refused.is_empty());
     assert_eq!(again.kept, [CONFIRMED]);
@@ -57,14 +58,14 @@ fn a_stranger_is_refused_until_bridge_toml_names_exactly_that_one() {
     let found = pool(&json!({ "PostConfirmation": THEIRS }));
     for other in [BTreeMap::new(), chained(CONFIRMED, "arn:other"), chained(SIGN_UP, THEIRS)] {
         let plan = attach(&found, &wishes(&[CONFIRMED], &other), &[]);
-        let foreign = Refusal::Foreign { slot: CONFIRMED, arn: THEIRS.to_owned() };
+        let foreign = AttachRefusal::Foreign { slot: CONFIRMED, arn: THEIRS.to_owned() };
         assert_eq!(plan.refused, [foreign]);
         assert!(!plan.is_due());
     }
     let named = chained(CONFIRMED, THEIRS);
     let plan = attach(&found, &wishes(&[CONFIRMED], &named), &[]);
     assert!(plan.is_due());
-    assert_eq!(plan.steps[0].beside.as_deref(), Some(THEIRS));
+    assert_eq!(plan.steps[0].chained.as_deref(), Some(THEIRS));
 }
 
 #[test]
@@ -81,13 +82,13 @@ fn capture_never_calls_itself() {
     for arn in [OURS, qualified.as_str()] {
         let itself = chained(CONFIRMED, arn);
         let plan = attach(&pool(&json!({})), &wishes(&[CONFIRMED], &itself), &[]);
-        assert_eq!(plan.refused, [Refusal::Itself { slot: CONFIRMED }]);
+        assert_eq!(plan.refused, [AttachRefusal::Itself { slot: CONFIRMED }]);
     }
     // Capture under another alias is not a stranger either.
     let nothing = BTreeMap::new();
     let found = pool(&json!({ "PostConfirmation": qualified }));
     let plan = attach(&found, &wishes(&[CONFIRMED], &nothing), &[]);
-    assert!(plan.is_due() && plan.steps[0].beside.is_none());
+    assert!(plan.is_due() && plan.steps[0].chained.is_none());
 }
 
 #[test]
@@ -95,12 +96,12 @@ fn contradictions_and_settings_of_tomorrow_are_refused() {
     let nothing = BTreeMap::new();
     let unclear = pool(&json!({ "PostConfirmation": 7 }));
     let plan = attach(&unclear, &wishes(&[CONFIRMED], &nothing), &[]);
-    assert_eq!(plan.refused, [Refusal::Unclear { slot: CONFIRMED }]);
+    assert_eq!(plan.refused, [AttachRefusal::Unclear { slot: CONFIRMED }]);
     let text = pool(&json!({})).dump().replace("DeletionProtection", "SettingOfTomorrow");
-    let newer = Settings::of_dump(&text).unwrap();
+    let newer = PoolSettings::of_backup(&text).unwrap();
     let plan = attach(&newer, &wishes(&[CONFIRMED], &nothing), &[]);
     let names = vec!["SettingOfTomorrow".to_owned()];
-    assert_eq!(plan.refused, [Refusal::Unsendable { names }]);
+    assert_eq!(plan.refused, [AttachRefusal::UnsupportedSetting { names }]);
     // Where nothing has to be written it does no harm.
     let plan = attach(&newer, &wishes(&[], &nothing), &[]);
     assert_eq!(plan.refused, []);
@@ -143,8 +144,8 @@ fn detach_leaves_a_slot_alone_that_somebody_else_took_since() {
     let found = pool(&json!({ "PostConfirmation": THEIRS, "PreSignUp": OURS }));
     let plan = detach(&found, &wishes(&[CONFIRMED, SIGN_UP], &nothing), &dumps);
     assert_eq!(plan.steps.len(), 1);
-    assert_eq!(held(&plan, CONFIRMED), Holder::Function(THEIRS.to_owned()));
-    assert_eq!(held(&plan, SIGN_UP), Holder::Nobody);
+    assert_eq!(held(&plan, CONFIRMED), SlotOwner::Function(THEIRS.to_owned()));
+    assert_eq!(held(&plan, SIGN_UP), SlotOwner::Nobody);
 }
 
 #[test]
@@ -154,7 +155,7 @@ fn detach_says_where_dump_and_bridge_toml_disagree() {
     let named = chained(CONFIRMED, "arn:aws:lambda:eu-west-1:1:function:newer");
     let nothing = BTreeMap::new();
     let theirs = json!({ "PostConfirmation": THEIRS });
-    let check = |chained: &BTreeMap<_, _>, dumps: &[(Time, Settings)], to: Option<&str>| {
+    let check = |chained: &BTreeMap<_, _>, dumps: &[(Time, PoolSettings)], to: Option<&str>| {
         let plan = detach(&attached, &wishes(&[CONFIRMED], chained), dumps);
         assert_eq!(held(&plan, CONFIRMED).function(), to);
         assert_eq!(plan.warnings.len(), 1);
@@ -171,7 +172,7 @@ fn a_whole_dump_is_written_back_as_far_as_it_can_be() {
     let nothing = BTreeMap::new();
     let dump = pool(&json!({ "PostConfirmation": THEIRS }));
     let spoilt = dump.dump().replace("ACTIVE", "INACTIVE").replace("eu-west-1_A", "eu-west-1_X");
-    let found = Settings::of_dump(&spoilt).unwrap();
+    let found = PoolSettings::of_backup(&spoilt).unwrap();
     let dumps = [(Time(1), dump)];
     let plan = restore(&found, &wishes(&[], &nothing), &dumps).unwrap();
     assert_eq!(plan.settings, ["DeletionProtection"]);
@@ -223,11 +224,14 @@ fn a_function_that_bridge_toml_does_not_name_any_more_is_not_stopped_in_silence(
     };
     // Whether the slot is asked for still or not.
     for slots in [[CONFIRMED].as_slice(), &[]] {
-        let told = warnings(slots, &nothing, &dumps);
+        let reported = warnings(slots, &nothing, &dumps);
         let line = format!("`PostConfirmation = \"{THEIRS}\"` back under [old.triggers]");
-        assert_eq!(told.len(), 1);
-        assert!(told[0].contains(&line) && told[0].contains("poolbridge detach"), "{told:?}");
-        assert!(!told[0].contains("no harm"), "{told:?}");
+        assert_eq!(reported.len(), 1);
+        assert!(
+            reported[0].contains(&line) && reported[0].contains("poolbridge detach"),
+            "{reported:?}"
+        );
+        assert!(!reported[0].contains("no harm"), "{reported:?}");
     }
     // Nobody is stopped who is called, was replaced by name, or was gone before capture came.
     assert_eq!(warnings(&[CONFIRMED], &named, &dumps), [""; 0]);
@@ -266,12 +270,12 @@ fn the_slots_are_those_of_the_routes() {
 }
 
 /// The pool, with some of its settings changed.
-fn with(changes: &Value) -> Settings {
+fn with(changes: &Value) -> PoolSettings {
     let mut dump: Value = serde_json::from_str(&pool(&json!({})).dump()).unwrap();
     for (name, value) in changes.as_object().unwrap() {
         dump["UserPool"][name] = value.clone();
     }
-    Settings::of_dump(&dump.to_string()).unwrap()
+    PoolSettings::of_backup(&dump.to_string()).unwrap()
 }
 
 #[test]

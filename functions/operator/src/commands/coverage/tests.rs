@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use poolbridge_aws::operations::OPERATIONS;
 
-use super::facts::Late;
+use super::input::Late;
 use super::*;
 use poolbridge_core::time::Time;
 use std::time::Duration;
@@ -12,19 +12,19 @@ use std::time::Duration;
 const HOUR: Duration = Duration::from_hours(1);
 const NOW: Time = Time(1_700_000_000_000);
 
-fn pool() -> OfPool {
+fn pool() -> PoolRoutes {
     let (ended, began) = (NOW - HOUR, NOW - HOUR - Duration::from_mins(10));
-    let figures = BTreeMap::from([("accounts".to_owned(), 1_000)]);
-    OfPool {
+    let metrics = BTreeMap::from([("accounts".to_owned(), 1_000)]);
+    PoolRoutes {
         attached: Some([TriggerSlot::PostConfirmation].into()),
         trail: Some(NOW - Duration::from_mins(3)),
-        sweep: Some(Pass { ended, began: Some(began), figures }),
+        sweep: Some(LastPass { ended, began: Some(began), metrics }),
     }
 }
 
 /// A bridge with every route, on both pools.
-pub(crate) fn whole() -> Facts {
-    Facts {
+pub(crate) fn whole() -> CoverageInput {
+    CoverageInput {
         name: "acme".to_owned(),
         at: NOW,
         asked: vec![TriggerSlot::PostConfirmation],
@@ -35,27 +35,27 @@ pub(crate) fn whole() -> Facts {
 }
 
 /// A bridge with next to none.
-pub(crate) fn bare() -> Facts {
-    let nothing = OfPool { attached: Some([].into()), trail: None, sweep: None };
-    Facts { every: None, pools: BySide { old: pool(), new: nothing }, ..whole() }
+pub(crate) fn bare() -> CoverageInput {
+    let nothing = PoolRoutes { attached: Some([].into()), trail: None, sweep: None };
+    CoverageInput { every: None, pools: BySide { old: pool(), new: nothing }, ..whole() }
 }
 
 /// How late an operation is noticed.
-fn late(facts: &Facts, name: &str) -> Late {
+fn late(input: &CoverageInput, name: &str) -> Late {
     let operation = OPERATIONS.iter().find(|operation| operation.name == name);
-    facts.late(operation.unwrap_or_else(|| panic!("{name} is not in the table")))
+    input.late(operation.unwrap_or_else(|| panic!("{name} is not in the table")))
 }
 
 #[test]
 fn the_bound_is_the_first_route_that_keeps_one() {
-    let facts = whole();
-    assert_eq!(facts.warnings(), [""; 0]);
-    assert_eq!(late(&facts, "ConfirmSignUp"), Late::Seconds);
+    let input = whole();
+    assert_eq!(input.warnings(), [""; 0]);
+    assert_eq!(late(&input, "ConfirmSignUp"), Late::Seconds);
     let swept = 6 * HOUR + Duration::from_mins(10) + Duration::from_secs(2);
-    assert_eq!(late(&facts, "AdminUpdateUserAttributes"), Late::Within(swept));
-    assert_eq!(late(&facts, "AdminDeleteUser"), Late::Within(swept));
+    assert_eq!(late(&input, "AdminUpdateUserAttributes"), Late::Within(swept));
+    assert_eq!(late(&input, "AdminDeleteUser"), Late::Within(swept));
     // A password leaves nothing behind that a comparison could find.
-    assert_eq!(late(&facts, "AdminSetUserPassword"), Late::Unbounded);
+    assert_eq!(late(&input, "AdminSetUserPassword"), Late::Unbounded);
     let mut silent = whole();
     silent.pools.new.trail = None;
     assert_eq!(late(&silent, "AdminSetUserPassword"), Late::Never);
@@ -63,47 +63,47 @@ fn the_bound_is_the_first_route_that_keeps_one() {
 
 #[test]
 fn the_later_of_both_pools_counts() {
-    let mut facts = whole();
-    facts.pools.new.attached = Some([].into());
-    assert!(matches!(late(&facts, "Confirm_POST"), Late::Within(_)));
+    let mut input = whole();
+    input.pools.new.attached = Some([].into());
+    assert!(matches!(late(&input, "Confirm_POST"), Late::Within(_)));
     // The sweep would find the account, and not that its person chose a password.
-    assert_eq!(late(&facts, "ConfirmSignUp"), Late::Unbounded);
-    facts.every = None;
-    assert_eq!(late(&facts, "Confirm_POST"), Late::Unbounded);
-    facts.pools.new.trail = None;
-    assert_eq!(late(&facts, "ConfirmSignUp"), Late::Never);
+    assert_eq!(late(&input, "ConfirmSignUp"), Late::Unbounded);
+    input.every = None;
+    assert_eq!(late(&input, "Confirm_POST"), Late::Unbounded);
+    input.pools.new.trail = None;
+    assert_eq!(late(&input, "ConfirmSignUp"), Late::Never);
 }
 
 /// A bridge on which capture stands in every slot of both pools, and is asked for in all of them.
-fn everywhere() -> Facts {
-    let mut facts = whole();
-    facts.asked = TriggerSlot::ALL.to_vec();
-    for pool in [&mut facts.pools.old, &mut facts.pools.new] {
+fn everywhere() -> CoverageInput {
+    let mut input = whole();
+    input.asked = TriggerSlot::ALL.to_vec();
+    for pool in [&mut input.pools.old, &mut input.pools.new] {
         pool.attached = Some(TriggerSlot::ALL.into());
     }
-    facts
+    input
 }
 
 #[test]
 fn a_password_is_noticed_only_by_what_proves_it() {
-    for mut facts in [whole(), everywhere()] {
+    for mut input in [whole(), everywhere()] {
         let rows: Vec<_> = OPERATIONS.iter().filter(|row| row.password).collect();
         for row in &rows {
             let proved = row.trigger == Some(TriggerSlot::PostConfirmation);
             let expected = if proved { Late::Seconds } else { Late::Unbounded };
-            assert_eq!(facts.late(row), expected, "{} {:?}", row.name, row.challenge);
+            assert_eq!(input.late(row), expected, "{} {:?}", row.name, row.challenge);
         }
-        facts.pools.old.trail = None;
+        input.pools.old.trail = None;
         let first = rows.iter().find(|row| row.challenge == Some("NEW_PASSWORD_REQUIRED"));
-        assert_eq!(facts.late(first.expect("it is in the table")), Late::Never);
+        assert_eq!(input.late(first.expect("it is in the table")), Late::Never);
     }
 }
 
 #[test]
 fn a_message_about_a_new_address_bounds_no_edit() {
-    let facts = everywhere();
+    let input = everywhere();
     for name in ["UpdateUserAttributes", "AdminUpdateUserAttributes", "VerifyUserAttribute"] {
-        assert!(matches!(late(&facts, name), Late::Within(_)), "{name}");
+        assert!(matches!(late(&input, name), Late::Within(_)), "{name}");
     }
     let mut unswept = everywhere();
     unswept.every = None;
@@ -112,21 +112,21 @@ fn a_message_about_a_new_address_bounds_no_edit() {
 
 #[test]
 fn a_slot_that_is_not_asked_for_any_more_counts_for_nothing() {
-    let mut facts = everywhere();
-    assert_eq!(late(&facts, "InitiateAuth"), Late::Seconds);
-    facts.asked = vec![TriggerSlot::PostConfirmation];
-    assert!(matches!(late(&facts, "InitiateAuth"), Late::Within(_)));
-    assert_eq!(late(&facts, "ConfirmSignUp"), Late::Seconds);
+    let mut input = everywhere();
+    assert_eq!(late(&input, "InitiateAuth"), Late::Seconds);
+    input.asked = vec![TriggerSlot::PostConfirmation];
+    assert!(matches!(late(&input, "InitiateAuth"), Late::Within(_)));
+    assert_eq!(late(&input, "ConfirmSignUp"), Late::Seconds);
     let row = OPERATIONS.iter().find(|row| row.name == "InitiateAuth");
-    assert_eq!(facts.triggered(row.expect("it is in the table")), []);
+    assert_eq!(input.triggered(row.expect("it is in the table")), []);
 }
 
 #[test]
 fn everything_that_is_missing_is_warned_of() {
-    let warned = |change: &dyn Fn(&mut Facts), word: &str| {
-        let mut facts = whole();
-        change(&mut facts);
-        let warnings = facts.warnings();
+    let warned = |change: &dyn Fn(&mut CoverageInput), word: &str| {
+        let mut input = whole();
+        change(&mut input);
+        let warnings = input.warnings();
         assert!(warnings.len() == 1 && warnings[0].contains(word), "{word}: {warnings:?}");
         assert!(warnings[0].contains("hint: "), "{warnings:?}");
     };
@@ -136,12 +136,12 @@ fn everything_that_is_missing_is_warned_of() {
     warned(&|it| it.pools.old.trail = Some(NOW - 25 * HOUR), "told nothing");
     warned(&|it| it.every = None, "the sweep is off");
     warned(&|it| it.pools.old.sweep = None, "has ended yet");
-    let doubtful = |it: &mut Facts| {
+    let doubtful = |it: &mut CoverageInput| {
         let pass = it.pools.new.sweep.as_mut();
-        pass.expect("it has one").figures.insert("unconcluded".to_owned(), 1);
+        pass.expect("it has one").metrics.insert("unconcluded".to_owned(), 1);
     };
     warned(&doubtful, "concluded nothing");
-    let late = |it: &mut Facts| {
+    let late = |it: &mut CoverageInput| {
         let pass = it.pools.new.sweep.as_mut();
         pass.expect("it has one").ended = NOW - 13 * HOUR;
     };
@@ -154,7 +154,7 @@ fn every_operation_of_the_newest_model_is_listed() {
     let path = top.expect("the repository").join("shared/aws/model/cognito-idp.json");
     let model = std::fs::read_to_string(path).expect("the committed model");
     let model: serde_json::Value = serde_json::from_str(&model).expect("it is JSON");
-    let names: Vec<&str> = super::facts::operations().map(|operation| operation.name).collect();
+    let names: Vec<&str> = super::input::operations().map(|operation| operation.name).collect();
     let listed = model["operations"].as_array().expect("a list");
     for name in listed.iter().filter_map(serde_json::Value::as_str) {
         assert!(names.contains(&name), "{name} is not listed");
@@ -163,14 +163,14 @@ fn every_operation_of_the_newest_model_is_listed() {
 
 #[test]
 fn a_change_of_settings_is_noticed_within_the_sweeps_next_call() {
-    let facts = whole();
+    let input = whole();
     let call = poolbridge_core::limits::SWEEP_CALL_EVERY;
     for name in ["UpdateUserPool", "UpdateUserPoolClient", "AddCustomAttributes"] {
-        assert_eq!(late(&facts, name), Late::Within(call), "{name}");
+        assert_eq!(late(&input, name), Late::Within(call), "{name}");
     }
     let mut unswept = whole();
     unswept.every = None;
     assert_eq!(late(&unswept, "UpdateUserPool"), Late::Unbounded);
-    assert_eq!(late(&facts, "StartPointInTimeRecovery"), Late::Unbounded);
-    assert_eq!(late(&facts, "ListUsers"), Late::Never);
+    assert_eq!(late(&input, "StartPointInTimeRecovery"), Late::Unbounded);
+    assert_eq!(late(&input, "ListUsers"), Late::Never);
 }

@@ -10,7 +10,7 @@ use super::*;
 use crate::commands::attach::plan::attach;
 use crate::commands::attach::tests::{OURS, THEIRS, pool, wishes};
 
-fn plans() -> [Plan; 4] {
+fn plans() -> [AttachPlan; 4] {
     let chained = BTreeMap::from([(TriggerSlot::PreSignUp, THEIRS.to_owned())]);
     let slots = [TriggerSlot::PreSignUp, TriggerSlot::PostConfirmation];
     let wishes = wishes(&slots, &chained);

@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use poolbridge_core::change::Proof;
-use poolbridge_core::entry::{Agreed, Base, DecisionKind, Known, Lease, State};
+use poolbridge_core::change::Evidence;
 use poolbridge_core::fingerprint::Fingerprint;
 use poolbridge_core::names::{GroupName, Owner, PersonId, Sub, Username};
 use poolbridge_core::plan::Plan;
+use poolbridge_core::record::{
+    Baseline, BaselineField, DecisionKind, KnownAccount, Lease, PersonState,
+};
 use poolbridge_core::side::BySide;
-use poolbridge_core::step::{Deed, Step};
+use poolbridge_core::step::{Action, Step};
 
 use super::*;
 
@@ -17,8 +19,8 @@ const THEN: Time = Time(1_700_000_000_000);
 /// A value that nothing may show.
 const SECRET: &str = "ada@example.com";
 
-fn known(sub: &str) -> Known {
-    Known {
+fn known(sub: &str) -> KnownAccount {
+    KnownAccount {
         sub: Sub::try_from(sub).unwrap(),
         username: Username::try_from(SECRET).unwrap(),
         seen: THEN,
@@ -27,49 +29,53 @@ fn known(sub: &str) -> Known {
     }
 }
 
-pub(crate) fn entry() -> Entry {
+pub(crate) fn record() -> PersonRecord {
     let id = PersonId::from_nonce(0xfeed);
-    let mut entry = Entry::new(id, Side::Old, known("sub-of-old"), THEN);
-    entry.accounts.new = Some(known("sub-of-new"));
-    entry.linked = Some(THEN);
-    entry.state = State::Held;
-    entry.reason = Some(Reason::AddressTaken);
-    let print = Some(Fingerprint { key: 1, bytes: [0xab; 16] });
-    entry.agreed = Some(Agreed {
-        fields: BTreeMap::from([(Field::Enabled, Base { print, rule: 1 })]),
+    let mut record = PersonRecord::new(id, Side::Old, known("sub-of-old"), THEN);
+    record.accounts.new = Some(known("sub-of-new"));
+    record.linked = Some(THEN);
+    record.state = PersonState::Held;
+    record.reason = Some(Reason::AddressTaken);
+    let fingerprint = Some(Fingerprint { key: 1, bytes: [0xab; 16] });
+    record.baseline = Some(Baseline {
+        fields: BTreeMap::from([(Field::Enabled, BaselineField { fingerprint, rule: 1 })]),
         rules: BTreeSet::from([1]),
     });
-    let obstacle =
-        Obstacle { reason: Reason::AddressTaken, value: print, side: Side::New, since: THEN };
-    entry.obstacles = BTreeMap::from([(Field::Email, obstacle)]);
+    let blocked_field = BlockedField {
+        reason: Reason::AddressTaken,
+        value: fingerprint,
+        side: Side::New,
+        since: THEN,
+    };
+    record.blocked_fields = BTreeMap::from([(Field::Email, blocked_field)]);
     let free_at = NOW + std::time::Duration::from_secs(5);
-    entry.lease = Some(Lease { owner: Owner::from_nonce(1), until: free_at, free_at });
-    entry.decide(Decision {
+    record.lease = Some(Lease { owner: Owner::from_nonce(1), until: free_at, free_at });
+    record.decide(Decision {
         at: THEN,
         kind: DecisionKind::Conflict,
         fields: vec!["name".to_owned(), "group:staff".to_owned()],
         side: Some(Side::New),
         reason: None,
     });
-    entry
+    record
 }
 
 fn story() -> Story {
     let group = GroupName::try_from("staff").unwrap();
     let plan = Plan {
-        steps: vec![Step { side: Side::New, deed: Deed::AddToGroup(group) }],
+        steps: vec![Step { side: Side::New, action: Action::AddToGroup(group) }],
         ..Plan::default()
     };
     let present = BySide { old: true, new: false };
-    let mut entry = entry();
-    entry.passwords.owes_sign_out.new = true;
-    let mark = Mark {
+    let mut record = record();
+    record.passwords.owes_sign_out.new = true;
+    let pending = PendingChange {
         side: Side::Old,
         sub: Sub::try_from("sub-of-old").unwrap(),
         token: 7,
         first: THEN,
         last: THEN,
-        proof: Proof::Changed,
+        evidence: Evidence::Changed,
         password_at: None,
         administrator_at: None,
         claimed_at: None,
@@ -77,8 +83,8 @@ fn story() -> Story {
         attempts: 2,
         reason: Some("throttled".to_owned()),
     };
-    let explanation = Explanation { entry: Some(entry.clone()), present, plan: Some(plan) };
-    Story { entry, explanation, marks: vec![mark], now: NOW }
+    let explanation = Explanation { record: Some(record.clone()), present, plan: Some(plan) };
+    Story { record, explanation, pending_changes: vec![pending], now: NOW }
 }
 
 #[test]
@@ -86,8 +92,8 @@ fn it_is_told_as_reviewed_and_names_no_value() {
     let (words, value) = (words(&story()), format!("{:#}\n", value(&story())));
     super::super::golden("explain", &words);
     super::super::golden("explain-json", &value);
-    for told in [words, value] {
-        assert!(!told.contains(SECRET), "{told}");
-        assert!(!told.contains(&"ab".repeat(16)), "a whole fingerprint: {told}");
+    for reported in [words, value] {
+        assert!(!reported.contains(SECRET), "{reported}");
+        assert!(!reported.contains(&"ab".repeat(16)), "a whole fingerprint: {reported}");
     }
 }

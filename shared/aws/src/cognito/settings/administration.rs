@@ -16,14 +16,14 @@ use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::config_bag::ConfigBag;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata as _;
 use aws_smithy_types::retry::RetryConfig;
-use poolbridge_core::fault::{Fault, FaultKind};
+use poolbridge_core::error::{ErrorKind, PortError};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
 use super::member::FACTORS;
-use super::refusal::{MFA, leave_factors_out, refused_settings, told};
-use super::{Settings, Unsendable};
-use crate::fault::fault;
+use super::refusal::{MFA, leave_factors_out, named_settings, refused_settings};
+use super::{PoolSettings, UnsupportedSetting};
+use crate::error::port_error;
 
 /// How many attempts a write makes in all. A concurrent change takes moments. A change that goes on
 /// is a deployment, and the caller should wait for its end.
@@ -44,7 +44,7 @@ pub struct Administration {
 pub enum NotRead {
     /// The call failed.
     #[error(transparent)]
-    Fault(#[from] Fault),
+    PortError(#[from] PortError),
     /// The answer does not have the form that both operations return.
     #[error("reading the pool's settings: the answer is not in the form that is known")]
     Form,
@@ -57,17 +57,17 @@ pub enum NotWritten {
     #[error(transparent)]
     NotRead(#[from] NotRead),
     /// The service refused the settings as they were sent, and changed nothing.
-    #[error("{fault}{}", told(.about))]
+    #[error("{error}{}", named_settings(.about))]
     Refused {
         /// The refusal.
-        fault: Fault,
+        error: PortError,
         /// The settings that the refusal concerns, as far as the service says. The service's own
         /// text is not kept.
         about: Vec<String>,
     },
     /// poolbridge does not know how to send them.
     #[error(transparent)]
-    Unsendable(#[from] Unsendable),
+    UnsupportedSetting(#[from] UnsupportedSetting),
 }
 
 impl Administration {
@@ -82,29 +82,29 @@ impl Administration {
     }
 
     /// Reads all settings: `DescribeUserPool` and `GetUserPoolMfaConfig`.
-    pub async fn read(&self) -> Result<Settings, NotRead> {
+    pub async fn read(&self) -> Result<PoolSettings, NotRead> {
         let kept = KeepBody::default();
         let request = self.client.describe_user_pool().user_pool_id(&self.id);
         let answer = request.customize().interceptor(kept.clone()).send().await;
-        answer.map_err(|error| fault("DescribeUserPool", &error))?;
+        answer.map_err(|error| port_error("DescribeUserPool", &error))?;
         let pool = kept.body()?;
         let kept = KeepBody::default();
         let request = self.client.get_user_pool_mfa_config().user_pool_id(&self.id);
         let answer = request.customize().interceptor(kept.clone()).send().await;
-        answer.map_err(|error| fault("GetUserPoolMfaConfig", &error))?;
-        Settings::of_answers(&pool, kept.body()?).ok_or(NotRead::Form)
+        answer.map_err(|error| port_error("GetUserPoolMfaConfig", &error))?;
+        PoolSettings::of_answers(&pool, kept.body()?).ok_or(NotRead::Form)
     }
 
     /// Reads the pool's own settings only: `DescribeUserPool`, without a second permission.
-    pub async fn read_pool(&self) -> Result<Settings, NotRead> {
+    pub async fn read_pool(&self) -> Result<PoolSettings, NotRead> {
         let kept = KeepBody::default();
         let request = self.client.describe_user_pool().user_pool_id(&self.id);
         let answer = request.customize().interceptor(kept.clone()).send().await;
-        answer.map_err(|error| fault("DescribeUserPool", &error))?;
-        Settings::of_answers(&kept.body()?, Value::Object(Map::new())).ok_or(NotRead::Form)
+        answer.map_err(|error| port_error("DescribeUserPool", &error))?;
+        PoolSettings::of_answers(&kept.body()?, Value::Object(Map::new())).ok_or(NotRead::Form)
     }
 
-    /// Sends one `UpdateUserPool` with exactly that body ([`Settings::request`]), once.
+    /// Sends one `UpdateUserPool` with exactly that body ([`PoolSettings::request`]), once.
     async fn write_once(&self, body: &Value) -> Result<(), NotWritten> {
         let sent = body.to_string();
         // The operation's own body, which is replaced; the client only contributes the address of
@@ -118,15 +118,15 @@ impl Administration {
             .config_override(once)
             .send()
             .await;
-        answer.map(drop).map_err(|error| {
-            let fault = fault("UpdateUserPool", &error);
-            let about = refused_settings(error.meta().message(), fault.code.as_deref(), body);
-            NotWritten::Refused { fault, about }
+        answer.map(drop).map_err(|cause| {
+            let error = port_error("UpdateUserPool", &cause);
+            let about = refused_settings(cause.meta().message(), error.code.as_deref(), body);
+            NotWritten::Refused { error, about }
         })
     }
 
     /// Sends `SetUserPoolMfaConfig` with the factors of `found`.
-    async fn write_factors(&self, found: &Settings) -> Result<(), NotWritten> {
+    async fn write_factors(&self, found: &PoolSettings) -> Result<(), NotWritten> {
         let body = found.factors_request(&self.id).to_string();
         let request = self.client.set_user_pool_mfa_config().user_pool_id(&self.id);
         let answer = request
@@ -134,15 +134,19 @@ impl Administration {
             .mutate_request(move |request| replace_body(request, &body))
             .send()
             .await;
-        let answer = answer.map(drop).map_err(|error| fault("SetUserPoolMfaConfig", &error));
-        answer.map_err(|fault| NotRead::from(fault).into())
+        let answer = answer.map(drop).map_err(|error| port_error("SetUserPoolMfaConfig", &error));
+        answer.map_err(|error| NotRead::from(error).into())
     }
 
     /// Sets the pool to `wanted`, if it still equals `before`. `UpdateUserPool` has no condition,
     /// so the pool is read immediately before each attempt. If something changed meanwhile, `write`
     /// does not overwrite it and returns [`Written::Moved`]. After an attempt without an answer,
     /// `write` reads the pool again.
-    pub async fn write(&self, before: &Settings, wanted: &Settings) -> Result<Written, NotWritten> {
+    pub async fn write(
+        &self,
+        before: &PoolSettings,
+        wanted: &PoolSettings,
+    ) -> Result<Written, NotWritten> {
         let mut body = wanted.request_from(before, &self.id)?;
         let mut pause = FIRST_BACK_OFF;
         let mut refused = None;
@@ -157,12 +161,12 @@ impl Administration {
             }
             match self.write_once(&body).await {
                 Ok(()) => return self.prove(before, wanted).await,
-                Err(NotWritten::Refused { fault, about }) => {
-                    if leave_factors_out(&mut body, before, &fault, &about) {
+                Err(NotWritten::Refused { error, about }) => {
+                    if leave_factors_out(&mut body, before, &error, &about) {
                         continue;
                     }
-                    let again = again(&fault);
-                    let error = NotWritten::Refused { fault, about };
+                    let again = again(&error);
+                    let error = NotWritten::Refused { error, about };
                     if !again {
                         return Err(error);
                     }
@@ -181,7 +185,11 @@ impl Administration {
 
     /// Reads again for a short time until the pool equals `wanted`. AWS nowhere promises that a
     /// read sees the write before it.
-    async fn prove(&self, before: &Settings, wanted: &Settings) -> Result<Written, NotWritten> {
+    async fn prove(
+        &self,
+        before: &PoolSettings,
+        wanted: &PoolSettings,
+    ) -> Result<Written, NotWritten> {
         let mut pause = FIRST_BACK_OFF;
         let mut left = self.left(wanted).await?;
         // The call that left out the unchanged factors should keep them, reports say. If it did
@@ -203,7 +211,7 @@ impl Administration {
     }
 
     /// The settings in which the pool differs from `wanted`.
-    async fn left(&self, wanted: &Settings) -> Result<Vec<String>, NotRead> {
+    async fn left(&self, wanted: &PoolSettings) -> Result<Vec<String>, NotRead> {
         Ok(self.read().await?.differences(wanted))
     }
 }
@@ -221,18 +229,18 @@ pub enum Written {
 
 /// Whether the same write may succeed in a moment. A user import takes hours, so
 /// `UserImportInProgressException` does not count.
-fn again(fault: &Fault) -> bool {
-    match fault.kind {
-        FaultKind::Throttled | FaultKind::NotSent | FaultKind::NoAnswer | FaultKind::Broken => true,
-        FaultKind::WritesPaused
-        | FaultKind::Denied
-        | FaultKind::Invalid
-        | FaultKind::AccountGone
-        | FaultKind::Missing
-        | FaultKind::Exists
-        | FaultKind::Lost
-        | FaultKind::Newer
-        | FaultKind::Unreadable => fault.code.as_deref() == Some("ConcurrentModificationException"),
+fn again(error: &PortError) -> bool {
+    match error.kind {
+        ErrorKind::Throttled | ErrorKind::NotSent | ErrorKind::NoAnswer | ErrorKind::Broken => true,
+        ErrorKind::WritesPaused
+        | ErrorKind::Denied
+        | ErrorKind::Invalid
+        | ErrorKind::AccountGone
+        | ErrorKind::Missing
+        | ErrorKind::Exists
+        | ErrorKind::Lost
+        | ErrorKind::Newer
+        | ErrorKind::Unreadable => error.code.as_deref() == Some("ConcurrentModificationException"),
     }
 }
 

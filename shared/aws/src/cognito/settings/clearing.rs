@@ -7,9 +7,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::member::{Fate, fate};
+use super::member::{Handling, fate};
 use super::trigger::TRIGGERS;
-use super::{Settings, Unsendable};
+use super::{PoolSettings, UnsupportedSetting};
 
 /// `UpdateUserPool` replaces these members as a whole, so it keeps nothing within them.
 const REPLACED_WHOLE: [&str; 2] = [TRIGGERS, "UserPoolTags"];
@@ -40,14 +40,18 @@ pub(super) fn says_nothing(name: &str, value: &Value) -> bool {
 
 /// Whether a member has a value that a call can remove.
 fn holds(name: &str, value: Option<&Value>) -> bool {
-    let empty = Settings::members_differ(name, value, None);
-    empty && matches!(fate(name), Some(Fate::Sent | Fate::SentAs(_)))
+    let empty = PoolSettings::members_differ(name, value, None);
+    empty && matches!(fate(name), Some(Handling::Sent | Handling::SentAs(_)))
 }
 
-impl Settings {
+impl PoolSettings {
     /// The body of the `UpdateUserPool` that brings a pool from `found` to these settings. It
     /// contains neutral values for the settings to remove, where there are any.
-    pub fn request_from(&self, found: &Self, user_pool_id: &str) -> Result<Value, Unsendable> {
+    pub fn request_from(
+        &self,
+        found: &Self,
+        user_pool_id: &str,
+    ) -> Result<Value, UnsupportedSetting> {
         let mut body = self.request(user_pool_id)?;
         for name in self.gone(found) {
             if let (Some(nothing), Some(body)) = (nothing(name), body.as_object_mut()) {
@@ -66,7 +70,7 @@ impl Settings {
             names.push(name.to_owned());
         }
         for (name, value) in &found.pool {
-            let sent = matches!(fate(name), Some(Fate::Sent));
+            let sent = matches!(fate(name), Some(Handling::Sent));
             if let (true, Some(Value::Object(now)), Value::Object(before)) =
                 (sent && !REPLACED_WHOLE.contains(&name.as_str()), self.pool.get(name), value)
             {
@@ -122,7 +126,7 @@ fn lost_within(
                 lost_within(&path, before, now, names);
             }
             (value, None | Some(Value::Null))
-                if Settings::members_differ("", Some(value), None) =>
+                if PoolSettings::members_differ("", Some(value), None) =>
             {
                 names.push(path);
             }

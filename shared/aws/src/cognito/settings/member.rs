@@ -12,13 +12,13 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 use thiserror::Error;
 
-use super::Settings;
+use super::PoolSettings;
 use super::clearing::says_nothing;
 use super::trigger::{TRIGGERS, in_one_form};
 
 /// How `UpdateUserPool` treats a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(super) enum Handling {
     /// Sent under the same name.
     Sent,
     /// Sent under another name.
@@ -36,7 +36,7 @@ pub(super) enum Fate {
 /// Settings that poolbridge does not know how to send.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("the pool has settings that this version does not know how to send: {}", .0.join(", "))]
-pub struct Unsendable(
+pub struct UnsupportedSetting(
     /// The members' names.
     pub Vec<String>,
 );
@@ -45,47 +45,47 @@ pub struct Unsendable(
 /// `SchemaAttributes`, and domains have operations of their own. The last three of the deprecated
 /// texts ("no longer used") repeat `VerificationMessageTemplate`. In a pool without a template they
 /// are the only texts, so poolbridge sends them back unchanged.
-pub(super) const MEMBERS: [(&str, Fate); 38] = [
-    ("AccountRecoverySetting", Fate::Sent),
-    ("AcrConfiguration", Fate::Sent),
-    ("AdminCreateUserConfig", Fate::Sent),
-    ("AliasAttributes", Fate::Fixed),
-    ("Arn", Fate::Fixed),
-    ("AutoVerifiedAttributes", Fate::Sent),
-    ("CreationDate", Fate::Fixed),
-    ("CustomDomain", Fate::Fixed),
+pub(super) const MEMBERS: [(&str, Handling); 38] = [
+    ("AccountRecoverySetting", Handling::Sent),
+    ("AcrConfiguration", Handling::Sent),
+    ("AdminCreateUserConfig", Handling::Sent),
+    ("AliasAttributes", Handling::Fixed),
+    ("Arn", Handling::Fixed),
+    ("AutoVerifiedAttributes", Handling::Sent),
+    ("CreationDate", Handling::Fixed),
+    ("CustomDomain", Handling::Fixed),
     // "If you omit this parameter, Amazon Cognito keeps the existing configuration"; an omitted
     // EnableStatus within it turns dynamic client registration on (UpdateUserPool).
-    ("DcrConfiguration", Fate::LeftOut),
-    ("DeletionProtection", Fate::Sent),
-    ("DeviceConfiguration", Fate::Sent),
-    ("Domain", Fate::Fixed),
-    ("EmailConfiguration", Fate::Sent),
-    ("EmailConfigurationFailure", Fate::Moving),
-    ("EmailVerificationMessage", Fate::Sent),
-    ("EmailVerificationSubject", Fate::Sent),
-    ("EstimatedNumberOfUsers", Fate::Moving),
-    ("Id", Fate::Fixed),
-    ("IssuerConfiguration", Fate::Sent),
-    ("KeyConfiguration", Fate::Sent),
-    ("LambdaConfig", Fate::Sent),
-    ("LastModifiedDate", Fate::Moving),
-    ("MfaConfiguration", Fate::Sent),
-    ("Name", Fate::SentAs("PoolName")),
-    ("Policies", Fate::Sent),
-    ("SchemaAttributes", Fate::Fixed),
-    ("SmsAuthenticationMessage", Fate::Sent),
-    ("SmsConfiguration", Fate::Sent),
-    ("SmsConfigurationFailure", Fate::Moving),
-    ("SmsVerificationMessage", Fate::Sent),
-    ("Status", Fate::Moving),
-    ("UserAttributeUpdateSettings", Fate::Sent),
-    ("UserPoolAddOns", Fate::Sent),
-    ("UserPoolTags", Fate::Sent),
-    ("UserPoolTier", Fate::Sent),
-    ("UsernameAttributes", Fate::Fixed),
-    ("UsernameConfiguration", Fate::Fixed),
-    ("VerificationMessageTemplate", Fate::Sent),
+    ("DcrConfiguration", Handling::LeftOut),
+    ("DeletionProtection", Handling::Sent),
+    ("DeviceConfiguration", Handling::Sent),
+    ("Domain", Handling::Fixed),
+    ("EmailConfiguration", Handling::Sent),
+    ("EmailConfigurationFailure", Handling::Moving),
+    ("EmailVerificationMessage", Handling::Sent),
+    ("EmailVerificationSubject", Handling::Sent),
+    ("EstimatedNumberOfUsers", Handling::Moving),
+    ("Id", Handling::Fixed),
+    ("IssuerConfiguration", Handling::Sent),
+    ("KeyConfiguration", Handling::Sent),
+    ("LambdaConfig", Handling::Sent),
+    ("LastModifiedDate", Handling::Moving),
+    ("MfaConfiguration", Handling::Sent),
+    ("Name", Handling::SentAs("PoolName")),
+    ("Policies", Handling::Sent),
+    ("SchemaAttributes", Handling::Fixed),
+    ("SmsAuthenticationMessage", Handling::Sent),
+    ("SmsConfiguration", Handling::Sent),
+    ("SmsConfigurationFailure", Handling::Moving),
+    ("SmsVerificationMessage", Handling::Sent),
+    ("Status", Handling::Moving),
+    ("UserAttributeUpdateSettings", Handling::Sent),
+    ("UserPoolAddOns", Handling::Sent),
+    ("UserPoolTags", Handling::Sent),
+    ("UserPoolTier", Handling::Sent),
+    ("UsernameAttributes", Handling::Fixed),
+    ("UsernameConfiguration", Handling::Fixed),
+    ("VerificationMessageTemplate", Handling::Sent),
 ];
 
 /// The team chooses the names inside these members, so a difference does not show them.
@@ -94,13 +94,13 @@ const NAMED_BY_THE_TEAM: [&str; 2] = ["UserPoolTags", "AcrConfiguration"];
 /// The prefix of a difference in the second factors.
 pub(super) const FACTORS: &str = "second factors: ";
 
-pub(super) fn fate(name: &str) -> Option<Fate> {
+pub(super) fn fate(name: &str) -> Option<Handling> {
     MEMBERS.into_iter().find(|(known, _)| *known == name).map(|(_, fate)| fate)
 }
 
-impl Settings {
+impl PoolSettings {
     /// The body of the `UpdateUserPool` that sets the pool to exactly these settings.
-    pub fn request(&self, user_pool_id: &str) -> Result<Value, Unsendable> {
+    pub fn request(&self, user_pool_id: &str) -> Result<Value, UnsupportedSetting> {
         let mut body = Map::from_iter([("UserPoolId".to_owned(), json!(user_pool_id))]);
         let mut unknown = Vec::new();
         for (name, value) in &self.pool {
@@ -112,15 +112,15 @@ impl Settings {
                 continue;
             };
             let sent = match fate {
-                Fate::Sent => name.as_str(),
-                Fate::SentAs(other) => other,
-                Fate::LeftOut | Fate::Fixed | Fate::Moving => continue,
+                Handling::Sent => name.as_str(),
+                Handling::SentAs(other) => other,
+                Handling::LeftOut | Handling::Fixed | Handling::Moving => continue,
             };
             if let Some(value) = self.sent(name, value) {
                 body.insert(sent.to_owned(), value);
             }
         }
-        if unknown.is_empty() { Ok(Value::Object(body)) } else { Err(Unsendable(unknown)) }
+        if unknown.is_empty() { Ok(Value::Object(body)) } else { Err(UnsupportedSetting(unknown)) }
     }
 
     /// A member's value as the call accepts it; `None` if the call must leave it out.
@@ -160,9 +160,10 @@ impl Settings {
     /// These settings, plus the members of `other` that `UpdateUserPool` does not accept.
     #[must_use]
     pub fn with_the_rest_of(mut self, other: &Self) -> Self {
-        let told = |name: &String| matches!(fate(name), Some(Fate::Sent | Fate::SentAs(_)));
-        self.pool.retain(|name, _| told(name));
-        let rest = other.pool.iter().filter(|(name, _)| !told(name));
+        let sendable =
+            |name: &String| matches!(fate(name), Some(Handling::Sent | Handling::SentAs(_)));
+        self.pool.retain(|name, _| sendable(name));
+        let rest = other.pool.iter().filter(|(name, _)| !sendable(name));
         self.pool.extend(rest.map(|(name, value)| (name.clone(), value.clone())));
         self.factors.clone_from(&other.factors);
         self
@@ -189,7 +190,7 @@ impl Settings {
         if self.limits_passwords() && other.limits_passwords() {
             found.retain(|name| name != "AdminCreateUserConfig.UnusedAccountValidityDays");
         }
-        found.retain(|name| fate(name) != Some(Fate::Moving));
+        found.retain(|name| fate(name) != Some(Handling::Moving));
         found
     }
 }

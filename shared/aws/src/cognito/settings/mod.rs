@@ -26,13 +26,13 @@ use serde_json::{Map, Value, json};
 use thiserror::Error;
 
 pub use administration::{Administration, NotRead, NotWritten, Written};
-pub use member::Unsendable;
+pub use member::UnsupportedSetting;
 pub use recovery::Recovery;
-pub use trigger::{Holder, same_function};
+pub use trigger::{SlotOwner, same_function};
 
 /// The settings of one pool at one moment.
 #[derive(Clone, PartialEq)]
-pub struct Settings {
+pub struct PoolSettings {
     /// `UserPool` of `DescribeUserPool`.
     pool: Map<String, Value>,
     /// `GetUserPoolMfaConfig`: compared, and normally not sent. `UpdateUserPool` shares a setting
@@ -40,7 +40,7 @@ pub struct Settings {
     factors: Map<String, Value>,
 }
 
-impl fmt::Debug for Settings {
+impl fmt::Debug for PoolSettings {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "Settings({} members)", self.pool.len())
     }
@@ -49,9 +49,9 @@ impl fmt::Debug for Settings {
 /// The text is not a settings backup that this program wrote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("reading a dump of a pool's settings: it is not one")]
-pub struct NotADump;
+pub struct NotASettingsBackup;
 
-impl Settings {
+impl PoolSettings {
     /// The settings in the bodies of both answers; `None` if the bodies have another form.
     fn of_answers(pool: &Value, factors: Value) -> Option<Self> {
         let pool = pool.get("UserPool")?.as_object()?.clone();
@@ -64,10 +64,10 @@ impl Settings {
         json!({ "UserPool": self.pool, "MfaConfig": self.factors }).to_string()
     }
 
-    /// Reads the text that [`Settings::dump`] wrote.
-    pub fn of_dump(text: &str) -> Result<Self, NotADump> {
-        let mut whole: Value = serde_json::from_str(text).map_err(|_| NotADump)?;
-        let factors = whole.get_mut("MfaConfig").map(Value::take).ok_or(NotADump)?;
-        Self::of_answers(&whole, factors).ok_or(NotADump)
+    /// Reads the text that [`PoolSettings::dump`] wrote.
+    pub fn of_backup(text: &str) -> Result<Self, NotASettingsBackup> {
+        let mut whole: Value = serde_json::from_str(text).map_err(|_| NotASettingsBackup)?;
+        let factors = whole.get_mut("MfaConfig").map(Value::take).ok_or(NotASettingsBackup)?;
+        Self::of_answers(&whole, factors).ok_or(NotASettingsBackup)
     }
 }

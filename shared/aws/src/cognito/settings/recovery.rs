@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::administration::{Administration, KeepBody, NotRead, replace_body};
-use crate::fault::fault;
+use crate::error::port_error;
 
 const OPERATION: &str = "ListPointInTimeRecoveries";
 
@@ -46,7 +46,7 @@ impl Administration {
             .interceptor(kept.clone())
             .send()
             .await;
-        answer.map_err(|error| fault(OPERATION, &error))?;
+        answer.map_err(|error| port_error(OPERATION, &error))?;
         Ok(of_answer(&kept.body()?))
     }
 }

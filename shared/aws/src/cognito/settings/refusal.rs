@@ -1,10 +1,10 @@
 //! Finds the settings that a refused `UpdateUserPool` concerns. The service's text may quote the
 //! team's own values, so only poolbridge's own names for the settings leave this file.
 
-use poolbridge_core::fault::{Fault, FaultKind};
+use poolbridge_core::error::{ErrorKind, PortError};
 use serde_json::Value;
 
-use super::Settings;
+use super::PoolSettings;
 use super::clearing::says_nothing;
 use super::member::MEMBERS;
 
@@ -62,7 +62,7 @@ pub(super) fn refused_settings(
 }
 
 /// The part of an error message that names these settings.
-pub(super) fn told(about: &[String]) -> String {
+pub(super) fn named_settings(about: &[String]) -> String {
     if about.is_empty() {
         return "; the service does not say which setting it refuses".to_owned();
     }
@@ -74,13 +74,13 @@ pub(super) fn told(about: &[String]) -> String {
 /// say that a call without them keeps them. Returns whether the call is worth repeating.
 pub(super) fn leave_factors_out(
     body: &mut Value,
-    found: &Settings,
-    fault: &Fault,
+    found: &PoolSettings,
+    error: &PortError,
     about: &[String],
 ) -> bool {
     let unchanged = found.requires_factors() && body.get(MFA).is_some_and(|it| it == "ON");
-    let invalid = fault.kind == FaultKind::Invalid
-        && fault.code.as_deref() == Some("InvalidParameterException");
+    let invalid = error.kind == ErrorKind::Invalid
+        && error.code.as_deref() == Some("InvalidParameterException");
     let perhaps = about.is_empty() || about.iter().any(|name| name == MFA);
     if !(unchanged && invalid && perhaps) {
         return false;

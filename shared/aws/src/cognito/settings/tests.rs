@@ -10,8 +10,8 @@ use aws_sdk_cognitoidentityprovider::operation::update_user_pool::builders::Upda
 use aws_sdk_cognitoidentityprovider::types::UserPoolType;
 use serde_json::{Value, json};
 
-use super::member::{Fate, MEMBERS, fate};
-use super::{Holder, Settings, same_function};
+use super::member::{Handling, MEMBERS, fate};
+use super::{PoolSettings, SlotOwner, same_function};
 use crate::config::TriggerSlot;
 
 /// The parts of the newest published model that matter here.
@@ -62,18 +62,18 @@ fn rich() -> Value {
     })
 }
 
-fn settings(pool: &Value) -> Settings {
+fn settings(pool: &Value) -> PoolSettings {
     let pool = json!({ "UserPool": pool });
-    Settings::of_answers(&pool, json!({ "MfaConfiguration": "OPTIONAL" })).unwrap()
+    PoolSettings::of_answers(&pool, json!({ "MfaConfiguration": "OPTIONAL" })).unwrap()
 }
 
-fn changed(path: &str, value: Value) -> Settings {
+fn changed(path: &str, value: Value) -> PoolSettings {
     let mut pool = rich();
     *pool.pointer_mut(path).unwrap() = value;
     settings(&pool)
 }
 
-fn triggers(triggers: Value) -> Settings {
+fn triggers(triggers: Value) -> PoolSettings {
     changed("/LambdaConfig", triggers)
 }
 
@@ -84,16 +84,16 @@ fn the_table_lists_every_member_of_both_models() {
         let names = model[part].as_array().unwrap().iter();
         names.map(|name| name.as_str().unwrap().to_owned()).collect()
     };
-    let (told, taken) = (of("user_pool"), of("update_user_pool"));
-    let told: BTreeSet<&str> = told.iter().map(String::as_str).collect();
+    let (described, taken) = (of("user_pool"), of("update_user_pool"));
+    let described: BTreeSet<&str> = described.iter().map(String::as_str).collect();
     let taken: BTreeSet<&str> = taken.iter().map(String::as_str).collect();
     let listed: BTreeSet<&str> = MEMBERS.iter().map(|(name, _)| *name).collect();
-    assert_eq!(told, listed);
+    assert_eq!(described, listed);
     assert_eq!(listed.len(), MEMBERS.len(), "a member is listed twice");
     let sent = MEMBERS.iter().filter_map(|(name, fate)| match fate {
-        Fate::Sent | Fate::LeftOut => Some(*name),
-        Fate::SentAs(other) => Some(*other),
-        Fate::Fixed | Fate::Moving => None,
+        Handling::Sent | Handling::LeftOut => Some(*name),
+        Handling::SentAs(other) => Some(*other),
+        Handling::Fixed | Handling::Moving => None,
     });
     assert_eq!(sent.chain(["UserPoolId"]).collect::<BTreeSet<_>>(), taken);
     assert_eq!(fate("SettingOfTomorrow"), None);
@@ -155,11 +155,11 @@ fn every_setting_that_can_be_sent_is_sent_unchanged() {
     assert_eq!((&body["UserPoolId"], &body["PoolName"]), (&json!("us-east-1_A"), &json!("people")));
     for (name, fate) in MEMBERS {
         match fate {
-            Fate::Sent if !["UserPoolTags", "AdminCreateUserConfig"].contains(&name) => {
+            Handling::Sent if !["UserPoolTags", "AdminCreateUserConfig"].contains(&name) => {
                 assert_eq!(body[name], rich()[name], "{name}");
             }
-            Fate::Sent | Fate::SentAs(_) => {}
-            Fate::LeftOut | Fate::Fixed | Fate::Moving => {
+            Handling::Sent | Handling::SentAs(_) => {}
+            Handling::LeftOut | Handling::Fixed | Handling::Moving => {
                 assert!(body.get(name).is_none(), "{name} is sent");
             }
         }
@@ -174,7 +174,7 @@ fn every_setting_that_can_be_sent_is_sent_unchanged() {
 
 #[test]
 fn settings_of_one_kind_of_pool_are_sent_only_to_that_kind() {
-    let body = |pool: &Settings| pool.request("a").unwrap();
+    let body = |pool: &PoolSettings| pool.request("a").unwrap();
     let old = body(&changed("/Policies/PasswordPolicy", json!({ "MinimumLength": 12 })));
     assert_eq!(old["AdminCreateUserConfig"]["UnusedAccountValidityDays"], 3);
     assert!(body(&changed("/UserPoolTier", json!("LITE"))).get("AcrConfiguration").is_none());
@@ -229,22 +229,22 @@ fn both_forms_of_the_pre_token_generation_trigger_compare_equal() {
 #[test]
 fn a_slot_shows_which_function_holds_it() {
     let slot = TriggerSlot::PreTokenGeneration;
-    let theirs = Holder::Function(THEIRS.to_owned());
+    let theirs = SlotOwner::Function(THEIRS.to_owned());
     assert_eq!(settings(&rich()).holder(slot), theirs);
     assert_eq!(triggers(json!({ "PreTokenGeneration": THEIRS })).holder(slot), theirs);
-    assert_eq!(triggers(json!({ "PreTokenGeneration": "" })).holder(slot), Holder::Nobody);
-    assert_eq!(triggers(Value::Null).holder(slot), Holder::Nobody);
+    assert_eq!(triggers(json!({ "PreTokenGeneration": "" })).holder(slot), SlotOwner::Nobody);
+    assert_eq!(triggers(Value::Null).holder(slot), SlotOwner::Nobody);
     for odd in [
         json!({ "PreTokenGeneration": 7 }),
         json!({ "PreTokenGenerationConfig": [] }),
         json!("text"),
         json!([]),
     ] {
-        assert_eq!(triggers(odd.clone()).holder(slot), Holder::Unclear, "{odd}");
+        assert_eq!(triggers(odd.clone()).holder(slot), SlotOwner::Unclear, "{odd}");
     }
     let both = json!({ "PreTokenGeneration": OURS,
         "PreTokenGenerationConfig": { "LambdaVersion": "V2_0", "LambdaArn": THEIRS } });
-    assert_eq!(triggers(both).holder(slot), Holder::Unclear);
+    assert_eq!(triggers(both).holder(slot), SlotOwner::Unclear);
     assert!(same_function(OURS, &format!("{OURS}:live")));
     assert!(!same_function(OURS, THEIRS));
 }
@@ -264,7 +264,7 @@ fn detach_restores_every_kind_of_slot() {
         let before = triggers(before);
         for slot in TriggerSlot::ALL {
             let attached = before.clone().with_function(slot, OURS);
-            assert_eq!(attached.holder(slot), Holder::Function(OURS.to_owned()), "{slot:?}");
+            assert_eq!(attached.holder(slot), SlotOwner::Function(OURS.to_owned()), "{slot:?}");
             assert_eq!(attached.token_event_version(), before.token_event_version());
             let others = TriggerSlot::ALL.into_iter().filter(|other| *other != slot);
             for other in others {
@@ -310,8 +310,8 @@ fn an_event_version_that_was_changed_meanwhile_stays_when_the_earlier_function_r
 #[test]
 fn a_settings_backup_reads_back_unchanged() {
     let settings = settings(&rich());
-    assert_eq!(Settings::of_dump(&settings.dump()), Ok(settings));
+    assert_eq!(PoolSettings::of_backup(&settings.dump()), Ok(settings));
     for text in ["", "{}", "[]", r#"{"UserPool":{}}"#, r#"{"UserPool":[],"MfaConfig":{}}"#] {
-        assert!(Settings::of_dump(text).is_err(), "{text}");
+        assert!(PoolSettings::of_backup(text).is_err(), "{text}");
     }
 }

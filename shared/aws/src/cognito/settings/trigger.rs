@@ -9,7 +9,7 @@ use std::mem;
 
 use serde_json::{Map, Value, json};
 
-use super::Settings;
+use super::PoolSettings;
 use crate::config::TriggerSlot;
 
 pub(super) const TRIGGERS: &str = "LambdaConfig";
@@ -21,7 +21,7 @@ const FIRST_VERSION: &str = "V1_0";
 
 /// What a slot holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Holder {
+pub enum SlotOwner {
     /// No function.
     Nobody,
     /// The function with that ARN.
@@ -30,7 +30,7 @@ pub enum Holder {
     Unclear,
 }
 
-impl Holder {
+impl SlotOwner {
     /// The function, if there is one.
     pub fn function(&self) -> Option<&str> {
         match self {
@@ -47,14 +47,17 @@ pub fn same_function(one: &str, other: &str) -> bool {
     unqualified(one) == unqualified(other)
 }
 
-impl Settings {
+impl PoolSettings {
     /// What the slot holds.
-    pub fn holder(&self, slot: TriggerSlot) -> Holder {
-        let told = |value: Option<&Value>| value.is_none_or(|it| it.is_null() || it.is_object());
+    pub fn holder(&self, slot: TriggerSlot) -> SlotOwner {
+        let is_known_form =
+            |value: Option<&Value>| value.is_none_or(|it| it.is_null() || it.is_object());
         let triggers = self.pool.get(TRIGGERS);
         let versioned = triggers.and_then(|it| it.get(VERSIONED));
-        if !told(triggers) || (slot == TriggerSlot::PreTokenGeneration && !told(versioned)) {
-            return Holder::Unclear;
+        if !is_known_form(triggers)
+            || (slot == TriggerSlot::PreTokenGeneration && !is_known_form(versioned))
+        {
+            return SlotOwner::Unclear;
         }
         let mut found: Vec<&str> = Vec::new();
         for value in self.naming(slot) {
@@ -63,16 +66,16 @@ impl Settings {
                 Value::String(arn) if arn.is_empty() => {}
                 Value::String(arn) => found.push(arn),
                 Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
-                    return Holder::Unclear;
+                    return SlotOwner::Unclear;
                 }
             }
         }
         match found.as_slice() {
-            [] => Holder::Nobody,
+            [] => SlotOwner::Nobody,
             [first, rest @ ..] if rest.iter().all(|arn| arn == first) => {
-                Holder::Function((*first).to_owned())
+                SlotOwner::Function((*first).to_owned())
             }
-            _ => Holder::Unclear,
+            _ => SlotOwner::Unclear,
         }
     }
 

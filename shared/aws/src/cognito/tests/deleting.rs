@@ -1,14 +1,14 @@
 //! Tests deletions, and the canary that must be read before an account counts as deleted.
 
-use poolbridge_core::fault::FaultKind;
+use poolbridge_core::error::ErrorKind;
 use poolbridge_core::limits;
 use poolbridge_core::names::Sub;
 use poolbridge_core::ports::{Clock, Pool};
-use poolbridge_core::step::Deed;
+use poolbridge_core::step::Action;
 use serde_json::{Value, json};
 
-use super::{account, count, handle, listed, plain};
-use crate::cognito::loopback::{Loopback, Reply, pool_at};
+use super::{account, account_ref, count, listed, plain};
+use crate::cognito::loopback::{Loopback, Reply};
 
 /// A pool that lists these accounts and reads each with that `sub`; an account without one is
 /// missing.
@@ -76,30 +76,31 @@ async fn reads_for_a_canary_are_bounded() {
 async fn a_denied_listing_is_a_port_error_and_no_answer() {
     let loopback = plain(|_, _| Reply::Badly(400, "AccessDeniedException"));
     let canary = loopback.pool().await.canary(&Sub::try_from("s-1").unwrap()).await;
-    assert_eq!(canary.unwrap_err().kind, FaultKind::Denied);
+    assert_eq!(canary.unwrap_err().kind, ErrorKind::Denied);
 }
 
 #[tokio::test]
 async fn deleting_a_missing_account_succeeds() {
     let loopback = plain(|_, _| Reply::Badly(400, "UserNotFoundException"));
-    let (pool, clock, tally) = pool_at(&loopback.endpoint_url).await;
+    let (pool, clock) = loopback.pool_and_clock().await;
     let deadline = clock.now() + limits::CALL_TIME_MAX;
-    pool.write(&handle(Some("ada")), &Deed::Delete, deadline).await.unwrap();
-    assert_eq!((count(&loopback, "AdminDeleteUser"), tally.pool_writes()), (1, 1));
-    // The account is looked up by its `sub` and not found, so no call is needed.
-    pool.write(&handle(None), &Deed::Delete, deadline).await.unwrap();
+    pool.write(&account_ref(Some("ada")), &Action::Delete, deadline).await.unwrap();
     assert_eq!(count(&loopback, "AdminDeleteUser"), 1);
-    let fault = pool.write(&handle(Some("ada")), &Deed::Disable, deadline).await.unwrap_err();
-    assert_eq!(fault.kind, FaultKind::AccountGone, "only a deletion succeeds without the account");
+    // The account is looked up by its `sub` and not found, so no call is needed.
+    pool.write(&account_ref(None), &Action::Delete, deadline).await.unwrap();
+    assert_eq!(count(&loopback, "AdminDeleteUser"), 1);
+    let error =
+        pool.write(&account_ref(Some("ada")), &Action::Disable, deadline).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::AccountGone, "only a deletion succeeds without the account");
 }
 
 #[tokio::test]
 async fn a_deletion_without_an_answer_may_have_happened() {
     let loopback = plain(|_, _| Reply::Lost);
-    let (pool, clock, _) = pool_at(&loopback.endpoint_url).await;
+    let (pool, clock) = loopback.pool_and_clock().await;
     let deadline = clock.now() + limits::CALL_TIME_MAX;
-    let fault = pool.write(&handle(Some("ada")), &Deed::Delete, deadline).await.unwrap_err();
-    assert!(fault.may_have_happened());
+    let error = pool.write(&account_ref(Some("ada")), &Action::Delete, deadline).await.unwrap_err();
+    assert!(error.may_have_happened());
     assert_eq!(count(&loopback, "AdminDeleteUser"), 1);
 }
 

@@ -5,22 +5,22 @@ use std::time::Duration;
 
 use aws_credential_types::provider::{ProvideCredentials, future};
 use poolbridge_core::account::NewAccount;
-use poolbridge_core::facts::{Factor, Field};
-use poolbridge_core::fault::{Fault, FaultKind};
+use poolbridge_core::error::{ErrorKind, PortError};
 use poolbridge_core::limits;
 use poolbridge_core::names::{AttributeName, Username};
 use poolbridge_core::ports::{Clock, Pool};
-use poolbridge_core::step::Deed;
+use poolbridge_core::profile::{Factor, Field};
+use poolbridge_core::step::Action;
 use serde_json::{Value, json};
 
-use super::{account, count, described, handle, listed, plain};
-use crate::client::Departure;
+use super::{account, account_ref, count, described, listed, plain};
+use crate::client::SendGuard;
 use crate::cognito::CognitoPool;
 use crate::cognito::loopback::{Loopback, Reply, pool_at, pool_of};
 
-async fn disable(pool: &CognitoPool, clock: &impl Clock) -> Result<(), Fault> {
+async fn disable(pool: &CognitoPool, clock: &impl Clock) -> Result<(), PortError> {
     let deadline = clock.now() + Duration::from_secs(5);
-    pool.write(&handle(Some("ada")), &Deed::Disable, deadline).await
+    pool.write(&account_ref(Some("ada")), &Action::Disable, deadline).await
 }
 
 #[tokio::test]
@@ -29,22 +29,21 @@ async fn a_write_that_certainly_did_nothing_is_retried() {
         0 => Reply::Badly(400, "TooManyRequestsException"),
         _ => Reply::Well(json!({})),
     });
-    let (pool, clock, tally) = pool_at(&loopback.endpoint_url).await;
+    let (pool, clock) = loopback.pool_and_clock().await;
     disable(&pool, &*clock).await.unwrap();
     assert_eq!(count(&loopback, "AdminDisableUser"), 2);
-    assert_eq!(tally.pool_writes(), 2);
 }
 
 #[tokio::test]
 async fn a_write_that_may_have_happened_is_not_retried() {
     for (reply, kind) in [
-        (Reply::Lost, FaultKind::NoAnswer),
-        (Reply::Badly(500, "InternalErrorException"), FaultKind::Broken),
+        (Reply::Lost, ErrorKind::NoAnswer),
+        (Reply::Badly(500, "InternalErrorException"), ErrorKind::Broken),
     ] {
         let loopback = plain(move |_, _| reply.clone());
-        let (pool, clock, _) = pool_at(&loopback.endpoint_url).await;
-        let fault = disable(&pool, &*clock).await.unwrap_err();
-        assert_eq!((fault.kind, fault.may_have_happened()), (kind, true));
+        let (pool, clock) = loopback.pool_and_clock().await;
+        let error = disable(&pool, &*clock).await.unwrap_err();
+        assert_eq!((error.kind, error.may_have_happened()), (kind, true));
         assert_eq!(count(&loopback, "AdminDisableUser"), 1);
     }
 }
@@ -52,10 +51,10 @@ async fn a_write_that_may_have_happened_is_not_retried() {
 #[tokio::test]
 async fn a_throttled_pool_is_remembered_and_an_hourly_limit_is_not_retried() {
     let loopback = plain(|_, _| Reply::Badly(400, "LimitExceededException"));
-    let (pool, clock, _) = pool_at(&loopback.endpoint_url).await;
+    let (pool, clock) = loopback.pool_and_clock().await;
     assert_eq!(pool.throttled(), None);
-    let fault = disable(&pool, &*clock).await.unwrap_err();
-    assert_eq!(fault.kind, FaultKind::Throttled);
+    let error = disable(&pool, &*clock).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Throttled);
     assert_eq!(count(&loopback, "AdminDisableUser"), 1);
     assert!(pool.throttled().is_some());
 }
@@ -63,20 +62,20 @@ async fn a_throttled_pool_is_remembered_and_an_hourly_limit_is_not_retried() {
 #[tokio::test]
 async fn nothing_is_sent_after_the_deadline() {
     let loopback = plain(|_, _| Reply::Well(json!({})));
-    let (pool, clock, _) = pool_at(&loopback.endpoint_url).await;
+    let (pool, clock) = loopback.pool_and_clock().await;
     let past = clock.now() - Duration::from_millis(1);
-    let fault = pool.write(&handle(Some("ada")), &Deed::Enable, past).await.unwrap_err();
-    assert_eq!((fault.kind, fault.operation), (FaultKind::NotSent, "AdminEnableUser"));
+    let error = pool.write(&account_ref(Some("ada")), &Action::Enable, past).await.unwrap_err();
+    assert_eq!((error.kind, error.operation), (ErrorKind::NotSent, "AdminEnableUser"));
     assert_eq!(count(&loopback, "AdminEnableUser"), 0);
 }
 
 #[tokio::test]
 async fn a_delayed_request_is_not_sent_after_the_deadline() {
     let loopback = plain(|_, _| Reply::Well(json!({})));
-    let (pool, clock, _) = pool_at(&loopback.endpoint_url).await;
+    let (pool, clock) = loopback.pool_and_clock().await;
     for (ahead, leaves) in [(0, false), (60, true)] {
         let deadline = clock.now() + Duration::from_secs(ahead);
-        let departure = Departure::before(deadline, &clock);
+        let departure = SendGuard::before(deadline, &clock);
         // This call has no overrides, which would end it earlier.
         let request = pool.client.admin_enable_user().user_pool_id("us-east-1_A").username("ada");
         let sent = request.customize().interceptor(departure.clone()).send().await;
@@ -88,12 +87,12 @@ async fn a_delayed_request_is_not_sent_after_the_deadline() {
 #[tokio::test]
 async fn the_wait_for_an_answer_ends_at_the_deadline() {
     let loopback = plain(|_, _| Reply::Late(Duration::from_secs(20), json!({})));
-    let (pool, clock, _) = pool_at(&loopback.endpoint_url).await;
-    pool.shape().await.unwrap();
+    let (pool, clock) = loopback.pool_and_clock().await;
+    pool.schema().await.unwrap();
     let before = clock.now();
     let deadline = before + Duration::from_millis(300);
-    let fault = pool.write(&handle(Some("ada")), &Deed::Enable, deadline).await.unwrap_err();
-    assert_eq!(fault.kind, FaultKind::NoAnswer);
+    let error = pool.write(&account_ref(Some("ada")), &Action::Enable, deadline).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::NoAnswer);
     assert!(clock.now().since(before) < Duration::from_secs(3));
 }
 
@@ -101,12 +100,12 @@ async fn the_wait_for_an_answer_ends_at_the_deadline() {
 async fn a_write_to_an_unreachable_pool_did_nothing() {
     let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     for address in [format!("http://{gone}"), "http://pool.invalid".to_owned()] {
-        let (pool, clock, _) = pool_at(&address).await;
-        let fault = disable(&pool, &*clock).await.unwrap_err();
-        assert_eq!((fault.kind, fault.may_have_happened()), (FaultKind::NotSent, false));
+        let (pool, clock) = pool_at(&address).await;
+        let error = disable(&pool, &*clock).await.unwrap_err();
+        assert_eq!((error.kind, error.may_have_happened()), (ErrorKind::NotSent, false));
         let deadline = clock.now() + Duration::from_secs(2);
-        let fault = pool.create(&ada(), deadline).await.unwrap_err();
-        assert_eq!((fault.kind, fault.operation), (FaultKind::NotSent, "AdminCreateUser"));
+        let error = pool.create(&ada(), deadline).await.unwrap_err();
+        assert_eq!((error.kind, error.operation), (ErrorKind::NotSent, "AdminCreateUser"));
     }
 }
 
@@ -119,9 +118,9 @@ fn ada() -> NewAccount {
 #[tokio::test]
 async fn invariant_13_and_14_a_creation_sends_no_message_is_marked_and_takes_no_alias() {
     let loopback = plain(|_, _| Reply::Well(json!({ "User": listed("ada", &[("sub", "s-1")]) })));
-    let (pool, clock, _) = pool_at(&loopback.endpoint_url).await;
+    let (pool, clock) = loopback.pool_and_clock().await;
     let made = pool.create(&ada(), clock.now() + limits::CALL_TIME_MAX).await.unwrap();
-    assert_eq!(made, handle(Some("ada")));
+    assert_eq!(made, account_ref(Some("ada")));
     let (_, body) = loopback.requests().pop().unwrap();
     assert_eq!(body["MessageAction"], "SUPPRESS");
     assert_eq!(body["ForceAliasCreation"], false);
@@ -132,13 +131,13 @@ async fn invariant_13_and_14_a_creation_sends_no_message_is_marked_and_takes_no_
 #[tokio::test]
 async fn a_creation_whose_answer_is_lost_or_throttled_is_not_sent_twice() {
     for (reply, kind) in [
-        (Reply::Lost, FaultKind::NoAnswer),
-        (Reply::Badly(400, "TooManyRequestsException"), FaultKind::Throttled),
-        (Reply::Badly(400, "AliasExistsException"), FaultKind::Exists),
-        (Reply::Badly(400, "UsernameExistsException"), FaultKind::Exists),
+        (Reply::Lost, ErrorKind::NoAnswer),
+        (Reply::Badly(400, "TooManyRequestsException"), ErrorKind::Throttled),
+        (Reply::Badly(400, "AliasExistsException"), ErrorKind::Exists),
+        (Reply::Badly(400, "UsernameExistsException"), ErrorKind::Exists),
     ] {
         let loopback = plain(move |_, _| reply.clone());
-        let (pool, clock, _) = pool_at(&loopback.endpoint_url).await;
+        let (pool, clock) = loopback.pool_and_clock().await;
         let deadline = clock.now() + limits::CALL_TIME_MAX;
         assert_eq!(pool.create(&ada(), deadline).await.unwrap_err().kind, kind);
         assert_eq!(count(&loopback, "AdminCreateUser"), 1);
@@ -151,15 +150,15 @@ async fn a_creation_without_a_name_in_the_answer_is_read_back_or_may_have_happen
         "AdminGetUser" => Reply::Well(account("ada", "s-1")),
         _ => Reply::Well(json!({ "User": {} })),
     });
-    let (pool, clock, _) = pool_at(&loopback.endpoint_url).await;
+    let (pool, clock) = loopback.pool_and_clock().await;
     let deadline = clock.now() + limits::CALL_TIME_MAX;
-    assert_eq!(pool.create(&ada(), deadline).await.unwrap(), handle(Some("ada")));
+    assert_eq!(pool.create(&ada(), deadline).await.unwrap(), account_ref(Some("ada")));
 
     let loopback = plain(|request, _| match request.0.as_str() {
         "AdminGetUser" => Reply::Badly(400, "UserNotFoundException"),
         _ => Reply::Well(json!({})),
     });
-    let (pool, clock, _) = pool_at(&loopback.endpoint_url).await;
+    let (pool, clock) = loopback.pool_and_clock().await;
     let deadline = clock.now() + limits::CALL_TIME_MAX;
     assert!(pool.create(&ada(), deadline).await.unwrap_err().may_have_happened());
 }
@@ -167,14 +166,14 @@ async fn a_creation_without_a_name_in_the_answer_is_read_back_or_may_have_happen
 #[tokio::test]
 async fn an_account_is_addressed_as_its_pool_requires() {
     let by_sub = json!({ "UsernameAttributes": ["email"] });
-    for (shape, username, wanted) in [
+    for (schema, username, wanted) in [
         (by_sub, Some("ada@example.com"), "s-1"),
         (json!({}), Some("ada"), "ada"),
         (json!({ "AliasAttributes": ["email"] }), Some("ada"), "ada"),
         (json!({}), None, "ada"),
         (json!({ "AliasAttributes": ["email"] }), None, "ada"),
     ] {
-        let pool = shape.clone();
+        let pool = schema.clone();
         let loopback = Loopback::new(move |request, _| {
             described(request, &pool, || match request.0.as_str() {
                 "ListUsers" => Reply::Well(json!({ "Users": [listed("ada", &[("sub", "s-1")])] })),
@@ -182,25 +181,25 @@ async fn an_account_is_addressed_as_its_pool_requires() {
                 _ => Reply::Well(json!({})),
             })
         });
-        let (pool, clock, _) = pool_at(&loopback.endpoint_url).await;
+        let (pool, clock) = loopback.pool_and_clock().await;
         let deadline = clock.now() + limits::CALL_TIME_MAX;
-        pool.write(&handle(username), &Deed::SignOut, deadline).await.unwrap();
+        pool.write(&account_ref(username), &Action::SignOut, deadline).await.unwrap();
         let (operation, body) = loopback.requests().pop().unwrap();
         assert_eq!(operation, "AdminUserGlobalSignOut");
-        assert_eq!(body["Username"], wanted, "{shape}");
+        assert_eq!(body["Username"], wanted, "{schema}");
     }
 }
 
 #[tokio::test]
 async fn one_update_carries_all_fields_and_an_empty_value() {
     let loopback = plain(|_, _| Reply::Well(json!({})));
-    let (pool, clock, _) = pool_at(&loopback.endpoint_url).await;
+    let (pool, clock) = loopback.pool_and_clock().await;
     let name = |text: &str| AttributeName::try_from(text).unwrap();
     let nickname = BTreeMap::from([(name("nickname"), String::new())]);
     let fields = BTreeMap::from([(Field::Attribute(name("nickname")), nickname)]);
     let deadline = clock.now() + limits::CALL_TIME_MAX;
-    let deed = Deed::SetAttributes { fields };
-    pool.write(&handle(Some("ada")), &deed, deadline).await.unwrap();
+    let action = Action::SetAttributes { fields };
+    pool.write(&account_ref(Some("ada")), &action, deadline).await.unwrap();
     let (_, body) = loopback.requests().pop().unwrap();
     assert_eq!(body["UserAttributes"], json!([{ "Name": "nickname", "Value": "" }]));
     assert_eq!(body["ClientMetadata"]["poolbridge"], "update");
@@ -209,10 +208,10 @@ async fn one_update_carries_all_fields_and_an_empty_value() {
 #[tokio::test]
 async fn only_the_named_factors_are_changed() {
     let loopback = plain(|_, _| Reply::Well(json!({})));
-    let (pool, clock, _) = pool_at(&loopback.endpoint_url).await;
+    let (pool, clock) = loopback.pool_and_clock().await;
     let deadline = clock.now() + limits::CALL_TIME_MAX;
-    let deed = Deed::SetFactors(BTreeMap::from([(Factor::Email, true)]));
-    pool.write(&handle(Some("ada")), &deed, deadline).await.unwrap();
+    let action = Action::SetFactors(BTreeMap::from([(Factor::Email, true)]));
+    pool.write(&account_ref(Some("ada")), &action, deadline).await.unwrap();
     let (_, body) = loopback.requests().pop().unwrap();
     assert_eq!(body["EmailMfaSettings"]["Enabled"], true);
     assert_eq!(body.get("SMSMfaSettings"), None);
@@ -225,9 +224,9 @@ async fn a_password_that_the_history_refuses_is_drawn_once_more() {
         0 => Reply::Badly(400, "PasswordHistoryPolicyViolationException"),
         _ => Reply::Well(json!({})),
     });
-    let (pool, clock, _) = pool_at(&loopback.endpoint_url).await;
+    let (pool, clock) = loopback.pool_and_clock().await;
     let deadline = clock.now() + limits::CALL_TIME_MAX;
-    pool.write(&handle(Some("ada")), &Deed::SetRandomPassword, deadline).await.unwrap();
+    pool.write(&account_ref(Some("ada")), &Action::SetRandomPassword, deadline).await.unwrap();
     let sent: Vec<Value> = loopback
         .requests()
         .into_iter()
@@ -242,9 +241,9 @@ async fn a_password_that_the_history_refuses_is_drawn_once_more() {
 #[tokio::test]
 async fn a_write_whose_lookup_failed_did_nothing() {
     let loopback = Loopback::new(|_, _| Reply::Lost);
-    let (pool, clock, _) = pool_at(&loopback.endpoint_url).await;
-    let fault = disable(&pool, &*clock).await.unwrap_err();
-    assert_eq!((fault.kind, fault.may_have_happened()), (FaultKind::NotSent, false));
+    let (pool, clock) = loopback.pool_and_clock().await;
+    let error = disable(&pool, &*clock).await.unwrap_err();
+    assert_eq!((error.kind, error.may_have_happened()), (ErrorKind::NotSent, false));
     assert_eq!(count(&loopback, "AdminDisableUser"), 0);
 }
 
@@ -264,9 +263,9 @@ impl ProvideCredentials for Never {
 #[tokio::test]
 async fn a_write_that_waits_for_credentials_until_the_deadline_did_nothing() {
     let loopback = plain(|_, _| Reply::Well(json!({})));
-    let (pool, clock, _) = pool_of(&loopback.endpoint_url, Never).await;
+    let (pool, clock) = pool_of(&loopback.endpoint_url, Never).await;
     let deadline = clock.now() + Duration::from_millis(200);
-    let fault = pool.create(&ada(), deadline).await.unwrap_err();
-    assert_eq!((fault.kind, fault.operation), (FaultKind::NotSent, "AdminCreateUser"));
+    let error = pool.create(&ada(), deadline).await.unwrap_err();
+    assert_eq!((error.kind, error.operation), (ErrorKind::NotSent, "AdminCreateUser"));
     assert_eq!(count(&loopback, "AdminCreateUser"), 0);
 }

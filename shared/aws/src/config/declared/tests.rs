@@ -30,10 +30,10 @@ fn of(text: &str) -> DeclaredTriggers {
 
 fn in_all(declared: &DeclaredTriggers, pool: Option<&str>) -> Vec<&'static str> {
     TriggerSlot::ALL
-        .map(|slot| match declared.beside(pool, slot) {
-            Beside::Nothing => "nothing",
-            Beside::Function(_) => "function",
-            Beside::Unknown => "unknown",
+        .map(|slot| match declared.chained(pool, slot) {
+            ChainedFunction::Nothing => "nothing",
+            ChainedFunction::Function(_) => "function",
+            ChainedFunction::Unknown => "unknown",
         })
         .to_vec()
 }
@@ -43,8 +43,11 @@ fn a_valid_file_and_its_salvage_declare_the_same() {
     let configuration = Configuration::parse("x", GOOD).unwrap();
     let whole = DeclaredTriggers::of(&configuration);
     assert_eq!(whole.guard, Some(GuardFailure::Closed));
-    assert_eq!(whole.beside(Some(OLD), TriggerSlot::PreSignUp), Beside::Function(ARN));
-    assert_eq!(whole.beside(Some(NEW), TriggerSlot::PreTokenGeneration), Beside::Function(OTHER));
+    assert_eq!(whole.chained(Some(OLD), TriggerSlot::PreSignUp), ChainedFunction::Function(ARN));
+    assert_eq!(
+        whole.chained(Some(NEW), TriggerSlot::PreTokenGeneration),
+        ChainedFunction::Function(OTHER)
+    );
     assert_eq!(
         in_all(&whole, Some(NEW)),
         ["nothing", "nothing", "nothing", "function", "function"]
@@ -69,8 +72,8 @@ fn an_error_elsewhere_hides_no_function() {
         ("[policy]", "[policy]\n[policy]"),
     ] {
         let salvaged = of(&GOOD.replace(good, bad));
-        let beside = salvaged.beside(Some(OLD), TriggerSlot::PreSignUp);
-        assert_eq!(beside, Beside::Function(ARN), "{bad}");
+        let chained = salvaged.chained(Some(OLD), TriggerSlot::PreSignUp);
+        assert_eq!(chained, ChainedFunction::Function(ARN), "{bad}");
     }
 }
 

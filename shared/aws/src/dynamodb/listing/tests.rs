@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::cognito::loopback::{Loopback, Reply, Request, config_at};
+use crate::cognito::loopback::{Loopback, LoopbackRequest, Reply, config_at};
 
 #[tokio::test]
 async fn jobs_return_in_order_and_none_is_lost() {
@@ -30,22 +30,22 @@ async fn table(service: &Loopback) -> DynamoLedger {
 }
 
 /// The partition of a query.
-fn asked(request: &Request) -> &str {
+fn asked(request: &LoopbackRequest) -> &str {
     let values = &request.1["ExpressionAttributeValues"];
     values[":pk"]["S"].as_str().or_else(|| values[":shard"]["S"].as_str()).unwrap_or_default()
 }
 
 /// The shard number of a query.
-fn shard_of(request: &Request) -> u32 {
+fn shard_of(request: &LoopbackRequest) -> u32 {
     asked(request).rsplit('#').next().unwrap().parse().unwrap()
 }
 
 /// The item of a pending change of that account, stored at that time.
-fn mark_item(name: &str, first: u32, attempts: u32) -> Value {
+fn pending_item(name: &str, first: u32, attempts: u32) -> Value {
     json!({
         "v": { "N": "1" }, "side": { "S": "old" }, "sub": { "S": name }, "seq": { "N": "9" },
         "first": { "N": first.to_string() }, "last": { "N": first.to_string() },
-        "proof": { "S": "changed" }, "attempts": { "N": attempts.to_string() },
+        "evidence": { "S": "changed" }, "attempts": { "N": attempts.to_string() },
     })
 }
 
@@ -54,8 +54,8 @@ fn newer_item() -> Value {
     json!({ "v": { "N": "2" } })
 }
 
-fn subs(marks: &Marks) -> Vec<&str> {
-    marks.marks.iter().map(|mark| mark.sub.as_str()).collect()
+fn subs(pending_changes: &PendingChanges) -> Vec<&str> {
+    pending_changes.pending_changes.iter().map(|pending| pending.sub.as_str()).collect()
 }
 
 /// A shard of three pages, of which the second is empty.
@@ -63,9 +63,9 @@ fn three_pages() -> Loopback {
     Loopback::new(|request, _| {
         let next = |page: &str| json!({ "pk": { "S": "p" }, "sk": { "S": page } });
         Reply::Well(match request.1["ExclusiveStartKey"]["sk"]["S"].as_str() {
-            None => json!({ "Items": [mark_item("a", 1, 0)], "LastEvaluatedKey": next("2") }),
+            None => json!({ "Items": [pending_item("a", 1, 0)], "LastEvaluatedKey": next("2") }),
             Some("2") => json!({ "Items": [], "LastEvaluatedKey": next("3") }),
-            Some(_) => json!({ "Items": [mark_item("b", 2, 0), newer_item()] }),
+            Some(_) => json!({ "Items": [pending_item("b", 2, 0), newer_item()] }),
         })
     })
 }
@@ -73,9 +73,9 @@ fn three_pages() -> Loopback {
 #[tokio::test]
 async fn a_shard_is_read_to_its_last_page() {
     let service = three_pages();
-    let marks = table(&service).await.marks_in_shard(7, 100).await.unwrap();
-    assert_eq!(subs(&marks), ["a", "b"]);
-    assert_eq!((marks.unreadable, marks.more), (1, false));
+    let pending_changes = table(&service).await.pending_in_shard(7, 100).await.unwrap();
+    assert_eq!(subs(&pending_changes), ["a", "b"]);
+    assert_eq!((pending_changes.unreadable, pending_changes.more), (1, false));
     let requests = service.requests();
     assert_eq!(requests.len(), 3);
     for request in &requests {
@@ -93,12 +93,12 @@ async fn a_shard_is_read_to_its_last_page() {
 #[tokio::test]
 async fn a_listing_stops_at_the_requested_number_and_reports_more() {
     let service = three_pages();
-    let marks = table(&service).await.marks_in_shard(7, 1).await.unwrap();
-    assert_eq!((subs(&marks), marks.more), (vec!["a"], true));
+    let pending_changes = table(&service).await.pending_in_shard(7, 1).await.unwrap();
+    assert_eq!((subs(&pending_changes), pending_changes.more), (vec!["a"], true));
     assert_eq!(service.requests().len(), 1);
-    let all = table(&three_pages()).await.marks_in_shard(7, 3).await.unwrap();
+    let all = table(&three_pages()).await.pending_in_shard(7, 3).await.unwrap();
     assert_eq!(
-        (all.marks.len(), all.unreadable, all.more),
+        (all.pending_changes.len(), all.unreadable, all.more),
         (2, 1, false),
         "the listing is complete"
     );
@@ -111,10 +111,10 @@ async fn a_failed_page_is_a_port_error_and_not_the_end() {
             return Reply::Badly(400, "AccessDeniedException");
         }
         let next = json!({ "pk": { "S": "p" }, "sk": { "S": "2" } });
-        Reply::Well(json!({ "Items": [mark_item("a", 1, 0)], "LastEvaluatedKey": next }))
+        Reply::Well(json!({ "Items": [pending_item("a", 1, 0)], "LastEvaluatedKey": next }))
     });
-    let fault = table(&service).await.marks_in_shard(7, 100).await.unwrap_err();
-    assert_eq!(fault.kind, FaultKind::Denied);
+    let error = table(&service).await.pending_in_shard(7, 100).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Denied);
 }
 
 /// One pending change in every shard: that of shard `n` was stored at `n + 1`, and every fourth was
@@ -123,16 +123,16 @@ fn one_in_every_shard() -> Loopback {
     Loopback::new(|request, _| {
         let shard = shard_of(request);
         let attempts = u32::from(shard.is_multiple_of(4));
-        Reply::Well(json!({ "Items": [mark_item(&format!("s-{shard}"), shard + 1, attempts)] }))
+        Reply::Well(json!({ "Items": [pending_item(&format!("s-{shard}"), shard + 1, attempts)] }))
     })
 }
 
 #[tokio::test]
 async fn the_summary_counts_pending_changes_of_every_shard() {
     let service = one_in_every_shard();
-    let summary = table(&service).await.mark_summary().await.unwrap();
+    let summary = table(&service).await.pending_summary().await.unwrap();
     let oldest = Some(poolbridge_core::time::Time(1));
-    let wanted = MarkSummary { count: 64, oldest, put_off: 16, unreadable: 0 };
+    let wanted = PendingSummary { count: 64, oldest, put_off: 16, unreadable: 0 };
     assert_eq!(summary, wanted);
     let mut shards: Vec<u32> = service.requests().iter().map(shard_of).collect();
     shards.sort_unstable();
@@ -146,22 +146,26 @@ async fn an_unreadable_pending_change_is_counted_in_any_shard() {
             let items = if shard_of(request) == broken { vec![newer_item()] } else { Vec::new() };
             Reply::Well(json!({ "Items": items }))
         });
-        let summary = table(&service).await.mark_summary().await.unwrap();
+        let summary = table(&service).await.pending_summary().await.unwrap();
         assert_eq!((summary.count, summary.unreadable), (1, 1), "shard {broken}");
-        let marks = table(&service).await.marks(10).await.unwrap();
-        assert_eq!((marks.unreadable, marks.more), (1, false), "shard {broken}");
+        let pending_changes = table(&service).await.pending_changes(10).await.unwrap();
+        assert_eq!(
+            (pending_changes.unreadable, pending_changes.more),
+            (1, false),
+            "shard {broken}"
+        );
     }
 }
 
 #[tokio::test]
 async fn pending_changes_are_listed_from_every_shard_up_to_the_requested_number() {
     let service = one_in_every_shard();
-    let all = table(&service).await.marks(100).await.unwrap();
+    let all = table(&service).await.pending_changes(100).await.unwrap();
     let distinct: std::collections::BTreeSet<&str> = subs(&all).into_iter().collect();
-    assert_eq!((all.marks.len(), distinct.len(), all.more), (64, 64, false));
+    assert_eq!((all.pending_changes.len(), distinct.len(), all.more), (64, 64, false));
     for (most, more) in [(64, false), (63, true), (20, true), (1, true)] {
-        let some = table(&one_in_every_shard()).await.marks(most).await.unwrap();
-        assert_eq!((some.marks.len(), some.more), (most, more), "{most} requested");
+        let some = table(&one_in_every_shard()).await.pending_changes(most).await.unwrap();
+        assert_eq!((some.pending_changes.len(), some.more), (most, more), "{most} requested");
     }
 }
 
@@ -178,7 +182,7 @@ async fn people_are_listed_from_every_shard_longest_unchanged_first() {
         // No person record can be read, and the listing reports each of them.
         _ => Reply::Well(json!({ "Item": newer_item() })),
     });
-    let people = table(&service).await.people(State::Held, 3).await.unwrap();
+    let people = table(&service).await.people(PersonState::Held, 3).await.unwrap();
     let unreadable: Vec<String> = people.unreadable.iter().map(|(id, _)| id.to_string()).collect();
     let wanted: Vec<String> = (STATE_SHARDS - 3..STATE_SHARDS)
         .rev()

@@ -3,8 +3,8 @@
 
 use serde_json::{Value, json};
 
-use super::{HIDDEN, call, deed, own_call, with, without};
-use crate::trail::Proof;
+use super::{HIDDEN, account_event, call, own_call, with, without};
+use crate::trail::Evidence;
 
 /// The event with that `permanent`, or without it.
 fn set_password(permanent: Option<Value>) -> Value {
@@ -19,10 +19,10 @@ fn set_password(permanent: Option<Value>) -> Value {
 
 /// What the event reports: whether a password was set, and whether by an administrator.
 fn said(event: &Value) -> (bool, bool) {
-    let deed = deed(event);
+    let found = account_event(event);
     // In every case the account changed, so apply reads its status.
-    assert_eq!(deed.proof, Proof::Changed, "{event}");
-    (deed.password, deed.administrator)
+    assert_eq!(found.evidence, Evidence::Changed, "{event}");
+    (found.password, found.administrator)
 }
 
 #[test]

@@ -19,26 +19,26 @@ use std::time::{Duration, SystemTime};
 use aws_config::{Region, SdkConfig};
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
-use poolbridge_core::fault::{Fault, FaultKind};
-use poolbridge_core::guard::Judgement;
+use poolbridge_core::error::{ErrorKind, PortError};
+use poolbridge_core::guard::GuardDecision;
 use poolbridge_core::limits;
 use poolbridge_core::ports::Clock;
 use poolbridge_core::side::Side;
 use serde_json::value::RawValue;
 
 use super::{queue_client, table};
-use crate::chain::{Answer, Chain, FunctionError, unqualified};
+use crate::chain::{Chain, ChainAnswer, FunctionError, unqualified};
 use crate::client::sdk_config;
 use crate::clock::SystemClock;
 use crate::config::{
-    self, Asker, Beside, Configuration, DeclaredTriggers, Environment, GuardFailure, Mistakes,
-    TriggerSlot,
+    self, ChainedFunction, Component, ConfigErrors, Configuration, DeclaredTriggers, Environment,
+    GuardFailure, TriggerSlot,
 };
 use crate::dynamodb::DynamoLedger;
 use crate::guard::Guard;
 use crate::sqs::SqsOutbox;
-use crate::telemetry::{self, CaptureFigures, Output, Telemetry};
-use crate::triggers::{Heading, NotCaptured, newcomer};
+use crate::telemetry::{self, CaptureMetrics, Output, Telemetry};
+use crate::triggers::{Heading, NotAChange, request};
 use recent::Recent;
 
 /// The longest time for one attempt. A warm call answers in milliseconds, and two attempts with a
@@ -63,8 +63,8 @@ const NOT_JUDGED: &str = "this sign-up cannot be checked right now: try again in
 
 /// The trigger as Lambda calls it.
 #[derive(Debug)]
-pub struct CaptureLine {
-    line: Result<Line, Mistakes>,
+pub struct CaptureHandler {
+    services: Result<CaptureServices, ConfigErrors>,
     /// Known even if the rest of the configuration is invalid.
     triggers: DeclaredTriggers,
     chain: Chain,
@@ -73,13 +73,13 @@ pub struct CaptureLine {
     clock: Arc<SystemClock>,
     telemetry: Telemetry,
     /// Captures that were neither stored nor sent, and that the table does not know yet. "Drained"
-    /// depends on them (R14, `DrainedMeansEmpty`).
-    unmarked: AtomicU32,
+    /// depends on them (`DrainedMeansEmpty`).
+    without_pending: AtomicU32,
     recent: Recent,
 }
 
 #[derive(Debug)]
-struct Line {
+struct CaptureServices {
     configuration: Configuration,
     ledger: DynamoLedger,
     outbox: SqsOutbox,
@@ -97,46 +97,46 @@ pub struct Invocation<'a> {
 
 #[derive(Debug, Default)]
 struct Own {
-    figures: CaptureFigures,
+    metrics: CaptureMetrics,
     /// The error that refuses the sign-up.
     refusal: Option<FunctionError>,
 }
 
 #[derive(Debug, Default)]
-struct FromBeside {
+struct FromChained {
     /// The answer, if it is not the event itself.
-    answer: Option<Answer>,
+    answer: Option<ChainAnswer>,
     failed: bool,
 }
 
-impl CaptureLine {
+impl CaptureHandler {
     /// Reads the configuration and the environment, and creates every client now: a starting
     /// function has a full processor and no person waits yet. It never fails and makes no call.
     pub async fn start() -> Self {
         telemetry::start(Output::Standard);
         let clock = SystemClock::new();
         let sdk = sdk_config(&clock).await;
-        let (line, triggers, name) = match config::load(Asker::Capture) {
+        let (services, triggers, name) = match config::load(Component::Capture) {
             Ok((configuration, environment)) => {
                 let triggers = DeclaredTriggers::of(&configuration);
                 let name = configuration.name.clone();
-                let line = Line::new(&sdk, &clock, configuration, environment).await;
-                (Ok(line), triggers, name)
+                let services = CaptureServices::new(&sdk, &clock, configuration, environment).await;
+                (Ok(services), triggers, name)
             }
-            Err(mistakes) => {
-                telemetry::mistakes(&mistakes);
-                let name = config::name_without_configuration(&mistakes);
-                (Err(mistakes), config::declared_triggers(), name)
+            Err(config_errors) => {
+                telemetry::config_errors(&config_errors);
+                let name = config::name_without_configuration(&config_errors);
+                (Err(config_errors), config::declared_triggers(), name)
             }
         };
         Self {
-            line,
+            services,
             chain: Chain::new(&sdk, triggers.functions()),
             triggers,
             own_name: std::env::var("AWS_LAMBDA_FUNCTION_NAME").ok(),
             clock,
             telemetry: Telemetry::new(name, Output::Standard),
-            unmarked: AtomicU32::new(0),
+            without_pending: AtomicU32::new(0),
             recent: Recent::default(),
         }
     }
@@ -144,21 +144,21 @@ impl CaptureLine {
     /// Answers a trigger's event with the event itself, or with the chained function's answer.
     /// capture does its own work at the same time. Any failure in that work is logged and counted,
     /// and the person signs in anyway.
-    pub async fn answer(&self, event: Box<RawValue>, invocation: &Invocation<'_>) -> Answer {
+    pub async fn answer(&self, event: Box<RawValue>, invocation: &Invocation<'_>) -> ChainAnswer {
         let heading = Heading::of(event.get());
-        let (own, beside) = tokio::join!(
+        let (own, chained) = tokio::join!(
             self.own_work(&heading, event.get()),
-            self.beside(&heading, event.get(), invocation),
+            self.chained(&heading, event.get(), invocation),
         );
-        let answer = match (own.refusal, beside.answer) {
+        let answer = match (own.refusal, chained.answer) {
             (Some(refusal), _) => Err(refusal),
             (None, Some(answer)) => answer,
             (None, None) => Ok(event),
         };
-        let mut figures = own.figures;
-        figures.chain_failed = u64::from(beside.failed);
-        figures.errors_answered = u64::from(answer.is_err());
-        self.telemetry.capture(self.clock.now(), &figures);
+        let mut metrics = own.metrics;
+        metrics.chain_failed = u64::from(chained.failed);
+        metrics.errors_answered = u64::from(answer.is_err());
+        self.telemetry.capture(self.clock.now(), &metrics);
         answer
     }
 
@@ -166,22 +166,22 @@ impl CaptureLine {
     async fn own_work(&self, heading: &Heading, event: &str) -> Own {
         let began = self.clock.now();
         let work = async {
-            match &self.line {
-                Ok(line) if heading.slot == Some(TriggerSlot::PreSignUp) => {
-                    self.guarded(line, heading, event).await
+            match &self.services {
+                Ok(services) if heading.slot == Some(TriggerSlot::PreSignUp) => {
+                    self.guarded(services, heading, event).await
                 }
-                Ok(line) => {
-                    let figures = self.leave(line, heading, event, began).await;
-                    Own { figures, refusal: None }
+                Ok(services) => {
+                    let metrics = self.leave(services, heading, event, began).await;
+                    Own { metrics, refusal: None }
                 }
-                Err(mistakes) => {
-                    telemetry::mistakes(mistakes);
+                Err(config_errors) => {
+                    telemetry::config_errors(config_errors);
                     self.broken(heading)
                 }
             }
         };
         let mut own = unharmed(Box::pin(work)).await.unwrap_or_else(|| self.broken(heading));
-        own.figures.duration = self.clock.now().since(began);
+        own.metrics.duration = self.clock.now().since(began);
         own
     }
 
@@ -191,47 +191,49 @@ impl CaptureLine {
             Some(failure) => not_judged(failure),
             None => Own::default(),
         };
-        own.figures.failed = 1;
+        own.metrics.failed = 1;
         own
     }
 
     /// Runs the guard, if a person signs up and the configuration wants a guard.
-    async fn guarded(&self, line: &Line, heading: &Heading, event: &str) -> Own {
-        let Some(guard) = line.guard.as_ref().filter(|_| heading.signs_up) else {
+    async fn guarded(&self, services: &CaptureServices, heading: &Heading, event: &str) -> Own {
+        let Some(guard) = services.guard.as_ref().filter(|_| heading.signs_up) else {
             return Own::default();
         };
-        let pools = line.configuration.pool_ids();
+        let pools = services.configuration.pool_ids();
         let pool = heading.user_pool_id.as_deref();
         let Some((side, _)) = pools.into_iter().find(|(_, id)| Some(*id) == pool) else {
-            telemetry::not_captured(NotCaptured::OtherPool);
-            return Own { figures: CaptureFigures { failed: 1, ..<_>::default() }, refusal: None };
+            telemetry::not_captured(NotAChange::OtherPool);
+            return Own { metrics: CaptureMetrics { failed: 1, ..<_>::default() }, refusal: None };
         };
-        let judged = match newcomer(event, side) {
-            Some(newcomer) => guard.judge(&newcomer).await,
-            None => Err(Fault::new(FaultKind::Unreadable, "PreSignUp")),
+        let judged = match request(event, side) {
+            Some(request) => guard.judge(&request).await,
+            None => Err(PortError::new(ErrorKind::Unreadable, "PreSignUp")),
         };
-        sentence(line.configuration.signup_guard_failure, side, &judged)
+        sentence(services.configuration.signup_guard_failure, side, &judged)
     }
 
     /// Calls the chained function, if one is declared for this slot of this pool.
-    async fn beside(
+    async fn chained(
         &self,
         heading: &Heading,
         event: &str,
         invocation: &Invocation<'_>,
-    ) -> FromBeside {
-        let Some(slot) = heading.slot else { return FromBeside::default() };
-        let arn = match self.triggers.beside(heading.user_pool_id.as_deref(), slot) {
-            Beside::Nothing => return FromBeside::default(),
-            Beside::Function(arn) if !self.is_own(arn, invocation) => arn,
-            Beside::Function(_) | Beside::Unknown => return without_function(slot),
+    ) -> FromChained {
+        let Some(slot) = heading.slot else { return FromChained::default() };
+        let arn = match self.triggers.chained(heading.user_pool_id.as_deref(), slot) {
+            ChainedFunction::Nothing => return FromChained::default(),
+            ChainedFunction::Function(arn) if !self.is_own(arn, invocation) => arn,
+            ChainedFunction::Function(_) | ChainedFunction::Unknown => {
+                return without_function(slot);
+            }
         };
         match self.chain.call(arn, event, patience(invocation.deadline)).await {
-            Ok(answer) => FromBeside { answer: Some(answer), failed: false },
-            Err(fault) => {
-                telemetry::not_invoked(slot, &fault);
-                let answer = Some(Err(FunctionError::not_invoked(&fault)));
-                FromBeside { answer, failed: true }
+            Ok(answer) => FromChained { answer: Some(answer), failed: false },
+            Err(error) => {
+                telemetry::not_invoked(slot, &error);
+                let answer = Some(Err(FunctionError::not_invoked(&error)));
+                FromChained { answer, failed: true }
             }
         }
     }
@@ -248,7 +250,7 @@ impl CaptureLine {
     }
 }
 
-impl Line {
+impl CaptureServices {
     async fn new(
         sdk: &SdkConfig,
         clock: &Arc<SystemClock>,
@@ -280,7 +282,7 @@ impl Line {
 /// can no longer refuse it, and a failure would lock people out for no reason. The function before
 /// a message refuses nothing either: without it the pool sends its own text, and people get their
 /// codes.
-fn without_function(slot: TriggerSlot) -> FromBeside {
+fn without_function(slot: TriggerSlot) -> FromChained {
     telemetry::unknown_function(slot);
     let answer = match slot {
         TriggerSlot::PreSignUp | TriggerSlot::PreTokenGeneration => {
@@ -291,14 +293,14 @@ fn without_function(slot: TriggerSlot) -> FromBeside {
         | TriggerSlot::PostAuthentication
         | TriggerSlot::CustomMessage => None,
     };
-    FromBeside { answer, failed: true }
+    FromChained { answer, failed: true }
 }
 
-fn sentence(failure: GuardFailure, side: Side, judged: &Result<Judgement, Fault>) -> Own {
+fn sentence(failure: GuardFailure, side: Side, judged: &Result<GuardDecision, PortError>) -> Own {
     telemetry::judged(side, failure, judged);
     match judged {
-        Ok(Judgement::Passes) => Own::default(),
-        Ok(Judgement::Refused) => refused(TAKEN),
+        Ok(GuardDecision::Passes) => Own::default(),
+        Ok(GuardDecision::Refused) => refused(TAKEN),
         Err(_) => not_judged(failure),
     }
 }
@@ -306,16 +308,16 @@ fn sentence(failure: GuardFailure, side: Side, judged: &Result<Judgement, Fault>
 fn refused(message: &str) -> Own {
     let error =
         FunctionError { error_type: "SignUpRefused".to_owned(), error_message: message.to_owned() };
-    let figures = CaptureFigures { guard_refused: 1, ..CaptureFigures::default() };
-    Own { figures, refusal: Some(error) }
+    let metrics = CaptureMetrics { guard_refused: 1, ..CaptureMetrics::default() };
+    Own { metrics, refusal: Some(error) }
 }
 
 fn not_judged(failure: GuardFailure) -> Own {
     match failure {
         GuardFailure::Closed => refused(NOT_JUDGED),
         GuardFailure::Open => {
-            let figures = CaptureFigures { guard_failed_open: 1, ..CaptureFigures::default() };
-            Own { figures, refusal: None }
+            let metrics = CaptureMetrics { guard_failed_open: 1, ..CaptureMetrics::default() };
+            Own { metrics, refusal: None }
         }
     }
 }

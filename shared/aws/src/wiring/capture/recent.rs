@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, PoisonError};
 
-use poolbridge_core::change::Change;
+use poolbridge_core::change::ChangeEvent;
 use poolbridge_core::limits;
 use poolbridge_core::time::Time;
 
@@ -21,13 +21,13 @@ pub(super) struct Recent {
 
 impl Recent {
     /// Whether a change of that account was captured less than [`limits::HINT_REMEMBERED`] ago.
-    pub(super) fn knows(&self, change: &Change, now: Time) -> bool {
+    pub(super) fn knows(&self, change: &ChangeEvent, now: Time) -> bool {
         let noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
         noted.get(&self.key(change)).is_some_and(|at| fresh(*at, now))
     }
 
     /// Remembers a capture of that account now.
-    pub(super) fn remember(&self, change: &Change, now: Time) {
+    pub(super) fn remember(&self, change: &ChangeEvent, now: Time) {
         let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
         if noted.len() >= limits::HINTS_MAX {
             noted.retain(|_, at| fresh(*at, now));
@@ -38,7 +38,7 @@ impl Recent {
         noted.insert(self.key(change), now);
     }
 
-    fn key(&self, change: &Change) -> u64 {
+    fn key(&self, change: &ChangeEvent) -> u64 {
         self.hasher.hash_one((change.side, &change.sub))
     }
 }
@@ -50,18 +50,18 @@ fn fresh(noted: Time, now: Time) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use poolbridge_core::change::Proof;
+    use poolbridge_core::change::Evidence;
     use poolbridge_core::names::Sub;
     use poolbridge_core::side::Side;
 
-    fn hint(side: Side, sub: &str) -> Change {
+    fn hint(side: Side, sub: &str) -> ChangeEvent {
         let sub = Sub::try_from(sub).unwrap();
         let (password, administrator, claimed) = (false, false, false);
-        Change {
+        ChangeEvent {
             side,
             sub,
             at: Time(0),
-            proof: Proof::Hint,
+            evidence: Evidence::Hint,
             password,
             administrator,
             claimed,

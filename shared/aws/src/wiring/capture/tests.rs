@@ -31,9 +31,9 @@ fn a_missing_function_before_an_action_makes_the_action_fail() {
 #[test]
 fn an_undecided_sign_up_follows_the_configured_failure_mode() {
     let open = not_judged(GuardFailure::Open);
-    assert_eq!((open.refusal.is_none(), open.figures.guard_failed_open), (true, 1));
+    assert_eq!((open.refusal.is_none(), open.metrics.guard_failed_open), (true, 1));
     let closed = not_judged(GuardFailure::Closed);
-    assert_eq!((closed.refusal.is_some(), closed.figures.guard_refused), (true, 1));
+    assert_eq!((closed.refusal.is_some(), closed.metrics.guard_refused), (true, 1));
 }
 
 #[test]
@@ -47,18 +47,18 @@ fn the_chained_function_gets_the_time_left_minus_the_answer_time() {
 }
 
 /// A capture whose only configuration is the declared triggers of a text.
-fn capture(text: Option<&str>) -> CaptureLine {
+fn capture(text: Option<&str>) -> CaptureHandler {
     let sdk = aws_config::SdkConfig::builder()
         .behavior_version(aws_config::BehaviorVersion::v2026_01_12())
         .build();
-    CaptureLine {
-        line: Err(Mistakes { source_name: "x".to_owned(), name: None, list: Vec::new() }),
+    CaptureHandler {
+        services: Err(ConfigErrors { source_name: "x".to_owned(), name: None, list: Vec::new() }),
         triggers: DeclaredTriggers::salvaged(text),
         chain: Chain::new(&sdk, None),
         own_name: Some("acme-capture".to_owned()),
         clock: SystemClock::new(),
         telemetry: Telemetry::new("acme".to_owned(), Output::Talk),
-        unmarked: AtomicU32::new(0),
+        without_pending: AtomicU32::new(0),
         recent: Recent::default(),
     }
 }
@@ -74,7 +74,7 @@ fn event(source: &str) -> Box<RawValue> {
 }
 
 /// Whether the answer is the event's exact text.
-async fn passes(capture: &CaptureLine, source: &str) -> bool {
+async fn passes(capture: &CaptureHandler, source: &str) -> bool {
     match capture.answer(event(source), &CALLED).await {
         Ok(answer) => {
             assert_eq!(answer.get(), event(source).get());
@@ -135,12 +135,12 @@ struct Deaf {
 
 impl Deaf {
     fn start() -> Self {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
+        let decoder = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", decoder.local_addr().unwrap());
         let came = Arc::new(AtomicU32::new(0));
         let counted = Arc::clone(&came);
         std::thread::spawn(move || {
-            for _stream in listener.incoming().flatten() {
+            for _stream in decoder.incoming().flatten() {
                 counted.fetch_add(1, Ordering::SeqCst);
             }
         });
@@ -152,7 +152,7 @@ impl Deaf {
     }
 
     /// A capture whose services are all here, including the roles of both pools.
-    async fn capture(&self, more: &str) -> CaptureLine {
+    async fn capture(&self, more: &str) -> CaptureHandler {
         let role = "role_arn = \"arn:aws:iam::111122223333:role/guest\"";
         let text = format!(
             "name = \"acme\"\n[old]\nuser_pool_id = \"eu-west-1_A\"\n{role}\n\
@@ -165,7 +165,7 @@ impl Deaf {
             "POOLBRIDGE_QUEUE_URL" => Some(queue.clone()),
             _ => None,
         };
-        let environment = Environment::read(Asker::Capture, true, &variable).unwrap();
+        let environment = Environment::read(Component::Capture, true, &variable).unwrap();
         let credentials = Credentials::new("key", "secret", None, None, "test");
         let sdk = bounded(aws_config::defaults(aws_config::BehaviorVersion::v2026_01_12()))
             .empty_test_environment()
@@ -177,22 +177,22 @@ impl Deaf {
         let plain = capture(Some(""));
         let triggers = DeclaredTriggers::of(&configuration);
         let chain = Chain::new(&sdk, triggers.functions());
-        let line = Line::new(&sdk, &plain.clock, configuration, environment).await;
-        CaptureLine { line: Ok(line), triggers, chain, ..plain }
+        let services = CaptureServices::new(&sdk, &plain.clock, configuration, environment).await;
+        CaptureHandler { services: Ok(services), triggers, chain, ..plain }
     }
 }
 
 #[tokio::test]
 async fn the_start_creates_every_client_and_makes_no_call() {
-    let deaf = Deaf::start();
-    let beside = "[old.triggers]\n\
+    let unanswering = Deaf::start();
+    let chained = "[old.triggers]\n\
                   PreSignUp = \"arn:aws:lambda:us-east-1:111122223333:function:welcome\"\n";
-    let capture = deaf.capture(beside).await;
-    assert!(capture.line.as_ref().is_ok_and(|line| line.guard.is_some()));
-    assert_eq!(deaf.came(), 0);
+    let capture = unanswering.capture(chained).await;
+    assert!(capture.services.as_ref().is_ok_and(|services| services.guard.is_some()));
+    assert_eq!(unanswering.came(), 0);
     // A call would reach the listener.
     assert!(!passes(&capture, "PreSignUp_AdminCreateUser").await);
-    assert_eq!(deaf.came(), 1);
+    assert_eq!(unanswering.came(), 1);
 }
 
 /// The event that a pool sends before the message with the code for a new address.
@@ -208,14 +208,14 @@ fn message(source: &str) -> Box<RawValue> {
 }
 
 /// Whether capture made a call for each kind of message. Each event must be returned unchanged.
-async fn messages_noted(capture: &CaptureLine, deaf: &Deaf) -> Vec<bool> {
+async fn messages_noted(capture: &CaptureHandler, unanswering: &Deaf) -> Vec<bool> {
     let mut noted = Vec::new();
     for source in ["UpdateUserAttribute", "VerifyUserAttribute", "ForgotPassword", "SignUp"] {
         let event = message(&format!("CustomMessage_{source}"));
-        let before = deaf.came();
+        let before = unanswering.came();
         let answer = capture.answer(event.clone(), &CALLED).await;
         assert!(answer.is_ok_and(|answer| answer.get() == event.get()), "{source}");
-        noted.push(deaf.came() > before);
+        noted.push(unanswering.came() > before);
     }
     noted
 }
@@ -243,7 +243,7 @@ impl std::io::Write for Lines {
 
 #[tokio::test]
 async fn invariant_09_a_message_event_is_returned_unchanged_and_never_logged() {
-    let deaf = Deaf::start();
+    let unanswering = Deaf::start();
     let lines = Lines::default();
     let writer = lines.clone();
     let layer = tracing_subscriber::fmt::layer().with_writer(move || writer.clone());
@@ -251,11 +251,11 @@ async fn invariant_09_a_message_event_is_returned_unchanged_and_never_logged() {
     let ours = filter_fn(|metadata| metadata.target().starts_with("poolbridge"));
     let subscriber = tracing_subscriber::registry().with(layer.with_filter(ours));
     let _written = tracing::subscriber::set_default(subscriber);
-    let asked = deaf.capture("[capture]\ncustom_message = true\n").await;
-    let noted = messages_noted(&asked, &deaf).await;
+    let asked = unanswering.capture("[capture]\ncustom_message = true\n").await;
+    let noted = messages_noted(&asked, &unanswering).await;
     assert_eq!(noted, [true, true, false, false], "only address messages are captured");
-    let unasked = deaf.capture("").await;
-    assert_eq!(messages_noted(&unasked, &deaf).await, [false; 4]);
+    let unasked = unanswering.capture("").await;
+    assert_eq!(messages_noted(&unasked, &unanswering).await, [false; 4]);
     let lines = lines.written();
     assert!(lines.contains("5c4e7a52"), "{lines}");
     for secret in ["816203", "your code", "ada@example.com", "ada-in-clear"] {

@@ -1,24 +1,24 @@
 use poolbridge_core::capture::Captured;
-use poolbridge_core::fault::FaultKind;
+use poolbridge_core::error::ErrorKind;
 use poolbridge_core::names::Sub;
-use poolbridge_core::restore::Stage;
+use poolbridge_core::restore::RestoreStage;
 use serde_json::{Value, json};
 
 use super::*;
 use crate::cognito::loopback::{Loopback, Reply, config_at};
 
-fn deed(place: Place) -> Deed {
+fn event(place: EventPool) -> AccountEvent {
     let sub = Sub::try_from("s-1").unwrap();
-    let (proof, password, administrator) = (Proof::Deleted, true, false);
-    Deed { place, sub, at: Time(7), proof, password, administrator, id: Some(5) }
+    let (evidence, password, administrator) = (Evidence::Deleted, true, false);
+    AccountEvent { place, sub, at: Time(7), evidence, password, administrator, id: Some(5) }
 }
 
-fn told(deed: &Deed, known: BySide<bool>) -> Vec<(Side, Proof)> {
-    let changes = changes(deed, known, 9);
+fn detection(event: &AccountEvent, known: BySide<bool>) -> Vec<(Side, Evidence)> {
+    let changes = changes(event, known, 9);
     assert!(changes.iter().all(|it| it.at == Time(7) && it.password));
     let ids: std::collections::BTreeSet<u128> = changes.iter().map(|it| it.id).collect();
     assert_eq!(ids.len(), changes.len(), "an id appears twice");
-    changes.into_iter().map(|it| (it.side, it.proof)).collect()
+    changes.into_iter().map(|it| (it.side, it.evidence)).collect()
 }
 
 #[test]
@@ -26,63 +26,65 @@ fn an_event_without_a_pool_belongs_to_the_pools_that_know_the_account() {
     let nowhere = BySide::default();
     let both = BySide { old: true, new: true };
     let new = BySide { old: false, new: true };
-    let in_pool = deed(Place::Pool(Side::Old));
-    assert_eq!(told(&in_pool, nowhere), [(Side::Old, Proof::Deleted)]);
-    let unsaid = deed(Place::Unsaid(both));
-    assert_eq!(told(&unsaid, new), [(Side::New, Proof::Deleted)]);
-    let hints = [(Side::Old, Proof::Hint), (Side::New, Proof::Hint)];
-    assert_eq!(told(&unsaid, nowhere), hints);
-    let of_region = deed(Place::Unsaid(new));
-    assert_eq!(told(&of_region, nowhere), [(Side::New, Proof::Hint)]);
+    let in_pool = event(EventPool::Pool(Side::Old));
+    assert_eq!(detection(&in_pool, nowhere), [(Side::Old, Evidence::Deleted)]);
+    let unsaid = event(EventPool::Unsaid(both));
+    assert_eq!(detection(&unsaid, new), [(Side::New, Evidence::Deleted)]);
+    let hints = [(Side::Old, Evidence::Hint), (Side::New, Evidence::Hint)];
+    assert_eq!(detection(&unsaid, nowhere), hints);
+    let of_region = event(EventPool::Unsaid(new));
+    assert_eq!(detection(&of_region, nowhere), [(Side::New, Evidence::Hint)]);
 }
 
 #[test]
 fn the_same_event_is_the_same_capture() {
-    let deed = deed(Place::Pool(Side::New));
-    let id = |deed: &Deed, nonce| changes(deed, BySide::default(), nonce)[0].id;
-    assert_eq!(id(&deed, 1), id(&deed, 2));
-    let without = Deed { id: None, ..deed };
+    let event = event(EventPool::Pool(Side::New));
+    let id = |event: &AccountEvent, nonce| changes(event, BySide::default(), nonce)[0].id;
+    assert_eq!(id(&event, 1), id(&event, 2));
+    let without = AccountEvent { id: None, ..event };
     assert_ne!(id(&without, 1), id(&without, 2));
 }
 
 #[test]
 fn an_event_comes_again_only_if_nothing_was_stored() {
-    fn fault<T>() -> Result<T, Fault> {
-        Err(Fault::new(FaultKind::NoAnswer, "UpdateItem"))
+    fn error<T>() -> Result<T, PortError> {
+        Err(PortError::new(ErrorKind::NoAnswer, "UpdateItem"))
     }
-    let change = &changes(&deed(Place::Pool(Side::Old)), BySide::default(), 1)[0];
-    let captured = |mark, message| HeardLine {
-        captured: vec![(change.clone(), Captured { mark, message })],
-        ..HeardLine::default()
+    let change = &changes(&event(EventPool::Pool(Side::Old)), BySide::default(), 1)[0];
+    let captured = |pending, message| DetectionLine {
+        captured: vec![(change.clone(), Captured { pending, message })],
+        ..DetectionLine::default()
     };
-    let hearing = Hearing {
+    let decoded = TrailEvent {
         operation: "AdminDeleteUser",
         pool: None,
         at: None,
-        outcome: Err(NotHeard::Unreadable),
+        outcome: Err(Ignored::Unreadable),
     };
-    let came_to = |told: &HeardLine| {
-        let figures = figures(told, &hearing);
-        (is_lost(told), figures.captured, figures.failed)
+    let came_to = |detection: &DetectionLine| {
+        let metrics = metrics(detection, &decoded);
+        (is_lost(detection), metrics.captured, metrics.failed)
     };
     assert_eq!(came_to(&captured(Ok(()), Ok(()))), (false, 1, 0));
-    assert_eq!(came_to(&captured(fault(), Ok(()))), (false, 1, 1));
-    assert_eq!(came_to(&captured(Ok(()), fault())), (false, 1, 1));
-    assert_eq!(came_to(&captured(fault(), fault())), (true, 0, 1));
-    let swept = |wanted| HeardLine { swept: vec![(Side::Old, wanted)], ..HeardLine::default() };
+    assert_eq!(came_to(&captured(error(), Ok(()))), (false, 1, 1));
+    assert_eq!(came_to(&captured(Ok(()), error())), (false, 1, 1));
+    assert_eq!(came_to(&captured(error(), error())), (true, 0, 1));
+    let swept =
+        |wanted| DetectionLine { swept: vec![(Side::Old, wanted)], ..DetectionLine::default() };
     assert_eq!(came_to(&swept(Ok(()))), (false, 0, 0));
-    assert_eq!(came_to(&swept(fault())), (true, 0, 1));
-    let looked = |look| HeardLine { pools: vec![(Side::Old, look)], ..HeardLine::default() };
-    assert_eq!(came_to(&looked(Ok(PoolLook::Triggers(vec![])))), (false, 0, 0));
-    assert_eq!(came_to(&looked(fault())), (true, 0, 1));
+    assert_eq!(came_to(&swept(error())), (true, 0, 1));
+    let looked =
+        |look| DetectionLine { pools: vec![(Side::Old, look)], ..DetectionLine::default() };
+    assert_eq!(came_to(&looked(Ok(PoolCheck::Triggers(vec![])))), (false, 0, 0));
+    assert_eq!(came_to(&looked(error())), (true, 0, 1));
     let slots = vec![TriggerSlot::PreSignUp, TriggerSlot::PostConfirmation];
-    let missing = figures(&looked(Ok(PoolLook::Triggers(slots))), &hearing);
+    let missing = metrics(&looked(Ok(PoolCheck::Triggers(slots))), &decoded);
     assert_eq!((missing.triggers_missing, missing.restores), (2, 0));
-    let restored = figures(&looked(Ok(PoolLook::Restore(Stage::Started))), &hearing);
+    let restored = metrics(&looked(Ok(PoolCheck::Restore(RestoreStage::Started))), &decoded);
     assert_eq!((restored.triggers_missing, restored.restores), (0, 1));
-    let dropped = |refusal| HeardLine { refusal: Some(refusal), ..HeardLine::default() };
-    assert_eq!(came_to(&dropped(NotHeard::OwnCall)), (false, 0, 0));
-    assert_eq!(came_to(&dropped(NotHeard::Unreadable)), (false, 0, 1));
+    let dropped = |refusal| DetectionLine { refusal: Some(refusal), ..DetectionLine::default() };
+    assert_eq!(came_to(&dropped(Ignored::OwnCall)), (false, 0, 0));
+    assert_eq!(came_to(&dropped(Ignored::Unreadable)), (false, 0, 1));
 }
 
 /// The capture function of each pool, as the pool should name it.
@@ -90,7 +92,7 @@ const CAPTURE: &str = "arn:aws:lambda:eu-west-1:111122223333:function:acme-captu
 
 /// The trail of a bridge whose pools, table and queue are all at that address. The sign-up guard
 /// has a slot of its own, so capture should be attached in two.
-async fn trail_at(url: &str) -> TrailLine {
+async fn trail_at(url: &str) -> TrailHandler {
     let file = format!(
         "name = \"acme\"\n[old]\nuser_pool_id = \"eu-west-1_A\"\nclient_id = \"a\"\n\
          endpoint_url = \"{url}\"\n[new]\nuser_pool_id = \"eu-west-1_B\"\nclient_id = \"b\"\n\
@@ -100,8 +102,8 @@ async fn trail_at(url: &str) -> TrailLine {
     let configuration = Configuration::parse("bridge.toml", &file).unwrap();
     let (sdk, clock) = (config_at(url).await, SystemClock::new());
     let ours = Some(CAPTURE.to_owned());
-    let line = Line {
-        listener: Listener::new(&configuration, &[]),
+    let services = TrailServices {
+        decoder: TrailDecoder::new(&configuration, &[]),
         ledger: table(&sdk, &clock, "acme"),
         outbox: SqsOutbox::new(queue_client(&sdk, &clock), format!("{url}/1/acme.fifo")),
         pools: BySide {
@@ -110,7 +112,7 @@ async fn trail_at(url: &str) -> TrailLine {
         },
     };
     let telemetry = Telemetry::new(configuration.name, Output::Talk);
-    TrailLine { line: Ok(line), clock, telemetry, due: BySide::default() }
+    TrailHandler { services: Ok(services), clock, telemetry, due: BySide::default() }
 }
 
 /// A `CloudTrail` event for a call that changed the old pool's settings.
@@ -134,9 +136,9 @@ async fn after_update(triggers: Value) -> (u64, u64, Loopback) {
     });
     let trail = trail_at(&service.endpoint_url).await;
     let event = of_settings("UpdateUserPool");
-    let (_, figures) = trail.told(trail.line.as_ref().unwrap(), &event).await;
+    let (_, metrics) = trail.detection(trail.services.as_ref().unwrap(), &event).await;
     assert_eq!(trail.event(&event).await, Ok(()), "a missing trigger needs no retry");
-    (figures.triggers_missing, figures.failed, service)
+    (metrics.triggers_missing, metrics.failed, service)
 }
 
 #[tokio::test]
@@ -161,7 +163,7 @@ async fn an_update_of_an_unreadable_pool_comes_again() {
         _ => Reply::Well(json!({})),
     });
     let trail = trail_at(&service.endpoint_url).await;
-    assert_eq!(trail.event(&of_settings("UpdateUserPool")).await, Err(NotNoted::Nowhere));
+    assert_eq!(trail.event(&of_settings("UpdateUserPool")).await, Err(NotRecorded::Nowhere));
 }
 
 /// What a restore event of the old pool writes into the control item: the stage of the restore, and
@@ -180,9 +182,9 @@ async fn noted_by(operation: &str) -> Vec<(String, bool)> {
 
 #[tokio::test]
 async fn a_restore_event_is_stored_and_opens_the_breaker_if_people_may_have_changed() {
-    let stored = |stage: Stage, opens| vec![(stage.name().to_owned(), opens)];
+    let stored = |stage: RestoreStage, opens| vec![(stage.name().to_owned(), opens)];
     let prepared = noted_by("InitiatePointInTimeRecovery").await;
-    assert_eq!(prepared, stored(Stage::Prepared, false));
-    assert_eq!(noted_by("StartPointInTimeRecovery").await, stored(Stage::Started, true));
-    assert_eq!(noted_by("DeleteUserPool").await, stored(Stage::Deleted, true));
+    assert_eq!(prepared, stored(RestoreStage::Prepared, false));
+    assert_eq!(noted_by("StartPointInTimeRecovery").await, stored(RestoreStage::Started, true));
+    assert_eq!(noted_by("DeleteUserPool").await, stored(RestoreStage::Deleted, true));
 }

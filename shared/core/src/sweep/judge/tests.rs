@@ -2,14 +2,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::*;
-use crate::entry::{Base, Birth, Intent, Lease, Obstacle};
-use crate::law::Law;
 use crate::mapping::{AttributeRule, Mapping};
 use crate::names::{AttributeName, Owner, PersonId, Sub, Username};
+use crate::outcome::Reason;
 use crate::policy::{ConflictRule, Deletes, MatchBy, Provision, StalePasswords};
+use crate::record::{BaselineField, BlockedField, CreationIntent, Lease, WriteIntent};
+use crate::rules::ProtocolRules;
 use crate::side::BySide;
 use crate::tombstone::{Owed, Tombstone};
-use crate::verdict::Reason;
 
 const NOW: Time = Time(1_000_000);
 
@@ -34,13 +34,13 @@ fn name() -> Field {
     Field::Attribute(attribute("name"))
 }
 
-struct Bench {
+struct CompareBench {
     policy: Policy,
     keys: Keyring,
-    entry: Entry,
+    record: PersonRecord,
 }
 
-impl Bench {
+impl CompareBench {
     /// Two accounts with the agreed name `Ada`, each observed at [`SEEN`].
     fn new() -> Self {
         let mapping = Mapping::new(Vec::new(), &BTreeSet::new(), false, true).unwrap();
@@ -54,24 +54,25 @@ impl Bench {
             settle: Duration::from_secs(10),
             clock_allowance: Duration::ZERO,
             mapping,
-            law: Law::WHOLE,
+            rules: ProtocolRules::WHOLE,
         };
         let keys = Keyring::new(1, [7; 32]);
-        let known = |sub: &str| Known {
+        let known = |sub: &str| KnownAccount {
             sub: Sub::try_from(sub).unwrap(),
             username: Username::try_from(sub).unwrap(),
             seen: SEEN,
             written: None,
             gone: None,
         };
-        let mut entry = Entry::new(PersonId::from_nonce(1), Side::Old, known("s-old"), Time(1));
-        entry.accounts.new = Some(known("s-new"));
-        entry.revision = 2;
-        entry.state = State::Synced;
-        entry.linked = Some(Time(1));
-        let mut bench = Self { policy, keys, entry };
-        bench.entry.agreed =
-            Some(Agreed { rules: bench.policy.mapping.revisions(), ..Agreed::default() });
+        let mut record =
+            PersonRecord::new(PersonId::from_nonce(1), Side::Old, known("s-old"), Time(1));
+        record.accounts.new = Some(known("s-new"));
+        record.revision = 2;
+        record.state = PersonState::Synced;
+        record.linked = Some(Time(1));
+        let mut bench = Self { policy, keys, record };
+        bench.record.baseline =
+            Some(Baseline { rules: bench.policy.mapping.revisions(), ..Baseline::default() });
         bench.agree(&Field::Enabled, &Value::Flag(true));
         bench.agree(&name(), &Value::Text("Ada".to_owned()));
         bench
@@ -79,30 +80,36 @@ impl Bench {
 
     fn one_sided(side: Side) -> Self {
         let mut bench = Self::new();
-        *bench.entry.accounts.get_mut(side.other()) = None;
-        bench.entry.state = State::only(side);
-        bench.entry.agreed = None;
+        *bench.record.accounts.get_mut(side.other()) = None;
+        bench.record.state = PersonState::only(side);
+        bench.record.baseline = None;
         bench
     }
 
     fn agree(&mut self, field: &Field, value: &Value) {
-        let print = Some(self.keys.print(&self.entry.salt, field, value));
+        let fingerprint = Some(self.keys.fingerprint(&self.record.salt, field, value));
         let rule = self.policy.mapping.revision(field).unwrap();
-        let agreed = self.entry.agreed.as_mut().unwrap();
-        agreed.fields.insert(field.clone(), Base { print, rule });
+        let baseline = self.record.baseline.as_mut().unwrap();
+        baseline.fields.insert(field.clone(), BaselineField { fingerprint, rule });
     }
 
-    fn print_of(&self, text: &str) -> crate::fingerprint::Fingerprint {
-        self.keys.print(&self.entry.salt, &name(), &Value::Text(text.to_owned()))
+    fn fingerprint_of(&self, text: &str) -> crate::fingerprint::Fingerprint {
+        self.keys.fingerprint(&self.record.salt, &name(), &Value::Text(text.to_owned()))
     }
 
-    fn question(&self, side: Side) -> Question<'_> {
-        Question { policy: &self.policy, keys: &self.keys, side, entry: &self.entry, now: NOW }
+    fn input(&self, side: Side) -> CompareInput<'_> {
+        CompareInput {
+            policy: &self.policy,
+            keys: &self.keys,
+            side,
+            record: &self.record,
+            now: NOW,
+        }
     }
 
     /// An account of that pool as a listing shows it.
-    fn listed(&self, side: Side, named: &str, modified: Time) -> View {
-        let known = self.entry.accounts.get(side).clone().unwrap();
+    fn listed(&self, side: Side, named: &str, modified: Time) -> Observation {
+        let known = self.record.accounts.get(side).clone().unwrap();
         let account = Account {
             sub: known.sub,
             username: known.username,
@@ -114,41 +121,41 @@ impl Bench {
             created: Time(1),
             modified,
         };
-        self.view(side, account)
+        self.observation(side, account)
     }
 
     /// The account of the old pool without a name, not modified since the last observation.
-    fn blank(&self) -> View {
+    fn blank(&self) -> Observation {
         let mut account = self.listed(Side::Old, "Ada", BEFORE).account;
         account.attributes.clear();
-        self.view(Side::Old, account)
+        self.observation(Side::Old, account)
     }
 
-    fn view(&self, side: Side, account: Account) -> View {
-        View::new(&self.policy, side, account, &BySide::from_fn(|_| Arc::default()), NOW)
+    fn observation(&self, side: Side, account: Account) -> Observation {
+        Observation::new(&self.policy, side, account, &BySide::from_fn(|_| Arc::default()), NOW)
     }
 
     /// Whether the sweep sends a hint about an account of the old pool with this name and date.
     fn looks(&self, named: &str, modified: Time) -> bool {
-        differs(&self.question(Side::Old), &self.listed(Side::Old, named, modified))
+        differs(&self.input(Side::Old), &self.listed(Side::Old, named, modified))
     }
 }
 
 #[test]
 fn a_changed_account_is_a_reason_for_a_hint_and_an_agreed_one_is_not() {
-    let bench = Bench::new();
+    let bench = CompareBench::new();
     assert!(!bench.looks("Ada", BEFORE));
     assert!(!bench.looks("Ada", AFTER), "a newer date alone is no difference");
     assert!(bench.looks("Eve", BEFORE), "the values count, whatever the date is");
-    assert!(differs(&bench.question(Side::Old), &bench.blank()), "a value that was removed");
+    assert!(differs(&bench.input(Side::Old), &bench.blank()), "a value that was removed");
 }
 
 #[test]
 fn an_edit_in_the_second_of_the_last_observation_is_not_missed() {
     // Pools cut dates to seconds: an edit at 500,700 ms shows as 500,000 ms.
     for side in Side::BOTH {
-        let bench = Bench::one_sided(side);
-        let looks = |at| differs(&bench.question(side), &bench.listed(side, "Ada", Time(at)));
+        let bench = CompareBench::one_sided(side);
+        let looks = |at| differs(&bench.input(side), &bench.listed(side, "Ada", Time(at)));
         assert!(looks(500_000), "{side}: an edit in the same second");
         let over = SEEN - DATE_GRACE;
         assert!(looks(over.0 + 1), "{side}: our clock may also be fast");
@@ -159,18 +166,20 @@ fn an_edit_in_the_second_of_the_last_observation_is_not_missed() {
 
 #[test]
 fn a_person_without_a_first_record_is_a_reason_for_a_hint() {
-    let mut bench = Bench::one_sided(Side::Old);
+    let mut bench = CompareBench::one_sided(Side::Old);
     assert!(!bench.looks("Ada", BEFORE));
-    bench.entry.revision = FIRST_REVISION;
+    bench.record.revision = FIRST_REVISION;
     assert!(bench.looks("Ada", BEFORE));
 }
 
 #[test]
 fn linked_accounts_without_a_baseline_are_a_reason_for_a_hint_unless_held() {
-    let mut bench = Bench::new();
-    bench.entry.agreed = None;
-    for (state, looks) in [(State::Synced, true), (State::Held, false), (State::Conflict, false)] {
-        bench.entry.state = state;
+    let mut bench = CompareBench::new();
+    bench.record.baseline = None;
+    for (state, looks) in
+        [(PersonState::Synced, true), (PersonState::Held, false), (PersonState::Conflict, false)]
+    {
+        bench.record.state = state;
         assert_eq!(bench.looks("Ada", BEFORE), looks, "{state:?}");
         assert!(bench.looks("Ada", AFTER), "{state:?}: it was modified since");
     }
@@ -178,20 +187,20 @@ fn linked_accounts_without_a_baseline_are_a_reason_for_a_hint_unless_held() {
 
 #[test]
 fn a_waiting_person_is_a_reason_for_a_hint() {
-    let mut bench = Bench::new();
-    bench.entry.state = State::Waiting;
+    let mut bench = CompareBench::new();
+    bench.record.state = PersonState::Waiting;
     assert!(bench.looks("Ada", BEFORE));
 }
 
 #[test]
 fn open_work_is_a_reason_for_a_hint_once_it_can_no_longer_land() {
-    let intent = |until| Intent {
+    let intent = |until| WriteIntent {
         fields: [].into(),
         modified: BySide { old: None, new: None },
         at: Time(1),
         until,
     };
-    let birth = |until| Birth {
+    let creation = |until| CreationIntent {
         side: Side::New,
         username: Username::try_from("ada").unwrap(),
         fields: [].into(),
@@ -201,48 +210,48 @@ fn open_work_is_a_reason_for_a_hint_once_it_can_no_longer_land() {
     };
     let over = Time(NOW.0 - 1);
     for (until, looks) in [(over, true), (NOW, false), (NOW + DATE_RESOLUTION, false)] {
-        let mut bench = Bench::new();
-        bench.entry.intent = Some(intent(until));
+        let mut bench = CompareBench::new();
+        bench.record.intent = Some(intent(until));
         assert_eq!(bench.looks("Ada", BEFORE), looks, "an intent until {until}");
-        bench.entry.intent = None;
-        bench.entry.birth = Some(birth(until));
+        bench.record.intent = None;
+        bench.record.creation = Some(creation(until));
         assert_eq!(bench.looks("Ada", BEFORE), looks, "a creation until {until}");
     }
-    let mut bench = Bench::new();
-    bench.entry.owes_password = Some(Side::New);
+    let mut bench = CompareBench::new();
+    bench.record.owes_password = Some(Side::New);
     assert!(bench.looks("Ada", BEFORE), "a first password is owed");
-    bench.entry.owes_password = None;
-    bench.entry.passwords.owes_sign_out.new = true;
+    bench.record.owes_password = None;
+    bench.record.passwords.owes_sign_out.new = true;
     assert!(bench.looks("Ada", BEFORE), "sessions must still end");
-    for state in [State::Held, State::Conflict] {
-        bench.entry.state = state;
+    for state in [PersonState::Held, PersonState::Conflict] {
+        bench.record.state = state;
         assert!(!bench.looks("Ada", BEFORE), "{state:?}: a person has to act first");
     }
 }
 
 #[test]
 fn an_outdated_password_that_is_not_closed_is_a_reason_for_a_hint() {
-    let mut bench = Bench::new();
-    bench.entry.linked = Some(Time(1));
-    bench.entry.passwords.set.old = Some(Time(2));
+    let mut bench = CompareBench::new();
+    bench.record.linked = Some(Time(1));
+    bench.record.passwords.set.old = Some(Time(2));
     assert!(!bench.looks("Ada", BEFORE), "the team keeps outdated passwords");
     bench.policy.stale_passwords = StalePasswords::Close;
     assert!(bench.looks("Ada", BEFORE));
-    bench.entry.passwords.open.new = Some(Reason::NoRecovery);
+    bench.record.passwords.open.new = Some(Reason::NoRecovery);
     assert!(!bench.looks("Ada", BEFORE), "the record says why it stays open");
-    bench.entry.passwords.open.new = None;
-    bench.entry.passwords.closed.new = Some(Time(2));
+    bench.record.passwords.open.new = None;
+    bench.record.passwords.closed.new = Some(Time(2));
     assert!(!bench.looks("Ada", BEFORE), "it is closed");
 }
 
 #[test]
 fn a_missed_account_that_is_listed_again_is_a_reason_for_a_hint() {
-    let mut bench = Bench::new();
-    bench.entry.accounts.old.as_mut().unwrap().gone = Some(BEFORE);
+    let mut bench = CompareBench::new();
+    bench.record.accounts.old.as_mut().unwrap().gone = Some(BEFORE);
     assert!(bench.looks("Ada", BEFORE));
     // The other account is the missed one: `missed` returns its own `sub`.
-    let mut bench = Bench::new();
-    bench.entry.accounts.new.as_mut().unwrap().gone = Some(BEFORE);
+    let mut bench = CompareBench::new();
+    bench.record.accounts.new.as_mut().unwrap().gone = Some(BEFORE);
     assert!(!bench.looks("Eve", AFTER));
 }
 
@@ -251,25 +260,25 @@ fn a_leased_deleted_unconfirmed_or_different_account_is_no_reason_for_a_hint() {
     let lease = |free_at| {
         Some(Lease { owner: Owner::from_nonce(1), until: Time(free_at), free_at: Time(free_at) })
     };
-    let mut bench = Bench::new();
-    bench.entry.lease = lease(NOW.0 + 1);
+    let mut bench = CompareBench::new();
+    bench.record.lease = lease(NOW.0 + 1);
     assert!(!bench.looks("Eve", AFTER));
-    bench.entry.lease = lease(NOW.0);
+    bench.record.lease = lease(NOW.0);
     assert!(bench.looks("Eve", AFTER), "the lease has expired");
-    bench.entry.state = State::Deleted;
+    bench.record.state = PersonState::Deleted;
     assert!(!bench.looks("Eve", AFTER));
-    let bench = Bench::new();
+    let bench = CompareBench::new();
     let mut unconfirmed = bench.listed(Side::Old, "Eve", AFTER);
     unconfirmed.account.status = Status::Unconfirmed;
-    assert!(!differs(&bench.question(Side::Old), &unconfirmed));
+    assert!(!differs(&bench.input(Side::Old), &unconfirmed));
     let mut another = bench.listed(Side::Old, "Eve", AFTER);
     another.account.sub = Sub::try_from("s-another").unwrap();
-    assert!(!differs(&bench.question(Side::Old), &another), "a stale pointer");
+    assert!(!differs(&bench.input(Side::Old), &another), "a stale pointer");
 }
 
 #[test]
 fn a_change_in_the_target_of_a_one_way_rule_is_no_difference() {
-    let mut bench = Bench::new();
+    let mut bench = CompareBench::new();
     let words = [("Ada", "A"), ("Eve", "A"), ("Bob", "B")];
     let values = words.map(|(old, new)| (old.to_owned(), new.to_owned())).into();
     let rule = AttributeRule { values, ..AttributeRule::same(&attribute("name")) };
@@ -279,11 +288,11 @@ fn a_change_in_the_target_of_a_one_way_rule_is_no_difference() {
         Ways::Only(Side::New),
         "two old words for one new word"
     );
-    bench.entry.agreed =
-        Some(Agreed { rules: bench.policy.mapping.revisions(), ..Agreed::default() });
+    bench.record.baseline =
+        Some(Baseline { rules: bench.policy.mapping.revisions(), ..Baseline::default() });
     bench.agree(&Field::Enabled, &Value::Flag(true));
     bench.agree(&name(), &Value::Text("A".to_owned()));
-    let looks = |side, named| differs(&bench.question(side), &bench.listed(side, named, AFTER));
+    let looks = |side, named| differs(&bench.input(side), &bench.listed(side, named, AFTER));
     assert!(looks(Side::Old, "Bob"), "the source changed");
     assert!(!looks(Side::Old, "Ada") && !looks(Side::New, "A"));
     assert!(!looks(Side::Old, "Eve"), "another old word for the same new word");
@@ -292,32 +301,31 @@ fn a_change_in_the_target_of_a_one_way_rule_is_no_difference() {
 
 #[test]
 fn a_rule_newer_than_the_baseline_is_a_reason_only_if_there_is_a_value() {
-    let mut bench = Bench::new();
-    let agreed = bench.entry.agreed.as_mut().unwrap();
+    let mut bench = CompareBench::new();
+    let baseline = bench.record.baseline.as_mut().unwrap();
     let rule = bench.policy.mapping.revision(&name()).unwrap();
-    agreed.fields.remove(&name());
-    agreed.rules.remove(&rule);
+    baseline.fields.remove(&name());
+    baseline.rules.remove(&rule);
     assert!(bench.looks("Ada", BEFORE));
-    assert!(!differs(&bench.question(Side::Old), &bench.blank()));
+    assert!(!differs(&bench.input(Side::Old), &bench.blank()));
 }
 
 #[test]
 fn a_blocked_field_is_a_reason_again_only_for_another_value() {
-    let mut bench = Bench::new();
-    let obstacle = Obstacle {
+    let mut bench = CompareBench::new();
+    let blocked_field = BlockedField {
         reason: Reason::TooLong,
-        value: Some(bench.print_of("Eve")),
+        value: Some(bench.fingerprint_of("Eve")),
         side: Side::New,
         since: SEEN,
     };
-    bench.entry.obstacles.insert(name(), obstacle);
+    bench.record.blocked_fields.insert(name(), blocked_field);
     // The new pool could not be written. The record holds the value of the old pool.
     assert!(!bench.looks("Eve", AFTER), "this value is recorded already");
     assert!(bench.looks("Eva", BEFORE));
     assert!(!bench.looks("Ada", BEFORE), "the agreed value is no difference");
     // Of the pool that could not be written, only the time of the observation is recorded.
-    let looks =
-        |named, at| differs(&bench.question(Side::New), &bench.listed(Side::New, named, at));
+    let looks = |named, at| differs(&bench.input(Side::New), &bench.listed(Side::New, named, at));
     assert!(looks("Eve", AFTER));
     assert!(!looks("Eve", BEFORE));
     assert!(!looks("Ada", AFTER));
@@ -325,47 +333,49 @@ fn a_blocked_field_is_a_reason_again_only_for_another_value() {
 
 #[test]
 fn a_value_that_the_mapping_cannot_express_is_a_reason_only_once() {
-    let mut bench = Bench::new();
-    let view = |bench: &Bench, at| {
-        let mut view = bench.listed(Side::Old, "Ada", at);
-        view.facts.leave_unread(name());
-        view.unsayable.insert(name(), Reason::Unsayable);
-        differs(&bench.question(Side::Old), &view)
+    let mut bench = CompareBench::new();
+    let observation = |bench: &CompareBench, at| {
+        let mut observation = bench.listed(Side::Old, "Ada", at);
+        observation.profile.set_unknown(name());
+        observation.unsayable.insert(name(), Reason::Unsayable);
+        differs(&bench.input(Side::Old), &observation)
     };
-    assert!(view(&bench, AFTER));
-    assert!(!view(&bench, BEFORE), "apply has seen it");
-    let value = Some(bench.print_of("Eve"));
-    let obstacle = Obstacle { reason: Reason::Unsayable, value, side: Side::New, since: SEEN };
-    bench.entry.obstacles.insert(name(), obstacle);
-    assert!(!view(&bench, AFTER), "the field is blocked already");
+    assert!(observation(&bench, AFTER));
+    assert!(!observation(&bench, BEFORE), "apply has seen it");
+    let value = Some(bench.fingerprint_of("Eve"));
+    let blocked_field =
+        BlockedField { reason: Reason::Unsayable, value, side: Side::New, since: SEEN };
+    bench.record.blocked_fields.insert(name(), blocked_field);
+    assert!(!observation(&bench, AFTER), "the field is blocked already");
 }
 
 #[test]
 fn a_missed_account_is_sent_while_something_follows_from_it() {
-    let asked = |bench: &Bench, side| missed(&bench.question(side)).map(|known| known.sub.clone());
-    let mut bench = Bench::new();
+    let asked =
+        |bench: &CompareBench, side| missed(&bench.input(side)).map(|known| known.sub.clone());
+    let mut bench = CompareBench::new();
     assert_eq!(asked(&bench, Side::Old), None, "nothing was missed");
-    bench.entry.accounts.new.as_mut().unwrap().gone = Some(BEFORE);
-    let new = bench.entry.accounts.new.clone().unwrap().sub;
+    bench.record.accounts.new.as_mut().unwrap().gone = Some(BEFORE);
+    let new = bench.record.accounts.new.clone().unwrap().sub;
     assert_eq!(asked(&bench, Side::Old), Some(new.clone()));
     assert_eq!(asked(&bench, Side::New), None, "the other account is not the missed one");
     // The person is deleted, and apply has not disabled the other account yet.
-    bench.entry.state = State::Deleted;
+    bench.record.state = PersonState::Deleted;
     let tombstone = |owed| Some(Tombstone { side: Side::New, at: SEEN, owed });
-    bench.entry.tombstone = tombstone(Some(Owed::Disable));
+    bench.record.tombstone = tombstone(Some(Owed::Disable));
     assert_eq!(asked(&bench, Side::Old), Some(new), "a lost message leaves the account open");
-    bench.entry.tombstone = tombstone(None);
+    bench.record.tombstone = tombstone(None);
     assert_eq!(asked(&bench, Side::Old), None, "the tombstone owes nothing any more");
-    let mut busy = Bench::new();
-    busy.entry.accounts.new.as_mut().unwrap().gone = Some(BEFORE);
+    let mut busy = CompareBench::new();
+    busy.record.accounts.new.as_mut().unwrap().gone = Some(BEFORE);
     let (owner, until) = (Owner::from_nonce(1), Time(NOW.0 + 1));
-    busy.entry.lease = Some(Lease { owner, until, free_at: until });
+    busy.record.lease = Some(Lease { owner, until, free_at: until });
     assert_eq!(asked(&busy, Side::Old), None, "a worker holds the lease");
 }
 
 #[test]
 fn an_unknown_account_is_news_if_created_or_modified_since_the_first_pass() {
-    let bench = Bench::new();
+    let bench = CompareBench::new();
     let account = |created, modified, status| Account {
         created: Time(created),
         status,
@@ -380,7 +390,7 @@ fn an_unknown_account_is_news_if_created_or_modified_since_the_first_pass() {
 
 #[test]
 fn a_listed_change_happened_by_the_end_of_its_second() {
-    let bench = Bench::new();
+    let bench = CompareBench::new();
     let at = |modified| done_by(&bench.listed(Side::Old, "Ada", Time(modified)).account, NOW);
     assert_eq!(at(500_000), Time(501_000));
     assert_eq!(at(NOW.0 - 1), NOW, "never later than now");
@@ -389,47 +399,47 @@ fn a_listed_change_happened_by_the_end_of_its_second() {
 #[test]
 fn a_membership_is_news_unless_it_is_agreed_or_blocked_already() {
     let field = Field::Group(group());
-    let mut bench = Bench::new();
-    let news = |bench: &Bench, side| joined(&bench.question(side), &group());
+    let mut bench = CompareBench::new();
+    let news = |bench: &CompareBench, side| joined(&bench.input(side), &group());
     assert!(news(&bench, Side::Old));
-    let yes = bench.keys.print(&bench.entry.salt, &field, &Value::Flag(true));
-    let obstacle =
-        |side, value| Obstacle { reason: Reason::GroupMissing, value, side, since: SEEN };
+    let yes = bench.keys.fingerprint(&bench.record.salt, &field, &Value::Flag(true));
+    let blocked_field =
+        |side, value| BlockedField { reason: Reason::GroupMissing, value, side, since: SEEN };
     for (side, value, old) in [
         (Side::New, Some(yes), false),
         (Side::New, None, true),
         (Side::Old, Some(yes), false),
         (Side::Old, None, false),
     ] {
-        bench.entry.obstacles = [(field.clone(), obstacle(side, value))].into();
+        bench.record.blocked_fields = [(field.clone(), blocked_field(side, value))].into();
         assert_eq!(news(&bench, Side::Old), old, "blocked on {side}: {value:?}");
     }
-    bench.entry.obstacles.clear();
+    bench.record.blocked_fields.clear();
     bench.agree(&field, &Value::Flag(true));
     assert!(!news(&bench, Side::Old));
-    assert_eq!(memberships(&bench.policy, &bench.entry).collect::<Vec<_>>(), [&group()]);
+    assert_eq!(memberships(&bench.policy, &bench.record).collect::<Vec<_>>(), [&group()]);
     // A baseline under an older rule does not count.
-    let agreed = bench.entry.agreed.as_mut().unwrap();
-    let rule = agreed.fields[&field].rule;
-    agreed.fields.get_mut(&field).unwrap().rule = rule.wrapping_add(1);
+    let baseline = bench.record.baseline.as_mut().unwrap();
+    let rule = baseline.fields[&field].rule;
+    baseline.fields.get_mut(&field).unwrap().rule = rule.wrapping_add(1);
     assert!(news(&bench, Side::Old));
-    assert_eq!(memberships(&bench.policy, &bench.entry).count(), 0);
-    bench.entry.agreed = None;
+    assert_eq!(memberships(&bench.policy, &bench.record).count(), 0);
+    bench.record.baseline = None;
     assert!(!news(&bench, Side::Old), "accounts without a baseline have a reason of their own");
 }
 
 #[test]
 fn only_a_person_with_two_accounts_from_before_the_pass_takes_part() {
-    let bench = Bench::new();
-    assert!(takes_part(&bench.entry, Time(2)));
-    assert!(!takes_part(&bench.entry, Time(1)), "linked while the pass ran");
+    let bench = CompareBench::new();
+    assert!(takes_part(&bench.record, Time(2)));
+    assert!(!takes_part(&bench.record, Time(1)), "linked while the pass ran");
     for side in Side::BOTH {
-        assert!(!takes_part(&Bench::one_sided(side).entry, Time(2)));
-        let mut bench = Bench::new();
-        bench.entry.accounts.get_mut(side).as_mut().unwrap().gone = Some(SEEN);
-        assert!(!takes_part(&bench.entry, Time(2)), "{side}: already gone");
+        assert!(!takes_part(&CompareBench::one_sided(side).record, Time(2)));
+        let mut bench = CompareBench::new();
+        bench.record.accounts.get_mut(side).as_mut().unwrap().gone = Some(SEEN);
+        assert!(!takes_part(&bench.record, Time(2)), "{side}: already gone");
     }
-    let mut bench = Bench::new();
-    bench.entry.state = State::Deleted;
-    assert!(!takes_part(&bench.entry, Time(2)));
+    let mut bench = CompareBench::new();
+    bench.record.state = PersonState::Deleted;
+    assert!(!takes_part(&bench.record, Time(2)));
 }

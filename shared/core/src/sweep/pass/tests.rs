@@ -91,51 +91,51 @@ fn a_divided_pool_is_searched_for_unexpected_prefixes_once_a_day() {
 fn only_unfinished_partitions_are_left() {
     let accounts = 160 * limits::LIST_PAGE;
     let mut cursor = begun(accounts, 10);
-    cursor.strangers.old.insert(prefix("z"));
+    cursor.unexpected.old.insert(prefix("z"));
     let buckets = BTreeSet::from([3, 63]);
     let left = cursor.left(&buckets);
     assert_eq!((left.old.len(), left.new.len()), (17 + 2 + 1, 16 + 2 + 1));
-    let units = [
-        Unit::Accounts(Side::Old, prefix("a")),
-        Unit::Accounts(Side::Old, prefix("z")),
-        Unit::Members(Side::Old, 63),
-        Unit::Cover(Side::Old),
+    let partitions = [
+        Partition::Accounts(Side::Old, prefix("a")),
+        Partition::Accounts(Side::Old, prefix("z")),
+        Partition::Members(Side::Old, 63),
+        Partition::Cover(Side::Old),
     ];
-    for (count, unit) in units.iter().enumerate() {
-        assert!(cursor.left(&buckets).old.contains(unit), "{unit:?}");
-        cursor.finish(unit, &Done::default(), NOW);
+    for (count, partition) in partitions.iter().enumerate() {
+        assert!(cursor.left(&buckets).old.contains(partition), "{partition:?}");
+        cursor.finish(partition, &PartitionResult::default(), NOW);
         let left = cursor.left(&buckets);
-        assert!(!left.old.contains(unit), "{unit:?} is still left");
+        assert!(!left.old.contains(partition), "{partition:?} is still left");
         assert_eq!((left.old.len(), left.new.len()), (19 - count, 19));
     }
     let pass = cursor.pass.as_mut().unwrap();
     pass.given_up = bit(3);
     let left = cursor.left(&buckets);
-    assert!(!left.old.contains(&Unit::Members(Side::Old, 3)));
-    assert!(!left.new.contains(&Unit::Members(Side::New, 3)), "given up for both pools");
+    assert!(!left.old.contains(&Partition::Members(Side::Old, 3)));
+    assert!(!left.new.contains(&Partition::Members(Side::New, 3)), "given up for both pools");
     assert_eq!(Cursor::default().left(&buckets), BySide::default());
 }
 
 #[test]
 fn a_finished_partition_adds_its_result() {
-    let key = |person| Key { person, tag: 0 };
-    let mut done = Done { unread: [7].into(), ..Done::default() };
+    let key = |person| PersonKey { person, tag: 0 };
+    let mut done = PartitionResult { unread: [7].into(), ..PartitionResult::default() };
     done.counts.accounts = 5;
     done.missing.put(key(1));
     done.members.put(key(2));
     let mut cursor = begun(0, 10);
     cursor.pass.as_mut().unwrap().fruitless = 1;
-    cursor.finish(&Unit::Accounts(Side::New, prefix("")), &done, NOW);
-    cursor.finish(&Unit::Members(Side::New, 0), &done, NOW);
+    cursor.finish(&Partition::Accounts(Side::New, prefix("")), &done, NOW);
+    cursor.finish(&Partition::Members(Side::New, 0), &done, NOW);
     assert_eq!(cursor.covered, BySide { old: None, new: Some(NOW) }, "the whole pool was listed");
     let pass = cursor.pass.unwrap();
     assert_eq!((pass.counts.new.accounts, pass.counts.old.accounts), (10, 0));
-    assert_eq!(pass.missing.leftover().keys, [(key(1), 2)]);
-    assert_eq!(pass.members.leftover().keys, [(key(2), 2)]);
+    assert_eq!(pass.missing.unmatched().keys, [(key(1), 2)]);
+    assert_eq!(pass.members.unmatched().keys, [(key(2), 2)]);
     assert_eq!((pass.fruitless, pass.unread), (0, [7].into()));
     // A partition is not the whole pool.
     let mut cursor = begun(160 * limits::LIST_PAGE, 10);
-    cursor.finish(&Unit::Accounts(Side::New, prefix("a")), &done, NOW);
+    cursor.finish(&Partition::Accounts(Side::New, prefix("a")), &done, NOW);
     assert_eq!(cursor.covered, BySide::default());
 }
 
@@ -144,13 +144,13 @@ fn unexpected_prefixes_are_kept_up_to_their_limit() {
     let mut cursor = begun(160 * limits::LIST_PAGE, 10);
     let found =
         |from: usize, count| (from..from + count).map(|n| prefix(&format!("z{n:03}"))).collect();
-    let done = |strangers| Done { strangers, ..Done::default() };
+    let done = |unexpected| PartitionResult { unexpected, ..PartitionResult::default() };
     let most = limits::STRANGERS_MAX;
-    cursor.finish(&Unit::Cover(Side::Old), &done(found(0, most - 1)), NOW);
-    assert_eq!(cursor.strangers.old.len(), most - 1);
-    cursor.finish(&Unit::Cover(Side::Old), &done(found(most, 3)), NOW);
-    assert_eq!(cursor.strangers.old.len(), most);
-    assert!(cursor.strangers.new.is_empty());
+    cursor.finish(&Partition::Cover(Side::Old), &done(found(0, most - 1)), NOW);
+    assert_eq!(cursor.unexpected.old.len(), most - 1);
+    cursor.finish(&Partition::Cover(Side::Old), &done(found(most, 3)), NOW);
+    assert_eq!(cursor.unexpected.old.len(), most);
+    assert!(cursor.unexpected.new.is_empty());
     assert_eq!(cursor.covered, BySide { old: Some(NOW), new: None });
 }
 
@@ -158,8 +158,8 @@ fn unexpected_prefixes_are_kept_up_to_their_limit() {
 fn pools_whose_partitions_never_finish_are_divided_deeper_and_groups_are_given_up() {
     let pages_max = both(10);
     let mut cursor = begun(160 * limits::LIST_PAGE, 10);
-    cursor.finish(&Unit::Accounts(Side::New, prefix("a")), &Done::default(), NOW);
-    let left = BySide { old: vec![Unit::Accounts(Side::Old, prefix("a"))], new: Vec::new() };
+    cursor.finish(&Partition::Accounts(Side::New, prefix("a")), &PartitionResult::default(), NOW);
+    let left = BySide { old: vec![Partition::Accounts(Side::Old, prefix("a"))], new: Vec::new() };
     for _ in 1..limits::SWEEP_FRUITLESS_MAX {
         cursor.fruitless(&left, pages_max);
         let pass = cursor.pass.as_ref().unwrap();
@@ -171,8 +171,11 @@ fn pools_whose_partitions_never_finish_are_divided_deeper_and_groups_are_given_u
     assert_eq!((pass.number, cursor.passes, pass.began), (1, 1, NOW), "the same pass starts again");
     assert!(pass.finished.new.is_empty() && pass.fruitless == 0);
     // Group buckets cannot be divided, and the pass does not start again for them.
-    let left = BySide { old: vec![Unit::Cover(Side::Old)], new: vec![Unit::Members(Side::New, 5)] };
-    cursor.finish(&Unit::Accounts(Side::New, prefix("a")), &Done::default(), NOW);
+    let left = BySide {
+        old: vec![Partition::Cover(Side::Old)],
+        new: vec![Partition::Members(Side::New, 5)],
+    };
+    cursor.finish(&Partition::Accounts(Side::New, prefix("a")), &PartitionResult::default(), NOW);
     for _ in 0..limits::SWEEP_FRUITLESS_MAX {
         cursor.fruitless(&left, pages_max);
     }
@@ -185,7 +188,7 @@ fn pools_whose_partitions_never_finish_are_divided_deeper_and_groups_are_given_u
     assert_eq!(pass.to_cover, BySide { old: false, new: true });
     assert_eq!(pass.finished.new.len(), 1);
     // A pool is not divided deeper than the longest prefix allows.
-    let left = BySide { old: vec![Unit::Accounts(Side::Old, prefix("a"))], new: Vec::new() };
+    let left = BySide { old: vec![Partition::Accounts(Side::Old, prefix("a"))], new: Vec::new() };
     for _ in 0..9 * limits::SWEEP_FRUITLESS_MAX {
         cursor.fruitless(&left, pages_max);
     }
@@ -195,9 +198,9 @@ fn pools_whose_partitions_never_finish_are_divided_deeper_and_groups_are_given_u
 #[test]
 fn the_next_pass_knows_the_result_of_the_last_one() {
     let mut cursor = begun(0, 10);
-    let told = (0, true);
+    let reported = (0, true);
     cursor.pass = Some(saw(7, 9));
-    cursor.end(told, told, Some(Doubt::TooMany));
+    cursor.end(reported, reported, Some(Doubt::TooMany));
     assert_eq!(cursor.accounts, BySide { old: Some(7), new: Some(9) });
     assert_eq!((cursor.doubted, cursor.pass.is_none()), (1, true));
     for (doubt, doubted) in [
@@ -209,33 +212,33 @@ fn the_next_pass_knows_the_result_of_the_last_one() {
         (None, 0),
     ] {
         cursor.pass = Some(saw(7, 9));
-        cursor.end(told, told, doubt);
+        cursor.end(reported, reported, doubt);
         assert_eq!(cursor.doubted, doubted, "{doubt:?}");
     }
     // Accounts and memberships have separate buckets.
     cursor.pass = Some(saw(7, 9));
-    cursor.end((CELLS, false), told, None);
-    assert_eq!(cursor.classes, Classes { missing: 2, members: 1 });
+    cursor.end((CELLS, false), reported, None);
+    assert_eq!(cursor.buckets, Buckets { missing: 2, members: 1 });
     cursor.pass = Some(saw(7, 9));
-    cursor.end(told, (CELLS, false), None);
-    assert_eq!(cursor.classes, Classes { missing: 1, members: 2 });
+    cursor.end(reported, (CELLS, false), None);
+    assert_eq!(cursor.buckets, Buckets { missing: 1, members: 2 });
 }
 
 #[test]
 fn buckets_double_after_too_much_was_left_and_halve_after_little_was() {
     let little = CELLS / 8;
-    assert_eq!(next_classes(8, (0, false)), 16);
-    assert_eq!(next_classes(8, (little - 1, true)), 4);
-    assert_eq!(next_classes(8, (little, true)), 8, "all was decoded, but not by a wide margin");
-    assert_eq!(next_classes(1, (0, true)), 1);
-    assert_eq!(next_classes(limits::SWEEP_CLASSES_MAX, (0, false)), limits::SWEEP_CLASSES_MAX);
+    assert_eq!(next_buckets(8, (0, false)), 16);
+    assert_eq!(next_buckets(8, (little - 1, true)), 4);
+    assert_eq!(next_buckets(8, (little, true)), 8, "all was decoded, but not by a wide margin");
+    assert_eq!(next_buckets(1, (0, true)), 1);
+    assert_eq!(next_buckets(limits::SWEEP_CLASSES_MAX, (0, false)), limits::SWEEP_CLASSES_MAX);
 }
 
 #[test]
 fn invariant_07_missing_accounts_of_one_bucket_in_eight_count_eight_times() {
     let least = limits::SWEEP_MISSING_MIN;
     let pass = saw(100, 100);
-    let doubt = |missing, classes| pass.doubt(both(None), missing, classes);
+    let doubt = |missing, buckets| pass.doubt(both(None), missing, buckets);
     assert_eq!(doubt(least, 1), None);
     assert_eq!(doubt(least + 1, 1), Some(Doubt::TooMany));
     // One bucket of eight was compared, so about eight times as many are missing in all.
@@ -267,18 +270,22 @@ fn plausible_number_is_a_share_of_the_larger_pool_and_at_least_the_minimum() {
 
 #[test]
 fn each_person_is_compared_once_in_as_many_passes_as_there_are_buckets() {
-    let classes = Classes { missing: 4, members: 2 };
+    let buckets = Buckets { missing: 4, members: 2 };
     let staff = GroupName::try_from("staff").unwrap();
     let person = PersonId::from_nonce(77);
-    let turns = |key: &dyn Fn(Scope) -> Option<Key>| {
-        let scopes = (0..8).map(|number| Scope { number, began: NOW, classes });
+    let turns = |key: &dyn Fn(Scope) -> Option<PersonKey>| {
+        let scopes = (0..8).map(|number| Scope { number, began: NOW, buckets });
         scopes.filter_map(key).collect::<Vec<_>>()
     };
     let missing = turns(&|scope| scope.missing_key(&person));
-    assert_eq!(missing, [Key { person: 77, tag: 0 }; 2], "every fourth pass");
+    assert_eq!(missing, [PersonKey { person: 77, tag: 0 }; 2], "every fourth pass");
     for side in Side::BOTH {
         let members = turns(&|scope| scope.member_key(&person, side, &staff));
-        assert_eq!(members, [Key { person: 77, tag: tag(side, &staff) }; 4], "every other pass");
+        assert_eq!(
+            members,
+            [PersonKey { person: 77, tag: tag(side, &staff) }; 4],
+            "every other pass"
+        );
     }
     assert_ne!(tag(Side::Old, &staff), tag(Side::New, &staff));
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::super::super::loopback::{Loopback, Reply};
 use super::super::refusal::refused_settings;
-use super::super::{Administration, NotWritten, Settings, Written};
+use super::super::{Administration, NotWritten, PoolSettings, Written};
 use super::OURS;
 use super::wire::administration_at;
 use crate::config::TriggerSlot;
@@ -87,7 +87,7 @@ async fn attached(loopback: &Loopback) -> Result<Written, NotWritten> {
 }
 
 /// The administration, the pool's current settings, and the settings to return to.
-async fn back(loopback: &Loopback, dump: Value) -> (Administration, Settings, Settings) {
+async fn back(loopback: &Loopback, dump: Value) -> (Administration, PoolSettings, PoolSettings) {
     let administration = administration_at(&loopback.endpoint_url).await;
     let found = administration.read().await.unwrap();
     let dump = super::settings(&dump);
@@ -172,8 +172,8 @@ async fn a_plan_without_a_feature_is_named_with_the_setting_that_needs_it() {
     let audit = json!({ "AdvancedSecurityMode": "AUDIT" });
     let lite = people(&json!({ "UserPoolTier": "LITE", "UserPoolAddOns": audit }));
     let loopback = pool(lite.clone(), Omitted::Kept, |body| {
-        let told = body["UserPoolAddOns"]["AdvancedSecurityMode"] == "AUDIT";
-        told.then_some(Reply::Badly(400, "FeatureUnavailableInTierException"))
+        let described = body["UserPoolAddOns"]["AdvancedSecurityMode"] == "AUDIT";
+        described.then_some(Reply::Badly(400, "FeatureUnavailableInTierException"))
     });
     // Before the write.
     assert_eq!(super::settings(&lite).at_odds(), ["UserPoolAddOns", "UserPoolTier"]);

@@ -4,14 +4,14 @@ use std::sync::{Arc, Mutex};
 
 use aws_config::{BehaviorVersion, Region};
 use aws_credential_types::Credentials;
-use poolbridge_core::fault::FaultKind;
+use poolbridge_core::error::ErrorKind;
 use serde_json::{Value, json};
 
 use super::super::super::loopback::{Loopback, Reply};
-use super::super::member::{Fate, MEMBERS};
+use super::super::member::{Handling, MEMBERS};
 use super::super::{Administration, NotWritten, Written};
 use super::{OURS, THEIRS, rich, settings};
-use crate::client::{PoolSettings, bounded, pool_client};
+use crate::client::{PoolConfig, bounded, pool_client};
 use crate::clock::SystemClock;
 use crate::config::TriggerSlot;
 
@@ -56,7 +56,7 @@ pub(super) async fn administration_at(endpoint_url: &str) -> Administration {
         .credentials_provider(Credentials::new("key", "secret", None, None, "test"))
         .load()
         .await;
-    let settings = PoolSettings {
+    let settings = PoolConfig {
         user_pool_id: "us-east-1_A".to_owned(),
         region: None,
         role_arn: None,
@@ -70,9 +70,9 @@ pub(super) async fn administration_at(endpoint_url: &str) -> Administration {
 fn update(pool: &mut Value, body: &Value) {
     for (name, fate) in MEMBERS {
         let sent = match fate {
-            Fate::Sent => name,
-            Fate::SentAs(other) => other,
-            Fate::LeftOut | Fate::Fixed | Fate::Moving => continue,
+            Handling::Sent => name,
+            Handling::SentAs(other) => other,
+            Handling::LeftOut | Handling::Fixed | Handling::Moving => continue,
         };
         match body.get(sent) {
             // Only AWS changes its own tags.
@@ -140,8 +140,8 @@ async fn a_temporary_failure_is_retried_and_a_lasting_one_is_not() {
     let import = Reply::Badly(400, "UserImportInProgressException");
     let played = Played::new(rich(), vec![import; 9], |_| {});
     let failed = written(&played).await.unwrap_err();
-    let NotWritten::Refused { fault, .. } = failed else { panic!("{failed}") };
-    assert_eq!((fault.kind, played.writes()), (FaultKind::Invalid, 1));
+    let NotWritten::Refused { error, .. } = failed else { panic!("{failed}") };
+    assert_eq!((error.kind, played.writes()), (ErrorKind::Invalid, 1));
 }
 
 /// Removes the only trigger of a pool that once had no `LambdaConfig`. The pool calls `spoil` with
