@@ -12,7 +12,7 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use poolbridge_aws::operations::{Detects, OPERATIONS, Operation};
+use poolbridge_config::operations::{Detects, OPERATIONS, Operation};
 use poolbridge_core::side::Side;
 use poolbridge_tests::deployment::cloudtrail;
 use poolbridge_tests::deployment::patience::until;

@@ -1,11 +1,9 @@
-//! The user pools' trigger. capture stores that an account may have changed and returns the event
-//! unchanged. If a chained function is configured, capture returns that function's answer.
+//! The function `capture`, as Lambda starts it.
 // The SDK's futures nest deeper than the compiler's default recursion limit.
 #![recursion_limit = "256"]
 
 use lambda_runtime::{Diagnostic, Error, LambdaEvent, service_fn};
-use poolbridge_aws::chain::FunctionError;
-use poolbridge_aws::wiring::{CaptureHandler, Invocation};
+use poolbridge_capture::{CaptureHandler, FunctionError, Invocation};
 use serde_json::value::RawValue;
 
 /// An error that capture returns as its answer.
@@ -20,14 +18,14 @@ impl From<Refused> for Diagnostic {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let line = &CaptureHandler::start().await;
+    let handler = &CaptureHandler::start().await;
     // capture passes on the text without parsing it, so no number is rounded and no field is
     // reordered or lost.
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Box<RawValue>>| async move {
         let LambdaEvent { payload, context } = event;
         let function_arn = &context.invoked_function_arn;
         let invocation = Invocation { deadline: context.deadline, function_arn };
-        line.answer(payload, &invocation).await.map_err(Refused)
+        handler.answer(payload, &invocation).await.map_err(Refused)
     }))
     .await
 }

@@ -376,7 +376,7 @@ fn state(text: &str) -> Result<PersonState, String> {
 }
 
 fn span(text: &str) -> Result<Duration, String> {
-    let span = poolbridge_aws::config::duration(text);
+    let span = poolbridge_config::duration(text);
     span.ok_or_else(|| "write a whole number and ms, s, m or h: 10s".to_owned())
 }
 

@@ -1,7 +1,7 @@
 //! An error as an operator sees it: what failed, and what to do about it.
 
-use poolbridge_aws::config::ConfigErrors;
-use poolbridge_aws::wiring::StartupError;
+use poolbridge_aws::bridge::StartupError;
+use poolbridge_config::ConfigErrors;
 use poolbridge_core::error::{ErrorKind, PortError};
 use thiserror::Error;
 

@@ -11,7 +11,7 @@ mod terminal;
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use poolbridge_aws::telemetry::{self, Output};
+use poolbridge_telemetry::{self as telemetry, Output};
 
 use cli::Cli;
 
@@ -21,7 +21,7 @@ async fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
-    telemetry::start(Output::Talk);
+    telemetry::start(Output::Terminal);
     match commands::run(cli).await {
         Ok(command_result) => command_result.into(),
         Err(error) => {

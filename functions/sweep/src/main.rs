@@ -3,18 +3,22 @@
 // The SDK's futures nest deeper than the compiler's default recursion limit.
 #![recursion_limit = "256"]
 
+mod handler;
+mod lines;
+
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use poolbridge_aws::wiring::SweepHandler;
 use poolbridge_core::time::Time;
 use serde_json::Value;
 
+use handler::SweepHandler;
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let line = &SweepHandler::start();
+    let handler = &SweepHandler::start();
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| async move {
         // Milliseconds since the epoch, as the runtime's header says.
         let end = Time(i64::try_from(event.context.deadline).unwrap_or(i64::MAX));
-        line.tick(end).await;
+        handler.tick(end).await;
         Ok::<_, Error>(Value::Null)
     }))
     .await

@@ -25,36 +25,11 @@ use poolbridge_core::time::Time;
 use thiserror::Error;
 
 use crate::clock::SystemClock;
+use poolbridge_config::{PoolConfig, SESSION_NAME};
 
 /// The SDK's first wait between two attempts. The SDK's own default, 1 s, would use up the time of
 /// the whole call.
 const FIRST_BACK_OFF: Duration = Duration::from_millis(200);
-
-/// The session name that another account's trail shows for poolbridge.
-pub(crate) const SESSION_NAME: &str = "poolbridge";
-
-/// How to reach one pool.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PoolConfig {
-    /// The pool, such as `eu-west-1_AbCdEfGhI`.
-    pub user_pool_id: String,
-    /// The Region. If it is missing, the part of the pool's id before `_`.
-    pub region: Option<String>,
-    /// The role to assume if the pool is in another account.
-    pub role_arn: Option<String>,
-    /// The endpoint to use instead of AWS: a local stack.
-    pub endpoint_url: Option<String>,
-    /// poolbridge's own app client, for password proofs.
-    pub client_id: Option<String>,
-}
-
-impl PoolConfig {
-    /// The pool's Region, if it is known.
-    pub fn region(&self) -> Option<&str> {
-        let from_id = || self.user_pool_id.split_once('_').map(|(region, _)| region);
-        self.region.as_deref().or_else(from_id).filter(|region| !region.is_empty())
-    }
-}
 
 /// What all clients share: Region, credentials, HTTP client, retries and time limits, from the
 /// variables and files that every AWS SDK reads. Credentials come from the environment, a profile,
@@ -75,7 +50,7 @@ fn signed_by(clock: &Arc<SystemClock>, config: ConfigLoader) -> ConfigLoader {
 }
 
 /// Adds the limits and the HTTP client to a configuration.
-pub(crate) fn bounded(config: ConfigLoader) -> ConfigLoader {
+pub fn bounded(config: ConfigLoader) -> ConfigLoader {
     let secure = Provider::Rustls(CryptoMode::Ring);
     // This client also speaks plain HTTP if an endpoint's URL says so.
     let http = aws_smithy_http_client::Builder::new().tls_provider(secure).build_https();

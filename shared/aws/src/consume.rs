@@ -24,8 +24,8 @@ use poolbridge_core::time::Time;
 use tokio::task::JoinSet;
 
 use crate::sqs::{Delivery, QueueKind};
-use crate::telemetry::{BatchMetrics, HandledMessage, Telemetry};
 use crate::wire;
+use poolbridge_telemetry::{BatchMetrics, HandledMessage, Telemetry};
 
 /// How long before its end an invocation must have its answer ready. Work that still runs then is
 /// dropped, as in a crash, and the message comes back.
@@ -129,7 +129,7 @@ pub async fn consume<H: MessageHandler>(
             metrics.panics += 1;
         }
     }
-    telemetry.batch(handler.now(), &metrics);
+    telemetry.publish(handler.now(), &metrics);
     all.retain(|id| !done.contains(id));
     all
 }
@@ -268,7 +268,7 @@ async fn one<H: MessageHandler>(
         Outcome::Held(_) => metrics.held += 1,
         Outcome::Rejected(_) => metrics.rejected += 1,
     }
-    crate::telemetry::handled(&HandledMessage {
+    poolbridge_telemetry::handled(&HandledMessage {
         message_id: &delivery.message_id,
         receives: delivery.receives,
         change: &change,

@@ -15,9 +15,9 @@ use poolbridge_core::error::{ErrorKind, PortError};
 use thiserror::Error;
 
 use crate::clock::SystemClock;
-use crate::config::Configuration;
 use crate::error::port_error;
-use crate::trail::{OwnCallers, role_of};
+use poolbridge_config::Configuration;
+use poolbridge_config::{OwnCallers, role_of};
 
 const OPERATION: &str = "GetCallerIdentity";
 

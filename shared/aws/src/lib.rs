@@ -1,5 +1,4 @@
-//! The adapters of poolbridge: the only crate that names an SDK, serde, the clock or the
-//! environment.
+//! The adapters of poolbridge: the only shared crate that names an SDK, the clock or tokio.
 
 pub mod error;
 pub mod clock;
@@ -9,14 +8,9 @@ pub mod secret;
 pub mod wire;
 pub mod dynamodb;
 pub mod sqs;
-pub mod config;
-pub mod telemetry;
-pub mod chain;
-pub mod guard;
-pub mod triggers;
-pub mod operations;
-pub mod trail;
 pub mod identity;
 pub mod consume;
 pub mod resend;
-pub mod wiring;
+pub mod bridge;
+#[cfg(any(test, feature = "loopback"))]
+pub mod loopback;

@@ -3,9 +3,9 @@
 //! Either is enough: `drain` and the sweep resend the pending change, and apply reads the message.
 //! Only if both fail must the sweep find the change (invariant 2).
 
-use std::future::{Future, poll_fn};
-use std::pin::pin;
-use std::task::Poll;
+use std::future::Future;
+
+use futures_util::future::join;
 
 use crate::change::ChangeEvent;
 use crate::error::PortError;
@@ -28,34 +28,45 @@ impl Captured {
     }
 }
 
-/// Stores the pending change and sends the message, at the same time.
-pub async fn capture(ledger: &impl Ledger, outbox: &impl Outbox, change: &ChangeEvent) -> Captured {
-    let (pending, message) = together(ledger.store_pending(change), outbox.send(change)).await;
-    Captured { pending, message }
+/// Limits how long one call may take. Core has no timer, and a person may be waiting.
+pub trait TimeLimit: Sync {
+    /// The answer of `call`, or a port error of `operation` if none came in time.
+    fn limit(
+        &self,
+        operation: &'static str,
+        call: impl Future<Output = Result<(), PortError>> + Send,
+    ) -> impl Future<Output = Result<(), PortError>> + Send;
 }
 
-/// Waits for both futures and polls each until it is ready. Core has no runtime.
-async fn together<A, B>(one: impl Future<Output = A>, two: impl Future<Output = B>) -> (A, B) {
-    let (mut one, mut two) = (pin!(one), pin!(two));
-    let (mut first, mut second) = (None, None);
-    poll_fn(move |context| {
-        if first.is_none()
-            && let Poll::Ready(value) = one.as_mut().poll(context)
-        {
-            first = Some(value);
-        }
-        if second.is_none()
-            && let Poll::Ready(value) = two.as_mut().poll(context)
-        {
-            second = Some(value);
-        }
-        match (first.take(), second.take()) {
-            (Some(a), Some(b)) => Poll::Ready((a, b)),
-            (a, b) => {
-                (first, second) = (a, b);
-                Poll::Pending
-            }
-        }
-    })
-    .await
+/// Waits as long as the calls take.
+struct NoLimit;
+
+impl TimeLimit for NoLimit {
+    async fn limit(
+        &self,
+        _: &'static str,
+        call: impl Future<Output = Result<(), PortError>> + Send,
+    ) -> Result<(), PortError> {
+        call.await
+    }
+}
+
+/// Stores the pending change and sends the message, at the same time, and waits as long as the two
+/// calls take: no person waits.
+pub async fn capture(ledger: &impl Ledger, outbox: &impl Outbox, change: &ChangeEvent) -> Captured {
+    capture_within(ledger, outbox, &NoLimit, change).await
+}
+
+/// The same with a time limit for each call. A call that does not answer has failed, whatever the
+/// result of the other.
+pub async fn capture_within(
+    ledger: &impl Ledger,
+    outbox: &impl Outbox,
+    limit: &impl TimeLimit,
+    change: &ChangeEvent,
+) -> Captured {
+    let store = limit.limit("UpdateItem", ledger.store_pending(change));
+    let send = limit.limit("SendMessage", outbox.send(change));
+    let (pending, message) = join(store, send).await;
+    Captured { pending, message }
 }

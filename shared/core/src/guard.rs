@@ -1,7 +1,8 @@
 //! The sign-up guard. While people have an account in one pool only, no other person may sign up in
 //! the other pool under their address or username, because that would keep them out for good.
 //!
-//! This module decides what to search for and which sign-ups pass. The adapters do the searches.
+//! The guard lists accounts (which fires no trigger and bills no monthly user), reads the table, and
+//! writes nothing.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,7 +13,12 @@ use crate::limits;
 use crate::mapping::{self, Mapping};
 use crate::names::{AttributeName, Sub, Username};
 use crate::policy::{MatchBy, Policy};
-use crate::ports::Search;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+
+use crate::error::{ErrorKind, PortError};
+use crate::policy::Phase;
+use crate::ports::{Clock, Ledger, Pool, Search, SearchAnswer};
 use crate::profile::{Field, FieldState};
 use crate::record::{PersonRecord, PersonState};
 use crate::side::{BySide, Side};
@@ -33,7 +39,7 @@ pub struct SignUpRequest {
 impl fmt::Debug for SignUpRequest {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
-            .debug_struct("Newcomer")
+            .debug_struct("SignUpRequest")
             .field("side", &self.side)
             .field("attributes", &self.attributes.keys().collect::<Vec<_>>())
             .finish_non_exhaustive()
@@ -59,6 +65,86 @@ pub struct Lookup {
     /// "User pool attributes"). Otherwise a stranger could keep a person out by writing that
     /// person's address into an account of their own.
     pub verified_only: bool,
+}
+
+/// The guard of one pool: what a decision about a sign-up there needs.
+#[derive(Debug)]
+pub struct Guard<'a, P, L, C> {
+    /// The team's choices.
+    pub policy: &'a Policy,
+    /// The other pool.
+    pub there: &'a P,
+    /// The state table.
+    pub ledger: &'a L,
+    /// The clock.
+    pub clock: &'a C,
+}
+
+impl<P: Pool, L: Ledger, C: Clock> Guard<'_, P, L, C> {
+    /// Decides about one sign-up.
+    ///
+    /// # Errors
+    ///
+    /// The guard could not decide. The configuration then says what happens to the sign-up.
+    pub async fn decide(&self, request: &SignUpRequest) -> Result<GuardDecision, PortError> {
+        let control = self.ledger.control();
+        let (control, held) = futures_util::future::join(control, self.is_held(request)).await;
+        // After the move no person signs in to the old pool any more.
+        if control?.phase == Phase::Complete {
+            return Ok(GuardDecision::Passes);
+        }
+        Ok(if held? { GuardDecision::Refused } else { GuardDecision::Passes })
+    }
+
+    /// Whether an account of the other pool holds the identity and does not stand aside
+    /// ([`stands_aside`]).
+    ///
+    /// All searches are awaited, so that a search that fails or cannot be asked does not hide what
+    /// another one finds. The guard does not search for a value that no account can hold.
+    async fn is_held(&self, request: &SignUpRequest) -> Result<bool, PortError> {
+        let schema = self.there.schema().await?;
+        let lookups = lookups(self.policy, request, &schema);
+        let worth = lookups.iter().filter(|lookup| lookup.search.is_worth_asking(&schema));
+        let mut searches: FuturesUnordered<_> = worth
+            .map(|lookup| async move { (self.there.find(&lookup.search).await, lookup) })
+            .collect();
+        let mut undecided = None;
+        while let Some((answer, lookup)) = searches.next().await {
+            let decided = match answer {
+                Ok(SearchAnswer::Accounts(found)) => self.blocks(request, lookup, &found).await,
+                Ok(SearchAnswer::CannotBeSearched) => {
+                    Err(PortError::new(ErrorKind::Invalid, "ListUsers"))
+                }
+                Err(error) => Err(error),
+            };
+            match decided {
+                Ok(true) => return Ok(true),
+                Ok(false) => {}
+                Err(error) => undecided = Some(error),
+            }
+        }
+        undecided.map_or(Ok(false), Err)
+    }
+
+    /// Whether one of the accounts found holds the identity and does not stand aside.
+    async fn blocks(
+        &self,
+        request: &SignUpRequest,
+        lookup: &Lookup,
+        found: &[Account],
+    ) -> Result<bool, PortError> {
+        for account in found.iter().filter(|account| holds(lookup, account)) {
+            let record = self.ledger.find(request.side.other(), &account.sub).await?;
+            let aside = record.is_some_and(|record| {
+                let (now, bound) = (self.clock.now(), self.policy.bound());
+                stands_aside(&record, request.side, now, bound)
+            });
+            if !aside {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
 }
 
 /// What to search the other pool for: the identity by which people are matched, and every name with

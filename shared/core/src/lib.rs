@@ -4,6 +4,7 @@ pub mod time;
 pub mod side;
 pub mod names;
 pub mod change;
+pub mod account_event;
 pub mod account;
 pub mod profile;
 pub mod fingerprint;

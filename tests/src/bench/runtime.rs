@@ -35,15 +35,15 @@ pub(super) struct Runtime {
 
 impl Runtime {
     pub(super) async fn listen() -> anyhow::Result<Self> {
-        let decoder = TcpListener::bind(("127.0.0.1", 0)).await.context("listening")?;
-        let address = decoder.local_addr()?.to_string();
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.context("listening")?;
+        let address = listener.local_addr()?.to_string();
         let (events, waiting) = mpsc::channel(1);
         let (tell, said) = mpsc::channel(16);
         let waiting = Arc::new(Mutex::new(waiting));
         let mut service = JoinSet::new();
         service.spawn(async move {
             let mut connections = JoinSet::new();
-            while let Ok((stream, _)) = decoder.accept().await {
+            while let Ok((stream, _)) = listener.accept().await {
                 let (waiting, tell) = (Arc::clone(&waiting), tell.clone());
                 // If a bootstrap ends during a request, the missing answer shows it.
                 connections.spawn(async move { drop(serve(stream, &waiting, &tell).await) });

@@ -9,9 +9,9 @@ use std::path::Path;
 use std::process::Stdio;
 
 use anyhow::{Context as _, anyhow, ensure};
-use poolbridge_aws::config::{self, Component};
+use poolbridge_aws::bridge::BridgeResources;
 use poolbridge_aws::wire;
-use poolbridge_aws::wiring::BridgeResources;
+use poolbridge_config::{self as config, Component};
 use poolbridge_core::capture::capture;
 use poolbridge_core::change::ChangeEvent;
 use poolbridge_core::ports::Clock as _;

@@ -11,13 +11,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
+use poolbridge_aws::bridge::{BridgePorts, BridgeResources};
 use poolbridge_aws::clock::SystemClock;
 use poolbridge_aws::cognito::{CognitoPool, PoolLister};
-use poolbridge_aws::config::{Component, Configuration, Environment};
 use poolbridge_aws::dynamodb::DynamoLedger;
 use poolbridge_aws::sqs::{SqsOutbox, SqsQueue};
 use poolbridge_aws::wire;
-use poolbridge_aws::wiring::{BridgePorts, BridgeResources};
+use poolbridge_config::{Component, Configuration, Environment};
 use poolbridge_core::account::AccountRef;
 use poolbridge_core::change::ChangeEvent;
 use poolbridge_core::drain::QueueCounts;

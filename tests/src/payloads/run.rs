@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, bail, ensure};
-use poolbridge_aws::wiring::{CaptureHandler, Invocation, TrailHandler};
+use poolbridge_capture::{CaptureHandler, Invocation};
+use poolbridge_trail::TrailHandler;
 use serde_json::value::RawValue;
 
 use super::Payload;

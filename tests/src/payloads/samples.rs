@@ -2,7 +2,7 @@
 //! user pool workflows with Lambda triggers" shows, as AWS and the emulators write them; and the
 //! events that "Amazon Cognito logging in AWS `CloudTrail`" and its examples show.
 
-use poolbridge_aws::operations::OPERATIONS;
+use poolbridge_config::operations::OPERATIONS;
 use serde_json::{Value, json};
 
 use super::{MARK, NUMBER_MARK};

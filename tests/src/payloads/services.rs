@@ -47,12 +47,12 @@ pub struct FakeServices {
 impl FakeServices {
     /// Starts them.
     pub fn start() -> anyhow::Result<Self> {
-        let decoder = TcpListener::bind("127.0.0.1:0").context("listening")?;
-        let endpoint = format!("http://{}", decoder.local_addr()?);
+        let listener = TcpListener::bind("127.0.0.1:0").context("listening")?;
+        let endpoint = format!("http://{}", listener.local_addr()?);
         let asked = Arc::new(Mutex::new(Asked::default()));
         let kept = Arc::clone(&asked);
         thread::spawn(move || {
-            for stream in decoder.incoming().flatten() {
+            for stream in listener.incoming().flatten() {
                 let kept = Arc::clone(&kept);
                 // If a client ends during a request, its own missing answer shows it.
                 thread::spawn(move || drop(serve(stream, &kept)));

@@ -1,7 +1,7 @@
 //! Closing the breaker: who was held by it is looked at again.
 
 use anyhow::Context as _;
-use poolbridge_aws::wiring::BridgeResources;
+use poolbridge_aws::bridge::BridgeResources;
 use poolbridge_core::breaker::Breaker;
 use poolbridge_core::capture::capture;
 use poolbridge_core::change::{ChangeEvent, Evidence};

@@ -1,7 +1,7 @@
 //! `check`: what `bridge.toml` declares, or every mistake in it. Needs no deployment and calls no
 //! AWS service.
 
-use poolbridge_aws::config::{self, Configuration};
+use poolbridge_config::{self as config, Configuration};
 
 use super::CommandResult;
 use crate::cli::CheckArgs;

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use anyhow::Context as _;
-use poolbridge_aws::config::{self, Component};
+use poolbridge_aws::bridge::{BridgePorts, BridgeResources};
 use poolbridge_aws::dynamodb::JournalEntry;
-use poolbridge_aws::wiring::{BridgePorts, BridgeResources};
+use poolbridge_config::{self as config, Component};
 use poolbridge_core::ports::Clock as _;
 
 /// The ground, and what is done with all of it.

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
-use poolbridge_aws::config;
-use poolbridge_aws::wiring::BridgeResources;
+use poolbridge_aws::bridge::BridgeResources;
+use poolbridge_config as config;
 use poolbridge_core::drain::{DrainBlocker, DrainSnapshot, DrainWatch, LOOKS_APART, Outstanding};
 use poolbridge_core::outcome::Reason;
 use poolbridge_core::ports::{Clock as _, Ledger as _};

@@ -1,7 +1,7 @@
 //! `link` and `unlink`: an operator says that two accounts are one person, or that they are not.
 //! Both write the state table alone, and then have the consumer look at both accounts.
 
-use poolbridge_aws::wiring::BridgePorts;
+use poolbridge_aws::bridge::BridgePorts;
 use poolbridge_core::limits;
 use poolbridge_core::names::Sub;
 use poolbridge_core::ports::Clock as _;

@@ -1,7 +1,7 @@
 //! `pause` and `resume`.
 
 use anyhow::Context as _;
-use poolbridge_aws::wiring::BridgeResources;
+use poolbridge_aws::bridge::BridgeResources;
 use poolbridge_core::policy::Control;
 use poolbridge_core::ports::{Clock as _, Ledger as _};
 use poolbridge_core::side::Side;

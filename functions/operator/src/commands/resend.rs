@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use poolbridge_aws::wiring::BridgeResources;
+use poolbridge_aws::bridge::BridgeResources;
 use poolbridge_core::change::{ChangeEvent, PendingChange};
 use poolbridge_core::names::Sub;
 use poolbridge_core::ports::Clock as _;

@@ -1,7 +1,7 @@
 //! `resume --after-restore`: what follows from a pool's restore to a point in time.
 
+use poolbridge_aws::bridge::BridgeResources;
 use poolbridge_aws::cognito::settings::Recovery;
-use poolbridge_aws::wiring::BridgeResources;
 use poolbridge_core::policy::Control;
 use poolbridge_core::restore::{AfterRestore, Restore, RestoreStage, TimedDecision};
 use poolbridge_core::side::Side;

@@ -1,7 +1,7 @@
 //! `retry`: forgets what was refused or held, and looks at people again at once.
 
 use anyhow::Context as _;
-use poolbridge_aws::wiring::BridgePorts;
+use poolbridge_aws::bridge::BridgePorts;
 use poolbridge_core::account::AccountRef;
 use poolbridge_core::capture::capture;
 use poolbridge_core::change::{ChangeEvent, Evidence};

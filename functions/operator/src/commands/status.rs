@@ -1,7 +1,7 @@
 //! `status`: how the bridge stands, as far as one look tells.
 
 use anyhow::Context as _;
-use poolbridge_aws::wiring::BridgeResources;
+use poolbridge_aws::bridge::BridgeResources;
 use poolbridge_core::drain::{DrainBlocker, Outstanding, blockers};
 use poolbridge_core::error::ErrorKind;
 use poolbridge_core::outcome::Reason;

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use poolbridge_aws::bridge::BridgePorts;
 use poolbridge_aws::consume::{TimeBudget, consume};
 use poolbridge_aws::identity::NotOurs;
 use poolbridge_aws::sqs::{Delivery, SqsQueue};
-use poolbridge_aws::telemetry::{Output, Telemetry};
-use poolbridge_aws::wiring::BridgePorts;
 use poolbridge_core::error::PortError;
+use poolbridge_telemetry::{Output, Telemetry};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
@@ -73,7 +73,7 @@ const fn hint(why: &NotOurs) -> &'static str {
 
 /// Works off one queue until it is told to stop.
 async fn serve(ports: &Arc<BridgePorts>, queue: &SqsQueue, mut stopped: watch::Receiver<bool>) {
-    let telemetry = Telemetry::new(ports.resources.configuration.name.clone(), Output::Talk);
+    let telemetry = Telemetry::new(ports.resources.configuration.name.clone(), Output::Terminal);
     while !*stopped.borrow() {
         let received = tokio::select! {
             received = queue.receive(BATCH, WAIT) => received,

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use poolbridge_aws::cognito::settings::PoolSettings;
-use poolbridge_aws::config::{Environment, TriggerSlot};
+use poolbridge_config::{Environment, TriggerSlot};
 use serde_json::{Map, Value, json};
 
 use crate::commands::attach::capture;

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use poolbridge_aws::client::PoolConfig;
-use poolbridge_aws::config::{Configuration, GuardFailure, Routes, TriggerSlot};
+use poolbridge_config::PoolConfig;
+use poolbridge_config::{Configuration, GuardFailure, Routes, TriggerSlot};
 use poolbridge_core::mapping::{Mapping, STANDARD};
 use poolbridge_core::names::AttributeName;
 use poolbridge_core::policy::{ConflictRule, Deletes, MatchBy, Provision, StalePasswords};

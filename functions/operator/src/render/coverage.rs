@@ -2,8 +2,8 @@
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
-use poolbridge_aws::config::TriggerSlot;
-use poolbridge_aws::operations::Operation;
+use poolbridge_config::TriggerSlot;
+use poolbridge_config::operations::Operation;
 use poolbridge_core::side::Side;
 use serde_json::{Value, json};
 

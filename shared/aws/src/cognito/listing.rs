@@ -18,8 +18,8 @@ use poolbridge_core::sweep::shard::Prefix;
 
 use super::account::{of_listing, unreadable};
 use super::{CognitoPool, PAGE, filter};
-use crate::config::TriggerSlot;
 use crate::error::port_error;
+use poolbridge_config::TriggerSlot;
 
 /// One pool that the sweep lists.
 #[derive(Clone, Debug)]

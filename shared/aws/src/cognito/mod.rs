@@ -17,8 +17,6 @@ mod schema;
 mod throttle;
 
 #[cfg(test)]
-pub(crate) mod loopback;
-#[cfg(test)]
 mod tests;
 
 use std::collections::BTreeSet;
@@ -40,8 +38,8 @@ use tokio::sync::Mutex;
 use self::account::{of_listing, of_read, unreadable};
 use self::schema::{Described, group_name};
 use self::throttle::Throttle;
-use crate::client::PoolConfig;
 use crate::clock::SystemClock;
+use poolbridge_config::PoolConfig;
 
 pub use self::listing::{AccountListing, MemberListing, Overview, PoolLister};
 

@@ -1,6 +1,7 @@
 //! Tests the adapter against a pool on the loopback interface.
 
 mod deleting;
+mod guard;
 mod writing;
 
 use std::time::Duration;
@@ -14,7 +15,7 @@ use poolbridge_core::time::Time;
 use serde_json::{Value, json};
 
 use super::CognitoPool;
-use super::loopback::{Loopback, LoopbackRequest, Reply};
+use crate::loopback::{Loopback, LoopbackRequest, Reply};
 
 fn account_ref(username: Option<&str>) -> AccountRef {
     let username = username.map(|name| Username::try_from(name).unwrap());

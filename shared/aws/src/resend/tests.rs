@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::clock::SystemClock;
-use crate::cognito::loopback::{Loopback, LoopbackRequest, Reply, config_at};
+use crate::loopback::{Loopback, LoopbackRequest, Reply, config_at};
 
 /// The shard of a query, and the table's answer: one pending change in each shard.
 fn shard(request: &LoopbackRequest) -> Option<(u32, Value)> {

@@ -2,7 +2,7 @@ use aws_sdk_sqs::types::Message;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::cognito::loopback::{Loopback, LoopbackRequest, Reply, config_at};
+use crate::loopback::{Loopback, LoopbackRequest, Reply, config_at};
 
 fn sub(text: &str) -> Sub {
     Sub::try_from(text).unwrap()

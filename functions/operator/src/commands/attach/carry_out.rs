@@ -1,11 +1,11 @@
 //! Carries a plan out: a sealed dump first, then one write, and the proof that it did nothing else.
 
 use anyhow::Context as _;
+use poolbridge_aws::bridge::BridgeResources;
 use poolbridge_aws::cognito::settings::{
     Administration, NotRead, NotWritten, PoolSettings, Written,
 };
 use poolbridge_aws::dynamodb::SettingsBackup;
-use poolbridge_aws::wiring::BridgeResources;
 use poolbridge_core::error::{ErrorKind, PortError};
 use poolbridge_core::ports::Clock as _;
 use poolbridge_core::side::Side;

@@ -7,9 +7,9 @@ pub(crate) mod plan;
 pub(crate) mod tests;
 
 use anyhow::Context as _;
+use poolbridge_aws::bridge::BridgeResources;
 use poolbridge_aws::cognito::settings::{Administration, PoolSettings};
-use poolbridge_aws::config::Environment;
-use poolbridge_aws::wiring::BridgeResources;
+use poolbridge_config::Environment;
 use poolbridge_core::error::PortError;
 use poolbridge_core::side::Side;
 use poolbridge_core::time::Time;

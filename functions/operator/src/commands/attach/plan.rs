@@ -2,10 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use poolbridge_aws::cognito::settings::{
-    PoolSettings, SlotOwner, UnsupportedSetting, same_function,
-};
-use poolbridge_aws::config::{Configuration, TriggerSlot};
+use poolbridge_aws::cognito::settings::{PoolSettings, SlotOwner, UnsupportedSetting};
+use poolbridge_config::{Configuration, TriggerSlot, same_function};
 use poolbridge_core::side::Side;
 use poolbridge_core::time::Time;
 

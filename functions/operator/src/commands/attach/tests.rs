@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use poolbridge_aws::cognito::settings::{PoolSettings, SlotOwner};
-use poolbridge_aws::config::{Configuration, TriggerSlot};
+use poolbridge_config::{Configuration, TriggerSlot};
 use poolbridge_core::side::Side;
 use poolbridge_core::time::Time;
 use serde_json::{Value, json};

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use poolbridge_aws::config::TriggerSlot;
-use poolbridge_aws::operations::{Detects, OPERATIONS, Operation, PoolEvent};
+use poolbridge_config::TriggerSlot;
+use poolbridge_config::operations::{Detects, OPERATIONS, Operation, PoolEvent};
 use poolbridge_core::limits;
 use poolbridge_core::side::{BySide, Side};
 use poolbridge_core::time::Time;

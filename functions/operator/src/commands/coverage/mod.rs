@@ -6,10 +6,11 @@ pub(crate) mod input;
 pub(crate) mod tests;
 
 use anyhow::Context as _;
-use poolbridge_aws::cognito::settings::{PoolSettings, same_function};
-use poolbridge_aws::config::TriggerSlot;
+use poolbridge_aws::bridge::BridgeResources;
+use poolbridge_aws::cognito::settings::PoolSettings;
 use poolbridge_aws::dynamodb::{DetectionRoute, RouteHeartbeat};
-use poolbridge_aws::wiring::BridgeResources;
+use poolbridge_config::TriggerSlot;
+use poolbridge_config::same_function;
 use poolbridge_core::ports::Clock as _;
 use poolbridge_core::side::{BySide, Side};
 

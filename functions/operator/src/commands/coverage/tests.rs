@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use poolbridge_aws::operations::OPERATIONS;
+use poolbridge_config::operations::OPERATIONS;
 
 use super::input::Late;
 use super::*;

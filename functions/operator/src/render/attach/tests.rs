@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use poolbridge_aws::config::TriggerSlot;
+use poolbridge_config::TriggerSlot;
 use poolbridge_core::time::Time;
 use serde_json::json;
 

@@ -28,7 +28,7 @@ use thiserror::Error;
 pub use administration::{Administration, NotRead, NotWritten, Written};
 pub use member::UnsupportedSetting;
 pub use recovery::Recovery;
-pub use trigger::{SlotOwner, same_function};
+pub use trigger::SlotOwner;
 
 /// The settings of one pool at one moment.
 #[derive(Clone, PartialEq)]

@@ -11,8 +11,10 @@ use aws_sdk_cognitoidentityprovider::types::UserPoolType;
 use serde_json::{Value, json};
 
 use super::member::{Handling, MEMBERS, fate};
-use super::{PoolSettings, SlotOwner, same_function};
-use crate::config::TriggerSlot;
+use poolbridge_config::same_function;
+
+use super::{PoolSettings, SlotOwner};
+use poolbridge_config::TriggerSlot;
 
 /// The parts of the newest published model that matter here.
 const MODEL: &str = include_str!("../../../model/cognito-idp.json");

@@ -10,7 +10,7 @@ use std::mem;
 use serde_json::{Map, Value, json};
 
 use super::PoolSettings;
-use crate::config::TriggerSlot;
+use poolbridge_config::TriggerSlot;
 
 pub(super) const TRIGGERS: &str = "LambdaConfig";
 const VERSIONED: &str = "PreTokenGenerationConfig";
@@ -38,13 +38,6 @@ impl SlotOwner {
             Self::Nobody | Self::Unclear => None,
         }
     }
-}
-
-/// Whether two ARNs name one function, regardless of alias or version.
-pub fn same_function(one: &str, other: &str) -> bool {
-    // arn:aws:lambda:<region>:<account>:function:<name>[:<qualifier>]
-    let unqualified = |arn: &str| arn.splitn(8, ':').take(7).map(str::to_owned).collect::<Vec<_>>();
-    unqualified(one) == unqualified(other)
 }
 
 impl PoolSettings {

@@ -8,7 +8,7 @@ use poolbridge_core::step::Action;
 use serde_json::{Value, json};
 
 use super::{account, account_ref, count, listed, plain};
-use crate::cognito::loopback::{Loopback, Reply};
+use crate::loopback::{Loopback, Reply};
 
 /// A pool that lists these accounts and reads each with that `sub`; an account without one is
 /// missing.

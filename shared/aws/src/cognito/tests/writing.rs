@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::{account, account_ref, count, described, listed, plain};
 use crate::client::SendGuard;
 use crate::cognito::CognitoPool;
-use crate::cognito::loopback::{Loopback, Reply, pool_at, pool_of};
+use crate::loopback::{Loopback, Reply, pool_at, pool_of};
 
 async fn disable(pool: &CognitoPool, clock: &impl Clock) -> Result<(), PortError> {
     let deadline = clock.now() + Duration::from_secs(5);

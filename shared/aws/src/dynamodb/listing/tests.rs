@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::cognito::loopback::{Loopback, LoopbackRequest, Reply, config_at};
+use crate::loopback::{Loopback, LoopbackRequest, Reply, config_at};
 
 #[tokio::test]
 async fn jobs_return_in_order_and_none_is_lost() {

@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
-use super::super::super::loopback::{Loopback, Reply};
 use super::super::refusal::refused_settings;
 use super::super::{Administration, NotWritten, PoolSettings, Written};
 use super::OURS;
 use super::wire::administration_at;
-use crate::config::TriggerSlot;
+use crate::loopback::{Loopback, Reply};
+use poolbridge_config::TriggerSlot;
 
 /// A pool as the reports describe it.
 fn people(changes: &Value) -> Value {

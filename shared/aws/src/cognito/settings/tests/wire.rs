@@ -7,13 +7,14 @@ use aws_credential_types::Credentials;
 use poolbridge_core::error::ErrorKind;
 use serde_json::{Value, json};
 
-use super::super::super::loopback::{Loopback, Reply};
 use super::super::member::{Handling, MEMBERS};
 use super::super::{Administration, NotWritten, Written};
 use super::{OURS, THEIRS, rich, settings};
-use crate::client::{PoolConfig, bounded, pool_client};
+use crate::client::{bounded, pool_client};
 use crate::clock::SystemClock;
-use crate::config::TriggerSlot;
+use crate::loopback::{Loopback, Reply};
+use poolbridge_config::PoolConfig;
+use poolbridge_config::TriggerSlot;
 
 /// A pool that treats `UpdateUserPool` as documented: what a call leaves out is lost.
 struct Played {
