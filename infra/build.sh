@@ -2,9 +2,8 @@
 # Builds what a deployment needs: the functions, as target/lambda/NAME/bootstrap; the command line;
 # and the CDK app. Shows the progress of cargo on a terminal only.
 #
-# A plain release build runs on provided.al2023 as long as it asks for no newer C library than
-# Amazon Linux 2023 has (glibc 2.34); `objdump -T` shows it. Where it does, build with cargo-lambda,
-# and name the folder to the CDK app with `-c bootstraps=DIR`.
+# A plain release build runs on provided.al2023 if it needs glibc 2.34 (Amazon Linux 2023) or older;
+# `objdump -T` shows the version. Otherwise build with cargo-lambda, and set `-c bootstraps=DIR`.
 set -eu
 
 infra=$(cd "$(dirname "$0")" && pwd)
@@ -29,6 +28,6 @@ if [ -x "$infra/node_modules/.bin/tsc" ] && {
         [ -n "$(find "$infra/bin" "$infra/lib" "$infra/tsconfig.json" -newer "$compiled" -print)" ]
 }; then
     (cd "$infra" && node_modules/.bin/tsc)
-    # The compiler leaves a file alone whose text stays the same.
+    # The compiler does not write a file whose content stays the same.
     touch "$compiled"
 fi

@@ -1,19 +1,15 @@
-/**
- * The CDK app's `main`: it reads settings and configuration and builds the stacks. It decides
- * nothing.
- */
-import { layGround, newApp } from '../lib/ground';
-import { Mistake } from '../lib/mistake';
+/** The CDK app's `main`. */
+import { createApp } from '../lib/app';
+import { ConfigError } from '../lib/config-error';
 
-const app = newApp();
 try {
-  layGround(app, process.env);
+  createApp(process.env);
 } catch (error) {
-  // A person's mistake gets a readable message; a bug keeps its stack trace.
-  if (!(error instanceof Mistake)) {
+  // A configuration error gets a readable message; a bug keeps its stack trace.
+  if (!(error instanceof ConfigError)) {
     throw error;
   }
-  process.stderr.write(`${error.inWords()}\n`);
+  process.stderr.write(`${error.toText()}\n`);
   // Not `exitCode`: the CLI would still synthesise an app that is only partly built.
   process.exit(1);
 }

@@ -1,7 +1,6 @@
 /**
- * `npm run synth`: has the CDK write the templates, and then names each file with the number of its
- * resources. Needs neither credentials nor the functions' programs, so that the templates of a
- * changed bridge.toml can be read at once.
+ * `npm run synth`: runs `cdk synth`, and then lists each template with the number of its resources.
+ * It needs neither credentials nor the functions' programs.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -16,15 +15,15 @@ import { describeTemplates } from '../lib/templates';
 const TOP = resolve(INFRA, '..');
 const OUTPUT = join(INFRA, 'cdk.out');
 
-// The end of the CDK's own output. The list of files takes its place.
+// The last lines of the CDK's own output. The list of templates replaces them.
 const REPLACED = ['Successfully synthesized to', 'Supply a stack id'];
 
-/** The environment of the CDK app; it names the example if there is no other bridge.toml. */
+/** The environment of the CDK app. Without a bridge.toml it names the example. */
 function environment(): NodeJS.ProcessEnv {
   if (process.env['POOLBRIDGE_CONFIG'] !== undefined || existsSync(join(TOP, 'bridge.toml'))) {
     return process.env;
   }
-  process.stderr.write('there is no bridge.toml: infra/example/bridge.toml takes its place\n');
+  process.stderr.write('bridge.toml is missing: using infra/example/bridge.toml\n');
   return { ...process.env, POOLBRIDGE_CONFIG: join(INFRA, 'example', 'bridge.toml') };
 }
 
@@ -40,7 +39,7 @@ async function main(): Promise<void> {
   );
   const ended = once(cdk, 'close');
   for await (const line of createInterface({ input: cdk.stderr })) {
-    if (!REPLACED.some((words) => line.includes(words))) {
+    if (!REPLACED.some((text) => line.includes(text))) {
       process.stderr.write(`${line}\n`);
     }
   }
@@ -48,7 +47,7 @@ async function main(): Promise<void> {
   if (code !== 0) {
     process.exit(1);
   }
-  process.stdout.write('the templates, without the functions\' programs: to read, not to deploy\n');
+  process.stdout.write('templates without the functions\' programs, for reading only:\n');
   for (const { path, description } of describeTemplates(OUTPUT)) {
     process.stdout.write(`  ${relative(TOP, path)}: ${description}\n`);
   }

@@ -1,7 +1,4 @@
-/**
- * Alarms. Each has an article in the runbook, which tells the person on call what to do. An alarm
- * without an article fails the synthesis.
- */
+/** Alarms. The synthesis fails for an alarm without an article in the runbook. */
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 
@@ -13,74 +10,70 @@ import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
 import { Topic } from 'aws-cdk-lib/aws-sns';
 import type { Construct } from 'constructs';
 
-import type { Blueprint } from './blueprint';
+import type { BridgeProps } from './bridge-props';
+import { ConfigError } from './config-error';
 import { INFRA } from './infra';
-import { Mistake } from './mistake';
 
-/** One alarm to raise. */
-export interface Watched {
-  /** Heading of the runbook article, and the alarm's name after the bridge's own. */
-  readonly article: string;
-  /** What has happened, in one sentence for a person who was just woken. */
-  readonly says: string;
+export interface AlarmProps {
+  /** What happens, in one or two sentences. */
+  readonly description: string;
   readonly metric: IMetric;
-  /** The highest value that is still in order. */
-  readonly above: number;
-  /** How many consecutive periods of the metric; one by default. */
+  /** The highest value that is still in order; 0 by default. */
+  readonly threshold?: number;
+  /** How many consecutive periods of the metric; 1 by default. */
   readonly periods?: number;
-  /**
-   * For a metric that is published by schedule, day and night: a missing value counts as a bad one.
-   */
-  readonly silenceIsFault?: boolean;
-  /**
-   * The end of the alarm's name, if another stack of the bridge has an alarm for the same article.
-   */
-  readonly suffix?: string;
-}
-
-/** Creates an alarm on a metric, and sends it to the team's topics, if there are any. */
-export function watch(scope: Construct, blueprint: Blueprint, watched: Watched): Alarm {
-  const { article, says, metric, above, periods = 1, silenceIsFault = false } = watched;
-  if (!runbookArticles().includes(article)) {
-    throw new Mistake(
-      `the alarm ${article} has no article in infra/RUNBOOK.md`,
-      `write one under the heading "### ${article}"`,
-    );
-  }
-  const { runbook } = blueprint.settings;
-  const alarm = new Alarm(scope, `Alarm-${article}`, {
-    alarmName: [blueprint.configuration.name, article, watched.suffix ?? []].flat().join('-'),
-    alarmDescription: `${says} What to do: ${runbook}#${article}`,
-    metric,
-    threshold: above,
-    comparisonOperator: ComparisonOperator.GREATER_THAN_THRESHOLD,
-    evaluationPeriods: periods,
-    // No traffic is no failure: a quiet night must not wake the person on call.
-    treatMissingData: silenceIsFault
-      ? TreatMissingData.BREACHING
-      : TreatMissingData.NOT_BREACHING,
-  });
-  for (const [index, arn] of topicsHere(scope, blueprint).entries()) {
-    const topic = Topic.fromTopicArn(scope, `Topic-${article}-${index}`, arn);
-    alarm.addAlarmAction(new SnsAction(topic));
-    alarm.addOkAction(new SnsAction(topic));
-  }
-  return alarm;
+  /** For a metric that a schedule publishes, day and night: a missing value fires the alarm. */
+  readonly missingIsBreaching?: boolean;
+  /** The end of the alarm's name, if the bridge has several alarms for this article. */
+  readonly nameSuffix?: string | undefined;
 }
 
 /**
- * The team's topics that an alarm of this stack can reach: CloudWatch alarms stay in their Region.
+ * Creates an alarm, which notifies the topics that the settings name, if any. Its name is the
+ * bridge's name and the heading of the runbook article.
  */
-export function topicsHere(scope: Construct, { settings }: Blueprint): string[] {
+export function addAlarm(
+  scope: Construct,
+  bridge: BridgeProps,
+  runbookArticle: string,
+  props: AlarmProps,
+): void {
+  const { description, metric, threshold = 0, periods = 1, nameSuffix } = props;
+  if (!runbookArticles().includes(runbookArticle)) {
+    throw new ConfigError(
+      `the alarm ${runbookArticle} has no article in infra/RUNBOOK.md`,
+      `write one under the heading "### ${runbookArticle}"`,
+    );
+  }
+  const { configuration, settings } = bridge;
+  const alarm = new Alarm(scope, `Alarm-${runbookArticle}`, {
+    alarmName: [configuration.name, runbookArticle, nameSuffix ?? []].flat().join('-'),
+    alarmDescription: `${description} What to do: ${settings.runbook}#${runbookArticle}`,
+    metric,
+    threshold,
+    comparisonOperator: ComparisonOperator.GREATER_THAN_THRESHOLD,
+    evaluationPeriods: periods,
+    // Most metrics have no values without traffic, and that is in order.
+    treatMissingData: props.missingIsBreaching === true
+      ? TreatMissingData.BREACHING
+      : TreatMissingData.NOT_BREACHING,
+  });
+  for (const [index, arn] of topicsInRegion(scope, bridge).entries()) {
+    const topic = Topic.fromTopicArn(scope, `Topic-${runbookArticle}-${index}`, arn);
+    alarm.addAlarmAction(new SnsAction(topic));
+    alarm.addOkAction(new SnsAction(topic));
+  }
+}
+
+/** The topics in the Region of this stack: a CloudWatch alarm reaches no others. */
+export function topicsInRegion(scope: Construct, { settings }: BridgeProps): string[] {
   const { region } = Stack.of(scope);
   return settings.alarmTopicArns
     .filter((arn) => Arn.split(arn, ArnFormat.NO_RESOURCE_NAME).region === region);
 }
 
 /** The headings of the runbook articles: all headings of the third level, and only those. */
-export function runbookArticles(path: string = resolve(INFRA, 'RUNBOOK.md')): string[] {
-  return readFileSync(path, 'utf8')
-    .split('\n')
-    .filter((line) => line.startsWith('### '))
-    .map((line) => line.slice('### '.length).trim());
+export function runbookArticles(): string[] {
+  const runbook = readFileSync(resolve(INFRA, 'RUNBOOK.md'), 'utf8');
+  return [...runbook.matchAll(/^### (.*)$/gm)].map(([, heading]) => (heading ?? '').trim());
 }

@@ -1,43 +1,36 @@
 /**
- * apply: takes changes off the queue and brings the two pools in step. It is the only function of
- * the bridge that may write to a pool.
+ * apply: receives changes and brings the two pools in step. It is the only function of the bridge
+ * that may write to a pool.
  */
-import type { IWidget } from 'aws-cdk-lib/aws-cloudwatch';
+import { Duration } from 'aws-cdk-lib';
+import type { IMetric, IWidget } from 'aws-cdk-lib/aws-cloudwatch';
 import type { Role } from 'aws-cdk-lib/aws-iam';
 import { EventSourceMapping, type Function } from 'aws-cdk-lib/aws-lambda';
-import { Duration } from 'aws-cdk-lib';
 import { Construct } from 'constructs';
 
-import { watch } from './alarm';
-import type { Blueprint } from './blueprint';
-import type { BulkQueue } from './bulk-queue';
-import { APPLY_TIMEOUT, type ChangeQueue } from './change-queue';
+import { addAlarm } from './alarm';
+import type { BridgeProps, SharedResources } from './bridge-props';
+import { APPLY_TIMEOUT } from './change-queue';
 import { graph } from './dashboard';
+import { allow } from './grant';
 import { RustFunction } from './rust-function';
-import type { StateTable } from './state-table';
-import { poolGrant } from './user-pool';
+import { applyGrants } from './user-pool';
 
 // The lowest value that Lambda allows: bulk work is not urgent, and shares the pools' quotas.
 const BULK_CONCURRENCY = 2;
-
-export interface ApplyProps {
-  readonly state: StateTable;
-  readonly changes: ChangeQueue;
-  readonly bulk: BulkQueue;
-}
 
 export class Apply extends Construct {
   readonly function: Function;
   readonly role: Role;
   readonly dashboardRow: IWidget[];
 
-  constructor(scope: Construct, id: string, blueprint: Blueprint, props: ApplyProps) {
+  constructor(scope: Construct, id: string, bridge: BridgeProps, shared: SharedResources) {
     super(scope, id);
-    const { state, changes, bulk } = props;
-    const { configuration, settings } = blueprint;
-    const { function: itself, role } = new RustFunction(this, 'Apply', blueprint, {
+    const { state, changes, bulk } = shared;
+    const { configuration, settings } = bridge;
+    const apply = new RustFunction(this, 'Apply', bridge, {
       program: 'apply',
-      description: 'Makes the two pools agree about each person whose account has changed',
+      description: 'Brings the two accounts of each person with a change in step',
       timeout: APPLY_TIMEOUT,
       memorySize: 256,
       environment: {
@@ -48,19 +41,17 @@ export class Apply extends Construct {
         POOLBRIDGE_KEY: state.secret.secretArn,
       },
     });
-    this.function = itself;
-    this.role = role;
-    state.grantLedger(role);
-    changes.grantWorking(role);
-    bulk.grantWorking(role);
-    for (const pool of configuration.pools) {
-      role.addToPrincipalPolicy(poolGrant(this, pool, configuration));
-    }
-    const concurrency = [
+    this.function = apply.function;
+    this.role = apply.role;
+    state.grantApply(this.role);
+    changes.grantConsuming(this.role);
+    bulk.grantConsuming(this.role);
+    allow(this.role, ...applyGrants(this, configuration));
+    const sources = [
       ['Changes', changes.queue.queueArn, settings.maximumConcurrency],
       ['Bulk', bulk.queue.queueArn, BULK_CONCURRENCY],
     ] as const;
-    for (const [source, eventSourceArn, maxConcurrency] of concurrency) {
+    for (const [source, eventSourceArn, maxConcurrency] of sources) {
       const mapping = new EventSourceMapping(this, source, {
         target: this.function,
         eventSourceArn,
@@ -71,79 +62,75 @@ export class Apply extends Construct {
         maxConcurrency,
       });
       // Lambda refuses a mapping if its function may not read the queue yet.
-      mapping.node.addDependency(role);
+      mapping.node.addDependency(this.role);
     }
-    this.watchItself(blueprint);
-    this.dashboardRow = this.widgets(blueprint);
+    this.addAlarms(bridge);
+    this.dashboardRow = this.widgets(bridge);
   }
 
-  private watchItself(blueprint: Blueprint): void {
-    watch(this, blueprint, {
-      article: 'apply-errors',
-      says: 'apply broke off with a whole batch. The changes come back and are tried again.',
-      metric: this.function.metricErrors({ period: Duration.minutes(5) }),
-      above: 0,
+  private addAlarms(bridge: BridgeProps): void {
+    const { metrics } = bridge;
+    const period = Duration.minutes(5);
+    addAlarm(this, bridge, 'apply-errors', {
+      description: 'apply failed with a whole batch. The changes return to the queue, and apply '
+        + 'receives them again.',
+      metric: this.function.metricErrors({ period }),
     });
-    watch(this, blueprint, {
-      article: 'apply-throttles',
-      says: 'Lambda had no room for apply: changes wait, and other functions may lack room too.',
-      metric: this.function.metricThrottles({ period: Duration.minutes(5) }),
-      above: 0,
+    addAlarm(this, bridge, 'apply-throttles', {
+      description: 'Lambda throttles apply. Changes wait, and Lambda may throttle other functions '
+        + 'too.',
+      metric: this.function.metricThrottles({ period }),
     });
-    watch(this, blueprint, {
-      article: 'malformed-changes',
-      says: 'apply dropped messages that it could not read. Somebody else may be sending to it.',
-      metric: blueprint.metrics.of('apply', 'malformed'),
-      above: 0,
+    addAlarm(this, bridge, 'malformed-changes', {
+      description: 'apply dropped messages that it cannot decode. Another sender may use the '
+        + 'queue.',
+      metric: metrics.of('apply', 'malformed'),
     });
-    watch(this, blueprint, {
-      article: 'apply-panics',
-      says: 'A fault of ours hit one person while everybody else went on. Their mark stands.',
-      metric: blueprint.metrics.of('apply', 'panics'),
-      above: 0,
+    addAlarm(this, bridge, 'apply-panics', {
+      description: 'A bug in poolbridge stopped the work on one person. The change stays pending, '
+        + 'and apply finishes the other people.',
+      metric: metrics.of('apply', 'panics'),
     });
-    watch(this, blueprint, {
-      article: 'breaker-open',
-      says: 'The circuit breaker is open: it holds removals of accounts, and passwords to be closed.',
-      metric: blueprint.metrics.of('apply', 'breaker_held'),
-      above: 0,
+    addAlarm(this, bridge, 'breaker-open', {
+      description: 'The circuit breaker is open: it holds removals of accounts and the closing of '
+        + 'passwords.',
+      metric: metrics.of('apply', 'breaker_held'),
     });
-    watch(this, blueprint, {
-      article: 'doubtful-claims',
-      says: 'Messages claim what nothing supports: a password that was set, or a change in the future.',
-      metric: blueprint.metrics.of('apply', 'doubtful'),
-      above: 0,
+    addAlarm(this, bridge, 'doubtful-claims', {
+      description: 'apply received messages without evidence for their claim: that a password was '
+        + 'set, or that an event happens in the future.',
+      metric: metrics.of('apply', 'doubtful'),
     });
-    watch(this, blueprint, {
-      article: 'writes-paused',
-      says: 'A pool takes no writes: a recovery of it is prepared or runs. Changes wait.',
-      metric: blueprint.metrics.of('apply', 'writes_paused'),
-      above: 0,
+    addAlarm(this, bridge, 'writes-paused', {
+      description: 'A pool accepts no writes, for example during a recovery. Changes wait.',
+      metric: metrics.of('apply', 'writes_paused'),
       // One refusal may be temporary.
       periods: 2,
     });
   }
 
-  private widgets({ metrics }: Blueprint): IWidget[] {
-    const verdicts = ['applied', 'unchanged', 'retry', 'held', 'rejected', 'malformed', 'panics'];
+  private widgets({ metrics }: BridgeProps): IWidget[] {
+    const own = (name: string, label = name, statistic = 'Sum'): IMetric =>
+      metrics.of('apply', name, statistic).with({ label });
     return [
-      graph('What came of the changes', verdicts.map((verdict) =>
-        metrics.of('apply', verdict).with({ label: verdict.replace('_', ' ') }))),
-      graph('From the deed to both pools, milliseconds', [
-        metrics.of('apply', 'lag_milliseconds', 'p50').with({ label: 'median' }),
-        metrics.of('apply', 'lag_milliseconds', 'p99').with({ label: '99 of 100' }),
+      graph('Outcomes of changes', [
+        'applied', 'unchanged', 'retry', 'held', 'rejected', 'malformed', 'panics',
+      ].map((outcome) => own(outcome))),
+      graph('From the event to both pools, milliseconds', [
+        own('lag_milliseconds', 'median', 'p50'),
+        own('lag_milliseconds', '99th percentile', 'p99'),
       ]),
       graph('Calls to the pools', [
-        metrics.of('apply', 'account_reads').with({ label: 'accounts read' }),
-        metrics.of('apply', 'pool_writes').with({ label: 'writes' }),
-        metrics.of('apply', 'removals').with({ label: 'removals' }),
-        metrics.of('apply', 'breaker_held').with({ label: 'removals held' }),
-        metrics.of('apply', 'writes_paused').with({ label: 'writes paused by a pool' }),
-        metrics.of('apply', 'passwords_kept_open').with({ label: 'passwords kept open' }),
-        metrics.of('apply', 'messages').with({ label: 'messages' }),
+        own('account_reads', 'accounts read'),
+        own('pool_writes', 'writes'),
+        own('removals'),
+        own('breaker_held', 'held by the breaker'),
+        own('writes_paused', 'writes paused by a pool'),
+        own('passwords_kept_open', 'passwords kept open'),
+        own('messages'),
       ]),
-      graph('Duration of a batch, milliseconds', [
-        metrics.of('apply', 'apply_milliseconds', 'p50').with({ label: 'one person, median' }),
+      graph('Duration, milliseconds', [
+        own('apply_milliseconds', 'one person, median', 'p50'),
         this.function.metricDuration({ statistic: 'p50', label: 'batch, median' }),
         this.function.metricDuration({ statistic: 'Maximum', label: 'batch, longest' }),
       ]),

@@ -7,27 +7,27 @@ import { Function } from 'aws-cdk-lib/aws-lambda';
 import type { Construct } from 'constructs';
 
 import { Apply } from './apply';
-import type { Blueprint } from './blueprint';
-import type { Side } from './configuration';
+import type { BridgeProps, CaptureArns } from './bridge-props';
 import { BulkQueue } from './bulk-queue';
 import { Capture, captureWidgets } from './capture';
 import { remoteCaptureName } from './capture-stack';
 import { ChangeQueue } from './change-queue';
+import type { Side } from './configuration';
+import { CrossAccountAccess } from './cross-account-access';
 import { BridgeDashboard, type Row } from './dashboard';
-import { Guests } from './guests';
 import { Resend } from './resend';
 import { StateTable } from './state-table';
 import { Sweep } from './sweep';
 import { Trail } from './trail';
-import { accountOf, isForeign, outOfReach } from './user-pool';
+import { accountOf, isCrossAccount, reachProblem } from './user-pool';
 
 export class BridgeStack extends Stack {
-  constructor(scope: Construct, id: string, blueprint: Blueprint) {
-    const { configuration, settings } = blueprint;
+  constructor(scope: Construct, id: string, bridge: BridgeProps) {
+    const { configuration, settings } = bridge;
     super(scope, id, {
       stackName: `poolbridge-${configuration.name}`,
       description: `Keeps two Cognito user pools in step: ${configuration.name}`,
-      // The Region decides which pools' triggers can reach the stack. The account is open unless it
+      // The Region decides which pools' triggers can call the stack. The account is open unless it
       // is configured; then the stack cannot be deployed with another account's credentials.
       env: {
         region: settings.region,
@@ -35,29 +35,37 @@ export class BridgeStack extends Stack {
       },
       terminationProtection: !settings.removable,
     });
-    const state = new StateTable(this, 'State', blueprint);
-    const changes = new ChangeQueue(this, 'Changes', blueprint);
-    const bulk = new BulkQueue(this, 'Bulk', blueprint, changes);
-    const capture = new Capture(this, 'Capture', blueprint, { state, changes });
-    const captures = this.captures(blueprint, capture);
-    const sweep = new Sweep(this, 'Sweep', blueprint, { state, changes, bulk, captures });
-    const apply = new Apply(this, 'Apply', blueprint, { state, changes, bulk });
-    const ownRoles = [apply.role, sweep.role];
-    const trail = new Trail(this, 'Trail', blueprint, { state, changes, ownRoles, captures });
-    const resend = new Resend(this, 'Resend', blueprint, { function: apply.function });
-    new Guests(this, 'Guests', blueprint, { state, changes });
-    new BridgeDashboard(this, 'Dashboard', blueprint, [
-      { title: 'capture: in the pools\' own sign-ups and sign-ins', widgets: capture.dashboardRow },
-      ...this.rowsBeside(blueprint),
-      { title: 'trail: what CloudTrail tells', widgets: trail.dashboardRow },
-      { title: 'sweep: both pools compared with what was agreed', widgets: sweep.dashboardRow },
-      { title: 'Changes under way', widgets: changes.dashboardRow },
-      { title: 'Bulk work under way', widgets: bulk.dashboardRow },
-      { title: 'apply: makes the pools agree', widgets: apply.dashboardRow },
-      { title: 'Marks: captured, and not in both pools yet', widgets: resend.dashboardRow },
+    const state = new StateTable(this, 'State', bridge);
+    const changes = new ChangeQueue(this, 'Changes', bridge);
+    const bulk = new BulkQueue(this, 'Bulk', bridge, changes);
+    const shared = { state, changes, bulk };
+    const capture = new Capture(this, 'Capture', bridge, shared);
+    const captures = this.captures(bridge, capture);
+    const sweep = new Sweep(this, 'Sweep', bridge, shared, captures);
+    const apply = new Apply(this, 'Apply', bridge, shared);
+    const trail = new Trail(this, 'Trail', bridge, shared, captures, [apply.role, sweep.role]);
+    const resend = new Resend(this, 'Resend', bridge, apply.function);
+    new CrossAccountAccess(this, 'CrossAccountAccess', bridge, shared);
+    new BridgeDashboard(this, 'Dashboard', bridge, [
+      { title: 'capture: runs in sign-ups and sign-ins', widgets: capture.dashboardRow },
+      ...this.remoteCaptureRows(bridge),
+      { title: 'trail: processes CloudTrail events', widgets: trail.dashboardRow },
+      { title: 'sweep: compares both pools with the baseline', widgets: sweep.dashboardRow },
+      { title: 'Queue of changes', widgets: changes.dashboardRow },
+      { title: 'Queue of bulk work', widgets: bulk.dashboardRow },
+      { title: 'apply: brings the pools in step', widgets: apply.dashboardRow },
+      { title: 'Pending changes: captured, not applied yet', widgets: resend.dashboardRow },
       { title: 'State table', widgets: state.dashboardRow },
     ]);
-    this.tellOperators(state, changes, bulk, captures);
+    this.addOutputs({
+      TABLE: ['Table', state.table.tableName],
+      QUEUE_URL: ['QueueUrl', changes.queue.queueUrl],
+      DEAD_LETTER_URL: ['DeadLetterUrl', changes.deadLetterQueue.queueUrl],
+      BULK_QUEUE_URL: ['BulkQueueUrl', bulk.queue.queueUrl],
+      KEY: ['Key', state.secret.secretArn],
+      CAPTURE_OLD: ['CaptureOld', captures.old],
+      CAPTURE_NEW: ['CaptureNew', captures.new],
+    });
     new CfnOutput(this, 'CaptureFunction', { value: capture.function.functionName });
     new CfnOutput(this, 'ApplyFunction', { value: apply.function.functionName });
   }
@@ -65,66 +73,47 @@ export class BridgeStack extends Stack {
   /**
    * The capture function of each pool: this stack's own, or the one in the pool's capture stack.
    */
-  private captures({ configuration, settings }: Blueprint, capture: Capture): Record<Side, string> {
+  private captures({ configuration, settings }: BridgeProps, own: Capture): CaptureArns {
     const arns = configuration.pools.map((pool) => {
-      const beside = this.formatArn({
+      const remote = this.formatArn({
         service: 'lambda',
         region: pool.region,
-        ...(isForeign(pool, settings) ? { account: accountOf(pool.roleArn ?? '') } : {}),
+        ...(isCrossAccount(pool, settings) ? { account: accountOf(pool) } : {}),
         resource: 'function',
         resourceName: remoteCaptureName(configuration.name, pool),
         arnFormat: ArnFormat.COLON_RESOURCE_NAME,
       });
-      const reached = outOfReach(pool, settings) === undefined;
-      return [pool.side, reached ? capture.function.functionArn : beside];
+      const reached = reachProblem(pool, settings) === undefined;
+      return [pool.side, reached ? own.function.functionArn : remote];
     });
     return Object.fromEntries(arns) as Record<Side, string>;
   }
 
-  /**
-   * A dashboard row for each capture in another Region of this account. Another account has its
-   * own.
-   */
-  private rowsBeside(blueprint: Blueprint): Row[] {
-    const { configuration, settings } = blueprint;
+  /** A row for each capture in another Region of this account. A row cannot show other accounts. */
+  private remoteCaptureRows(bridge: BridgeProps): Row[] {
+    const { configuration, settings } = bridge;
     return configuration.pools
-      .filter((pool) => outOfReach(pool, settings) !== undefined && !isForeign(pool, settings))
+      .filter((pool) => pool.region !== settings.region && !isCrossAccount(pool, settings))
       .map((pool) => {
         const name = remoteCaptureName(configuration.name, pool);
-        const capture = Function.fromFunctionName(this, `CaptureBeside-${pool.side}`, name);
+        const capture = Function.fromFunctionName(this, `RemoteCapture-${pool.side}`, name);
         return {
-          title: `capture beside the ${pool.side} pool, in ${pool.region}`,
-          widgets: captureWidgets(blueprint, capture, pool.region),
+          title: `capture of the ${pool.side} pool, in ${pool.region}`,
+          widgets: captureWidgets(bridge, capture, pool.region),
         };
       });
   }
 
   /** Outputs the command line's variables, one by one for programs and as lines for a shell. */
-  private tellOperators(
-    state: StateTable,
-    changes: ChangeQueue,
-    bulk: BulkQueue,
-    captures: Record<Side, string>,
-  ): void {
-    const variables: Record<string, [output: string, value: string]> = {
-      POOLBRIDGE_TABLE: ['PoolbridgeTable', state.table.tableName],
-      POOLBRIDGE_QUEUE_URL: ['PoolbridgeQueueUrl', changes.queue.queueUrl],
-      POOLBRIDGE_DEAD_LETTER_URL: [
-        'PoolbridgeDeadLetterUrl',
-        changes.deadLetterQueue.queueUrl,
-      ],
-      POOLBRIDGE_BULK_QUEUE_URL: ['PoolbridgeBulkQueueUrl', bulk.queue.queueUrl],
-      POOLBRIDGE_KEY: ['PoolbridgeKey', state.secret.secretArn],
-      POOLBRIDGE_CAPTURE_OLD: ['PoolbridgeCaptureOld', captures.old],
-      POOLBRIDGE_CAPTURE_NEW: ['PoolbridgeCaptureNew', captures.new],
-    };
-    for (const [variable, [output, value]] of Object.entries(variables)) {
-      new CfnOutput(this, output, { description: variable, value });
+  private addOutputs(variables: Record<string, [output: string, value: string]>): void {
+    const entries = Object.entries(variables);
+    for (const [variable, [output, value]] of entries) {
+      new CfnOutput(this, `Poolbridge${output}`, { description: `POOLBRIDGE_${variable}`, value });
     }
     new CfnOutput(this, 'PoolbridgeEnvironment', {
-      description: 'What the command line needs, as lines for a shell',
-      value: Object.entries(variables)
-        .map(([variable, [, value]]) => `export ${variable}=${value}`)
+      description: 'Environment variables of the command line, as lines for a shell',
+      value: entries
+        .map(([variable, [, value]]) => `export POOLBRIDGE_${variable}=${value}`)
         .join('\n'),
     });
   }

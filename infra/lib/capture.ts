@@ -1,22 +1,21 @@
 /**
- * capture: the pools' own trigger. It runs inside people's sign-ups and sign-ins, so it has few
- * permissions. It may store a pending change, send a change, and call the chained functions. As the
- * sign-up guard it may list the other pool and read the table.
+ * capture: the pools' own trigger. It runs inside sign-ups and sign-ins, so it has few permissions.
+ * It may store a pending change, send a change, and call the chained functions. As the sign-up
+ * guard it may list the other pool and read the table.
  */
 import { Annotations, Duration } from 'aws-cdk-lib';
 import { type IMetric, type IWidget, MathExpression } from 'aws-cdk-lib/aws-cloudwatch';
-import { PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import { ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import type { Function, IFunction } from 'aws-cdk-lib/aws-lambda';
 import { Construct } from 'constructs';
 
-import { watch } from './alarm';
-import type { Blueprint } from './blueprint';
-import type { ChangeQueue } from './change-queue';
+import { addAlarm } from './alarm';
+import type { BridgeProps, SharedResources } from './bridge-props';
 import type { PoolConfiguration, Side } from './configuration';
 import { graph } from './dashboard';
+import { allow } from './grant';
 import { RustFunction } from './rust-function';
-import type { StateTable } from './state-table';
-import { guardGrants, outOfReach, userPoolArn } from './user-pool';
+import { guardGrants, reachProblem, userPoolArn } from './user-pool';
 
 // Cognito gives up after 5 seconds, and the program limits its own work to well below that. A
 // chained function may take all of those 5 seconds, and this time-out must not cut off an answer
@@ -29,38 +28,35 @@ const TIMEOUT = Duration.seconds(10);
 const MEMORY = 512;
 
 export interface CaptureFunctionProps {
-  /** Its name and its role's name, if not the default of bridge name and program. */
+  /** See RustFunctionProps. */
   readonly functionName?: string;
   /** The pools whose triggers call it. */
   readonly pools: readonly PoolConfiguration[];
   readonly environment: Record<string, string>;
 }
 
-/**
- * The function itself, in any stack. It may write its log and call the chained functions. The pools
- * that it serves may call it.
- */
+/** The function itself, in any stack, with the grant for its chained functions. */
 export class CaptureFunction extends RustFunction {
-  constructor(scope: Construct, blueprint: Blueprint, props: CaptureFunctionProps) {
+  constructor(scope: Construct, bridge: BridgeProps, props: CaptureFunctionProps) {
     const { pools, functionName, environment } = props;
-    super(scope, 'Capture', blueprint, {
+    super(scope, 'Capture', bridge, {
       program: 'capture',
-      description: 'Marks an account whose sign-up or password was confirmed, and sends the change',
+      description: 'Stores and sends a change when a sign-up or a password is confirmed',
       timeout: TIMEOUT,
       memorySize: MEMORY,
-      ...(functionName === undefined ? {} : { functionName, roleName: functionName }),
+      functionName,
       environment,
     });
     const chained = pools.flatMap((pool) => pool.chained);
     if (chained.length > 0) {
-      this.role.addToPrincipalPolicy(new PolicyStatement({
-        sid: 'CallTheTeamsFunctions',
+      allow(this.role, {
+        sid: 'InvokeChainedFunctions',
         actions: ['lambda:InvokeFunction'],
         resources: [...new Set(chained)],
-      }));
+      });
     }
     for (const pool of pools) {
-      // The pool's ARN names its account, so a pool with the same id elsewhere cannot call it.
+      // The ARN names the account, so a pool with the same id in another account cannot call it.
       this.function.addPermission(`${pool.side}-pool`, {
         principal: new ServicePrincipal('cognito-idp.amazonaws.com'),
         sourceArn: userPoolArn(this, pool),
@@ -70,59 +66,36 @@ export class CaptureFunction extends RustFunction {
 }
 
 /** Creates the alarms of a capture, in its own stack, because metrics stay in their Region. */
-export function watchCapture(
+export function addCaptureAlarms(
   scope: Construct,
-  blueprint: Blueprint,
+  bridge: BridgeProps,
   capture: IFunction,
-  suffix?: Side,
+  nameSuffix?: Side,
 ): void {
-  const { metrics } = blueprint;
-  const named = suffix === undefined ? {} : { suffix };
-  watch(scope, blueprint, {
-    ...named,
-    article: 'capture-errors',
-    says: 'capture broke off, so people may be failing to sign up, sign in or set a password.',
-    metric: crashes(blueprint, capture),
-    above: 0,
-  });
-  watch(scope, blueprint, {
-    ...named,
-    article: 'capture-throttles',
-    says: 'Lambda had no room for capture, so people may be failing to sign up or sign in.',
-    metric: capture.metricThrottles({ period: Duration.minutes(1) }),
-    above: 0,
-  });
-  watch(scope, blueprint, {
-    ...named,
-    article: 'capture-failed-open',
-    says: 'capture let people through but could not note their change everywhere it should.',
-    metric: metrics.of('capture', 'capture_failed'),
-    above: 0,
-  });
-  watch(scope, blueprint, {
-    ...named,
-    article: 'guard-failed-open',
-    says: 'The guard could not judge a sign-up, and let it through: an address may be taken.',
-    metric: metrics.of('capture', 'guard_failed_open'),
-    above: 0,
-  });
-  watch(scope, blueprint, {
-    ...named,
-    article: 'chain-failed',
-    says: 'A function of the team\'s that capture calls could not be called: people see errors.',
-    metric: metrics.of('capture', 'chain_failed'),
-    above: 0,
-  });
+  const add = (runbookArticle: string, metric: IMetric, description: string): void =>
+    addAlarm(scope, bridge, runbookArticle, { metric, description, nameSuffix });
+  const { metrics } = bridge;
+  add('capture-errors', crashes(bridge, capture),
+    'capture crashed or timed out. People may fail to sign up, sign in or set a password.');
+  add('capture-throttles', capture.metricThrottles({ period: Duration.minutes(1) }),
+    'Lambda throttles capture. People may fail to sign up or sign in.');
+  add('capture-failed-open', metrics.of('capture', 'capture_failed'),
+    'capture let a person continue, but failed to store the change, to send it, or both.');
+  add('guard-failed-open', metrics.of('capture', 'guard_failed_open'),
+    'The sign-up guard got no answer and let a sign-up pass. The new account may hold a name that '
+      + 'a person of the other pool signs in by.');
+  add('chained-function-failed', metrics.of('capture', 'chain_failed'),
+    'capture could not call a chained function. People fail to sign up or sign in.');
 }
 
 /**
  * Errors that capture did not return on purpose. Lambda also counts a sign-up as an error if the
- * guard or the chained function refuses it, and that must not wake the person on call.
+ * guard or the chained function refuses it, and that is no failure of capture.
  *
- * Lambda counts at the start of a call and capture at its end. So a call across the turn of a
- * minute counts as a crash: that is rare, and better than a late alarm for a real one.
+ * Lambda counts at the start of a call and capture at its end. So a refused call that spans two
+ * minutes counts as a crash. That is rare, and better than a late alarm for a real crash.
  */
-function crashes({ metrics, settings }: Blueprint, capture: IFunction): IMetric {
+function crashes({ metrics, settings }: BridgeProps, capture: IFunction): IMetric {
   const period = Duration.minutes(1);
   const errors = capture.metricErrors({ period });
   if (settings.removable) {
@@ -140,79 +113,72 @@ function crashes({ metrics, settings }: Blueprint, capture: IFunction): IMetric 
   });
 }
 
-/** The metrics of a capture, for the dashboard; `region` if it runs in another one. */
+/** The metrics of a capture for the dashboard, with its Region if that is another one. */
 export function captureWidgets(
-  { metrics }: Blueprint,
+  { metrics }: BridgeProps,
   capture: IFunction,
   region?: string,
 ): IWidget[] {
   const own = (name: string, label: string, statistic = 'Sum'): IMetric =>
     metrics.of('capture', name, statistic, region).with({ label });
-  const there = region === undefined ? {} : { region };
+  const inRegion = region === undefined ? {} : { region };
   return [
-    graph('Captured, and sign-ups that were judged', [
+    graph('Captured changes, and decisions of the sign-up guard', [
       own('captured', 'captured'),
       own('capture_failed', 'failed open'),
       own('guard_refused', 'sign-ups refused'),
-      own('guard_failed_open', 'sign-ups not judged'),
+      own('guard_failed_open', 'sign-ups passed without an answer'),
     ]),
     graph('Time added to a sign-in, milliseconds', [
       own('capture_milliseconds', 'median', 'p50'),
-      own('capture_milliseconds', '99 of 100', 'p99'),
+      own('capture_milliseconds', '99th percentile', 'p99'),
     ]),
     graph('Calls', [
-      capture.metricInvocations({ label: 'calls', ...there }),
-      capture.metricErrors({ label: 'errors', ...there }),
+      capture.metricInvocations({ label: 'calls', ...inRegion }),
+      capture.metricErrors({ label: 'errors', ...inRegion }),
       own('errors_answered', 'errors on purpose'),
-      own('chain_failed', 'the team\'s function not called'),
-      capture.metricThrottles({ label: 'throttles', ...there }),
+      own('chain_failed', 'chained function not called'),
+      capture.metricThrottles({ label: 'throttles', ...inRegion }),
     ]),
     graph('Duration, milliseconds', [
-      capture.metricDuration({ statistic: 'p50', label: 'median', ...there }),
-      capture.metricDuration({ statistic: 'Maximum', label: 'longest', ...there }),
+      capture.metricDuration({ statistic: 'p50', label: 'median', ...inRegion }),
+      capture.metricDuration({ statistic: 'Maximum', label: 'longest', ...inRegion }),
     ]),
   ];
 }
 
-export interface CaptureProps {
-  readonly state: StateTable;
-  readonly changes: ChangeQueue;
-}
-
-/** The capture of the bridge's own stack, for the pools that can reach it. */
+/** The capture of the bridge's own stack, for the pools whose triggers can call it. */
 export class Capture extends Construct {
   readonly function: Function;
   readonly dashboardRow: IWidget[];
 
-  constructor(scope: Construct, id: string, blueprint: Blueprint, props: CaptureProps) {
+  constructor(scope: Construct, id: string, bridge: BridgeProps, shared: SharedResources) {
     super(scope, id);
-    const { state, changes } = props;
-    const { configuration, settings } = blueprint;
+    const { state, changes } = shared;
+    const { configuration, settings } = bridge;
     const pools = configuration.pools.filter((pool) => {
-      const obstacle = outOfReach(pool, settings);
-      if (obstacle !== undefined) {
+      const problem = reachProblem(pool, settings);
+      if (problem !== undefined) {
         Annotations.of(this).addInfoV2(
           `poolbridge:${pool.side}-pool-out-of-reach`,
-          `${obstacle}: its triggers cannot call capture. `
-            + 'They call the capture of the small stack over there.',
+          `${problem}. Its triggers call the capture function of its own capture stack.`,
         );
       }
-      return obstacle === undefined;
+      return problem === undefined;
     });
-    const { function: itself, role } = new CaptureFunction(this, blueprint, {
+    const capture = new CaptureFunction(this, bridge, {
       pools,
       environment: {
         POOLBRIDGE_TABLE: state.table.tableName,
         POOLBRIDGE_QUEUE_URL: changes.queue.queueUrl,
       },
     });
-    this.function = itself;
-    state.grantMarking(role);
-    changes.grantSending(role);
+    this.function = capture.function;
+    state.grantPendingChanges(capture.role);
+    changes.grantSending(capture.role);
     const sides = pools.map(({ side }) => side);
-    guardGrants(this, configuration, sides, state.table.tableArn)
-      .forEach((grant) => role.addToPrincipalPolicy(grant));
-    watchCapture(this, blueprint, this.function);
-    this.dashboardRow = captureWidgets(blueprint, this.function);
+    allow(capture.role, ...guardGrants(this, configuration, sides, state.table.tableArn));
+    addCaptureAlarms(this, bridge, this.function);
+    this.dashboardRow = captureWidgets(bridge, this.function);
   }
 }

@@ -1,18 +1,19 @@
 /**
- * The queue of changes: a FIFO queue with one group per account, and a dead-letter queue for
- * messages that crashed apply or that it cannot decode.
+ * The queue of changes: a FIFO queue with one message group per account, and a dead-letter queue
+ * for messages that apply did not finish.
  */
 import { Duration } from 'aws-cdk-lib';
 import { type IWidget, SingleValueWidget } from 'aws-cdk-lib/aws-cloudwatch';
-import { type IGrantable, PolicyStatement } from 'aws-cdk-lib/aws-iam';
+import type { IGrantable } from 'aws-cdk-lib/aws-iam';
 import {
   DeduplicationScope, FifoThroughputLimit, Queue, QueueEncryption, type QueueProps,
 } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 
-import { watch } from './alarm';
-import type { Blueprint } from './blueprint';
-import { graph } from './dashboard';
+import { addAlarm } from './alarm';
+import type { BridgeProps } from './bridge-props';
+import { graph, queueGraph } from './dashboard';
+import { allow } from './grant';
 
 /** The longest time that apply may take for one batch. */
 export const APPLY_TIMEOUT = Duration.seconds(30);
@@ -21,17 +22,20 @@ export const APPLY_TIMEOUT = Duration.seconds(30);
 // still tries to deliver its first copy.
 export const VISIBILITY_TIMEOUT = Duration.seconds(6 * APPLY_TIMEOUT.toSeconds());
 
-// apply acknowledges a change that must wait after 5 receives, and its pending change stays in the
-// table. So more than twice that many receives mean a crash, a kill or an undecodable message.
-export const RECEIVES_MOST = 12;
-
-// The longest retention of SQS. A pending change outlasts even that.
-const RETENTION = Duration.days(14);
+// apply acknowledges a change that must wait after 5 receives, and it stays pending in the table.
+// So more than twice that many receives mean a crash, a kill or an undecodable message.
+export const RECEIVES_MAX = 12;
 
 // A change that waits takes at most five receives of 3 minutes. An older one means a backlog.
 const AGE_LIMIT = Duration.minutes(15);
 
-/** The common properties of all queues of changes. */
+/** What a consumer of a queue needs. */
+export const CONSUME_ACTIONS = [
+  'sqs:ChangeMessageVisibility', 'sqs:DeleteMessage', 'sqs:GetQueueAttributes',
+  'sqs:ReceiveMessage',
+];
+
+/** The common properties of all FIFO queues. */
 export const FIFO: QueueProps = {
   fifo: true,
   // Each capture is a change of its own, even if equal: a queue that compared them would lose one.
@@ -39,7 +43,8 @@ export const FIFO: QueueProps = {
   // AWS calls both settings together high throughput. Order matters only within one account.
   deduplicationScope: DeduplicationScope.MESSAGE_GROUP,
   fifoThroughputLimit: FifoThroughputLimit.PER_MESSAGE_GROUP_ID,
-  retentionPeriod: RETENTION,
+  // The longest retention of SQS. A pending change lasts even longer.
+  retentionPeriod: Duration.days(14),
   // Not the table's key: a change must survive the failure of the table or of the queue, and one
   // key for both would disable both at once. A message holds no personal data.
   encryption: QueueEncryption.SQS_MANAGED,
@@ -51,9 +56,9 @@ export class ChangeQueue extends Construct {
   readonly deadLetterQueue: Queue;
   readonly dashboardRow: IWidget[];
 
-  constructor(scope: Construct, id: string, blueprint: Blueprint) {
+  constructor(scope: Construct, id: string, bridge: BridgeProps) {
     super(scope, id);
-    const { name } = blueprint.configuration;
+    const { name } = bridge.configuration;
     this.deadLetterQueue = new Queue(this, 'DeadLetterQueue', {
       ...FIFO,
       queueName: `${name}-dead-letter.fifo`,
@@ -62,56 +67,43 @@ export class ChangeQueue extends Construct {
       ...FIFO,
       queueName: `${name}.fifo`,
       visibilityTimeout: VISIBILITY_TIMEOUT,
-      deadLetterQueue: { queue: this.deadLetterQueue, maxReceiveCount: RECEIVES_MOST },
+      deadLetterQueue: { queue: this.deadLetterQueue, maxReceiveCount: RECEIVES_MAX },
     });
-    this.watchBoth(blueprint);
+    this.addAlarms(bridge);
     this.dashboardRow = this.widgets();
   }
 
   /** Lets a function send changes. */
   grantSending(grantee: IGrantable): void {
-    grantee.grantPrincipal.addToPrincipalPolicy(new PolicyStatement({
+    allow(grantee, {
       sid: 'SendChanges',
       actions: ['sqs:SendMessage'],
       resources: [this.queue.queueArn],
-    }));
-  }
-
-  /** Lets a function take changes off the queue, return them for later, and send them again. */
-  grantWorking(grantee: IGrantable): void {
-    grantee.grantPrincipal.addToPrincipalPolicy(new PolicyStatement({
-      sid: 'WorkOnChanges',
-      actions: [
-        'sqs:ChangeMessageVisibility',
-        'sqs:DeleteMessage',
-        'sqs:GetQueueAttributes',
-        'sqs:ReceiveMessage',
-        'sqs:SendMessage',
-      ],
-      resources: [this.queue.queueArn],
-    }));
-  }
-
-  private watchBoth(blueprint: Blueprint): void {
-    watch(this, blueprint, {
-      article: 'dead-letter-not-empty',
-      says: 'Changes crashed apply or could not be read by it. Keep the letters: where a mark '
-        + 'failed, its letter is the only trace of the change.',
-      metric: this.deadLetterQueue.metricApproximateNumberOfMessagesVisible({
-        statistic: 'Maximum',
-        period: Duration.minutes(1),
-      }),
-      above: 0,
     });
-    watch(this, blueprint, {
-      article: 'changes-are-late',
-      says: 'The oldest change has waited for more than 15 minutes: the pools are drifting apart.',
-      metric: this.queue.metricApproximateAgeOfOldestMessage({
-        statistic: 'Maximum',
-        period: Duration.minutes(1),
-      }),
-      above: AGE_LIMIT.toSeconds(),
-      // One late person means back-off, which ends by itself. Five minutes in a row mean a backlog.
+  }
+
+  /** Lets a function receive changes, delete them, return them for later, and send them again. */
+  grantConsuming(grantee: IGrantable): void {
+    allow(grantee, {
+      sid: 'ConsumeChanges',
+      actions: [...CONSUME_ACTIONS, 'sqs:SendMessage'],
+      resources: [this.queue.queueArn],
+    });
+  }
+
+  private addAlarms(bridge: BridgeProps): void {
+    const everyMinute = { statistic: 'Maximum', period: Duration.minutes(1) };
+    addAlarm(this, bridge, 'dead-letter-not-empty', {
+      description: 'apply did not finish at least one change in 12 receives. Do not purge the dead '
+        + 'letters: a dead letter may be the only trace of its change.',
+      metric: this.deadLetterQueue.metricApproximateNumberOfMessagesVisible(everyMinute),
+    });
+    addAlarm(this, bridge, 'changes-are-late', {
+      description: 'For 5 minutes the oldest change in the queue has been older than 15 minutes: '
+        + 'the pools drift apart.',
+      metric: this.queue.metricApproximateAgeOfOldestMessage(everyMinute),
+      threshold: AGE_LIMIT.toSeconds(),
+      // A single late person means back-off, which ends by itself. Five minutes mean a backlog.
       periods: 5,
     });
   }
@@ -119,10 +111,7 @@ export class ChangeQueue extends Construct {
   private widgets(): IWidget[] {
     const age = this.queue.metricApproximateAgeOfOldestMessage({ statistic: 'Maximum' });
     return [
-      graph('Changes in the queue', [
-        this.queue.metricApproximateNumberOfMessagesVisible({ label: 'waiting' }),
-        this.queue.metricApproximateNumberOfMessagesNotVisible({ label: 'in flight' }),
-      ]),
+      queueGraph('Changes in the queue', this.queue),
       graph('Age of the oldest change, seconds', [age]),
       graph('Changes sent and done', [
         this.queue.metricNumberOfMessagesSent({ label: 'sent' }),

@@ -1,46 +1,44 @@
 /**
- * What the CDK app needs of bridge.toml. The command line is the one parser of that file:
- * `poolbridge check --json` prints what decides the resources and permissions, or every mistake
- * with its line. functions/operator/README.md describes each key.
+ * What the CDK app needs of bridge.toml. Only the command line parses that file: `poolbridge check
+ * --json` prints what decides the resources and permissions, or every error with its line.
  */
 import { spawnSync } from 'node:child_process';
 
-import { Mistake, Refusal } from './mistake';
+import { CommandLineError, ConfigError } from './config-error';
 
-/** Which of the two pools; never which one is active, for that changes while the stack stands. */
+/** One of the two pools. Which one is active is not known here: it changes without deployment. */
 export type Side = 'old' | 'new';
 
-/** One user pool as far as permissions need to know it. */
+/** One user pool. */
 export interface PoolConfiguration {
   readonly side: Side;
   readonly userPoolId: string;
   /** From `region`, or else from the pool's id. */
   readonly region: string;
-  /** The role to assume where the pool belongs to another account. */
+  /** The role to assume for the pool's API, if the pool belongs to another account. */
   readonly roleArn?: string;
-  /** The team's own functions that capture calls too, by their ARNs. */
+  /** The ARNs of the chained functions. */
   readonly chained: readonly string[];
 }
 
-/** What the CDK app needs of bridge.toml. */
 export interface BridgeConfiguration {
-  /** Where the file was found; a copy travels in each function's package. */
+  /** Path of bridge.toml. Each function's package holds a copy. */
   readonly path: string;
   readonly name: string;
   readonly pools: readonly [PoolConfiguration, PoolConfiguration];
-  /** Whether group memberships travel. If not, apply may not write any. */
+  /** Whether poolbridge synchronises group memberships. If not, apply may not write any. */
   readonly groups: boolean;
-  /** Whether a deletion on one side deletes the other account. If not, apply may delete none. */
+  /** Whether a deletion in one pool deletes the other account. If not, apply may delete none. */
   readonly deletesAccounts: boolean;
-  /** Whether accounts are matched by an attribute of the team's own, which clients might write. */
+  /** Whether an attribute matches accounts. An app client might be able to write it. */
   readonly matchedByAttribute: boolean;
   /** Whether capture searches the other pool before a person signs up. */
   readonly signupGuard: boolean;
-  /** How often a pass of the sweep begins, in seconds; undefined: never. */
+  /** How often a pass of the sweep begins, in seconds; undefined if the sweep is off. */
   readonly sweepEvery: number | undefined;
 }
 
-/** The JSON of `poolbridge check --json`, without the keys that the CDK app does not need. */
+/** The JSON of `poolbridge check --json`, as far as the CDK app needs it. */
 interface Checked {
   readonly format: number;
   readonly name: string;
@@ -60,13 +58,13 @@ interface CheckedPool {
   readonly triggers: Readonly<Record<string, string>>;
 }
 
-// The format of the JSON that this file understands. Without this check an older command line could
-// leave out a key, and the deployment a permission.
+// The supported format of the JSON. Without this check an older command line could leave out a key,
+// and the deployment a permission.
 const FORMAT = 1;
 
-const HINT = 'run make build, or name another command line with -c operator=PATH';
+const HINT = 'run make build, or set -c operator=PATH to another command line';
 
-/** Has the command line `operator` read and check bridge.toml at `path`. */
+/** Reads and checks the bridge.toml at `path` with the command line `operator`. */
 export function readConfiguration(path: string, operator: string): BridgeConfiguration {
   const checked = check(path, operator);
   return {
@@ -89,16 +87,16 @@ function check(path: string, operator: string): Checked {
   );
   if (error !== undefined) {
     const code = (error as NodeJS.ErrnoException).code ?? error.message;
-    throw new Mistake(`cannot check ${path}: ${operator} does not start (${code})`, HINT);
+    throw new ConfigError(`cannot check ${path}: ${operator} does not start (${code})`, HINT);
   }
-  // The command line ends with 1 if the file has mistakes, and has named each of them by then.
+  // The command line exits with 1 if the file has errors. Its output then lists all of them.
   if (status === 1) {
-    throw new Refusal(stderr);
+    throw new CommandLineError(stderr);
   }
   const checked = status === 0 ? (JSON.parse(stdout) as Checked) : undefined;
   if (checked?.format !== FORMAT) {
-    throw new Mistake(
-      `cannot check ${path}: ${operator} is of another version than this CDK app`,
+    throw new ConfigError(
+      `cannot check ${path}: ${operator} has another version than this CDK app`,
       HINT,
       stderr.split('\n').filter((line) => line !== ''),
     );

@@ -1,36 +1,32 @@
-/**
- * Events that a function could not process after retries. The queue keeps them for four days, a
- * long weekend, and has an alarm, because no other place shows them.
- */
+/** A queue with an alarm, for events that a function or an EventBridge rule could not process. */
 import { Duration, Validations } from 'aws-cdk-lib';
 import { Queue, QueueEncryption } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 
-import { watch } from './alarm';
-import type { Blueprint } from './blueprint';
+import { addAlarm } from './alarm';
+import type { BridgeProps } from './bridge-props';
 import type { Side } from './configuration';
 
 export interface FailedEventsProps {
   /** The function's program. */
   readonly program: string;
-  /** What an event in the queue means, in one sentence. */
-  readonly says: string;
-  /** The pool's side, if this is a capture stack and not the bridge's own stack. */
-  readonly suffix?: Side;
+  /** The description of the alarm. */
+  readonly description: string;
+  /** The pool's side, in a capture stack. */
+  readonly side?: Side;
 }
 
 export class FailedEvents extends Construct {
   readonly queue: Queue;
 
-  constructor(scope: Construct, id: string, blueprint: Blueprint, props: FailedEventsProps) {
+  constructor(scope: Construct, id: string, bridge: BridgeProps, props: FailedEventsProps) {
     super(scope, id);
-    const { program, says, suffix } = props;
-    const { name } = blueprint.configuration;
+    const { program, description, side } = props;
     this.queue = new Queue(this, 'Queue', {
-      queueName: [name, program, 'failed', suffix ?? []].flat().join('-'),
-      // Kept only as long as needed to read it, because a CloudTrail event concerns a person.
-      // CloudTrail hides attribute values and usernames in it, and shows the caller, its IP address
-      // and its user agent.
+      queueName: [bridge.configuration.name, program, 'failed', side ?? []].flat().join('-'),
+      // A long weekend and no longer, because a CloudTrail event concerns a person. CloudTrail
+      // hides attribute values and usernames in it, and shows the caller's IP address and user
+      // agent.
       retentionPeriod: Duration.days(4),
       // EventBridge must be able to write here; a customer-managed key would have to allow it.
       encryption: QueueEncryption.SQS_MANAGED,
@@ -38,17 +34,15 @@ export class FailedEvents extends Construct {
     });
     Validations.of(this.queue).acknowledge({
       id: 'AwsSolutions::AwsSolutions-SQS3',
-      reason: 'It is the last stop itself: nothing reads it but a person.',
+      reason: 'This queue is itself the end of a failed event, and only a person reads it.',
     });
-    watch(this, blueprint, {
-      article: `${program}-failed-events`,
-      ...(suffix === undefined ? {} : { suffix }),
-      says,
+    addAlarm(this, bridge, `${program}-failed-events`, {
+      nameSuffix: side,
+      description,
       metric: this.queue.metricApproximateNumberOfMessagesVisible({
         statistic: 'Maximum',
         period: Duration.minutes(1),
       }),
-      above: 0,
     });
   }
 }

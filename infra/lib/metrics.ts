@@ -1,7 +1,6 @@
 /**
- * The names of the metrics that the functions publish, from the list that their own program writes.
- * If a metric is renamed there and not here, the synthesis fails. Otherwise an alarm would watch
- * nothing and never fire.
+ * The metrics that the functions publish, by the names in metrics.json, which their own test
+ * writes. An unknown name fails the synthesis, because an alarm on it would never fire.
  */
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
@@ -9,41 +8,34 @@ import { resolve } from 'node:path';
 import { Duration } from 'aws-cdk-lib';
 import { Metric } from 'aws-cdk-lib/aws-cloudwatch';
 
+import { ConfigError } from './config-error';
 import { INFRA } from './infra';
-import { Mistake } from './mistake';
 
-/** The function that publishes a metric. */
+/** The functions that publish metrics. */
 export type Publisher = 'capture' | 'trail' | 'apply' | 'sweep';
 
-/** The shape of metrics.json. */
-export interface MetricNames {
+/** The content of metrics.json. */
+export interface MetricNames extends Readonly<Record<Publisher, readonly string[]>> {
   readonly namespace: string;
   readonly dimensions: readonly string[];
-  readonly capture: readonly string[];
-  readonly trail: readonly string[];
-  readonly apply: readonly string[];
-  readonly sweep: readonly string[];
 }
 
-/** The list that the functions' program wrote. */
-export const METRICS_FILE = resolve(INFRA, 'metrics.json');
-
 /** Reads metrics.json. */
-export function readMetricNames(path: string = METRICS_FILE): MetricNames {
-  return JSON.parse(readFileSync(path, 'utf8')) as MetricNames;
+export function readMetricNames(): MetricNames {
+  return JSON.parse(readFileSync(resolve(INFRA, 'metrics.json'), 'utf8')) as MetricNames;
 }
 
 /** The metrics of one bridge. */
 export class BridgeMetrics {
   constructor(
     private readonly bridgeName: string,
-    private readonly names: MetricNames = readMetricNames(),
+    private readonly names: MetricNames,
   ) {
-    // The value of any dimension other than the name is unknown here.
     if (names.dimensions.join() !== 'name') {
-      throw new Mistake(
-        `metrics.json has the dimensions ${names.dimensions.join(', ')}, and only "name" is known`,
-        'teach infra/lib/metrics.ts where the value of the new dimension comes from',
+      throw new ConfigError(
+        `metrics.json has the dimensions ${names.dimensions.join(', ')}; the CDK app supports only `
+          + '"name"',
+        'add the value of the new dimension to infra/lib/metrics.ts',
       );
     }
   }
@@ -51,9 +43,9 @@ export class BridgeMetrics {
   /** One metric, by default summed over five minutes. */
   of(publisher: Publisher, metricName: string, statistic = 'Sum', region?: string): Metric {
     if (!this.names[publisher].includes(metricName)) {
-      throw new Mistake(
+      throw new ConfigError(
         `${publisher} publishes no metric named ${metricName}`,
-        'infra/metrics.json is written by the functions\' own program: use a name that is in it',
+        'use a name from infra/metrics.json',
       );
     }
     return new Metric({

@@ -1,84 +1,65 @@
 /**
- * resend: a schedule on which apply sends pending changes again that are due. It recovers a change
- * whose message was lost, used up its tries, or was never sent.
+ * resend: a schedule on which apply sends due pending changes again. It recovers a change whose
+ * message was lost, used up its receives, or was never sent.
  */
 import { Duration } from 'aws-cdk-lib';
 import type { IWidget } from 'aws-cdk-lib/aws-cloudwatch';
-import { Rule, RuleTargetInput, Schedule } from 'aws-cdk-lib/aws-events';
-import { LambdaFunction } from 'aws-cdk-lib/aws-events-targets';
 import type { Function } from 'aws-cdk-lib/aws-lambda';
 import { Construct } from 'constructs';
 
-import { watch } from './alarm';
-import type { Blueprint } from './blueprint';
+import { addAlarm } from './alarm';
+import type { BridgeProps } from './bridge-props';
 import { graph } from './dashboard';
+import { addSchedule } from './schedule';
 
-const EVERY = Duration.minutes(5);
-
-// The event by which apply tells this call from a batch of changes: it has no `Records`.
-const EVENT = { poolbridge: 'resend' };
-
-// A change uses up its tries in the queue within 15 minutes. After that, this schedule sends it
-// again. After twice that time, something is wrong.
+// A change uses up its receives in the queue within 15 minutes. Then this schedule sends it again.
+// Twice that time means a problem.
 const AGE_LIMIT = Duration.minutes(30);
-
-export interface ResendProps {
-  /** The function `apply`. */
-  readonly function: Function;
-}
 
 export class Resend extends Construct {
   readonly dashboardRow: IWidget[];
 
-  constructor(scope: Construct, id: string, blueprint: Blueprint, props: ResendProps) {
+  constructor(scope: Construct, id: string, bridge: BridgeProps, apply: Function) {
     super(scope, id);
-    // A call that found no capacity is useless once the next one is due.
-    props.function.configureAsyncInvoke({ retryAttempts: 0, maxEventAge: EVERY });
-    new Rule(this, 'Rule', {
-      ruleName: `${blueprint.configuration.name}-resend`,
-      description: 'Has apply send again the changes that are marked and due',
-      schedule: Schedule.rate(EVERY),
-      targets: [
-        new LambdaFunction(props.function, {
-          event: RuleTargetInput.fromObject(EVENT),
-          retryAttempts: 0,
-          maxEventAge: EVERY,
-        }),
-      ],
+    const { configuration, metrics } = bridge;
+    addSchedule(this, {
+      function: apply,
+      ruleName: `${configuration.name}-resend`,
+      description: 'Calls apply to send due pending changes again',
+      every: Duration.minutes(5),
+      // apply recognises this call by the event, which has no `Records`.
+      event: { poolbridge: 'resend' },
     });
-    const oldest = blueprint.metrics.of('apply', 'oldest_mark_seconds', 'Maximum');
-    watch(this, blueprint, {
-      article: 'marks-are-old',
-      says: 'A captured change is not in the other pool after 30 minutes, or nobody looks.',
+    const oldest = metrics.of('apply', 'oldest_pending_seconds', 'Maximum');
+    addAlarm(this, bridge, 'pending-changes-are-old', {
+      description: 'A captured change has not been applied to the other pool for 30 minutes, or '
+        + 'the scheduled run does not report.',
       metric: oldest,
-      above: AGE_LIMIT.toSeconds(),
-      // Every call publishes it. If none does, the schedule has stopped or the table does not
-      // answer. A call may fall on either side of a period's edge, so only three missing values in
-      // a row count.
-      silenceIsFault: true,
+      threshold: AGE_LIMIT.toSeconds(),
+      // Every scheduled run publishes this metric. A run may fall on either side of a period's
+      // edge, so three missing values in a row mean that the schedule or the table does not work.
+      missingIsBreaching: true,
       periods: 3,
     });
-    watch(this, blueprint, {
-      article: 'pool-restored',
-      says: 'A pool was restored to a point in time, or deleted. Only disables are written.',
-      // Every call publishes it until an operator decides, so the alarm lasts as long.
-      metric: blueprint.metrics.of('apply', 'undecided_restores', 'Maximum')
+    addAlarm(this, bridge, 'pool-restored', {
+      description: 'A pool is being restored to a point in time, or was restored or deleted. '
+        + 'poolbridge writes only disables until you decide.',
+      // Every scheduled run publishes this metric until an operator decides.
+      metric: metrics.of('apply', 'undecided_restores', 'Maximum')
         .with({ period: Duration.minutes(10) }),
-      above: 0,
     });
-    watch(this, blueprint, {
-      article: 'other-configuration',
-      says: 'For 15 minutes apply has run another bridge.toml than the one in force: edits wait.',
-      metric: blueprint.metrics.of('apply', 'other_configuration', 'Maximum'),
-      above: 0,
+    addAlarm(this, bridge, 'other-configuration', {
+      description: 'For 15 minutes apply has run another bridge.toml than the active one. Changes '
+        + 'wait, except disables.',
+      metric: metrics.of('apply', 'other_configuration', 'Maximum'),
       // A deployment and the `poolbridge resume` after it take a few minutes.
       periods: 3,
     });
     this.dashboardRow = [
-      graph('Marked accounts', [
-        blueprint.metrics.of('apply', 'marks', 'Maximum').with({ label: 'marks' }),
+      graph('Accounts with a pending change', [
+        metrics.of('apply', 'pending_changes', 'Maximum').with({ label: 'pending' }),
       ]),
-      graph('Age of the oldest mark, seconds', [oldest.with({ label: 'oldest' })]),
+      graph('Age of the oldest pending change, seconds', [oldest.with({ label: 'oldest' })]),
     ];
   }
 }

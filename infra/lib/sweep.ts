@@ -1,77 +1,67 @@
 /**
  * sweep: compares both pools with the baseline, and sends the people who differ to apply. It lists
- * accounts, which bills no user, and writes to no pool. A schedule calls it at least every 15
- * minutes. It continues the current pass, begins the next one if it is due, or ends at once.
+ * accounts, for which AWS bills no user, and writes to no pool. A schedule calls it at least every
+ * 15 minutes. It continues the current pass, begins the next one if it is due, or ends at once.
  */
 import { Duration } from 'aws-cdk-lib';
 import type { IWidget } from 'aws-cdk-lib/aws-cloudwatch';
-import { Rule, RuleTargetInput, Schedule } from 'aws-cdk-lib/aws-events';
-import { LambdaFunction } from 'aws-cdk-lib/aws-events-targets';
 import type { Role } from 'aws-cdk-lib/aws-iam';
 import type { Function } from 'aws-cdk-lib/aws-lambda';
 import { SqsDestination } from 'aws-cdk-lib/aws-lambda-destinations';
 import { Construct } from 'constructs';
 
-import { watch } from './alarm';
-import type { Blueprint } from './blueprint';
-import type { BulkQueue } from './bulk-queue';
-import type { ChangeQueue } from './change-queue';
-import type { Side } from './configuration';
+import { addAlarm } from './alarm';
+import type { BridgeProps, CaptureArns, SharedResources } from './bridge-props';
 import { graph } from './dashboard';
 import { FailedEvents } from './failed-events';
+import { allow } from './grant';
 import { RustFunction } from './rust-function';
-import type { StateTable } from './state-table';
-import { sweepGrant } from './user-pool';
+import { addSchedule } from './schedule';
+import { sweepGrants } from './user-pool';
 
 // The longest run that Lambda allows. A call lasts until the next one is due, so a pass of a large
 // pool continues without a gap, and no two calls overlap.
-const TICK_LONGEST = Duration.minutes(15);
+const INTERVAL_MAX = Duration.minutes(15);
 // The shortest interval of an EventBridge schedule.
-const TICK_SHORTEST = Duration.minutes(1);
-
-const EVENT = { poolbridge: 'sweep' };
+const INTERVAL_MIN = Duration.minutes(1);
 
 // A pass of a large pool takes hours. After two days, something is wrong.
-const PASS_LONGEST = Duration.days(2);
+const PASS_MAX = Duration.days(2);
 
 // At least four calls, so that the alarm lasts as long as its cause and one slow call does not fire
 // it.
-const LOOK_BACK = Duration.hours(1);
+const ALARM_PERIOD = Duration.hours(1);
 
 /**
  * How often the function is called. A pass that is due every five minutes needs a shorter interval.
  */
-function tick(everySeconds: number | undefined): Duration {
+function callInterval(everySeconds: number | undefined): Duration {
   const minutes = Math.floor((everySeconds ?? Infinity) / 60);
-  const longest = Math.min(minutes, TICK_LONGEST.toMinutes());
-  return Duration.minutes(Math.max(longest, TICK_SHORTEST.toMinutes()));
-}
-
-export interface SweepProps {
-  readonly state: StateTable;
-  readonly changes: ChangeQueue;
-  readonly bulk: BulkQueue;
-  /** The capture function of each pool, by its ARN. */
-  readonly captures: Readonly<Record<Side, string>>;
+  const longest = Math.min(minutes, INTERVAL_MAX.toMinutes());
+  return Duration.minutes(Math.max(longest, INTERVAL_MIN.toMinutes()));
 }
 
 export class Sweep extends Construct {
-  readonly function: Function;
   readonly role: Role;
   readonly dashboardRow: IWidget[];
 
-  constructor(scope: Construct, id: string, blueprint: Blueprint, props: SweepProps) {
+  constructor(
+    scope: Construct,
+    id: string,
+    bridge: BridgeProps,
+    { state, changes, bulk }: SharedResources,
+    captures: CaptureArns,
+  ) {
     super(scope, id);
-    const { state, changes, bulk, captures } = props;
-    const { configuration } = blueprint;
-    const every = tick(configuration.sweepEvery);
-    const failed = new FailedEvents(this, 'Failed', blueprint, {
+    const { configuration } = bridge;
+    const every = callInterval(configuration.sweepEvery);
+    const failed = new FailedEvents(this, 'Failed', bridge, {
       program: 'sweep',
-      says: 'The sweep broke off. Its next call goes on where it had come to.',
+      description: 'A call of the sweep failed. The next call continues where this one stopped.',
     });
-    const { function: itself, role } = new RustFunction(this, 'Sweep', blueprint, {
+    const { function: sweep, role } = new RustFunction(this, 'Sweep', bridge, {
       program: 'sweep',
-      description: 'Compares both pools with what was agreed, and sends who differs',
+      description: 'Compares both pools with the baseline, and sends the people who differ',
       timeout: every,
       memorySize: 256,
       environment: {
@@ -83,81 +73,62 @@ export class Sweep extends Construct {
         POOLBRIDGE_CAPTURE_NEW: captures.new,
       },
     });
-    this.function = itself;
     this.role = role;
-    state.grantComparing(role);
+    state.grantSweep(role);
     bulk.grantSending(role);
-    for (const pool of configuration.pools) {
-      role.addToPrincipalPolicy(sweepGrant(this, pool, configuration));
-    }
+    allow(role, ...sweepGrants(this, configuration));
     // No reserved concurrency: Lambda refuses it if too little would be left for other functions,
     // as in every new account, and CDK cannot see that. Two sweeps at once would list twice. The
-    // cursor lets only one of them write, and apply processes twice what both send.
-    itself.configureAsyncInvoke({
-      retryAttempts: 0,
-      maxEventAge: every,
+    // cursor lets only one of them write, and apply tolerates messages that both send.
+    addSchedule(this, {
+      function: sweep,
+      ruleName: `${configuration.name}-sweep`,
+      description: 'Calls the sweep to continue a pass, or to begin one that is due',
+      every,
+      event: { poolbridge: 'sweep' },
+      enabled: configuration.sweepEvery !== undefined,
       onFailure: new SqsDestination(failed.queue),
     });
-    new Rule(this, 'Rule', {
-      ruleName: `${configuration.name}-sweep`,
-      description: 'Has the sweep go on, or begin when it is due',
-      schedule: Schedule.rate(every),
-      enabled: configuration.sweepEvery !== undefined,
-      targets: [
-        new LambdaFunction(itself, {
-          event: RuleTargetInput.fromObject(EVENT),
-          retryAttempts: 0,
-          maxEventAge: every,
-        }),
-      ],
-    });
-    this.watchItself(blueprint);
-    this.dashboardRow = this.widgets(blueprint);
+    this.addAlarms(bridge);
+    this.dashboardRow = this.widgets(bridge, sweep);
   }
 
-  private watchItself(blueprint: Blueprint): void {
-    const { metrics } = blueprint;
-    const { sweepEvery } = blueprint.configuration;
+  private addAlarms(bridge: BridgeProps): void {
+    const { metrics } = bridge;
+    const { sweepEvery } = bridge.configuration;
+    const period = ALARM_PERIOD;
     if (sweepEvery !== undefined) {
-      watch(this, blueprint, {
-        article: 'sweep-overdue',
-        says: 'The sweep is silent, or its last pass began two days earlier than it should have.',
-        metric: metrics.of('sweep', 'sweep_since_pass_seconds', 'Maximum')
-          .with({ period: LOOK_BACK }),
-        above: Math.round(sweepEvery) + PASS_LONGEST.toSeconds(),
-        // Every call publishes it. If none does, the schedule has stopped.
-        silenceIsFault: true,
+      addAlarm(this, bridge, 'sweep-overdue', {
+        description: 'The last pass of the sweep began more than `[sweep] every` plus 2 days ago, '
+          + 'or the sweep has not reported for 1 hour.',
+        metric: metrics.of('sweep', 'sweep_since_pass_seconds', 'Maximum').with({ period }),
+        threshold: Math.round(sweepEvery) + PASS_MAX.toSeconds(),
+        // Every call publishes this metric.
+        missingIsBreaching: true,
       });
     }
-    watch(this, blueprint, {
-      article: 'sweep-faults',
-      says: 'For three hours the sweep has met with faults: what it notices comes late.',
-      metric: metrics.of('sweep', 'sweep_faults').with({ period: LOOK_BACK }),
-      above: 0,
+    addAlarm(this, bridge, 'sweep-errors', {
+      description: 'Calls of the sweep have failed for 3 hours. The sweep detects changes late.',
+      metric: metrics.of('sweep', 'sweep_faults').with({ period }),
       // A call fails from time to time, and the next one continues.
       periods: 3,
     });
-    watch(this, blueprint, {
-      article: 'sweep-listing-suspicious',
-      says: 'A listing broke off or shrank, so the sweep concluded nothing from who is missing.',
+    addAlarm(this, bridge, 'sweep-listing-incomplete', {
+      description: 'A listing of the sweep ended early, or misses too many accounts. The sweep '
+        + 'concludes nothing from the missing accounts.',
       metric: metrics.of('sweep', 'sweep_unconcluded'),
-      above: 0,
     });
-    watch(this, blueprint, {
-      article: 'sweep-uncovered',
-      says: 'Accounts were met that no prefix of the sweep covers.',
+    addAlarm(this, bridge, 'sweep-uncovered', {
+      description: 'The sweep found accounts whose `sub` starts with none of its prefixes.',
       metric: metrics.of('sweep', 'sweep_uncovered'),
-      above: 0,
     });
-    watch(this, blueprint, {
-      article: 'triggers-missing',
-      says: 'A pool does not call capture any more where it should.',
-      metric: metrics.of('sweep', 'triggers_missing', 'Maximum').with({ period: LOOK_BACK }),
-      above: 0,
+    addAlarm(this, bridge, 'triggers-missing', {
+      description: 'At least one trigger of a pool does not call capture, although it should.',
+      metric: metrics.of('sweep', 'triggers_missing', 'Maximum').with({ period }),
     });
   }
 
-  private widgets({ metrics }: Blueprint): IWidget[] {
+  private widgets({ metrics }: BridgeProps, sweep: Function): IWidget[] {
     return [
       graph('Accounts compared', [
         metrics.of('sweep', 'sweep_accounts').with({ label: 'compared' }),
@@ -170,9 +141,9 @@ export class Sweep extends Construct {
         metrics.of('sweep', 'sweep_since_pass_seconds', 'Maximum').with({ label: 'last pass' }),
       ]),
       graph('Calls', [
-        this.function.metricInvocations({ label: 'calls' }),
-        this.function.metricErrors({ label: 'errors' }),
-        metrics.of('sweep', 'sweep_faults').with({ label: 'faults' }),
+        sweep.metricInvocations({ label: 'calls' }),
+        sweep.metricErrors({ label: 'crashes' }),
+        metrics.of('sweep', 'sweep_faults').with({ label: 'errors' }),
         metrics.of('sweep', 'triggers_missing', 'Maximum').with({ label: 'triggers missing' }),
       ]),
     ];

@@ -1,16 +1,16 @@
 /**
- * The CloudTrail events that reach trail: the names that its own program processes, and no others.
- * Sign-ins are most of a pool's activity, change little, and would each cost a call.
+ * The EventBridge rules for trail. They pass the CloudTrail events whose names operations.json
+ * lists, and no others. Sign-ins are most of a pool's activity, change little, and would each cost
+ * a call.
  *
- * Apart from the names, the rules are as wide as possible. They do not filter by pool, because
- * calls that people make themselves (`UpdateUserAttributes`, `DeleteUser`) name none. They leave
- * out failed calls only where the event says so: CloudTrail documents `errorCode` as a field that
- * is present or absent. The pages of managed login guarantee nothing, so trail checks those itself,
- * and it checks the calls again.
+ * The rules do not filter by pool, because calls that people make themselves
+ * (`UpdateUserAttributes`, `DeleteUser`) name none. They leave out failed API calls: CloudTrail
+ * documents `errorCode` as a field that is present or absent. It documents no such field for the
+ * pages of managed login. trail itself checks all events again.
  *
  * A confirmation link in a message is a `GET` request, and CloudTrail may classify it as read-only.
- * A rule that is only enabled never sees read-only events ("Receiving read-only management events
- * from AWS services"). So those pages have a rule that sees all events and filters by their names.
+ * A rule in the state ENABLED never gets read-only events ("Receiving read-only management events
+ * from AWS services"). So those pages have a rule that gets all events and filters by their names.
  */
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
@@ -22,9 +22,9 @@ import type { Construct } from 'constructs';
 
 import { INFRA } from './infra';
 
-/** The shape of operations.json. */
+/** The content of operations.json, which a test of the functions writes. */
 interface Operations {
-  /** Operations of the API. */
+  /** Operations of the API that change an account. */
   readonly calls: readonly string[];
   /** Operations of the API that change a pool itself. */
   readonly pool: readonly string[];
@@ -34,34 +34,7 @@ interface Operations {
   readonly challenges: Readonly<Record<string, readonly string[]>>;
 }
 
-/** The list that the functions' program wrote. */
 export const OPERATIONS_FILE = resolve(INFRA, 'operations.json');
-
-/** One rule: its name, what it passes, and its pattern. */
-export interface TrailRule {
-  /** Short; it is part of the rule's name. */
-  readonly id: 'Calls' | 'Pool' | 'Challenges' | 'Pages' | 'Links';
-  readonly says: string;
-  readonly pattern: EventPattern;
-  /** Whether the rule also sees events that CloudTrail classifies as read-only. */
-  readonly hearsReads?: true;
-}
-
-/** The name, description and targets of a rule in its stack. */
-export interface TrailRuleProps {
-  readonly ruleName: string;
-  readonly description: string;
-  readonly targets: IRuleTarget[];
-}
-
-/** Creates a rule. */
-export function layTrailRule(scope: Construct, rule: TrailRule, props: TrailRuleProps): void {
-  const laid = new Rule(scope, rule.id, { ...props, eventPattern: rule.pattern });
-  if (rule.hearsReads) {
-    // The construct knows only "enabled" and "disabled".
-    (laid.node.defaultChild as CfnRule).state = 'ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS';
-  }
-}
 
 const SOURCE = 'aws.cognito-idp';
 const API_CALL = 'AWS API Call via CloudTrail';
@@ -70,64 +43,81 @@ const SERVICE_EVENT = 'AWS Service Event via CloudTrail';
 /** The sources and detail types of all rules, for the policy of a bus. */
 export const TRAIL_SOURCES = { sources: [SOURCE], detailTypes: [API_CALL, SERVICE_EVENT] };
 
-function isRead(form: string): boolean {
-  return form.endsWith('_GET');
+export interface TrailRule {
+  /** Also part of the rule's name. */
+  readonly id: 'Calls' | 'Pool' | 'Challenges' | 'Pages' | 'Links';
+  readonly description: string;
+  readonly pattern: EventPattern;
+  /** Whether the rule also gets events that CloudTrail classifies as read-only. */
+  readonly includesReadOnly?: true;
 }
 
-/** The rules that select CloudTrail events from a bus, for a pool in any place. */
-export function trailRules(path: string = OPERATIONS_FILE): TrailRule[] {
-  const { calls, pool, forms, challenges } = JSON.parse(readFileSync(path, 'utf8')) as Operations;
-  const succeeded = { errorCode: Match.doesNotExist() };
+/** The rules that select CloudTrail events from a bus, for a pool in any Region or account. */
+export function trailRules(): TrailRule[] {
+  const operations = JSON.parse(readFileSync(OPERATIONS_FILE, 'utf8')) as Operations;
+  const { calls, pool, forms, challenges } = operations;
+  const succeeded = (eventName: readonly string[], detail = {}): EventPattern => ({
+    source: [SOURCE],
+    detailType: [API_CALL],
+    detail: { eventName: [...eventName], ...detail, errorCode: Match.doesNotExist() },
+  });
+  const pages = (read: boolean): EventPattern => ({
+    source: [SOURCE],
+    detailType: [SERVICE_EVENT],
+    detail: { eventName: forms.filter((form) => form.endsWith('_GET') === read) },
+  });
+  const challengeName = [...new Set(Object.values(challenges).flat())];
   return [
     {
       id: 'Calls',
-      says: 'API calls that change an account, people\'s own among them',
-      pattern: {
-        source: [SOURCE],
-        detailType: [API_CALL],
-        detail: { eventName: [...calls], ...succeeded },
-      },
+      description: 'API calls that change an account, also by the person',
+      pattern: succeeded(calls),
     },
     {
       id: 'Pool',
-      says: 'API calls that change a pool itself: its settings, a restore, its deletion',
-      pattern: {
-        source: [SOURCE],
-        detailType: [API_CALL],
-        detail: { eventName: [...pool], ...succeeded },
-      },
+      description: 'API calls that change a pool: its settings, a restore, its deletion',
+      pattern: succeeded(pool),
     },
     {
       id: 'Challenges',
-      says: 'Answers to a challenge that do more than sign somebody in',
-      pattern: {
-        source: [SOURCE],
-        detailType: [API_CALL],
-        detail: {
-          eventName: Object.keys(challenges),
-          requestParameters: { challengeName: [...new Set(Object.values(challenges).flat())] },
-          ...succeeded,
-        },
-      },
+      description: 'Answers to a challenge that change the account',
+      pattern: succeeded(Object.keys(challenges), { requestParameters: { challengeName } }),
     },
     {
       id: 'Pages',
-      says: 'What people do on the pages that Cognito itself serves',
-      pattern: {
-        source: [SOURCE],
-        detailType: [SERVICE_EVENT],
-        detail: { eventName: forms.filter((form) => !isRead(form)) },
-      },
+      description: 'Forms that people send on the pages of managed login',
+      pattern: pages(false),
     },
     {
       id: 'Links',
-      says: 'Links that people open from their messages',
-      pattern: {
-        source: [SOURCE],
-        detailType: [SERVICE_EVENT],
-        detail: { eventName: forms.filter(isRead) },
-      },
-      hearsReads: true,
+      description: 'Links in messages that people open',
+      pattern: pages(true),
+      includesReadOnly: true,
     },
   ];
+}
+
+/** The suffix of the rules' names, what they do, and their targets. */
+export interface TrailRulesProps {
+  readonly bridgeName: string;
+  readonly suffix?: string;
+  readonly purpose: string;
+  readonly target: IRuleTarget;
+}
+
+/** Creates the rules in a stack. */
+export function addTrailRules(scope: Construct, props: TrailRulesProps): void {
+  const { bridgeName, suffix = '', purpose, target } = props;
+  for (const { id, description, pattern, includesReadOnly } of trailRules()) {
+    const rule = new Rule(scope, id, {
+      ruleName: `${bridgeName}-trail-${id.toLowerCase()}${suffix}`,
+      description: `${purpose}: ${description}`,
+      eventPattern: pattern,
+      targets: [target],
+    });
+    if (includesReadOnly) {
+      // The construct knows only "enabled" and "disabled".
+      (rule.node.defaultChild as CfnRule).state = 'ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS';
+    }
+  }
 }

@@ -1,6 +1,6 @@
 /**
- * trail: processes CloudTrail events about the two pools, as EventBridge delivers them. AWS calls
- * this delivery best effort, and it is late. The sweep finds what it misses.
+ * trail: processes CloudTrail events about the two pools, which EventBridge delivers. The delivery
+ * is best-effort and delayed. The sweep detects what trail misses.
  */
 import { Duration } from 'aws-cdk-lib';
 import type { IWidget } from 'aws-cdk-lib/aws-cloudwatch';
@@ -10,40 +10,37 @@ import type { Function } from 'aws-cdk-lib/aws-lambda';
 import { SqsDestination } from 'aws-cdk-lib/aws-lambda-destinations';
 import { Construct } from 'constructs';
 
-import { watch } from './alarm';
-import type { Blueprint } from './blueprint';
-import type { ChangeQueue } from './change-queue';
+import { addAlarm } from './alarm';
+import type { BridgeProps, CaptureArns, SharedResources } from './bridge-props';
 import { graph } from './dashboard';
 import { FailedEvents } from './failed-events';
+import { allow } from './grant';
 import { RustFunction } from './rust-function';
-import type { Side } from './configuration';
-import type { StateTable } from './state-table';
-import { layTrailRule, trailRules } from './trail-events';
-import { trailGrant } from './user-pool';
-
-export interface TrailProps {
-  readonly state: StateTable;
-  readonly changes: ChangeQueue;
-  /** Roles with which the bridge itself calls the pools: trail ignores their calls. */
-  readonly ownRoles: readonly IRole[];
-  /** The capture function of each pool, by its ARN. */
-  readonly captures: Readonly<Record<Side, string>>;
-}
+import { addTrailRules } from './trail-events';
+import { trailGrants } from './user-pool';
 
 export class Trail extends Construct {
-  readonly function: Function;
   readonly dashboardRow: IWidget[];
 
-  constructor(scope: Construct, id: string, blueprint: Blueprint, props: TrailProps) {
+  /** `ownRoles` are the roles with which the bridge calls the pools: trail ignores their calls. */
+  constructor(
+    scope: Construct,
+    id: string,
+    bridge: BridgeProps,
+    { state, changes }: SharedResources,
+    captures: CaptureArns,
+    ownRoles: readonly IRole[],
+  ) {
     super(scope, id);
-    const { state, changes, ownRoles, captures } = props;
-    const failed = new FailedEvents(this, 'Failed', blueprint, {
+    const { configuration } = bridge;
+    const failed = new FailedEvents(this, 'Failed', bridge, {
       program: 'trail',
-      says: 'Events of the trail could not be noted although they were tried again.',
+      description: 'trail could not process CloudTrail events, or EventBridge could not deliver '
+        + 'them. A queue keeps them for 4 days.',
     });
-    const { function: itself, role } = new RustFunction(this, 'Trail', blueprint, {
+    const { function: trail, role } = new RustFunction(this, 'Trail', bridge, {
       program: 'trail',
-      description: 'Marks an account of which CloudTrail tells, and sends the change',
+      description: 'Stores and sends a change for each account that a CloudTrail event names',
       timeout: Duration.seconds(30),
       memorySize: 128,
       environment: {
@@ -54,60 +51,50 @@ export class Trail extends Construct {
         POOLBRIDGE_CAPTURE_NEW: captures.new,
       },
     });
-    this.function = itself;
-    state.grantMarking(role);
-    state.grantResolving(role);
-    state.grantNotingRestores(role);
-    for (const pool of blueprint.configuration.pools) {
-      role.addToPrincipalPolicy(trailGrant(this, pool));
-    }
+    state.grantPendingChanges(role);
+    state.grantTrail(role);
+    allow(role, ...trailGrants(this, configuration));
     changes.grantSending(role);
-    itself.configureAsyncInvoke({
+    trail.configureAsyncInvoke({
       retryAttempts: 2,
       maxEventAge: Duration.hours(6),
       onFailure: new SqsDestination(failed.queue),
     });
-    for (const rule of trailRules()) {
-      layTrailRule(this, rule, {
-        ruleName: `${blueprint.configuration.name}-trail-${rule.id.toLowerCase()}`,
-        description: `${rule.says}, as a trail tells of them`,
-        // The bus retries for a day, and then moves what it could not deliver to this queue.
-        targets: [new LambdaFunction(itself, { deadLetterQueue: failed.queue })],
-      });
-    }
-    this.watchItself(blueprint);
-    this.dashboardRow = this.widgets(blueprint);
+    addTrailRules(this, {
+      bridgeName: configuration.name,
+      purpose: 'Sends CloudTrail events to trail',
+      // The bus retries for a day, and then moves what it could not deliver to this queue.
+      target: new LambdaFunction(trail, { deadLetterQueue: failed.queue }),
+    });
+    this.addAlarms(bridge);
+    this.dashboardRow = this.widgets(bridge, trail);
   }
 
-  private watchItself(blueprint: Blueprint): void {
-    watch(this, blueprint, {
-      article: 'trail-failed',
-      says: 'trail could not note a change everywhere it should.',
-      metric: blueprint.metrics.of('trail', 'trail_failed'),
-      above: 0,
+  private addAlarms(bridge: BridgeProps): void {
+    addAlarm(this, bridge, 'trail-failed', {
+      description: 'trail failed to store a change, to send it, or both.',
+      metric: bridge.metrics.of('trail', 'trail_failed'),
     });
-    watch(this, blueprint, {
-      article: 'triggers-missing',
-      says: 'A change of a pool\'s settings took capture out of its triggers.',
-      metric: blueprint.metrics.of('trail', 'trail_triggers_missing', 'Maximum'),
-      above: 0,
-      suffix: 'after-change',
+    addAlarm(this, bridge, 'triggers-missing', {
+      nameSuffix: 'after-change',
+      description: 'A change of a pool\'s settings removed capture from at least one trigger.',
+      metric: bridge.metrics.of('trail', 'trail_triggers_missing', 'Maximum'),
     });
   }
 
-  private widgets({ metrics }: Blueprint): IWidget[] {
+  private widgets({ metrics }: BridgeProps, trail: Function): IWidget[] {
     return [
-      graph('Events of the trail', [
-        metrics.of('trail', 'trail_captured').with({ label: 'noted' }),
-        metrics.of('trail', 'trail_dropped').with({ label: 'no news' }),
+      graph('CloudTrail events', [
+        metrics.of('trail', 'trail_captured').with({ label: 'captured' }),
+        metrics.of('trail', 'trail_dropped').with({ label: 'ignored' }),
         metrics.of('trail', 'trail_unresolved').with({ label: 'left to the sweep' }),
         metrics.of('trail', 'trail_failed').with({ label: 'failed' }),
         metrics.of('trail', 'trail_restores').with({ label: 'pool restored or deleted' }),
       ]),
       graph('Calls', [
-        this.function.metricInvocations({ label: 'calls' }),
-        this.function.metricErrors({ label: 'errors' }),
-        this.function.metricThrottles({ label: 'throttles' }),
+        trail.metricInvocations({ label: 'calls' }),
+        trail.metricErrors({ label: 'errors' }),
+        trail.metricThrottles({ label: 'throttles' }),
       ]),
     ];
   }

@@ -1,70 +1,48 @@
 /**
- * A user pool: where it is, and what each function may do to it. The pools belong to the team and
- * not to this stack. Nothing here creates or changes a pool.
+ * A user pool: where it is, and what each function may do to it. The pools are not part of the
+ * stacks. Nothing here creates or changes a pool.
  */
 import { Stack } from 'aws-cdk-lib';
-import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import type { Construct } from 'constructs';
 
 import type { BridgeConfiguration, PoolConfiguration, Side } from './configuration';
+import type { Grant } from './grant';
 import type { Settings } from './settings';
-import { GUARD_PARTITIONS, leading } from './state-table';
+import { GUARD_PARTITIONS, leadingKeys } from './state-table';
 
-const READS = [
-  'cognito-idp:AdminGetUser',
-  'cognito-idp:AdminListGroupsForUser',
-  'cognito-idp:DescribeUserPool',
-  'cognito-idp:GetGroup',
-  'cognito-idp:GetUserPoolMfaConfig',
-  'cognito-idp:ListGroups',
-  'cognito-idp:ListUsers',
-];
+function calls(...names: string[]): string[] {
+  return names.map((name) => `cognito-idp:${name}`);
+}
+
+const READS = calls(
+  'AdminGetUser', 'AdminListGroupsForUser', 'DescribeUserPool', 'GetGroup', 'GetUserPoolMfaConfig',
+  'ListGroups', 'ListUsers',
+);
 
 // An attribute that matches accounts must not be writable by any app client, and only the clients
-// show that. apply reads them only if the configuration matches by such an attribute.
-const CLIENT_READS = [
-  'cognito-idp:DescribeUserPoolClient',
-  'cognito-idp:ListUserPoolClients',
-];
+// show that. poolbridge reads them only if the configuration matches by such an attribute.
+const CLIENT_READS = calls('DescribeUserPoolClient', 'ListUserPoolClients');
 
-const WRITES = [
-  'cognito-idp:AdminCreateUser',
-  'cognito-idp:AdminDisableUser',
-  'cognito-idp:AdminEnableUser',
-  'cognito-idp:AdminSetUserMFAPreference',
-  'cognito-idp:AdminSetUserPassword',
-  'cognito-idp:AdminUpdateUserAttributes',
-  'cognito-idp:AdminUserGlobalSignOut',
-];
+const WRITES = calls(
+  'AdminCreateUser', 'AdminDisableUser', 'AdminEnableUser', 'AdminSetUserMFAPreference',
+  'AdminSetUserPassword', 'AdminUpdateUserAttributes', 'AdminUserGlobalSignOut',
+);
 
-const GROUP_WRITES = [
-  'cognito-idp:AdminAddUserToGroup',
-  'cognito-idp:AdminRemoveUserFromGroup',
-];
+const GROUP_WRITES = calls('AdminAddUserToGroup', 'AdminRemoveUserFromGroup');
 
-// The attributes by which the pool signs people in, and a listing, which bills no user.
-const GUARD_READS = [
-  'cognito-idp:DescribeUserPool',
-  'cognito-idp:ListUsers',
-];
+// Irreversible, so apply gets it only if the configuration asks for it.
+const DELETIONS = calls('AdminDeleteUser');
 
-// Settings and listings. No account is read, because that would bill every person.
-const SWEEP_READS = [
-  'cognito-idp:DescribeUserPool',
-  'cognito-idp:GetUserPoolMfaConfig',
-  'cognito-idp:ListUsers',
-];
+// The attributes by which the pool signs people in, and a listing, for which AWS bills no user.
+const GUARD_READS = calls('DescribeUserPool', 'ListUsers');
 
-const SWEEP_GROUP_READS = [
-  'cognito-idp:ListGroups',
-  'cognito-idp:ListUsersInGroup',
-];
+// Settings and listings. The sweep reads no account: AWS would bill every person.
+const SWEEP_READS = calls('DescribeUserPool', 'GetUserPoolMfaConfig', 'ListUsers');
 
-// To see where capture is attached. The trail gets no permission that would let it read people.
-const TRAIL_READS = ['cognito-idp:DescribeUserPool'];
+const SWEEP_GROUP_READS = calls('ListGroups', 'ListUsersInGroup');
 
-// Irreversible, so it is granted only if the configuration asks for it.
-const DELETIONS = ['cognito-idp:AdminDeleteUser'];
+// To see where capture is attached, and nothing about people.
+const TRAIL_READS = calls('DescribeUserPool');
 
 /** The parts of the configuration that decide the calls. */
 export type PoolChoices =
@@ -80,22 +58,19 @@ export function userPoolArn(scope: Construct, pool: PoolConfiguration): string {
   });
 }
 
-/** The account of a role. */
-export function accountOf(roleArn: string): string {
-  return roleArn.split(':')[4] ?? '';
+/** The account of the pool's role. */
+export function accountOf({ roleArn }: PoolConfiguration): string {
+  return roleArn?.split(':')[4] ?? '';
 }
 
-/**
- * Whether the pool belongs to another account than the bridge. A role in the bridge's own account
- * does not count.
- */
-export function isForeign(pool: PoolConfiguration, { account }: Settings): boolean {
-  return pool.roleArn !== undefined && accountOf(pool.roleArn) !== account;
+/** Whether the pool has a role in another account than the bridge's. */
+export function isCrossAccount(pool: PoolConfiguration, { account }: Settings): boolean {
+  return pool.roleArn !== undefined && accountOf(pool) !== account;
 }
 
-/** Why the pool's triggers cannot reach the bridge's own stack; undefined if they can. */
-export function outOfReach(pool: PoolConfiguration, settings: Settings): string | undefined {
-  if (isForeign(pool, settings)) {
+/** Why the pool's triggers cannot call the bridge's own stack; undefined if they can. */
+export function reachProblem(pool: PoolConfiguration, settings: Settings): string | undefined {
+  if (isCrossAccount(pool, settings)) {
     return `the ${pool.side} pool belongs to another account (role_arn)`;
   }
   return pool.region === settings.region
@@ -103,8 +78,8 @@ export function outOfReach(pool: PoolConfiguration, settings: Settings): string 
     : `the ${pool.side} pool is in ${pool.region}, and this stack in ${settings.region}`;
 }
 
-/** The calls that apply makes to a pool, itself or with the role of the pool's own account. */
-export function poolCalls(choices: PoolChoices): string[] {
+/** The calls that apply makes to a pool, itself or with the pool's role. */
+export function applyCalls(choices: PoolChoices): string[] {
   const { deletesAccounts, groups, matchedByAttribute } = choices;
   return [
     ...READS,
@@ -113,17 +88,6 @@ export function poolCalls(choices: PoolChoices): string[] {
     ...(groups ? GROUP_WRITES : []),
     ...(deletesAccounts ? DELETIONS : []),
   ];
-}
-
-/**
- * What apply needs for one pool: its own calls if the account is the bridge's, otherwise the role.
- */
-export function poolGrant(
-  scope: Construct,
-  pool: PoolConfiguration,
-  choices: PoolChoices,
-): PolicyStatement {
-  return grant(scope, pool, (side) => `Keep${side}PoolInStep`, poolCalls(choices));
 }
 
 /** The calls that the sweep makes to a pool. */
@@ -135,18 +99,21 @@ export function sweepCalls({ groups, matchedByAttribute }: PoolChoices): string[
   ];
 }
 
-/** What the sweep needs for one pool: to list it, and to read its settings. */
-export function sweepGrant(
-  scope: Construct,
-  pool: PoolConfiguration,
-  choices: PoolChoices,
-): PolicyStatement {
-  return grant(scope, pool, (side) => `List${side}Pool`, sweepCalls(choices));
+/** What apply needs for each pool. */
+export function applyGrants(scope: Construct, configuration: BridgeConfiguration): Grant[] {
+  const actions = applyCalls(configuration);
+  return configuration.pools.map((pool) => grant(scope, pool, 'Synchronise', 'Pool', actions));
 }
 
-/** What the trail needs for one pool: to check its triggers after a change. */
-export function trailGrant(scope: Construct, pool: PoolConfiguration): PolicyStatement {
-  return grant(scope, pool, (side) => `Look${side}Pool`, TRAIL_READS);
+/** What the sweep needs for each pool: to list it, and to read its settings. */
+export function sweepGrants(scope: Construct, configuration: BridgeConfiguration): Grant[] {
+  const actions = sweepCalls(configuration);
+  return configuration.pools.map((pool) => grant(scope, pool, 'List', 'Pool', actions));
+}
+
+/** What trail needs for each pool: to check its triggers after a change. */
+export function trailGrants(scope: Construct, { pools }: BridgeConfiguration): Grant[] {
+  return pools.map((pool) => grant(scope, pool, 'Read', 'PoolSettings', TRAIL_READS));
 }
 
 /**
@@ -158,40 +125,32 @@ export function guardGrants(
   configuration: BridgeConfiguration,
   serves: readonly Side[],
   tableArn: string,
-): PolicyStatement[] {
+): Grant[] {
   if (!configuration.signupGuard) {
     return [];
   }
   const searched = configuration.pools.filter(({ side }) => serves.some((own) => own !== side));
   return [
-    new PolicyStatement({
+    {
       sid: 'ReadForGuard',
       actions: ['dynamodb:GetItem'],
       resources: [tableArn],
-      conditions: leading(GUARD_PARTITIONS),
-    }),
-    ...searched.map((pool) => grant(scope, pool, (side) => `Search${side}Pool`, GUARD_READS)),
+      conditions: leadingKeys(GUARD_PARTITIONS),
+    },
+    ...searched.map((pool) => grant(scope, pool, 'Search', 'Pool', GUARD_READS)),
   ];
 }
 
-/** The calls to one pool: the function's own if the account is the bridge's, otherwise its role. */
+/** Calls to one pool, or else to assume the pool's role, which must allow these calls. */
 function grant(
   scope: Construct,
   pool: PoolConfiguration,
-  sid: (side: string) => string,
+  verb: string,
+  object: string,
   actions: string[],
-): PolicyStatement {
+): Grant {
   const side = pool.side === 'old' ? 'Old' : 'New';
-  if (pool.roleArn !== undefined) {
-    return new PolicyStatement({
-      sid: `Assume${side}PoolRole`,
-      actions: ['sts:AssumeRole'],
-      resources: [pool.roleArn],
-    });
-  }
-  return new PolicyStatement({
-    sid: sid(side),
-    actions,
-    resources: [userPoolArn(scope, pool)],
-  });
+  return pool.roleArn === undefined
+    ? { sid: `${verb}${side}${object}`, actions, resources: [userPoolArn(scope, pool)] }
+    : { sid: `Assume${side}PoolRole`, actions: ['sts:AssumeRole'], resources: [pool.roleArn] };
 }

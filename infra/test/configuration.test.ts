@@ -1,17 +1,17 @@
-/** What a person may get wrong is said in words: all of it together, and with a hint. */
+/** Errors in settings and bridge.toml are listed together, with a hint. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { test } from 'node:test';
 
+import { newApp } from '../lib/app';
 import { readConfiguration } from '../lib/configuration';
-import { newApp } from '../lib/ground';
 import { INFRA } from '../lib/infra';
 import { builtOperator, readSettings } from '../lib/settings';
-import { EXAMPLE, mistakeOf, newFolder, OPERATOR } from './world';
+import { configErrorOf, EXAMPLE, newFolder, OPERATOR } from './fixture';
 
-test('the example can be deployed', () => {
+test('command line reads the example', () => {
   assert.deepEqual(readConfiguration(EXAMPLE, OPERATOR), {
     path: EXAMPLE,
     name: 'acme',
@@ -27,22 +27,22 @@ test('the example can be deployed', () => {
   });
 });
 
-test('a mistake in bridge.toml fails with the words of the command line', () => {
-  const words = mistakeOf({ configuration: 'name = "acme"\nsecret = hunter2\n' });
-  const lines = words.split('\n');
-  assert.match(lines[0] ?? '', /^error: .*given\.toml has \d mistakes:$/);
-  assert.ok(lines.some((line) => line.startsWith('  line 2: ')), words);
+test('synthesis shows the errors in bridge.toml as the command line prints them', () => {
+  const text = configErrorOf({ configuration: 'name = "acme"\nsecret = hunter2\n' });
+  const lines = text.split('\n');
+  assert.match(lines[0] ?? '', /^error: .*test\.toml has \d mistakes:$/);
+  assert.ok(lines.some((line) => line.startsWith('  line 2: ')), text);
   assert.match(lines.at(-1) ?? '', /^hint: /);
-  assert.doesNotMatch(words, /hunter2/);
+  assert.doesNotMatch(text, /hunter2/);
 });
 
-test('a configuration that is missing is named, with a hint', () => {
-  const words = mistakeOf({ context: { config: '/nowhere/bridge.toml' } });
-  assert.match(words, /error: \/nowhere\/bridge\.toml has 1 mistake:\n.* cannot be read/);
-  assert.match(words, /hint: .*infra\/example\/bridge\.toml shows every key/);
+test('error about a missing bridge.toml names the path and has a hint', () => {
+  const text = configErrorOf({ context: { config: '/nowhere/bridge.toml' } });
+  assert.match(text, /error: \/nowhere\/bridge\.toml has 1 mistake:\n.* cannot be read/);
+  assert.match(text, /hint: .*infra\/example\/bridge\.toml shows every key/);
 });
 
-test('what the command line declares decides what is deployed', () => {
+test('configuration holds what the command line prints', () => {
   const path = join(newFolder(), 'other.toml');
   writeFileSync(path, `
     name = "acme"
@@ -62,9 +62,9 @@ test('what the command line declares decides what is deployed', () => {
     [sweep]
     enabled = false
   `);
-  const { path: _, pools: [before, after], ...choices } = readConfiguration(path, OPERATOR);
-  assert.deepEqual(before.chained, ['arn:aws:lambda:eu-west-1:444455556666:function:welcome']);
-  assert.equal(after.roleArn, 'arn:aws:iam::111122223333:role/poolbridge-new');
+  const { path: _, pools: [oldPool, newPool], ...choices } = readConfiguration(path, OPERATOR);
+  assert.deepEqual(oldPool.chained, ['arn:aws:lambda:eu-west-1:444455556666:function:welcome']);
+  assert.equal(newPool.roleArn, 'arn:aws:iam::111122223333:role/poolbridge-new');
   assert.deepEqual(choices, {
     name: 'acme',
     groups: false,
@@ -75,19 +75,19 @@ test('what the command line declares decides what is deployed', () => {
   });
 });
 
-test('a command line that is missing or of another version is a mistake', () => {
-  const missing = mistakeOf({ context: { operator: '/nowhere/poolbridge' } });
+test('synthesis fails if the command line is missing or has another version', () => {
+  const missing = configErrorOf({ context: { operator: '/nowhere/poolbridge' } });
   assert.match(missing, /\/nowhere\/poolbridge does not start \(ENOENT\)\nhint: run make build/);
   for (const script of ['echo "error: no command check" >&2; exit 64', 'echo "{}"']) {
     const operator = join(newFolder(), 'poolbridge');
     writeFileSync(operator, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
-    const other = mistakeOf({ context: { operator } });
-    assert.match(other, /poolbridge is of another version than this CDK app\n[^]*hint: run make/);
+    const other = configErrorOf({ context: { operator } });
+    assert.match(other, /poolbridge has another version than this CDK app\n[^]*hint: run make/);
   }
 });
 
-test('settings that do not hold are told together', () => {
-  const words = mistakeOf({
+test('error lists all invalid settings together', () => {
+  const text = configErrorOf({
     context: {
       architecture: 'sparc',
       maximumConcurrency: 1,
@@ -102,12 +102,12 @@ test('settings that do not hold are told together', () => {
     'architecture', 'maximumConcurrency', 'logRetentionDays', 'removable', 'alarmTopicArn',
     'account',
   ]) {
-    assert.match(words, new RegExp(`- \`${key}\` `));
+    assert.match(text, new RegExp(`- \`${key}\` `));
   }
-  assert.match(words, /the Region is not known: set AWS_REGION/);
+  assert.match(text, /the Region is not known: set AWS_REGION/);
 });
 
-test('the configuration comes from the context, the environment or beside the Makefile', () => {
+test('path of bridge.toml comes from the context, the environment or the top folder', () => {
   const environment = { CDK_DEFAULT_REGION: 'us-east-1', POOLBRIDGE_CONFIG: '/named/other.toml' };
   const named = newApp({ outdir: newFolder(), context: { config: EXAMPLE } });
   assert.equal(readSettings(named.node, environment).config, EXAMPLE);
@@ -119,7 +119,7 @@ test('the configuration comes from the context, the environment or beside the Ma
   assert.equal(readSettings(plain.node, bare).config, resolve(INFRA, '..', 'bridge.toml'));
 });
 
-test('the command line is the one that cargo builds, unless the context names another', () => {
+test('cargo builds the command line, unless the context names another', () => {
   assert.equal(builtOperator({}), resolve(INFRA, '..', 'target', 'release', 'poolbridge'));
   const region = { CDK_DEFAULT_REGION: 'us-east-1' };
   const environment = { ...region, CARGO_TARGET_DIR: 'built', INIT_CWD: '/x' };
@@ -129,7 +129,7 @@ test('the command line is the one that cargo builds, unless the context names an
   assert.equal(readSettings(named.node, environment).operator, '/opt/poolbridge');
 });
 
-test('the program tells a mistake without a stack trace, and fails', () => {
+test('CDK app prints a configuration error without a stack trace and exits with 1', () => {
   const { status, stderr } = spawnSync(
     process.execPath,
     [join(INFRA, 'dist', 'bin', 'poolbridge.js')],

@@ -1,8 +1,8 @@
-/** Nobody may do more than is written here. A new grant is added here too, or it does not pass. */
+/** The roles have these permissions and no others. A new grant needs a line here too. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { template } from './world';
+import { bridgeToml, template } from './fixture';
 
 interface Statement {
   readonly Sid?: string;
@@ -39,23 +39,23 @@ const LISTING = [
   'DescribeUserPool', 'GetUserPoolMfaConfig', 'ListGroups', 'ListUsers', 'ListUsersInGroup',
 ].map((call) => `cognito-idp:${call}`);
 
-const CAPTURES = {
+const CAPTURE_GRANTS = {
   WriteLog: LOG_CALLS,
-  LeaveMarks: ['dynamodb:UpdateItem'],
+  StorePendingChanges: ['dynamodb:UpdateItem'],
   UseKeyThroughTable: KEY_CALLS,
   SendChanges: ['sqs:SendMessage'],
 };
 
-test('without the guard, capture may leave a mark and send a change, and read nothing', () => {
+test('capture without the guard may only store and send changes', () => {
   const statements = statementsOf('Capture', bridge('[policy]\nsignup_guard = false'));
-  assert.deepEqual(bySid(statements), CAPTURES);
+  assert.deepEqual(bySid(statements), CAPTURE_GRANTS);
 });
 
-test('as the guard, capture may search the pools and read who it found', () => {
-  // The example's old pool is in another Region; two pools beside the stack make both searches.
+test('capture with the guard may also search the pools and read person records', () => {
+  // Two pools in the stack's Region, so that the guard searches both.
   const statements = statementsOf('Capture', bridge(''));
   assert.deepEqual(bySid(statements), {
-    ...CAPTURES,
+    ...CAPTURE_GRANTS,
     ReadForGuard: ['dynamodb:GetItem'],
     SearchOldPool: SEARCH,
     SearchNewPool: SEARCH,
@@ -64,105 +64,105 @@ test('as the guard, capture may search the pools and read who it found', () => {
   assert.deepEqual(reads?.Condition, {
     'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': ['ACCOUNT#*', 'PERSON#*', 'CONTROL'] },
   });
-  const marks = statements.find((statement) => statement.Sid === 'LeaveMarks');
-  assert.deepEqual(marks?.Condition, {
+  const pending = statements.find((statement) => statement.Sid === 'StorePendingChanges');
+  assert.deepEqual(pending?.Condition, {
     'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': ['PENDING#*', 'COUNTER#0'] },
   });
 });
 
-test('capture may call the very functions that bridge.toml names, and no other', () => {
-  const own = 'arn:aws:lambda:us-east-1:111122223333:function:team-sign-up';
+test('capture may invoke only the chained functions that bridge.toml names', () => {
+  const own = 'arn:aws:lambda:us-east-1:111122223333:function:own-sign-up';
   const statements = statementsOf('Capture', bridge(`[old.triggers]\nPreSignUp = "${own}"`));
-  const call = statements.find((statement) => statement.Sid === 'CallTheTeamsFunctions');
+  const call = statements.find((statement) => statement.Sid === 'InvokeChainedFunctions');
   assert.deepEqual([call?.Action, call?.Resource], ['lambda:InvokeFunction', own]);
-  const words = own.replace('sign-up', 'words');
+  const other = own.replace('sign-up', 'words');
   const both = statementsOf('Capture', bridge(
     '[capture]\ncustom_message = true\n'
-      + `[old.triggers]\nPreSignUp = "${own}"\nCustomMessage = "${words}"`,
+      + `[old.triggers]\nPreSignUp = "${own}"\nCustomMessage = "${other}"`,
   ));
-  const calls = both.find((statement) => statement.Sid === 'CallTheTeamsFunctions');
-  assert.deepEqual(calls?.Resource, [own, words]);
+  const calls = both.find((statement) => statement.Sid === 'InvokeChainedFunctions');
+  assert.deepEqual(calls?.Resource, [own, other]);
 });
 
-test('trail may find out whose account it is, mark it, and say that it is alive', () => {
+test('trail may find people, store and send changes, and record routes and restores', () => {
   const statements = statementsOf('Trail');
   assert.deepEqual(bySid(statements), {
-    ...CAPTURES,
-    ResolveAccounts: ['dynamodb:GetItem'],
-    TellOfRoutes: ['dynamodb:UpdateItem'],
-    NoteRestores: ['dynamodb:GetItem', 'dynamodb:UpdateItem'],
-    // Whether capture still serves the triggers of a pool whose settings were changed.
-    LookOldPool: ['cognito-idp:DescribeUserPool'],
-    LookNewPool: ['cognito-idp:DescribeUserPool'],
-    // Lambda itself puts there what trail failed at, in trail's name.
-    ...sending(statements),
+    ...CAPTURE_GRANTS,
+    FindPeople: ['dynamodb:GetItem'],
+    RecordRoutes: ['dynamodb:UpdateItem'],
+    RecordRestores: ['dynamodb:GetItem', 'dynamodb:UpdateItem'],
+    // To check a pool's triggers after its settings were changed.
+    ReadOldPoolSettings: ['cognito-idp:DescribeUserPool'],
+    ReadNewPoolSettings: ['cognito-idp:DescribeUserPool'],
+    // Lambda sends failed events with trail's role.
+    ...sendFailed(statements),
   });
-  const restores = statements.find((statement) => statement.Sid === 'NoteRestores');
+  const restores = statements.find((statement) => statement.Sid === 'RecordRestores');
   assert.deepEqual(restores?.Condition, {
     'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': ['CONTROL'] },
   });
 });
 
-test('sweep may read everything, and write how far it came and what is to be looked at', () => {
+test('sweep may read the table, write cursors, and send bulk work', () => {
   const statements = statementsOf('Sweep');
   assert.deepEqual(bySid(statements), {
     WriteLog: LOG_CALLS,
-    ReadLedger: ['dynamodb:BatchGetItem', 'dynamodb:GetItem', 'dynamodb:Query'],
-    KeepCursors: ['dynamodb:DeleteItem', 'dynamodb:PutItem', 'dynamodb:UpdateItem'],
+    ReadTable: ['dynamodb:BatchGetItem', 'dynamodb:GetItem', 'dynamodb:Query'],
+    StoreCursors: ['dynamodb:DeleteItem', 'dynamodb:PutItem', 'dynamodb:UpdateItem'],
     ReadSecret: ['secretsmanager:GetSecretValue'],
     UseKeyThroughTable: KEY_CALLS,
     SendBulkWork: ['sqs:GetQueueAttributes', 'sqs:SendMessage'],
     ListOldPool: LISTING,
     ListNewPool: LISTING,
-    ...sending(statements),
+    ...sendFailed(statements),
   });
-  const cursors = statements.find((statement) => statement.Sid === 'KeepCursors');
+  const cursors = statements.find((statement) => statement.Sid === 'StoreCursors');
   assert.deepEqual(cursors?.Condition, {
     'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': ['CURSOR#*', 'ROUTE#*'] },
   });
 });
 
-test('apply may keep the ledger, work on the queue and keep the two pools in step', () => {
+test('apply may write the table, consume both queues, and write both pools', () => {
   assert.deepEqual(bySid(statementsOf('Apply')), {
     WriteLog: LOG_CALLS,
-    KeepLedger: [
+    WriteTable: [
       'dynamodb:ConditionCheckItem', 'dynamodb:DeleteItem', 'dynamodb:GetItem',
       'dynamodb:PutItem', 'dynamodb:Query', 'dynamodb:UpdateItem',
     ],
     QueryByState: ['dynamodb:Query'],
     ReadSecret: ['secretsmanager:GetSecretValue'],
     UseKeyThroughTable: KEY_CALLS,
-    WorkOnChanges: [
+    ConsumeChanges: [
       'sqs:ChangeMessageVisibility', 'sqs:DeleteMessage', 'sqs:GetQueueAttributes',
       'sqs:ReceiveMessage', 'sqs:SendMessage',
     ],
-    WorkOnBulk: [
+    ConsumeBulkWork: [
       'sqs:ChangeMessageVisibility', 'sqs:DeleteMessage', 'sqs:GetQueueAttributes',
       'sqs:ReceiveMessage',
     ],
-    KeepOldPoolInStep: POOL_CALLS,
-    KeepNewPoolInStep: POOL_CALLS,
+    SynchroniseOldPool: POOL_CALLS,
+    SynchroniseNewPool: POOL_CALLS,
   });
 });
 
-test('a capture that serves one pool does not look into that one', () => {
+test('capture that serves one pool may not search that pool', () => {
   const sids = Object.keys(bySid(statementsOf('Capture')));
   assert.ok(sids.includes('SearchOldPool') && !sids.includes('SearchNewPool'), sids.join());
 });
 
-test('the sweep reads no account, which would bill everybody', () => {
+test('only apply may call the administrative API of a pool', () => {
   for (const owner of ['Capture', 'Trail', 'Sweep'] as const) {
     const calls = statementsOf(owner).flatMap(({ Action }) => [Action].flat());
     assert.deepEqual(calls.filter((call) => call.startsWith('cognito-idp:Admin')), [], owner);
   }
 });
 
-test('where groups do not travel, the sweep lists none', () => {
+test('sweep may not list groups if groups are not synchronised', () => {
   const statements = bySid(statementsOf('Sweep', bridge('[policy]\ngroups = false')));
   assert.deepEqual(statements['ListOldPool'], LISTING.filter((call) => !call.includes('Group')));
 });
 
-test('the key is used in the table\'s hands only', () => {
+test('functions may use the key only through DynamoDB', () => {
   for (const owner of ['Capture', 'Trail', 'Apply', 'Sweep'] as const) {
     const use = statementsOf(owner).find((statement) => statement.Sid === 'UseKeyThroughTable');
     assert.deepEqual(use?.Condition, {
@@ -171,35 +171,35 @@ test('the key is used in the table\'s hands only', () => {
   }
 });
 
-test('where groups do not travel, nothing may write any', () => {
+test('apply may not write groups if groups are not synchronised', () => {
   const statements = bySid(statementsOf('Apply', bridge('[policy]\ngroups = false')));
   const writes = ['cognito-idp:AdminAddUserToGroup', 'cognito-idp:AdminRemoveUserFromGroup'];
   const allowed = POOL_CALLS.filter((call) => !writes.includes(call));
-  assert.deepEqual(statements['KeepOldPoolInStep'], allowed);
-  assert.deepEqual(statements['KeepNewPoolInStep'], allowed);
+  assert.deepEqual(statements['SynchroniseOldPool'], allowed);
+  assert.deepEqual(statements['SynchroniseNewPool'], allowed);
 });
 
-test('accounts may be deleted only where the team chose that a deletion deletes', () => {
+test('apply may delete accounts only with deletes = "delete"', () => {
   const call = 'cognito-idp:AdminDeleteUser';
   for (const [deletes, more] of [['delete', [call]], ['disable', []], ['keep', []]] as const) {
     const statements = bySid(statementsOf('Apply', bridge(`[policy]\ndeletes = "${deletes}"`)));
     const allowed = [...POOL_CALLS, ...more].sort();
-    assert.deepEqual(statements['KeepOldPoolInStep'], allowed);
-    assert.deepEqual(statements['KeepNewPoolInStep'], allowed);
+    assert.deepEqual(statements['SynchroniseOldPool'], allowed);
+    assert.deepEqual(statements['SynchroniseNewPool'], allowed);
   }
 });
 
-test('app clients are read only where an attribute of the team\'s own matches accounts', () => {
+test('apply may read app clients only if an attribute matches accounts', () => {
   const calls = ['cognito-idp:DescribeUserPoolClient', 'cognito-idp:ListUserPoolClients'];
   for (const [match, more] of [['custom:old_sub', calls], ['username', []]] as const) {
     const statements = bySid(statementsOf('Apply', bridge('', match)));
     const allowed = [...POOL_CALLS, ...more].sort();
-    assert.deepEqual(statements['KeepOldPoolInStep'], allowed);
-    assert.deepEqual(statements['KeepNewPoolInStep'], allowed);
+    assert.deepEqual(statements['SynchroniseOldPool'], allowed);
+    assert.deepEqual(statements['SynchroniseNewPool'], allowed);
   }
 });
 
-test('no policy says "all", but for those that cannot say it otherwise', () => {
+test('only these policies contain a wildcard', () => {
   const found: string[] = [];
   for (const [id, resource] of Object.entries(resources())) {
     for (const statement of everyStatement(resource.Properties)) {
@@ -210,10 +210,10 @@ test('no policy says "all", but for those that cannot say it otherwise', () => {
     }
   }
   assert.deepEqual(found.sort(), [
-    // A key's policy can only speak of that key, and calls it "*". Without the account's own
-    // right to administer it, nobody could ever mend the policy.
+    // A key policy applies to its own key only, and names it "*". Without this statement the
+    // account could never change the policy again.
     'AWS::KMS::Key StateKey: Allow kms:*',
-    // A refusal: nobody at all may use the queues without encryption on the way.
+    // Denies every call without TLS.
     'AWS::SQS::QueuePolicy BulkQueuePolicy: Deny sqs:*',
     'AWS::SQS::QueuePolicy ChangesDeadLetterQueuePolicy: Deny sqs:*',
     'AWS::SQS::QueuePolicy ChangesQueuePolicy: Deny sqs:*',
@@ -222,7 +222,7 @@ test('no policy says "all", but for those that cannot say it otherwise', () => {
   ]);
 });
 
-test('no role has a policy that somebody else can change', () => {
+test('roles have no managed policies, and only Lambda may assume them', () => {
   for (const [id, resource] of Object.entries(resources())) {
     if (resource.Type === 'AWS::IAM::Role') {
       assert.equal(resource.Properties['ManagedPolicyArns'], undefined, id);
@@ -236,8 +236,8 @@ test('no role has a policy that somebody else can change', () => {
 });
 
 function resources(configuration?: string): Record<string, Resource> {
-  const wishes = configuration === undefined ? undefined : { configuration };
-  return template(wishes).toJSON()['Resources'] as Record<string, Resource>;
+  const options = configuration === undefined ? undefined : { configuration };
+  return template(options).toJSON()['Resources'] as Record<string, Resource>;
 }
 
 type Owner = 'Capture' | 'Trail' | 'Apply' | 'Sweep';
@@ -248,7 +248,7 @@ function statementsOf(owner: Owner, configuration?: string): Statement[] {
     .flatMap(([, resource]) => everyStatement(resource.Properties));
 }
 
-/** Every statement anywhere in a resource, whatever its policy is called there. */
+/** All statements in a resource, in whichever property they are. */
 function everyStatement(value: unknown): Statement[] {
   if (typeof value !== 'object' || value === null) {
     return [];
@@ -261,20 +261,14 @@ function bySid(statements: Statement[]): Record<string, string[]> {
   return Object.fromEntries(statements.map(({ Sid, Action }) => [Sid, [Action].flat().sort()]));
 }
 
-/** A bridge of two pools beside the stack, with these lines more. */
-function bridge(more: string, match = 'email'): string {
-  return `name = "acme"
-    [old]
-    user_pool_id = "us-east-1_AAAAAAAAA"
-    [new]
-    user_pool_id = "us-east-1_BBBBBBBBB"
-    [identity]
-    match = "${match}"
-    ${more}`;
+/** A bridge of two pools in the stack's Region, with more lines. */
+function bridge(more: string, match?: string): string {
+  const [oldPool, newPool] = ['A', 'B'].map((id) => `user_pool_id = "us-east-1_${id.repeat(9)}"`);
+  return bridgeToml(oldPool ?? '', newPool ?? '', more, match);
 }
 
-/** The statement by which a function's own failures are sent away; CDK gives it no name. */
-function sending(statements: Statement[]): Record<string, string[]> {
+/** The statement for sending failed events. CDK gives it no Sid. */
+function sendFailed(statements: Statement[]): Record<string, string[]> {
   const unnamed = statements.filter(({ Sid }) => Sid === undefined);
   assert.deepEqual(unnamed.map(({ Action }) => Action), [
     ['sqs:GetQueueAttributes', 'sqs:GetQueueUrl', 'sqs:SendMessage'],

@@ -1,4 +1,4 @@
-/** The public rules for AWS stacks hold, save those set aside in writing. */
+/** The stacks obey the rules of cdk-nag, except where an acknowledgement gives a reason. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -7,7 +7,7 @@ import { test } from 'node:test';
 import { Validations } from 'aws-cdk-lib';
 import { Queue } from 'aws-cdk-lib/aws-sqs';
 
-import { lay, type World } from './world';
+import { createTestApp, type TestApp } from './fixture';
 
 interface Report {
   readonly pluginReports: readonly {
@@ -16,18 +16,19 @@ interface Report {
   }[];
 }
 
-test('no rule is broken', () => {
-  assert.deepEqual(broken(lay()), []);
+test('bridge stack violates no rule', () => {
+  assert.deepEqual(violations(createTestApp()), []);
 });
 
-test('a rule that is broken would be found', () => {
-  const world = lay();
-  new Queue(world.stack, 'Unguarded');
-  assert.deepEqual(broken(world), ['AwsSolutions-SQS3', 'AwsSolutions-SQS4']);
+test('violated rules are reported', () => {
+  const testApp = createTestApp();
+  new Queue(testApp.stack, 'Insecure');
+  assert.deepEqual(violations(testApp), ['AwsSolutions-SQS3', 'AwsSolutions-SQS4']);
 });
 
-test('every rule set aside is set aside here, with a reason', () => {
-  const reasons = lay().stack.node.findAll().flatMap((construct) => construct.node.metadata)
+test('every acknowledged rule is listed here and has a reason', () => {
+  const reasons = createTestApp().stack.node.findAll()
+    .flatMap((construct) => construct.node.metadata)
     .filter(({ type }) => type === Validations.ACKNOWLEDGED_RULES_METADATA_KEY)
     .map(({ data }) => data as Record<string, string>);
   assert.deepEqual(reasons.flatMap((reason) => Object.keys(reason)), [
@@ -36,12 +37,12 @@ test('every rule set aside is set aside here, with a reason', () => {
     'AwsSolutions::AwsSolutions-SQS3',
   ]);
   for (const [rule, reason] of reasons.flatMap((found) => Object.entries(found))) {
-    assert.ok(reason.split(' ').length > 10, `${rule} has no reason worth the name`);
+    assert.ok(reason.split(' ').length > 10, `the reason for ${rule} is too short`);
   }
 });
 
-/** The names of the rules that a synthesis reports as broken; it fails if there are any. */
-function broken({ app }: World): string[] {
+/** The names of the rules that a synthesis reports as violated; it fails if there are any. */
+function violations({ app }: TestApp): string[] {
   let failed = false;
   try {
     app.synth();
@@ -53,7 +54,7 @@ function broken({ app }: World): string[] {
   const report = JSON.parse(readFileSync(path, 'utf8')) as Report;
   const rules = report.pluginReports
     .filter(({ conclusion }) => conclusion === 'failure')
-    .flatMap(({ violations }) => violations.map(({ ruleName }) => ruleName));
+    .flatMap((report) => report.violations.map(({ ruleName }) => ruleName));
   assert.equal(failed, rules.length > 0);
   return rules.sort();
 }

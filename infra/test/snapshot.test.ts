@@ -1,7 +1,6 @@
 /**
- * The whole templates of the example, so that a change to one is seen by whoever reviews it: the
- * bridge's own, and the small one beside the pool that it does not reach.
- * `UPDATE_SNAPSHOT=1 npm test` writes them anew.
+ * Snapshots of the example's templates, so that a reviewer sees each change: the bridge's own stack
+ * and a capture stack. `UPDATE_SNAPSHOT=1 npm test` writes them again.
  */
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -12,25 +11,25 @@ import { Stack } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
 
 import { INFRA } from '../lib/infra';
-import { lay, template } from './world';
+import { createTestApp, template } from './fixture';
 
-test('the template is the one that was reviewed', () => {
-  review(template(), 'template.snapshot.json');
+test('template of the bridge stack matches its snapshot', () => {
+  compare(template(), 'template.snapshot.json');
 });
 
-test('so is the one beside a pool in another Region', () => {
-  const beside = lay().app.node.findChild('poolbridge-capture-old') as Stack;
-  review(Template.fromStack(beside), 'beside.snapshot.json');
+test('template of a capture stack matches its snapshot', () => {
+  const stack = createTestApp().app.node.findChild('poolbridge-capture-old') as Stack;
+  compare(Template.fromStack(stack), 'capture-stack.snapshot.json');
 });
 
-function review(made: Template, file: string): void {
+function compare(created: Template, file: string): void {
   const path = resolve(INFRA, 'test', file);
-  // The packages' names follow the example's comments and the placeholder: nobody reviews those.
-  const found = JSON.stringify(made.toJSON(), null, 2)
+  // The packages' hashes change with each comment of the example.
+  const found = JSON.stringify(created.toJSON(), null, 2)
     .replaceAll(/[0-9a-f]{64}\.zip/g, 'PACKAGE.zip');
   if (process.env['UPDATE_SNAPSHOT'] !== undefined) {
     writeFileSync(path, `${found}\n`);
   }
-  const reviewed: unknown = JSON.parse(readFileSync(path, 'utf8'));
-  assert.deepEqual(JSON.parse(found), reviewed, 'UPDATE_SNAPSHOT=1 npm test writes it anew');
+  const snapshot: unknown = JSON.parse(readFileSync(path, 'utf8'));
+  assert.deepEqual(JSON.parse(found), snapshot, 'UPDATE_SNAPSHOT=1 npm test writes it again');
 }

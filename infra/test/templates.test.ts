@@ -1,4 +1,4 @@
-/** What `make synth` prints at its end. */
+/** The list of templates that `make synth` prints. */
 import assert from 'node:assert/strict';
 import { basename } from 'node:path';
 import { test } from 'node:test';
@@ -6,10 +6,10 @@ import { test } from 'node:test';
 import { Template } from 'aws-cdk-lib/assertions';
 
 import { describeTemplates } from '../lib/templates';
-import { lay } from './world';
+import { createTestApp } from './fixture';
 
-test('each template is named with its stack and the number of its resources', () => {
-  const { app, stack } = lay();
+test('list shows each template with its stack and number of resources', () => {
+  const { app, stack } = createTestApp();
   const count = Object.keys(Template.fromStack(stack).toJSON()['Resources']).length;
   const written = describeTemplates(app.synth().directory);
   const files = written.map(({ path }) => basename(path));

@@ -1,4 +1,4 @@
-/** What travels in a function's package, and that nothing but its content decides its name. */
+/** A function's package holds its program and bridge.toml, and its name depends on both only. */
 import assert from 'node:assert/strict';
 import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -6,22 +6,22 @@ import { test } from 'node:test';
 
 import { Template } from 'aws-cdk-lib/assertions';
 
-import { EXAMPLE, lay, mistakeOf, newFolder, type World } from './world';
+import { configErrorOf, createTestApp, EXAMPLE, newFolder, type TestApp } from './fixture';
 
-// The start of an ELF file: its magic number, and at byte 18 what it runs on.
+// The start of an ELF file: its magic number, and the processor at byte 18.
 const X86_64 = elf(62);
 const AARCH64 = elf(183);
 
-test('without programs, a synthesis has to ask for a placeholder by name', () => {
-  const words = mistakeOf({ context: { bootstraps: newFolder() } });
-  assert.match(words, /error: bootstrap missing: .*\/capture\/bootstrap/);
-  assert.match(words, /hint: run make build/);
+test('synthesis without programs fails unless the settings ask for placeholders', () => {
+  const text = configErrorOf({ context: { bootstraps: newFolder() } });
+  assert.match(text, /error: bootstrap missing: .*\/capture\/bootstrap/);
+  assert.match(text, /hint: run make build/);
 });
 
-test('a package holds its program, executable, and the very configuration', () => {
-  // Not executable where it lies, as after a download or an unpacking.
-  const world = lay({ context: { bootstraps: built({ apply: X86_64, capture: X86_64 }, 0o600) } });
-  const packages = packagesOf(world);
+test('package holds the executable program and bridge.toml', () => {
+  // The built file is not executable, as after a download.
+  const bootstraps = built({ apply: X86_64, capture: X86_64 }, 0o600);
+  const packages = packagesOf(createTestApp({ context: { bootstraps } }));
   assert.equal(packages.length, 1, 'equal programs make one package');
   for (const folder of packages) {
     assert.deepEqual(readdirSync(folder).sort(), ['bootstrap', 'bridge.toml']);
@@ -34,54 +34,54 @@ test('a package holds its program, executable, and the very configuration', () =
 test('each function has its own program', () => {
   const script = Buffer.from('#!/bin/sh\n');
   const bootstraps = built({ apply: X86_64, capture: script });
-  assert.equal(packagesOf(lay({ context: { bootstraps } })).length, 2);
+  assert.equal(packagesOf(createTestApp({ context: { bootstraps } })).length, 2);
 });
 
-test('a program for another processor is refused', () => {
+test('synthesis fails for a program of another processor', () => {
   const bootstraps = built({ apply: AARCH64, capture: AARCH64 });
-  const words = mistakeOf({ context: { bootstraps } });
-  assert.match(words, /capture was built for arm64, and the stack asks for x86_64/);
-  lay({ context: { bootstraps, architecture: 'arm64' } });
+  const text = configErrorOf({ context: { bootstraps } });
+  assert.match(text, /capture was built for arm64, but the functions run on x86_64/);
+  createTestApp({ context: { bootstraps, architecture: 'arm64' } });
 });
 
-test('a program for a newer system than Lambda\'s is refused', () => {
-  const naming = (...versions: string[]): string => {
+test('synthesis fails for a program that needs a newer glibc', () => {
+  const needing = (...versions: string[]): string => {
     const names = versions.map((version) => `GLIBC_${version}\0`).join('');
     const program = Buffer.concat([X86_64, Buffer.from(names, 'latin1')]);
     return built({ apply: program, capture: program });
   };
   for (const newest of ['2.35', '2.39', '2.41', '2.100']) {
-    const bootstraps = naming('2.2.5', newest, '2.4', '2.34');
-    const words = mistakeOf({ context: { bootstraps } });
-    assert.ok(words.includes(`capture asks for GLIBC_${newest}, and Lambda has 2.34`), words);
-    assert.match(words, /hint: build it on Amazon Linux 2023/);
+    const bootstraps = needing('2.2.5', newest, '2.4', '2.34');
+    const text = configErrorOf({ context: { bootstraps } });
+    assert.ok(text.includes(`capture needs GLIBC_${newest}, but Lambda has 2.34`), text);
+    assert.match(text, /hint: build it on Amazon Linux 2023/);
   }
-  lay({ context: { bootstraps: naming('2.2.5', '2.4', '2.9', '2.34') } });
+  createTestApp({ context: { bootstraps: needing('2.2.5', '2.4', '2.9', '2.34') } });
 });
 
-test('what is neither a Linux program nor a script is refused', () => {
+test('synthesis fails for a file that is neither ELF nor a script', () => {
   for (const content of ['', '\x7fELF', '\xcf\xfa\xed\xfe and all that follows it', 'MZ']) {
     const program = Buffer.from(content, 'latin1');
     const bootstraps = built({ apply: program, capture: program });
-    const words = mistakeOf({ context: { bootstraps } });
-    assert.match(words, /capture\/bootstrap is no program that Lambda could start/);
-    assert.match(words, /hint: run make build on Linux/);
+    const text = configErrorOf({ context: { bootstraps } });
+    assert.match(text, /Lambda cannot start .*\/capture\/bootstrap/);
+    assert.match(text, /hint: run make build on Linux/);
   }
 });
 
-test('the same content makes the same package, wherever and whenever it is made', () => {
-  const keys = (): string[] => codeKeys(lay({
+test('the same content has the same package name in every folder', () => {
+  const keys = (): string[] => codeKeys(createTestApp({
     context: { bootstraps: built({ apply: X86_64, capture: X86_64 }) },
   }));
   assert.deepEqual(keys(), keys());
 });
 
-test('another configuration makes another package', () => {
+test('another bridge.toml has another package name', () => {
   const example = readFileSync(EXAMPLE, 'utf8');
   const other = example.replace('conflicts = "active-wins"', 'conflicts = "hold"');
   assert.notDeepEqual(
-    codeKeys(lay({ configuration: example })),
-    codeKeys(lay({ configuration: other })),
+    codeKeys(createTestApp({ configuration: example })),
+    codeKeys(createTestApp({ configuration: other })),
   );
 });
 
@@ -92,7 +92,7 @@ function elf(machine: number): Buffer {
   return head;
 }
 
-/** A folder of programs as the build leaves it; what is not named is as apply's. */
+/** A folder of programs as the build makes it. trail and sweep are the same as apply. */
 function built(programs: { apply: Buffer; capture: Buffer }, mode = 0o755): string {
   const folder = newFolder();
   const all = { trail: programs.apply, sweep: programs.apply, ...programs };
@@ -104,14 +104,14 @@ function built(programs: { apply: Buffer; capture: Buffer }, mode = 0o755): stri
   return folder;
 }
 
-function packagesOf(world: World): string[] {
-  const { directory } = world.app.synth();
+function packagesOf(testApp: TestApp): string[] {
+  const { directory } = testApp.app.synth();
   return readdirSync(directory)
     .filter((name) => name.startsWith('asset.'))
     .map((name) => join(directory, name));
 }
 
-function codeKeys(world: World): string[] {
-  const functions = Template.fromStack(world.stack).findResources('AWS::Lambda::Function');
+function codeKeys(testApp: TestApp): string[] {
+  const functions = Template.fromStack(testApp.stack).findResources('AWS::Lambda::Function');
   return Object.values(functions).map((found) => String(found['Properties'].Code.S3Key));
 }

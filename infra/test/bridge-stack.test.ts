@@ -1,4 +1,4 @@
-/** What the README and the other functions rely on, each promise by itself. */
+/** Properties of the stack that the documentation and the functions rely on. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
@@ -8,14 +8,14 @@ import { Match } from 'aws-cdk-lib/assertions';
 
 import { INFRA } from '../lib/infra';
 import { OPERATIONS_FILE } from '../lib/trail-events';
-import { EXAMPLE, template } from './world';
+import { EXAMPLE, template } from './fixture';
 
 const QUEUE = 'AWS::SQS::Queue';
 const FUNCTION = 'AWS::Lambda::Function';
 const TABLE = 'AWS::DynamoDB::Table';
 const DASHBOARD = 'AWS::CloudWatch::Dashboard';
 
-test('every name that something outside must know is fixed', () => {
+test('resources have fixed names', () => {
   template().hasResourceProperties(FUNCTION, { FunctionName: 'acme-capture' });
   template().hasResourceProperties(FUNCTION, { FunctionName: 'acme-apply' });
   template().hasResourceProperties(TABLE, { TableName: 'acme' });
@@ -24,7 +24,7 @@ test('every name that something outside must know is fixed', () => {
   template().hasResourceProperties(DASHBOARD, { DashboardName: 'poolbridge-acme' });
 });
 
-test('a change that twelve readers could not answer for goes to the dead letters', () => {
+test('a change becomes a dead letter after 12 receives', () => {
   const [deadLetters] = Object.keys(template().findResources(QUEUE, {
     Properties: { QueueName: 'acme-dead-letter.fifo' },
   }));
@@ -37,7 +37,7 @@ test('a change that twelve readers could not answer for goes to the dead letters
   });
 });
 
-test('queues of changes keep order within an account only, and compare nothing', () => {
+test('FIFO queues keep order per account and do not deduplicate by content', () => {
   for (const name of ['acme', 'acme-bulk', 'acme-dead-letter']) {
     template().hasResourceProperties(QUEUE, {
       QueueName: `${name}.fifo`,
@@ -49,7 +49,7 @@ test('queues of changes keep order within an account only, and compare nothing',
   }
 });
 
-test('changes are kept for two weeks, and hidden at rest; failed events for four days', () => {
+test('queues are encrypted, keep changes for 14 days and failed events for 4', () => {
   template().allResourcesProperties(QUEUE, { SqsManagedSseEnabled: true });
   const days = Object.values(template().findResources(QUEUE)).map(({ Properties }) => [
     Properties.QueueName, Properties.MessageRetentionPeriod / (24 * 60 * 60),
@@ -58,20 +58,20 @@ test('changes are kept for two weeks, and hidden at rest; failed events for four
     'acme.fifo': 14,
     'acme-bulk.fifo': 14,
     'acme-dead-letter.fifo': 14,
-    // They hold who called from where.
+    // These events hold IP addresses.
     'acme-trail-failed': 4,
     'acme-sweep-failed': 4,
   });
 });
 
-test('the runbook says how long failed events are kept', () => {
+test('runbook states how long the queue keeps failed events', () => {
   const article = /### trail-failed-events\n[^]*?\n### /
     .exec(readFileSync(resolve(INFRA, 'RUNBOOK.md'), 'utf8'))?.[0] ?? '';
-  assert.match(article, /kept for four days/);
+  assert.match(article, /keeps these events for four days/);
   assert.match(article, /IP addresses/);
 });
 
-test('bulk work never takes the place of live changes', () => {
+test('bulk work has its own queue and concurrency', () => {
   const [bulk] = Object.keys(template().findResources(QUEUE, {
     Properties: { QueueName: 'acme-bulk.fifo' },
   }));
@@ -83,7 +83,7 @@ test('bulk work never takes the place of live changes', () => {
   template().resourceCountIs('AWS::Lambda::EventSourceMapping', 2);
 });
 
-test('the rules let through what trail listens to, and no sign-ins', () => {
+test('rules pass the operations of operations.json and no sign-ins', () => {
   const { calls, pool, forms, challenges } = JSON.parse(readFileSync(OPERATIONS_FILE, 'utf8'));
   const patterns = Object.values(template().findResources('AWS::Events::Rule'))
     .map(({ Properties }) => Properties.EventPattern)
@@ -103,11 +103,11 @@ test('the rules let through what trail listens to, and no sign-ins', () => {
       },
     },
   });
-  // The longest pattern that EventBridge takes.
+  // The quota of EventBridge for an event pattern.
   assert.ok(patterns.every((pattern) => JSON.stringify(pattern).length <= 2048));
 });
 
-test('pages that are only read reach trail as well, and no other read does', () => {
+test('only the rule for links gets read-only events', () => {
   const { forms } = JSON.parse(readFileSync(OPERATIONS_FILE, 'utf8')) as { forms: string[] };
   const rules = Object.values(template().findResources('AWS::Events::Rule'))
     .filter(({ Properties }) => Properties.EventPattern !== undefined)
@@ -125,7 +125,7 @@ test('pages that are only read reach trail as well, and no other read does', () 
   assert.ok(all[0]?.EventPattern.detail.eventName.includes('Confirm_With_Link_GET'));
 });
 
-test('people\'s own calls reach trail too, which name no pool', () => {
+test('rule for calls does not filter by pool, so that it passes people\'s own calls', () => {
   const { Properties } = Object.values(template().findResources('AWS::Events::Rule', {
     Properties: { Name: 'acme-trail-calls' },
   }))[0] ?? assert.fail();
@@ -135,12 +135,12 @@ test('people\'s own calls reach trail too, which name no pool', () => {
   }
 });
 
-test('both shapes of the trail\'s events reach trail, and what fails is kept', () => {
-  for (const shape of ['AWS API Call via CloudTrail', 'AWS Service Event via CloudTrail']) {
+test('trail gets both types of CloudTrail events, and failed events go to a queue', () => {
+  for (const detailType of ['AWS API Call via CloudTrail', 'AWS Service Event via CloudTrail']) {
     template().hasResourceProperties('AWS::Events::Rule', {
       State: 'ENABLED',
       EventPattern: Match.objectLike({
-        'source': ['aws.cognito-idp'], 'detail-type': [shape],
+        'source': ['aws.cognito-idp'], 'detail-type': [detailType],
       }),
       Targets: [Match.objectLike({ DeadLetterConfig: Match.anyValue() })],
     });
@@ -151,7 +151,7 @@ test('both shapes of the trail\'s events reach trail, and what fails is kept', (
   });
 });
 
-test('the sweep is called every quarter of an hour, unless it is off', () => {
+test('schedule calls the sweep every 15 minutes unless it is off', () => {
   const rule = { Name: 'acme-sweep', ScheduleExpression: 'rate(15 minutes)' };
   template().hasResourceProperties('AWS::Events::Rule', { ...rule, State: 'ENABLED' });
   const example = readFileSync(EXAMPLE, 'utf8');
@@ -160,7 +160,7 @@ test('the sweep is called every quarter of an hour, unless it is off', () => {
     .hasResourceProperties('AWS::Events::Rule', { ...rule, State: 'DISABLED' });
 });
 
-test('a call of the sweep ends before the next, however often a pass is due', () => {
+test('a call of the sweep times out before the next one', () => {
   // Only a local stack may have a pass every second.
   const example = readFileSync(EXAMPLE, 'utf8')
     .replace('[old]\n', '[old]\nendpoint_url = "http://127.0.0.1:4566"\n');
@@ -168,15 +168,15 @@ test('a call of the sweep ends before the next, however often a pass is due', ()
     ['168h', 'rate(15 minutes)', 900], ['5m', 'rate(5 minutes)', 300], ['1s', 'rate(1 minute)', 60],
   ] as const) {
     const configuration = example.replace('every = "6h"', `every = "${every}"`);
-    const ground = template({ configuration });
-    ground.hasResourceProperties('AWS::Events::Rule', {
+    const stack = template({ configuration });
+    stack.hasResourceProperties('AWS::Events::Rule', {
       Name: 'acme-sweep', ScheduleExpression: rate,
     });
-    ground.hasResourceProperties(FUNCTION, { FunctionName: 'acme-sweep', Timeout: timeout });
+    stack.hasResourceProperties(FUNCTION, { FunctionName: 'acme-sweep', Timeout: timeout });
   }
 });
 
-test('trail knows whose calls are our own, and sweep who serves each pool', () => {
+test('trail gets the roles of apply and sweep, and sweep the capture of each pool', () => {
   const role = (owner: string): unknown => {
     const [id] = Object.keys(template().findResources('AWS::IAM::Role'))
       .filter((found) => found.startsWith(owner));
@@ -206,7 +206,7 @@ test('trail knows whose calls are our own, and sweep who serves each pool', () =
         POOLBRIDGE_QUEUE_URL: reference(),
         POOLBRIDGE_BULK_QUEUE_URL: reference(),
         POOLBRIDGE_KEY: reference(),
-        // The example's old pool is in another Region, and has a capture there.
+        // The example's old pool is in another Region, so its capture is there.
         POOLBRIDGE_CAPTURE_OLD: {
           'Fn::Join': ['', Match.arrayWith([':function:acme-capture-old'])],
         },
@@ -216,12 +216,12 @@ test('trail knows whose calls are our own, and sweep who serves each pool', () =
   });
 });
 
-test('a message stays hidden for six times as long as apply may take', () => {
+test('visibility timeout is six times the timeout of apply', () => {
   template().hasResourceProperties(QUEUE, { QueueName: 'acme.fifo', VisibilityTimeout: 180 });
   template().hasResourceProperties(FUNCTION, { FunctionName: 'acme-apply', Timeout: 30 });
 });
 
-test('apply takes ten changes at once and gives back only those that failed', () => {
+test('apply gets batches of 10 and returns only failed messages', () => {
   template().hasResourceProperties('AWS::Lambda::EventSourceMapping', {
     BatchSize: 10,
     FunctionResponseTypes: ['ReportBatchItemFailures'],
@@ -233,7 +233,7 @@ test('apply takes ten changes at once and gives back only those that failed', ()
     });
 });
 
-test('every five minutes apply is asked to send again what is due', () => {
+test('schedule calls apply every 5 minutes to send due changes again', () => {
   const [apply] = Object.keys(template().findResources(FUNCTION, {
     Properties: { FunctionName: 'acme-apply' },
   }));
@@ -253,7 +253,7 @@ test('every five minutes apply is asked to send again what is due', () => {
     Principal: 'events.amazonaws.com',
     SourceArn: { 'Fn::GetAtt': [rule, 'Arn'] },
   });
-  // One that failed is not tried again: the next one is due before long.
+  // No retries: the next call comes soon.
   template().hasResourceProperties('AWS::Lambda::EventInvokeConfig', {
     FunctionName: { Ref: apply },
     MaximumRetryAttempts: 0,
@@ -261,7 +261,7 @@ test('every five minutes apply is asked to send again what is due', () => {
   });
 });
 
-test('the table has a key of its own, can be restored, and forgets what expires', () => {
+test('table has its own key, point-in-time recovery and expiry', () => {
   const [key] = Object.keys(template().findResources('AWS::KMS::Key'));
   template().hasResourceProperties('AWS::KMS::Key', { EnableKeyRotation: true });
   template().hasResourceProperties(TABLE, {
@@ -280,7 +280,7 @@ test('the table has a key of its own, can be restored, and forgets what expires'
   });
 });
 
-test('the index tells who is not in step, oldest first, without the whole item', () => {
+test('index by_state holds only the state and the accounts', () => {
   template().hasResourceProperties(TABLE, {
     GlobalSecondaryIndexes: [{
       IndexName: 'by_state',
@@ -297,16 +297,16 @@ test('the index tells who is not in step, oldest first, without the whole item',
   });
 });
 
-const KEPT = [TABLE, 'AWS::KMS::Key', 'AWS::SecretsManager::Secret'];
+const RETAINED = [TABLE, 'AWS::KMS::Key', 'AWS::SecretsManager::Secret'];
 
-test('the table, its key and its secret outlive the stack', () => {
-  for (const type of KEPT) {
+test('table, key and secret outlive the stack', () => {
+  for (const type of RETAINED) {
     template().allResources(type, { DeletionPolicy: 'Retain', UpdateReplacePolicy: 'Retain' });
   }
   template().hasResourceProperties(TABLE, { DeletionProtectionEnabled: true });
 });
 
-test('a demonstration leaves nothing behind', () => {
+test('a removable stack retains no resource', () => {
   const removable = template({ context: { removable: 'true' } });
   const resources: Record<string, { Type: string; DeletionPolicy?: string }> =
     removable.toJSON()['Resources'];
@@ -316,7 +316,7 @@ test('a demonstration leaves nothing behind', () => {
   removable.hasResourceProperties(TABLE, { DeletionProtectionEnabled: false });
 });
 
-test('functions run on the system that their programs were built for', () => {
+test('functions have the runtime and processor of their programs', () => {
   template().allResourcesProperties(FUNCTION, {
     Runtime: 'provided.al2023',
     Architectures: ['x86_64'],
@@ -327,15 +327,15 @@ test('functions run on the system that their programs were built for', () => {
     .allResourcesProperties(FUNCTION, { Architectures: ['arm64'] });
 });
 
-test('capture is not cut off before Cognito gives up, and knows the table and the queue', () => {
+test('capture has 10 seconds, 512 MB, and only the variables it needs', () => {
   template().hasResourceProperties(FUNCTION, {
     FunctionName: 'acme-capture',
-    // Not the 5 seconds of Cognito's: an answer of the team's own function must not be cut off.
+    // More than the 5 seconds of Cognito, which a chained function may use up.
     Timeout: 10,
-    // Not a fourteenth of a processor: its first connections are made while somebody waits.
+    // Enough processor power for the first connections, while a person waits.
     MemorySize: 512,
     Environment: {
-      // All of them: capture needs no key, so it has none to lose.
+      // All of them: capture gets no key.
       Variables: {
         POOLBRIDGE_CONFIG: 'bridge.toml',
         POOLBRIDGE_TABLE: reference(),
@@ -345,7 +345,7 @@ test('capture is not cut off before Cognito gives up, and knows the table and th
   });
 });
 
-test('apply knows the table, both queues and the secret', () => {
+test('apply gets the table, the queues and the secret', () => {
   template().hasResourceProperties(FUNCTION, {
     FunctionName: 'acme-apply',
     MemorySize: 256,
@@ -365,14 +365,14 @@ test('apply knows the table, both queues and the secret', () => {
   });
 });
 
-test('logs are forgotten after thirty days, or as the team says', () => {
+test('CloudWatch keeps logs for 30 days or as the settings say', () => {
   template().resourceCountIs('AWS::Logs::LogGroup', 4);
   template().allResourcesProperties('AWS::Logs::LogGroup', { RetentionInDays: 30 });
   template({ context: { logRetentionDays: 7 } })
     .allResourcesProperties('AWS::Logs::LogGroup', { RetentionInDays: 7 });
 });
 
-test('an operator is told every variable of the command line', () => {
+test('stack outputs every variable of the command line', () => {
   for (const output of [
     'Table', 'QueueUrl', 'BulkQueueUrl', 'DeadLetterUrl', 'Key', 'CaptureOld', 'CaptureNew',
   ]) {
