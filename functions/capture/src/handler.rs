@@ -5,17 +5,16 @@
 //! answer, errors included, and also the failure to call it. The other is the sign-up guard, if it
 //! refuses a sign-up.
 
-use std::future::{Future, poll_fn};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
-use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
 use aws_config::{Region, SdkConfig};
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
+use futures_util::FutureExt as _;
 use poolbridge_core::error::{ErrorKind, PortError};
 use poolbridge_core::guard::GuardDecision;
 use poolbridge_core::limits;
@@ -330,12 +329,7 @@ fn patience(deadline: u64) -> Duration {
 
 /// The future's result, or `None` if it panicked. The panic hook logs the place.
 async fn unharmed<T>(future: impl Future<Output = T>) -> Option<T> {
-    let mut future = pin!(future);
-    poll_fn(|context| {
-        let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context)));
-        polled.map_or(Poll::Ready(None), |poll| poll.map(Some))
-    })
-    .await
+    AssertUnwindSafe(future).catch_unwind().await.ok()
 }
 
 /// The same clients for the Region of the table and the queues.

@@ -49,33 +49,13 @@ impl fmt::Display for ConfigErrors {
 
 /// The known word nearest to `word`, if it is near enough to be a likely misspelling.
 pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let allowed = (word.chars().count() / 3).clamp(1, 3);
-    known
-        .into_iter()
-        .map(|candidate| (distance(word, candidate), candidate))
-        .filter(|(away, _)| *away <= allowed)
-        .min()
-        .map(|(_, candidate)| candidate)
-}
-
-/// How many letters must be inserted, removed or replaced to turn one word into the other.
-fn distance(one: &str, two: &str) -> usize {
     // Keys are short. A longer word is no misspelling of one and would only cost time.
-    if one.len() > 64 {
-        return usize::MAX;
+    if word.len() > 64 {
+        return None;
     }
-    let two: Vec<char> = two.chars().collect();
-    let mut row: Vec<usize> = (0..=two.len()).collect();
-    for (place, letter) in one.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = place + 1;
-        for (column, other) in two.iter().enumerate() {
-            let replaced = diagonal + usize::from(letter != *other);
-            diagonal = row[column + 1];
-            row[column + 1] = replaced.min(row[column] + 1).min(diagonal + 1);
-        }
-    }
-    row[two.len()]
+    let allowed = (word.chars().count() / 3).clamp(1, 3);
+    let distances = known.into_iter().map(|known| (strsim::osa_distance(word, known), known));
+    distances.filter(|(away, _)| *away <= allowed).min().map(|(_, known)| known)
 }
 
 #[cfg(test)]

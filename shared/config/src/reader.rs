@@ -4,6 +4,7 @@
 use std::cell::RefCell;
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use toml::de::{DeTable, DeValue};
 
 use super::config_error::{ConfigError, nearest};
@@ -270,18 +271,11 @@ fn kind(value: &DeValue<'_>) -> &'static str {
     }
 }
 
-/// Parses a duration: a whole number and `ms`, `s`, `m` or `h`.
+/// A span of time such as `90s`, `5m`, `1h 30m` or `500ms`, as jiff's friendly format has it, from
+/// milliseconds to hours. `None` if the text is none, or is negative.
 pub fn duration(text: &str) -> Option<Duration> {
-    let digits = text.find(|letter: char| !letter.is_ascii_digit())?;
-    let (number, unit) = text.split_at(digits);
-    let number: u64 = number.parse().ok()?;
-    match unit {
-        "ms" => Some(Duration::from_millis(number)),
-        "s" => Some(Duration::from_secs(number)),
-        "m" => number.checked_mul(60).map(Duration::from_secs),
-        "h" => number.checked_mul(3600).map(Duration::from_secs),
-        _ => None,
-    }
+    let span: SignedDuration = text.parse().ok()?;
+    span.try_into().ok()
 }
 
 #[cfg(test)]
@@ -294,7 +288,8 @@ mod tests {
         assert_eq!(duration("500ms"), Some(Duration::from_millis(500)));
         assert_eq!(duration("2m"), Some(Duration::from_mins(2)));
         assert_eq!(duration("1h"), Some(Duration::from_hours(1)));
-        for wrong in ["", "s", "10", "10 s", "-1s", "1.5s", "10d", "99999999999999999999s"] {
+        assert_eq!(duration("1h 30m"), Some(Duration::from_mins(90)));
+        for wrong in ["", "s", "10", "-1s", "1s ago", "10d", "99999999999999999999s"] {
             assert_eq!(duration(wrong), None, "{wrong}");
         }
         assert_eq!(duration("18446744073709551615h"), None);

@@ -1,14 +1,12 @@
 //! Listings for the operator: pending changes by shard, people by state. Paged, bounded, and with
 //! several requests in parallel.
 
-use std::collections::BTreeMap;
-
+use futures_util::stream::{self, StreamExt};
 use poolbridge_core::change::PendingChange;
 use poolbridge_core::error::{ErrorKind, PortError};
 use poolbridge_core::limits::MARK_SHARDS;
 use poolbridge_core::names::PersonId;
 use poolbridge_core::record::{PersonRecord, PersonState};
-use tokio::task::JoinSet;
 
 use super::attribute::{Item, ItemError, ItemReader, text};
 use super::key::{BY_STATE, STATE_SHARDS, listed_as, pending_partition, state_partition};
@@ -259,8 +257,8 @@ pub(super) fn is_of_item(error: &PortError) -> bool {
     matches!(error.kind, ErrorKind::Newer | ErrorKind::Unreadable)
 }
 
-/// Runs jobs, [`REQUESTS_AT_ONCE`] at a time, and returns their results in order. Dropping it stops
-/// the jobs.
+/// Runs jobs, [`REQUESTS_AT_ONCE`] at a time, and returns their results in order. A job that panics
+/// fails alone.
 pub(super) async fn at_once<T, Job>(
     jobs: impl IntoIterator<Item = Job>,
 ) -> Vec<Result<T, PortError>>
@@ -268,32 +266,9 @@ where
     T: Send + 'static,
     Job: Future<Output = Result<T, PortError>> + Send + 'static,
 {
-    let mut waiting = jobs.into_iter().enumerate();
-    let mut running = JoinSet::new();
-    let mut done = BTreeMap::new();
-    let mut begun = 0;
-    loop {
-        while running.len() < REQUESTS_AT_ONCE
-            && let Some((place, job)) = waiting.next()
-        {
-            begun += 1;
-            running.spawn(async move { (place, job.await) });
-        }
-        match running.join_next().await {
-            Some(Ok((place, outcome))) => {
-                done.insert(place, outcome);
-            }
-            // A job that panicked has no result; its missing place becomes an error below.
-            Some(Err(_)) => {}
-            None => break,
-        }
-    }
-    (0..begun)
-        .map(|place| {
-            let broken = || Err(PortError::new(ErrorKind::Broken, "Query"));
-            done.remove(&place).unwrap_or_else(broken)
-        })
-        .collect()
+    let broken = |_| Err(PortError::new(ErrorKind::Broken, "Query"));
+    let running = stream::iter(jobs).map(tokio::spawn).buffered(REQUESTS_AT_ONCE);
+    running.map(|result| result.unwrap_or_else(broken)).collect().await
 }
 
 #[cfg(test)]
