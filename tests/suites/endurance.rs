@@ -149,7 +149,7 @@ struct Met {
     /// Worlds whose pools did not agree when the fault ended.
     apart: usize,
     /// Captures that could not store their pending change.
-    without_pending: u64,
+    lost_captures: u64,
     /// Captures without a message: only the pending change remains.
     unsent: usize,
 }
@@ -181,7 +181,7 @@ fn endure(seed: u64, trouble: Trouble, span: Duration, met: &mut Met) {
     }
     world.work(until);
     met.apart += usize::from(world.apart());
-    met.without_pending += world.scheduler.without_pending;
+    met.lost_captures += world.scheduler.lost_captures;
     world.scheduler.resend_all_pending();
     let broken = world.end();
     assert!(broken.is_empty(), "seed {seed}, {trouble:?}: {broken:?}");
@@ -217,7 +217,7 @@ fn an_hour_without_the_queue_loses_nothing() {
 #[test]
 fn an_hour_without_the_table_loses_nothing() {
     let met = endure_in_all_worlds(|_| Trouble::OutOfReach(Target::Table), HOUR);
-    assert!(met.without_pending > 10 * WORLDS, "captures still stored pending changes: {met:?}");
+    assert!(met.lost_captures > 10 * WORLDS, "captures still stored pending changes: {met:?}");
 }
 
 #[test]

@@ -154,7 +154,7 @@ fn lost_messages_and_pending_changes() {
 #[test]
 fn lost_messages_and_pending_changes_and_stale_reads() {
     sound(&losses::lost_looking_back());
-    sound(&losses::unmarked_looking_back());
+    sound(&losses::lost_capture_looking_back());
 }
 
 #[test]

@@ -71,7 +71,7 @@ pub struct CaptureHandler {
     telemetry: Telemetry,
     /// Captures that were neither stored nor sent, and that the table does not know yet. "Drained"
     /// depends on them (`DrainedMeansEmpty`).
-    pub(crate) without_pending: AtomicU32,
+    pub(crate) lost_captures: AtomicU32,
     pub(crate) recent: Recent,
 }
 
@@ -133,7 +133,7 @@ impl CaptureHandler {
             own_name: std::env::var("AWS_LAMBDA_FUNCTION_NAME").ok(),
             clock,
             telemetry: Telemetry::new(name, Output::Standard),
-            without_pending: AtomicU32::new(0),
+            lost_captures: AtomicU32::new(0),
             recent: Recent::default(),
         }
     }
@@ -294,7 +294,7 @@ fn without_function(slot: TriggerSlot) -> FromChained {
 }
 
 fn sentence(failure: GuardFailure, side: Side, judged: &Result<GuardDecision, PortError>) -> Own {
-    lines::judged(side, failure, judged);
+    lines::decided(side, failure, judged);
     match judged {
         Ok(GuardDecision::Passes) => Own::default(),
         Ok(GuardDecision::Refused) => refused(TAKEN),

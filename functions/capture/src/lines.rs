@@ -14,9 +14,9 @@ use crate::triggers::NotAChange;
 pub(crate) fn not_captured(refusal: NotAChange) {
     let (reason, hint) = (refusal.to_string(), refusal.hint());
     if refusal.is_failure() {
-        tracing::error!(reason, hint, "an event was let through and nothing was noted");
+        tracing::error!(reason, hint, "an event cannot be read; the person went on, and nothing was recorded");
     } else {
-        tracing::info!(reason, hint, "an event announces nothing to be captured");
+        tracing::info!(reason, hint, "an event announces no change");
     }
 }
 
@@ -40,19 +40,20 @@ pub(crate) fn captured(change: &ChangeEvent, captured: &Captured) {
     }
     match (failed, captured.survives()) {
         (false, _) => write_line!(info, "captured"),
-        (true, true) => write_line!(warn, "captured, but not everywhere it should be"),
+        (true, true) => write_line!(warn, "captured, but only the pending change or only the message"),
         (true, false) => write_line!(
             error,
-            "let through, but neither marked nor sent; hint: the sweep finds all but passwords"
+            "no pending change was stored and no message was sent; the person went on; hint: the sweep finds \
+             such changes, except those of passwords"
         ),
     }
 }
 
 /// Logs the guard's decision about a sign-up. It does not name the person: no account with a `sub`
 /// exists yet.
-pub(crate) fn judged(side: Side, failure: GuardFailure, judged: &Result<GuardDecision, PortError>) {
+pub(crate) fn decided(side: Side, failure: GuardFailure, decided: &Result<GuardDecision, PortError>) {
     let side = side.name();
-    match judged {
+    match decided {
         Ok(GuardDecision::Passes) => tracing::info!(side, "a sign-up passed the guard"),
         Ok(GuardDecision::Refused) => {
             tracing::info!(side, "a sign-up was refused: the other pool holds the identity");
@@ -65,7 +66,7 @@ pub(crate) fn judged(side: Side, failure: GuardFailure, judged: &Result<GuardDec
                 GuardFailure::Closed => "refused",
             },
             hint = Reason::PortError(error.kind).hint(),
-            "a sign-up could not be judged",
+            "the guard could not decide about a sign-up",
         ),
     }
 }
@@ -75,7 +76,7 @@ pub(crate) fn not_invoked(slot: TriggerSlot, error: &PortError) {
     tracing::error!(
         slot = slot.name(),
         error = %error,
-        hint = "see whether the function is there, capture may invoke it, and it has room",
+        hint = "check that the function exists, that capture may invoke it, and its concurrency limit",
         "the chained function could not be called; its trigger failed",
     );
 }
@@ -84,7 +85,7 @@ pub(crate) fn not_invoked(slot: TriggerSlot, error: &PortError) {
 pub(crate) fn unknown_function(slot: TriggerSlot) {
     tracing::error!(
         slot = slot.name(),
-        hint = "mend `[old.triggers]` and `[new.triggers]` in bridge.toml, and deploy again",
+        hint = "correct `[old.triggers]` and `[new.triggers]` in bridge.toml, and deploy again",
         "bridge.toml may declare a chained function, but it cannot be read",
     );
 }

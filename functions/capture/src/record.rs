@@ -71,9 +71,9 @@ impl CaptureHandler {
         let captured = capture_within(&services.ledger, &services.outbox, &limit, change).await;
         if captured.pending.is_ok() {
             let left = limits::CAPTURE_TIME_MAX.saturating_sub(self.clock.now().since(began));
-            let _ = timeout(left, self.report_without_pending(services)).await;
+            let _ = timeout(left, self.report_lost_captures(services)).await;
         } else if !captured.survives() {
-            self.without_pending.fetch_add(1, Ordering::Relaxed);
+            self.lost_captures.fetch_add(1, Ordering::Relaxed);
         }
         if captured.survives() {
             self.recent.remember(change, began);
@@ -84,11 +84,11 @@ impl CaptureHandler {
 
     /// Adds earlier failed captures to the table's count, best effort. If this fails, the next
     /// capture tries again, perhaps never. The alarm on failed captures fires in any case.
-    async fn report_without_pending(&self, services: &CaptureServices) {
-        let count = self.without_pending.load(Ordering::Relaxed);
+    async fn report_lost_captures(&self, services: &CaptureServices) {
+        let count = self.lost_captures.load(Ordering::Relaxed);
         // The count is reduced only after the table has it, so an interruption keeps it.
-        if count > 0 && Box::pin(services.ledger.add_without_pending(count)).await.is_ok() {
-            self.without_pending.fetch_sub(count, Ordering::Relaxed);
+        if count > 0 && Box::pin(services.ledger.add_lost_captures(count)).await.is_ok() {
+            self.lost_captures.fetch_sub(count, Ordering::Relaxed);
         }
     }
 }

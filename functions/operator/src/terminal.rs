@@ -1,5 +1,4 @@
-//! What is said to the person at the shell: to standard error, so that data stays alone on standard
-//! output.
+//! Messages and questions. They go to standard error, because standard output holds data only.
 
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::time::Duration;
@@ -8,53 +7,53 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::failure::{self, Failure};
 
-/// Says one line.
-pub(crate) fn say(line: &str) {
-    // Nobody is there to be told that nobody could be told.
+/// Prints one line.
+pub(crate) fn message(line: &str) {
+    // If standard error is closed, the command continues without messages.
     let _ = writeln!(std::io::stderr().lock(), "{line}");
 }
 
-/// Tells an error with its causes, and ends in a hint.
+/// Prints an error with its causes and a hint.
 pub(crate) fn error(error: &anyhow::Error) {
-    say(&in_words(error));
+    message(&error_text(error));
 }
 
-/// The words of [`error`].
-pub(crate) fn in_words(error: &anyhow::Error) -> String {
-    let mut said = String::new();
+/// The text of [`error`].
+pub(crate) fn error_text(error: &anyhow::Error) -> String {
+    let mut text = String::new();
     for cause in error.chain() {
         let cause = cause.to_string();
-        // A wrapped error often says what its wrapper already said.
-        if !said.contains(&cause) {
-            let separator = if said.is_empty() { "" } else { ": " };
-            said.push_str(separator);
-            said.push_str(&cause);
+        // The text of a wrapping error often contains the text of its cause.
+        if !text.contains(&cause) {
+            let separator = if text.is_empty() { "" } else { ": " };
+            text.push_str(separator);
+            text.push_str(&cause);
         }
     }
-    format!("error: {said}\nhint: {}", failure::hint(error))
+    format!("error: {text}\nhint: {}", failure::hint(error))
 }
 
-/// Shows what is about to be done, and asks. Without a terminal nobody can be asked.
-pub(crate) fn baseline(plan: &str, yes: bool) -> Result<bool, Failure> {
-    say(plan);
+/// Shows the plan and asks for confirmation. Without a terminal, only `yes` confirms it.
+pub(crate) fn confirm(plan: &str, yes: bool) -> Result<bool, Failure> {
+    message(plan);
     if yes {
         return Ok(true);
     }
     if !std::io::stdin().is_terminal() {
-        let hint = "add --yes to do it without being asked";
-        return Err(Failure::new("there is no terminal to ask at", hint));
+        let what = "cannot ask for confirmation: standard input is not a terminal";
+        return Err(Failure::new(what, "add --yes to skip the question"));
     }
-    let _ = write!(std::io::stderr().lock(), "Do it? [y/N] ");
+    let _ = write!(std::io::stderr().lock(), "Continue? [y/N] ");
     let mut answer = String::new();
-    let heard = std::io::stdin().lock().read_line(&mut answer);
-    let baseline = heard.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes");
-    if !baseline {
-        say("nothing was done");
+    let read = std::io::stdin().lock().read_line(&mut answer);
+    let confirmed = read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes");
+    if !confirmed {
+        message("cancelled: nothing was changed");
     }
-    Ok(baseline)
+    Ok(confirmed)
 }
 
-/// A line that changes while something is waited for; on a terminal only.
+/// A line that shows the progress of a wait; on a terminal only.
 pub(crate) fn progress() -> ProgressBar {
     if !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();

@@ -18,7 +18,7 @@ pub(crate) fn part_swept(partition: &Partition, done: &PartitionResult, left: us
     tracing::info!(
         sweep.kind = kind,
         sweep.side = side.name(),
-        sweep.part = part,
+        sweep.partition = part,
         sweep.left = left,
         pages = counts.pages,
         accounts = counts.accounts,
@@ -30,7 +30,7 @@ pub(crate) fn part_swept(partition: &Partition, done: &PartitionResult, left: us
         has_pending = counts.has_pending,
         sent = counts.sent,
         unexpected = counts.unexpected,
-        "a part of the {side} pool was swept, {left} are left",
+        "a partition of the {side} pool is finished, {left} are left",
     );
 }
 
@@ -65,14 +65,14 @@ pub(crate) fn swept(tick: &Tick) {
         Tick::Barred(reason) => tracing::info!(
             reason = reason.name(),
             hint = reason.hint(),
-            "the sweep rests: nothing that it found could be worked off",
+            "the sweep waits: apply could process nothing that it finds",
         ),
         Tick::Worked(worked) => {
             for error in &worked.errors {
                 tracing::warn!(
                     error = %error,
                     hint = Reason::PortError(error.kind).hint(),
-                    "a part could not be swept; it begins anew",
+                    "a partition failed; the next invocation starts it again",
                 );
             }
             tracing::info!(
@@ -81,7 +81,7 @@ pub(crate) fn swept(tick: &Tick) {
                 ended = worked.ended.is_some(),
                 no_room = worked.no_room,
                 errors = worked.errors.len(),
-                "the sweep went on",
+                "the sweep continued its pass",
             );
         }
     }
@@ -92,7 +92,7 @@ pub(crate) fn not_swept(error: &PortError) {
     tracing::error!(
         error = %error,
         hint = Reason::PortError(error.kind).hint(),
-        "the sweep could not go on; the next run tries once more",
+        "the sweep failed; the next invocation tries again",
     );
 }
 
@@ -103,6 +103,6 @@ pub(crate) fn trigger_missing(side: Side, slot: TriggerSlot, other: bool) {
         trigger.slot = slot.name(),
         trigger.taken = other,
         hint = "run `poolbridge attach`, or set it in the pool's own template",
-        "a trigger of the {side} pool is not ours any more",
+        "capture is not attached to a trigger of the {side} pool",
     );
 }

@@ -45,7 +45,7 @@ fn looked_at(detection: &DetectionLine) {
         let (operation, side) = (detection.operation, side.name());
         match looked {
             Ok(PoolCheck::Triggers(missing)) if missing.is_empty() => {
-                tracing::info!(operation, side, "a pool's settings changed, its triggers stand");
+                tracing::info!(operation, side, "a pool's settings changed; capture is still attached");
             }
             Ok(PoolCheck::Triggers(missing)) => {
                 let slots: Vec<&str> = missing.iter().map(|slot| slot.name()).collect();
@@ -53,7 +53,7 @@ fn looked_at(detection: &DetectionLine) {
                     operation,
                     side,
                     slots = %slots.join(" "),
-                    "a change of the pool took capture out of its triggers; hint: `poolbridge \
+                    "a change of the pool detached capture from its triggers; hint: run `poolbridge \
                      attach`, and put the lines of `attach --print` into the pool's own template",
                 );
             }
@@ -61,14 +61,13 @@ fn looked_at(detection: &DetectionLine) {
                 operation,
                 side,
                 stage = stage.name(),
-                "a pool is restored or deleted: nothing is written but disables; hint: \
-                 `poolbridge status`",
+                "a pool is restored or deleted: apply writes only disables; hint: `poolbridge status`",
             ),
             Err(error) => tracing::error!(
                 operation,
                 side,
                 error = %error,
-                "a change of the pool could not be looked at; hint: the platform tries again",
+                "a change of the pool could not be checked; hint: the platform tries again",
             ),
         }
     }
@@ -93,7 +92,7 @@ pub(crate) fn detection(detection: &DetectionLine) {
     let outcome = match (detection.refusal, captured.is_empty()) {
         (Some(_), _) => "dropped",
         (None, _) if lost => "failed",
-        (None, true) => "sweep-wanted",
+        (None, true) => "sweep-requested",
         (None, false) => "captured",
     };
     let sides = captured.iter().map(|(change, _)| change.side);
@@ -128,12 +127,12 @@ pub(crate) fn detection(detection: &DetectionLine) {
         }
         // The `EventBridge` rules pass events of every pool of the account.
         Some(Ignored::OtherPool) => write_line!(debug, "an event of another pool"),
-        Some(_) => write_line!(info, "an event tells nothing that is to be noted"),
+        Some(_) => write_line!(info, "an event reports nothing to record"),
         None if lost => write_line!(
             error,
-            "not noted; hint: the platform tries again, then keeps it among the failed events"
+            "not recorded; hint: the platform tries again, then keeps it among the failed events"
         ),
-        None if partly => write_line!(warn, "noted, but not everywhere it should be"),
+        None if partly => write_line!(warn, "recorded, but only the pending change or only the message"),
         None if captured.is_empty() => {
             write_line!(info, "an event names no account: a sweep is requested");
         }
@@ -145,7 +144,7 @@ pub(crate) fn detection(detection: &DetectionLine) {
 pub(crate) fn route_not_noted(error: &PortError) {
     tracing::warn!(
         error = %error,
-        hint = "`poolbridge coverage` may take the trail for silent",
-        "the trail's sign of life could not be noted",
+        hint = "`poolbridge coverage` may report that the trail is silent",
+        "the time of the trail's last event could not be stored",
     );
 }

@@ -26,13 +26,13 @@ const OPERATION: &str = "GetCallerIdentity";
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum NotOurs {
     /// The role is not one of the bridge's own.
-    #[error("it runs under the role `{0}`, which is none of the bridge's own roles")]
+    #[error("it runs under the role `{0}`, which is not one of the bridge's own roles")]
     OtherRole(String),
     /// The identity is a user, the account's root or a federated user.
-    #[error("it runs under an identity that is no role")]
+    #[error("it runs under an identity that is not a role")]
     NoRole,
     /// The role is not known, because the call failed.
-    #[error("it cannot be found out under which role it runs: {0}")]
+    #[error("the role under which it runs could not be read: {0}")]
     Unknown(PortError),
 }
 

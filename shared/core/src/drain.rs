@@ -72,7 +72,7 @@ pub struct DrainSnapshot {
     /// The queue's counters.
     pub queue: QueueCounts,
     /// Captures since the last full verification that could not store their pending change.
-    pub without_pending: u64,
+    pub lost_captures: u64,
 }
 
 /// Why the bridge is not drained.
@@ -87,7 +87,7 @@ pub enum DrainBlocker {
     /// The queue must be empty at two snapshots, this long apart.
     LookAgain,
     /// Captures could not store their pending change.
-    WithoutPending(u64),
+    LostCaptures(u64),
 }
 
 /// How far apart the two snapshots of the queue must be: SQS counters may need a minute.
@@ -110,8 +110,8 @@ pub fn blockers(
     if now.under_way > 0 {
         reasons.push(DrainBlocker::UnderWay(now.under_way));
     }
-    if now.without_pending > 0 {
-        reasons.push(DrainBlocker::WithoutPending(now.without_pending));
+    if now.lost_captures > 0 {
+        reasons.push(DrainBlocker::LostCaptures(now.lost_captures));
     }
     if !now.queue.empty() {
         reasons.push(DrainBlocker::Queue(now.queue.total()));
@@ -183,8 +183,8 @@ impl DrainWatch {
         if snapshot.older_under_way > 0 {
             reasons.push(DrainBlocker::UnderWay(snapshot.older_under_way));
         }
-        if snapshot.without_pending > 0 {
-            reasons.push(DrainBlocker::WithoutPending(snapshot.without_pending));
+        if snapshot.lost_captures > 0 {
+            reasons.push(DrainBlocker::LostCaptures(snapshot.lost_captures));
         }
         // The counters are at most a minute old, so an event explains messages for that long.
         let explained = self.younger.is_some_and(|at| snapshot.at.since(at) <= self.apart);
@@ -246,7 +246,7 @@ impl Outstanding {
     }
 
     /// The snapshot of this, the queue's counters and the captures without a pending change.
-    pub fn snapshot(&self, at: Time, queue: QueueCounts, without_pending: u64) -> DrainSnapshot {
+    pub fn snapshot(&self, at: Time, queue: QueueCounts, lost_captures: u64) -> DrainSnapshot {
         let older = self.under_way.values().filter(|older| **older).count() as u64;
         DrainSnapshot {
             at,
@@ -255,7 +255,7 @@ impl Outstanding {
             under_way: self.under_way.len() as u64 + self.unknown,
             older_under_way: older + self.unknown,
             queue,
-            without_pending,
+            lost_captures,
         }
     }
 }
@@ -316,13 +316,13 @@ mod tests {
             pending_changes: 4,
             under_way: 5,
             queue,
-            without_pending: 6,
+            lost_captures: 6,
             ..snapshot(60_000)
         };
         let all = [
             DrainBlocker::PendingChanges(4),
             DrainBlocker::UnderWay(5),
-            DrainBlocker::WithoutPending(6),
+            DrainBlocker::LostCaptures(6),
             DrainBlocker::Queue(6),
         ];
         assert_eq!(ask(Some(&before), &now), all);
@@ -363,7 +363,7 @@ mod tests {
         let older = [
             (DrainSnapshot { pending_changes: 2, ..live(30_000) }, DrainBlocker::PendingChanges(2)),
             (DrainSnapshot { older_under_way: 1, ..live(30_000) }, DrainBlocker::UnderWay(1)),
-            (DrainSnapshot { without_pending: 4, ..live(30_000) }, DrainBlocker::WithoutPending(4)),
+            (DrainSnapshot { lost_captures: 4, ..live(30_000) }, DrainBlocker::LostCaptures(4)),
         ];
         for (older, reason) in older {
             let mut watch = watch();
@@ -479,7 +479,7 @@ mod tests {
         seen.person(&person(), asked, now);
         let snapshot = seen.snapshot(now, QueueCounts::default(), 3);
         assert_eq!(
-            (snapshot.pending_changes, snapshot.younger, snapshot.without_pending),
+            (snapshot.pending_changes, snapshot.younger, snapshot.lost_captures),
             (0, 1, 3)
         );
         assert_eq!((snapshot.under_way, snapshot.older_under_way), (3, 2));

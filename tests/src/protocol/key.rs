@@ -17,7 +17,7 @@ use poolbridge_core::side::Side;
 pub fn key(scheduler: &Scheduler, jumps: bool, budget: &impl Hash) -> u128 {
     let mut hasher = Digest::default();
     budget.hash(&mut hasher);
-    scheduler.without_pending.hash(&mut hasher);
+    scheduler.lost_captures.hash(&mut hasher);
     let state = scheduler.world.lock();
     state.now.hash(&mut hasher);
     state.fault_injection.spent().hash(&mut hasher);

@@ -386,7 +386,7 @@ impl ProtocolRun<'_> {
     fn process(&mut self) {
         let mut state = self.scheduler.world.lock();
         let seen = checks::outstanding(&state, state.now);
-        let look = seen.snapshot(state.now, QueueCounts::default(), self.scheduler.without_pending);
+        let look = seen.snapshot(state.now, QueueCounts::default(), self.scheduler.lost_captures);
         let before = DrainSnapshot { at: state.now - LOOKS_APART, ..DrainSnapshot::default() };
         let rules = self.small.parameters.rules;
         if drain::blockers(rules, Some(&before), &look, LOOKS_APART).is_empty() {

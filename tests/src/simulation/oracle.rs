@@ -241,7 +241,7 @@ impl End<'_> {
             EditExplanation::Known
         } else if self.judged_at_two_moments(edit) {
             EditExplanation::Gap(Gap::Torn)
-        } else if (!newer || self.without_pending()) && self.beside_an_open_write(edit) {
+        } else if (!newer || self.lost_captures()) && self.beside_an_open_write(edit) {
             EditExplanation::Gap(Gap::Concurrent)
         } else {
             EditExplanation::Lost
@@ -288,7 +288,7 @@ impl End<'_> {
         let stands = self.origins.iter().map(|&origin| self.state.edits.get(origin).at);
         let first = stands.chain([edit.at]).min().unwrap_or(edit.at);
         let mut outdated = self.state.watch.outdated.iter();
-        self.without_pending()
+        self.lost_captures()
             && outdated.any(|((person, missed), at)| {
                 let ours = *missed == edit.id || self.origins.contains(missed);
                 person == self.person && ours && *at >= first
@@ -297,7 +297,7 @@ impl End<'_> {
 
     /// Whether the pool shows nowhere that the field changed: memberships have no date
     /// (`AmbiguousRevertIsConflict`).
-    const fn without_pending(&self) -> bool {
+    const fn lost_captures(&self) -> bool {
         matches!(self.field, Field::Group(_))
     }
 
@@ -309,7 +309,7 @@ impl End<'_> {
             let ours = announced.field == *self.field && announced.person == *self.person;
             let here = edit.side == Some(announced.side);
             let until = announced.resolved.unwrap_or(self.state.now);
-            let alike = self.without_pending() || announced.wanted == Some(edit.value.clone());
+            let alike = self.lost_captures() || announced.wanted == Some(edit.value.clone());
             ours && here && alike && edit.at > announced.observed && edit.at <= until
         })
     }

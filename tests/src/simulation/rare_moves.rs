@@ -139,9 +139,9 @@ impl Scheduler {
         let asked = *self.drain_asked.get_or_insert(state.now);
         let queue = state.queue.counts(Time(state.now.0 - lag));
         let look =
-            checks::outstanding(&state, asked).snapshot(state.now, queue, self.without_pending);
+            checks::outstanding(&state, asked).snapshot(state.now, queue, self.lost_captures);
         let whole =
-            checks::outstanding(&state, state.now).snapshot(state.now, queue, self.without_pending);
+            checks::outstanding(&state, state.now).snapshot(state.now, queue, self.lost_captures);
         let apart = LOOKS_APART;
         let before = self.looks.iter().rev().find(|one| whole.at.since(one.at) >= apart);
         let reasons = drain::blockers(self.parameters.rules, before, &whole, apart);

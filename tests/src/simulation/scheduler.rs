@@ -42,7 +42,7 @@ pub struct Scheduler {
     /// What runs.
     pub tasks: Vec<Task>,
     /// Captures that could not store their pending change.
-    pub without_pending: u64,
+    pub lost_captures: u64,
     /// Pool writes that workers reported, failed attempts included.
     pub pool_writes: u64,
     next_task: u32,
@@ -89,7 +89,7 @@ impl Scheduler {
             setting: Arc::new(setting),
             parameters: parameters.clone(),
             tasks: Vec::new(),
-            without_pending: 0,
+            lost_captures: 0,
             pool_writes: 0,
             next_task: 1,
             edits_left,
@@ -111,7 +111,7 @@ impl Scheduler {
             setting: Arc::clone(&self.setting),
             parameters: self.parameters.clone(),
             tasks: Vec::new(),
-            without_pending: self.without_pending,
+            lost_captures: self.lost_captures,
             pool_writes: self.pool_writes,
             next_task: self.next_task,
             edits_left: self.edits_left,
@@ -234,7 +234,7 @@ impl Scheduler {
             }
             (Ended::Captured(captured), What::Capture(human, _)) => {
                 if captured.pending.is_err() {
-                    self.without_pending += 1;
+                    self.lost_captures += 1;
                 }
                 if !captured.survives() {
                     state.edits.failed_lookup(human);

@@ -92,7 +92,7 @@ async fn resume_refuses_a_configuration_that_replaces_a_pool() {
             let operator = with_lines(bridge, &format!("replaced-{side}"), replaced)?;
             let refused = operator.run(&["resume", "--yes"], LIMIT).await?;
             ensure!(refused.code == Some(FAILED), "{side}: {:?}: {}", refused.code, refused.talk);
-            let reported = format!("the {side} pool of this bridge.toml is another one");
+            let reported = format!("bridge.toml names another {side} pool than the active configuration");
             ensure!(refused.talk.contains(&reported), "{}", refused.talk);
         }
         // The usual one is still active.
@@ -171,31 +171,31 @@ async fn retry_captures_a_change_of_each_account_on_its_own_side_only() {
 async fn captures_without_a_trace_block_drain_until_they_are_waived() {
     play(async |bridge| {
         drain(bridge).await?;
-        let none = ends(bridge, &["drain", "--waive-unmarked", "--yes"], DONE).await?;
+        let none = ends(bridge, &["drain", "--waive-lost-captures", "--yes"], DONE).await?;
         ensure!(none.talk.contains("nothing to waive"), "{}", none.talk);
         // What capture does if it could neither store a pending change nor send a message.
         let input = json!({
             "TableName": bridge.names.table,
-            "Key": {"pk": {"S": "COUNTER#0"}, "sk": {"S": "unmarked"}},
+            "Key": {"pk": {"S": "COUNTER#0"}, "sk": {"S": "lost_captures"}},
             "UpdateExpression": "SET #v = :v ADD #count :lost",
             "ExpressionAttributeNames": {"#v": "v", "#count": "count"},
             "ExpressionAttributeValues": {":v": {"N": "1"}, ":lost": {"N": "2"}},
         });
         bridge.services.call("DynamoDB_20120810.UpdateItem", &input).await?;
-        ensure!(without_pending(bridge).await? == 2, "the counter has another value");
+        ensure!(lost_captures(bridge).await? == 2, "the counter has another value");
         let not_yet = ends(bridge, &["drain", "--timeout", "3s"], NOT_YET).await?;
-        ensure!(not_yet.data.contains("2 captures were neither marked nor sent"), "{not_yet:?}");
+        ensure!(not_yet.data.contains("2 captures stored no pending change and sent no message"), "{not_yet:?}");
         // Only the confirmed command waives them. Until then, the counter stays.
-        ends(bridge, &["drain", "--waive-unmarked", "--timeout", "3s"], FAILED).await?;
+        ends(bridge, &["drain", "--waive-lost-captures", "--timeout", "3s"], FAILED).await?;
         ensure!(
-            without_pending(bridge).await? == 2,
+            lost_captures(bridge).await? == 2,
             "they were waived without the confirmed command"
         );
-        let waived = ["drain", "--waive-unmarked", "--yes", "--timeout", "30s"];
+        let waived = ["drain", "--waive-lost-captures", "--yes", "--timeout", "30s"];
         ends(bridge, &waived, DONE).await?;
-        ensure!(without_pending(bridge).await? == 0, "they are still counted");
+        ensure!(lost_captures(bridge).await? == 0, "they are still counted");
         let items = bridge.services.items(&bridge.names.table).await?;
-        let noted = |item: &&Value| item["pk"]["S"] == "JOURNAL" && said(item, "waive-unmarked");
+        let noted = |item: &&Value| item["pk"]["S"] == "JOURNAL" && said(item, "waive-lost-captures");
         let noted = items.iter().find(noted).context("no item records who waived it")?;
         ensure!(noted.to_string().contains("\"captures\""), "the number is missing: {noted}");
         Ok(())
@@ -220,9 +220,9 @@ async fn commands_without_need_for_the_key_do_not_ask_for_it() {
     .await;
 }
 
-async fn without_pending(bridge: &Deployment) -> anyhow::Result<u64> {
+async fn lost_captures(bridge: &Deployment) -> anyhow::Result<u64> {
     let status = bridge.operator.ask(&["status"]).await?;
-    status["unmarked"].as_u64().with_context(|| format!("status does not count them: {status}"))
+    status["lost_captures"].as_u64().with_context(|| format!("status does not count them: {status}"))
 }
 
 fn said(item: &Value, word: &str) -> bool {

@@ -58,7 +58,7 @@ fn capture(text: Option<&str>) -> CaptureHandler {
         own_name: Some("acme-capture".to_owned()),
         clock: SystemClock::new(),
         telemetry: Telemetry::new("acme".to_owned(), Output::Terminal),
-        without_pending: AtomicU32::new(0),
+        lost_captures: AtomicU32::new(0),
         recent: Recent::default(),
     }
 }

@@ -1,5 +1,5 @@
-//! `check`: what `bridge.toml` declares, or every mistake in it. Needs no deployment and calls no
-//! AWS service.
+//! `check`: shows what `bridge.toml` declares, or every mistake in it. Needs no deployment and
+//! calls no AWS service.
 
 use poolbridge_config::{self as config, Configuration};
 

@@ -1,4 +1,4 @@
-//! `completions`: needs no bridge.
+//! `completions`: prints shell completions. Needs no deployment.
 
 use clap::CommandFactory as _;
 

@@ -1,4 +1,4 @@
-//! What every command works with: configuration, table and queues.
+//! What the commands share: configuration, table, queues and the journal.
 
 use std::collections::BTreeMap;
 
@@ -6,16 +6,20 @@ use anyhow::Context as _;
 use poolbridge_aws::bridge::{BridgePorts, BridgeResources};
 use poolbridge_aws::dynamodb::JournalEntry;
 use poolbridge_config::{self as config, Component};
+use poolbridge_core::limits;
 use poolbridge_core::ports::Clock as _;
+use poolbridge_core::reconcile::Work;
 
-/// The ground, and what is done with all of it.
+use crate::render::drain::Queues;
+
+/// The bridge's resources, without the key.
 pub(crate) struct Context {
     pub(crate) resources: BridgeResources,
 }
 
 impl Context {
-    /// Reads configuration and environment. The key is fetched by [`Context::ports`] alone: a
-    /// bridge can be looked at and steered while its secret is out of reach.
+    /// Reads configuration and environment. Only [`Context::ports`] fetches the key, so commands
+    /// that read no account work without access to the secret.
     pub(crate) async fn open() -> anyhow::Result<Self> {
         let (configuration, environment) = config::load(Component::Operator)?;
         let resources =
@@ -23,17 +27,37 @@ impl Context {
         Ok(Self { resources })
     }
 
-    /// Adds the key and the pools, for the commands that look at accounts.
+    /// Adds the key and the pools, for the commands that read accounts.
     pub(crate) async fn ports(self) -> anyhow::Result<BridgePorts> {
         Ok(Box::pin(BridgePorts::wire(self.resources)).await?)
     }
 }
 
-/// Notes in the journal what was done. It was done whether or not that can be noted.
-pub(crate) async fn note(resources: &BridgeResources, what: &str, details: &[(&str, String)]) {
+/// Reads the counters of both queues.
+pub(crate) async fn queues(resources: &BridgeResources) -> anyhow::Result<Queues> {
+    let live = resources.queue.counts().await.context("reading the counters of the live queue")?;
+    let bulk = match &resources.bulk {
+        Some(bulk) => {
+            let counts = bulk.counts().await;
+            Some(counts.context("reading the counters of the bulk queue")?)
+        }
+        None => None,
+    };
+    Ok(Queues { live, bulk })
+}
+
+/// The time for one write of the state table under a lease.
+pub(crate) fn work(ports: &BridgePorts) -> Work {
+    let deadline = ports.resources.clock.now() + limits::PERSON_TIME_MAX;
+    Work { deadline, invocation_end: deadline, suspendable: true }
+}
+
+/// Records a completed command in the journal. If that fails, it only warns, because the command
+/// cannot be undone.
+pub(crate) async fn journal(resources: &BridgeResources, what: &str, details: &[(&str, String)]) {
     let details: BTreeMap<String, String> =
         details.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-    let record = JournalEntry {
+    let entry = JournalEntry {
         at: resources.clock.now(),
         id: resources.clock.nonce(),
         who: std::env::var("USER").unwrap_or_else(|_| "unknown".to_owned()),
@@ -41,8 +65,8 @@ pub(crate) async fn note(resources: &BridgeResources, what: &str, details: &[(&s
         details,
     };
     if let Err(error) =
-        Box::pin(resources.ledger.journal(&record)).await.context("writing the journal")
+        Box::pin(resources.ledger.journal(&entry)).await.context("writing the journal")
     {
-        crate::terminal::say(&format!("warning: {error:#}"));
+        crate::terminal::message(&format!("warning: {error:#}"));
     }
 }

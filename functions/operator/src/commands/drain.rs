@@ -1,4 +1,4 @@
-//! `drain`: waits until nothing that was captured before it began is still on its way.
+//! `drain`: waits until every change from before its start is applied.
 
 use std::time::Duration;
 
@@ -12,20 +12,20 @@ use poolbridge_core::rules::ProtocolRules;
 use poolbridge_core::time::Time;
 
 use super::CommandResult;
-use super::context::{Context, note};
-use super::resend::SentBefore;
+use super::context::{Context, journal, queues};
+use super::resend::Resender;
 use crate::cli;
 use crate::failure::Failure;
-use crate::render::{self, drain::Blocker, drain::DrainReport};
-use crate::terminal;
+use crate::render::drain::{Blocker, DrainReport, Queues};
+use crate::{render, terminal};
 
-/// How often to look, at the most.
+/// The longest time between two checks.
 const EVERY_MAX: Duration = Duration::from_secs(3);
 
-/// How often to look, at the least: each look reads every mark and asks the queue.
+/// The shortest time between two checks: each one reads every pending change and both queues.
 const EVERY_MIN: Duration = Duration::from_millis(200);
 
-/// Sends every mark again and waits.
+/// Sends every pending change again and waits.
 pub(crate) async fn run(
     context: &Context,
     arguments: &cli::DrainArgs,
@@ -33,130 +33,132 @@ pub(crate) async fn run(
     json: bool,
 ) -> anyhow::Result<CommandResult> {
     let resources = &context.resources;
-    if arguments.waive_without_pending && !waived(resources, yes).await? {
+    if arguments.waive_lost_captures && !waived(resources, yes).await? {
         return Ok(CommandResult::Failed);
     }
-    let apart = looks_apart(resources)?;
+    let apart = checks_apart(resources)?;
     let every = (apart / 4).clamp(EVERY_MIN, EVERY_MAX);
     let asked = resources.clock.now();
     let end = asked + arguments.timeout;
     let progress = terminal::progress();
-    let mut resent = SentBefore::default();
+    let mut resender = Resender::default();
     let mut watch = DrainWatch::new(ProtocolRules::WHOLE, apart);
-    let (ended, seen, at) = loop {
-        resent.round(resources).await?;
-        let (snapshot, seen) = snapshot(resources, asked).await?;
-        let ended = watch.snapshot(&snapshot);
-        match &ended {
-            Err(reasons) if snapshot.at < end => {
-                progress.set_message(render::drain::words(reasons));
-                tokio::time::sleep(every.min(end.since(snapshot.at))).await;
+    let (result, check) = loop {
+        resender.round(resources).await?;
+        let check = check(resources, asked).await?;
+        let result = watch.snapshot(&check.snapshot);
+        match &result {
+            Err(blockers) if check.snapshot.at < end => {
+                progress.set_message(render::drain::line(blockers, &check.queues));
+                tokio::time::sleep(every.min(end.since(check.snapshot.at))).await;
             }
-            Ok(_) | Err(_) => break (ended, seen, snapshot.at),
+            Ok(_) | Err(_) => break (result, check),
         }
     };
     progress.finish_and_clear();
-    let drained = ended.as_ref().ok().copied();
-    let reasons = blockers(resources, ended.err().unwrap_or_default(), &seen).await?;
-    let drained = DrainReport {
+    let drained = result.as_ref().ok().copied();
+    let blockers = blockers(resources, &result.err().unwrap_or_default(), &check).await?;
+    let report = DrainReport {
         drained,
-        reasons,
-        held: seen.held,
-        resent: resent.count,
-        waited: at.since(asked),
+        blockers,
+        held: check.outstanding.held,
+        resent: resender.count,
+        waited: check.snapshot.at.since(asked),
         at: asked,
     };
-    render::drain::show(&drained, json)?;
-    let command_result = render::drain::command_result(drained.drained);
-    let waited = drained.waited.as_millis().to_string();
-    note(resources, "drain", &[("outcome", command_result.to_owned()), ("milliseconds", waited)])
-        .await;
-    Ok(if drained.drained.is_some() { CommandResult::Done } else { CommandResult::NotYet })
+    render::drain::show(&report, json)?;
+    let outcome = render::drain::outcome(drained).to_owned();
+    let waited = report.waited.as_millis().to_string();
+    journal(resources, "drain", &[("outcome", outcome), ("milliseconds", waited)]).await;
+    Ok(if drained.is_some() { CommandResult::Done } else { CommandResult::NotYet })
 }
 
-/// Forgets the captures that were neither marked nor sent, if that is agreed to.
+/// Resets the count of captures without a pending change, if the operator confirms it.
 async fn waived(resources: &BridgeResources, yes: bool) -> anyhow::Result<bool> {
-    let count = resources.ledger.without_pending().await.context("counting lost captures")?;
+    let count = resources.ledger.lost_captures().await.context("counting lost captures")?;
     if count == 0 {
-        terminal::say("no capture was lost: there is nothing to waive");
+        terminal::message("no capture was lost: there is nothing to waive");
         return Ok(true);
     }
     let plan = format!(
-        "waive {count} captures that were neither marked nor sent: what was changed then is not \
-         known to be on both sides, and `drained` no longer speaks for it"
+        "waive {count} captures that stored no pending change and sent no message: `drained` then \
+         ignores them, although their changes may be missing in the other pool"
     );
-    if !terminal::baseline(&plan, yes)? {
+    if !terminal::confirm(&plan, yes)? {
         return Ok(false);
     }
-    let forgotten = u32::try_from(count).unwrap_or(u32::MAX);
-    let waived = resources.ledger.forget_without_pending(forgotten).await;
-    waived.context("forgetting lost captures")?;
-    note(resources, "waive-unmarked", &[("captures", forgotten.to_string())]).await;
+    let captures = u32::try_from(count).unwrap_or(u32::MAX);
+    let waived = resources.ledger.forget_lost_captures(captures).await;
+    waived.context("resetting the count of lost captures")?;
+    journal(resources, "waive-lost-captures", &[("captures", captures.to_string())]).await;
     Ok(true)
 }
 
-/// One look at everything that may hold a change, and what it found in the table.
-async fn snapshot(
-    resources: &BridgeResources,
-    asked: Time,
-) -> anyhow::Result<(DrainSnapshot, Outstanding)> {
-    // The look is as old as its first question.
-    let at = resources.clock.now();
-    // The queue first: what leaves it while the table is read is seen there.
-    let mut queue = resources.queue.counts().await.context("asking the queue for its counters")?;
-    if let Some(bulk) = &resources.bulk {
-        let counts = bulk.counts().await;
-        queue = queue.with(&counts.context("asking the queue of bulk work for its counters")?);
-    }
-    let seen = resources.ledger.outstanding(asked, at).await;
-    let seen = seen.context("looking at marks and at who is under way")?;
-    let without_pending =
-        resources.ledger.without_pending().await.context("counting lost marks")?;
-    Ok((seen.snapshot(at, queue, without_pending), seen))
+/// One check of everything that may hold a change.
+struct Check {
+    snapshot: DrainSnapshot,
+    outstanding: Outstanding,
+    queues: Queues,
 }
 
-/// Each blocker with the next step, and before them what explains most: nothing may be written now.
+async fn check(resources: &BridgeResources, asked: Time) -> anyhow::Result<Check> {
+    // The snapshot is as old as its first read.
+    let at = resources.clock.now();
+    // The queues first: a change that leaves a queue during the check shows in the table.
+    let queues = queues(resources).await?;
+    let outstanding = resources.ledger.outstanding(asked, at).await;
+    let outstanding = outstanding.context("reading pending changes and leases")?;
+    let lost_captures =
+        resources.ledger.lost_captures().await.context("counting lost captures")?;
+    let snapshot = outstanding.snapshot(at, queues.total(), lost_captures);
+    Ok(Check { snapshot, outstanding, queues })
+}
+
+/// Each blocker with its next step. First the states of the bridge that stop all writes.
 async fn blockers(
     resources: &BridgeResources,
-    reasons: Vec<DrainBlocker>,
-    seen: &Outstanding,
+    found: &[DrainBlocker],
+    check: &Check,
 ) -> anyhow::Result<Vec<Blocker>> {
     let mut blockers = Vec::new();
-    if !reasons.is_empty() {
+    if !found.is_empty() {
         let control = resources.ledger.control().await.context("reading the control item")?;
         if control.paused.is_some() {
             blockers.push(Blocker::new("the bridge is paused", "poolbridge resume"));
         }
         if control.stopped() == Some(Reason::Restored) {
-            let what = "a pool was restored or deleted, and nothing is written until you decide";
+            let what =
+                "a pool was restored or deleted: apply writes only disables until you decide";
             blockers.push(Blocker::new(what, "poolbridge resume --after-restore"));
         }
-        let in_force = control.configuration.as_ref();
-        if in_force.is_some_and(|it| it.hash != resources.configuration.hash) {
-            let what = "another bridge.toml is in force than the one here";
-            blockers.push(Blocker::new(what, "deploy this one, then poolbridge resume"));
+        if control.is_other_configuration(&resources.configuration.hash) {
+            let what = "the local bridge.toml is not the active configuration";
+            blockers.push(Blocker::new(what, "deploy the local file, then poolbridge resume"));
         }
         if control.breaker.is_some() {
-            blockers.push(Blocker::new("the breaker is open", "poolbridge resume --breaker"));
+            let what = "the circuit breaker is open";
+            blockers.push(Blocker::new(what, "poolbridge resume --breaker"));
         }
     }
     let now = resources.clock.now();
-    let oldest = seen.oldest.map(|oldest| now.since(oldest));
-    blockers.extend(reasons.iter().map(|reason| render::drain::blocker(reason, oldest)));
+    let oldest = check.outstanding.oldest.map(|oldest| now.since(oldest));
+    let found = found.iter().map(|it| render::drain::blocker(it, &check.queues, oldest));
+    blockers.extend(found);
     Ok(blockers)
 }
 
-/// SQS says that its counters may need a minute; a local stack's need none.
-fn looks_apart(resources: &BridgeResources) -> Result<Duration, Failure> {
+/// The time between two checks that must agree. SQS counters may lag by a minute; the counters of a
+/// local stack do not.
+fn checks_apart(resources: &BridgeResources) -> Result<Duration, Failure> {
     match std::env::var("POOLBRIDGE_DRAIN_LOOKS_APART") {
         Ok(text) if resources.environment.local => config::duration(&text).ok_or_else(|| {
             let hint = "write a whole number and ms, s, m or h: 500ms";
-            Failure::new("POOLBRIDGE_DRAIN_LOOKS_APART is no span of time", hint)
+            Failure::new("POOLBRIDGE_DRAIN_LOOKS_APART is not a duration", hint)
         }),
         Ok(_) => {
-            terminal::say(
-                "POOLBRIDGE_DRAIN_LOOKS_APART is for a local stack and counts for nothing",
-            );
+            let warning =
+                "warning: POOLBRIDGE_DRAIN_LOOKS_APART has an effect on a local stack only";
+            terminal::message(warning);
             Ok(LOOKS_APART)
         }
         Err(_) => Ok(LOOKS_APART),

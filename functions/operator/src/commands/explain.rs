@@ -1,18 +1,20 @@
-//! `explain`: one person's whole story. Looks at both accounts, as the next apply would, and writes
-//! nothing.
+//! `explain`: everything about one person. Reads both accounts, as the next run of apply would, and
+//! writes nothing.
 
 use anyhow::Context as _;
+use poolbridge_aws::dynamodb::DynamoLedger;
+use poolbridge_core::change::PendingChange;
 use poolbridge_core::names::Sub;
 use poolbridge_core::ports::{Clock as _, Ledger as _};
 use poolbridge_core::side::Side;
 
 use super::CommandResult;
 use super::context::Context;
-use crate::cli::{self, AccountArgs};
+use crate::cli::{self, NamedAccount};
 use crate::failure::Failure;
-use crate::render::{self, explain::Story};
+use crate::render::{self, explain::ExplainView};
 
-/// Tells it.
+/// Finds the person and shows the explanation.
 pub(crate) async fn run(
     context: Context,
     arguments: &cli::ExplainArgs,
@@ -20,12 +22,13 @@ pub(crate) async fn run(
 ) -> anyhow::Result<CommandResult> {
     let ports = context.ports().await?;
     let ledger = &ports.resources.ledger;
+    let account = &arguments.account;
     let mut pending_changes = Vec::new();
-    for side in arguments.who.sides() {
-        let explanation = Box::pin(ports.bridge().explain(side, &arguments.who.sub)).await;
-        let explanation = explanation.context("looking at the person")?;
+    for side in account.sides() {
+        let explanation = Box::pin(ports.bridge().explain(side, &account.sub)).await;
+        let explanation = explanation.context("reading the person")?;
         let Some(record) = explanation.record.clone() else {
-            pending_changes.extend(pending(ledger, side, &arguments.who.sub).await?);
+            pending_changes.extend(pending(ledger, side, &account.sub).await?);
             continue;
         };
         for side in Side::BOTH {
@@ -34,28 +37,28 @@ pub(crate) async fn run(
             }
         }
         let now = ports.resources.clock.now();
-        render::explain::show(&Story { record, explanation, pending_changes, now }, json)?;
+        render::explain::show(&ExplainView { record, explanation, pending_changes, now }, json)?;
         return Ok(CommandResult::Done);
     }
-    Err(unknown(&arguments.who, !pending_changes.is_empty()).into())
+    Err(unknown(account, !pending_changes.is_empty()).into())
 }
 
 async fn pending(
-    ledger: &poolbridge_aws::dynamodb::DynamoLedger,
+    ledger: &DynamoLedger,
     side: Side,
     sub: &Sub,
-) -> anyhow::Result<Option<poolbridge_core::change::PendingChange>> {
-    ledger.read_pending(side, sub).await.context("reading the mark")
+) -> anyhow::Result<Option<PendingChange>> {
+    ledger.read_pending(side, sub).await.context("reading the pending change")
 }
 
-/// Nobody is known by that account (yet).
-pub(crate) fn unknown(who: &AccountArgs, has_pending: bool) -> Failure {
-    let sub = &who.sub;
-    if has_pending {
-        let hint = "it is marked and was not looked at yet; see `poolbridge status`";
-        return Failure::new(format!("no person is known by the account {sub} yet"), hint);
-    }
-    let hint = "copy the `sub` from the pool; an account is known from its first change on, and \
-                `poolbridge retry old:SUB` or new:SUB looks at one at once";
-    Failure::new(format!("no person is known by the account {sub}"), hint)
+/// No person record holds the account.
+pub(crate) fn unknown(account: &NamedAccount, has_pending: bool) -> Failure {
+    let what = format!("no person record holds the account {}", account.sub);
+    let hint = if has_pending {
+        "its pending change is not processed yet; check the queue with `poolbridge status`"
+    } else {
+        "copy the `sub` from the pool. An account gets a record with its first change; `poolbridge \
+         retry old:SUB` or new:SUB processes it now"
+    };
+    Failure::new(what, hint)
 }

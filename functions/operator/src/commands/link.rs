@@ -1,17 +1,15 @@
-//! `link` and `unlink`: an operator says that two accounts are one person, or that they are not.
-//! Both write the state table alone, and then have the consumer look at both accounts.
+//! `link` and `unlink`: link two accounts as one person, or separate them. Both commands write only
+//! the state table, and then make apply process both accounts.
 
 use poolbridge_aws::bridge::BridgePorts;
 use poolbridge_core::limits;
 use poolbridge_core::names::Sub;
-use poolbridge_core::ports::Clock as _;
-use poolbridge_core::reconcile::Work;
 use poolbridge_core::reconcile::operator::{LinkError, LinkRefusal};
 use poolbridge_core::side::{BySide, Side};
 
 use super::CommandResult;
-use super::context::{Context, note};
-use super::retry::send;
+use super::context::{Context, journal, work};
+use super::hint;
 use crate::cli;
 use crate::failure::Failure;
 use crate::render::{self, span};
@@ -33,7 +31,7 @@ pub(crate) async fn link(
         Err(error) => return refused(error, "linking the accounts"),
     };
     let deletes = bridge.policy.deletes;
-    if !terminal::baseline(&render::link::plan(&pair, deletes), yes)? {
+    if !terminal::confirm(&render::link::plan(&pair, deletes), yes)? {
         return Ok(CommandResult::Failed);
     }
     let linked = Box::pin(bridge.link_by_operator(&subs, *federated, &work(&ports))).await;
@@ -41,8 +39,8 @@ pub(crate) async fn link(
         Ok(person) => person,
         Err(error) => return refused(error, "linking the accounts"),
     };
-    note(&ports.resources, "link", &said(&subs)).await;
-    look_at_both(&ports, &subs).await?;
+    journal(&ports.resources, "link", &details(&subs)).await;
+    process_both(&ports, &subs).await?;
     render::link::linked(&subs, &person, json)?;
     Ok(CommandResult::Done)
 }
@@ -56,7 +54,7 @@ pub(crate) async fn unlink(
 ) -> anyhow::Result<CommandResult> {
     let ports = context.ports().await?;
     let Some((side, sub)) = arguments.account() else {
-        let hint = "`poolbridge help unlink` shows how to name one";
+        let hint = "name it with --old SUB or --new SUB";
         return Err(Failure::new("no account is named", hint).into());
     };
     let bridge = ports.bridge();
@@ -64,7 +62,7 @@ pub(crate) async fn unlink(
         Ok(person) => person,
         Err(error) => return refused(error, "separating the accounts"),
     };
-    if !terminal::baseline(&render::link::unlink_plan(&person), yes)? {
+    if !terminal::confirm(&render::link::unlink_plan(&person), yes)? {
         return Ok(CommandResult::Failed);
     }
     let halves = match Box::pin(bridge.unlink_by_operator(side, sub, &work(&ports))).await {
@@ -76,28 +74,23 @@ pub(crate) async fn unlink(
         return refused(LinkRefusal::NotLinked.into(), "separating the accounts");
     };
     let subs = BySide { old, new };
-    note(&ports.resources, "unlink", &said(&subs)).await;
-    look_at_both(&ports, &subs).await?;
+    journal(&ports.resources, "unlink", &details(&subs)).await;
+    process_both(&ports, &subs).await?;
     render::link::unlinked(&subs, &halves, json)?;
     Ok(CommandResult::Done)
 }
 
-/// A `sub` is a pseudonym and may stand in the operator log.
-fn said(subs: &BySide<Sub>) -> [(&'static str, String); 2] {
+/// The details in the journal. It may hold a `sub`, which is a pseudonym.
+fn details(subs: &BySide<Sub>) -> [(&'static str, String); 2] {
     [("old", subs.old.as_str().to_owned()), ("new", subs.new.as_str().to_owned())]
 }
 
-fn work(ports: &BridgePorts) -> Work {
-    let deadline = ports.resources.clock.now() + limits::PERSON_TIME_MAX;
-    Work { deadline, invocation_end: deadline, suspendable: true }
-}
-
-/// Notes a pending change on both accounts, and sends both. If that fails, the word is stored all
-/// the same, and `retry` does what is left.
-async fn look_at_both(ports: &BridgePorts, subs: &BySide<Sub>) -> anyhow::Result<()> {
+/// Makes apply process both accounts. If that fails, the table is written already, and `retry` does
+/// the rest.
+async fn process_both(ports: &BridgePorts, subs: &BySide<Sub>) -> anyhow::Result<()> {
     for side in Side::BOTH {
-        if let Err(error) = send(ports, side, subs.get(side)).await {
-            let what = format!("it is done, but no message about the accounts was sent: {error:#}");
+        if let Err(error) = hint::send(&ports.resources, side, subs.get(side)).await {
+            let what = format!("the table is written, but no message was sent: {error:#}");
             let hint = format!("run `poolbridge retry old:{} new:{}`", subs.old, subs.new);
             return Err(Failure::new(what, hint).into());
         }
@@ -109,19 +102,19 @@ fn refused(error: LinkError, doing: &'static str) -> anyhow::Result<CommandResul
     match error {
         LinkError::Failed(error) => Err(anyhow::Error::from(error).context(doing)),
         LinkError::Refused(LinkRefusal::Busy(wait, reason)) => {
-            terminal::say(&format!("not yet, and nothing was written: the person is {reason}"));
-            terminal::say(&format!("hint: run it again in {}", span(wait)));
+            terminal::message(&format!("not yet: nothing was written, the person is {reason}"));
+            terminal::message(&format!("hint: run it again in {}", span(wait)));
             Ok(CommandResult::NotYet)
         }
         LinkError::Refused(refusal) => Err(failure(refusal).into()),
     }
 }
 
-/// A refusal in words, with what to do about it.
+/// The failure for a refusal.
 fn failure(refusal: LinkRefusal) -> Failure {
     let (what, hint) = match refusal {
         LinkRefusal::NoAccount(side) => (
-            format!("the {side} pool has no account of that `sub`"),
+            format!("the {side} pool has no account with that `sub`"),
             "copy the `sub` from the pool; `poolbridge explain SUB` shows which pool has it",
         ),
         LinkRefusal::OtherPool(side) => (
@@ -129,12 +122,12 @@ fn failure(refusal: LinkRefusal) -> Failure {
             "name one account of each pool: --old takes the old pool's `sub`, --new the new pool's",
         ),
         LinkRefusal::Unconfirmed(side) => (
-            format!("the {side} pool's account is not confirmed, so its owner proved nothing"),
+            format!("the {side} pool's account is not confirmed, so it proves no identity"),
             "run it again once the account is confirmed",
         ),
         LinkRefusal::LinkedElsewhere(side) => (
             format!("the {side} pool's account is linked to another account"),
-            "look with `poolbridge explain SUB`; if that link is wrong, `poolbridge unlink` it first",
+            "see `poolbridge explain SUB`; if that link is wrong, `poolbridge unlink` it first",
         ),
         LinkRefusal::Deleted(side) => (
             format!("the person of the {side} pool's account was deleted"),
@@ -142,16 +135,16 @@ fn failure(refusal: LinkRefusal) -> Failure {
         ),
         LinkRefusal::AlreadyLinked => (
             "the two accounts are linked already".to_owned(),
-            "`poolbridge explain SUB` shows how they stand",
+            "`poolbridge explain SUB` shows their state",
         ),
         LinkRefusal::Federated => (
-            "a federated account is linked only to one of the same provider and provider user id"
+            "a federated account links only to one with the same provider and provider user id"
                 .to_owned(),
-            "add --federated if you know that both are one person's: the provider's address then \
-             travels as verified, and its owner can reset the password of the local account",
+            "add --federated if both belong to one person: the provider's address then travels as \
+             verified, and its owner can reset the password of the local account",
         ),
         LinkRefusal::Unknown => (
-            "no person is known by that account".to_owned(),
+            "no person record holds that account".to_owned(),
             "copy the `sub` from the pool; an account without a record is not linked",
         ),
         LinkRefusal::NotLinked => (
@@ -160,7 +153,7 @@ fn failure(refusal: LinkRefusal) -> Failure {
         ),
         LinkRefusal::TooManySeparations => (
             format!("the person was separated from {} accounts", limits::SEPARATIONS_MAX),
-            "find out what links this person again and again: accounts that share one address?",
+            "find out what links this person repeatedly, such as accounts that share an address",
         ),
         LinkRefusal::Barred(reason) => (format!("not now: {reason}"), reason.hint()),
         LinkRefusal::Busy(_, reason) => (format!("not yet: {reason}"), reason.hint()),
@@ -173,7 +166,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_refusal_has_a_hint_and_its_own_words() {
+    fn each_refusal_has_a_hint_and_its_own_text() {
         let refusals = [
             LinkRefusal::NoAccount(Side::New),
             LinkRefusal::OtherPool(Side::Old),
@@ -186,11 +179,11 @@ mod tests {
             LinkRefusal::NotLinked,
             LinkRefusal::TooManySeparations,
         ];
-        let mut said = std::collections::BTreeSet::new();
+        let mut texts = std::collections::BTreeSet::new();
         for refusal in refusals {
             let failure = failure(refusal);
             assert!(!failure.hint.is_empty());
-            assert!(said.insert(failure.to_string()), "said twice: {failure}");
+            assert!(texts.insert(failure.to_string()), "two refusals have the text: {failure}");
         }
         let other = failure(LinkRefusal::OtherPool(Side::Old)).to_string();
         assert_eq!(other, "--old names an account of the new pool");

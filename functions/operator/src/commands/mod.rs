@@ -1,4 +1,4 @@
-//! One file for each command: asks the bridge, and hands what it found to `render`.
+//! One file for each command. It reads the bridge and passes the result to `render`.
 
 pub(crate) mod attach;
 mod breaker;
@@ -8,6 +8,7 @@ pub(crate) mod coverage;
 mod context;
 mod drain;
 mod explain;
+mod hint;
 mod link;
 mod pause;
 mod people;
@@ -27,15 +28,15 @@ use context::Context;
 pub(crate) enum CommandResult {
     /// Done.
     Done,
-    /// It failed.
+    /// It failed, or the operator answered no.
     Failed,
-    /// It was done, and what was asked for is not so yet.
+    /// The command ran, but its goal is not reached yet or was refused.
     NotYet,
 }
 
 impl From<CommandResult> for ExitCode {
-    fn from(command_result: CommandResult) -> Self {
-        Self::from(match command_result {
+    fn from(result: CommandResult) -> Self {
+        Self::from(match result {
             CommandResult::Done => 0,
             CommandResult::Failed => 1,
             CommandResult::NotYet => 2,

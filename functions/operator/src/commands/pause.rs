@@ -8,18 +8,18 @@ use poolbridge_core::side::Side;
 
 use super::CommandResult;
 use super::breaker;
-use super::context::{Context, note};
-use super::resend::SentBefore;
+use super::context::{Context, journal};
+use super::resend::Resender;
 use super::restore;
 use crate::cli;
 use crate::failure::Failure;
 use crate::render;
 use crate::terminal;
 
-/// The longest reason that is kept: it is a line in `status`.
+/// The most characters of a reason that are kept: it is one line of `status`.
 const REASON_CHARACTERS_MAX: usize = 200;
 
-/// Stops writing.
+/// Stops writes to both pools.
 pub(crate) async fn pause(
     context: &Context,
     arguments: &cli::PauseArgs,
@@ -30,21 +30,20 @@ pub(crate) async fn pause(
     let printable = arguments.reason.chars().filter(|letter| !letter.is_control());
     let reason: String = printable.take(REASON_CHARACTERS_MAX).collect();
     let plan = format!(
-        "pause {}: changes are captured and marked, and wait; whoever is disabled is disabled all \
-         the same",
+        "pause {}: apply writes only disables; changes are captured and stay pending",
         resources.configuration.name
     );
-    if !terminal::baseline(&plan, yes)? {
+    if !terminal::confirm(&plan, yes)? {
         return Ok(CommandResult::Failed);
     }
     let stop = |control: &mut Control| control.paused = Some(reason.clone());
     let control = resources.ledger.change_control(stop).await.context("writing the pause")?;
-    note(resources, "pause", &[("reason", reason.clone())]).await;
+    journal(resources, "pause", &[("reason", reason.clone())]).await;
     render::done(json, "paused", &control)?;
     Ok(CommandResult::Done)
 }
 
-/// Goes on, and puts the configuration at hand in force.
+/// Ends the pause and activates the local configuration.
 pub(crate) async fn resume(
     context: &Context,
     arguments: &cli::ResumeArgs,
@@ -54,37 +53,41 @@ pub(crate) async fn resume(
     let resources = &context.resources;
     let stamp = resources.configuration.stamp(resources.clock.now());
     let found = resources.ledger.control().await.context("reading the control item")?;
-    let changed = found.configuration.as_ref().is_some_and(|it| it.hash != stamp.hash);
     if let Some(side) = found.replaced_pool(&stamp) {
         return Err(other_pool(side).into());
     }
-    let tripped = found.breaker.as_ref().filter(|_| arguments.breaker);
-    let held = match tripped {
+    let open = found.breaker.as_ref().filter(|_| arguments.breaker);
+    let held = match open {
         Some(_) => Some(breaker::held(resources).await?),
         None => None,
     };
     let now = resources.clock.now();
-    let closing = tripped.zip(held.as_ref()).map(|(it, held)| breaker::plan(it, held, now));
     let choice = arguments.after_restore.as_ref().map(|it| restore::choice(&found, it));
     let choice = choice.transpose()?;
     if let Some(choice) = choice {
         restore::check_ended(resources, choice).await?;
     }
-    let plan = format!(
-        "resume {}: put configuration {} in force{}{}{}, and look at every marked account",
-        resources.configuration.name,
-        render::short(&stamp.hash),
-        if changed { " (another one is now: deploy this one everywhere first)" } else { "" },
-        closing.unwrap_or_default(),
-        choice.map(restore::plan).unwrap_or_default(),
-    );
-    if !terminal::baseline(&plan, yes)? {
+    let other = if found.is_other_configuration(&stamp.hash) {
+        " (another one is active: deploy this one everywhere first)"
+    } else {
+        ""
+    };
+    let closing = open.zip(held.as_ref()).map(|(it, held)| breaker::plan(it, held, now));
+    let steps = [
+        Some(format!("activate configuration {}{other}", render::short(&stamp.hash))),
+        closing,
+        choice.map(restore::plan),
+        Some("process every account with a pending change".to_owned()),
+    ];
+    let steps: Vec<String> = steps.into_iter().flatten().collect();
+    let plan = format!("resume {}:\n  {}", resources.configuration.name, steps.join("\n  "));
+    if !terminal::confirm(&plan, yes)? {
         return Ok(CommandResult::Failed);
     }
     if let Some(held) = &held {
         breaker::allow(resources, held).await?;
     }
-    let go_on = |control: &mut Control| {
+    let start = |control: &mut Control| {
         control.paused = None;
         if arguments.breaker {
             control.breaker = None;
@@ -92,44 +95,45 @@ pub(crate) async fn resume(
         if let Some(choice) = choice {
             restore::decide(control, choice, now);
         }
-        // The moment is kept while the configuration stays the same.
+        // The same configuration keeps the time at which it became active.
         if control.configuration.as_ref().is_none_or(|it| it.hash != stamp.hash) {
             control.configuration = Some(stamp.clone());
         }
     };
-    let control = resources.ledger.change_control(go_on).await.context("writing the resumption")?;
-    let hash = stamp.hash.clone();
-    let mut details = vec![("configuration", hash)];
-    details.extend(tripped.map(|it| ("breaker", it.reason.clone())));
-    details.extend(choice.map(|it| ("after-restore", format!("{}={:?}", it.side, it.answer))));
-    note(resources, "resume", &details).await;
+    let control = resources.ledger.change_control(start).await.context("writing the resumption")?;
+    let mut details = vec![("configuration", stamp.hash.clone())];
+    details.extend(open.map(|it| ("breaker", it.reason.clone())));
+    details.extend(choice.map(|it| ("after-restore", format!("{}={:?}", it.side, it.choice))));
+    journal(resources, "resume", &details).await;
     if choice.is_some() {
-        // Everybody is compared: what the restore changed is named by no event.
+        // No event names what the restore changed, so the sweep compares all people.
         for side in Side::BOTH {
             resources.ledger.want_sweep(side, now).await.context("asking for a sweep")?;
         }
     }
-    if let Some(held) = held {
-        breaker::look_again(resources, held).await?;
+    if let Some(held) = &held {
+        breaker::process(resources, held).await?;
     } else if let Some(breaker) = control.breaker.as_ref() {
-        terminal::say(&breaker::still_open(breaker));
+        terminal::message(&breaker::still_open(breaker));
     }
-    look_again(resources).await?;
+    process_pending(resources).await?;
     render::done(json, "resumed", &control)?;
     Ok(CommandResult::Done)
 }
 
 fn other_pool(side: Side) -> Failure {
-    let what = format!("the {side} pool of this bridge.toml is another one than this bridge keeps");
-    let hint = "put the former `user_pool_id` back, or give the bridge of this pool another `name`: \
-                here, everybody would count as deleted from it";
+    let what = format!("bridge.toml names another {side} pool than the active configuration");
+    let hint = "put the former `user_pool_id` back, or give the bridge of this pool another \
+                `name`: in this bridge, all people would count as deleted from that pool";
     Failure::new(what, hint)
 }
 
-/// While paused, messages were acknowledged and only their marks remember.
-async fn look_again(resources: &BridgeResources) -> anyhow::Result<()> {
-    let mut resent = SentBefore::default();
-    resent.round(resources).await?;
-    terminal::say(&format!("{} marked accounts are looked at again", resent.count));
+/// During a pause, apply acknowledges messages and only the pending changes remain. So they are
+/// sent again.
+async fn process_pending(resources: &BridgeResources) -> anyhow::Result<()> {
+    let mut resender = Resender::default();
+    resender.round(resources).await?;
+    let count = resender.count;
+    terminal::message(&format!("sent for processing: {count} accounts with pending changes"));
     Ok(())
 }

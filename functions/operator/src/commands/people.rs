@@ -1,4 +1,4 @@
-//! `people`: who is in a state.
+//! `people`: lists the people in one state.
 
 use anyhow::Context as _;
 use poolbridge_core::ports::Clock as _;
@@ -20,10 +20,10 @@ pub(crate) async fn run(
     let people = listed.context("listing the people")?;
     render::people::show(&people.people, context.resources.clock.now(), json)?;
     for (person, error) in &people.unreadable {
-        terminal::say(&format!("warning: person {person} cannot be read: {error}"));
+        terminal::message(&format!("warning: person record {person} cannot be read: {error}"));
     }
     if people.more {
-        terminal::say("there are more; hint: raise --limit");
+        terminal::message("there are more people in this state; hint: raise --limit");
     }
     Ok(CommandResult::Done)
 }

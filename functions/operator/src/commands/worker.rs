@@ -1,4 +1,4 @@
-//! `worker`: the consumer as a plain process, for a container, a laptop or a test.
+//! `worker`: apply as a plain process, for a container, a laptop or a test.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -19,32 +19,31 @@ use super::context::Context;
 use crate::failure::Failure;
 use crate::terminal;
 
-/// How long one receive waits: the longest that SQS allows, so that an idle worker costs next to
-/// nothing.
+/// How long one receive waits: the maximum of SQS, so that an idle worker makes few calls.
 const WAIT: Duration = Duration::from_secs(20);
 
-/// How long to wait after a receive that failed.
-const AFTER_FAULT: Duration = Duration::from_secs(5);
+/// How long to wait after a failed receive.
+const AFTER_ERROR: Duration = Duration::from_secs(5);
 
-/// Messages in one batch: the most that SQS hands out.
+/// Messages in one batch: the maximum of SQS.
 const BATCH: usize = 10;
 
-/// Works until it is told to stop; the batches at hand are finished first. Each queue has a loop of
-/// its own, so that bulk work never delays what people do.
+/// Processes messages until a signal stops it, and finishes the current batches first. Each queue
+/// has its own loop, so that bulk work never delays live changes.
 pub(crate) async fn run(context: Context) -> anyhow::Result<CommandResult> {
     let mut interrupted = signal(SignalKind::interrupt()).context("listening to signals")?;
     let mut terminated = signal(SignalKind::terminate()).context("listening to signals")?;
     let checked = Box::pin(context.resources.check_identity()).await;
     checked.map_err(|why| Failure::new(format!("the worker does not start: {why}"), hint(&why)))?;
     let ports = Arc::new(context.ports().await?);
-    terminal::say("working; SIGINT or SIGTERM stop it after the batch at hand");
+    terminal::message("processing messages; SIGINT or SIGTERM stops it after the current batch");
     let (stop, stopped) = watch::channel(false);
-    let reported = async {
+    let signalled = async {
         tokio::select! {
             _ = interrupted.recv() => {}
             _ = terminated.recv() => {}
         }
-        // Both loops hold a receiver, so that somebody hears it.
+        // It fails only without a receiver, and both loops hold one.
         let _ = stop.send(true);
     };
     let bulk = async {
@@ -52,18 +51,18 @@ pub(crate) async fn run(context: Context) -> anyhow::Result<CommandResult> {
             serve(&ports, queue, stopped.clone()).await;
         }
     };
-    tokio::join!(reported, serve(&ports, &ports.resources.queue, stopped.clone()), bulk);
-    terminal::say("stopped");
+    tokio::join!(signalled, serve(&ports, &ports.resources.queue, stopped.clone()), bulk);
+    terminal::message("stopped");
     Ok(CommandResult::Done)
 }
 
-/// What to do about an identity under which no worker may run.
+/// The hint for an identity under which no worker may run.
 const fn hint(why: &NotOurs) -> &'static str {
     match why {
         NotOurs::OtherRole(_) | NotOurs::NoRole => {
-            "take on a role that operator_roles in the deployed bridge.toml names, or the role of \
-             apply with POOLBRIDGE_OWN_ROLES set: the trail takes a password that anybody else \
-             closes for one that its person chose"
+            "assume a role that operator_roles of the deployed bridge.toml names, or apply's role \
+             with POOLBRIDGE_OWN_ROLES set: trail takes a password that another role closes for \
+             one that the person chose"
         }
         NotOurs::Unknown(_) => {
             "check AWS_REGION, credentials and the network: GetCallerIdentity needs no permission"
@@ -71,7 +70,7 @@ const fn hint(why: &NotOurs) -> &'static str {
     }
 }
 
-/// Works off one queue until it is told to stop.
+/// Processes one queue until it is stopped.
 async fn serve(ports: &Arc<BridgePorts>, queue: &SqsQueue, mut stopped: watch::Receiver<bool>) {
     let telemetry = Telemetry::new(ports.resources.configuration.name.clone(), Output::Terminal);
     while !*stopped.borrow() {
@@ -80,11 +79,11 @@ async fn serve(ports: &Arc<BridgePorts>, queue: &SqsQueue, mut stopped: watch::R
             _ = stopped.changed() => return,
         };
         match received {
-            Ok(deliveries) => work(ports, queue, &telemetry, deliveries).await,
+            Ok(deliveries) => process(ports, queue, &telemetry, deliveries).await,
             Err(error) => {
                 warn("receiving", &error);
                 tokio::select! {
-                    () = tokio::time::sleep(AFTER_FAULT) => {}
+                    () = tokio::time::sleep(AFTER_ERROR) => {}
                     _ = stopped.changed() => return,
                 }
             }
@@ -92,8 +91,8 @@ async fn serve(ports: &Arc<BridgePorts>, queue: &SqsQueue, mut stopped: watch::R
     }
 }
 
-/// Works off a batch, and takes away what is done with.
-async fn work(
+/// Processes a batch, and deletes the processed messages.
+async fn process(
     ports: &Arc<BridgePorts>,
     queue: &SqsQueue,
     telemetry: &Telemetry,
@@ -106,7 +105,7 @@ async fn work(
         .iter()
         .map(|delivery| (delivery.message_id.clone(), delivery.receipt.clone()))
         .collect();
-    // A laptop can be closed between a check and what follows it, and opened an hour later
+    // A laptop can be suspended between a check and the next call, and resumed an hour later
     // (`LeaseOutlastsProcess`).
     let budget = TimeBudget { end: None, suspendable: true };
     let failed = consume(ports, telemetry, deliveries, budget).await;
@@ -116,12 +115,12 @@ async fn work(
             continue;
         }
         if let Err(error) = queue.delete(&receipt).await {
-            // It comes back, and costs one look.
+            // The queue delivers it again, which costs one read.
             warn("deleting a message", &error);
         }
     }
 }
 
-fn warn(doing: &str, error: &PortError) {
-    terminal::say(&format!("warning: {doing}: {error}; it is tried again"));
+fn warn(action: &str, error: &PortError) {
+    terminal::message(&format!("warning: {action}: {error}; the worker tries again"));
 }

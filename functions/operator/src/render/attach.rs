@@ -1,5 +1,5 @@
-//! The plan of `attach` and `detach`, what came of it, and the lines for the team's own template.
-//! Names of settings and functions only, never what else a pool's settings hold.
+//! The plan and the result of `attach` and `detach`, and the lines for the team's own template.
+//! Shows names of settings and functions, and no other value of a setting.
 
 use std::fmt::Write as _;
 
@@ -7,92 +7,90 @@ use poolbridge_aws::cognito::settings::PoolSettings;
 use poolbridge_config::{Environment, TriggerSlot};
 use serde_json::{Map, Value, json};
 
-use crate::commands::attach::capture;
+use crate::commands::attach::capture_arn;
 use crate::commands::attach::plan::{AttachPlan, AttachRefusal, AttachStep};
 
 const NOTE: &str = "\
-Every other setting is written back as it was found, and compared afterwards.
-A pool that CloudFormation, CDK or Terraform deploys is set back by its next deployment:
-`poolbridge attach --print` gives the lines for its template.";
+Every other setting is written back unchanged, and compared afterwards.
+If CloudFormation, CDK or Terraform deploys a pool, its next deployment reverts this change:
+add the lines of `poolbridge attach --print` to its template.";
 
-/// The plan, for whoever is asked.
+/// The plan, before the question.
 pub(crate) fn plan(command: &str, name: &str, plans: &[AttachPlan]) -> String {
-    let mut words = format!("{command} {name}:");
+    let mut text = format!("{command} {name}:");
     for plan in plans {
-        let _ = write!(words, "\n{}", of_pool(plan));
+        let _ = write!(text, "\n{}", pool_plan(plan));
     }
     for warning in plans.iter().flat_map(|plan| &plan.warnings) {
-        let _ = write!(words, "\nwarning: {warning}");
+        let _ = write!(text, "\nwarning: {warning}");
     }
     if plans.iter().any(AttachPlan::is_due) {
-        let _ = write!(words, "\n{NOTE}");
+        let _ = write!(text, "\n{NOTE}");
     }
-    words
+    text
 }
 
-fn of_pool(plan: &AttachPlan) -> String {
-    let mut words = format!("{} pool {}", plan.side, plan.pool);
+fn pool_plan(plan: &AttachPlan) -> String {
+    let mut text = format!("{} pool {}", plan.side, plan.pool);
     if !plan.refused.is_empty() {
-        words.push_str(": refused, and left as it is");
+        text.push_str(": refused, stays unchanged");
     } else if !plan.is_due() {
-        words.push_str(": nothing to do");
+        text.push_str(": nothing to do");
     }
     if !plan.refused.is_empty() {
         for refusal in &plan.refused {
-            let _ = write!(words, "\n  {}", refused(plan, refusal).replace('\n', "\n  "));
+            let _ = write!(text, "\n  {}", refused(plan, refusal).replace('\n', "\n  "));
         }
-        return words;
+        return text;
     }
     for step in &plan.steps {
-        let _ = write!(words, "\n  {:<19} {}", step.slot.name(), change(step));
+        let _ = write!(text, "\n  {:<19} {}", step.slot.name(), change(step));
     }
     for slot in &plan.kept {
-        let _ = write!(words, "\n  {:<19} stays with capture", slot.name());
+        let _ = write!(text, "\n  {:<19} holds capture already", slot.name());
     }
     for name in &plan.settings {
-        let _ = write!(words, "\n  {name} is written back");
+        let _ = write!(text, "\n  {name} is written back");
     }
-    words
+    text
 }
 
 fn change(step: &AttachStep) -> String {
-    let holder =
-        |holder: &Option<String>| holder.clone().unwrap_or_else(|| "no function".to_owned());
-    let mut words = format!("{} -> {}", holder(&step.from), holder(&step.to));
+    let owner = |arn: &Option<String>| arn.clone().unwrap_or_else(|| "no function".to_owned());
+    let mut text = format!("{} -> {}", owner(&step.from), owner(&step.to));
     if let Some(chained) = &step.chained {
         let _ = write!(
-            words,
-            "\n  {:<19} which calls {chained} beside its own work; the deployed bridge.toml must \
-             name it already",
+            text,
+            "\n  {:<19} capture calls {chained}; the deployed bridge.toml must name it already",
             ""
         );
     }
-    words
+    text
 }
 
 fn refused(plan: &AttachPlan, refusal: &AttachRefusal) -> String {
     match refusal {
         AttachRefusal::Foreign { slot, arn } => format!(
-            "{slot} holds {arn}, whose place capture would take; to have capture call it beside \
-             its own work, add to bridge.toml:\n  [{side}.triggers]\n  {slot} = \"{arn}\"\nthen \
-             deploy and run `poolbridge attach` again",
+            "{slot} holds {arn}, which capture would replace. To make capture call it, add to \
+             bridge.toml:\n  [{side}.triggers]\n  {slot} = \"{arn}\"\nthen deploy and run \
+             `poolbridge attach` again",
             slot = slot.name(),
             side = plan.side,
         ),
         AttachRefusal::Itself { slot } => format!(
-            "`[{side}.triggers] {slot}` names capture itself, which would call itself; take the \
-             line out, deploy and run it again",
+            "`[{side}.triggers] {slot}` names capture, which would call itself: remove the line, \
+             deploy and run the command again",
             slot = slot.name(),
             side = plan.side,
         ),
         AttachRefusal::Unclear { slot } => format!(
-            "its settings name two functions for {slot}, or none that can be read; mend them, then \
-             run it again",
+            "its settings name two functions for {slot}, or an unreadable one: correct them, then \
+             run the command again",
             slot = slot.name(),
         ),
         AttachRefusal::UnsupportedSetting { names } => format!(
-            "it has settings that this version does not know how to send back: {}\nupgrade \
-             poolbridge, or take `poolbridge attach --print` and set the triggers yourself",
+            "this version does not know these settings: {}\nupgrade poolbridge, or set the \
+             triggers yourself with the lines of `poolbridge attach --print`",
             names.join(", "),
         ),
     }
@@ -104,21 +102,21 @@ pub(crate) fn changes(plan: &AttachPlan) -> String {
     slots.chain(plan.settings.iter().cloned()).collect::<Vec<_>>().join(", ")
 }
 
-/// What came of it.
+/// Writes the result.
 pub(crate) fn show(command: &str, plans: &[AttachPlan], json: bool) -> std::io::Result<()> {
     let pools: Vec<Value> = plans.iter().map(value).collect();
     let value = json!({ "command": command, "pools": pools });
-    super::show(json, false, &value, &words(plans))
+    super::show(json, false, &value, &text(plans))
 }
 
-fn words(plans: &[AttachPlan]) -> String {
+fn text(plans: &[AttachPlan]) -> String {
     let line = |plan: &AttachPlan| {
-        let came = match (plan.refused.is_empty(), plan.is_due()) {
+        let result = match (plan.refused.is_empty(), plan.is_due()) {
             (false, _) => "refused".to_owned(),
             (true, false) => "nothing to do".to_owned(),
             (true, true) => format!("done: {}", changes(plan)),
         };
-        format!("{}: {came}\n", plan.side)
+        format!("{}: {result}\n", plan.side)
     };
     plans.iter().map(line).collect()
 }
@@ -129,7 +127,7 @@ fn value(plan: &AttachPlan) -> Value {
         .iter()
         .map(|step| {
             json!({ "slot": step.slot.name(), "from": step.from, "to": step.to,
-                    "beside": step.chained })
+                    "chained": step.chained })
         })
         .collect();
     let kept: Vec<&str> = plan.kept.iter().map(|slot| slot.name()).collect();
@@ -143,7 +141,7 @@ fn value(plan: &AttachPlan) -> Value {
             AttachRefusal::Itself { slot } => json!({ "reason": "itself", "slot": slot.name() }),
             AttachRefusal::Unclear { slot } => json!({ "reason": "unclear", "slot": slot.name() }),
             AttachRefusal::UnsupportedSetting { names } => {
-                json!({ "reason": "unsendable", "settings": names })
+                json!({ "reason": "unsupported-setting", "settings": names })
             }
         })
         .collect();
@@ -159,21 +157,21 @@ fn value(plan: &AttachPlan) -> Value {
     })
 }
 
-/// What the team writes into its own template.
-pub(crate) fn fingerprint(
+/// Writes the lines for the team's own template.
+pub(crate) fn print(
     plans: &[(&AttachPlan, &PoolSettings)],
     environment: &Environment,
     json: bool,
 ) -> std::io::Result<()> {
-    let mut words = String::new();
+    let mut text = String::new();
     let mut value = Map::new();
     for (plan, found) in plans {
-        let capture = capture(environment, plan.side).unwrap_or_default();
-        words.push_str(&template(plan, found, capture));
+        let capture = capture_arn(environment, plan.side).unwrap_or_default();
+        text.push_str(&template(plan, found, capture));
         value.insert(plan.side.name().to_owned(), lines(plan, found, capture));
     }
-    words.push_str(TOOLS);
-    super::show(json, false, &Value::Object(value), &words)
+    text.push_str(TOOLS);
+    super::show(json, false, &Value::Object(value), &text)
 }
 
 const TOOLS: &str = "\
@@ -182,7 +180,7 @@ each as addTrigger(UserPoolOperation.POST_CONFIRMATION, Function.fromFunctionArn
 post_confirmation and so on in `lambda_config`. Leave every other trigger of the pool as it is.
 ";
 
-/// The slots in which capture is to stand.
+/// The slots that capture must hold.
 fn slots(plan: &AttachPlan) -> Vec<TriggerSlot> {
     let refused = plan.refused.iter().filter_map(|refusal| match refusal {
         AttachRefusal::Foreign { slot, .. }
@@ -208,16 +206,16 @@ fn lines(plan: &AttachPlan, found: &PoolSettings, capture: &str) -> Value {
 }
 
 fn template(plan: &AttachPlan, found: &PoolSettings, capture: &str) -> String {
-    let mut words = format!("# {} pool {}\n", plan.side, plan.pool);
+    let mut text = format!("# {} pool {}\n", plan.side, plan.pool);
     let lines = lines(plan, found, capture);
     for (name, value) in lines.as_object().into_iter().flatten() {
         if let Some(arn) = value.as_str() {
-            let _ = writeln!(words, "{name}: {arn}");
+            let _ = writeln!(text, "{name}: {arn}");
             continue;
         }
-        let _ = writeln!(words, "{name}:");
+        let _ = writeln!(text, "{name}:");
         for (name, value) in value.as_object().into_iter().flatten() {
-            let _ = writeln!(words, "  {name}: {}", value.as_str().unwrap_or_default());
+            let _ = writeln!(text, "  {name}: {}", value.as_str().unwrap_or_default());
         }
     }
     for refusal in &plan.refused {
@@ -225,14 +223,14 @@ fn template(plan: &AttachPlan, found: &PoolSettings, capture: &str) -> String {
             AttachRefusal::Foreign { .. }
             | AttachRefusal::Itself { .. }
             | AttachRefusal::Unclear { .. } => {
-                let reported = refused(plan, refusal).replace('\n', "\n# ");
-                let _ = writeln!(words, "# first: {reported}");
+                let comment = refused(plan, refusal).replace('\n', "\n# ");
+                let _ = writeln!(text, "# first: {comment}");
             }
             AttachRefusal::UnsupportedSetting { .. } => {}
         }
     }
-    words.push('\n');
-    words
+    text.push('\n');
+    text
 }
 
 #[cfg(test)]

@@ -11,7 +11,6 @@ use poolbridge_core::side::Side;
 use serde_json::{Value, json};
 
 use super::{short, span};
-use crate::commands::attach::plan::slots;
 
 /// The version of the JSON document. It changes when a key is removed or changes its meaning, so
 /// that the CDK app refuses a document that it would misread.
@@ -19,7 +18,7 @@ const FORMAT: u32 = 1;
 
 /// Writes it.
 pub(crate) fn show(configuration: &Configuration, json: bool) -> std::io::Result<()> {
-    super::show(json, false, &value(configuration), &words(configuration))
+    super::show(json, false, &value(configuration), &text(configuration))
 }
 
 /// What decides the resources and permissions of a deployment, and nothing else.
@@ -59,7 +58,7 @@ fn chained(routes: &Routes, side: Side) -> impl Iterator<Item = (&'static str, &
     routes.chained.get(side).iter().map(|(slot, arn)| (slot.name(), arn))
 }
 
-fn words(configuration: &Configuration) -> String {
+fn text(configuration: &Configuration) -> String {
     let policy = &configuration.policy;
     let mut lines = vec![
         line("bridge", &configuration.name),
@@ -77,7 +76,8 @@ fn words(configuration: &Configuration) -> String {
         line("sign-ups", guard(configuration)),
     ];
     lines.extend(attributes(&policy.mapping));
-    let triggers: Vec<&str> = slots(configuration).into_iter().map(TriggerSlot::name).collect();
+    let slots = configuration.routes.slots(configuration.signup_guard);
+    let triggers: Vec<&str> = slots.into_iter().map(TriggerSlot::name).collect();
     lines.push(line("triggers", &triggers.join(", ")));
     for side in Side::BOTH {
         for (slot, arn) in chained(&configuration.routes, side) {
@@ -127,7 +127,7 @@ fn provision(provision: Provision, direction: &str) -> String {
 const fn conflicts(rule: ConflictRule) -> &'static str {
     match rule {
         ConflictRule::ActiveWins => "active-wins: the value of the active pool wins",
-        ConflictRule::Hold => "hold: an operator decides",
+        ConflictRule::Hold => "hold: the field waits until both values are equal",
     }
 }
 
@@ -159,7 +159,7 @@ const fn guard(configuration: &Configuration) -> &'static str {
     }
 }
 
-/// What differs from "every standard attribute travels under its own name". Names only.
+/// What differs from the default, that every standard attribute travels under its own name.
 fn attributes(mapping: &Mapping) -> Vec<String> {
     let mut travel = BTreeSet::new();
     let mut lines = Vec::new();
@@ -199,7 +199,7 @@ mod tests {
 
     const EXAMPLE: &str = include_str!("../../../../infra/example/bridge.toml");
 
-    /// The example, with what it leaves out.
+    /// A file that sets what the example leaves out.
     const OTHER: &str = r#"
 name = "acme"
 operator_roles = ["arn:aws:iam::444455556666:role/on-call"]
@@ -237,20 +237,21 @@ drop = true
     }
 
     #[test]
-    fn declaration_is_shown_as_reviewed() {
-        super::super::golden("check", &words(&configuration(EXAMPLE)));
-        super::super::golden("check-other", &words(&configuration(OTHER)));
-        let reported = format!("{:#}\n", value(&configuration(EXAMPLE)));
-        super::super::golden("check-json", &reported);
-        let reported = format!("{:#}\n", value(&configuration(OTHER)));
-        super::super::golden("check-other-json", &reported);
+    fn settings_match_the_golden_files() {
+        for (name, source) in [("check", EXAMPLE), ("check-other", OTHER)] {
+            let configuration = configuration(source);
+            crate::render::golden(name, &text(&configuration));
+            let json = format!("{:#}\n", value(&configuration));
+            crate::render::golden(&format!("{name}-json"), &json);
+        }
     }
 
     #[test]
-    fn mistakes_are_shown_as_reviewed() {
+    fn mistakes_match_the_golden_file() {
         let text = EXAMPLE.replace("match = \"email\"", "match = \"e-mail\"");
         let text = text.replace("every = \"6h\"", "every = \"six hours\"");
         let config_errors = Configuration::parse("bridge.toml", &text).unwrap_err();
-        super::super::golden("check-mistakes", &crate::terminal::in_words(&config_errors.into()));
+        let text = crate::terminal::error_text(&config_errors.into());
+        crate::render::golden("check-mistakes", &text);
     }
 }

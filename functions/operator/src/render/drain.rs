@@ -1,31 +1,48 @@
-//! What is still on its way.
+//! What blocks the state *drained*, and how `drain` ended.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
-use poolbridge_core::drain::{DrainBlocker, Drained};
+use poolbridge_core::drain::{DrainBlocker, Drained, QueueCounts};
 use poolbridge_core::time::Time;
 use serde_json::json;
 
 use super::{moment, span};
 
+/// The counters of both queues.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Queues {
+    /// The queue of live changes.
+    pub(crate) live: QueueCounts,
+    /// The queue of bulk work, if its URL is known.
+    pub(crate) bulk: Option<QueueCounts>,
+}
+
+impl Queues {
+    /// The sum of both.
+    pub(crate) fn total(&self) -> QueueCounts {
+        self.bulk.as_ref().map_or(self.live, |bulk| self.live.with(bulk))
+    }
+}
+
 /// How a drain ended.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct DrainReport {
-    /// What is drained; nothing if time was up before.
+    /// What is drained; `None` if the time was up before.
     pub(crate) drained: Option<Drained>,
-    /// What stands in the way.
-    pub(crate) reasons: Vec<Blocker>,
-    /// Marks of people held, which are left out.
+    /// What blocks it.
+    pub(crate) blockers: Vec<Blocker>,
+    /// Pending changes of held people, which do not count.
     pub(crate) held: u64,
-    /// Messages sent again.
+    /// Messages that were sent again.
     pub(crate) resent: usize,
     /// How long it took.
     pub(crate) waited: Duration,
-    /// The moment that was asked for: nothing captured before it is on its way.
+    /// The start of the command: every change from before it is applied if it is drained.
     pub(crate) at: Time,
 }
 
-/// One thing that stands in the way, and what to do about it.
+/// One blocker, and the next step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Blocker {
     what: String,
@@ -39,8 +56,8 @@ impl Blocker {
     }
 }
 
-/// The word for how it ended, in the journal and in JSON.
-pub(crate) const fn command_result(drained: Option<Drained>) -> &'static str {
+/// The code for the result, in the journal and in JSON.
+pub(crate) const fn outcome(drained: Option<Drained>) -> &'static str {
     match drained {
         Some(Drained::Empty) => "drained",
         Some(Drained::UpToAsked) => "drained-up-to",
@@ -48,126 +65,145 @@ pub(crate) const fn command_result(drained: Option<Drained>) -> &'static str {
     }
 }
 
-/// Writes it.
+/// Writes the report.
 pub(crate) fn show(report: &DrainReport, json: bool) -> std::io::Result<()> {
-    let reasons: Vec<&str> = report.reasons.iter().map(|it| it.what.as_str()).collect();
-    let next: Vec<&str> = report.reasons.iter().map(|it| it.next.as_str()).collect();
+    let blockers: Vec<&str> = report.blockers.iter().map(|it| it.what.as_str()).collect();
+    let next: Vec<&str> = report.blockers.iter().map(|it| it.next.as_str()).collect();
     let value = json!({
         "drained": report.drained.is_some(),
-        "outcome": command_result(report.drained),
+        "outcome": outcome(report.drained),
         "at": moment(report.at),
-        "reasons": reasons,
+        "blockers": blockers,
         "next_steps": next,
         "held": report.held,
         "resent": report.resent,
         "waited_milliseconds": u64::try_from(report.waited.as_millis()).unwrap_or(u64::MAX),
     });
-    super::show(json, false, &value, &reported(report))
+    super::show(json, false, &value, &text(report))
 }
 
-fn reported(report: &DrainReport) -> String {
-    let waited = span(report.waited);
-    let held = match report.held {
-        0 => String::new(),
-        held => {
-            format!("\nleft out: {held} marks of people held; `poolbridge people --state held`")
-        }
-    };
-    match report.drained {
-        Some(Drained::Empty) => {
-            return format!("drained at {} (after {waited}){held}\n", moment(report.at));
-        }
+fn text(report: &DrainReport) -> String {
+    let (at, waited) = (moment(report.at), span(report.waited));
+    let mut text = match report.drained {
+        Some(Drained::Empty) => format!("drained at {at} (after {waited})\n"),
         Some(Drained::UpToAsked) => {
-            let later = "changes that were captured later are on their way";
-            let at = moment(report.at);
-            return format!("drained up to {at} (after {waited}); {later}{held}\n");
+            format!("drained up to {at} (after {waited}); later changes may still be pending\n")
         }
-        None => {}
-    }
-    let line = |it: &Blocker| format!("  {}\n    next: {}\n", it.what, it.next);
-    let reasons: Vec<String> = report.reasons.iter().map(line).collect();
-    format!("not drained after {waited}:\n{}{}", reasons.concat(), held.trim_start())
-        .trim_end()
-        .to_owned()
-        + "\n"
-}
-
-/// A reason with its next step. `oldest` is the age of the oldest change that is not applied.
-pub(crate) fn blocker(of: &DrainBlocker, oldest: Option<Duration>) -> Blocker {
-    let words = reason(of);
-    let (words, next) = match (of, oldest) {
-        (DrainBlocker::PendingChanges(_), Some(age)) => (
-            format!("{words}, the oldest since {}", span(age)),
-            "poolbridge people --state waiting, then poolbridge explain old:SUB or new:SUB",
-        ),
-        (DrainBlocker::PendingChanges(_), None) => (words, "poolbridge people --state waiting"),
-        (DrainBlocker::UnderWay(_), _) => (words, "wait: a lease ends within minutes"),
-        (DrainBlocker::Queue(_), _) => {
-            (words, "see that apply runs (log group of apply), then poolbridge drain again")
-        }
-        (DrainBlocker::LookAgain, _) => (words, "poolbridge drain with a longer --timeout"),
-        (DrainBlocker::WithoutPending(_), _) => (words, "poolbridge drain --waive-unmarked"),
+        None => format!("not drained after {waited}:\n"),
     };
-    Blocker::new(words, next)
+    for Blocker { what, next } in &report.blockers {
+        let _ = writeln!(text, "  {what}\n    next: {next}");
+    }
+    if report.held > 0 {
+        let held = report.held;
+        let next = "see `poolbridge people --state held` and `--state conflict`";
+        let _ = writeln!(text, "not counted: {held} pending changes of held people; {next}");
+    }
+    text
 }
 
-/// Several reasons in one line.
-pub(crate) fn words(reasons: &[DrainBlocker]) -> String {
-    let reasons: Vec<String> = reasons.iter().map(reason).collect();
+/// A blocker with its next step. `oldest`: the age of the oldest change that is not applied.
+pub(crate) fn blocker(of: &DrainBlocker, queues: &Queues, oldest: Option<Duration>) -> Blocker {
+    let mut what = reason(of, queues);
+    let next = match of {
+        DrainBlocker::PendingChanges(_) => {
+            if let Some(age) = oldest {
+                let _ = write!(what, ", the oldest {} old", span(age));
+            }
+            "poolbridge people --state waiting, then poolbridge explain SUB"
+        }
+        DrainBlocker::UnderWay(_) => "wait: the lease expires within minutes",
+        DrainBlocker::Queue(_) => "check in apply's log that apply runs, then poolbridge drain",
+        DrainBlocker::LookAgain => "poolbridge drain with a longer --timeout",
+        DrainBlocker::LostCaptures(_) => "poolbridge drain --waive-lost-captures",
+    };
+    Blocker::new(what, next)
+}
+
+/// Several blockers in one line.
+pub(crate) fn line(blockers: &[DrainBlocker], queues: &Queues) -> String {
+    let reasons: Vec<String> = blockers.iter().map(|it| reason(it, queues)).collect();
     reasons.join("; ")
 }
 
-/// One reason in words.
-pub(crate) fn reason(reason: &DrainBlocker) -> String {
-    let (count, what) = match reason {
-        DrainBlocker::PendingChanges(1) => (1, "account is marked"),
-        DrainBlocker::PendingChanges(count) => (*count, "accounts are marked"),
-        DrainBlocker::UnderWay(1) => (1, "person is being worked on"),
-        DrainBlocker::UnderWay(count) => (*count, "people are being worked on"),
-        DrainBlocker::Queue(1) => (1, "message is in the queue"),
-        DrainBlocker::Queue(count) => (*count, "messages are in the queue"),
-        DrainBlocker::WithoutPending(1) => {
-            (1, "capture was neither marked nor sent; see `drain --waive-unmarked`")
+/// One blocker as text.
+pub(crate) fn reason(blocker: &DrainBlocker, queues: &Queues) -> String {
+    match blocker {
+        DrainBlocker::PendingChanges(1) => "1 account has a pending change".to_owned(),
+        DrainBlocker::PendingChanges(count) => format!("{count} accounts have pending changes"),
+        DrainBlocker::UnderWay(1) => "1 person is being processed".to_owned(),
+        DrainBlocker::UnderWay(count) => format!("{count} people are being processed"),
+        DrainBlocker::Queue(count) => messages(*count, queues),
+        DrainBlocker::LostCaptures(count) => lost_captures(*count),
+        DrainBlocker::LookAgain => "nothing is left; the checks must show this for 60 s".to_owned(),
+    }
+}
+
+/// The messages, with the name of their queue.
+fn messages(count: u64, queues: &Queues) -> String {
+    let are = if count == 1 { "message is" } else { "messages are" };
+    let bulk = queues.bulk.map_or(0, |bulk| bulk.total());
+    match (queues.live.total(), bulk) {
+        (_, 0) => format!("{count} {are} in the live queue"),
+        (0, _) => format!("{count} {are} in the bulk queue"),
+        (live, bulk) => {
+            format!("{count} {are} queued: {live} in the live queue, {bulk} in the bulk queue")
         }
-        DrainBlocker::WithoutPending(count) => {
-            (*count, "captures were neither marked nor sent; see `drain --waive-unmarked`")
-        }
-        DrainBlocker::LookAgain => return "it has to look the same for a minute".to_owned(),
-    };
-    format!("{count} {what}")
+    }
+}
+
+/// Captures that failed completely.
+pub(super) fn lost_captures(count: u64) -> String {
+    let captures = if count == 1 { "capture" } else { "captures" };
+    format!("{count} {captures} stored no pending change and sent no message")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn it_is_told_as_reviewed() {
-        let done = DrainReport {
-            drained: Some(Drained::Empty),
-            reasons: Vec::new(),
-            held: 0,
-            resent: 2,
-            waited: Duration::from_secs(61),
-            at: Time(1_700_000_000_000),
-        };
-        let all = [
-            DrainBlocker::PendingChanges(5),
-            DrainBlocker::UnderWay(1),
-            DrainBlocker::Queue(2),
-            DrainBlocker::LookAgain,
-            DrainBlocker::WithoutPending(1),
-        ];
+    fn report(found: &[DrainBlocker], queues: Queues) -> DrainReport {
         let oldest = Some(Duration::from_mins(5));
-        let mut reasons = vec![Blocker::new("the bridge is paused", "poolbridge resume")];
-        reasons.extend(all.iter().map(|reason| blocker(reason, oldest)));
-        let live = DrainReport { drained: Some(Drained::UpToAsked), held: 2, ..done };
-        let not = DrainReport { drained: None, reasons, ..live };
-        let live = DrainReport { reasons: Vec::new(), drained: Some(Drained::UpToAsked), ..not };
-        super::super::golden("drain-up-to", &reported(&live));
-        let done =
-            DrainReport { drained: Some(Drained::Empty), held: 0, reasons: Vec::new(), ..not };
-        super::super::golden("drain-done", &reported(&done));
-        super::super::golden("drain-not-done", &reported(&not));
+        DrainReport {
+            blockers: found.iter().map(|it| blocker(it, &queues, oldest)).collect(),
+            resent: 2,
+            waited: Duration::from_mins(15),
+            at: Time(1_700_000_000_000),
+            ..DrainReport::default()
+        }
+    }
+
+    #[test]
+    fn reports_match_the_golden_files() {
+        let none = Queues::default();
+        let waited = Duration::from_secs(61);
+        let done = DrainReport { drained: Some(Drained::Empty), waited, ..report(&[], none) };
+        crate::render::golden("drain-done", &text(&done));
+        let up_to = DrainReport { drained: Some(Drained::UpToAsked), held: 2, ..done };
+        crate::render::golden("drain-up-to", &text(&up_to));
+        // A pool throttles writes while the sweep's hints are processed.
+        let live = QueueCounts { waiting: 3, in_flight: 1, delayed: 0 };
+        let bulk = Some(QueueCounts { waiting: 30, in_flight: 10, delayed: 0 });
+        let found =
+            [DrainBlocker::PendingChanges(5), DrainBlocker::UnderWay(1), DrainBlocker::Queue(44)];
+        let busy = DrainReport { held: 2, ..report(&found, Queues { live, bulk }) };
+        crate::render::golden("drain-not-done", &text(&busy));
+        let mut paused = report(&[DrainBlocker::PendingChanges(5)], none);
+        paused.blockers.insert(0, Blocker::new("the bridge is paused", "poolbridge resume"));
+        crate::render::golden("drain-paused", &text(&paused));
+        let lost = report(&[DrainBlocker::LostCaptures(2)], none);
+        crate::render::golden("drain-lost-captures", &text(&lost));
+    }
+
+    #[test]
+    fn messages_name_their_queue() {
+        let one = QueueCounts { waiting: 1, ..QueueCounts::default() };
+        let live = Queues { live: one, bulk: None };
+        assert_eq!(messages(1, &live), "1 message is in the live queue");
+        let bulk = Queues { live: QueueCounts::default(), bulk: Some(one) };
+        assert_eq!(messages(1, &bulk), "1 message is in the bulk queue");
+        let both = Queues { live: one, bulk: Some(one) };
+        let text = "2 messages are queued: 1 in the live queue, 1 in the bulk queue";
+        assert_eq!(messages(2, &both), text);
     }
 }

@@ -1,35 +1,37 @@
-//! One person's whole story. Names fields, never what is in them; fingerprints are cut short.
+//! Everything about one person. Shows names of fields, never their values, and shortened
+//! fingerprints.
 
 use poolbridge_core::change::PendingChange;
 use poolbridge_core::fingerprint::Fingerprint;
 use poolbridge_core::names::Sub;
 use poolbridge_core::outcome::Reason;
+use poolbridge_core::plan::Plan;
 use poolbridge_core::profile::Field;
 use poolbridge_core::reconcile::Explanation;
-use poolbridge_core::record::{BlockedField, Decision, PersonRecord};
+use poolbridge_core::record::{Decision, PersonRecord};
 use poolbridge_core::side::Side;
 use poolbridge_core::time::Time;
 use serde_json::{Map, Value, json};
 
-use super::{ago, moment, span};
+use super::{ago, blocked_field, moment, span, tombstone};
 
-/// Everything that is told.
+/// What `explain` shows.
 #[derive(Debug)]
-pub(crate) struct Story {
+pub(crate) struct ExplainView {
     pub(crate) record: PersonRecord,
     pub(crate) explanation: Explanation,
-    /// The marks of the person's accounts.
+    /// The pending changes of the person's accounts.
     pub(crate) pending_changes: Vec<PendingChange>,
     pub(crate) now: Time,
 }
 
 /// Writes it.
-pub(crate) fn show(story: &Story, json: bool) -> std::io::Result<()> {
-    super::show(json, false, &value(story), &words(story))
+pub(crate) fn show(view: &ExplainView, json: bool) -> std::io::Result<()> {
+    super::show(json, false, &value(view), &text(view))
 }
 
-fn value(story: &Story) -> Value {
-    let Story { record, explanation, pending_changes, .. } = story;
+fn value(view: &ExplainView) -> Value {
+    let ExplainView { record, explanation, pending_changes, .. } = view;
     let accounts: Map<String, Value> = Side::BOTH
         .into_iter()
         .filter_map(|side| {
@@ -57,15 +59,15 @@ fn value(story: &Story) -> Value {
         "state": record.state.name(),
         "reason": record.reason.map(Reason::name),
         "hint": record.reason.map(Reason::hint),
-        "tombstone": super::tombstone::value(record),
+        "tombstone": tombstone::value(record),
         "accounts": accounts,
         "linked": record.linked.map(moment),
         "separated_from": separations(record),
         "baseline": record.baseline.as_ref().map(|_| baseline),
         "under_way": under_way(record),
-        "blocked_fields": blocked_fields(record.blocked_fields.iter()),
+        "blocked_fields": blocked_field::values(&record.blocked_fields),
         "passwords": passwords(record),
-        "marks": pending_changes,
+        "pending_changes": pending_changes,
         "next": next(explanation),
         "decisions": decisions,
         "created": moment(record.created),
@@ -87,7 +89,8 @@ fn under_way(record: &PersonRecord) -> Value {
         json!({ "fields": fields, "at": moment(intent.at), "until": moment(intent.until) })
     });
     let creation = record.creation.as_ref().map(|creation| {
-        json!({ "side": creation.side.name(), "at": moment(creation.at), "until": moment(creation.until) })
+        let (at, until) = (moment(creation.at), moment(creation.until));
+        json!({ "side": creation.side.name(), "at": at, "until": until })
     });
     let lease = record.lease.as_ref().map(|lease| json!({ "free_at": moment(lease.free_at) }));
     json!({
@@ -100,26 +103,10 @@ fn under_way(record: &PersonRecord) -> Value {
     })
 }
 
-/// The pools whose password was closed while the sessions that it opened are still to be ended.
+/// The pools with a closed password whose sessions are not ended yet.
 fn owed_sign_outs(record: &PersonRecord) -> impl Iterator<Item = Side> {
     let owed = record.passwords.owes_sign_out;
     Side::BOTH.into_iter().filter(move |side| *owed.get(*side))
-}
-
-fn blocked_fields<'a>(
-    blocked_fields: impl Iterator<Item = (&'a Field, &'a BlockedField)>,
-) -> Vec<Value> {
-    blocked_fields
-        .map(|(field, blocked_field)| {
-            json!({
-                "field": field.to_string(),
-                "side": blocked_field.side.name(),
-                "reason": blocked_field.reason.name(),
-                "hint": blocked_field.reason.hint(),
-                "since": moment(blocked_field.since),
-            })
-        })
-        .collect()
 }
 
 fn passwords(record: &PersonRecord) -> Value {
@@ -140,7 +127,7 @@ fn passwords(record: &PersonRecord) -> Value {
     })
 }
 
-/// When a message last claimed, without support, that the password of that pool was set.
+/// When a message last claimed that the password of that pool was set, without evidence.
 fn unproven(record: &PersonRecord, side: Side) -> Option<Time> {
     let passwords = &record.passwords;
     let newer = |at: &Time| passwords.set.get(side).is_none_or(|set| *at > set);
@@ -152,14 +139,14 @@ fn pending(pending: &PendingChange) -> Value {
         "side": pending.side.name(),
         "first": moment(pending.first),
         "last": moment(pending.last),
-        "proof": pending.evidence.name(),
+        "evidence": pending.evidence.name(),
         "not_before": moment(pending.not_before),
         "attempts": pending.attempts,
         "reason": pending.reason,
     })
 }
 
-/// What the next apply would do.
+/// What the next run of apply would do; null if it has no plan.
 fn next(explanation: &Explanation) -> Value {
     let Some(plan) = &explanation.plan else { return Value::Null };
     let steps: Vec<Value> = plan
@@ -174,7 +161,7 @@ fn next(explanation: &Explanation) -> Value {
     let decisions: Vec<Value> = plan.decisions.iter().map(decision).collect();
     json!({
         "steps": steps,
-        "blocked_fields": blocked_fields(plan.blocked_fields.iter()),
+        "blocked_fields": blocked_field::values(&plan.blocked_fields),
         "decisions": decisions,
         "more": plan.more,
     })
@@ -190,7 +177,7 @@ fn decision(decision: &Decision) -> Value {
     })
 }
 
-/// The beginning of a fingerprint: enough to see whether two are the same.
+/// The start of a fingerprint, enough to compare two.
 fn fingerprint(fingerprint: Option<Fingerprint>) -> Option<String> {
     fingerprint.map(|fingerprint| {
         let [one, two, three, four, ..] = fingerprint.bytes;
@@ -198,153 +185,157 @@ fn fingerprint(fingerprint: Option<Fingerprint>) -> Option<String> {
     })
 }
 
-pub(super) fn words(story: &Story) -> String {
-    let Story { record, now, .. } = story;
+pub(super) fn text(view: &ExplainView) -> String {
+    let ExplainView { record, now, .. } = view;
     let mut lines = vec![
         format!("person     {}", record.id),
-        format!("state      {}, written {}", record.state.name(), ago(record.updated, *now)),
+        format!("state      {}, recorded {}", record.state.name(), ago(record.updated, *now)),
     ];
     if let Some(reason) = record.reason {
         lines.push(format!("why        {reason}; hint: {}", reason.hint()));
     }
-    lines.extend(super::tombstone::line(record, *now));
-    accounts(story, &mut lines);
-    busy(record, *now, &mut lines);
-    for (field, blocked_field) in &record.blocked_fields {
-        lines.push(blocked_words("stuck", field, blocked_field, *now));
+    lines.extend(tombstone::line(record, *now));
+    account_lines(view, &mut lines);
+    work_lines(record, *now, &mut lines);
+    for (field, blocked) in &record.blocked_fields {
+        lines.push(format!("blocked    {}", blocked_field::text(field, blocked, *now)));
     }
-    if let Some(side) = record.passwords.stale(record.linked) {
-        lines.push(format!("password   the {side} pool's is out of date"));
+    password_lines(record, *now, &mut lines);
+    lines.extend(view.pending_changes.iter().map(|pending| pending_line(pending, *now)));
+    match &view.explanation.plan {
+        Some(plan) => plan_lines(plan, view, &mut lines),
+        None => lines.push(format!("next       {}", without_plan(view))),
     }
-    if let Some((side, reason)) = record.passwords.kept_open() {
-        let hint = reason.hint();
-        lines.push(format!("password   the {side} pool's stays usable: {reason}; hint: {hint}"));
-    }
-    for side in Side::BOTH {
-        if let Some(at) = unproven(record, side) {
-            let (when, hint) = (ago(at, *now), Reason::PasswordUnproven.hint());
-            let claim = format!("a message claims a new one in the {side} pool, {when}, unproven");
-            lines.push(format!("password   {claim}; hint: {hint}"));
-        }
-    }
-    for pending in &story.pending_changes {
-        lines.push(pending_words(pending, *now));
-    }
-    plan_words(story, &mut lines);
-    for decision in record.decisions.iter().rev() {
-        lines.push(decision_words("decided", decision));
-    }
+    lines.extend(record.decisions.iter().rev().map(|it| decision_line("decided", it)));
     lines.push(String::new());
     lines.join("\n")
 }
 
-fn accounts(story: &Story, lines: &mut Vec<String>) {
-    let Story { record, explanation, now, .. } = story;
+fn account_lines(view: &ExplainView, lines: &mut Vec<String>) {
+    let ExplainView { record, explanation, now, .. } = view;
     for side in Side::BOTH {
         let Some(known) = record.accounts.get(side) else {
             lines.push(format!("{side}        no account is known"));
             continue;
         };
-        let there = if *explanation.present.get(side) { "" } else { ", not there now" };
+        let found = if *explanation.present.get(side) { "found now" } else { "not found now" };
+        let read = ago(known.seen, *now);
         let written = known
             .written
-            .map_or_else(String::new, |written| format!(", written {}", ago(written, *now)));
-        let seen = ago(known.seen, *now);
-        lines.push(format!("{side}        {}, seen {seen}{written}{there}", known.sub));
+            .map_or_else(String::new, |written| format!(", last written {}", ago(written, *now)));
+        lines.push(format!("{side}        {}: {found}, last read {read}{written}", known.sub));
     }
     for side in Side::BOTH {
         for sub in record.apart.of(side) {
-            lines.push(format!("apart      an operator separated it from {side}:{sub}"));
+            lines.push(format!("separated  by an operator from {side}:{sub}"));
         }
     }
     match &record.baseline {
         Some(baseline) => {
             let fields: Vec<String> = baseline.fields.keys().map(Field::to_string).collect();
-            lines.push(format!("agreed     {}", fields.join(", ")));
+            lines.push(format!("baseline   {}", fields.join(", ")));
         }
         None if record.tombstone.is_some() => {}
-        None => lines.push("agreed     never".to_owned()),
+        None => lines.push("baseline   none: the accounts never agreed".to_owned()),
     }
 }
 
-fn busy(record: &PersonRecord, now: Time, lines: &mut Vec<String>) {
+/// Work that is under way or left, and what delays the next run of apply.
+fn work_lines(record: &PersonRecord, now: Time, lines: &mut Vec<String>) {
     if let Some(intent) = &record.intent {
         let fields: Vec<String> =
             intent.fields.iter().map(|(field, it)| format!("{field} ({})", it.side)).collect();
         let since = ago(intent.at, now);
-        lines.push(format!("under way  writing {}, begun {since}", fields.join(", ")));
+        lines.push(format!("under way  write of {}, begun {since}", fields.join(", ")));
     }
     if let Some(creation) = &record.creation {
         let since = ago(creation.at, now);
-        lines.push(format!("under way  creating the {} account, begun {since}", creation.side));
+        let side = creation.side;
+        lines.push(format!("under way  creation of the account in the {side} pool, begun {since}"));
     }
     if let Some(side) = record.owes_password {
-        lines.push(format!("owed       a password for the account made in the {side} pool"));
+        lines.push(format!("to do      set a password for the account created in the {side} pool"));
     }
     for side in owed_sign_outs(record) {
-        lines.push(format!("owed       a sign-out in the {side} pool"));
+        lines.push(format!("to do      end the sessions in the {side} pool"));
     }
     if let Some(lease) = record.lease.as_ref().filter(|lease| lease.free_at > now) {
         let left = span(lease.free_at.since(now));
         lines.push(format!("locked     being processed; the lease expires in {left}"));
     } else if record.not_before > now {
         let left = span(record.not_before.since(now));
-        lines.push(format!("settling   not looked at for another {left}"));
+        lines.push(format!("settling   apply waits {left}, because a read may still be stale"));
     }
 }
 
-fn blocked_words(what: &str, field: &Field, blocked_field: &BlockedField, now: Time) -> String {
-    let BlockedField { reason, side, since, .. } = blocked_field;
-    format!(
-        "{what:<11}{field} (to {side}): {reason}, {}; hint: {}",
-        ago(*since, now),
-        reason.hint()
-    )
+fn password_lines(record: &PersonRecord, now: Time, lines: &mut Vec<String>) {
+    if let Some(side) = record.passwords.stale(record.linked) {
+        lines.push(format!("password   out of date in the {side} pool"));
+    }
+    if let Some((side, reason)) = record.passwords.kept_open() {
+        let hint = reason.hint();
+        lines.push(format!("password   still usable in the {side} pool: {reason}; hint: {hint}"));
+    }
+    for side in Side::BOTH {
+        if let Some(at) = unproven(record, side) {
+            let (when, hint) = (ago(at, now), Reason::PasswordUnproven.hint());
+            let claim = format!("claimed {when} in the {side} pool without evidence");
+            lines.push(format!("password   {claim}; hint: {hint}"));
+        }
+    }
 }
 
-fn pending_words(pending: &PendingChange, now: Time) -> String {
-    let since = ago(pending.first, now);
+fn pending_line(pending: &PendingChange, now: Time) -> String {
+    let (side, evidence, when) = (pending.side, pending.evidence.name(), ago(pending.first, now));
     let last = pending.reason.as_deref().map_or_else(String::new, |reason| {
-        format!(", put off {} times, last: {reason}", pending.attempts)
+        format!("; retried {} times, last reason: {reason}", pending.attempts)
     });
-    format!("marked     {} changed {since} ({}){last}", pending.side, pending.evidence.name())
+    format!("pending    {evidence} in the {side} pool {when}{last}")
 }
 
-fn plan_words(story: &Story, lines: &mut Vec<String>) {
-    let Some(plan) = &story.explanation.plan else {
-        let next = match &story.record.tombstone {
-            Some(tombstone) if tombstone.owed.is_some() => "what is still owed",
-            Some(_) => "nothing, ever: the person was deleted",
-            None => "both accounts are needed for a comparison",
-        };
-        lines.push(format!("next       {next}"));
-        return;
-    };
+fn plan_lines(plan: &Plan, view: &ExplainView, lines: &mut Vec<String>) {
     if plan.steps.is_empty() {
         lines.push("next       nothing to write".to_owned());
     }
     for step in &plan.steps {
         let fields: Vec<String> = step.action.fields().iter().map(Field::to_string).collect();
+        let fields =
+            if fields.is_empty() { String::new() } else { format!(": {}", fields.join(", ")) };
         let operation = step.action.operation();
-        lines.push(format!("next       {} in {}: {}", operation, step.side, fields.join(", ")));
+        lines.push(format!("next       {operation} in the {} pool{fields}", step.side));
     }
-    for (field, blocked_field) in &plan.blocked_fields {
-        // What is stuck already was told.
-        let reported = story
-            .record
-            .blocked_fields
-            .get(field)
-            .is_some_and(|it| it.reason == blocked_field.reason);
-        if !reported {
-            lines.push(blocked_words("next stuck", field, blocked_field, story.now));
+    for (field, blocked) in &plan.blocked_fields {
+        let known = view.record.blocked_fields.get(field);
+        if known.is_none_or(|it| it.reason != blocked.reason) {
+            let text = blocked_field::text(field, blocked, view.now);
+            lines.push(format!("next       block {text}"));
         }
     }
-    for decision in &plan.decisions {
-        lines.push(decision_words("next", decision));
+    lines.extend(plan.decisions.iter().map(|it| decision_line("next", it)));
+}
+
+/// What the next run of apply does if it cannot compare two accounts.
+fn without_plan(view: &ExplainView) -> String {
+    let ExplainView { record, explanation, .. } = view;
+    if let Some(tombstone) = &record.tombstone {
+        let nothing = || "nothing: the deletion is final".to_owned();
+        return tombstone::owed(tombstone).unwrap_or_else(nothing);
+    }
+    let is_known = |side: Side| record.accounts.get(side).is_some();
+    let is_missing = |side: &Side| is_known(*side) && !explanation.present.get(*side);
+    if let Some(side) = Side::BOTH.into_iter().find(is_missing) {
+        return format!(
+            "read the account in the {side} pool again; if its deletion is proved, apply `[policy] \
+             deletes` to the other account"
+        );
+    }
+    match Side::BOTH.into_iter().find(|side| !is_known(*side)) {
+        Some(side) => format!("search the {side} pool for the account of this person"),
+        None => "compare both accounts".to_owned(),
     }
 }
 
-fn decision_words(what: &str, decision: &Decision) -> String {
+fn decision_line(label: &str, decision: &Decision) -> String {
     let side = decision.side.map_or_else(String::new, |side| format!(" ({side})"));
     let reason = decision.reason.map_or_else(String::new, |reason| format!(": {reason}"));
     let fields = match decision.fields.as_slice() {
@@ -352,7 +343,7 @@ fn decision_words(what: &str, decision: &Decision) -> String {
         fields => format!(" {}", fields.join(", ")),
     };
     let at = moment(decision.at);
-    format!("{what:<11}{at} {}{fields}{side}{reason}", decision.kind.name())
+    format!("{label:<11}{at} {}{fields}{side}{reason}", decision.kind.name())
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! What `link` and `unlink` are about to do, and what they did. Names pools, `sub`s, states and
-//! reasons, never what an account says.
+//! The plans and the results of `link` and `unlink`. Shows pools, `sub`s, states and reasons, and
+//! no value of an account.
 
 use poolbridge_core::names::{PersonId, Sub};
 use poolbridge_core::policy::Deletes;
@@ -8,13 +8,13 @@ use poolbridge_core::record::PersonRecord;
 use poolbridge_core::side::{BySide, Side};
 use serde_json::json;
 
-/// What `link` is about to do.
+/// The plan of `link`.
 pub(crate) fn plan(pair: &BySide<Candidate>, deletes: Deletes) -> String {
     let mut lines = vec!["link two accounts as one person:".to_owned()];
     for side in Side::BOTH {
         let Candidate { account, person, .. } = pair.get(side);
         let kind = if account.federated() { ", federated" } else { "" };
-        let state = person.as_ref().map_or_else(|| "not known yet".to_owned(), state);
+        let state = person.as_ref().map_or_else(|| "no person record yet".to_owned(), state);
         lines.push(format!("  {side}  {}  {state}{kind}", account.sub));
     }
     let effect = match deletes {
@@ -22,12 +22,12 @@ pub(crate) fn plan(pair: &BySide<Candidate>, deletes: Deletes) -> String {
         Deletes::Delete => "deletes",
         Deletes::Keep => "does not touch",
     };
-    lines.push("the values of both are brought in step by the rules of a first link".to_owned());
+    lines.push("apply then merges both accounts by the rules of a first link".to_owned());
     lines.push(format!("a later deletion of one account {effect} the other"));
     lines.join("\n")
 }
 
-/// What `unlink` is about to do.
+/// The plan of `unlink`.
 pub(crate) fn unlink_plan(person: &PersonRecord) -> String {
     let mut lines = vec![format!("separate the accounts of one person ({}):", state(person))];
     for side in Side::BOTH {
@@ -36,9 +36,7 @@ pub(crate) fn unlink_plan(person: &PersonRecord) -> String {
         }
     }
     lines.push("each becomes a person of its own, and no search links them again".to_owned());
-    lines.push(
-        "no pool is written: values that travelled, and a disable, stay as they are".to_owned(),
-    );
+    lines.push("no pool is written: copied values and a disable stay".to_owned());
     lines.join("\n")
 }
 
@@ -47,7 +45,7 @@ fn state(person: &PersonRecord) -> String {
     format!("{}{reason}", person.state.name())
 }
 
-/// What `link` did.
+/// Writes the result of `link`.
 pub(crate) fn linked(subs: &BySide<Sub>, person: &PersonId, json: bool) -> std::io::Result<()> {
     let BySide { old, new } = subs;
     let next = format!("poolbridge explain old:{old}");
@@ -56,11 +54,11 @@ pub(crate) fn linked(subs: &BySide<Sub>, person: &PersonId, json: bool) -> std::
         "accounts": { "old": old.as_str(), "new": new.as_str() },
         "next_steps": [&next],
     });
-    let words = format!("linked: both accounts are looked at now; see `{next}`\n");
-    super::show(json, false, &value, &words)
+    let text = format!("linked: both accounts were sent for processing; see `{next}`\n");
+    super::show(json, false, &value, &text)
 }
 
-/// What `unlink` did.
+/// Writes the result of `unlink`.
 pub(crate) fn unlinked(
     subs: &BySide<Sub>,
     halves: &BySide<PersonRecord>,
@@ -73,12 +71,12 @@ pub(crate) fn unlinked(
         "accounts": { "old": old.as_str(), "new": new.as_str() },
         "next_steps": next,
     });
-    let words = format!(
+    let text = format!(
         "separated: each account is a person of its own\n\
-         see `{}` and `{}`; enable an account that the link disabled by hand\n",
+         see `{}` and `{}`; if the link disabled an account, enable it by hand\n",
         next[0], next[1]
     );
-    super::show(json, false, &value, &words)
+    super::show(json, false, &value, &text)
 }
 
 #[cfg(test)]
@@ -90,11 +88,11 @@ mod tests {
     use crate::render::explain::tests::record;
 
     #[test]
-    fn plan_of_a_separation_is_as_reviewed() {
+    fn plan_of_unlink_matches_the_golden_file() {
         let mut record = record();
         record.state = PersonState::Synced;
         record.reason = None;
-        super::super::golden("unlink-plan", &unlink_plan(&record));
+        crate::render::golden("unlink-plan", &unlink_plan(&record));
         record.state = PersonState::Held;
         record.reason = Some(Reason::Ambiguous);
         assert!(unlink_plan(&record).contains("(held, ambiguous)"));

@@ -1,8 +1,8 @@
-//! What goes to standard output, as words for people or JSON for programs. The only place that
-//! writes there. Nothing here names a value: fields, reasons, times and shortened fingerprints
-//! only.
+//! Standard output: text for people, or JSON for programs. Only this module writes there. It shows
+//! fields, reasons, times and shortened fingerprints, and never a value.
 
 pub(crate) mod attach;
+mod blocked_field;
 pub(crate) mod check;
 pub(crate) mod coverage;
 pub(crate) mod drain;
@@ -16,26 +16,31 @@ mod tombstone;
 use std::io::Write as _;
 use std::time::Duration;
 
+use comfy_table::presets::NOTHING;
+use comfy_table::{ContentArrangement, Table};
 use jiff::{SignedDuration, Timestamp};
 use poolbridge_core::policy::Control;
 use poolbridge_core::time::Time;
 use serde_json::{Value, json};
 
+/// What to do while the circuit breaker is open.
+pub(crate) const BREAKER_HINT: &str =
+    "hint: find out what deletes or resets accounts, then run `poolbridge resume --breaker`";
+
 /// Writes text to standard output as it is.
 pub(crate) fn data(text: &str) -> std::io::Result<()> {
     let written = std::io::stdout().lock().write_all(text.as_bytes());
     match written {
-        // Whoever reads has seen enough, as `head` does.
+        // The reader has stopped reading, as `head` does.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         written => written,
     }
 }
 
-/// Writes JSON if that is wanted, else the words. Several lines of JSON for people who look at it,
-/// one for whoever follows a stream.
-fn show(json: bool, stream: bool, value: &Value, words: &str) -> std::io::Result<()> {
+/// Writes JSON or text. JSON has several lines, or one line for each value of a `stream`.
+fn show(json: bool, stream: bool, value: &Value, text: &str) -> std::io::Result<()> {
     if !json {
-        return data(words);
+        return data(text);
     }
     if stream {
         return data(&format!("{value}\n"));
@@ -43,23 +48,37 @@ fn show(json: bool, stream: bool, value: &Value, words: &str) -> std::io::Result
     data(&format!("{value:#}\n"))
 }
 
-/// Says that the control item was changed.
+/// Shows that the control item was changed.
 pub(crate) fn done(json: bool, what: &str, control: &Control) -> std::io::Result<()> {
     let value = json!({ "done": what, "paused": control.paused, "revision": control.revision });
     show(json, false, &value, &format!("{what}\n"))
 }
 
-/// The moment, in the form that every tool reads.
+/// The lines of a table. They have no borders and never wrap, so `cut` and `grep` can read them.
+fn table<const N: usize>(
+    header: [&str; N],
+    rows: impl IntoIterator<Item = [String; N]>,
+) -> Vec<String> {
+    let mut table = Table::new();
+    table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(header);
+    for row in rows {
+        table.add_row(row);
+    }
+    table.lines().map(|line| line.trim().to_owned()).collect()
+}
+
+/// The time as text that every tool reads.
 pub(crate) fn moment(time: Time) -> String {
     Timestamp::from_millisecond(time.0).map_or_else(|_| time.to_string(), |at| at.to_string())
 }
 
-/// How long ago, in the two largest units that say something.
+/// How long ago, in the two largest units.
 pub(crate) fn ago(time: Time, now: Time) -> String {
     format!("{} ago", span(now.since(time)))
 }
 
-/// A span of time for people.
+/// A duration for people, in the two largest units.
 pub(crate) fn span(span: Duration) -> String {
     if span < Duration::from_secs(1) {
         return format!("{} ms", span.as_millis());
@@ -75,7 +94,7 @@ pub(crate) fn span(span: Duration) -> String {
     }
 }
 
-/// The beginning of a long number: enough to compare two by eye.
+/// The first 8 characters of a hash, enough to compare two by eye.
 pub(crate) fn short(text: &str) -> String {
     text.chars().take(8).collect()
 }
@@ -85,13 +104,12 @@ pub(crate) fn people_count(count: usize) -> String {
     if count == 1 { "1 person".to_owned() } else { format!("{count} people") }
 }
 
-/// Compares with what was reviewed, in `src/golden`. With `POOLBRIDGE_WRITE_GOLDEN` it is written
-/// anew.
+/// Compares with the reviewed file in `src/golden`. `POOLBRIDGE_WRITE_GOLDEN` writes it again.
 #[cfg(test)]
 pub(crate) fn golden(name: &str, found: &str) {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/golden");
     let path = folder.join(format!("{name}.txt"));
-    // Blanks at the end of a line are nobody's wish, and editors take them away.
+    // Blanks at the end of a line are removed, because editors remove them too.
     let lines: Vec<&str> = found.lines().map(str::trim_end).collect();
     let found = lines.join("\n") + "\n";
     if std::env::var_os("POOLBRIDGE_WRITE_GOLDEN").is_some() {
@@ -99,7 +117,7 @@ pub(crate) fn golden(name: &str, found: &str) {
         std::fs::write(&path, &found).unwrap();
     }
     let reviewed = std::fs::read_to_string(&path).unwrap_or_default();
-    assert_eq!(reviewed, found, "{name}: POOLBRIDGE_WRITE_GOLDEN=1 writes it anew, for review");
+    assert_eq!(reviewed, found, "{name}: write it with POOLBRIDGE_WRITE_GOLDEN=1 and review it");
 }
 
 #[cfg(test)]
@@ -107,15 +125,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn spans_are_said_in_two_units() {
-        let said = [0, 999, 1_000, 61_000, 3_660_000, 90_061_000];
-        let said = said.map(|milliseconds| span(Duration::from_millis(milliseconds)));
-        assert_eq!(said, ["0 ms", "999 ms", "1 s", "1 min 1 s", "1 h 1 min", "1 d 1 h"]);
+    fn durations_show_two_units() {
+        let spans = [0, 999, 1_000, 61_000, 3_660_000, 90_061_000];
+        let shown = spans.map(|milliseconds| span(Duration::from_millis(milliseconds)));
+        assert_eq!(shown, ["0 ms", "999 ms", "1 s", "1 min 1 s", "1 h 1 min", "1 d 1 h"]);
         assert!(!span(Duration::MAX).is_empty());
     }
 
     #[test]
-    fn moments_are_said_as_every_tool_reads_them() {
+    fn times_are_shown_as_rfc_3339() {
         assert_eq!(moment(Time(1_700_000_000_000)), "2023-11-14T22:13:20Z");
         assert!(!moment(Time(i64::MAX)).is_empty());
     }

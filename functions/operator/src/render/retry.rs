@@ -1,29 +1,29 @@
-//! What `retry` came to.
+//! The result of `retry`.
 
 use serde_json::json;
 
 use super::people_count;
 
-/// What was done.
+/// What `retry` did.
 #[derive(Debug, Default)]
-pub(crate) struct Retried {
-    /// People whose obstacles were to be forgotten.
+pub(crate) struct RetryReport {
+    /// People with a record.
     pub(crate) people: usize,
-    /// Those of them who were being worked on, so that nothing was forgotten.
-    pub(crate) busy: usize,
-    /// Changes sent.
+    /// Those of them who were locked by a worker, so that their blocked fields stay.
+    pub(crate) locked: usize,
+    /// Accounts that were sent for processing.
     pub(crate) sent: usize,
 }
 
 /// Writes it.
-pub(crate) fn show(retried: &Retried, json: bool) -> std::io::Result<()> {
-    let Retried { people, busy, sent } = retried;
-    let value = json!({ "people": people, "busy": busy, "sent": sent });
-    let mut words = format!("{}: {sent} accounts are looked at again\n", people_count(*people));
-    if *busy > 0 {
-        let who = people_count(*busy);
-        words.push_str(&who);
-        words.push_str(" being worked on right now keep what was held or refused\n");
+pub(crate) fn show(report: &RetryReport, json: bool) -> std::io::Result<()> {
+    let RetryReport { people, locked, sent } = report;
+    let value = json!({ "people": people, "locked": locked, "sent": sent });
+    let mut text = format!("{}: {sent} accounts sent for processing\n", people_count(*people));
+    if *locked > 0 {
+        let locked = people_count(*locked);
+        text.push_str(&locked);
+        text.push_str(" locked by a worker: blocked fields and failures were not cleared\n");
     }
-    super::show(json, false, &value, &words)
+    super::show(json, false, &value, &text)
 }

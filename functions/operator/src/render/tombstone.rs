@@ -1,4 +1,4 @@
-//! Somebody who was deleted, as `explain` and `people` tell it.
+//! The tombstone of a deleted person, as `explain` and `people` show it.
 
 use poolbridge_core::record::PersonRecord;
 use poolbridge_core::time::Time;
@@ -7,26 +7,28 @@ use serde_json::{Value, json};
 
 use super::{ago, moment};
 
-/// For programs: null for whoever was not deleted.
+/// JSON; null without a tombstone.
 pub(super) fn value(record: &PersonRecord) -> Value {
     let Some(Tombstone { side, at, owed }) = &record.tombstone else { return Value::Null };
     json!({ "side": side.name(), "at": moment(*at), "owed": owed.map(Owed::name) })
 }
 
-/// One line of a person's story.
+/// One line of `explain`.
 pub(super) fn line(record: &PersonRecord, now: Time) -> Option<String> {
     let tombstone = record.tombstone.as_ref()?;
     Some(format!("deleted    {}, proved {}", short(tombstone), ago(tombstone.at, now)))
 }
 
-/// The same in a few words, for a table.
+/// A short text for a table.
 pub(super) fn short(tombstone: &Tombstone) -> String {
-    let Tombstone { side, owed, .. } = tombstone;
-    let other = side.other();
-    let owed = owed.map_or_else(String::new, |owed| {
-        format!("; still owed: {} the account in {other}", owed.name())
-    });
-    format!("in {side}{owed}")
+    let owed = owed(tombstone).map_or_else(String::new, |owed| format!("; still to do: {owed}"));
+    format!("in the {} pool{owed}", tombstone.side)
+}
+
+/// What apply still has to do to the other account.
+pub(super) fn owed(tombstone: &Tombstone) -> Option<String> {
+    let other = tombstone.side.other();
+    tombstone.owed.map(|owed| format!("{} the account in the {other} pool", owed.name()))
 }
 
 #[cfg(test)]
@@ -36,11 +38,11 @@ mod tests {
     use poolbridge_core::side::{BySide, Side};
 
     use super::*;
-    use crate::render::explain::{self, Story, tests::record};
+    use crate::render::explain::{self, ExplainView, tests::record};
     use crate::render::people;
 
     #[test]
-    fn a_deleted_person_is_told_as_reviewed() {
+    fn deleted_person_matches_the_golden_files() {
         let at = Time(1_700_000_000_000);
         let now = Time(1_700_000_100_000);
         let decision = |kind, side, reason| Decision {
@@ -65,24 +67,25 @@ mod tests {
         };
         let present = BySide { old: false, new: true };
         let explanation = Explanation { record: Some(record.clone()), present, plan: None };
-        let story = Story { record: record.clone(), explanation, pending_changes: Vec::new(), now };
-        super::super::golden("explain-deleted", &explain::words(&story));
-        super::super::golden("people-deleted", &people::words(&[record], now));
+        let view =
+            ExplainView { record: record.clone(), explanation, pending_changes: Vec::new(), now };
+        crate::render::golden("explain-deleted", &explain::text(&view));
+        crate::render::golden("people-deleted", &people::text(&[record], now));
     }
 
     #[test]
-    fn what_is_owed_is_told_until_it_is_done() {
+    fn owed_action_is_shown_until_it_is_done() {
         let tombstone = Tombstone { side: Side::Old, at: Time(1_700_000_000_000), owed: None };
         let owing = Tombstone { owed: Some(Owed::Delete), ..tombstone.clone() };
-        assert_eq!(short(&tombstone), "in old");
-        assert_eq!(short(&owing), "in old; still owed: delete the account in new");
+        assert_eq!(short(&tombstone), "in the old pool");
+        let to_do = "in the old pool; still to do: delete the account in the new pool";
+        assert_eq!(short(&owing), to_do);
         let record =
             PersonRecord { state: PersonState::Deleted, tombstone: Some(owing), ..record() };
         assert_eq!(value(&record)["owed"], json!("delete"));
         let now = Time(1_700_000_060_000);
-        let reported =
-            "deleted    in old; still owed: delete the account in new, proved 1 min 0 s ago";
-        assert_eq!(line(&record, now).as_deref(), Some(reported));
+        let shown = format!("deleted    {to_do}, proved 1 min 0 s ago");
+        assert_eq!(line(&record, now), Some(shown));
         assert_eq!(line(&PersonRecord { tombstone: None, ..record }, now), None);
     }
 }

@@ -13,7 +13,7 @@ use super::key::{ItemKey, counter_partition, random_counter_shard};
 use crate::error::port_error;
 
 /// The counter of captures that were neither stored nor sent.
-const UNMARKED: &str = "unmarked";
+const LOST_CAPTURES: &str = "lost_captures";
 
 /// People by state, as counted so far. A state without people is left out.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -81,24 +81,24 @@ impl DynamoLedger {
 
     /// Counts captures that were neither stored nor sent (`DrainedMeansEmpty`): the bridge is
     /// not drained while there are any.
-    pub async fn add_without_pending(&self, captures: u32) -> Result<(), PortError> {
+    pub async fn add_lost_captures(&self, captures: u32) -> Result<(), PortError> {
         if captures == 0 {
             return Ok(());
         }
-        self.add(&ItemKey::counter(0, UNMARKED), i64::from(captures)).await
+        self.add(&ItemKey::counter(0, LOST_CAPTURES), i64::from(captures)).await
     }
 
     /// Subtracts captures from that count, after a later verification has compared every person.
-    pub async fn forget_without_pending(&self, captures: u32) -> Result<(), PortError> {
+    pub async fn forget_lost_captures(&self, captures: u32) -> Result<(), PortError> {
         if captures == 0 {
             return Ok(());
         }
-        self.add(&ItemKey::counter(0, UNMARKED), -i64::from(captures)).await
+        self.add(&ItemKey::counter(0, LOST_CAPTURES), -i64::from(captures)).await
     }
 
     /// The captures that were neither stored nor sent since the last full verification.
-    pub async fn without_pending(&self) -> Result<u64, PortError> {
-        let item = self.get(&ItemKey::counter(0, UNMARKED)).await?;
+    pub async fn lost_captures(&self) -> Result<u64, PortError> {
+        let item = self.get(&ItemKey::counter(0, LOST_CAPTURES)).await?;
         let count = item.map_or(Ok(0), |item| {
             check_version(&item)?;
             ItemReader(&item).number::<i64>("count")

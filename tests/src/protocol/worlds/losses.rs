@@ -34,7 +34,7 @@ pub fn lost_looking_back() -> Small {
 }
 
 /// A lost pending change and a stale read; one edit on each side, four receptions.
-pub fn unmarked_looking_back() -> Small {
+pub fn lost_capture_looking_back() -> Small {
     let small = Small { losses: 0, receptions: 4, ..lost() };
     looking_back("a lost mark, stale reads", 1, small)
 }

@@ -1,6 +1,6 @@
-//! `attach` and `detach`: who stands in the pools' trigger slots.
+//! `attach` and `detach`: put capture into the pools' trigger slots, and take it out.
 
-mod carry_out;
+mod execute;
 pub(crate) mod plan;
 
 #[cfg(test)]
@@ -14,16 +14,16 @@ use poolbridge_core::error::PortError;
 use poolbridge_core::side::Side;
 use poolbridge_core::time::Time;
 
-use self::carry_out::carry_out;
-use self::plan::{AttachPlan, AttachRequest, slots};
+use self::execute::execute;
+use self::plan::{AttachPlan, AttachRequest};
 use super::CommandResult;
-use super::context::{Context, note};
+use super::context::{Context, journal};
 use crate::cli;
 use crate::failure::Failure;
 use crate::render::attach as render;
 use crate::terminal;
 
-/// One pool, as it was found, and what is to become of it.
+/// One pool: its settings and the plan for them.
 struct AttachWork {
     administration: Administration,
     found: PoolSettings,
@@ -41,35 +41,35 @@ pub(crate) async fn attach(
     let mut works = Vec::new();
     for side in arguments.side.sides() {
         let (administration, found) = read(&resources, side).await?;
-        let asks =
-            !arguments.fingerprint && plan::asks_for_dumps(&found, &wishes(&resources, side)?);
-        let (mut earlier, mut closed_dumps) = (Vec::new(), false);
-        if asks {
+        let needs_backups =
+            !arguments.print && plan::needs_backups(&found, &request(&resources, side)?);
+        let (mut earlier, mut unreadable) = (Vec::new(), false);
+        if needs_backups {
             resources = resources.unlock().await?;
-            match dumps(&resources, side, administration.id()).await {
-                Ok(dumps) => earlier = dumps,
-                Err(error) if closed(&error) => closed_dumps = true,
+            match backups(&resources, side, administration.id()).await {
+                Ok(backups) => earlier = backups,
+                Err(error) if is_other_key(&error) => unreadable = true,
                 Err(error) => return Err(error),
             }
         }
-        let mut plan = plan::attach(&found, &wishes(&resources, side)?, &earlier);
-        if closed_dumps {
+        let mut plan = plan::attach(&found, &request(&resources, side)?, &earlier);
+        if unreadable {
             plan.warnings.push(format!(
-                "the dumps of the {side} pool's settings do not open, so that nothing tells whether \
-                 capture stands in the place of a function that bridge.toml does not name any more"
+                "the settings backups of the {side} pool cannot be decrypted, so it is not known \
+                 whether capture replaced a function that bridge.toml no longer names"
             ));
         }
         works.push(AttachWork { administration, found, plan });
     }
-    if arguments.fingerprint {
+    if arguments.print {
         let chosen: Vec<_> = works.iter().map(|work| (&work.plan, &work.found)).collect();
-        render::fingerprint(&chosen, &resources.environment, json)?;
+        render::print(&chosen, &resources.environment, json)?;
         return Ok(CommandResult::Done);
     }
     change(resources, "attach", works, yes, json).await
 }
 
-/// Gives the slots back to whoever held them; or, with `--whole`, every setting.
+/// Puts the former functions back into the slots; or, with `--whole`, restores every setting.
 pub(crate) async fn detach(
     context: Context,
     arguments: &cli::DetachArgs,
@@ -79,37 +79,37 @@ pub(crate) async fn detach(
     let resources = context.resources.unlock().await?;
     let mut works = Vec::new();
     for side in arguments.side.sides() {
-        let wishes = wishes(&resources, side)?;
+        let request = request(&resources, side)?;
         let (administration, found) = read(&resources, side).await?;
-        let dumps = dumps(&resources, side, administration.id()).await?;
+        let backups = backups(&resources, side, administration.id()).await?;
         let plan = if arguments.whole {
-            let plan = plan::restore(&found, &wishes, &dumps);
-            plan.ok_or_else(|| nothing_before(side, dumps.is_empty()))?
+            let plan = plan::restore(&found, &request, &backups);
+            plan.ok_or_else(|| no_backup(side, backups.is_empty()))?
         } else {
-            plan::detach(&found, &wishes, &dumps)
+            plan::detach(&found, &request, &backups)
         };
         works.push(AttachWork { administration, found, plan });
     }
     change(resources, "detach", works, yes, json).await
 }
 
-/// Why there is nothing to go back to, as a whole.
-fn nothing_before(side: Side, none: bool) -> Failure {
+/// Why `detach --whole` has no settings to restore.
+fn no_backup(side: Side, none: bool) -> Failure {
     if none {
-        let hint = "a dump is made whenever attach or detach is about to write";
-        return Failure::new(format!("there is no dump of the {side} pool"), hint);
+        let hint = "attach and detach store a settings backup before they write";
+        return Failure::new(format!("there is no settings backup of the {side} pool"), hint);
     }
-    let what = format!("capture holds a slot in every dump of the {side} pool");
+    let what = format!("capture holds a trigger in every settings backup of the {side} pool");
     let hint = format!(
-        "give the slots back by `poolbridge detach --side {side}`, and take the other settings from \
+        "remove capture with `poolbridge detach --side {side}`, and take the other settings from \
          your own template"
     );
     Failure::new(what, hint)
 }
 
-/// Shows the plans, asks, carries them out, notes and tells what came of it.
+/// Shows the plans, asks, executes them, and shows the result.
 async fn change(
-    resources: BridgeResources,
+    mut resources: BridgeResources,
     command: &'static str,
     works: Vec<AttachWork>,
     yes: bool,
@@ -119,20 +119,19 @@ async fn change(
     let refused = plans.iter().any(|plan| !plan.refused.is_empty());
     let shown = render::plan(command, &resources.configuration.name, &plans);
     if plans.iter().any(AttachPlan::is_due) {
-        if !terminal::baseline(&shown, yes)? {
+        if !terminal::confirm(&shown, yes)? {
             return Ok(CommandResult::Failed);
         }
+        // The key encrypts the settings backups. Without a write, none is stored.
+        resources = resources.unlock().await?;
     } else {
-        terminal::say(&shown);
+        terminal::message(&shown);
     }
-    // The key seals the dumps; where nothing is written none is needed.
-    let resources =
-        if plans.iter().any(AttachPlan::is_due) { resources.unlock().await? } else { resources };
     let mut done: Vec<Side> = Vec::new();
-    let mut command_result = Ok(());
+    let mut result = Ok(());
     for work in works.iter().filter(|work| work.plan.is_due()) {
-        command_result = carry_out(&resources, &work.administration, &work.found, &work.plan).await;
-        if command_result.is_err() {
+        result = execute(&resources, &work.administration, &work.found, &work.plan).await;
+        if result.is_err() {
             break;
         }
         done.push(work.plan.side);
@@ -141,10 +140,10 @@ async fn change(
         let changed = plans.iter().filter(|plan| done.contains(&plan.side));
         let details: Vec<_> =
             changed.map(|plan| (plan.side.name(), render::changes(plan))).collect();
-        note(&resources, command, &details).await;
+        journal(&resources, command, &details).await;
     }
-    // What was done before a fault was done, and is journalled.
-    command_result?;
+    // The journal also holds what was done before a failure.
+    result?;
     render::show(command, &plans, json)?;
     Ok(if refused { CommandResult::NotYet } else { CommandResult::Done })
 }
@@ -159,33 +158,36 @@ async fn read(
     Ok((administration, found))
 }
 
-fn wishes(resources: &BridgeResources, side: Side) -> anyhow::Result<AttachRequest<'_>> {
+fn request(resources: &BridgeResources, side: Side) -> anyhow::Result<AttachRequest<'_>> {
     let configuration = &resources.configuration;
     Ok(AttachRequest {
         side,
         pool: &configuration.pools.get(side).user_pool_id,
-        capture: capture(&resources.environment, side)?,
-        slots: slots(configuration),
+        capture: capture_arn(&resources.environment, side)?,
+        slots: configuration.routes.slots(configuration.signup_guard),
         chained: configuration.routes.chained.get(side),
     })
 }
 
-/// The ARN of the capture function beside a pool, as the stack's outputs tell it.
-pub(crate) fn capture(environment: &Environment, side: Side) -> Result<&str, Failure> {
+/// The ARN of the capture function of a pool, from the stack's outputs.
+pub(crate) fn capture_arn(environment: &Environment, side: Side) -> Result<&str, Failure> {
     let variable = variable(side);
-    let hint = "set it as the stack's outputs tell it; a pool in another Region or account has a \
-                capture stack of its own";
+    let hint = "set it from the stack's outputs; a pool in another Region or account has a capture \
+                stack of its own";
     let found = environment.capture.get(side).as_deref();
     let arn = found.ok_or_else(|| Failure::new(format!("{variable} is not set"), hint))?;
     let parts: Vec<&str> = arn.split(':').collect();
-    if !matches!(parts.as_slice(), ["arn", _, "lambda", _, _, "function", name, ..] if !name.is_empty())
-    {
-        return Err(Failure::new(format!("{variable} is not a function's ARN"), hint));
+    let is_function = matches!(
+        parts.as_slice(),
+        ["arn", _, "lambda", _, _, "function", name, ..] if !name.is_empty()
+    );
+    if !is_function {
+        return Err(Failure::new(format!("{variable} is not the ARN of a function"), hint));
     }
     Ok(arn)
 }
 
-/// The variable that names the capture function beside a pool.
+/// The variable with the ARN of the capture function of a pool.
 pub(crate) const fn variable(side: Side) -> &'static str {
     match side {
         Side::Old => "POOLBRIDGE_CAPTURE_OLD",
@@ -193,27 +195,28 @@ pub(crate) const fn variable(side: Side) -> &'static str {
     }
 }
 
-/// The dumps of that very pool, newest first.
-async fn dumps(
+/// The settings backups of that pool, newest first.
+async fn backups(
     resources: &BridgeResources,
     side: Side,
     pool: &str,
 ) -> anyhow::Result<Vec<(Time, PoolSettings)>> {
-    let dumps = Box::pin(resources.ledger.dumps(side)).await.map_err(|error| {
+    let backups = Box::pin(resources.ledger.dumps(side)).await.map_err(|error| {
         let error = anyhow::Error::from(error);
-        if !closed(&error) {
+        if !is_other_key(&error) {
             return error;
         }
-        let hint = "put the key that they were sealed with back into the secret, as an older one";
-        error.context(Failure::new("the dumps of the pool's settings do not open", hint))
+        let hint = "add the key that encrypted them to the secret, as an older key";
+        error.context(Failure::new("the settings backups cannot be decrypted", hint))
     });
-    let dumps = dumps.with_context(|| format!("reading the dumps of the {side} pool"))?;
-    let ours = dumps.into_iter().filter(|dump| dump.user_pool_id == pool);
-    ours.map(|dump| Ok((dump.at, PoolSettings::of_backup(&dump.text)?))).collect()
+    let backups =
+        backups.with_context(|| format!("reading the settings backups of the {side} pool"))?;
+    let of_pool = backups.into_iter().filter(|backup| backup.user_pool_id == pool);
+    of_pool.map(|backup| Ok((backup.at, PoolSettings::of_backup(&backup.text)?))).collect()
 }
 
-/// Whether dumps are there, but sealed with a key that the secret does not hold any more.
-fn closed(error: &anyhow::Error) -> bool {
+/// Whether settings backups exist that were encrypted with a key that is not in the secret.
+fn is_other_key(error: &anyhow::Error) -> bool {
     let codes =
         error.chain().filter_map(|cause| cause.downcast_ref::<PortError>()?.code.as_deref());
     codes.into_iter().any(|code| matches!(code, "ClosedSeal" | "UnknownKey"))

@@ -1,9 +1,9 @@
-//! What is to become of a pool's triggers: decided from what was read, and nothing done about it.
+//! Decides how the triggers of a pool change. Pure: it reads and writes nothing.
 
 use std::collections::BTreeMap;
 
 use poolbridge_aws::cognito::settings::{PoolSettings, SlotOwner, UnsupportedSetting};
-use poolbridge_config::{Configuration, TriggerSlot, same_function};
+use poolbridge_config::{TriggerSlot, same_function};
 use poolbridge_core::side::Side;
 use poolbridge_core::time::Time;
 
@@ -16,51 +16,45 @@ pub(crate) struct AttachRequest<'a> {
     pub(crate) side: Side,
     /// The pool's id.
     pub(crate) pool: &'a str,
-    /// The ARN of the capture function beside that pool.
+    /// The ARN of the pool's capture function.
     pub(crate) capture: &'a str,
-    /// The slots in which it is to stand.
+    /// The slots that capture must hold.
     pub(crate) slots: Vec<TriggerSlot>,
-    /// The team's functions that it calls beside its own work, by slot.
+    /// The chained functions, by slot.
     pub(crate) chained: &'a BTreeMap<TriggerSlot, String>,
 }
 
-/// The slots that a configuration asks for: those of the ways by which it wants to notice.
-pub(crate) fn slots(configuration: &Configuration) -> Vec<TriggerSlot> {
-    let routes = &configuration.routes;
-    let asked = |slot: &TriggerSlot| match slot {
-        TriggerSlot::PostConfirmation => true,
-        TriggerSlot::PreSignUp => configuration.signup_guard,
-        TriggerSlot::PostAuthentication => routes.post_authentication,
-        TriggerSlot::PreTokenGeneration => routes.pre_token_generation,
-        TriggerSlot::CustomMessage => routes.custom_message,
-    };
-    TriggerSlot::ALL.into_iter().filter(asked).collect()
+impl AttachRequest<'_> {
+    /// Whether that is the pool's capture function, under any alias or version.
+    fn is_capture(&self, arn: &str) -> bool {
+        same_function(arn, self.capture)
+    }
 }
 
-/// A slot that changes hands.
+/// A slot that gets another function.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct AttachStep {
     /// The slot.
     pub(crate) slot: TriggerSlot,
-    /// Who holds it; nobody, if none.
+    /// The function before; `None` if the slot is empty.
     pub(crate) from: Option<String>,
-    /// Who is to hold it; nobody, if none.
+    /// The function after; `None` if the slot becomes empty.
     pub(crate) to: Option<String>,
-    /// The team's function that capture calls from there.
+    /// The chained function that capture calls from there.
     pub(crate) chained: Option<String>,
 }
 
-/// Why a pool is left as it is.
+/// Why a pool stays unchanged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum AttachRefusal {
-    /// A slot holds a function that `bridge.toml` does not name: its work would be lost.
+    /// A slot holds a function that `bridge.toml` does not name, so nothing would call it.
     Foreign {
         /// The slot.
         slot: TriggerSlot,
         /// The function.
         arn: String,
     },
-    /// `bridge.toml` names capture itself, which would call itself without an end.
+    /// `bridge.toml` names capture itself, which would call itself without end.
     Itself {
         /// The slot.
         slot: TriggerSlot,
@@ -70,39 +64,39 @@ pub(crate) enum AttachRefusal {
         /// The slot.
         slot: TriggerSlot,
     },
-    /// The pool has settings that are newer than this program.
+    /// The pool has settings that this version does not know.
     UnsupportedSetting {
         /// Their names.
         names: Vec<String>,
     },
 }
 
-/// What is to be done to one pool.
+/// What changes in one pool.
 #[derive(Clone, Debug)]
 pub(crate) struct AttachPlan {
     /// The pool's side.
     pub(crate) side: Side,
     /// The pool's id.
     pub(crate) pool: String,
-    /// The slots that change hands.
+    /// The slots that get another function.
     pub(crate) steps: Vec<AttachStep>,
-    /// The slots that are as they shall be.
+    /// The slots that hold capture already.
     pub(crate) kept: Vec<TriggerSlot>,
-    /// Other settings that are written back as they were, by name.
+    /// Other settings that are restored, by name.
     pub(crate) settings: Vec<String>,
-    /// Why nothing is done, if so.
+    /// Why the pool stays unchanged, if so.
     pub(crate) refused: Vec<AttachRefusal>,
-    /// What somebody should look at.
+    /// What the operator should check.
     pub(crate) warnings: Vec<String>,
-    /// The settings to set.
+    /// The settings to write.
     pub(crate) wanted: PoolSettings,
 }
 
 impl AttachPlan {
-    fn new(wishes: &AttachRequest<'_>, found: &PoolSettings) -> Self {
+    fn new(request: &AttachRequest<'_>, found: &PoolSettings) -> Self {
         Self {
-            side: wishes.side,
-            pool: wishes.pool.to_owned(),
+            side: request.side,
+            pool: request.pool.to_owned(),
             steps: Vec::new(),
             kept: Vec::new(),
             settings: Vec::new(),
@@ -112,13 +106,13 @@ impl AttachPlan {
         }
     }
 
-    /// Whether there is something to do, and nothing against it.
+    /// Whether the pool must be written and nothing forbids it.
     pub(crate) fn is_due(&self) -> bool {
         self.refused.is_empty() && !(self.steps.is_empty() && self.settings.is_empty())
     }
 
-    /// Refuses what cannot be sent. Where nothing is to be written it does not matter.
-    fn sendable(mut self) -> Self {
+    /// Refuses settings that cannot be sent. They do not matter if nothing is written.
+    fn checked(mut self) -> Self {
         if let (true, Err(UnsupportedSetting(names))) =
             (self.is_due(), self.wanted.request(&self.pool))
         {
@@ -126,7 +120,7 @@ impl AttachPlan {
         }
         if self.is_due() && !self.wanted.at_odds().is_empty() {
             self.warnings.push(format!(
-                "the {side} pool has {names} set together, which the service allows no more: it may \
+                "the {side} pool has {names} set together, which Cognito no longer allows: it may \
                  refuse the whole call, and then nothing is changed",
                 side = self.side,
                 names = self.wanted.at_odds().join(" and "),
@@ -136,85 +130,86 @@ impl AttachPlan {
     }
 }
 
-/// The newest moment at which capture held none of the slots: what there was before it came. An
-/// interrupted run leaves a dump of the pool as it is with capture in it, which tells nothing of
-/// that. `dumps` are of this pool, newest first.
+/// The newest backup in which capture holds none of the slots: the settings from before capture.
+/// An interrupted run leaves a backup with capture in it, which does not show them. `backups` are
+/// of this pool, newest first.
 fn before_capture<'a>(
-    dumps: &'a [(Time, PoolSettings)],
+    backups: &'a [(Time, PoolSettings)],
     slots: &[TriggerSlot],
-    wishes: &AttachRequest<'_>,
+    request: &AttachRequest<'_>,
 ) -> Option<&'a (Time, PoolSettings)> {
-    let ours = |arn: &str| same_function(arn, wishes.capture);
-    dumps
-        .iter()
-        .find(|(_, dump)| slots.iter().all(|slot| !dump.holder(*slot).function().is_some_and(ours)))
+    let holds_capture = |backup: &PoolSettings, slot: TriggerSlot| {
+        backup.holder(slot).function().is_some_and(|arn| request.is_capture(arn))
+    };
+    backups.iter().find(|(_, backup)| !slots.iter().any(|slot| holds_capture(backup, *slot)))
 }
 
-/// Whether it must be known who held a slot before: capture holds it, and calls nobody there.
-pub(crate) fn asks_for_dumps(found: &PoolSettings, wishes: &AttachRequest<'_>) -> bool {
-    let ours = |arn: &str| same_function(arn, wishes.capture);
+/// Whether the plan needs the former owner of a slot: capture holds it and calls no chained
+/// function there.
+pub(crate) fn needs_backups(found: &PoolSettings, request: &AttachRequest<'_>) -> bool {
     TriggerSlot::ALL.into_iter().any(|slot| {
-        !wishes.chained.contains_key(&slot) && found.holder(slot).function().is_some_and(ours)
+        !request.chained.contains_key(&slot)
+            && found.holder(slot).function().is_some_and(|arn| request.is_capture(arn))
     })
 }
 
-/// The team's function that stood where capture stands now, and that bridge.toml does not have it
-/// call any more. A line that names another function is the team's own choice.
-fn stopped(
+/// The function that capture replaced in the slot and that bridge.toml no longer names. If
+/// bridge.toml names another function, the team has chosen that one.
+fn replaced(
     slot: TriggerSlot,
-    wishes: &AttachRequest<'_>,
-    dumps: &[(Time, PoolSettings)],
+    request: &AttachRequest<'_>,
+    backups: &[(Time, PoolSettings)],
 ) -> Option<String> {
-    if wishes.chained.contains_key(&slot) {
+    if request.chained.contains_key(&slot) {
         return None;
     }
-    let (_, before) = before_capture(dumps, &[slot], wishes)?;
+    let (_, before) = before_capture(backups, &[slot], request)?;
     before.holder(slot).function().map(str::to_owned)
 }
 
-/// Puts capture into the slots that are asked for. `dumps` are of this pool, newest first, and
-/// matter only where [`asks_for_dumps`] says so.
+/// Puts capture into the slots of the request. `backups` are of this pool, newest first, and matter
+/// only if [`needs_backups`] says so.
 pub(crate) fn attach(
     found: &PoolSettings,
-    wishes: &AttachRequest<'_>,
-    dumps: &[(Time, PoolSettings)],
+    request: &AttachRequest<'_>,
+    backups: &[(Time, PoolSettings)],
 ) -> AttachPlan {
-    let mut plan = AttachPlan::new(wishes, found);
+    let mut plan = AttachPlan::new(request, found);
     for slot in TriggerSlot::ALL {
-        let wanted = wishes.slots.contains(&slot);
-        let holder = found.holder(slot);
-        let ours = holder.function().is_some_and(|arn| same_function(arn, wishes.capture));
+        let wanted = request.slots.contains(&slot);
+        let owner = found.holder(slot);
+        let is_attached = owner.function().is_some_and(|arn| request.is_capture(arn));
         if wanted {
-            take(&mut plan, slot, holder, wishes);
+            take(&mut plan, slot, owner, request);
         }
-        let (name, side) = (slot.name(), wishes.side);
-        match ours.then(|| stopped(slot, wishes, dumps)) {
+        let (name, side) = (slot.name(), request.side);
+        match is_attached.then(|| replaced(slot, request, backups)) {
             Some(Some(arn)) => plan.warnings.push(format!(
-                "{name} of the {side} pool holds capture in the place of {arn}, which bridge.toml \
-                 does not name any more: deployed so, nobody calls it; unless it is to be gone, put \
-                 `{name} = \"{arn}\"` back under [{side}.triggers] and deploy, or give the slot \
-                 back by `poolbridge detach`"
+                "in {name} of the {side} pool, capture replaced {arn}, which bridge.toml no longer \
+                 names: nothing calls it once this bridge.toml is deployed. To keep it, put \
+                 `{name} = \"{arn}\"` back under [{side}.triggers] and deploy, or run `poolbridge \
+                 detach`"
             )),
             Some(None) if !wanted => plan.warnings.push(format!(
-                "{name} of the {side} pool holds capture, and bridge.toml does not ask for it any \
-                 more; it does no harm, and `poolbridge detach` followed by `attach` gives it back"
+                "{name} of the {side} pool holds capture, but bridge.toml does not ask for it; it \
+                 does no harm. To remove it, run `poolbridge detach` and then `poolbridge attach`"
             )),
             Some(None) | None => {}
         }
     }
-    plan.sendable()
+    plan.checked()
 }
 
-fn take(plan: &mut AttachPlan, slot: TriggerSlot, holder: SlotOwner, wishes: &AttachRequest<'_>) {
-    let chained = wishes.chained.get(&slot);
-    if chained.is_some_and(|arn| same_function(arn, wishes.capture)) {
+fn take(plan: &mut AttachPlan, slot: TriggerSlot, owner: SlotOwner, request: &AttachRequest<'_>) {
+    let chained = request.chained.get(&slot);
+    if chained.is_some_and(|arn| request.is_capture(arn)) {
         plan.refused.push(AttachRefusal::Itself { slot });
         return;
     }
-    let from = match holder {
+    let from = match owner {
         SlotOwner::Unclear => return plan.refused.push(AttachRefusal::Unclear { slot }),
-        SlotOwner::Function(arn) if arn == wishes.capture => return plan.kept.push(slot),
-        SlotOwner::Function(arn) if same_function(&arn, wishes.capture) => Some(arn),
+        SlotOwner::Function(arn) if arn == request.capture => return plan.kept.push(slot),
+        SlotOwner::Function(arn) if request.is_capture(&arn) => Some(arn),
         SlotOwner::Function(arn) if chained != Some(&arn) => {
             return plan.refused.push(AttachRefusal::Foreign { slot, arn });
         }
@@ -223,61 +218,60 @@ fn take(plan: &mut AttachPlan, slot: TriggerSlot, holder: SlotOwner, wishes: &At
     };
     if let (None, Some(chained)) = (&from, chained) {
         plan.warnings.push(format!(
-            "[{side}.triggers] names {chained} for {slot}, where nobody stands: capture will call \
-             it from now on",
-            side = wishes.side,
+            "[{side}.triggers] names {chained} for {slot}, which is empty: capture will call that \
+             function from now on",
+            side = request.side,
             slot = slot.name(),
         ));
     }
-    plan.wanted = plan.wanted.clone().with_function(slot, wishes.capture);
-    let (to, chained) = (Some(wishes.capture.to_owned()), chained.cloned());
+    plan.wanted = plan.wanted.clone().with_function(slot, request.capture);
+    let (to, chained) = (Some(request.capture.to_owned()), chained.cloned());
     plan.steps.push(AttachStep { slot, from, to, chained });
 }
 
-/// Gives back the slots that still hold capture. `dumps` are of this pool, newest first.
+/// Removes capture from the slots that hold it. `backups` are of this pool, newest first.
 pub(crate) fn detach(
     found: &PoolSettings,
-    wishes: &AttachRequest<'_>,
-    dumps: &[(Time, PoolSettings)],
+    request: &AttachRequest<'_>,
+    backups: &[(Time, PoolSettings)],
 ) -> AttachPlan {
-    let mut plan = AttachPlan::new(wishes, found);
-    let ours = |arn: &str| same_function(arn, wishes.capture);
+    let mut plan = AttachPlan::new(request, found);
     for slot in TriggerSlot::ALL {
         let SlotOwner::Function(from) = found.holder(slot) else { continue };
-        if ours(&from) {
-            let earlier = before_capture(dumps, &[slot], wishes).map(|(_, dump)| dump);
+        if request.is_capture(&from) {
+            let earlier = before_capture(backups, &[slot], request).map(|(_, backup)| backup);
             let step = AttachStep { slot, from: Some(from), to: None, chained: None };
-            give_back(&mut plan, step, earlier, wishes);
+            give_back(&mut plan, step, earlier, request);
         }
     }
-    plan.sendable()
+    plan.checked()
 }
 
 fn give_back(
     plan: &mut AttachPlan,
     mut step: AttachStep,
     earlier: Option<&PoolSettings>,
-    wishes: &AttachRequest<'_>,
+    request: &AttachRequest<'_>,
 ) {
     let slot = step.slot;
-    let (name, side) = (slot.name(), wishes.side);
-    let before = earlier.and_then(|dump| dump.holder(slot).function().map(str::to_owned));
-    let ours = |arn: &&String| same_function(arn, wishes.capture);
-    let chained = wishes.chained.get(&slot).filter(|arn| !ours(arn)).cloned();
+    let (name, side) = (slot.name(), request.side);
+    let before = earlier.and_then(|backup| backup.holder(slot).function().map(str::to_owned));
+    let chained = request.chained.get(&slot).filter(|arn| !request.is_capture(arn)).cloned();
     match (&chained, &before, earlier) {
         (Some(chained), before, Some(_)) if before.as_ref() != Some(chained) => {
-            let stood = before.as_deref().unwrap_or("no function");
+            let former = before.as_deref().unwrap_or("no function");
             plan.warnings.push(format!(
-                "before attach {stood} held {name} of the {side} pool; bridge.toml has capture call \
-                 {chained} there, so that one takes the slot"
+                "{name} of the {side} pool held {former} before attach; it gets {chained} now, \
+                 because bridge.toml names it there"
             ));
         }
         (None, Some(before), _) => plan.warnings.push(format!(
-            "bridge.toml does not name {before} any more, which held {name} of the {side} pool \
-             before attach and gets it back: see that it is still there"
+            "{name} of the {side} pool gets {before} back, which it held before attach and which \
+             bridge.toml no longer names: check that this function still exists"
         )),
         (None, None, None) => plan.warnings.push(format!(
-            "no dump tells who held {name} of the {side} pool before attach: it is emptied"
+            "no settings backup shows the function that {name} of the {side} pool held before \
+             attach: the trigger is cleared"
         )),
         _ => {}
     }
@@ -293,55 +287,51 @@ fn give_back(
     plan.steps.push(step);
 }
 
-/// Writes back every setting that can be written as it was before capture came, whoever changed it;
-/// `None` if no dump tells that. `dumps` are of this pool, newest first.
+/// Restores every setting that can be written, from the newest backup without capture; `None` if
+/// there is no such backup. `backups` are of this pool, newest first.
 pub(crate) fn restore(
     found: &PoolSettings,
-    wishes: &AttachRequest<'_>,
-    dumps: &[(Time, PoolSettings)],
+    request: &AttachRequest<'_>,
+    backups: &[(Time, PoolSettings)],
 ) -> Option<AttachPlan> {
-    let (at, dump) = before_capture(dumps, &TriggerSlot::ALL, wishes)?;
-    let mut plan = AttachPlan::new(wishes, found);
-    plan.wanted = dump.clone().with_the_rest_of(found);
+    let (at, backup) = before_capture(backups, &TriggerSlot::ALL, request)?;
+    let side = request.side;
+    let mut plan = AttachPlan::new(request, found);
+    plan.wanted = backup.clone().with_the_rest_of(found);
     plan.settings = found.differences(&plan.wanted);
-    let beyond = dump.differences(&plan.wanted);
-    if !beyond.is_empty() {
+    let other = backup.differences(&plan.wanted);
+    if !other.is_empty() {
         plan.warnings.push(format!(
-            "not to be written back by this command, and other than in the dump of the {side} pool: \
-             {names}",
-            side = wishes.side,
-            names = beyond.join(", "),
+            "these settings of the {side} pool differ from the backup, and this command cannot \
+             restore them: {}",
+            other.join(", "),
         ));
     }
     let may_stay = plan.wanted.may_stay(found);
     if !may_stay.is_empty() {
         plan.warnings.push(format!(
-            "set in the {side} pool since the dump, and no value takes them away: they are left \
-             out of the call, and may stay as they are: {names}",
-            side = wishes.side,
-            names = may_stay.join(", "),
+            "these settings of the {side} pool are newer than the backup. No value removes them, \
+             so they may stay as they are: {}",
+            may_stay.join(", "),
         ));
     }
     if plan.wanted.requires_factors() && !found.requires_factors() {
         plan.warnings.push(format!(
-            "MfaConfiguration of the {side} pool goes back to ON: the service may refuse the whole \
-             call for it, since SetUserPoolMfaConfig alone is sure to turn it on; then nothing is \
-             changed",
-            side = wishes.side,
+            "MfaConfiguration of the {side} pool goes back to ON: Cognito may refuse the whole \
+             call, because only SetUserPoolMfaConfig always turns it on; then nothing is changed"
         ));
     }
     if !plan.settings.is_empty() {
         plan.warnings.push(format!(
-            "the {side} pool goes back to its dump of {at}: what anybody deployed there since then \
-             goes too",
-            side = wishes.side,
-            at = moment(*at),
+            "the {side} pool goes back to its settings backup of {}: this reverts everything that \
+             was deployed there since",
+            moment(*at),
         ));
     }
-    Some(plan.sendable())
+    Some(plan.checked())
 }
 
-/// Whether the newest dump does not tell of the pool as it is.
-pub(crate) fn needs_dump(found: &PoolSettings, dumps: &[(Time, PoolSettings)]) -> bool {
-    dumps.first().is_none_or(|(_, newest)| !found.differences(newest).is_empty())
+/// Whether the pool differs from the newest backup, or there is none.
+pub(crate) fn needs_backup(found: &PoolSettings, backups: &[(Time, PoolSettings)]) -> bool {
+    backups.first().is_none_or(|(_, newest)| !found.differences(newest).is_empty())
 }

@@ -1,4 +1,4 @@
-//! What is known of a bridge's routes, and what follows from it for each operation.
+//! The state of a bridge's routes, and the worst-case delay of each operation.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -10,15 +10,16 @@ use poolbridge_core::side::{BySide, Side};
 use poolbridge_core::time::Time;
 
 use super::super::attach::variable;
+use crate::render::span;
 
-/// A trail that told nothing for this long is looked at: on most pools somebody does something in a
-/// day that it tells of.
+/// The longest time without an event of trail before `coverage` warns. Most pools have at least one
+/// event a day.
 const SILENCE_MAX: Duration = Duration::from_hours(24);
 
-/// Figures of a pass that say what it did not see, by the names under which the sweep notes them.
+/// Metrics of a pass that show what it could not check, by the names in the sweep's heartbeat.
 const GAPS: [(&str, &str); 3] = [
-    ("unconcluded", "concluded nothing from what it did not find, deletions included"),
-    ("uncovered", "met accounts that none of its parts covers"),
+    ("unconcluded", "could not decide which accounts are missing, deleted ones included"),
+    ("uncovered", "found accounts that none of its parts covers"),
     ("groups_unread", "could not list every group"),
 ];
 
@@ -27,196 +28,195 @@ const GAPS: [(&str, &str); 3] = [
 pub(crate) struct LastPass {
     /// When it ended.
     pub(crate) ended: Time,
-    /// When it began, where it told.
+    /// When it began, if the heartbeat holds it.
     pub(crate) began: Option<Time>,
-    /// What it counted.
+    /// Its metrics.
     pub(crate) metrics: BTreeMap<String, i64>,
 }
 
 impl LastPass {
-    /// How long it took; nothing, where it did not tell when it began.
+    /// How long it took; zero if its start is not known.
     pub(crate) fn took(&self) -> Duration {
         self.began.map_or(Duration::ZERO, |began| self.ended.since(began))
     }
 }
 
-/// What is known of one pool.
+/// The state of one pool's routes.
 #[derive(Clone, Debug)]
 pub(crate) struct PoolRoutes {
-    /// The slots in which capture stands; not known where its ARN is not.
+    /// The slots that hold capture; `None` if capture's ARN is not known.
     pub(crate) attached: Option<BTreeSet<TriggerSlot>>,
-    /// When the trail last told of something.
+    /// When trail last received an event of the pool.
     pub(crate) trail: Option<Time>,
     /// The last pass of the sweep.
     pub(crate) sweep: Option<LastPass>,
 }
 
-/// What is known of the bridge.
+/// The state of all routes of the bridge.
 #[derive(Clone, Debug)]
 pub(crate) struct CoverageInput {
     /// The bridge's name.
     pub(crate) name: String,
-    /// When it was looked at.
+    /// When it was read.
     pub(crate) at: Time,
     /// The slots that `bridge.toml` asks for.
-    pub(crate) asked: Vec<TriggerSlot>,
+    pub(crate) wanted: Vec<TriggerSlot>,
     /// How often a pass of the sweep begins; `None`: never.
     pub(crate) every: Option<Duration>,
-    /// For how long an account is let alone after a change.
+    /// How long apply waits after a change before it trusts a read.
     pub(crate) settle: Duration,
-    /// What is known of each pool.
+    /// The routes of each pool.
     pub(crate) pools: BySide<PoolRoutes>,
 }
 
-/// The longest time until a change is detected.
+/// The worst-case delay until a change is detected, in ascending order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Late {
-    /// By a trigger: with the change itself.
+pub(crate) enum WorstDelay {
+    /// A trigger detects it at once.
     Seconds,
-    /// By the sweep, within this.
+    /// The sweep detects it within this time.
     Within(Duration),
-    /// By the trail alone, which promises nothing.
+    /// Only trail detects it, and CloudTrail guarantees no delivery.
     Unbounded,
-    /// By nothing.
+    /// No route detects it.
     Never,
 }
 
-/// Every operation of the newest service model, and the requests to pages. What no route is to
-/// notice changes nothing that travels.
+/// Every operation of the newest service model, and the requests to pages.
 pub(crate) fn operations() -> impl Iterator<Item = &'static Operation> {
     OPERATIONS.iter()
 }
 
-/// Whether the sweep's function notices it at each of its calls: it looks at the pools' triggers.
+/// Whether each call of the sweep's function detects it, because it reads the pools' triggers.
 pub(crate) fn is_settings(operation: &Operation) -> bool {
     operation.detects == Detects::Pool(PoolEvent::Settings)
 }
 
 impl CoverageInput {
-    /// On which sides capture stands where an operation is seen, and minds it: where `bridge.toml`
-    /// does not ask for the slot any more, capture lets its events pass.
+    /// The pools in which the operation's trigger holds capture. capture ignores the events of a
+    /// slot that `bridge.toml` does not ask for.
     pub(crate) fn triggered(&self, operation: &Operation) -> Vec<Side> {
-        let slot = operation.trigger.filter(|slot| self.asked.contains(slot));
-        let stands = |side: &Side| {
+        let slot = operation.trigger.filter(|slot| self.wanted.contains(slot));
+        let holds_capture = |side: &Side| {
             let attached = self.pools.get(*side).attached.as_ref();
             slot.is_some_and(|slot| attached.is_some_and(|it| it.contains(&slot)))
         };
-        Side::BOTH.into_iter().filter(stands).collect()
+        Side::BOTH.into_iter().filter(holds_capture).collect()
     }
 
-    /// On which sides the trail was ever heard from.
+    /// The pools of which trail has received an event.
     pub(crate) fn trailed(&self) -> Vec<Side> {
-        let heard = |side: &Side| self.pools.get(*side).trail.is_some();
-        Side::BOTH.into_iter().filter(heard).collect()
+        let received = |side: &Side| self.pools.get(*side).trail.is_some();
+        Side::BOTH.into_iter().filter(received).collect()
     }
 
-    /// How late, on the side where it is later.
-    pub(crate) fn late(&self, operation: &Operation) -> Late {
-        let late = Side::BOTH.map(|side| self.late_on(side, operation));
-        late.into_iter().max().unwrap_or(Late::Never)
+    /// The worst-case delay in the pool where it is longer.
+    pub(crate) fn worst_delay(&self, operation: &Operation) -> WorstDelay {
+        let delays = Side::BOTH.map(|side| self.worst_delay_in(side, operation));
+        delays.into_iter().max().unwrap_or(WorstDelay::Never)
     }
 
-    /// How late on one side. Only what proves the deed bounds it, the password included where one
-    /// was set.
-    pub(crate) fn late_on(&self, side: Side, operation: &Operation) -> Late {
+    /// The worst-case delay in one pool. A route bounds it only if it detects the operation
+    /// completely, a new password included.
+    pub(crate) fn worst_delay_in(&self, side: Side, operation: &Operation) -> WorstDelay {
         if operation.trigger_proves() && self.triggered(operation).contains(&side) {
-            return Late::Seconds;
+            return WorstDelay::Seconds;
         }
         if operation.sweep_proves()
             && let Some(within) = self.swept_within(side)
         {
-            return Late::Within(within);
+            return WorstDelay::Within(within);
         }
         if let (true, Some(every)) = (is_settings(operation), self.every) {
-            return Late::Within(every.min(limits::SWEEP_CALL_EVERY));
+            return WorstDelay::Within(every.min(limits::SWEEP_CALL_EVERY));
         }
         if operation.trail() && self.pools.get(side).trail.is_some() {
-            return Late::Unbounded;
+            return WorstDelay::Unbounded;
         }
-        Late::Never
+        WorstDelay::Never
     }
 
-    /// A change just behind a pass waits for the next to begin and to end, and then to settle.
-    /// Until a pass has ended there is no bound.
+    /// A change right after a pass waits for the start and the end of the next pass, and then for
+    /// the settle time. Until a pass has ended there is no bound.
     fn swept_within(&self, side: Side) -> Option<Duration> {
         let pass = self.pools.get(side).sweep.as_ref()?;
         Some(self.every? + pass.took() + self.settle)
     }
 
-    /// What is missing, with what to do about it.
+    /// What is missing, each with a hint.
     pub(crate) fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
         for side in Side::BOTH {
-            self.of_triggers(side, &mut warnings);
-            self.of_trail(side, &mut warnings);
-            self.of_sweep(side, &mut warnings);
+            self.check_triggers(side, &mut warnings);
+            self.check_trail(side, &mut warnings);
+            self.check_sweep(side, &mut warnings);
         }
         if self.every.is_none() {
             warnings.push(
-                "the sweep is off, so nothing bounds how late a change without a trigger is \
-                 noticed; hint: `[sweep] enabled = true` in bridge.toml"
+                "the sweep is disabled, so a change without a trigger has no bounded delay; hint: \
+                 set `[sweep] enabled = true` in bridge.toml"
                     .to_owned(),
             );
         }
         warnings
     }
 
-    fn of_triggers(&self, side: Side, warnings: &mut Vec<String>) {
+    fn check_triggers(&self, side: Side, warnings: &mut Vec<String>) {
         let Some(attached) = &self.pools.get(side).attached else {
             warnings.push(format!(
-                "whether triggers of the {side} pool are attached is not known; hint: set {}",
+                "it is not known whether capture is attached to the {side} pool; hint: set {}",
                 variable(side)
             ));
             return;
         };
-        for slot in self.asked.iter().filter(|slot| !attached.contains(slot)) {
+        for slot in self.wanted.iter().filter(|slot| !attached.contains(slot)) {
             warnings.push(format!(
-                "{} of the {side} pool does not hold capture; hint: `poolbridge attach --side \
+                "{} of the {side} pool does not hold capture; hint: run `poolbridge attach --side \
                  {side}`",
                 slot.name()
             ));
         }
     }
 
-    fn of_trail(&self, side: Side, warnings: &mut Vec<String>) {
+    fn check_trail(&self, side: Side, warnings: &mut Vec<String>) {
         match self.pools.get(side).trail {
             None => warnings.push(format!(
-                "the trail was never heard of on the {side} pool; hint: a CloudTrail trail with \
-                 management events must be logging in that pool's Region and account"
+                "no CloudTrail event of the {side} pool has arrived yet; hint: create a CloudTrail \
+                 trail with management events in that pool's Region and account"
             )),
             Some(last) if self.at.since(last) > SILENCE_MAX => warnings.push(format!(
-                "the trail told nothing of the {side} pool for {}; hint: see that its CloudTrail \
-                 trail is logging still, unless nobody did anything",
-                crate::render::span(self.at.since(last))
+                "the last CloudTrail event of the {side} pool arrived {} ago; hint: check that its \
+                 CloudTrail trail still logs, unless the pool was not used",
+                span(self.at.since(last))
             )),
             Some(_) => {}
         }
     }
 
-    fn of_sweep(&self, side: Side, warnings: &mut Vec<String>) {
+    fn check_sweep(&self, side: Side, warnings: &mut Vec<String>) {
         let Some(every) = self.every else { return };
         let Some(pass) = &self.pools.get(side).sweep else {
             warnings.push(format!(
-                "no sweep of the {side} pool has ended yet; hint: look at the sweep function's log \
-                 if that stays so"
+                "no pass of the sweep of the {side} pool has ended yet; hint: if this stays so, \
+                 read the log of the sweep's function"
             ));
             return;
         };
-        for (figure, what) in GAPS {
-            if pass.metrics.get(figure).is_some_and(|count| *count > 0) {
+        for (metric, what) in GAPS {
+            if pass.metrics.get(metric).is_some_and(|count| *count > 0) {
                 warnings.push(format!(
-                    "the last sweep of the {side} pool {what}; hint: look at the sweep function's \
-                     log, and wait for the next pass"
+                    "the last pass of the sweep of the {side} pool {what}; hint: read the log of \
+                     the sweep's function, and wait for the next pass"
                 ));
             }
         }
-        // One pass may be late; two were not made.
+        // One pass may be late. Twice the interval means that a pass is missing.
         let since = self.at.since(pass.ended);
         if since > every * 2 + pass.took() {
             warnings.push(format!(
-                "the sweep of the {side} pool is overdue: the last one ended {} ago; hint: look at \
-                 the sweep function's log",
-                crate::render::span(since)
+                "the sweep of the {side} pool is overdue: the last pass ended {} ago; hint: read \
+                 the log of the sweep's function",
+                span(since)
             ));
         }
     }

@@ -1,4 +1,4 @@
-//! `coverage`: which route detects each operation on this bridge, and the longest delay.
+//! `coverage`: which route detects each operation on this bridge, and the worst-case delay.
 
 pub(crate) mod input;
 
@@ -13,27 +13,28 @@ use poolbridge_config::TriggerSlot;
 use poolbridge_config::same_function;
 use poolbridge_core::ports::Clock as _;
 use poolbridge_core::side::{BySide, Side};
+use poolbridge_core::time::Time;
 
 use self::input::{CoverageInput, LastPass, PoolRoutes};
 use super::CommandResult;
-use super::attach::capture;
-use super::attach::plan::slots;
+use super::attach::capture_arn;
 use super::context::Context;
 use crate::render;
 
-/// The figure of a sweep's note that tells when its pass began, in milliseconds since 1970.
+/// The metric of a sweep's heartbeat that holds the start of its pass, in milliseconds since 1970.
 const BEGAN: &str = "began";
 
-/// Looks at everything once, and tells.
+/// Reads the state of all routes once, and shows the result.
 pub(crate) async fn run(context: &Context, json: bool) -> anyhow::Result<CommandResult> {
-    let input = look(&context.resources).await?;
+    let input = read(&context.resources).await?;
     render::coverage::show(&input, json)?;
     Ok(if input.warnings().is_empty() { CommandResult::Done } else { CommandResult::NotYet })
 }
 
-async fn look(resources: &BridgeResources) -> anyhow::Result<CoverageInput> {
-    let notes =
-        Box::pin(resources.ledger.routes()).await.context("reading when routes were alive")?;
+async fn read(resources: &BridgeResources) -> anyhow::Result<CoverageInput> {
+    let heartbeats = Box::pin(resources.ledger.routes())
+        .await
+        .context("reading when trail and sweep last ran")?;
     let configuration = &resources.configuration;
     let mut pools = Vec::new();
     for side in Side::BOTH {
@@ -41,7 +42,7 @@ async fn look(resources: &BridgeResources) -> anyhow::Result<CoverageInput> {
         let settings = Box::pin(administration.read()).await;
         let settings =
             settings.with_context(|| format!("reading the triggers of the {side} pool"))?;
-        pools.push(of_pool(resources, side, &settings, &notes));
+        pools.push(pool_routes(resources, side, &settings, &heartbeats));
     }
     let mut pools = pools.into_iter();
     let (Some(old), Some(new)) = (pools.next(), pools.next()) else {
@@ -50,33 +51,33 @@ async fn look(resources: &BridgeResources) -> anyhow::Result<CoverageInput> {
     Ok(CoverageInput {
         name: configuration.name.clone(),
         at: resources.clock.now(),
-        asked: slots(configuration),
+        wanted: configuration.routes.slots(configuration.signup_guard),
         every: configuration.routes.sweep_every,
         settle: configuration.policy.settle,
         pools: BySide { old, new },
     })
 }
 
-fn of_pool(
+fn pool_routes(
     resources: &BridgeResources,
     side: Side,
     settings: &PoolSettings,
-    notes: &[RouteHeartbeat],
+    heartbeats: &[RouteHeartbeat],
 ) -> PoolRoutes {
-    let ours = |capture: &str| {
-        let stands = |slot: &TriggerSlot| {
+    let attached = |capture: &str| {
+        let holds_capture = |slot: &TriggerSlot| {
             settings.holder(*slot).function().is_some_and(|arn| same_function(arn, capture))
         };
-        TriggerSlot::ALL.into_iter().filter(stands).collect()
+        TriggerSlot::ALL.into_iter().filter(holds_capture).collect()
     };
-    let of = |route| notes.iter().find(|note| note.route == route && note.side == side);
-    let sweep = of(DetectionRoute::Sweep).map(|note| {
-        let began = note.metrics.get(BEGAN).copied().map(poolbridge_core::time::Time);
-        LastPass { ended: note.last, began, metrics: note.metrics.clone() }
+    let last = |route| heartbeats.iter().find(|it| it.route == route && it.side == side);
+    let sweep = last(DetectionRoute::Sweep).map(|it| {
+        let began = it.metrics.get(BEGAN).copied().map(Time);
+        LastPass { ended: it.last, began, metrics: it.metrics.clone() }
     });
     PoolRoutes {
-        attached: capture(&resources.environment, side).ok().map(ours),
-        trail: of(DetectionRoute::Trail).map(|note| note.last),
+        attached: capture_arn(&resources.environment, side).ok().map(attached),
+        trail: last(DetectionRoute::Trail).map(|it| it.last),
         sweep,
     }
 }

@@ -1,13 +1,12 @@
-//! What follows from facts.
+//! Worst-case delays and warnings.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use poolbridge_config::operations::OPERATIONS;
 
-use super::input::Late;
+use super::input::WorstDelay;
 use super::*;
-use poolbridge_core::time::Time;
-use std::time::Duration;
 
 const HOUR: Duration = Duration::from_hours(1);
 const NOW: Time = Time(1_700_000_000_000);
@@ -27,57 +26,57 @@ pub(crate) fn whole() -> CoverageInput {
     CoverageInput {
         name: "acme".to_owned(),
         at: NOW,
-        asked: vec![TriggerSlot::PostConfirmation],
+        wanted: vec![TriggerSlot::PostConfirmation],
         every: Some(6 * HOUR),
         settle: Duration::from_secs(2),
         pools: BySide { old: pool(), new: pool() },
     }
 }
 
-/// A bridge with next to none.
+/// A bridge with a trigger and trail on the old pool only.
 pub(crate) fn bare() -> CoverageInput {
-    let nothing = PoolRoutes { attached: Some([].into()), trail: None, sweep: None };
-    CoverageInput { every: None, pools: BySide { old: pool(), new: nothing }, ..whole() }
+    let none = PoolRoutes { attached: Some([].into()), trail: None, sweep: None };
+    CoverageInput { every: None, pools: BySide { old: pool(), new: none }, ..whole() }
 }
 
-/// How late an operation is noticed.
-fn late(input: &CoverageInput, name: &str) -> Late {
+/// The worst-case delay of an operation.
+fn worst_delay(input: &CoverageInput, name: &str) -> WorstDelay {
     let operation = OPERATIONS.iter().find(|operation| operation.name == name);
-    input.late(operation.unwrap_or_else(|| panic!("{name} is not in the table")))
+    input.worst_delay(operation.unwrap_or_else(|| panic!("{name} is not in the table")))
 }
 
 #[test]
-fn the_bound_is_the_first_route_that_keeps_one() {
+fn the_fastest_route_with_a_guaranteed_delay_is_the_bound() {
     let input = whole();
     assert_eq!(input.warnings(), [""; 0]);
-    assert_eq!(late(&input, "ConfirmSignUp"), Late::Seconds);
+    assert_eq!(worst_delay(&input, "ConfirmSignUp"), WorstDelay::Seconds);
     let swept = 6 * HOUR + Duration::from_mins(10) + Duration::from_secs(2);
-    assert_eq!(late(&input, "AdminUpdateUserAttributes"), Late::Within(swept));
-    assert_eq!(late(&input, "AdminDeleteUser"), Late::Within(swept));
-    // A password leaves nothing behind that a comparison could find.
-    assert_eq!(late(&input, "AdminSetUserPassword"), Late::Unbounded);
+    assert_eq!(worst_delay(&input, "AdminUpdateUserAttributes"), WorstDelay::Within(swept));
+    assert_eq!(worst_delay(&input, "AdminDeleteUser"), WorstDelay::Within(swept));
+    // The sweep cannot find a new password.
+    assert_eq!(worst_delay(&input, "AdminSetUserPassword"), WorstDelay::Unbounded);
     let mut silent = whole();
     silent.pools.new.trail = None;
-    assert_eq!(late(&silent, "AdminSetUserPassword"), Late::Never);
+    assert_eq!(worst_delay(&silent, "AdminSetUserPassword"), WorstDelay::Never);
 }
 
 #[test]
-fn the_later_of_both_pools_counts() {
+fn the_slower_pool_decides_the_worst_case() {
     let mut input = whole();
     input.pools.new.attached = Some([].into());
-    assert!(matches!(late(&input, "Confirm_POST"), Late::Within(_)));
-    // The sweep would find the account, and not that its person chose a password.
-    assert_eq!(late(&input, "ConfirmSignUp"), Late::Unbounded);
+    assert!(matches!(worst_delay(&input, "Confirm_POST"), WorstDelay::Within(_)));
+    // The sweep finds the account, but not the new password.
+    assert_eq!(worst_delay(&input, "ConfirmSignUp"), WorstDelay::Unbounded);
     input.every = None;
-    assert_eq!(late(&input, "Confirm_POST"), Late::Unbounded);
+    assert_eq!(worst_delay(&input, "Confirm_POST"), WorstDelay::Unbounded);
     input.pools.new.trail = None;
-    assert_eq!(late(&input, "ConfirmSignUp"), Late::Never);
+    assert_eq!(worst_delay(&input, "ConfirmSignUp"), WorstDelay::Never);
 }
 
-/// A bridge on which capture stands in every slot of both pools, and is asked for in all of them.
+/// A bridge with capture in every slot of both pools, as `bridge.toml` asks.
 fn everywhere() -> CoverageInput {
     let mut input = whole();
-    input.asked = TriggerSlot::ALL.to_vec();
+    input.wanted = TriggerSlot::ALL.to_vec();
     for pool in [&mut input.pools.old, &mut input.pools.new] {
         pool.attached = Some(TriggerSlot::ALL.into());
     }
@@ -85,67 +84,67 @@ fn everywhere() -> CoverageInput {
 }
 
 #[test]
-fn a_password_is_noticed_only_by_what_proves_it() {
+fn new_password_is_detected_only_by_routes_that_prove_it() {
     for mut input in [whole(), everywhere()] {
         let rows: Vec<_> = OPERATIONS.iter().filter(|row| row.password).collect();
         for row in &rows {
             let proved = row.trigger == Some(TriggerSlot::PostConfirmation);
-            let expected = if proved { Late::Seconds } else { Late::Unbounded };
-            assert_eq!(input.late(row), expected, "{} {:?}", row.name, row.challenge);
+            let expected = if proved { WorstDelay::Seconds } else { WorstDelay::Unbounded };
+            assert_eq!(input.worst_delay(row), expected, "{} {:?}", row.name, row.challenge);
         }
         input.pools.old.trail = None;
         let first = rows.iter().find(|row| row.challenge == Some("NEW_PASSWORD_REQUIRED"));
-        assert_eq!(input.late(first.expect("it is in the table")), Late::Never);
+        assert_eq!(input.worst_delay(first.expect("it is in the table")), WorstDelay::Never);
     }
 }
 
 #[test]
-fn a_message_about_a_new_address_bounds_no_edit() {
+fn custom_message_trigger_bounds_no_edit() {
     let input = everywhere();
     for name in ["UpdateUserAttributes", "AdminUpdateUserAttributes", "VerifyUserAttribute"] {
-        assert!(matches!(late(&input, name), Late::Within(_)), "{name}");
+        assert!(matches!(worst_delay(&input, name), WorstDelay::Within(_)), "{name}");
     }
     let mut unswept = everywhere();
     unswept.every = None;
-    assert_eq!(late(&unswept, "UpdateUserAttributes"), Late::Unbounded);
+    assert_eq!(worst_delay(&unswept, "UpdateUserAttributes"), WorstDelay::Unbounded);
 }
 
 #[test]
-fn a_slot_that_is_not_asked_for_any_more_counts_for_nothing() {
+fn slot_that_the_configuration_does_not_ask_for_detects_nothing() {
     let mut input = everywhere();
-    assert_eq!(late(&input, "InitiateAuth"), Late::Seconds);
-    input.asked = vec![TriggerSlot::PostConfirmation];
-    assert!(matches!(late(&input, "InitiateAuth"), Late::Within(_)));
-    assert_eq!(late(&input, "ConfirmSignUp"), Late::Seconds);
+    assert_eq!(worst_delay(&input, "InitiateAuth"), WorstDelay::Seconds);
+    input.wanted = vec![TriggerSlot::PostConfirmation];
+    assert!(matches!(worst_delay(&input, "InitiateAuth"), WorstDelay::Within(_)));
+    assert_eq!(worst_delay(&input, "ConfirmSignUp"), WorstDelay::Seconds);
     let row = OPERATIONS.iter().find(|row| row.name == "InitiateAuth");
     assert_eq!(input.triggered(row.expect("it is in the table")), []);
 }
 
 #[test]
-fn everything_that_is_missing_is_warned_of() {
-    let warned = |change: &dyn Fn(&mut CoverageInput), word: &str| {
+fn each_missing_route_is_a_warning_with_a_hint() {
+    let warns = |change: &dyn Fn(&mut CoverageInput), word: &str| {
         let mut input = whole();
         change(&mut input);
         let warnings = input.warnings();
         assert!(warnings.len() == 1 && warnings[0].contains(word), "{word}: {warnings:?}");
         assert!(warnings[0].contains("hint: "), "{warnings:?}");
     };
-    warned(&|it| it.pools.new.attached = Some([].into()), "does not hold capture");
-    warned(&|it| it.pools.new.attached = None, "POOLBRIDGE_CAPTURE_NEW");
-    warned(&|it| it.pools.old.trail = None, "never heard of");
-    warned(&|it| it.pools.old.trail = Some(NOW - 25 * HOUR), "told nothing");
-    warned(&|it| it.every = None, "the sweep is off");
-    warned(&|it| it.pools.old.sweep = None, "has ended yet");
-    let doubtful = |it: &mut CoverageInput| {
+    warns(&|it| it.pools.new.attached = Some([].into()), "does not hold capture");
+    warns(&|it| it.pools.new.attached = None, "POOLBRIDGE_CAPTURE_NEW");
+    warns(&|it| it.pools.old.trail = None, "has arrived yet");
+    warns(&|it| it.pools.old.trail = Some(NOW - 25 * HOUR), "the last CloudTrail event");
+    warns(&|it| it.every = None, "the sweep is disabled");
+    warns(&|it| it.pools.old.sweep = None, "has ended yet");
+    let undecided = |it: &mut CoverageInput| {
         let pass = it.pools.new.sweep.as_mut();
         pass.expect("it has one").metrics.insert("unconcluded".to_owned(), 1);
     };
-    warned(&doubtful, "concluded nothing");
-    let late = |it: &mut CoverageInput| {
+    warns(&undecided, "could not decide");
+    let overdue = |it: &mut CoverageInput| {
         let pass = it.pools.new.sweep.as_mut();
         pass.expect("it has one").ended = NOW - 13 * HOUR;
     };
-    warned(&late, "overdue");
+    warns(&overdue, "overdue");
 }
 
 #[test]
@@ -162,15 +161,15 @@ fn every_operation_of_the_newest_model_is_listed() {
 }
 
 #[test]
-fn a_change_of_settings_is_noticed_within_the_sweeps_next_call() {
+fn change_of_settings_is_detected_by_the_next_call_of_the_sweep() {
     let input = whole();
     let call = poolbridge_core::limits::SWEEP_CALL_EVERY;
     for name in ["UpdateUserPool", "UpdateUserPoolClient", "AddCustomAttributes"] {
-        assert_eq!(late(&input, name), Late::Within(call), "{name}");
+        assert_eq!(worst_delay(&input, name), WorstDelay::Within(call), "{name}");
     }
     let mut unswept = whole();
     unswept.every = None;
-    assert_eq!(late(&unswept, "UpdateUserPool"), Late::Unbounded);
-    assert_eq!(late(&input, "StartPointInTimeRecovery"), Late::Unbounded);
-    assert_eq!(late(&input, "ListUsers"), Late::Never);
+    assert_eq!(worst_delay(&unswept, "UpdateUserPool"), WorstDelay::Unbounded);
+    assert_eq!(worst_delay(&input, "StartPointInTimeRecovery"), WorstDelay::Unbounded);
+    assert_eq!(worst_delay(&input, "ListUsers"), WorstDelay::Never);
 }

@@ -1,4 +1,4 @@
-//! Plans as they are told.
+//! Plans and results of `attach`, as they are shown.
 
 use std::collections::BTreeMap;
 
@@ -8,44 +8,44 @@ use serde_json::json;
 
 use super::*;
 use crate::commands::attach::plan::attach;
-use crate::commands::attach::tests::{OURS, THEIRS, pool, wishes};
+use crate::commands::attach::tests::{CAPTURE, WELCOME, pool, request};
 
 fn plans() -> [AttachPlan; 4] {
-    let chained = BTreeMap::from([(TriggerSlot::PreSignUp, THEIRS.to_owned())]);
+    let chained = BTreeMap::from([(TriggerSlot::PreSignUp, WELCOME.to_owned())]);
     let slots = [TriggerSlot::PreSignUp, TriggerSlot::PostConfirmation];
-    let wishes = wishes(&slots, &chained);
-    let good = json!({ "PreSignUp": THEIRS, "PostAuthentication": OURS });
-    let foreign = json!({ "PostConfirmation": THEIRS });
-    let held = json!({ "PreSignUp": OURS, "PostConfirmation": OURS });
+    let request = request(&slots, &chained);
+    let good = json!({ "PreSignUp": WELCOME, "PostAuthentication": CAPTURE });
+    let foreign = json!({ "PostConfirmation": WELCOME });
+    let held = json!({ "PreSignUp": CAPTURE, "PostConfirmation": CAPTURE });
     let [good, foreign, done] =
-        [&good, &foreign, &held].map(|triggers| attach(&pool(triggers), &wishes, &[]));
-    // A pool whose own function stood there, and whose line is gone.
-    let dumps = [(Time(1), pool(&json!({ "PostConfirmation": THEIRS })))];
-    let stopped = attach(&pool(&held), &wishes, &dumps);
-    [good, foreign, done, stopped]
+        [&good, &foreign, &held].map(|triggers| attach(&pool(triggers), &request, &[]));
+    // capture replaced the team's function, and bridge.toml no longer names it.
+    let backups = [(Time(1), pool(&json!({ "PostConfirmation": WELCOME })))];
+    let replaced = attach(&pool(&held), &request, &backups);
+    [good, foreign, done, replaced]
 }
 
 #[test]
-fn plans_are_told_as_reviewed() {
-    super::super::golden("attach-plan", &plan("attach", "acme", &plans()));
+fn plans_match_the_golden_file() {
+    crate::render::golden("attach-plan", &plan("attach", "acme", &plans()));
 }
 
 #[test]
-fn what_came_of_them_is_told_as_reviewed() {
-    super::super::golden("attach", &words(&plans()));
+fn results_match_the_golden_files() {
+    crate::render::golden("attach", &text(&plans()));
     let value: Vec<Value> = plans().iter().map(value).collect();
-    super::super::golden("attach-json", &format!("{:#}\n", json!({ "pools": value })));
+    crate::render::golden("attach-json", &format!("{:#}\n", json!({ "pools": value })));
 }
 
 #[test]
-fn the_lines_for_a_template_are_as_reviewed() {
+fn lines_for_a_template_match_the_golden_file() {
     let versioned = json!({
-        "PreTokenGenerationConfig": { "LambdaVersion": "V2_0", "LambdaArn": THEIRS },
-        "PostConfirmation": THEIRS,
+        "PreTokenGenerationConfig": { "LambdaVersion": "V2_0", "LambdaArn": WELCOME },
+        "PostConfirmation": WELCOME,
     });
     let found = pool(&versioned);
-    let chained = BTreeMap::from([(TriggerSlot::PreTokenGeneration, THEIRS.to_owned())]);
+    let chained = BTreeMap::from([(TriggerSlot::PreTokenGeneration, WELCOME.to_owned())]);
     let slots = [TriggerSlot::PreTokenGeneration, TriggerSlot::PostConfirmation];
-    let plan = attach(&found, &wishes(&slots, &chained), &[]);
-    super::super::golden("attach-print", &(template(&plan, &found, OURS) + TOOLS));
+    let plan = attach(&found, &request(&slots, &chained), &[]);
+    crate::render::golden("attach-print", &(template(&plan, &found, CAPTURE) + TOOLS));
 }

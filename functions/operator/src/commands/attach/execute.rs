@@ -1,4 +1,4 @@
-//! Carries a plan out: a sealed dump first, then one write, and the proof that it did nothing else.
+//! Executes a plan: stores a settings backup, writes once, and compares all settings afterwards.
 
 use anyhow::Context as _;
 use poolbridge_aws::bridge::BridgeResources;
@@ -10,43 +10,43 @@ use poolbridge_core::error::{ErrorKind, PortError};
 use poolbridge_core::ports::Clock as _;
 use poolbridge_core::side::Side;
 
-use super::plan::{AttachPlan, needs_dump};
+use super::plan::{AttachPlan, needs_backup};
 use crate::failure::Failure;
 
-/// Interrupted anywhere, the pool is either as it was or as the plan has it, and the dump is there
-/// before either can be in doubt.
-pub(super) async fn carry_out(
+/// After an interruption at any point, the pool is either unchanged or as planned. The backup is
+/// stored before the write.
+pub(super) async fn execute(
     resources: &BridgeResources,
     administration: &Administration,
     found: &PoolSettings,
     plan: &AttachPlan,
 ) -> anyhow::Result<()> {
     let side = plan.side;
-    let dumps = match super::dumps(resources, side, administration.id()).await {
-        Ok(dumps) => dumps,
-        // What does not open cannot be gone by, so that it counts as none.
-        Err(error) if super::closed(&error) => Vec::new(),
+    let backups = match super::backups(resources, side, administration.id()).await {
+        Ok(backups) => backups,
+        // Backups that cannot be decrypted count as none.
+        Err(error) if super::is_other_key(&error) => Vec::new(),
         Err(error) => return Err(error),
     };
-    if needs_dump(found, &dumps) {
-        let dump = SettingsBackup {
+    if needs_backup(found, &backups) {
+        let backup = SettingsBackup {
             side,
             user_pool_id: administration.id().to_owned(),
             at: resources.clock.now(),
             text: found.dump(),
         };
-        let kept = Box::pin(resources.ledger.keep_dump(&dump)).await;
-        kept.with_context(|| format!("keeping a dump of the {side} pool's settings"))?;
+        let stored = Box::pin(resources.ledger.keep_dump(&backup)).await;
+        stored.with_context(|| format!("storing a settings backup of the {side} pool"))?;
     }
     match Box::pin(administration.write(found, &plan.wanted)).await {
         Ok(Written::Stands) => Ok(()),
-        Ok(Written::Moved(names)) => Err(moved(side, &names).into()),
-        Ok(Written::Wrong(names)) => Err(wrong(side, &names).into()),
-        Err(error) => Err(explained(side, error)),
+        Ok(Written::Moved(names)) => Err(changed_meanwhile(side, &names).into()),
+        Ok(Written::Wrong(names)) => Err(differs(side, &names).into()),
+        Err(error) => Err(not_written(side, error)),
     }
 }
 
-fn moved(side: Side, names: &[String]) -> Failure {
+fn changed_meanwhile(side: Side, names: &[String]) -> Failure {
     let what = format!(
         "settings of the {side} pool changed meanwhile, so nothing was written: {}",
         names.join(", ")
@@ -54,20 +54,20 @@ fn moved(side: Side, names: &[String]) -> Failure {
     Failure::new(what, "run it again when no deployment of that pool is running")
 }
 
-fn wrong(side: Side, names: &[String]) -> Failure {
+fn differs(side: Side, names: &[String]) -> Failure {
     let what = format!(
-        "the {side} pool was written, and these of its settings are not as they should be: {}",
+        "the {side} pool was written, but these settings differ from the plan: {}",
         names.join(", ")
     );
     let hint = format!(
-        "compare with your own template first, somebody else may have deployed it just now; \
-         `poolbridge detach --whole --side {side}` shows, and writes back, every setting as it was \
-         before capture came"
+        "compare them with your own template first, because it may have been deployed just now; \
+         `poolbridge detach --whole --side {side}` restores every setting from before capture was \
+         attached"
     );
     Failure::new(what, hint)
 }
 
-fn explained(side: Side, error: NotWritten) -> anyhow::Error {
+fn not_written(side: Side, error: NotWritten) -> anyhow::Error {
     let failure = match &error {
         NotWritten::Refused { error, about } => refusal(side, error, about),
         NotWritten::NotRead(NotRead::PortError(error)) => refusal(side, error, &[]),
@@ -80,7 +80,7 @@ fn explained(side: Side, error: NotWritten) -> anyhow::Error {
     }
 }
 
-/// What the service's refusals of a write come to, and what to do about each.
+/// The failure for a write that the service refused, if the refusal is a known one.
 fn refusal(side: Side, error: &PortError, about: &[String]) -> Option<Failure> {
     if error.operation != "UpdateUserPool" {
         return None;
@@ -88,14 +88,14 @@ fn refusal(side: Side, error: &PortError, about: &[String]) -> Option<Failure> {
     let (what, hint) = match (error.code.as_deref(), error.kind) {
         (Some("ConcurrentModificationException"), _) => (
             "another process is changing the settings of the {side} pool",
-            "wait until their deployment has ended, then run it again",
+            "wait until that deployment has ended, then run it again",
         ),
         (Some("UserImportInProgressException"), _) => (
-            "a user import is under way in the {side} pool, which keeps its settings locked",
+            "a user import runs in the {side} pool and locks its settings",
             "wait until it has ended, or stop it, then run it again",
         ),
         (_, ErrorKind::WritesPaused) => (
-            "the {side} pool takes no writes: a point-in-time recovery of it is prepared or runs, or \
+            "the {side} pool accepts no writes: a point-in-time recovery is prepared or runs, or \
              it is a replica",
             "wait until the recovery has ended; for a replica, change the settings of the primary",
         ),
@@ -105,15 +105,15 @@ fn refusal(side: Side, error: &PortError, about: &[String]) -> Option<Failure> {
         ),
         (_, ErrorKind::Invalid) => (
             "the {side} pool refuses {about}, and nothing was changed",
-            "correct the settings that are named, or set the triggers where the pool is deployed \
-             from: `poolbridge attach --print` gives the lines",
+            "correct these settings, or set the triggers in the template that deploys the pool: \
+             `poolbridge attach --print` prints the lines",
         ),
         _ => return None,
     };
     let about = if about.is_empty() {
-        "its own settings as they stand, without saying which".to_owned()
+        "its current settings, without naming which".to_owned()
     } else {
-        format!("these of its own settings: {}", about.join(", "))
+        format!("these of its current settings: {}", about.join(", "))
     };
     let what = what.replace("{side}", side.name()).replace("{about}", &about);
     Some(Failure::new(what, hint))
