@@ -14,7 +14,7 @@ use crate::triggers::NotAChange;
 pub(crate) fn not_captured(refusal: NotAChange) {
     let (reason, hint) = (refusal.to_string(), refusal.hint());
     if refusal.is_failure() {
-        tracing::error!(reason, hint, "an event cannot be read; the person went on, and nothing was recorded");
+        tracing::error!(reason, hint, "an event cannot be read, so nothing was recorded");
     } else {
         tracing::info!(reason, hint, "an event announces no change");
     }
@@ -40,18 +40,22 @@ pub(crate) fn captured(change: &ChangeEvent, captured: &Captured) {
     }
     match (failed, captured.survives()) {
         (false, _) => write_line!(info, "captured"),
-        (true, true) => write_line!(warn, "captured, but only the pending change or only the message"),
+        (true, true) => write_line!(warn, "captured, but one of two records failed"),
         (true, false) => write_line!(
             error,
-            "no pending change was stored and no message was sent; the person went on; hint: the sweep finds \
-             such changes, except those of passwords"
+            "neither the pending change nor the message was accepted; hint: the sweep finds such \
+             changes, except those of passwords"
         ),
     }
 }
 
 /// Logs the guard's decision about a sign-up. It does not name the person: no account with a `sub`
 /// exists yet.
-pub(crate) fn decided(side: Side, failure: GuardFailure, decided: &Result<GuardDecision, PortError>) {
+pub(crate) fn decided(
+    side: Side,
+    failure: GuardFailure,
+    decided: &Result<GuardDecision, PortError>,
+) {
     let side = side.name();
     match decided {
         Ok(GuardDecision::Passes) => tracing::info!(side, "a sign-up passed the guard"),
@@ -76,7 +80,7 @@ pub(crate) fn not_invoked(slot: TriggerSlot, error: &PortError) {
     tracing::error!(
         slot = slot.name(),
         error = %error,
-        hint = "check that the function exists, that capture may invoke it, and its concurrency limit",
+        hint = "check the function, capture's right to invoke it, and its concurrency limit",
         "the chained function could not be called; its trigger failed",
     );
 }

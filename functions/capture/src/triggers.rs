@@ -112,13 +112,13 @@ const SOURCES: [(&str, TriggerKind); 6] = [
 
 /// A token for a program without a person, if the events before token generation have version
 /// `V3_0` (the page "Pre token generation Lambda trigger"). No account could have changed.
-const NOBODY: &str = "tokengeneration_clientcredentials";
+const CLIENT_CREDENTIALS: &str = "tokengeneration_clientcredentials";
 
 impl TriggerKind {
     fn of(source: &str) -> Option<Self> {
         // Sources are short. A long text is no source, and lower-casing it would waste time.
         let source = source.get(..source.len().min(64))?.to_ascii_lowercase();
-        if source.starts_with(NOBODY) {
+        if source.starts_with(CLIENT_CREDENTIALS) {
             return None;
         }
         let mut known = SOURCES.iter().filter(|(known, _)| source.starts_with(known));

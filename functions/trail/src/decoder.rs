@@ -303,8 +303,8 @@ fn unnamed(
 ) -> Result<Detection, Ignored> {
     let Some(operation) = operation else {
         // Whether the event has a name or token at all; its value is not read.
-        let somebody = ["username", "accessToken"].iter().any(|name| request.is_given(name));
-        return if somebody {
+        let names_person = ["username", "accessToken"].iter().any(|name| request.is_given(name));
+        return if names_person {
             Ok(Detection::Sweep { place, unnamed: true })
         } else {
             Err(Ignored::NoPerson)

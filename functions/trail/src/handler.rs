@@ -173,9 +173,9 @@ impl TrailHandler {
                 detection.unread = unread;
                 // The account may belong to a third pool. If neither pool knows it, there is
                 // nothing to delete.
-                let nobody = !known.old && !known.new && detection.unread.is_none();
+                let unknown = !known.old && !known.new && detection.unread.is_none();
                 let unsaid = matches!(event.place, EventPool::Unsaid(_));
-                let foreign = unsaid && nobody && event.evidence == Evidence::Deleted;
+                let foreign = unsaid && unknown && event.evidence == Evidence::Deleted;
                 let changes = event.changes(known, self.clock.nonce()).into_iter();
                 for change in changes.filter(|_| !foreign) {
                     let captured =

@@ -45,7 +45,7 @@ fn looked_at(detection: &DetectionLine) {
         let (operation, side) = (detection.operation, side.name());
         match looked {
             Ok(PoolCheck::Triggers(missing)) if missing.is_empty() => {
-                tracing::info!(operation, side, "a pool's settings changed; capture is still attached");
+                tracing::info!(operation, side, "pool settings changed; capture is attached");
             }
             Ok(PoolCheck::Triggers(missing)) => {
                 let slots: Vec<&str> = missing.iter().map(|slot| slot.name()).collect();
@@ -53,15 +53,17 @@ fn looked_at(detection: &DetectionLine) {
                     operation,
                     side,
                     slots = %slots.join(" "),
-                    "a change of the pool detached capture from its triggers; hint: run `poolbridge \
-                     attach`, and put the lines of `attach --print` into the pool's own template",
+                    "a change of the pool detached capture from its triggers; hint: run \
+                     `poolbridge attach`, and put the lines of `attach --print` into the pool's \
+                     own template",
                 );
             }
             Ok(PoolCheck::Restore(stage)) => tracing::error!(
                 operation,
                 side,
                 stage = stage.name(),
-                "a pool is restored or deleted: apply writes only disables; hint: `poolbridge status`",
+                "a pool is restored or deleted, so apply writes only disables; hint: run \
+                 `poolbridge status`",
             ),
             Err(error) => tracing::error!(
                 operation,
@@ -132,7 +134,7 @@ pub(crate) fn detection(detection: &DetectionLine) {
             error,
             "not recorded; hint: the platform tries again, then keeps it among the failed events"
         ),
-        None if partly => write_line!(warn, "recorded, but only the pending change or only the message"),
+        None if partly => write_line!(warn, "recorded, but one of two records failed"),
         None if captured.is_empty() => {
             write_line!(info, "an event names no account: a sweep is requested");
         }

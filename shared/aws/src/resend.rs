@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use poolbridge_core::change::{ChangeEvent, PendingChange};
 use poolbridge_core::error::PortError;
-use poolbridge_core::limits::MARK_SHARDS;
+use poolbridge_core::limits::PENDING_SHARDS;
 use poolbridge_core::ports::{Clock, Ledger as _};
 use poolbridge_core::resend::{REST_AFTER, due, of_pending};
 use poolbridge_core::side::Side;
@@ -93,14 +93,14 @@ pub async fn resend_due(
 /// The pending changes of as many shards as the limit allows. Each run begins with another shard.
 async fn listed(ledger: &DynamoLedger, now: Time) -> Result<Vec<PendingChange>, PortError> {
     let minutes = now.0.unsigned_abs() / 60_000;
-    let first = u32::try_from(minutes % u64::from(MARK_SHARDS)).unwrap_or(0);
+    let first = u32::try_from(minutes % u64::from(PENDING_SHARDS)).unwrap_or(0);
     let mut pending_changes = Vec::new();
-    for step in 0..MARK_SHARDS {
+    for step in 0..PENDING_SHARDS {
         let left = LISTED_MARKS_MAX.saturating_sub(pending_changes.len());
         if left == 0 {
             break;
         }
-        let shard = (first + step) % MARK_SHARDS;
+        let shard = (first + step) % PENDING_SHARDS;
         pending_changes.extend(ledger.pending_in_shard(shard, left).await?.pending_changes);
     }
     Ok(pending_changes)

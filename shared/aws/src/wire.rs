@@ -197,7 +197,9 @@ mod tests {
 
         #[test]
         fn invariant_09_an_error_never_repeats_the_message(
-            name in prop::sample::select(vec!["v", "side", "sub", "at", "evidence", "password", "id"]),
+            name in prop::sample::select(
+                vec!["v", "side", "sub", "at", "evidence", "password", "id"]
+            ),
         ) {
             let mut message = good();
             message.insert(name.to_owned(), json!({"QQ-private-QQ": ["QQ-private-QQ\u{7}"]}));

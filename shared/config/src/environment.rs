@@ -88,15 +88,15 @@ impl Environment {
             }
             value
         };
-        let everybody = [
+        let all = [
             Component::Capture,
             Component::Trail,
             Component::Apply,
             Component::Sweep,
             Component::Operator,
         ];
-        let table = needed("POOLBRIDGE_TABLE", &everybody);
-        let queue_url = needed("POOLBRIDGE_QUEUE_URL", &everybody);
+        let table = needed("POOLBRIDGE_TABLE", &all);
+        let queue_url = needed("POOLBRIDGE_QUEUE_URL", &all);
         let dead_letter_url = needed("POOLBRIDGE_DEAD_LETTER_URL", &[Component::Operator]);
         // Most commands need no key. The command line reads it when it looks into accounts.
         let key = needed("POOLBRIDGE_KEY", &[Component::Apply, Component::Sweep]);

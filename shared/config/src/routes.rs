@@ -91,8 +91,8 @@ impl Routes {
     }
 }
 
-/// The ARN of a function (`arn:aws:lambda:<region>:<account>:function:<name>[:<qualifier>]`) without
-/// a version or alias.
+/// The ARN of a function (`arn:aws:lambda:<region>:<account>:function:<name>[:<qualifier>]`)
+/// without a version or alias.
 pub fn unqualified(arn: &str) -> &str {
     arn.match_indices(':').nth(6).map_or(arn, |(end, _)| &arn[..end])
 }
@@ -102,8 +102,8 @@ pub fn same_function(one: &str, other: &str) -> bool {
     unqualified(one) == unqualified(other)
 }
 
-/// The slots of `wanted` that do not hold the function with the ARN `ours`. A version or an alias of
-/// it counts as the function itself. `attached`: the function in each slot of the pool.
+/// The slots of `wanted` that do not hold the function with the ARN `ours`. A version or an alias
+/// of it counts as the function itself. `attached`: the function in each slot of the pool.
 pub fn missing_triggers(
     wanted: &[TriggerSlot],
     attached: &BTreeMap<TriggerSlot, String>,

@@ -228,7 +228,7 @@ impl PoolSchema {
     }
 
     /// Whether the pool asks for that factor by its own rule, not because of the account's setting.
-    pub fn asks_everybody_for(&self, account: &Account, factor: Factor) -> bool {
+    pub fn requires_of_everyone(&self, account: &Account, factor: Factor) -> bool {
         let listed = account.factors.as_ref().is_some_and(|listed| listed.contains(&factor));
         !listed && self.factor_of(account, factor) == Some(true)
     }
@@ -316,7 +316,7 @@ mod tests {
         let required = pool(true, &[Factor::Sms, Factor::Totp]);
         let with_phone = account(&PHONE, &[]);
         assert_eq!(required.factor_of(&with_phone, Factor::Sms), Some(true));
-        assert!(required.asks_everybody_for(&with_phone, Factor::Sms));
+        assert!(required.requires_of_everyone(&with_phone, Factor::Sms));
         assert_eq!(required.factors_in_force(&with_phone), Some([Factor::Sms].into()));
         let optional = pool(false, &[Factor::Sms, Factor::Totp]);
         assert_eq!(optional.factor_of(&with_phone, Factor::Sms), Some(false));

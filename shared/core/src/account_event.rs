@@ -46,8 +46,8 @@ pub struct AccountEvent {
 }
 
 impl AccountEvent {
-    /// The changes that an account event leads to. If the pool is known, there is one. Otherwise there
-    /// is one hint for each possible pool: a read that finds no account bills no user.
+    /// The changes that an account event leads to. If the pool is known, there is one. Otherwise
+    /// there is one hint for each possible pool: a read that finds no account bills no user.
     pub fn changes(&self, known: BySide<bool>, nonce: u128) -> Vec<ChangeEvent> {
         let id = self.id.unwrap_or(nonce);
         let change = |side: Side, evidence| ChangeEvent {

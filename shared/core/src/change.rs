@@ -1,11 +1,15 @@
 //! A change event: notice that an account in one pool may differ now. It carries no values.
 
+use strum::{IntoStaticStr, VariantArray};
+
 use crate::names::Sub;
 use crate::side::Side;
 use crate::time::Time;
+use crate::variants::named;
 
 /// The evidence of a change event: what its sender knows for certain.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Evidence {
     /// Something about this account was changed.
     Changed,
@@ -18,25 +22,11 @@ pub enum Evidence {
     Hint,
 }
 
-impl Evidence {
-    /// Every kind of evidence.
-    pub const ALL: [Self; 4] = [Self::Changed, Self::Confirmed, Self::Deleted, Self::Hint];
-
-    /// Its name in messages and in the table.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Changed => "changed",
-            Self::Confirmed => "confirmed",
-            Self::Deleted => "deleted",
-            Self::Hint => "hint",
-        }
-    }
-
-    /// The evidence with that name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|evidence| evidence.name() == name)
-    }
-}
+named!(
+    Evidence,
+    ALL: "Every kind of evidence.",
+    name: "Its name in messages and in the table."
+);
 
 /// A change event: which account may differ, in which pool, since when.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -3,12 +3,15 @@
 use std::fmt;
 use std::time::Duration;
 
+use strum::{IntoStaticStr, VariantArray};
 use thiserror::Error;
 
 use crate::limits;
+use crate::variants::named;
 
 /// What kind of failure it was. The kinds follow what the caller does, not AWS names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "kebab-case")]
 pub enum ErrorKind {
     /// The service throttled the call and did nothing.
     Throttled,
@@ -39,48 +42,11 @@ pub enum ErrorKind {
     Unreadable,
 }
 
-impl ErrorKind {
-    /// Every kind.
-    pub const ALL: [Self; 13] = [
-        Self::Throttled,
-        Self::WritesPaused,
-        Self::NoAnswer,
-        Self::NotSent,
-        Self::Broken,
-        Self::Denied,
-        Self::Invalid,
-        Self::AccountGone,
-        Self::Missing,
-        Self::Exists,
-        Self::Lost,
-        Self::Newer,
-        Self::Unreadable,
-    ];
-
-    /// Its code in logs, pending changes and metrics.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Throttled => "throttled",
-            Self::WritesPaused => "writes-paused",
-            Self::NoAnswer => "no-answer",
-            Self::NotSent => "not-sent",
-            Self::Broken => "broken",
-            Self::Denied => "denied",
-            Self::Invalid => "invalid",
-            Self::AccountGone => "account-gone",
-            Self::Missing => "missing",
-            Self::Exists => "exists",
-            Self::Lost => "lost",
-            Self::Newer => "newer",
-            Self::Unreadable => "unreadable",
-        }
-    }
-
-    /// The kind with that code.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.name() == name)
-    }
-}
+named!(
+    ErrorKind,
+    ALL: "Every kind.",
+    name: "Its code in logs, pending changes and metrics."
+);
 
 /// Whether a retry can help, and when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -181,13 +147,6 @@ impl PortError {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_kind_is_found_by_its_code() {
-        for kind in ErrorKind::ALL {
-            assert_eq!(ErrorKind::from_name(kind.name()), Some(kind));
-        }
-    }
 
     #[test]
     fn a_refusal_of_an_account_is_certain_and_about_that_account() {

@@ -1,8 +1,8 @@
 //! The sign-up guard. While people have an account in one pool only, no other person may sign up in
 //! the other pool under their address or username, because that would keep them out for good.
 //!
-//! The guard lists accounts (which fires no trigger and bills no monthly user), reads the table, and
-//! writes nothing.
+//! The guard lists accounts (which fires no trigger and bills no monthly user), reads the table,
+//! and writes nothing.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -55,15 +55,15 @@ pub enum GuardDecision {
     Refused,
 }
 
-/// One search of the other pool, and when a found account holds the newcomer's identity.
+/// One search of the other pool, and when a found account holds the identity of the sign-up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lookup {
     /// The search.
     pub search: Search,
     /// The address counts only if it is verified in the other pool. This is so if its usernames are
     /// no addresses, because Cognito makes a sign-in alias of a verified address only (its page
-    /// "User pool attributes"). Otherwise a stranger could keep a person out by writing that
-    /// person's address into an account of their own.
+    /// "User pool attributes"). Otherwise another person could keep the owner of an address out by
+    /// writing that address into an account of their own.
     pub verified_only: bool,
 }
 
@@ -97,7 +97,7 @@ impl<P: Pool, L: Ledger, C: Clock> Guard<'_, P, L, C> {
     }
 
     /// Whether an account of the other pool holds the identity and does not stand aside
-    /// ([`stands_aside`]).
+    /// ([`allows_sign_up`]).
     ///
     /// All searches are awaited, so that a search that fails or cannot be asked does not hide what
     /// another one finds. The guard does not search for a value that no account can hold.
@@ -137,7 +137,7 @@ impl<P: Pool, L: Ledger, C: Clock> Guard<'_, P, L, C> {
             let record = self.ledger.find(request.side.other(), &account.sub).await?;
             let aside = record.is_some_and(|record| {
                 let (now, bound) = (self.clock.now(), self.policy.bound());
-                stands_aside(&record, request.side, now, bound)
+                allows_sign_up(&record, request.side, now, bound)
             });
             if !aside {
                 return Ok(true);
@@ -188,14 +188,14 @@ pub fn lookups(policy: &Policy, request: &SignUpRequest, there: &PoolSchema) -> 
     found
 }
 
-/// Whether a found account holds the newcomer's identity.
+/// Whether a found account holds the identity of the sign-up.
 ///
-/// An unconfirmed account holds nothing, because a stranger can create one. A federated account
-/// holds its username only, which it also gets in the newcomer's pool. Its person signs in with the
-/// provider and needs no other name.
+/// An unconfirmed account holds nothing, because anyone can create one under any address. A
+/// federated account holds its username only, which it also gets in the pool of the sign-up. Its
+/// person signs in with the provider and needs no other name.
 pub fn holds(lookup: &Lookup, account: &Account) -> bool {
     let by_name = matches!(lookup.search, Search::Username(_));
-    let stands = match account.status {
+    let counts = match account.status {
         Status::Unconfirmed => false,
         Status::ExternalProvider => by_name,
         Status::Confirmed | Status::ForceChangePassword | Status::ResetRequired | Status::Other => {
@@ -207,19 +207,19 @@ pub fn holds(lookup: &Lookup, account: &Account) -> bool {
         Search::Phone(_) => mapping::verified(account, &Field::Phone),
         Search::PreferredUsername(_) | Search::Username(_) => true,
     };
-    stands && (verified || !lookup.verified_only)
+    counts && (verified || !lookup.verified_only)
 }
 
-/// Whether the person who holds the identity in the other pool blocks no sign-up in `side`. This is
-/// so if the person was deleted; if they already have an account there, so that Cognito itself
+/// Whether a sign-up in `side` passes although this person holds the identity in the other pool. It
+/// does if the person was deleted; if they already have an account there, so that Cognito itself
 /// reports the taken name; or if poolbridge is about to create that very account.
-pub fn stands_aside(record: &PersonRecord, side: Side, now: Time, bound: Duration) -> bool {
-    let made = |creation: &crate::record::CreationIntent| {
+pub fn allows_sign_up(record: &PersonRecord, side: Side, now: Time, bound: Duration) -> bool {
+    let creates_it = |creation: &crate::record::CreationIntent| {
         creation.side == side && now <= creation.until + bound
     };
     record.state == PersonState::Deleted
         || record.accounts.get(side).is_some()
-        || record.creation.as_ref().is_some_and(made)
+        || record.creation.as_ref().is_some_and(creates_it)
 }
 
 /// The attributes with which a pool can let people sign in.
@@ -242,7 +242,7 @@ fn looks_like(name: &str, attribute: &AttributeName) -> bool {
     }
 }
 
-/// The values that the newcomer's account would have in that attribute of the other pool: the
+/// The values that the new account would have in that attribute of the other pool: the
 /// mapped one and the unchanged one.
 fn values(mapping: &Mapping, request: &SignUpRequest, attribute: &AttributeName) -> Vec<String> {
     let there = request.side.other();
@@ -260,11 +260,11 @@ fn values(mapping: &Mapping, request: &SignUpRequest, attribute: &AttributeName)
     values
 }
 
-/// The newcomer as an account that does not exist yet, as input for the mapping.
+/// The request as an account that does not exist yet, as input for the mapping.
 fn account(request: &SignUpRequest) -> Option<Account> {
     Some(Account {
-        sub: Sub::try_from("newcomer").ok()?,
-        username: Username::try_from("newcomer").ok()?,
+        sub: Sub::try_from("sign-up").ok()?,
+        username: Username::try_from("sign-up").ok()?,
         attributes: request.attributes.clone(),
         enabled: true,
         status: Status::Unconfirmed,

@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 
+mod variants;
+
 pub mod time;
 pub mod side;
 pub mod names;
@@ -31,3 +33,6 @@ pub mod guard;
 pub mod drain;
 pub mod resend;
 pub mod sweep;
+
+#[cfg(test)]
+mod stored_names;

@@ -60,6 +60,10 @@ pub const SETTLE: Duration = Duration::from_secs(10);
 /// Cognito may cut its dates to this resolution. Two changes within it have one date.
 pub const DATE_RESOLUTION: Duration = Duration::from_secs(1);
 
+/// A pool's date that is older than a time of poolbridge by this much or less may be the later one:
+/// dates are cut to seconds, and the clock of poolbridge may be fast.
+pub const DATE_GRACE: Duration = DATE_RESOLUTION.saturating_add(CLOCK_ERROR_MAX);
+
 /// Back-off after a failure that passes by itself.
 pub const RETRY_SOON: Duration = Duration::from_secs(5);
 
@@ -71,7 +75,7 @@ pub const RETRY_LONGEST: Duration = Duration::from_hours(1);
 
 /// How long an unsuccessful search of the other pool is remembered. Listings bill no person, but
 /// their quota (30 a second) is the tightest that a peak of sign-ins could reach.
-pub const MISS_REMEMBERED: Duration = Duration::from_hours(4);
+pub const FAILED_LOOKUP_REMEMBERED: Duration = Duration::from_hours(4);
 
 /// How long a field may wait for another person to give up an address, before it is held.
 pub const ADDRESS_WAIT_MAX: Duration = Duration::from_hours(1);
@@ -94,7 +98,7 @@ pub const ROUNDS_MAX: u32 = 4;
 /// How long after the creation of an account its creation intent may be open: the longest lease,
 /// including the signature of a suspended worker, the settle time after it, and a few observations.
 /// Until then, an account that looks like a creation of poolbridge is not linked to another person.
-pub const BIRTH_OPEN_MAX: Duration = Duration::from_mins(10);
+pub const CREATION_OPEN_MAX: Duration = Duration::from_mins(10);
 
 /// How many times a call about one account may be rejected alike, in a row and D apart, before the
 /// person is held. With the slow back-off, the fifth is twenty minutes after the first.
@@ -153,16 +157,16 @@ pub const ATTRIBUTE_MAX: usize = 2048;
 pub const LISTING_LAG: u32 = 12;
 
 /// Shards of the pending changes.
-pub const MARK_SHARDS: u32 = 64;
+pub const PENDING_SHARDS: u32 = 64;
 
 /// Shards of a counter.
 pub const COUNTER_SHARDS: u32 = 16;
 
 /// Changes of direction of one field, without a captured change event, after which it is held.
-pub const FLIPS_MAX: u8 = 6;
+pub const DIRECTION_CHANGES_MAX: u8 = 6;
 
 /// The window in which changes of direction of a field are counted.
-pub const FLIPS_WINDOW: Duration = Duration::from_hours(24);
+pub const DIRECTION_CHANGES_WINDOW: Duration = Duration::from_hours(24);
 
 /// How long capture waits for the table and the queue together. Cognito gives the trigger 5 seconds
 /// in all, including a cold start.
@@ -205,7 +209,7 @@ pub const ATTEMPT_TIME_MAX: Duration = Duration::from_secs(2);
 pub const CONNECT_TIME_MAX: Duration = Duration::from_millis(1_500);
 
 /// How long a pool schema is cached. A new group or attribute is seen after that.
-pub const SHAPE_LIFE: Duration = Duration::from_mins(5);
+pub const SCHEMA_LIFE: Duration = Duration::from_mins(5);
 
 /// Pages of `ListGroups` with 60 groups each: 10,000 groups in a pool (quota) and some short pages.
 pub const GROUP_PAGES_MAX: usize = 200;
@@ -264,7 +268,7 @@ const _: () = assert!(
     LEASE_LONGEST.as_millis()
         + 2 * (SETTLE.as_millis() + CLOCK_ALLOWANCE.as_millis() + PERSON_TIME_MAX.as_millis())
         + CLOCK_ERROR_MAX.as_millis()
-        < BIRTH_OPEN_MAX.as_millis()
+        < CREATION_OPEN_MAX.as_millis()
 );
 const _: () = assert!(CLOCK_ALLOWANCE.as_millis() >= 2 * CLOCK_ERROR_MAX.as_millis());
 const _: () = assert!(
@@ -278,6 +282,7 @@ const _: () = assert!(
 // is enough to correct a clock.
 const _: () = assert!(CLOCK_ROUND_TRIP_MAX.as_millis() < ATTEMPT_TIME_MAX.as_millis());
 const _: () = assert!(CLOCK_ALLOWANCE.as_millis() < PERSON_TIME_MAX.as_millis());
+
 /// Calls of `ListUsers` and `ListUsersInGroup` together, a second (quota `UserList`, not
 /// adjustable).
 pub const LIST_CALLS_PER_SECOND: u64 = 30;
@@ -325,13 +330,13 @@ pub const SWEEP_LOOKS_BACK: Duration = Duration::from_hours(24);
 pub const SWEEP_COVERS_EVERY: Duration = Duration::from_hours(24);
 
 /// Partitions of a pool for accounts whose `sub` is not hexadecimal (unexpected prefixes).
-pub const STRANGERS_MAX: usize = 64;
+pub const UNEXPECTED_PREFIXES_MAX: usize = 64;
 
 /// Invocations in a row without a finished partition, after which the partitions are made smaller.
 pub const SWEEP_FRUITLESS_MAX: u32 = 2;
 
 /// The most buckets into which the sweep divides people, to find whose account is missing.
-pub const SWEEP_CLASSES_MAX: u32 = 1 << 16;
+pub const SWEEP_BUCKETS_MAX: u32 = 1 << 16;
 
 /// The largest share of accounts, in percent, that plausibly disappear between two passes. If more
 /// are missing, the sweep does not believe the listing.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use strum::{IntoStaticStr, VariantArray};
+
 use crate::breaker::Breaker;
 use crate::mapping::Mapping;
 use crate::names::AttributeName;
@@ -9,6 +11,7 @@ use crate::outcome::Reason;
 use crate::restore::Restore;
 use crate::rules::ProtocolRules;
 use crate::side::{BySide, Side};
+use crate::variants::named;
 
 /// Whether poolbridge creates an account for a person who has an account in the other pool only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -100,7 +103,8 @@ impl Policy {
 }
 
 /// How far the move from the old to the new pool is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Phase {
     /// poolbridge writes nothing yet.
     Prepare,
@@ -114,25 +118,13 @@ pub enum Phase {
     Complete,
 }
 
+named!(
+    Phase,
+    ALL: "Every phase, in order.",
+    name: "Its name in the table and on the command line."
+);
+
 impl Phase {
-    /// Every phase, in order.
-    pub const ALL: [Self; 4] = [Self::Prepare, Self::Follow, Self::Switched, Self::Complete];
-
-    /// Its name.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Prepare => "prepare",
-            Self::Follow => "follow",
-            Self::Switched => "switched",
-            Self::Complete => "complete",
-        }
-    }
-
-    /// The phase of that name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|phase| phase.name() == name)
-    }
-
     /// The pool that applications sign in to.
     pub const fn active(self) -> Side {
         match self {

@@ -3,11 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use strum::{IntoStaticStr, VariantArray};
+
 use crate::names::{AttributeName, GroupName};
+use crate::variants::named;
 
 /// A second factor. Authenticator apps, passkeys and devices cannot be carried over, because their
 /// secrets never leave the pool. So they are no fields.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Factor {
     /// A code by SMS.
     Sms,
@@ -17,18 +21,15 @@ pub enum Factor {
     Totp,
 }
 
+named!(
+    Factor,
+    ALL: "Every factor.",
+    name: "Its name within a field's name."
+);
+
 impl Factor {
     /// The factors that apply carries over.
     pub const TRAVELLING: [Self; 2] = [Self::Sms, Self::Email];
-
-    /// Its name within a field's name.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Sms => "sms",
-            Self::Email => "email",
-            Self::Totp => "totp",
-        }
-    }
 }
 
 /// One property of a person that both pools can hold.
@@ -55,13 +56,14 @@ impl Field {
             "enabled" => Some(Self::Enabled),
             "email" => Some(Self::Email),
             "phone_number" => Some(Self::Phone),
-            "factor:sms" => Some(Self::Factor(Factor::Sms)),
-            "factor:email" => Some(Self::Factor(Factor::Email)),
-            "factor:totp" => Some(Self::Factor(Factor::Totp)),
-            _ => match name.strip_prefix("group:") {
-                Some(group) => GroupName::try_from(group).ok().map(Self::Group),
-                None => AttributeName::try_from(name).ok().map(Self::Attribute),
-            },
+            _ => {
+                if let Some(group) = name.strip_prefix("group:") {
+                    return GroupName::try_from(group).ok().map(Self::Group);
+                }
+                let factor = name.strip_prefix("factor:").and_then(Factor::from_name);
+                let attribute = || AttributeName::try_from(name).ok().map(Self::Attribute);
+                factor.map(Self::Factor).or_else(attribute)
+            }
         }
     }
 
@@ -231,7 +233,7 @@ mod tests {
     fn every_field_is_found_by_its_name() {
         let group = Field::Group(GroupName::try_from("admins").unwrap());
         let custom = Field::Attribute(AttributeName::try_from("custom:dept").unwrap());
-        let factors = [Factor::Sms, Factor::Email, Factor::Totp].map(Field::Factor);
+        let factors = Factor::ALL.map(Field::Factor);
         let mut fields = vec![Field::Enabled, Field::Email, Field::Phone, group, custom];
         fields.extend(factors);
         for field in fields {

@@ -34,12 +34,12 @@ pub fn due(
 
 /// From when on a pending change is due; `None` while it waits until all writes are allowed.
 pub fn due_at(pending: &PendingChange, stopped: bool) -> Option<Time> {
-    let waits = stopped && judged(pending);
+    let waits = stopped && may_not_write(pending);
     (!waits).then(|| pending.not_before.max(pending.last + LIVE_MESSAGE_TIME))
 }
 
 /// Whether apply has processed it since the newest change and found no write that is allowed now.
-fn judged(pending: &PendingChange) -> bool {
+fn may_not_write(pending: &PendingChange) -> bool {
     let reason = pending.reason.as_deref().and_then(Reason::from_name);
     matches!(
         reason,

@@ -8,14 +8,18 @@
 //!   exception.
 //! - In a deleted pool every account is missing. Nothing follows from that.
 
+use strum::{IntoStaticStr, VariantArray};
+
 use crate::limits;
 use crate::outcome::Reason;
 use crate::policy::Control;
 use crate::side::Side;
 use crate::time::Time;
+use crate::variants::named;
 
 /// How far the restore of a pool has come, as far as the trail reports it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "kebab-case")]
 pub enum RestoreStage {
     /// `InitiatePointInTimeRecovery`: AWS prepares a preview, and the pool takes no writes for 24
     /// hours at most. Nothing is changed yet.
@@ -26,28 +30,17 @@ pub enum RestoreStage {
     /// `StartPointInTimeRecovery`: the pool deletes, creates and reverts accounts in bulk.
     Started,
     /// `DeleteUserPool`: the pool no longer exists.
+    #[strum(serialize = "pool-deleted")]
     Deleted,
 }
 
+named!(
+    RestoreStage,
+    ALL: "Every stage.",
+    name: "Its name in the table and on the command line."
+);
+
 impl RestoreStage {
-    /// Every stage.
-    pub const ALL: [Self; 4] = [Self::Prepared, Self::Cancelled, Self::Started, Self::Deleted];
-
-    /// Its name in the table and on the command line.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Prepared => "prepared",
-            Self::Cancelled => "cancelled",
-            Self::Started => "started",
-            Self::Deleted => "pool-deleted",
-        }
-    }
-
-    /// The stage with that name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|stage| stage.name() == name)
-    }
-
     /// Whether it opens the circuit breaker: many people were changed at once, or may have been.
     pub const fn opens_breaker(self) -> bool {
         matches!(self, Self::Started | Self::Deleted)
@@ -55,7 +48,8 @@ impl RestoreStage {
 }
 
 /// What an operator decides after a restore.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "kebab-case")]
 pub enum AfterRestore {
     /// The other pool is right: it overwrites what the restore changed in this pool.
     Heal,
@@ -63,23 +57,11 @@ pub enum AfterRestore {
     Propagate,
 }
 
-impl AfterRestore {
-    /// Both decisions.
-    pub const ALL: [Self; 2] = [Self::Heal, Self::Propagate];
-
-    /// Its name in the table and on the command line.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Heal => "heal",
-            Self::Propagate => "propagate",
-        }
-    }
-
-    /// The decision with that name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|decision| decision.name() == name)
-    }
-}
+named!(
+    AfterRestore,
+    ALL: "Both decisions.",
+    name: "Its name in the table and on the command line."
+);
 
 /// A decision, and its time. The operator decides after the restore has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -231,15 +213,5 @@ mod tests {
     fn a_stage_opens_the_breaker_only_if_people_were_changed_in_bulk() {
         let opening = RestoreStage::ALL.into_iter().filter(|stage| stage.opens_breaker());
         assert_eq!(opening.collect::<Vec<_>>(), [RestoreStage::Started, RestoreStage::Deleted]);
-    }
-
-    #[test]
-    fn every_stage_and_decision_is_found_by_its_name() {
-        for stage in RestoreStage::ALL {
-            assert_eq!(RestoreStage::from_name(stage.name()), Some(stage));
-        }
-        for decision in AfterRestore::ALL {
-            assert_eq!(AfterRestore::from_name(decision.name()), Some(decision));
-        }
     }
 }

@@ -3,28 +3,14 @@
 //! In every build except that of the tests, a [`ProtocolRules`] is empty and keeps every rule. With
 //! the feature `planted`, a test can remove one rule, to prove that the suites notice its absence.
 
-/// Makes the enum and the list of its variants from one list.
-macro_rules! rules {
-    ($($(#[$doc:meta])* $rule:ident,)+) => {
-        /// A rule of the protocol that `reconcile` and the state table keep. The architecture page
-        /// lists the rules with the violation that each one prevents. `MigrationRespectsHistory` is
-        /// not in the list: it concerns the migration of passwords at sign-in, which the product
-        /// does not have yet.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        #[repr(u8)]
-        #[expect(missing_docs, reason = "the architecture page describes each rule by its name")]
-        pub enum Rule {
-            $($(#[$doc])* $rule,)+
-        }
+use strum::VariantArray;
 
-        impl Rule {
-            /// Every rule, in order.
-            pub const ALL: &[Self] = &[$(Self::$rule,)+];
-        }
-    };
-}
-
-rules! {
+/// A rule of the protocol that `reconcile` and the state table keep. The architecture page lists
+/// the rules with the violation that each one prevents. `MigrationRespectsHistory` is not in the
+/// list: it concerns the migration of passwords at sign-in, which the product does not have yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, VariantArray)]
+#[expect(missing_docs, reason = "the architecture page describes each rule by its name")]
+pub enum Rule {
     IntentKeepsSeenValue,
     IntentReplacesBaseline,
     RecordOnlyDone,
@@ -66,6 +52,11 @@ rules! {
     CanaryReads,
     /// Two observations agree on a new value only if both accounts held it at the same time.
     QuietAgreement,
+}
+
+impl Rule {
+    /// Every rule, in order.
+    pub const ALL: &[Self] = Self::VARIANTS;
 }
 
 /// Which rules hold.

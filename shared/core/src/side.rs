@@ -2,8 +2,13 @@
 
 use std::fmt;
 
+use strum::{IntoStaticStr, VariantArray};
+
+use crate::variants::named;
+
 /// One of the two pools.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Side {
     /// The pool that the team moves away from.
     Old,
@@ -11,10 +16,13 @@ pub enum Side {
     New,
 }
 
-impl Side {
-    /// Both pools, in the order in which output lists them.
-    pub const BOTH: [Self; 2] = [Self::Old, Self::New];
+named!(
+    Side,
+    BOTH: "Both pools, in the order in which output lists them.",
+    name: "`old` or `new`, as spelled in the table, in messages and on the command line."
+);
 
+impl Side {
     /// The other pool.
     #[must_use]
     pub const fn other(self) -> Self {
@@ -22,19 +30,6 @@ impl Side {
             Self::Old => Self::New,
             Self::New => Self::Old,
         }
-    }
-
-    /// `old` or `new`, as spelled in the table, in messages and on the command line.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Old => "old",
-            Self::New => "new",
-        }
-    }
-
-    /// The pool with that name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::BOTH.into_iter().find(|side| side.name() == name)
     }
 }
 

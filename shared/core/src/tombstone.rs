@@ -1,9 +1,12 @@
 //! The permanent note that one of a person's accounts was deleted (`TombstoneStays`).
 //! poolbridge no longer synchronises, creates or links an account of such a person.
 
+use strum::{IntoStaticStr, VariantArray};
+
 use crate::policy::Deletes;
 use crate::side::Side;
 use crate::time::Time;
+use crate::variants::named;
 
 /// The tombstone. apply stores it before it touches the other account.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -17,13 +20,20 @@ pub struct Tombstone {
 }
 
 /// What a deletion in one pool requires for the account in the other pool.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Owed {
     /// Disable the account, once: if an administrator enables it again, it stays enabled.
     Disable,
     /// Delete the account.
     Delete,
 }
+
+named!(
+    Owed,
+    ALL: "Everything that can be owed.",
+    name: "Its name in the table and on the command line."
+);
 
 impl Owed {
     /// What the team's policy requires; `None` if the other account is kept.
@@ -33,18 +43,5 @@ impl Owed {
             Deletes::Delete => Some(Self::Delete),
             Deletes::Keep => None,
         }
-    }
-
-    /// Its name in the table and on the command line.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Disable => "disable",
-            Self::Delete => "delete",
-        }
-    }
-
-    /// The requirement with that name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Disable, Self::Delete].into_iter().find(|owed| owed.name() == name)
     }
 }

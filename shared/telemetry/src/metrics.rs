@@ -1,5 +1,5 @@
-//! What each function publishes. The infrastructure reads the names from `infra/metrics.json`, which
-//! a test compares with this module: a renamed metric must not silently break an alarm.
+//! What each function publishes. The infrastructure reads the names from `infra/metrics.json`,
+//! which a test compares with this module: a renamed metric must not silently break an alarm.
 
 use poolbridge_core::error::ErrorKind;
 use poolbridge_core::outcome::{Outcome, Reason};
@@ -193,7 +193,7 @@ impl From<&Summary> for PassMetrics {
             unexpected: counts.unexpected,
             uncovered: counts.uncovered,
             missing: summary.missing.old + summary.missing.new,
-            departed: summary.departed.old + summary.departed.new,
+            departed: summary.missing_memberships.old + summary.missing_memberships.new,
             groups_unread: summary.groups_unread,
             unconcluded: u64::from(summary.doubt.or(summary.members_doubt).is_some()),
             shortfall: estimate.saturating_sub(counts.accounts),

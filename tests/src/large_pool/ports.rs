@@ -313,7 +313,7 @@ impl RecordReader for LargePool {
         give_way().await;
         let record = |sub: &Sub| People::of_sub(sub).and_then(|number| self.people.record(number));
         let found =
-            |sub| record(sub).map_or(RecordOwner::Nobody, |it| RecordOwner::Person(Box::new(it)));
+            |sub| record(sub).map_or(RecordOwner::Unknown, |it| RecordOwner::Person(Box::new(it)));
         Ok(subs.iter().map(found).collect())
     }
 

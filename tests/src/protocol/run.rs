@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use poolbridge_core::drain::{self, DrainSnapshot, LOOKS_APART, QueueCounts};
+use poolbridge_core::drain::{self, DrainSnapshot, QueueCounts, SNAPSHOTS_APART};
 use poolbridge_core::limits;
 use poolbridge_core::names::Owner;
 use poolbridge_core::policy::Phase;
@@ -387,9 +387,9 @@ impl ProtocolRun<'_> {
         let mut state = self.scheduler.world.lock();
         let seen = checks::outstanding(&state, state.now);
         let look = seen.snapshot(state.now, QueueCounts::default(), self.scheduler.lost_captures);
-        let before = DrainSnapshot { at: state.now - LOOKS_APART, ..DrainSnapshot::default() };
+        let before = DrainSnapshot { at: state.now - SNAPSHOTS_APART, ..DrainSnapshot::default() };
         let rules = self.small.parameters.rules;
-        if drain::blockers(rules, Some(&before), &look, LOOKS_APART).is_empty() {
+        if drain::blockers(rules, Some(&before), &look, SNAPSHOTS_APART).is_empty() {
             let captures = self.scheduler.tasks.iter().filter_map(|task| match task.what {
                 What::Capture(human, _) => Some(human),
                 What::Worker(_) | What::Sweep => None,

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use poolbridge_core::drain::{self, Drained, LOOKS_APART};
+use poolbridge_core::drain::{self, Drained, SNAPSHOTS_APART};
 use poolbridge_core::side::Side;
 use poolbridge_core::time::Time;
 
@@ -142,7 +142,7 @@ impl Scheduler {
             checks::outstanding(&state, asked).snapshot(state.now, queue, self.lost_captures);
         let whole =
             checks::outstanding(&state, state.now).snapshot(state.now, queue, self.lost_captures);
-        let apart = LOOKS_APART;
+        let apart = SNAPSHOTS_APART;
         let before = self.looks.iter().rev().find(|one| whole.at.since(one.at) >= apart);
         let reasons = drain::blockers(self.parameters.rules, before, &whole, apart);
         let watched = self.watch.snapshot(&look);

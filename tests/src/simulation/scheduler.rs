@@ -6,7 +6,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use poolbridge_core::change::{Evidence, PendingChange};
-use poolbridge_core::drain::{DrainSnapshot, DrainWatch, LOOKS_APART};
+use poolbridge_core::drain::{DrainSnapshot, DrainWatch, SNAPSHOTS_APART};
 use poolbridge_core::names::Sub;
 use poolbridge_core::resend;
 use poolbridge_core::side::Side;
@@ -95,7 +95,7 @@ impl Scheduler {
             edits_left,
             left,
             looks: Vec::new(),
-            watch: DrainWatch::new(parameters.rules, LOOKS_APART),
+            watch: DrainWatch::new(parameters.rules, SNAPSHOTS_APART),
             drain_asked: None,
         };
         scheduler.hint_at_unexpected();

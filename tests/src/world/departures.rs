@@ -72,7 +72,7 @@ pub fn depart(state: &mut WorldState, side: Side, sub: &Sub) {
 /// long ago that no worker waits for its creation intent any more. An outage can last longer than
 /// that. Then apply treats the account like any other.
 pub fn outlasted(state: &WorldState, human: Human) -> bool {
-    let (old, now) = (poolbridge_core::limits::BIRTH_OPEN_MAX, state.now);
+    let (old, now) = (poolbridge_core::limits::CREATION_OPEN_MAX, state.now);
     let one = |other: Human| other.0 % NEWCOMERS == human.0 % NEWCOMERS;
     let mut made = Side::BOTH.into_iter().flat_map(|side| state.pools.get(side).all());
     // The intent's date and its age come from two clocks.

@@ -191,7 +191,7 @@ impl RecordReader for SimulatedRecords {
         let found = move |state: &mut WorldState| {
             let find = |sub: &Sub| match state.table.find(side, sub) {
                 Some(record) => RecordOwner::Person(Box::new(record.clone())),
-                None => RecordOwner::Nobody,
+                None => RecordOwner::Unknown,
             };
             Ok(subs.iter().map(find).collect())
         };

@@ -92,7 +92,8 @@ async fn resume_refuses_a_configuration_that_replaces_a_pool() {
             let operator = with_lines(bridge, &format!("replaced-{side}"), replaced)?;
             let refused = operator.run(&["resume", "--yes"], LIMIT).await?;
             ensure!(refused.code == Some(FAILED), "{side}: {:?}: {}", refused.code, refused.talk);
-            let reported = format!("bridge.toml names another {side} pool than the active configuration");
+            let reported =
+                format!("bridge.toml names another {side} pool than the active configuration");
             ensure!(refused.talk.contains(&reported), "{}", refused.talk);
         }
         // The usual one is still active.
@@ -184,7 +185,10 @@ async fn captures_without_a_trace_block_drain_until_they_are_waived() {
         bridge.services.call("DynamoDB_20120810.UpdateItem", &input).await?;
         ensure!(lost_captures(bridge).await? == 2, "the counter has another value");
         let not_yet = ends(bridge, &["drain", "--timeout", "3s"], NOT_YET).await?;
-        ensure!(not_yet.data.contains("2 captures stored no pending change and sent no message"), "{not_yet:?}");
+        ensure!(
+            not_yet.data.contains("2 captures stored no pending change and sent no message"),
+            "{not_yet:?}"
+        );
         // Only the confirmed command waives them. Until then, the counter stays.
         ends(bridge, &["drain", "--waive-lost-captures", "--timeout", "3s"], FAILED).await?;
         ensure!(
@@ -195,7 +199,8 @@ async fn captures_without_a_trace_block_drain_until_they_are_waived() {
         ends(bridge, &waived, DONE).await?;
         ensure!(lost_captures(bridge).await? == 0, "they are still counted");
         let items = bridge.services.items(&bridge.names.table).await?;
-        let noted = |item: &&Value| item["pk"]["S"] == "JOURNAL" && said(item, "waive-lost-captures");
+        let noted =
+            |item: &&Value| item["pk"]["S"] == "JOURNAL" && said(item, "waive-lost-captures");
         let noted = items.iter().find(noted).context("no item records who waived it")?;
         ensure!(noted.to_string().contains("\"captures\""), "the number is missing: {noted}");
         Ok(())
@@ -222,7 +227,9 @@ async fn commands_without_need_for_the_key_do_not_ask_for_it() {
 
 async fn lost_captures(bridge: &Deployment) -> anyhow::Result<u64> {
     let status = bridge.operator.ask(&["status"]).await?;
-    status["lost_captures"].as_u64().with_context(|| format!("status does not count them: {status}"))
+    status["lost_captures"]
+        .as_u64()
+        .with_context(|| format!("status does not count them: {status}"))
 }
 
 fn said(item: &Value, word: &str) -> bool {

@@ -42,7 +42,7 @@ fn a_failed_search_is_not_repeated_at_every_sign_in() {
         setup.captured(Side::Old, &old);
     }
     assert_eq!(calls(&setup.world, "ListUsers"), before);
-    setup.wait(limits::MISS_REMEMBERED);
+    setup.wait(limits::FAILED_LOOKUP_REMEMBERED);
     setup.captured(Side::Old, &old);
     assert!(calls(&setup.world, "ListUsers") > before, "it is never tried again");
 }

@@ -100,7 +100,7 @@ fn a_record_names_the_fields_that_travelled_and_the_pool() {
 fn edits_known_only_from_messages_may_change_direction_any_number_of_times() {
     let mut setup = Setup::new(Provision::Lazy);
     let (old, new) = setup.pair();
-    for turn in 0..=u32::from(limits::FLIPS_MAX) * 2 {
+    for turn in 0..=u32::from(limits::DIRECTION_CHANGES_MAX) * 2 {
         let (side, sub) = if turn % 2 == 0 { (Side::Old, &old) } else { (Side::New, &new) };
         setup.wait(limits::SETTLE * 3);
         setup.set(side, sub, "name", &format!("value {turn}"));
@@ -316,11 +316,11 @@ fn expired_count_of_direction_changes_is_not_kept() {
     setup.captured(Side::New, &new);
     let counted = |setup: &Setup| setup.record(Side::Old, &old).direction_changes.len();
     assert_eq!(counted(&setup), 1, "the name changed direction");
-    setup.wait(limits::FLIPS_WINDOW / 2);
+    setup.wait(limits::DIRECTION_CHANGES_WINDOW / 2);
     setup.set(Side::Old, &old, "nickname", "pat");
     setup.captured(Side::Old, &old);
     assert_eq!(counted(&setup), 2, "both counts are still open");
-    setup.wait(limits::FLIPS_WINDOW / 2);
+    setup.wait(limits::DIRECTION_CHANGES_WINDOW / 2);
     setup.set(Side::Old, &old, "nickname", "patty");
     setup.captured(Side::Old, &old);
     assert_eq!(counted(&setup), 1, "the count of the name is over");

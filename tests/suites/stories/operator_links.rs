@@ -94,7 +94,7 @@ fn separated_accounts_keep_their_values_and_are_not_linked_again() {
             assert_ne!(setup.record(Side::Old, &old).id, setup.record(Side::New, &new).id);
             // A search runs again after its result was forgotten, finds the other account, and
             // skips it.
-            setup.wait(limits::MISS_REMEMBERED * 2);
+            setup.wait(limits::FAILED_LOOKUP_REMEMBERED * 2);
             setup.captured(Side::New, &new);
             setup.set(Side::New, &new, "name", "New");
             setup.captured(Side::New, &new);
@@ -216,7 +216,7 @@ fn separated_account_still_counts_as_a_holder_of_its_address() {
     // decision.
     let change = setup.captured(Side::New, &right);
     assert_eq!(change.last(), Some(&Outcome::Held(Reason::Ambiguous)));
-    setup.wait(limits::MISS_REMEMBERED * 2);
+    setup.wait(limits::FAILED_LOOKUP_REMEMBERED * 2);
     let outcomes = setup.captured(Side::Old, &old);
     assert_eq!(outcomes.last(), Some(&Outcome::Held(Reason::Ambiguous)));
     setup.wait(limits::SETTLE);

@@ -100,7 +100,7 @@ fn a_million_people_are_listed_in_close_to_the_fewest_calls_and_in_little_memory
     let summary = last(&large_pool);
     assert_eq!((summary.doubt, summary.members_doubt), (None, None));
     assert_eq!(summary.missing, BySide { old: 30, new: 30 });
-    assert_eq!(summary.departed, BySide { old: 1, new: 1 });
+    assert_eq!(summary.missing_memberships, BySide { old: 1, new: 1 });
     assert_eq!((summary.counts.old.unknown, summary.counts.new.news), (30, 30));
 }
 
@@ -129,7 +129,7 @@ fn a_pass_counts_what_there_was_to_find() {
         assert_eq!(counts, rest, "{side}");
         assert!(counts.pages >= there.div_ceil(limits::LIST_PAGE), "{side}");
         assert_eq!(*summary.missing.get(side), each, "{side}");
-        assert_eq!(*summary.departed.get(side), moved, "{side}");
+        assert_eq!(*summary.missing_memberships.get(side), moved, "{side}");
         assert_eq!(*summary.estimate.get(side), Some(20_000), "{side}");
     }
     assert_eq!((summary.number, summary.groups_unread), (1, 0));

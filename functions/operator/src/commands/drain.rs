@@ -5,7 +5,9 @@ use std::time::Duration;
 use anyhow::Context as _;
 use poolbridge_aws::bridge::BridgeResources;
 use poolbridge_config as config;
-use poolbridge_core::drain::{DrainBlocker, DrainSnapshot, DrainWatch, LOOKS_APART, Outstanding};
+use poolbridge_core::drain::{
+    DrainBlocker, DrainSnapshot, DrainWatch, Outstanding, SNAPSHOTS_APART,
+};
 use poolbridge_core::outcome::Reason;
 use poolbridge_core::ports::{Clock as _, Ledger as _};
 use poolbridge_core::rules::ProtocolRules;
@@ -108,8 +110,7 @@ async fn check(resources: &BridgeResources, asked: Time) -> anyhow::Result<Check
     let queues = queues(resources).await?;
     let outstanding = resources.ledger.outstanding(asked, at).await;
     let outstanding = outstanding.context("reading pending changes and leases")?;
-    let lost_captures =
-        resources.ledger.lost_captures().await.context("counting lost captures")?;
+    let lost_captures = resources.ledger.lost_captures().await.context("counting lost captures")?;
     let snapshot = outstanding.snapshot(at, queues.total(), lost_captures);
     Ok(Check { snapshot, outstanding, queues })
 }
@@ -159,8 +160,8 @@ fn checks_apart(resources: &BridgeResources) -> Result<Duration, Failure> {
             let warning =
                 "warning: POOLBRIDGE_DRAIN_LOOKS_APART has an effect on a local stack only";
             terminal::message(warning);
-            Ok(LOOKS_APART)
+            Ok(SNAPSHOTS_APART)
         }
-        Err(_) => Ok(LOOKS_APART),
+        Err(_) => Ok(SNAPSHOTS_APART),
     }
 }

@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 use poolbridge_aws::bridge::BridgeResources;
-use poolbridge_core::drain::{DrainBlocker, LOOKS_APART, Outstanding, blockers};
+use poolbridge_core::drain::{DrainBlocker, Outstanding, SNAPSHOTS_APART, blockers};
 use poolbridge_core::error::ErrorKind;
 use poolbridge_core::outcome::Reason;
 use poolbridge_core::ports::{Clock as _, Ledger as _};
@@ -63,9 +63,9 @@ async fn view(resources: &BridgeResources) -> anyhow::Result<StatusView> {
     }
     let snapshot = outstanding.snapshot(now, queues.total(), lost_captures);
     // `drain` makes the second check; this command makes one.
-    let blockers = blockers(ProtocolRules::WHOLE, None, &snapshot, LOOKS_APART)
+    let blockers = blockers(ProtocolRules::WHOLE, None, &snapshot, SNAPSHOTS_APART)
         .into_iter()
-        .filter(|blocker| *blocker != DrainBlocker::LookAgain)
+        .filter(|blocker| *blocker != DrainBlocker::SecondSnapshot)
         .collect();
     let reasons = count_reasons(resources).await?;
     let journal = ledger.journal_tail(1).await.context("reading the journal")?;

@@ -114,7 +114,7 @@ pub(crate) fn blocker(of: &DrainBlocker, queues: &Queues, oldest: Option<Duratio
         }
         DrainBlocker::UnderWay(_) => "wait: the lease expires within minutes",
         DrainBlocker::Queue(_) => "check in apply's log that apply runs, then poolbridge drain",
-        DrainBlocker::LookAgain => "poolbridge drain with a longer --timeout",
+        DrainBlocker::SecondSnapshot => "poolbridge drain with a longer --timeout",
         DrainBlocker::LostCaptures(_) => "poolbridge drain --waive-lost-captures",
     };
     Blocker::new(what, next)
@@ -135,7 +135,9 @@ pub(crate) fn reason(blocker: &DrainBlocker, queues: &Queues) -> String {
         DrainBlocker::UnderWay(count) => format!("{count} people are being processed"),
         DrainBlocker::Queue(count) => messages(*count, queues),
         DrainBlocker::LostCaptures(count) => lost_captures(*count),
-        DrainBlocker::LookAgain => "nothing is left; the checks must show this for 60 s".to_owned(),
+        DrainBlocker::SecondSnapshot => {
+            "nothing is left; the checks must show this for 60 s".to_owned()
+        }
     }
 }
 

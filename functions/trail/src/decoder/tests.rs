@@ -17,7 +17,7 @@ fn decoder() -> TrailDecoder {
     listener_with("")
 }
 
-/// A trail whose bridge.toml has these lines at its top besides.
+/// A trail whose bridge.toml has these lines as additional lines at its top.
 fn listener_with(lines: &str) -> TrailDecoder {
     let file = format!(
         "name = \"acme\"\n{lines}[old]\nuser_pool_id = \"eu-west-1_A\"\nclient_id = \"a\"\n\
@@ -46,8 +46,8 @@ fn call(name: &str) -> Value {
         "detail": {
             "eventVersion": "1.10",
             "userIdentity": {
-                "type": "AssumedRole", "principalId": "AROAEXAMPLE:somebody",
-                "arn": "arn:aws:sts::111122223333:assumed-role/App/somebody",
+                "type": "AssumedRole", "principalId": "AROAEXAMPLE:someone",
+                "arn": "arn:aws:sts::111122223333:assumed-role/App/someone",
                 "accountId": "111122223333",
                 "sessionContext": {"sessionIssuer": {
                     "type": "Role", "arn": "arn:aws:iam::111122223333:role/App",
@@ -233,7 +233,7 @@ fn calls_of_the_bridge_itself_are_ignored() {
         json!({"arn": "arn:aws-cn:sts::111122223333:assumed-role/acme-apply/anything"}),
         json!({"userName": "acme-apply"}),
         issued("arn:aws:iam::111122223333:role/acme-apply"),
-        json!({"arn": session("444455556666:assumed-role/pool/somebody")}),
+        json!({"arn": session("444455556666:assumed-role/pool/someone")}),
         json!({"principalId": "AROA:poolbridge"}),
         issued(POOL_ROLE),
     ];
@@ -305,7 +305,7 @@ fn the_sub_is_found_in_every_known_place_and_is_never_a_name() {
         assert_eq!(account_event(&event).sub.as_str(), SUB, "{value}");
     }
     let place = EventPool::Pool(Side::Old);
-    let nobody = [
+    let unnamed = [
         json!({}),
         json!(null),
         json!({"sub": HIDDEN}),
@@ -318,7 +318,7 @@ fn the_sub_is_found_in_every_known_place_and_is_never_a_name() {
         json!({"sub": "+49301234567"}),
         json!({"sub": "x".repeat(129)}),
     ];
-    for value in nobody {
+    for value in unnamed {
         let event = with(bare(), "/detail/additionalEventData", value.clone());
         assert_eq!(outcome(&event), Ok(Detection::Sweep { place, unnamed: true }), "{value}");
     }
@@ -343,9 +343,8 @@ fn an_event_without_a_sub_is_left_to_a_sweep_if_a_sweep_can_find_it() {
     let event = with(nameless(call("UpdateUserPool")), "/detail/requestParameters", pool);
     let heard = outcome(&event);
     let settings = PoolEvent::Settings;
-    assert!(
-        matches!(heard, Ok(Detection::Pool { place: of, event, .. }) if of == place && event == settings)
-    );
+    assert!(matches!(heard, Ok(Detection::Pool { place: of, event, .. })
+            if of == place && event == settings));
 }
 
 #[test]

@@ -129,7 +129,7 @@ impl CognitoPool {
         let failures = self.failures.load(Ordering::Acquire);
         let mut known = self.described.lock().await;
         if let Some((read, described)) = &known.described
-            && asked.since(*read) < limits::SHAPE_LIFE
+            && asked.since(*read) < limits::SCHEMA_LIFE
         {
             return Ok(Arc::clone(described));
         }

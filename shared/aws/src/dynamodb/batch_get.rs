@@ -47,7 +47,7 @@ impl DynamoLedger {
         let mut found = Vec::with_capacity(subs.len());
         for sub in subs {
             found.push(match ids.get(&ItemKey::account(side, sub).pk) {
-                None => RecordOwner::Nobody,
+                None => RecordOwner::Unknown,
                 Some(Err(_)) => RecordOwner::Unreadable,
                 Some(Ok(id)) => self.found(items.get(&ItemKey::person(id).pk), id).await?,
             });

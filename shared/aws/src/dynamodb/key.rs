@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use poolbridge_core::limits::{COUNTER_SHARDS, MARK_SHARDS};
+use poolbridge_core::limits::{COUNTER_SHARDS, PENDING_SHARDS};
 use poolbridge_core::names::{PersonId, Sub};
 use poolbridge_core::record::{PersonRecord, PersonState};
 use poolbridge_core::side::Side;
@@ -37,7 +37,7 @@ impl ItemKey {
 
     pub(super) fn pending(side: Side, sub: &Sub) -> Self {
         let sk = format!("{side}#{sub}");
-        Self { pk: pending_partition(shard(&sk, MARK_SHARDS)), sk }
+        Self { pk: pending_partition(shard(&sk, PENDING_SHARDS)), sk }
     }
 
     pub(super) fn counter(shard: u32, name: &str) -> Self {
@@ -139,9 +139,9 @@ mod tests {
 
     #[test]
     fn every_shard_is_used() {
-        let mut seen = [0u32; MARK_SHARDS as usize];
+        let mut seen = [0u32; PENDING_SHARDS as usize];
         for nonce in 0..2_000 {
-            seen[shard(PersonId::from_nonce(nonce).as_str(), MARK_SHARDS) as usize] += 1;
+            seen[shard(PersonId::from_nonce(nonce).as_str(), PENDING_SHARDS) as usize] += 1;
         }
         assert!(seen.iter().all(|count| *count > 5), "{seen:?}");
     }

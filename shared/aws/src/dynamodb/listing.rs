@@ -4,7 +4,7 @@
 use futures_util::stream::{self, StreamExt};
 use poolbridge_core::change::PendingChange;
 use poolbridge_core::error::{ErrorKind, PortError};
-use poolbridge_core::limits::MARK_SHARDS;
+use poolbridge_core::limits::PENDING_SHARDS;
 use poolbridge_core::names::PersonId;
 use poolbridge_core::record::{PersonRecord, PersonState};
 
@@ -49,8 +49,8 @@ impl DynamoLedger {
     /// Up to `most` pending changes, read consistently. If there are more, the start shard is
     /// random, so repeated calls eventually return all of them.
     pub async fn pending_changes(&self, most: usize) -> Result<PendingChanges, PortError> {
-        let start = u32::from_be_bytes(crate::secret::random()) % MARK_SHARDS;
-        let shards: Vec<u32> = (0..MARK_SHARDS).map(|n| (start + n) % MARK_SHARDS).collect();
+        let start = u32::from_be_bytes(crate::secret::random()) % PENDING_SHARDS;
+        let shards: Vec<u32> = (0..PENDING_SHARDS).map(|n| (start + n) % PENDING_SHARDS).collect();
         let mut all = PendingChanges::default();
         for group in shards.chunks(REQUESTS_AT_ONCE) {
             if all.pending_changes.len() >= most {
@@ -76,7 +76,7 @@ impl DynamoLedger {
         Ok(all)
     }
 
-    /// Up to `most` pending changes of one shard (of `limits::MARK_SHARDS`), read consistently.
+    /// Up to `most` pending changes of one shard (of `limits::PENDING_SHARDS`), read consistently.
     pub async fn pending_in_shard(
         &self,
         shard: u32,
@@ -92,7 +92,7 @@ impl DynamoLedger {
 
     /// A summary of all pending changes, read consistently.
     pub async fn pending_summary(&self) -> Result<PendingSummary, PortError> {
-        let jobs = (0..MARK_SHARDS).map(|shard| {
+        let jobs = (0..PENDING_SHARDS).map(|shard| {
             let ledger = self.clone();
             async move {
                 let mut summary = PendingSummary::default();

@@ -36,12 +36,12 @@ async fn a_pending_change_in_each_shard_is_sent_again() {
     let url = format!("{}/1/acme.fifo", service.endpoint_url);
     let outbox = SqsOutbox::new(aws_sdk_sqs::Client::new(&sdk), url);
     let resent = resend_due(&ledger, &outbox, &*SystemClock::new(), "hash").await.unwrap();
-    let each = u64::from(MARK_SHARDS);
+    let each = u64::from(PENDING_SHARDS);
     assert_eq!((resent.pending_changes, resent.sent, resent.failed), (each, each, 0));
     let bodies = service.requests().into_iter().filter(|(name, _)| name == "SendMessageBatch");
     let bodies: Vec<Value> = bodies.map(|(_, body)| body).collect();
     let sent = bodies.iter().flat_map(|body| body["Entries"].as_array().unwrap());
     let sent: BTreeSet<&str> = sent.filter_map(|it| it["MessageGroupId"].as_str()).collect();
-    let wanted: BTreeSet<String> = (0..MARK_SHARDS).map(|it| format!("old#s-{it}")).collect();
+    let wanted: BTreeSet<String> = (0..PENDING_SHARDS).map(|it| format!("old#s-{it}")).collect();
     assert_eq!(sent, wanted.iter().map(String::as_str).collect());
 }

@@ -133,8 +133,8 @@ fn searches_are_limited_and_an_empty_value_is_not_searched_for() {
     let found = searches(&policy, &who, &aliases);
     assert!(found.len() < limits::GUARD_SEARCHES_MAX, "{}", found.len());
     assert_eq!(found.last(), Some(&Search::PreferredUsername("+4930 pat@x".to_owned())));
-    let nobody = request(Side::New, "", &[("email", ""), ("given_name", "Pat")]);
-    assert_eq!(lookups(&policy, &nobody, &aliases), []);
+    let empty = request(Side::New, "", &[("email", ""), ("given_name", "Pat")]);
+    assert_eq!(lookups(&policy, &empty, &aliases), []);
 }
 
 fn found(status: Status, verified: &str) -> Account {
@@ -209,14 +209,14 @@ fn deleted_and_linked_people_and_open_creations_block_no_sign_up() {
     };
     let record = PersonRecord::new(PersonId::from_nonce(1), Side::Old, known("s-1"), Time(0));
     let (now, bound) = (Time(100_000), Duration::from_secs(10));
-    let aside = |record: &PersonRecord, side| stands_aside(record, side, now, bound);
-    assert!(!aside(&record, Side::New));
+    let allows = |record: &PersonRecord, side| allows_sign_up(record, side, now, bound);
+    assert!(!allows(&record, Side::New));
     let deleted = PersonRecord { state: PersonState::Deleted, ..record.clone() };
-    assert!(aside(&deleted, Side::New));
+    assert!(allows(&deleted, Side::New));
     let mut linked = record.clone();
     linked.accounts.new = Some(known("s-2"));
-    assert!(aside(&linked, Side::New));
-    let born = |side, until| PersonRecord {
+    assert!(allows(&linked, Side::New));
+    let creating = |side, until| PersonRecord {
         creation: Some(CreationIntent {
             side,
             username: username("pat"),
@@ -227,7 +227,10 @@ fn deleted_and_linked_people_and_open_creations_block_no_sign_up() {
         }),
         ..record.clone()
     };
-    assert!(aside(&born(Side::New, 90_000), Side::New));
-    assert!(!aside(&born(Side::New, 89_999), Side::New), "the creation intent is no longer open");
-    assert!(!aside(&born(Side::Old, 90_000), Side::New), "it concerns the other pool");
+    assert!(allows(&creating(Side::New, 90_000), Side::New));
+    assert!(
+        !allows(&creating(Side::New, 89_999), Side::New),
+        "the creation intent is no longer open"
+    );
+    assert!(!allows(&creating(Side::Old, 90_000), Side::New), "it concerns the other pool");
 }

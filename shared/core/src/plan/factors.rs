@@ -37,7 +37,7 @@ fn rests_on(
 /// The baseline of a factor that both pools have because of a pool's rule; `None` if the person
 /// chose the factor.
 pub(super) fn baseline(input: &PlanInput<'_>, field: &Field) -> Option<Fingerprint> {
-    let asked = BySide::from_fn(|side| input.observations.get(side).asks_everybody_for(field));
+    let asked = BySide::from_fn(|side| input.observations.get(side).requires_of_everyone(field));
     let by_rule = asked.old || asked.new;
     input.record.fingerprint(input.keys, field, &by_rule_of(asked)).filter(|_| by_rule)
 }
@@ -53,7 +53,7 @@ pub(crate) fn matches_baseline(
 ) -> bool {
     let reading = observation.profile.get(field);
     if matches!(field, Field::Factor(_)) && reading.value().is_some() {
-        let asked = observation.asks_everybody_for(field);
+        let asked = observation.requires_of_everyone(field);
         return match rests_on(keys, salt, field, fingerprint) {
             Some(sides) => asked || !*sides.get(side),
             None => !asked && keys.is(salt, field, &reading, fingerprint),
@@ -75,7 +75,7 @@ pub(super) fn apart_from_rules(input: &PlanInput<'_>, field: &Field, merged: &mu
     let active = input.phase.active();
     let passive = active.other();
     let absent = |merged: &Merged, side: Side| *merged.says.get(side) == FieldState::Absent;
-    if input.observations.get(passive).asks_everybody_for(field) && absent(merged, active) {
+    if input.observations.get(passive).requires_of_everyone(field) && absent(merged, active) {
         *merged.says.get_mut(passive) = FieldState::Unknown;
     }
     let (keys, salt) = (input.keys, &input.record.salt);

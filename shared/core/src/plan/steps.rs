@@ -116,45 +116,7 @@ pub(super) fn arrange(
     }
     let mut steps = Vec::new();
     for side in Side::BOTH {
-        let of_side = || wanted.iter().filter(move |((to, _), _)| *to == side);
-        for ((_, field), value) in of_side() {
-            if let Field::Group(group) = field {
-                let group = group.clone();
-                let action = match value.value() {
-                    Some(_) => Action::AddToGroup(group),
-                    None => Action::RemoveFromGroup(group),
-                };
-                steps.push(Step { side, action });
-            }
-        }
-        let mut fields = BTreeMap::new();
-        let mut factors = BTreeMap::new();
-        for ((_, field), value) in of_side() {
-            let account = &input.observations.get(side).account;
-            let mapping = &input.policy.mapping;
-            if let Ok(attributes) = mapping.attributes_over(side, field, value, account) {
-                fields.insert(field.clone(), attributes);
-            } else if let Field::Factor(factor) = field {
-                factors.insert(*factor, value.value().is_some());
-            }
-        }
-        let enable = wanted.contains_key(&(side, Field::Enabled));
-        let owed = input.record.owes_password == Some(side);
-        if enable && !fields.is_empty() {
-            plan.more = true;
-            plan.writes.retain(|field, _| !fields.contains_key(field));
-        }
-        if !factors.is_empty() && (enable || owed || !fields.is_empty()) {
-            plan.more = true;
-            plan.writes.retain(|field, _| !matches!(field, Field::Factor(_)));
-        } else if !factors.is_empty() {
-            steps.push(Step { side, action: Action::SetFactors(factors) });
-        }
-        if enable {
-            steps.push(Step { side, action: Action::Enable });
-        } else if !fields.is_empty() {
-            steps.push(Step { side, action: Action::SetAttributes { fields } });
-        }
+        arrange_side(input, plan, wanted, side, &mut steps);
     }
     if plan.writes.len() < wanted.len() {
         // A field that waits for the next plan is not written in this one, in either pool.
@@ -169,6 +131,55 @@ pub(super) fn arrange(
         plan.writes.retain(|field, _| fields.contains(field));
     }
     plan.steps = steps;
+}
+
+/// Adds the steps in one pool. Fields that wait for the next plan are removed from `plan.writes`.
+fn arrange_side(
+    input: &PlanInput<'_>,
+    plan: &mut Plan,
+    wanted: &BTreeMap<(Side, Field), FieldState>,
+    side: Side,
+    steps: &mut Vec<Step>,
+) {
+    let of_side = || wanted.iter().filter(move |((to, _), _)| *to == side);
+    for ((_, field), value) in of_side() {
+        if let Field::Group(group) = field {
+            let group = group.clone();
+            let action = match value.value() {
+                Some(_) => Action::AddToGroup(group),
+                None => Action::RemoveFromGroup(group),
+            };
+            steps.push(Step { side, action });
+        }
+    }
+    let mut fields = BTreeMap::new();
+    let mut factors = BTreeMap::new();
+    for ((_, field), value) in of_side() {
+        let account = &input.observations.get(side).account;
+        let mapping = &input.policy.mapping;
+        if let Ok(attributes) = mapping.attributes_over(side, field, value, account) {
+            fields.insert(field.clone(), attributes);
+        } else if let Field::Factor(factor) = field {
+            factors.insert(*factor, value.value().is_some());
+        }
+    }
+    let enable = wanted.contains_key(&(side, Field::Enabled));
+    let owed = input.record.owes_password == Some(side);
+    if enable && !fields.is_empty() {
+        plan.more = true;
+        plan.writes.retain(|field, _| !fields.contains_key(field));
+    }
+    if !factors.is_empty() && (enable || owed || !fields.is_empty()) {
+        plan.more = true;
+        plan.writes.retain(|field, _| !matches!(field, Field::Factor(_)));
+    } else if !factors.is_empty() {
+        steps.push(Step { side, action: Action::SetFactors(factors) });
+    }
+    if enable {
+        steps.push(Step { side, action: Action::Enable });
+    } else if !fields.is_empty() {
+        steps.push(Step { side, action: Action::SetAttributes { fields } });
+    }
 }
 
 const fn no() -> FieldState {

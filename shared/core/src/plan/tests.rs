@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use super::*;
 use crate::account::{AttributeSchema, Status};
+use crate::limits;
 use crate::mapping::Mapping;
 use crate::names::{AttributeName, PersonId, Sub, Username};
 use crate::policy::{ConflictRule, Deletes, MatchBy, Provision, StalePasswords};
+use crate::profile::{FieldState, Value};
 use crate::record::{Baseline, BaselineField, DecisionKind, KnownAccount, Past, WriteIntent};
 use crate::rules::ProtocolRules;
 use crate::step::Action;
@@ -62,7 +64,7 @@ impl Two {
     fn new() -> Self {
         let account = |side: Side| Account {
             sub: Sub::try_from(side.name()).unwrap(),
-            username: Username::try_from("somebody").unwrap(),
+            username: Username::try_from("ada").unwrap(),
             attributes: BTreeMap::new(),
             enabled: true,
             status: Status::Confirmed,
@@ -73,7 +75,7 @@ impl Two {
         };
         let known = |side: Side| KnownAccount {
             sub: Sub::try_from(side.name()).unwrap(),
-            username: Username::try_from("somebody").unwrap(),
+            username: Username::try_from("ada").unwrap(),
             seen: LONG_AGO,
             written: None,
             gone: None,
@@ -330,7 +332,7 @@ fn a_blocked_field_keeps_the_time_since_when_it_is_blocked() {
 fn flipped(captured: bool) -> Option<Reason> {
     let mut two = Two::new();
     two.captured = captured;
-    for turn in 0..=u32::from(limits::FLIPS_MAX) {
+    for turn in 0..=u32::from(limits::DIRECTION_CHANGES_MAX) {
         let side = if turn % 2 == 0 { Side::Old } else { Side::New };
         two.set(side, "name", &turn.to_string());
         let plan = two.plan();

@@ -185,7 +185,7 @@ impl<P: Ports> Run<'_, P> {
         record.direction_changes.append(&mut plan.direction_changes);
         // A count whose window is over says nothing about the next change of its field.
         record.direction_changes.retain(|_, direction_changes| {
-            now.since(direction_changes.since) < limits::FLIPS_WINDOW
+            now.since(direction_changes.since) < limits::DIRECTION_CHANGES_WINDOW
         });
         self.note_blocked(&mut record, &plan);
         record.blocked_fields.clone_from(&plan.blocked_fields);

@@ -123,7 +123,7 @@ impl<P: Ports> Run<'_, P> {
         let unchanged = record == before;
         // This observation covers the last modification, so a listing that shows it is no news.
         if let Some(known) = record.accounts.get_mut(side)
-            && known.seen <= observation.account.modified + crate::sweep::judge::DATE_GRACE
+            && known.seen <= observation.account.modified + crate::limits::DATE_GRACE
         {
             known.seen = observation.began;
         }
@@ -189,7 +189,7 @@ impl<P: Ports> Run<'_, P> {
     fn may_be_ours(&self, side: Side, account: &Account) -> Option<std::time::Duration> {
         let made = *self.bridge.policy.provision.get(side) == Provision::Eager
             && account.status == Status::ForceChangePassword;
-        let known_by = account.created + limits::BIRTH_OPEN_MAX;
+        let known_by = account.created + limits::CREATION_OPEN_MAX;
         let now = self.now();
         (made && now < known_by && self.keeps(Rule::TombstoneFirst)).then(|| known_by.since(now))
     }

@@ -385,8 +385,9 @@ fn supports(observation: &Observation, at: Time) -> bool {
     apart <= limits::PASSWORD_CLAIM_WINDOW
 }
 
-/// Whether `reported` is the known time again, as the trail reports it: rounded up to the end of its
-/// second. If it counted as a second event, apply would replace a password twice, minutes apart.
+/// Whether `reported` is the known time again, as the trail reports it: rounded up to the end of
+/// its second. If it counted as a second event, apply would replace a password twice, minutes
+/// apart.
 fn is_the_same_deed(known: Time, reported: Time) -> bool {
     const SECOND: i64 = 1_000;
     reported.0.rem_euclid(SECOND) == SECOND - 1

@@ -60,7 +60,7 @@ impl<P: Ports> Run<'_, P> {
     ) -> Option<Remembered> {
         let failed_lookup =
             record.failed_lookup.as_ref().filter(|failed_lookup| failed_lookup.key == key)?;
-        if self.now().since(failed_lookup.at) >= limits::MISS_REMEMBERED {
+        if self.now().since(failed_lookup.at) >= limits::FAILED_LOOKUP_REMEMBERED {
             return None;
         }
         if let Some(doubt @ (Reason::Unproven | Reason::Ambiguous | Reason::CannotBeSearched)) =

@@ -1,9 +1,9 @@
 //! The end of a pass: which accounts and memberships no listing showed. At most, a hint follows.
 
+use super::compare;
 use super::difference::Unmatched;
 use super::flow::Sweep;
-use super::judge;
-use super::parts::{PartitionRun, Unfinished};
+use super::partition::{PartitionRun, Unfinished};
 use super::pass::{self, Cursor, Doubt, PartitionResult, Summary, tag};
 use super::ports::{CheckpointStore, RecordReader, SweepPorts};
 use crate::change::ChangeEvent;
@@ -38,7 +38,7 @@ impl<O: SweepPorts> Sweep<'_, O> {
             counts: pass.counts,
             estimate: pass.estimate,
             missing: BySide::default(),
-            departed: BySide::default(),
+            missing_memberships: BySide::default(),
             groups_unread: u64::from(pass.given_up.count_ones()) + pass.unread.len() as u64,
             doubt,
             members_doubt,
@@ -47,17 +47,19 @@ impl<O: SweepPorts> Sweep<'_, O> {
         let again = doubt == Some(Doubt::TooMany) && cursor.doubted > 0;
         if doubt.is_none() || again {
             let most = if again { pass.likely() } else { u64::MAX };
-            let Some(looks) = self.missing(run, &missing, most, &mut summary).await? else {
+            let Some(hints) = self.missing_accounts(run, &missing, most, &mut summary).await?
+            else {
                 return Ok(None);
             };
-            changes.extend(looks);
+            changes.extend(hints);
         }
         if members_doubt.is_none() {
             let unread = |bucket: u8, tag: u32| pass.is_unread(bucket, tag);
-            let Some(looks) = self.departed(run, &members, &unread, &mut summary).await? else {
+            let Some(hints) = self.missing_members(run, &members, &unread, &mut summary).await?
+            else {
                 return Ok(None);
             };
-            changes.extend(looks);
+            changes.extend(hints);
         }
         let mut done = PartitionResult::default();
         match run.send(changes, &mut done).await {
@@ -75,7 +77,7 @@ impl<O: SweepPorts> Sweep<'_, O> {
     }
 
     /// Hints about accounts that no listing showed, at most `most`. `None`: there is no time left.
-    async fn missing(
+    async fn missing_accounts(
         &self,
         run: &PartitionRun<'_, O>,
         left: &Unmatched,
@@ -91,13 +93,13 @@ impl<O: SweepPorts> Sweep<'_, O> {
                 break;
             }
             let record = self.ports.records().person(&PersonId::from_nonce(key.person)).await?;
-            let Some(record) = record.filter(|it| judge::takes_part(it, run.scope.began)) else {
+            let Some(record) = record.filter(|it| compare::takes_part(it, run.scope.began)) else {
                 continue;
             };
             // A positive count: the old pool listed the person and the new pool did not, so the new
             // account is missing. A negative count: the reverse.
             let side = if *count > 0 { Side::New } else { Side::Old };
-            if let Some(change) = self.look_at(run, side, &record).await? {
+            if let Some(change) = self.hint_about(run, side, &record).await? {
                 *summary.missing.get_mut(side) += 1;
                 changes.push(change);
             }
@@ -106,7 +108,7 @@ impl<O: SweepPorts> Sweep<'_, O> {
     }
 
     /// Hints about people missing from their group's listing. `None`: there is no time left.
-    async fn departed(
+    async fn missing_members(
         &self,
         run: &PartitionRun<'_, O>,
         left: &Unmatched,
@@ -120,18 +122,18 @@ impl<O: SweepPorts> Sweep<'_, O> {
                 return Ok(None);
             }
             let record = self.ports.records().person(&PersonId::from_nonce(key.person)).await?;
-            let Some(record) = record.filter(|it| judge::takes_part(it, run.scope.began)) else {
+            let Some(record) = record.filter(|it| compare::takes_part(it, run.scope.began)) else {
                 continue;
             };
             for side in Side::BOTH {
-                let gone = judge::memberships(self.policy, &record).any(|group| {
+                let gone = compare::memberships(self.policy, &record).any(|group| {
                     let field = Field::Group(group.clone());
                     let tag_here = tag(side, group);
                     let known = !unread(pass::bucket(group), tag_here);
                     known && tag_here == key.tag && !record.blocked_fields.contains_key(&field)
                 });
-                if gone && let Some(change) = self.look_at(run, side, &record).await? {
-                    *summary.departed.get_mut(side) += 1;
+                if gone && let Some(change) = self.hint_about(run, side, &record).await? {
+                    *summary.missing_memberships.get_mut(side) += 1;
                     changes.push(change);
                 }
             }
@@ -139,7 +141,7 @@ impl<O: SweepPorts> Sweep<'_, O> {
         Ok(Some(changes))
     }
 
-    async fn look_at(
+    async fn hint_about(
         &self,
         run: &PartitionRun<'_, O>,
         side: Side,

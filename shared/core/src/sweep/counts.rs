@@ -1,5 +1,7 @@
 //! The results of a pass.
 
+use strum::IntoStaticStr;
+
 use crate::side::BySide;
 use crate::time::Time;
 
@@ -31,7 +33,8 @@ pub struct Counts {
 }
 
 /// Why the sweep concludes nothing from missing accounts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, IntoStaticStr)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Doubt {
     /// A pool showed far fewer accounts than in the pass before.
     Shrunk,
@@ -43,12 +46,8 @@ pub enum Doubt {
 
 impl Doubt {
     /// Its code in logs and metrics.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Shrunk => "shrunk",
-            Self::TooMany => "too-many",
-            Self::Undecoded => "undecoded",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 }
 
@@ -68,7 +67,7 @@ pub struct Summary {
     /// Accounts of known people that no listing showed.
     pub missing: BySide<u64>,
     /// Agreed memberships that no listing showed.
-    pub departed: BySide<u64>,
+    pub missing_memberships: BySide<u64>,
     /// Group buckets and groups that could not be listed.
     pub groups_unread: u64,
     /// Why the sweep concludes nothing from missing accounts, if that is so.

@@ -5,15 +5,17 @@
 //! stored in the same write that marked it as finished.
 
 use std::collections::VecDeque;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::Mutex;
-use std::task::Poll;
 use std::time::Duration;
 
+use futures_util::future::select_all;
+
+use super::gate::Gate;
 use super::pace::Pace;
-use super::parts::{Gate, PartitionRun, SweepState, Unfinished};
+use super::partition::{PartitionRun, SweepState, Unfinished};
 use super::pass::{self, Cursor, Partition, PartitionResult, Scope, Summary};
 use super::ports::{AccountLister, CheckpointStore, RecordReader, SweepPorts};
 use crate::account::PoolSchema;
@@ -92,7 +94,7 @@ type RunningPartition<'d> =
     Pin<Box<dyn Future<Output = (Partition, Result<PartitionResult, Unfinished>)> + Send + 'd>>;
 
 /// After more failed partitions than this, no further one starts: it would very likely fail too.
-const FAULTS_MAX: usize = 5;
+const ERRORS_MAX: usize = 5;
 
 impl<O: SweepPorts> Sweep<'_, O> {
     /// Continues the current pass, or begins one that is due, until shortly before `end`.
@@ -113,9 +115,9 @@ impl<O: SweepPorts> Sweep<'_, O> {
         }
         let end = end - limits::SWEEP_STOPS_BEFORE;
         let mut worked = Worked::default();
-        let shared = SweepState { paces: self.paces(), gate: Mutex::new(Gate::default()) };
+        let state = SweepState { paces: self.paces(), gate: Mutex::new(Gate::default()) };
         loop {
-            let run = self.run(&cursor, end, &shared).await?;
+            let run = self.run(&cursor, end, &state).await?;
             let left = cursor.left(&run.groups.keys().copied().collect());
             worked.left = left.old.len() + left.new.len();
             if worked.left == 0 {
@@ -187,7 +189,7 @@ impl<O: SweepPorts> Sweep<'_, O> {
         &'d self,
         cursor: &Cursor,
         end: Time,
-        shared: &'d SweepState,
+        state: &'d SweepState,
     ) -> Result<PartitionRun<'d, O>, PortError> {
         let schemas = BySide {
             old: self.ports.lister(Side::Old).schema().await?,
@@ -207,7 +209,7 @@ impl<O: SweepPorts> Sweep<'_, O> {
             unexpected: cursor.unexpected.clone(),
             groups: groups.collect(),
             schemas,
-            shared,
+            state,
             cover_pages: self.pages_max().old,
             end,
         })
@@ -236,7 +238,7 @@ impl<O: SweepPorts> Sweep<'_, O> {
         loop {
             for side in Side::BOTH {
                 let free = limits::LISTINGS_AT_ONCE.saturating_sub(running.get(side).len());
-                let go = self.now() < run.end && worked.errors.len() < FAULTS_MAX;
+                let go = self.now() < run.end && worked.errors.len() < ERRORS_MAX;
                 for _ in 0..if go { free } else { 0 } {
                     let next = waiting.get(side).front();
                     if !next.is_some_and(|partition| budget.get_mut(side).takes(partition)) {
@@ -312,21 +314,19 @@ fn common(schemas: &BySide<Arc<PoolSchema>>) -> Vec<GroupName> {
     schemas.old.groups.intersection(&schemas.new.groups).cloned().collect()
 }
 
-/// The first running partition that ends, of either pool. Core has no runtime.
+/// The first running partition that ends, of either pool. At least one is running.
+///
+/// `select_all` polls every future on each poll, in the order of the list. `FuturesUnordered` would
+/// poll only those that were woken: the order of calls would then depend on the runtime, and a
+/// simulated run polls without a waker.
 async fn next_of(
     running: &mut BySide<Vec<RunningPartition<'_>>>,
 ) -> (Partition, Result<PartitionResult, Unfinished>) {
-    poll_fn(|context| {
-        for side in Side::BOTH {
-            let lanes = running.get_mut(side);
-            for at in 0..lanes.len() {
-                if let Poll::Ready(ended) = lanes[at].as_mut().poll(context) {
-                    drop(lanes.swap_remove(at));
-                    return Poll::Ready(ended);
-                }
-            }
-        }
-        Poll::Pending
-    })
-    .await
+    let BySide { old, new } = running;
+    let (ended, at, _) = select_all(old.iter_mut().chain(new.iter_mut())).await;
+    match at.checked_sub(old.len()) {
+        None => drop(old.swap_remove(at)),
+        Some(at) => drop(new.swap_remove(at)),
+    }
+    ended
 }

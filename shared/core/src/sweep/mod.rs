@@ -7,7 +7,7 @@
 //! only the accounts that differ. A listing is sometimes stale, short, or wrong. So nothing follows
 //! from it except a hint to apply.
 //!
-//! - A person who differs, joined a group, or is new is found while the page is read ([`judge`]).
+//! - A person who differs, joined a group, or is new is found while the page is read ([`compare`]).
 //! - A missing account or membership is known at the end of a pass, from a table of sums that is as
 //!   large for a million people as for ten ([`difference`]).
 //! - No listing shows second factors. Other detection routes notice their changes, or the next
@@ -18,13 +18,14 @@
 //! The sweep keeps no page token between two invocations, because a token expires after an hour. A
 //! partition that was not listed to its end is listed again ([`shard`], [`pass`]).
 
+pub mod compare;
 mod conclude;
 mod counts;
 pub mod difference;
 pub mod flow;
-pub mod judge;
+mod gate;
 pub mod pace;
-mod parts;
+mod partition;
 pub mod pass;
 pub mod ports;
 pub mod shard;

@@ -213,7 +213,8 @@ impl Cursor {
             Partition::Cover(side) => {
                 *self.covered.get_mut(*side) = Some(now);
                 *pass.to_cover.get_mut(*side) = false;
-                let room = limits::STRANGERS_MAX.saturating_sub(self.unexpected.get(*side).len());
+                let room = limits::UNEXPECTED_PREFIXES_MAX
+                    .saturating_sub(self.unexpected.get(*side).len());
                 let unexpected = done.unexpected.iter().take(room).cloned();
                 self.unexpected.get_mut(*side).extend(unexpected);
                 *side
@@ -270,7 +271,7 @@ impl Cursor {
 /// decode, half as many if little was left.
 fn next_buckets(buckets: u32, (left, complete): (usize, bool)) -> u32 {
     if !complete {
-        buckets.saturating_mul(2).min(limits::SWEEP_CLASSES_MAX)
+        buckets.saturating_mul(2).min(limits::SWEEP_BUCKETS_MAX)
     } else if left < CELLS / 8 {
         (buckets / 2).max(1)
     } else {

@@ -54,8 +54,8 @@ pub trait AccountLister: Send + Sync {
 /// The owner of an account.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum RecordOwner {
-    /// No known person.
-    Nobody,
+    /// No known person owns it.
+    Unknown,
     /// This person.
     Person(Box<PersonRecord>),
     /// A person whose item cannot be decoded, or is newer than this version.

@@ -47,7 +47,7 @@ fn every_metric_of_a_pass_has_its_own_name_and_counts_both_pools() {
         counts: BySide { old: counts(100), new: counts(1_000) },
         estimate: BySide { old: Some(1_000), new: Some(302) },
         missing: BySide { old: 20, new: 1 },
-        departed: BySide { old: 30, new: 2 },
+        missing_memberships: BySide { old: 30, new: 2 },
         groups_unread: 40,
         doubt: None,
         members_doubt: None,

@@ -38,12 +38,12 @@ async fn many_accounts_are_returned_in_their_order<S: TableStand>(stand: S) -> a
     assert_eq!(found.len(), subs.len());
     for (place, record) in people.iter().enumerate() {
         assert_eq!(found[2 * place], RecordOwner::Person(Box::new(record.clone())));
-        assert_eq!(found[2 * place + 1], RecordOwner::Nobody);
+        assert_eq!(found[2 * place + 1], RecordOwner::Unknown);
     }
     assert_eq!(found.last(), found.first());
-    assert_eq!(stand.records().people(Side::New, &subs[..1]).await?, [RecordOwner::Nobody]);
+    assert_eq!(stand.records().people(Side::New, &subs[..1]).await?, [RecordOwner::Unknown]);
     let many: Vec<Sub> = (0..250).map(|_| sub(&stand)).collect();
-    assert_eq!(stand.records().people(Side::Old, &many).await?, vec![RecordOwner::Nobody; 250]);
+    assert_eq!(stand.records().people(Side::Old, &many).await?, vec![RecordOwner::Unknown; 250]);
     assert_eq!(stand.records().person(&people[3].id).await?.as_ref(), Some(&people[3]));
     Ok(())
 }

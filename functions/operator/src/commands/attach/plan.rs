@@ -214,7 +214,7 @@ fn take(plan: &mut AttachPlan, slot: TriggerSlot, owner: SlotOwner, request: &At
             return plan.refused.push(AttachRefusal::Foreign { slot, arn });
         }
         SlotOwner::Function(arn) => Some(arn),
-        SlotOwner::Nobody => None,
+        SlotOwner::Empty => None,
     };
     if let (None, Some(chained)) = (&from, chained) {
         plan.warnings.push(format!(

@@ -144,7 +144,7 @@ fn detach_leaves_a_slot_that_another_function_holds_now() {
     let plan = detach(&found, &request(&[CONFIRMED, SIGN_UP], &none), &backups);
     assert_eq!(plan.steps.len(), 1);
     assert_eq!(owner(&plan, CONFIRMED), SlotOwner::Function(WELCOME.to_owned()));
-    assert_eq!(owner(&plan, SIGN_UP), SlotOwner::Nobody);
+    assert_eq!(owner(&plan, SIGN_UP), SlotOwner::Empty);
 }
 
 #[test]

@@ -234,8 +234,8 @@ fn a_slot_shows_which_function_holds_it() {
     let theirs = SlotOwner::Function(THEIRS.to_owned());
     assert_eq!(settings(&rich()).holder(slot), theirs);
     assert_eq!(triggers(json!({ "PreTokenGeneration": THEIRS })).holder(slot), theirs);
-    assert_eq!(triggers(json!({ "PreTokenGeneration": "" })).holder(slot), SlotOwner::Nobody);
-    assert_eq!(triggers(Value::Null).holder(slot), SlotOwner::Nobody);
+    assert_eq!(triggers(json!({ "PreTokenGeneration": "" })).holder(slot), SlotOwner::Empty);
+    assert_eq!(triggers(Value::Null).holder(slot), SlotOwner::Empty);
     for odd in [
         json!({ "PreTokenGeneration": 7 }),
         json!({ "PreTokenGenerationConfig": [] }),
@@ -303,9 +303,9 @@ fn an_event_version_that_was_changed_meanwhile_stays_when_the_earlier_function_r
         triggers(json!({ "PreTokenGeneration": OURS, "PreTokenGenerationConfig": config }))
     };
     assert_eq!(attached("V1_0").with_slot_of(slot, &before), before);
-    for nobody in [json!({}), json!({ "PreTokenGeneration": "" })] {
-        let nobody = triggers(nobody);
-        assert_eq!(attached("V2_0").with_slot_of(slot, &nobody), nobody);
+    for empty in [json!({}), json!({ "PreTokenGeneration": "" })] {
+        let empty = triggers(empty);
+        assert_eq!(attached("V2_0").with_slot_of(slot, &empty), empty);
     }
 }
 

@@ -23,7 +23,7 @@ const FIRST_VERSION: &str = "V1_0";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SlotOwner {
     /// No function.
-    Nobody,
+    Empty,
     /// The function with that ARN.
     Function(String),
     /// Two members contradict each other, or one is not a string.
@@ -35,7 +35,7 @@ impl SlotOwner {
     pub fn function(&self) -> Option<&str> {
         match self {
             Self::Function(arn) => Some(arn),
-            Self::Nobody | Self::Unclear => None,
+            Self::Empty | Self::Unclear => None,
         }
     }
 }
@@ -64,7 +64,7 @@ impl PoolSettings {
             }
         }
         match found.as_slice() {
-            [] => SlotOwner::Nobody,
+            [] => SlotOwner::Empty,
             [first, rest @ ..] if rest.iter().all(|arn| arn == first) => {
                 SlotOwner::Function((*first).to_owned())
             }

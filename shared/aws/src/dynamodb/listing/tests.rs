@@ -136,12 +136,12 @@ async fn the_summary_counts_pending_changes_of_every_shard() {
     assert_eq!(summary, wanted);
     let mut shards: Vec<u32> = service.requests().iter().map(shard_of).collect();
     shards.sort_unstable();
-    assert_eq!(shards, (0..MARK_SHARDS).collect::<Vec<u32>>(), "each shard once");
+    assert_eq!(shards, (0..PENDING_SHARDS).collect::<Vec<u32>>(), "each shard once");
 }
 
 #[tokio::test]
 async fn an_unreadable_pending_change_is_counted_in_any_shard() {
-    for broken in [0, 1, MARK_SHARDS - 1] {
+    for broken in [0, 1, PENDING_SHARDS - 1] {
         let service = Loopback::new(move |request, _| {
             let items = if shard_of(request) == broken { vec![newer_item()] } else { Vec::new() };
             Reply::Well(json!({ "Items": items }))

@@ -145,7 +145,7 @@ fn unexpected_prefixes_are_kept_up_to_their_limit() {
     let found =
         |from: usize, count| (from..from + count).map(|n| prefix(&format!("z{n:03}"))).collect();
     let done = |unexpected| PartitionResult { unexpected, ..PartitionResult::default() };
-    let most = limits::STRANGERS_MAX;
+    let most = limits::UNEXPECTED_PREFIXES_MAX;
     cursor.finish(&Partition::Cover(Side::Old), &done(found(0, most - 1)), NOW);
     assert_eq!(cursor.unexpected.old.len(), most - 1);
     cursor.finish(&Partition::Cover(Side::Old), &done(found(most, 3)), NOW);
@@ -231,7 +231,7 @@ fn buckets_double_after_too_much_was_left_and_halve_after_little_was() {
     assert_eq!(next_buckets(8, (little - 1, true)), 4);
     assert_eq!(next_buckets(8, (little, true)), 8, "all was decoded, but not by a wide margin");
     assert_eq!(next_buckets(1, (0, true)), 1);
-    assert_eq!(next_buckets(limits::SWEEP_CLASSES_MAX, (0, false)), limits::SWEEP_CLASSES_MAX);
+    assert_eq!(next_buckets(limits::SWEEP_BUCKETS_MAX, (0, false)), limits::SWEEP_BUCKETS_MAX);
 }
 
 #[test]

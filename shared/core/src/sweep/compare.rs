@@ -4,10 +4,9 @@
 //! makes its person a billed monthly user of that pool. A listing may be stale, and shows neither
 //! memberships nor factors, so it proves nothing. apply reads the accounts that differ.
 
-use std::time::Duration;
-
 use crate::account::{Account, Status};
 use crate::fingerprint::Keyring;
+use crate::limits::DATE_RESOLUTION;
 use crate::mapping::Ways;
 use crate::names::GroupName;
 use crate::plan::Observation;
@@ -16,13 +15,6 @@ use crate::profile::{Field, FieldState, Profile, Value};
 use crate::record::{Baseline, KnownAccount, Past, PersonRecord, PersonState, RepeatedFailure};
 use crate::side::Side;
 use crate::time::Time;
-
-/// A pool may cut its dates to seconds.
-pub const DATE_RESOLUTION: Duration = Duration::from_secs(1);
-
-/// A pool's date that is older than a time of ours by this much or less may be the later one: dates
-/// are cut to seconds, and our clock may be fast.
-pub const DATE_GRACE: Duration = DATE_RESOLUTION.saturating_add(crate::limits::CLOCK_ERROR_MAX);
 
 /// The revision of a record that was created and has not been written since.
 const FIRST_REVISION: u64 = 1;
@@ -50,26 +42,27 @@ pub fn done_by(account: &Account, now: Time) -> Time {
 /// Whether this account of a known person is a reason for a hint.
 pub fn differs(input: &CompareInput<'_>, observation: &Observation) -> bool {
     let CompareInput { side, record, .. } = *input;
-    let Some(known) = judged(input, observation) else { return false };
-    if known.gone.is_some() || left_open(input) || given_up(record) {
+    let Some(known) = comparable(input, observation) else { return false };
+    if known.gone.is_some() || has_open_work(input) || keeps_failing(record) {
         return true;
     }
-    let moved = moved(known, &observation.account);
+    let modified = is_modified(known, &observation.account);
     // The worker that created the record died before its first write; the message may be lost.
-    let only_met = record.revision == FIRST_REVISION;
+    let never_written = record.revision == FIRST_REVISION;
     let baseline = match &record.baseline {
-        _ if record.only_side() == Some(side) => return moved || only_met,
-        None => return moved || !stands_still(record),
+        _ if record.only_side() == Some(side) => return modified || never_written,
+        None => return modified || !is_held(record),
         Some(_) if record.state == PersonState::Waiting => return true,
         Some(baseline) => baseline,
     };
-    let unnamed = |field: &Field| !record.blocked_fields.contains_key(field);
-    if moved && observation.unsayable.keys().any(unnamed) {
+    let not_blocked = |field: &Field| !record.blocked_fields.contains_key(field);
+    if modified && observation.unsayable.keys().any(not_blocked) {
         return true;
     }
-    let said = observation.profile.present().map(|(field, _)| field);
-    said.chain(baseline.fields.keys())
-        .any(|field| field_differs(input, baseline, field, &observation.profile, moved))
+    let fields = observation.profile.present().map(|(field, _)| field);
+    fields
+        .chain(baseline.fields.keys())
+        .any(|field| field_differs(input, baseline, field, &observation.profile, modified))
 }
 
 /// The other account of this person, if an observation missed it and apply has not finished what
@@ -147,41 +140,41 @@ pub fn takes_part(record: &PersonRecord, began: Time) -> bool {
 
 /// The known account, unless a worker processes the person now, or this listing concerns another
 /// account or a person who needs no comparison.
-fn judged<'a>(input: &CompareInput<'a>, observation: &Observation) -> Option<&'a KnownAccount> {
+fn comparable<'a>(input: &CompareInput<'a>, observation: &Observation) -> Option<&'a KnownAccount> {
     let CompareInput { side, record, now, .. } = *input;
     let busy = record.lease.as_ref().is_some_and(|lease| lease.free_at > now);
     let gone = record.accounts.get(side.other()).as_ref().is_some_and(|it| it.gone.is_some());
-    let left = record.state == PersonState::Deleted || busy || gone;
+    let skipped = record.state == PersonState::Deleted || busy || gone;
     let unconfirmed = observation.account.status == Status::Unconfirmed;
     let known = record.accounts.get(side).as_ref().filter(|it| it.sub == observation.account.sub);
-    known.filter(|_| !left && !unconfirmed)
+    known.filter(|_| !skipped && !unconfirmed)
 }
 
-/// Whether work was begun and not ended, and no worker can be at it any more.
-fn left_open(input: &CompareInput<'_>) -> bool {
+/// Whether work was begun and not ended, and no worker can continue it.
+fn has_open_work(input: &CompareInput<'_>) -> bool {
     let CompareInput { policy, record, now, .. } = *input;
     let intent = record.intent.as_ref().is_some_and(|intent| intent.until < now);
     let creation = record.creation.as_ref().is_some_and(|creation| creation.until < now);
     let close = policy.stale_passwords == StalePasswords::Close;
     let password =
         record.owes_password.is_some() || record.passwords.is_work_left(record.linked, close);
-    !stands_still(record) && (intent || creation || password)
+    !is_held(record) && (intent || creation || password)
 }
 
 /// Whether the person is held because a call kept failing. poolbridge does not learn when the cause
 /// is gone, so each pass sends one hint.
-fn given_up(record: &PersonRecord) -> bool {
+fn keeps_failing(record: &PersonRecord) -> bool {
     record.state == PersonState::Held
         && record.failure.as_ref().is_some_and(RepeatedFailure::is_hopeless)
 }
 
-const fn stands_still(record: &PersonRecord) -> bool {
+const fn is_held(record: &PersonRecord) -> bool {
     matches!(record.state, PersonState::Held | PersonState::Conflict)
 }
 
 /// Whether the account was modified since apply last observed it, by the dates.
-fn moved(known: &KnownAccount, account: &Account) -> bool {
-    account.modified + DATE_GRACE > known.seen
+fn is_modified(known: &KnownAccount, account: &Account) -> bool {
+    account.modified + crate::limits::DATE_GRACE > known.seen
 }
 
 fn field_differs(
@@ -189,7 +182,7 @@ fn field_differs(
     baseline: &Baseline,
     field: &Field,
     profile: &Profile,
-    moved: bool,
+    modified: bool,
 ) -> bool {
     let CompareInput { policy, keys, side, record, .. } = *input;
     let reading = profile.get(field);
@@ -215,7 +208,7 @@ fn field_differs(
         Some(blocked_field) if blocked_field.side == side.other() => {
             differs && !is(blocked_field.value)
         }
-        Some(_) => differs && moved,
+        Some(_) => differs && modified,
     }
 }
 

@@ -2,12 +2,12 @@
 //! Several partitions run at the same time.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::compare::{self, CompareInput};
 use super::flow::Sweep;
-use super::judge::{self, CompareInput};
+use super::gate::Gate;
 use super::pace::Pace;
 use super::pass::{Partition, PartitionResult, Scope, tag};
 use super::ports::{
@@ -58,45 +58,15 @@ pub(super) struct PartitionRun<'a, O> {
     pub(super) schemas: BySide<Arc<PoolSchema>>,
     /// The groups that both pools have, by group bucket.
     pub(super) groups: BTreeMap<u8, BTreeSet<GroupName>>,
-    pub(super) shared: &'a SweepState,
+    pub(super) state: &'a SweepState,
     /// The number of pages from which on an unfiltered listing counts although it was cut off.
     pub(super) cover_pages: u64,
     /// The sweep starts nothing after this time.
     pub(super) end: Time,
 }
 
-/// How many more messages may be sent before the counters of the queue are read again.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Gate {
-    allowance: u64,
-    /// Messages that were sent lately, which the counters of the queue may not show yet.
-    recent: Vec<(Time, u64)>,
-    asked: Option<Time>,
-}
-
-impl Gate {
-    /// Reserves room for `count` messages, if there is enough.
-    fn take(&mut self, count: u64, now: Time) -> bool {
-        let free = self.allowance >= count;
-        if free {
-            self.allowance -= count;
-            self.recent.push((now, count));
-        }
-        free
-    }
-
-    /// Takes over how many messages the queue holds by its counters.
-    fn learn(&mut self, outstanding: u64, now: Time) {
-        self.recent.retain(|(at, _)| now.since(*at) < limits::BULK_COUNTERS_LAG);
-        let recent: u64 = self.recent.iter().map(|(_, count)| count).sum();
-        let held = outstanding.saturating_add(recent);
-        self.allowance = limits::BULK_OUTSTANDING_MAX.saturating_sub(held);
-        self.asked = Some(now);
-    }
-}
-
-fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<O: SweepPorts> PartitionRun<'_, O> {
@@ -135,8 +105,8 @@ impl<O: SweepPorts> PartitionRun<'_, O> {
         done: &mut PartitionResult,
     ) -> Result<Option<Page<T>>, Unfinished> {
         let pace = match side {
-            Side::New if self.shared.paces.len() > 1 => &self.shared.paces[1],
-            Side::Old | Side::New => &self.shared.paces[0],
+            Side::New if self.state.paces.len() > 1 => &self.state.paces[1],
+            Side::Old | Side::New => &self.state.paces[0],
         };
         let mut failed = 0;
         loop {
@@ -155,7 +125,7 @@ impl<O: SweepPorts> PartitionRun<'_, O> {
                 Err(error) if error.kind == ErrorKind::Throttled => {
                     lock(pace).throttled(self.now());
                 }
-                Err(error) if unlucky(&error) && failed < limits::LISTING_ATTEMPTS_MAX => {
+                Err(error) if may_pass(&error) && failed < limits::LISTING_ATTEMPTS_MAX => {
                     failed += 1;
                     let later = self.now() + Duration::from_secs(1);
                     self.sweep.ports.rest_until(later).await;
@@ -181,15 +151,15 @@ impl<O: SweepPorts> PartitionRun<'_, O> {
         for (account, found) in page.into_iter().zip(people) {
             done.counts.accounts += 1;
             match found {
-                RecordOwner::Nobody if judge::is_news(&account, self.known_since) => {
+                RecordOwner::Unknown if compare::is_news(&account, self.known_since) => {
                     done.counts.news += 1;
-                    let at = judge::done_by(&account, self.now());
+                    let at = compare::done_by(&account, self.now());
                     changes.extend(self.unless_pending(side, &account.sub, at, done).await?);
                 }
-                RecordOwner::Nobody => done.counts.unknown += 1,
+                RecordOwner::Unknown => done.counts.unknown += 1,
                 RecordOwner::Unreadable => done.counts.unreadable += 1,
                 RecordOwner::Person(record) => {
-                    self.saw(side, &record, done);
+                    self.note_seen(side, &record, done);
                     changes.extend(self.compared(side, *record, account, done).await?);
                 }
             }
@@ -197,9 +167,9 @@ impl<O: SweepPorts> PartitionRun<'_, O> {
         self.send(changes, done).await
     }
 
-    /// Stores that the account was seen. So it is not missing, and its memberships are expected.
-    fn saw(&self, side: Side, record: &PersonRecord, done: &mut PartitionResult) {
-        if !judge::takes_part(record, self.scope.began) {
+    /// Notes that the account was seen. So it is not missing, and its memberships are expected.
+    fn note_seen(&self, side: Side, record: &PersonRecord, done: &mut PartitionResult) {
+        if !compare::takes_part(record, self.scope.began) {
             return;
         }
         if let Some(key) = self.scope.missing_key(&record.id) {
@@ -208,7 +178,7 @@ impl<O: SweepPorts> PartitionRun<'_, O> {
                 Side::New => done.missing.take(key),
             }
         }
-        for group in judge::memberships(self.sweep.policy, record).filter(|it| self.listed(it)) {
+        for group in compare::memberships(self.sweep.policy, record).filter(|it| self.listed(it)) {
             if let Some(key) = self.scope.member_key(&record.id, side, group) {
                 done.members.put(key);
             }
@@ -229,22 +199,22 @@ impl<O: SweepPorts> PartitionRun<'_, O> {
         account: Account,
         done: &mut PartitionResult,
     ) -> Result<Option<ChangeEvent>, Unfinished> {
-        if judge::missed(&self.input(side, &record)).is_some() {
+        if compare::missed(&self.input(side, &record)).is_some() {
             return self.missed(side, &record, done).await;
         }
         let observation =
             Observation::new(self.sweep.policy, side, account, &self.schemas, self.now());
-        if !judge::differs(&self.input(side, &record), &observation) {
+        if !compare::differs(&self.input(side, &record), &observation) {
             return Ok(None);
         }
         // The table's answer may be stale too: a value recorded just now is no difference.
         let fresh = self.sweep.ports.records().person(&record.id).await?;
         let Some(fresh) = fresh else { return Ok(None) };
-        if !judge::differs(&self.input(side, &fresh), &observation) {
+        if !compare::differs(&self.input(side, &fresh), &observation) {
             return Ok(None);
         }
         done.counts.differing += 1;
-        let at = judge::done_by(&observation.account, self.now());
+        let at = compare::done_by(&observation.account, self.now());
         self.unless_pending(side, &observation.account.sub, at, done).await
     }
 
@@ -259,7 +229,7 @@ impl<O: SweepPorts> PartitionRun<'_, O> {
             return Ok(None);
         };
         let input = self.input(side, &fresh);
-        let Some(known) = judge::missed(&input) else { return Ok(None) };
+        let Some(known) = compare::missed(&input) else { return Ok(None) };
         done.counts.differing += 1;
         self.unless_pending(side.other(), &known.sub, self.now(), done).await
     }
@@ -311,7 +281,7 @@ impl<O: SweepPorts> PartitionRun<'_, O> {
         loop {
             let now = self.now();
             let asked = {
-                let mut gate = lock(&self.shared.gate);
+                let mut gate = lock(&self.state.gate);
                 if gate.take(count, now) {
                     return Ok(());
                 }
@@ -323,7 +293,7 @@ impl<O: SweepPorts> PartitionRun<'_, O> {
             }
             self.sweep.ports.rest_until(again).await;
             let outstanding = self.sweep.ports.bulk().outstanding().await?;
-            lock(&self.shared.gate).learn(outstanding, self.now());
+            lock(&self.state.gate).learn(outstanding, self.now());
         }
     }
 
@@ -334,7 +304,7 @@ impl<O: SweepPorts> PartitionRun<'_, O> {
             let mut pages = self.sweep.ports.lister(side).members(group);
             loop {
                 match self.page(side, &mut pages, &mut done).await {
-                    Ok(Some(page)) => self.seen_in(side, group, page, &mut done).await?,
+                    Ok(Some(page)) => self.compare_members(side, group, page, &mut done).await?,
                     Ok(None) => break,
                     // The group was deleted since the pool schema was read. No member left it.
                     Err(Unfinished::PortError(error)) if error.kind == ErrorKind::Missing => {
@@ -349,7 +319,7 @@ impl<O: SweepPorts> PartitionRun<'_, O> {
     }
 
     /// Compares one page of a group with the baselines.
-    async fn seen_in(
+    async fn compare_members(
         &self,
         side: Side,
         group: &GroupName,
@@ -365,16 +335,16 @@ impl<O: SweepPorts> PartitionRun<'_, O> {
         for (sub, found) in page.read.iter().zip(people) {
             done.counts.memberships += 1;
             let RecordOwner::Person(record) = found else { continue };
-            if !judge::takes_part(&record, self.scope.began) {
+            if !compare::takes_part(&record, self.scope.began) {
                 continue;
             }
-            if judge::memberships(self.sweep.policy, &record).any(|baseline| baseline == group) {
+            if compare::memberships(self.sweep.policy, &record).any(|baseline| baseline == group) {
                 if let Some(key) = self.scope.member_key(&record.id, side, group) {
                     done.members.take(key);
                 }
-            } else if judge::joined(&self.input(side, &record), group) {
+            } else if compare::joined(&self.input(side, &record), group) {
                 let fresh = self.sweep.ports.records().person(&record.id).await?;
-                if fresh.is_some_and(|it| judge::joined(&self.input(side, &it), group)) {
+                if fresh.is_some_and(|it| compare::joined(&self.input(side, &it), group)) {
                     done.counts.differing += 1;
                     changes.extend(self.unless_pending(side, sub, self.now(), done).await?);
                 }
@@ -413,27 +383,6 @@ impl<O: SweepPorts> PartitionRun<'_, O> {
 }
 
 /// Whether the same call may succeed in a moment.
-const fn unlucky(error: &PortError) -> bool {
+const fn may_pass(error: &PortError) -> bool {
     matches!(error.kind, ErrorKind::NoAnswer | ErrorKind::NotSent | ErrorKind::Broken)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sweep_sends_no_more_than_the_queue_has_room_for_even_if_its_counters_lag() {
-        let mut gate = Gate::default();
-        let most = limits::BULK_OUTSTANDING_MAX;
-        assert!(!gate.take(1, Time(0)), "the counters were not read yet");
-        gate.learn(most - 10, Time(0));
-        assert!(gate.take(10, Time(0)) && !gate.take(1, Time(0)));
-        // The counters do not show yet what was just sent.
-        gate.learn(most - 10, Time(1_000));
-        assert!(!gate.take(1, Time(1_000)));
-        gate.learn(most - 10, Time(60_000));
-        assert!(gate.take(10, Time(60_000)));
-        gate.learn(most + 5, Time(200_000));
-        assert!(!gate.take(1, Time(200_000)));
-    }
 }
