@@ -1,9 +1,9 @@
 """Compares the committed list of the service's operations with the newest published model.
 
-The list (shared/aws/model/cognito-idp.json) holds every operation of Amazon Cognito's user pools API
-and the members of a pool's settings, as of one version of botocore. A test classifies each of them.
-This program fetches the newest botocore with pip into a temporary folder and prints what the list
-does not have.
+The list (shared/aws/model/cognito-idp.json) holds every operation of Amazon Cognito's user pools
+API and the members of a pool's settings, as of one version of botocore. A test classifies each of
+them. This program fetches the newest botocore with pip into a temporary folder and prints what the
+list does not have.
 
 Exit codes: 0 all is known (nothing is printed), 2 something is unknown, 1 the model cannot be read.
 """

@@ -17,7 +17,7 @@ NEWER = model_drift.SERVICE + "2027-01-01/service-2.json.gz"
 
 
 def model(operations=(), update=(), pool=()):
-    """The model that the committed list describes, and what is given besides."""
+    """The model that the committed list describes, and additional members."""
     def members(listed, more):
         return {"members": {name: {} for name in [*listed, *more]}}
 

@@ -1,14 +1,15 @@
-"""`make mutants`: plants a seeded sample of mistakes, one at a time, and prints which no test notices.
+"""`make mutants`: plants a seeded sample of mistakes, one at a time, and prints those that no test
+notices.
 
-cargo-mutants lists the mutants; each is planted in a copy of the repository (target/mutants/tree) and
-meets the fast suites in stages: a stage that fails has caught it. Results are kept in
-tests/mutants/record.json, so an interrupted run goes on where it stopped, on another machine too:
+cargo-mutants lists the mutants; each is planted in a copy of the repository (target/mutants/tree)
+and runs against the fast suites in stages: a stage that fails has caught it. Results are kept in
+tests/mutants/record.json, so an interrupted run continues where it stopped, on another machine too:
 
 - a caught mutant, or one that hangs a test, stays caught while its file is unchanged;
 - a missed one is run again as soon as anything changed, such as a new test.
 
 Environment: SEED; CORE and AWS, how many mutants of each crate (a number, or `all`); FILES, to take
-mutants of these files only; ANEW=1 forgets earlier results.
+mutants of these files only; FRESH=1 ignores earlier results.
 """
 
 import hashlib
@@ -87,7 +88,8 @@ def copy_tree():
     """Brings the copy up to date. Only what differs is written: cargo goes by times."""
     listed = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
                             cwd=TOP, check=True, capture_output=True).stdout.decode()
-    wanted = {name for name in listed.split("\0") if name.startswith(COPIED) and (TOP / name).is_file()}
+    names = listed.split("\0")
+    wanted = {name for name in names if name.startswith(COPIED) and (TOP / name).is_file()}
     wanted.discard(str(RESULTS.relative_to(TOP)))
     whole = hashlib.sha256()
     for name in sorted(wanted):
@@ -109,17 +111,17 @@ def copy_tree():
 class Mutant:
     """One mistake that can be planted."""
 
-    def __init__(self, told):
-        self.name, self.diff = told["name"], told["diff"]
-        self.file = told["file"]
-        self.line = told["span"]["start"]["line"]
-        self.crate = "core" if told["package"] == "poolbridge-core" else "aws"
-        # Without line and column: unrelated edits of the file change neither the sample nor the list
-        # of equivalent mutants.
+    def __init__(self, entry):
+        self.name, self.diff = entry["name"], entry["diff"]
+        self.file = entry["file"]
+        self.line = entry["span"]["start"]["line"]
+        self.crate = "core" if entry["package"] == "poolbridge-core" else "aws"
+        # Without line and column: unrelated edits of the file change neither the sample nor the
+        # list of equivalent mutants.
         self.what = re.sub(r"^\S+?:\d+:\d+: ", "", self.name)
         self.key = f"{self.file}: {self.what}"
 
-    def told(self):
+    def text(self):
         return f"{self.file}:{self.line}: {self.what}"
 
 
@@ -131,8 +133,8 @@ def listed():
     if answer.returncode != 0:
         fail("the mutants cannot be listed", answer.stderr.decode()[-500:])
     mutants, count = [], {}
-    for told in json.loads(answer.stdout):
-        mutant = Mutant(told)
+    for entry in json.loads(answer.stdout):
+        mutant = Mutant(entry)
         count[mutant.key] = count.get(mutant.key, 0) + 1
         if count[mutant.key] > 1:
             mutant.key += f" #{count[mutant.key]}"
@@ -167,8 +169,8 @@ def sample(mutants):
 
 
 def check_baseline(crates):
-    """Runs every stage on the unchanged tree: a suite that fails would catch everything. Answers for
-    how many seconds each may run: a busy machine is no hanging test."""
+    """Runs every stage on the unchanged tree: a suite that fails would catch everything. Returns
+    for how many seconds each may run: a busy machine is no hanging test."""
     bounds = {}
     for crate in crates:
         for stage, packages, cargo, tests, seconds in STAGES[crate]:
@@ -211,8 +213,8 @@ def plant(mutant, bounds):
     diff = re.sub(r"^\+\+\+ .*$", f"+++ {mutant.file}", mutant.diff, count=1, flags=re.MULTILINE)
     # The copy is not to be taken for a part of the repository around it.
     outside = dict(environment(), GIT_CEILING_DIRECTORIES=str(WORK))
-    applied = subprocess.run(["git", "apply", "-p0", "-"], input=diff.encode(), cwd=TREE, env=outside,
-                             check=False, capture_output=True)
+    applied = subprocess.run(["git", "apply", "-p0", "-"], input=diff.encode(), cwd=TREE,
+                             env=outside, check=False, capture_output=True)
     if applied.returncode != 0 or (TREE / mutant.file).read_bytes() == whole:
         fail(f"cannot be planted: {mutant.name}", applied.stderr.decode()[-500:])
     try:
@@ -237,7 +239,7 @@ def main():
     left_out = [it for it in chosen if it.key in reasons]
     chosen = [it for it in chosen if it.key not in reasons]
     results = {}
-    if RESULTS.is_file() and not os.environ.get("ANEW"):
+    if RESULTS.is_file() and not os.environ.get("FRESH"):
         results = json.loads(RESULTS.read_text())
     hashes = {}
     for mutant in chosen:
@@ -255,7 +257,8 @@ def main():
           f"{len(chosen) - len(open_ones)} of them known from earlier runs", flush=True)
     bounds = {}
     if open_ones:
-        bounds = check_baseline([crate for crate in STAGES if any(it.crate == crate for it in open_ones)])
+        crates = {it.crate for it in open_ones}
+        bounds = check_baseline([crate for crate in STAGES if crate in crates])
     for place, mutant in enumerate(open_ones, 1):
         began = time.monotonic()
         outcome, stage = plant(mutant, bounds)
@@ -264,7 +267,7 @@ def main():
                                "file": hashes[mutant.file], "tree": tree}
         RESULTS.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
         by = f" ({stage})" if outcome == "caught" else ""
-        print(f"[{place}/{len(open_ones)}] {outcome}{by}, {seconds:.0f} s: {mutant.told()}",
+        print(f"[{place}/{len(open_ones)}] {outcome}{by}, {seconds:.0f} s: {mutant.text()}",
               flush=True)
     sys.exit(report(chosen, left_out, reasons, results, mutants))
 
@@ -278,21 +281,22 @@ def report(chosen, left_out, reasons, results, mutants):
         for mutant in (it for it in chosen if it.crate == crate):
             count[results[mutant.key]["outcome"]] += 1
         # A mutant that hangs its test is noticed as well.
-        noticed, viable = count["caught"] + count["timeout"], sum(count.values()) - count["unviable"]
+        noticed = count["caught"] + count["timeout"]
+        viable = sum(count.values()) - count["unviable"]
         if viable == 0:
             continue
         score = 100 * noticed / viable
         good = good and score >= SCORE_MIN
-        print(f"{crate}: {score:.1f} % of {viable} viable mutants are caught: {count['caught']} caught, "
-              f"{count['timeout']} timed out, {count['missed']} missed; {count['unviable']} do not "
-              "compile")
+        print(f"{crate}: {score:.1f} % of {viable} viable mutants are caught: "
+              f"{count['caught']} caught, {count['timeout']} timed out, {count['missed']} missed; "
+              f"{count['unviable']} do not compile")
     for mutant in left_out:
-        print(f"equivalent: {mutant.told()}\n  {reasons[mutant.key]}")
+        print(f"equivalent: {mutant.text()}\n  {reasons[mutant.key]}")
     for key in sorted(set(reasons) - {it.key for it in mutants}):
         print(f"tests/mutants/equivalent.txt names no mutant any more: {key}")
     for mutant in chosen:
         if results[mutant.key]["outcome"] == "missed":
-            print(f"SURVIVED {mutant.told()}")
+            print(f"SURVIVED {mutant.text()}")
     return 0 if good else 1
 
 

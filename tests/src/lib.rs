@@ -16,7 +16,7 @@ pub mod protocol;
 pub mod large_pool;
 #[cfg(feature = "services")]
 pub mod payloads;
-pub mod odd_people;
+pub mod unusual_accounts;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

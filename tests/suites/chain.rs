@@ -3,8 +3,8 @@
 //! signs in must see no difference. The suite also tests the sign-up guard, which runs in the same
 //! place.
 
-#[path = "chain/elsewhere.rs"]
-mod elsewhere;
+#[path = "chain/other_region.rs"]
+mod other_region;
 #[path = "chain/guard.rs"]
 mod guard;
 #[path = "chain/invoked.rs"]
@@ -89,19 +89,19 @@ fn arn(function: &str) -> String {
 }
 
 /// Runs one case on the suite's deployment, and afterwards searches for private values left behind.
-async fn play(case: impl AsyncFnOnce(&Deployment) -> anyhow::Result<()>) {
+async fn run_case(case: impl AsyncFnOnce(&Deployment) -> anyhow::Result<()>) {
     let deployed = BRIDGE.get_or_try_init(|| async { deploy(TEAM).await.map(Mutex::new) });
     let bridge = deployed.await.expect("the bridge cannot be deployed").lock().await;
     for place in [Place::Ministack, Place::Pool(0), Place::Pool(1)] {
         // A failed case may have left its faults.
         bridge.stack.faults(place).clear().await.expect("the proxies do not answer");
     }
-    let played = match case(&bridge).await {
-        Ok(()) => bridge.nothing_private(&[], &[]).await.map(drop),
+    let result = match case(&bridge).await {
+        Ok(()) => bridge.assert_no_personal_data(&[], &[]).await.map(drop),
         Err(error) => Err(error),
     };
-    if let Err(error) = played {
-        panic!("{error:?}\n{}{}", bridge.last_words(40).await, bridge.stack.logs(10));
+    if let Err(error) = result {
+        panic!("{error:?}\n{}{}", bridge.log_tails(40).await, bridge.stack.logs(10));
     }
 }
 
@@ -110,7 +110,7 @@ type PersonAnswer = Result<Value, (String, String)>;
 
 /// The answer of a pool in words that are the same for both pools: without the names of the
 /// function and of the person.
-fn reported(
+fn person_answer(
     answer: anyhow::Result<Value>,
     pool: &UserPool,
     name: &str,
@@ -142,7 +142,7 @@ async fn sign_up(pool: &UserPool, name: &str) -> anyhow::Result<PersonAnswer> {
     let email = email(&name);
     let attributes = [("email", email.as_str()), ("custom:dept", "Department-One")];
     let answer = pool.sign_up(&name, "Correct-Horse-77", &attributes).await.map(|_| json!({}));
-    reported(answer, pool, &name)
+    person_answer(answer, pool, &name)
 }
 
 /// The event that Cognito sends from the pool of that side.

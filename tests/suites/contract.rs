@@ -13,7 +13,7 @@ use poolbridge_tests::contract::{fakes, services};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    // An argument that is no name, such as `--quiet`, is meant for the harness of other suites.
+    // An argument that is no name, such as `--minimal`, is meant for the harness of other suites.
     let filter = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
     let filter = filter.unwrap_or_default();
     let outcome = match services::endpoint() {

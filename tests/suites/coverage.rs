@@ -6,6 +6,8 @@
 mod attached;
 #[path = "coverage/operations.rs"]
 mod operations;
+#[path = "coverage/unsupported.rs"]
+mod unsupported;
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -15,7 +17,7 @@ use anyhow::{Context as _, ensure};
 use poolbridge_config::operations::{Detects, OPERATIONS, Operation};
 use poolbridge_core::side::Side;
 use poolbridge_tests::deployment::cloudtrail;
-use poolbridge_tests::deployment::patience::until;
+use poolbridge_tests::deployment::polling::until;
 use poolbridge_tests::deployment::{Deployment, DeploymentKind};
 use serde_json::json;
 
@@ -28,7 +30,7 @@ const LIMIT: Duration = Duration::from_mins(1);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Route {
     /// By the pool's own trigger, or by `CloudTrail`'s event on the bus.
-    AsItHappens,
+    Events,
     /// By the sweep alone: `CloudTrail`'s event never arrives.
     SweepOnly,
 }
@@ -41,21 +43,21 @@ async fn deploy() -> anyhow::Result<Deployment> {
 #[tokio::test]
 async fn every_operation_on_each_pool_ends_with_both_pools_agreeing() {
     let bridge = deploy().await.expect("the bridge cannot be deployed");
-    let played = play(&bridge).await;
-    if let Err(error) = played {
-        panic!("{error:?}\n{}{}", bridge.last_words(40).await, bridge.stack.logs(10));
+    let result = run_operations(&bridge).await;
+    if let Err(error) = result {
+        panic!("{error:?}\n{}{}", bridge.log_tails(40).await, bridge.stack.logs(10));
     }
     bridge.stop().expect("the stack does not stop");
 }
 
-async fn play(bridge: &Deployment) -> anyhow::Result<()> {
+async fn run_operations(bridge: &Deployment) -> anyhow::Result<()> {
     // The two routes use different people. Otherwise the sweep might find only what was found
     // before.
-    for route in [Route::AsItHappens, Route::SweepOnly] {
+    for route in [Route::Events, Route::SweepOnly] {
         let mut done = Vec::new();
         for side in Side::BOTH {
             for operation in AccountOperation::ALL {
-                if route == Route::SweepOnly && !operation.shows_in_a_listing() {
+                if route == Route::SweepOnly && !operation.visible_in_listing() {
                     continue;
                 }
                 let name = format!("{}-{side}-{route:?}", operation.name()).to_lowercase();
@@ -64,17 +66,17 @@ async fn play(bridge: &Deployment) -> anyhow::Result<()> {
                 );
             }
         }
-        bridge.worked_off().await?;
+        bridge.wait_until_processed().await?;
         for person in &done {
             let context = || format!("{} of {}", person.operation.name(), person.name);
             let sub = person.operation.perform(bridge, person).await.with_context(context)?;
-            if route == Route::AsItHappens
+            if route == Route::Events
                 && let By::Trail(author) = person.operation.by()
             {
                 let pool = bridge.pool(person.side);
                 let operation = person.operation.operation();
                 let event = cloudtrail::event(pool, operation, &author, Some(&sub));
-                bridge.services.tell_trail(&event).await.with_context(context)?;
+                bridge.services.send_trail_event(&event).await.with_context(context)?;
             }
         }
         for person in &done {
@@ -92,7 +94,7 @@ async fn play(bridge: &Deployment) -> anyhow::Result<()> {
         }
         ensure!(bridge.dead_letters().await? == 0, "there are dead letters");
     }
-    bridge.nothing_private(&[], &["demo-trail", "demo-sweep"]).await.map(drop)
+    bridge.assert_no_personal_data(&[], &["demo-trail", "demo-sweep"]).await.map(drop)
 }
 
 /// Starts or continues a pass of the sweep, as the schedule does.
@@ -101,13 +103,13 @@ async fn sweep(bridge: &Deployment) -> anyhow::Result<()> {
     bridge.services.invoke("demo-sweep", event.as_bytes(), LIMIT).await.map(drop)
 }
 
-/// Every operation of the table either runs here or is listed as beyond the local stack.
+/// Every operation of the table either runs here or is listed in `unsupported`.
 #[test]
 fn no_operation_of_the_table_is_left_out() {
     let done: BTreeSet<&str> =
         AccountOperation::ALL.iter().map(|operation| operation.operation()).collect();
-    let beyond: BTreeSet<&str> =
-        operations::BEYOND_THE_STACK.iter().map(|(name, _)| *name).collect();
+    let unsupported: BTreeSet<&str> =
+        unsupported::UNSUPPORTED.iter().map(|(name, _)| *name).collect();
     // An operation that no route must detect changes no person. Another test covers the operations
     // that change a pool's settings.
     let about_people = |operation: &&Operation| {
@@ -115,8 +117,8 @@ fn no_operation_of_the_table_is_left_out() {
     };
     let named = OPERATIONS.iter().filter(about_people).map(|operation| operation.name);
     let missing: Vec<&str> =
-        named.filter(|name| !done.contains(name) && !beyond.contains(name)).collect();
+        named.filter(|name| !done.contains(name) && !unsupported.contains(name)).collect();
     assert!(missing.is_empty(), "no case runs {missing:?}");
-    let both: Vec<_> = done.intersection(&beyond).collect();
-    assert!(both.is_empty(), "{both:?} run here, but are listed as beyond the stack");
+    let both: Vec<_> = done.intersection(&unsupported).collect();
+    assert!(both.is_empty(), "{both:?} run here, but are listed as unsupported");
 }

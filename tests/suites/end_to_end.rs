@@ -14,8 +14,8 @@ mod messages;
 mod operator;
 #[path = "end_to_end/outage.rs"]
 mod outage;
-#[path = "end_to_end/travel.rs"]
-mod travel;
+#[path = "end_to_end/propagation.rs"]
+mod propagation;
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use poolbridge_core::side::Side;
-use poolbridge_tests::deployment::patience::until;
+use poolbridge_tests::deployment::polling::until;
 use poolbridge_tests::deployment::user_pool::AdminView;
 use poolbridge_tests::deployment::{Deployment, DeploymentKind};
 use poolbridge_tests::stack::{Faults, Place};
@@ -50,7 +50,7 @@ const WRITES: [&str; 10] = [
 static BRIDGE: OnceCell<Mutex<Deployment>> = OnceCell::const_new();
 
 /// Runs one case on the suite's deployment, and afterwards searches for private values left behind.
-async fn play(case: impl AsyncFnOnce(&Deployment) -> anyhow::Result<()>) {
+async fn run_case(case: impl AsyncFnOnce(&Deployment) -> anyhow::Result<()>) {
     let deploy = || async {
         let stack = Deployment::start_stack(DeploymentKind::Calls).await?;
         Deployment::deploy(stack, DeploymentKind::Calls).await.map(Mutex::new)
@@ -61,12 +61,12 @@ async fn play(case: impl AsyncFnOnce(&Deployment) -> anyhow::Result<()>) {
         // A failed case may have left its faults.
         bridge.stack.faults(place).clear().await.expect("the proxies do not answer");
     }
-    let played = match case(&bridge).await {
-        Ok(()) => bridge.nothing_private(&[], &[]).await.map(drop),
+    let result = match case(&bridge).await {
+        Ok(()) => bridge.assert_no_personal_data(&[], &[]).await.map(drop),
         Err(error) => Err(error),
     };
-    if let Err(error) = played {
-        panic!("{error:?}\n{}{}", bridge.last_words(40).await, bridge.stack.logs(10));
+    if let Err(error) = result {
+        panic!("{error:?}\n{}{}", bridge.log_tails(40).await, bridge.stack.logs(10));
     }
 }
 
@@ -90,7 +90,7 @@ async fn sign_up(bridge: &Deployment, name: &str) -> anyhow::Result<String> {
 async fn request(bridge: &Deployment, name: &str) -> anyhow::Result<SignedUpPerson> {
     let old = sign_up(bridge, name).await?;
     let new = arrival(bridge, name).await?.sub;
-    bridge.worked_off().await?;
+    bridge.wait_until_processed().await?;
     Ok(SignedUpPerson { name: name.to_owned(), old, new })
 }
 

@@ -29,19 +29,19 @@ const LONG_AFTER: Duration = Duration::from_hours(6);
 /// delivered, so that the number of writes does not depend on chance.
 fn bursts(world: &mut Endurance, seed: u64) -> Vec<Vec<Planned>> {
     let planned = world.plan(seed, EDITS, Duration::from_secs(4));
-    let mut rest = planned.as_slice();
+    let mut run_until_idle = planned.as_slice();
     let mut bursts = Vec::new();
     let mut size = 1;
-    while !rest.is_empty() {
-        let (burst, later) = rest.split_at(size.min(rest.len()));
+    while !run_until_idle.is_empty() {
+        let (burst, later) = run_until_idle.split_at(size.min(run_until_idle.len()));
         bursts.push(burst.to_vec());
-        rest = later;
+        run_until_idle = later;
         size = size % 5 + 1;
     }
     bursts
 }
 
-fn play(world: &mut Endurance, burst: &[Planned]) {
+fn perform(world: &mut Endurance, burst: &[Planned]) {
     for planned in burst {
         world.scheduler.pass(planned.after);
         world.act(planned);
@@ -52,24 +52,24 @@ fn play(world: &mut Endurance, burst: &[Planned]) {
 fn once(seed: u64, parameters: &WorldParameters) -> (Endurance, usize) {
     let mut world = Endurance::new(seed, seed, parameters);
     let mut messages = world.scheduler.world.lock().queue.messages().len();
-    assert!(world.rest(), "seed {seed}: the first messages are not processed");
+    assert!(world.run_until_idle(), "seed {seed}: the first messages are not processed");
     for burst in bursts(&mut world, seed) {
-        play(&mut world, &burst);
+        perform(&mut world, &burst);
         messages += world.scheduler.world.lock().queue.messages().len();
-        assert!(world.rest(), "seed {seed}: a burst is not processed");
+        assert!(world.run_until_idle(), "seed {seed}: a burst is not processed");
     }
     (world, messages)
 }
 
 /// Delivers each message three times: once after its burst, the other times then or at any later
 /// time, in any order, concurrently with those of other bursts.
-fn thrice(seed: u64, parameters: &WorldParameters) -> (Endurance, usize) {
+fn deliver_three_times(seed: u64, parameters: &WorldParameters) -> (Endurance, usize) {
     let mut world = Endurance::new(seed, seed ^ 0x7, parameters);
     world.again = true;
     let mut kept: Vec<ChangeEvent> = Vec::new();
     let mut sent = deliver(&mut world, &mut kept);
     for burst in bursts(&mut world, seed) {
-        play(&mut world, &burst);
+        perform(&mut world, &burst);
         sent += deliver(&mut world, &mut kept);
     }
     for _ in 0..2 {
@@ -80,7 +80,7 @@ fn thrice(seed: u64, parameters: &WorldParameters) -> (Endurance, usize) {
     for change in &kept {
         world.put_message(change);
     }
-    assert!(world.rest(), "seed {seed}: the last copies are not processed");
+    assert!(world.run_until_idle(), "seed {seed}: the last copies are not processed");
     (world, sent + kept.len())
 }
 
@@ -104,7 +104,7 @@ fn deliver(world: &mut Endurance, kept: &mut Vec<ChangeEvent>) -> usize {
     }
     let until = world.now() + Duration::from_mins(1);
     world.work(until);
-    assert!(world.rest(), "the copies are not processed");
+    assert!(world.run_until_idle(), "the copies are not processed");
     now.len()
 }
 
@@ -113,18 +113,18 @@ fn every_message_three_times_in_random_order_makes_no_additional_pool_write() {
     let parameters = mixture(5, 10);
     let (mut writes, mut repeated) = (0, 0);
     for seed in 0..WORLDS {
-        let (mut quiescence, messages) = once(seed, &parameters);
-        let (mut again, sent) = thrice(seed, &parameters);
+        let (mut single, messages) = once(seed, &parameters);
+        let (mut again, sent) = deliver_three_times(seed, &parameters);
         assert_eq!(sent, messages * DELIVERIES, "seed {seed}: not every message came three times");
         let count = |world: &Endurance| {
             (world.scheduler.world.lock().watch.writes, world.scheduler.pool_writes)
         };
-        assert_eq!(count(&quiescence), count(&again), "seed {seed}: pool writes, done and tried");
-        assert_eq!(quiescence.says(), again.says(), "seed {seed}: the pools' state");
-        writes += count(&quiescence).0;
+        assert_eq!(count(&single), count(&again), "seed {seed}: pool writes, done and tried");
+        assert_eq!(single.accounts(), again.accounts(), "seed {seed}: the pools' state");
+        writes += count(&single).0;
         let counted = again.scheduler.world.lock().fault_injection.counted.clone();
         repeated += counted.get("repeated message").copied().unwrap_or(0);
-        assert_eq!((quiescence.end(), again.end()), (Vec::new(), Vec::new()), "seed {seed}");
+        assert_eq!((single.end(), again.end()), (Vec::new(), Vec::new()), "seed {seed}");
     }
     assert!(writes > 10 * WORLDS, "hardly anything was written: {writes}");
     assert!(
@@ -135,7 +135,7 @@ fn every_message_three_times_in_random_order_makes_no_additional_pool_write() {
 
 /// A fault that lasts for a while.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Trouble {
+enum Disruption {
     /// The service cannot be reached.
     OutOfReach(Target),
     /// The pool throttles these calls of every caller.
@@ -155,17 +155,17 @@ struct Met {
 }
 
 /// People go on editing during the fault and a little longer. Then pending changes are sent again,
-/// as `drain` does, and the world comes to rest.
-fn endure(seed: u64, trouble: Trouble, span: Duration, met: &mut Met) {
+/// as `drain` does, and the world becomes quiescent.
+fn endure(seed: u64, disruption: Disruption, span: Duration, met: &mut Met) {
     let mut world = Endurance::new(seed, seed ^ 0x2a, &mixture(5, 10));
     let already = Duration::from_secs(world.choose(90) as u64);
     world.work(world.now() + already);
     let until = world.now() + span;
     {
         let mut state = world.scheduler.world.lock();
-        match trouble {
-            Trouble::OutOfReach(place) => state.fault_injection.cut_off(place, until),
-            Trouble::Throttled(side, calls) => {
+        match disruption {
+            Disruption::OutOfReach(place) => state.fault_injection.start_outage(place, until),
+            Disruption::Throttled(side, calls) => {
                 state.fault_injection.throttle(Target::Pool(side), calls, until);
             }
         }
@@ -184,13 +184,13 @@ fn endure(seed: u64, trouble: Trouble, span: Duration, met: &mut Met) {
     met.lost_captures += world.scheduler.lost_captures;
     world.scheduler.resend_all_pending();
     let broken = world.end();
-    assert!(broken.is_empty(), "seed {seed}, {trouble:?}: {broken:?}");
+    assert!(broken.is_empty(), "seed {seed}, {disruption:?}: {broken:?}");
 }
 
-fn endure_in_all_worlds(trouble: impl Fn(u64) -> Trouble, span: Duration) -> Met {
+fn endure_in_all_worlds(disruption: impl Fn(u64) -> Disruption, span: Duration) -> Met {
     let mut met = Met::default();
     for seed in 0..WORLDS {
-        endure(seed, trouble(seed), span, &mut met);
+        endure(seed, disruption(seed), span, &mut met);
     }
     let worlds = usize::try_from(WORLDS).unwrap_or(usize::MAX);
     assert!(met.edits > 15 * worlds, "people made too few edits: {met:?}");
@@ -200,37 +200,38 @@ fn endure_in_all_worlds(trouble: impl Fn(u64) -> Trouble, span: Duration) -> Met
 
 #[test]
 fn an_hour_without_the_old_pool_loses_nothing() {
-    endure_in_all_worlds(|_| Trouble::OutOfReach(Target::Pool(Side::Old)), HOUR);
+    endure_in_all_worlds(|_| Disruption::OutOfReach(Target::Pool(Side::Old)), HOUR);
 }
 
 #[test]
 fn an_hour_without_the_new_pool_loses_nothing() {
-    endure_in_all_worlds(|_| Trouble::OutOfReach(Target::Pool(Side::New)), HOUR);
+    endure_in_all_worlds(|_| Disruption::OutOfReach(Target::Pool(Side::New)), HOUR);
 }
 
 #[test]
 fn an_hour_without_the_queue_loses_nothing() {
-    let met = endure_in_all_worlds(|_| Trouble::OutOfReach(Target::Queue), HOUR);
+    let met = endure_in_all_worlds(|_| Disruption::OutOfReach(Target::Queue), HOUR);
     assert!(met.unsent > 10 * usize::try_from(WORLDS).unwrap_or(usize::MAX), "{met:?}");
 }
 
 #[test]
 fn an_hour_without_the_table_loses_nothing() {
-    let met = endure_in_all_worlds(|_| Trouble::OutOfReach(Target::Table), HOUR);
+    let met = endure_in_all_worlds(|_| Disruption::OutOfReach(Target::Table), HOUR);
     assert!(met.lost_captures > 10 * WORLDS, "captures still stored pending changes: {met:?}");
 }
 
 #[test]
 fn a_pool_throttled_for_a_minute_loses_nothing() {
     let minute = Duration::from_mins(1);
-    let troubles = [
-        Trouble::Throttled(Side::Old, ThrottledCalls::Every),
-        Trouble::Throttled(Side::New, ThrottledCalls::Every),
-        Trouble::Throttled(Side::Old, ThrottledCalls::Changes),
-        Trouble::Throttled(Side::New, ThrottledCalls::Changes),
+    let disruptions = [
+        Disruption::Throttled(Side::Old, ThrottledCalls::Every),
+        Disruption::Throttled(Side::New, ThrottledCalls::Every),
+        Disruption::Throttled(Side::Old, ThrottledCalls::Changes),
+        Disruption::Throttled(Side::New, ThrottledCalls::Changes),
     ];
-    let trouble = |seed: u64| troubles[usize::try_from(seed).unwrap_or(0) % troubles.len()];
-    endure_in_all_worlds(trouble, minute);
+    let disruption =
+        |seed: u64| disruptions[usize::try_from(seed).unwrap_or(0) % disruptions.len()];
+    endure_in_all_worlds(disruption, minute);
 }
 
 /// Pauses a world, lets people edit for an hour, disables one of them, and resumes it. Returns
@@ -240,9 +241,9 @@ fn pause(seed: u64) -> bool {
     let mut parameters = baseline(5, 10);
     parameters.acts.retain(|(act, _)| *act != Act::Enabled);
     // The disabled person needs an account on each side.
-    parameters.strangers = false;
+    parameters.same_address_accounts = false;
     let mut world = Endurance::new(seed, seed ^ 0x9, &parameters);
-    assert!(world.rest());
+    assert!(world.run_until_idle());
     world.scheduler.world.lock().table.control.paused = Some("a test".to_owned());
     let until = world.now() + HOUR;
     let planned = world.plan(seed, EDITS, HOUR / u32::try_from(EDITS * 2).unwrap_or(1));
@@ -256,9 +257,9 @@ fn pause(seed: u64) -> bool {
         }
     }
     world.work(until);
-    let says = world.says();
-    let there = says.get(&(disabled.human, disabled.side.other()));
-    assert!(there.is_some_and(|said| !said.enabled), "seed {seed}: the pause held a disable");
+    let accounts = world.accounts();
+    let there = accounts.get(&(disabled.human, disabled.side.other()));
+    assert!(there.is_some_and(|account| !account.enabled), "seed {seed}: the pause held a disable");
     let writes = world.scheduler.world.lock().watch.writes - before;
     assert_eq!(writes, 1, "seed {seed}: writes during the pause");
     let apart = world.apart();
@@ -280,13 +281,13 @@ fn a_pause_loses_nothing() {
 const ORDERS: usize = 50;
 
 /// Every order of that many things, or none if there are more than [`ORDERS`].
-fn orders(things: usize) -> Vec<Vec<usize>> {
+fn orders(items: usize) -> Vec<Vec<usize>> {
     let mut orders = vec![Vec::new()];
-    for thing in 0..things {
+    for item in 0..items {
         let put = |order: &Vec<usize>| {
             let put_at = |at: usize| {
                 let mut longer = order.clone();
-                longer.insert(at, thing);
+                longer.insert(at, item);
                 longer
             };
             (0..=order.len()).map(put_at).collect::<Vec<_>>()
@@ -304,7 +305,7 @@ fn before_any_delivery(seed: u64, parameters: &WorldParameters) -> (Endurance, V
     let mut world = Endurance::new(seed, seed, parameters);
     let edits = 2 + world.choose(5);
     let planned = world.plan(seed, edits, Duration::from_secs(4));
-    play(&mut world, &planned);
+    perform(&mut world, &planned);
     let messages = world.take_messages();
     (world, messages)
 }
@@ -323,7 +324,7 @@ fn deliver_in(
         world.work(world.now() + Duration::from_secs(1));
         world.scheduler.pass(apart);
     }
-    assert!(world.rest(), "seed {seed}: the messages are not processed");
+    assert!(world.run_until_idle(), "seed {seed}: the messages are not processed");
     world
 }
 
@@ -346,9 +347,9 @@ fn messages_in_any_order_end_in_the_same_state() {
         for (number, order) in all.iter().enumerate() {
             let apart = [Duration::ZERO, Duration::from_secs(25)][number % 2];
             let mut world = deliver_in(order, seed, apart, &parameters);
-            let says = (world.says(), world.closed());
-            let first = first.get_or_insert_with(|| says.clone());
-            assert_eq!(*first, says, "seed {seed}, order {order:?} of {messages:?}");
+            let accounts = (world.accounts(), world.closed());
+            let first = first.get_or_insert_with(|| accounts.clone());
+            assert_eq!(*first, accounts, "seed {seed}, order {order:?} of {messages:?}");
             let broken = world.end();
             assert!(broken.is_empty(), "seed {seed}, order {order:?}: {broken:?}");
             tried += 1;

@@ -38,7 +38,7 @@ fn invariant_01_level_not_edge() {
             assert_eq!(setup.process(&late).outcome, Outcome::Unchanged);
         }
     }
-    assert_eq!(setup.says(Side::Old, &old, "name").as_deref(), Some("second"));
+    assert_eq!(setup.attribute(Side::Old, &old, "name").as_deref(), Some("second"));
     assert_eq!(setup.writes(), writes);
 }
 
@@ -50,7 +50,7 @@ fn invariant_02_no_lost_change() {
     setup.capture(Side::Old, &old);
     // The message is lost. The pending change alone is enough. `settle` uses no queue.
     setup.settle();
-    assert_eq!(setup.says(Side::New, &new, "name").as_deref(), Some("marked"));
+    assert_eq!(setup.attribute(Side::New, &new, "name").as_deref(), Some("marked"));
     // The pending change is lost. The message alone is enough, and stores a pending change if its
     // outcome is `retry`.
     setup.set(Side::Old, &old, "name", "sent");
@@ -58,14 +58,14 @@ fn invariant_02_no_lost_change() {
     let report = setup.process(&change);
     assert!(matches!(report.outcome, Outcome::Retry(_, Reason::Settling)) && report.has_pending);
     setup.settle();
-    assert_eq!(setup.says(Side::New, &new, "name").as_deref(), Some("sent"));
+    assert_eq!(setup.attribute(Side::New, &new, "name").as_deref(), Some("sent"));
 }
 
 #[test]
 fn invariant_04_no_echo() {
     let mut setup = Setup::new(Provision::Lazy);
     let (old, new) = setup.pair();
-    setup.set(Side::Old, &old, "name", "told");
+    setup.set(Side::Old, &old, "name", "other");
     setup.captured(Side::Old, &old);
     let writes = setup.writes();
     setup.captured(Side::New, &new);
@@ -86,14 +86,14 @@ fn invariant_05_no_lost_update() {
     setup.capture(Side::Old, &old);
     setup.captured(Side::New, &new);
     for (side, sub) in [(Side::Old, &old), (Side::New, &new)] {
-        assert_eq!(setup.says(side, sub, "name").as_deref(), Some("of old"));
-        assert_eq!(setup.says(side, sub, "nickname").as_deref(), Some("of new"));
+        assert_eq!(setup.attribute(side, sub, "name").as_deref(), Some("of old"));
+        assert_eq!(setup.attribute(side, sub, "nickname").as_deref(), Some("of new"));
     }
     setup.set(Side::Old, &old, "name", "old says");
     setup.set(Side::New, &new, "name", "new says");
     setup.capture(Side::Old, &old);
     setup.captured(Side::New, &new);
-    assert_eq!(setup.says(Side::New, &new, "name").as_deref(), Some("old says"));
+    assert_eq!(setup.attribute(Side::New, &new, "name").as_deref(), Some("old says"));
     let conflict = |decision: &&poolbridge_core::record::Decision| {
         decision.kind == DecisionKind::Conflict && decision.fields == ["name"]
     };
@@ -123,8 +123,8 @@ fn invariant_08_nothing_is_weakened() {
     setup.set(Side::New, &new, "email_verified", "false");
     let outcomes = setup.captured(Side::New, &new);
     assert_eq!(outcomes.last(), Some(&Outcome::Held(Reason::VerificationLost)));
-    assert_eq!(setup.says(Side::Old, &old, "email_verified").as_deref(), Some("true"));
-    assert_eq!(setup.says(Side::New, &new, "email_verified").as_deref(), Some("false"));
+    assert_eq!(setup.attribute(Side::Old, &old, "email_verified").as_deref(), Some("true"));
+    assert_eq!(setup.attribute(Side::New, &new, "email_verified").as_deref(), Some("false"));
     // Another address brings its own flag, never the old one's.
     setup.edit(Side::Old, &old, |body| {
         body.attributes.insert(attribute("email"), "two@example.com".to_owned());
@@ -132,8 +132,8 @@ fn invariant_08_nothing_is_weakened() {
     });
     setup.set(Side::New, &new, "email_verified", "true");
     setup.captured(Side::Old, &old);
-    assert_eq!(setup.says(Side::New, &new, "email").as_deref(), Some("two@example.com"));
-    assert_eq!(setup.says(Side::New, &new, "email_verified").as_deref(), Some("false"));
+    assert_eq!(setup.attribute(Side::New, &new, "email").as_deref(), Some("two@example.com"));
+    assert_eq!(setup.attribute(Side::New, &new, "email_verified").as_deref(), Some("false"));
 }
 
 #[test]
@@ -147,7 +147,7 @@ fn invariant_08_edits_of_a_side_with_an_outdated_password_do_not_travel() {
     setup.wait(limits::SETTLE);
     let outcome = setup.process(&reset).outcome;
     assert_eq!(outcome, Outcome::Held(Reason::StaleSide));
-    assert_eq!(setup.says(Side::Old, &old, "email").as_deref(), Some("one@example.com"));
+    assert_eq!(setup.attribute(Side::Old, &old, "email").as_deref(), Some("one@example.com"));
     let record = setup.record(Side::Old, &old);
     assert!(record.passwords.closed.new.is_some(), "the leaked password still opens the account");
     assert_eq!(record.passwords.closed.old, None);
@@ -161,7 +161,7 @@ fn invariant_10_one_bad_field_blocks_no_other_and_nothing_holds_a_disable() {
     setup.set(Side::Old, &old, "name", "fits");
     let outcomes = setup.captured(Side::Old, &old);
     assert_eq!(outcomes.last(), Some(&Outcome::Rejected(Reason::TooLong)));
-    assert_eq!(setup.says(Side::New, &new, "name").as_deref(), Some("fits"));
+    assert_eq!(setup.attribute(Side::New, &new, "name").as_deref(), Some("fits"));
     setup.world.lock().table.control.paused = Some("a test".to_owned());
     setup.edit(Side::Old, &old, |body| body.enabled = false);
     setup.set(Side::Old, &old, "name", "waits");
@@ -169,10 +169,10 @@ fn invariant_10_one_bad_field_blocks_no_other_and_nothing_holds_a_disable() {
     setup.wait(limits::SETTLE);
     setup.process(&change);
     assert!(!setup.body(Side::New, &new).enabled, "a pause held a disable");
-    assert_eq!(setup.says(Side::New, &new, "name").as_deref(), Some("fits"));
+    assert_eq!(setup.attribute(Side::New, &new, "name").as_deref(), Some("fits"));
     setup.world.lock().table.control.paused = None;
     setup.captured(Side::Old, &old);
-    assert_eq!(setup.says(Side::New, &new, "name").as_deref(), Some("waits"));
+    assert_eq!(setup.attribute(Side::New, &new, "name").as_deref(), Some("waits"));
 }
 
 #[test]
@@ -225,8 +225,8 @@ fn invariant_13_nothing_is_taken() {
     setup.set(Side::Old, &old, "email", "two@example.com");
     let outcomes = setup.captured(Side::Old, &old);
     assert_eq!(outcomes.last(), Some(&Outcome::Held(Reason::AddressTaken)));
-    assert_eq!(setup.says(Side::New, &new, "email").as_deref(), Some("one@example.com"));
-    assert_eq!(setup.says(Side::New, &other, "email").as_deref(), Some("two@example.com"));
+    assert_eq!(setup.attribute(Side::New, &new, "email").as_deref(), Some("one@example.com"));
+    assert_eq!(setup.attribute(Side::New, &other, "email").as_deref(), Some("two@example.com"));
 }
 
 #[test]

@@ -16,8 +16,10 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use poolbridge_tests::payloads::checks::{leak, wrong_line};
-use poolbridge_tests::payloads::{FakeServices, NEW_POOL, OLD_POOL, OWN_ROLE, Payload, play};
+use poolbridge_tests::payloads::checks::{leak, unexpected_log_field};
+use poolbridge_tests::payloads::{
+    FakeServices, NEW_POOL, OLD_POOL, OWN_ROLE, Payload, run_payloads,
+};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -39,35 +41,35 @@ fn seed() -> u64 {
 #[test]
 fn payloads_of_every_shape_are_answered_and_leak_no_value() {
     if let Ok(range) = std::env::var(RANGE) {
-        return play_range(&range);
+        return run_range(&range);
     }
     let count = setting("POOLBRIDGE_PAYLOADS", 100_000);
     let services = FakeServices::start().unwrap();
     let folder = Folder::make(&services.endpoint);
     let part = |at: u64| (count * at / PARTS)..(count * (at + 1) / PARTS);
-    let players: Vec<_> = (0..PARTS)
+    let children: Vec<_> = (0..PARTS)
         .map(|at| (at, folder.command(&services.endpoint, at, &part(at)).spawn().unwrap()))
         .collect();
-    let mut reported = LogCounts::default();
-    for (at, mut player) in players {
-        let ended = player.wait().unwrap();
+    let mut counts = LogCounts::default();
+    for (at, mut child) in children {
+        let ended = child.wait().unwrap();
         // The lines come first, because they show the reason.
         let mut last = String::new();
         for line in folder.said(at).lines().map(|line| line.expect("a text")) {
             if line.starts_with('{') {
-                reported.line(&line);
+                counts.line(&line);
             }
             last = line;
         }
-        let talk = std::fs::read_to_string(folder.file("talk", at)).unwrap();
-        assert_eq!(leak(&talk), None, "{talk}");
-        assert!(ended.success(), "seed {}: {last}\n{talk}", seed());
+        let stderr = std::fs::read_to_string(folder.file("talk", at)).unwrap();
+        assert_eq!(leak(&stderr), None, "{stderr}");
+        assert!(ended.success(), "seed {}: {last}\n{stderr}", seed());
     }
     let asked = services.asked();
     assert!(asked.wrong.is_empty(), "requests say too much (seed {}): {:?}", seed(), asked.wrong);
-    reported.requests = asked.counts;
-    println!("{count} payloads of seed {}: {reported:#?}", seed());
-    reported.is_of_everything(count);
+    counts.requests = asked.counts;
+    println!("{count} payloads of seed {}: {counts:#?}", seed());
+    counts.is_of_everything(count);
 }
 
 /// Counts of what the functions logged and requested.
@@ -81,7 +83,12 @@ struct LogCounts {
 impl LogCounts {
     fn line(&mut self, line: &str) {
         let shown = line.chars().take(400).collect::<String>();
-        assert_eq!(wrong_line(line), None, "a line says too much (seed {}): {shown}", seed());
+        assert_eq!(
+            unexpected_log_field(line),
+            None,
+            "a line says too much (seed {}): {shown}",
+            seed()
+        );
         let fields: Value = serde_json::from_str(line).expect("the line was checked above");
         if let Some(reason) = fields["reason"].as_str() {
             *self.reasons.entry(reason.to_owned()).or_default() += 1;
@@ -129,12 +136,12 @@ impl LogCounts {
 }
 
 /// The second process.
-fn play_range(range: &str) {
+fn run_range(range: &str) {
     let (first, end) = range.split_once("..").expect("a range");
     let numbers = first.parse().expect("a number")..end.parse().expect("a number");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.expect("a runtime");
-    match runtime.block_on(play(seed(), numbers)) {
+    match runtime.block_on(run_payloads(seed(), numbers)) {
         Ok(came) => println!("{came:?}"),
         Err(error) => {
             // The functions' own log withholds the text of a panic.

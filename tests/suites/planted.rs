@@ -7,6 +7,8 @@
 
 #![expect(clippy::print_stdout, reason = "a suite prints what it found")]
 
+#[path = "planted/deletions.rs"]
+mod deletions;
 #[path = "planted/rules.rs"]
 mod rules;
 #[path = "planted/worlds.rs"]
@@ -19,7 +21,7 @@ use std::thread;
 
 use poolbridge_core::rules::{ProtocolRules, Rule};
 use poolbridge_tests::protocol::explore::{explore, replay};
-use poolbridge_tests::protocol::small::Small;
+use poolbridge_tests::protocol::small::SmallWorld;
 use poolbridge_tests::simulation::parameters::WorldParameters;
 use poolbridge_tests::simulation::run;
 use poolbridge_tests::world::watch::Violation;
@@ -56,10 +58,10 @@ fn every_removed_rule_is_noticed_in_each_of_its_worlds() {
         while let Some((rule, world)) = all.get(next.fetch_add(1, Ordering::Relaxed)) {
             let found = catch_unwind(AssertUnwindSafe(|| caught(*rule, world)));
             let found = found.unwrap_or_else(|_| Err("the world panicked".to_owned()));
-            let reported = |text: &str| format!("without {rule:?}, {}: {text}", world.name);
+            let describe = |text: &str| format!("without {rule:?}, {}: {text}", world.name);
             match found {
-                Ok(text) => println!("{}", reported(&text)),
-                Err(text) => missed.push(reported(&text)),
+                Ok(text) => println!("{}", describe(&text)),
+                Err(text) => missed.push(describe(&text)),
             }
         }
         missed
@@ -79,7 +81,7 @@ fn caught(rule: Rule, world: &PlantedWorld) -> Result<String, String> {
         RunMethod::Simulated { parameters, promises } => {
             caught_by_simulation(rule, parameters, promises)
         }
-        RunMethod::Small(small) => caught_by_exploring(rule, small),
+        RunMethod::SmallWorld(small) => caught_by_exploring(rule, small),
     }
 }
 
@@ -107,7 +109,7 @@ fn caught_by_simulation(
 }
 
 /// The protocol suite shows that the small worlds are sound with all rules.
-fn caught_by_exploring(rule: Rule, small: &Small) -> Result<String, String> {
+fn caught_by_exploring(rule: Rule, small: &SmallWorld) -> Result<String, String> {
     let small = small.clone().under(ProtocolRules::without(rule));
     let explored = explore(&small);
     let Some(found) = &explored.found else {

@@ -6,11 +6,11 @@
 
 use poolbridge_core::rules::{ProtocolRules, Rule};
 use poolbridge_tests::protocol::explore::{SearchStats, explore, replay, search};
-use poolbridge_tests::protocol::small::Small;
+use poolbridge_tests::protocol::small::SmallWorld;
 use poolbridge_tests::protocol::worlds::{flags, links, losses, phases, texts, times, writes};
 
 /// Explores a world with all rules: no promise may break, and no state may be left out.
-fn sound(small: &Small) {
+fn assert_sound(small: &SmallWorld) {
     let explored = explore(small);
     println!("{explored}");
     if let Some(found) = explored.found {
@@ -20,179 +20,179 @@ fn sound(small: &Small) {
 }
 
 /// Explores a world with a bug: a promise must break, and break again in a replay.
-fn fails(small: &Small, bug: &str) {
+fn fails(small: &SmallWorld, bug: &str) {
     let explored = explore(small);
     let Some(found) = explored.found else { panic!("no promise broke, {bug}: {explored}") };
     let (violation, states) = (&found.violation, explored.states);
     println!("protocol: {bug}, after {states} states of {}: {violation}", small.name);
     assert_eq!(replay(small, &found.path, true), found.trace);
-    let reported = format!("VIOLATION {violation}");
-    assert_eq!(found.trace.last(), Some(&reported), "a replay breaks another promise");
+    let last = format!("VIOLATION {violation}");
+    assert_eq!(found.trace.last(), Some(&last), "a replay breaks another promise");
 }
 
 #[test]
-fn agreed_pair() {
-    sound(&texts::baseline());
+fn runs_of_an_agreed_pair_are_sound() {
+    assert_sound(&texts::baseline());
 }
 
 #[test]
-fn agreed_pair_crash_after_crash() {
-    sound(&texts::crashing_twice());
+fn runs_with_crash_after_crash_are_sound() {
+    assert_sound(&texts::two_crashes());
 }
 
 #[test]
-fn agreed_pair_stale_reads() {
-    sound(&texts::looking_back());
+fn runs_with_stale_reads_are_sound() {
+    assert_sound(&texts::stale_reads());
 }
 
 #[test]
-fn agreed_pair_three_edits() {
-    sound(&texts::busy());
+fn runs_with_three_edits_are_sound() {
+    assert_sound(&texts::busy());
 }
 
 #[test]
-fn group_and_its_undo() {
-    sound(&flags::member());
-    sound(&flags::member_looking_back());
+fn runs_with_a_group_and_its_undo_are_sound() {
+    assert_sound(&flags::member());
+    assert_sound(&flags::member_stale_reads());
 }
 
 #[test]
-fn group_and_a_crash() {
-    sound(&flags::member_crashing());
+fn runs_with_a_group_and_a_crash_are_sound() {
+    assert_sound(&flags::member_crashing());
 }
 
 #[test]
-fn group_and_a_crash_and_stale_reads() {
-    sound(&flags::member_crashing_looking_back());
+fn runs_with_a_group_a_crash_and_stale_reads_are_sound() {
+    assert_sound(&flags::member_crashing_stale_reads());
 }
 
 #[test]
-fn group_that_is_refused() {
-    sound(&flags::member_declined());
-    sound(&flags::member_declined_edited());
+fn runs_with_a_refused_group_are_sound() {
+    assert_sound(&flags::member_declined());
+    assert_sound(&flags::member_declined_edited());
 }
 
 #[test]
-fn disabled_and_enabled_again() {
-    sound(&flags::disabled());
-    sound(&flags::disabled_looking_back());
+fn runs_with_a_disable_and_its_undo_are_sound() {
+    assert_sound(&flags::disabled());
+    assert_sound(&flags::disabled_stale_reads());
 }
 
 #[test]
-fn two_texts_and_a_failing_write() {
-    sound(&writes::refused());
-    sound(&writes::refused_together());
+fn runs_with_two_texts_and_a_failing_write_are_sound() {
+    assert_sound(&writes::refused());
+    assert_sound(&writes::refused_together());
 }
 
 #[test]
-fn two_texts_and_a_failing_write_and_stale_reads() {
-    sound(&writes::refused_looking_back());
-    sound(&writes::refused_together_looking_back());
+fn runs_with_two_texts_a_failing_write_and_stale_reads_are_sound() {
+    assert_sound(&writes::refused_stale_reads());
+    assert_sound(&writes::refused_together_stale_reads());
 }
 
 #[test]
-fn two_texts_refused_and_a_crash() {
-    sound(&writes::declined());
+fn runs_with_two_refused_texts_and_a_crash_are_sound() {
+    assert_sound(&writes::declined());
 }
 
 #[test]
-fn two_texts_refused_and_an_edit() {
-    sound(&writes::declined_edited());
+fn runs_with_two_refused_texts_and_an_edit_are_sound() {
+    assert_sound(&writes::declined_edited());
 }
 
 #[test]
-fn unlinked_pair_met_from_both_sides() {
-    sound(&links::unlinked());
-    sound(&links::unlinked_crashing());
+fn runs_that_link_a_pair_from_both_sides_are_sound() {
+    assert_sound(&links::unlinked());
+    assert_sound(&links::unlinked_crashing());
 }
 
 #[test]
-fn two_halves_met_from_both_sides() {
-    sound(&links::halves());
-    sound(&links::halves_crashing());
+fn runs_that_merge_two_records_of_a_person_are_sound() {
+    assert_sound(&links::halves());
+    assert_sound(&links::halves_crashing());
 }
 
 #[test]
-fn eager_creation_with_its_answer_lost() {
-    sound(&links::newborn());
+fn runs_with_a_creation_whose_answer_is_lost_are_sound() {
+    assert_sound(&links::creation());
 }
 
 #[test]
-fn eager_creation_with_a_crash() {
-    sound(&links::newborn_crashing());
-    sound(&links::newborn_edited());
+fn runs_with_a_creation_and_a_crash_are_sound() {
+    assert_sound(&links::creation_crashing());
+    assert_sound(&links::creation_edited());
 }
 
 #[test]
-fn suspended_workers() {
-    sound(&times::suspended());
-    sound(&times::suspended_repeated());
+fn runs_with_suspended_workers_are_sound() {
+    assert_sound(&times::suspended());
+    assert_sound(&times::suspended_repeated());
 }
 
 #[test]
-fn suspended_workers_and_stale_reads() {
-    sound(&times::suspended_looking_back());
+fn runs_with_suspended_workers_and_stale_reads_are_sound() {
+    assert_sound(&times::suspended_stale_reads());
 }
 
 #[test]
-fn write_that_lands_late() {
-    sound(&times::late());
+fn runs_with_a_write_that_lands_late_are_sound() {
+    assert_sound(&times::late());
 }
 
 #[test]
-fn slow_worker_and_a_repeated_message() {
-    sound(&times::overtaken());
+fn runs_with_a_slow_worker_and_a_repeated_message_are_sound() {
+    assert_sound(&times::overtaken());
 }
 
 #[test]
-fn lost_messages_and_pending_changes() {
-    sound(&losses::lost());
-    sound(&losses::lost_twice());
-    sound(&losses::pending_again());
+fn runs_with_lost_messages_and_pending_changes_are_sound() {
+    assert_sound(&losses::lost());
+    assert_sound(&losses::lost_twice());
+    assert_sound(&losses::pending_again());
 }
 
 #[test]
-fn lost_messages_and_pending_changes_and_stale_reads() {
-    sound(&losses::lost_looking_back());
-    sound(&losses::lost_capture_looking_back());
+fn runs_with_lost_messages_and_stale_reads_are_sound() {
+    assert_sound(&losses::lost_stale_reads());
+    assert_sound(&losses::lost_pending_change_stale_reads());
 }
 
 #[test]
-fn name_that_a_stranger_takes() {
-    sound(&losses::replaced());
-    sound(&losses::replaced_crashing());
+fn runs_with_a_username_that_another_person_takes_are_sound() {
+    assert_sound(&losses::replaced());
+    assert_sound(&losses::replaced_crashing());
 }
 
 #[test]
-fn new_pool_active() {
-    sound(&phases::switched());
+fn runs_with_the_new_pool_active_are_sound() {
+    assert_sound(&phases::switched());
 }
 
 #[test]
-fn conflicts_held() {
-    sound(&phases::held());
-    sound(&phases::held_beside());
+fn runs_with_held_conflicts_are_sound() {
+    assert_sound(&phases::held());
+    assert_sound(&phases::held_with_another_text());
 }
 
 #[test]
-fn switch_meanwhile() {
-    sound(&phases::switching());
-    sound(&phases::switching_crashing());
-    sound(&phases::switching_unlinked());
-    sound(&phases::switching_halves());
+fn runs_with_a_switch_meanwhile_are_sound() {
+    assert_sound(&phases::switching());
+    assert_sound(&phases::switching_crashing());
+    assert_sound(&phases::switching_unlinked());
+    assert_sound(&phases::switching_halves());
 }
 
 /// The operator must keep `AnnounceThenFlip` too: the suite notices a switch that does not wait.
 #[test]
 fn a_switch_that_does_not_wait_breaks_a_promise() {
-    fails(&phases::switching_hastily(), "a hasty switch");
+    fails(&phases::switching_without_waiting(), "a switch that does not wait");
 }
 
 /// A world small enough to run in every possible order. The states that pruning reaches are all
 /// states, and moves that are tried in one order only do not change how a run ends.
 #[test]
 fn pruning_leaves_no_state_out() {
-    let small = Small { receptions: 1, prompt: true, crashes: 0, ..texts::baseline() };
+    let small = SmallWorld { receptions: 1, prompt: true, crashes: 0, ..texts::baseline() };
     let pruned = search(&small, true, false);
     let all = search(&small, false, false);
     let (few, many) = (pruned.runs, all.runs);
@@ -209,11 +209,11 @@ fn pruning_leaves_no_state_out() {
 #[test]
 fn reduction_leaves_no_end_out() {
     let worlds = [
-        Small { receptions: 1, ..texts::baseline() },
-        Small { receptions: 3, ..flags::member_crashing() },
-        Small { receptions: 4, ..links::halves_crashing() },
-        Small { receptions: 3, ..losses::lost_twice() },
-        Small { receptions: 1, ..phases::switching() },
+        SmallWorld { receptions: 1, ..texts::baseline() },
+        SmallWorld { receptions: 3, ..flags::member_crashing() },
+        SmallWorld { receptions: 4, ..links::halves_crashing() },
+        SmallWorld { receptions: 3, ..losses::lost_twice() },
+        SmallWorld { receptions: 1, ..phases::switching() },
     ];
     let (mut few, mut all) = (0, 0);
     for small in worlds {
@@ -239,11 +239,11 @@ fn reduction_leaves_no_end_out() {
 #[test]
 fn reduction_leaves_no_broken_promise_out() {
     let worlds = [
-        Small { receptions: 2, prompt: true, ..texts::baseline() }
+        SmallWorld { receptions: 2, prompt: true, ..texts::baseline() }
             .under(ProtocolRules::without(Rule::IntentKeepsSeenValue)),
-        Small { receptions: 3, ..losses::lost_twice() }
+        SmallWorld { receptions: 3, ..losses::lost_twice() }
             .under(ProtocolRules::without(Rule::PendingReadFirst)),
-        Small { receptions: 1, ..phases::switching_hastily() },
+        SmallWorld { receptions: 1, ..phases::switching_without_waiting() },
     ];
     for small in worlds {
         let (reduced, whole) = both(&small);
@@ -253,7 +253,7 @@ fn reduction_leaves_no_broken_promise_out() {
 }
 
 /// The reduced search of a world and the complete one.
-fn both(small: &Small) -> (SearchStats, SearchStats) {
+fn both(small: &SmallWorld) -> (SearchStats, SearchStats) {
     let (reduced, whole) = (search(small, true, true), search(small, true, false));
     let (few, all) = (reduced.states.len(), whole.states.len());
     println!(

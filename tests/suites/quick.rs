@@ -2,10 +2,12 @@
 //! `make mutants` asks whether a planted mistake is noticed. Not part of `make test`, where each of
 //! them runs by itself and with more worlds.
 
-#![expect(clippy::print_stdout, reason = "a suite tells what it found")]
+#![expect(clippy::print_stdout, reason = "a suite prints what it found")]
 
 #[path = "invariants.rs"]
 mod invariants;
+#[path = "sweep/difference.rs"]
+mod difference;
 #[path = "sweep/large_pool.rs"]
 mod large_pool;
 #[path = "properties.rs"]
@@ -13,8 +15,8 @@ mod properties;
 #[path = "stories.rs"]
 mod stories;
 
+use poolbridge_tests::simulation::counters;
 use poolbridge_tests::simulation::mixture::Mixture;
-use poolbridge_tests::simulation::tally;
 
 /// How many worlds of the usual mixture run.
 const MIXED: u64 = 2_000;
@@ -23,9 +25,9 @@ const MIXED: u64 = 2_000;
 const OTHERS: u64 = 500;
 
 fn worlds(mixture: Mixture, count: u64) {
-    let tally = tally::of(mixture, 0..count);
-    println!("{tally}");
-    assert!(tally.failures.is_empty(), "the first: {:?}", tally.failures[0]);
+    let counters = counters::run_mixture(mixture, 0..count);
+    println!("{counters}");
+    assert!(counters.failures.is_empty(), "the first: {:?}", counters.failures[0]);
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! Small stories of what went wrong once, or nearly did. Each runs step by step on a simulated
-//! world without other faults, through the real `capture` and `reconcile`.
+//! Cases that went wrong once, or nearly did. Each runs step by step on a simulated world
+//! without other faults, through the real `capture` and `reconcile`.
 
 #![expect(clippy::unwrap_used, reason = "a test's own names and rules are known to be good")]
 
@@ -7,16 +7,16 @@
 mod addresses;
 #[path = "stories/administrators.rs"]
 mod administrators;
-#[path = "stories/closing.rs"]
-mod closing;
+#[path = "stories/password_closing.rs"]
+mod password_closing;
 #[path = "stories/creation.rs"]
 mod creation;
 #[path = "stories/disables.rs"]
 mod disables;
 #[path = "stories/factors.rs"]
 mod factors;
-#[path = "stories/failing.rs"]
-mod failing;
+#[path = "stories/repeated_failures.rs"]
+mod repeated_failures;
 #[path = "stories/claims.rs"]
 mod claims;
 #[path = "stories/federated.rs"]
@@ -37,6 +37,10 @@ mod merging;
 mod operator_links;
 #[path = "stories/passwords.rs"]
 mod passwords;
+#[path = "stories/password_events.rs"]
+mod password_events;
+#[path = "stories/open_passwords.rs"]
+mod open_passwords;
 #[path = "stories/sweeping.rs"]
 mod sweeping;
 #[path = "stories/searches.rs"]
@@ -59,13 +63,13 @@ use poolbridge_tests::world::edits::Human;
 use poolbridge_tests::world::fault_injection::{CallFate, FaultInjection, FaultRates};
 
 /// From now on, the first `times` calls of that operation have this result. Later calls succeed.
-fn trouble(world: &World, operation: &'static str, fate: CallFate, times: u32) {
+fn inject_faults(world: &World, operation: &'static str, fate: CallFate, times: u32) {
     world.lock().fault_injection = FaultInjection::new(FaultRates {
         fault_one_in: 1,
         faults_max: times,
         faults: vec![fate],
         only: Some(operation),
-        ..FaultRates::quiescence()
+        ..FaultRates::none()
     });
 }
 
@@ -98,14 +102,14 @@ fn federated(setup: &Setup, side: Side, human: u32, name: &str, address: &str) -
 }
 
 /// Changes the schema of a pool.
-fn reshape(setup: &Setup, side: Side, change: impl FnOnce(&mut PoolSchema)) {
+fn change_schema(setup: &Setup, side: Side, change: impl FnOnce(&mut PoolSchema)) {
     change(&mut setup.world.lock().pools.get_mut(side).schema);
 }
 
 /// Both pools have these attributes too, without a maximum length.
-fn know(setup: &Setup, names: &[&str]) {
+fn add_attributes(setup: &Setup, names: &[&str]) {
     for side in Side::BOTH {
-        reshape(setup, side, |schema| {
+        change_schema(setup, side, |schema| {
             for name in names {
                 let unbounded = AttributeSchema { longest: None, ..AttributeSchema::default() };
                 schema.attributes.insert(attribute(name), unbounded);

@@ -3,7 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "a suite reads the repository that it stands in")]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 /// A file that is longer is two files.
@@ -205,9 +204,7 @@ fn circle(uses: &BTreeMap<String, BTreeSet<String>>, start: &str) -> Option<Stri
     while let Some(way) = open.pop() {
         for next in uses.get(*way.last()?).into_iter().flatten() {
             if next == start {
-                let mut text = String::new();
-                way.iter().for_each(|it| write!(text, "{it} -> ").unwrap());
-                return Some(format!("{text}{start}"));
+                return Some(format!("{} -> {start}", way.join(" -> ")));
             }
             if seen.insert(next.as_str()) {
                 open.push(way.iter().copied().chain([next.as_str()]).collect());

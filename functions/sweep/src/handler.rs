@@ -199,7 +199,7 @@ impl CheckpointStore for SweepServices {
             let more = [
                 ("began", summary.began.0),
                 ("missing", number(*summary.missing.get(side))),
-                ("departed", number(*summary.missing_memberships.get(side))),
+                ("missing_memberships", number(*summary.missing_memberships.get(side))),
                 ("groups_unread", number(summary.groups_unread)),
                 ("unconcluded", i64::from(summary.doubt.or(summary.members_doubt).is_some())),
                 ("seconds", number(summary.ended.since(summary.began).as_secs())),

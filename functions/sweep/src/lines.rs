@@ -49,7 +49,7 @@ pub(crate) fn pass_ended(summary: &Summary) {
         estimate.old = summary.estimate.old,
         estimate.new = summary.estimate.new,
         missing,
-        departed = summary.missing_memberships.old + summary.missing_memberships.new,
+        missing_memberships = summary.missing_memberships.old + summary.missing_memberships.new,
         groups_unread = summary.groups_unread,
         doubt,
         hint,

@@ -136,7 +136,7 @@ metric_set! {
         /// Known accounts that no listing showed.
         "sweep_missing" => missing: u64,
         /// Members of a group that no listing showed.
-        "sweep_departed" => departed: u64,
+        "sweep_missing_memberships" => missing_memberships: u64,
         /// Groups that could not be listed.
         "sweep_groups_unread" => groups_unread: u64,
         /// One if the pass concludes nothing from missing accounts or members.
@@ -193,7 +193,7 @@ impl From<&Summary> for PassMetrics {
             unexpected: counts.unexpected,
             uncovered: counts.uncovered,
             missing: summary.missing.old + summary.missing.new,
-            departed: summary.missing_memberships.old + summary.missing_memberships.new,
+            missing_memberships: summary.missing_memberships.old + summary.missing_memberships.new,
             groups_unread: summary.groups_unread,
             unconcluded: u64::from(summary.doubt.or(summary.members_doubt).is_some()),
             shortfall: estimate.saturating_sub(counts.accounts),

@@ -103,20 +103,20 @@ pub(super) async fn measure(
     let mut captured = 0;
     let mut starts = Vec::new();
     for _ in 0..STARTS {
-        let bootstrap = Bootstrap::start("capture", &environment, &somebody(bridge)).await?;
+        let bootstrap = Bootstrap::start("capture", &environment, &sign_up_event(bridge)).await?;
         captured += 1;
         starts.push(bootstrap.start);
     }
     let capture_start = middle(starts);
 
-    let mut bootstrap = Bootstrap::start("capture", &environment, &somebody(bridge)).await?;
+    let mut bootstrap = Bootstrap::start("capture", &environment, &sign_up_event(bridge)).await?;
     for _ in 0..WARM_UP {
-        bootstrap.runtime.invoke(&somebody(bridge)).await?;
+        bootstrap.runtime.invoke(&sign_up_event(bridge)).await?;
     }
     let id = bootstrap.id()?;
     let before = process::processor_milliseconds(id)?;
     for _ in 0..INVOCATIONS {
-        let event = somebody(bridge);
+        let event = sign_up_event(bridge);
         let (answer, _) = bootstrap.runtime.invoke(&event).await?;
         ensure!(answer == event, "capture answered with another event");
     }
@@ -150,9 +150,9 @@ fn apply_kilobytes(bridge: &Deployment) -> anyhow::Result<u64> {
 }
 
 /// A sign-up of an account that the bridge does not know yet.
-fn somebody(bridge: &Deployment) -> Vec<u8> {
+fn sign_up_event(bridge: &Deployment) -> Vec<u8> {
     let nonce = nonce();
-    let name = format!("somebody-{nonce:032x}");
+    let name = format!("sign-up-{nonce:032x}");
     let source = "PostConfirmation_ConfirmSignUp";
     event(&bridge.old.id, source, &name, &format!("{nonce:032x}")).to_string().into_bytes()
 }

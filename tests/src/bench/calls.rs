@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::stack::{Faults, Place, Stack};
 
 /// A proxy remembers this many calls and forgets older ones.
-const TOLD_MAX: usize = 1_000;
+const LOG_CALLS_MAX: usize = 1_000;
 
 /// The kind of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -118,10 +118,10 @@ impl Counter {
         let mut calls = CallCounts::default();
         for faults in &self.0 {
             let counts = faults.counts().await?;
-            let reported: usize = counts.values().sum();
+            let total: usize = counts.values().sum();
             ensure!(
-                reported < TOLD_MAX,
-                "a proxy counted {reported} calls and may have forgotten some"
+                total < LOG_CALLS_MAX,
+                "a proxy counted {total} calls and may have forgotten some"
             );
             for (operation, count) in counts {
                 *calls.0.entry(operation).or_default() += count;

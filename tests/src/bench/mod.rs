@@ -28,7 +28,7 @@ use scenarios::Bench;
 const SETTLE: Duration = Duration::from_secs(3);
 
 /// Lines of each function's log that are shown after a failure.
-const LAST_WORDS_LINES: usize = 20;
+const LOG_TAIL_LINES: usize = 20;
 
 /// Runs the benchmark. Fails only if it cannot run. It reports a missed target and still succeeds.
 pub async fn run() -> ExitCode {
@@ -59,7 +59,7 @@ async fn reported(json: bool) -> anyhow::Result<()> {
     let report = match measure(&bridge).await {
         Ok(report) => report,
         Err(error) => {
-            let words = bridge.last_words(LAST_WORDS_LINES).await;
+            let words = bridge.log_tails(LOG_TAIL_LINES).await;
             return Err(error.context(words));
         }
     };

@@ -36,7 +36,7 @@ impl BenchReport {
             let Scenario { name, changes, capture, apply, outcomes, .. } = scenario;
             let outcomes = outcomes.iter().map(|(outcome, count)| format!("{outcome} {count}"));
             parts.push(format!(
-                "{name}\n  verdicts: {}\n  capture:  {} (all within {:.1} s)\n  apply:    {}\n",
+                "{name}\n  outcomes: {}\n  capture:  {} (all within {:.1} s)\n  apply:    {}\n",
                 outcomes.collect::<Vec<_>>().join(", "),
                 operations(capture, *changes),
                 scenario.captured_in.as_secs_f64(),
@@ -46,7 +46,7 @@ impl BenchReport {
         parts.push(format!(
             "A transaction is one table write here, whatever it writes. Messages are received and\n\
              deleted by Lambda itself, and are counted by apply's log. Changes of b, c and e are\n\
-             captured as a trail of API calls would; f and g are looked at before they are\n\
+             captured as a trail of API calls would; f and g are observed before they are\n\
              settled (settle = {} s).\n",
             SETTLE.as_secs()
         ));
@@ -58,9 +58,9 @@ impl BenchReport {
             self.late_starts(),
         ));
         parts.push(format!(
-            "{}\nProcessor time is told by the kernel in steps of {TICK_MILLISECONDS} ms. Starts \
-             are the middle of\nfive; like all times they depend on who else is at work on this \
-             machine, so nothing hangs on\nthem.\n",
+            "{}\nThe kernel reports processor time in steps of {TICK_MILLISECONDS} ms. Starts \
+             are medians of\nfive. All times depend on the load of this machine, so they have no \
+             target.\n",
             self.programs.lines().join("\n"),
         ));
         parts.push(match self.missed().as_slice() {

@@ -15,7 +15,7 @@ use super::process::EnvVars;
 use super::target::{Scenario, TargetResult};
 use super::{SETTLE, trail};
 use crate::deployment::aws::changed;
-use crate::deployment::patience::until;
+use crate::deployment::polling::until;
 use crate::deployment::{APPLY, CAPTURE, Deployment, GROUP};
 
 /// The mean is taken over this many people.
@@ -66,7 +66,7 @@ impl<'a> Bench<'a> {
     pub(super) async fn warm_up(&self) -> anyhow::Result<CallCounts> {
         self.counter.begin().await?;
         self.sign_up("warming-up").await?;
-        self.bridge.worked_off().await?;
+        self.bridge.wait_until_processed().await?;
         let calls = self.counter.calls().await?.0;
         let calls = calls.into_iter().filter_map(|(operation, count)| {
             let call = CallCounts([(operation, count)].into());
@@ -96,12 +96,12 @@ impl<'a> Bench<'a> {
             Ok(())
         };
         let edited = self.settled(edits, Side::Old, &people).await?;
-        let name = "b. attribute edited in the old pool, told when settled";
-        all.push(self.count(name, TargetResult::Effective, self.tell(&edited)).await?);
+        let name = "b. attribute edited in the old pool, captured when settled";
+        all.push(self.count(name, TargetResult::Effective, self.send_events(&edited)).await?);
 
         let echoes = self.settled(async { Ok(()) }, Side::New, &people).await?;
         let name = "c. echo: the account that poolbridge wrote in b";
-        all.push(self.count(name, TargetResult::Echo, self.tell(&echoes)).await?);
+        all.push(self.count(name, TargetResult::Echo, self.send_events(&echoes)).await?);
 
         let again = async {
             for change in &edited {
@@ -119,8 +119,8 @@ impl<'a> Bench<'a> {
             Ok(())
         };
         let joined = self.settled(joined, Side::Old, &people).await?;
-        let name = "e. group added in the old pool, told when settled";
-        all.push(self.count(name, TargetResult::Effective, self.tell(&joined)).await?);
+        let name = "e. group added in the old pool, captured when settled";
+        all.push(self.count(name, TargetResult::Effective, self.send_events(&joined)).await?);
 
         tokio::time::sleep(SETTLED).await;
         let sign_ins = async {
@@ -129,7 +129,7 @@ impl<'a> Bench<'a> {
             }
             Ok(())
         };
-        let name = "f. sign-in hint, nothing changed, looked at as it comes";
+        let name = "f. sign-in hint, nothing changed, observed at once";
         all.push(self.count(name, TargetResult::Echo, sign_ins).await?);
 
         tokio::time::sleep(SETTLED).await;
@@ -139,7 +139,7 @@ impl<'a> Bench<'a> {
             }
             Ok(())
         };
-        let name = "g. password reset in the old pool, looked at as it comes";
+        let name = "g. password reset in the old pool, observed at once";
         all.push(self.count(name, TargetResult::Larger, resets).await?);
         Ok(all)
     }
@@ -158,16 +158,16 @@ impl<'a> Bench<'a> {
         capture.await.context(name)?;
         let captured_in = began.elapsed();
         let captured = self.counter.calls().await?;
-        let before = self.reported().await?;
+        let before = self.logged().await?;
         self.counter.begin().await?;
         services.poll(&self.mapping, true).await?;
-        self.bridge.worked_off().await.context(name)?;
-        let reported = until("log lines", LOG_LIMIT, async || {
-            let reported = self.reported().await?.since(&before);
-            Ok(if reported.deleted >= PEOPLE {
-                ControlFlow::Break(reported)
+        self.bridge.wait_until_processed().await.context(name)?;
+        let logged = until("log lines", LOG_LIMIT, async || {
+            let logged = self.logged().await?.since(&before);
+            Ok(if logged.deleted >= PEOPLE {
+                ControlFlow::Break(logged)
             } else {
-                ControlFlow::Continue(format!("{} messages done with", reported.deleted))
+                ControlFlow::Continue(format!("{} messages done with", logged.deleted))
             })
         })
         .await
@@ -179,9 +179,9 @@ impl<'a> Bench<'a> {
             captured_in,
             capture: captured,
             apply: self.counter.calls().await?,
-            received: reported.received,
-            deleted: reported.deleted,
-            outcomes: reported.outcomes,
+            received: logged.received,
+            deleted: logged.deleted,
+            outcomes: logged.outcomes,
         };
         let writes = scenario.apply.of(CallKind::PoolWrite);
         let effective = writes >= PEOPLE || outcome == TargetResult::Echo;
@@ -207,8 +207,8 @@ impl<'a> Bench<'a> {
         Ok(changes)
     }
 
-    async fn tell(&self, changes: &[ChangeEvent]) -> anyhow::Result<()> {
-        trail::tell(self.environment, changes).await
+    async fn send_events(&self, changes: &[ChangeEvent]) -> anyhow::Result<()> {
+        trail::send_events(self.environment, changes).await
     }
 
     async fn sign_up(&self, name: &str) -> anyhow::Result<()> {
@@ -247,16 +247,16 @@ impl<'a> Bench<'a> {
     }
 
     /// Everything that apply has logged about messages so far.
-    async fn reported(&self) -> anyhow::Result<PhaseLog> {
-        let mut reported = PhaseLog::default();
+    async fn logged(&self) -> anyhow::Result<PhaseLog> {
+        let mut logged = PhaseLog::default();
         for line in self.bridge.services.log(APPLY).await? {
             let Ok(line) = serde_json::from_str::<Value>(&line) else { continue };
-            let Some(outcome) = line["verdict"].as_str() else { continue };
-            reported.received += 1;
-            reported.deleted += usize::from(line["back_after_milliseconds"].is_null());
-            *reported.outcomes.entry(outcome.to_owned()).or_default() += 1;
+            let Some(outcome) = line["outcome"].as_str() else { continue };
+            logged.received += 1;
+            logged.deleted += usize::from(line["back_after_milliseconds"].is_null());
+            *logged.outcomes.entry(outcome.to_owned()).or_default() += 1;
         }
-        Ok(reported)
+        Ok(logged)
     }
 }
 

@@ -157,9 +157,9 @@ impl Scenario {
 
     /// The figures to print: those that are not zero and those with a target.
     pub(super) fn metrics(&self) -> impl Iterator<Item = CallFigure> {
-        let reported =
+        let is_shown =
             move |figure: &CallFigure| self.total(*figure) > 0 || self.bound(*figure).is_some();
-        CallFigure::ALL.into_iter().filter(reported)
+        CallFigure::ALL.into_iter().filter(is_shown)
     }
 
     /// The missed targets, as text.
@@ -188,7 +188,7 @@ impl Scenario {
             "captured_in_milliseconds": self.captured_in.as_millis(),
             "figures": metrics,
             "operations": {"capture": self.capture.0, "apply": self.apply.0},
-            "verdicts": self.outcomes,
+            "outcomes": self.outcomes,
         })
     }
 }

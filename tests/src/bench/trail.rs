@@ -24,7 +24,10 @@ use super::process::EnvVars;
 pub(super) const ARGUMENT: &str = "trail";
 
 /// Captures changes in a second process of this program.
-pub(super) async fn tell(environment: &EnvVars, changes: &[ChangeEvent]) -> anyhow::Result<()> {
+pub(super) async fn send_events(
+    environment: &EnvVars,
+    changes: &[ChangeEvent],
+) -> anyhow::Result<()> {
     let own = std::env::current_exe().context("the path of this program")?;
     let mut child = Command::new(&own)
         .arg(ARGUMENT)

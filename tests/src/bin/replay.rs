@@ -13,7 +13,7 @@ fn main() -> anyhow::Result<()> {
     let known = || Mixture::ALL.map(Mixture::name).join(", ");
     let mixture = Mixture::from_name(&name)
         .with_context(|| format!("there is no such mixture of worlds; there are {}", known()))?;
-    let outcome = simulation::tell(seed, &mixture.parameters());
+    let outcome = simulation::run_traced(seed, &mixture.parameters());
     let mut out = std::io::stdout().lock();
     for line in outcome.trace.lines() {
         writeln!(out, "{line}").context("writing the trace")?;

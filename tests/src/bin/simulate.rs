@@ -6,7 +6,7 @@ use std::io::Write;
 
 use anyhow::Context;
 use poolbridge_core::rules::{ProtocolRules, Rule};
-use poolbridge_tests::simulation::{mixture::Mixture, parameters::WorldParameters, tally};
+use poolbridge_tests::simulation::{counters, mixture::Mixture, parameters::WorldParameters};
 
 fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args().skip(1);
@@ -19,16 +19,16 @@ fn main() -> anyhow::Result<()> {
     let first = arguments.next().unwrap_or_else(|| "0".to_owned());
     let first: u64 = first.parse().context("the first seed is a number")?;
     let seeds = first..first + seeds;
-    let tally = match arguments.next().filter(|name| !name.is_empty()) {
-        None => tally::of(mixture, seeds),
+    let counters = match arguments.next().filter(|name| !name.is_empty()) {
+        None => counters::run_mixture(mixture, seeds),
         Some(name) => {
             let rule = Rule::ALL.iter().find(|rule| format!("{rule:?}") == name);
             let &rule = rule.with_context(|| format!("the law has no rule {name}"))?;
             let parameters =
                 WorldParameters { rules: ProtocolRules::without(rule), ..mixture.parameters() };
-            tally::tally(seeds, &parameters, 2)
+            counters::run_worlds(seeds, &parameters, 2)
         }
     };
-    writeln!(std::io::stdout().lock(), "{tally}").context("writing the tally")?;
-    std::process::exit(i32::from(!tally.failures.is_empty()));
+    writeln!(std::io::stdout().lock(), "{counters}").context("writing the counters")?;
+    std::process::exit(i32::from(!counters.failures.is_empty()));
 }

@@ -1,7 +1,7 @@
-//! Where a program of the local stack differs from AWS: a closed list. Each entry says what AWS
+//! Where a program of the local stack differs from AWS: a closed list. Each entry states what AWS
 //! does.
 //!
-//! A case that meets a difference asserts both behaviours: that of AWS on the fake, and the
+//! A case that reaches a difference asserts both behaviours: that of AWS on the fake, and the
 //! program's own on the program. So no case is skipped, and the suite fails once a program behaves
 //! like AWS.
 
@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum StackDifference {
     /// `AdminCreateUser` does not check the schema.
-    CreationMindsNoSchema,
+    CreationIgnoresSchema,
     /// At creation, the e-mail address may differ from the username.
     AddressBesideUsername,
     /// After an update, two accounts may sign in with one address.
@@ -24,11 +24,11 @@ pub enum StackDifference {
     /// Values have no maximum length.
     ValuesHaveNoLimit,
     /// Names and addresses are always case-sensitive.
-    CaseIsMinded,
+    CaseSensitive,
     /// The filter compares escapes literally.
     EscapesStay,
     /// An update of a missing account answers "unauthorized".
-    UpdateOfNobodyIsDenied,
+    UpdateOfMissingUserIsDenied,
     /// The sign-out operation is missing.
     NoSignOut,
     /// Second factors are missing.
@@ -40,14 +40,14 @@ pub enum StackDifference {
 impl StackDifference {
     /// Every difference.
     pub const ALL: [Self; 11] = [
-        Self::CreationMindsNoSchema,
+        Self::CreationIgnoresSchema,
         Self::AddressBesideUsername,
         Self::AddressesAreNotUnique,
         Self::FlagNeedsAddress,
         Self::ValuesHaveNoLimit,
-        Self::CaseIsMinded,
+        Self::CaseSensitive,
         Self::EscapesStay,
-        Self::UpdateOfNobodyIsDenied,
+        Self::UpdateOfMissingUserIsDenied,
         Self::NoSignOut,
         Self::NoFactors,
         Self::DeduplicationEndsLate,
@@ -56,7 +56,7 @@ impl StackDifference {
     /// What AWS does, and what happens on the local stack.
     pub const fn explanation(self) -> &'static str {
         match self {
-            Self::CreationMindsNoSchema => {
+            Self::CreationIgnoresSchema => {
                 "AWS refuses an attribute that the schema lacks; cognito-local stores it"
             }
             Self::AddressBesideUsername => {
@@ -71,11 +71,13 @@ impl StackDifference {
             Self::ValuesHaveNoLimit => {
                 "AWS takes 2,048 characters at the most; cognito-local takes any number"
             }
-            Self::CaseIsMinded => "AWS folds case where the pool says so; cognito-local never does",
+            Self::CaseSensitive => {
+                "AWS folds case where the pool says so; cognito-local never does"
+            }
             Self::EscapesStay => {
                 "AWS undoes the escapes of a filter's value; cognito-local compares them"
             }
-            Self::UpdateOfNobodyIsDenied => {
+            Self::UpdateOfMissingUserIsDenied => {
                 "AWS answers UserNotFoundException; cognito-local NotAuthorizedException"
             }
             Self::NoSignOut => "AWS signs people out; cognito-local lacks the operation",
@@ -93,10 +95,10 @@ impl fmt::Display for StackDifference {
     }
 }
 
-/// Which service a stand behaves like, and which differences its cases met.
+/// Which service a fixture behaves like, and which differences its cases reached.
 #[derive(Clone, Debug, Default)]
 pub struct ServiceBehaviour {
-    /// `None` if the stand behaves like AWS.
+    /// `None` if the fixture behaves like AWS.
     met: Option<Arc<Mutex<BTreeSet<StackDifference>>>>,
 }
 
@@ -111,7 +113,7 @@ impl ServiceBehaviour {
         Self { met: Some(Arc::default()) }
     }
 
-    /// Whether this stand differs from AWS here. The caller then asserts what the stand does
+    /// Whether this fixture differs from AWS here. The caller then asserts what the fixture does
     /// instead.
     pub fn differ(&self, difference: StackDifference) -> bool {
         let Some(met) = &self.met else { return false };

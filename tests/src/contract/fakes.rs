@@ -1,6 +1,6 @@
 //! The fakes: pools, table and queue of a simulated world without faults.
 
-mod unkind;
+mod aws_quirks;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -20,9 +20,9 @@ use poolbridge_core::sweep::ports::{CheckpointStore as _, SweepPorts};
 use poolbridge_core::time::Time;
 
 use super::difference::ServiceBehaviour;
-use super::ledger::TableStand;
-use super::pool::PoolStand;
-use super::queue::{QueueStand, ReadMessage};
+use super::ledger::TableFixture;
+use super::pool::PoolFixture;
+use super::queue::{QueueFixture, ReadMessage};
 use super::resources;
 use super::run::{ContractReport, run};
 use crate::world::accounts::{attribute, group};
@@ -31,8 +31,9 @@ use crate::world::fault_injection::{FaultInjection, FaultRates};
 use crate::world::ledger::SimulatedLedger;
 use crate::world::lister::{SimulatedLister, SimulatedRecords};
 use crate::world::pool::SimulatedPool;
+use crate::world::ports::SimulatedPorts;
 use crate::world::queue::{Queue, Receipt, SimulatedOutbox};
-use crate::world::{SimulatedPorts, TaskId, World, WorldState};
+use crate::world::{TaskId, World, WorldState};
 
 /// The settle time. No case depends on it, because no fault is injected.
 const SETTLE: Duration = Duration::from_secs(10);
@@ -43,15 +44,15 @@ pub async fn every(filter: &str) -> ContractReport {
     let fake = |side| Fake::new(side, pool_behaviour.clone());
     let by_email = run("pool of addresses", fake(Side::Old), super::pool::cases(), filter);
     let plain = run("pool of names", fake(Side::New), super::pool::cases(), filter);
-    let unkind = |side| run("pool as unkind as AWS", fake(side), unkind::cases(), filter);
-    let (unkind_by_email, unkind_plain) = (unkind(Side::Old), unkind(Side::New));
+    let aws_quirks = |side| run("pool with AWS's quirks", fake(side), aws_quirks::cases(), filter);
+    let (aws_quirks_by_email, aws_quirks_plain) = (aws_quirks(Side::Old), aws_quirks(Side::New));
     let table = run("table", fake(Side::Old), super::ledger::cases(), filter);
     let queue = run("queue", fake(Side::Old), super::queue::cases(), filter);
-    let unkind = unkind_by_email.await.and(unkind_plain.await);
-    by_email.await.and(plain.await).and(unkind).and(table.await).and(queue.await)
+    let aws_quirks = aws_quirks_by_email.await.and(aws_quirks_plain.await);
+    by_email.await.and(plain.await).and(aws_quirks).and(table.await).and(queue.await)
 }
 
-/// A simulated world. The stand uses one of its two pools.
+/// A simulated world. The fixture uses one of its two pools.
 #[derive(Clone)]
 pub struct Fake {
     world: World,
@@ -62,7 +63,7 @@ pub struct Fake {
 
 impl Fake {
     fn new(side: Side, pool_behaviour: ServiceBehaviour) -> Self {
-        let fault_injection = FaultInjection::new(FaultRates::quiescence());
+        let fault_injection = FaultInjection::new(FaultRates::none());
         let chooser = Box::new(Seeded::new(1));
         let mut state = WorldState::new(chooser, fault_injection, SETTLE, ProtocolRules::WHOLE);
         state.pools.old.schema = schema(true);
@@ -104,7 +105,7 @@ fn schema(by_email: bool) -> PoolSchema {
     }
 }
 
-impl TableStand for Fake {
+impl TableFixture for Fake {
     type RecordReader = SimulatedRecords;
     type Ledger = SimulatedLedger;
 
@@ -159,7 +160,7 @@ impl TableStand for Fake {
     }
 }
 
-impl PoolStand for Fake {
+impl PoolFixture for Fake {
     type Pool = SimulatedPool;
     type AccountLister = SimulatedLister;
 
@@ -203,7 +204,7 @@ impl PoolStand for Fake {
     }
 }
 
-impl QueueStand for Fake {
+impl QueueFixture for Fake {
     type Outbox = SimulatedOutbox;
     type Receipt = Receipt;
 

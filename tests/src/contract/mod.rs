@@ -13,6 +13,7 @@
 pub mod difference;
 pub mod fakes;
 pub mod ledger;
+mod local_stack;
 pub mod pool;
 pub mod queue;
 pub mod resend;
@@ -26,7 +27,7 @@ use std::pin::Pin;
 /// The result of a case.
 pub type CaseResult = Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>>;
 
-/// One case. It runs at a stand `S`: anything that offers the port in question.
+/// One case. It runs on a fixture `S`: anything that offers the port in question.
 #[derive(Clone, Copy)]
 pub struct Case<S> {
     /// What it shows.
@@ -40,13 +41,13 @@ macro_rules! cases {
     ($($case:ident),* $(,)?) => {
         vec![$($crate::contract::Case {
             name: stringify!($case),
-            run: |stand| Box::pin($case(stand)),
+            run: |fixture| Box::pin($case(fixture)),
         }),*]
     };
 }
 pub(crate) use cases;
 
-/// What both kinds of stand agree on when they are set up.
+/// What both kinds of fixture have in common.
 pub mod resources {
     /// The pool in which people sign up with their e-mail address.
     pub const BY_EMAIL: &str = "us-east-1_ByEmail01";

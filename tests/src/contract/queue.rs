@@ -37,9 +37,9 @@ pub struct ReadMessage<R> {
     pub receives: u32,
 }
 
-/// A stand with a queue and its dead-letter queue, as the reader sees both. A message is hidden for
-/// [`resources::HIDDEN_SECONDS`] and received at most [`limits::RECEIVES_MAX`] times.
-pub trait QueueStand: Clone + Send + Sync + 'static {
+/// A fixture with a queue and its dead-letter queue, as the reader sees both. A message is hidden
+/// for [`resources::HIDDEN_SECONDS`] and received at most [`limits::RECEIVES_MAX`] times.
+pub trait QueueFixture: Clone + Send + Sync + 'static {
     /// The sender's type.
     type Outbox: Outbox;
     /// The receipt that a receiver answers with.
@@ -51,7 +51,7 @@ pub trait QueueStand: Clone + Send + Sync + 'static {
     /// A number that was never returned before.
     fn nonce(&self) -> u128;
 
-    /// Which service the stand behaves like.
+    /// Which service the fixture behaves like.
     fn pool_behaviour(&self) -> &ServiceBehaviour;
 
     /// One message, if there is one to receive.
@@ -84,7 +84,7 @@ pub trait QueueStand: Clone + Send + Sync + 'static {
 }
 
 /// Every case. They share one queue, so they run one after the other.
-pub fn cases<S: QueueStand>() -> Vec<Case<S>> {
+pub fn cases<S: QueueFixture>() -> Vec<Case<S>> {
     cases![
         an_empty_queue_has_nothing,
         a_change_comes_out_as_it_went_in,
@@ -101,7 +101,7 @@ pub fn cases<S: QueueStand>() -> Vec<Case<S>> {
     ]
 }
 
-fn change(stand: &impl QueueStand, sub: &Sub) -> ChangeEvent {
+fn change(fixture: &impl QueueFixture, sub: &Sub) -> ChangeEvent {
     ChangeEvent {
         side: Side::Old,
         sub: sub.clone(),
@@ -111,90 +111,90 @@ fn change(stand: &impl QueueStand, sub: &Sub) -> ChangeEvent {
         administrator: false,
         // A received message is not trusted.
         claimed: true,
-        id: stand.nonce(),
+        id: fixture.nonce(),
     }
 }
 
-fn sub(stand: &impl QueueStand) -> Sub {
-    Sub::try_from(format!("{:032x}", stand.nonce()).as_str()).expect("32 digits")
+fn sub(fixture: &impl QueueFixture) -> Sub {
+    Sub::try_from(format!("{:032x}", fixture.nonce()).as_str()).expect("32 digits")
 }
 
-async fn receive<S: QueueStand>(stand: &S) -> anyhow::Result<ReadMessage<S::Receipt>> {
-    stand.receive().await?.context("nothing came")
+async fn receive<S: QueueFixture>(fixture: &S) -> anyhow::Result<ReadMessage<S::Receipt>> {
+    fixture.receive().await?.context("nothing came")
 }
 
-async fn nothing<S: QueueStand>(stand: &S) -> anyhow::Result<()> {
-    let came = stand.receive().await?;
+async fn nothing<S: QueueFixture>(fixture: &S) -> anyhow::Result<()> {
+    let came = fixture.receive().await?;
     assert!(came.is_none(), "received {came:?}");
     Ok(())
 }
 
 /// Sends changes of one account.
-async fn sent<S: QueueStand>(
-    stand: &S,
+async fn sent<S: QueueFixture>(
+    fixture: &S,
     sub: &Sub,
     count: usize,
 ) -> anyhow::Result<Vec<ChangeEvent>> {
-    let changes: Vec<ChangeEvent> = (0..count).map(|_| change(stand, sub)).collect();
+    let changes: Vec<ChangeEvent> = (0..count).map(|_| change(fixture, sub)).collect();
     for change in &changes {
-        stand.outbox().send(change).await?;
+        fixture.outbox().send(change).await?;
     }
     Ok(changes)
 }
 
-async fn an_empty_queue_has_nothing<S: QueueStand>(stand: S) -> anyhow::Result<()> {
-    stand.empty().await?;
-    nothing(&stand).await?;
-    assert_eq!(stand.counts().await?, QueueCounts::default());
-    assert_eq!(stand.dead().await?, 0);
+async fn an_empty_queue_has_nothing<S: QueueFixture>(fixture: S) -> anyhow::Result<()> {
+    fixture.empty().await?;
+    nothing(&fixture).await?;
+    assert_eq!(fixture.counts().await?, QueueCounts::default());
+    assert_eq!(fixture.dead().await?, 0);
     Ok(())
 }
 
-async fn a_change_comes_out_as_it_went_in<S: QueueStand>(stand: S) -> anyhow::Result<()> {
-    stand.empty().await?;
+async fn a_change_comes_out_as_it_went_in<S: QueueFixture>(fixture: S) -> anyhow::Result<()> {
+    fixture.empty().await?;
     for (evidence, side) in
         Evidence::ALL.into_iter().zip([Side::Old, Side::New, Side::New, Side::Old])
     {
-        let plain = change(&stand, &sub(&stand));
+        let plain = change(&fixture, &sub(&fixture));
         let (password, administrator) =
             (evidence == Evidence::Confirmed, evidence == Evidence::Changed);
         let wanted = ChangeEvent { evidence, side, password, administrator, ..plain };
-        stand.outbox().send(&wanted).await?;
-        let came = receive(&stand).await?;
+        fixture.outbox().send(&wanted).await?;
+        let came = receive(&fixture).await?;
         assert_eq!((&came.change, came.receives), (&wanted, 1));
-        stand.delete(&came.receipt).await?;
+        fixture.delete(&came.receipt).await?;
     }
-    nothing(&stand).await
+    nothing(&fixture).await
 }
 
-async fn changes_of_one_account_come_in_order_one_at_a_time<S: QueueStand>(
-    stand: S,
+async fn changes_of_one_account_come_in_order_one_at_a_time<S: QueueFixture>(
+    fixture: S,
 ) -> anyhow::Result<()> {
-    stand.empty().await?;
-    let sub = sub(&stand);
-    for wanted in sent(&stand, &sub, 4).await? {
-        let came = receive(&stand).await?;
+    fixture.empty().await?;
+    let sub = sub(&fixture);
+    for wanted in sent(&fixture, &sub, 4).await? {
+        let came = receive(&fixture).await?;
         assert_eq!(came.change, wanted);
         // A later message of the account waits until the one before is deleted.
-        nothing(&stand).await?;
-        stand.delete(&came.receipt).await?;
+        nothing(&fixture).await?;
+        fixture.delete(&came.receipt).await?;
     }
-    nothing(&stand).await
+    nothing(&fixture).await
 }
 
-async fn an_account_does_not_wait_for_another<S: QueueStand>(stand: S) -> anyhow::Result<()> {
-    stand.empty().await?;
-    let shared = sub(&stand);
-    let first = change(&stand, &shared);
+async fn an_account_does_not_wait_for_another<S: QueueFixture>(fixture: S) -> anyhow::Result<()> {
+    fixture.empty().await?;
+    let shared = sub(&fixture);
+    let first = change(&fixture, &shared);
     // The same `sub` in the other pool is another account.
-    let namesake = ChangeEvent { side: Side::New, ..change(&stand, &shared) };
-    let other = change(&stand, &sub(&stand));
+    let namesake = ChangeEvent { side: Side::New, ..change(&fixture, &shared) };
+    let other = change(&fixture, &sub(&fixture));
     for change in [&first, &namesake, &other] {
-        stand.outbox().send(change).await?;
+        fixture.outbox().send(change).await?;
     }
     let mut came = Vec::new();
     for _ in 0..3 {
-        came.push(receive(&stand).await?.change);
+        came.push(receive(&fixture).await?.change);
     }
     for wanted in [first, namesake, other] {
         assert!(came.contains(&wanted));
@@ -202,155 +202,155 @@ async fn an_account_does_not_wait_for_another<S: QueueStand>(stand: S) -> anyhow
     Ok(())
 }
 
-async fn unique_deduplication_id_an_id_is_accepted_once<S: QueueStand>(
-    stand: S,
+async fn unique_deduplication_id_an_id_is_accepted_once<S: QueueFixture>(
+    fixture: S,
 ) -> anyhow::Result<()> {
-    stand.empty().await?;
-    let sub = sub(&stand);
-    let wanted = change(&stand, &sub);
+    fixture.empty().await?;
+    let sub = sub(&fixture);
+    let wanted = change(&fixture, &sub);
     // Only the id decides, whatever else the message says. The queue accepts the second one and
     // drops it.
     let same_id = ChangeEvent { evidence: Evidence::Hint, password: true, ..wanted.clone() };
-    stand.outbox().send(&wanted).await?;
-    stand.outbox().send(&same_id).await?;
-    let came = receive(&stand).await?;
+    fixture.outbox().send(&wanted).await?;
+    fixture.outbox().send(&same_id).await?;
+    let came = receive(&fixture).await?;
     assert_eq!(came.change, wanted);
-    stand.outbox().send(&wanted).await?;
-    stand.delete(&came.receipt).await?;
+    fixture.outbox().send(&wanted).await?;
+    fixture.delete(&came.receipt).await?;
     // The queue remembers the id after its message is deleted.
-    stand.outbox().send(&wanted).await?;
-    nothing(&stand).await?;
+    fixture.outbox().send(&wanted).await?;
+    nothing(&fixture).await?;
     // The id belongs to one account. A change of another account with that id is another change.
     let other = ChangeEvent { side: Side::New, ..wanted };
-    stand.outbox().send(&other).await?;
-    assert_eq!(receive(&stand).await?.change, other);
+    fixture.outbox().send(&other).await?;
+    assert_eq!(receive(&fixture).await?.change, other);
     Ok(())
 }
 
-async fn unique_deduplication_id_equal_changes_with_other_ids_are_two_messages<S: QueueStand>(
-    stand: S,
+async fn unique_deduplication_id_equal_changes_with_other_ids_are_two_messages<S: QueueFixture>(
+    fixture: S,
 ) -> anyhow::Result<()> {
-    stand.empty().await?;
-    let changes = sent(&stand, &sub(&stand), 2).await?;
+    fixture.empty().await?;
+    let changes = sent(&fixture, &sub(&fixture), 2).await?;
     assert_eq!(changes[0], ChangeEvent { id: changes[0].id, ..changes[1].clone() });
     for wanted in changes {
-        let came = receive(&stand).await?;
+        let came = receive(&fixture).await?;
         assert_eq!(came.change, wanted);
-        stand.delete(&came.receipt).await?;
+        fixture.delete(&came.receipt).await?;
     }
-    nothing(&stand).await
+    nothing(&fixture).await
 }
 
-async fn an_id_is_forgotten_after_five_minutes<S: QueueStand>(stand: S) -> anyhow::Result<()> {
-    stand.empty().await?;
-    let wanted = change(&stand, &sub(&stand));
-    stand.outbox().send(&wanted).await?;
-    stand.delete(&receive(&stand).await?.receipt).await?;
-    if stand.pool_behaviour().differ(StackDifference::DeduplicationEndsLate) {
+async fn an_id_is_forgotten_after_five_minutes<S: QueueFixture>(fixture: S) -> anyhow::Result<()> {
+    fixture.empty().await?;
+    let wanted = change(&fixture, &sub(&fixture));
+    fixture.outbox().send(&wanted).await?;
+    fixture.delete(&receive(&fixture).await?.receipt).await?;
+    if fixture.pool_behaviour().differ(StackDifference::DeduplicationEndsLate) {
         // AWS forgets the id after five minutes. The case shows only that the queue still knows it
         // a while later.
-        stand.wait(HIDDEN).await;
-        stand.outbox().send(&wanted).await?;
-        return nothing(&stand).await;
+        fixture.wait(HIDDEN).await;
+        fixture.outbox().send(&wanted).await?;
+        return nothing(&fixture).await;
     }
-    stand.wait(REMEMBERED.saturating_sub(MOMENT)).await;
-    stand.outbox().send(&wanted).await?;
-    nothing(&stand).await?;
-    stand.wait(MOMENT).await;
-    stand.outbox().send(&wanted).await?;
-    assert_eq!(receive(&stand).await?.change, wanted);
+    fixture.wait(REMEMBERED.saturating_sub(MOMENT)).await;
+    fixture.outbox().send(&wanted).await?;
+    nothing(&fixture).await?;
+    fixture.wait(MOMENT).await;
+    fixture.outbox().send(&wanted).await?;
+    assert_eq!(receive(&fixture).await?.change, wanted);
     Ok(())
 }
 
-async fn a_message_that_was_not_answered_comes_again<S: QueueStand>(
-    stand: S,
+async fn a_message_that_was_not_answered_comes_again<S: QueueFixture>(
+    fixture: S,
 ) -> anyhow::Result<()> {
-    stand.empty().await?;
-    let changes = sent(&stand, &sub(&stand), 2).await?;
+    fixture.empty().await?;
+    let changes = sent(&fixture, &sub(&fixture), 2).await?;
     for receives in 1..=2 {
-        let came = receive(&stand).await?;
+        let came = receive(&fixture).await?;
         // The same message again, before the one behind it.
         assert_eq!((&came.change, came.receives), (&changes[0], receives));
-        stand.wait(HIDDEN / 2).await;
-        nothing(&stand).await?;
-        stand.wait(HIDDEN / 2 + MOMENT).await;
+        fixture.wait(HIDDEN / 2).await;
+        nothing(&fixture).await?;
+        fixture.wait(HIDDEN / 2 + MOMENT).await;
     }
     Ok(())
 }
 
-async fn a_delayed_message_returns_at_its_time<S: QueueStand>(stand: S) -> anyhow::Result<()> {
-    stand.empty().await?;
-    let changes = sent(&stand, &sub(&stand), 2).await?;
-    let came = receive(&stand).await?;
-    stand.show_after(&came.receipt, Duration::ZERO).await?;
-    let came = receive(&stand).await?;
+async fn a_delayed_message_returns_at_its_time<S: QueueFixture>(fixture: S) -> anyhow::Result<()> {
+    fixture.empty().await?;
+    let changes = sent(&fixture, &sub(&fixture), 2).await?;
+    let came = receive(&fixture).await?;
+    fixture.show_after(&came.receipt, Duration::ZERO).await?;
+    let came = receive(&fixture).await?;
     assert_eq!((&came.change, came.receives), (&changes[0], 2));
     // Sooner or later than without the call.
-    stand.show_after(&came.receipt, HIDDEN / 2).await?;
-    nothing(&stand).await?;
-    stand.wait(HIDDEN / 2 + MOMENT).await;
-    let came = receive(&stand).await?;
+    fixture.show_after(&came.receipt, HIDDEN / 2).await?;
+    nothing(&fixture).await?;
+    fixture.wait(HIDDEN / 2 + MOMENT).await;
+    let came = receive(&fixture).await?;
     assert_eq!((&came.change, came.receives), (&changes[0], 3));
-    stand.show_after(&came.receipt, HIDDEN + HIDDEN / 2).await?;
-    stand.wait(HIDDEN + MOMENT).await;
-    nothing(&stand).await?;
-    stand.wait(HIDDEN / 2).await;
-    assert_eq!(receive(&stand).await?.receives, 4);
+    fixture.show_after(&came.receipt, HIDDEN + HIDDEN / 2).await?;
+    fixture.wait(HIDDEN + MOMENT).await;
+    nothing(&fixture).await?;
+    fixture.wait(HIDDEN / 2).await;
+    assert_eq!(receive(&fixture).await?.receives, 4);
     Ok(())
 }
 
-async fn an_old_receipt_deletes_nothing<S: QueueStand>(stand: S) -> anyhow::Result<()> {
-    stand.empty().await?;
-    let changes = sent(&stand, &sub(&stand), 1).await?;
-    let first = receive(&stand).await?;
-    stand.show_after(&first.receipt, Duration::ZERO).await?;
-    let second = receive(&stand).await?;
+async fn an_old_receipt_deletes_nothing<S: QueueFixture>(fixture: S) -> anyhow::Result<()> {
+    fixture.empty().await?;
+    let changes = sent(&fixture, &sub(&fixture), 1).await?;
+    let first = receive(&fixture).await?;
+    fixture.show_after(&first.receipt, Duration::ZERO).await?;
+    let second = receive(&fixture).await?;
     // SQS may accept it silently or refuse it. The message stays in both cases.
-    let _ = stand.delete(&first.receipt).await;
-    stand.show_after(&second.receipt, Duration::ZERO).await?;
-    let third = receive(&stand).await?;
+    let _ = fixture.delete(&first.receipt).await;
+    fixture.show_after(&second.receipt, Duration::ZERO).await?;
+    let third = receive(&fixture).await?;
     assert_eq!((&third.change, third.receives), (&changes[0], 3));
-    stand.delete(&third.receipt).await?;
-    nothing(&stand).await?;
-    assert!(stand.counts().await?.empty());
+    fixture.delete(&third.receipt).await?;
+    nothing(&fixture).await?;
+    assert!(fixture.counts().await?.empty());
     Ok(())
 }
 
-async fn counters_show_where_messages_are<S: QueueStand>(stand: S) -> anyhow::Result<()> {
-    stand.empty().await?;
+async fn counters_show_where_messages_are<S: QueueFixture>(fixture: S) -> anyhow::Result<()> {
+    fixture.empty().await?;
     let counts = |waiting, in_flight| QueueCounts { waiting, in_flight, delayed: 0 };
-    sent(&stand, &sub(&stand), 2).await?;
-    sent(&stand, &sub(&stand), 1).await?;
-    assert_eq!(stand.counts().await?, counts(3, 0));
-    let came = receive(&stand).await?;
-    let other = receive(&stand).await?;
-    assert_eq!(stand.counts().await?, counts(1, 2));
-    stand.delete(&other.receipt).await?;
-    assert_eq!(stand.counts().await?, counts(1, 1));
+    sent(&fixture, &sub(&fixture), 2).await?;
+    sent(&fixture, &sub(&fixture), 1).await?;
+    assert_eq!(fixture.counts().await?, counts(3, 0));
+    let came = receive(&fixture).await?;
+    let other = receive(&fixture).await?;
+    assert_eq!(fixture.counts().await?, counts(1, 2));
+    fixture.delete(&other.receipt).await?;
+    assert_eq!(fixture.counts().await?, counts(1, 1));
     // A delayed message is still in flight: a queue whose messages all wait is not empty.
-    stand.show_after(&came.receipt, HIDDEN / 2).await?;
-    assert_eq!(stand.counts().await?, counts(1, 1));
-    stand.wait(HIDDEN / 2 + MOMENT).await;
-    assert_eq!(stand.counts().await?, counts(2, 0));
+    fixture.show_after(&came.receipt, HIDDEN / 2).await?;
+    assert_eq!(fixture.counts().await?, counts(1, 1));
+    fixture.wait(HIDDEN / 2 + MOMENT).await;
+    assert_eq!(fixture.counts().await?, counts(2, 0));
     Ok(())
 }
 
-async fn a_message_received_too_often_is_a_dead_letter<S: QueueStand>(
-    stand: S,
+async fn a_message_received_too_often_is_a_dead_letter<S: QueueFixture>(
+    fixture: S,
 ) -> anyhow::Result<()> {
-    stand.empty().await?;
-    let changes = sent(&stand, &sub(&stand), 2).await?;
+    fixture.empty().await?;
+    let changes = sent(&fixture, &sub(&fixture), 2).await?;
     for receives in 1..=limits::RECEIVES_MAX {
-        let came = receive(&stand).await?;
+        let came = receive(&fixture).await?;
         assert_eq!((&came.change, came.receives), (&changes[0], receives));
-        assert_eq!(stand.dead().await?, 0);
-        stand.show_after(&came.receipt, Duration::ZERO).await?;
+        assert_eq!(fixture.dead().await?, 0);
+        fixture.show_after(&came.receipt, Duration::ZERO).await?;
     }
     // No reader receives it again, and the message behind it is free.
-    let came = receive(&stand).await?;
+    let came = receive(&fixture).await?;
     assert_eq!((&came.change, came.receives), (&changes[1], 1));
-    assert_eq!(stand.dead().await?, 1);
-    stand.delete(&came.receipt).await?;
-    assert!(stand.counts().await?.empty());
+    assert_eq!(fixture.dead().await?, 1);
+    fixture.delete(&came.receipt).await?;
+    assert!(fixture.counts().await?.empty());
     Ok(())
 }

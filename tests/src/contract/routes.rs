@@ -6,7 +6,7 @@ use poolbridge_aws::dynamodb::{DetectionRoute, RouteHeartbeat};
 use poolbridge_core::side::Side;
 use poolbridge_core::time::Time;
 
-use super::ledger::TableStand as _;
+use super::ledger::TableFixture as _;
 use super::services::Service;
 use super::{Case, cases};
 
@@ -24,8 +24,8 @@ fn note(route: DetectionRoute, side: Side, last: i64, count: i64) -> RouteHeartb
     RouteHeartbeat { route, side, last: Time(last), metrics }
 }
 
-async fn a_route_shows_its_last_heartbeat(stand: Service) -> anyhow::Result<()> {
-    let ledger = stand.ledger();
+async fn a_route_shows_its_last_heartbeat(fixture: Service) -> anyhow::Result<()> {
+    let ledger = fixture.ledger();
     let (old, new) = (
         note(DetectionRoute::Sweep, Side::Old, 5, -7),
         note(DetectionRoute::Sweep, Side::New, 6, 8),
@@ -39,8 +39,8 @@ async fn a_route_shows_its_last_heartbeat(stand: Service) -> anyhow::Result<()> 
     Ok(())
 }
 
-async fn an_older_heartbeat_changes_nothing(stand: Service) -> anyhow::Result<()> {
-    let ledger = stand.ledger();
+async fn an_older_heartbeat_changes_nothing(fixture: Service) -> anyhow::Result<()> {
+    let ledger = fixture.ledger();
     let newest = note(DetectionRoute::Trail, Side::Old, 200, 2);
     for (last, count) in [(100, 1), (200, 2), (150, 3), (199, 4)] {
         ledger.note_route(&note(DetectionRoute::Trail, Side::Old, last, count)).await?;
@@ -54,8 +54,8 @@ async fn an_older_heartbeat_changes_nothing(stand: Service) -> anyhow::Result<()
     Ok(())
 }
 
-async fn a_sweep_request_stays_until_a_later_sweep_begins(stand: Service) -> anyhow::Result<()> {
-    let ledger = stand.ledger();
+async fn a_sweep_request_stays_until_a_later_sweep_begins(fixture: Service) -> anyhow::Result<()> {
+    let ledger = fixture.ledger();
     ledger.sweep_began(Side::New, Time(1)).await?;
     ensure!(ledger.sweep_wanted(Side::New).await?.is_none(), "a sweep is wanted without a request");
     for at in [300, 400, 350] {

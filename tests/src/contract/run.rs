@@ -31,10 +31,10 @@ impl ContractReport {
     }
 }
 
-/// Runs the cases whose names contain `filter`, at `stand`, in order.
+/// Runs the cases whose names contain `filter`, at `fixture`, in order.
 pub async fn run<S: Clone + Send + 'static>(
     place: &str,
-    stand: S,
+    fixture: S,
     cases: Vec<Case<S>>,
     filter: &str,
 ) -> ContractReport {
@@ -46,7 +46,7 @@ pub async fn run<S: Clone + Send + 'static>(
         }
         let begun = Instant::now();
         // Each case is a task of its own, so that a broken promise ends the case and not the suite.
-        let mut task = tokio::spawn((case.run)(stand.clone()));
+        let mut task = tokio::spawn((case.run)(fixture.clone()));
         let failure = match tokio::time::timeout(CASE_TIME_MAX, &mut task).await {
             Ok(Ok(Ok(()))) => None,
             Ok(Ok(Err(error))) => Some(format!("{error:#}")),

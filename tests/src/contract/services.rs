@@ -22,7 +22,6 @@ use poolbridge_core::account::AccountRef;
 use poolbridge_core::change::ChangeEvent;
 use poolbridge_core::drain::QueueCounts;
 use poolbridge_core::error::{ErrorKind, PortError};
-use poolbridge_core::limits;
 use poolbridge_core::names::PersonId;
 use poolbridge_core::outcome::Reason;
 use poolbridge_core::policy::{ConfigurationStamp, Control, Phase};
@@ -31,38 +30,33 @@ use poolbridge_core::record::{PersonRecord, PersonState};
 use poolbridge_core::side::{BySide, Side};
 use poolbridge_core::sweep::pass::Cursor;
 use poolbridge_core::time::Time;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::difference::ServiceBehaviour;
-use super::ledger::TableStand;
-use super::pool::PoolStand;
-use super::queue::{QueueStand, ReadMessage};
-use super::resend::{ResendStand, StopReason};
+use super::ledger::TableFixture;
+use super::local_stack::{cognito, create_variables, options};
+use super::pool::PoolFixture;
+use super::queue::{QueueFixture, ReadMessage};
+use super::resend::{ResendFixture, StopReason};
 use super::resources;
 use super::run::{ContractReport, run};
+use crate::stack::Stack;
 use crate::stack::http::call;
-use crate::stack::{Options, PoolSeed, Stack};
 
 /// Set in the process that runs the cases: where the services other than the pools answer.
 const ENDPOINT: &str = "POOLBRIDGE_CONTRACT_ENDPOINT";
-
-/// The synthesised template. It says which table and queue a deployment has.
-const TEMPLATE: &str = "../infra/test/template.snapshot.json";
-
-/// A key in plain text. Only a local stack may have one.
-const KEY: &str = "hex:00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 
 /// Starts the stack, sets it up, and runs this program once more on it.
 pub async fn run_again_on_the_stack(filter: &str) -> anyhow::Result<ExitStatus> {
     let stack = Stack::start(options()).await?;
     let outcome = run_again(&stack, filter).await;
-    let outcome = outcome.with_context(|| format!("the stack's last words:\n{}", stack.logs(20)));
+    let outcome = outcome.with_context(|| format!("the stack's logs:\n{}", stack.logs(20)));
     stack.stop()?;
     outcome
 }
 
 async fn run_again(stack: &Stack, filter: &str) -> anyhow::Result<ExitStatus> {
-    let variables = lay(stack).await?;
+    let variables = create_variables(stack).await?;
     let mut command = tokio::process::Command::new(std::env::current_exe()?);
     // The caller's own AWS settings, such as a profile, must not take part.
     let foreign = std::env::vars_os().map(|(name, _)| name);
@@ -72,130 +66,6 @@ async fn run_again(stack: &Stack, filter: &str) -> anyhow::Result<ExitStatus> {
     let environment = stack.environment();
     command.envs(environment).envs(variables).env(ENDPOINT, stack.ministack_url());
     command.arg(filter).kill_on_drop(true).status().await.context("running the services' half")
-}
-
-fn options() -> Options {
-    let shaped = |seed: PoolSeed| {
-        let mut seed = seed.custom(name_of(resources::MUTABLE));
-        seed.custom.insert(name_of(resources::IMMUTABLE).to_owned(), false);
-        seed
-    };
-    Options {
-        ministack: true,
-        pools: vec![
-            shaped(PoolSeed::new(resources::BY_EMAIL, "by-email").by_email()),
-            shaped(PoolSeed::new(resources::PLAIN, "plain")),
-        ],
-        ..Options::default()
-    }
-}
-
-fn name_of(custom: &'static str) -> &'static str {
-    custom.strip_prefix("custom:").unwrap_or(custom)
-}
-
-/// Creates groups, table and queues. Returns variables with their places, as a deployment would.
-async fn lay(stack: &Stack) -> anyhow::Result<BTreeMap<&'static str, String>> {
-    let pools = [resources::BY_EMAIL, resources::PLAIN].into_iter().enumerate();
-    for (place, id) in pools.clone() {
-        for group in resources::GROUPS {
-            let input = json!({"UserPoolId": id, "GroupName": group});
-            cognito(&stack.pool_url(place), "CreateGroup", &input).await?;
-        }
-    }
-    let endpoint = stack.ministack_url();
-    let resources = deployed()?;
-    let mut table = resource(&resources, "AWS::DynamoDB::Table", "by_state")?.clone();
-    // A deployment's key and protection, which do not change the table's behaviour.
-    for foreign in
-        ["SSESpecification", "PointInTimeRecoverySpecification", "TimeToLiveSpecification"]
-    {
-        table.as_object_mut().context("no table")?.remove(foreign);
-    }
-    let name = table["TableName"].as_str().context("the table has no name")?.to_owned();
-    call(&endpoint, "DynamoDB_20120810.CreateTable", &table).await?;
-    let queue = resource(&resources, "AWS::SQS::Queue", "maxReceiveCount")?;
-    let receives = queue["RedrivePolicy"]["maxReceiveCount"].clone();
-    let baseline = receives == json!(limits::RECEIVES_MAX);
-    anyhow::ensure!(baseline, "the queue's maxReceiveCount {receives} is not limits::RECEIVES_MAX");
-    let (dead_letter_url, arn) = create_queue(&endpoint, "dead.fifo", queue, None).await?;
-    let redrive = json!({"deadLetterTargetArn": arn, "maxReceiveCount": receives}).to_string();
-    let (queue_url, _) = create_queue(&endpoint, "changes.fifo", queue, Some(redrive)).await?;
-    let file = stack.folder().join("bridge.toml");
-    std::fs::write(
-        &file,
-        bridge(&pools.map(|(place, _)| stack.pool_url(place)).collect::<Vec<_>>()),
-    )?;
-    Ok(BTreeMap::from([
-        ("POOLBRIDGE_CONFIG", file.display().to_string()),
-        ("POOLBRIDGE_TABLE", name),
-        ("POOLBRIDGE_QUEUE_URL", queue_url),
-        ("POOLBRIDGE_DEAD_LETTER_URL", dead_letter_url),
-        ("POOLBRIDGE_KEY", KEY.to_owned()),
-    ]))
-}
-
-fn bridge(pool_urls: &[String]) -> String {
-    let pool = |side: &str, id: &str, url: &str| {
-        format!(
-            "[{side}]\nuser_pool_id = \"{id}\"\nclient_id = \"none\"\nendpoint_url = \"{url}\"\n"
-        )
-    };
-    let old = pool("old", resources::BY_EMAIL, &pool_urls[0]);
-    let new = pool("new", resources::PLAIN, &pool_urls[1]);
-    format!(
-        "name = \"contract\"\n{old}{new}[identity]\nmatch = \"email\"\n[policy]\ngroups = true\n"
-    )
-}
-
-/// The resources of the synthesised template.
-fn deployed() -> anyhow::Result<Value> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(TEMPLATE);
-    let text = std::fs::read(&path).with_context(|| path.display().to_string())?;
-    let template: Value = serde_json::from_slice(&text)?;
-    template.get("Resources").cloned().context("the template has no resources")
-}
-
-/// The properties of the one resource of that type that mentions `word`.
-fn resource<'a>(resources: &'a Value, kind: &str, word: &str) -> anyhow::Result<&'a Value> {
-    let all = resources.as_object().context("resources are no object")?.values();
-    let mut fitting = all.filter(|one| one["Type"] == kind && one.to_string().contains(word));
-    let found = fitting.next().with_context(|| format!("the template has no {kind}"))?;
-    Ok(&found["Properties"])
-}
-
-/// A queue as deployed, except for how long it hides messages. Returns its URL and its ARN.
-async fn create_queue(
-    endpoint: &str,
-    name: &str,
-    deployed: &Value,
-    redrive: Option<String>,
-) -> anyhow::Result<(String, Value)> {
-    let mut attributes = serde_json::Map::new();
-    for kept in [
-        "ContentBasedDeduplication",
-        "DeduplicationScope",
-        "FifoQueue",
-        "FifoThroughputLimit",
-        "MessageRetentionPeriod",
-        "SqsManagedSseEnabled",
-    ] {
-        let value = deployed.get(kept).with_context(|| format!("the queue has no {kept}"))?;
-        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        attributes.insert(kept.to_owned(), json!(text));
-    }
-    attributes.insert("VisibilityTimeout".to_owned(), json!(resources::HIDDEN_SECONDS.to_string()));
-    attributes.extend(redrive.map(|redrive| ("RedrivePolicy".to_owned(), json!(redrive))));
-    let input = json!({"QueueName": name, "Attributes": attributes});
-    let made = call(endpoint, "AmazonSQS.CreateQueue", &input).await?;
-    let url = made["QueueUrl"].as_str().context("no queue was created")?.to_owned();
-    let input = json!({"QueueUrl": url, "AttributeNames": ["QueueArn"]});
-    let reported = call(endpoint, "AmazonSQS.GetQueueAttributes", &input).await?;
-    Ok((url, reported["Attributes"]["QueueArn"].clone()))
-}
-
-async fn cognito(url: &str, operation: &str, input: &Value) -> anyhow::Result<Value> {
-    call(url, &format!("AWSCognitoIdentityProviderService.{operation}"), input).await
 }
 
 /// Where the services answer, if this process runs the cases on them.
@@ -213,8 +83,8 @@ pub async fn every(
     let configuration = Configuration::read(Path::new(&file))?;
     let environment = Environment::read(Component::Operator, true, &variable)
         .map_err(|mistakes| anyhow!("the environment: {mistakes:?}"))?;
-    let laid = Box::pin(BridgeResources::lay(configuration, environment)).await?;
-    let ports = Box::pin(BridgePorts::wire(laid)).await?;
+    let bridge_resources = Box::pin(BridgeResources::lay(configuration, environment)).await?;
+    let ports = Box::pin(BridgePorts::wire(bridge_resources)).await?;
     let outbox = ports.resources.queue.outbox();
     let (ports, pool_behaviour) = (Arc::new(ports), ServiceBehaviour::of_the_local_stack());
     let (endpoint, outbox) = (Arc::<str>::from(endpoint), Arc::new(outbox));
@@ -239,7 +109,7 @@ pub async fn every(
     Ok((of_addresses.and(of_names).and(table).and(routes).and(queue).and(resend), pool_behaviour))
 }
 
-/// The adapters. The stand uses one of the two pools.
+/// The adapters. The fixture uses one of the two pools.
 #[derive(Clone)]
 pub struct Service {
     ports: Arc<BridgePorts>,
@@ -257,7 +127,7 @@ impl Service {
     }
 }
 
-impl TableStand for Service {
+impl TableFixture for Service {
     type RecordReader = DynamoLedger;
     type Ledger = DynamoLedger;
 
@@ -311,7 +181,7 @@ impl TableStand for Service {
     }
 }
 
-impl PoolStand for Service {
+impl PoolFixture for Service {
     type Pool = CognitoPool;
     type AccountLister = PoolLister;
 
@@ -352,7 +222,7 @@ impl PoolStand for Service {
     }
 }
 
-impl ResendStand for Service {
+impl ResendFixture for Service {
     type Clock = SystemClock;
 
     fn table(&self) -> &DynamoLedger {
@@ -384,7 +254,7 @@ impl ResendStand for Service {
     }
 }
 
-impl QueueStand for Service {
+impl QueueFixture for Service {
     type Outbox = SqsOutbox;
     type Receipt = String;
 

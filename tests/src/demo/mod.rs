@@ -4,7 +4,7 @@
 mod narrator;
 mod people;
 mod story;
-mod trouble;
+mod problems;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -19,20 +19,20 @@ use narrator::{Narrator, say};
 const LIMIT: Duration = Duration::from_mins(5);
 
 /// Lines of each function's log that are shown after a failure.
-const LAST_WORDS_LINES: usize = 30;
+const LOG_TAIL_LINES: usize = 30;
 
 /// Runs the demo.
 pub async fn run() -> ExitCode {
     let mut narrator = Narrator::new();
-    let played = tokio::select! {
-        played = play(&mut narrator) => played,
+    let result = tokio::select! {
+        result = run_demo(&mut narrator) => result,
         () = tokio::time::sleep(LIMIT) => Err(anyhow::anyhow!("it took longer than {LIMIT:?}")),
         signal = interrupted() => Err(anyhow::anyhow!("interrupted by {signal}")),
     };
-    match played {
+    match result {
         Ok(()) => {
             let (claims, seconds) = (narrator.claims(), narrator.seconds());
-            say(&format!("\n{claims} claims, all of them so, in {seconds:.0} seconds."));
+            say(&format!("\n{claims} claims, all confirmed, in {seconds:.0} seconds."));
             ExitCode::SUCCESS
         }
         Err(error) => {
@@ -45,22 +45,22 @@ pub async fn run() -> ExitCode {
     }
 }
 
-async fn play(narrator: &mut Narrator) -> anyhow::Result<()> {
-    Narrator::chapter("The ground: a local AWS, two user pools, and the bridge between them.");
+async fn run_demo(narrator: &mut Narrator) -> anyhow::Result<()> {
+    Narrator::heading("The setup: a local AWS, two user pools, and the bridge between them.");
     let resources = DeploymentKind::Cdk;
     let words = "ministack and two user pools of different shapes are up";
     let stack = narrator.claim(words, Deployment::start_stack(resources)).await?;
-    let words = "`cdk bootstrap` and `cdk deploy` laid table, queues, functions, alarms";
+    let words = "`cdk bootstrap` and `cdk deploy` created table, queues, functions, alarms";
     let deployment = narrator.claim(words, Deployment::deploy(stack, resources)).await?;
-    let reported = story::tell(narrator, &deployment).await;
-    match reported {
+    let ended = story::run(narrator, &deployment).await;
+    match ended {
         Ok(()) => {
-            Narrator::chapter("The end.");
-            let words = "everything is stopped and taken away";
+            Narrator::heading("The end.");
+            let words = "everything is stopped and removed";
             narrator.claim(words, async { deployment.stop() }).await
         }
         Err(error) => {
-            say(&deployment.last_words(LAST_WORDS_LINES).await);
+            say(&deployment.log_tails(LOG_TAIL_LINES).await);
             say(&deployment.stack.logs(5));
             Err(error)
         }

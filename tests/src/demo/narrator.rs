@@ -27,7 +27,7 @@ impl Narrator {
     }
 
     /// Prints the heading of the next claims.
-    pub(super) fn chapter(words: &str) {
+    pub(super) fn heading(words: &str) {
         say(&format!("\n{words}"));
     }
 

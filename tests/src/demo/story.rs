@@ -8,9 +8,9 @@ use poolbridge_core::side::Side;
 
 use super::narrator::Narrator;
 use super::people::{johannes, marlene};
-use super::trouble;
+use super::problems;
 use crate::deployment::aws::changed;
-use crate::deployment::patience::until;
+use crate::deployment::polling::until;
 use crate::deployment::user_pool::AdminView;
 use crate::deployment::{Deployment, GROUP};
 
@@ -22,20 +22,20 @@ pub(super) struct Pair {
     pub(super) new: AdminView,
 }
 
-pub(super) async fn tell(narrator: &mut Narrator, bridge: &Deployment) -> anyhow::Result<()> {
-    Narrator::chapter("People come.");
+pub(super) async fn run(narrator: &mut Narrator, bridge: &Deployment) -> anyhow::Result<()> {
+    Narrator::heading("People sign up.");
     let marlene = sign_up_in_the_old_pool(narrator, bridge).await?;
     let johannes = sign_up_in_the_new_pool(narrator, bridge).await?;
-    Narrator::chapter("A password is forgotten.");
+    Narrator::heading("A password is forgotten.");
     password_reset(narrator, bridge, &marlene).await?;
-    Narrator::chapter("People change, on both sides; the queue delivers everything three times.");
+    Narrator::heading("People change, on both sides; the queue delivers everything three times.");
     edits(narrator, bridge, &marlene).await?;
     group(narrator, bridge, &johannes).await?;
-    trouble::tell(narrator, bridge, &marlene, &johannes).await?;
-    Narrator::chapter("The operator looks.");
+    problems::run(narrator, bridge, &marlene, &johannes).await?;
+    Narrator::heading("The operator checks.");
     status(narrator, bridge).await?;
     drain(narrator, bridge).await?;
-    Narrator::chapter("Nothing of anybody was left behind.");
+    Narrator::heading("No personal data is left behind.");
     privacy(narrator, bridge).await
 }
 
@@ -60,15 +60,14 @@ async fn sign_up_in_the_old_pool(
             Ok(sub)
         })
         .await?;
-    let words = "she is in the new pool, confirmed, under her address, though nobody did anything";
+    let words = "poolbridge created and confirmed her account in the new pool, under her address";
     let new = narrator
         .claim(words, async {
             let confirmed = |it: &AdminView| differs("status", &it.status, "CONFIRMED");
             bridge.shows(Side::New, marlene::EMAIL_FOLDED, confirmed).await
         })
         .await?;
-    let words =
-        "her attributes came along: renamed, in the other form, in lower case, or not at all";
+    let words = "the mapping rules applied: renamed, converted, in lower case, or left out";
     let new = narrator
         .claim(words, async {
             let wanted = [
@@ -87,7 +86,7 @@ async fn sign_up_in_the_old_pool(
     let old = account(bridge, Side::Old, &sub).await?;
     ensure!(bridge.new.groups(&new.username).await?.is_empty(), "she is in a group already");
     ensure!(old.attribute("email") == marlene::EMAIL, "the old pool's spelling was changed");
-    bridge.worked_off().await?;
+    bridge.wait_until_processed().await?;
     Ok(Pair { old, new })
 }
 
@@ -95,7 +94,7 @@ async fn sign_up_in_the_new_pool(
     narrator: &mut Narrator,
     bridge: &Deployment,
 ) -> anyhow::Result<Pair> {
-    let words = "Johannes signs up in the new pool; the old one has him too";
+    let words = "Johannes signs up in the new pool; poolbridge creates his account in the old one";
     narrator
         .claim(words, async {
             let attributes = [
@@ -117,7 +116,7 @@ async fn sign_up_in_the_new_pool(
             let old = bridge.shows(Side::Old, &sub, |it| first_difference(it, &wanted)).await?;
             let confirmed = |it: &AdminView| differs("status", &it.status, "CONFIRMED");
             bridge.shows(Side::Old, &sub, confirmed).await?;
-            bridge.worked_off().await?;
+            bridge.wait_until_processed().await?;
             Ok(Pair { old, new: account(bridge, Side::New, &sub).await? })
         })
         .await
@@ -163,7 +162,7 @@ async fn password_reset(
                 })
             })
             .await?;
-            bridge.worked_off().await?;
+            bridge.wait_until_processed().await?;
             let still = old.signs_in(marlene::USERNAME, marlene::PASSWORD_RESET).await?;
             ensure!(still, "her own password no longer works");
             let story = bridge.operator.ask(&["explain", &pair.old.sub]).await?;
@@ -206,7 +205,7 @@ async fn edits(narrator: &mut Narrator, bridge: &Deployment, pair: &Pair) -> any
     let words = "six messages were delivered for these two edits, and two pool writes were made";
     narrator
         .claim(words, async {
-            bridge.worked_off().await?;
+            bridge.wait_until_processed().await?;
             let made = both().await? - before;
             ensure!(made == 2, "{made} writes were made");
             Ok(())
@@ -229,7 +228,7 @@ async fn group(narrator: &mut Narrator, bridge: &Deployment, pair: &Pair) -> any
                 })
             })
             .await?;
-            bridge.worked_off().await
+            bridge.wait_until_processed().await
         })
         .await
 }
@@ -262,14 +261,13 @@ async fn status(narrator: &mut Narrator, bridge: &Deployment) -> anyhow::Result<
 }
 
 async fn drain(narrator: &mut Narrator, bridge: &Deployment) -> anyhow::Result<()> {
-    let words =
-        "`poolbridge drain --timeout 20s` ends with 0: nothing captured is still on its way";
+    let words = "`poolbridge drain --timeout 20s` ends with 0: no captured change is pending";
     narrator
         .claim(words, async {
             let limit = Duration::from_secs(40);
             let outcome = bridge.operator.run(&["drain", "--timeout", "20s"], limit).await?;
-            let (data, talk) = (&outcome.data, &outcome.talk);
-            ensure!(outcome.code == Some(0), "it ended with {:?}\n{data}{talk}", outcome.code);
+            let (data, stderr) = (&outcome.data, &outcome.stderr);
+            ensure!(outcome.code == Some(0), "it ended with {:?}\n{data}{stderr}", outcome.code);
             ensure!(bridge.dead_letters().await? == 0, "the dead-letter queue is not empty");
             Ok(())
         })
@@ -277,7 +275,7 @@ async fn drain(narrator: &mut Narrator, bridge: &Deployment) -> anyhow::Result<(
 }
 
 async fn privacy(narrator: &mut Narrator, bridge: &Deployment) -> anyhow::Result<()> {
-    let words = "a change on its way is caught and read: it names a pool and a `sub`, and no more";
+    let words = "a queued message is read: it names a pool and a `sub`, and no more";
     let caught = narrator
         .claim(words, async {
             let message = bridge.catch_a_message(async {
@@ -287,11 +285,11 @@ async fn privacy(narrator: &mut Narrator, bridge: &Deployment) -> anyhow::Result
         })
         .await?;
     Narrator::aside(&caught.body);
-    let words = "no value of anybody stands in a table item, a log line, a message or an answer";
+    let words = "no table item, log line, message or answer holds a personal value";
     let scanned = narrator
         .claim(words, async {
-            bridge.worked_off().await?;
-            bridge.nothing_private(&[caught.whole], &[]).await
+            bridge.wait_until_processed().await?;
+            bridge.assert_no_personal_data(&[caught.whole], &[]).await
         })
         .await?;
     Narrator::aside(&format!(

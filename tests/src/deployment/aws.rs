@@ -62,8 +62,8 @@ impl Services {
         let input = json!({"QueueUrl": queue_url, "AttributeNames": ["All"]});
         let answer = self.call("AmazonSQS.GetQueueAttributes", &input).await?;
         let count = |name: &str| -> anyhow::Result<u64> {
-            let reported = answer["Attributes"][name].as_str().with_context(|| name.to_owned())?;
-            Ok(reported.parse()?)
+            let value = answer["Attributes"][name].as_str().with_context(|| name.to_owned())?;
+            Ok(value.parse()?)
         };
         Ok(Messages {
             waiting: count("ApproximateNumberOfMessages")?

@@ -38,7 +38,7 @@ pub(super) async fn deploy(
     programs: &Programs,
     configuration: &str,
 ) -> anyhow::Result<Names> {
-    let names = lay(services).await?;
+    let names = create_resources(services).await?;
     let function = |name: &str, program, timeout| Function {
         name: name.to_owned(),
         program,
@@ -77,7 +77,7 @@ pub(super) fn environment(names: &Names) -> Value {
 }
 
 /// The table with its index, and the queue with its dead-letter queue.
-async fn lay(services: &Services) -> anyhow::Result<Names> {
+async fn create_resources(services: &Services) -> anyhow::Result<Names> {
     let key = |name: &str, kind: &str| json!({"AttributeName": name, "KeyType": kind});
     let attribute = |name: &str, kind: &str| json!({"AttributeName": name, "AttributeType": kind});
     let table = json!({

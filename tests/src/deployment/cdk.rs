@@ -80,7 +80,7 @@ async fn cdk(stack: &Stack, folder: &Path, infra: &Path, arguments: &[&str]) -> 
         .current_dir(infra)
         .env_clear()
         .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
-        // The tool's own files lie in the deployment's folder and are removed with it.
+        // The tool's own files are in the deployment's folder and are removed with it.
         .envs([("HOME", folder), ("TMPDIR", folder)])
         .envs(stack.environment())
         .envs([("CDK_DISABLE_CLI_TELEMETRY", "true"), ("NODE_NO_WARNINGS", "1")])

@@ -77,7 +77,7 @@ pub fn event(pool: &UserPool, operation: &str, author: &Author, sub: Option<&str
 impl Services {
     /// Invokes trail with an event as the bus does, after a rule of the bridge matched it. Only AWS
     /// may put events of an AWS service on a bus, on the local stack too.
-    pub async fn tell_trail(&self, event: &Value) -> anyhow::Result<()> {
+    pub async fn send_trail_event(&self, event: &Value) -> anyhow::Result<()> {
         let answer = self.invoke(TRAIL, event.to_string().as_bytes(), LIMIT).await?;
         let answer = String::from_utf8_lossy(&answer);
         anyhow::ensure!(!answer.contains("errorMessage"), "trail failed: {answer}");

@@ -7,7 +7,7 @@ mod calls;
 mod cdk;
 pub mod cloudtrail;
 pub mod operator;
-pub mod patience;
+pub mod polling;
 pub mod privacy;
 pub mod user_pool;
 pub mod values;
@@ -28,7 +28,7 @@ use serde_json::Value;
 
 use self::aws::{Services, message, nonce};
 use self::operator::Operator;
-use self::patience::until;
+use self::polling::until;
 use self::programs::Programs;
 use self::user_pool::UserPool;
 use self::values::Values;
@@ -115,17 +115,17 @@ pub struct Deployment {
 
 impl Deployment {
     /// Starts the stack: programs, pools, groups. The bridge is not deployed yet.
-    pub async fn start_stack(ground: DeploymentKind) -> anyhow::Result<Stack> {
-        Self::start_stack_with(ground, |old| old, |new| new).await
+    pub async fn start_stack(deployment_kind: DeploymentKind) -> anyhow::Result<Stack> {
+        Self::start_stack_with(deployment_kind, |old| old, |new| new).await
     }
 
     /// The same with other pools: each closure receives the usual seed.
     pub async fn start_stack_with(
-        ground: DeploymentKind,
+        deployment_kind: DeploymentKind,
         old: impl FnOnce(PoolSeed) -> PoolSeed,
         new: impl FnOnce(PoolSeed) -> PoolSeed,
     ) -> anyhow::Result<Stack> {
-        let faults = match ground {
+        let faults = match deployment_kind {
             DeploymentKind::Cdk => Vec::new(),
             DeploymentKind::Calls => vec![Place::Ministack, Place::Pool(0), Place::Pool(1)],
         };
@@ -137,14 +137,14 @@ impl Deployment {
     }
 
     /// Deploys the bridge to a stack and waits until it is complete.
-    pub async fn deploy(stack: Stack, ground: DeploymentKind) -> anyhow::Result<Self> {
-        Self::deploy_changed(stack, ground, |text| text).await
+    pub async fn deploy(stack: Stack, deployment_kind: DeploymentKind) -> anyhow::Result<Self> {
+        Self::deploy_changed(stack, deployment_kind, |text| text).await
     }
 
     /// The same with another `bridge.toml`: `change` receives the usual one.
     pub async fn deploy_changed(
         stack: Stack,
-        ground: DeploymentKind,
+        deployment_kind: DeploymentKind,
         change: impl FnOnce(String) -> String,
     ) -> anyhow::Result<Self> {
         // The folder belongs to a program of the stack, which removes it in every case.
@@ -155,7 +155,7 @@ impl Deployment {
         fs::write(&configuration, &text).context("writing bridge.toml")?;
         let programs = Programs::find()?;
         let services = Services { url: stack.ministack_url_direct() };
-        let names = match ground {
+        let names = match deployment_kind {
             DeploymentKind::Cdk => {
                 programs.setup(&folder.join("lambda"))?;
                 cdk::deploy(&stack, &folder, &configuration, &programs.operator).await?
@@ -223,7 +223,7 @@ impl Deployment {
     }
 
     /// Waits until both queues are empty and no message is in flight.
-    pub async fn worked_off(&self) -> anyhow::Result<()> {
+    pub async fn wait_until_processed(&self) -> anyhow::Result<()> {
         until("empty queues", TRAVEL_LIMIT, async || {
             let live = self.services.messages(&self.names.queue_url).await?;
             let bulk = self.services.messages(&self.names.bulk_queue_url).await?;
@@ -331,7 +331,7 @@ impl Deployment {
     }
 
     /// The last log lines of the functions, to find the cause of a failure.
-    pub async fn last_words(&self, lines: usize) -> String {
+    pub async fn log_tails(&self, lines: usize) -> String {
         let mut words = Vec::new();
         for function in [CAPTURE, TRAIL, SWEEP, APPLY] {
             let log = self.services.log(function).await.unwrap_or_default();

@@ -30,7 +30,7 @@ pub struct CommandOutput {
     /// Standard output: data.
     pub data: String,
     /// Standard error: messages.
-    pub talk: String,
+    pub stderr: String,
 }
 
 /// A command that runs until it is stopped. Dropping it kills it.
@@ -91,10 +91,10 @@ impl Operator {
         let outcome = CommandOutput {
             code: output.status.code(),
             data: text(&output.stdout),
-            talk: text(&output.stderr),
+            stderr: text(&output.stderr),
         };
         let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        said.extend([outcome.data.clone(), outcome.talk.clone()]);
+        said.extend([outcome.data.clone(), outcome.stderr.clone()]);
         Ok(outcome)
     }
 
@@ -113,14 +113,16 @@ impl Operator {
         let pipes = (child.stdout.take(), child.stderr.take());
         // The output is read at once: a full pipe would block the command.
         let reported = tokio::spawn(async move {
-            let (mut data, mut talk) = (String::new(), String::new());
-            let (Some(mut stdout), Some(mut stderr)) = pipes else { return talk };
-            let read =
-                tokio::join!(stdout.read_to_string(&mut data), stderr.read_to_string(&mut talk));
+            let (mut data, mut messages) = (String::new(), String::new());
+            let (Some(mut stdout), Some(mut stderr)) = pipes else { return messages };
+            let read = tokio::join!(
+                stdout.read_to_string(&mut data),
+                stderr.read_to_string(&mut messages)
+            );
             if read.0.is_err() || read.1.is_err() {
-                talk.push_str("(and what cannot be read)");
+                messages.push_str("(and what cannot be read)");
             }
-            data + &talk
+            data + &messages
         });
         Ok(Started { operator: self, child, reported })
     }
@@ -136,9 +138,9 @@ impl Operator {
     /// Runs a command that must succeed.
     pub async fn succeed(&self, arguments: &[&str]) -> anyhow::Result<CommandOutput> {
         let outcome = self.run(arguments, Duration::from_secs(30)).await?;
-        let CommandOutput { code, data, talk } = &outcome;
+        let CommandOutput { code, data, stderr } = &outcome;
         let shown = arguments.join(" ");
-        ensure!(*code == Some(0), "`poolbridge {shown}` ended with {code:?}\n{data}{talk}");
+        ensure!(*code == Some(0), "`poolbridge {shown}` ended with {code:?}\n{data}{stderr}");
         Ok(outcome)
     }
 

@@ -30,7 +30,7 @@ fn handled(line: &str) -> Option<LoggedMessage> {
     let text = |name: &str| line[name].as_str().map(str::to_owned);
     Some(LoggedMessage {
         sub: text("change.sub")?,
-        outcome: text("verdict")?,
+        outcome: text("outcome")?,
         reason: text("reason").unwrap_or_default(),
         pool_writes: line["pool_writes"].as_u64()?,
     })

@@ -22,34 +22,34 @@ pub struct Scanned {
 impl Deployment {
     /// Fails if it finds a value of any person. `messages` were caught before delivery; `functions`
     /// are functions that the test deployed in addition.
-    pub async fn nothing_private(
+    pub async fn assert_no_personal_data(
         &self,
         messages: &[String],
         functions: &[&str],
     ) -> anyhow::Result<Scanned> {
         let mut scanned = Scanned { values: self.values.count(), ..Scanned::default() };
         for item in self.services.items(&self.names.table).await? {
-            self.look_through("an item of the state table", &item.to_string())?;
+            self.scan_text("an item of the state table", &item.to_string())?;
             scanned.items += 1;
         }
         for function in [CAPTURE, TRAIL, SWEEP, APPLY].iter().chain(functions) {
             for line in self.services.log(function).await? {
-                self.look_through(&format!("the log of {function}"), &line)?;
+                self.scan_text(&format!("the log of {function}"), &line)?;
                 scanned.lines += 1;
             }
         }
         for message in messages {
-            self.look_through("a message", message)?;
+            self.scan_text("a message", message)?;
             scanned.messages += 1;
         }
         for answer in self.operator.said() {
-            self.look_through("the command line's answer", &answer)?;
+            self.scan_text("the command line's answer", &answer)?;
             scanned.answers += 1;
         }
         Ok(scanned)
     }
 
-    fn look_through(&self, place: &str, text: &str) -> anyhow::Result<()> {
+    fn scan_text(&self, place: &str, text: &str) -> anyhow::Result<()> {
         if let Some(value) = self.values.found_in(text) {
             bail!("a person's value, \"{value}\", is in {place}:\n{text}");
         }

@@ -156,7 +156,7 @@ impl UserPool {
     }
 
     /// A person calls an operation on their own account, with their access token.
-    pub async fn by_themselves(
+    pub async fn call_as_user(
         &self,
         operation: &str,
         token: &str,

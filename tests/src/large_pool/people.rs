@@ -15,7 +15,7 @@ use poolbridge_core::rules::ProtocolRules;
 use poolbridge_core::side::{BySide, Side};
 use poolbridge_core::sweep::shard::Prefix;
 
-use crate::world::BEGINNING;
+use crate::world::WORLD_START;
 use crate::world::accounts::{attribute, group};
 
 /// Parts by the first three hexadecimal digits. So the people of each part can be listed without a
@@ -156,15 +156,16 @@ impl People {
             let from = after.filter(|_| part == begin).map_or(lowest, |after| after + PARTS);
             (from..self.count).step_by(usize::try_from(PARTS).unwrap_or(1))
         });
-        let odd = move |number: &u64| side == Side::Old && self.unexpected.contains_key(number);
-        let odd_first = prefix.clone();
+        let is_unexpected =
+            move |number: &u64| side == Side::Old && self.unexpected.contains_key(number);
+        let unexpected_prefix = prefix.clone();
         let whole = prefix.is_whole();
         let unexpected = self.unexpected.keys().copied().filter(move |number| {
-            let holds = odd_first.holds(&self.sub(side, *number));
+            let holds = unexpected_prefix.holds(&self.sub(side, *number));
             side == Side::Old && after.is_none() && (whole || holds)
         });
         let there = move |number: &u64| self.there(side, *number);
-        unexpected.chain(usual.filter(move |number| !odd(number))).filter(there)
+        unexpected.chain(usual.filter(move |number| !is_unexpected(number))).filter(there)
     }
 
     /// The account as a listing shows it.
@@ -172,9 +173,9 @@ impl People {
         let sub = self.sub(side, number);
         let changed = self.unreported(number) == Some(UnreportedChange::Changed(side));
         let name = if changed { format!("other {number}") } else { format!("name {number}") };
-        let long_ago = BEGINNING - LONG_AGO;
+        let long_ago = WORLD_START - LONG_AGO;
         let new = matches!(self.unreported(number), Some(UnreportedChange::New(_)));
-        let created = if new { BEGINNING } else { long_ago };
+        let created = if new { WORLD_START } else { long_ago };
         Account {
             username: Username::try_from(sub.as_str()).expect("it is short and printable"),
             sub,
@@ -184,7 +185,7 @@ impl People {
             groups: None,
             factors: None,
             created,
-            modified: if changed { BEGINNING } else { created },
+            modified: if changed { WORLD_START } else { created },
         }
     }
 
@@ -216,7 +217,7 @@ impl People {
         ) {
             return None;
         }
-        let long_ago = BEGINNING - LONG_AGO / 2;
+        let long_ago = WORLD_START - LONG_AGO / 2;
         let known = |side| {
             let sub = self.sub(side, number);
             let username = Username::try_from(sub.as_str()).expect("it is short and printable");

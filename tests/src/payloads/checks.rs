@@ -18,7 +18,7 @@ pub fn leak(text: &str) -> Option<&'static str> {
 }
 
 /// What is wrong with a log line.
-pub fn wrong_line(line: &str) -> Option<&'static str> {
+pub fn unexpected_log_field(line: &str) -> Option<&'static str> {
     let Ok(Value::Object(fields)) = serde_json::from_str(line) else {
         return Some("no JSON object");
     };
@@ -33,7 +33,7 @@ pub fn wrong_line(line: &str) -> Option<&'static str> {
 }
 
 /// What is wrong with a request to the table or to the queue.
-pub fn wrong_request((operation, body): &ServiceRequest) -> Option<&'static str> {
+pub fn unexpected_request_field((operation, body): &ServiceRequest) -> Option<&'static str> {
     if TO_POOLS.contains(&operation.as_str()) {
         return None;
     }
@@ -60,13 +60,13 @@ mod tests {
     #[test]
     fn a_line_that_says_too_much_is_found() {
         let line = |name: &str, value: &str| json!({"message": "x", name: value}).to_string();
-        assert_eq!(wrong_line(&line("change.sub", SUB)), None);
-        assert_eq!(wrong_line(&line("change.sub", &SUB[..9])), None);
-        assert!(wrong_line(&line("change.sub", "11111111-2f4d")).is_some());
-        assert!(wrong_line(&line("reason", "QZV-name-1qzv")).is_some());
-        assert!(wrong_line(&line("reason", "+493090182031")).is_some());
-        assert!(wrong_line(&line("message", "panicked; hint")).is_some());
-        assert!(wrong_line("panicked").is_some());
+        assert_eq!(unexpected_log_field(&line("change.sub", SUB)), None);
+        assert_eq!(unexpected_log_field(&line("change.sub", &SUB[..9])), None);
+        assert!(unexpected_log_field(&line("change.sub", "11111111-2f4d")).is_some());
+        assert!(unexpected_log_field(&line("reason", "QZV-name-1qzv")).is_some());
+        assert!(unexpected_log_field(&line("reason", "+493090182031")).is_some());
+        assert!(unexpected_log_field(&line("message", "panicked; hint")).is_some());
+        assert!(unexpected_log_field("panicked").is_some());
     }
 
     #[test]
@@ -75,13 +75,13 @@ mod tests {
             let body = json!({"v": 1, "sub": sub}).to_string();
             ("SendMessage".to_owned(), json!({"MessageBody": body}))
         };
-        assert_eq!(wrong_request(&message(SUB)), None);
-        assert!(wrong_request(&message("somebody")).is_some());
-        assert!(wrong_request(&("SendMessage".to_owned(), json!({}))).is_some());
+        assert_eq!(unexpected_request_field(&message(SUB)), None);
+        assert!(unexpected_request_field(&message("a-username")).is_some());
+        assert!(unexpected_request_field(&("SendMessage".to_owned(), json!({}))).is_some());
         let item = |text: &str| ("UpdateItem".to_owned(), json!({"Key": {"pk": {"S": text}}}));
-        assert_eq!(wrong_request(&item(SUB)), None);
-        assert!(wrong_request(&item("qzv-name-1qzv")).is_some());
+        assert_eq!(unexpected_request_field(&item(SUB)), None);
+        assert!(unexpected_request_field(&item("qzv-name-1qzv")).is_some());
         let filter = json!({"Filter": "email = \"qzv-mail-1qzv@example.com\""});
-        assert_eq!(wrong_request(&("ListUsers".to_owned(), filter)), None);
+        assert_eq!(unexpected_request_field(&("ListUsers".to_owned(), filter)), None);
     }
 }

@@ -11,7 +11,7 @@
 //! be. A `sub` is one of a few known ones. Any other `sub` in a log, a message or an item came from
 //! a field that holds no `sub`.
 
-mod breaking;
+mod mutations;
 pub mod checks;
 mod run;
 mod samples;
@@ -22,7 +22,7 @@ use serde_json::Value;
 
 use crate::world::chance::{Chooser as _, Seeded};
 
-pub use run::{Came, play};
+pub use run::{PayloadCounts, play};
 pub use samples::{NEW_POOL, OLD_POOL, OWN_ROLE};
 pub use services::{Asked, FakeServices, ServiceRequest};
 
@@ -51,7 +51,7 @@ impl Payload {
         let text = if chance.happens(8, "unbroken") {
             sample.to_string()
         } else {
-            breaking::broken(&sample, &mut chance)
+            mutations::broken(&sample, &mut chance)
         };
         if trail { Self::Trail(text) } else { Self::Trigger(text) }
     }
@@ -67,7 +67,7 @@ impl Payload {
 /// Whether a text is the `sub` of a sample, or the rest of one that was broken.
 pub fn is_known_sub(text: &str) -> bool {
     let whole = samples::SUBS.iter().any(|sub| sub.starts_with(text));
-    whole || breaking::is_junk(text)
+    whole || mutations::is_junk(text)
 }
 
 #[cfg(test)]
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_seed_decides_everything() {
+    fn the_same_seed_gives_the_same_choices() {
         for number in 0..200 {
             assert_eq!(Payload::of(7, number), Payload::of(7, number));
         }

@@ -11,12 +11,12 @@ use super::Payload;
 
 /// The results of the payloads.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Came {
+pub struct PayloadCounts {
     /// How many payloads had each result.
     pub to: BTreeMap<&'static str, u64>,
 }
 
-impl Came {
+impl PayloadCounts {
     fn count(&mut self, to: &'static str) {
         *self.to.entry(to).or_default() += 1;
     }
@@ -24,10 +24,13 @@ impl Came {
 
 /// Passes the payloads of these numbers to the functions, which take configuration and services
 /// from the environment. Fails at the first answer that is not the event.
-pub async fn play(seed: u64, numbers: impl Iterator<Item = u64>) -> anyhow::Result<Came> {
+pub async fn run_payloads(
+    seed: u64,
+    numbers: impl Iterator<Item = u64>,
+) -> anyhow::Result<PayloadCounts> {
     let capture = CaptureHandler::start().await;
     let trail = TrailHandler::start().await;
-    let mut came = Came::default();
+    let mut came = PayloadCounts::default();
     for number in numbers {
         let payload = Payload::of(seed, number);
         let to = match &payload {

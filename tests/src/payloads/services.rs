@@ -10,7 +10,7 @@ use std::thread;
 use anyhow::Context as _;
 use serde_json::{Value, json};
 
-use super::checks::wrong_request;
+use super::checks::unexpected_request_field;
 
 /// How many bad requests are kept.
 const WRONG_MAX: usize = 10;
@@ -30,7 +30,9 @@ pub struct Asked {
 impl Asked {
     fn add(&mut self, request: ServiceRequest) {
         *self.counts.entry(request.0.clone()).or_default() += 1;
-        if let Some(wrong) = wrong_request(&request).filter(|_| self.wrong.len() < WRONG_MAX) {
+        if let Some(wrong) =
+            unexpected_request_field(&request).filter(|_| self.wrong.len() < WRONG_MAX)
+        {
             self.wrong.push((wrong, request));
         }
     }

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use super::run::Beginning;
-use super::small::Small;
+use super::initial_world::InitialWorld;
+use super::small::SmallWorld;
 use crate::world::chance::DepthFirst;
 use crate::world::trace::Trace;
 use crate::world::watch::Violation;
@@ -75,15 +75,15 @@ impl fmt::Display for BrokenPromise {
 }
 
 /// Explores a small world to its last state, or to the first violation.
-pub fn explore(small: &Small) -> Explored {
+pub fn explore(small: &SmallWorld) -> Explored {
     let began = Instant::now();
     let mut explored = Explored { world: small.to_string(), ..Explored::default() };
     let mut seen: HashSet<u128> = HashSet::new();
-    let beginning = Beginning::new(small, Trace::default());
+    let initial_world = InitialWorld::new(small, Trace::default());
     let mut next = Some(Vec::new());
     while let Some(prefix) = next {
         let replayed = prefix.len();
-        let mut run = beginning.run(&prefix, true);
+        let mut run = initial_world.run(&prefix, true);
         run.go(&mut |key| seen.insert(key));
         let answered = run.answered();
         // The last choice of a prefix is the one that was not tried yet.
@@ -113,10 +113,10 @@ pub fn explore(small: &Small) -> Explored {
 
 /// Runs the world of those choices again, as a `reduced` or a complete search made them, and
 /// returns its trace.
-pub fn replay(small: &Small, path: &[usize], reduced: bool) -> Vec<String> {
-    let mut run = Beginning::new(small, Trace::listening()).run(path, reduced);
+pub fn replay(small: &SmallWorld, path: &[usize], reduced: bool) -> Vec<String> {
+    let mut run = InitialWorld::new(small, Trace::recording()).run(path, reduced);
     run.go(&mut |_| true);
-    run.reported()
+    run.trace_lines()
 }
 
 /// What a search saw.
@@ -134,12 +134,12 @@ pub struct SearchStats {
 
 /// Searches a world to its last state, whatever breaks in it. With `pruned`, a run ends at a state
 /// that was seen before. With `reduced`, the search tries only the moves that make a difference.
-pub fn search(small: &Small, pruned: bool, reduced: bool) -> SearchStats {
+pub fn search(small: &SmallWorld, pruned: bool, reduced: bool) -> SearchStats {
     let mut seen = SearchStats::default();
-    let beginning = Beginning::new(small, Trace::default());
+    let initial_world = InitialWorld::new(small, Trace::default());
     let mut next = Some(Vec::new());
     while let Some(prefix) = next {
-        let mut run = beginning.run(&prefix, reduced);
+        let mut run = initial_world.run(&prefix, reduced);
         run.go(&mut |key| seen.states.insert(key) || !pruned);
         if let Some(end) = run.ended {
             let path = || run.answered().iter().map(|answer| answer.taken).collect();

@@ -27,12 +27,12 @@ pub fn key(scheduler: &Scheduler, jumps: bool, budget: &impl Hash) -> u128 {
     hash_queue(&state, &mut hasher);
     for side in Side::BOTH {
         for account in state.pools.get(side).all() {
-            (&account.sub, account.human, account.ours, account.created).hash(&mut hasher);
+            (&account.sub, account.human, account.by_bridge, account.created).hash(&mut hasher);
             account.versions().hash(&mut hasher);
         }
     }
     state.edits.hash(&mut hasher);
-    state.departures.hash(&mut hasher);
+    state.deletions.hash(&mut hasher);
     let mut witnesses: BTreeSet<TaskId> = tasks.iter().map(|task| task.id).collect();
     witnesses.extend(state.in_flight.iter().map(|flight| flight.request.call.task));
     state.watch.hash_into(&witnesses, &mut hasher);
@@ -57,7 +57,7 @@ fn hash_tasks(state: &WorldState, tasks: &[&Task], jumps: bool, hasher: &mut Dig
             What::Worker(receipt) => receipt.receives,
             What::Capture(..) | What::Sweep => 0,
         };
-        (task.id, receives, task.ends, task.asleep, history(task.id)).hash(hasher);
+        (task.id, receives, task.ends, task.suspended_until, history(task.id)).hash(hasher);
         let unsent = state.about_to_send.iter().filter(|((whose, _), _)| *whose == task.id);
         for (_, request) in unsent {
             (request.call.operation, jumps.then_some(request.signed)).hash(hasher);
@@ -73,7 +73,8 @@ fn hash_tasks(state: &WorldState, tasks: &[&Task], jumps: bool, hasher: &mut Dig
 }
 
 /// The messages, in their order within each group. Deduplication matters only where an id can occur
-/// twice. The counters' past does not matter: the explorer lets them show whatever is worst.
+/// twice. The counters' past does not matter: the explorer lets them show the least favourable
+/// values.
 fn hash_queue(state: &WorldState, hasher: &mut Digest) {
     let group = |message: &&QueuedMessage| (message.change.side, message.change.sub.clone());
     let mut messages: Vec<&QueuedMessage> = state.queue.messages().iter().collect();

@@ -19,14 +19,14 @@
 //! - a *switch*: announced at any moment, and made at any moment after the leases have expired.
 //!
 //! Each world's doc ([`worlds`]) and the output give its bounds. Every run ends as the simulation's
-//! do: all faults stop, pending changes are sent again, a sweep follows, and the same checks judge.
+//! do: all faults stop, pending changes are sent again, a sweep follows, and the same checks run.
 //! In every state the suite also asks whether all is drained (`DrainedMeansEmpty`). It assumes
 //! that the queue's counters show an empty queue, because they lag.
 //!
 //! An edit that falls into one of the oracle's gaps ([`Gap`](crate::simulation::oracle::Gap)) is
 //! excused, and nothing else is: both sides must agree on a value that a person set last, and every
-//! other field and edit is judged as usual. The output says for each world how many ends have which
-//! gap.
+//! other field and edit is checked as usual. The output says for each world how many ends have
+//! which gap.
 //!
 //! # How it is done
 //!
@@ -60,11 +60,12 @@
 //! - Where two one-sided records meet, their ids have one order, not both. Only the worlds of
 //!   [`phases`](worlds::phases) switch, begin with the new pool active, or hold conflicts.
 //! - A pool's refusal does not depend on the value: what was refused once may be accepted later.
-//! - `AbsenceTwice` (two observations prove an absence) is kept where a stranger takes a username,
-//!   but nothing depends on it before deletions travel. `TombstoneFirst`, `TombstoneStays` and
-//!   `DeletedNeverMatch` are about deletions; the simulation covers them.
+//! - `AbsenceTwice` (two observations prove an absence) is kept where another person takes a
+//!   username, but nothing depends on it before deletions travel. `TombstoneFirst`,
+//!   `TombstoneStays` and `DeletedNeverMatch` are about deletions; the simulation covers them.
 
 pub mod explore;
+pub mod initial_world;
 pub mod key;
 pub mod moves;
 mod operator;

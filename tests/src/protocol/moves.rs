@@ -12,7 +12,7 @@ pub enum Move {
     Receive(u64),
     /// A person makes that edit.
     ScriptedEdit(usize),
-    /// A worker dies where it stands.
+    /// A worker crashes at its current position.
     Crash(TaskId),
     /// A message becomes visible again while a worker processes it.
     Repeat(u64),

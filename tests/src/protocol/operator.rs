@@ -26,7 +26,7 @@ impl ProtocolRun<'_> {
             landed && lease.is_none_or(|owner| !held.contains(owner))
         };
         match (switch, &self.left.held) {
-            (Switch::Hasty, _) => Some(Move::Switch),
+            (Switch::WithoutWaiting, _) => Some(Move::Switch),
             (Switch::Announced, None) => Some(Move::Announce),
             (Switch::Announced, Some(held)) => {
                 let all = state.table.people.values().all(|record| over(record, held));

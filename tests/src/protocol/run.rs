@@ -6,13 +6,12 @@ use std::time::Duration;
 use poolbridge_core::drain::{self, DrainSnapshot, QueueCounts, SNAPSHOTS_APART};
 use poolbridge_core::limits;
 use poolbridge_core::names::Owner;
-use poolbridge_core::policy::Phase;
 use poolbridge_core::side::Side;
 use poolbridge_core::time::Time;
 
 use super::key::key;
 use super::moves::Move;
-use super::small::{FixedAnswers, ScriptedEdit, Small, Switch};
+use super::small::{FixedAnswers, ScriptedEdit, SmallWorld, Switch};
 use crate::simulation::oracle::Gap;
 use crate::simulation::parameters::WorldParameters;
 use crate::simulation::scheduler::Scheduler;
@@ -20,7 +19,6 @@ use crate::simulation::tasks::{self, What};
 use crate::simulation::{checks, people};
 use crate::world::chance::{Answered, DepthFirst, SharedChooser};
 use crate::world::history::Histories;
-use crate::world::trace::Trace;
 use crate::world::watch::Violation;
 use crate::world::{TaskId, World};
 
@@ -35,20 +33,20 @@ const AGAIN: u32 = 5_000;
 const WORKERS: u32 = 10_000;
 
 /// Messages have short names: the number of an edit, or a number from here on if the message
-/// existed at the beginning or was sent again.
-const HINTS: u32 = 50;
+/// existed at the start or was sent again.
+pub(super) const HINTS: u32 = 50;
 const RESENT: u32 = 60;
 
 /// One run.
 pub struct ProtocolRun<'a> {
-    pub(super) small: &'a Small,
+    pub(super) small: &'a SmallWorld,
     pub(super) scheduler: Scheduler,
-    chooser: SharedChooser<DepthFirst>,
-    prefix: usize,
+    pub(super) chooser: SharedChooser<DepthFirst>,
+    pub(super) prefix: usize,
     pub(super) reduced: bool,
     pub(super) left: RemainingBudget,
     /// A short name for each change, by its number. It stays the same for every resend.
-    names: BTreeMap<u128, u32>,
+    pub(super) names: BTreeMap<u128, u32>,
     /// The key of the state in which the run ended, if it did.
     pub ended: Option<u128>,
     /// The gaps that edits fell into, if the run ended.
@@ -72,68 +70,6 @@ pub(super) struct RemainingBudget {
     pub(super) held: Option<BTreeSet<Owner>>,
 }
 
-/// The beginning of every run of a small world. It is built once, because a world has some hundred
-/// thousand runs.
-pub struct Beginning<'a> {
-    small: &'a Small,
-    scheduler: Scheduler,
-    names: BTreeMap<u128, u32>,
-}
-
-impl<'a> Beginning<'a> {
-    /// The beginning of that world.
-    pub fn new(small: &'a Small, trace: Trace) -> Self {
-        let phase = usize::from(small.phase == Phase::Switched);
-        let values = small.first_values.iter().copied();
-        let reported = FixedAnswers::default().with("first value", values).with("phase", [phase]);
-        let scheduler = Scheduler::new(Box::new(reported), &small.parameters, trace);
-        let mut names = BTreeMap::new();
-        {
-            let mut state = scheduler.world.lock();
-            for (at, message) in state.queue.messages().iter().enumerate() {
-                names.insert(message.change.id, HINTS + u32::try_from(at).unwrap_or(0));
-            }
-            if !small.groups {
-                state.pools.old.schema.groups.clear();
-                state.pools.new.schema.groups.clear();
-            }
-            state.histories = Some(Histories::default());
-        }
-        Self { small, scheduler, names }
-    }
-
-    /// The run that begins with these choices. With `reduced`, moves that make no difference are
-    /// tried in one order only.
-    pub fn run(&self, prefix: &[usize], reduced: bool) -> ProtocolRun<'a> {
-        let small = self.small;
-        let chooser = SharedChooser::new(DepthFirst::replaying(prefix.to_vec()));
-        let scheduler = self.scheduler.copied(Box::new(chooser.clone()));
-        let left = RemainingBudget {
-            edits: vec![true; small.edits.len()],
-            receptions: small.receptions,
-            crashes: small.crashes,
-            repeats: small.repeats,
-            losses: small.losses,
-            jumps: small.jumps,
-            again: 0,
-            switch: small.switch,
-            held: None,
-        };
-        ProtocolRun {
-            small,
-            scheduler,
-            chooser,
-            prefix: prefix.len(),
-            reduced,
-            left,
-            names: self.names.clone(),
-            ended: None,
-            gaps: Vec::new(),
-            violation: None,
-        }
-    }
-}
-
 impl ProtocolRun<'_> {
     /// Continues until the run ends, breaks a promise, or meets a state that is not `new`.
     pub fn go(&mut self, new: &mut impl FnMut(u128) -> bool) {
@@ -141,7 +77,7 @@ impl ProtocolRun<'_> {
             if self.violated() {
                 return;
             }
-            // An earlier run already saw and judged what is replayed.
+            // An earlier run already saw and checked what is replayed.
             let fresh = self.chooser.lock().answered().len() >= self.prefix;
             if fresh {
                 if !new(self.key()) {
@@ -164,7 +100,7 @@ impl ProtocolRun<'_> {
             }
         }
         let detail = format!("{STEPS_MAX} steps and no end");
-        self.violation = Some(Violation { promise: "the world comes to rest", detail });
+        self.violation = Some(Violation { promise: "the world becomes quiescent", detail });
     }
 
     /// The key of the current state.
@@ -178,7 +114,7 @@ impl ProtocolRun<'_> {
     }
 
     /// The trace, if it was recorded.
-    pub fn reported(&self) -> Vec<String> {
+    pub fn trace_lines(&self) -> Vec<String> {
         let mut lines = self.scheduler.world.lock().trace.lines().to_vec();
         lines.extend(self.violation.iter().map(|violation| format!("VIOLATION {violation}")));
         lines
@@ -208,7 +144,7 @@ impl ProtocolRun<'_> {
                 let mut state = self.scheduler.world.lock();
                 let now = state.now;
                 state.say(|| format!("message {number} shows again"));
-                state.queue.reappear(number, now);
+                state.queue.make_visible(number, now);
             }
             Move::Lose(number) => self.lose(number),
             Move::Land(at) => self.scheduler.world.lock().land(at),
@@ -255,14 +191,14 @@ impl ProtocolRun<'_> {
     /// time, so no turn is timeless.
     fn turn(&mut self, task: TaskId) -> bool {
         Self::asks(&self.scheduler.world, task.0);
-        let (asked, looks) = self.at(task);
+        let (asked, reads) = self.at(task);
         self.scheduler.run(self.position(task));
-        let (asks, looked) = self.at(task);
+        let (asks, reads_after) = self.at(task);
         let private = match asked {
             None => true,
             Some(operation) => operation == "control" && self.small.switch.is_none(),
         };
-        let timeless = private && asks.is_some() && looks == looked;
+        let timeless = private && asks.is_some() && reads == reads_after;
         self.reduced && self.small.jumps == 0 && timeless
     }
 
@@ -270,9 +206,9 @@ impl ProtocolRun<'_> {
     fn at(&self, task: TaskId) -> (Option<&'static str>, u64) {
         let state = self.scheduler.world.lock();
         let mut requests = state.about_to_send.iter();
-        let request = requests.find(|((whose, _), _)| *whose == task);
-        let looks = state.histories.as_ref().map_or(0, Histories::looks_at_the_clock);
-        (request.map(|(_, request)| request.call.operation), looks)
+        let request = requests.find(|((owner, _), _)| *owner == task);
+        let reads = state.histories.as_ref().map_or(0, Histories::clock_reads);
+        (request.map(|(_, request)| request.call.operation), reads)
     }
 
     fn receive(&mut self, number: u64) {
@@ -303,14 +239,14 @@ impl ProtocolRun<'_> {
         let done = {
             let mut state = self.scheduler.world.lock();
             let before = state.pools.old.living().count();
-            let whose = if side == Side::Old { 0 } else { before };
-            let reported = FixedAnswers::default().with("whose account", [whose]);
+            let owner = if side == Side::Old { 0 } else { before };
+            let fixed = FixedAnswers::default().with("whose account", [owner]);
             let parameters = WorldParameters {
                 acts: vec![(act, 1)],
                 texts: vec![text],
-                ..WorldParameters::quiet()
+                ..WorldParameters::minimal()
             };
-            let chooser = std::mem::replace(&mut state.chooser, Box::new(reported));
+            let chooser = std::mem::replace(&mut state.chooser, Box::new(fixed));
             let done = people::edit(&mut state, &self.scheduler.setting, &parameters);
             state.chooser = chooser;
             done
@@ -381,15 +317,16 @@ impl ProtocolRun<'_> {
         }
     }
 
-    /// In every state, asks whether all is drained, and compares the answer with the truth. The
-    /// queue's counters lag, so the check assumes that they show an empty queue.
+    /// In every state, asks whether all is drained, and compares the answer with the actual
+    /// state. The queue's counters lag, so the check assumes that they show an empty queue.
     fn process(&mut self) {
         let mut state = self.scheduler.world.lock();
         let seen = checks::outstanding(&state, state.now);
-        let look = seen.snapshot(state.now, QueueCounts::default(), self.scheduler.lost_captures);
+        let drain_snapshot =
+            seen.snapshot(state.now, QueueCounts::default(), self.scheduler.lost_captures);
         let before = DrainSnapshot { at: state.now - SNAPSHOTS_APART, ..DrainSnapshot::default() };
         let rules = self.small.parameters.rules;
-        if drain::blockers(rules, Some(&before), &look, SNAPSHOTS_APART).is_empty() {
+        if drain::blockers(rules, Some(&before), &drain_snapshot, SNAPSHOTS_APART).is_empty() {
             let captures = self.scheduler.tasks.iter().filter_map(|task| match task.what {
                 What::Capture(human, _) => Some(human),
                 What::Worker(_) | What::Sweep => None,
@@ -398,7 +335,7 @@ impl ProtocolRun<'_> {
         }
     }
 
-    /// Ends all faults, processes what is left, and judges everything.
+    /// Ends all faults, processes what is left, and checks everything.
     fn end(&mut self) {
         self.ended = Some(self.key());
         {
@@ -407,10 +344,10 @@ impl ProtocolRun<'_> {
             // A switch that was announced but not made is cancelled.
             state.table.control.closing = false;
         }
-        self.scheduler.come_to_rest();
+        self.scheduler.run_to_quiescence();
         let state = self.scheduler.world.lock();
         self.violation = state.watch.violations.first().cloned();
-        let fell = |gap: &Gap| state.fault_injection.counted.contains_key(gap.name());
-        self.gaps = Gap::ALL.into_iter().filter(fell).collect();
+        let hit = |gap: &Gap| state.fault_injection.counted.contains_key(gap.name());
+        self.gaps = Gap::ALL.into_iter().filter(hit).collect();
     }
 }

@@ -28,12 +28,12 @@ pub enum Switch {
     /// (`AnnounceThenFlip`).
     Announced,
     /// The operator just switches: the planted bug.
-    Hasty,
+    WithoutWaiting,
 }
 
 /// A small world: its beginning, people's edits, and the budget of every fault.
 #[derive(Clone, Debug)]
-pub struct Small {
+pub struct SmallWorld {
     /// Its name in the output.
     pub name: &'static str,
     /// How the world begins, and its fault injection: the budgets of stale reads and failing calls.
@@ -55,7 +55,7 @@ pub struct Small {
     pub workers: usize,
     /// Messages received in total. The rest is processed in one order.
     pub receptions: u32,
-    /// Workers that die.
+    /// Workers that crash.
     pub crashes: u32,
     /// Messages that become visible again while a worker processes them.
     pub repeats: u32,
@@ -65,7 +65,7 @@ pub struct Small {
     pub jumps: u32,
 }
 
-impl Small {
+impl SmallWorld {
     /// The same world without a rule, or with other rules.
     #[must_use]
     pub fn under(mut self, rules: ProtocolRules) -> Self {
@@ -74,14 +74,14 @@ impl Small {
     }
 }
 
-impl fmt::Display for Small {
+impl fmt::Display for SmallWorld {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let edits: Vec<String> = self.edits.iter().map(ToString::to_string).collect();
         let Self { name, workers, receptions, .. } = self;
         let at_once = if self.prompt { ", captured at once" } else { "" };
         write!(
             formatter,
-            "{name}, {workers} workers, {} deeds ({}){at_once}",
+            "{name}, {workers} workers, {} edits ({}){at_once}",
             edits.len(),
             edits.join(", ")
         )?;
@@ -103,7 +103,7 @@ impl fmt::Display for Small {
         }
         match self.switch {
             Some(Switch::Announced) => write!(formatter, ", a switch")?,
-            Some(Switch::Hasty) => write!(formatter, ", a hasty switch")?,
+            Some(Switch::WithoutWaiting) => write!(formatter, ", a switch that does not wait")?,
             None => {}
         }
         write!(formatter, ", {receptions} receptions")
@@ -146,8 +146,8 @@ impl FixedAnswers {
 
 impl Chooser for FixedAnswers {
     fn choose(&mut self, options: usize, what: &'static str) -> usize {
-        let reported = self.answers.iter_mut().find(|(question, _)| *question == what);
-        let answer = reported.and_then(|(_, answers)| answers.pop_front()).unwrap_or(0);
+        let fixed = self.answers.iter_mut().find(|(question, _)| *question == what);
+        let answer = fixed.and_then(|(_, answers)| answers.pop_front()).unwrap_or(0);
         answer.min(options - 1)
     }
 }

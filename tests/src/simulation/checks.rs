@@ -1,4 +1,4 @@
-//! What must hold for a world at rest, and whenever the bridge reports "drained".
+//! What must hold for a quiescent world, and whenever the bridge reports "drained".
 
 use std::collections::BTreeSet;
 
@@ -11,13 +11,13 @@ use poolbridge_core::record::{PersonRecord, PersonState};
 use poolbridge_core::side::{BySide, Side};
 use poolbridge_core::time::Time;
 
-use super::beginning::{Setting, eager};
-use super::departures;
+use super::deletions;
+use super::initial_state::{Setting, eager};
 use super::oracle;
 use super::passwords;
 use crate::world::WorldState;
 use crate::world::accounts::{Body, SimulatedAccount, attribute};
-use crate::world::departures::{departed, outlasted};
+use crate::world::deletions::{creation_intent_expired, has_deleted};
 use crate::world::edits::Human;
 
 /// A human whose two accounts belong to one person record.
@@ -62,7 +62,7 @@ fn differences(state: &WorldState, setting: &Setting, human: Human) -> Vec<Strin
     fields.iter().filter(differs).map(|field| format!("{field} of human {}", human.0)).collect()
 }
 
-fn stands_still(record: &PersonRecord) -> bool {
+fn is_blocked(record: &PersonRecord) -> bool {
     matches!(record.state, PersonState::Held | PersonState::Conflict)
 }
 
@@ -86,18 +86,18 @@ pub fn drained_up_to(
     under_capture: &BTreeSet<Human>,
     asked: Time,
 ) {
-    let younger = state.edits.all().iter().filter(|edit| edit.at > asked);
-    let younger: BTreeSet<Human> = younger.map(|edit| edit.human).collect();
-    drained(state, setting, &under_capture.union(&younger).copied().collect());
+    let later = state.edits.all().iter().filter(|edit| edit.at > asked);
+    let later: BTreeSet<Human> = later.map(|edit| edit.human).collect();
+    drained(state, setting, &under_capture.union(&later).copied().collect());
 }
 
 /// The bridge reported that everything is drained. So everything that was captured must be applied.
 pub fn drained(state: &mut WorldState, setting: &Setting, under_capture: &BTreeSet<Human>) {
     let mut found = Vec::new();
     for &human in &setting.humans {
-        let judged = state.edits.captured(human) && !under_capture.contains(&human);
-        let held = linked(state, setting, human).is_some_and(|it| stands_still(it.record));
-        if judged && !held {
+        let is_checked = state.edits.captured(human) && !under_capture.contains(&human);
+        let held = linked(state, setting, human).is_some_and(|it| is_blocked(it.record));
+        if is_checked && !held {
             found.extend(differences(state, setting, human));
         }
     }
@@ -106,7 +106,7 @@ pub fn drained(state: &mut WorldState, setting: &Setting, under_capture: &BTreeS
     }
 }
 
-/// The world is quiet, and no sweep was needed for what was captured.
+/// The world is quiescent, and no sweep was needed for what was captured.
 pub fn captured_changes_travelled(state: &mut WorldState, setting: &Setting) {
     let mut found = Vec::new();
     for &human in setting.humans.iter().filter(|human| state.edits.captured(**human)) {
@@ -130,24 +130,24 @@ pub fn at_the_end(state: &mut WorldState, setting: &Setting) {
         let detail = format!("{} writes in a sweep of a world at rest", state.watch.writes);
         found.push(("no echo", detail));
     }
-    for record in state.table.people.values().filter(|record| !stands_still(record)) {
+    for record in state.table.people.values().filter(|record| !is_blocked(record)) {
         if record.intent.is_some() || record.creation.is_some() {
             found.push(("no intent is left open", format!("{:?}", record.accounts)));
         }
     }
     pointers(state, &mut found);
-    departures::judge(state, setting, &mut found);
-    evidence(state, &mut found);
-    passwords::judge(state, setting, &mut found);
+    deletions::check_all(state, setting, &mut found);
+    no_link_without_proof(state, &mut found);
+    passwords::check_all(state, setting, &mut found);
     for (promise, detail) in found {
         state.watch.violated(promise, detail);
     }
     for &human in &setting.humans {
         // An edit of an account that was deleted is gone with it.
-        if Side::BOTH.into_iter().any(|side| departed(state, human, side)) {
+        if Side::BOTH.into_iter().any(|side| has_deleted(state, human, side)) {
             continue;
         }
-        oracle::nothing_lost(state, setting, human);
+        oracle::check_no_lost_edit(state, setting, human);
     }
 }
 
@@ -159,10 +159,10 @@ fn pointers(state: &WorldState, found: &mut Vec<(&'static str, String)>) {
                 record.accounts.get(side).as_ref().is_some_and(|known| known.sub == account.sub)
             });
             let claims: Vec<&PersonRecord> = claims.collect();
-            let pointed = state.table.find(side, &account.sub).map(|record| &record.id);
+            let owner = state.table.find(side, &account.sub).map(|record| &record.id);
             let one = match claims.as_slice() {
-                [] => pointed.is_none(),
-                [only] => pointed == Some(&only.id),
+                [] => owner.is_none(),
+                [only] => owner == Some(&only.id),
                 _ => false,
             };
             if !one {
@@ -180,7 +180,7 @@ fn verified(body: &Body) -> Option<String> {
 }
 
 /// No account was linked without proof.
-fn evidence(state: &WorldState, found: &mut Vec<(&'static str, String)>) {
+fn no_link_without_proof(state: &WorldState, found: &mut Vec<(&'static str, String)>) {
     for record in state.table.people.values() {
         let account = |side: Side| {
             let known = record.accounts.get(side).as_ref()?;
@@ -190,13 +190,13 @@ fn evidence(state: &WorldState, found: &mut Vec<(&'static str, String)>) {
         let addresses = |one: &SimulatedAccount| -> BTreeSet<String> {
             one.versions().iter().filter_map(|version| verified(&version.body)).collect()
         };
-        let baseline = record.linked == Some(crate::world::BEGINNING);
-        let proved = baseline
-            || old.ours
-            || new.ours
+        let initial = record.linked == Some(crate::world::WORLD_START);
+        let proved = initial
+            || old.by_bridge
+            || new.by_bridge
             || addresses(old).intersection(&addresses(new)).next().is_some();
-        let strangers = old.human != new.human && !outlasted(state, old.human);
-        if strangers || !proved {
+        let different_humans = old.human != new.human && !creation_intent_expired(state, old.human);
+        if different_humans || !proved {
             let detail = format!("{} and {}", old.sub, new.sub);
             found.push(("no account is linked without proof", detail));
         }
@@ -210,7 +210,7 @@ fn together(
     human: Human,
     found: &mut Vec<(&'static str, String)>,
 ) {
-    let way_in = |account: &SimulatedAccount| {
+    let sign_in_address = |account: &SimulatedAccount| {
         let body = account.body();
         let address = verified(body)?;
         let alone = Side::BOTH.into_iter().all(|side| {
@@ -228,8 +228,8 @@ fn together(
         (alone && travels).then_some((address, body.enabled))
     };
     let accounts = BySide::from_fn(|side| state.pools.get(side).of(human));
-    let ways = BySide::from_fn(|side| accounts.get(side).and_then(way_in));
-    let gone = Side::BOTH.into_iter().any(|side| departed(state, human, side));
+    let ways = BySide::from_fn(|side| accounts.get(side).and_then(sign_in_address));
+    let gone = Side::BOTH.into_iter().any(|side| has_deleted(state, human, side));
     match (accounts.old, accounts.new) {
         (Some(_), Some(_)) => {
             let same = matches!((&ways.old, &ways.new), (Some(old), Some(new)) if old.0 == new.0);

@@ -12,7 +12,7 @@ use poolbridge_core::side::Side;
 use poolbridge_core::time::Time;
 
 use super::checks;
-use super::parameters::{Act, InitialState, Land, WorldParameters};
+use super::parameters::{Act, InitialState, PoolLayout, WorldParameters};
 use super::people;
 use super::scheduler::Scheduler;
 use super::tasks;
@@ -65,7 +65,7 @@ pub struct AccountSummary {
 }
 
 /// The state of both pools, human by human.
-pub type Everybody = BTreeMap<(Human, Side), AccountSummary>;
+pub type AllAccounts = BTreeMap<(Human, Side), AccountSummary>;
 
 /// A world and what drives it.
 pub struct Endurance {
@@ -85,13 +85,13 @@ pub fn mixture(least: usize, most: usize) -> WorldParameters {
         people_min: least,
         people_max: most,
         starts: start.into_iter().chain([InitialState::OldOnly, InitialState::NewOnly]).collect(),
-        rates: FaultRates::quiescence(),
+        rates: FaultRates::none(),
         crashes: 0,
-        sleeps: 0,
+        suspensions: 0,
         repeats: 0,
         losses: 0,
         outages: 0,
-        looks: 0,
+        drain_checks: 0,
         ..WorldParameters::mixed()
     }
 }
@@ -100,13 +100,13 @@ pub fn mixture(least: usize, most: usize) -> WorldParameters {
 pub fn baseline(least: usize, most: usize) -> WorldParameters {
     WorldParameters {
         starts: vec![InitialState::Agreed],
-        lands: vec![Land::Plain],
+        layouts: vec![PoolLayout::Plain],
         ..mixture(least, most)
     }
 }
 
 impl Endurance {
-    /// The world of that seed at its beginning; `chance` decides how it is driven.
+    /// The world of that seed at its start; `chance` decides how it is driven.
     pub fn new(seed: u64, chance: u64, parameters: &WorldParameters) -> Self {
         let scheduler = Scheduler::new(Box::new(Seeded::new(seed)), parameters, Trace::default());
         Self { scheduler, chance: Seeded::new(chance), again: false }
@@ -220,9 +220,9 @@ impl Endurance {
 
     fn next_event(&self, until: Time) -> Time {
         let state = self.scheduler.world.lock();
-        let asleep = self.scheduler.tasks.iter().filter_map(|task| task.asleep);
+        let suspended_until = self.scheduler.tasks.iter().filter_map(|task| task.suspended_until);
         let shown = state.queue.next_visible(state.now);
-        let next = asleep.chain(shown).filter(|&at| at > state.now).min();
+        let next = suspended_until.chain(shown).filter(|&at| at > state.now).min();
         next.unwrap_or(state.now + LOOK_EVERY).min(state.now + LOOK_EVERY).min(until)
     }
 
@@ -236,7 +236,7 @@ impl Endurance {
         let out: Vec<u64> =
             state.queue.messages().iter().filter(|one| one.out).map(|one| one.number).collect();
         if let Some(&number) = out.first() {
-            state.queue.reappear(number, now);
+            state.queue.make_visible(number, now);
             state.fault_injection.count("repeated message");
         }
     }
@@ -262,14 +262,14 @@ impl Endurance {
 
     /// Continues until neither message nor pending change is left. Returns whether that was
     /// reached.
-    pub fn rest(&mut self) -> bool {
-        self.scheduler.work_off()
+    pub fn run_until_idle(&mut self) -> bool {
+        self.scheduler.process_all()
     }
 
     /// The state of both pools.
-    pub fn says(&self) -> Everybody {
+    pub fn accounts(&self) -> AllAccounts {
         let state = self.scheduler.world.lock();
-        let mut says = BTreeMap::new();
+        let mut accounts = BTreeMap::new();
         for side in Side::BOTH {
             for account in state.pools.get(side).living() {
                 let body = account.body().clone();
@@ -280,10 +280,10 @@ impl Endurance {
                     enabled: body.enabled,
                     status: body.status,
                 };
-                says.insert((account.human, side), said);
+                accounts.insert((account.human, side), said);
             }
         }
-        says
+        accounts
     }
 
     /// The accounts whose password was replaced because a newer one was set on the other side.
@@ -317,7 +317,7 @@ impl Endurance {
 
     /// Brings the world to its end. Returns every broken promise, dead letters included.
     pub fn end(&mut self) -> Vec<Violation> {
-        self.scheduler.come_to_rest();
+        self.scheduler.run_to_quiescence();
         let mut state = self.scheduler.world.lock();
         let dead = state.queue.dead.len();
         if dead > 0 {

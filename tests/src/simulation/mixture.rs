@@ -2,7 +2,7 @@
 
 use poolbridge_core::policy::StalePasswords;
 
-use super::parameters::{Act, Rhythm, WorldParameters};
+use super::parameters::{Act, MoveWeights, WorldParameters};
 use crate::world::fault_injection::{CallFate, FaultRates};
 
 /// A mixture of worlds.
@@ -11,24 +11,24 @@ pub enum Mixture {
     /// Edits and all faults.
     Mixed,
     /// People also delete their accounts, and others get their addresses.
-    Departing,
+    Deleting,
     /// People mostly delete their accounts and sign up again, and reads are stale.
     Returning,
     /// The sweep runs all the time.
     Swept,
     /// The sweep runs, and only it detects edits.
-    Unnoticed,
+    NoEvents,
     /// The sweep runs, and one page in three of its listings is wrong.
-    Lying,
+    WrongListings,
     /// The sweep runs while people delete their accounts.
-    DepartingSwept,
+    DeletingSwept,
     /// The sweep runs, only it detects deletions, and pages are wrong.
-    DepartingLying,
+    DeletingWrongListings,
     /// Texts are blanked, restored, and set to the same few words on both sides.
     Repeating,
     /// The same with stale reads.
     RepeatingStale,
-    /// The same with dying workers and lost answers.
+    /// The same with crashing workers and lost answers.
     RepeatingCrashing,
     /// The same with suspended workers.
     RepeatingSuspended,
@@ -38,13 +38,13 @@ impl Mixture {
     /// Every mixture.
     pub const ALL: [Self; 12] = [
         Self::Mixed,
-        Self::Departing,
+        Self::Deleting,
         Self::Returning,
         Self::Swept,
-        Self::Unnoticed,
-        Self::Lying,
-        Self::DepartingSwept,
-        Self::DepartingLying,
+        Self::NoEvents,
+        Self::WrongListings,
+        Self::DeletingSwept,
+        Self::DeletingWrongListings,
         Self::Repeating,
         Self::RepeatingStale,
         Self::RepeatingCrashing,
@@ -55,13 +55,13 @@ impl Mixture {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Mixed => "mixed",
-            Self::Departing => "departing",
+            Self::Deleting => "deleting",
             Self::Returning => "returning",
             Self::Swept => "swept",
-            Self::Unnoticed => "unnoticed",
-            Self::Lying => "lying",
-            Self::DepartingSwept => "departing-swept",
-            Self::DepartingLying => "departing-lying",
+            Self::NoEvents => "no-events",
+            Self::WrongListings => "wrong-listings",
+            Self::DeletingSwept => "deleting-swept",
+            Self::DeletingWrongListings => "deleting-wrong-listings",
             Self::Repeating => "repeating",
             Self::RepeatingStale => "repeating-stale",
             Self::RepeatingCrashing => "repeating-crashing",
@@ -78,13 +78,15 @@ impl Mixture {
     pub fn parameters(self) -> WorldParameters {
         match self {
             Self::Mixed => WorldParameters::mixed(),
-            Self::Departing => WorldParameters::departing(),
-            Self::Returning => returning(WorldParameters::departing()),
+            Self::Deleting => WorldParameters::deleting(),
+            Self::Returning => returning(WorldParameters::deleting()),
             Self::Swept => swept(WorldParameters::mixed()),
-            Self::Unnoticed => unnoticed(swept(WorldParameters::mixed())),
-            Self::Lying => lying(swept(WorldParameters::mixed())),
-            Self::DepartingSwept => swept(WorldParameters::departing()),
-            Self::DepartingLying => lying(unnoticed(swept(WorldParameters::departing()))),
+            Self::NoEvents => no_events(swept(WorldParameters::mixed())),
+            Self::WrongListings => wrong_listings(swept(WorldParameters::mixed())),
+            Self::DeletingSwept => swept(WorldParameters::deleting()),
+            Self::DeletingWrongListings => {
+                wrong_listings(no_events(swept(WorldParameters::deleting())))
+            }
             Self::Repeating => WorldParameters::repeating(),
             Self::RepeatingStale => stale(WorldParameters::repeating()),
             Self::RepeatingCrashing => crashing(WorldParameters::repeating()),
@@ -105,18 +107,18 @@ fn swept(mut parameters: WorldParameters) -> WorldParameters {
 }
 
 /// No listing shows that a password was set.
-fn unnoticed(mut parameters: WorldParameters) -> WorldParameters {
+fn no_events(mut parameters: WorldParameters) -> WorldParameters {
     parameters.acts.retain(|(act, _)| *act != Act::Password);
-    WorldParameters { unnoticed: true, stale_passwords: vec![StalePasswords::Keep], ..parameters }
+    WorldParameters { no_events: true, stale_passwords: vec![StalePasswords::Keep], ..parameters }
 }
 
-fn lying(mut parameters: WorldParameters) -> WorldParameters {
-    parameters.rates.lies_one_in = 3;
+fn wrong_listings(mut parameters: WorldParameters) -> WorldParameters {
+    parameters.rates.wrong_page_one_in = 3;
     parameters
 }
 
 fn stale(parameters: WorldParameters) -> WorldParameters {
-    let rates = FaultRates { stale_one_in: 2, stale_max: 8, ..FaultRates::quiescence() };
+    let rates = FaultRates { stale_one_in: 2, stale_max: 8, ..FaultRates::none() };
     WorldParameters { rates, ..parameters }
 }
 
@@ -127,17 +129,23 @@ fn crashing(parameters: WorldParameters) -> WorldParameters {
         faults: vec![CallFate::AnswerLost, CallFate::RequestLost, CallFate::LandsLate],
         stale_one_in: 6,
         stale_max: 4,
-        ..FaultRates::quiescence()
+        ..FaultRates::none()
     };
     WorldParameters {
         rates,
         crashes: 2,
-        rhythm: Rhythm { crash: 6, ..Rhythm::default() },
+        move_weights: MoveWeights { crash: 6, ..MoveWeights::default() },
         ..parameters
     }
 }
 
 fn suspended(parameters: WorldParameters) -> WorldParameters {
-    let rhythm = Rhythm { rare: 12, ..Rhythm::default() };
-    WorldParameters { sleeps: 3, repeats: 3, suspendable: vec![true], rhythm, ..parameters }
+    let move_weights = MoveWeights { rare: 12, ..MoveWeights::default() };
+    WorldParameters {
+        suspensions: 3,
+        repeats: 3,
+        suspendable: vec![true],
+        move_weights,
+        ..parameters
+    }
 }

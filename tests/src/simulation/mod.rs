@@ -5,10 +5,10 @@
 
 use std::collections::BTreeMap;
 
-pub mod beginning;
+pub mod initial_state;
 pub mod quiescence;
 pub mod checks;
-pub mod departures;
+pub mod deletions;
 pub mod endurance;
 pub mod mixture;
 pub mod oracle;
@@ -17,9 +17,10 @@ pub mod people;
 pub mod parameters;
 pub mod rare_moves;
 pub mod scheduler;
+pub mod schemas;
 pub mod setup;
-pub mod strangers;
-pub mod tally;
+pub mod same_address_accounts;
+pub mod counters;
 pub mod tasks;
 
 use parameters::WorldParameters;
@@ -52,8 +53,8 @@ pub fn run(seed: u64, parameters: &WorldParameters) -> WorldResult {
 }
 
 /// Runs the world of that seed and records its trace.
-pub fn tell(seed: u64, parameters: &WorldParameters) -> WorldResult {
-    run_with(Box::new(Seeded::new(seed)), parameters, Trace::listening())
+pub fn run_traced(seed: u64, parameters: &WorldParameters) -> WorldResult {
+    run_with(Box::new(Seeded::new(seed)), parameters, Trace::recording())
 }
 
 /// Runs a world to its end.
@@ -63,8 +64,8 @@ pub fn run_with(
     trace: Trace,
 ) -> WorldResult {
     let mut scheduler = Scheduler::new(chooser, parameters, trace);
-    scheduler.run_wild();
-    scheduler.come_to_rest();
+    scheduler.run_random_moves();
+    scheduler.run_to_quiescence();
     let mut state = scheduler.world.lock();
     let violations = std::mem::take(&mut state.watch.violations);
     for violation in &violations {

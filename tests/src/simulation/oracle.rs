@@ -17,8 +17,8 @@ use poolbridge_core::record::DecisionKind;
 use poolbridge_core::side::{BySide, Side};
 use poolbridge_core::time::Time;
 
-use super::beginning::Setting;
 use super::checks::{Linked, linked};
+use super::initial_state::Setting;
 use crate::world::WorldState;
 use crate::world::accounts::{SimulatedAccount, Version};
 use crate::world::edits::{Edit, EditId, Human};
@@ -41,8 +41,8 @@ pub enum Gap {
     /// The person was recorded from that observation: both sides seemed to agree, and no date says
     /// otherwise.
     Torn,
-    /// A whole account: in a pool that accepts only usernames, a stranger took the username after
-    /// the moment that the last observation showed, and before the write.
+    /// A whole account: in a pool that accepts only usernames, another person took the username
+    /// after the moment that the last observation showed, and before the write.
     Taken,
 }
 
@@ -57,7 +57,7 @@ impl Gap {
             Self::Unseen => "edit replaced unseen",
             Self::Hidden => "edit hidden by a stale read",
             Self::Concurrent => "edit during an open write",
-            Self::Torn => "edit judged by looks of two moments",
+            Self::Torn => "edit hidden by reads of two moments",
             Self::Taken => NAME_TAKEN,
         }
     }
@@ -89,8 +89,8 @@ struct End<'a> {
     origins: BTreeSet<EditId>,
 }
 
-/// Judges every field of a linked human.
-pub fn nothing_lost(state: &mut WorldState, setting: &Setting, human: Human) {
+/// Checks every field of a linked human.
+pub fn check_no_lost_edit(state: &mut WorldState, setting: &Setting, human: Human) {
     let mut found: Vec<(&'static str, String)> = Vec::new();
     let mut gaps: Vec<(Gap, String)> = Vec::new();
     if let Some(both) = linked(state, setting, human) {
@@ -98,7 +98,7 @@ pub fn nothing_lost(state: &mut WorldState, setting: &Setting, human: Human) {
         let (old, new) = (last(Side::Old), last(Side::New));
         let fields: BTreeSet<&Field> = old.keys().chain(new.keys()).collect();
         for field in fields {
-            judge(
+            check_field(
                 state,
                 setting,
                 &both,
@@ -118,7 +118,7 @@ pub fn nothing_lost(state: &mut WorldState, setting: &Setting, human: Human) {
     }
 }
 
-fn judge(
+fn check_field(
     state: &WorldState,
     setting: &Setting,
     both: &Linked<'_>,
@@ -133,7 +133,7 @@ fn judge(
     if unread || says[0] != says[1] || both.record.blocked_fields.contains_key(field) {
         return;
     }
-    let stands = says[0].value().map(Value::canonical);
+    let final_value = says[0].value().map(Value::canonical);
     let origins = Side::BOTH
         .into_iter()
         .filter_map(|side| both.accounts.get(side).body().origins.get(field).copied());
@@ -145,7 +145,7 @@ fn judge(
         End { state, field, accounts: both.accounts, person, baseline, origins: origins.collect() };
     for (side, edit) in Side::BOTH.into_iter().zip(last) {
         let Some(edit) = edit.map(|&edit| state.edits.get(edit)) else { continue };
-        if covers(stands.as_ref(), edit) {
+        if covers(final_value.as_ref(), edit) {
             continue;
         }
         let by: Vec<u32> = end.origins.iter().map(|origin| origin.0).collect();
@@ -157,11 +157,11 @@ fn judge(
                 // A person who edits while poolbridge's write is open counts as having seen it: no
                 // rule chose that edit.
                 let by_rule = decision.decision.kind != DecisionKind::EditedMeanwhile;
-                let obeys = !by_rule || obeys(state, setting, field, edit, &decision);
-                if !obeys && end.beside_an_open_write(edit) {
+                let follows_rule = !by_rule || follows_rule(state, setting, field, edit, &decision);
+                if !follows_rule && end.during_open_write(edit) {
                     // Made between the observation and the decision, which did not see it.
                     gaps.push((Gap::Concurrent, what));
-                } else if !obeys {
+                } else if !follows_rule {
                     let detail = format!("{what} lost a {}", decision.decision.kind.name());
                     found.push(("the conflict rule is obeyed", detail));
                 }
@@ -176,11 +176,11 @@ fn judge(
             && decision.kind == DecisionKind::CameBack
             && decision.fields.contains(&field.to_string())
     };
-    let may_stand = *field != Field::Enabled || stands.as_deref() == Some("false");
+    let may_stand = *field != Field::Enabled || final_value.as_deref() == Some("false");
     let doubted = may_stand && state.watch.decisions.iter().any(came_back);
     let values = last.map(|edit| edit.and_then(|&edit| state.edits.get(edit).value.clone()));
-    if !doubted && !values.contains(&stands) {
-        found.push(("no value returns", format!("{field}: no person set {stands:?} last")));
+    if !doubted && !values.contains(&final_value) {
+        found.push(("no value returns", format!("{field}: no person set {final_value:?} last")));
     }
 }
 
@@ -222,26 +222,27 @@ impl End<'_> {
             let was = edits.get(known);
             // Every author knows that a new account is in no group, even the first to edit a
             // membership. And an author who knew one of two equal values of one moment knew both.
-            let unborn = |&it: &EditId| edits.get(it).initial && edits.get(it).value.is_none();
-            let first = |&origin: &EditId| edits.get(origin).known.iter().all(unborn);
-            let newborn = was.initial || self.origins.iter().any(first);
-            let newborn = newborn && was.value.is_none();
+            let initially_absent =
+                |&it: &EditId| edits.get(it).initial && edits.get(it).value.is_none();
+            let first = |&origin: &EditId| edits.get(origin).known.iter().all(initially_absent);
+            let from_creation = was.initial || self.origins.iter().any(first);
+            let from_creation = from_creation && was.value.is_none();
             let peers = self.peers(was, was.side.unwrap_or(side));
             let author = |&origin: &EditId| peers.iter().any(|&it| edits.knew(origin, it));
             // The value had lost a decision that was not executed yet. The decision covers the same
             // value again.
             let lost = self.recorded(was, was.side.unwrap_or(side)).is_some();
-            let shared = newborn || lost || self.origins.iter().any(author);
+            let shared = from_creation || lost || self.origins.iter().any(author);
             was.value == edit.value && shared
         });
         // Where nothing was agreed yet, a value wins over an absence, and a disable over an enable.
         let weaker = edit.value.is_none() || *self.field == Field::Enabled;
-        let beaten = weaker && self.baseline.is_none_or(|baseline| edit.at <= baseline);
-        if beaten || (came_back && !newer) {
+        let loses_first_link = weaker && self.baseline.is_none_or(|baseline| edit.at <= baseline);
+        if loses_first_link || (came_back && !newer) {
             EditExplanation::Known
-        } else if self.judged_at_two_moments(edit) {
+        } else if self.observed_at_two_times(edit) {
             EditExplanation::Gap(Gap::Torn)
-        } else if (!newer || self.lost_captures()) && self.beside_an_open_write(edit) {
+        } else if (!newer || self.lost_captures()) && self.during_open_write(edit) {
             EditExplanation::Gap(Gap::Concurrent)
         } else {
             EditExplanation::Lost
@@ -284,9 +285,9 @@ impl End<'_> {
 
     /// Whether the person was recorded, after that edit or after the one that stands, from an
     /// observation that did not show one of the two.
-    fn judged_at_two_moments(&self, edit: &Edit) -> bool {
-        let stands = self.origins.iter().map(|&origin| self.state.edits.get(origin).at);
-        let first = stands.chain([edit.at]).min().unwrap_or(edit.at);
+    fn observed_at_two_times(&self, edit: &Edit) -> bool {
+        let final_value = self.origins.iter().map(|&origin| self.state.edits.get(origin).at);
+        let first = final_value.chain([edit.at]).min().unwrap_or(edit.at);
         let mut outdated = self.state.watch.outdated.iter();
         self.lost_captures()
             && outdated.any(|((person, missed), at)| {
@@ -304,7 +305,7 @@ impl End<'_> {
     /// Whether that edit was made while a write to the field was announced, and cannot be
     /// distinguished from the write: it sets the same value, or the pool shows nowhere that the
     /// field changed.
-    fn beside_an_open_write(&self, edit: &Edit) -> bool {
+    fn during_open_write(&self, edit: &Edit) -> bool {
         self.state.watch.announced.iter().any(|announced| {
             let ours = announced.field == *self.field && announced.person == *self.person;
             let here = edit.side == Some(announced.side);
@@ -351,7 +352,7 @@ impl End<'_> {
 }
 
 /// Whether the overruled side is the one that the rule names, at that time.
-fn obeys(
+fn follows_rule(
     state: &WorldState,
     setting: &Setting,
     field: &Field,

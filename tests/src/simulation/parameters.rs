@@ -64,7 +64,7 @@ pub enum Act {
 
 /// The schemas of the pools.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Land {
+pub enum PoolLayout {
     /// Usernames are free; several accounts may have one address.
     Plain,
     /// People sign in by their address on both sides.
@@ -90,7 +90,7 @@ pub struct WorldParameters {
     /// The maximum number of edits.
     pub edits_max: usize,
     /// The schemas of the pools.
-    pub lands: Vec<Land>,
+    pub layouts: Vec<PoolLayout>,
     /// The state of each human at the beginning.
     pub starts: Vec<InitialState>,
     /// The acts, with their weights.
@@ -103,11 +103,11 @@ pub struct WorldParameters {
     pub spellings: bool,
     /// Whether there may also be a federated account, and an account that only claims an address,
     /// both with the first human's address.
-    pub strangers: bool,
+    pub same_address_accounts: bool,
     /// Whether there may be a field that the new pool cannot change, and a group that it lacks.
     pub limits: bool,
-    /// Two strangers with the same address, one of them unverified.
-    pub impostor: bool,
+    /// Another person has the first human's address, unverified.
+    pub claimant: bool,
     /// The conflict rules.
     pub conflicts: Vec<ConflictRule>,
     /// Whether people are created.
@@ -122,12 +122,12 @@ pub struct WorldParameters {
     pub clock_allowance: Duration,
     /// The faults of calls.
     pub rates: FaultRates,
-    /// How often workers die.
+    /// How often workers crash.
     pub crashes: u32,
     /// How often a worker is suspended.
-    pub sleeps: u32,
+    pub suspensions: u32,
     /// Workers are suspended only before this request, if one is named.
-    pub sleeps_before: Option<&'static str>,
+    pub suspend_before: Option<&'static str>,
     /// How often a message becomes visible again while it is processed.
     pub repeats: u32,
     /// How often a message is lost.
@@ -135,21 +135,21 @@ pub struct WorldParameters {
     /// How often a service is out of reach for a while.
     pub outages: u32,
     /// How often the check for "drained" runs.
-    pub looks: u32,
+    pub drain_checks: u32,
     /// How often the sweep runs while everything else happens. If it runs at all, only it finds at
     /// the end what no event reported.
     pub sweeps: u32,
     /// Whether no event reports any edit: no trigger and no `CloudTrail`.
-    pub unnoticed: bool,
+    pub no_events: bool,
     /// How the scheduler weighs the next move.
-    pub rhythm: Rhythm,
+    pub move_weights: MoveWeights,
     /// The rules of the protocol that hold.
     pub rules: ProtocolRules,
 }
 
 /// How the scheduler weighs the next move.
 #[derive(Clone, Copy, Debug)]
-pub struct Rhythm {
+pub struct MoveWeights {
     /// One task takes a turn.
     pub turn: u32,
     /// A person makes an edit.
@@ -160,7 +160,7 @@ pub struct Rhythm {
     pub moment: u32,
     /// Time passes until something becomes possible or certain.
     pub wait: u32,
-    /// A worker dies.
+    /// A worker crashes.
     pub crash: u32,
     /// A late request lands.
     pub land: u32,
@@ -168,7 +168,7 @@ pub struct Rhythm {
     pub rare: u32,
 }
 
-impl Default for Rhythm {
+impl Default for MoveWeights {
     fn default() -> Self {
         Self { turn: 60, edit: 5, deliver: 12, moment: 5, wait: 1, crash: 2, land: 4, rare: 4 }
     }
@@ -182,12 +182,12 @@ impl WorldParameters {
             people_max: 3,
             workers_max: 3,
             edits_max: 8,
-            lands: vec![
-                Land::Plain,
-                Land::ByAddress,
-                Land::Mixed,
-                Land::Alias,
-                Land::AliasToAddress,
+            layouts: vec![
+                PoolLayout::Plain,
+                PoolLayout::ByAddress,
+                PoolLayout::Mixed,
+                PoolLayout::Alias,
+                PoolLayout::AliasToAddress,
             ],
             starts: vec![
                 InitialState::Agreed,
@@ -215,9 +215,9 @@ impl WorldParameters {
             texts: vec!["name", "department", "nickname"],
             phones: true,
             spellings: true,
-            strangers: true,
+            same_address_accounts: true,
             limits: true,
-            impostor: false,
+            claimant: false,
             conflicts: vec![ConflictRule::ActiveWins, ConflictRule::ActiveWins, ConflictRule::Hold],
             provision: vec![Provision::Lazy, Provision::Eager],
             deletes: vec![Deletes::Disable],
@@ -232,24 +232,24 @@ impl WorldParameters {
                 stale_one_in: 8,
                 stale_max: 4,
                 clock_error: limits::CLOCK_ERROR_MAX,
-                ..FaultRates::quiescence()
+                ..FaultRates::none()
             },
             crashes: 2,
-            sleeps: 1,
-            sleeps_before: None,
+            suspensions: 1,
+            suspend_before: None,
             repeats: 2,
             losses: 2,
             outages: 1,
-            looks: 3,
+            drain_checks: 3,
             sweeps: 0,
-            unnoticed: false,
-            rhythm: Rhythm::default(),
+            no_events: false,
+            move_weights: MoveWeights::default(),
             rules: ProtocolRules::WHOLE,
         }
     }
 
     /// The suite's mixture, in which people also delete their accounts.
-    pub fn departing() -> Self {
+    pub fn deleting() -> Self {
         let mut acts = Self::mixed().acts;
         let left_out = |act: Act| matches!(act, Act::Blank | Act::Verify | Act::Undo | Act::SignIn);
         acts.retain(|(act, _)| !left_out(*act));
@@ -270,43 +270,43 @@ impl WorldParameters {
             edits_max: 4,
             acts: vec![(Act::Word, 2), (Act::Blank, 2), (Act::Restore, 2)],
             texts: vec!["name", "nickname"],
-            ..Self::quiet()
+            ..Self::minimal()
         }
     }
 
     /// One human, agreed on both sides, one text field, no faults: the base of a tuned world.
-    pub fn quiet() -> Self {
+    pub fn minimal() -> Self {
         Self {
             people_min: 1,
             people_max: 1,
             workers_max: 2,
             edits_max: 2,
-            lands: vec![Land::Plain],
+            layouts: vec![PoolLayout::Plain],
             starts: vec![InitialState::Agreed],
             acts: vec![(Act::Text, 1)],
             texts: vec!["name"],
             phones: false,
             spellings: false,
-            strangers: false,
+            same_address_accounts: false,
             limits: false,
-            impostor: false,
+            claimant: false,
             conflicts: vec![ConflictRule::ActiveWins],
             provision: vec![Provision::Lazy],
             deletes: vec![Deletes::Disable],
             stale_passwords: vec![StalePasswords::Keep],
             suspendable: vec![false],
             clock_allowance: Duration::ZERO,
-            rates: FaultRates::quiescence(),
+            rates: FaultRates::none(),
             crashes: 0,
-            sleeps: 0,
-            sleeps_before: None,
+            suspensions: 0,
+            suspend_before: None,
             repeats: 0,
             losses: 0,
             outages: 0,
-            looks: 0,
+            drain_checks: 0,
             sweeps: 0,
-            unnoticed: false,
-            rhythm: Rhythm::default(),
+            no_events: false,
+            move_weights: MoveWeights::default(),
             rules: ProtocolRules::WHOLE,
         }
     }

@@ -6,14 +6,14 @@ use poolbridge_core::record::PersonRecord;
 use poolbridge_core::side::{BySide, Side};
 use poolbridge_core::time::Time;
 
-use super::beginning::Setting;
 use super::checks::{Linked, linked};
+use super::initial_state::Setting;
 use crate::world::WorldState;
 use crate::world::accounts::Password;
 use crate::world::edits::Human;
 
-/// Judges the passwords of each person whose changes were all captured.
-pub fn judge(state: &WorldState, setting: &Setting, found: &mut Vec<(&'static str, String)>) {
+/// Checks the passwords of each person whose changes were all captured.
+pub fn check_all(state: &WorldState, setting: &Setting, found: &mut Vec<(&'static str, String)>) {
     if setting.policy.stale_passwords != StalePasswords::Close {
         return;
     }

@@ -8,13 +8,14 @@ use poolbridge_core::names::{AttributeName, Sub};
 use poolbridge_core::profile::{Factor, Field};
 use poolbridge_core::side::Side;
 
-use super::beginning::{Setting, attribute_of, eager};
-use super::departures;
+use super::deletions;
+use super::initial_state::{Setting, eager};
 use super::parameters::{Act, WorldParameters};
-use super::strangers::IMPOSTOR;
+use super::same_address_accounts::CLAIMANT;
+use super::schemas::attribute_of;
 use crate::world::WorldState;
 use crate::world::accounts::{Body, Password, SimulatedAccount, Version, attribute, group};
-use crate::world::departures::depart;
+use crate::world::deletions::delete_account;
 use crate::world::edits::Human;
 use crate::world::passwords::PasswordSet;
 
@@ -66,7 +67,7 @@ pub fn action(
         }
         // Otherwise nothing would connect the two unlinked accounts of one human any more.
         Act::Address if apart(state, setting, human) => {
-            state.fault_injection.count("address kept, the accounts being apart");
+            state.fault_injection.count("address kept, the accounts not linked");
             return None;
         }
         Act::Address | Act::Phone => set_address(state, setting, parameters, side, &sub, act),
@@ -101,9 +102,9 @@ pub fn action(
             return Some((human, change(state, side, sub, Evidence::Hint, false)));
         }
         Act::Replace => return replace(state, setting, side, &sub),
-        Act::Delete => return departures::delete(state, side, &sub),
-        Act::Return => return departures::come_back(state, setting),
-        Act::Join => return departures::join(state, setting, side, &sub),
+        Act::Delete => return deletions::delete(state, side, &sub),
+        Act::Return => return deletions::sign_up_again(state, setting),
+        Act::Join => return deletions::join(state, setting, side, &sub),
     }
     Some((human, change(state, side, sub, Evidence::Changed, false)))
 }
@@ -209,7 +210,7 @@ fn choose_password(
 fn can_prove(state: &WorldState, side: Side, sub: &Sub, kind: &AttributeName) -> bool {
     let Some(account) = state.account(side, sub) else { return false };
     let Some(address) = account.body().attributes.get(kind) else { return false };
-    let theirs = account.human < IMPOSTOR || !address.starts_with('h');
+    let theirs = account.human < CLAIMANT || !address.starts_with('h');
     theirs && (kind.as_str() != "email" || !state.pools.get(side).taken(address, Some(sub)))
 }
 
@@ -248,7 +249,7 @@ pub fn change(
     evidence: Evidence,
     password: bool,
 ) -> ChangeEvent {
-    let (at, id) = (state.some_clock(), state.nonce());
+    let (at, id) = (state.clock_with_error(), state.nonce());
     ChangeEvent { side, sub, at, evidence, password, administrator: false, claimed: false, id }
 }
 
@@ -295,7 +296,7 @@ fn apply(
     state.say(|| format!("{sub} is edited: {}", reported.join(", ")));
 }
 
-/// Deletes the account, and a stranger signs up with its username.
+/// Deletes the account, and another person signs up with its username.
 fn replace(
     state: &mut WorldState,
     setting: &Setting,
@@ -307,7 +308,7 @@ fn replace(
     if state.pools.get(side).by_address() || gone.human.0 >= 500 {
         return None;
     }
-    depart(state, side, sub);
+    delete_account(state, side, sub);
     let human = Human(500 + gone.human.0);
     let mut body = gone.body().clone();
     body.attributes.insert(attribute("email"), format!("stranger{}@example.com", human.0));
@@ -317,10 +318,16 @@ fn replace(
     body.origins.clear();
     body.groups.clear();
     let pool = state.pools.get_mut(side);
-    let stranger = pool.next_sub();
+    let replacement = pool.next_sub();
     let first = Version { at: now, body };
-    pool.add(SimulatedAccount::new(stranger.clone(), gone.username.clone(), human, false, first));
-    departures::label(state, setting, side, &stranger, human);
-    state.say(|| format!("{sub} is deleted, and {stranger} signs up under its name"));
-    Some((human, change(state, side, stranger, Evidence::Confirmed, false)))
+    pool.add(SimulatedAccount::new(
+        replacement.clone(),
+        gone.username.clone(),
+        human,
+        false,
+        first,
+    ));
+    deletions::label(state, setting, side, &replacement, human);
+    state.say(|| format!("{sub} is deleted, and {replacement} signs up under its name"));
+    Some((human, change(state, side, replacement, Evidence::Confirmed, false)))
 }

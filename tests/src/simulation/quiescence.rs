@@ -10,11 +10,11 @@ use poolbridge_core::time::Time;
 
 use super::scheduler::{Scheduler, announce};
 use super::tasks::What;
-use super::{checks, departures};
+use super::{checks, deletions};
 use crate::world::table::accounts_of;
 
-/// The rounds within which a world must come to rest. Each processes everything that is ready, or
-/// lets time pass until something is.
+/// The rounds within which a world must become quiescent. Each processes everything that is ready,
+/// or lets time pass until something is.
 const ROUNDS_MAX: usize = 2_000;
 
 /// The maximum turns of the tasks of one round.
@@ -31,20 +31,20 @@ const REMEMBERED: Duration = Duration::from_hours(5);
 
 impl Scheduler {
     /// Brings a world to its end.
-    pub fn come_to_rest(&mut self) {
+    pub fn run_to_quiescence(&mut self) {
         {
             let mut state = self.world.lock();
-            state.fault_injection.clear_up();
-            state.say(|| "the weather clears up".to_owned());
+            state.fault_injection.stop_faults();
+            state.say(|| "all faults stop".to_owned());
         }
-        if !self.work_off() {
+        if !self.process_all() {
             return;
         }
         checks::captured_changes_travelled(&mut self.world.lock(), &self.setting);
-        departures::told_deletions_travelled(&mut self.world.lock(), &self.setting);
+        deletions::reported_deletions_travelled(&mut self.world.lock(), &self.setting);
         // One sweep for what no event reported. If accounts were deleted, another for people who
         // waited until their address was free. And one more to see that nothing echoes.
-        let sweeps = if self.world.lock().departures.is_empty() { 2 } else { 3 };
+        let sweeps = if self.world.lock().deletions.is_empty() { 2 } else { 3 };
         for _ in 0..sweeps {
             self.pass(REMEMBERED);
             self.world.lock().watch.writes = 0;
@@ -55,7 +55,7 @@ impl Scheduler {
             } else {
                 self.sweep();
             }
-            if !self.work_off() {
+            if !self.process_all() {
                 return;
             }
         }
@@ -105,7 +105,7 @@ impl Scheduler {
     }
 
     /// Processes everything that is left. Returns whether nothing is left.
-    pub fn work_off(&mut self) -> bool {
+    pub fn process_all(&mut self) -> bool {
         let mut next_run = Time::ZERO;
         for _ in 0..ROUNDS_MAX {
             if !self.world.lock().watch.violations.is_empty() {
@@ -140,16 +140,17 @@ impl Scheduler {
         let pending_changes: Vec<_> =
             state.table.pending_changes.keys().map(|(_, sub)| sub.to_string()).collect();
         let detail = format!("still pending: {}", pending_changes.join(", "));
-        state.watch.violated("the world comes to rest", detail);
+        state.watch.violated("the world becomes quiescent", detail);
         false
     }
 
     fn run_all(&mut self) {
         for _ in 0..TURNS_MAX {
             let now = self.world.lock().now;
-            let asleep = self.tasks.iter().filter_map(|task| task.asleep).min();
-            let awake = self.tasks.iter().position(|task| task.asleep.is_none_or(|it| it <= now));
-            match (awake, asleep) {
+            let suspended_until = self.tasks.iter().filter_map(|task| task.suspended_until).min();
+            let awake =
+                self.tasks.iter().position(|task| task.suspended_until.is_none_or(|it| it <= now));
+            match (awake, suspended_until) {
                 (Some(at), _) => {
                     self.pass(Duration::from_millis(7));
                     if at < self.tasks.len() {

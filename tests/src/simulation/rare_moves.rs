@@ -18,19 +18,19 @@ impl Scheduler {
     /// Makes one rare move.
     pub(super) fn rare(&mut self) {
         let weights = [
-            self.left.sleeps.min(1),
+            self.left.suspensions.min(1),
             self.left.repeats.min(1),
             self.left.losses.min(1),
             self.left.outages.min(1),
-            self.left.looks.min(1),
+            self.left.drain_checks.min(1),
             if self.sweeps() { 0 } else { self.left.sweeps.min(1) },
             1,
         ];
-        match self.weigh(&weights, "which rarity") {
+        match self.weigh(&weights, "which rare move") {
             0 => self.sleep(),
             1 => self.repeat(),
             2 => self.lose(),
-            3 => self.cut_off(),
+            3 => self.start_outage(),
             4 => self.process(),
             5 => self.begin_sweep(),
             _ => self.resend_pending(),
@@ -57,28 +57,28 @@ impl Scheduler {
     /// Suspends a worker for long: seconds, or longer than a signature is valid.
     fn sleep(&mut self) {
         let runnable = self.runnable();
-        let named = self.parameters.sleeps_before;
-        let in_hand = |task: TaskId| {
+        let named = self.parameters.suspend_before;
+        let about_to_send_it = |task: TaskId| {
             let state = self.world.lock();
             let mut requests = state.about_to_send.iter().filter(|((whose, _), _)| *whose == task);
             named.is_none_or(|named| requests.any(|(_, it)| it.call.operation == named))
         };
         let workers: Vec<usize> = runnable
             .into_iter()
-            .filter(|&at| self.tasks[at].is_worker() && in_hand(self.tasks[at].id))
+            .filter(|&at| self.tasks[at].is_worker() && about_to_send_it(self.tasks[at].id))
             .collect();
         if workers.is_empty() {
             return;
         }
-        self.left.sleeps -= 1;
+        self.left.suspensions -= 1;
         let at = workers[self.choose(workers.len(), "who sleeps")];
         let span = [15, 60, 200, 400][self.choose(4, "how long")];
         let mut state = self.world.lock();
         let until = state.now + Duration::from_secs(span);
         let id = self.tasks[at].id;
-        state.fault_injection.count("sleep");
-        state.say(|| format!("{id} sleeps for {span} s"));
-        self.tasks[at].asleep = Some(until);
+        state.fault_injection.count("suspension");
+        state.say(|| format!("{id} is suspended for {span} s"));
+        self.tasks[at].suspended_until = Some(until);
     }
 
     fn repeat(&mut self) {
@@ -91,7 +91,7 @@ impl Scheduler {
         }
         self.left.repeats -= 1;
         let number = out[state.chooser.choose(out.len(), "which comes again")];
-        state.queue.reappear(number, now);
+        state.queue.make_visible(number, now);
         state.fault_injection.count("repeated message");
         state.say(|| format!("message {number} shows again"));
     }
@@ -120,7 +120,7 @@ impl Scheduler {
         }
     }
 
-    fn cut_off(&mut self) {
+    fn start_outage(&mut self) {
         self.left.outages -= 1;
         let places =
             [Target::Pool(Side::Old), Target::Pool(Side::New), Target::Table, Target::Queue];
@@ -128,26 +128,26 @@ impl Scheduler {
         let mut state = self.world.lock();
         let until = state.now + Duration::from_secs(90);
         state.say(|| format!("{place:?} is out of reach"));
-        state.fault_injection.cut_off(place, until);
+        state.fault_injection.start_outage(place, until);
     }
 
-    /// Asks whether all is drained, and compares the answer with the truth.
+    /// Asks whether all is drained, and compares the answer with the actual state.
     fn process(&mut self) {
-        self.left.looks -= 1;
+        self.left.drain_checks -= 1;
         let mut state = self.world.lock();
         let lag = [0, 59_999][state.chooser.choose(2, "how far the counters lag")];
         let asked = *self.drain_asked.get_or_insert(state.now);
         let queue = state.queue.counts(Time(state.now.0 - lag));
-        let look =
+        let drain_snapshot =
             checks::outstanding(&state, asked).snapshot(state.now, queue, self.lost_captures);
         let whole =
             checks::outstanding(&state, state.now).snapshot(state.now, queue, self.lost_captures);
         let apart = SNAPSHOTS_APART;
-        let before = self.looks.iter().rev().find(|one| whole.at.since(one.at) >= apart);
+        let before = self.drain_snapshots.iter().rev().find(|one| whole.at.since(one.at) >= apart);
         let reasons = drain::blockers(self.parameters.rules, before, &whole, apart);
-        let watched = self.watch.snapshot(&look);
+        let watched = self.watch.snapshot(&drain_snapshot);
         state.say(|| format!("drained? {reasons:?}; up to {asked}? {watched:?}"));
-        self.looks.push(whole);
+        self.drain_snapshots.push(whole);
         let under_capture: BTreeSet<_> = (self.tasks.iter())
             .filter_map(|task| match task.what {
                 What::Capture(human, _) => Some(human),

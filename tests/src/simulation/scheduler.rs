@@ -13,7 +13,7 @@ use poolbridge_core::side::Side;
 use poolbridge_core::sweep::Tick;
 use poolbridge_core::time::Time;
 
-use super::beginning::{self, Setting};
+use super::initial_state::{self, Setting};
 use super::parameters::WorldParameters;
 use super::people;
 use super::tasks::{self, Ended, Task, What};
@@ -48,7 +48,7 @@ pub struct Scheduler {
     next_task: u32,
     edits_left: usize,
     pub(super) left: RareMovesLeft,
-    pub(super) looks: Vec<DrainSnapshot>,
+    pub(super) drain_snapshots: Vec<DrainSnapshot>,
     /// A check for "drained" that has begun, and the moment that it asks about.
     pub(super) watch: DrainWatch,
     pub(super) drain_asked: Option<Time>,
@@ -58,11 +58,11 @@ pub struct Scheduler {
 #[derive(Clone)]
 pub(super) struct RareMovesLeft {
     pub(super) crashes: u32,
-    pub(super) sleeps: u32,
+    pub(super) suspensions: u32,
     pub(super) repeats: u32,
     pub(super) losses: u32,
     pub(super) outages: u32,
-    pub(super) looks: u32,
+    pub(super) drain_checks: u32,
     pub(super) sweeps: u32,
 }
 
@@ -73,14 +73,14 @@ impl Scheduler {
         let settle = poolbridge_core::limits::SETTLE;
         let mut state = WorldState::new(chooser, fault_injection, settle, parameters.rules);
         state.trace = trace;
-        let setting = beginning::begin(&mut state, parameters);
+        let setting = initial_state::create(&mut state, parameters);
         let left = RareMovesLeft {
             crashes: parameters.crashes,
-            sleeps: parameters.sleeps,
+            suspensions: parameters.suspensions,
             repeats: parameters.repeats,
             losses: parameters.losses,
             outages: parameters.outages,
-            looks: parameters.looks,
+            drain_checks: parameters.drain_checks,
             sweeps: parameters.sweeps,
         };
         let edits_left = setting.edits;
@@ -94,7 +94,7 @@ impl Scheduler {
             next_task: 1,
             edits_left,
             left,
-            looks: Vec::new(),
+            drain_snapshots: Vec::new(),
             watch: DrainWatch::new(parameters.rules, SNAPSHOTS_APART),
             drain_asked: None,
         };
@@ -116,7 +116,7 @@ impl Scheduler {
             next_task: self.next_task,
             edits_left: self.edits_left,
             left: self.left.clone(),
-            looks: self.looks.clone(),
+            drain_snapshots: self.drain_snapshots.clone(),
             watch: self.watch.clone(),
             drain_asked: self.drain_asked,
         }
@@ -146,7 +146,7 @@ impl Scheduler {
 
     /// The part with faults: everything may happen, until the edits are used up and some turns
     /// longer.
-    pub fn run_wild(&mut self) {
+    pub fn run_random_moves(&mut self) {
         let mut after = 0;
         for _ in 0..TURNS_MAX {
             self.turn();
@@ -162,26 +162,26 @@ impl Scheduler {
 
     fn turn(&mut self) {
         self.pass(TICK);
-        let rhythm = self.parameters.rhythm;
+        let move_weights = self.parameters.move_weights;
         let (ready, in_flight) = {
             let state = self.world.lock();
             (state.queue.ready(state.now), state.in_flight.len())
         };
         let runnable = self.runnable();
         let workers = self.tasks.iter().filter(|task| task.is_worker()).count();
-        let mortal = self.tasks.iter().any(|task| !task.is_capture());
+        let can_crash = self.tasks.iter().any(|task| !task.is_capture());
         let idle = workers < self.setting.workers;
         let possible = |weight: u32, possible: bool| if possible { weight } else { 0 };
         let weights = [
-            possible(rhythm.turn, !runnable.is_empty()),
-            possible(rhythm.edit, self.edits_left > 0),
-            possible(rhythm.deliver, idle && !ready.is_empty()),
-            rhythm.moment,
+            possible(move_weights.turn, !runnable.is_empty()),
+            possible(move_weights.edit, self.edits_left > 0),
+            possible(move_weights.deliver, idle && !ready.is_empty()),
+            move_weights.moment,
             // While a worker is active, long waits are rare: the platform would kill all workers.
-            if runnable.is_empty() { rhythm.wait * 6 } else { rhythm.wait },
-            possible(rhythm.crash, mortal && self.left.crashes > 0),
-            possible(rhythm.land, in_flight > 0),
-            rhythm.rare,
+            if runnable.is_empty() { move_weights.wait * 6 } else { move_weights.wait },
+            possible(move_weights.crash, can_crash && self.left.crashes > 0),
+            possible(move_weights.land, in_flight > 0),
+            move_weights.rare,
         ];
         match self.weigh(&weights, "what happens") {
             0 => {
@@ -218,7 +218,7 @@ impl Scheduler {
 
     pub(super) fn runnable(&self) -> Vec<usize> {
         let now = self.world.lock().now;
-        let awake = |task: &Task| task.asleep.is_none_or(|until| until <= now);
+        let awake = |task: &Task| task.suspended_until.is_none_or(|until| until <= now);
         (0..self.tasks.len()).filter(|&at| awake(&self.tasks[at])).collect()
     }
 
@@ -262,7 +262,7 @@ impl Scheduler {
         self.edits_left -= 1;
         let done = people::edit(&mut self.world.lock(), &self.setting, &self.parameters);
         if let Some((human, change)) = done {
-            if self.parameters.unnoticed {
+            if self.parameters.no_events {
                 self.world.lock().edits.failed_lookup(human);
                 return;
             }
@@ -271,7 +271,7 @@ impl Scheduler {
         }
     }
 
-    /// Lets time pass. A task that the platform kills meanwhile dies at its own moment.
+    /// Lets time pass. A task that the platform kills meanwhile ends at its own moment.
     pub fn pass(&mut self, span: Duration) {
         let until = self.world.lock().now + span;
         while let Some(end) =
@@ -296,7 +296,7 @@ impl Scheduler {
             moments.extend(record.intent.iter().map(|intent| intent.until + bound));
         }
         moments.extend(state.table.pending_changes.values().map(|pending| pending.last + bound));
-        moments.extend(self.tasks.iter().filter_map(|task| task.asleep));
+        moments.extend(self.tasks.iter().filter_map(|task| task.suspended_until));
         moments.into_iter().filter(|&moment| moment > state.now).collect()
     }
 
@@ -323,7 +323,7 @@ impl Scheduler {
     pub fn kill(&mut self, at: usize) {
         let task = self.tasks.remove(at);
         let mut state = self.world.lock();
-        state.say(|| format!("{} dies", task.id));
+        state.say(|| format!("{} crashes", task.id));
         state.abandon(task.id, true);
     }
 

@@ -28,14 +28,15 @@ use poolbridge_core::reconcile::{Bridge, Report, Work};
 use poolbridge_core::record::{PersonRecord, PersonState};
 use poolbridge_core::rules::ProtocolRules;
 use poolbridge_core::side::{BySide, Side};
-use poolbridge_core::sweep::{Sweep, SweepSettings, Tick, judge};
+use poolbridge_core::sweep::{Sweep, SweepSettings, Tick, compare};
 
 use crate::world::accounts::{Body, SimulatedAccount, Version, attribute, group};
 use crate::world::chance::Seeded;
 use crate::world::edits::Human;
 use crate::world::fault_injection::{FaultInjection, FaultRates};
+use crate::world::ports::SimulatedPorts;
 use crate::world::trace::Trace;
-use crate::world::{BEGINNING, SimulatedPorts, TaskId, World, WorldState};
+use crate::world::{TaskId, WORLD_START, World, WorldState};
 
 /// A world without faults, with a bridge.
 pub struct Setup {
@@ -58,11 +59,11 @@ impl Setup {
         let chooser = Box::new(Seeded::new(1));
         let mut state = WorldState::new(
             chooser,
-            FaultInjection::new(FaultRates::quiescence()),
+            FaultInjection::new(FaultRates::none()),
             limits::SETTLE,
             ProtocolRules::WHOLE,
         );
-        state.trace = Trace::listening();
+        state.trace = Trace::recording();
         for side in Side::BOTH {
             state.pools.get_mut(side).schema = schema();
         }
@@ -80,8 +81,8 @@ impl Setup {
             rules: ProtocolRules::WHOLE,
         };
         let configuration = ConfigurationStamp {
-            hash: "stage".to_owned(),
-            since: BEGINNING,
+            hash: "setup".to_owned(),
+            since: WORLD_START,
             pools: BySide::default(),
         };
         let keys = Keyring::new(1, [7; 32]);
@@ -127,7 +128,7 @@ impl Setup {
     }
 
     /// The value of an account's attribute.
-    pub fn says(&self, side: Side, sub: &Sub, name: &str) -> Option<String> {
+    pub fn attribute(&self, side: Side, sub: &Sub, name: &str) -> Option<String> {
         self.body(side, sub).attributes.get(&attribute(name)).cloned()
     }
 
@@ -172,23 +173,23 @@ impl Setup {
         finish(bridge.reconcile(change, &work))
     }
 
-    /// One run of apply for one change by a worker that dies after that many turns. Returns whether
-    /// it was still running then.
-    pub fn look_and_die(&mut self, change: &ChangeEvent, turns: usize) -> bool {
+    /// One run of apply for one change by a worker that crashes after that many turns. Returns
+    /// whether it was still running then.
+    pub fn observe_and_crash(&mut self, change: &ChangeEvent, turns: usize) -> bool {
         self.tasks += 1;
         let task = TaskId(self.tasks);
         let ports = self.world.ports(task);
         let Self { policy, keys, configuration, .. } = &*self;
         let bridge = Bridge { ports: &ports, policy, keys, configuration };
         let work = self.work();
-        let mut look = Box::pin(bridge.reconcile(change, &work));
+        let mut run = Box::pin(bridge.reconcile(change, &work));
         let mut context = Context::from_waker(Waker::noop());
         for _ in 0..turns {
-            if look.as_mut().poll(&mut context).is_ready() {
+            if run.as_mut().poll(&mut context).is_ready() {
                 return false;
             }
         }
-        drop(look);
+        drop(run);
         self.world.lock().abandon(task, false);
         true
     }
@@ -329,8 +330,8 @@ impl Setup {
         let Self { policy, keys, .. } = self;
         let observation = Observation::new(policy, side, listed, &schemas, state.now);
         let now = state.now;
-        judge::differs(
-            &judge::CompareInput { policy, keys, side, record: &record, now },
+        compare::differs(
+            &compare::CompareInput { policy, keys, side, record: &record, now },
             &observation,
         )
     }

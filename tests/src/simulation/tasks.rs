@@ -17,7 +17,7 @@ use poolbridge_core::reconcile::{Bridge, Report, Work};
 use poolbridge_core::sweep::{Sweep, SweepSettings, Tick};
 use poolbridge_core::time::Time;
 
-use super::beginning::Setting;
+use super::initial_state::Setting;
 use crate::world::edits::Human;
 use crate::world::fault_injection::Target;
 use crate::world::queue::Receipt;
@@ -58,7 +58,7 @@ pub struct Task {
     /// When the platform kills it.
     pub ends: Option<Time>,
     /// It does not run before this time.
-    pub asleep: Option<Time>,
+    pub suspended_until: Option<Time>,
     future: Pin<Box<dyn Future<Output = Ended> + Send>>,
 }
 
@@ -87,7 +87,7 @@ pub fn capturing(world: &World, id: TaskId, human: Human, change: ChangeEvent) -
         Box::pin(
             async move { Ended::Captured(capture(ports.ledger(), ports.outbox(), &change).await) },
         );
-    Task { id, what: What::Capture(human, number), ends: None, asleep: None, future }
+    Task { id, what: What::Capture(human, number), ends: None, suspended_until: None, future }
 }
 
 /// Receives a message and starts a worker for it; `None` if the message was received too often.
@@ -116,7 +116,7 @@ pub fn receiving(world: &World, setting: &Arc<Setting>, id: TaskId, number: u64)
         Ended::Worked(Box::new(report))
     });
     let ends = (!suspendable).then_some(end);
-    Some(Task { id, what: What::Worker(receipt), ends, asleep: None, future })
+    Some(Task { id, what: What::Worker(receipt), ends, suspended_until: None, future })
 }
 
 /// The maximum length of an invocation of the sweep.
@@ -132,7 +132,7 @@ pub fn sweeping(world: &World, setting: &Arc<Setting>, id: TaskId) -> Task {
         let sweep = Sweep { ports: &ports, policy, keys, configuration, settings };
         Ended::Swept(Box::pin(sweep.tick(end)).await)
     });
-    Task { id, what: What::Sweep, ends: Some(end), asleep: None, future }
+    Task { id, what: What::Sweep, ends: Some(end), suspended_until: None, future }
 }
 
 /// What the consumer does with a message after its worker ends: it executes the shipped decision as

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::Install;
 use super::ministack::{KEY, REGION};
-use super::program::Recipe;
+use super::program::ProgramSpec;
 
 /// Every confirmation code that a pool "sends".
 pub const CODE: &str = "123456";
@@ -159,13 +159,13 @@ impl PoolSeed {
 }
 
 /// The process for one pool, on `port`. Its triggers call the functions at `lambda`.
-pub(super) fn recipe(
+pub(super) fn program_spec(
     install: &Install,
     folder: &Path,
     seed: &PoolSeed,
     port: u16,
     lambda: &str,
-) -> anyhow::Result<Recipe<'static>> {
+) -> anyhow::Result<ProgramSpec<'static>> {
     write_seed(folder, seed, lambda).with_context(|| format!("the seed of pool {}", seed.id))?;
     Ok(again(install, folder, seed, port))
 }
@@ -176,8 +176,8 @@ pub(super) fn again(
     folder: &Path,
     seed: &PoolSeed,
     port: u16,
-) -> Recipe<'static> {
-    Recipe {
+) -> ProgramSpec<'static> {
+    ProgramSpec {
         name: format!("pool-{}", seed.id),
         command: vec!["node".into(), install.cognito_local.clone().into()],
         environment: vec![

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::Install;
 use super::http;
-use super::program::Recipe;
+use super::program::ProgramSpec;
 
 /// The faults of one proxy. Rules have microburst's own form, for example:
 ///
@@ -80,19 +80,19 @@ impl Faults {
 }
 
 /// A proxy on `port` in front of `upstream`.
-pub(super) fn recipe(
+pub(super) fn program_spec(
     install: &Install,
     folder: &Path,
     behind: &str,
     port: u16,
     upstream: u16,
-) -> Recipe<'static> {
+) -> ProgramSpec<'static> {
     let (port, upstream) = (port.to_string(), format!("http://127.0.0.1:{upstream}"));
     let arguments = ["-m", "microburst", "--host", "127.0.0.1", "--no-resign"];
     let mut command = vec![install.python.clone().into()];
     command.extend(arguments.map(Into::into));
     command.extend(["--port", &port, "--upstream", &upstream].map(Into::into));
-    Recipe {
+    ProgramSpec {
         name: format!("faults-before-{behind}"),
         command,
         environment: vec![

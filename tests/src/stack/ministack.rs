@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::Install;
 use super::http;
-use super::program::Recipe;
+use super::program::ProgramSpec;
 
 /// The Region and the keys of everything on the stack. A key id that is not twelve digits means
 /// account 000000000000.
@@ -67,13 +67,13 @@ fn percent_encoded(text: &str) -> String {
 }
 
 /// `endpoint` is the address that functions call: ministack itself, or the proxy in front of it.
-pub(super) fn recipe<'recipe>(
+pub(super) fn program_spec<'program_spec>(
     install: &Install,
     folder: &Path,
     port: u16,
     endpoint: &str,
-    more: &'recipe BTreeMap<String, String>,
-) -> Recipe<'recipe> {
+    more: &'program_spec BTreeMap<String, String>,
+) -> ProgramSpec<'program_spec> {
     let temporary = folder.join("tmp");
     let own: [(&str, OsString); 19] = [
         ("PATH", install.path.clone()),
@@ -100,7 +100,7 @@ pub(super) fn recipe<'recipe>(
         ("AWS_EC2_METADATA_DISABLED", "true".into()),
     ];
     let more = more.iter().map(|(name, value)| (name.as_str(), OsString::from(value)));
-    Recipe {
+    ProgramSpec {
         name: "ministack".to_owned(),
         command: vec![install.python.clone().into(), "-m".into(), "ministack".into()],
         environment: own.into_iter().chain(more).collect(),

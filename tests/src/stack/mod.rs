@@ -36,7 +36,7 @@ pub use cognito_local::{CODE, PoolSeed};
 pub use microburst::Faults;
 pub use ministack::{KEY, REGION, VERIFIES_AT_SIGN_UP};
 use ports::PortBlock;
-use program::{Program, Recipe};
+use program::{Program, ProgramSpec};
 
 /// The contents of the stack.
 #[derive(Clone, Debug, Default)]
@@ -102,7 +102,7 @@ impl Stack {
         self.ministack.expect("the stack was started without ministack").seen()
     }
 
-    /// The same without the proxy, for callers that should not meet the faults.
+    /// The same without the proxy, for callers that must not see the faults.
     pub fn ministack_url_direct(&self) -> String {
         self.ministack.expect("the stack was started without ministack").direct()
     }
@@ -112,7 +112,7 @@ impl Stack {
         self.address(Place::Pool(pool)).seen()
     }
 
-    /// The same without the proxy: for the people themselves, who should not meet the faults.
+    /// The same without the proxy: for the people themselves, who must not see the faults.
     pub fn pool_url_direct(&self, pool: usize) -> String {
         self.address(Place::Pool(pool)).direct()
     }
@@ -174,7 +174,7 @@ impl Stack {
         let folder = self.folder_of(&seed.id)?;
         seed.triggers = triggers;
         let lambda = self.ministack.map_or_else(String::new, Address::direct);
-        cognito_local::recipe(&install, &folder, &seed, address.port, &lambda)?;
+        cognito_local::program_spec(&install, &folder, &seed, address.port, &lambda)?;
         for (path, bytes) in data {
             fs::write(&path, bytes).with_context(|| path.display().to_string())?;
         }
@@ -231,15 +231,17 @@ impl Stack {
             // A program uses it as TMPDIR only if it exists.
             fs::create_dir_all(folder.join("tmp"))?;
             let (port, seen) = (address.port, address.seen());
-            let recipe = ministack::recipe(install, &folder, port, &seen, &options.environment);
-            self.run(recipe, &folder)?;
+            let program_spec =
+                ministack::program_spec(install, &folder, port, &seen, &options.environment);
+            self.run(program_spec, &folder)?;
             self.run_proxy(install, "ministack", address)?;
         }
         let lambda = self.ministack.map_or_else(String::new, Address::direct);
         for (seed, address) in options.pools.iter().zip(self.pools.clone()) {
             let folder = self.folder_of(&seed.id)?;
-            let recipe = cognito_local::recipe(install, &folder, seed, address.port, &lambda)?;
-            self.run(recipe, &folder)?;
+            let program_spec =
+                cognito_local::program_spec(install, &folder, seed, address.port, &lambda)?;
+            self.run(program_spec, &folder)?;
             self.run_proxy(install, &seed.id, address)?;
         }
         Ok(())
@@ -253,12 +255,12 @@ impl Stack {
     ) -> anyhow::Result<()> {
         let Some(proxy) = address.proxy else { return Ok(()) };
         let folder = self.folder_of(&format!("faults-before-{behind}"))?;
-        let recipe = microburst::recipe(install, &folder, behind, proxy, address.port);
-        self.run(recipe, &folder)
+        let program_spec = microburst::program_spec(install, &folder, behind, proxy, address.port);
+        self.run(program_spec, &folder)
     }
 
-    fn run(&mut self, recipe: Recipe<'_>, folder: &Path) -> anyhow::Result<()> {
-        self.programs.push(Program::start(recipe, folder)?);
+    fn run(&mut self, program_spec: ProgramSpec<'_>, folder: &Path) -> anyhow::Result<()> {
+        self.programs.push(Program::start(program_spec, folder)?);
         Ok(())
     }
 

@@ -12,7 +12,7 @@ const LAST: u16 = 32_000;
 /// A stack needs one port for each program and proxy: nine with four pools, each behind a proxy.
 const BLOCK: u16 = 16;
 
-/// A block of ports. The stack holds the first one open while it lives, which keeps other stacks
+/// A block of ports. The stack holds the first one open while it runs, which keeps other stacks
 /// off the whole block. The kernel releases it, however the process ends.
 pub(super) struct PortBlock {
     _claim: TcpListener,

@@ -24,13 +24,13 @@ const PAUSE: Duration = Duration::from_millis(10);
 const TAIL_LINES: usize = 25;
 
 /// What to run.
-pub(super) struct Recipe<'recipe> {
+pub(super) struct ProgramSpec<'program_spec> {
     /// Its display name; also the name of its folder.
     pub(super) name: String,
     /// The program and its arguments.
     pub(super) command: Vec<OsString>,
     /// Its whole environment: it inherits no variable.
-    pub(super) environment: Vec<(&'recipe str, OsString)>,
+    pub(super) environment: Vec<(&'program_spec str, OsString)>,
     /// Answers 200 once the program is up.
     pub(super) health: String,
 }
@@ -45,15 +45,15 @@ pub(super) struct Program {
 
 impl Program {
     /// Starts the recipe in `folder`, which must exist and belongs to the program from now on.
-    pub(super) fn start(recipe: Recipe<'_>, folder: &Path) -> anyhow::Result<Self> {
+    pub(super) fn start(program_spec: ProgramSpec<'_>, folder: &Path) -> anyhow::Result<Self> {
         let log = folder.join("log");
         let output = File::create(&log).with_context(|| format!("{}", log.display()))?;
         let supervisor = Command::new("sh")
             .args(["-c", SUPERVISOR, "supervisor"])
             .arg(folder)
-            .args(&recipe.command)
+            .args(&program_spec.command)
             .env_clear()
-            .envs(recipe.environment)
+            .envs(program_spec.environment)
             .current_dir(folder)
             .stdin(Stdio::piped())
             .stdout(output.try_clone()?)
@@ -61,8 +61,8 @@ impl Program {
             // Its own group: Ctrl-C reaches only this process, which then ends the whole group.
             .process_group(0)
             .spawn()
-            .with_context(|| format!("cannot start {}", recipe.name))?;
-        Ok(Self { name: recipe.name, health: recipe.health, log, supervisor })
+            .with_context(|| format!("cannot start {}", program_spec.name))?;
+        Ok(Self { name: program_spec.name, health: program_spec.health, log, supervisor })
     }
 
     /// Waits until the program answers. If it does not, the error shows the end of its log.

@@ -1,9 +1,10 @@
-# Runs one program of the stack, and sees to it that nothing of it outlives whoever started the
-# stack: that process holds the other end of our standard input and never writes to it, so when it
-# stops, panics or is killed, even by SIGKILL, the input ends.
+# Runs one program of the stack, and ends it with the process that started the stack. That process
+# holds the other end of this script's standard input and never writes to it. When it stops, panics
+# or is killed, even by SIGKILL, the input ends.
 #
 # usage: sh -c "$(cat supervisor.sh)" supervisor FOLDER PROGRAM [ARGUMENT...]
-# We lead a process group of our own; what the program starts (Lambda functions) stays in it.
+# The script leads a process group of its own. What the program starts (Lambda functions) stays in
+# it.
 
 folder=$1
 shift
@@ -16,12 +17,13 @@ program=$!
 exec 3<&-
 wait "$program"
 
-# From here on we outlive the group's TERM, to take the folder away once nobody writes to it.
+# From here on the script survives the group's TERM. It removes the folder when no process writes
+# to it any more.
 trap '' TERM
 kill -TERM 0
 kill -KILL "$program" 2>/dev/null
 wait "$program"
-# A program that ended by itself leaves its folder: whoever started it wants to read the log.
+# A program that ended by itself leaves its folder: the process that started it reads the log.
 if [ -n "$stopping" ]; then
     rm -rf "$folder"
     # The last program of a stack finds the folder around its own one empty.

@@ -110,8 +110,8 @@ async fn faults_are_injected_and_counted_but_not_on_direct_calls() {
     faults.set(&lose).await.unwrap();
     let mut made = named(NEW, "eve");
     made["MessageAction"] = json!("SUPPRESS");
-    let unheard = cognito(&stack.pool_url(0), "AdminCreateUser", made).await.unwrap_err();
-    assert!(unheard.downcast_ref::<ServiceError>().is_none(), "an answer came: {unheard:#}");
+    let no_answer = cognito(&stack.pool_url(0), "AdminCreateUser", made).await.unwrap_err();
+    assert!(no_answer.downcast_ref::<ServiceError>().is_none(), "an answer came: {no_answer:#}");
     cognito(&stack.pool_url(0), "AdminGetUser", named(NEW, "eve")).await.unwrap();
 
     faults.count("cognito-idp").await.unwrap();
@@ -155,10 +155,8 @@ async fn nothing_outlives_a_holder_that_is_killed() {
     let report = std::env::temp_dir().join(format!("poolbridge-report-{}", std::process::id()));
     let _ = fs::remove_file(&report);
     let mut holder = Holder(hold_elsewhere(&report));
-    let reported = wait_for(|| {
-        fs::read_to_string(&report).ok().filter(|reported| reported.ends_with("end\n"))
-    });
-    let mut lines = reported.lines();
+    let text = wait_for(|| fs::read_to_string(&report).ok().filter(|text| text.ends_with("end\n")));
+    let mut lines = text.lines();
     let folder = PathBuf::from(lines.next().unwrap());
     let groups: Vec<u32> = lines.filter_map(|line| line.parse().ok()).collect();
     assert_eq!(groups.len(), 4);
@@ -175,8 +173,8 @@ async fn hold_until_killed(report: PathBuf) {
     stack.deploy_python(FUNCTION, PRINTS).await.unwrap();
     call_function(&stack).await;
     let groups: Vec<String> = stack.groups().iter().map(u32::to_string).collect();
-    let reported = format!("{}\n{}\nend\n", stack.folder().display(), groups.join("\n"));
-    fs::write(report, reported).unwrap();
+    let text = format!("{}\n{}\nend\n", stack.folder().display(), groups.join("\n"));
+    fs::write(report, text).unwrap();
     // Limited, in case the process that should kill this one is killed first.
     tokio::time::sleep(Duration::from_mins(2)).await;
 }

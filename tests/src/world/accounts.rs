@@ -79,7 +79,7 @@ pub struct SimulatedAccount {
     /// The human it belongs to.
     pub human: Human,
     /// Whether the bridge created it.
-    pub ours: bool,
+    pub by_bridge: bool,
     /// When it was created.
     pub created: Time,
     versions: Vec<Version>,
@@ -87,8 +87,14 @@ pub struct SimulatedAccount {
 
 impl SimulatedAccount {
     /// An account that was just created.
-    pub fn new(sub: Sub, username: Username, human: Human, ours: bool, first: Version) -> Self {
-        Self { sub, username, human, ours, created: first.at, versions: vec![first] }
+    pub fn new(
+        sub: Sub,
+        username: Username,
+        human: Human,
+        by_bridge: bool,
+        first: Version,
+    ) -> Self {
+        Self { sub, username, human, by_bridge, created: first.at, versions: vec![first] }
     }
 
     /// The current state.
@@ -113,7 +119,7 @@ impl SimulatedAccount {
     }
 
     /// Changes its first version.
-    pub fn begin_as(&mut self, change: impl FnOnce(&mut Body)) {
+    pub fn set_initial(&mut self, change: impl FnOnce(&mut Body)) {
         if let Some(first) = self.versions.first_mut() {
             change(&mut first.body);
         }

@@ -164,7 +164,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_seed_decides_everything() {
+    fn the_same_seed_gives_the_same_choices() {
         let run = |seed| -> Vec<usize> {
             let mut chooser = Seeded::new(seed);
             (0..64).map(|_| chooser.weigh(&[1, 0, 5, 9], "test")).collect()

@@ -1,5 +1,5 @@
 //! The clocks of a world. Time moves only when the scheduler moves it, and each task's clock may be
-//! wrong by as much as the climate allows.
+//! wrong by as much as the fault rates allow.
 
 use poolbridge_core::ports::Clock;
 use poolbridge_core::time::Time;

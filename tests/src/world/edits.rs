@@ -1,4 +1,4 @@
-//! Who changed what, and what they knew: the truth for the checks, which no pool keeps.
+//! Who changed what, and what they knew. The checks use it; no pool stores it.
 //!
 //! Every field of every account remembers the edit that its value comes from. The bridge carries
 //! that edit along when it copies a value. So a person's later edit knows which edits it overwrote

@@ -80,7 +80,7 @@ pub struct FaultRates {
     pub stale_max: u32,
     /// One page in this many of a sweep's listing is wrong; none if zero. It is the last although
     /// more should follow, leaves an account out, shows one twice, or shows none.
-    pub lies_one_in: u32,
+    pub wrong_page_one_in: u32,
     /// One list of groups in this many answers `UserNotFoundException` although the account exists;
     /// none if zero. Users reported this of adding to a group, so no group operation proves an
     /// absence.
@@ -101,7 +101,7 @@ pub struct FaultRates {
 
 impl FaultRates {
     /// No faults.
-    pub const fn quiescence() -> Self {
+    pub const fn none() -> Self {
         Self {
             fault_one_in: 0,
             faults_max: 0,
@@ -109,7 +109,7 @@ impl FaultRates {
             only: None,
             stale_one_in: 0,
             stale_max: 0,
-            lies_one_in: 0,
+            wrong_page_one_in: 0,
             groups_gone_one_in: 0,
             groups_gone_max: 0,
             clock_error: Duration::ZERO,
@@ -156,16 +156,16 @@ impl FaultInjection {
     }
 
     /// Ends all faults.
-    pub fn clear_up(&mut self) {
+    pub fn stop_faults(&mut self) {
         // Clock errors stay.
         let FaultRates { turn_before_answer, clock_error, .. } = self.rates;
-        self.rates = FaultRates { clock_error, turn_before_answer, ..FaultRates::quiescence() };
+        self.rates = FaultRates { clock_error, turn_before_answer, ..FaultRates::none() };
         self.outages.clear();
         self.throttles.clear();
     }
 
     /// Puts a service out of reach until that time.
-    pub fn cut_off(&mut self, place: Target, until: Time) {
+    pub fn start_outage(&mut self, place: Target, until: Time) {
         self.outages.insert(place, until);
         self.count("outage");
     }

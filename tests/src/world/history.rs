@@ -58,9 +58,9 @@ impl Hasher for Digest {
 /// The histories of all tasks, and the numbers that each task received.
 #[derive(Clone, Debug, Default)]
 pub struct Histories {
-    reported: BTreeMap<TaskId, Digest>,
+    received: BTreeMap<TaskId, Digest>,
     numbers: BTreeMap<u32, u64>,
-    looks: u64,
+    clock_reads: u64,
     /// The task that asks for numbers now. A number depends on the task and on how many numbers it
     /// asked for before, not on the time. So it is the same in whatever order the other tasks took
     /// their turns.
@@ -70,24 +70,24 @@ pub struct Histories {
 impl Histories {
     /// That task received something.
     pub fn remember(&mut self, task: TaskId, what: &impl Hash) {
-        what.hash(self.reported.entry(task).or_default());
+        what.hash(self.received.entry(task).or_default());
     }
 
     /// That task read the clock.
     pub fn remember_time(&mut self, task: TaskId, now: Time) {
-        self.looks += 1;
+        self.clock_reads += 1;
         self.remember(task, &now);
     }
 
     /// How often the clock was read so far. A task that did not read it in its turn would have done
     /// the same at any other time.
-    pub const fn looks_at_the_clock(&self) -> u64 {
-        self.looks
+    pub const fn clock_reads(&self) -> u64 {
+        self.clock_reads
     }
 
     /// All that this task received.
     pub fn of(&self, task: TaskId) -> Digest {
-        self.reported.get(&task).copied().unwrap_or_default()
+        self.received.get(&task).copied().unwrap_or_default()
     }
 
     /// A number that was never returned before, and is not returned after histories end.

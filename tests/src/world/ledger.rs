@@ -72,7 +72,7 @@ impl Ledger for SimulatedLedger {
                 Claim::Busy(until) => {
                     let until = *until;
                     state.say(|| {
-                        format!("{call}: busy until {}", until.since(super::BEGINNING).as_secs())
+                        format!("{call}: busy until {}", until.since(super::WORLD_START).as_secs())
                     });
                 }
                 Claim::Moved => state.say(|| format!("{call}: moved on from {revision}")),

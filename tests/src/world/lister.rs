@@ -21,7 +21,7 @@ use super::WorldState;
 use super::accounts::SimulatedAccount;
 use super::connection::Connection;
 use super::fault_injection::Target;
-use super::pool::{LISTING_LAG, moment_of_listing};
+use super::pool_reads::{LISTING_LAG, moment_of_listing};
 
 /// Accounts per page: so few that a few people fill several pages.
 const PAGE: usize = 2;
@@ -128,7 +128,7 @@ impl SimulatedPages {
                         read.extend(show(account, version));
                     }
                 }
-                lie(state, &mut read, &mut next);
+                corrupt_page(state, &mut read, &mut next);
                 let count = read.len();
                 state.say(|| format!("{call}: {count} shown"));
                 Ok((Page { read, unreadable: 0 }, next))
@@ -139,14 +139,14 @@ impl SimulatedPages {
     }
 }
 
-/// Makes a page wrong, if the climate asks for it.
-fn lie<T: Clone>(state: &mut WorldState, read: &mut Vec<T>, next: &mut Option<usize>) {
+/// Makes a page wrong, if the fault rates ask for it.
+fn corrupt_page<T: Clone>(state: &mut WorldState, read: &mut Vec<T>, next: &mut Option<usize>) {
     let WorldState { fault_injection, chooser, .. } = state;
-    let one_in = fault_injection.rates.lies_one_in;
+    let one_in = fault_injection.rates.wrong_page_one_in;
     if one_in == 0 || !chooser.happens(one_in, "lies") {
         return;
     }
-    fault_injection.count("lie");
+    fault_injection.count("wrong page");
     match chooser.choose(4, "which lie") {
         0 => *next = None,
         1 => drop(read.pop()),
@@ -277,8 +277,8 @@ impl SimulatedBulkQueue {
     }
 
     /// Adds a line to the trace.
-    pub fn say(&self, connection: impl FnOnce() -> String) {
-        self.connection.world().lock().say(connection);
+    pub fn say(&self, line: impl FnOnce() -> String) {
+        self.connection.world().lock().say(line);
     }
 }
 

@@ -2,7 +2,7 @@
 //! and fault injection.
 //!
 //! Everything happens in one thread and in an order that a [`Chooser`] decides. A task reaches the
-//! world through its own [`SimulatedPorts`]. Each call is a request that is sent at one poll and
+//! world through its own [`ports::SimulatedPorts`]. Each call is a request that is sent at one poll and
 //! answered at a later one, so that other tasks, people, time and crashes come in between.
 
 use std::collections::BTreeMap;
@@ -16,22 +16,24 @@ use poolbridge_core::limits;
 use poolbridge_core::names::Sub;
 use poolbridge_core::rules::ProtocolRules;
 use poolbridge_core::side::{BySide, Side};
-use poolbridge_core::sweep::pass::{Cursor, Partition, PartitionResult};
+use poolbridge_core::sweep::pass::Cursor;
 use poolbridge_core::time::Time;
 
 pub mod accounts;
-pub mod basis;
+pub mod observations;
 pub mod chance;
 pub mod clock;
-pub mod departures;
+pub mod deletions;
 pub mod edits;
 pub mod history;
 pub mod ledger;
 pub mod connection;
 mod pool_behaviour;
+pub(crate) mod pool_reads;
 pub mod passwords;
 pub mod pool;
-pub mod evidence;
+pub mod ports;
+pub mod write_checks;
 pub mod queue;
 mod record;
 pub mod lister;
@@ -42,21 +44,18 @@ pub mod fault_injection;
 
 use accounts::Accounts;
 use chance::Chooser;
-use clock::SimulatedClock;
-use connection::{Connection, InFlight, SignedRequest};
-use departures::Departure;
+use connection::{InFlight, SignedRequest};
+use deletions::AccountDeletion;
 use edits::Edits;
 use fault_injection::FaultInjection;
 use history::Histories;
-use ledger::SimulatedLedger;
-use pool::SimulatedPool;
 use queue::Queue;
 use table::Table;
 use trace::Trace;
 use watch::Watch;
 
-/// The beginning of every world. The number only has to be away from the edges of any range.
-pub const BEGINNING: Time = Time(1_800_000_000_000);
+/// The start time of every world. The number only has to be away from the edges of any range.
+pub const WORLD_START: Time = Time(1_800_000_000_000);
 
 /// One running task: a worker with one message, or one capture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -81,7 +80,7 @@ pub struct WorldState {
     /// All edits.
     pub edits: Edits,
     /// All deletions.
-    pub departures: Vec<Departure>,
+    pub deletions: Vec<AccountDeletion>,
     /// What the tasks saw and did, for the checks.
     pub watch: Watch,
     /// The trace.
@@ -111,7 +110,7 @@ impl WorldState {
         rules: ProtocolRules,
     ) -> Self {
         Self {
-            now: BEGINNING,
+            now: WORLD_START,
             chooser,
             fault_injection,
             pools: BySide::from_fn(Accounts::new),
@@ -119,7 +118,7 @@ impl WorldState {
             queue: Queue::default(),
             cursor: Cursor::default(),
             edits: Edits::default(),
-            departures: Vec::new(),
+            deletions: Vec::new(),
             watch: Watch::default(),
             trace: Trace::default(),
             in_flight: Vec::new(),
@@ -150,7 +149,7 @@ impl WorldState {
             queue: self.queue.clone(),
             cursor: self.cursor.clone(),
             edits: self.edits.clone(),
-            departures: self.departures.clone(),
+            deletions: self.deletions.clone(),
             watch: self.watch.clone(),
             trace: self.trace.clone(),
             in_flight: Vec::new(),
@@ -177,8 +176,8 @@ impl WorldState {
     }
 
     /// The time of a process whose clock error is not known yet: fast, right or slow.
-    pub fn some_clock(&mut self) -> Time {
-        Time(self.now.0 + self.some_error())
+    pub fn clock_with_error(&mut self) -> Time {
+        Time(self.now.0 + self.choose_clock_error())
     }
 
     /// The time by the clock of that task.
@@ -186,8 +185,8 @@ impl WorldState {
         Time(self.now.0 + self.error_of(task))
     }
 
-    /// How many milliseconds the clock of that task is fast. It stays the same while the task
-    /// lives.
+    /// How many milliseconds the clock of that task is fast. It stays the same until the task
+    /// ends.
     pub fn error_of(&mut self, task: TaskId) -> i64 {
         if self.fault_injection.rates.clock_error.is_zero() {
             return 0;
@@ -195,12 +194,12 @@ impl WorldState {
         if let Some(&error) = self.clocks.get(&task) {
             return error;
         }
-        let error = self.some_error();
+        let error = self.choose_clock_error();
         self.clocks.insert(task, error);
         error
     }
 
-    fn some_error(&mut self) -> i64 {
+    fn choose_clock_error(&mut self) -> i64 {
         let most = i64::try_from(self.fault_injection.rates.clock_error.as_millis()).unwrap_or(0);
         if most == 0 {
             return 0;
@@ -219,9 +218,9 @@ impl WorldState {
     }
 
     /// Adds a line to the trace.
-    pub fn say(&mut self, connection: impl FnOnce() -> String) {
+    pub fn say(&mut self, line: impl FnOnce() -> String) {
         let now = self.now;
-        self.trace.say(now, connection);
+        self.trace.say(now, line);
     }
 
     /// The next time at which a request in flight lands by itself.
@@ -249,7 +248,7 @@ impl WorldState {
         self.now = self.now.max(until);
     }
 
-    /// Removes the unsent requests of a dying task. What it had written to the wire may land.
+    /// Removes the unsent requests of a crashing task. What it had written to the wire may land.
     pub fn abandon(&mut self, task: TaskId, may_land: bool) {
         let numbers: Vec<(TaskId, u64)> =
             self.about_to_send.keys().filter(|(whose, _)| *whose == task).copied().collect();
@@ -285,98 +284,6 @@ impl World {
     /// The state. The lock is never held across a yield.
     pub fn lock(&self) -> MutexGuard<'_, WorldState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The ports of one task.
-    pub fn ports(&self, task: TaskId) -> SimulatedPorts {
-        let connection = Connection::new(self.clone(), task);
-        SimulatedPorts {
-            pools: BySide::from_fn(|side| SimulatedPool::new(connection.clone(), side)),
-            ledger: SimulatedLedger::new(connection.clone()),
-            outbox: queue::SimulatedOutbox::new(connection.clone()),
-            listers: BySide::from_fn(|side| lister::SimulatedLister::new(connection.clone(), side)),
-            records: lister::SimulatedRecords::new(connection.clone()),
-            checkpoints: lister::SimulatedCheckpoints::new(connection.clone()),
-            bulk: lister::SimulatedBulkQueue::new(connection),
-            clock: SimulatedClock::new(self.clone(), task),
-        }
-    }
-}
-
-/// The services as one task sees them.
-#[derive(Clone)]
-pub struct SimulatedPorts {
-    pools: BySide<SimulatedPool>,
-    ledger: SimulatedLedger,
-    outbox: queue::SimulatedOutbox,
-    clock: SimulatedClock,
-    listers: BySide<lister::SimulatedLister>,
-    records: lister::SimulatedRecords,
-    checkpoints: lister::SimulatedCheckpoints,
-    bulk: lister::SimulatedBulkQueue,
-}
-
-impl SimulatedPorts {
-    /// The queue, for a sender.
-    pub const fn outbox(&self) -> &queue::SimulatedOutbox {
-        &self.outbox
-    }
-}
-
-impl poolbridge_core::ports::Ports for SimulatedPorts {
-    type Pool = SimulatedPool;
-    type Ledger = SimulatedLedger;
-    type Clock = SimulatedClock;
-
-    fn pool(&self, side: Side) -> &SimulatedPool {
-        self.pools.get(side)
-    }
-
-    fn ledger(&self) -> &SimulatedLedger {
-        &self.ledger
-    }
-
-    fn clock(&self) -> &SimulatedClock {
-        &self.clock
-    }
-}
-
-impl poolbridge_core::sweep::ports::SweepPorts for SimulatedPorts {
-    type Lister = lister::SimulatedLister;
-    type Records = lister::SimulatedRecords;
-    type Checkpoints = lister::SimulatedCheckpoints;
-    type Bulk = lister::SimulatedBulkQueue;
-    type Clock = SimulatedClock;
-
-    fn lister(&self, side: Side) -> &lister::SimulatedLister {
-        self.listers.get(side)
-    }
-
-    fn records(&self) -> &lister::SimulatedRecords {
-        &self.records
-    }
-
-    fn checkpoints(&self) -> &lister::SimulatedCheckpoints {
-        &self.checkpoints
-    }
-
-    fn bulk(&self) -> &lister::SimulatedBulkQueue {
-        &self.bulk
-    }
-
-    fn clock(&self) -> &SimulatedClock {
-        &self.clock
-    }
-
-    async fn rest_until(&self, moment: Time) {
-        use poolbridge_core::ports::Clock as _;
-        while self.clock.now() < moment {
-            give_way().await;
-        }
-    }
-
-    fn progressed(&self, partition: &Partition, done: &PartitionResult, left: usize) {
-        self.bulk.say(|| format!("{partition:?} is done, {left} left: {:?}", done.counts));
     }
 }
 

@@ -8,7 +8,7 @@ use super::WorldState;
 use super::accounts::Password;
 use super::connection::Call;
 use super::edits::Human;
-use super::watch::Basis;
+use super::watch::Observations;
 
 /// A password was set on a side after the writer read that side and before the write that closed
 /// it.
@@ -42,16 +42,16 @@ pub(super) fn has_pending(state: &mut WorldState, change: u128) {
     }
 }
 
-/// Judges a random password that is about to replace another. The newest password that a person
+/// Checks a random password that is about to replace another. The newest password that a person
 /// chose is never closed, by the clocks of the triggers. The writer cannot know a password that was
 /// not reported when it looked.
-pub(super) fn judge_closing(
+pub(super) fn check_password_closing(
     state: &mut WorldState,
     call: Call,
     side: Side,
     sub: &Sub,
     password: Password,
-    basis: &Basis,
+    observations: &Observations,
 ) {
     let Password::Chosen(at) = password else { return };
     state.watch.sessions.insert((side, sub.clone()));
@@ -66,7 +66,7 @@ pub(super) fn judge_closing(
         state.fault_injection.count("password closed");
         return;
     }
-    let read = basis.pending_changes.get(&(side, sub.clone()));
+    let read = observations.pending_changes.get(&(side, sub.clone()));
     let unseen =
         |set: &PasswordSet| set.has_pending.is_none_or(|at| read.is_none_or(|&read| read < at));
     if closed.as_ref().is_some_and(unseen) {

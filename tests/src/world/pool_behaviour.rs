@@ -13,8 +13,8 @@ use poolbridge_core::time::Time;
 use super::WorldState;
 use super::accounts::{Accounts, Body, Password, SimulatedAccount, Version, attribute};
 use super::connection::Call;
-use super::pool::addressed;
-use super::watch::{self, Basis};
+use super::pool_reads::addressed;
+use super::watch::{self, Observations};
 
 /// Creates an account.
 pub(super) fn create(
@@ -22,12 +22,12 @@ pub(super) fn create(
     call: Call,
     side: Side,
     wanted: &NewAccount,
-    basis: &Basis,
+    observations: &Observations,
 ) -> Result<AccountRef, PortError> {
     let pool = state.pools.get(side);
     let exists = PortError::new(ErrorKind::Exists, call.operation);
     let by_address = pool.by_address();
-    let attributes = match newborn(pool, wanted) {
+    let attributes = match new_account_attributes(pool, wanted) {
         Ok(attributes) => attributes,
         Err(kind) => {
             state.say(|| format!("{call}: refused, {kind:?}"));
@@ -46,7 +46,7 @@ pub(super) fn create(
     let name = if by_address { sub.as_str() } else { wanted.username.reveal() };
     let username = Username::try_from(name).map_err(|_| exists)?;
     let human = state.watch.human_being_created(&state.table, &state.pools, call.task, side);
-    let mut origins = basis.origins_at_creation(&state.pools, side, human);
+    let mut origins = observations.origins_at_creation(&state.pools, side, human);
     let groups: Vec<GroupName> = state.pools.get(side).schema.groups.iter().cloned().collect();
     for group in groups {
         let field = Field::Group(group);
@@ -68,14 +68,14 @@ pub(super) fn create(
     let first = Version { at: state.now, body };
     let made = SimulatedAccount::new(sub.clone(), username.clone(), human, true, first);
     state.pools.get_mut(side).add(made);
-    watch::created(state, call, side, &sub, basis);
+    watch::created(state, call, side, &sub, observations);
     state.say(|| format!("{call} {sub}: created"));
     Ok(AccountRef { sub, username: Some(username) })
 }
 
 /// The state of the new account, or the reason why the pool would not create it. In a pool of
 /// addresses the username is the address: the attribute may be missing, but must not differ.
-fn newborn(
+fn new_account_attributes(
     pool: &Accounts,
     wanted: &NewAccount,
 ) -> Result<BTreeMap<AttributeName, String>, ErrorKind> {
@@ -84,8 +84,10 @@ fn newborn(
         held.map(|(name, value)| (name.clone(), value.clone())).collect();
     // "The preferred username must not be the username": a rule for an account that does not exist
     // yet.
-    let preferred = attribute("preferred_username");
-    let repeats = attributes.get(&preferred).filter(|_| pool.schema.signs_in_by(&preferred));
+    let preferred_username = attribute("preferred_username");
+    let repeats = attributes
+        .get(&preferred_username)
+        .filter(|_| pool.schema.signs_in_by(&preferred_username));
     if repeats.is_some_and(|name| name.eq_ignore_ascii_case(wanted.username.reveal())) {
         return Err(ErrorKind::AccountGone);
     }
@@ -122,7 +124,7 @@ pub(super) fn write(
     side: Side,
     account: &AccountRef,
     action: &Action,
-    basis: &Basis,
+    observations: &Observations,
 ) -> Result<(), PortError> {
     let now = state.now;
     let pool = state.pools.get(side);
@@ -149,8 +151,8 @@ pub(super) fn write(
     }
     let kept = what_is_kept(state.pools.get(side), action);
     let after = after(state.pools.get(side), &sub, &kept, now);
-    watch::written(state, call, side, &sub, action, after.as_ref(), basis);
-    let origins = basis.origins(&state.pools, side, &sub, &kept);
+    watch::written(state, call, side, &sub, action, after.as_ref(), observations);
+    let origins = observations.origins(&state.pools, side, &sub, &kept);
     if let (Some(simulated), Some(after)) = (state.pools.get_mut(side).get_mut(&sub), after) {
         simulated.change(now, |body| {
             *body = after;
@@ -271,9 +273,9 @@ fn act(body: &mut Body, action: &Action, now: Time) {
         Action::SetAttributes { fields } => {
             for (name, value) in fields.values().flatten() {
                 let before = body.attributes.get(name).map_or("", String::as_str);
-                let reported =
+                let is_set =
                     |flag: &AttributeName| fields.values().any(|all| all.contains_key(flag));
-                let lost = flag_of(name).filter(|flag| before != value && !reported(flag));
+                let lost = flag_of(name).filter(|flag| before != value && !is_set(flag));
                 body.attributes.extend(lost.map(|flag| (flag, false.to_string())));
                 if value.is_empty() {
                     body.attributes.remove(name);

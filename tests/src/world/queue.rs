@@ -139,7 +139,7 @@ impl Queue {
     }
 
     /// Shows a received message again before its reader answered.
-    pub fn reappear(&mut self, number: u64, now: Time) {
+    pub fn make_visible(&mut self, number: u64, now: Time) {
         if let Some(message) = self.messages.iter_mut().find(|one| one.number == number) {
             message.visible = now;
             message.out = false;

@@ -10,7 +10,7 @@ use poolbridge_core::time::Time;
 
 use super::WorldState;
 use super::connection::Call;
-use super::departures;
+use super::deletions;
 use super::edits::Edit;
 use super::watch::{Announced, Decided, Watch};
 
@@ -33,7 +33,7 @@ pub(super) fn stored(
         state.watch.violated("no worker stores after it lost its lease", detail);
     }
     announce(state, call, record);
-    departures::judge_burial(state, call, record);
+    deletions::check_tombstone(state, call, record);
     let at_rest = record.lease.is_none() && record.state != PersonState::Waiting;
     if record.baseline.is_some() && at_rest {
         state.watch.baseline.entry(record.id.clone()).or_insert(state.now);
@@ -75,13 +75,13 @@ fn announce(state: &mut WorldState, call: Call, record: &PersonRecord) {
             one.resolved = Some(now);
         }
     }
-    let basis = tasks.entry(call.task).or_default();
+    let observations = tasks.entry(call.task).or_default();
     let doubtful = |edit: &&Edit| edit.field.is_yes_or_no() && !edit.initial;
     for edit in state.edits.all().iter().filter(doubtful) {
         let Some(side) = edit.side else { continue };
         let theirs = state.pools.get(side).all().iter().filter(|one| one.human == edit.human);
         for account in theirs {
-            let seen = basis.seen(side, &account.sub, &edit.field);
+            let seen = observations.seen(side, &account.sub, &edit.field);
             if seen.is_some_and(|seen| edit.at > seen.moment) {
                 outdated.insert((record.id.clone(), edit.id), now);
             }
@@ -90,14 +90,14 @@ fn announce(state: &mut WorldState, call: Call, record: &PersonRecord) {
     let Some(intent) = &record.intent else { return };
     if record.lease.is_some() {
         let sides: BTreeSet<Side> = intent.fields.values().map(|intended| intended.side).collect();
-        basis.writes_both = sides.len() > 1;
+        observations.writes_both = sides.len() > 1;
     }
     for (field, intended) in &intent.fields {
         let side = intended.side;
         let Some(known) = record.accounts.get(side) else { continue };
-        let seen = basis.seen(side, &known.sub, field);
+        let seen = observations.seen(side, &known.sub, field);
         let human = state.pools.get(side).get(&known.sub).map(|account| account.human);
-        let source = human.and_then(|it| basis.body(&state.pools, side.other(), it, field));
+        let source = human.and_then(|it| observations.body(&state.pools, side.other(), it, field));
         let origin = source.and_then(|body| body.origins.get(field));
         announced.push(Announced {
             task: call.task,
@@ -122,7 +122,7 @@ fn reported(record: &PersonRecord) -> String {
     let kinds: BTreeSet<String> = record.decisions.iter().map(kind).collect();
     let fields = record.intent.iter().flat_map(|intent| intent.fields.keys());
     let under_way: Vec<String> = fields.map(ToString::to_string).collect();
-    let creation = if record.creation.is_some() { ", a birth announced" } else { "" };
+    let creation = if record.creation.is_some() { ", a creation announced" } else { "" };
     let lease = if record.lease.is_some() { "held" } else { "released" };
     let (state, revision) = (record.state.name(), record.revision);
     format!(

@@ -68,7 +68,7 @@ impl Table {
         self.people.get(id)
     }
 
-    /// The planted bug against `TombstoneStays`: tombstones that owe nothing more expire, and
+    /// The planted bug against `TombstoneStays`: tombstones without pending actions expire, and
     /// with them all that was known about their people.
     pub fn expire_tombstones(&mut self, now: Time) {
         let expired = |record: &PersonRecord| {

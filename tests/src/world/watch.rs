@@ -1,7 +1,7 @@
 //! What the tasks saw and did, and each violation at the moment it happens.
 //!
-//! The checks do not ask the bridge: they judge each write by what its task had observed, and by
-//! which task held the person's lease when the write landed.
+//! The checks do not ask the bridge: they check each write against what its task had observed, and
+//! by which task held the person's lease when the write landed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -14,15 +14,15 @@ use poolbridge_core::side::{BySide, Side};
 use poolbridge_core::step::Action;
 use poolbridge_core::time::Time;
 
-use super::accounts::{Accounts, Body, SimulatedAccount};
-pub use super::basis::{Basis, Observed};
+use super::accounts::{Accounts, Body};
 use super::connection::Call;
-use super::departures;
+use super::deletions;
 use super::edits::{EditId, Human};
 use super::history::Digest;
+pub use super::observations::{Observations, ObservedVersion};
 use super::passwords::{self, PasswordSet};
 use super::table::Table;
-use super::{TaskId, WorldState, evidence};
+use super::{TaskId, WorldState, write_checks};
 
 /// A broken promise.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,8 +39,8 @@ impl fmt::Display for Violation {
     }
 }
 
-/// A stranger took a username after the last observation of its owner and before the write.
-pub const NAME_TAKEN: &str = "name taken between look and write";
+/// Another person took a username after the last observation of its owner and before the write.
+pub const NAME_TAKEN: &str = "username taken between read and write";
 
 /// A value that the bridge replaced without having seen it.
 #[derive(Clone, Copy, Debug, Hash)]
@@ -89,7 +89,7 @@ pub struct Decided {
 /// All records of the checks.
 #[derive(Clone, Debug, Default)]
 pub struct Watch {
-    pub(super) tasks: BTreeMap<TaskId, Basis>,
+    pub(super) tasks: BTreeMap<TaskId, Observations>,
     pub(super) holders: BTreeMap<PersonId, TaskId>,
     /// Every recorded decision.
     pub decisions: Vec<Decided>,
@@ -107,7 +107,7 @@ pub struct Watch {
     pub announced: Vec<Announced>,
     /// Fields that a pool refused, by side and account.
     pub refused: BTreeSet<(Side, Sub, Field)>,
-    /// Strangers whose account was written: see [`NAME_TAKEN`].
+    /// Accounts of another person that were written: see [`NAME_TAKEN`].
     pub taken: BTreeSet<Sub>,
     /// When the new pool became the active one during the run.
     pub switched: Option<Time>,
@@ -135,19 +135,19 @@ impl Watch {
     }
 
     /// A task observed an account.
-    pub fn saw(&mut self, task: TaskId, side: Side, sub: &Sub, seen: Observed) {
+    pub fn saw(&mut self, task: TaskId, side: Side, sub: &Sub, seen: ObservedVersion) {
         self.reads += 1;
         self.tasks.entry(task).or_default().accounts.insert((side, sub.clone()), seen);
     }
 
     /// A task found an account in a listing: a hint, which does not replace what a read showed.
-    pub fn found(&mut self, task: TaskId, side: Side, sub: &Sub, seen: Observed) {
+    pub fn found(&mut self, task: TaskId, side: Side, sub: &Sub, seen: ObservedVersion) {
         let accounts = &mut self.tasks.entry(task).or_default().accounts;
         accounts.entry((side, sub.clone())).or_insert(seen);
     }
 
     /// A task observed an account's groups.
-    pub fn saw_groups(&mut self, task: TaskId, side: Side, sub: &Sub, seen: Observed) {
+    pub fn saw_groups(&mut self, task: TaskId, side: Side, sub: &Sub, seen: ObservedVersion) {
         self.tasks.entry(task).or_default().groups.insert((side, sub.clone()), seen);
     }
 
@@ -165,7 +165,7 @@ impl Watch {
     }
 
     /// What a task knows now.
-    pub fn basis(&self, task: TaskId) -> Basis {
+    pub fn observations(&self, task: TaskId) -> Observations {
         self.tasks.get(&task).cloned().unwrap_or_default()
     }
 
@@ -212,7 +212,7 @@ impl Watch {
         task: TaskId,
         side: Side,
     ) -> Human {
-        let claimed = self.tasks.get(&task).and_then(|basis| basis.claimed.last());
+        let claimed = self.tasks.get(&task).and_then(|observations| observations.claimed.last());
         let mut id = claimed;
         while let Some(next) = id.and_then(|id| table.forwards.get(id)) {
             id = Some(next);
@@ -235,28 +235,34 @@ fn notes(notes: &[impl Hash], hasher: &mut impl Hasher) {
     notes.iter().map(digest).collect::<BTreeSet<u128>>().hash(hasher);
 }
 
-/// Judges a creation that has just landed.
-pub fn created(state: &mut WorldState, call: Call, side: Side, sub: &Sub, basis: &Basis) {
+/// Checks a creation that has just landed.
+pub fn created(
+    state: &mut WorldState,
+    call: Call,
+    side: Side,
+    sub: &Sub,
+    observations: &Observations,
+) {
     state.watch.writes += 1;
     let Some(account) = state.pools.get(side).get(sub) else { return };
     let human = account.human;
     let body = account.body().clone();
-    if let Some(person) = basis.claimed.last() {
-        judge_holder(state, call, person.clone());
+    if let Some(person) = observations.claimed.last() {
+        write_checks::check_lease_holder(state, call, person.clone());
     }
     let count = state.watch.created.entry((human, side)).or_default();
     *count += 1;
-    departures::judge_creation(state, call, side, sub, human);
+    deletions::check_creation(state, call, side, sub, human);
     let living = state.pools.get(side).living().filter(|one| one.human == human).count();
     if living > 1 {
         let detail = format!("{call} {sub}: human {} has {living} there", human.0);
         state.watch.violated("each person has at most one account per pool", detail);
     }
-    evidence::judge_flags(state, call, side, human, &body, |_| true);
-    evidence::judge_origin(state, call, human);
+    write_checks::check_verified_flags(state, call, side, human, &body, |_| true);
+    write_checks::check_not_federated(state, call, human);
 }
 
-/// Judges a write that is about to land.
+/// Checks a write that is about to land.
 pub fn written(
     state: &mut WorldState,
     call: Call,
@@ -264,40 +270,42 @@ pub fn written(
     sub: &Sub,
     action: &Action,
     after: Option<&Body>,
-    basis: &Basis,
+    observations: &Observations,
 ) {
     state.watch.writes += 1;
     let Some(target) = state.pools.get(side).get(sub) else { return };
-    let (human, body, ours) = (target.human, target.body().clone(), target.ours);
-    if taken_since(side, target, state, basis) {
+    let (human, body, by_bridge) = (target.human, target.body().clone(), target.by_bridge);
+    if write_checks::username_taken_since(side, target, state, observations) {
         state.watch.taken.insert(sub.clone());
         state.fault_injection.count(NAME_TAKEN);
         return;
     }
     let person = state.table.find(side, sub).map(|record| record.id.clone());
-    match person.clone().or_else(|| basis.claimed.last().cloned()) {
-        Some(person) => judge_holder(state, call, person),
+    match person.clone().or_else(|| observations.claimed.last().cloned()) {
+        Some(person) => write_checks::check_lease_holder(state, call, person),
         None => state.watch.violated("no write without a lease", format!("{call} {sub}")),
     }
-    if !ours && departures::named_again(state, side, sub, basis) {
+    if !by_bridge && deletions::username_reused(state, side, sub, observations) {
         return;
     }
     let disabled = |body: &Body| !body.enabled;
     let merged = *action == Action::Disable
-        && basis.body(&state.pools, side.other(), human, &Field::Enabled).is_some_and(disabled);
+        && observations
+            .body(&state.pools, side.other(), human, &Field::Enabled)
+            .is_some_and(disabled);
     if matches!(action, Action::Disable | Action::Delete) && !merged {
         // Nothing is copied, so it does not matter which account was observed on the other side.
-        departures::judge_removal(state, call, side, sub, human);
+        deletions::check_removal(state, call, side, sub, human);
     } else {
-        judge_stranger(state, call, side, sub, human, basis);
+        write_checks::check_same_human(state, call, side, sub, human, observations);
     }
     if let Action::RemoveFromGroup(group) = action {
         let field = Field::Group(group.clone());
-        let gone = departures::departed(state, human, side.other());
+        let gone = deletions::has_deleted(state, human, side.other());
         if gone {
             // Groups are read by username, and the username may belong to another account by then.
-            state.fault_injection.count(departures::NAMED_AGAIN);
-        } else if basis.body(&state.pools, side.other(), human, &field).is_none() {
+            state.fault_injection.count(deletions::USERNAME_REUSED);
+        } else if observations.body(&state.pools, side.other(), human, &field).is_none() {
             let detail = format!("{call} {sub}: {group} was never read on the other side");
             state.watch.violated("an unknown list is not an empty list", detail);
         }
@@ -305,82 +313,28 @@ pub fn written(
     if let (Action::SetAttributes { fields }, Some(after)) = (action, after)
         && fields.keys().any(Field::is_address)
     {
-        evidence::judge_flags(state, call, side, human, after, |it| fields.contains_key(it));
-        evidence::judge_spelling(state, call, side, &body, after);
+        write_checks::check_verified_flags(state, call, side, human, after, |it| {
+            fields.contains_key(it)
+        });
+        write_checks::check_spelling(state, call, side, &body, after);
     }
     // Disabling an account revokes its tokens (page of `AdminDisableUser`).
     if matches!(action, Action::SignOut | Action::Disable) {
         state.watch.sessions.remove(&(side, sub.clone()));
     }
     if *action == Action::SetRandomPassword {
-        passwords::judge_closing(state, call, side, sub, body.password, basis);
+        passwords::check_password_closing(state, call, side, sub, body.password, observations);
     }
     for field in action.fields() {
         let Some(&edit) = body.origins.get(&field) else { continue };
-        let Some(seen) = basis.seen(side, sub, &field) else { continue };
+        let Some(seen) = observations.seen(side, sub, &field) else { continue };
         let target = state.pools.get(side).get(sub);
         let then = target.and_then(|one| one.versions()[seen.version].body.origins.get(&field));
         if then != Some(&edit) {
-            let last =
-                basis.writes_both || basis.observed_last(&state.pools, side, human, &field, seen);
+            let last = observations.writes_both
+                || observations.observed_last(&state.pools, side, human, &field, seen);
             state.watch.unseen.push(Unseen { edit, observed: seen.at, last });
             state.say(|| format!("  edit {} of {field} is replaced unseen", edit.0));
         }
-    }
-}
-
-fn judge_holder(state: &mut WorldState, call: Call, mut person: PersonId) {
-    while let Some(next) = state.table.forwards.get(&person) {
-        person = next.clone();
-    }
-    let holder = state.watch.holders.get(&person).copied();
-    if holder.is_some_and(|holder| holder != call.task) {
-        let detail = format!("{call} landed after {} took the lease", holder.unwrap_or(call.task));
-        state.watch.violated("no two writers", detail);
-    }
-}
-
-/// Whether another account took that username since the moment that the writer's last observation
-/// of its owner showed: after that observation, or within the bound on stale reads before it. In a
-/// pool that accepts only usernames, no component can distinguish the two then. An account that was
-/// observed can be distinguished (`SameSub`).
-fn taken_since(side: Side, target: &SimulatedAccount, state: &WorldState, basis: &Basis) -> bool {
-    let pool = state.pools.get(side);
-    let bore = |sub: &Sub| {
-        let other = pool.get(sub).filter(|_| !pool.by_address());
-        other.is_some_and(|it| pool.same(it.username.reveal(), target.username.reveal()))
-    };
-    let looks = basis.accounts.iter().filter(|((of, sub), _)| *of == side && bore(sub));
-    let mut looks = looks.peekable();
-    let looked = looks.peek().is_some();
-    let stranger = |sub: &Sub| pool.get(sub).is_some_and(|it| it.human != target.human);
-    let created = target.created;
-    let unseen = |seen: &Observed| seen.moment < created && seen.at < created + state.settle;
-    looked && looks.all(|((_, sub), seen)| unseen(seen) && stranger(sub))
-}
-
-fn judge_stranger(
-    state: &mut WorldState,
-    call: Call,
-    side: Side,
-    sub: &Sub,
-    human: Human,
-    basis: &Basis,
-) {
-    // A written value must come from an account of the same human, if one was observed on the other
-    // side.
-    let there = side.other();
-    let looked_at = basis.accounts.keys().filter(|(of, _)| *of == there);
-    let humans: BTreeSet<Human> = looked_at
-        .filter_map(|(_, sub)| state.pools.get(there).get(sub))
-        .map(|account| account.human)
-        .collect();
-    if !humans.is_empty() && !humans.contains(&human) {
-        if departures::outlasted(state, human) {
-            state.fault_injection.count(departures::OUTLASTED);
-            return;
-        }
-        let detail = format!("{call} {sub}: human {} receives what {humans:?} has", human.0);
-        state.watch.violated("no person receives another person's values", detail);
     }
 }

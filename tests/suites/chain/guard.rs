@@ -5,52 +5,54 @@ use anyhow::ensure;
 use poolbridge_core::side::Side;
 use poolbridge_tests::deployment::Deployment;
 use poolbridge_tests::deployment::aws::changed;
-use poolbridge_tests::deployment::patience::until;
+use poolbridge_tests::deployment::polling::until;
 use poolbridge_tests::stack::Place;
 use serde_json::{Value, json};
 use std::ops::ControlFlow;
 
-use super::{CAPTURE, LIMIT, PersonAnswer, capture, email, event, invoke, play, reported};
+use super::{CAPTURE, LIMIT, PersonAnswer, capture, email, event, invoke, person_answer, run_case};
 
 /// A person in the old pool with a verified address.
-async fn resident(bridge: &Deployment, name: &str) -> anyhow::Result<String> {
+async fn existing_user(bridge: &Deployment, name: &str) -> anyhow::Result<String> {
     let email = email(name);
     let attributes = [("email", email.as_str()), ("email_verified", "true")];
     bridge.old.create(name, "Correct-Horse-88", &attributes).await
 }
 
-/// A stranger signs up in the new pool with that address and a username of their own.
-async fn stranger(bridge: &Deployment, name: &str, address: &str) -> anyhow::Result<PersonAnswer> {
+/// Another person signs up in the new pool with that address and a username of their own.
+async fn sign_up_in_new_pool(
+    bridge: &Deployment,
+    name: &str,
+    address: &str,
+) -> anyhow::Result<PersonAnswer> {
     let attributes = [("email", address)];
     let answer = bridge.new.sign_up(name, "Correct-Horse-99", &attributes).await;
-    reported(answer.map(|_| json!({})), &bridge.new, name)
+    person_answer(answer.map(|_| json!({})), &bridge.new, name)
 }
 
-fn refused(reported: &PersonAnswer) -> bool {
-    reported.as_ref().is_err_and(|(code, text)| {
+fn refused(answer: &PersonAnswer) -> bool {
+    answer.as_ref().is_err_and(|(code, text)| {
         code == "UserLambdaValidationException" && text.contains("sign in instead")
     })
 }
 
 #[tokio::test]
 async fn sign_up_under_an_identity_of_the_other_pool_is_refused() {
-    play(async |bridge| {
-        resident(bridge, "resident-one").await?;
-        let address = email("resident-one");
-        let reported = stranger(bridge, "stranger-one", &address).await?;
-        ensure!(refused(&reported), "answered {reported:?}");
-        ensure!(
-            !format!("{reported:?}").contains(&address),
-            "the address is repeated: {reported:?}"
-        );
-        ensure!(bridge.new.account("stranger-one").await?.is_none(), "there is an account");
+    run_case(async |bridge| {
+        existing_user(bridge, "existing-one").await?;
+        let address = email("existing-one");
+        let answer = sign_up_in_new_pool(bridge, "other-one", &address).await?;
+        ensure!(refused(&answer), "answered {answer:?}");
+        ensure!(!format!("{answer:?}").contains(&address), "the address is repeated: {answer:?}");
+        ensure!(bridge.new.account("other-one").await?.is_none(), "there is an account");
         // The same holds for the sign-in name of the old pool, and for another spelling.
-        let reported = stranger(bridge, "resident-one", "some.other@example.com").await?;
-        ensure!(refused(&reported), "answered {reported:?}");
-        let reported = stranger(bridge, "stranger-two", &address.to_uppercase()).await?;
-        ensure!(refused(&reported), "answered {reported:?}");
-        let reported = stranger(bridge, "stranger-three", "nobodys.address@example.com").await?;
-        ensure!(reported.is_ok(), "answered {reported:?}");
+        let answer = sign_up_in_new_pool(bridge, "existing-one", "some.other@example.com").await?;
+        ensure!(refused(&answer), "answered {answer:?}");
+        let answer = sign_up_in_new_pool(bridge, "other-two", &address.to_uppercase()).await?;
+        ensure!(refused(&answer), "answered {answer:?}");
+        let answer =
+            sign_up_in_new_pool(bridge, "other-three", "unused.address@example.com").await?;
+        ensure!(answer.is_ok(), "answered {answer:?}");
         let log = bridge.services.log(CAPTURE).await?.join("\n");
         ensure!(log.contains("\"guard_refused\":1"), "it is not counted: {log}");
         Ok(())
@@ -59,24 +61,24 @@ async fn sign_up_under_an_identity_of_the_other_pool_is_refused() {
 }
 
 #[tokio::test]
-async fn guard_judges_only_self_sign_ups_and_no_function_overrules_it() {
-    play(async |bridge| {
-        resident(bridge, "resident-two").await?;
-        for (source, judged) in [
+async fn guard_checks_only_self_sign_ups_and_no_function_overrules_it() {
+    run_case(async |bridge| {
+        existing_user(bridge, "existing-two").await?;
+        for (source, checked) in [
             ("PreSignUp_SignUp", true),
             ("PreSignUp_AdminCreateUser", false),
             ("PreSignUp_ExternalProvider", false),
             ("PreSignUp_SomethingNew", false),
         ] {
-            let event = event(bridge, Side::New, source, "resident-two");
+            let event = event(bridge, Side::New, source, "existing-two");
             let answer: Value = serde_json::from_str(&invoke(bridge, CAPTURE, &event).await?)?;
             let message = answer["errorMessage"].as_str().unwrap_or_default();
-            ensure!(message.contains("sign in instead") == judged, "{source}: {answer}");
-            ensure!(judged || answer["response"]["autoVerifyEmail"] == true, "{source}: {answer}");
+            ensure!(message.contains("sign in instead") == checked, "{source}: {answer}");
+            ensure!(checked || answer["response"]["autoVerifyEmail"] == true, "{source}: {answer}");
         }
         // Both refuse, and the pool returns the guard's message.
-        resident(bridge, "refused-resident").await?;
-        let event = event(bridge, Side::New, "PreSignUp_SignUp", "refused-resident");
+        existing_user(bridge, "refused-existing").await?;
+        let event = event(bridge, Side::New, "PreSignUp_SignUp", "refused-existing");
         let answer = invoke(bridge, CAPTURE, &event).await?;
         ensure!(answer.contains("sign in instead"), "{answer}");
         Ok(())
@@ -86,8 +88,8 @@ async fn guard_judges_only_self_sign_ups_and_no_function_overrules_it() {
 
 #[tokio::test]
 async fn sign_ups_in_the_old_pool_are_checked_against_the_new_pool() {
-    play(async |bridge| {
-        let (name, address) = ("resident-new", email("resident-new"));
+    run_case(async |bridge| {
+        let (name, address) = ("existing-new", email("existing-new"));
         let attributes = [("email", address.as_str()), ("email_verified", "true")];
         bridge.new.create(name, "Correct-Horse-66", &attributes).await?;
         let event = event(bridge, Side::Old, "PreSignUp_SignUp", name);
@@ -100,10 +102,13 @@ async fn sign_ups_in_the_old_pool_are_checked_against_the_new_pool() {
 
 #[tokio::test]
 async fn a_deleted_person_may_sign_up_again() {
-    play(async |bridge| {
-        let sub = resident(bridge, "returner-one").await?;
-        let address = email("returner-one");
-        ensure!(refused(&stranger(bridge, "returner-new", &address).await?), "it is not held yet");
+    run_case(async |bridge| {
+        let sub = existing_user(bridge, "returning-one").await?;
+        let address = email("returning-one");
+        ensure!(
+            refused(&sign_up_in_new_pool(bridge, "returning-new", &address).await?),
+            "it is not held yet"
+        );
         bridge.send(&changed(Side::Old, &sub)?, 1).await?;
         let table = &bridge.names.table;
         let person = until("their person in the table", LIMIT, async || {
@@ -114,14 +119,14 @@ async fn a_deleted_person_may_sign_up_again() {
             Ok(found.map_or_else(none, |pk| ControlFlow::Break(pk.to_owned())))
         })
         .await?;
-        bridge.worked_off().await?;
+        bridge.wait_until_processed().await?;
         let input = json!({"TableName": table,
             "Key": {"pk": {"S": person}, "sk": {"S": "PERSON"}},
             "UpdateExpression": "SET #s = :s", "ExpressionAttributeNames": {"#s": "state"},
             "ExpressionAttributeValues": {":s": {"S": "deleted"}}});
         bridge.services.call("DynamoDB_20120810.UpdateItem", &input).await?;
-        let reported = stranger(bridge, "returner-new", &address).await?;
-        ensure!(reported.is_ok(), "answered {reported:?}");
+        let answer = sign_up_in_new_pool(bridge, "returning-new", &address).await?;
+        ensure!(answer.is_ok(), "answered {answer:?}");
         Ok(())
     })
     .await;
@@ -129,17 +134,17 @@ async fn a_deleted_person_may_sign_up_again() {
 
 #[tokio::test]
 async fn a_sign_up_that_cannot_be_checked_follows_the_configuration() {
-    play(async |bridge| {
-        resident(bridge, "resident-dark").await?;
+    run_case(async |bridge| {
+        existing_user(bridge, "existing-table").await?;
         let closed =
             |text: String| text.replace("settle =", "signup_guard_failure = \"closed\"\nsettle =");
         let off = |text: String| text.replace("settle =", "signup_guard = false\nsettle =");
-        let dark = [("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:1")];
+        let table_unreachable = [("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:1")];
         bridge.add(&capture(bridge, "closed", &[], closed)).await?;
-        bridge.add(&capture(bridge, "closed-table", &dark, closed)).await?;
-        bridge.add(&capture(bridge, "open-table", &dark, |text| text)).await?;
+        bridge.add(&capture(bridge, "closed-table", &table_unreachable, closed)).await?;
+        bridge.add(&capture(bridge, "open-table", &table_unreachable, |text| text)).await?;
         bridge.add(&capture(bridge, "off", &[], off)).await?;
-        let event = event(bridge, Side::New, "PreSignUp_SignUp", "resident-dark");
+        let event = event(bridge, Side::New, "PreSignUp_SignUp", "existing-table");
         for (function, passes) in [("off", true), ("open-table", true), ("closed-table", false)] {
             let answer = invoke(bridge, function, &event).await?;
             ensure!(answer.contains("errorMessage") != passes, "{function}: {answer}");
@@ -154,15 +159,15 @@ async fn a_sign_up_that_cannot_be_checked_follows_the_configuration() {
         let log = bridge.services.log(CAPTURE).await?.join("\n");
         ensure!(log.contains("\"guard_failed_open\":1"), "it is not counted: {log}");
         let functions = ["closed", "closed-table", "open-table", "off"];
-        bridge.nothing_private(&[], &functions).await.map(drop)
+        bridge.assert_no_personal_data(&[], &functions).await.map(drop)
     })
     .await;
 }
 
 #[tokio::test]
 async fn after_the_move_no_sign_up_is_checked_against_the_old_pool() {
-    play(async |bridge| {
-        resident(bridge, "resident-late").await?;
+    run_case(async |bridge| {
+        existing_user(bridge, "existing-late").await?;
         let key = |name: &str, kind: &str| json!({"AttributeName": name, "KeyType": kind});
         let attribute = |name: &str| json!({"AttributeName": name, "AttributeType": "S"});
         let table = json!({"TableName": "finished", "BillingMode": "PAY_PER_REQUEST",
@@ -176,10 +181,10 @@ async fn after_the_move_no_sign_up_is_checked_against_the_old_pool() {
         bridge.services.call("DynamoDB_20120810.PutItem", &input).await?;
         let table = [("POOLBRIDGE_TABLE", "finished")];
         bridge.add(&capture(bridge, "finished", &table, |text| text)).await?;
-        let event = event(bridge, Side::New, "PreSignUp_SignUp", "resident-late");
+        let event = event(bridge, Side::New, "PreSignUp_SignUp", "existing-late");
         let answer = invoke(bridge, "finished", &event).await?;
         ensure!(answer.contains("autoVerifyEmail"), "the sign-up is still refused: {answer}");
-        bridge.nothing_private(&[], &["finished"]).await.map(drop)
+        bridge.assert_no_personal_data(&[], &["finished"]).await.map(drop)
     })
     .await;
 }

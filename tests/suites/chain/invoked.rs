@@ -7,7 +7,7 @@ use poolbridge_core::side::Side;
 use poolbridge_tests::deployment::Deployment;
 use serde_json::{Value, json};
 
-use super::{CAPTURE, TEAM, arn, capture, event, invoke, play};
+use super::{CAPTURE, TEAM, arn, capture, event, invoke, run_case};
 
 const SOURCES: [&str; 7] = [
     "PreSignUp_SignUp",
@@ -27,7 +27,7 @@ async fn both(bridge: &Deployment, source: &str, name: &str) -> anyhow::Result<[
 
 #[tokio::test]
 async fn an_answer_is_the_functions_own_byte_for_byte() {
-    play(async |bridge| {
+    run_case(async |bridge| {
         for source in SOURCES {
             for name in ["confirmed-invoked", "nonsense-invoked", "plain-invoked"] {
                 let [direct, chained] = both(bridge, source, name).await?;
@@ -43,7 +43,7 @@ async fn an_answer_is_the_functions_own_byte_for_byte() {
 
 #[tokio::test]
 async fn an_error_is_the_functions_own_in_type_and_text() {
-    play(async |bridge| {
+    run_case(async |bridge| {
         for source in SOURCES {
             let [direct, chained] = both(bridge, source, "refused-invoked").await?;
             let error = |text: &str| -> anyhow::Result<[Value; 2]> {
@@ -60,7 +60,7 @@ async fn an_error_is_the_functions_own_in_type_and_text() {
 
 #[tokio::test]
 async fn a_function_is_called_for_its_own_pool_and_slot_alone() {
-    play(async |bridge| {
+    run_case(async |bridge| {
         let only_confirmation = |text: String| {
             let (head, _) = text.split_once("[new.triggers]").unwrap_or((&text, ""));
             format!("{head}[new.triggers]\nPostConfirmation = \"{}\"\n", arn(TEAM))
@@ -77,20 +77,20 @@ async fn a_function_is_called_for_its_own_pool_and_slot_alone() {
                 ensure!(chained || answer == event, "{source}, {side}: {answer}");
             }
         }
-        bridge.nothing_private(&[], &["one-slot"]).await.map(drop)
+        bridge.assert_no_personal_data(&[], &["one-slot"]).await.map(drop)
     })
     .await;
 }
 
 #[tokio::test]
 async fn a_broken_configuration_hides_no_function() {
-    play(async |bridge| {
+    run_case(async |bridge| {
         let torn = |text: String| text.replace("match = \"email\"", "match = email");
-        let untold = |_: String| "name = \"\n[old.triggers]\nPreSignUp".to_owned();
+        let invalid_toml = |_: String| "name = \"\n[old.triggers]\nPreSignUp".to_owned();
         let silent = |_: String| "name = \"".to_owned();
         bridge.add(&capture(bridge, "torn", &[], torn)).await?;
         bridge.add(&capture(bridge, "no-table", &[("POOLBRIDGE_TABLE", "")], |text| text)).await?;
-        bridge.add(&capture(bridge, "untold", &[], untold)).await?;
+        bridge.add(&capture(bridge, "unclosed", &[], invalid_toml)).await?;
         bridge.add(&capture(bridge, "silent", &[], silent)).await?;
         for source in SOURCES {
             let event = event(bridge, Side::New, source, "refused-broken");
@@ -104,39 +104,47 @@ async fn a_broken_configuration_hides_no_function() {
             // If capture cannot know whether there is a function, a trigger that can forbid an
             // operation fails.
             let before = source.starts_with("PreSignUp") || source.starts_with("TokenGeneration");
-            let answer: Value = serde_json::from_str(&invoke(bridge, "untold", &event).await?)?;
+            let answer: Value = serde_json::from_str(&invoke(bridge, "unclosed", &event).await?)?;
             ensure!((answer == event) != before, "{source}: {answer}");
             let answer: Value = serde_json::from_str(&invoke(bridge, "silent", &event).await?)?;
             ensure!(answer == event, "{source}: {answer}");
         }
-        bridge.nothing_private(&[], &["torn", "no-table", "untold", "silent"]).await.map(drop)
+        bridge
+            .assert_no_personal_data(&[], &["torn", "no-table", "unclosed", "silent"])
+            .await
+            .map(drop)
     })
     .await;
 }
 
 #[tokio::test]
 async fn the_functions_error_is_in_no_log_and_is_counted() {
-    play(async |bridge| {
-        let loud = [("POOLBRIDGE_LOG", "trace")];
-        bridge.add(&capture(bridge, "loud", &loud, |text| text)).await?;
-        bridge.add(&capture(bridge, "lonely", &loud, |text| text.replace(TEAM, "nobody"))).await?;
+    run_case(async |bridge| {
+        let trace_logging = [("POOLBRIDGE_LOG", "trace")];
+        bridge.add(&capture(bridge, "trace-logging", &trace_logging, |text| text)).await?;
+        bridge
+            .add(&capture(bridge, "missing-team", &trace_logging, |text| {
+                text.replace(TEAM, "no-function")
+            }))
+            .await?;
         let event = event(bridge, Side::New, "PostConfirmation_ConfirmSignUp", "refused-loudly");
-        invoke(bridge, "loud", &event).await?;
-        let lonely: Value = serde_json::from_str(&invoke(bridge, "lonely", &event).await?)?;
+        invoke(bridge, "trace-logging", &event).await?;
+        let missing_function: Value =
+            serde_json::from_str(&invoke(bridge, "missing-team", &event).await?)?;
         let said = json!("invocation failed due to error ResourceNotFoundException");
-        ensure!(lonely["errorMessage"] == said, "{lonely}");
-        let log = bridge.services.log("loud").await?.join("\n");
+        ensure!(missing_function["errorMessage"] == said, "{missing_function}");
+        let log = bridge.services.log("trace-logging").await?.join("\n");
         ensure!(!log.contains("no place left"), "the function's words are in the log:\n{log}");
         ensure!(
             log.contains("\"errors_answered\":1") && log.contains("\"chain_failed\":0"),
             "{log}"
         );
-        let log = bridge.services.log("lonely").await?.join("\n");
+        let log = bridge.services.log("missing-team").await?.join("\n");
         ensure!(
             log.contains("\"errors_answered\":1") && log.contains("\"chain_failed\":1"),
             "{log}"
         );
-        bridge.nothing_private(&[], &["loud", "lonely"]).await.map(drop)
+        bridge.assert_no_personal_data(&[], &["trace-logging", "missing-team"]).await.map(drop)
     })
     .await;
 }

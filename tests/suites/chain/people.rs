@@ -3,12 +3,12 @@
 use anyhow::{Context as _, ensure};
 use poolbridge_core::side::Side;
 use poolbridge_tests::deployment::Deployment;
-use poolbridge_tests::deployment::patience::until;
+use poolbridge_tests::deployment::polling::until;
 use poolbridge_tests::deployment::user_pool::UserPool;
 use serde_json::{Value, json};
 use std::ops::ControlFlow;
 
-use super::{LIMIT, PersonAnswer, TEAM, deploy, name_in, play, sign_up};
+use super::{LIMIT, PersonAnswer, TEAM, deploy, name_in, run_case, sign_up};
 
 /// A person signs up in each pool. Both answers must be equal; returns it.
 async fn both(bridge: &Deployment, name: &str) -> anyhow::Result<PersonAnswer> {
@@ -25,7 +25,7 @@ async fn account(pool: &UserPool, name: &str) -> anyhow::Result<Option<(String, 
 
 #[tokio::test]
 async fn the_functions_answer_takes_effect() {
-    play(async |bridge| {
+    run_case(async |bridge| {
         for (name, status) in [("confirmed", "CONFIRMED"), ("plainly", "UNCONFIRMED")] {
             ensure!(both(bridge, name).await?.is_ok(), "{name} was refused");
             for pool in [&bridge.old, &bridge.new] {
@@ -39,10 +39,10 @@ async fn the_functions_answer_takes_effect() {
 }
 
 #[tokio::test]
-async fn the_functions_refusal_keeps_its_words() {
-    play(async |bridge| {
-        let reported = both(bridge, "refused").await?;
-        let (code, text) = reported.err().context("the sign-up was not refused")?;
+async fn the_functions_refusal_message_is_unchanged() {
+    run_case(async |bridge| {
+        let answer = both(bridge, "refused").await?;
+        let (code, text) = answer.err().context("the sign-up was not refused")?;
         ensure!(code == "UserLambdaValidationException", "refused with {code}");
         ensure!(text == "FUNCTION failed with error no place left.", "refused with: {text}");
         for pool in [&bridge.old, &bridge.new] {
@@ -55,7 +55,7 @@ async fn the_functions_refusal_keeps_its_words() {
 
 #[tokio::test]
 async fn a_function_of_almost_five_seconds_is_waited_for() {
-    play(async |bridge| {
+    run_case(async |bridge| {
         ensure!(both(bridge, "slowly").await?.is_ok(), "it was not waited for");
         for pool in [&bridge.old, &bridge.new] {
             let (_, verified) = account(pool, "slowly").await?.context("no account")?;
@@ -68,7 +68,7 @@ async fn a_function_of_almost_five_seconds_is_waited_for() {
 
 #[tokio::test]
 async fn a_function_that_times_out_is_reported_as_such() {
-    play(async |bridge| {
+    run_case(async |bridge| {
         let (code, text) = both(bridge, "hangs-on").await?.err().context("it was not timed out")?;
         ensure!(code == "UserLambdaValidationException", "refused with {code}");
         ensure!(text.contains("Task timed out after 6.00 seconds"), "refused with: {text}");
@@ -79,7 +79,7 @@ async fn a_function_that_times_out_is_reported_as_such() {
 
 #[tokio::test]
 async fn an_invalid_answer_fails_as_without_capture() {
-    play(async |bridge| {
+    run_case(async |bridge| {
         let direct = sign_up(&bridge.old, "nonsense").await;
         let chained = sign_up(&bridge.new, "nonsense").await;
         ensure!(format!("{direct:?}") == format!("{chained:?}"), "{direct:?}, but {chained:?}");
@@ -90,9 +90,9 @@ async fn an_invalid_answer_fails_as_without_capture() {
 
 #[tokio::test]
 async fn a_missing_function_refuses_every_sign_up() {
-    let bridge = deploy("nobody").await.expect("the bridge cannot be deployed");
-    let reported = sign_up(&bridge.new, "alone").await.unwrap();
-    let (code, text) = reported.unwrap_err();
+    let bridge = deploy("no-function").await.expect("the bridge cannot be deployed");
+    let answer = sign_up(&bridge.new, "alone").await.unwrap();
+    let (code, text) = answer.unwrap_err();
     assert_eq!(code, "UserLambdaValidationException");
     let said = "invocation failed due to error ResourceNotFoundException";
     assert_eq!(text, format!("FUNCTION failed with error {said}."));
@@ -104,7 +104,7 @@ async fn a_missing_function_refuses_every_sign_up() {
 
 #[tokio::test]
 async fn everything_after_a_sign_up_reaches_the_function_and_the_bridge() {
-    play(async |bridge| {
+    run_case(async |bridge| {
         let mut claims = Vec::new();
         for pool in [&bridge.old, &bridge.new] {
             let name = name_in(pool, "member-one");

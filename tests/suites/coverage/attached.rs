@@ -16,7 +16,7 @@ const PASSWORD: &str = "Correct-Horse-77";
 const DENIES: &str = "\
 def handler(event, context):
     if event['userName'].startswith('denied'):
-        raise Exception('nobody of that name, please')
+        raise Exception('that name is not accepted')
     event['response']['autoVerifyEmail'] = True
     return event
 ";
@@ -121,9 +121,9 @@ async fn dump(pool: &UserPool) -> anyhow::Result<Value> {
 #[tokio::test]
 async fn a_pool_with_its_own_triggers_behaves_the_same_for_its_callers() {
     let mut bridge = deploy().await.expect("the bridge cannot be deployed");
-    let played = play(&mut bridge).await;
-    if let Err(error) = played {
-        panic!("{error:?}\n{}{}", bridge.last_words(40).await, bridge.stack.logs(10));
+    let result = run_stages(&mut bridge).await;
+    if let Err(error) = result {
+        panic!("{error:?}\n{}{}", bridge.log_tails(40).await, bridge.stack.logs(10));
     }
     bridge.stop().expect("the stack does not stop");
 }
@@ -155,17 +155,17 @@ async fn deploy() -> anyhow::Result<Deployment> {
     .await
 }
 
-async fn play(bridge: &mut Deployment) -> anyhow::Result<()> {
+async fn run_stages(bridge: &mut Deployment) -> anyhow::Result<()> {
     let before = [dump(&bridge.old).await?, dump(&bridge.new).await?];
     let alone = ask(&bridge.old, "alone").await?;
-    ensure!(alone.denied.contains("nobody of that name, please"), "{alone:?}");
+    ensure!(alone.denied.contains("that name is not accepted"), "{alone:?}");
     ensure!(alone.claim.as_deref() == Some("blue"), "{alone:?}");
 
     bridge.operator.succeed(&["attach", "--yes"]).await?;
     let standing = follow(bridge).await?;
     for (slot, name, _) in SLOTS {
-        let stands = standing[0].get(slot).map(String::as_str);
-        ensure!(stands == Some("demo-capture"), "{slot} holds {stands:?}, not capture ({name})");
+        let current = standing[0].get(slot).map(String::as_str);
+        ensure!(current == Some("demo-capture"), "{slot} holds {current:?}, not capture ({name})");
     }
     let attached = ask(&bridge.old, "attached").await?;
     ensure!(attached == alone, "alone: {alone:?}\nattached: {attached:?}");
@@ -183,7 +183,7 @@ async fn play(bridge: &mut Deployment) -> anyhow::Result<()> {
     ensure!(before == [dump(&bridge.old).await?, dump(&bridge.new).await?], "the settings differ");
     let detached = ask(&bridge.old, "detached").await?;
     ensure!(detached == alone, "alone: {alone:?}\ndetached: {detached:?}");
-    bridge.nothing_private(&[], &[]).await.map(drop)
+    bridge.assert_no_personal_data(&[], &[]).await.map(drop)
 }
 
 /// From now on, the pools call the functions that their settings name.

@@ -13,52 +13,6 @@ const PASSWORD: &str = "Correct-Horse-77";
 const OTHER_PASSWORD: &str = "Battery-Staple-88";
 const NEWER_PASSWORD: &str = "Newer-Password-99";
 
-/// Operations of the table that the local stack's pools lack, or do in another way than AWS.
-pub(super) const BEYOND_THE_STACK: [(&str, &str); 42] = [
-    ("SignUp", "no sign-up travels before its confirmation"),
-    ("StartUserImportJob", "the pools have no import"),
-    ("StopUserImportJob", "the pools have no import"),
-    ("Signup_POST", "the pools have no pages"),
-    ("Confirm_POST", "the pools have no pages"),
-    ("Confirm_With_Link_GET", "the pools have no pages"),
-    ("signup_POST", "the pools have no pages"),
-    ("signup_confirm_POST", "the pools have no pages"),
-    ("confirmUser_GET", "the pools have no pages"),
-    ("ConfirmForgotPassword_POST", "the pools have no pages"),
-    ("ResetPassword_POST", "the pools have no pages"),
-    ("forgotPassword_POST", "the pools have no pages"),
-    ("MfaRegister_POST", "the pools have no pages"),
-    ("mfa_phone_register_POST", "the pools have no pages"),
-    ("mfa_phone_verify_POST", "the pools have no pages"),
-    ("passkeys_add_POST", "the pools have no pages"),
-    ("AdminLinkProviderForUser", "the pools have no identity providers"),
-    ("AdminDisableProviderForUser", "the pools have no identity providers"),
-    ("CreateGroup", "it names no account; a sweep is asked for"),
-    ("UpdateGroup", "it changes no membership"),
-    ("DeleteGroup", "it names no account; a group that one pool lacks takes nothing away"),
-    ("AdminResetUserPassword", "the pools do not have it"),
-    ("RespondToAuthChallenge", "the pools set no new password in a challenge"),
-    ("AdminRespondToAuthChallenge", "the pools do not have it"),
-    ("SetUserMFAPreference", "the other pool takes no factor from us"),
-    ("AdminSetUserMFAPreference", "the pools do not have it"),
-    ("SetUserSettings", "the pools do not have it"),
-    ("AdminSetUserSettings", "the pools do not have it"),
-    ("VerifySoftwareToken", "an authenticator app never travels"),
-    ("AdminDeleteSoftwareToken", "the pools do not have it"),
-    ("CompleteWebAuthnRegistration", "passkeys never travel"),
-    ("DeleteWebAuthnCredential", "passkeys never travel"),
-    ("ForgotPassword", "it sends a code and changes no account"),
-    ("InitiateAuth", "a sign-in changes nothing that travels"),
-    ("AdminInitiateAuth", "a sign-in changes nothing that travels"),
-    ("GetTokensFromRefreshToken", "a refresh changes no account"),
-    ("GlobalSignOut", "tokens do not travel"),
-    ("AdminUserGlobalSignOut", "tokens do not travel"),
-    ("RevokeToken", "tokens do not travel"),
-    ("ResendConfirmationCode", "it sends a code and changes no account"),
-    ("GetUserAttributeVerificationCode", "it sends a code and changes no account"),
-    ("AssociateSoftwareToken", "an authenticator app never travels"),
-];
-
 /// The route that detects an operation as it happens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum By {
@@ -187,7 +141,7 @@ impl AccountOperation {
     }
 
     /// Whether a listing shows the change. No listing shows a password.
-    pub(super) const fn shows_in_a_listing(self) -> bool {
+    pub(super) const fn visible_in_listing(self) -> bool {
         // A trigger reports these by itself, with or without CloudTrail.
         !matches!(
             self,
@@ -238,13 +192,13 @@ impl AccountOperation {
             bridge.old.account(name).await?.context("the account is missing after the sign-up")?;
         if self == Self::Left {
             bridge.old.add_to_group(&old.username, GROUP).await?;
-            tell(bridge, &bridge.old, "AdminAddUserToGroup", &old.sub).await?;
+            send_trail_event(bridge, &bridge.old, "AdminAddUserToGroup", &old.sub).await?;
             member(bridge, &new).await?;
         }
         if self == Self::Enabled {
             bridge.pool(side).disable(&account(side, &old, &new).username).await?;
             let sub = &account(side, &old, &new).sub;
-            tell(bridge, bridge.pool(side), "AdminDisableUser", sub).await?;
+            send_trail_event(bridge, bridge.pool(side), "AdminDisableUser", sub).await?;
             let other = account(side.other(), &old, &new);
             let locked = |it: &AdminView| it.enabled.then(|| "is still enabled".to_owned());
             bridge.shows(side.other(), &other.username, locked).await?;
@@ -275,13 +229,13 @@ impl AccountOperation {
             Self::OwnEdit => {
                 let token = pool.token(name, password).await?;
                 let input = json!({"UserAttributes": given});
-                pool.by_themselves("UpdateUserAttributes", &token, input).await?;
+                pool.call_as_user("UpdateUserAttributes", &token, input).await?;
             }
             Self::Edit => pool.edit(name, &[("given_name", "Given-After")]).await?,
             Self::OwnRemoval => {
                 let token = pool.token(name, password).await?;
                 let input = json!({"UserAttributeNames": ["family_name"]});
-                pool.by_themselves("DeleteUserAttributes", &token, input).await?;
+                pool.call_as_user("DeleteUserAttributes", &token, input).await?;
             }
             Self::Removal => {
                 let more = json!({"UserAttributeNames": ["family_name"]});
@@ -292,9 +246,9 @@ impl AccountOperation {
                 let moved = format!("moved-{}", person.email());
                 pool.note(&moved)?;
                 let input = json!({"UserAttributes": [{"Name": "email", "Value": moved}]});
-                pool.by_themselves("UpdateUserAttributes", &token, input).await?;
+                pool.call_as_user("UpdateUserAttributes", &token, input).await?;
                 let input = json!({"AttributeName": "email", "Code": CODE});
-                pool.by_themselves("VerifyUserAttribute", &token, input).await?;
+                pool.call_as_user("VerifyUserAttribute", &token, input).await?;
             }
             Self::Disabled => pool.disable(name).await?,
             Self::Enabled => pool.administer("AdminEnableUser", name, json!({})).await?,
@@ -308,12 +262,12 @@ impl AccountOperation {
                 pool.note(NEWER_PASSWORD)?;
                 let input = json!({"PreviousPassword": password,
                     "ProposedPassword": NEWER_PASSWORD});
-                pool.by_themselves("ChangePassword", &token, input).await?;
+                pool.call_as_user("ChangePassword", &token, input).await?;
             }
             Self::Password => pool.set_password(name, NEWER_PASSWORD).await?,
             Self::OwnDeletion => {
                 let token = pool.token(name, password).await?;
-                pool.by_themselves("DeleteUser", &token, json!({})).await?;
+                pool.call_as_user("DeleteUser", &token, json!({})).await?;
             }
             Self::Deletion => pool.administer("AdminDeleteUser", name, json!({})).await?,
         }
@@ -413,7 +367,7 @@ fn account<'a>(side: Side, old: &'a AdminView, new: &'a AdminView) -> &'a AdminV
 }
 
 /// `CloudTrail` reports an operation of the setup.
-async fn tell(
+async fn send_trail_event(
     bridge: &Deployment,
     pool: &UserPool,
     operation: &str,
@@ -421,12 +375,12 @@ async fn tell(
 ) -> anyhow::Result<()> {
     use poolbridge_tests::deployment::cloudtrail::event;
     let event = event(pool, operation, &Author::help_desk(), Some(sub));
-    bridge.services.tell_trail(&event).await
+    bridge.services.send_trail_event(&event).await
 }
 
 /// Waits until the membership has travelled.
 async fn member(bridge: &Deployment, new: &AdminView) -> anyhow::Result<()> {
-    use poolbridge_tests::deployment::patience::until;
+    use poolbridge_tests::deployment::polling::until;
     use std::ops::ControlFlow;
     until("a membership", super::LIMIT, async || {
         let groups = bridge.new.groups(&new.username).await?;

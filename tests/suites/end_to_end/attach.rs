@@ -12,7 +12,7 @@ use poolbridge_tests::deployment::operator::{CommandOutput, Operator};
 use poolbridge_tests::stack::Place;
 use serde_json::{Value, json};
 
-use super::{LIMIT, play};
+use super::{LIMIT, run_case};
 
 const OURS: &str = "arn:aws:lambda:us-east-1:000000000000:function:demo-capture";
 const THEIRS: &str = "arn:aws:lambda:us-east-1:000000000000:function:welcome";
@@ -23,7 +23,7 @@ const PRIVATE: &str = "Dear customer of ours, {####} is your code";
 
 #[tokio::test]
 async fn attach_and_detach_leave_a_pool_with_many_settings_unchanged() {
-    play(async |bridge| {
+    run_case(async |bridge| {
         let usual = enrich(
             bridge,
             Some(json!({ "CustomMessage": THEIRS, "KMSKeyID": "key",
@@ -43,11 +43,11 @@ async fn attach_and_detach_leave_a_pool_with_many_settings_unchanged() {
         let again = attach(&operator).await?;
         ensure!(again.code == Some(0) && again.data.contains("nothing to do"), "{}", again.data);
         let back = detach(&operator).await?;
-        ensure!(back.code == Some(0), "detach failed: {}", back.talk);
+        ensure!(back.code == Some(0), "detach failed: {}", back.stderr);
         ensure!(settings(bridge).await? == before, "detach left a change behind");
         let again = detach(&operator).await?;
         ensure!(again.code == Some(0) && again.data.contains("nothing to do"), "{}", again.data);
-        sealed(bridge).await?;
+        assert_backups_are_encrypted(bridge).await?;
         let journal = bridge.operator.ask(&["status"]).await?;
         ensure!(journal["journal_last"]["what"] == "detach", "the journal holds {journal}");
         update(bridge, &usual).await
@@ -57,7 +57,7 @@ async fn attach_and_detach_leave_a_pool_with_many_settings_unchanged() {
 
 #[tokio::test]
 async fn detach_leaves_a_pool_without_triggers_if_it_had_none() {
-    play(async |bridge| {
+    run_case(async |bridge| {
         let usual = enrich(bridge, None).await?;
         let operator = operator(bridge, "attach-none", "")?;
         let before = settings(bridge).await?;
@@ -68,7 +68,7 @@ async fn detach_leaves_a_pool_without_triggers_if_it_had_none() {
             "response": {"abort_bytes": 0}}]);
         faults.set(&lose).await?;
         let attached = attach(&operator).await?;
-        ensure!(attached.code == Some(0), "attach failed: {}", attached.talk);
+        ensure!(attached.code == Some(0), "attach failed: {}", attached.stderr);
         ensure!(faults.fired().await?.len() == 1, "no answer was lost");
         faults.clear().await?;
         ensure!(settings(bridge).await?["LambdaConfig"] == taken());
@@ -82,19 +82,19 @@ async fn detach_leaves_a_pool_without_triggers_if_it_had_none() {
 
 #[tokio::test]
 async fn a_function_of_the_teams_own_is_refused_until_bridge_toml_names_it() {
-    play(async |bridge| {
+    run_case(async |bridge| {
         let usual = enrich(bridge, Some(json!({ "PostConfirmation": THEIRS }))).await?;
         let before = settings(bridge).await?;
-        let stranger = attach(&operator(bridge, "attach-stranger", "")?).await?;
-        ensure!(stranger.code == Some(2), "it ended with {:?}", stranger.code);
+        let unlisted = attach(&operator(bridge, "attach-unlisted", "")?).await?;
+        ensure!(unlisted.code == Some(2), "it ended with {:?}", unlisted.code);
         let line = format!("PostConfirmation = \"{THEIRS}\"");
-        ensure!(stranger.talk.contains("[new.triggers]"), "no section: {}", stranger.talk);
-        ensure!(stranger.talk.contains(&line), "no line to add: {}", stranger.talk);
+        ensure!(unlisted.stderr.contains("[new.triggers]"), "no section: {}", unlisted.stderr);
+        ensure!(unlisted.stderr.contains(&line), "no line to add: {}", unlisted.stderr);
         ensure!(settings(bridge).await? == before, "a refused pool was changed");
 
         let named = operator(bridge, "attach-named", &format!("[new.triggers]\n{line}\n"))?;
         let attached = attach(&named).await?;
-        ensure!(attached.code == Some(0), "attach failed: {}", attached.talk);
+        ensure!(attached.code == Some(0), "attach failed: {}", attached.stderr);
         ensure!(settings(bridge).await?["LambdaConfig"] == taken());
         ensure!(detach(&named).await?.code == Some(0), "detach failed");
         ensure!(settings(bridge).await? == before, "detach did not restore the trigger");
@@ -105,7 +105,7 @@ async fn a_function_of_the_teams_own_is_refused_until_bridge_toml_names_it() {
 
 #[tokio::test]
 async fn every_setting_comes_back_from_the_settings_backup() {
-    play(async |bridge| {
+    run_case(async |bridge| {
         let usual = enrich(bridge, Some(json!({ "CustomMessage": THEIRS }))).await?;
         let operator = operator(bridge, "attach-whole", "")?;
         let before = settings(bridge).await?;
@@ -116,9 +116,9 @@ async fn every_setting_comes_back_from_the_settings_backup() {
         update(bridge, &spoilt).await?;
         let arguments = ["detach", "--side", "new", "--whole", "--yes"];
         let back = run(&operator, &arguments).await?;
-        ensure!(back.code == Some(0), "detach failed: {}", back.talk);
-        let reported = back.talk.contains("Policies.PasswordPolicy.MinimumLength is written back");
-        ensure!(reported, "it does not say what it writes: {}", back.talk);
+        ensure!(back.code == Some(0), "detach failed: {}", back.stderr);
+        let output = back.stderr.contains("Policies.PasswordPolicy.MinimumLength is written back");
+        ensure!(output, "it does not say what it writes: {}", back.stderr);
         ensure!(settings(bridge).await? == before, "not every setting came back");
         update(bridge, &usual).await
     })
@@ -127,18 +127,18 @@ async fn every_setting_comes_back_from_the_settings_backup() {
 
 #[tokio::test]
 async fn coverage_shows_what_is_missing_on_this_bridge() {
-    play(async |bridge| {
+    run_case(async |bridge| {
         let operator = operator(bridge, "coverage", "")?;
-        let reported = operator.run(&["coverage", "--json"], LIMIT).await?;
-        ensure!(reported.code == Some(2), "it ended with {:?}: {}", reported.code, reported.talk);
-        let reported: Value = serde_json::from_str(&reported.data).context("no JSON")?;
+        let output = operator.run(&["coverage", "--json"], LIMIT).await?;
+        ensure!(output.code == Some(2), "it ended with {:?}: {}", output.code, output.stderr);
+        let output: Value = serde_json::from_str(&output.data).context("no JSON")?;
         // The old pool has had capture from the start.
-        ensure!(reported["old"]["attached"] == json!(["PostConfirmation"]), "it says {reported}");
-        let operations = reported["operations"].as_array().context("no operations")?;
+        ensure!(output["old"]["attached"] == json!(["PostConfirmation"]), "it says {output}");
+        let operations = output["operations"].as_array().context("no operations")?;
         let confirmed = operations.iter().find(|it| it["operation"] == "ConfirmSignUp");
         let sides = &confirmed.context("no such operation")?["trigger"];
         ensure!(sides == &json!(["old", "new"]), "seen on {sides}");
-        let warnings = reported["warnings"].to_string();
+        let warnings = output["warnings"].to_string();
         ensure!(warnings.contains("no CloudTrail event of the"), "it warns of {warnings}");
         Ok(())
     })
@@ -237,13 +237,13 @@ async fn detach(operator: &Operator) -> anyhow::Result<CommandOutput> {
 /// Runs a command. Its output must hold no text from the settings.
 async fn run(operator: &Operator, arguments: &[&str]) -> anyhow::Result<CommandOutput> {
     let outcome = operator.run(arguments, LIMIT + Duration::from_secs(30)).await?;
-    let said = format!("{}{}", outcome.data, outcome.talk);
+    let said = format!("{}{}", outcome.data, outcome.stderr);
     ensure!(!said.contains("Dear customer") && !said.contains("external"), "it says {said}");
     Ok(outcome)
 }
 
 /// The settings backups exist, and are unreadable without the key.
-async fn sealed(bridge: &Deployment) -> anyhow::Result<()> {
+async fn assert_backups_are_encrypted(bridge: &Deployment) -> anyhow::Result<()> {
     let items = bridge.services.items(&bridge.names.table).await?;
     let dumps = items.iter().filter(|item| item["pk"]["S"] == "ATTACH#new").count();
     ensure!(dumps >= 2, "{dumps} dumps");

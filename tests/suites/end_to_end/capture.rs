@@ -9,7 +9,7 @@ use poolbridge_core::side::Side;
 use poolbridge_tests::deployment::{Deployment, Function};
 use serde_json::{Value, json};
 
-use super::{arrival, drain, play};
+use super::{arrival, drain, run_case};
 
 /// Cognito waits five seconds, including a cold start.
 const ANSWER_LIMIT: Duration = Duration::from_millis(4_500);
@@ -19,7 +19,7 @@ const CLOSED: &str = "http://127.0.0.1:1";
 
 #[tokio::test]
 async fn invariant_03_capture_answers_with_the_event_in_every_fault() {
-    play(async |bridge| {
+    run_case(async |bridge| {
         // The listener accepts connections and never answers.
         let silent = TcpListener::bind("127.0.0.1:0").context("listening")?;
         let silent = format!("http://{}", silent.local_addr()?);
@@ -34,7 +34,7 @@ async fn invariant_03_capture_answers_with_the_event_in_every_fault() {
         ];
         functions[5].configuration = None;
         functions[6].configuration = Some("name = \"\n[old]\nuser_pool_id = 7".to_owned());
-        let sub = somebody(bridge, "wrong-capture").await?;
+        let sub = signed_up_person(bridge, "wrong-capture").await?;
         for function in &functions {
             bridge.add(function).await?;
             let event = confirmation(bridge, &sub);
@@ -43,22 +43,22 @@ async fn invariant_03_capture_answers_with_the_event_in_every_fault() {
             let took = began.elapsed();
             ensure!(took < ANSWER_LIMIT, "{} took {took:?}", function.name);
             let log = bridge.services.log(&function.name).await?.join("\n");
-            let reported = log.contains("hint") || log.contains("fault");
+            let has_reason = log.contains("hint") || log.contains("fault");
             ensure!(
-                reported && !log.contains("panicked"),
+                has_reason && !log.contains("panicked"),
                 "{} says no reason: {log}",
                 function.name
             );
         }
         let names: Vec<&str> = functions.iter().map(|it| it.name.as_str()).collect();
-        bridge.nothing_private(&[], &names).await.map(drop)
+        bridge.assert_no_personal_data(&[], &names).await.map(drop)
     })
     .await;
 }
 
 #[tokio::test]
 async fn invariant_03_capture_answers_events_that_it_cannot_read() {
-    play(async |bridge| {
+    run_case(async |bridge| {
         let good = confirmation(bridge, "00000000-0000-0000-0000-000000000000");
         let event = |change: &dyn Fn(&mut Value)| {
             let mut event = good.clone();
@@ -87,41 +87,42 @@ async fn invariant_03_capture_answers_events_that_it_cannot_read() {
         }
         // A number longer than any Rust type comes back unrounded.
         let number = "1234567890".repeat(9);
-        let odd = format!(r#"{{"triggerSource":"X","a":{number}}}"#);
-        let answer = bridge.services.invoke("demo-capture", odd.as_bytes(), ANSWER_LIMIT).await?;
+        let unusual_event = format!(r#"{{"triggerSource":"X","a":{number}}}"#);
+        let answer =
+            bridge.services.invoke("demo-capture", unusual_event.as_bytes(), ANSWER_LIMIT).await?;
         let answer = String::from_utf8_lossy(&answer);
-        ensure!(answer.contains(&number), "the odd event was answered: {answer}");
+        ensure!(answer.contains(&number), "the unusual event was answered: {answer}");
         let log = bridge.services.log("demo-capture").await?.join("\n");
         ensure!(!log.contains("panicked"), "capture panicked: {log}");
-        bridge.worked_off().await
+        bridge.wait_until_processed().await
     })
     .await;
 }
 
 #[tokio::test]
 async fn invariant_02_a_change_survives_the_loss_of_the_table_or_of_the_queue() {
-    play(async |bridge| {
+    run_case(async |bridge| {
         bridge.add(&with(bridge, "without-table", &[(TABLES, CLOSED)])).await?;
         bridge.add(&with(bridge, "without-queue", &[(QUEUES, CLOSED)])).await?;
         for function in ["without-table", "without-queue"] {
-            let sub = somebody(bridge, function).await?;
+            let sub = signed_up_person(bridge, function).await?;
             unchanged(bridge, function, &confirmation(bridge, &sub)).await?;
         }
         // apply finds one by the message, the other by the pending change.
         arrival(bridge, "without-table").await?;
         drain(bridge).await?;
         arrival(bridge, "without-queue").await?;
-        bridge.nothing_private(&[], &["without-table", "without-queue"]).await.map(drop)
+        bridge.assert_no_personal_data(&[], &["without-table", "without-queue"]).await.map(drop)
     })
     .await;
 }
 
 #[tokio::test]
 async fn invariant_09_a_message_names_a_pool_and_a_sub_and_no_more() {
-    play(async |bridge| {
-        let queue = bridge.add_queue("nobody-reads").await?;
+    run_case(async |bridge| {
+        let queue = bridge.add_queue("never-read").await?;
         bridge.add(&with(bridge, "caught", &[("POOLBRIDGE_QUEUE_URL", &queue)])).await?;
-        let sub = somebody(bridge, "caught-person").await?;
+        let sub = signed_up_person(bridge, "caught-person").await?;
         unchanged(bridge, "caught", &confirmation(bridge, &sub)).await?;
         let messages = bridge.services.take(&queue).await?;
         ensure!(messages.len() == 1, "{} messages", messages.len());
@@ -133,7 +134,7 @@ async fn invariant_09_a_message_names_a_pool_and_a_sub_and_no_more() {
         );
         ensure!(body["sub"] == sub && body["side"] == "old", "it says {body}");
         let whole: Vec<String> = messages.iter().map(Value::to_string).collect();
-        bridge.nothing_private(&whole, &["caught"]).await?;
+        bridge.assert_no_personal_data(&whole, &["caught"]).await?;
         drain(bridge).await
     })
     .await;
@@ -154,7 +155,7 @@ fn with(bridge: &Deployment, name: &str, variables: &[(&str, &str)]) -> Function
 }
 
 /// A person in the old pool with a verified address. No trigger reported the account.
-async fn somebody(bridge: &Deployment, name: &str) -> anyhow::Result<String> {
+async fn signed_up_person(bridge: &Deployment, name: &str) -> anyhow::Result<String> {
     let email = format!("{name}@example.com");
     let attributes = [("email", email.as_str()), ("email_verified", "true")];
     bridge.old.create(name, "Correct-Horse-88", &attributes).await

@@ -8,7 +8,7 @@ use poolbridge_tests::deployment::aws::changed;
 use serde_json::Value;
 
 use super::operator::{DONE, FAILED, ends};
-use super::{attribute, drain, play};
+use super::{attribute, drain, run_case};
 
 const PASSWORD: &str = "Correct-Horse-88";
 
@@ -52,7 +52,7 @@ fn decided(story: &Value, kind: &str) -> bool {
 
 #[tokio::test]
 async fn operator_links_two_accounts_by_sub_and_separates_them_permanently() {
-    play(async |bridge| {
+    run_case(async |bridge| {
         let old = made(bridge, Side::Old, "linked-by-hand", "Department-Nine").await?;
         let new = made(bridge, Side::New, "linked-elsewhere", "dept-Department-Ten").await?;
         let size = bridge.new.size().await?;
@@ -79,7 +79,7 @@ async fn operator_links_two_accounts_by_sub_and_separates_them_permanently() {
         attribute(bridge, Side::Old, &old, "given_name", "Given-By-Link").await?;
         ensure!(bridge.new.size().await? == size, "a second account was created");
         let again = ends(bridge, &[&link[..], &["--yes"]].concat(), FAILED).await?;
-        ensure!(again.talk.contains("linked already"), "{}", again.talk);
+        ensure!(again.stderr.contains("linked already"), "{}", again.stderr);
 
         ends(bridge, &["unlink", "--new", &new, "--yes"], DONE).await?;
         drain(bridge).await?;
@@ -103,7 +103,7 @@ async fn operator_links_two_accounts_by_sub_and_separates_them_permanently() {
             "an account was created for the separated person"
         );
         let unlinked = ends(bridge, &["unlink", "--old", &old, "--yes"], FAILED).await?;
-        ensure!(unlinked.talk.contains("linked to no other account"), "{}", unlinked.talk);
+        ensure!(unlinked.stderr.contains("linked to no other account"), "{}", unlinked.stderr);
         Ok(())
     })
     .await;

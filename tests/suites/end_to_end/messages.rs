@@ -7,14 +7,14 @@ use anyhow::ensure;
 use poolbridge_core::side::Side;
 use poolbridge_tests::deployment::Deployment;
 use poolbridge_tests::deployment::aws::{changed, message, nonce};
-use poolbridge_tests::deployment::patience::until;
+use poolbridge_tests::deployment::polling::until;
 use serde_json::{Value, json};
 
-use super::{LIMIT, play, request};
+use super::{LIMIT, request, run_case};
 
 #[tokio::test]
 async fn an_unreadable_message_is_recorded_and_dropped_and_blocks_no_person() {
-    play(async |bridge| {
+    run_case(async |bridge| {
         let person = request(bridge, "among-poison").await?;
         let good = message(&changed(Side::Old, &person.old)?).1;
         let good: Value = serde_json::from_str(&good)?;
@@ -49,7 +49,7 @@ async fn an_unreadable_message_is_recorded_and_dropped_and_blocks_no_person() {
         bridge.old.edit("among-poison", &[("given_name", "Among-Given")]).await?;
         bridge.send(&changed(Side::Old, &person.old)?, 1).await?;
         super::attribute(bridge, Side::New, &person.new, "given_name", "Among-Given").await?;
-        bridge.worked_off().await?;
+        bridge.wait_until_processed().await?;
         until("a record of each message", LIMIT, async || {
             let count = dropped(bridge).await? - before;
             Ok(if count == poison.len() {
@@ -67,7 +67,7 @@ async fn an_unreadable_message_is_recorded_and_dropped_and_blocks_no_person() {
 
 #[tokio::test]
 async fn a_newer_versions_message_is_kept_for_a_newer_worker() {
-    play(async |bridge| {
+    run_case(async |bridge| {
         let record = |id: &str, body: &str| {
             json!({
                 "messageId": id, "receiptHandle": "of-no-queue", "body": body,

@@ -7,7 +7,7 @@ use poolbridge_tests::deployment::Deployment;
 use poolbridge_tests::deployment::operator::{CommandOutput, Operator};
 use serde_json::{Value, json};
 
-use super::{drain, play, request};
+use super::{drain, request, run_case};
 
 /// Longer than any of these commands takes.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -25,19 +25,19 @@ pub(super) async fn ends(
     code: i32,
 ) -> anyhow::Result<CommandOutput> {
     let outcome = bridge.operator.run(arguments, LIMIT).await?;
-    let CommandOutput { code: found, data, talk } = &outcome;
+    let CommandOutput { code: found, data, stderr } = &outcome;
     let shown = arguments.join(" ");
-    ensure!(*found == Some(code), "`{shown}` ended with {found:?}, not {code}\n{data}{talk}");
+    ensure!(*found == Some(code), "`{shown}` ended with {found:?}, not {code}\n{data}{stderr}");
     ensure!(
-        code != FAILED || talk.trim_end().lines().any(|line| line.starts_with("hint:")),
-        "`{shown}` failed without a hint: {talk}"
+        code != FAILED || stderr.trim_end().lines().any(|line| line.starts_with("hint:")),
+        "`{shown}` failed without a hint: {stderr}"
     );
     Ok(outcome)
 }
 
 #[tokio::test]
 async fn retry_exit_code_shows_the_result() {
-    play(async |bridge| {
+    run_case(async |bridge| {
         let person = request(bridge, "retried-one").await?;
         drain(bridge).await?;
         let who = format!("old:{}", person.old);
@@ -45,8 +45,8 @@ async fn retry_exit_code_shows_the_result() {
         drain(bridge).await?;
         // No terminal is there to ask.
         ends(bridge, &["retry", &who], FAILED).await?;
-        let nobody = "old:00000000-0000-4000-8000-000000000000";
-        ends(bridge, &["retry", "--state", "held", nobody], USAGE).await?;
+        let unknown_account = "old:00000000-0000-4000-8000-000000000000";
+        ends(bridge, &["retry", "--state", "held", unknown_account], USAGE).await?;
         ends(bridge, &["retry", "--state", "asleep"], USAGE).await?;
         let unknown = "00000000-0000-4000-8000-000000000000";
         ends(bridge, &["retry", unknown, "--yes"], FAILED).await?;
@@ -55,7 +55,7 @@ async fn retry_exit_code_shows_the_result() {
         let key = person_key(bridge, &person.old).await?;
         hold(bridge, &key, true).await?;
         let busy = ends(bridge, &["retry", &who, "--yes"], NOT_YET).await?;
-        ensure!(busy.talk.contains("run it again in a minute"), "{}", busy.talk);
+        ensure!(busy.stderr.contains("run it again in a minute"), "{}", busy.stderr);
         hold(bridge, &key, false).await?;
         ends(bridge, &["retry", &who, "--yes"], DONE).await?;
         drain(bridge).await
@@ -78,7 +78,7 @@ fn with_lines(
 
 #[tokio::test]
 async fn resume_refuses_a_configuration_that_replaces_a_pool() {
-    play(async |bridge| {
+    run_case(async |bridge| {
         bridge.operator.succeed(&["resume", "--yes"]).await?;
         for side in ["old", "new"] {
             let pools = std::cell::Cell::new(0);
@@ -91,10 +91,10 @@ async fn resume_refuses_a_configuration_that_replaces_a_pool() {
             };
             let operator = with_lines(bridge, &format!("replaced-{side}"), replaced)?;
             let refused = operator.run(&["resume", "--yes"], LIMIT).await?;
-            ensure!(refused.code == Some(FAILED), "{side}: {:?}: {}", refused.code, refused.talk);
-            let reported =
+            ensure!(refused.code == Some(FAILED), "{side}: {:?}: {}", refused.code, refused.stderr);
+            let expected =
                 format!("bridge.toml names another {side} pool than the active configuration");
-            ensure!(refused.talk.contains(&reported), "{}", refused.talk);
+            ensure!(refused.stderr.contains(&expected), "{}", refused.stderr);
         }
         // The usual one is still active.
         let status = bridge.operator.ask(&["status"]).await?;
@@ -106,7 +106,7 @@ async fn resume_refuses_a_configuration_that_replaces_a_pool() {
 
 #[tokio::test]
 async fn a_worker_starts_only_under_a_role_of_the_bridge() {
-    play(async |bridge| {
+    run_case(async |bridge| {
         // The pools are not on this machine, so the command must ask who the worker is.
         let elsewhere = |line: &str| {
             let endpoint = line.starts_with("endpoint_url");
@@ -114,10 +114,10 @@ async fn a_worker_starts_only_under_a_role_of_the_bridge() {
         };
         let operator = with_lines(bridge, "worker-elsewhere", elsewhere)?;
         let refused = operator.run(&["worker"], LIMIT).await?;
-        let CommandOutput { code, talk, .. } = &refused;
-        ensure!(*code == Some(FAILED), "it ended with {code:?}: {talk}");
-        ensure!(talk.contains("the worker does not start"), "{talk}");
-        ensure!(talk.contains("operator_roles"), "the hint names the setting: {talk}");
+        let CommandOutput { code, stderr, .. } = &refused;
+        ensure!(*code == Some(FAILED), "it ended with {code:?}: {stderr}");
+        ensure!(stderr.contains("the worker does not start"), "{stderr}");
+        ensure!(stderr.contains("operator_roles"), "the hint names the setting: {stderr}");
         Ok(())
     })
     .await;
@@ -143,7 +143,7 @@ async fn retried(bridge: &Deployment, who: &str) -> anyhow::Result<(Vec<String>,
 
 #[tokio::test]
 async fn retry_captures_a_change_of_each_account_on_its_own_side_only() {
-    play(async |bridge| {
+    run_case(async |bridge| {
         let person = request(bridge, "retried-two").await?;
         drain(bridge).await?;
         let (old, new) = (format!("old:{}", person.old), format!("new:{}", person.new));
@@ -170,10 +170,10 @@ async fn retry_captures_a_change_of_each_account_on_its_own_side_only() {
 
 #[tokio::test]
 async fn captures_without_a_trace_block_drain_until_they_are_waived() {
-    play(async |bridge| {
+    run_case(async |bridge| {
         drain(bridge).await?;
         let none = ends(bridge, &["drain", "--waive-lost-captures", "--yes"], DONE).await?;
-        ensure!(none.talk.contains("nothing to waive"), "{}", none.talk);
+        ensure!(none.stderr.contains("nothing to waive"), "{}", none.stderr);
         // What capture does if it could neither store a pending change nor send a message.
         let input = json!({
             "TableName": bridge.names.table,
@@ -210,7 +210,7 @@ async fn captures_without_a_trace_block_drain_until_they_are_waived() {
 
 #[tokio::test]
 async fn commands_without_need_for_the_key_do_not_ask_for_it() {
-    play(async |bridge| {
+    run_case(async |bridge| {
         let operator = bridge.operator.without("POOLBRIDGE_KEY");
         for arguments in [&["status"][..], &["people", "--state", "held"]] {
             let outcome = operator.run(arguments, LIMIT).await?;
@@ -218,8 +218,8 @@ async fn commands_without_need_for_the_key_do_not_ask_for_it() {
         }
         let outcome = operator.run(&["retry", "--yes"], LIMIT).await?;
         ensure!(outcome.code == Some(FAILED), "{outcome:?}");
-        ensure!(outcome.talk.contains("POOLBRIDGE_KEY is not set"), "{}", outcome.talk);
-        ensure!(outcome.talk.contains("hint: "), "{}", outcome.talk);
+        ensure!(outcome.stderr.contains("POOLBRIDGE_KEY is not set"), "{}", outcome.stderr);
+        ensure!(outcome.stderr.contains("hint: "), "{}", outcome.stderr);
         Ok(())
     })
     .await;
@@ -250,7 +250,7 @@ async fn person_key(bridge: &Deployment, sub: &str) -> anyhow::Result<Value> {
 /// Gives the lease of that person to another worker, or removes it.
 async fn hold(bridge: &Deployment, key: &Value, held: bool) -> anyhow::Result<()> {
     let never = json!({"N": "4102444800000"});
-    let lease = json!({"M": {"owner": {"S": "somebody-else"}, "until": never, "free_at": never}});
+    let lease = json!({"M": {"owner": {"S": "another-worker"}, "until": never, "free_at": never}});
     let mut input = json!({
         "TableName": bridge.names.table,
         "Key": key,

@@ -10,11 +10,13 @@ use poolbridge_tests::deployment::aws::{changed, message};
 use poolbridge_tests::stack::Place;
 use serde_json::{Value, json};
 
-use super::{CountedCalls, arrival, arrived, attribute, drain, play, put_off, request, sign_up};
+use super::{
+    CountedCalls, arrival, arrived, attribute, drain, put_off, request, run_case, sign_up,
+};
 
 #[tokio::test]
 async fn invariant_02_a_pool_out_of_reach_loses_nothing() {
-    play(async |bridge| {
+    run_case(async |bridge| {
         let known = request(bridge, "outage-known").await?;
         let faults = bridge.stack.faults(Place::Pool(1));
         faults.set(&json!([{"service": "cognito-idp", "reset": true}])).await?;
@@ -38,7 +40,7 @@ async fn invariant_02_a_pool_out_of_reach_loses_nothing() {
 
 #[tokio::test]
 async fn a_pool_that_never_answers_does_not_fail_the_batch_of_a_starting_apply() {
-    play(async |bridge| {
+    run_case(async |bridge| {
         // A second is left for the start, and the rest for storing pending changes and returning
         // messages.
         let mut function = bridge.function("apply-of-its-own", "apply");
@@ -66,14 +68,14 @@ async fn a_pool_that_never_answers_does_not_fail_the_batch_of_a_starting_apply()
         bridge.stack.faults(Place::Pool(1)).clear().await?;
         drain(bridge).await?;
         arrival(bridge, "never-answered").await?;
-        bridge.nothing_private(&[], &["apply-of-its-own"]).await.map(drop)
+        bridge.assert_no_personal_data(&[], &["apply-of-its-own"]).await.map(drop)
     })
     .await;
 }
 
 #[tokio::test]
 async fn a_throttled_pool_is_not_called_for_a_while_and_then_written() {
-    play(async |bridge| {
+    run_case(async |bridge| {
         let person = request(bridge, "throttled-one").await?;
         let throttle = json!([{"service": "cognito-idp", "operation": "AdminUpdateUserAttributes",
             "error": {"code": "TooManyRequestsException", "status": 400}}]);
@@ -92,7 +94,7 @@ async fn a_throttled_pool_is_not_called_for_a_while_and_then_written() {
 
 #[tokio::test]
 async fn a_write_whose_answer_is_lost_is_recognised_and_not_repeated() {
-    play(async |bridge| {
+    run_case(async |bridge| {
         let person = request(bridge, "lost-answer").await?;
         let lose = json!([{"service": "cognito-idp", "operation": "AdminUpdateUserAttributes",
             "times": 1, "response": {"abort_bytes": 0}}]);
@@ -122,7 +124,7 @@ async fn drain_in_time(
 
 #[tokio::test]
 async fn invariant_02_without_the_queue_the_pending_change_remains() {
-    play(async |bridge| {
+    run_case(async |bridge| {
         let faults = bridge.stack.faults(Place::Ministack);
         faults.set(&json!([{"service": "sqs", "reset": true}])).await?;
         sign_up(bridge, "no-queue-one").await?;
@@ -138,14 +140,14 @@ async fn invariant_02_without_the_queue_the_pending_change_remains() {
 
 #[tokio::test]
 async fn invariant_02_a_pause_loses_nothing() {
-    play(async |bridge| {
+    run_case(async |bridge| {
         let known = request(bridge, "paused-known").await?;
         bridge.operator.succeed(&["pause", "a test", "--yes"]).await?;
         let calls = CountedCalls::count(bridge).await?;
         sign_up(bridge, "paused-unknown").await?;
         bridge.new.edit(&known.new, &[("given_name", "Paused-Given")]).await?;
         bridge.send(&changed(Side::New, &known.new)?, 3).await?;
-        bridge.worked_off().await?;
+        bridge.wait_until_processed().await?;
         let (writes, all) = calls.so_far().await?;
         ensure!(writes == 0 && all > 0, "{writes} writes among {all} calls while paused");
         ensure!(!arrived(bridge, "paused-unknown").await?, "an account was created while paused");

@@ -19,8 +19,8 @@ use poolbridge_tests::world::fault_injection::{CallFate, FaultInjection, FaultRa
 fn invariant_06_no_resurrection() {
     let mut setup = Setup::new(Provision::Eager);
     let (old, new) = setup.pair();
-    let bystander = setup.account(Side::New, 2, "two@example.com", true);
-    setup.captured(Side::New, &bystander);
+    let unrelated_account = setup.account(Side::New, 2, "two@example.com", true);
+    setup.captured(Side::New, &unrelated_account);
     let early = setup.change(Side::Old, &old, Evidence::Changed);
     setup.edit(Side::New, &new, |body| body.exists = false);
     assert_eq!(setup.deleted(Side::New, &new).last(), Some(&Outcome::Applied));
@@ -35,21 +35,21 @@ fn invariant_06_no_resurrection() {
     setup.set(Side::Old, &old, "name", "still here");
     assert_eq!(setup.captured(Side::Old, &old), [Outcome::Unchanged]);
     assert_eq!(setup.captured(Side::New, &new), [Outcome::Unchanged]);
-    // A later decision of an administrator about it stands.
+    // A later decision of an administrator about it is kept.
     setup.edit(Side::Old, &old, |body| body.enabled = true);
     setup.captured(Side::Old, &old);
     assert!(setup.body(Side::Old, &old).enabled);
     // Another person gets the address, and inherits nothing (DeletedNeverMatch).
-    let request = setup.account(Side::New, 3, "one@example.com", true);
-    setup.captured(Side::New, &request);
+    let sign_up = setup.account(Side::New, 3, "one@example.com", true);
+    setup.captured(Side::New, &sign_up);
     setup.wait(Duration::from_hours(5));
-    setup.captured(Side::New, &request);
-    let theirs = setup.record(Side::New, &request);
+    setup.captured(Side::New, &sign_up);
+    let theirs = setup.record(Side::New, &sign_up);
     assert_ne!(theirs.id, record.id);
-    assert_eq!(setup.says(Side::New, &request, "name"), None);
+    assert_eq!(setup.attribute(Side::New, &sign_up, "name"), None);
     let known = theirs.accounts.old.map(|known| known.sub);
     assert_ne!(known.as_ref(), Some(&old));
-    // The newcomer was created in the other pool; no one else was.
+    // The new person was created in the other pool; no one else was.
     assert_eq!(setup.writes() - writes, 2, "a creation and its password");
     assert_eq!(setup.living(Side::New), living + 1);
 }
@@ -80,8 +80,8 @@ fn invariant_06_a_deletion_does_what_the_team_chose() {
 fn invariant_07_no_mass_deletion_an_empty_pool_deletes_no_account() {
     let mut setup = Setup::new(Provision::Eager);
     let (old, new) = setup.pair();
-    let bystander = setup.account(Side::New, 2, "two@example.com", true);
-    setup.captured(Side::New, &bystander);
+    let unrelated_account = setup.account(Side::New, 2, "two@example.com", true);
+    setup.captured(Side::New, &unrelated_account);
     let writes = setup.writes();
     // Another pool answers instead: a wrong endpoint, a wrong account, a restored stack.
     let elsewhere = {
@@ -104,7 +104,7 @@ fn invariant_07_no_mass_deletion_an_empty_pool_deletes_no_account() {
     // The pool is back: no account is gone, and the delayed changes travel.
     setup.world.lock().pools.new = elsewhere;
     setup.captured(Side::Old, &old);
-    assert_eq!(setup.says(Side::New, &new, "name").as_deref(), Some("meanwhile"));
+    assert_eq!(setup.attribute(Side::New, &new, "name").as_deref(), Some("meanwhile"));
     assert_eq!(setup.record(Side::Old, &old).tombstone, None);
     assert_eq!(setup.record(Side::Old, &old).state, PersonState::Synced);
 }
@@ -179,7 +179,7 @@ fn invariant_07_no_mass_deletion_a_breaker_stops_it() {
 }
 
 /// A pair, and one more account in each pool.
-fn pair_and_bystanders(setup: &mut Setup) -> (Sub, Sub) {
+fn pair_and_unrelated_accounts(setup: &mut Setup) -> (Sub, Sub) {
     let pair = setup.pair();
     setup.account(Side::Old, 2, "two@example.com", true);
     setup.account(Side::New, 2, "two@example.com", true);
@@ -190,7 +190,7 @@ fn pair_and_bystanders(setup: &mut Setup) -> (Sub, Sub) {
 fn absence_twice_an_account_that_reads_exists_whatever_its_list_of_groups_answers() {
     let mut setup = Setup::new(Provision::Lazy);
     setup.policy.deletes = Deletes::Delete;
-    let (old, new) = pair_and_bystanders(&mut setup);
+    let (old, new) = pair_and_unrelated_accounts(&mut setup);
     setup.set(Side::Old, &old, "name", "n");
     let gone = ErrorKind::AccountGone;
     setup.world.lock().pools.new.fails.insert("AdminListGroupsForUser", gone);
@@ -204,13 +204,13 @@ fn absence_twice_an_account_that_reads_exists_whatever_its_list_of_groups_answer
         assert_eq!(known.gone, None, "it counted as absent");
     }
     assert!(setup.body(Side::Old, &old).exists && setup.body(Side::New, &new).exists);
-    assert_eq!(setup.says(Side::New, &new, "name").as_deref(), Some("n"), "the rest travels");
+    assert_eq!(setup.attribute(Side::New, &new, "name").as_deref(), Some("n"), "the rest travels");
 }
 
 #[test]
 fn invariant_07_a_pool_that_lists_no_groups_has_no_canary_account() {
     let mut setup = Setup::new(Provision::Lazy);
-    let (old, new) = pair_and_bystanders(&mut setup);
+    let (old, new) = pair_and_unrelated_accounts(&mut setup);
     setup.edit(Side::New, &new, |body| body.exists = false);
     let gone = ErrorKind::AccountGone;
     setup.world.lock().pools.new.fails.insert("AdminListGroupsForUser", gone);
@@ -226,7 +226,7 @@ fn invariant_07_a_pool_that_lists_no_groups_has_no_canary_account() {
 #[test]
 fn absence_twice_a_late_claim_of_a_deletion_and_one_missed_read_remove_no_account() {
     let mut setup = Setup::new(Provision::Lazy);
-    let (old, new) = pair_and_bystanders(&mut setup);
+    let (old, new) = pair_and_unrelated_accounts(&mut setup);
     // Held for a group, so that each run plans again and finds nothing to write.
     setup.world.lock().pools.old.schema.groups.insert(group("guests"));
     setup.edit(Side::Old, &old, |body| body.groups = [group("guests")].into());
@@ -248,14 +248,14 @@ fn absence_twice_a_late_claim_of_a_deletion_and_one_missed_read_remove_no_accoun
 #[test]
 fn intent_settles_first_apply_waits_for_a_disable_that_may_still_land() {
     let mut setup = Setup::new(Provision::Lazy);
-    let (old, new) = pair_and_bystanders(&mut setup);
+    let (old, new) = pair_and_unrelated_accounts(&mut setup);
     setup.edit(Side::Old, &old, |body| body.exists = false);
     setup.world.lock().fault_injection = FaultInjection::new(FaultRates {
         fault_one_in: 1,
         faults_max: 1,
         faults: vec![CallFate::RequestLost],
         only: Some("AdminDisableUser"),
-        ..FaultRates::quiescence()
+        ..FaultRates::none()
     });
     let change = setup.change(Side::Old, &old, Evidence::Deleted);
     setup.wait(limits::SETTLE * 2);

@@ -1,71 +1,75 @@
-//! The worlds that show a missing rule, and the promise that each breaks.
+//! The worlds that show a missing rule, and the promise that each breaks. Rules about deletions
+//! have a file of their own.
 
-use poolbridge_core::policy::{Deletes, Provision};
 use poolbridge_core::rules::Rule;
 use poolbridge_tests::protocol::worlds::{flags, links, losses, phases, texts, times, writes};
 use poolbridge_tests::simulation::mixture::Mixture;
-use poolbridge_tests::simulation::parameters::{Act, InitialState, Land, Rhythm, WorldParameters};
+use poolbridge_tests::simulation::parameters::{
+    Act, InitialState, MoveWeights, PoolLayout, WorldParameters,
+};
 use poolbridge_tests::world::fault_injection::{CallFate, FaultRates};
 
+use super::deletions::{
+    absence_twice, canary_reads, deleted_never_match, same_sub, tombstone_first, tombstone_stays,
+};
 use super::worlds::{
-    PlantedWorld, apart, crashing, departing, eager, failing, kept, mixture, simulated, sleeping,
-    small, stale, unnoticed,
+    PlantedWorld, apart, crashing, eager, failing, mixture, simulated, small, stale, suspending,
 };
 
-const LOST: &str = "nothing is lost";
-const RETURNS: &str = "no value returns";
-const UNSWEPT: &str = "a captured change needs no sweep";
-const UNCAUSED: &str = "no account is removed without a cause";
-const WRITERS: &str = "no two writers";
-const ZOMBIE: &str = "no worker stores after it lost its lease";
-const DRAINED: &str = "drained is reported only when it is true";
-const UNLINKED: &str = "every pair that can be linked is linked";
-const ONE_PERSON: &str = "each account belongs to one person";
-const ONE_ACCOUNT: &str = "each person has at most one account per pool";
-const STRANGER: &str = "no person receives another person's values";
-const UNPROVEN: &str = "no account is linked without proof";
-const REBORN: &str = "no deleted person is created again";
+pub(super) const LOST: &str = "nothing is lost";
+pub(super) const RETURNS: &str = "no value returns";
+pub(super) const UNSWEPT: &str = "a captured change needs no sweep";
+pub(super) const UNCAUSED: &str = "no account is removed without a cause";
+pub(super) const WRITERS: &str = "no two writers";
+pub(super) const LEASE_LOST: &str = "no worker stores after it lost its lease";
+pub(super) const DRAINED: &str = "drained is reported only when it is true";
+pub(super) const UNLINKED: &str = "every pair that can be linked is linked";
+pub(super) const ONE_PERSON: &str = "each account belongs to one person";
+pub(super) const ONE_ACCOUNT: &str = "each person has at most one account per pool";
+pub(super) const OTHER_PERSONS_VALUES: &str = "no person receives another person's values";
+pub(super) const UNPROVEN: &str = "no account is linked without proof";
+pub(super) const RECREATED: &str = "no deleted person is created again";
 
 /// The worlds of a rule, at least two. Without the rule each of them breaks a promise.
 pub(crate) fn worlds(rule: Rule) -> Vec<PlantedWorld> {
     match rule {
-        Rule::IntentKeepsSeenValue => r1(),
-        Rule::IntentReplacesBaseline => r2(),
-        Rule::RecordOnlyDone => r3(),
-        Rule::AmbiguousRevertIsConflict => r4(),
-        Rule::LeaseOutlastsWrite => r5(),
-        Rule::UniqueLeaseOwner => r6(),
-        Rule::LeaseOutlastsProcess => r7(),
-        Rule::SettleBeforeClearing => r8(),
-        Rule::IntentSettlesFirst => r9(),
-        Rule::NotBefore => r10(),
-        Rule::PendingReadFirst => r11(),
-        Rule::TokenNeverRepeats => r12(),
-        Rule::UniqueDeduplicationId => r13(),
-        Rule::DrainedMeansEmpty => r14(),
-        Rule::ClearOnlyObservedSides => r15(),
-        Rule::LinkInOneTransaction => r16(),
-        Rule::MergeHalves => r17(),
-        Rule::JoinUnderLease => r18(),
-        Rule::CreationIntentFirst => r19(),
-        Rule::ResolveCreationFirst => r20(),
-        Rule::SameSub => r21(),
-        Rule::AbsenceTwice => r22(),
-        Rule::TombstoneFirst => r23(),
-        Rule::TombstoneStays => r24(),
-        Rule::DeletedNeverMatch => r26(),
+        Rule::IntentKeepsSeenValue => intent_keeps_seen_value(),
+        Rule::IntentReplacesBaseline => intent_replaces_baseline(),
+        Rule::RecordOnlyDone => record_only_done(),
+        Rule::AmbiguousRevertIsConflict => ambiguous_revert_is_conflict(),
+        Rule::LeaseOutlastsWrite => lease_outlasts_write(),
+        Rule::UniqueLeaseOwner => unique_lease_owner(),
+        Rule::LeaseOutlastsProcess => lease_outlasts_process(),
+        Rule::SettleBeforeClearing => settle_before_clearing(),
+        Rule::IntentSettlesFirst => intent_settles_first(),
+        Rule::NotBefore => not_before(),
+        Rule::PendingReadFirst => pending_read_first(),
+        Rule::TokenNeverRepeats => token_never_repeats(),
+        Rule::UniqueDeduplicationId => unique_deduplication_id(),
+        Rule::DrainedMeansEmpty => drained_means_empty(),
+        Rule::ClearOnlyObservedSides => clear_only_observed_sides(),
+        Rule::LinkInOneTransaction => link_in_one_transaction(),
+        Rule::MergeHalves => merge_halves(),
+        Rule::JoinUnderLease => join_under_lease(),
+        Rule::CreationIntentFirst => creation_intent_first(),
+        Rule::ResolveCreationFirst => resolve_creation_first(),
+        Rule::SameSub => same_sub(),
+        Rule::AbsenceTwice => absence_twice(),
+        Rule::TombstoneFirst => tombstone_first(),
+        Rule::TombstoneStays => tombstone_stays(),
+        Rule::DeletedNeverMatch => deleted_never_match(),
         Rule::IntentChecksPhase | Rule::AnnounceThenFlip => switches(),
         Rule::ReadAfresh => read_afresh(),
         Rule::AddressWithFlag => address_with_flag(),
-        Rule::UnknownIsNotAbsent => unread_is_not_empty(),
-        Rule::NoBaselineRules => missing_base(),
+        Rule::UnknownIsNotAbsent => unknown_is_not_absent(),
+        Rule::NoBaselineRules => no_baseline_rules(),
         Rule::LinkWithProof => link_with_proof(),
-        Rule::CanaryReads => canary(),
+        Rule::CanaryReads => canary_reads(),
         Rule::QuietAgreement => quiet_agreement(),
     }
 }
 
-fn r1() -> Vec<PlantedWorld> {
+fn intent_keeps_seen_value() -> Vec<PlantedWorld> {
     vec![
         simulated("crashes", &[LOST, RETURNS, "the conflict rule is obeyed"], crashing()),
         small(texts::baseline()),
@@ -74,7 +78,7 @@ fn r1() -> Vec<PlantedWorld> {
     ]
 }
 
-fn r2() -> Vec<PlantedWorld> {
+fn intent_replaces_baseline() -> Vec<PlantedWorld> {
     let lost = failing(Some("AdminUpdateUserAttributes"), 2, 2, &[CallFate::AnswerLost]);
     let text = WorldParameters { rates: lost, edits_max: 4, ..crashing() };
     let acts = vec![(Act::Enabled, 1), (Act::Text, 1)];
@@ -82,11 +86,11 @@ fn r2() -> Vec<PlantedWorld> {
     vec![
         simulated("crashes, answers lost", &[LOST, RETURNS], text),
         simulated("a text and a flag, three crashes", &[LOST, RETURNS], flag),
-        small(texts::crashing_twice()),
+        small(texts::two_crashes()),
     ]
 }
 
-fn r3() -> Vec<PlantedWorld> {
+fn record_only_done() -> Vec<PlantedWorld> {
     let rates = failing(None, 12, 2, &[CallFate::Throttled, CallFate::NotSent]);
     let parameters = WorldParameters { rates, ..crashing() };
     vec![
@@ -97,7 +101,7 @@ fn r3() -> Vec<PlantedWorld> {
     ]
 }
 
-fn r4() -> Vec<PlantedWorld> {
+fn ambiguous_revert_is_conflict() -> Vec<PlantedWorld> {
     let flag = WorldParameters { acts: vec![(Act::Enabled, 1)], ..crashing() };
     vec![
         simulated("a flag, crashes", &[LOST], flag),
@@ -106,190 +110,145 @@ fn r4() -> Vec<PlantedWorld> {
     ]
 }
 
-fn r5() -> Vec<PlantedWorld> {
-    vec![simulated("sleeping workers", &[WRITERS, LOST], sleeping()), small(times::suspended())]
+fn lease_outlasts_write() -> Vec<PlantedWorld> {
+    vec![
+        simulated("workers suspended at random", &[WRITERS, LOST], suspending()),
+        small(times::suspended()),
+    ]
 }
 
-fn r6() -> Vec<PlantedWorld> {
+fn unique_lease_owner() -> Vec<PlantedWorld> {
     let parameters =
-        WorldParameters { repeats: 3, sleeps: 1, suspendable: vec![true], ..crashing() };
+        WorldParameters { repeats: 3, suspensions: 1, suspendable: vec![true], ..crashing() };
     vec![
-        simulated("repeated messages, crashes", &[ZOMBIE, WRITERS], parameters),
+        simulated("repeated messages, crashes", &[LEASE_LOST, WRITERS], parameters),
         small(times::suspended_repeated()),
     ]
 }
 
-fn r7() -> Vec<PlantedWorld> {
-    vec![simulated("sleeping workers", &[WRITERS, LOST], sleeping()), small(times::suspended())]
-}
-
-fn r8() -> Vec<PlantedWorld> {
+fn lease_outlasts_process() -> Vec<PlantedWorld> {
     vec![
-        simulated("stale reads", &[UNSWEPT], stale()),
-        small(texts::baseline()),
-        small(losses::lost_looking_back()),
+        simulated("workers suspended at random", &[WRITERS, LOST], suspending()),
+        small(times::suspended()),
     ]
 }
 
-fn r9() -> Vec<PlantedWorld> {
+fn settle_before_clearing() -> Vec<PlantedWorld> {
+    vec![
+        simulated("stale reads", &[UNSWEPT], stale()),
+        small(texts::baseline()),
+        small(losses::lost_stale_reads()),
+    ]
+}
+
+fn intent_settles_first() -> Vec<PlantedWorld> {
     let undone = WorldParameters {
         acts: vec![(Act::Undo, 1)],
-        sleeps: 2,
+        suspensions: 2,
         repeats: 3,
-        rhythm: Rhythm { rare: 12, ..Rhythm::default() },
+        move_weights: MoveWeights { rare: 12, ..MoveWeights::default() },
         ..stale()
     };
     let late = failing(Some("AdminUpdateUserAttributes"), 2, 2, &[CallFate::LandsLate]);
     let rates = FaultRates { stale_one_in: 3, stale_max: 4, ..late };
-    let late = WorldParameters { rates, edits_max: 4, ..sleeping() };
+    let late = WorldParameters { rates, edits_max: 4, ..suspending() };
     vec![
         simulated("stale reads, an undone flag", &[UNSWEPT, LOST, RETURNS], undone),
-        simulated("writes that land late, sleeping workers", &[UNSWEPT, LOST, RETURNS], late),
+        simulated("writes that land late, suspended workers", &[UNSWEPT, LOST, RETURNS], late),
         small(times::late()),
     ]
 }
 
-fn r10() -> Vec<PlantedWorld> {
+fn not_before() -> Vec<PlantedWorld> {
     let parameters = WorldParameters { workers_max: 3, ..stale() };
     vec![
         simulated("stale reads, three workers", &[LOST, RETURNS, UNSWEPT], parameters),
         small(texts::baseline()),
-        small(flags::member_crashing_looking_back()),
+        small(flags::member_crashing_stale_reads()),
     ]
 }
 
-fn r11() -> Vec<PlantedWorld> {
+fn pending_read_first() -> Vec<PlantedWorld> {
     let parameters =
-        WorldParameters { edits_max: 4, losses: 4, workers_max: 3, ..WorldParameters::quiet() };
+        WorldParameters { edits_max: 4, losses: 4, workers_max: 3, ..WorldParameters::minimal() };
     vec![simulated("lost messages", &[UNSWEPT], parameters), small(losses::lost_twice())]
 }
 
-fn r12() -> Vec<PlantedWorld> {
+fn token_never_repeats() -> Vec<PlantedWorld> {
     let parameters = WorldParameters {
         edits_max: 4,
         losses: 8,
         repeats: 8,
-        sleeps: 3,
-        sleeps_before: Some("clear mark"),
+        suspensions: 3,
+        suspend_before: Some("clear mark"),
         suspendable: vec![true],
         workers_max: 3,
-        rhythm: Rhythm { turn: 80, edit: 2, deliver: 8, rare: 30, ..Rhythm::default() },
-        ..WorldParameters::quiet()
+        move_weights: MoveWeights {
+            turn: 80,
+            edit: 2,
+            deliver: 8,
+            rare: 30,
+            ..MoveWeights::default()
+        },
+        ..WorldParameters::minimal()
     };
     vec![
-        simulated("workers that sleep before they clear", &[UNSWEPT], parameters),
+        simulated("workers suspended before they clear", &[UNSWEPT], parameters),
         small(losses::pending_again()),
     ]
 }
 
-fn r13() -> Vec<PlantedWorld> {
+fn unique_deduplication_id() -> Vec<PlantedWorld> {
     let rates = failing(Some("mark"), 3, 2, &[CallFate::RequestLost]);
-    let parameters = WorldParameters { edits_max: 4, rates, ..WorldParameters::quiet() };
-    vec![simulated("lost marks", &[UNSWEPT], parameters), small(losses::lost_twice())]
+    let parameters = WorldParameters { edits_max: 4, rates, ..WorldParameters::minimal() };
+    vec![simulated("lost pending changes", &[UNSWEPT], parameters), small(losses::lost_twice())]
 }
 
-fn r14() -> Vec<PlantedWorld> {
+fn drained_means_empty() -> Vec<PlantedWorld> {
     let rates = failing(Some("mark"), 3, 2, &[CallFate::RequestLost]);
-    let rhythm = Rhythm { rare: 12, ..Rhythm::default() };
-    let parameters = WorldParameters { looks: 12, rates, rhythm, ..WorldParameters::quiet() };
-    vec![simulated("lost marks, many looks", &[DRAINED], parameters), small(losses::lost())]
-}
-
-fn r15() -> Vec<PlantedWorld> {
+    let move_weights = MoveWeights { rare: 12, ..MoveWeights::default() };
     let parameters =
-        WorldParameters { edits_max: 4, losses: 3, workers_max: 3, ..WorldParameters::quiet() };
+        WorldParameters { drain_checks: 12, rates, move_weights, ..WorldParameters::minimal() };
+    vec![
+        simulated("lost pending changes, many drain checks", &[DRAINED], parameters),
+        small(losses::lost()),
+    ]
+}
+
+fn clear_only_observed_sides() -> Vec<PlantedWorld> {
+    let parameters =
+        WorldParameters { edits_max: 4, losses: 3, workers_max: 3, ..WorldParameters::minimal() };
     vec![simulated("lost messages", &[UNSWEPT, DRAINED], parameters), small(losses::lost())]
 }
 
-fn r16() -> Vec<PlantedWorld> {
+fn link_in_one_transaction() -> Vec<PlantedWorld> {
     vec![
-        simulated("two accounts apart", &[ONE_PERSON, WRITERS, UNLINKED], apart()),
+        simulated("two unlinked accounts", &[ONE_PERSON, WRITERS, UNLINKED], apart()),
         small(links::unlinked()),
     ]
 }
 
-fn r17() -> Vec<PlantedWorld> {
-    vec![simulated("two accounts apart", &[UNLINKED], apart()), small(links::halves())]
+fn merge_halves() -> Vec<PlantedWorld> {
+    vec![simulated("two unlinked accounts", &[UNLINKED], apart()), small(links::halves())]
 }
 
-fn r18() -> Vec<PlantedWorld> {
-    let promises = [WRITERS, ZOMBIE, LOST, RETURNS, ONE_PERSON];
-    vec![simulated("two accounts apart", &promises, apart()), small(links::halves_crashing())]
+fn join_under_lease() -> Vec<PlantedWorld> {
+    let promises = [WRITERS, LEASE_LOST, LOST, RETURNS, ONE_PERSON];
+    vec![simulated("two unlinked accounts", &promises, apart()), small(links::halves_crashing())]
 }
 
-fn r19() -> Vec<PlantedWorld> {
+fn creation_intent_first() -> Vec<PlantedWorld> {
     vec![
         simulated("creations whose answer is lost", &[LOST, RETURNS, ONE_ACCOUNT], eager()),
-        small(links::newborn()),
+        small(links::creation()),
     ]
 }
 
-fn r20() -> Vec<PlantedWorld> {
+fn resolve_creation_first() -> Vec<PlantedWorld> {
     let promises = [LOST, RETURNS, ONE_ACCOUNT, "no intent is left open"];
     vec![
         simulated("creations whose answer is lost", &promises, eager()),
-        small(links::newborn_crashing()),
-    ]
-}
-
-fn r21() -> Vec<PlantedWorld> {
-    let acts = vec![(Act::Text, 3), (Act::Replace, 1)];
-    let parameters = WorldParameters { acts, edits_max: 4, ..WorldParameters::quiet() };
-    vec![simulated("a stranger takes the name", &[STRANGER], parameters), small(losses::replaced())]
-}
-
-fn r22() -> Vec<PlantedWorld> {
-    let signing_up = WorldParameters {
-        people_min: 2,
-        people_max: 2,
-        starts: vec![InitialState::OldOnly, InitialState::NewOnly],
-        acts: vec![(Act::Join, 1)],
-        ..stale()
-    };
-    let rates = FaultRates { stale_one_in: 2, stale_max: 8, ..crashing().rates };
-    let acts = vec![(Act::Join, 2), (Act::Text, 1), (Act::Group, 1)];
-    let busy = WorldParameters { acts, edits_max: 4, crashes: 2, rates, ..signing_up.clone() };
-    let busy = WorldParameters { deletes: vec![Deletes::Delete], ..busy };
-    let promises = ["no living person gets a tombstone", UNCAUSED];
-    vec![
-        simulated("stale reads of people who just signed up", &promises, signing_up),
-        simulated("the same, other edits, crashes, answers lost", &promises, busy),
-    ]
-}
-
-fn r23() -> Vec<PlantedWorld> {
-    let noticed = WorldParameters {
-        people_min: 2,
-        people_max: 2,
-        edits_max: 4,
-        acts: vec![(Act::Text, 2), (Act::Delete, 2)],
-        workers_max: 3,
-        ..eager()
-    };
-    let dying = WorldParameters { rates: FaultRates::quiescence(), ..noticed.clone() };
-    let swept = unnoticed(noticed.clone());
-    vec![
-        simulated("deletions while an account is created", &[REBORN], noticed),
-        simulated("deletions while a creating worker dies", &[REBORN], dying),
-        simulated("deletions that the sweep alone finds", &[REBORN], swept),
-    ]
-}
-
-fn r24() -> Vec<PlantedWorld> {
-    let eager = WorldParameters { provision: vec![Provision::Eager], ..kept() };
-    let acts = vec![(Act::Delete, 1), (Act::Return, 3)];
-    let newcomers = WorldParameters { acts, edits_max: 8, ..kept() };
-    vec![
-        simulated("the account that is kept is created again", &[REBORN], eager),
-        simulated("the account that is kept meets a newcomer", &[STRANGER, UNPROVEN], newcomers),
-    ]
-}
-
-fn r26() -> Vec<PlantedWorld> {
-    let promises = [STRANGER, UNPROVEN, ONE_PERSON, UNCAUSED];
-    vec![
-        simulated("newcomers, crashes", &promises, departing()),
-        simulated("newcomers, the other account is kept", &[STRANGER], kept()),
+        small(links::creation_crashing()),
     ]
 }
 
@@ -300,30 +259,30 @@ fn switches() -> Vec<PlantedWorld> {
 }
 
 fn read_afresh() -> Vec<PlantedWorld> {
-    let baseline = WorldParameters { edits_max: 4, workers_max: 3, ..WorldParameters::quiet() };
+    let three_workers =
+        WorldParameters { edits_max: 4, workers_max: 3, ..WorldParameters::minimal() };
     let promises = [LOST, RETURNS, UNSWEPT];
     vec![
-        simulated("three workers", &promises, baseline),
-        simulated("two accounts apart", &promises, apart()),
+        simulated("three workers", &promises, three_workers),
+        simulated("two unlinked accounts", &promises, apart()),
     ]
 }
 
 fn address_with_flag() -> Vec<PlantedWorld> {
     let acts = vec![(Act::Address, 2), (Act::Verify, 1)];
-    let plain = WorldParameters { acts: acts.clone(), edits_max: 4, ..WorldParameters::quiet() };
-    let names = WorldParameters { acts, lands: vec![Land::ByAddress], ..crashing() };
+    let plain = WorldParameters { acts: acts.clone(), edits_max: 4, ..WorldParameters::minimal() };
+    let names = WorldParameters { acts, layouts: vec![PoolLayout::ByAddress], ..crashing() };
     vec![
         simulated("addresses and their proofs", &["nothing is weakened"], plain),
         simulated("addresses that are usernames, crashes", &["nothing is weakened"], names),
     ]
 }
 
-fn unread_is_not_empty() -> Vec<PlantedWorld> {
+fn unknown_is_not_absent() -> Vec<PlantedWorld> {
     let acts = vec![(Act::Text, 1), (Act::Group, 1)];
     let throttled = failing(Some("AdminListGroupsForUser"), 3, 2, &[CallFate::Throttled]);
-    let denied =
-        FaultRates { groups_gone_one_in: 3, groups_gone_max: 3, ..FaultRates::quiescence() };
-    let world = |rates| WorldParameters { acts: acts.clone(), rates, ..WorldParameters::quiet() };
+    let denied = FaultRates { groups_gone_one_in: 3, groups_gone_max: 3, ..FaultRates::none() };
+    let world = |rates| WorldParameters { acts: acts.clone(), rates, ..WorldParameters::minimal() };
     let promises = ["an unknown list is not an empty list", LOST, RETURNS];
     vec![
         simulated("lists of groups that fail", &promises, world(throttled)),
@@ -331,14 +290,14 @@ fn unread_is_not_empty() -> Vec<PlantedWorld> {
     ]
 }
 
-fn missing_base() -> Vec<PlantedWorld> {
+fn no_baseline_rules() -> Vec<PlantedWorld> {
     let linked =
-        WorldParameters { starts: vec![InitialState::Unlinked], ..WorldParameters::quiet() };
+        WorldParameters { starts: vec![InitialState::Unlinked], ..WorldParameters::minimal() };
     let signed_up = WorldParameters {
         starts: vec![InitialState::OldOnly, InitialState::NewOnly],
         acts: vec![(Act::Join, 2), (Act::Text, 1)],
         edits_max: 3,
-        ..WorldParameters::quiet()
+        ..WorldParameters::minimal()
     };
     vec![
         simulated("two accounts that are linked", &[LOST], linked),
@@ -349,27 +308,18 @@ fn missing_base() -> Vec<PlantedWorld> {
 fn link_with_proof() -> Vec<PlantedWorld> {
     let claimed = WorldParameters {
         starts: vec![InitialState::OldOnly],
-        impostor: true,
-        ..WorldParameters::quiet()
+        claimant: true,
+        ..WorldParameters::minimal()
     };
     let unproved = WorldParameters {
         starts: vec![InitialState::OldOnly, InitialState::NewOnly],
         acts: vec![(Act::Address, 1), (Act::Join, 1)],
         edits_max: 4,
-        ..WorldParameters::quiet()
+        ..WorldParameters::minimal()
     };
     vec![
-        simulated("another person claims the address", &[UNPROVEN, STRANGER], claimed),
+        simulated("another person claims the address", &[UNPROVEN, OTHER_PERSONS_VALUES], claimed),
         simulated("an address of the person's own, unproved", &[UNPROVEN, LOST], unproved),
-    ]
-}
-
-fn canary() -> Vec<PlantedWorld> {
-    let alone = WorldParameters { people_min: 1, people_max: 1, ..departing() };
-    let promises = ["no account is removed without a canary account"];
-    vec![
-        simulated("one person, crashes", &promises, alone.clone()),
-        simulated("one person, deletions that the sweep alone finds", &promises, unnoticed(alone)),
     ]
 }
 
@@ -377,7 +327,7 @@ fn quiet_agreement() -> Vec<PlantedWorld> {
     let one = WorldParameters {
         acts: vec![(Act::Word, 1), (Act::Blank, 1)],
         texts: vec!["name"],
-        rhythm: Rhythm { edit: 15, ..Rhythm::default() },
+        move_weights: MoveWeights { edit: 15, ..MoveWeights::default() },
         ..WorldParameters::repeating()
     };
     vec![

@@ -2,9 +2,9 @@
 //! and small ones of the protocol suite.
 
 use poolbridge_core::policy::{Deletes, Provision};
-use poolbridge_tests::protocol::small::Small;
+use poolbridge_tests::protocol::small::SmallWorld;
 use poolbridge_tests::simulation::mixture::Mixture;
-use poolbridge_tests::simulation::parameters::{Act, InitialState, Rhythm, WorldParameters};
+use poolbridge_tests::simulation::parameters::{Act, InitialState, MoveWeights, WorldParameters};
 use poolbridge_tests::world::fault_injection::{CallFate, FaultRates};
 
 /// A world that shows a missing rule.
@@ -27,7 +27,7 @@ pub(crate) enum RunMethod {
         promises: Vec<&'static str>,
     },
     /// Tries everything that can happen in that small world.
-    Small(Box<Small>),
+    SmallWorld(Box<SmallWorld>),
 }
 
 /// A world of the simulation.
@@ -46,8 +46,8 @@ pub(crate) fn mixture(mixture: Mixture, promises: &[&'static str]) -> PlantedWor
 }
 
 /// A small world of the protocol suite.
-pub(crate) fn small(small: Small) -> PlantedWorld {
-    PlantedWorld { name: small.name, kind: RunMethod::Small(Box::new(small)) }
+pub(crate) fn small(small: SmallWorld) -> PlantedWorld {
+    PlantedWorld { name: small.name, kind: RunMethod::SmallWorld(Box::new(small)) }
 }
 
 /// Calls fail in these ways: on average one in this many, and only those of `only` if it is named.
@@ -58,7 +58,7 @@ pub(crate) fn failing(
     faults: &[CallFate],
 ) -> FaultRates {
     let faults = faults.to_vec();
-    FaultRates { fault_one_in: one_in, faults_max: most, faults, only, ..FaultRates::quiescence() }
+    FaultRates { fault_one_in: one_in, faults_max: most, faults, only, ..FaultRates::none() }
 }
 
 /// Crashes at any moment, some answers lost, no stale reads.
@@ -72,8 +72,8 @@ pub(crate) fn crashing() -> WorldParameters {
             2,
             &[CallFate::AnswerLost, CallFate::RequestLost, CallFate::LandsLate],
         ),
-        rhythm: Rhythm { crash: 6, ..Rhythm::default() },
-        ..WorldParameters::quiet()
+        move_weights: MoveWeights { crash: 6, ..MoveWeights::default() },
+        ..WorldParameters::minimal()
     }
 }
 
@@ -81,19 +81,19 @@ pub(crate) fn crashing() -> WorldParameters {
 pub(crate) fn stale() -> WorldParameters {
     WorldParameters {
         edits_max: 3,
-        rates: FaultRates { stale_one_in: 2, stale_max: 8, ..FaultRates::quiescence() },
-        ..WorldParameters::quiet()
+        rates: FaultRates { stale_one_in: 2, stale_max: 8, ..FaultRates::none() },
+        ..WorldParameters::minimal()
     }
 }
 
 /// Workers are suspended at any call, and their messages become visible again.
-pub(crate) fn sleeping() -> WorldParameters {
+pub(crate) fn suspending() -> WorldParameters {
     WorldParameters {
-        sleeps: 3,
+        suspensions: 3,
         repeats: 3,
         suspendable: vec![true],
-        rhythm: Rhythm { rare: 12, ..Rhythm::default() },
-        ..WorldParameters::quiet()
+        move_weights: MoveWeights { rare: 12, ..MoveWeights::default() },
+        ..WorldParameters::minimal()
     }
 }
 
@@ -118,7 +118,7 @@ pub(crate) fn eager() -> WorldParameters {
 
 /// At least two people, so that one account can be the other's canary. They delete their accounts,
 /// and others sign up with their addresses.
-pub(crate) fn departing() -> WorldParameters {
+pub(crate) fn deleting() -> WorldParameters {
     WorldParameters {
         people_min: 2,
         people_max: 2,
@@ -130,16 +130,16 @@ pub(crate) fn departing() -> WorldParameters {
 }
 
 /// Only the sweep detects deletions: there is no trigger and no `CloudTrail`.
-pub(crate) fn unnoticed(parameters: WorldParameters) -> WorldParameters {
-    WorldParameters { sweeps: 3, unnoticed: true, ..parameters }
+pub(crate) fn no_events(parameters: WorldParameters) -> WorldParameters {
+    WorldParameters { sweeps: 3, no_events: true, ..parameters }
 }
 
 /// No faults, and a deletion leaves the account in the other pool as it is.
 pub(crate) fn kept() -> WorldParameters {
     WorldParameters {
         deletes: vec![Deletes::Keep],
-        rates: FaultRates::quiescence(),
+        rates: FaultRates::none(),
         crashes: 0,
-        ..departing()
+        ..deleting()
     }
 }

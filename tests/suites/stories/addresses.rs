@@ -31,7 +31,7 @@ fn blocked(setup: &Setup, old: &Sub) -> Option<Reason> {
 }
 
 fn address(setup: &Setup, side: Side, sub: &Sub) -> Option<String> {
-    setup.says(side, sub, "email")
+    setup.attribute(side, sub, "email")
 }
 
 #[test]
@@ -83,19 +83,19 @@ fn an_address_that_its_holder_never_gives_up_waits_no_longer_than_the_bound() {
     setup.set(Side::Old, &old_two, "email", "three@example.com");
     setup.set(Side::Old, &old_one, "email", "two@example.com");
     setup.capture(Side::Old, &old_one);
-    let look = |setup: &mut Setup| {
+    let observe = |setup: &mut Setup| {
         let change = setup.change(Side::Old, &old_one, poolbridge_core::change::Evidence::Hint);
         setup.wait(limits::SETTLE * 2);
         setup.process(&change).outcome
     };
-    let outcome = look(&mut setup);
+    let outcome = observe(&mut setup);
     assert!(matches!(outcome, Outcome::Retry(_, Reason::AddressWaits)), "{outcome:?}");
     // The wait counts from its beginning, however often apply runs.
     setup.wait(limits::ADDRESS_WAIT_MAX.checked_sub(limits::SETTLE * 10).unwrap());
-    let outcome = look(&mut setup);
+    let outcome = observe(&mut setup);
     assert!(matches!(outcome, Outcome::Retry(_, Reason::AddressWaits)), "{outcome:?}");
     setup.wait(limits::SETTLE * 20 + Duration::from_secs(1));
-    assert_eq!(look(&mut setup), Outcome::Held(Reason::AddressTaken));
+    assert_eq!(observe(&mut setup), Outcome::Held(Reason::AddressTaken));
     assert_eq!(address(&setup, Side::New, &new_one).as_deref(), Some("one@example.com"));
     assert_eq!(address(&setup, Side::New, &new_two).as_deref(), Some("two@example.com"));
 }

@@ -9,12 +9,14 @@ use poolbridge_core::side::Side;
 use poolbridge_tests::simulation::setup::Setup;
 use poolbridge_tests::world::accounts::attribute;
 
-use super::{linked, reshape};
+use super::{change_schema, linked};
 
 const PAT: &str = "pat@example.com";
 
 fn with_alias(setup: &Setup, side: Side) {
-    reshape(setup, side, |schema| schema.alias_attributes = BTreeSet::from([attribute("email")]));
+    change_schema(setup, side, |schema| {
+        schema.alias_attributes = BTreeSet::from([attribute("email")]);
+    });
 }
 
 #[test]
@@ -54,7 +56,7 @@ fn claim_stops_no_creation() {
 fn claim_takes_the_name_where_usernames_are_addresses() {
     let mut setup = Setup::new(Provision::Eager);
     let email = || BTreeSet::from([attribute("email")]);
-    reshape(&setup, Side::New, |schema| schema.username_attributes = email());
+    change_schema(&setup, Side::New, |schema| schema.username_attributes = email());
     let old = setup.account(Side::Old, 1, PAT, true);
     setup.account(Side::New, 2, PAT, false);
     let outcomes = setup.captured(Side::Old, &old);
@@ -82,7 +84,7 @@ fn claim_holds_no_address_change() {
         setup.edit(Side::New, &claim, |body| body.status = status);
         setup.set(Side::Old, &old, "email", PAT);
         let outcomes = setup.captured(Side::Old, &old);
-        assert_eq!(setup.says(Side::New, &new, "email").as_deref(), Some(PAT), "{outcomes:?}");
+        assert_eq!(setup.attribute(Side::New, &new, "email").as_deref(), Some(PAT), "{outcomes:?}");
     }
 }
 
@@ -90,11 +92,11 @@ fn claim_holds_no_address_change() {
 fn address_that_is_a_username_is_held_by_a_claim() {
     let mut setup = Setup::new(Provision::Lazy);
     let email = || BTreeSet::from([attribute("email")]);
-    reshape(&setup, Side::New, |schema| schema.username_attributes = email());
+    change_schema(&setup, Side::New, |schema| schema.username_attributes = email());
     let (old, new) = setup.pair();
     setup.account(Side::New, 2, PAT, false);
     setup.set(Side::Old, &old, "email", PAT);
     let outcomes = setup.captured(Side::Old, &old);
     assert_eq!(outcomes.last(), Some(&Outcome::Held(Reason::AddressTaken)));
-    assert_eq!(setup.says(Side::New, &new, "email").as_deref(), Some("one@example.com"));
+    assert_eq!(setup.attribute(Side::New, &new, "email").as_deref(), Some("one@example.com"));
 }

@@ -1,5 +1,5 @@
 //! A write whose answer is lost, or two observations of two moments: the person's edit in between
-//! is never overwritten without a record. When a worker dies, the next one finishes its work.
+//! is never overwritten without a record. When a worker crashes, the next one finishes its work.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use poolbridge_tests::world::TaskId;
 use poolbridge_tests::world::accounts::{Password, attribute};
 use poolbridge_tests::world::fault_injection::CallFate;
 
-use super::{calls, trouble};
+use super::{calls, inject_faults};
 
 /// A linked pair: the name in the old pool was set to `text` and written to the new one, and apply
 /// does not know whether the write landed. `fate` decides whether it did.
@@ -25,11 +25,11 @@ fn unanswered(setup: &mut Setup, before: &str, text: &str, fate: CallFate) -> (S
     let (old, new) = setup.pair();
     setup.set(Side::Old, &old, "name", before);
     setup.captured(Side::Old, &old);
-    assert_eq!(setup.says(Side::New, &new, "name").as_deref(), Some(before));
+    assert_eq!(setup.attribute(Side::New, &new, "name").as_deref(), Some(before));
     setup.wait(Duration::from_hours(1));
     setup.set(Side::Old, &old, "name", text);
     setup.capture(Side::Old, &old);
-    trouble(&setup.world, "AdminUpdateUserAttributes", fate, 1);
+    inject_faults(&setup.world, "AdminUpdateUserAttributes", fate, 1);
     setup.wait(limits::SETTLE);
     let change = setup.change(Side::Old, &old, Evidence::Changed);
     setup.process(&change);
@@ -46,11 +46,15 @@ fn decided(setup: &Setup, sub: &Sub, kind: DecisionKind) -> bool {
 fn ambiguous_revert_is_conflict_a_text_restored_after_a_lost_answer_is_recorded() {
     let mut setup = Setup::new(Provision::Lazy);
     let (old, new) = unanswered(&mut setup, "former", "text", CallFate::AnswerLost);
-    assert_eq!(setup.says(Side::New, &new, "name").as_deref(), Some("text"), "it landed");
+    assert_eq!(setup.attribute(Side::New, &new, "name").as_deref(), Some("text"), "it landed");
     setup.set(Side::New, &new, "name", "former");
     setup.captured(Side::New, &new);
     assert!(decided(&setup, &old, DecisionKind::CameBack), "it was overwritten without a record");
-    assert_eq!(setup.says(Side::New, &new, "name").as_deref(), Some("text"), "the rule decides");
+    assert_eq!(
+        setup.attribute(Side::New, &new, "name").as_deref(),
+        Some("text"),
+        "the rule decides"
+    );
     assert_eq!(setup.record(Side::Old, &old).state, PersonState::Synced);
 }
 
@@ -63,8 +67,8 @@ fn ambiguous_revert_is_conflict_a_restored_text_waits_where_conflicts_are_held()
     setup.captured(Side::New, &new);
     let record = setup.record(Side::Old, &old);
     assert_eq!((record.state, record.reason), (PersonState::Conflict, Some(Reason::Conflict)));
-    assert_eq!(setup.says(Side::New, &new, "name").as_deref(), Some("former"));
-    assert_eq!(setup.says(Side::Old, &old, "name").as_deref(), Some("text"));
+    assert_eq!(setup.attribute(Side::New, &new, "name").as_deref(), Some("former"));
+    assert_eq!(setup.attribute(Side::Old, &old, "name").as_deref(), Some("text"));
 }
 
 #[test]
@@ -74,7 +78,7 @@ fn ambiguous_revert_is_conflict_a_value_removed_after_a_lost_answer_is_recorded(
     setup.wait(Duration::from_hours(1));
     setup.set(Side::Old, &old, "name", "text");
     setup.capture(Side::Old, &old);
-    trouble(&setup.world, "AdminUpdateUserAttributes", CallFate::AnswerLost, 1);
+    inject_faults(&setup.world, "AdminUpdateUserAttributes", CallFate::AnswerLost, 1);
     setup.wait(limits::SETTLE);
     let change = setup.change(Side::Old, &old, Evidence::Changed);
     setup.process(&change);
@@ -92,9 +96,13 @@ fn ambiguous_revert_is_conflict_a_value_removed_after_a_lost_answer_is_recorded(
 fn ambiguous_revert_is_conflict_a_write_that_never_landed_on_an_unmodified_account_is_none() {
     let mut setup = Setup::new(Provision::Lazy);
     let (old, new) = unanswered(&mut setup, "former", "text", CallFate::RequestLost);
-    assert_eq!(setup.says(Side::New, &new, "name").as_deref(), Some("former"), "it did not land");
+    assert_eq!(
+        setup.attribute(Side::New, &new, "name").as_deref(),
+        Some("former"),
+        "it did not land"
+    );
     setup.settle();
-    assert_eq!(setup.says(Side::New, &new, "name").as_deref(), Some("text"));
+    assert_eq!(setup.attribute(Side::New, &new, "name").as_deref(), Some("text"));
     assert!(!decided(&setup, &old, DecisionKind::CameBack), "a false conflict");
     assert_eq!(setup.record(Side::Old, &old).state, PersonState::Synced);
 }
@@ -118,7 +126,7 @@ fn a_text_set_equally_on_both_sides_at_once_is_agreed_after_both_settle() {
     // A later edit on one side travels without a conflict.
     setup.set(Side::New, &new, "name", "other");
     setup.captured(Side::New, &new);
-    assert_eq!(setup.says(Side::Old, &old, "name").as_deref(), Some("other"));
+    assert_eq!(setup.attribute(Side::Old, &old, "name").as_deref(), Some("other"));
     assert!(!decided(&setup, &old, DecisionKind::Conflict));
 }
 
@@ -138,7 +146,7 @@ fn sessions_of_a_replaced_password_end_even_if_it_can_no_longer_be_closed() {
     let mut setup = Setup::new(Provision::Lazy);
     let (old, new) = setup.pair();
     let chosen = chosen_password(&mut setup, &old);
-    trouble(&setup.world, "AdminSetUserPassword", CallFate::AnswerLost, 1);
+    inject_faults(&setup.world, "AdminSetUserPassword", CallFate::AnswerLost, 1);
     setup.process(&chosen);
     assert_eq!(setup.body(Side::New, &new).password, Password::Unknown, "it was replaced");
     // No verified address is left, so poolbridge must not set another random password.
@@ -159,7 +167,7 @@ fn an_outdated_password_is_closed_wherever_the_first_worker_dies() {
         let mut setup = Setup::new(Provision::Lazy);
         let (old, new) = setup.pair();
         let chosen = chosen_password(&mut setup, &old);
-        if !setup.look_and_die(&chosen, turns) {
+        if !setup.observe_and_crash(&chosen, turns) {
             break;
         }
         deaths += 1;
@@ -167,7 +175,7 @@ fn an_outdated_password_is_closed_wherever_the_first_worker_dies() {
         assert_eq!(
             setup.body(Side::New, &new).password,
             Password::Unknown,
-            "dead after {turns} turns: the outdated password still opens the account"
+            "crashed after {turns} turns: the outdated password still opens the account"
         );
         assert!(!setup.record(Side::Old, &old).passwords.owes_sign_out.new, "after {turns} turns");
         assert!(calls(&setup.world, "AdminUserGlobalSignOut") > 0, "after {turns} turns");

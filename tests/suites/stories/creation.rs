@@ -18,7 +18,7 @@ use poolbridge_tests::simulation::setup::Setup;
 use poolbridge_tests::world::accounts::attribute;
 use poolbridge_tests::world::fault_injection::CallFate;
 
-use super::{calls, trouble};
+use super::{calls, inject_faults};
 
 const ADDRESS: &str = "one@example.com";
 
@@ -27,7 +27,7 @@ fn field(name: &str) -> Field {
 }
 
 /// Changes the schema of the new pool.
-fn reshape(setup: &Setup, change: impl FnOnce(&mut PoolSchema)) {
+fn change_schema(setup: &Setup, change: impl FnOnce(&mut PoolSchema)) {
     change(&mut setup.world.lock().pools.new.schema);
 }
 
@@ -76,8 +76,8 @@ fn one_attribute_that_the_pool_refuses_does_not_keep_a_person_from_being_created
     let old = person(&setup, &[("nickname", "x"), ("name", "fine")]);
     let outcomes = setup.captured(Side::Old, &old);
     let new = created(&setup, &old);
-    assert_eq!(setup.says(Side::New, &new, "name").as_deref(), Some("fine"), "{outcomes:?}");
-    assert_eq!(setup.says(Side::New, &new, "nickname"), None);
+    assert_eq!(setup.attribute(Side::New, &new, "name").as_deref(), Some("fine"), "{outcomes:?}");
+    assert_eq!(setup.attribute(Side::New, &new, "nickname"), None);
     assert_eq!(named(&setup, &old, "nickname"), Some(Reason::RefusedByPool), "{outcomes:?}");
     assert_eq!(outcomes.last(), Some(&Outcome::Rejected(Reason::RefusedByPool)));
     // The same value is not tried again; another one is.
@@ -86,7 +86,7 @@ fn one_attribute_that_the_pool_refuses_does_not_keep_a_person_from_being_created
     assert_eq!(calls(&setup.world, "AdminUpdateUserAttributes"), writes);
     setup.set(Side::Old, &old, "nickname", "xy");
     setup.captured(Side::Old, &old);
-    assert_eq!(setup.says(Side::New, &new, "nickname").as_deref(), Some("xy"));
+    assert_eq!(setup.attribute(Side::New, &new, "nickname").as_deref(), Some("xy"));
     assert_eq!(setup.record(Side::Old, &old).state, PersonState::Synced);
 }
 
@@ -94,7 +94,7 @@ fn one_attribute_that_the_pool_refuses_does_not_keep_a_person_from_being_created
 fn a_value_that_the_schema_forbids_is_left_out_and_named_before_the_creation() {
     let mut setup = Setup::new(Provision::Eager);
     map_too(&mut setup, &["custom:nick", "custom:level"]);
-    reshape(&setup, |schema| {
+    change_schema(&setup, |schema| {
         let nick = AttributeSchema { shortest: Some(3), ..AttributeSchema::default() };
         let level = AttributeSchema { least: Some(0), most: Some(5), ..AttributeSchema::default() };
         schema.attributes.insert(attribute("custom:nick"), nick);
@@ -103,7 +103,7 @@ fn a_value_that_the_schema_forbids_is_left_out_and_named_before_the_creation() {
     let old = person(&setup, &[("custom:nick", "Al"), ("custom:level", "9"), ("name", "fine")]);
     let outcomes = setup.captured(Side::Old, &old);
     let new = created(&setup, &old);
-    assert_eq!(setup.says(Side::New, &new, "name").as_deref(), Some("fine"));
+    assert_eq!(setup.attribute(Side::New, &new, "name").as_deref(), Some("fine"));
     assert_eq!(named(&setup, &old, "custom:nick"), Some(Reason::TooShort), "{outcomes:?}");
     assert_eq!(named(&setup, &old, "custom:level"), Some(Reason::OutOfRange), "{outcomes:?}");
     // The first try succeeded: no call was wasted.
@@ -111,19 +111,21 @@ fn a_value_that_the_schema_forbids_is_left_out_and_named_before_the_creation() {
     setup.set(Side::Old, &old, "custom:nick", "Alex");
     setup.set(Side::Old, &old, "custom:level", "5");
     setup.captured(Side::Old, &old);
-    assert_eq!(setup.says(Side::New, &new, "custom:nick").as_deref(), Some("Alex"));
-    assert_eq!(setup.says(Side::New, &new, "custom:level").as_deref(), Some("5"));
+    assert_eq!(setup.attribute(Side::New, &new, "custom:nick").as_deref(), Some("Alex"));
+    assert_eq!(setup.attribute(Side::New, &new, "custom:level").as_deref(), Some("5"));
 }
 
 #[test]
 fn an_alias_that_repeats_the_username_is_left_out_and_named() {
     let mut setup = Setup::new(Provision::Eager);
     map_too(&mut setup, &["preferred_username"]);
-    reshape(&setup, |schema| schema.alias_attributes = [attribute("preferred_username")].into());
+    change_schema(&setup, |schema| {
+        schema.alias_attributes = [attribute("preferred_username")].into();
+    });
     let old = person(&setup, &[("preferred_username", "old-1"), ("name", "fine")]);
     let outcomes = setup.captured(Side::Old, &old);
     let new = created(&setup, &old);
-    assert_eq!(setup.says(Side::New, &new, "name").as_deref(), Some("fine"));
+    assert_eq!(setup.attribute(Side::New, &new, "name").as_deref(), Some("fine"));
     let reason = named(&setup, &old, "preferred_username");
     assert_eq!(reason, Some(Reason::RefusedByPool), "{outcomes:?}");
     assert_eq!(calls(&setup.world, " AdminCreateUser"), 1);
@@ -133,7 +135,9 @@ fn an_alias_that_repeats_the_username_is_left_out_and_named() {
 fn a_creation_that_answers_user_not_found_is_tried_with_fewer_fields() {
     let mut setup = Setup::new(Provision::Eager);
     map_too(&mut setup, &["preferred_username"]);
-    reshape(&setup, |schema| schema.alias_attributes = [attribute("preferred_username")].into());
+    change_schema(&setup, |schema| {
+        schema.alias_attributes = [attribute("preferred_username")].into();
+    });
     // The schema is case-sensitive, but the pool is not where an alias equals a username.
     let old = person(&setup, &[("preferred_username", "OLD-1")]);
     let outcomes = setup.captured(Side::Old, &old);
@@ -145,7 +149,7 @@ fn a_creation_that_answers_user_not_found_is_tried_with_fewer_fields() {
 #[test]
 fn an_attribute_that_the_target_requires_and_the_person_lacks_holds_the_person_by_its_name() {
     let mut setup = Setup::new(Provision::Eager);
-    reshape(&setup, |schema| {
+    change_schema(&setup, |schema| {
         let phone = schema.attributes.get_mut(&attribute("phone_number"));
         phone.unwrap().required = true;
     });
@@ -168,14 +172,14 @@ fn an_attribute_that_the_target_requires_and_the_person_lacks_holds_the_person_b
     setup.set(Side::Old, &old, "phone_number_verified", "true");
     setup.captured(Side::Old, &old);
     let new = created(&setup, &old);
-    assert_eq!(setup.says(Side::New, &new, "phone_number").as_deref(), Some("+15550100"));
+    assert_eq!(setup.attribute(Side::New, &new, "phone_number").as_deref(), Some("+15550100"));
     assert_eq!(setup.record(Side::Old, &old).state, PersonState::Synced);
 }
 
 #[test]
 fn a_required_attribute_of_no_mapping_rule_holds_the_person_by_its_name() {
     let mut setup = Setup::new(Provision::Eager);
-    reshape(&setup, |schema| {
+    change_schema(&setup, |schema| {
         let badge = AttributeSchema { required: true, ..AttributeSchema::default() };
         schema.attributes.insert(attribute("custom:badge"), badge);
     });
@@ -191,7 +195,7 @@ fn no_account_is_created_without_its_sign_in_address() {
     for match_by in [MatchBy::Email, MatchBy::Username] {
         let mut setup = Setup::new(Provision::Eager);
         setup.policy.match_by = match_by;
-        reshape(&setup, |schema| {
+        change_schema(&setup, |schema| {
             schema.attributes.remove(&attribute("email"));
         });
         let old = person(&setup, &[("name", "fine")]);
@@ -219,7 +223,7 @@ fn a_creation_carries_verified_addresses_only() {
 fn an_immutable_attribute_that_is_refused_takes_no_other_with_it() {
     let mut setup = Setup::new(Provision::Eager);
     map_too(&mut setup, &["custom:hired", "custom:badge"]);
-    reshape(&setup, |schema| {
+    change_schema(&setup, |schema| {
         let fixed = AttributeSchema { mutable: false, ..AttributeSchema::default() };
         schema.attributes.insert(attribute("custom:hired"), fixed.clone());
         schema.attributes.insert(attribute("custom:badge"), fixed);
@@ -228,9 +232,9 @@ fn an_immutable_attribute_that_is_refused_takes_no_other_with_it() {
     let old = person(&setup, &[("custom:hired", "2020"), ("custom:badge", "7"), ("name", "fine")]);
     let outcomes = setup.captured(Side::Old, &old);
     let new = created(&setup, &old);
-    assert_eq!(setup.says(Side::New, &new, "custom:hired").as_deref(), Some("2020"));
-    assert_eq!(setup.says(Side::New, &new, "name").as_deref(), Some("fine"));
-    assert_eq!(setup.says(Side::New, &new, "custom:badge"), None);
+    assert_eq!(setup.attribute(Side::New, &new, "custom:hired").as_deref(), Some("2020"));
+    assert_eq!(setup.attribute(Side::New, &new, "name").as_deref(), Some("fine"));
+    assert_eq!(setup.attribute(Side::New, &new, "custom:badge"), None);
     assert!(named(&setup, &old, "custom:badge").is_some(), "{outcomes:?}");
     assert!(named(&setup, &old, "custom:hired").is_none(), "{outcomes:?}");
 }
@@ -275,7 +279,7 @@ fn a_pool_that_refuses_the_smallest_account_is_asked_once_and_names_the_fields()
 fn creation_intent_first_a_lost_answer_to_a_creation_still_ends_in_a_random_password() {
     let mut setup = Setup::new(Provision::Eager);
     let old = person(&setup, &[]);
-    trouble(&setup.world, "AdminCreateUser", CallFate::AnswerLost, 1);
+    inject_faults(&setup.world, "AdminCreateUser", CallFate::AnswerLost, 1);
     setup.captured(Side::Old, &old);
     let new = created(&setup, &old);
     let set = format!("{new}: AdminSetUserPassword() done");
@@ -286,7 +290,7 @@ fn creation_intent_first_a_lost_answer_to_a_creation_still_ends_in_a_random_pass
 #[test]
 fn a_field_that_blocks_a_creation_keeps_its_first_time() {
     let mut setup = Setup::new(Provision::Eager);
-    reshape(&setup, |schema| {
+    change_schema(&setup, |schema| {
         schema.attributes.get_mut(&attribute("phone_number")).unwrap().required = true;
     });
     let old = person(&setup, &[]);

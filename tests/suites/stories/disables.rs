@@ -19,7 +19,7 @@ use poolbridge_tests::world::accounts::{attribute, group};
 use poolbridge_tests::world::chance::{Chooser as _, Seeded};
 use poolbridge_tests::world::fault_injection::{CallFate, FaultInjection, FaultRates};
 
-use super::trouble;
+use super::inject_faults;
 
 /// The reason why only a disable may be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +58,7 @@ impl DisableStop {
     }
 }
 
-fn lift(setup: &Setup) {
+fn remove_stop(setup: &Setup) {
     setup.world.lock().table.control = Control::default();
 }
 
@@ -67,7 +67,7 @@ fn disable(setup: &Setup, side: Side, sub: &Sub) {
 }
 
 /// The person record except for `enabled`.
-fn rest(record: &PersonRecord) -> String {
+fn all_but_enabled(record: &PersonRecord) -> String {
     let mut baseline = record.baseline.clone().unwrap();
     baseline.fields.remove(&Field::Enabled);
     format!("{baseline:?} {:?} {:?}", record.blocked_fields, record.direction_changes)
@@ -78,7 +78,7 @@ fn disable_passes_a_pause_another_configuration_and_an_announced_switch() {
     for stop in STOPS {
         let mut setup = Setup::new(Provision::Lazy);
         let (old, new) = setup.pair();
-        let before = rest(&setup.record(Side::Old, &old));
+        let before = all_but_enabled(&setup.record(Side::Old, &old));
         stop.begin(&setup);
         setup.set(Side::Old, &old, "name", "waits");
         disable(&setup, Side::Old, &old);
@@ -86,18 +86,22 @@ fn disable_passes_a_pause_another_configuration_and_an_announced_switch() {
         setup.wait(limits::SETTLE);
         setup.process(&change);
         assert!(!setup.body(Side::New, &new).enabled, "{stop:?} held a disable");
-        assert_eq!(setup.says(Side::New, &new, "name"), None, "{stop:?} let an edit pass");
+        assert_eq!(setup.attribute(Side::New, &new, "name"), None, "{stop:?} let an edit pass");
         if stop != DisableStop::Pause {
             let record = setup.record(Side::Old, &old);
-            assert_eq!(rest(&record), before, "{stop:?}: the record of other fields moved");
+            assert_eq!(
+                all_but_enabled(&record),
+                before,
+                "{stop:?}: the record of other fields moved"
+            );
         }
         // Nothing more is to be disabled: now the change waits for the end of the stop.
         setup.wait(limits::SETTLE);
         let outcome = setup.process(&change).outcome;
         assert_eq!(outcome, Outcome::Retry(limits::RETRY_SLOWLY, stop.reason()));
-        lift(&setup);
+        remove_stop(&setup);
         setup.captured(Side::Old, &old);
-        assert_eq!(setup.says(Side::New, &new, "name").as_deref(), Some("waits"), "{stop:?}");
+        assert_eq!(setup.attribute(Side::New, &new, "name").as_deref(), Some("waits"), "{stop:?}");
         assert!(!setup.body(Side::Old, &old).enabled, "{stop:?}: it came back");
         assert_eq!(setup.record(Side::Old, &old).state, PersonState::Synced);
     }
@@ -120,9 +124,9 @@ fn a_disable_under_another_configuration_decides_nothing_about_other_fields() {
     setup.process(&change);
     assert!(!setup.body(Side::New, &new).enabled);
     assert_eq!(about_name(&setup), 0, "explain shows a conflict that was not decided");
-    lift(&setup);
+    remove_stop(&setup);
     setup.captured(Side::Old, &old);
-    assert_eq!(setup.says(Side::New, &new, "name").as_deref(), Some("one"));
+    assert_eq!(setup.attribute(Side::New, &new, "name").as_deref(), Some("one"));
     assert!(about_name(&setup) > 0);
 }
 
@@ -137,17 +141,14 @@ fn observation_that_may_predate_a_disable_is_repeated_while_paused() {
         setup.capture(Side::Old, &old);
         let change = setup.change(Side::Old, &old, Evidence::Changed);
         // Every read of this run shows the account as it was.
-        setup.world.lock().fault_injection = FaultInjection::new(FaultRates {
-            stale_one_in: 1,
-            stale_max: 9,
-            ..FaultRates::quiescence()
-        });
+        setup.world.lock().fault_injection =
+            FaultInjection::new(FaultRates { stale_one_in: 1, stale_max: 9, ..FaultRates::none() });
         setup.set(Side::Old, &old, "name", "n");
         let outcome = setup.process(&change).outcome;
         let later = matches!(outcome, Outcome::Retry(_, Reason::Settling));
         let there = !setup.body(Side::New, &new).enabled;
         assert!(later || there, "{stop:?}: it waits until the end of the stop: {outcome:?}");
-        setup.world.lock().fault_injection = FaultInjection::new(FaultRates::quiescence());
+        setup.world.lock().fault_injection = FaultInjection::new(FaultRates::none());
         setup.wait(limits::SETTLE);
         setup.process(&change);
         assert!(!setup.body(Side::New, &new).enabled, "{stop:?}");
@@ -161,7 +162,7 @@ fn open_write_of_another_field_survives_a_disable_under_another_configuration() 
     setup.set(Side::Old, &old, "name", "written");
     let change = setup.change(Side::Old, &old, Evidence::Changed);
     setup.wait(limits::SETTLE);
-    trouble(&setup.world, "AdminUpdateUserAttributes", CallFate::AnswerLost, 3);
+    inject_faults(&setup.world, "AdminUpdateUserAttributes", CallFate::AnswerLost, 3);
     setup.process(&change);
     let open = |setup: &Setup| {
         let record = setup.record(Side::Old, &old);
@@ -176,13 +177,13 @@ fn open_write_of_another_field_survives_a_disable_under_another_configuration() 
     setup.process(&change);
     assert!(!setup.body(Side::New, &new).enabled);
     assert!(open(&setup), "the open write was forgotten");
-    lift(&setup);
+    remove_stop(&setup);
     // Meanwhile the person restores the earlier name: poolbridge's own write must not count as an
     // edit.
     setup.set(Side::Old, &old, "name", "");
     setup.wait(Duration::from_mins(2));
     setup.captured(Side::Old, &old);
-    assert_eq!(setup.says(Side::New, &new, "name").unwrap_or_default(), "");
+    assert_eq!(setup.attribute(Side::New, &new, "name").unwrap_or_default(), "");
 }
 
 #[test]
@@ -239,7 +240,7 @@ fn work(setup: &mut Setup, span: Duration) {
 fn send_again(setup: &Setup) {
     let mut world = setup.world.lock();
     let now = world.now;
-    let stopped = world.table.control.only_disables("stage").is_some();
+    let stopped = world.table.control.only_disables("setup").is_some();
     let pending_changes = world.table.pending_changes.values().cloned().collect();
     for pending in resend::due(pending_changes, now, stopped, 500) {
         let id = world.nonce();
@@ -264,7 +265,7 @@ fn lose_messages(setup: &Setup) {
 }
 
 /// Adds something that is pending for the same account, or blocks it.
-fn burden(setup: &mut Setup, chance: &mut Seeded, old: &Sub, new: &Sub) {
+fn add_obstacle(setup: &mut Setup, chance: &mut Seeded, old: &Sub, new: &Sub) {
     match chance.choose(9, "what is pending") {
         0 => setup.set(Side::Old, old, "name", "of old"),
         1 => {
@@ -279,20 +280,20 @@ fn burden(setup: &mut Setup, chance: &mut Seeded, old: &Sub, new: &Sub) {
         }),
         5 => {
             setup.set(Side::Old, old, "name", "half written");
-            trouble(&setup.world, "AdminUpdateUserAttributes", CallFate::AnswerLost, 3);
+            inject_faults(&setup.world, "AdminUpdateUserAttributes", CallFate::AnswerLost, 3);
         }
         6 => {
             setup.set(Side::Old, old, "email", "other@example.com");
-            trouble(&setup.world, "ListUsers", CallFate::Throttled, 20);
+            inject_faults(&setup.world, "ListUsers", CallFate::Throttled, 20);
         }
-        7 => trouble(&setup.world, "AdminListGroupsForUser", CallFate::NotSent, 20),
+        7 => inject_faults(&setup.world, "AdminListGroupsForUser", CallFate::NotSent, 20),
         _ => setup.set(Side::New, new, "nickname", "short"),
     }
     setup.capture(Side::Old, old);
 }
 
 /// Runs one world. Returns what went wrong.
-fn plays(seed: u64) -> Result<(), String> {
+fn run_world(seed: u64) -> Result<(), String> {
     let mut chance = Seeded::new(seed);
     let mut setup = Setup::new(Provision::Lazy);
     if chance.happens(2, "hold conflicts") {
@@ -308,7 +309,7 @@ fn plays(seed: u64) -> Result<(), String> {
         stop.begin(&setup);
     }
     for _ in 0..chance.choose(4, "how much is pending") {
-        burden(&mut setup, &mut chance, &old, &new);
+        add_obstacle(&mut setup, &mut chance, &old, &new);
         let wait = [0, 5, 20, 400][chance.choose(4, "how long")];
         work(&mut setup, Duration::from_secs(wait));
     }
@@ -322,7 +323,7 @@ fn plays(seed: u64) -> Result<(), String> {
         lose_messages(&setup);
     }
     if chance.happens(3, "more comes after it") {
-        burden(&mut setup, &mut chance, &old, &new);
+        add_obstacle(&mut setup, &mut chance, &old, &new);
     }
     work(&mut setup, BOUND);
     for (side, sub) in [(Side::Old, &old), (Side::New, &new)] {
@@ -333,8 +334,8 @@ fn plays(seed: u64) -> Result<(), String> {
             ));
         }
     }
-    lift(&setup);
-    setup.world.lock().fault_injection = FaultInjection::new(FaultRates::quiescence());
+    remove_stop(&setup);
+    setup.world.lock().fault_injection = FaultInjection::new(FaultRates::none());
     work(&mut setup, Duration::from_hours(3));
     let (one, two) = (setup.body(Side::Old, &old), setup.body(Side::New, &new));
     let record = setup.record(Side::Old, &old);
@@ -353,7 +354,7 @@ fn plays(seed: u64) -> Result<(), String> {
 #[test]
 fn disable_reaches_the_other_side_in_time_whatever_else_is_pending() {
     let failed: Vec<(u64, String)> =
-        (0..400).filter_map(|seed| Some((seed, plays(seed).err()?))).collect();
+        (0..400).filter_map(|seed| Some((seed, run_world(seed).err()?))).collect();
     let first = failed.iter().take(3).collect::<Vec<_>>();
     assert!(failed.is_empty(), "{} of 400 worlds, such as {first:#?}", failed.len());
 }

@@ -17,7 +17,7 @@ use poolbridge_tests::simulation::setup::Setup;
 use poolbridge_tests::world::accounts::attribute;
 use poolbridge_tests::world::fault_injection::CallFate;
 
-use super::{calls, trouble};
+use super::{calls, inject_faults};
 
 const SMS: Field = Field::Factor(Factor::Sms);
 
@@ -117,7 +117,7 @@ fn factor_waits_for_the_pending_password_of_a_new_account() {
     let old = setup.account(Side::Old, 1, "one@example.com", true);
     choose(&setup, Side::Old, &old, &[Factor::Email]);
     // The account is created, but its password cannot be set at once.
-    trouble(&setup.world, "AdminSetUserPassword", CallFate::Throttled, 1);
+    inject_faults(&setup.world, "AdminSetUserPassword", CallFate::Throttled, 1);
     let change = setup.change(Side::Old, &old, Evidence::Changed);
     setup.wait(limits::SETTLE);
     setup.process(&change);

@@ -13,7 +13,7 @@ use poolbridge_core::side::Side;
 use poolbridge_tests::simulation::setup::Setup;
 use poolbridge_tests::world::accounts::{Body, attribute};
 
-use super::{federated, folding, linked, named, reshape};
+use super::{change_schema, federated, folding, linked, named};
 
 const PAT: &str = "pat@example.com";
 
@@ -30,10 +30,10 @@ fn federated_account_never_links_to_local_account() {
         let there = local_side.other();
         // The local person has the same username in this pool as the federated one in the other.
         let local = named(&setup, local_side, 1, "Google_1", PAT);
-        let twin = federated(&setup, there, 1, "Google_1", PAT);
-        setup.set(there, &twin, "custom:old_sub", local.as_str());
+        let federated_account = federated(&setup, there, 1, "Google_1", PAT);
+        setup.set(there, &federated_account, "custom:old_sub", local.as_str());
         setup.wait(limits::SETTLE * 12);
-        for (side, sub) in [(local_side, &local), (there, &twin)] {
+        for (side, sub) in [(local_side, &local), (there, &federated_account)] {
             let outcomes = setup.captured(side, sub);
             let record = setup.record(side, sub);
             let why = format!("{:?}, {outcomes:?}", setup.policy.match_by);
@@ -50,9 +50,9 @@ fn local_account_does_not_name_federated_account_by_its_old_sub() {
     setup.policy.match_by = MatchBy::OldSub(name.clone());
     setup.policy.mapping =
         Mapping::new(Vec::new(), &BTreeSet::from([name.clone()]), false, true).unwrap();
-    let twin = federated(&setup, Side::Old, 1, "Google_1", PAT);
+    let federated_account = federated(&setup, Side::Old, 1, "Google_1", PAT);
     let local = setup.account(Side::New, 1, PAT, true);
-    setup.set(Side::New, &local, name.as_str(), twin.as_str());
+    setup.set(Side::New, &local, name.as_str(), federated_account.as_str());
     setup.wait(limits::SETTLE * 12);
     setup.captured(Side::New, &local);
     assert_eq!(setup.record(Side::New, &local).accounts.old, None);
@@ -64,17 +64,17 @@ fn federated_accounts_link_by_provider_and_provider_user_id() {
         let mut setup = Setup::new(Provision::Lazy);
         if by_address {
             let email = || BTreeSet::from([attribute("email")]);
-            reshape(&setup, Side::New, |schema| schema.username_attributes = email());
+            change_schema(&setup, Side::New, |schema| schema.username_attributes = email());
         }
         // Other addresses; and the same address at another provider.
         let old = federated(&setup, Side::Old, 1, "Google_1", "one@example.com");
         let new = federated(&setup, Side::New, 1, "Google_1", "two@example.com");
-        let stranger = federated(&setup, Side::New, 2, "Okta_1", "one@example.com");
+        let other_federated = federated(&setup, Side::New, 2, "Okta_1", "one@example.com");
         setup.wait(limits::SETTLE * 12);
         setup.captured(Side::Old, &old);
         assert!(linked(&setup, &old, &new), "by address: {by_address}");
-        setup.captured(Side::New, &stranger);
-        assert_eq!(setup.record(Side::New, &stranger).accounts.old, None);
+        setup.captured(Side::New, &other_federated);
+        assert_eq!(setup.record(Side::New, &other_federated).accounts.old, None);
     }
 }
 
@@ -82,7 +82,7 @@ fn federated_accounts_link_by_provider_and_provider_user_id() {
 fn federated_accounts_of_one_provider_link_across_spellings() {
     let mut setup = Setup::new(Provision::Lazy);
     setup.policy.mapping = folding();
-    reshape(&setup, Side::New, |schema| schema.case_sensitive = false);
+    change_schema(&setup, Side::New, |schema| schema.case_sensitive = false);
     let old = federated(&setup, Side::Old, 1, "Google_1", PAT);
     // A case-insensitive pool shows lower case.
     let new = federated(&setup, Side::New, 1, "google_1", "two@example.com");
@@ -92,69 +92,72 @@ fn federated_accounts_of_one_provider_link_across_spellings() {
 }
 
 /// What happens to the person's own account when their federated account is deleted.
-fn after_the_twin(deletes: Deletes) -> (Body, Vec<Outcome>) {
+fn after_federated_deletion(deletes: Deletes) -> (Body, Vec<Outcome>) {
     let mut setup = Setup::new(Provision::Lazy);
     setup.policy.deletes = deletes;
     for (human, address) in [(8, "eight@example.com"), (9, "nine@example.com")] {
         setup.account(Side::New, human, address, true);
     }
     let local = setup.account(Side::Old, 1, PAT, true);
-    let twin = federated(&setup, Side::New, 1, "Google_1", PAT);
+    let federated_account = federated(&setup, Side::New, 1, "Google_1", PAT);
     setup.wait(limits::SETTLE * 12);
     setup.captured(Side::Old, &local);
-    setup.captured(Side::New, &twin);
+    setup.captured(Side::New, &federated_account);
     // The team links the provider to a new local account, for which it must delete the profile.
-    setup.edit(Side::New, &twin, |body| body.exists = false);
+    setup.edit(Side::New, &federated_account, |body| body.exists = false);
     setup.account(Side::New, 2, PAT, true);
-    let outcomes = setup.deleted(Side::New, &twin);
+    let outcomes = setup.deleted(Side::New, &federated_account);
     (setup.body(Side::Old, &local), outcomes)
 }
 
 #[test]
 fn deleting_a_federated_profile_disables_no_local_account() {
-    let (body, outcomes) = after_the_twin(Deletes::Disable);
+    let (body, outcomes) = after_federated_deletion(Deletes::Disable);
     assert!(body.enabled, "the person's own account was disabled: {outcomes:?}");
 }
 
 #[test]
 fn deleting_a_federated_profile_deletes_no_local_account() {
-    let (body, outcomes) = after_the_twin(Deletes::Delete);
+    let (body, outcomes) = after_federated_deletion(Deletes::Delete);
     assert!(body.exists, "the person's own account was deleted: {outcomes:?}");
 }
 
 #[test]
-fn federated_account_does_not_make_its_local_neighbour_ambiguous() {
-    for twin_side in Side::BOTH {
+fn federated_account_does_not_make_a_local_account_ambiguous() {
+    for federated_side in Side::BOTH {
         let mut setup = Setup::new(Provision::Lazy);
         let old = setup.account(Side::Old, 1, PAT, true);
-        federated(&setup, twin_side, 1, "Google_1", PAT);
+        federated(&setup, federated_side, 1, "Google_1", PAT);
         let new = setup.account(Side::New, 1, PAT, true);
         setup.wait(limits::SETTLE * 12);
         let outcomes = setup.captured(Side::Old, &old);
-        assert!(linked(&setup, &old, &new), "twin in the {twin_side} pool: {outcomes:?}");
+        assert!(
+            linked(&setup, &old, &new),
+            "federated account in the {federated_side} pool: {outcomes:?}"
+        );
     }
 }
 
 #[test]
-fn federated_account_blocks_no_address_of_its_local_neighbour() {
+fn federated_account_does_not_block_the_address_of_a_local_account() {
     let mut setup = Setup::new(Provision::Lazy);
     let email = || BTreeSet::from([attribute("email")]);
-    reshape(&setup, Side::New, |schema| schema.alias_attributes = email());
+    change_schema(&setup, Side::New, |schema| schema.alias_attributes = email());
     let (old, new) = setup.pair();
     federated(&setup, Side::New, 1, "Google_1", "two@example.com");
     setup.set(Side::Old, &old, "email", "two@example.com");
     let outcomes = setup.captured(Side::Old, &old);
-    let there = setup.says(Side::New, &new, "email");
+    let there = setup.attribute(Side::New, &new, "email");
     assert_eq!(there.as_deref(), Some("two@example.com"), "{outcomes:?}");
 }
 
 #[test]
 fn federated_account_is_never_created() {
     let mut setup = Setup::new(Provision::Eager);
-    let twin = federated(&setup, Side::Old, 1, "Google_1", PAT);
-    let outcomes = setup.captured(Side::Old, &twin);
+    let federated_account = federated(&setup, Side::Old, 1, "Google_1", PAT);
+    let outcomes = setup.captured(Side::Old, &federated_account);
     assert_eq!(setup.living(Side::New), 0, "{outcomes:?}");
-    assert_eq!(setup.record(Side::Old, &twin).reason, Some(Reason::Federated));
+    assert_eq!(setup.record(Side::Old, &federated_account).reason, Some(Reason::Federated));
 }
 
 #[test]
@@ -171,7 +174,7 @@ fn local_account_is_created_although_a_federated_one_exists() {
 fn federated_account_in_a_pool_of_addresses_settles() {
     let mut setup = Setup::new(Provision::Lazy);
     let email = || BTreeSet::from([attribute("email")]);
-    reshape(&setup, Side::New, |schema| schema.username_attributes = email());
+    change_schema(&setup, Side::New, |schema| schema.username_attributes = email());
     let old = federated(&setup, Side::Old, 1, "Google_1", PAT);
     let new = federated(&setup, Side::New, 1, "Google_1", PAT);
     setup.wait(limits::SETTLE * 12);
@@ -192,14 +195,14 @@ fn federated_account_in_a_pool_of_addresses_settles() {
     // A change travels to an account that no call by `sub` reaches.
     setup.set(Side::Old, &old, "name", "Pat");
     setup.captured(Side::Old, &old);
-    assert_eq!(setup.says(Side::New, &new, "name").as_deref(), Some("Pat"));
+    assert_eq!(setup.attribute(Side::New, &new, "name").as_deref(), Some("Pat"));
 }
 
 #[test]
 fn pool_of_federated_accounts_has_canary_accounts() {
     let mut setup = Setup::new(Provision::Lazy);
     let email = || BTreeSet::from([attribute("email")]);
-    reshape(&setup, Side::New, |schema| schema.username_attributes = email());
+    change_schema(&setup, Side::New, |schema| schema.username_attributes = email());
     let old = federated(&setup, Side::Old, 1, "Google_1", PAT);
     let new = federated(&setup, Side::New, 1, "Google_1", PAT);
     federated(&setup, Side::New, 2, "Google_2", "two@example.com");
@@ -216,12 +219,15 @@ fn pool_of_federated_accounts_has_canary_accounts() {
 fn account_that_becomes_local_is_matched_like_one() {
     let mut setup = Setup::new(Provision::Lazy);
     let local = setup.account(Side::Old, 1, PAT, true);
-    let twin = federated(&setup, Side::New, 1, "Google_1", PAT);
+    let federated_account = federated(&setup, Side::New, 1, "Google_1", PAT);
     setup.wait(limits::SETTLE * 12);
-    setup.captured(Side::New, &twin);
-    assert_eq!(setup.record(Side::New, &twin).accounts.old, None);
+    setup.captured(Side::New, &federated_account);
+    assert_eq!(setup.record(Side::New, &federated_account).accounts.old, None);
     // An administrator sets a password, which makes it a local account.
-    setup.edit(Side::New, &twin, |body| body.status = Status::Confirmed);
-    setup.captured(Side::New, &twin);
-    assert!(linked(&setup, &local, &twin), "a failed search counted for another kind of account");
+    setup.edit(Side::New, &federated_account, |body| body.status = Status::Confirmed);
+    setup.captured(Side::New, &federated_account);
+    assert!(
+        linked(&setup, &local, &federated_account),
+        "a failed search counted for another kind of account"
+    );
 }

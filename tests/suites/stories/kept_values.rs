@@ -52,7 +52,7 @@ fn a_number_that_the_pool_does_not_keep_is_held_by_name_and_never_copied_back() 
     let (old, new) = setup.pair();
     setup.set(Side::Old, &old, LEVEL, "0");
     setup.captured(Side::Old, &old);
-    assert_eq!(setup.says(Side::New, &new, LEVEL).as_deref(), Some("0"));
+    assert_eq!(setup.attribute(Side::New, &new, LEVEL).as_deref(), Some("0"));
     setup.world.lock().pools.new.keeps.insert(attribute(LEVEL));
     setup.set(Side::Old, &old, LEVEL, "1");
     let outcomes = setup.captured(Side::Old, &old);
@@ -65,20 +65,24 @@ fn a_number_that_the_pool_does_not_keep_is_held_by_name_and_never_copied_back() 
         setup.captured(side, sub);
         assert_eq!(
             setup
-                .says(side.other(), if side == Side::Old { &new } else { &old }, "name")
+                .attribute(side.other(), if side == Side::Old { &new } else { &old }, "name")
                 .as_deref(),
             Some(side.name())
         );
     }
     assert_eq!(written(&setup), before);
-    assert_eq!(setup.says(Side::Old, &old, LEVEL).as_deref(), Some("1"), "the edit was undone");
+    assert_eq!(
+        setup.attribute(Side::Old, &old, LEVEL).as_deref(),
+        Some("1"),
+        "the edit was undone"
+    );
     let record = setup.record(Side::Old, &old);
     assert_eq!(record.blocked_fields.get(&level()).map(|it| it.reason), Some(Reason::NotKept));
     // apply tries another value, and the pool keeps it.
     setup.world.lock().pools.new.keeps.clear();
     setup.set(Side::Old, &old, LEVEL, "2");
     setup.captured(Side::Old, &old);
-    assert_eq!(setup.says(Side::New, &new, LEVEL).as_deref(), Some("2"));
+    assert_eq!(setup.attribute(Side::New, &new, LEVEL).as_deref(), Some("2"));
     let record = setup.record(Side::Old, &old);
     assert_eq!((record.state, record.blocked_fields.len()), (PersonState::Synced, 0));
 }
@@ -94,23 +98,20 @@ fn a_read_back_that_is_too_old_to_show_the_write_holds_nothing() {
     setup.capture(Side::Old, &old);
     let edited = setup.world.lock().now;
     setup.wait(limits::SETTLE * 2);
-    setup.world.lock().fault_injection = FaultInjection::new(FaultRates {
-        stale_one_in: 1,
-        stale_max: 1,
-        ..FaultRates::quiescence()
-    });
+    setup.world.lock().fault_injection =
+        FaultInjection::new(FaultRates { stale_one_in: 1, stale_max: 1, ..FaultRates::none() });
     // The edit itself is old enough to be settled: what is open is the write.
     let change = ChangeEvent { at: edited, ..setup.change(Side::Old, &old, Evidence::Changed) };
     let outcome = setup.process(&change).outcome;
     assert!(matches!(outcome, Outcome::Retry(_, Reason::Settling)), "{outcome:?}");
-    assert_eq!(setup.says(Side::New, &new, LEVEL).as_deref(), Some("1"), "it was written");
+    assert_eq!(setup.attribute(Side::New, &new, LEVEL).as_deref(), Some("1"), "it was written");
     let record = setup.record(Side::Old, &old);
     let open = record.intent.and_then(|intent| intent.fields.get(&level()).cloned());
     assert!(open.is_some_and(|intended| intended.answered), "a later observation decides");
     setup.settle();
     let record = setup.record(Side::Old, &old);
     assert_eq!((record.state, record.blocked_fields.len()), (PersonState::Synced, 0));
-    assert_eq!(setup.says(Side::Old, &old, LEVEL).as_deref(), Some("1"));
+    assert_eq!(setup.attribute(Side::Old, &old, LEVEL).as_deref(), Some("1"));
 }
 
 #[test]
@@ -141,6 +142,6 @@ fn a_verified_flag_travels_and_each_pool_keeps_its_own_spelling_of_the_address()
     setup.captured(Side::Old, &old);
     setup.set(Side::New, &new, "email_verified", "true");
     setup.captured(Side::New, &new);
-    assert_eq!(setup.says(Side::Old, &old, "email_verified").as_deref(), Some("true"));
-    assert_eq!(setup.says(Side::Old, &old, "email").as_deref(), Some("Pat@Example.com"));
+    assert_eq!(setup.attribute(Side::Old, &old, "email_verified").as_deref(), Some("true"));
+    assert_eq!(setup.attribute(Side::Old, &old, "email").as_deref(), Some("Pat@Example.com"));
 }

@@ -10,7 +10,7 @@ use poolbridge_core::record::Lease;
 use poolbridge_core::side::Side;
 use poolbridge_tests::simulation::setup::Setup;
 
-/// The lease of a worker right after its claim, and the time of the claim. The worker dies.
+/// The lease of a worker right after its claim, and the time of the claim. The worker crashes.
 fn claimed(setup: &mut Setup) -> (Lease, poolbridge_core::time::Time) {
     let (old, _) = setup.pair();
     setup.wait(Duration::from_hours(1));
@@ -19,7 +19,7 @@ fn claimed(setup: &mut Setup) -> (Lease, poolbridge_core::time::Time) {
     let change = setup.change(Side::Old, &old, Evidence::Changed);
     let now = setup.world.lock().now;
     let lease = (1..100).find_map(|turns| {
-        assert!(setup.look_and_die(&change, turns), "it ends without a lease");
+        assert!(setup.observe_and_crash(&change, turns), "it ends without a lease");
         setup.record(Side::Old, &old).lease
     });
     (lease.expect("a worker takes a lease before it writes"), now)

@@ -113,12 +113,12 @@ fn invariant_16_a_verified_address_that_only_a_listing_shows_proves_nothing() {
     setup.wait(limits::SETTLE * 2);
     let change = setup.change(Side::Old, &old, Evidence::Changed);
     setup.wait(limits::SETTLE);
-    let behind = FaultRates { stale_one_in: 1, stale_max: 20, ..FaultRates::quiescence() };
+    let behind = FaultRates { stale_one_in: 1, stale_max: 20, ..FaultRates::none() };
     setup.world.lock().fault_injection = FaultInjection::new(behind);
     let outcome = setup.process(&change).outcome;
     assert!(matches!(outcome, Outcome::Retry(_, Reason::Settling)), "{outcome:?}");
-    assert_eq!(setup.record(Side::Old, &old).accounts.new, None, "linked to a stranger");
-    setup.world.lock().fault_injection = FaultInjection::new(FaultRates::quiescence());
+    assert_eq!(setup.record(Side::Old, &old).accounts.new, None, "linked to another person");
+    setup.world.lock().fault_injection = FaultInjection::new(FaultRates::none());
     setup.wait(limits::SETTLE * 20);
     setup.captured(Side::Old, &old);
     assert_eq!(setup.record(Side::Old, &old).state, PersonState::OnlyOld);

@@ -15,7 +15,7 @@ use poolbridge_tests::simulation::setup::Setup;
 use poolbridge_tests::world::accounts::{attribute, group};
 use poolbridge_tests::world::fault_injection::CallFate;
 
-use super::{calls, trouble};
+use super::{calls, inject_faults};
 
 #[test]
 fn a_held_conflict_stays_held_until_the_values_agree() {
@@ -23,7 +23,7 @@ fn a_held_conflict_stays_held_until_the_values_agree() {
     setup.policy.conflicts = ConflictRule::Hold;
     let (old, new) = setup.pair();
     setup.edit(Side::Old, &old, |body| body.groups = [group("staff")].into());
-    trouble(&setup.world, "AdminAddUserToGroup", CallFate::AnswerLost, 1);
+    inject_faults(&setup.world, "AdminAddUserToGroup", CallFate::AnswerLost, 1);
     setup.capture(Side::Old, &old);
     setup.wait(limits::SETTLE);
     let change = setup.change(Side::Old, &old, Evidence::Changed);
@@ -124,7 +124,7 @@ fn a_one_way_field_never_changes_direction_and_keeps_no_count() {
     let (old, new) = setup.pair();
     setup.set(Side::Old, &old, "nickname", "gold");
     setup.captured(Side::Old, &old);
-    assert_eq!(setup.says(Side::New, &new, "nickname").as_deref(), Some("paying"));
+    assert_eq!(setup.attribute(Side::New, &new, "nickname").as_deref(), Some("paying"));
     assert!(setup.record(Side::Old, &old).direction_changes.is_empty());
     // A field that travels both ways may change direction.
     setup.set(Side::Old, &old, "name", "one");
@@ -199,14 +199,14 @@ fn a_factor_is_written_after_the_phone_number_that_it_needs() {
         body.factors = [Factor::Sms].into();
     });
     // A pool refuses the factor while there is no such number.
-    trouble(&setup.world, "AdminUpdateUserAttributes", CallFate::Throttled, 1);
+    inject_faults(&setup.world, "AdminUpdateUserAttributes", CallFate::Throttled, 1);
     let change = setup.change(Side::Old, &old, Evidence::Changed);
     setup.wait(limits::SETTLE);
     setup.process(&change);
-    assert_eq!(setup.says(Side::New, &new, "phone_number"), None);
+    assert_eq!(setup.attribute(Side::New, &new, "phone_number"), None);
     assert_eq!(calls(&setup.world, "AdminSetUserMFAPreference"), 0, "too early");
     setup.captured(Side::Old, &old);
-    assert_eq!(setup.says(Side::New, &new, "phone_number").as_deref(), Some("+15550100"));
+    assert_eq!(setup.attribute(Side::New, &new, "phone_number").as_deref(), Some("+15550100"));
     assert_eq!(setup.body(Side::New, &new).factors, [Factor::Sms].into());
     let world = setup.world.lock();
     let at = |action: &str| {
@@ -255,14 +255,14 @@ fn a_one_way_rule_takes_nothing_away_at_a_first_link() {
     setup.set(Side::New, &new, "name", "free");
     setup.captured(Side::Old, &old);
     assert_eq!(setup.record(Side::Old, &old).state, PersonState::Synced);
-    assert_eq!(setup.says(Side::New, &new, "name").as_deref(), Some("free"));
+    assert_eq!(setup.attribute(Side::New, &new, "name").as_deref(), Some("free"));
     // From now on, edits in the rule's source travel, and edits in its target stay there.
     setup.set(Side::Old, &old, "name", "silver");
     setup.captured(Side::Old, &old);
-    assert_eq!(setup.says(Side::New, &new, "name").as_deref(), Some("paying"));
+    assert_eq!(setup.attribute(Side::New, &new, "name").as_deref(), Some("paying"));
     setup.set(Side::New, &new, "name", "free");
     setup.captured(Side::New, &new);
-    assert_eq!(setup.says(Side::Old, &old, "name").as_deref(), Some("silver"));
+    assert_eq!(setup.attribute(Side::Old, &old, "name").as_deref(), Some("silver"));
 }
 
 #[test]
@@ -274,12 +274,12 @@ fn a_one_way_rule_records_what_its_source_overrules_at_a_first_link() {
     setup.set(Side::Old, &old, "name", "gold");
     setup.set(Side::New, &new, "name", "free");
     setup.captured(Side::New, &new);
-    assert_eq!(setup.says(Side::New, &new, "name").as_deref(), Some("paying"));
+    assert_eq!(setup.attribute(Side::New, &new, "name").as_deref(), Some("paying"));
     let record = setup.record(Side::Old, &old);
-    let reported = record.decisions.iter().any(|decision| {
+    let recorded = record.decisions.iter().any(|decision| {
         decision.kind == DecisionKind::FirstLinkConflict && decision.fields == ["name"]
     });
-    assert!(reported, "{:?}", record.decisions);
+    assert!(recorded, "{:?}", record.decisions);
 }
 
 #[test]

@@ -16,7 +16,7 @@ use poolbridge_tests::simulation::setup::Setup;
 use poolbridge_tests::world::accounts::attribute;
 use poolbridge_tests::world::fault_injection::{CallFate, FaultInjection, FaultRates};
 
-use super::{federated, linked, trouble};
+use super::{federated, inject_faults, linked};
 
 const PAT: &str = "pat@example.com";
 
@@ -55,11 +55,11 @@ fn operator_links_two_ambiguous_accounts() {
     assert_eq!((record.state, record.reason), (PersonState::Synced, None));
     assert_eq!(decided(&setup, Side::Old, &old, DecisionKind::LinkedByOperator), 1);
     // The first-link rules decide: a value wins over an absence.
-    assert_eq!(setup.says(Side::New, &new, "name").as_deref(), Some("Pat"));
+    assert_eq!(setup.attribute(Side::New, &new, "name").as_deref(), Some("Pat"));
     // The other account stays a separate person, and is not linked too.
     setup.captured(Side::New, &other);
     assert_eq!(setup.record(Side::New, &other).accounts.old, None);
-    assert!(setup.says(Side::New, &other, "name").is_none());
+    assert!(setup.attribute(Side::New, &other, "name").is_none());
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn separated_accounts_keep_their_values_and_are_not_linked_again() {
             setup.captured(Side::New, &new);
             setup.captured(Side::Old, &old);
             assert_eq!(setup.record(Side::Old, &old).accounts.new, None, "{provision:?}");
-            assert_eq!(setup.says(Side::Old, &old, "name").as_deref(), Some("Old"));
+            assert_eq!(setup.attribute(Side::Old, &old, "name").as_deref(), Some("Old"));
             assert_eq!(setup.body(Side::Old, &old), bodies.0);
             assert_eq!(setup.body(Side::New, &new).attributes.len(), bodies.1.attributes.len());
             assert_eq!((setup.writes(), setup.living(Side::New)), (writes, living));
@@ -180,9 +180,9 @@ fn separation_cancels_what_a_deletion_still_owes_to_the_other_account() {
     setup.edit(Side::Old, &old, |body| body.exists = false);
     let change = setup.change(Side::Old, &old, Evidence::Deleted);
     setup.wait(limits::SETTLE);
-    trouble(&setup.world, "AdminDisableUser", CallFate::Throttled, 1);
+    inject_faults(&setup.world, "AdminDisableUser", CallFate::Throttled, 1);
     setup.process(&change);
-    setup.world.lock().fault_injection = FaultInjection::new(FaultRates::quiescence());
+    setup.world.lock().fault_injection = FaultInjection::new(FaultRates::none());
     let owed = |setup: &Setup| setup.record(Side::Old, &old).tombstone.and_then(|it| it.owed);
     assert!(owed(&setup).is_some() && setup.body(Side::New, &new).enabled);
     setup.wait(limits::SETTLE * 12);
@@ -257,23 +257,23 @@ fn separated_account_that_names_the_old_sub_is_not_linked_again() {
 fn federated_account_is_linked_to_a_local_one_only_on_explicit_request() {
     let mut setup = Setup::new(Provision::Lazy);
     let local = setup.account(Side::Old, 1, PAT, true);
-    let twin = federated(&setup, Side::New, 1, "Google_1", PAT);
+    let federated_account = federated(&setup, Side::New, 1, "Google_1", PAT);
     let other = federated(&setup, Side::Old, 2, "Okta_1", PAT);
     let same = federated(&setup, Side::Old, 3, "Google_1", "three@example.com");
     setup.wait(limits::SETTLE * 12);
-    assert_eq!(setup.link(&local, &twin, false), Err(LinkRefusal::Federated));
-    assert_eq!(setup.link(&other, &twin, false), Err(LinkRefusal::Federated));
-    assert_eq!(setup.link(&local, &twin, true), Ok(()));
+    assert_eq!(setup.link(&local, &federated_account, false), Err(LinkRefusal::Federated));
+    assert_eq!(setup.link(&other, &federated_account, false), Err(LinkRefusal::Federated));
+    assert_eq!(setup.link(&local, &federated_account, true), Ok(()));
     setup.settle();
-    assert!(linked(&setup, &local, &twin));
+    assert!(linked(&setup, &local, &federated_account));
     setup.wait(limits::SETTLE);
-    assert_eq!(setup.unlink(Side::New, &twin), Ok(()));
+    assert_eq!(setup.unlink(Side::New, &federated_account), Ok(()));
     setup.settle();
     setup.wait(limits::SETTLE);
     // The same provider and provider user id need no operator's decision.
     setup.captured(Side::Old, &same);
     let there = setup.record(Side::Old, &same).accounts.new.map(|known| known.sub);
-    assert_eq!(there, Some(twin), "the separation is from the local account alone");
+    assert_eq!(there, Some(federated_account), "the separation is from the local account alone");
 }
 
 #[test]
@@ -283,14 +283,14 @@ fn link_of_wrong_accounts_is_refused_and_writes_nothing() {
     let fourth = setup.account(Side::New, 4, "four@example.com", true);
     let unconfirmed = setup.account(Side::New, 5, "five@example.com", true);
     setup.edit(Side::New, &unconfirmed, |body| body.status = Status::Unconfirmed);
-    let nobody = Sub::try_from("nobody-at-all").unwrap();
+    let missing = Sub::try_from("no-such-account").unwrap();
     setup.wait(limits::SETTLE * 12);
     let before = setup.world.lock().table.people.clone();
     let refusals = [
         (&third, &new, LinkRefusal::LinkedElsewhere(Side::New)),
         (&old, &fourth, LinkRefusal::LinkedElsewhere(Side::Old)),
-        (&third, &nobody, LinkRefusal::NoAccount(Side::New)),
-        (&nobody, &fourth, LinkRefusal::NoAccount(Side::Old)),
+        (&third, &missing, LinkRefusal::NoAccount(Side::New)),
+        (&missing, &fourth, LinkRefusal::NoAccount(Side::Old)),
         (&fourth, &third, LinkRefusal::OtherPool(Side::Old)),
         (&third, &old, LinkRefusal::OtherPool(Side::New)),
         (&third, &unconfirmed, LinkRefusal::Unconfirmed(Side::New)),
@@ -338,9 +338,9 @@ fn separation_waits_for_a_write_that_may_still_land() {
     setup.set(Side::Old, &old, "name", "Old");
     let change = setup.change(Side::Old, &old, Evidence::Changed);
     setup.wait(limits::SETTLE);
-    trouble(&setup.world, "AdminUpdateUserAttributes", CallFate::AnswerLost, 1);
+    inject_faults(&setup.world, "AdminUpdateUserAttributes", CallFate::AnswerLost, 1);
     setup.process(&change);
-    setup.world.lock().fault_injection = FaultInjection::new(FaultRates::quiescence());
+    setup.world.lock().fault_injection = FaultInjection::new(FaultRates::none());
     assert!(setup.record(Side::Old, &old).intent.is_some());
     assert!(matches!(setup.unlink(Side::Old, &old), Err(LinkRefusal::Busy(..))));
     assert!(linked(&setup, &old, &new));

@@ -1,9 +1,8 @@
-//! Outdated passwords.
+//! Outdated passwords: which password is closed, and when.
 
 use std::time::Duration;
 
 use poolbridge_core::account::Status;
-use poolbridge_core::breaker::Breaker;
 use poolbridge_core::capture::capture;
 use poolbridge_core::change::{ChangeEvent, Evidence};
 use poolbridge_core::limits;
@@ -11,17 +10,14 @@ use poolbridge_core::names::Sub;
 use poolbridge_core::outcome::{Outcome, Reason};
 use poolbridge_core::policy::{Phase, Provision};
 use poolbridge_core::ports::Ports as _;
-use poolbridge_core::profile::Factor;
 use poolbridge_core::record::{DecisionKind, PersonState};
 use poolbridge_core::side::Side;
 use poolbridge_core::step::Action;
-use poolbridge_core::time::Time;
 use poolbridge_tests::simulation::setup::{Setup, finish};
 use poolbridge_tests::world::TaskId;
-use poolbridge_tests::world::accounts::attribute;
-use poolbridge_tests::world::fault_injection::{CallFate, Target};
+use poolbridge_tests::world::fault_injection::CallFate;
 
-use super::{calls, trouble};
+use super::{calls, inject_faults};
 
 /// A person sets a password: the pool moves the account's last-modified date. Returns the message
 /// about it; no pending change is stored.
@@ -31,7 +27,7 @@ pub(super) fn new_password(setup: &mut Setup, side: Side, sub: &Sub) -> ChangeEv
 }
 
 /// Does what capture or trail does about that change.
-fn noted(setup: &mut Setup, change: &ChangeEvent) {
+pub(super) fn noted(setup: &mut Setup, change: &ChangeEvent) {
     let task = TaskId(60_000 + u32::try_from(change.id).unwrap());
     let ports = setup.world.ports(task);
     assert!(finish(capture(ports.ledger(), ports.outbox(), change)).survives());
@@ -50,7 +46,12 @@ pub(super) fn closed(setup: &Setup, sub: &Sub) -> usize {
 }
 
 /// How many decisions of that kind and reason the person record holds.
-fn decided(setup: &Setup, sub: &Sub, kind: DecisionKind, reason: Option<Reason>) -> usize {
+pub(super) fn decided(
+    setup: &Setup,
+    sub: &Sub,
+    kind: DecisionKind,
+    reason: Option<Reason>,
+) -> usize {
     let record = setup.record(Side::Old, sub);
     let is = |it: &&poolbridge_core::record::Decision| it.kind == kind && it.reason == reason;
     record.decisions.iter().filter(is).count()
@@ -60,7 +61,7 @@ fn decided(setup: &Setup, sub: &Sub, kind: DecisionKind, reason: Option<Reason>)
 fn a_sign_out_that_keeps_failing_costs_one_password_and_is_not_forgotten() {
     let mut setup = Setup::new(Provision::Lazy);
     let (old, new) = setup.pair();
-    trouble(&setup.world, "AdminUserGlobalSignOut", CallFate::Throttled, 3);
+    inject_faults(&setup.world, "AdminUserGlobalSignOut", CallFate::Throttled, 3);
     let reset = new_password(&mut setup, Side::Old, &old);
     for _ in 0..3 {
         setup.wait(limits::SETTLE);
@@ -87,7 +88,7 @@ fn a_sign_out_that_keeps_failing_costs_one_password_and_is_not_forgotten() {
 fn a_password_that_failed_itself_is_set_again_with_its_sign_out() {
     let mut setup = Setup::new(Provision::Lazy);
     let (old, new) = setup.pair();
-    trouble(&setup.world, "AdminSetUserPassword", CallFate::NotSent, 1);
+    inject_faults(&setup.world, "AdminSetUserPassword", CallFate::NotSent, 1);
     let reset = new_password(&mut setup, Side::Old, &old);
     setup.wait(limits::SETTLE);
     setup.process(&reset);
@@ -98,27 +99,6 @@ fn a_password_that_failed_itself_is_set_again_with_its_sign_out() {
     let passwords = setup.record(Side::New, &new).passwords;
     assert_eq!((passwords.closed.new, passwords.owes_sign_out.new), (Some(reset.at), false));
     assert!(calls(&setup.world, "AdminUserGlobalSignOut") > 0);
-}
-
-#[test]
-fn a_password_that_cloudtrail_reports_again_counts_once() {
-    let mut setup = Setup::new(Provision::Lazy);
-    let (old, new) = setup.pair();
-    let reset = new_password(&mut setup, Side::Old, &old);
-    setup.wait(limits::SETTLE);
-    assert_eq!(setup.process(&reset).outcome, Outcome::Applied);
-    let closed = setup.record(Side::New, &new).passwords.closed.new;
-    // CloudTrail gives only the second, and the time is rounded up to its end.
-    let reported = Time(reset.at.0 - reset.at.0.rem_euclid(1_000) + 999);
-    setup.wait(limits::SETTLE);
-    let again = ChangeEvent { at: reported, id: reset.id + 1, ..reset.clone() };
-    assert_eq!(setup.process(&again).outcome, Outcome::Unchanged);
-    assert_eq!(setup.record(Side::New, &new).passwords.closed.new, closed);
-    // A second later it is another password.
-    let later = ChangeEvent { at: reported + Duration::from_secs(1), id: reset.id + 2, ..reset };
-    setup.wait(limits::SETTLE);
-    assert_eq!(setup.process(&later).outcome, Outcome::Applied);
-    assert_eq!(setup.record(Side::New, &new).passwords.closed.new, Some(later.at));
 }
 
 #[test]
@@ -143,7 +123,7 @@ fn temporary_password_of_an_administrator_closes_no_other_until_the_person_choos
 }
 
 #[test]
-fn temporary_password_is_not_judged_by_a_read_that_may_be_older_than_it() {
+fn temporary_password_is_not_evaluated_from_a_read_that_may_predate_it() {
     let mut setup = Setup::new(Provision::Lazy);
     let (old, new) = setup.pair();
     setup.wait(Duration::from_hours(1));
@@ -217,7 +197,7 @@ fn account_that_an_import_left_in_reset_required_closes_no_other_password() {
     setup.set(Side::New, &new, "name", "n");
     setup.captured(Side::New, &new);
     assert_eq!(closed(&setup, &old), 0);
-    assert_eq!(setup.says(Side::Old, &old, "name").as_deref(), Some("n"), "they are linked");
+    assert_eq!(setup.attribute(Side::Old, &old, "name").as_deref(), Some("n"), "they are linked");
 }
 
 #[test]
@@ -236,120 +216,6 @@ fn password_of_a_reset_account_is_closed_already_and_only_its_sessions_end() {
     assert_eq!(calls(&setup.world, "AdminUserGlobalSignOut"), 1);
 }
 
-/// A pair in which the person could not set a new password for the new account.
-fn locked_in(lock: impl FnOnce(&mut Setup, &Sub)) {
-    let mut setup = Setup::new(Provision::Lazy);
-    let (old, new) = setup.pair();
-    setup.wait(Duration::from_hours(1));
-    lock(&mut setup, &new);
-    let change = new_password(&mut setup, Side::Old, &old);
-    let outcomes = settled(&mut setup, &change);
-    assert_eq!(closed(&setup, &new), 0, "the person is locked out: {outcomes:?}");
-    let record = setup.record(Side::Old, &old);
-    assert_eq!(record.passwords.kept_open(), Some((Side::New, Reason::NoRecovery)));
-    assert_eq!((record.state, record.reason), (PersonState::Held, Some(Reason::NoRecovery)));
-    assert_eq!(decided(&setup, &old, DecisionKind::Held, Some(Reason::NoRecovery)), 1);
-    assert!(record.passwords.counted.new.is_none(), "the circuit breaker counts what is closed");
-}
-
-#[test]
-fn password_stays_open_where_no_address_is_verified() {
-    locked_in(|setup, new| {
-        setup.edit(Side::New, new, |body| {
-            body.attributes.insert(attribute("email_verified"), "false".to_owned());
-        });
-    });
-}
-
-#[test]
-fn password_stays_open_where_only_administrators_recover_accounts() {
-    locked_in(|setup, _| {
-        setup.world.lock().pools.new.schema.recovery = Some(std::collections::BTreeSet::new());
-    });
-}
-
-#[test]
-fn password_stays_open_where_the_only_channel_is_a_second_factor() {
-    locked_in(|setup, new| {
-        setup.edit(Side::New, new, |body| {
-            body.factors.insert(Factor::Email);
-        });
-    });
-}
-
-#[test]
-fn password_is_closed_once_its_person_can_set_a_new_one() {
-    let mut setup = Setup::new(Provision::Lazy);
-    let (old, new) = setup.pair();
-    setup.wait(Duration::from_hours(1));
-    setup.world.lock().pools.new.schema.recovery = Some(std::collections::BTreeSet::new());
-    let change = new_password(&mut setup, Side::Old, &old);
-    settled(&mut setup, &change);
-    assert_eq!(closed(&setup, &new), 0);
-    setup.world.lock().pools.new.schema.recovery =
-        Some(std::collections::BTreeSet::from([attribute("email")]));
-    setup.captured(Side::New, &new);
-    assert_eq!(closed(&setup, &new), 1);
-    let record = setup.record(Side::Old, &old);
-    assert_eq!((record.state, record.passwords.kept_open()), (PersonState::Synced, None));
-}
-
-#[test]
-fn password_closings_open_the_circuit_breaker() {
-    let mut setup = Setup::new(Provision::Lazy);
-    let pairs: Vec<(Sub, Sub)> = (1..=u32::try_from(limits::REMOVALS_LEAST).unwrap() + 1)
-        .map(|human| {
-            let address = format!("p{human}@example.com");
-            let old = setup.account(Side::Old, human, &address, true);
-            let new = setup.account(Side::New, human, &address, true);
-            setup.captured(Side::Old, &old);
-            (old, new)
-        })
-        .collect();
-    // The next clock hour, so that everything falls into one hour.
-    let now = setup.world.lock().now.0;
-    let hour = 3_600_000;
-    setup.wait(Duration::from_millis(u64::try_from(hour - now.rem_euclid(hour)).unwrap()));
-    for (old, _) in &pairs {
-        let change = new_password(&mut setup, Side::Old, old);
-        noted(&mut setup, &change);
-    }
-    setup.settle();
-    let all: usize = pairs.iter().map(|(_, new)| closed(&setup, new)).sum();
-    assert_eq!(all, pairs.len() - 1);
-    assert!(setup.world.lock().table.control.breaker.is_some());
-    let waiting = |setup: &Setup| {
-        let held = pairs
-            .iter()
-            .find(|(old, _)| setup.record(Side::Old, old).reason == Some(Reason::Breaker));
-        held.cloned()
-    };
-    let (old, new) = waiting(&setup).unwrap();
-    let open = setup.record(Side::Old, &old).passwords.kept_open();
-    assert_eq!(open, Some((Side::New, Reason::Breaker)));
-    // An operator closes the breaker and allows one more closing.
-    {
-        let mut world = setup.world.lock();
-        let now = world.now;
-        world.table.allow_removals(now, 1);
-        world.table.control.breaker = None;
-    }
-    setup.captured(Side::New, &new);
-    assert_eq!((closed(&setup, &new), waiting(&setup)), (1, None));
-}
-
-#[test]
-fn open_circuit_breaker_closes_no_password() {
-    let mut setup = Setup::new(Provision::Lazy);
-    let (old, new) = setup.pair();
-    let now = setup.world.lock().now;
-    setup.world.lock().table.control.breaker = Some(Breaker::removals(now));
-    let change = new_password(&mut setup, Side::Old, &old);
-    settled(&mut setup, &change);
-    assert_eq!(closed(&setup, &new), 0);
-    assert_eq!(setup.record(Side::Old, &old).reason, Some(Reason::Breaker));
-}
-
 #[test]
 fn federated_account_is_never_given_a_password() {
     let mut setup = Setup::new(Provision::Lazy);
@@ -365,105 +231,10 @@ fn federated_account_is_never_given_a_password() {
 }
 
 #[test]
-fn password_event_is_not_lost_behind_an_older_pending_change() {
-    let mut setup = Setup::new(Provision::Lazy);
-    let (old, _) = setup.pair();
-    setup.world.lock().table.control.paused = Some("maintenance".to_owned());
-    setup.set(Side::Old, &old, "name", "n");
-    setup.capture(Side::Old, &old);
-    setup.wait(Duration::from_mins(5));
-    // The table fails while the password is captured: only the message carries it.
-    let reset = new_password(&mut setup, Side::Old, &old);
-    let report = setup.process(&reset);
-    assert!(report.has_pending, "{report:?}");
-    let holds =
-        setup.world.lock().table.pending_changes.values().all(|pending| pending.holds(&reset));
-    assert!(holds, "the message is acknowledged, and nothing holds the password event");
-    setup.world.lock().table.control.paused = None;
-    setup.settle();
-    assert_eq!(setup.record(Side::Old, &old).passwords.set.old, Some(reset.at));
-}
-
-#[test]
-fn password_event_outlives_an_outage_in_an_older_pending_change() {
-    let mut setup = Setup::new(Provision::Lazy);
-    let (old, new) = setup.pair();
-    setup.set(Side::Old, &old, "name", "n");
-    setup.capture(Side::Old, &old);
-    setup.wait(Duration::from_mins(1));
-    {
-        let mut world = setup.world.lock();
-        let until = world.now + Duration::from_hours(1);
-        world.fault_injection.cut_off(Target::Pool(Side::New), until);
-    }
-    let reset = new_password(&mut setup, Side::Old, &old);
-    for _ in 0..5 {
-        setup.wait(Duration::from_mins(1));
-        assert!(setup.process(&reset).has_pending);
-    }
-    // Another field changes meanwhile, so the account alone no longer supports the claim.
-    setup.set(Side::Old, &old, "name", "m");
-    setup.wait(Duration::from_hours(2));
-    setup.settle();
-    assert_eq!(setup.record(Side::Old, &old).passwords.set.old, Some(reset.at));
-    assert_eq!(closed(&setup, &new), 1);
-}
-
-#[test]
-fn forged_message_closes_no_password() {
-    let mut setup = Setup::new(Provision::Lazy);
-    let (old, new) = setup.pair();
-    setup.wait(Duration::from_hours(1));
-    let change = setup.change(Side::Old, &old, Evidence::Changed);
-    let forged = ChangeEvent { password: true, claimed: true, ..change };
-    // A message that is processed too early becomes a pending change, which is no better evidence.
-    assert!(setup.process(&forged).has_pending);
-    let mut outcomes = setup.settle();
-    outcomes.push(setup.process(&forged).outcome);
-    assert_eq!(closed(&setup, &new), 0, "{outcomes:?}");
-    let passwords = setup.record(Side::Old, &old).passwords;
-    assert_eq!((passwords.set.old, passwords.unproven.old), (None, Some(forged.at)));
-    let unproven = Some(Reason::PasswordUnproven);
-    assert_eq!(decided(&setup, &old, DecisionKind::PasswordIgnored, unproven), 1);
-    // CloudTrail reported it: now it counts.
-    let reported = Time(forged.at.0 - forged.at.0.rem_euclid(1_000) + 999);
-    settled(&mut setup, &ChangeEvent { at: reported, ..forged.clone() }.seen());
-    assert_eq!(closed(&setup, &new), 1);
-}
-
-/// Evidence from a function of the bridge, not from a message alone.
-trait WithEvidence {
-    fn seen(self) -> Self;
-}
-
-impl WithEvidence for ChangeEvent {
-    fn seen(self) -> Self {
-        Self { claimed: false, id: self.id + 1_000, ..self }
-    }
-}
-
-#[test]
-fn forged_confirmation_clears_no_pending_change_early() {
-    let mut setup = Setup::new(Provision::Lazy);
-    let (old, _) = setup.pair();
-    setup.wait(Duration::from_hours(1));
-    setup.set(Side::Old, &old, "name", "n");
-    setup.capture(Side::Old, &old);
-    let forged = setup.change(Side::Old, &old, Evidence::Confirmed);
-    let forged = ChangeEvent { at: forged.at + Duration::from_mins(1), ..forged };
-    setup.process(&forged);
-    assert_eq!(
-        setup.world.lock().table.pending_changes.len(),
-        1,
-        "a read may still be older than the edit"
-    );
-}
-
-#[test]
 fn password_owed_to_a_created_account_keeps_the_pending_change_behind_a_disable() {
     let mut setup = Setup::new(Provision::Eager);
     let old = setup.account(Side::Old, 1, "one@example.com", true);
-    trouble(&setup.world, "AdminSetUserPassword", CallFate::NotSent, 1);
+    inject_faults(&setup.world, "AdminSetUserPassword", CallFate::NotSent, 1);
     let change = setup.change(Side::Old, &old, Evidence::Confirmed);
     noted(&mut setup, &change);
     setup.wait(limits::SETTLE);

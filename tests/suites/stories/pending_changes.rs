@@ -52,7 +52,7 @@ fn a_person_who_signs_in_repeatedly_still_settles() {
         captured(&mut setup, Side::Old, &old, Evidence::Hint);
     }
     assert_eq!(setup.process(&edit).outcome, Outcome::Applied);
-    assert_eq!(setup.says(Side::New, &new, "name").as_deref(), Some("new name"));
+    assert_eq!(setup.attribute(Side::New, &new, "name").as_deref(), Some("new name"));
     assert!(setup.world.lock().table.pending_changes.is_empty(), "a pending change is left");
 }
 

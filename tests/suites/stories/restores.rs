@@ -58,7 +58,7 @@ fn renamed() -> (Setup, Sub, Sub) {
     let (old, new) = setup.pair();
     setup.set(Side::Old, &old, "name", "new name");
     setup.captured(Side::Old, &old);
-    assert_eq!(setup.says(Side::New, &new, "name").as_deref(), Some("new name"));
+    assert_eq!(setup.attribute(Side::New, &new, "name").as_deref(), Some("new name"));
     setup.wait(Duration::from_hours(2));
     (setup, old, new)
 }
@@ -78,8 +78,8 @@ fn nothing_is_written_while_a_restore_waits_for_a_decision() {
         assert_eq!(hint(&mut setup, Side::Old, &old), stopped, "{progress:?}");
         setup.set(Side::New, &new, "nickname", "pat");
         assert_eq!(hint(&mut setup, Side::New, &new), stopped, "{progress:?}");
-        let request = setup.account(Side::Old, 2, "two@example.com", true);
-        assert_eq!(hint(&mut setup, Side::Old, &request), stopped, "{progress:?}");
+        let other = setup.account(Side::Old, 2, "two@example.com", true);
+        assert_eq!(hint(&mut setup, Side::Old, &other), stopped, "{progress:?}");
         assert_eq!(setup.writes(), writes, "{progress:?}");
     }
 }
@@ -90,7 +90,7 @@ fn a_cancelled_recovery_stops_nothing() {
     begin(&setup, RestoreStage::Cancelled);
     setup.set(Side::Old, &old, "name", "newest name");
     setup.captured(Side::Old, &old);
-    assert_eq!(setup.says(Side::New, &new, "name").as_deref(), Some("newest name"));
+    assert_eq!(setup.attribute(Side::New, &new, "name").as_deref(), Some("newest name"));
 }
 
 #[test]
@@ -128,9 +128,9 @@ fn a_healed_pool_gets_back_what_the_other_pool_holds() {
     });
     decide(&setup, AfterRestore::Heal);
     assert_eq!(hint(&mut setup, Side::Old, &old), Outcome::Applied);
-    assert_eq!(setup.says(Side::Old, &old, "name").as_deref(), Some("new name"));
-    assert_eq!(setup.says(Side::New, &new, "name").as_deref(), Some("new name"));
-    assert_eq!(setup.says(Side::New, &new, "nickname"), None);
+    assert_eq!(setup.attribute(Side::Old, &old, "name").as_deref(), Some("new name"));
+    assert_eq!(setup.attribute(Side::New, &new, "name").as_deref(), Some("new name"));
+    assert_eq!(setup.attribute(Side::New, &new, "nickname"), None);
     assert!(setup.body(Side::Old, &old).groups.contains(&group("staff")));
     let record = setup.record(Side::Old, &old);
     let overruled = record.decisions.iter().find(|it| it.reason == Some(Reason::Restored)).unwrap();
@@ -146,7 +146,7 @@ fn an_edit_after_the_decision_to_heal_travels() {
     decide(&setup, AfterRestore::Heal);
     setup.set(Side::Old, &old, "name", "newest name");
     assert_eq!(hint(&mut setup, Side::Old, &old), Outcome::Applied);
-    assert_eq!(setup.says(Side::New, &new, "name").as_deref(), Some("newest name"));
+    assert_eq!(setup.attribute(Side::New, &new, "name").as_deref(), Some("newest name"));
 }
 
 /// A membership does not move the account's last-modified date: only its event gives the time.
@@ -180,7 +180,7 @@ fn a_decision_to_heal_counts_for_a_bounded_time() {
     decide(&setup, AfterRestore::Heal);
     setup.wait(limits::HEALING_TIME_MAX);
     hint(&mut setup, Side::Old, &old);
-    assert_eq!(setup.says(Side::New, &new, "name").as_deref(), Some("old name"));
+    assert_eq!(setup.attribute(Side::New, &new, "name").as_deref(), Some("old name"));
 }
 
 #[test]
@@ -190,7 +190,7 @@ fn a_propagated_restore_travels_like_any_change() {
     revert(&setup, &old, |body| set_name(body, "old name"));
     decide(&setup, AfterRestore::Propagate);
     assert_eq!(hint(&mut setup, Side::Old, &old), Outcome::Applied);
-    assert_eq!(setup.says(Side::New, &new, "name").as_deref(), Some("old name"));
+    assert_eq!(setup.attribute(Side::New, &new, "name").as_deref(), Some("old name"));
 }
 
 #[test]
@@ -217,7 +217,7 @@ fn returned(owed: bool) -> (Setup, Sub, Sub) {
     setup.account(Side::Old, 2, "two@example.com", true);
     setup.edit(Side::Old, &old, |body| body.exists = false);
     if owed {
-        super::trouble(
+        super::inject_faults(
             &setup.world,
             "AdminDisableUser",
             poolbridge_tests::world::fault_injection::CallFate::Throttled,
@@ -269,7 +269,7 @@ fn a_refusal_while_the_pool_takes_no_writes_waits_and_blocks_no_field() {
     }
     setup.world.lock().pools.new.fails.clear();
     assert_eq!(hint(&mut setup, Side::Old, &old), Outcome::Applied);
-    assert_eq!(setup.says(Side::New, &new, "name").as_deref(), Some("newest name"));
+    assert_eq!(setup.attribute(Side::New, &new, "name").as_deref(), Some("newest name"));
 }
 
 /// The time of the last record does not matter for a pool that was not restored.
@@ -283,5 +283,5 @@ fn a_person_linked_after_the_restore_is_merged_as_always() {
     assert!(linked > Some(Time::ZERO));
     setup.set(Side::Old, &old, "name", "name");
     setup.captured(Side::Old, &old);
-    assert_eq!(setup.says(Side::New, &new, "name").as_deref(), Some("name"));
+    assert_eq!(setup.attribute(Side::New, &new, "name").as_deref(), Some("name"));
 }

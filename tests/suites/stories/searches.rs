@@ -16,7 +16,7 @@ use poolbridge_tests::world::TaskId;
 use poolbridge_tests::world::accounts::attribute;
 use poolbridge_tests::world::fault_injection::{FaultInjection, FaultRates};
 
-use super::{calls, know, linked, reshape};
+use super::{add_attributes, calls, change_schema, linked};
 
 /// An address of 249 characters: no filter of `ListUsers` holds it.
 fn long_address() -> String {
@@ -25,7 +25,7 @@ fn long_address() -> String {
 }
 
 /// More accounts of the new pool have an address with that prefix than a search reads.
-fn crowd(setup: &Setup, beginning: &str) {
+fn add_many_matches(setup: &Setup, beginning: &str) {
     for number in 0..=limits::FOUND_ACCOUNTS_MAX {
         let human = 1_000 + u32::try_from(number).unwrap();
         setup.account(Side::New, human, &format!("{beginning}{number}"), false);
@@ -35,10 +35,10 @@ fn crowd(setup: &Setup, beginning: &str) {
 /// A bridge between two pools that use addresses of any length as usernames.
 fn by_address(provision: Provision) -> Setup {
     let setup = Setup::new(provision);
-    know(&setup, &["email"]);
+    add_attributes(&setup, &["email"]);
     for side in Side::BOTH {
         let email = BTreeSet::from([attribute("email")]);
-        reshape(&setup, side, |schema| schema.username_attributes = email);
+        change_schema(&setup, side, |schema| schema.username_attributes = email);
     }
     setup
 }
@@ -60,7 +60,7 @@ fn address_that_no_filter_holds_is_found_by_its_prefix() {
     }
     // Where usernames are free, an account can be created for such an address.
     let mut setup = Setup::new(Provision::Eager);
-    know(&setup, &["email"]);
+    add_attributes(&setup, &["email"]);
     let old = setup.account(Side::Old, 1, &address, true);
     setup.captured(Side::Old, &old);
     assert_eq!(setup.record(Side::Old, &old).state, PersonState::Synced);
@@ -72,7 +72,7 @@ fn address_that_cannot_be_searched_for_holds_its_person_once() {
     for provision in [Provision::Lazy, Provision::Eager] {
         let mut setup = by_address(provision);
         let address = long_address();
-        crowd(&setup, &address[..address.len() - 1]);
+        add_many_matches(&setup, &address[..address.len() - 1]);
         let crowded = setup.living(Side::New);
         let old = setup.account(Side::Old, 1, &address, true);
         let held = Outcome::Held(Reason::CannotBeSearched);
@@ -96,7 +96,7 @@ fn address_that_cannot_be_searched_for_holds_its_person_once() {
 fn value_longer_than_the_other_schema_allows_is_found_by_no_account() {
     let mut setup = Setup::new(Provision::Lazy);
     // The new pool accepts addresses of at most 20 characters: no account there can match.
-    know(&setup, &["name"]);
+    add_attributes(&setup, &["name"]);
     let old = setup.account(Side::Old, 1, &long_address(), true);
     let outcomes = setup.captured(Side::Old, &old);
     assert_eq!(setup.record(Side::Old, &old).state, PersonState::OnlyOld, "{outcomes:?}");
@@ -106,17 +106,17 @@ fn value_longer_than_the_other_schema_allows_is_found_by_no_account() {
 fn alias_that_no_filter_holds_travels_unless_another_account_has_it() {
     for taken in [false, true] {
         let mut setup = Setup::new(Provision::Lazy);
-        know(&setup, &["preferred_username"]);
+        add_attributes(&setup, &["preferred_username"]);
         let (old, new) = setup.pair();
         let alias = BTreeSet::from([attribute("preferred_username")]);
-        reshape(&setup, Side::New, |schema| schema.alias_attributes = alias);
+        change_schema(&setup, Side::New, |schema| schema.alias_attributes = alias);
         let other = setup.account(Side::New, 2, "two@example.com", true);
         let name = "x".repeat(300);
         let held = if taken { name.clone() } else { format!("{name}y") };
         setup.set(Side::New, &other, "preferred_username", &held);
         setup.set(Side::Old, &old, "preferred_username", &name);
         let outcomes = setup.captured(Side::Old, &old);
-        let there = setup.says(Side::New, &new, "preferred_username");
+        let there = setup.attribute(Side::New, &new, "preferred_username");
         assert_eq!(there, (!taken).then_some(name), "{outcomes:?}");
         let field = Field::from_name("preferred_username").unwrap();
         let blocked_field =
@@ -128,10 +128,10 @@ fn alias_that_no_filter_holds_travels_unless_another_account_has_it() {
 #[test]
 fn alias_that_cannot_be_searched_for_holds_no_other_field() {
     let mut setup = Setup::new(Provision::Lazy);
-    know(&setup, &["preferred_username", "given_name"]);
+    add_attributes(&setup, &["preferred_username", "given_name"]);
     let (old, new) = setup.pair();
     let alias = BTreeSet::from([attribute("preferred_username")]);
-    reshape(&setup, Side::New, |schema| schema.alias_attributes = alias);
+    change_schema(&setup, Side::New, |schema| schema.alias_attributes = alias);
     for number in 0..=limits::FOUND_ACCOUNTS_MAX {
         let human = 1_000 + u32::try_from(number).unwrap();
         let other = setup.account(Side::New, human, &format!("a{number}@example.com"), false);
@@ -141,26 +141,26 @@ fn alias_that_cannot_be_searched_for_holds_no_other_field() {
     setup.set(Side::Old, &old, "preferred_username", &"x".repeat(300));
     setup.set(Side::Old, &old, "given_name", "Ann");
     let outcomes = setup.captured(Side::Old, &old);
-    assert_eq!(setup.says(Side::New, &new, "given_name").as_deref(), Some("Ann"));
+    assert_eq!(setup.attribute(Side::New, &new, "given_name").as_deref(), Some("Ann"));
     assert_eq!(outcomes.last(), Some(&Outcome::Held(Reason::CannotBeSearched)));
     let field = Field::from_name("preferred_username").unwrap();
     let blocked_field =
         setup.record(Side::Old, &old).blocked_fields.get(&field).map(|it| it.reason);
     assert_eq!(blocked_field, Some(Reason::CannotBeSearched));
-    assert_eq!(setup.says(Side::New, &new, "preferred_username"), None);
+    assert_eq!(setup.attribute(Side::New, &new, "preferred_username"), None);
 }
 
 #[test]
 fn sign_up_that_no_listing_shows_yet_stays_pending() {
     let mut setup = Setup::new(Provision::Eager);
     let email = BTreeSet::from([attribute("email")]);
-    reshape(&setup, Side::Old, |schema| schema.alias_attributes = email);
+    change_schema(&setup, Side::Old, |schema| schema.alias_attributes = email);
     setup.wait(limits::SETTLE * 12);
     let old = setup.account(Side::Old, 1, "one@example.com", true);
     let change = setup.change(Side::Old, &old, Evidence::Confirmed);
     let ports = setup.world.ports(TaskId(0));
     assert!(finish(capture(ports.ledger(), ports.outbox(), &change)).survives());
-    let behind = FaultRates { stale_one_in: 1, stale_max: 100, ..FaultRates::quiescence() };
+    let behind = FaultRates { stale_one_in: 1, stale_max: 100, ..FaultRates::none() };
     setup.world.lock().fault_injection = FaultInjection::new(behind);
     for _ in 0..4 {
         let outcome = setup.process(&change).outcome;
@@ -172,7 +172,7 @@ fn sign_up_that_no_listing_shows_yet_stays_pending() {
         );
         setup.wait(limits::SETTLE);
     }
-    setup.world.lock().fault_injection = FaultInjection::new(FaultRates::quiescence());
+    setup.world.lock().fault_injection = FaultInjection::new(FaultRates::none());
     setup.settle();
     assert_eq!(setup.record(Side::Old, &old).state, PersonState::Synced);
     assert_eq!(setup.living(Side::New), 1);
@@ -198,9 +198,9 @@ fn two_sign_ups_that_no_listing_shows_yet_find_one_another() {
     setup.wait(limits::SETTLE);
     let new = setup.account(Side::New, 1, "one@example.com", true);
     setup.capture(Side::New, &new);
-    let behind = FaultRates { stale_one_in: 1, stale_max: 100, ..FaultRates::quiescence() };
+    let behind = FaultRates { stale_one_in: 1, stale_max: 100, ..FaultRates::none() };
     setup.world.lock().fault_injection = FaultInjection::new(behind);
     setup.settle();
-    setup.world.lock().fault_injection = FaultInjection::new(FaultRates::quiescence());
+    setup.world.lock().fault_injection = FaultInjection::new(FaultRates::none());
     assert!(linked(&setup, &old, &new), "each search missed the other account");
 }

@@ -9,13 +9,13 @@ use poolbridge_core::side::Side;
 use poolbridge_tests::simulation::setup::Setup;
 use poolbridge_tests::world::accounts::attribute;
 
-use super::{folding, linked, named, reshape};
+use super::{change_schema, folding, linked, named};
 
 /// A bridge whose pool on that side is case-insensitive.
 fn bridge(provision: Provision, folding_side: Side) -> Setup {
     let mut setup = Setup::new(provision);
     setup.policy.mapping = folding();
-    reshape(&setup, folding_side, |schema| schema.case_sensitive = false);
+    change_schema(&setup, folding_side, |schema| schema.case_sensitive = false);
     setup
 }
 
@@ -47,7 +47,7 @@ fn two_spellings_make_no_second_account() {
         let mut setup = bridge(Provision::Eager, created_in.other());
         for side in Side::BOTH {
             let email = BTreeSet::from([attribute("email")]);
-            reshape(&setup, side, |schema| schema.username_attributes = email);
+            change_schema(&setup, side, |schema| schema.username_attributes = email);
         }
         let there = setup.account(created_in, 1, "Pat@example.com", true);
         let here = setup.account(created_in.other(), 1, "pat@example.com", true);
@@ -89,11 +89,11 @@ fn username_is_found_in_the_other_spelling() {
 fn address_in_another_spelling_is_taken() {
     let mut setup = bridge(Provision::Lazy, Side::Old);
     let alias = BTreeSet::from([attribute("email")]);
-    reshape(&setup, Side::New, |schema| schema.alias_attributes = alias);
+    change_schema(&setup, Side::New, |schema| schema.alias_attributes = alias);
     let (old, new) = setup.pair();
     setup.account(Side::New, 2, "Two@example.com", true);
     setup.set(Side::Old, &old, "email", "two@example.com");
     let outcomes = setup.captured(Side::Old, &old);
     assert_eq!(outcomes.last(), Some(&Outcome::Held(Reason::AddressTaken)));
-    assert_eq!(setup.says(Side::New, &new, "email").as_deref(), Some("one@example.com"));
+    assert_eq!(setup.attribute(Side::New, &new, "email").as_deref(), Some("one@example.com"));
 }

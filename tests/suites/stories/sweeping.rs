@@ -17,7 +17,7 @@ use poolbridge_core::time::Time;
 use poolbridge_tests::simulation::setup::Setup;
 use poolbridge_tests::world::fault_injection::CallFate;
 
-use super::trouble;
+use super::inject_faults;
 
 /// One invocation of the sweep, and how long it took.
 fn tick(setup: &mut Setup) -> (Tick, Duration) {
@@ -62,11 +62,11 @@ fn swept(setup: &mut Setup) -> Vec<ChangeEvent> {
 fn an_account_that_a_deletion_left_open_is_closed_after_the_next_sweep() {
     let mut setup = Setup::new(Provision::Lazy);
     let (old, new) = setup.pair();
-    let bystander = setup.account(Side::Old, 2, "two@example.com", true);
-    setup.captured(Side::Old, &bystander);
+    let unrelated_account = setup.account(Side::Old, 2, "two@example.com", true);
+    setup.captured(Side::Old, &unrelated_account);
     setup.edit(Side::Old, &old, |body| body.exists = false);
     // The tombstone is stored, and the disable of the other account fails.
-    trouble(&setup.world, "AdminDisableUser", CallFate::NotSent, 1);
+    inject_faults(&setup.world, "AdminDisableUser", CallFate::NotSent, 1);
     let change = setup.change(Side::Old, &old, Evidence::Deleted);
     setup.wait(limits::SETTLE);
     assert!(matches!(setup.process(&change).outcome, Outcome::Retry(..)));
@@ -93,14 +93,14 @@ fn an_edit_without_an_event_travels_after_the_next_sweep() {
     setup.set(Side::New, &new, "name", "unnoticed");
     setup.wait(Duration::from_mins(10));
     assert_eq!(swept(&mut setup).len(), 1);
-    assert_eq!(setup.says(Side::Old, &old, "name").as_deref(), Some("unnoticed"));
+    assert_eq!(setup.attribute(Side::Old, &old, "name").as_deref(), Some("unnoticed"));
 }
 
 #[test]
 fn a_page_that_is_not_answered_is_asked_for_again_a_few_times_in_the_same_pass() {
     let mut setup = Setup::new(Provision::Lazy);
     setup.pair();
-    trouble(&setup.world, "ListUsers", CallFate::RequestLost, limits::LISTING_ATTEMPTS_MAX);
+    inject_faults(&setup.world, "ListUsers", CallFate::RequestLost, limits::LISTING_ATTEMPTS_MAX);
     let (tick, _) = tick(&mut setup);
     let Tick::Worked(worked) = tick else { panic!("{tick:?}") };
     assert_eq!(worked.errors, []);
@@ -112,7 +112,7 @@ fn a_failing_listing_ends_the_run_soon_and_another_pass_tries_again() {
     for fate in [CallFate::RequestLost, CallFate::NotSent] {
         let mut setup = Setup::new(Provision::Lazy);
         setup.pair();
-        trouble(&setup.world, "ListUsers", fate, u32::MAX);
+        inject_faults(&setup.world, "ListUsers", fate, u32::MAX);
         let (tick, took) = tick(&mut setup);
         let Tick::Worked(worked) = tick else { panic!("{tick:?}") };
         let kinds: Vec<_> = worked.errors.iter().map(|error| Some(error.kind)).collect();

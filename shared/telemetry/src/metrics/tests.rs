@@ -57,7 +57,7 @@ fn every_metric_of_a_pass_has_its_own_name_and_counts_both_pools() {
         "sweep_differing": 1_106, "sweep_news": 1_108, "sweep_unknown": 1_110,
         "sweep_unreadable": 1_112, "sweep_pending": 1_114, "sweep_sent": 1_116,
         "sweep_unexpected": 1_118, "sweep_uncovered": 1_120, "sweep_missing": 21,
-        "sweep_departed": 32, "sweep_groups_unread": 40, "sweep_unconcluded": 0,
+        "sweep_missing_memberships": 32, "sweep_groups_unread": 40, "sweep_unconcluded": 0,
         "sweep_shortfall": 200, "sweep_pass_seconds": 60,
     });
     assert_eq!(emitted(&PassMetrics::from(&summary)), wanted);

@@ -26,8 +26,8 @@ use poolbridge_core::time::Time;
 
 use super::Case;
 
-/// A stand with a state table, and with what only the table's operator asks of it.
-pub trait TableStand: Clone + Send + Sync + 'static {
+/// A fixture with a state table, and with what only the table's operator asks of it.
+pub trait TableFixture: Clone + Send + Sync + 'static {
     /// The table's type.
     type Ledger: Ledger;
 
@@ -80,7 +80,7 @@ pub trait TableStand: Clone + Send + Sync + 'static {
 }
 
 /// Every case.
-pub fn cases<S: TableStand>() -> Vec<Case<S>> {
+pub fn cases<S: TableFixture>() -> Vec<Case<S>> {
     let parts = [
         people::cases(),
         claims::cases(),
@@ -101,15 +101,15 @@ const NOON: Time = Time(1_800_000_000_000);
 /// The length of the leases here.
 const LEASE: Duration = Duration::from_secs(30);
 
-fn sub(stand: &impl TableStand) -> Sub {
-    let text = format!("{:032x}", stand.nonce());
+fn sub(fixture: &impl TableFixture) -> Sub {
+    let text = format!("{:032x}", fixture.nonce());
     Sub::try_from(text.as_str()).expect("32 digits")
 }
 
-fn known(stand: &impl TableStand) -> KnownAccount {
-    let name = format!("{:x}@example.com", stand.nonce());
+fn known(fixture: &impl TableFixture) -> KnownAccount {
+    let name = format!("{:x}@example.com", fixture.nonce());
     KnownAccount {
-        sub: sub(stand),
+        sub: sub(fixture),
         username: Username::try_from(name.as_str()).expect("it is short"),
         seen: NOON,
         written: None,
@@ -118,31 +118,31 @@ fn known(stand: &impl TableStand) -> KnownAccount {
 }
 
 /// A person on `side` that the table does not know yet.
-fn somebody(stand: &impl TableStand, side: Side) -> PersonRecord {
-    PersonRecord::new(PersonId::from_nonce(stand.nonce()), side, known(stand), NOON)
+fn new_record(fixture: &impl TableFixture, side: Side) -> PersonRecord {
+    PersonRecord::new(PersonId::from_nonce(fixture.nonce()), side, known(fixture), NOON)
 }
 
 /// A person on `side` that the table knows.
-async fn begun(stand: &impl TableStand, side: Side) -> anyhow::Result<PersonRecord> {
-    let record = somebody(stand, side);
-    stand.ledger().begin(&record).await?;
+async fn begun(fixture: &impl TableFixture, side: Side) -> anyhow::Result<PersonRecord> {
+    let record = new_record(fixture, side);
+    fixture.ledger().begin(&record).await?;
     Ok(record)
 }
 
 /// A lease that begins at `now`. Another worker may take it over ten seconds after its end.
-fn lease(stand: &impl TableStand, now: Time) -> Lease {
-    let owner = Owner::from_nonce(stand.nonce());
+fn lease(fixture: &impl TableFixture, now: Time) -> Lease {
+    let owner = Owner::from_nonce(fixture.nonce());
     Lease { owner, until: now + LEASE, free_at: now + LEASE + Duration::from_secs(10) }
 }
 
 /// Claims a person whose lease must be free.
 async fn taken(
-    stand: &impl TableStand,
+    fixture: &impl TableFixture,
     record: &PersonRecord,
     lease: &Lease,
     now: Time,
 ) -> anyhow::Result<PersonRecord> {
-    match stand.ledger().claim(&record.id, record.revision, lease, now).await? {
+    match fixture.ledger().claim(&record.id, record.revision, lease, now).await? {
         Claim::Taken(record) => Ok(*record),
         Claim::Busy(until) => bail!("busy until {until}"),
         Claim::Moved => bail!("moved on from revision {}", record.revision),
@@ -150,10 +150,10 @@ async fn taken(
 }
 
 /// A person on `side`, under a lease of the case.
-async fn held(stand: &impl TableStand, side: Side) -> anyhow::Result<(PersonRecord, Lease)> {
-    let record = begun(stand, side).await?;
-    let lease = lease(stand, NOON);
-    Ok((taken(stand, &record, &lease, NOON).await?, lease))
+async fn held(fixture: &impl TableFixture, side: Side) -> anyhow::Result<(PersonRecord, Lease)> {
+    let record = begun(fixture, side).await?;
+    let lease = lease(fixture, NOON);
+    Ok((taken(fixture, &record, &lease, NOON).await?, lease))
 }
 
 /// The next revision of a person record, with a change in it.
@@ -171,23 +171,23 @@ fn account(record: &PersonRecord, side: Side) -> Sub {
 }
 
 async fn found(
-    stand: &impl TableStand,
+    fixture: &impl TableFixture,
     side: Side,
     sub: &Sub,
 ) -> Result<Option<PersonRecord>, PortError> {
-    stand.ledger().find(side, sub).await
+    fixture.ledger().find(side, sub).await
 }
 
 /// A change of the account `sub`, made `after` milliseconds after noon.
 fn change(
-    stand: &impl TableStand,
+    fixture: &impl TableFixture,
     sub: &Sub,
     after: i64,
     evidence: Evidence,
     password: bool,
 ) -> ChangeEvent {
     let at = Time(NOON.0 + after);
-    let (side, sub, id) = (Side::Old, sub.clone(), stand.nonce());
+    let (side, sub, id) = (Side::Old, sub.clone(), fixture.nonce());
     ChangeEvent { side, sub, at, evidence, password, administrator: false, claimed: false, id }
 }
 

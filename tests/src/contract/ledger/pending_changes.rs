@@ -12,7 +12,7 @@ use poolbridge_core::side::Side;
 use poolbridge_core::time::Time;
 use tokio::task::JoinSet;
 
-use super::{NOON, TableStand, change, sub};
+use super::{NOON, TableFixture, change, sub};
 use crate::contract::{Case, cases};
 
 /// How many captures store a pending change of the same account at the same moment.
@@ -21,7 +21,7 @@ const AT_ONCE: i64 = 16;
 /// How often a pending change is stored and cleared to see whether its token repeats.
 const CLEARED: usize = 1_000;
 
-pub(super) fn cases<S: TableStand>() -> Vec<Case<S>> {
+pub(super) fn cases<S: TableFixture>() -> Vec<Case<S>> {
     cases![
         an_account_without_a_pending_change_has_none_to_clear,
         a_pending_change_holds_what_its_change_held,
@@ -42,42 +42,42 @@ pub(super) fn cases<S: TableStand>() -> Vec<Case<S>> {
     ]
 }
 
-async fn store<S: TableStand>(
-    stand: &S,
+async fn store<S: TableFixture>(
+    fixture: &S,
     sub: &Sub,
     after: i64,
     evidence: Evidence,
     password: bool,
 ) -> anyhow::Result<PendingChange> {
-    stand.ledger().store_pending(&change(stand, sub, after, evidence, password)).await?;
-    stored(stand, sub).await
+    fixture.ledger().store_pending(&change(fixture, sub, after, evidence, password)).await?;
+    stored(fixture, sub).await
 }
 
-async fn stored<S: TableStand>(stand: &S, sub: &Sub) -> anyhow::Result<PendingChange> {
-    stand.ledger().read_pending(Side::Old, sub).await?.context("there is no pending change")
+async fn stored<S: TableFixture>(fixture: &S, sub: &Sub) -> anyhow::Result<PendingChange> {
+    fixture.ledger().read_pending(Side::Old, sub).await?.context("there is no pending change")
 }
 
 const fn after(milliseconds: i64) -> Time {
     Time(NOON.0 + milliseconds)
 }
 
-async fn an_account_without_a_pending_change_has_none_to_clear<S: TableStand>(
-    stand: S,
+async fn an_account_without_a_pending_change_has_none_to_clear<S: TableFixture>(
+    fixture: S,
 ) -> anyhow::Result<()> {
-    let sub = sub(&stand);
-    assert_eq!(stand.ledger().read_pending(Side::Old, &sub).await?, None);
+    let sub = sub(&fixture);
+    assert_eq!(fixture.ledger().read_pending(Side::Old, &sub).await?, None);
     for token in [0, 1, u128::MAX] {
-        assert!(!stand.ledger().clear_pending(Side::Old, &sub, token).await?);
+        assert!(!fixture.ledger().clear_pending(Side::Old, &sub, token).await?);
     }
     Ok(())
 }
 
-async fn a_pending_change_holds_what_its_change_held<S: TableStand>(
-    stand: S,
+async fn a_pending_change_holds_what_its_change_held<S: TableFixture>(
+    fixture: S,
 ) -> anyhow::Result<()> {
     for (evidence, password) in Evidence::ALL.into_iter().zip([false, true, false, true]) {
-        let sub = sub(&stand);
-        let found = store(&stand, &sub, 5, evidence, password).await?;
+        let sub = sub(&fixture);
+        let found = store(&fixture, &sub, 5, evidence, password).await?;
         let wanted = PendingChange {
             side: Side::Old,
             sub,
@@ -97,28 +97,28 @@ async fn a_pending_change_holds_what_its_change_held<S: TableStand>(
     Ok(())
 }
 
-async fn changes_of_one_account_become_one_pending_change<S: TableStand>(
-    stand: S,
+async fn changes_of_one_account_become_one_pending_change<S: TableFixture>(
+    fixture: S,
 ) -> anyhow::Result<()> {
-    let sub = sub(&stand);
-    let first = store(&stand, &sub, 0, Evidence::Confirmed, true).await?;
-    let second = store(&stand, &sub, 10, Evidence::Changed, false).await?;
+    let sub = sub(&fixture);
+    let first = store(&fixture, &sub, 0, Evidence::Confirmed, true).await?;
+    let second = store(&fixture, &sub, 10, Evidence::Changed, false).await?;
     assert_eq!((second.first, second.last), (after(0), after(10)));
     assert_eq!((second.evidence, second.password_at), (Evidence::Changed, Some(after(0))));
     assert_eq!(second.token, first.token + 1);
-    let third = store(&stand, &sub, 20, Evidence::Deleted, true).await?;
+    let third = store(&fixture, &sub, 20, Evidence::Deleted, true).await?;
     assert_eq!((third.first, third.last), (after(0), after(20)));
     assert_eq!((third.evidence, third.password_at), (Evidence::Deleted, Some(after(20))));
     assert_eq!(third.token, first.token + 2);
     Ok(())
 }
 
-async fn of_two_changes_at_one_moment_the_later_one_counts<S: TableStand>(
-    stand: S,
+async fn of_two_changes_at_one_moment_the_later_one_counts<S: TableFixture>(
+    fixture: S,
 ) -> anyhow::Result<()> {
-    let sub = sub(&stand);
-    store(&stand, &sub, 10, Evidence::Hint, false).await?;
-    let found = store(&stand, &sub, 10, Evidence::Deleted, false).await?;
+    let sub = sub(&fixture);
+    store(&fixture, &sub, 10, Evidence::Hint, false).await?;
+    let found = store(&fixture, &sub, 10, Evidence::Deleted, false).await?;
     assert_eq!(
         (found.first, found.last, found.evidence),
         (after(10), after(10), Evidence::Deleted)
@@ -126,14 +126,14 @@ async fn of_two_changes_at_one_moment_the_later_one_counts<S: TableStand>(
     Ok(())
 }
 
-async fn a_hint_overrides_no_evidence_and_is_counted<S: TableStand>(
-    stand: S,
+async fn a_hint_overrides_no_evidence_and_is_counted<S: TableFixture>(
+    fixture: S,
 ) -> anyhow::Result<()> {
     for evidence in [Evidence::Changed, Evidence::Confirmed, Evidence::Deleted] {
-        let sub = sub(&stand);
-        let mut seen = store(&stand, &sub, 10, evidence, true).await?;
+        let sub = sub(&fixture);
+        let mut seen = store(&fixture, &sub, 10, evidence, true).await?;
         for (late, first) in [(10, 10), (20, 10), (5, 5), (15, 5)] {
-            let found = store(&stand, &sub, late, Evidence::Hint, false).await?;
+            let found = store(&fixture, &sub, late, Evidence::Hint, false).await?;
             assert_eq!((found.first, found.last), (after(first), after(10)));
             assert_eq!((found.evidence, found.password_at), (evidence, Some(after(10))));
             assert_eq!(
@@ -147,24 +147,24 @@ async fn a_hint_overrides_no_evidence_and_is_counted<S: TableStand>(
     Ok(())
 }
 
-async fn evidence_overrides_hints_of_any_time<S: TableStand>(stand: S) -> anyhow::Result<()> {
+async fn evidence_overrides_hints_of_any_time<S: TableFixture>(fixture: S) -> anyhow::Result<()> {
     for late in [5, 10, 15, 20, 25] {
-        let sub = sub(&stand);
-        store(&stand, &sub, 10, Evidence::Hint, false).await?;
-        let hints = store(&stand, &sub, 20, Evidence::Hint, false).await?;
+        let sub = sub(&fixture);
+        store(&fixture, &sub, 10, Evidence::Hint, false).await?;
+        let hints = store(&fixture, &sub, 20, Evidence::Hint, false).await?;
         assert_eq!(
             (hints.first, hints.last, hints.evidence),
             (after(10), after(10), Evidence::Hint)
         );
-        let found = store(&stand, &sub, late, Evidence::Confirmed, false).await?;
+        let found = store(&fixture, &sub, late, Evidence::Confirmed, false).await?;
         assert_eq!((found.first, found.last), (after(late.min(10)), after(late)));
         assert_eq!((found.evidence, found.token), (Evidence::Confirmed, hints.token + 1));
     }
     Ok(())
 }
 
-async fn the_order_of_changes_does_not_affect_their_pending_change<S: TableStand>(
-    stand: S,
+async fn the_order_of_changes_does_not_affect_their_pending_change<S: TableFixture>(
+    fixture: S,
 ) -> anyhow::Result<()> {
     let changes = [
         (1, Evidence::Hint, false),
@@ -178,10 +178,10 @@ async fn the_order_of_changes_does_not_affect_their_pending_change<S: TableStand
         for (size, step) in [(4, 6), (3, 2), (2, 1), (1, 1)] {
             order.push(left.remove(turn / step % size));
         }
-        let sub = sub(&stand);
+        let sub = sub(&fixture);
         let mut found = None;
         for (late, evidence, password) in &order {
-            found = Some(store(&stand, &sub, *late, *evidence, *password).await?);
+            found = Some(store(&fixture, &sub, *late, *evidence, *password).await?);
         }
         let found = found.context("no pending change is stored")?;
         assert_eq!((found.first, found.last), (after(1), after(4)), "{order:?}");
@@ -191,29 +191,31 @@ async fn the_order_of_changes_does_not_affect_their_pending_change<S: TableStand
     Ok(())
 }
 
-async fn an_older_change_that_arrives_late_is_counted_and_overrides_nothing<S: TableStand>(
-    stand: S,
+async fn an_older_change_that_arrives_late_is_counted_and_overrides_nothing<S: TableFixture>(
+    fixture: S,
 ) -> anyhow::Result<()> {
-    let sub = sub(&stand);
-    let before = store(&stand, &sub, 10, Evidence::Deleted, false).await?;
-    let found = store(&stand, &sub, 5, Evidence::Changed, false).await?;
+    let sub = sub(&fixture);
+    let before = store(&fixture, &sub, 10, Evidence::Deleted, false).await?;
+    let found = store(&fixture, &sub, 5, Evidence::Changed, false).await?;
     assert_eq!((found.last, found.evidence), (after(10), Evidence::Deleted));
     assert_eq!(found.token, before.token + 1);
     // "Drained at a moment" means that nothing older is pending. So the oldest change must be
     // known.
     assert_eq!(found.first, after(5));
-    let found = store(&stand, &sub, 7, Evidence::Changed, false).await?;
+    let found = store(&fixture, &sub, 7, Evidence::Changed, false).await?;
     assert_eq!((found.first, found.last), (after(5), after(10)));
     assert_eq!(found.token, before.token + 2);
     Ok(())
 }
 
-async fn a_password_event_that_arrives_late_is_kept<S: TableStand>(stand: S) -> anyhow::Result<()> {
-    let sub = sub(&stand);
-    store(&stand, &sub, 10, Evidence::Changed, false).await?;
+async fn a_password_event_that_arrives_late_is_kept<S: TableFixture>(
+    fixture: S,
+) -> anyhow::Result<()> {
+    let sub = sub(&fixture);
+    store(&fixture, &sub, 10, Evidence::Changed, false).await?;
     let mut known = Vec::new();
     for late in [5, 8, 6] {
-        let found = store(&stand, &sub, late, Evidence::Changed, true).await?;
+        let found = store(&fixture, &sub, late, Evidence::Changed, true).await?;
         assert_eq!((found.first, found.last), (after(5), after(10)));
         known.push(found.password_at);
     }
@@ -221,11 +223,11 @@ async fn a_password_event_that_arrives_late_is_kept<S: TableStand>(stand: S) -> 
     Ok(())
 }
 
-async fn password_events_are_kept_per_author_and_source<S: TableStand>(
-    stand: S,
+async fn password_events_are_kept_per_author_and_source<S: TableFixture>(
+    fixture: S,
 ) -> anyhow::Result<()> {
-    let sub = sub(&stand);
-    let ledger = stand.ledger();
+    let sub = sub(&fixture);
+    let ledger = fixture.ledger();
     for (late, administrator, claimed) in [
         (10, false, false),
         (20, true, false),
@@ -234,7 +236,7 @@ async fn password_events_are_kept_per_author_and_source<S: TableStand>(
         (5, true, false),
         (7, false, true),
     ] {
-        let change = change(&stand, &sub, late, Evidence::Changed, true);
+        let change = change(&fixture, &sub, late, Evidence::Changed, true);
         ledger.store_pending(&ChangeEvent { administrator, claimed, ..change }).await?;
     }
     let found = ledger.read_pending(Side::Old, &sub).await?.context("the pending change")?;
@@ -244,16 +246,16 @@ async fn password_events_are_kept_per_author_and_source<S: TableStand>(
     Ok(())
 }
 
-async fn pending_read_first_a_changed_pending_change_is_not_cleared<S: TableStand>(
-    stand: S,
+async fn pending_read_first_a_changed_pending_change_is_not_cleared<S: TableFixture>(
+    fixture: S,
 ) -> anyhow::Result<()> {
-    let sub = sub(&stand);
-    let ledger = stand.ledger();
+    let sub = sub(&fixture);
+    let ledger = fixture.ledger();
     for late in [10, -10] {
-        let seen = store(&stand, &sub, 0, Evidence::Changed, false).await?;
-        let touched = store(&stand, &sub, late, Evidence::Changed, false).await?;
+        let seen = store(&fixture, &sub, 0, Evidence::Changed, false).await?;
+        let touched = store(&fixture, &sub, late, Evidence::Changed, false).await?;
         assert!(!ledger.clear_pending(Side::Old, &sub, seen.token).await?);
-        assert_eq!(stored(&stand, &sub).await?, touched);
+        assert_eq!(stored(&fixture, &sub).await?, touched);
         assert!(ledger.clear_pending(Side::Old, &sub, touched.token).await?);
         assert_eq!(ledger.read_pending(Side::Old, &sub).await?, None);
         assert!(!ledger.clear_pending(Side::Old, &sub, touched.token).await?);
@@ -261,79 +263,81 @@ async fn pending_read_first_a_changed_pending_change_is_not_cleared<S: TableStan
     Ok(())
 }
 
-async fn token_never_repeats_after_a_clear<S: TableStand>(stand: S) -> anyhow::Result<()> {
-    let sub = sub(&stand);
+async fn token_never_repeats_after_a_clear<S: TableFixture>(fixture: S) -> anyhow::Result<()> {
+    let sub = sub(&fixture);
     let mut seen = BTreeSet::new();
     for _ in 0..CLEARED {
-        let token = store(&stand, &sub, 0, Evidence::Changed, false).await?.token;
+        let token = store(&fixture, &sub, 0, Evidence::Changed, false).await?.token;
         assert!(seen.insert(token), "a token came again after {} clears", seen.len());
-        assert!(stand.ledger().clear_pending(Side::Old, &sub, token).await?);
+        assert!(fixture.ledger().clear_pending(Side::Old, &sub, token).await?);
     }
     Ok(())
 }
 
-async fn a_new_change_does_not_wait_for_the_back_off_of_an_old_one<S: TableStand>(
-    stand: S,
+async fn a_new_change_does_not_wait_for_the_back_off_of_an_old_one<S: TableFixture>(
+    fixture: S,
 ) -> anyhow::Result<()> {
-    let sub = sub(&stand);
+    let sub = sub(&fixture);
     for late in [10, -10, 0] {
-        let of = change(&stand, &sub, 0, Evidence::Changed, false);
-        let token = store(&stand, &sub, 0, Evidence::Changed, false).await?.token;
+        let of = change(&fixture, &sub, 0, Evidence::Changed, false);
+        let token = store(&fixture, &sub, 0, Evidence::Changed, false).await?.token;
         let until = NOON + Duration::from_mins(1);
         for attempts in 1..=2 {
-            assert!(stand.back_off(&of, token, until, Reason::Busy).await?);
-            let found = stored(&stand, &sub).await?;
+            assert!(fixture.back_off(&of, token, until, Reason::Busy).await?);
+            let found = stored(&fixture, &sub).await?;
             assert_eq!((found.not_before, found.attempts), (until, attempts));
             assert_eq!(found.reason.as_deref(), Some(Reason::Busy.name()));
             assert_eq!(found.token, token, "a delay is no change");
         }
-        let found = store(&stand, &sub, late, Evidence::Changed, false).await?;
+        let found = store(&fixture, &sub, late, Evidence::Changed, false).await?;
         assert_eq!((found.not_before, found.attempts), (Time::ZERO, 0));
         assert_eq!(found.reason, None);
-        assert!(stand.ledger().clear_pending(Side::Old, &sub, found.token).await?);
+        assert!(fixture.ledger().clear_pending(Side::Old, &sub, found.token).await?);
     }
     Ok(())
 }
 
-async fn only_an_unchanged_pending_change_is_delayed<S: TableStand>(
-    stand: S,
+async fn only_an_unchanged_pending_change_is_delayed<S: TableFixture>(
+    fixture: S,
 ) -> anyhow::Result<()> {
-    let sub = sub(&stand);
-    let of = change(&stand, &sub, 0, Evidence::Changed, false);
-    assert!(!stand.back_off(&of, 7, NOON, Reason::Busy).await?, "there is no pending change");
-    assert_eq!(stand.ledger().read_pending(Side::Old, &sub).await?, None);
-    let seen = store(&stand, &sub, 0, Evidence::Changed, false).await?;
-    let touched = store(&stand, &sub, 1, Evidence::Changed, false).await?;
-    assert!(!stand.back_off(&of, seen.token, NOON, Reason::Busy).await?);
-    assert_eq!(stored(&stand, &sub).await?, touched);
+    let sub = sub(&fixture);
+    let of = change(&fixture, &sub, 0, Evidence::Changed, false);
+    assert!(!fixture.back_off(&of, 7, NOON, Reason::Busy).await?, "there is no pending change");
+    assert_eq!(fixture.ledger().read_pending(Side::Old, &sub).await?, None);
+    let seen = store(&fixture, &sub, 0, Evidence::Changed, false).await?;
+    let touched = store(&fixture, &sub, 1, Evidence::Changed, false).await?;
+    assert!(!fixture.back_off(&of, seen.token, NOON, Reason::Busy).await?);
+    assert_eq!(stored(&fixture, &sub).await?, touched);
     Ok(())
 }
 
-async fn every_account_has_its_own_pending_change<S: TableStand>(stand: S) -> anyhow::Result<()> {
-    let sub = sub(&stand);
-    let one = store(&stand, &sub, 0, Evidence::Changed, false).await?;
-    assert_eq!(stand.ledger().read_pending(Side::New, &sub).await?, None, "the namesake");
-    assert!(!stand.ledger().clear_pending(Side::New, &sub, one.token).await?);
-    assert_eq!(stored(&stand, &sub).await?, one);
+async fn every_account_has_its_own_pending_change<S: TableFixture>(
+    fixture: S,
+) -> anyhow::Result<()> {
+    let sub = sub(&fixture);
+    let one = store(&fixture, &sub, 0, Evidence::Changed, false).await?;
+    assert_eq!(fixture.ledger().read_pending(Side::New, &sub).await?, None, "the namesake");
+    assert!(!fixture.ledger().clear_pending(Side::New, &sub, one.token).await?);
+    assert_eq!(stored(&fixture, &sub).await?, one);
     Ok(())
 }
 
-async fn each_of_many_simultaneous_changes_is_counted<S: TableStand>(
-    stand: S,
+async fn each_of_many_simultaneous_changes_is_counted<S: TableFixture>(
+    fixture: S,
 ) -> anyhow::Result<()> {
-    let sub = sub(&stand);
-    let before = store(&stand, &sub, 8, Evidence::Changed, false).await?;
+    let sub = sub(&fixture);
+    let before = store(&fixture, &sub, 8, Evidence::Changed, false).await?;
     let mut pending_changes = JoinSet::new();
     for late in 0..AT_ONCE {
-        let stand = stand.clone();
+        let fixture = fixture.clone();
         let evidence = if late % 4 == 1 { Evidence::Hint } else { Evidence::Confirmed };
-        let change = change(&stand, &sub, late, evidence, late == 3);
-        pending_changes.spawn(async move { stand.ledger().store_pending(&change).await });
+        let change = change(&fixture, &sub, late, evidence, late == 3);
+        pending_changes.spawn(async move { fixture.ledger().store_pending(&change).await });
     }
     while let Some(done) = pending_changes.join_next().await {
         done??;
     }
-    let found = stored(&stand, &sub).await?;
+    let found = stored(&fixture, &sub).await?;
     assert_eq!(found.token, before.token + u128::from(AT_ONCE.unsigned_abs()));
     assert_eq!((found.first, found.last), (after(0), after(AT_ONCE - 1)));
     assert_eq!((found.evidence, found.password_at), (Evidence::Confirmed, Some(after(3))));

@@ -9,10 +9,10 @@ use poolbridge_core::sweep::pass::{Cursor, Partition, PartitionResult};
 use poolbridge_core::sweep::ports::{RecordOwner, RecordReader as _};
 use poolbridge_core::sweep::shard::Prefix;
 
-use super::{NOON, TableStand, kind, known, somebody, sub};
+use super::{NOON, TableFixture, kind, known, new_record, sub};
 use crate::contract::{Case, cases};
 
-pub(super) fn cases<S: TableStand>() -> Vec<Case<S>> {
+pub(super) fn cases<S: TableFixture>() -> Vec<Case<S>> {
     cases![
         many_accounts_are_returned_in_their_order,
         accounts_with_a_pending_change_are_returned,
@@ -20,56 +20,58 @@ pub(super) fn cases<S: TableStand>() -> Vec<Case<S>> {
     ]
 }
 
-async fn many_accounts_are_returned_in_their_order<S: TableStand>(stand: S) -> anyhow::Result<()> {
+async fn many_accounts_are_returned_in_their_order<S: TableFixture>(
+    fixture: S,
+) -> anyhow::Result<()> {
     let (mut subs, mut people) = (Vec::new(), Vec::new());
     for number in 0..12 {
-        let mut record = somebody(&stand, Side::Old);
+        let mut record = new_record(&fixture, Side::Old);
         if number % 2 == 0 {
-            record.accounts.new = Some(known(&stand));
+            record.accounts.new = Some(known(&fixture));
         }
-        stand.ledger().begin(&record).await?;
+        fixture.ledger().begin(&record).await?;
         subs.extend(record.accounts.old.as_ref().map(|known| known.sub.clone()));
-        subs.push(sub(&stand));
+        subs.push(sub(&fixture));
         people.push(record);
     }
     // Listed twice, as by a wrong listing.
     subs.push(subs[0].clone());
-    let found = stand.records().people(Side::Old, &subs).await?;
+    let found = fixture.records().people(Side::Old, &subs).await?;
     assert_eq!(found.len(), subs.len());
     for (place, record) in people.iter().enumerate() {
         assert_eq!(found[2 * place], RecordOwner::Person(Box::new(record.clone())));
         assert_eq!(found[2 * place + 1], RecordOwner::Unknown);
     }
     assert_eq!(found.last(), found.first());
-    assert_eq!(stand.records().people(Side::New, &subs[..1]).await?, [RecordOwner::Unknown]);
-    let many: Vec<Sub> = (0..250).map(|_| sub(&stand)).collect();
-    assert_eq!(stand.records().people(Side::Old, &many).await?, vec![RecordOwner::Unknown; 250]);
-    assert_eq!(stand.records().person(&people[3].id).await?.as_ref(), Some(&people[3]));
+    assert_eq!(fixture.records().people(Side::New, &subs[..1]).await?, [RecordOwner::Unknown]);
+    let many: Vec<Sub> = (0..250).map(|_| sub(&fixture)).collect();
+    assert_eq!(fixture.records().people(Side::Old, &many).await?, vec![RecordOwner::Unknown; 250]);
+    assert_eq!(fixture.records().person(&people[3].id).await?.as_ref(), Some(&people[3]));
     Ok(())
 }
 
-async fn accounts_with_a_pending_change_are_returned<S: TableStand>(
-    stand: S,
+async fn accounts_with_a_pending_change_are_returned<S: TableFixture>(
+    fixture: S,
 ) -> anyhow::Result<()> {
-    let change = super::change(&stand, &sub(&stand), 0, Evidence::Hint, false);
-    let has_pending = || stand.records().has_pending(Side::Old, &change.sub);
+    let change = super::change(&fixture, &sub(&fixture), 0, Evidence::Hint, false);
+    let has_pending = || fixture.records().has_pending(Side::Old, &change.sub);
     assert!(!has_pending().await?);
-    stand.ledger().store_pending(&change).await?;
+    fixture.ledger().store_pending(&change).await?;
     assert!(has_pending().await?);
-    assert!(!stand.records().has_pending(Side::New, &change.sub).await?);
+    assert!(!fixture.records().has_pending(Side::New, &change.sub).await?);
     Ok(())
 }
 
-async fn a_cursor_has_one_writer_at_a_time<S: TableStand>(stand: S) -> anyhow::Result<()> {
-    let mut cursor = stand.cursor().await?;
+async fn a_cursor_has_one_writer_at_a_time<S: TableFixture>(fixture: S) -> anyhow::Result<()> {
+    let mut cursor = fixture.cursor().await?;
     let next = |cursor: &mut Cursor| {
         cursor.revision += 1;
-        cursor.writer = stand.nonce();
+        cursor.writer = fixture.nonce();
     };
     cursor.begin(NOON, BySide { old: Some(1_000_000), new: None }, BySide { old: 9, new: 9 });
     next(&mut cursor);
-    stand.put_cursor(&cursor).await?;
-    assert_eq!(stand.cursor().await?, cursor);
+    fixture.put_cursor(&cursor).await?;
+    assert_eq!(fixture.cursor().await?, cursor);
     let before = cursor.clone();
     cursor.finish(
         &Partition::Accounts(Side::Old, Prefix::new("0f")),
@@ -77,12 +79,12 @@ async fn a_cursor_has_one_writer_at_a_time<S: TableStand>(stand: S) -> anyhow::R
         NOON,
     );
     next(&mut cursor);
-    stand.put_cursor(&cursor).await?;
-    assert_eq!(stand.cursor().await?, cursor);
+    fixture.put_cursor(&cursor).await?;
+    assert_eq!(fixture.cursor().await?, cursor);
     // A worker that read the same revision comes too late.
     let mut late = before;
     next(&mut late);
-    assert_eq!(kind(stand.put_cursor(&late).await), ErrorKind::Lost);
-    assert_eq!(stand.cursor().await?, cursor);
+    assert_eq!(kind(fixture.put_cursor(&late).await), ErrorKind::Lost);
+    assert_eq!(fixture.cursor().await?, cursor);
     Ok(())
 }

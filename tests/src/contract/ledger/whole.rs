@@ -19,13 +19,13 @@ use poolbridge_core::time::Time;
 use poolbridge_core::tombstone::{Owed, Tombstone};
 use tokio::task::JoinSet;
 
-use super::{TableStand, account, found, held, known};
+use super::{TableFixture, account, found, held, known};
 use crate::contract::{Case, cases};
 
 /// How many are counted at the same moment.
 const AT_ONCE: i64 = 16;
 
-pub(super) fn cases<S: TableStand>() -> Vec<Case<S>> {
+pub(super) fn cases<S: TableFixture>() -> Vec<Case<S>> {
     cases![
         a_record_is_read_back_with_every_field,
         a_bridge_without_a_control_item_is_at_the_default,
@@ -61,17 +61,18 @@ fn base(at: u8) -> BaselineField {
 }
 
 /// Accounts of both pools from which an operator separated a person.
-fn apart(stand: &impl TableStand) -> Apart {
+fn apart(fixture: &impl TableFixture) -> Apart {
     let mut apart = Apart::default();
     for side in [Side::Old, Side::New, Side::New] {
-        apart.note(side, known(stand).sub);
+        apart.note(side, known(fixture).sub);
     }
     apart
 }
 
 /// Every field filled, and every word of each closed list used once.
-fn filled(stand: &impl TableStand, record: &PersonRecord) -> PersonRecord {
-    let gone = KnownAccount { written: Some(Time(-5)), gone: Some(Time(i64::MAX)), ..known(stand) };
+fn filled(fixture: &impl TableFixture, record: &PersonRecord) -> PersonRecord {
+    let gone =
+        KnownAccount { written: Some(Time(-5)), gone: Some(Time(i64::MAX)), ..known(fixture) };
     let reasons = Reason::PLAIN.into_iter().chain([Reason::PortError(ErrorKind::Throttled)]);
     let decisions = reasons.enumerate().map(|(at, reason)| Decision {
         at: Time(i64::try_from(at).unwrap_or_default()),
@@ -82,7 +83,7 @@ fn filled(stand: &impl TableStand, record: &PersonRecord) -> PersonRecord {
     });
     PersonRecord {
         id: record.id.clone(),
-        salt: PersonId::from_nonce(stand.nonce()),
+        salt: PersonId::from_nonce(fixture.nonce()),
         revision: u64::MAX - 1,
         accounts: BySide { old: record.accounts.old.clone(), new: Some(gone.clone()) },
         baseline: Some(Baseline {
@@ -145,57 +146,57 @@ fn filled(stand: &impl TableStand, record: &PersonRecord) -> PersonRecord {
             since: Time(11),
         }),
         decisions: decisions.collect(),
-        apart: apart(stand),
+        apart: apart(fixture),
         linked: Some(Time(12)),
         created: Time(13),
         updated: Time(14),
     }
 }
 
-async fn a_record_is_read_back_with_every_field<S: TableStand>(stand: S) -> anyhow::Result<()> {
-    let (record, lease) = held(&stand, Side::Old).await?;
-    let full = filled(&stand, &record);
-    stand.ledger().join(&full, &lease.owner, Side::New).await?;
+async fn a_record_is_read_back_with_every_field<S: TableFixture>(fixture: S) -> anyhow::Result<()> {
+    let (record, lease) = held(&fixture, Side::Old).await?;
+    let full = filled(&fixture, &record);
+    fixture.ledger().join(&full, &lease.owner, Side::New).await?;
     for side in Side::BOTH {
-        assert_eq!(found(&stand, side, &account(&full, side)).await?.as_ref(), Some(&full));
+        assert_eq!(found(&fixture, side, &account(&full, side)).await?.as_ref(), Some(&full));
     }
     for state in PersonState::ALL {
-        let (record, lease) = held(&stand, Side::New).await?;
+        let (record, lease) = held(&fixture, Side::New).await?;
         let bare = PersonRecord { state, revision: 2, lease: None, ..record };
-        stand.ledger().store(&bare, &lease.owner).await?;
-        assert_eq!(stand.person(&bare.id).await?.as_ref(), Some(&bare));
+        fixture.ledger().store(&bare, &lease.owner).await?;
+        assert_eq!(fixture.person(&bare.id).await?.as_ref(), Some(&bare));
     }
     Ok(())
 }
 
-async fn a_bridge_without_a_control_item_is_at_the_default<S: TableStand>(
-    stand: S,
+async fn a_bridge_without_a_control_item_is_at_the_default<S: TableFixture>(
+    fixture: S,
 ) -> anyhow::Result<()> {
-    assert_eq!(stand.ledger().control().await?, Control::default());
+    assert_eq!(fixture.ledger().control().await?, Control::default());
     Ok(())
 }
 
-async fn counters_add_up<S: TableStand>(stand: S) -> anyhow::Result<()> {
+async fn counters_add_up<S: TableFixture>(fixture: S) -> anyhow::Result<()> {
     let count =
         |counted: &BTreeMap<PersonState, i64>, state| counted.get(&state).copied().unwrap_or(0);
-    let before = stand.counted().await?;
+    let before = fixture.counted().await?;
     let mut counts = JoinSet::new();
     for _ in 0..AT_ONCE {
-        let stand = stand.clone();
+        let fixture = fixture.clone();
         counts.spawn(async move {
-            stand.ledger().count(None, Some(PersonState::OnlyOld)).await?;
-            stand.ledger().count(Some(PersonState::OnlyOld), Some(PersonState::Synced)).await?;
-            stand.ledger().count(Some(PersonState::Synced), Some(PersonState::Synced)).await?;
-            stand.ledger().count(None, Some(PersonState::Held)).await?;
-            stand.ledger().count(Some(PersonState::Held), None).await?;
-            stand.ledger().count(None, Some(PersonState::OnlyOld)).await?;
+            fixture.ledger().count(None, Some(PersonState::OnlyOld)).await?;
+            fixture.ledger().count(Some(PersonState::OnlyOld), Some(PersonState::Synced)).await?;
+            fixture.ledger().count(Some(PersonState::Synced), Some(PersonState::Synced)).await?;
+            fixture.ledger().count(None, Some(PersonState::Held)).await?;
+            fixture.ledger().count(Some(PersonState::Held), None).await?;
+            fixture.ledger().count(None, Some(PersonState::OnlyOld)).await?;
             Ok::<_, PortError>(())
         });
     }
     while let Some(done) = counts.join_next().await {
         done??;
     }
-    let after = stand.counted().await?;
+    let after = fixture.counted().await?;
     for (state, by) in
         [(PersonState::OnlyOld, AT_ONCE), (PersonState::Synced, AT_ONCE), (PersonState::Held, 0)]
     {

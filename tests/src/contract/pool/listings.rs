@@ -11,13 +11,13 @@ use poolbridge_core::step::Action;
 use poolbridge_core::sweep::ports::{AccountLister, PageStream};
 use poolbridge_core::sweep::shard::Prefix;
 
-use super::{PoolStand, group, read, somebody, write};
+use super::{PoolFixture, group, new_user, read, write};
 use crate::contract::{Case, cases, resources};
 
 /// A listing of a few accounts must end before this many pages.
 const PAGES_MAX: usize = 1_000;
 
-pub(super) fn cases<S: PoolStand>() -> Vec<Case<S>> {
+pub(super) fn cases<S: PoolFixture>() -> Vec<Case<S>> {
     cases![
         a_listing_shows_each_account_once,
         a_listing_by_prefix_shows_only_matching_accounts,
@@ -38,21 +38,21 @@ async fn all<T>(mut pages: impl PageStream<T>) -> Result<Vec<T>, PortError> {
     panic!("a listing without an end");
 }
 
-async fn accounts(stand: &impl PoolStand, letters: &str) -> anyhow::Result<Vec<Account>> {
-    Ok(all(stand.lister().accounts(&Prefix::new(letters))).await?)
+async fn accounts(fixture: &impl PoolFixture, letters: &str) -> anyhow::Result<Vec<Account>> {
+    Ok(all(fixture.lister().accounts(&Prefix::new(letters))).await?)
 }
 
-async fn some(stand: &impl PoolStand, count: usize) -> anyhow::Result<Vec<AccountRef>> {
+async fn some(fixture: &impl PoolFixture, count: usize) -> anyhow::Result<Vec<AccountRef>> {
     let mut account_refs = Vec::new();
     for _ in 0..count {
-        account_refs.push(somebody(stand).await?.1);
+        account_refs.push(new_user(fixture).await?.1);
     }
     Ok(account_refs)
 }
 
-async fn a_listing_shows_each_account_once<S: PoolStand>(stand: S) -> anyhow::Result<()> {
-    let account_refs = some(&stand, 5).await?;
-    let listed = accounts(&stand, "").await?;
+async fn a_listing_shows_each_account_once<S: PoolFixture>(fixture: S) -> anyhow::Result<()> {
+    let account_refs = some(&fixture, 5).await?;
+    let listed = accounts(&fixture, "").await?;
     let subs: BTreeSet<&Sub> = listed.iter().map(|account| &account.sub).collect();
     assert_eq!(subs.len(), listed.len(), "an account is shown twice");
     assert!(
@@ -62,14 +62,14 @@ async fn a_listing_shows_each_account_once<S: PoolStand>(stand: S) -> anyhow::Re
     Ok(())
 }
 
-async fn a_listing_by_prefix_shows_only_matching_accounts<S: PoolStand>(
-    stand: S,
+async fn a_listing_by_prefix_shows_only_matching_accounts<S: PoolFixture>(
+    fixture: S,
 ) -> anyhow::Result<()> {
-    let account_refs = some(&stand, 3).await?;
+    let account_refs = some(&fixture, 3).await?;
     for account_ref in &account_refs {
         for length in [1, 2, 3] {
             let letters: String = account_ref.sub.as_str().chars().take(length).collect();
-            let listed = accounts(&stand, &letters).await?;
+            let listed = accounts(&fixture, &letters).await?;
             let shown = listed.iter().filter(|account| account.sub == account_ref.sub).count();
             assert_eq!(shown, 1, "by {letters}");
             let prefix = Prefix::new(letters);
@@ -79,48 +79,50 @@ async fn a_listing_by_prefix_shows_only_matching_accounts<S: PoolStand>(
             );
         }
     }
-    assert_eq!(accounts(&stand, "zz").await?, []);
+    assert_eq!(accounts(&fixture, "zz").await?, []);
     Ok(())
 }
 
-async fn a_listing_shows_what_a_read_shows_but_for_factors<S: PoolStand>(
-    stand: S,
+async fn a_listing_shows_what_a_read_shows_but_for_factors<S: PoolFixture>(
+    fixture: S,
 ) -> anyhow::Result<()> {
-    let (_, account_ref) = somebody(&stand).await?;
-    write(&stand, &account_ref, &Action::Disable).await?;
-    let whole = read(&stand, &account_ref).await?;
-    let mut listed = accounts(&stand, account_ref.sub.as_str()).await?;
+    let (_, account_ref) = new_user(&fixture).await?;
+    write(&fixture, &account_ref, &Action::Disable).await?;
+    let whole = read(&fixture, &account_ref).await?;
+    let mut listed = accounts(&fixture, account_ref.sub.as_str()).await?;
     // Generated subs may be the prefix of others.
     listed.retain(|account| account.sub == account_ref.sub);
     assert_eq!(listed, [Account { groups: None, factors: None, ..whole }]);
     Ok(())
 }
 
-async fn a_listing_of_a_group_shows_only_its_members<S: PoolStand>(stand: S) -> anyhow::Result<()> {
-    let account_refs = some(&stand, 3).await?;
+async fn a_listing_of_a_group_shows_only_its_members<S: PoolFixture>(
+    fixture: S,
+) -> anyhow::Result<()> {
+    let account_refs = some(&fixture, 3).await?;
     let name = group(resources::GROUPS[1]);
-    let (_, outsider) = somebody(&stand).await?;
+    let (_, non_member) = new_user(&fixture).await?;
     for account_ref in &account_refs {
-        write(&stand, account_ref, &Action::AddToGroup(name.clone())).await?;
+        write(&fixture, account_ref, &Action::AddToGroup(name.clone())).await?;
     }
-    let listed = all(stand.lister().members(&name)).await?;
+    let listed = all(fixture.lister().members(&name)).await?;
     let subs: BTreeSet<&Sub> = listed.iter().collect();
     assert_eq!(subs.len(), listed.len(), "an account is shown twice");
     assert!(
         account_refs.iter().all(|account_ref| subs.contains(&account_ref.sub)),
         "a member is not shown"
     );
-    assert!(!subs.contains(&outsider.sub), "an outsider is shown");
+    assert!(!subs.contains(&non_member.sub), "a non-member is shown");
     let gone = account_refs.first().context("there are three")?;
-    write(&stand, gone, &Action::RemoveFromGroup(name.clone())).await?;
-    let listed = all(stand.lister().members(&name)).await?;
+    write(&fixture, gone, &Action::RemoveFromGroup(name.clone())).await?;
+    let listed = all(fixture.lister().members(&name)).await?;
     assert!(!listed.contains(&gone.sub), "a former member is still shown");
     assert!(account_refs.iter().skip(1).all(|account_ref| listed.contains(&account_ref.sub)));
     Ok(())
 }
 
-async fn a_missing_group_cannot_be_listed<S: PoolStand>(stand: S) -> anyhow::Result<()> {
-    let answer = all(stand.lister().members(&group("nobody-made-it"))).await;
+async fn a_missing_group_cannot_be_listed<S: PoolFixture>(fixture: S) -> anyhow::Result<()> {
+    let answer = all(fixture.lister().members(&group("never-created"))).await;
     assert_eq!(super::kind(answer), ErrorKind::Missing);
     Ok(())
 }

@@ -4,7 +4,7 @@
 mod creations;
 mod actions;
 mod listings;
-mod partings;
+mod deletions;
 mod searches;
 
 use std::collections::BTreeMap;
@@ -24,8 +24,8 @@ use poolbridge_core::time::Time;
 use super::Case;
 use super::difference::ServiceBehaviour;
 
-/// A stand with a user pool, and what an administrator does there without the bridge.
-pub trait PoolStand: Clone + Send + Sync + 'static {
+/// A fixture with a user pool, and what an administrator does there without the bridge.
+pub trait PoolFixture: Clone + Send + Sync + 'static {
     /// The pool's type.
     type Pool: Pool;
 
@@ -47,7 +47,7 @@ pub trait PoolStand: Clone + Send + Sync + 'static {
     /// A number that was never returned before.
     fn nonce(&self) -> u128;
 
-    /// Which service the stand behaves like.
+    /// Which service the fixture behaves like.
     fn pool_behaviour(&self) -> &ServiceBehaviour;
 
     /// Deletes an account.
@@ -58,13 +58,13 @@ pub trait PoolStand: Clone + Send + Sync + 'static {
 }
 
 /// Every case.
-pub fn cases<S: PoolStand>() -> Vec<Case<S>> {
+pub fn cases<S: PoolFixture>() -> Vec<Case<S>> {
     let parts = [
         creations::cases(),
         actions::cases(),
         searches::cases(),
         listings::cases(),
-        partings::cases(),
+        deletions::cases(),
     ];
     parts.into_iter().flatten().collect()
 }
@@ -92,15 +92,15 @@ fn username(text: &str) -> Username {
 }
 
 /// A unique word of letters, so that it can begin an address.
-fn word(stand: &impl PoolStand) -> String {
-    format!("p{:x}", stand.nonce() & 0xffff_ffff_ffff)
+fn word(fixture: &impl PoolFixture) -> String {
+    format!("p{:x}", fixture.nonce() & 0xffff_ffff_ffff)
 }
 
 /// A new person: the address, and the account that a creation asks for.
-pub(super) fn request(stand: &impl PoolStand) -> (String, NewAccount) {
-    let word = word(stand);
+pub(super) fn request(fixture: &impl PoolFixture) -> (String, NewAccount) {
+    let word = word(fixture);
     let email = format!("{word}@example.com");
-    let name = if stand.by_email() { &email } else { &word };
+    let name = if fixture.by_email() { &email } else { &word };
     let attributes =
         attributes(&[("email", &email), ("email_verified", "true"), ("given_name", "Ann")]);
     let account = NewAccount { username: username(name), attributes };
@@ -108,61 +108,61 @@ pub(super) fn request(stand: &impl PoolStand) -> (String, NewAccount) {
 }
 
 /// A deadline that no call reaches.
-fn soon(stand: &impl PoolStand) -> Time {
-    stand.now() + Duration::from_secs(10)
+fn soon(fixture: &impl PoolFixture) -> Time {
+    fixture.now() + Duration::from_secs(10)
 }
 
 pub(super) async fn create(
-    stand: &impl PoolStand,
+    fixture: &impl PoolFixture,
     account: &NewAccount,
 ) -> Result<AccountRef, PortError> {
-    stand.pool().create(account, soon(stand)).await
+    fixture.pool().create(account, soon(fixture)).await
 }
 
 /// An account that exists now: its address and its handle.
-async fn somebody(stand: &impl PoolStand) -> anyhow::Result<(String, AccountRef)> {
-    let (email, account) = request(stand);
-    Ok((email, create(stand, &account).await?))
+async fn new_user(fixture: &impl PoolFixture) -> anyhow::Result<(String, AccountRef)> {
+    let (email, account) = request(fixture);
+    Ok((email, create(fixture, &account).await?))
 }
 
 pub(super) async fn read(
-    stand: &impl PoolStand,
+    fixture: &impl PoolFixture,
     account_ref: &AccountRef,
 ) -> anyhow::Result<Account> {
-    stand.pool().read(account_ref).await?.context("the account is not there")
+    fixture.pool().read(account_ref).await?.context("the account is not there")
 }
 
 /// The accounts that a search finds.
-async fn found(stand: &impl PoolStand, search: &Search) -> anyhow::Result<Vec<Account>> {
-    match stand.pool().find(search).await? {
+async fn found(fixture: &impl PoolFixture, search: &Search) -> anyhow::Result<Vec<Account>> {
+    match fixture.pool().find(search).await? {
         SearchAnswer::Accounts(found) => Ok(found),
         SearchAnswer::CannotBeSearched => anyhow::bail!("the pool cannot be searched"),
     }
 }
 
 pub(super) async fn write(
-    stand: &impl PoolStand,
+    fixture: &impl PoolFixture,
     account_ref: &AccountRef,
     action: &Action,
 ) -> Result<(), PortError> {
-    stand.pool().write(account_ref, action, soon(stand)).await
+    fixture.pool().write(account_ref, action, soon(fixture)).await
 }
 
 /// Does an action twice and checks that the second time changes nothing. Returns the account after
 /// it.
 async fn write_twice(
-    stand: &impl PoolStand,
+    fixture: &impl PoolFixture,
     account_ref: &AccountRef,
     action: &Action,
 ) -> anyhow::Result<Account> {
-    write(stand, account_ref, action).await?;
-    let once = read(stand, account_ref).await?;
-    let groups = stand.pool().groups(account_ref).await?;
-    write(stand, account_ref, action).await?;
-    let twice = read(stand, account_ref).await?;
+    write(fixture, account_ref, action).await?;
+    let once = read(fixture, account_ref).await?;
+    let groups = fixture.pool().groups(account_ref).await?;
+    write(fixture, account_ref, action).await?;
+    let twice = read(fixture, account_ref).await?;
     assert!(twice.modified >= once.modified);
     assert_eq!(twice, Account { modified: twice.modified, ..once }, "{action:?}");
-    assert_eq!(stand.pool().groups(account_ref).await?, groups, "{action:?}");
+    assert_eq!(fixture.pool().groups(account_ref).await?, groups, "{action:?}");
     Ok(twice)
 }
 

@@ -4,7 +4,7 @@
 use poolbridge_core::policy::Phase;
 use poolbridge_core::side::Side;
 
-use super::small::{ScriptedEdit, Small};
+use super::small::{ScriptedEdit, SmallWorld};
 use crate::simulation::parameters::{Act, WorldParameters};
 use crate::world::fault_injection::{CallFate, FaultRates};
 
@@ -34,7 +34,7 @@ const fn enabled(side: Side) -> ScriptedEdit {
 /// That many stale reads. As in every world, other tasks get a turn before each call and between
 /// each change and its answer.
 const fn stale(most: u32) -> FaultRates {
-    let mut rates = FaultRates::quiescence();
+    let mut rates = FaultRates::none();
     rates.stale_one_in = 2;
     rates.stale_max = most;
     rates
@@ -52,15 +52,15 @@ fn failing(operation: &'static str, faults: &[CallFate], most: u32) -> FaultRate
 }
 
 /// The same world with that many additional stale reads.
-fn looking_back(name: &'static str, most: u32, small: Small) -> Small {
+fn stale_reads(name: &'static str, most: u32, small: SmallWorld) -> SmallWorld {
     let rates = FaultRates { stale_one_in: 2, stale_max: most, ..small.parameters.rates.clone() };
-    Small { name, parameters: WorldParameters { rates, ..small.parameters }, ..small }
+    SmallWorld { name, parameters: WorldParameters { rates, ..small.parameters }, ..small }
 }
 
-fn quiet(name: &'static str) -> Small {
-    Small {
+fn minimal(name: &'static str) -> SmallWorld {
+    SmallWorld {
         name,
-        parameters: WorldParameters { rates: stale(0), ..WorldParameters::quiet() },
+        parameters: WorldParameters { rates: stale(0), ..WorldParameters::minimal() },
         first_values: Vec::new(),
         groups: false,
         phase: Phase::Follow,

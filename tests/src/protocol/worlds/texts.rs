@@ -2,48 +2,48 @@
 
 use poolbridge_core::side::Side;
 
-use super::{both, quiet, stale, text};
-use crate::protocol::small::Small;
+use super::{both, minimal, stale, text};
+use crate::protocol::small::SmallWorld;
 use crate::simulation::parameters::WorldParameters;
 
 /// An agreed pair with one text. Two edits (old, new), one crash, one stale read, five receptions.
-pub fn baseline() -> Small {
-    Small {
-        parameters: WorldParameters { rates: stale(1), ..WorldParameters::quiet() },
+pub fn baseline() -> SmallWorld {
+    SmallWorld {
+        parameters: WorldParameters { rates: stale(1), ..WorldParameters::minimal() },
         edits: both(),
         crashes: 1,
         receptions: 5,
-        ..quiet("agreed pair")
+        ..minimal("agreed pair")
     }
 }
 
 /// One crash after another. Two edits (old, new), captured at once; two crashes, three receptions.
-pub fn crashing_twice() -> Small {
-    Small {
+pub fn two_crashes() -> SmallWorld {
+    SmallWorld {
         edits: both(),
         prompt: true,
         crashes: 2,
         receptions: 3,
-        ..quiet("agreed pair, crash upon crash")
+        ..minimal("agreed pair, crash upon crash")
     }
 }
 
 /// Stale reads. Two edits (old, new), three stale reads, six receptions.
-pub fn looking_back() -> Small {
-    Small {
-        parameters: WorldParameters { rates: stale(3), ..WorldParameters::quiet() },
+pub fn stale_reads() -> SmallWorld {
+    SmallWorld {
+        parameters: WorldParameters { rates: stale(3), ..WorldParameters::minimal() },
         edits: both(),
-        ..quiet("agreed pair, stale reads")
+        ..minimal("agreed pair, stale reads")
     }
 }
 
 /// Three edits (old twice, new), captured at once, three receptions.
-pub fn busy() -> Small {
+pub fn busy() -> SmallWorld {
     let edit = text(Side::Old, "name");
-    Small {
+    SmallWorld {
         edits: vec![edit, edit, text(Side::New, "name")],
         prompt: true,
         receptions: 3,
-        ..quiet("agreed pair, three edits")
+        ..minimal("agreed pair, three edits")
     }
 }

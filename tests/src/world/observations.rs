@@ -1,4 +1,4 @@
-//! What a task has observed so far: the basis of its writes.
+//! What a task has observed so far, and so what its writes are based on.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use super::edits::{EditId, Human};
 
 /// The result of one observation.
 #[derive(Clone, Copy, Debug, Hash)]
-pub struct Observed {
+pub struct ObservedVersion {
     /// The version of the account.
     pub version: usize,
     /// The moment that it showed.
@@ -22,11 +22,11 @@ pub struct Observed {
     pub at: Time,
 }
 
-/// All that a task has observed so far: the basis of its writes.
+/// All that a task has observed so far.
 #[derive(Clone, Debug, Default, Hash)]
-pub struct Basis {
-    pub(super) accounts: BTreeMap<(Side, Sub), Observed>,
-    pub(super) groups: BTreeMap<(Side, Sub), Observed>,
+pub struct Observations {
+    pub(super) accounts: BTreeMap<(Side, Sub), ObservedVersion>,
+    pub(super) groups: BTreeMap<(Side, Sub), ObservedVersion>,
     /// When the task last read pending changes.
     pub(super) pending_changes: BTreeMap<(Side, Sub), Time>,
     pub(super) claimed: Vec<PersonId>,
@@ -35,8 +35,8 @@ pub struct Basis {
     pub(super) writes_both: bool,
 }
 
-impl Basis {
-    pub(super) fn seen(&self, side: Side, sub: &Sub, field: &Field) -> Option<Observed> {
+impl Observations {
+    pub(super) fn seen(&self, side: Side, sub: &Sub, field: &Field) -> Option<ObservedVersion> {
         let from = if matches!(field, Field::Group(_)) { &self.groups } else { &self.accounts };
         from.get(&(side, sub.clone())).copied()
     }
@@ -64,11 +64,11 @@ impl Basis {
         side: Side,
         human: Human,
         field: &Field,
-        seen: Observed,
+        seen: ObservedVersion,
     ) -> bool {
         let there = pools.get(side.other()).all().iter().filter(|one| one.human == human);
-        let mut looks = there.filter_map(|one| self.seen(side.other(), &one.sub, field));
-        looks.all(|look| look.at <= seen.at)
+        let mut observed = there.filter_map(|one| self.seen(side.other(), &one.sub, field));
+        observed.all(|version| version.at <= seen.at)
     }
 
     /// The edits that an action's values come from: those that the task saw on the other side.

@@ -16,7 +16,7 @@ const FAILURES_MAX: usize = 200;
 
 /// The result of many worlds.
 #[derive(Clone, Debug, Default)]
-pub struct Tally {
+pub struct WorldCounters {
     /// The number of worlds.
     pub worlds: u64,
     /// The number of worlds with an edit.
@@ -37,7 +37,7 @@ pub struct Tally {
     pub replayed_with: String,
 }
 
-impl Tally {
+impl WorldCounters {
     fn add(&mut self, seed: u64, outcome: WorldResult) {
         self.worlds += 1;
         self.edited += u64::from(outcome.edits > 0);
@@ -73,7 +73,7 @@ impl Tally {
     }
 }
 
-impl fmt::Display for Tally {
+impl fmt::Display for WorldCounters {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.took.as_secs_f64();
         writeln!(formatter, "{} worlds in {seconds:.1} s, {} edits", self.worlds, self.edits)?;
@@ -91,33 +91,33 @@ impl fmt::Display for Tally {
 }
 
 /// Runs the worlds of a mixture, on as many threads as a small machine has.
-pub fn of(mixture: Mixture, seeds: Range<u64>) -> Tally {
-    let mut tally = tally(seeds, &mixture.parameters(), 2);
+pub fn run_mixture(mixture: Mixture, seeds: Range<u64>) -> WorldCounters {
+    let mut counters = run_worlds(seeds, &mixture.parameters(), 2);
     if mixture != Mixture::Mixed {
-        tally.replayed_with = format!(" WORLD={}", mixture.name());
+        counters.replayed_with = format!(" WORLD={}", mixture.name());
     }
-    tally
+    counters
 }
 
 /// Runs the worlds of those seeds on that many threads.
-pub fn tally(seeds: Range<u64>, parameters: &WorldParameters, threads: u64) -> Tally {
+pub fn run_worlds(seeds: Range<u64>, parameters: &WorldParameters, threads: u64) -> WorldCounters {
     let began = Instant::now();
     let threads = threads.max(1);
     let mut all = thread::scope(|scope| {
         let part = |first: u64| {
             let seeds = seeds.clone();
             scope.spawn(move || {
-                let mut tally = Tally::default();
+                let mut counters = WorldCounters::default();
                 let mut seed = seeds.start + first;
                 while seed < seeds.end {
-                    tally.add(seed, run(seed, parameters));
+                    counters.add(seed, run(seed, parameters));
                     seed += threads;
                 }
-                tally
+                counters
             })
         };
         let parts: Vec<_> = (0..threads).map(part).collect();
-        let mut all = Tally::default();
+        let mut all = WorldCounters::default();
         for part in parts {
             all.join(part.join().expect("a world panicked: its seed is in the message above"));
         }

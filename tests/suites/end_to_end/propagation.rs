@@ -7,25 +7,25 @@ use poolbridge_tests::deployment::aws::{changed, message, nonce};
 use poolbridge_tests::deployment::{Deployment, GROUP};
 use poolbridge_tests::world::chance::{Chooser as _, Seeded};
 
-use super::{CountedCalls, arrival, attribute, play, request, sign_up};
+use super::{CountedCalls, arrival, attribute, request, run_case, sign_up};
 
 #[tokio::test]
 async fn a_sign_up_travels_with_its_attributes() {
-    play(async |bridge| {
+    run_case(async |bridge| {
         let sub = sign_up(bridge, "sign-up-one").await?;
         let new = arrival(bridge, "sign-up-one").await?;
         attribute(bridge, Side::New, &new.sub, "custom:department", "dept-Department-One").await?;
         ensure!(new.attribute("email_verified") == "true", "the address came unverified");
         ensure!(new.sub != sub, "two accounts with one sub");
         ensure!(bridge.new.groups(&new.username).await?.is_empty(), "a group that no edit added");
-        bridge.worked_off().await
+        bridge.wait_until_processed().await
     })
     .await;
 }
 
 #[tokio::test]
 async fn invariant_04_three_deliveries_in_random_order_make_no_additional_pool_write() {
-    play(async |bridge| {
+    run_case(async |bridge| {
         let mut changes = Vec::new();
         let mut people = Vec::new();
         for name in ["thrice-one", "thrice-two", "thrice-three"] {
@@ -69,5 +69,5 @@ async fn deliver(bridge: &Deployment, changes: &[ChangeEvent], seed: u64) -> any
         let (group, body) = message(deliveries.swap_remove(next));
         bridge.services.send(&bridge.names.queue_url, &group, nonce(), &body).await?;
     }
-    bridge.worked_off().await
+    bridge.wait_until_processed().await
 }

@@ -9,16 +9,16 @@ use anyhow::bail;
 /// check.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Calls `look` until it returns `Break`. Each `Continue` says what it sees instead. After `limit`,
-/// the error says what was awaited and what was seen last.
+/// Calls `check` until it returns `Break`. Each `Continue` states what it sees instead. After
+/// `limit`, the error states what was awaited and what was seen last.
 pub async fn until<T>(
     what: &str,
     limit: Duration,
-    mut look: impl AsyncFnMut() -> anyhow::Result<ControlFlow<T, String>>,
+    mut check: impl AsyncFnMut() -> anyhow::Result<ControlFlow<T, String>>,
 ) -> anyhow::Result<T> {
     let deadline = Instant::now() + limit;
     loop {
-        let seen = match look().await? {
+        let seen = match check().await? {
             ControlFlow::Break(value) => return Ok(value),
             ControlFlow::Continue(seen) => seen,
         };

@@ -21,9 +21,9 @@ use super::calls;
 const PAUSE: Duration = Duration::from_mins(10);
 
 /// Processes every pending change every ten minutes. Returns the outcomes, and whether it ended.
-fn worked_off(setup: &mut Setup, looks: usize) -> (Vec<Outcome>, bool) {
+fn process_until_settled(setup: &mut Setup, rounds: usize) -> (Vec<Outcome>, bool) {
     let mut outcomes = Vec::new();
-    for _ in 0..looks {
+    for _ in 0..rounds {
         setup.wait(PAUSE);
         let pending_changes: Vec<_> =
             setup.world.lock().table.pending_changes.values().cloned().collect();
@@ -47,7 +47,7 @@ const REFUSALS: [ErrorKind; 4] =
     [ErrorKind::Denied, ErrorKind::Missing, ErrorKind::Unreadable, ErrorKind::AccountGone];
 
 /// A person in the state in which the next run calls that operation on the new pool.
-fn about_to_call(operation: &str) -> (Setup, Sub) {
+fn state_before_call(operation: &str) -> (Setup, Sub) {
     let eager = matches!(operation, "AdminCreateUser" | "AdminSetUserPassword");
     let mut setup = Setup::new(if eager { Provision::Eager } else { Provision::Lazy });
     if eager || operation == "ListUsers" {
@@ -85,10 +85,10 @@ fn every_refusal_that_repeats_ends_and_clears_the_pending_change() {
                 // That is no failure but an answer: the account is missing.
                 continue;
             }
-            let (mut setup, old) = about_to_call(operation);
+            let (mut setup, old) = state_before_call(operation);
             fail(&setup, operation, kind);
             setup.capture(Side::Old, &old);
-            let (outcomes, ended) = worked_off(&mut setup, 12);
+            let (outcomes, ended) = process_until_settled(&mut setup, 12);
             assert!(ended, "{operation} {kind:?} is retried without end: {:?}", outcomes.last());
             let last = outcomes.last();
             assert!(matches!(last, Some(Outcome::Held(_))), "{operation} {kind:?}: {last:?}");
@@ -101,10 +101,10 @@ fn every_refusal_that_repeats_ends_and_clears_the_pending_change() {
 
 #[test]
 fn a_pool_that_fails_every_creation_is_not_called_forever() {
-    let (mut setup, old) = about_to_call("AdminCreateUser");
+    let (mut setup, old) = state_before_call("AdminCreateUser");
     fail(&setup, "AdminCreateUser", ErrorKind::Broken);
     setup.capture(Side::Old, &old);
-    let (outcomes, ended) = worked_off(&mut setup, 40);
+    let (outcomes, ended) = process_until_settled(&mut setup, 40);
     assert!(ended, "{outcomes:?}");
     let held = Outcome::Held(Reason::PortError(ErrorKind::Broken));
     assert_eq!(outcomes.last(), Some(&held));
@@ -117,15 +117,15 @@ fn a_pool_that_fails_every_creation_is_not_called_forever() {
 
 #[test]
 fn a_refusal_that_repeats_holds_the_fields_concerned_and_no_others() {
-    let (mut setup, old) = about_to_call("AdminAddUserToGroup");
+    let (mut setup, old) = state_before_call("AdminAddUserToGroup");
     let new = setup.record(Side::Old, &old).accounts.new.unwrap().sub;
     fail(&setup, "AdminAddUserToGroup", ErrorKind::AccountGone);
     setup.capture(Side::Old, &old);
-    let (outcomes, ended) = worked_off(&mut setup, 12);
+    let (outcomes, ended) = process_until_settled(&mut setup, 12);
     assert!(ended, "{outcomes:?}");
     let reason = Reason::PortError(ErrorKind::AccountGone);
     assert_eq!(outcomes.last(), Some(&Outcome::Held(reason)));
-    assert_eq!(setup.says(Side::New, &new, "name").as_deref(), Some("new name"));
+    assert_eq!(setup.attribute(Side::New, &new, "name").as_deref(), Some("new name"));
     let record = setup.record(Side::Old, &old);
     let fields: Vec<_> =
         record.blocked_fields.iter().map(|(field, it)| (field, it.reason)).collect();
@@ -133,17 +133,17 @@ fn a_refusal_that_repeats_holds_the_fields_concerned_and_no_others() {
     // apply does not try the same value again.
     let calls_before = calls(&setup.world, "AdminAddUserToGroup");
     setup.capture(Side::Old, &old);
-    worked_off(&mut setup, 3);
+    process_until_settled(&mut setup, 3);
     assert_eq!(calls(&setup.world, "AdminAddUserToGroup"), calls_before);
 }
 
 #[test]
 fn a_person_held_for_a_failing_read_is_processed_again_and_released() {
-    let (mut setup, old) = about_to_call("AdminGetUser");
+    let (mut setup, old) = state_before_call("AdminGetUser");
     let new = setup.record(Side::Old, &old).accounts.new.unwrap().sub;
     fail(&setup, "AdminGetUser", ErrorKind::Denied);
     setup.capture(Side::Old, &old);
-    let (outcomes, ended) = worked_off(&mut setup, 12);
+    let (outcomes, ended) = process_until_settled(&mut setup, 12);
     assert!(ended, "{outcomes:?}");
     let record = setup.record(Side::Old, &old);
     let reason = Some(Reason::PortError(ErrorKind::Denied));
@@ -157,11 +157,11 @@ fn a_person_held_for_a_failing_read_is_processed_again_and_released() {
     assert!(setup.swept(Side::Old, &old), "no pass sends it again");
     // One more failed run holds the person at once.
     setup.capture(Side::Old, &old);
-    let (outcomes, ended) = worked_off(&mut setup, 1);
+    let (outcomes, ended) = process_until_settled(&mut setup, 1);
     assert!(ended, "{outcomes:?}");
     setup.world.lock().pools.new.fails.clear();
     setup.captured(Side::Old, &old);
-    assert_eq!(setup.says(Side::New, &new, "name").as_deref(), Some("new name"));
+    assert_eq!(setup.attribute(Side::New, &new, "name").as_deref(), Some("new name"));
     let record = setup.record(Side::Old, &old);
     assert_eq!((record.state, record.failure), (PersonState::Synced, None));
     assert!(!setup.swept(Side::Old, &old));
@@ -169,12 +169,12 @@ fn a_person_held_for_a_failing_read_is_processed_again_and_released() {
 
 #[test]
 fn a_refusal_of_minutes_holds_no_person() {
-    let (mut setup, old) = about_to_call("AdminGetUser");
+    let (mut setup, old) = state_before_call("AdminGetUser");
     fail(&setup, "AdminGetUser", ErrorKind::Denied);
     setup.capture(Side::Old, &old);
     // Many runs within the minimum duration of such a failure.
-    let looks = limits::SAME_FAILURE_TIME.as_secs() / limits::SETTLE.as_secs() - 2;
-    for _ in 0..looks {
+    let rounds = limits::SAME_FAILURE_TIME.as_secs() / limits::SETTLE.as_secs() - 2;
+    for _ in 0..rounds {
         setup.wait(limits::SETTLE);
         let pending = setup.world.lock().table.pending_changes.values().next().cloned();
         let at = pending.expect("the pending change stays").last;
@@ -195,7 +195,7 @@ fn what_a_deletion_owes_is_held_too_when_the_pool_keeps_refusing_it() {
     setup.edit(Side::Old, &old, |body| body.exists = false);
     fail(&setup, "AdminDisableUser", ErrorKind::Denied);
     setup.capture(Side::Old, &old);
-    let (outcomes, ended) = worked_off(&mut setup, 12);
+    let (outcomes, ended) = process_until_settled(&mut setup, 12);
     assert!(ended, "{outcomes:?}");
     let held = Outcome::Held(Reason::PortError(ErrorKind::Denied));
     assert_eq!(outcomes.last(), Some(&held));
@@ -214,7 +214,7 @@ fn an_unknown_account_is_given_up_after_repeated_refusals() {
     let old = setup.account(Side::Old, 1, "one@example.com", true);
     setup.world.lock().pools.old.fails.insert("AdminGetUser", ErrorKind::Denied);
     setup.capture(Side::Old, &old);
-    let mut look = |attempts: u8, reason: Reason| {
+    let mut observe = |attempts: u8, reason: Reason| {
         setup.wait(PAUSE);
         let mut world = setup.world.lock();
         let pending =
@@ -230,11 +230,11 @@ fn an_unknown_account_is_given_up_after_repeated_refusals() {
     let denied = Reason::PortError(ErrorKind::Denied);
     let often = limits::SAME_FAILURES_MAX;
     for (attempts, reason) in [(often - 1, denied), (often + 3, Reason::Settling)] {
-        let (outcome, ended) = look(attempts, reason);
+        let (outcome, ended) = observe(attempts, reason);
         assert!(
             matches!(outcome, Outcome::Retry(..)) && !ended,
             "{attempts} {reason:?}: {outcome:?}"
         );
     }
-    assert_eq!(look(often, denied), (Outcome::Held(denied), true));
+    assert_eq!(observe(often, denied), (Outcome::Held(denied), true));
 }

@@ -1,5 +1,5 @@
-//! The deletions of a world and the actions that they must not cause. The checks use this as the
-//! truth.
+//! The deletions of a world and the actions that they must not cause. The checks compare
+//! the bridge's writes with them.
 
 use std::time::Duration;
 
@@ -11,25 +11,25 @@ use poolbridge_core::time::Time;
 use super::WorldState;
 use super::connection::Call;
 use super::edits::Human;
-use super::watch::Basis;
+use super::watch::Observations;
 
 /// How long ago an account may have existed that a listing and the read after it still show.
 const CANARY_AGE: Duration = Duration::from_mins(2);
 
-/// Newcomers are other humans than those whose addresses they have. A newcomer has one number on
-/// both sides.
-pub const NEWCOMERS: u32 = 600;
+/// Added to the number of a human whose address another human signs up with. That human has the
+/// same number on both sides.
+pub const SIGN_UP_OFFSET: u32 = 600;
 
 /// An outage lasted longer than apply leaves an account of its own to its creation intent.
-pub const OUTLASTED: &str = "a birth note open for too long";
+pub const CREATION_INTENT_EXPIRED: &str = "creation intent open for too long";
 
 /// In a pool of usernames, a username moved from one account to another between an observation and
 /// the action that followed.
-pub const NAMED_AGAIN: &str = "name used again between look and write";
+pub const USERNAME_REUSED: &str = "username reused between read and write";
 
 /// An account that a person or an administrator deleted.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Departure {
+pub struct AccountDeletion {
     /// The human.
     pub human: Human,
     /// The pool.
@@ -47,7 +47,7 @@ pub struct Departure {
 }
 
 /// Deletes an account, as its owner or an administrator does.
-pub fn depart(state: &mut WorldState, side: Side, sub: &Sub) {
+pub fn delete_account(state: &mut WorldState, side: Side, sub: &Sub) {
     let now = state.now;
     let Some(human) = state.account(side, sub).map(|account| account.human) else { return };
     let living = state.pools.get(side.other()).of(human).map(|account| account.sub.clone());
@@ -65,40 +65,53 @@ pub fn depart(state: &mut WorldState, side: Side, sub: &Sub) {
     }
     state.fault_injection.count("account deleted");
     state.say(|| format!("{sub} is deleted"));
-    state.departures.push(Departure { human, side, sub, at: now, other, unknown, reported: false });
+    state.deletions.push(AccountDeletion {
+        human,
+        side,
+        sub,
+        at: now,
+        other,
+        unknown,
+        reported: false,
+    });
 }
 
 /// Whether the bridge created an account of that human, or of another human with that address, so
 /// long ago that no worker waits for its creation intent any more. An outage can last longer than
 /// that. Then apply treats the account like any other.
-pub fn outlasted(state: &WorldState, human: Human) -> bool {
+pub fn creation_intent_expired(state: &WorldState, human: Human) -> bool {
     let (old, now) = (poolbridge_core::limits::CREATION_OPEN_MAX, state.now);
-    let one = |other: Human| other.0 % NEWCOMERS == human.0 % NEWCOMERS;
+    let one = |other: Human| other.0 % SIGN_UP_OFFSET == human.0 % SIGN_UP_OFFSET;
     let mut made = Side::BOTH.into_iter().flat_map(|side| state.pools.get(side).all());
     // The intent's date and its age come from two clocks.
     let old = old.saturating_sub(2 * state.fault_injection.rates.clock_error);
-    made.any(|account| account.ours && one(account.human) && now.since(account.created) >= old)
+    made.any(|account| account.by_bridge && one(account.human) && now.since(account.created) >= old)
 }
 
 /// Whether that human deleted an account on that side.
-pub fn departed(state: &WorldState, human: Human, side: Side) -> bool {
-    state.departures.iter().any(|one| one.human == human && one.side == side)
+pub fn has_deleted(state: &WorldState, human: Human, side: Side) -> bool {
+    state.deletions.iter().any(|one| one.human == human && one.side == side)
 }
 
 /// Whether the pool goes by usernames and that account got its username after the task's last
 /// observation. A write names only the username, so no component can know. Counts it.
-pub(super) fn named_again(state: &mut WorldState, side: Side, sub: &Sub, basis: &Basis) -> bool {
-    let looked = basis.accounts.keys().any(|(of, seen)| *of == side && seen == sub);
-    let again = !state.pools.get(side).by_address() && !looked;
+pub(super) fn username_reused(
+    state: &mut WorldState,
+    side: Side,
+    sub: &Sub,
+    observations: &Observations,
+) -> bool {
+    let observed_before = observations.accounts.keys().any(|(of, seen)| *of == side && seen == sub);
+    let again = !state.pools.get(side).by_address() && !observed_before;
     if again {
-        state.fault_injection.count(NAMED_AGAIN);
+        state.fault_injection.count(USERNAME_REUSED);
     }
     again
 }
 
 /// The bridge may disable or delete an account only if the human's other account was deleted, and
 /// only while another account of that other pool can be read.
-pub(super) fn judge_removal(
+pub(super) fn check_removal(
     state: &mut WorldState,
     call: Call,
     side: Side,
@@ -106,9 +119,9 @@ pub(super) fn judge_removal(
     human: Human,
 ) {
     let there = side.other();
-    if !departed(state, human, there) {
-        if outlasted(state, human) {
-            state.fault_injection.count(OUTLASTED);
+    if !has_deleted(state, human, there) {
+        if creation_intent_expired(state, human) {
+            state.fault_injection.count(CREATION_INTENT_EXPIRED);
             return;
         }
         let detail = format!("{call} {sub}: human {} still has the other account", human.0);
@@ -135,7 +148,7 @@ pub(super) fn judge_removal(
 }
 
 /// A person whose account exists must have no tombstone.
-pub(super) fn judge_burial(state: &mut WorldState, call: Call, record: &PersonRecord) {
+pub(super) fn check_tombstone(state: &mut WorldState, call: Call, record: &PersonRecord) {
     let Some(tombstone) = &record.tombstone else { return };
     let known = record.accounts.get(tombstone.side).as_ref();
     let account = known.and_then(|known| state.account(tombstone.side, &known.sub));
@@ -146,24 +159,24 @@ pub(super) fn judge_burial(state: &mut WorldState, call: Call, record: &PersonRe
 }
 
 /// A deleted person must not be created again.
-pub(super) fn judge_creation(
+pub(super) fn check_creation(
     state: &mut WorldState,
     call: Call,
     side: Side,
     sub: &Sub,
     human: Human,
 ) {
-    let of = |one: &&Departure| one.human == human && one.side == side;
-    let Some(departure) = state.departures.iter().find(of).cloned() else { return };
-    if outlasted(state, human) {
-        state.fault_injection.count(OUTLASTED);
+    let of = |one: &&AccountDeletion| one.human == human && one.side == side;
+    let Some(deletion) = state.deletions.iter().find(of).cloned() else { return };
+    if creation_intent_expired(state, human) {
+        state.fault_injection.count(CREATION_INTENT_EXPIRED);
         return;
     }
-    if departure.unknown {
+    if deletion.unknown {
         // No record said that the two accounts belong to one person.
-        state.fault_injection.count("made again, the accounts being apart");
+        state.fault_injection.count("created again, the accounts not linked");
         return;
     }
-    let detail = format!("{call} {sub}: human {} had deleted {}", human.0, departure.sub);
+    let detail = format!("{call} {sub}: human {} had deleted {}", human.0, deletion.sub);
     state.watch.violated("no deleted person is created again", detail);
 }

@@ -1,6 +1,6 @@
-//! Sixty people with odd values, and the command line as an operator uses it: `retry`, `worker`,
-//! `drain`, `people` and `explain` on the local stack. Each person must end up equal in both pools,
-//! or held for the right reason.
+//! Sixty accounts with unusual values, and the command line as an operator uses it: `retry`,
+//! `worker`, `drain`, `people` and `explain` on the local stack. Each person must end up equal in
+//! both pools, or held for the right reason.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,8 +8,8 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use poolbridge_tests::deployment::user_pool::AdminView;
 use poolbridge_tests::deployment::{Deployment, DeploymentKind};
-use poolbridge_tests::odd_people::{Expected, OddPerson, Oddity, odd_people};
 use poolbridge_tests::stack::PoolSeed;
+use poolbridge_tests::unusual_accounts::{Expected, UnusualAccount, UnusualKind, unusual_accounts};
 use serde_json::Value;
 
 /// Another seed generates other people of the same kinds.
@@ -25,13 +25,13 @@ const PEOPLE_OF_BARE_POOL: usize = 16;
 const LIMIT: Duration = Duration::from_mins(2);
 
 #[tokio::test]
-async fn each_of_sixty_odd_people_is_equal_in_both_pools_or_held_for_the_right_reason() {
+async fn each_of_sixty_unusual_accounts_is_equal_in_both_pools_or_held_for_the_right_reason() {
     let stack =
         Deployment::start_stack(DeploymentKind::Calls).await.expect("the stack does not start");
     let bridge =
         Deployment::deploy(stack, DeploymentKind::Calls).await.expect("nothing is deployed");
-    let told = with_worker(&bridge, story(&bridge, PEOPLE)).await;
-    if let Err(error) = told {
+    let result = with_worker(&bridge, process_and_check(&bridge, PEOPLE)).await;
+    if let Err(error) = result {
         panic!("{error:?}\n{}", bridge.stack.logs(10));
     }
 }
@@ -42,43 +42,43 @@ async fn a_pool_whose_schema_lists_no_standard_attribute_gets_no_empty_account()
     let stack = stack.await.expect("the stack does not start");
     let bridge =
         Deployment::deploy(stack, DeploymentKind::Calls).await.expect("nothing is deployed");
-    let told = with_worker(&bridge, bare(&bridge)).await;
-    if let Err(error) = told {
+    let result = with_worker(&bridge, process_pool_without_standard_attributes(&bridge)).await;
+    if let Err(error) = result {
         panic!("{error:?}\n{}", bridge.stack.logs(10));
     }
 }
 
-/// Runs a story with the operator's own worker and without functions. One worker serves the whole
-/// story: a message that a stopped worker had just received stays hidden for minutes.
+/// Runs a case with the operator's own worker and without functions. One worker serves the whole
+/// case: a message that a stopped worker had just received stays hidden for minutes.
 async fn with_worker(
     bridge: &Deployment,
-    story: impl Future<Output = anyhow::Result<()>>,
+    case: impl Future<Output = anyhow::Result<()>>,
 ) -> anyhow::Result<()> {
     bridge.stop_functions().await?;
     let worker = bridge.operator.start(&["worker"])?;
-    let told = story.await;
+    let result = case.await;
     let words = worker.stop().await?;
     ensure!(words.contains("stopped"), "the worker did not end by itself: {words}");
-    told?;
-    bridge.nothing_private(&[], &[]).await.map(drop)
+    result?;
+    bridge.assert_no_personal_data(&[], &[]).await.map(drop)
 }
 
-async fn story(bridge: &Deployment, count: usize) -> anyhow::Result<()> {
-    let people = arrived(bridge, count).await?;
-    worked_off(bridge, &people).await?;
+async fn process_and_check(bridge: &Deployment, count: usize) -> anyhow::Result<()> {
+    let people = create_accounts(bridge, count).await?;
+    retry_all(bridge, &people).await?;
     let states = states(bridge).await?;
     for (sub, person) in &people {
-        let found = judged(bridge, &states, sub, person).await;
+        let found = check_account(bridge, &states, sub, person).await;
         found.with_context(|| format!("{:?}, account {sub}", person.kind))?;
     }
     // An operator's `retry` of everyone who is not in step changes nothing by itself, and creates
     // no second account.
     let size = bridge.new.size().await?;
     bridge.operator.run(&["retry", "--state", "held", "--yes"], LIMIT).await?;
-    worked_off_again(bridge).await?;
+    wait_until_drained(bridge).await?;
     ensure!(bridge.new.size().await? == size, "a second run created an account");
     for (sub, person) in &people {
-        let found = judged(bridge, &states, sub, person).await;
+        let found = check_account(bridge, &states, sub, person).await;
         found.with_context(|| format!("again: {:?}, account {sub}", person.kind))?;
     }
     Ok(())
@@ -86,18 +86,21 @@ async fn story(bridge: &Deployment, count: usize) -> anyhow::Result<()> {
 
 /// All people are in the old pool, and the bridge does not know them, because no event reported
 /// them. Returns them by the `sub` of their accounts.
-async fn arrived(bridge: &Deployment, count: usize) -> anyhow::Result<BTreeMap<String, OddPerson>> {
+async fn create_accounts(
+    bridge: &Deployment,
+    count: usize,
+) -> anyhow::Result<BTreeMap<String, UnusualAccount>> {
     let mut people = BTreeMap::new();
-    for person in odd_people(SEED, count) {
+    for person in unusual_accounts(SEED, count) {
         let pairs: Vec<(&str, &str)> =
             person.attributes.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let name = &person.username;
-        let sub = if person.kind == Oddity::Unconfirmed {
+        let sub = if person.kind == UnusualKind::Unconfirmed {
             bridge.old.sign_up(name, "Correct-Horse-99", &pairs).await?
         } else {
             bridge.old.create(name, "Correct-Horse-99", &pairs).await?
         };
-        if person.kind == Oddity::Disabled {
+        if person.kind == UnusualKind::Disabled {
             bridge.old.disable(name).await?;
         }
         if let Some(address) = person.in_new_pool.get("email") {
@@ -111,19 +114,19 @@ async fn arrived(bridge: &Deployment, count: usize) -> anyhow::Result<BTreeMap<S
 }
 
 /// An operator processes all of them with `retry`, with an own worker and without functions.
-async fn worked_off(
+async fn retry_all(
     bridge: &Deployment,
-    people: &BTreeMap<String, OddPerson>,
+    people: &BTreeMap<String, UnusualAccount>,
 ) -> anyhow::Result<()> {
     let accounts: Vec<String> = people.keys().map(|sub| format!("old:{sub}")).collect();
     let mut arguments = vec!["retry", "--yes"];
     arguments.extend(accounts.iter().map(String::as_str));
     let retried = bridge.operator.run(&arguments, LIMIT).await?;
-    ensure!(retried.code == Some(0), "`retry` ended with {:?}: {}", retried.code, retried.talk);
-    worked_off_again(bridge).await
+    ensure!(retried.code == Some(0), "`retry` ended with {:?}: {}", retried.code, retried.stderr);
+    wait_until_drained(bridge).await
 }
 
-async fn worked_off_again(bridge: &Deployment) -> anyhow::Result<()> {
+async fn wait_until_drained(bridge: &Deployment) -> anyhow::Result<()> {
     let drained = bridge.operator.run(&["drain", "--timeout", "100s"], LIMIT).await?;
     ensure!(drained.code == Some(0), "`drain` ended with {:?}\n{}", drained.code, drained.data);
     ensure!(bridge.dead_letters().await? == 0, "there are dead letters");
@@ -135,8 +138,8 @@ async fn worked_off_again(bridge: &Deployment) -> anyhow::Result<()> {
 async fn states(bridge: &Deployment) -> anyhow::Result<BTreeMap<String, (String, Option<String>)>> {
     let mut states = BTreeMap::new();
     for state in ["only-old", "only-new", "waiting", "conflict", "held", "deleted"] {
-        let told = bridge.operator.ask(&["people", "--state", state, "--limit", "1000"]).await?;
-        for person in told["people"].as_array().context("no list of people")? {
+        let answer = bridge.operator.ask(&["people", "--state", state, "--limit", "1000"]).await?;
+        for person in answer["people"].as_array().context("no list of people")? {
             let old = person["old"].as_str().context("a person without an old account")?;
             let reason = person["reason"].as_str().map(str::to_owned);
             let before = states.insert(old.to_owned(), (state.to_owned(), reason));
@@ -147,11 +150,11 @@ async fn states(bridge: &Deployment) -> anyhow::Result<BTreeMap<String, (String,
 }
 
 /// Whether that person has the required result, by the pools, by `people` and by `explain`.
-async fn judged(
+async fn check_account(
     bridge: &Deployment,
     states: &BTreeMap<String, (String, Option<String>)>,
     sub: &str,
-    person: &OddPerson,
+    person: &UnusualAccount,
 ) -> anyhow::Result<()> {
     let listed = states.get(sub);
     let old = bridge.old.account(&person.username).await?.context("the old account is gone")?;
@@ -161,26 +164,27 @@ async fn judged(
     match person.expected {
         Expected::Equal => {
             ensure!(listed.is_none(), "listed as {listed:?}");
-            let told = bridge.operator.ask(&["explain", &format!("old:{sub}")]).await?;
-            let steps = told["next"]["steps"].as_array().map_or(usize::MAX, Vec::len);
-            ensure!(told["state"] == "synced" && steps == 0, "explain: {told}");
-            let new = told["accounts"]["new"]["sub"].as_str().context("no new account")?;
+            let answer = bridge.operator.ask(&["explain", &format!("old:{sub}")]).await?;
+            let steps = answer["next"]["steps"].as_array().map_or(usize::MAX, Vec::len);
+            ensure!(answer["state"] == "synced" && steps == 0, "explain: {answer}");
+            let new = answer["accounts"]["new"]["sub"].as_str().context("no new account")?;
             let new = bridge.new.account(new).await?.context("the new account is not there")?;
             equal(person, &new)?;
             ensure!(new.enabled && new.status == "CONFIRMED", "{}", new.status);
         }
         Expected::Alone(state, reason) => {
             let wanted = (state.to_owned(), reason.map(str::to_owned));
-            if person.kind == Oddity::Unconfirmed && listed.is_none() {
+            if person.kind == UnusualKind::Unconfirmed && listed.is_none() {
                 // The table need not know a person who never confirmed.
-                let told = bridge.operator.run(&["explain", &format!("old:{sub}")], LIMIT).await?;
-                ensure!(told.code == Some(1), "explain: {}", told.data);
+                let answer =
+                    bridge.operator.run(&["explain", &format!("old:{sub}")], LIMIT).await?;
+                ensure!(answer.code == Some(1), "explain: {}", answer.data);
             } else {
                 ensure!(listed == Some(&wanted), "listed as {listed:?}");
-                let told = bridge.operator.ask(&["explain", &format!("old:{sub}")]).await?;
-                ensure!(told["state"] == state, "explain: {told}");
-                ensure!(told["reason"].as_str() == reason, "explain: {told}");
-                ensure!(told["accounts"]["new"] == Value::Null, "explain: {told}");
+                let answer = bridge.operator.ask(&["explain", &format!("old:{sub}")]).await?;
+                ensure!(answer["state"] == state, "explain: {answer}");
+                ensure!(answer["reason"].as_str() == reason, "explain: {answer}");
+                ensure!(answer["accounts"]["new"] == Value::Null, "explain: {answer}");
             }
             if let Some(address) = person.attributes.get("email") {
                 let found = bridge.new.account(&address.to_lowercase()).await?;
@@ -192,7 +196,7 @@ async fn judged(
 }
 
 /// Whether the new account holds what the mapping makes of the old one, and nothing else.
-fn equal(person: &OddPerson, new: &AdminView) -> anyhow::Result<()> {
+fn equal(person: &UnusualAccount, new: &AdminView) -> anyhow::Result<()> {
     let mapped = person.mapped();
     for (name, value) in &mapped {
         let found = new.attribute(name);
@@ -202,22 +206,22 @@ fn equal(person: &OddPerson, new: &AdminView) -> anyhow::Result<()> {
         !value.is_empty() && !mapped.contains_key(*name) && !name.ends_with("_verified")
     });
     let more: Vec<&String> = more.map(|(name, _)| name).collect();
-    ensure!(more.is_empty(), "nothing in the old pool says {more:?}");
+    ensure!(more.is_empty(), "attributes without a source in the old pool: {more:?}");
     Ok(())
 }
 
-async fn bare(bridge: &Deployment) -> anyhow::Result<()> {
-    let people = arrived(bridge, PEOPLE_OF_BARE_POOL).await?;
-    worked_off(bridge, &people).await?;
+async fn process_pool_without_standard_attributes(bridge: &Deployment) -> anyhow::Result<()> {
+    let people = create_accounts(bridge, PEOPLE_OF_BARE_POOL).await?;
+    retry_all(bridge, &people).await?;
     let states = states(bridge).await?;
     for (sub, person) in &people {
         let found = match states.get(sub) {
             // This pool may refuse a later change of an attribute that its description does not
             // list. The field is then held by name, and the account is still usable.
             Some((state, Some(_))) if state == "held" && person.expected == Expected::Equal => {
-                of_use(bridge, sub).await
+                check_usable(bridge, sub).await
             }
-            _ => judged(bridge, &states, sub, person).await,
+            _ => check_account(bridge, &states, sub, person).await,
         };
         found.with_context(|| format!("{:?}, account {sub}", person.kind))?;
     }
@@ -225,9 +229,9 @@ async fn bare(bridge: &Deployment) -> anyhow::Result<()> {
 }
 
 /// Whether the new account of that person has the sign-in address, verified.
-async fn of_use(bridge: &Deployment, sub: &str) -> anyhow::Result<()> {
-    let told = bridge.operator.ask(&["explain", &format!("old:{sub}")]).await?;
-    let new = told["accounts"]["new"]["sub"].as_str().context("no new account")?;
+async fn check_usable(bridge: &Deployment, sub: &str) -> anyhow::Result<()> {
+    let answer = bridge.operator.ask(&["explain", &format!("old:{sub}")]).await?;
+    let new = answer["accounts"]["new"]["sub"].as_str().context("no new account")?;
     let new = bridge.new.account(new).await?.context("the new account is not there")?;
     ensure!(!new.attribute("email").is_empty(), "an account without an address");
     ensure!(new.attribute("email_verified") == "true", "the address is not verified");

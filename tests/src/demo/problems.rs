@@ -11,17 +11,17 @@ use crate::deployment::Deployment;
 use crate::deployment::aws::changed;
 use crate::deployment::user_pool::AdminView;
 
-pub(super) async fn tell(
+pub(super) async fn run(
     narrator: &mut Narrator,
     bridge: &Deployment,
     marlene: &Pair,
     johannes: &Pair,
 ) -> anyhow::Result<()> {
-    Narrator::chapter("The bridge is paused, and both sides change the same thing.");
+    Narrator::heading("The bridge is paused, and both sides change the same thing.");
     pause(narrator, bridge, marlene).await?;
     disable(narrator, bridge, johannes).await?;
     conflict(narrator, bridge, marlene).await?;
-    Narrator::chapter("Somebody cannot travel.");
+    Narrator::heading("An account is held.");
     held(narrator, bridge).await
 }
 
@@ -35,7 +35,7 @@ async fn pause(narrator: &mut Narrator, bridge: &Deployment, pair: &Pair) -> any
             bridge.new.edit(new, &[("locale", "locale-of-new")]).await?;
             bridge.send(&changed(Side::Old, old)?, 1).await?;
             bridge.send(&changed(Side::New, new)?, 1).await?;
-            bridge.worked_off().await?;
+            bridge.wait_until_processed().await?;
             let status = bridge.operator.ask(&["status"]).await?;
             let pending = &status["pending"]["count"];
             ensure!(*pending == 2, "pending is {pending}, not 2: {status}");
@@ -49,13 +49,12 @@ async fn pause(narrator: &mut Narrator, bridge: &Deployment, pair: &Pair) -> any
 }
 
 async fn disable(narrator: &mut Narrator, bridge: &Deployment, pair: &Pair) -> anyhow::Result<()> {
-    let words =
-        "Johannes is locked in the old pool, and at once in the new one: no pause holds that";
+    let words = "Johannes is disabled in both pools at once: a pause holds no disable";
     narrator
         .claim(words, async {
             bridge.old.disable(&pair.old.username).await?;
             bridge.send(&changed(Side::Old, &pair.old.sub)?, 1).await?;
-            let locked = |it: &AdminView| it.enabled.then(|| "he is not locked".to_owned());
+            let locked = |it: &AdminView| it.enabled.then(|| "he is not disabled".to_owned());
             bridge.shows(Side::New, &pair.new.sub, locked).await
         })
         .await
@@ -64,11 +63,11 @@ async fn disable(narrator: &mut Narrator, bridge: &Deployment, pair: &Pair) -> a
 
 async fn conflict(narrator: &mut Narrator, bridge: &Deployment, pair: &Pair) -> anyhow::Result<()> {
     let words =
-        "`poolbridge explain` says what the next look would do: write `locale` in the new pool";
+        "`poolbridge explain` shows what the next run would do: write `locale` in the new pool";
     narrator
         .claim(words, async {
-            let story = bridge.operator.ask(&["explain", &pair.old.sub]).await?;
-            let steps = story["next"]["steps"].as_array().cloned().unwrap_or_default();
+            let explanation = bridge.operator.ask(&["explain", &pair.old.sub]).await?;
+            let steps = explanation["next"]["steps"].as_array().cloned().unwrap_or_default();
             let step = |it: &Value| it["side"] == "new" && it["fields"] == json!(["locale"]);
             ensure!(steps.len() == 1 && steps.iter().all(step), "the next steps: {steps:?}");
             Ok(())
@@ -80,41 +79,42 @@ async fn conflict(narrator: &mut Narrator, bridge: &Deployment, pair: &Pair) -> 
             bridge.operator.succeed(&["resume", "--yes"]).await?;
             let wanted = [("locale", "locale-of-old")];
             bridge.shows(Side::New, &pair.new.sub, |it| first_difference(it, &wanted)).await?;
-            bridge.worked_off().await?;
+            bridge.wait_until_processed().await?;
             bridge.shows(Side::Old, &pair.old.sub, |it| first_difference(it, &wanted)).await
         })
         .await?;
-    let words = "the conflict and its outcome are on record: `poolbridge explain` tells of it";
+    let words = "the conflict and its outcome are recorded: `poolbridge explain` shows them";
     narrator
         .claim(words, async {
-            let story = bridge.operator.ask(&["explain", &pair.new.sub]).await?;
-            let decisions = story["decisions"].as_array().cloned().unwrap_or_default();
-            let reported = |it: &Value| {
+            let explanation = bridge.operator.ask(&["explain", &pair.new.sub]).await?;
+            let decisions = explanation["decisions"].as_array().cloned().unwrap_or_default();
+            let is_conflict = |it: &Value| {
                 it["kind"] == "conflict" && it["fields"].to_string().contains("locale")
             };
-            ensure!(decisions.iter().any(reported), "no such decision: {story}");
+            ensure!(decisions.iter().any(is_conflict), "no such decision: {explanation}");
             Ok(())
         })
         .await
 }
 
 async fn held(narrator: &mut Narrator, bridge: &Deployment) -> anyhow::Result<()> {
-    let words = "Thorsten, whose address nobody verified, is held: he could not get in over there";
+    let words =
+        "Thorsten has no verified address, so he is held: he could not sign in to the new pool";
     let sub = narrator
         .claim(words, async {
             let attributes = [("email", thorsten::EMAIL), ("given_name", "Thorsten")];
             let (name, password) = (thorsten::USERNAME, thorsten::PASSWORD);
             let sub = bridge.old.create(name, password, &attributes).await?;
             bridge.send(&changed(Side::Old, &sub)?, 1).await?;
-            bridge.worked_off().await?;
-            let story = bridge.operator.ask(&["explain", &sub]).await?;
-            ensure!(story["state"] == "held", "he is not held: {story}");
-            ensure!(bridge.new.account(thorsten::EMAIL).await?.is_none(), "he is over there");
+            bridge.wait_until_processed().await?;
+            let explanation = bridge.operator.ask(&["explain", &sub]).await?;
+            ensure!(explanation["state"] == "held", "he is not held: {explanation}");
+            ensure!(bridge.new.account(thorsten::EMAIL).await?.is_none(), "he is in the new pool");
             Ok(sub)
         })
         .await?;
     let words =
-        "`poolbridge people --state held` names him by his `sub`, with the reason no-way-in";
+        "`poolbridge people --state held` lists him by his `sub`, with the reason no-way-in";
     narrator
         .claim(words, async {
             let people = bridge.operator.ask(&["people", "--state", "held"]).await?;
@@ -123,7 +123,7 @@ async fn held(narrator: &mut Narrator, bridge: &Deployment) -> anyhow::Result<()
             Ok(())
         })
         .await?;
-    let words = "he verifies his address, `poolbridge retry` looks again, and he is in both pools";
+    let words = "he verifies his address, `poolbridge retry` tries again, and he is in both pools";
     narrator
         .claim(words, async {
             let verified = [("email", thorsten::EMAIL), ("email_verified", "true")];
@@ -132,7 +132,7 @@ async fn held(narrator: &mut Narrator, bridge: &Deployment) -> anyhow::Result<()
             let confirmed = |it: &AdminView| differs("status", &it.status, "CONFIRMED");
             let new = bridge.shows(Side::New, thorsten::EMAIL, confirmed).await?;
             ensure!(new.attribute("given_name") == "Thorsten", "he came without his name");
-            bridge.worked_off().await
+            bridge.wait_until_processed().await
         })
         .await
 }

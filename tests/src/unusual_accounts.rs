@@ -1,13 +1,13 @@
-//! People with odd values, generated from a seed. Each person also says what must become of them if
+//! Accounts with unusual values, generated from a seed. Each states the result that is required if
 //! the new pool uses e-mail addresses as usernames and people are created there.
 
 use std::collections::BTreeMap;
 
 use crate::world::chance::{Chooser as _, Seeded};
 
-/// A kind of odd person.
+/// A kind of unusual account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Oddity {
+pub enum UnusualKind {
     /// Letters beyond ASCII in names and in the username.
     Accents,
     /// Quotation marks of several kinds.
@@ -45,17 +45,17 @@ pub enum Oddity {
 /// The required result for a person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expected {
-    /// Both accounts are equal, as far as the mapping goes.
+    /// Both accounts are equal in every mapped field.
     Equal,
     /// No account in the new pool; the person is in that state for that reason.
     Alone(&'static str, Option<&'static str>),
 }
 
-/// A person with odd values.
+/// An account with unusual values.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OddPerson {
-    /// The kind of oddity.
-    pub kind: Oddity,
+pub struct UnusualAccount {
+    /// Its kind.
+    pub kind: UnusualKind,
     /// The username in the old pool.
     pub username: String,
     /// Attributes of the account in the old pool.
@@ -66,7 +66,7 @@ pub struct OddPerson {
     pub expected: Expected,
 }
 
-impl Oddity {
+impl UnusualKind {
     /// Every kind.
     pub const ALL: [Self; 16] = [
         Self::Accents,
@@ -109,9 +109,9 @@ impl Oddity {
 }
 
 /// That many people, of each kind in turn. The same seed generates the same people.
-pub fn odd_people(seed: u64, count: usize) -> Vec<OddPerson> {
+pub fn unusual_accounts(seed: u64, count: usize) -> Vec<UnusualAccount> {
     let mut chance = Seeded::new(seed);
-    let kinds = Oddity::ALL.into_iter().cycle();
+    let kinds = UnusualKind::ALL.into_iter().cycle();
     kinds.take(count).enumerate().map(|(number, kind)| person(&mut chance, kind, number)).collect()
 }
 
@@ -125,28 +125,28 @@ const SCRIPTS: [&str; 6] =
 const WORDS: [&str; 6] = ["Harbour", "Lantern", "Meadow", "Orchard", "Pebble", "Willow"];
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "most kinds have usual names")]
-fn person(chance: &mut Seeded, kind: Oddity, number: usize) -> OddPerson {
+fn person(chance: &mut Seeded, kind: UnusualKind, number: usize) -> UnusualAccount {
     let mut pick = |from: &[&str; 6]| {
         let tail = chance.choose(9_000, "a number") + 1_000;
         format!("{}-{tail}", from[chance.choose(from.len(), "a part")])
     };
     let parts = match kind {
-        Oddity::Accents => &ACCENTS,
-        Oddity::Quotes => &QUOTES,
-        Oddity::Backslashes => &BACKSLASHES,
-        Oddity::Scripts => &SCRIPTS,
+        UnusualKind::Accents => &ACCENTS,
+        UnusualKind::Quotes => &QUOTES,
+        UnusualKind::Backslashes => &BACKSLASHES,
+        UnusualKind::Scripts => &SCRIPTS,
         _ => &WORDS,
     };
     let local = format!("odd.{number:02}.{}", pick(&WORDS));
-    let local = if kind == Oddity::MixedCase { local } else { local.to_lowercase() };
+    let local = if kind == UnusualKind::MixedCase { local } else { local.to_lowercase() };
     let address = match kind {
-        Oddity::PlusSign => format!("{local}+tag+more@example.com"),
-        Oddity::MixedCase => format!("{local}@Example.COM"),
-        Oddity::Quotes => format!("{local}'s@example.com"),
+        UnusualKind::PlusSign => format!("{local}+tag+more@example.com"),
+        UnusualKind::MixedCase => format!("{local}@Example.COM"),
+        UnusualKind::Quotes => format!("{local}'s@example.com"),
         _ => format!("{local}@example.com"),
     };
     let username = match kind {
-        Oddity::Accents | Oddity::Quotes | Oddity::Backslashes => {
+        UnusualKind::Accents | UnusualKind::Quotes | UnusualKind::Backslashes => {
             format!("{}.{number:02}", pick(parts).replace(' ', ""))
         }
         _ => format!("user.{number:02}.{}", pick(&WORDS)),
@@ -161,44 +161,48 @@ fn person(chance: &mut Seeded, kind: Oddity, number: usize) -> OddPerson {
         ("locale", "de-DE-u-co-phonebk".to_owned()),
         ("address", format!("{{\"formatted\":\"{} 7\\n12345\"}}", pick(&WORDS))),
     ]);
-    oddities(chance, kind, &mut attributes);
-    let in_new_pool = if kind == Oddity::InBothPools {
+    add_unusual_attributes(chance, kind, &mut attributes);
+    let in_new_pool = if kind == UnusualKind::InBothPools {
         BTreeMap::from([("email", address), ("email_verified", "true".to_owned())])
     } else {
         BTreeMap::new()
     };
-    OddPerson { kind, username, attributes, in_new_pool, expected: kind.expected() }
+    UnusualAccount { kind, username, attributes, in_new_pool, expected: kind.expected() }
 }
 
 /// The attributes in which that kind differs, beyond the characters in its values.
 #[expect(clippy::wildcard_enum_match_arm, reason = "most kinds have the usual attributes")]
-fn oddities(chance: &mut Seeded, kind: Oddity, attributes: &mut BTreeMap<&'static str, String>) {
+fn add_unusual_attributes(
+    chance: &mut Seeded,
+    kind: UnusualKind,
+    attributes: &mut BTreeMap<&'static str, String>,
+) {
     match kind {
-        Oddity::Blank => {
+        UnusualKind::Blank => {
             attributes.insert("given_name", String::new());
             attributes.insert("custom:dept", String::new());
         }
-        Oddity::Missing => attributes.retain(|name, _| name.starts_with("email")),
-        Oddity::Long => {
+        UnusualKind::Missing => attributes.retain(|name, _| name.starts_with("email")),
+        UnusualKind::Long => {
             let long = "ä".repeat(2_048 - "dept-".len());
             attributes.insert("custom:dept", long);
             attributes.insert("family_name", "é".repeat(2_048));
         }
-        Oddity::VerifiedPhone | Oddity::UnverifiedPhone => {
+        UnusualKind::VerifiedPhone | UnusualKind::UnverifiedPhone => {
             let digits = 1_000_000 + chance.choose(8_999_999, "a subscriber");
             attributes.insert("phone_number", format!("030 {digits}"));
-            let verified = kind == Oddity::VerifiedPhone;
+            let verified = kind == UnusualKind::VerifiedPhone;
             attributes.insert("phone_number_verified", verified.to_string());
         }
-        Oddity::UnverifiedAddress => {
+        UnusualKind::UnverifiedAddress => {
             attributes.insert("email_verified", "false".to_owned());
         }
-        Oddity::NoAddress => attributes.retain(|name, _| !name.starts_with("email")),
+        UnusualKind::NoAddress => attributes.retain(|name, _| !name.starts_with("email")),
         _ => {}
     }
 }
 
-impl OddPerson {
+impl UnusualAccount {
     /// What the new pool must hold of this person, by the deployment's rules. An attribute that is
     /// not named is absent or blank there.
     pub fn mapped(&self) -> BTreeMap<String, String> {
@@ -223,9 +227,9 @@ mod tests {
 
     #[test]
     fn the_same_seed_makes_the_same_people_and_all_differ() {
-        let people = odd_people(1, 60);
-        assert_eq!(people, odd_people(1, 60));
-        assert_ne!(people, odd_people(2, 60));
+        let people = unusual_accounts(1, 60);
+        assert_eq!(people, unusual_accounts(1, 60));
+        assert_ne!(people, unusual_accounts(2, 60));
         let mut names: Vec<&str> = people.iter().map(|person| person.username.as_str()).collect();
         let mut addresses: Vec<String> = people
             .iter()
@@ -241,14 +245,14 @@ mod tests {
         let all = addresses.len();
         addresses.dedup();
         assert_eq!((names.len(), addresses.len()), (60, all));
-        for kind in Oddity::ALL {
+        for kind in UnusualKind::ALL {
             assert!(people.iter().any(|person| person.kind == kind), "{kind:?}");
         }
     }
 
     #[test]
     fn every_username_and_value_is_accepted_by_a_pool() {
-        for person in odd_people(3, 160) {
+        for person in unusual_accounts(3, 160) {
             let length = person.username.chars().count();
             assert!((1..=128).contains(&length) && !person.username.contains(' '));
             for (name, value) in &person.attributes {

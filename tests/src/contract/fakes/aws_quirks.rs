@@ -15,7 +15,7 @@ use poolbridge_core::profile::Factor;
 use poolbridge_core::step::Action;
 
 use super::Fake;
-use crate::contract::pool::{PoolStand as _, create, kind, read, request, setting, write};
+use crate::contract::pool::{PoolFixture as _, create, kind, read, request, setting, write};
 use crate::contract::{Case, cases};
 use crate::world::accounts::attribute;
 use crate::world::fault_injection::{FaultInjection, FaultRates};
@@ -50,25 +50,29 @@ impl Fake {
 /// pool also sub", page of `AdminGetUser`). So the adapter lists the username first, and listings
 /// lag.
 async fn an_account_of_a_pool_with_aliases_is_found_by_a_listing_that_lags(
-    stand: Fake,
+    fixture: Fake,
 ) -> anyhow::Result<()> {
-    let aliases = |aliases| stand.world.lock().pools.new.schema.alias_attributes = aliases;
-    if stand.by_email() {
+    let aliases = |aliases| fixture.world.lock().pools.new.schema.alias_attributes = aliases;
+    if fixture.by_email() {
         return Ok(());
     }
     aliases(BTreeSet::from([attribute("email")]));
-    let (_, wanted) = request(&stand);
-    stand.pass(Duration::from_millis(1));
-    let account_ref = create(&stand, &wanted).await?;
+    let (_, wanted) = request(&fixture);
+    fixture.pass(Duration::from_millis(1));
+    let account_ref = create(&fixture, &wanted).await?;
     let nameless = AccountRef { username: None, ..account_ref.clone() };
-    stand.rates(FaultRates { stale_one_in: 1, stale_max: 1, ..FaultRates::quiescence() });
-    assert_eq!(stand.pool().read(&nameless).await?, None, "the listing does not show it yet");
-    stand.rates(FaultRates { stale_one_in: 1, stale_max: 1, ..FaultRates::quiescence() });
-    let groups = stand.pool().groups(&nameless).await;
+    fixture.rates(FaultRates { stale_one_in: 1, stale_max: 1, ..FaultRates::none() });
+    assert_eq!(fixture.pool().read(&nameless).await?, None, "the listing does not show it yet");
+    fixture.rates(FaultRates { stale_one_in: 1, stale_max: 1, ..FaultRates::none() });
+    let groups = fixture.pool().groups(&nameless).await;
     assert_eq!(kind(groups), ErrorKind::AccountGone);
-    stand.rates(FaultRates::quiescence());
-    assert_eq!(read(&stand, &nameless).await?.sub, account_ref.sub);
-    assert_eq!(read(&stand, &account_ref).await?.sub, account_ref.sub, "the name needs no listing");
+    fixture.rates(FaultRates::none());
+    assert_eq!(read(&fixture, &nameless).await?.sub, account_ref.sub);
+    assert_eq!(
+        read(&fixture, &account_ref).await?.sub,
+        account_ref.sub,
+        "the name needs no listing"
+    );
     aliases(BTreeSet::new());
     Ok(())
 }
@@ -76,33 +80,33 @@ async fn an_account_of_a_pool_with_aliases_is_found_by_a_listing_that_lags(
 /// "The username, or the sub of a *local* user" (page of `AdminGetUser`). The username of a
 /// federated account consists of its provider's name and its id there.
 async fn a_federated_account_is_found_by_its_username_and_not_by_its_sub(
-    stand: Fake,
+    fixture: Fake,
 ) -> anyhow::Result<()> {
-    let (_, wanted) = request(&stand);
-    stand.pass(Duration::from_millis(1));
-    let account_ref = create(&stand, &wanted).await?;
-    stand.edit(&account_ref, |body| body.status = Status::ExternalProvider);
-    let name = Username::try_from(format!("google_{}", stand.nonce() & 0xffff).as_str());
+    let (_, wanted) = request(&fixture);
+    fixture.pass(Duration::from_millis(1));
+    let account_ref = create(&fixture, &wanted).await?;
+    fixture.edit(&account_ref, |body| body.status = Status::ExternalProvider);
+    let name = Username::try_from(format!("google_{}", fixture.nonce() & 0xffff).as_str());
     let name = name.expect("it is short");
     {
-        let mut state = stand.world.lock();
-        let pool = state.pools.get_mut(stand.side);
+        let mut state = fixture.world.lock();
+        let pool = state.pools.get_mut(fixture.side);
         pool.get_mut(&account_ref.sub).expect("it was created above").username = name.clone();
     }
-    let found = read(&stand, &AccountRef { username: Some(name), ..account_ref.clone() }).await?;
+    let found = read(&fixture, &AccountRef { username: Some(name), ..account_ref.clone() }).await?;
     assert_eq!(
         (found.sub.clone(), found.status),
         (account_ref.sub.clone(), Status::ExternalProvider)
     );
     // By `sub` alone, the account is found only if a listing shows it.
     let nameless = AccountRef { username: None, ..account_ref.clone() };
-    assert_eq!(read(&stand, &nameless).await?, found);
-    stand.rates(FaultRates { stale_one_in: 1, stale_max: 1, ..FaultRates::quiescence() });
-    assert_eq!(stand.pool().read(&nameless).await?, None);
-    stand.rates(FaultRates::quiescence());
-    if stand.by_email() {
+    assert_eq!(read(&fixture, &nameless).await?, found);
+    fixture.rates(FaultRates { stale_one_in: 1, stale_max: 1, ..FaultRates::none() });
+    assert_eq!(fixture.pool().read(&nameless).await?, None);
+    fixture.rates(FaultRates::none());
+    if fixture.by_email() {
         let as_local = Username::try_from(account_ref.sub.as_str()).ok();
-        let asked = stand.pool().read(&AccountRef { username: as_local, ..account_ref }).await?;
+        let asked = fixture.pool().read(&AccountRef { username: as_local, ..account_ref }).await?;
         assert_eq!(asked, None, "a sub is no name of a federated account");
     }
     Ok(())
@@ -110,75 +114,71 @@ async fn a_federated_account_is_found_by_its_username_and_not_by_its_sub(
 
 /// "User does not have delivery config set to turn on `SMS_MFA`" (reported of
 /// `AdminSetUserMFAPreference`, `InvalidParameterException`).
-async fn a_factor_whose_codes_have_no_address_is_refused(stand: Fake) -> anyhow::Result<()> {
-    let (_, wanted) = request(&stand);
-    let account_ref = create(&stand, &wanted).await?;
+async fn a_factor_whose_codes_have_no_address_is_refused(fixture: Fake) -> anyhow::Result<()> {
+    let (_, wanted) = request(&fixture);
+    let account_ref = create(&fixture, &wanted).await?;
     let factors = BTreeSet::from([Factor::Sms, Factor::Email]);
-    stand.world.lock().pools.get_mut(stand.side).schema.factors = factors;
+    fixture.world.lock().pools.get_mut(fixture.side).schema.factors = factors;
     let sms = Action::SetFactors(BTreeMap::from([(Factor::Sms, true)]));
-    assert_eq!(kind(write(&stand, &account_ref, &sms).await), ErrorKind::Invalid);
+    assert_eq!(kind(write(&fixture, &account_ref, &sms).await), ErrorKind::Invalid);
     let phone = setting(&[("phone_number", "+12065550100"), ("phone_number_verified", "true")]);
-    write(&stand, &account_ref, &phone).await?;
-    write(&stand, &account_ref, &sms).await?;
-    assert_eq!(read(&stand, &account_ref).await?.factors, Some(BTreeSet::from([Factor::Sms])));
-    stand.world.lock().pools.get_mut(stand.side).schema.factors = BTreeSet::new();
+    write(&fixture, &account_ref, &phone).await?;
+    write(&fixture, &account_ref, &sms).await?;
+    assert_eq!(read(&fixture, &account_ref).await?.factors, Some(BTreeSet::from([Factor::Sms])));
+    fixture.world.lock().pools.get_mut(fixture.side).schema.factors = BTreeSet::new();
     Ok(())
 }
 
 /// One call sets every factor. If one factor cannot be set, the pool refuses all of them.
-async fn factors_of_one_call_are_refused_together(stand: Fake) -> anyhow::Result<()> {
-    let (_, wanted) = request(&stand);
-    let account_ref = create(&stand, &wanted).await?;
+async fn factors_of_one_call_are_refused_together(fixture: Fake) -> anyhow::Result<()> {
+    let (_, wanted) = request(&fixture);
+    let account_ref = create(&fixture, &wanted).await?;
     let factors = BTreeSet::from([Factor::Sms, Factor::Email]);
-    stand.world.lock().pools.get_mut(stand.side).schema.factors = factors;
+    fixture.world.lock().pools.get_mut(fixture.side).schema.factors = factors;
     let both = Action::SetFactors(BTreeMap::from([(Factor::Sms, true), (Factor::Email, true)]));
-    assert_eq!(kind(write(&stand, &account_ref, &both).await), ErrorKind::Invalid);
-    assert_eq!(read(&stand, &account_ref).await?.factors, Some(BTreeSet::new()));
+    assert_eq!(kind(write(&fixture, &account_ref, &both).await), ErrorKind::Invalid);
+    assert_eq!(read(&fixture, &account_ref).await?.factors, Some(BTreeSet::new()));
     let email = Action::SetFactors(BTreeMap::from([(Factor::Email, true)]));
-    write(&stand, &account_ref, &email).await?;
-    assert_eq!(read(&stand, &account_ref).await?.factors, Some(BTreeSet::from([Factor::Email])));
-    stand.world.lock().pools.get_mut(stand.side).schema.factors = BTreeSet::new();
+    write(&fixture, &account_ref, &email).await?;
+    assert_eq!(read(&fixture, &account_ref).await?.factors, Some(BTreeSet::from([Factor::Email])));
+    fixture.world.lock().pools.get_mut(fixture.side).schema.factors = BTreeSet::new();
     Ok(())
 }
 
 /// Constraints of the schema (minimum lengths, ranges of numbers) apply at creation and at update.
 /// The refusal names no attribute (`InvalidParameterException`).
 async fn a_constraint_that_the_schema_does_not_show_refuses_creations_and_updates(
-    stand: Fake,
+    fixture: Fake,
 ) -> anyhow::Result<()> {
     let short = |name: &AttributeName, value: &str| name.as_str() == "nickname" && value.len() < 3;
-    stand.world.lock().pools.get_mut(stand.side).unsaid = Some(short);
-    let (_, wanted) = request(&stand);
+    fixture.world.lock().pools.get_mut(fixture.side).unsaid = Some(short);
+    let (_, wanted) = request(&fixture);
     let mut short = wanted.clone();
     short.attributes.insert(attribute("nickname"), "x".to_owned());
-    assert_eq!(kind(create(&stand, &short).await), ErrorKind::Invalid);
-    let account_ref = create(&stand, &wanted).await?;
-    let before = read(&stand, &account_ref).await?;
+    assert_eq!(kind(create(&fixture, &short).await), ErrorKind::Invalid);
+    let account_ref = create(&fixture, &wanted).await?;
+    let before = read(&fixture, &account_ref).await?;
     let action = setting(&[("nickname", "x"), ("given_name", "Bea")]);
-    assert_eq!(kind(write(&stand, &account_ref, &action).await), ErrorKind::Invalid);
-    assert_eq!(read(&stand, &account_ref).await?, before);
-    write(&stand, &account_ref, &setting(&[("nickname", "")])).await?;
-    write(&stand, &account_ref, &setting(&[("nickname", "xyz")])).await?;
-    stand.world.lock().pools.get_mut(stand.side).unsaid = None;
+    assert_eq!(kind(write(&fixture, &account_ref, &action).await), ErrorKind::Invalid);
+    assert_eq!(read(&fixture, &account_ref).await?, before);
+    write(&fixture, &account_ref, &setting(&[("nickname", "")])).await?;
+    write(&fixture, &account_ref, &setting(&[("nickname", "xyz")])).await?;
+    fixture.world.lock().pools.get_mut(fixture.side).unsaid = None;
     Ok(())
 }
 
 /// "Group add intermittently answers `UserNotFoundException`" (aws-amplify/amplify-cli 9869). So
 /// the answer of a group operation proves nothing about the account.
 async fn a_list_of_groups_may_answer_not_found_for_an_existing_account(
-    stand: Fake,
+    fixture: Fake,
 ) -> anyhow::Result<()> {
-    let (_, wanted) = request(&stand);
-    let account_ref = create(&stand, &wanted).await?;
-    stand.rates(FaultRates {
-        groups_gone_one_in: 1,
-        groups_gone_max: 1,
-        ..FaultRates::quiescence()
-    });
-    assert_eq!(kind(stand.pool().groups(&account_ref).await), ErrorKind::AccountGone);
-    let found: Account = read(&stand, &account_ref).await?;
+    let (_, wanted) = request(&fixture);
+    let account_ref = create(&fixture, &wanted).await?;
+    fixture.rates(FaultRates { groups_gone_one_in: 1, groups_gone_max: 1, ..FaultRates::none() });
+    assert_eq!(kind(fixture.pool().groups(&account_ref).await), ErrorKind::AccountGone);
+    let found: Account = read(&fixture, &account_ref).await?;
     assert_eq!(found.sub, account_ref.sub);
     let none: BTreeSet<GroupName> = BTreeSet::new();
-    assert_eq!(stand.pool().groups(&account_ref).await?, none);
+    assert_eq!(fixture.pool().groups(&account_ref).await?, none);
     Ok(())
 }

@@ -1,25 +1,25 @@
-//! The beginning of a world: two pools of different shapes, some humans, and what the table knows
-//! about them.
+//! The initial state of a world: two pools of different shapes, some humans, and what the table
+//! knows about them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use poolbridge_core::account::{AttributeSchema, PoolSchema};
+use poolbridge_core::account::PoolSchema;
 use poolbridge_core::fingerprint::Keyring;
 use poolbridge_core::limits;
-use poolbridge_core::mapping::{AttributeRule, Mapping, STANDARD};
 use poolbridge_core::names::{AttributeName, PersonId, Username};
 use poolbridge_core::policy::{ConfigurationStamp, Control, MatchBy, Phase, Policy, Provision};
 use poolbridge_core::profile::{Factor, Field, Profile, Value};
 use poolbridge_core::record::{Baseline, BaselineField, KnownAccount, PersonRecord, PersonState};
 use poolbridge_core::side::{BySide, Side};
 
-use super::parameters::{InitialState, Land, WorldParameters};
-use super::strangers;
+use super::parameters::{InitialState, PoolLayout, WorldParameters};
+use super::same_address_accounts;
+use super::schemas::{attribute_of, mapping, schema, sign_in};
 use crate::world::accounts::{Accounts, Body, SimulatedAccount, Version, attribute, group};
 use crate::world::chance::Chooser;
 use crate::world::edits::{EditId, Human};
-use crate::world::{BEGINNING, WorldState};
+use crate::world::{WORLD_START, WorldState};
 
 /// Everything that stays the same during a run.
 pub struct Setting {
@@ -61,10 +61,10 @@ pub fn pick<T: Clone>(chooser: &mut dyn Chooser, among: &[T], what: &'static str
 }
 
 /// Puts pools and people into an empty world.
-pub fn begin(state: &mut WorldState, parameters: &WorldParameters) -> Setting {
+pub fn create(state: &mut WorldState, parameters: &WorldParameters) -> Setting {
     let chooser = state.chooser.as_mut();
-    let land = pick(chooser, &parameters.lands, "land");
-    if matches!(land, Land::Alias | Land::AliasToAddress) {
+    let layout = pick(chooser, &parameters.layouts, "land");
+    if matches!(layout, PoolLayout::Alias | PoolLayout::AliasToAddress) {
         state.fault_injection.count("pool of aliases");
     }
     let limited = parameters.limits && chooser.choose(4, "limits") == 0;
@@ -81,10 +81,10 @@ pub fn begin(state: &mut WorldState, parameters: &WorldParameters) -> Setting {
     let edits = 1 + chooser.choose(parameters.edits_max, "edits");
     for side in Side::BOTH {
         let mut schema = schema(side, limited, parameters);
-        sign_in(&mut schema, land, side);
+        sign_in(&mut schema, layout, side);
         state.pools.get_mut(side).schema = schema;
     }
-    let fold = land != Land::Plain;
+    let fold = layout != PoolLayout::Plain;
     let policy = Policy {
         match_by: MatchBy::Email,
         provision: BySide { old: provision, new: provision },
@@ -99,7 +99,7 @@ pub fn begin(state: &mut WorldState, parameters: &WorldParameters) -> Setting {
     };
     let configuration = ConfigurationStamp {
         hash: "simulated".to_owned(),
-        since: BEGINNING,
+        since: WORLD_START,
         pools: BySide::default(),
     };
     state.table.control =
@@ -116,73 +116,13 @@ pub fn begin(state: &mut WorldState, parameters: &WorldParameters) -> Setting {
     for number in 0..people {
         let human = Human(u32::try_from(number).unwrap_or(u32::MAX));
         let start = pick(state.chooser.as_mut(), &parameters.starts, "start");
-        settle(state, &mut setting, human, start, parameters);
+        add_human(state, &mut setting, human, start, parameters);
     }
-    strangers::appear(state, &mut setting, parameters);
+    same_address_accounts::add_accounts(state, &mut setting, parameters);
     setting
 }
 
-/// The attribute that holds a text on that side.
-pub fn attribute_of(side: Side, text: &str) -> AttributeName {
-    match (side, text) {
-        (Side::Old, "department") => attribute("custom:dept"),
-        (Side::New, "department") => attribute("custom:department"),
-        (Side::Old | Side::New, text) => attribute(text),
-    }
-}
-
-/// Sets what people sign in with on that side.
-fn sign_in(schema: &mut PoolSchema, land: Land, side: Side) {
-    let email = BTreeSet::from([attribute("email")]);
-    match (land, side) {
-        (Land::Plain, _) | (Land::Mixed, Side::Old) => schema.case_sensitive = true,
-        (Land::ByAddress, _) | (Land::Mixed | Land::AliasToAddress, Side::New) => {
-            schema.username_attributes = email;
-        }
-        (Land::Alias, _) | (Land::AliasToAddress, Side::Old) => schema.alias_attributes = email,
-    }
-}
-
-/// The schema of the pool on that side.
-fn schema(side: Side, limited: bool, parameters: &WorldParameters) -> PoolSchema {
-    let fixed = limited && side == Side::New;
-    let texts = parameters.texts.iter().map(|text| {
-        let mutable = !(fixed && *text == "nickname");
-        (attribute_of(side, text), AttributeSchema { mutable, ..AttributeSchema::default() })
-    });
-    let phones = ["phone_number", "phone_number_verified"];
-    let phones = phones.iter().filter(|_| parameters.phones);
-    let addresses = ["email", "email_verified"]
-        .iter()
-        .chain(phones)
-        .map(|name| (attribute(name), AttributeSchema::default()));
-    let mut groups = BTreeSet::from([group("staff")]);
-    if !fixed {
-        groups.insert(group("admins"));
-    }
-    let factors = if parameters.phones { Factor::TRAVELLING.into() } else { BTreeSet::new() };
-    PoolSchema {
-        attributes: texts.chain(addresses).collect(),
-        groups,
-        factors,
-        ..PoolSchema::default()
-    }
-}
-
-fn mapping(parameters: &WorldParameters, fold: bool) -> Mapping {
-    let texts = &parameters.texts;
-    let department = AttributeRule::between(
-        Some(attribute_of(Side::Old, "department")),
-        Some(attribute_of(Side::New, "department")),
-    );
-    let rules = if texts.contains(&"department") { vec![department] } else { Vec::new() };
-    let phone = |name: &str| parameters.phones && name == "phone_number";
-    let kept = |name: &&str| *name == "email" || phone(name) || texts.contains(name);
-    let dropped = STANDARD.iter().filter(|name| !kept(name)).map(|name| attribute(name)).collect();
-    Mapping::new(rules, &dropped, fold, true).expect("the worlds' rules are rules")
-}
-
-fn settle(
+fn add_human(
     state: &mut WorldState,
     setting: &mut Setting,
     human: Human,
@@ -190,7 +130,7 @@ fn settle(
     parameters: &WorldParameters,
 ) {
     setting.humans.push(human);
-    let baseline = start == InitialState::Agreed;
+    let agreed = start == InitialState::Agreed;
     // The value that both sides hold if they agree; otherwise a side sometimes has a value of its
     // own.
     let mut shared = BTreeMap::new();
@@ -206,7 +146,7 @@ fn settle(
         let mut values = BTreeMap::new();
         for text in &parameters.texts {
             let own = format!("{side}-{}-{text}", human.0);
-            let value = if baseline {
+            let value = if agreed {
                 shared.entry(*text).or_insert(own).clone()
             } else {
                 // The same value on both sides, a different one, or none on this side.
@@ -218,8 +158,8 @@ fn settle(
             };
             values.insert(attribute_of(side, text), value);
         }
-        let enabled = baseline || state.chooser.choose(8, "disabled at first") != 1;
-        let member = if baseline {
+        let enabled = agreed || state.chooser.choose(8, "disabled at first") != 1;
+        let member = if agreed {
             *shared
                 .entry("member")
                 .or_insert_with(|| state.chooser.choose(2, "member at first").to_string())
@@ -231,24 +171,24 @@ fn settle(
         add(state, human, side, values, enabled, groups);
         let spelled = parameters.spellings && state.pools.get(side).schema.case_sensitive;
         if spelled && setting.policy.mapping.folds_case() {
-            spell(state, human, side);
+            capitalise_address(state, human, side);
         }
         if parameters.phones {
-            let same = baseline && side == Side::New;
+            let same = agreed && side == Side::New;
             give_phone(state, human, side, same);
         }
     }
-    know(state, setting, human, start);
+    store_initial_records(state, setting, human, start);
     origins(state, setting, human);
 }
 
 /// Writes a human's address with a capital, or leaves it.
-fn spell(state: &mut WorldState, human: Human, side: Side) {
+fn capitalise_address(state: &mut WorldState, human: Human, side: Side) {
     if state.chooser.choose(2, "a capital") == 0 {
         return;
     }
     state.fault_injection.count("address with a capital");
-    begin_as(state, human, side, |body| {
+    set_initial(state, human, side, |body| {
         body.attributes.insert(attribute("email"), format!("H{}@example.com", human.0));
     });
 }
@@ -260,7 +200,7 @@ fn give_phone(state: &mut WorldState, human: Human, side: Side, same: bool) {
         let Body { attributes, factors, .. } = other.body().clone();
         let phones = attributes.into_iter().filter(|(name, _)| name.as_str().starts_with("phone"));
         let phones: Vec<_> = phones.collect();
-        begin_as(state, human, side, |body| {
+        set_initial(state, human, side, |body| {
             body.attributes.extend(phones);
             body.factors = factors;
         });
@@ -268,7 +208,7 @@ fn give_phone(state: &mut WorldState, human: Human, side: Side, same: bool) {
     }
     let (number, factor) =
         (state.chooser.choose(4, "first number"), state.chooser.choose(4, "first factor"));
-    begin_as(state, human, side, |body| {
+    set_initial(state, human, side, |body| {
         if number > 0 {
             body.attributes.insert(attribute("phone_number"), format!("+1555000{:04}", human.0));
             body.attributes.insert(attribute("phone_number_verified"), (number > 1).to_string());
@@ -282,7 +222,7 @@ fn give_phone(state: &mut WorldState, human: Human, side: Side, same: bool) {
 }
 
 /// Changes the first version of an account.
-pub(super) fn begin_as(
+pub(super) fn set_initial(
     state: &mut WorldState,
     human: Human,
     side: Side,
@@ -291,7 +231,7 @@ pub(super) fn begin_as(
     let pool = state.pools.get_mut(side);
     let Some(sub) = pool.of(human).map(|account| account.sub.clone()) else { return };
     if let Some(account) = pool.get_mut(&sub) {
-        account.begin_as(change);
+        account.set_initial(change);
     }
 }
 
@@ -306,7 +246,7 @@ pub(super) fn add(
 ) {
     attributes.insert(attribute("email"), format!("h{}@example.com", human.0));
     attributes.insert(attribute("email_verified"), "true".to_owned());
-    let long_ago = BEGINNING - std::time::Duration::from_hours(24);
+    let long_ago = WORLD_START - std::time::Duration::from_hours(24);
     let pool = state.pools.get_mut(side);
     let sub = pool.next_sub();
     let name =
@@ -318,11 +258,16 @@ pub(super) fn add(
 }
 
 /// What the table knows about a human at the beginning.
-fn know(state: &mut WorldState, setting: &Setting, human: Human, start: InitialState) {
+fn store_initial_records(
+    state: &mut WorldState,
+    setting: &Setting,
+    human: Human,
+    start: InitialState,
+) {
     let known = |account: &SimulatedAccount| KnownAccount {
         sub: account.sub.clone(),
         username: account.username.clone(),
-        seen: BEGINNING,
+        seen: WORLD_START,
         written: None,
         gone: None,
     };
@@ -333,25 +278,25 @@ fn know(state: &mut WorldState, setting: &Setting, human: Human, start: InitialS
             for side in Side::BOTH {
                 let Some(account) = accounts.get(side).clone() else { continue };
                 let id = PersonId::from_nonce(state.nonce());
-                let record = PersonRecord::new(id, side, account, BEGINNING);
+                let record = PersonRecord::new(id, side, account, WORLD_START);
                 state.table.begin(&record, true).expect("the person was not in the table before");
             }
         }
         InitialState::Agreed => {
             let BySide { old: Some(old), new: Some(new) } = accounts else { return };
             let id = PersonId::from_nonce(state.nonce());
-            let mut record = PersonRecord::new(id, Side::Old, old, BEGINNING);
+            let mut record = PersonRecord::new(id, Side::Old, old, WORLD_START);
             record.accounts.new = Some(new);
             record.state = PersonState::Synced;
-            record.linked = Some(BEGINNING);
-            record.baseline = Some(agreement(state, setting, &record, human));
+            record.linked = Some(WORLD_START);
+            record.baseline = Some(initial_baseline(state, setting, &record, human));
             state.table.begin(&record, true).expect("the person was not in the table before");
-            state.watch.baseline.insert(record.id, BEGINNING);
+            state.watch.baseline.insert(record.id, WORLD_START);
         }
     }
 }
 
-fn agreement(
+fn initial_baseline(
     state: &WorldState,
     setting: &Setting,
     record: &PersonRecord,
@@ -395,9 +340,9 @@ pub(super) fn origins(state: &mut WorldState, setting: &Setting, human: Human) {
             shared.insert(key, id);
             origins.insert(field, id);
         }
-        let reported: Vec<String> =
+        let listed: Vec<String> =
             origins.iter().map(|(field, id)| format!("{field} {}", id.0)).collect();
-        state.say(|| format!("{sub} is human {}'s: {}", human.0, reported.join(", ")));
+        state.say(|| format!("{sub} is human {}'s: {}", human.0, listed.join(", ")));
         if let Some(account) = state.pools.get_mut(side).get_mut(sub) {
             account.begin_with(&origins);
         }

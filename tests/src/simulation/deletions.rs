@@ -7,52 +7,52 @@ use poolbridge_core::names::{AttributeName, Sub, Username};
 use poolbridge_core::policy::Deletes;
 use poolbridge_core::side::Side;
 
-use super::beginning::{Setting, eager, fields};
+use super::initial_state::{Setting, eager, fields};
 use super::people::change;
-use super::strangers::FEDERATED;
+use super::same_address_accounts::FEDERATED;
 use crate::world::WorldState;
 use crate::world::accounts::{Body, SimulatedAccount, Version, attribute};
-use crate::world::departures::{Departure, NEWCOMERS, depart, departed};
+use crate::world::deletions::{AccountDeletion, SIGN_UP_OFFSET, delete_account, has_deleted};
 use crate::world::edits::Human;
-use crate::world::pool::LISTING_LAG;
+use crate::world::pool_reads::LISTING_LAG;
 
 /// Deletes the account. Either no event reports it, or `CloudTrail` does and names the account.
 pub fn delete(state: &mut WorldState, side: Side, sub: &Sub) -> Option<(Human, ChangeEvent)> {
     let human = state.account(side, sub)?.human;
-    depart(state, side, sub);
-    let told = state.chooser.choose(2, "a deletion is told of") == 1;
-    if let Some(departure) = state.departures.last_mut() {
-        departure.reported = told;
+    delete_account(state, side, sub);
+    let reported = state.chooser.choose(2, "a deletion is reported") == 1;
+    if let Some(deletion) = state.deletions.last_mut() {
+        deletion.reported = reported;
     }
-    told.then(|| (human, change(state, side, sub.clone(), Evidence::Deleted, false)))
+    reported.then(|| (human, change(state, side, sub.clone(), Evidence::Deleted, false)))
 }
 
 /// Another person signs up with the address of a deleted account.
-pub fn come_back(state: &mut WorldState, setting: &Setting) -> Option<(Human, ChangeEvent)> {
+pub fn sign_up_again(state: &mut WorldState, setting: &Setting) -> Option<(Human, ChangeEvent)> {
     // Suppose a person leaves an account behind that no record links to them, and signs up again
     // with a verified address. By all records, they and that account's owner are one person.
-    let known = |one: &&Departure| {
-        let unknown = |other: &Departure| other.human == one.human && other.unknown;
-        !state.departures.iter().any(unknown)
+    let known = |one: &&AccountDeletion| {
+        let unknown = |other: &AccountDeletion| other.human == one.human && other.unknown;
+        !state.deletions.iter().any(unknown)
     };
     // The address of the federated account belongs to the first human.
-    let own = |one: &&Departure| one.human < FEDERATED;
-    let free = state.departures.iter().filter(known).filter(own);
-    let free: Vec<Departure> = free.cloned().collect();
+    let own = |one: &&AccountDeletion| one.human < FEDERATED;
+    let free = state.deletions.iter().filter(known).filter(own);
+    let free: Vec<AccountDeletion> = free.cloned().collect();
     if free.is_empty() {
         return None;
     }
-    let departure = free[state.chooser.choose(free.len(), "whose address")].clone();
-    let human = Human(NEWCOMERS + departure.human.0);
-    let Departure { side, sub, .. } = departure;
+    let deletion = free[state.chooser.choose(free.len(), "whose address")].clone();
+    let human = Human(SIGN_UP_OFFSET + deletion.human.0);
+    let AccountDeletion { side, sub, .. } = deletion;
     let gone = state.account(side, &sub)?;
     let address = gone.body().attributes.get(&attribute("email"))?.clone();
-    // Another newcomer may hold the address in the other pool at this moment. Then two people have
+    // Another sign-up may hold the address in the other pool at this moment. Then two people have
     // one verified address, and nothing distinguishes them.
     let holds = |one: &SimulatedAccount| {
         let theirs = one.body().attributes.get(&attribute("email"));
         let same = theirs.is_some_and(|theirs| theirs.eq_ignore_ascii_case(&address));
-        one.human.0 >= NEWCOMERS && one.human != human && same
+        one.human.0 >= SIGN_UP_OFFSET && one.human != human && same
     };
     if state.pools.get(side.other()).living().any(holds) {
         return None;
@@ -61,7 +61,7 @@ pub fn come_back(state: &mut WorldState, setting: &Setting) -> Option<(Human, Ch
     let own = Username::try_from(format!("newcomer-{}", human.0).as_str()).ok()?;
     let same = state.chooser.choose(2, "the same name") == 1;
     let username = if same { name } else { own };
-    let there = departed(state, human, side) || state.pools.get(side).of(human).is_some();
+    let there = has_deleted(state, human, side) || state.pools.get(side).of(human).is_some();
     // With a creation in progress, the person would get a second account, and no component would be
     // at fault.
     let known = Side::BOTH
@@ -92,7 +92,7 @@ pub fn join(
     let username = Username::try_from(format!("joined-{}", human.0).as_str()).ok()?;
     // With a creation in progress, the person would get a second account, and no component would be
     // at fault.
-    let there = state.pools.get(to).of(human).is_some() || departed(state, human, to);
+    let there = state.pools.get(to).of(human).is_some() || has_deleted(state, human, to);
     if there || eager(&setting.policy) || !sign_up(state, setting, to, human, username, address) {
         return None;
     }
@@ -147,19 +147,19 @@ pub fn label(state: &mut WorldState, setting: &Setting, side: Side, sub: &Sub, h
 }
 
 /// What must hold at the end for every person who deleted an account.
-pub fn judge(state: &WorldState, setting: &Setting, found: &mut Vec<(&'static str, String)>) {
-    let nobody = |one: &Departure| state.pools.get(one.side).living().next().is_none();
-    judge_those(state, setting, |_| true, nobody, found);
+pub fn check_all(state: &WorldState, setting: &Setting, found: &mut Vec<(&'static str, String)>) {
+    let pool_is_empty = |one: &AccountDeletion| state.pools.get(one.side).living().next().is_none();
+    check_deletions(state, setting, |_| true, pool_is_empty, found);
 }
 
-/// The world is quiet, and no sweep was needed for a reported and captured deletion.
-pub fn told_deletions_travelled(state: &mut WorldState, setting: &Setting) {
+/// The world is quiescent, and no sweep was needed for a reported and captured deletion.
+pub fn reported_deletions_travelled(state: &mut WorldState, setting: &Setting) {
     let mut found = Vec::new();
-    let told = |one: &Departure| one.reported && state.edits.captured(one.human);
+    let reported = |one: &AccountDeletion| one.reported && state.edits.captured(one.human);
     // A deletion is proved by another account that a listing shows and that can be read. If there
     // was none at some moment, however old the listing, this person waits for the next sweep.
     let lag = state.settle * LISTING_LAG;
-    let ever = |one: &Departure| {
+    let ever = |one: &AccountDeletion| {
         let pool = state.pools.get(one.side);
         let from = one.at - lag;
         let changes = pool.all().iter().flat_map(SimulatedAccount::versions).map(|it| it.at);
@@ -171,7 +171,7 @@ pub fn told_deletions_travelled(state: &mut WorldState, setting: &Setting) {
         };
         moments.any(|listed| !pool.all().iter().any(|account| proves(account, listed)))
     };
-    judge_those(state, setting, told, ever, &mut found);
+    check_deletions(state, setting, reported, ever, &mut found);
     if !found.is_empty() {
         let found: Vec<String> =
             found.into_iter().map(|(what, who)| format!("{what}: {who}")).collect();
@@ -179,20 +179,20 @@ pub fn told_deletions_travelled(state: &mut WorldState, setting: &Setting) {
     }
 }
 
-fn judge_those(
+fn check_deletions(
     state: &WorldState,
     setting: &Setting,
-    which: impl Fn(&Departure) -> bool,
-    silent: impl Fn(&Departure) -> bool,
+    which: impl Fn(&AccountDeletion) -> bool,
+    silent: impl Fn(&AccountDeletion) -> bool,
     found: &mut Vec<(&'static str, String)>,
 ) {
-    for departure in state.departures.iter().filter(|one| which(one)) {
-        let Departure { human, side, sub, other, .. } = departure;
+    for deletion in state.deletions.iter().filter(|one| which(one)) {
+        let AccountDeletion { human, side, sub, other, .. } = deletion;
         let Some(other) = other else { continue };
         let to = side.other();
         let Some(account) = state.account(to, other) else { continue };
         // With no account left in that pool as canary, nothing may be done, and nothing was.
-        if silent(departure) {
+        if silent(deletion) {
             continue;
         }
         let (deletes, body) = (setting.policy.deletes, account.body());
@@ -215,7 +215,7 @@ fn judge_those(
             Deletes::Disable => after.any(|version| !version.body.exists || !version.body.enabled),
             Deletes::Keep => true,
         };
-        let both = departed(state, *human, to);
+        let both = has_deleted(state, *human, to);
         if !done && !both {
             let detail = format!("human {}: {deletes:?} of {other}", human.0);
             found.push(("a deletion travels", detail));
