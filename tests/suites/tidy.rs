@@ -31,17 +31,18 @@ const BANNED: [&str; 12] = [
 ];
 
 /// The crates from the lowest to the highest, and what each may use.
-const CRATES: [(&str, &[&str]); 10] = [
+const CRATES: [(&str, &[&str]); 11] = [
     ("shared/core", &[]),
+    ("shared/sweep", &["core"]),
     ("shared/config", &["core"]),
-    ("shared/telemetry", &["core", "config"]),
-    ("shared/aws", &["core", "config", "telemetry"]),
+    ("shared/telemetry", &["core", "sweep-core", "config"]),
+    ("shared/aws", &["core", "sweep-core", "config", "telemetry"]),
     ("functions/capture", &["core", "config", "telemetry", "aws"]),
     ("functions/trail", &["core", "config", "telemetry", "aws"]),
     ("functions/apply", &["core", "config", "telemetry", "aws"]),
-    ("functions/sweep", &["core", "config", "telemetry", "aws"]),
+    ("functions/sweep", &["core", "sweep-core", "config", "telemetry", "aws"]),
     ("functions/operator", &["core", "config", "telemetry", "aws"]),
-    ("tests", &["core", "config", "telemetry", "aws", "capture", "trail"]),
+    ("tests", &["core", "sweep-core", "config", "telemetry", "aws", "capture", "trail"]),
 ];
 
 fn top() -> PathBuf {

@@ -2,11 +2,14 @@
 // The SDK's futures nest deeper than the compiler's default limit.
 #![recursion_limit = "256"]
 
+mod attach_plan;
 mod cli;
 mod commands;
+mod coverage_input;
 mod failure;
 mod render;
 mod terminal;
+mod wording;
 
 use std::process::ExitCode;
 

@@ -9,10 +9,10 @@ use poolbridge_core::error::PortError;
 use poolbridge_core::ports::Clock as _;
 use poolbridge_core::reconcile::Bridge;
 use poolbridge_core::side::{BySide, Side};
-use poolbridge_core::sweep::pass::{Cursor, Partition, PartitionResult, Summary};
-use poolbridge_core::sweep::ports::{BulkQueue, CheckpointStore, SweepPorts};
-use poolbridge_core::sweep::{Sweep, SweepSettings, Tick};
 use poolbridge_core::time::Time;
+use poolbridge_sweep_core::pass::{Cursor, Partition, PartitionResult, Summary};
+use poolbridge_sweep_core::ports::{BulkQueue, CheckpointStore, SweepPorts};
+use poolbridge_sweep_core::{Sweep, SweepSettings, Tick};
 use tokio::sync::OnceCell;
 
 use poolbridge_aws::bridge::{BridgePorts, BridgeResources, StartupError};

@@ -4,8 +4,8 @@ use poolbridge_config::TriggerSlot;
 use poolbridge_core::error::PortError;
 use poolbridge_core::outcome::Reason;
 use poolbridge_core::side::Side;
-use poolbridge_core::sweep::Tick;
-use poolbridge_core::sweep::pass::{Doubt, Partition, PartitionResult, Summary};
+use poolbridge_sweep_core::Tick;
+use poolbridge_sweep_core::pass::{Doubt, Partition, PartitionResult, Summary};
 
 /// Logs that one part of a pass is finished.
 pub(crate) fn part_swept(partition: &Partition, done: &PartitionResult, left: usize) {

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use aws_config::SdkConfig;
 use poolbridge_core::change::ChangeEvent;
+use poolbridge_core::control::ConfigurationStamp;
 use poolbridge_core::error::PortError;
 use poolbridge_core::fingerprint::Keyring;
 use poolbridge_core::outcome::Reason;
-use poolbridge_core::policy::{ConfigurationStamp, MatchBy, Policy};
+use poolbridge_core::policy::{MatchBy, Policy};
 use poolbridge_core::ports::{Clock, Ledger, Pool, Ports};
 use poolbridge_core::reconcile::{Bridge, Report, Work};
 use poolbridge_core::side::{BySide, Side};

@@ -16,8 +16,9 @@ mod routes;
 
 use std::path::{Path, PathBuf};
 
+use poolbridge_core::control::ConfigurationStamp;
 use poolbridge_core::names::Sub;
-use poolbridge_core::policy::{ConfigurationStamp, Policy};
+use poolbridge_core::policy::Policy;
 use poolbridge_core::side::{BySide, Side};
 use poolbridge_core::time::Time;
 use sha2::{Digest, Sha256};

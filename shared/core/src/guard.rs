@@ -16,8 +16,8 @@ use crate::policy::{MatchBy, Policy};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 
+use crate::control::Phase;
 use crate::error::{ErrorKind, PortError};
-use crate::policy::Phase;
 use crate::ports::{Clock, Ledger, Pool, Search, SearchAnswer};
 use crate::profile::{Field, FieldState};
 use crate::record::{PersonRecord, PersonState};

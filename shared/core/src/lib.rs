@@ -17,6 +17,7 @@ pub mod step;
 pub mod tombstone;
 pub mod breaker;
 pub mod restore;
+pub mod control;
 pub mod record;
 pub mod merge;
 pub mod plan;
@@ -32,7 +33,6 @@ pub mod acknowledge;
 pub mod guard;
 pub mod drain;
 pub mod resend;
-pub mod sweep;
 
 #[cfg(test)]
 mod stored_names;

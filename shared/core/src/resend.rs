@@ -17,7 +17,7 @@ pub const REST_AFTER: Duration = Duration::from_mins(9);
 /// Those of `pending_changes` that are due at `now`, oldest first, at most `most`.
 ///
 /// `stopped`: apply may write nothing except disables now
-/// ([`crate::policy::Control::only_disables`]). Then a pending change is due only if apply has not
+/// ([`crate::control::Control::only_disables`]). Then a pending change is due only if apply has not
 /// processed it since its newest change, which may be a disable. If apply finds none, it stores the
 /// reason, and the pending change waits until all writes are allowed.
 pub fn due(

@@ -4,16 +4,12 @@
 //! - A point-in-time recovery blocks all writes to its pool for up to 24 hours. Then it deletes,
 //!   creates and reverts accounts in bulk. What the pool shows afterwards is no person's edit. So
 //!   an operator decides: heal the restored pool from the other one, or propagate what the restore
-//!   brought back. Until then apply writes nothing in either pool; see [`Control::stopped`] for the
-//!   exception.
+//!   brought back. Until then apply writes nothing in either pool; see
+//!   [`crate::control::Control::stopped`] for the exception.
 //! - In a deleted pool every account is missing. Nothing follows from that.
 
 use strum::{IntoStaticStr, VariantArray};
 
-use crate::limits;
-use crate::outcome::Reason;
-use crate::policy::Control;
-use crate::side::Side;
 use crate::time::Time;
 use crate::variants::named;
 
@@ -116,31 +112,6 @@ impl Restore {
     }
 }
 
-impl Control {
-    /// Whether that pool was restored or deleted, and the operator has not decided yet.
-    pub fn is_undecided(&self, side: Side) -> bool {
-        self.restores.get(side).is_some_and(|restore| restore.is_undecided())
-    }
-
-    /// Why apply writes nothing, if that is so: an operator paused the bridge, or a restore waits
-    /// for a decision. apply still writes a disable, unless the restore itself may have caused it.
-    pub fn stopped(&self) -> Option<Reason> {
-        if self.paused.is_some() {
-            return Some(Reason::Paused);
-        }
-        Side::BOTH.into_iter().any(|side| self.is_undecided(side)).then_some(Reason::Restored)
-    }
-
-    /// The restore of that pool that the operator decided to heal, and the time of the decision. It
-    /// counts for [`limits::HEALING_TIME_MAX`]; by then several sweeps have compared every person.
-    pub fn heals(&self, side: Side, now: Time) -> Option<(Restore, Time)> {
-        let restore =
-            self.restores.get(side).filter(|restore| restore.stage == RestoreStage::Started)?;
-        let decided = restore.decided.filter(|decided| decided.what == AfterRestore::Heal)?;
-        (now < decided.at + limits::HEALING_TIME_MAX).then_some((restore, decided.at))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -186,27 +157,6 @@ mod tests {
             Restore::after_event(Some(&before), RestoreStage::Started, Time(60)),
             Some(note(RestoreStage::Started, 60))
         );
-    }
-
-    #[test]
-    fn only_an_undecided_restore_stops_writes() {
-        let control = |stage: RestoreStage| {
-            let mut control = Control::default();
-            control.restores.old = Some(note(stage, 1));
-            control
-        };
-        assert_eq!(Control::default().stopped(), None);
-        assert_eq!(control(RestoreStage::Cancelled).stopped(), None);
-        for stage in [RestoreStage::Prepared, RestoreStage::Started, RestoreStage::Deleted] {
-            assert_eq!(control(stage).stopped(), Some(Reason::Restored));
-        }
-        let mut decided = control(RestoreStage::Started);
-        decided.restores.old.as_mut().unwrap().decided =
-            Some(TimedDecision { what: AfterRestore::Heal, at: Time(5) });
-        assert_eq!(decided.stopped(), None);
-        assert!(decided.heals(Side::Old, Time(6)).is_some());
-        assert!(decided.heals(Side::New, Time(6)).is_none());
-        assert!(decided.heals(Side::Old, Time(6) + limits::HEALING_TIME_MAX).is_none());
     }
 
     #[test]

@@ -2,14 +2,13 @@
 //! changed name makes stored items unreadable and breaks queries on logs.
 
 use crate::change::Evidence;
+use crate::control::Phase;
 use crate::error::{ErrorKind, PortError};
 use crate::outcome::{Outcome, Reason};
-use crate::policy::Phase;
 use crate::profile::{Factor, Field};
 use crate::record::{DecisionKind, PersonState};
 use crate::restore::{AfterRestore, RestoreStage};
 use crate::side::Side;
-use crate::sweep::pass::Doubt;
 use crate::tombstone::Owed;
 
 /// Checks the names of all variants, in the order of declaration, and that each name is read back.
@@ -69,8 +68,6 @@ fn stored_names_never_change() {
 fn names_that_are_never_read_back_do_not_change_either() {
     let factors = Factor::ALL.map(Factor::name);
     assert_eq!(factors, ["sms", "email", "totp"]);
-    let doubts = [Doubt::Shrunk, Doubt::TooMany, Doubt::Undecoded].map(Doubt::name);
-    assert_eq!(doubts, ["shrunk", "too-many", "undecoded"]);
     let retry = Outcome::from_error(&PortError::new(ErrorKind::Lost, "PutItem"));
     let held = Outcome::Held(Reason::Breaker);
     let rejected = Outcome::Rejected(Reason::TooLong);

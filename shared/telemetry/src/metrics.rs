@@ -5,7 +5,7 @@ use poolbridge_core::error::ErrorKind;
 use poolbridge_core::outcome::{Outcome, Reason};
 use poolbridge_core::reconcile::Report;
 use poolbridge_core::record::{Decision, DecisionKind};
-use poolbridge_core::sweep::pass::Summary;
+use poolbridge_sweep_core::pass::Summary;
 use serde_json::{Value, json};
 
 use crate::emf::{DIMENSION, MetricSet, Milliseconds, NAMESPACE, Seconds, metric_set};

@@ -15,9 +15,9 @@ use poolbridge_core::ports::Ports as _;
 use poolbridge_core::record::{PersonRecord, PersonState};
 use poolbridge_core::rules::ProtocolRules;
 use poolbridge_core::side::Side;
-use poolbridge_core::sweep::pass::Cursor;
-use poolbridge_core::sweep::ports::{CheckpointStore as _, SweepPorts};
 use poolbridge_core::time::Time;
+use poolbridge_sweep_core::pass::Cursor;
+use poolbridge_sweep_core::ports::{CheckpointStore as _, SweepPorts};
 
 use super::difference::ServiceBehaviour;
 use super::ledger::TableFixture;

@@ -6,8 +6,8 @@ use poolbridge_core::account::{Account, PoolSchema};
 use poolbridge_core::error::{ErrorKind, PortError};
 use poolbridge_core::names::{GroupName, Sub};
 use poolbridge_core::side::Side;
-use poolbridge_core::sweep::ports::{AccountLister, Page, PageStream};
-use poolbridge_core::sweep::shard::Prefix;
+use poolbridge_sweep_core::ports::{AccountLister, Page, PageStream};
+use poolbridge_sweep_core::shard::Prefix;
 
 use super::people::People;
 use super::ports::SharedPools;

@@ -13,7 +13,7 @@ use poolbridge_core::profile::{Field, Value};
 use poolbridge_core::record::{Baseline, BaselineField, KnownAccount, PersonRecord, PersonState};
 use poolbridge_core::rules::ProtocolRules;
 use poolbridge_core::side::{BySide, Side};
-use poolbridge_core::sweep::shard::Prefix;
+use poolbridge_sweep_core::shard::Prefix;
 
 use crate::world::WORLD_START;
 use crate::world::accounts::{attribute, group};

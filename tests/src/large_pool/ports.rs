@@ -4,17 +4,17 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use poolbridge_core::change::ChangeEvent;
+use poolbridge_core::control::Control;
 use poolbridge_core::error::PortError;
 use poolbridge_core::names::{PersonId, Sub};
-use poolbridge_core::policy::Control;
 use poolbridge_core::ports::Clock;
 use poolbridge_core::record::PersonRecord;
 use poolbridge_core::side::{BySide, Side};
-use poolbridge_core::sweep::pass::{Cursor, Partition, PartitionResult, Summary};
-use poolbridge_core::sweep::ports::{
+use poolbridge_core::time::Time;
+use poolbridge_sweep_core::pass::{Cursor, Partition, PartitionResult, Summary};
+use poolbridge_sweep_core::ports::{
     BulkQueue, CheckpointStore, RecordOwner, RecordReader, SweepPorts,
 };
-use poolbridge_core::time::Time;
 
 use super::listing::{LargePoolLister, WrongListing};
 use super::people::People;

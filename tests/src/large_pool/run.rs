@@ -5,9 +5,9 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use poolbridge_core::policy::ConfigurationStamp;
-use poolbridge_core::sweep::{Sweep, SweepSettings, Tick};
+use poolbridge_core::control::ConfigurationStamp;
 use poolbridge_core::time::Time;
+use poolbridge_sweep_core::{Sweep, SweepSettings, Tick};
 
 use super::ports::LargePool;
 

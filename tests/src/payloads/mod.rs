@@ -22,7 +22,7 @@ use serde_json::Value;
 
 use crate::world::chance::{Chooser as _, Seeded};
 
-pub use run::{PayloadCounts, play};
+pub use run::{PayloadCounts, run_payloads};
 pub use samples::{NEW_POOL, OLD_POOL, OWN_ROLE};
 pub use services::{Asked, FakeServices, ServiceRequest};
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use poolbridge_core::policy::Phase;
+use poolbridge_core::control::Phase;
 
 use super::run::{HINTS, ProtocolRun, RemainingBudget};
 use super::small::{FixedAnswers, SmallWorld};

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use poolbridge_core::control::Phase;
 use poolbridge_core::names::Owner;
-use poolbridge_core::policy::Phase;
 use poolbridge_core::record::PersonRecord;
 use poolbridge_core::time::Time;
 

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 
-use poolbridge_core::policy::Phase;
+use poolbridge_core::control::Phase;
 use poolbridge_core::rules::ProtocolRules;
 use poolbridge_core::side::Side;
 

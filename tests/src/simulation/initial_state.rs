@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use poolbridge_core::account::PoolSchema;
+use poolbridge_core::control::{ConfigurationStamp, Control, Phase};
 use poolbridge_core::fingerprint::Keyring;
 use poolbridge_core::limits;
 use poolbridge_core::names::{AttributeName, PersonId, Username};
-use poolbridge_core::policy::{ConfigurationStamp, Control, MatchBy, Phase, Policy, Provision};
+use poolbridge_core::policy::{MatchBy, Policy, Provision};
 use poolbridge_core::profile::{Factor, Field, Profile, Value};
 use poolbridge_core::record::{Baseline, BaselineField, KnownAccount, PersonRecord, PersonState};
 use poolbridge_core::side::{BySide, Side};

@@ -10,8 +10,8 @@ use poolbridge_core::drain::{DrainSnapshot, DrainWatch, SNAPSHOTS_APART};
 use poolbridge_core::names::Sub;
 use poolbridge_core::resend;
 use poolbridge_core::side::Side;
-use poolbridge_core::sweep::Tick;
 use poolbridge_core::time::Time;
+use poolbridge_sweep_core::Tick;
 
 use super::initial_state::{self, Setting};
 use super::parameters::WorldParameters;

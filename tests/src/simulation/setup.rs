@@ -11,6 +11,7 @@ use std::time::Duration;
 use poolbridge_core::account::{Account, AttributeSchema, PoolSchema};
 use poolbridge_core::capture::capture;
 use poolbridge_core::change::{ChangeEvent, Evidence};
+use poolbridge_core::control::ConfigurationStamp;
 use poolbridge_core::error::PortError;
 use poolbridge_core::fingerprint::Keyring;
 use poolbridge_core::limits;
@@ -18,9 +19,7 @@ use poolbridge_core::mapping::Mapping;
 use poolbridge_core::names::{Sub, Username};
 use poolbridge_core::outcome::Outcome;
 use poolbridge_core::plan::Observation;
-use poolbridge_core::policy::{
-    ConfigurationStamp, ConflictRule, Deletes, MatchBy, Policy, Provision, StalePasswords,
-};
+use poolbridge_core::policy::{ConflictRule, Deletes, MatchBy, Policy, Provision, StalePasswords};
 use poolbridge_core::ports::Ports as _;
 use poolbridge_core::profile::Factor;
 use poolbridge_core::reconcile::operator::{LinkError, LinkRefusal};
@@ -28,7 +27,7 @@ use poolbridge_core::reconcile::{Bridge, Report, Work};
 use poolbridge_core::record::{PersonRecord, PersonState};
 use poolbridge_core::rules::ProtocolRules;
 use poolbridge_core::side::{BySide, Side};
-use poolbridge_core::sweep::{Sweep, SweepSettings, Tick, compare};
+use poolbridge_sweep_core::{Sweep, SweepSettings, Tick, compare};
 
 use crate::world::accounts::{Body, SimulatedAccount, Version, attribute, group};
 use crate::world::chance::Seeded;

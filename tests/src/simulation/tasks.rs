@@ -14,8 +14,8 @@ use poolbridge_core::limits;
 use poolbridge_core::outcome::Reason;
 use poolbridge_core::ports::Ports as _;
 use poolbridge_core::reconcile::{Bridge, Report, Work};
-use poolbridge_core::sweep::{Sweep, SweepSettings, Tick};
 use poolbridge_core::time::Time;
+use poolbridge_sweep_core::{Sweep, SweepSettings, Tick};
 
 use super::initial_state::Setting;
 use crate::world::edits::Human;

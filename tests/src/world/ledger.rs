@@ -4,9 +4,9 @@ use std::future::Future;
 
 use poolbridge_core::breaker::Breaker;
 use poolbridge_core::change::{ChangeEvent, PendingChange};
+use poolbridge_core::control::Control;
 use poolbridge_core::error::PortError;
 use poolbridge_core::names::{Owner, PersonId, Sub};
-use poolbridge_core::policy::Control;
 use poolbridge_core::ports::{Claim, Ledger};
 use poolbridge_core::record::{Lease, PersonRecord, PersonState};
 use poolbridge_core::rules::Rule;

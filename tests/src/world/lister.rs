@@ -5,17 +5,17 @@ use std::sync::Arc;
 
 use poolbridge_core::account::{Account, PoolSchema};
 use poolbridge_core::change::ChangeEvent;
+use poolbridge_core::control::Control;
 use poolbridge_core::error::{ErrorKind, PortError};
 use poolbridge_core::names::{GroupName, PersonId, Sub};
-use poolbridge_core::policy::Control;
 use poolbridge_core::record::PersonRecord;
 use poolbridge_core::side::Side;
-use poolbridge_core::sweep::pass::{Cursor, Summary};
-use poolbridge_core::sweep::ports::{
+use poolbridge_core::time::Time;
+use poolbridge_sweep_core::pass::{Cursor, Summary};
+use poolbridge_sweep_core::ports::{
     AccountLister, BulkQueue, CheckpointStore, Page, PageStream, RecordOwner, RecordReader,
 };
-use poolbridge_core::sweep::shard::Prefix;
-use poolbridge_core::time::Time;
+use poolbridge_sweep_core::shard::Prefix;
 
 use super::WorldState;
 use super::accounts::SimulatedAccount;

@@ -2,8 +2,8 @@
 //! and fault injection.
 //!
 //! Everything happens in one thread and in an order that a [`Chooser`] decides. A task reaches the
-//! world through its own [`ports::SimulatedPorts`]. Each call is a request that is sent at one poll and
-//! answered at a later one, so that other tasks, people, time and crashes come in between.
+//! world through its own [`ports::SimulatedPorts`]. Each call is a request that is sent at one poll
+//! and answered at a later one, so that other tasks, people, time and crashes come in between.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -16,8 +16,8 @@ use poolbridge_core::limits;
 use poolbridge_core::names::Sub;
 use poolbridge_core::rules::ProtocolRules;
 use poolbridge_core::side::{BySide, Side};
-use poolbridge_core::sweep::pass::Cursor;
 use poolbridge_core::time::Time;
+use poolbridge_sweep_core::pass::Cursor;
 
 pub mod accounts;
 pub mod observations;

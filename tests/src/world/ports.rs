@@ -1,8 +1,8 @@
 //! The ports of one task: every service of the world through the task's own connection.
 
 use poolbridge_core::side::{BySide, Side};
-use poolbridge_core::sweep::pass::{Partition, PartitionResult};
 use poolbridge_core::time::Time;
+use poolbridge_sweep_core::pass::{Partition, PartitionResult};
 
 use super::clock::SimulatedClock;
 use super::connection::Connection;
@@ -65,7 +65,7 @@ impl poolbridge_core::ports::Ports for SimulatedPorts {
     }
 }
 
-impl poolbridge_core::sweep::ports::SweepPorts for SimulatedPorts {
+impl poolbridge_sweep_core::ports::SweepPorts for SimulatedPorts {
     type Lister = lister::SimulatedLister;
     type Records = lister::SimulatedRecords;
     type Checkpoints = lister::SimulatedCheckpoints;

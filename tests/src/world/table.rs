@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use poolbridge_core::breaker::{Breaker, removals_max, window};
 use poolbridge_core::change::{ChangeEvent, Evidence, PendingChange};
+use poolbridge_core::control::Control;
 use poolbridge_core::error::ErrorKind;
 use poolbridge_core::names::{Owner, PersonId, Sub};
 use poolbridge_core::outcome::Reason;
-use poolbridge_core::policy::Control;
 use poolbridge_core::ports::Claim;
 use poolbridge_core::record::{Lease, PersonRecord, PersonState};
 use poolbridge_core::side::Side;

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use poolbridge_core::account::Account;
+use poolbridge_core::control::Phase;
 use poolbridge_core::fingerprint::Keyring;
 use poolbridge_core::mapping::Ways;
 use poolbridge_core::names::{PersonId, Sub, Username};
 use poolbridge_core::plan::{self, Observation, Plan};
-use poolbridge_core::policy::{Phase, Policy};
+use poolbridge_core::policy::Policy;
 use poolbridge_core::profile::{Field, FieldState};
 use poolbridge_core::record::{Baseline, BaselineField, KnownAccount, PersonRecord};
 use poolbridge_core::side::{BySide, Side};

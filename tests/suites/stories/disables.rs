@@ -4,10 +4,11 @@
 use std::time::Duration;
 
 use poolbridge_core::change::Evidence;
+use poolbridge_core::control::{ConfigurationStamp, Control};
 use poolbridge_core::limits;
 use poolbridge_core::names::Sub;
 use poolbridge_core::outcome::{Outcome, Reason};
-use poolbridge_core::policy::{ConfigurationStamp, ConflictRule, Control, Provision};
+use poolbridge_core::policy::{ConflictRule, Provision};
 use poolbridge_core::profile::Field;
 use poolbridge_core::record::{PersonRecord, PersonState};
 use poolbridge_core::resend;

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use poolbridge_core::account::Status;
 use poolbridge_core::change::Evidence;
+use poolbridge_core::control::Phase;
 use poolbridge_core::limits;
 use poolbridge_core::names::Sub;
 use poolbridge_core::outcome::{Outcome, Reason};
-use poolbridge_core::policy::{Phase, Provision};
+use poolbridge_core::policy::Provision;
 use poolbridge_core::profile::{Factor, Field};
 use poolbridge_core::record::PersonState;
 use poolbridge_core::side::Side;

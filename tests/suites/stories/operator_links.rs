@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use poolbridge_core::account::Status;
 use poolbridge_core::change::Evidence;
+use poolbridge_core::control::Phase;
 use poolbridge_core::limits;
 use poolbridge_core::mapping::Mapping;
 use poolbridge_core::names::Sub;
 use poolbridge_core::outcome::{Outcome, Reason};
-use poolbridge_core::policy::{Deletes, MatchBy, Phase, Provision};
+use poolbridge_core::policy::{Deletes, MatchBy, Provision};
 use poolbridge_core::reconcile::operator::LinkRefusal;
 use poolbridge_core::record::{DecisionKind, PersonState};
 use poolbridge_core::side::Side;

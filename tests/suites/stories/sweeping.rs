@@ -5,15 +5,16 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use poolbridge_core::change::{ChangeEvent, Evidence};
+use poolbridge_core::control::{ConfigurationStamp, Control, Phase};
 use poolbridge_core::error::ErrorKind;
 use poolbridge_core::limits;
 use poolbridge_core::outcome::{Outcome, Reason};
-use poolbridge_core::policy::{ConfigurationStamp, Control, Phase, Provision};
+use poolbridge_core::policy::Provision;
 use poolbridge_core::record::PersonState;
 use poolbridge_core::restore::{Restore, RestoreStage};
 use poolbridge_core::side::{BySide, Side};
-use poolbridge_core::sweep::Tick;
 use poolbridge_core::time::Time;
+use poolbridge_sweep_core::Tick;
 use poolbridge_tests::simulation::setup::Setup;
 use poolbridge_tests::world::fault_injection::CallFate;
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use poolbridge_core::names::PersonId;
-use poolbridge_core::sweep::difference::{Difference, PersonKey};
+use poolbridge_sweep_core::difference::{Difference, PersonKey};
 use poolbridge_tests::world::chance::{Chooser, Seeded};
 
 #[test]

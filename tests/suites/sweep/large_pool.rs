@@ -7,8 +7,8 @@ use poolbridge_core::change::Evidence;
 use poolbridge_core::limits;
 use poolbridge_core::names::Sub;
 use poolbridge_core::side::{BySide, Side};
-use poolbridge_core::sweep::pass::{Counts, Doubt, Summary};
-use poolbridge_core::sweep::shard::Prefix;
+use poolbridge_sweep_core::pass::{Counts, Doubt, Summary};
+use poolbridge_sweep_core::shard::Prefix;
 use poolbridge_tests::large_pool::{
     LargePool, PassSettings, People, UnreportedChange, WrongListing, run,
 };

@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 use poolbridge_aws::bridge::BridgeResources;
-use poolbridge_core::policy::Control;
+use poolbridge_core::control::Control;
 use poolbridge_core::ports::{Clock as _, Ledger as _};
 use poolbridge_core::side::Side;
 

@@ -2,7 +2,7 @@
 
 use poolbridge_aws::bridge::BridgeResources;
 use poolbridge_aws::cognito::settings::Recovery;
-use poolbridge_core::policy::Control;
+use poolbridge_core::control::Control;
 use poolbridge_core::restore::{AfterRestore, Restore, RestoreStage, TimedDecision};
 use poolbridge_core::side::Side;
 use poolbridge_core::time::Time;

@@ -7,8 +7,8 @@ use poolbridge_aws::cognito::settings::PoolSettings;
 use poolbridge_config::{Environment, TriggerSlot};
 use serde_json::{Map, Value, json};
 
-use crate::commands::attach::capture_arn;
-use crate::commands::attach::plan::{AttachPlan, AttachRefusal, AttachStep};
+use crate::attach_plan::capture_arn;
+use crate::attach_plan::{AttachPlan, AttachRefusal, AttachStep};
 
 const NOTE: &str = "\
 Every other setting is written back unchanged, and compared afterwards.

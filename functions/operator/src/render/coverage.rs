@@ -6,9 +6,7 @@ use poolbridge_core::side::Side;
 use serde_json::{Value, json};
 
 use super::{ago, moment, span, table};
-use crate::commands::coverage::input::{
-    CoverageInput, PoolRoutes, WorstDelay, is_settings, operations,
-};
+use crate::coverage_input::{CoverageInput, PoolRoutes, WorstDelay, is_settings, operations};
 
 /// The values of the columns.
 const LEGEND: &str = "\
@@ -165,7 +163,7 @@ fn last_events(input: &CoverageInput, side: Side) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::commands::coverage::tests::{bare, whole};
+    use crate::coverage_input::tests::{bare, whole};
 
     #[test]
     fn coverage_matches_the_golden_files() {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use poolbridge_aws::dynamodb::JournalEntry;
+use poolbridge_core::control::Control;
 use poolbridge_core::drain::{DrainBlocker, QueueCounts};
-use poolbridge_core::policy::Control;
 use poolbridge_core::record::PersonState;
 use poolbridge_core::restore::{Restore, RestoreStage};
 use poolbridge_core::side::Side;

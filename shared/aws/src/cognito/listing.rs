@@ -13,8 +13,8 @@ use poolbridge_core::account::{Account, PoolSchema};
 use poolbridge_core::error::PortError;
 use poolbridge_core::names::{GroupName, Sub};
 use poolbridge_core::ports::Pool as _;
-use poolbridge_core::sweep::ports::{AccountLister, Page, PageStream};
-use poolbridge_core::sweep::shard::Prefix;
+use poolbridge_sweep_core::ports::{AccountLister, Page, PageStream};
+use poolbridge_sweep_core::shard::Prefix;
 
 use super::account::{of_listing, unreadable};
 use super::{CognitoPool, PAGE, filter};

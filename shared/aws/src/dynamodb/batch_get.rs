@@ -11,7 +11,7 @@ use poolbridge_core::error::{ErrorKind, PortError};
 use poolbridge_core::names::{PersonId, Sub};
 use poolbridge_core::record::PersonRecord;
 use poolbridge_core::side::Side;
-use poolbridge_core::sweep::ports::RecordOwner;
+use poolbridge_sweep_core::ports::RecordOwner;
 
 use super::DynamoLedger;
 use super::attribute::{Item, ItemReader};

@@ -4,8 +4,8 @@
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use poolbridge_core::breaker::Breaker;
+use poolbridge_core::control::{ConfigurationStamp, Control, Phase};
 use poolbridge_core::error::{ErrorKind, PortError};
-use poolbridge_core::policy::{ConfigurationStamp, Control, Phase};
 use poolbridge_core::restore::{AfterRestore, Restore, RestoreStage, TimedDecision};
 use poolbridge_core::side::{BySide, Side};
 use poolbridge_core::time::Time;

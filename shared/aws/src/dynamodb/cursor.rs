@@ -8,9 +8,9 @@ use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use poolbridge_core::error::{ErrorKind, PortError};
 use poolbridge_core::side::{BySide, Side};
-use poolbridge_core::sweep::difference::Difference;
-use poolbridge_core::sweep::pass::{Buckets, Counts, Cursor, Pass};
-use poolbridge_core::sweep::shard::Prefix;
+use poolbridge_sweep_core::difference::Difference;
+use poolbridge_sweep_core::pass::{Buckets, Counts, Cursor, Pass};
+use poolbridge_sweep_core::shard::Prefix;
 
 use super::attribute::{
     Item, ItemError, ItemReader, VERSION, by_side, check_version, flag, map, number, text, time,
@@ -202,9 +202,9 @@ fn difference(bytes: &[u8], name: &'static str) -> Result<Difference, ItemError>
 mod tests {
     use std::time::Duration;
 
-    use poolbridge_core::sweep::difference::PersonKey as Sum;
-    use poolbridge_core::sweep::pass::{Partition, PartitionResult};
     use poolbridge_core::time::Time;
+    use poolbridge_sweep_core::difference::PersonKey as Sum;
+    use poolbridge_sweep_core::pass::{Partition, PartitionResult};
 
     use super::super::ITEM_BYTES_MAX;
     use super::super::attribute::size_bytes;

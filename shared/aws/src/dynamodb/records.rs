@@ -1,12 +1,12 @@
 //! The state table, as the sweep reads it.
 
+use poolbridge_core::control::Control;
 use poolbridge_core::error::{ErrorKind, PortError};
 use poolbridge_core::names::{PersonId, Sub};
-use poolbridge_core::policy::Control;
 use poolbridge_core::ports::Ledger as _;
 use poolbridge_core::record::PersonRecord;
 use poolbridge_core::side::Side;
-use poolbridge_core::sweep::ports::{RecordOwner, RecordReader};
+use poolbridge_sweep_core::ports::{RecordOwner, RecordReader};
 
 use super::DynamoLedger;
 

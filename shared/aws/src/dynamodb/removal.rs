@@ -77,7 +77,7 @@ impl DynamoLedger {
 
     /// Opens the breaker, unless it is open.
     pub(super) async fn open_breaker(&self, breaker: &Breaker) -> Result<(), PortError> {
-        let open = |control: &mut poolbridge_core::policy::Control| {
+        let open = |control: &mut poolbridge_core::control::Control| {
             control.breaker.get_or_insert_with(|| breaker.clone());
         };
         self.change_control(open).await.map(drop)

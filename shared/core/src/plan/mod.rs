@@ -13,10 +13,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::account::{Account, PoolSchema};
+use crate::control::Phase;
 use crate::error::PortError;
 use crate::fingerprint::{Fingerprint, Keyring};
 use crate::outcome::Reason;
-use crate::policy::{Phase, Policy};
+use crate::policy::Policy;
 use crate::profile::{Factor, Field, FieldKind, Profile};
 use crate::record::{
     BaselineField, BlockedField, Decision, DirectionChanges, IntendedWrite, PersonRecord,

@@ -7,11 +7,11 @@ use super::observe::worst;
 use super::perform::Performed;
 use super::{Round, Run, later};
 use crate::account::PoolSchema;
+use crate::control::Control;
 use crate::error::PortError;
 use crate::limits;
 use crate::outcome::{Outcome, Reason};
 use crate::plan::{self, Observation, Plan};
-use crate::policy::Control;
 use crate::ports::{Ledger, Ports};
 use crate::profile::Field;
 use crate::record::{

@@ -6,11 +6,12 @@ use super::creation_plan::{CreationPlan, Fitness};
 use super::link::no_way_in;
 use super::{Round, Run, known, later};
 use crate::account::{Account, AccountRef, Status};
+use crate::control::Control;
 use crate::error::{ErrorKind, PortError};
 use crate::fingerprint::Fingerprint;
 use crate::outcome::{Outcome, Reason};
 use crate::plan::Observation;
-use crate::policy::{Control, Provision};
+use crate::policy::Provision;
 use crate::ports::{Ledger, Pool, Ports};
 use crate::profile::Field;
 use crate::record::{

@@ -24,13 +24,14 @@ mod search;
 use std::time::Duration;
 
 use crate::change::{ChangeEvent, Evidence, PendingChange};
+use crate::control::{ConfigurationStamp, Control, Phase};
 use crate::error::{ErrorKind, PortError};
 use crate::fingerprint::Keyring;
 use crate::limits;
 use crate::names::{Owner, PersonId};
 use crate::outcome::{Outcome, Reason};
 use crate::plan::Observation;
-use crate::policy::{ConfigurationStamp, Control, Phase, Policy};
+use crate::policy::Policy;
 use crate::ports::{Claim, Clock, Ledger, Ports};
 use crate::record::{Decision, DecisionKind, KnownAccount, Lease, PersonRecord, PersonState};
 use crate::rules::Rule;

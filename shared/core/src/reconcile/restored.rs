@@ -6,10 +6,10 @@ use std::collections::BTreeSet;
 
 use super::{Round, Run};
 use crate::change::Evidence;
+use crate::control::Control;
 use crate::error::PortError;
 use crate::outcome::{Outcome, Reason};
 use crate::plan::Observation;
-use crate::policy::Control;
 use crate::ports::{Ledger, Ports};
 use crate::profile::{Field, FieldState};
 use crate::record::{BaselineField, Decision, DecisionKind, KnownAccount, PersonRecord};

@@ -1,8 +1,8 @@
 use std::time::Duration;
 
 use poolbridge_core::side::BySide;
-use poolbridge_core::sweep::pass::{Counts, Doubt};
 use poolbridge_core::time::Time;
+use poolbridge_sweep_core::pass::{Counts, Doubt};
 
 use super::*;
 

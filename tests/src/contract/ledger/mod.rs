@@ -20,9 +20,9 @@ use poolbridge_core::outcome::Reason;
 use poolbridge_core::ports::{Claim, Ledger};
 use poolbridge_core::record::{KnownAccount, Lease, PersonRecord, PersonState};
 use poolbridge_core::side::Side;
-use poolbridge_core::sweep::pass::Cursor;
-use poolbridge_core::sweep::ports::RecordReader;
 use poolbridge_core::time::Time;
+use poolbridge_sweep_core::pass::Cursor;
+use poolbridge_sweep_core::ports::RecordReader;
 
 use super::Case;
 

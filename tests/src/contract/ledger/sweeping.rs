@@ -5,9 +5,9 @@ use poolbridge_core::error::ErrorKind;
 use poolbridge_core::names::Sub;
 use poolbridge_core::ports::Ledger as _;
 use poolbridge_core::side::{BySide, Side};
-use poolbridge_core::sweep::pass::{Cursor, Partition, PartitionResult};
-use poolbridge_core::sweep::ports::{RecordOwner, RecordReader as _};
-use poolbridge_core::sweep::shard::Prefix;
+use poolbridge_sweep_core::pass::{Cursor, Partition, PartitionResult};
+use poolbridge_sweep_core::ports::{RecordOwner, RecordReader as _};
+use poolbridge_sweep_core::shard::Prefix;
 
 use super::{NOON, TableFixture, kind, known, new_record, sub};
 use crate::contract::{Case, cases};

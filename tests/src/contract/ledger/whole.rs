@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use poolbridge_core::control::Control;
 use poolbridge_core::error::{ErrorKind, PortError};
 use poolbridge_core::fingerprint::Fingerprint;
 use poolbridge_core::names::{AttributeName, GroupName, PersonId};
 use poolbridge_core::outcome::Reason;
-use poolbridge_core::policy::Control;
 use poolbridge_core::ports::Ledger;
 use poolbridge_core::profile::{Factor, Field};
 use poolbridge_core::record::{

@@ -8,8 +8,8 @@ use poolbridge_core::account::{Account, AccountRef};
 use poolbridge_core::error::{ErrorKind, PortError};
 use poolbridge_core::names::Sub;
 use poolbridge_core::step::Action;
-use poolbridge_core::sweep::ports::{AccountLister, PageStream};
-use poolbridge_core::sweep::shard::Prefix;
+use poolbridge_sweep_core::ports::{AccountLister, PageStream};
+use poolbridge_sweep_core::shard::Prefix;
 
 use super::{PoolFixture, group, new_user, read, write};
 use crate::contract::{Case, cases, resources};

@@ -18,8 +18,8 @@ use poolbridge_core::names::{AttributeName, GroupName, Username};
 use poolbridge_core::ports::{Pool, Search, SearchAnswer};
 use poolbridge_core::profile::Field;
 use poolbridge_core::step::Action;
-use poolbridge_core::sweep::ports::AccountLister;
 use poolbridge_core::time::Time;
+use poolbridge_sweep_core::ports::AccountLister;
 
 use super::Case;
 use super::difference::ServiceBehaviour;

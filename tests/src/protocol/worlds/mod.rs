@@ -1,7 +1,7 @@
 //! The small worlds of the suite. Each describes what it contains. The module above lists what the
 //! worlds leave out.
 
-use poolbridge_core::policy::Phase;
+use poolbridge_core::control::Phase;
 use poolbridge_core::side::Side;
 
 use super::small::{ScriptedEdit, SmallWorld};

@@ -1,6 +1,7 @@
 //! Worlds after the switch, during it, and with held conflicts.
 
-use poolbridge_core::policy::{ConflictRule, Phase};
+use poolbridge_core::control::Phase;
+use poolbridge_core::policy::ConflictRule;
 use poolbridge_core::side::Side;
 
 use super::{both, minimal, stale, stale_reads, text};

@@ -10,7 +10,7 @@ use poolbridge_core::error::{ErrorKind, PortError};
 use poolbridge_core::ports::Clock as _;
 use poolbridge_core::side::Side;
 
-use super::plan::{AttachPlan, needs_backup};
+use crate::attach_plan::{AttachPlan, needs_backup};
 use crate::failure::Failure;
 
 /// After an interruption at any point, the pool is either unchanged or as planned. The backup is

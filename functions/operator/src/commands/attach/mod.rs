@@ -1,23 +1,18 @@
 //! `attach` and `detach`: put capture into the pools' trigger slots, and take it out.
 
 mod execute;
-pub(crate) mod plan;
-
-#[cfg(test)]
-pub(crate) mod tests;
 
 use anyhow::Context as _;
 use poolbridge_aws::bridge::BridgeResources;
 use poolbridge_aws::cognito::settings::{Administration, PoolSettings};
-use poolbridge_config::Environment;
 use poolbridge_core::error::PortError;
 use poolbridge_core::side::Side;
 use poolbridge_core::time::Time;
 
 use self::execute::execute;
-use self::plan::{AttachPlan, AttachRequest};
 use super::CommandResult;
 use super::context::{Context, journal};
+use crate::attach_plan::{self as plan, AttachPlan, AttachRequest, capture_arn};
 use crate::cli;
 use crate::failure::Failure;
 use crate::render::attach as render;
@@ -167,32 +162,6 @@ fn request(resources: &BridgeResources, side: Side) -> anyhow::Result<AttachRequ
         slots: configuration.routes.slots(configuration.signup_guard),
         chained: configuration.routes.chained.get(side),
     })
-}
-
-/// The ARN of the capture function of a pool, from the stack's outputs.
-pub(crate) fn capture_arn(environment: &Environment, side: Side) -> Result<&str, Failure> {
-    let variable = variable(side);
-    let hint = "set it from the stack's outputs; a pool in another Region or account has a capture \
-                stack of its own";
-    let found = environment.capture.get(side).as_deref();
-    let arn = found.ok_or_else(|| Failure::new(format!("{variable} is not set"), hint))?;
-    let parts: Vec<&str> = arn.split(':').collect();
-    let is_function = matches!(
-        parts.as_slice(),
-        ["arn", _, "lambda", _, _, "function", name, ..] if !name.is_empty()
-    );
-    if !is_function {
-        return Err(Failure::new(format!("{variable} is not the ARN of a function"), hint));
-    }
-    Ok(arn)
-}
-
-/// The variable with the ARN of the capture function of a pool.
-pub(crate) const fn variable(side: Side) -> &'static str {
-    match side {
-        Side::Old => "POOLBRIDGE_CAPTURE_OLD",
-        Side::New => "POOLBRIDGE_CAPTURE_NEW",
-    }
 }
 
 /// The settings backups of that pool, newest first.

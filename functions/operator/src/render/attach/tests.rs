@@ -7,8 +7,8 @@ use poolbridge_core::time::Time;
 use serde_json::json;
 
 use super::*;
-use crate::commands::attach::plan::attach;
-use crate::commands::attach::tests::{CAPTURE, WELCOME, pool, request};
+use crate::attach_plan::attach;
+use crate::attach_plan::tests::{CAPTURE, WELCOME, pool, request};
 
 fn plans() -> [AttachPlan; 4] {
     let chained = BTreeMap::from([(TriggerSlot::PreSignUp, WELCOME.to_owned())]);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use poolbridge_core::breaker::Breaker;
-use poolbridge_core::policy::{ConfigurationStamp, Phase};
+use poolbridge_core::control::{ConfigurationStamp, Phase};
 use poolbridge_core::side::BySide;
 
 use super::*;

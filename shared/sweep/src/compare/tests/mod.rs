@@ -8,14 +8,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
-use crate::mapping::{AttributeRule, Mapping};
-use crate::names::{AttributeName, Owner, PersonId, Sub, Username};
-use crate::outcome::Reason;
-use crate::policy::{ConflictRule, Deletes, MatchBy, Provision, StalePasswords};
-use crate::record::{BaselineField, BlockedField, CreationIntent, Lease, WriteIntent};
-use crate::rules::ProtocolRules;
-use crate::side::BySide;
-use crate::tombstone::{Owed, Tombstone};
+use poolbridge_core::mapping::{AttributeRule, Mapping};
+use poolbridge_core::names::{AttributeName, Owner, PersonId, Sub, Username};
+use poolbridge_core::outcome::Reason;
+use poolbridge_core::policy::{ConflictRule, Deletes, MatchBy, Provision, StalePasswords};
+use poolbridge_core::record::{BaselineField, BlockedField, CreationIntent, Lease, WriteIntent};
+use poolbridge_core::rules::ProtocolRules;
+use poolbridge_core::side::BySide;
+use poolbridge_core::tombstone::{Owed, Tombstone};
 
 const NOW: Time = Time(1_000_000);
 
@@ -99,7 +99,7 @@ impl CompareBench {
         baseline.fields.insert(field.clone(), BaselineField { fingerprint, rule });
     }
 
-    fn fingerprint_of(&self, text: &str) -> crate::fingerprint::Fingerprint {
+    fn fingerprint_of(&self, text: &str) -> poolbridge_core::fingerprint::Fingerprint {
         self.keys.fingerprint(&self.record.salt, &name(), &Value::Text(text.to_owned()))
     }
 
@@ -163,7 +163,7 @@ fn an_edit_in_the_second_of_the_last_observation_is_not_missed() {
         let bench = CompareBench::one_sided(side);
         let hints = |at| differs(&bench.input(side), &bench.listed(side, "Ada", Time(at)));
         assert!(hints(500_000), "{side}: an edit in the same second");
-        let before = SEEN - crate::limits::DATE_GRACE;
+        let before = SEEN - poolbridge_core::limits::DATE_GRACE;
         assert!(hints(before.0 + 1), "{side}: our clock may also be fast");
         assert!(!hints(before.0), "{side}: that date ends before the observation");
         assert!(!hints(BEFORE.0));

@@ -3,15 +3,15 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use crate::account::{Account, PoolSchema};
-use crate::change::ChangeEvent;
-use crate::error::PortError;
-use crate::names::{GroupName, PersonId, Sub};
-use crate::policy::Control;
-use crate::ports::Clock;
-use crate::record::PersonRecord;
-use crate::side::Side;
-use crate::time::Time;
+use poolbridge_core::account::{Account, PoolSchema};
+use poolbridge_core::change::ChangeEvent;
+use poolbridge_core::control::Control;
+use poolbridge_core::error::PortError;
+use poolbridge_core::names::{GroupName, PersonId, Sub};
+use poolbridge_core::ports::Clock;
+use poolbridge_core::record::PersonRecord;
+use poolbridge_core::side::Side;
+use poolbridge_core::time::Time;
 
 use super::pass::{Cursor, Partition, PartitionResult, Summary};
 use super::shard::Prefix;

@@ -9,8 +9,8 @@ use poolbridge_core::limits;
 use poolbridge_core::side::{BySide, Side};
 use poolbridge_core::time::Time;
 
-use super::super::attach::variable;
-use crate::render::span;
+use crate::attach_plan::variable;
+use crate::wording::span;
 
 /// The longest time without an event of trail before `coverage` warns. Most pools have at least one
 /// event a day.
@@ -221,3 +221,6 @@ impl CoverageInput {
         }
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

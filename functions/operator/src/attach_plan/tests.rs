@@ -8,7 +8,7 @@ use poolbridge_core::side::Side;
 use poolbridge_core::time::Time;
 use serde_json::{Value, json};
 
-use super::plan::{
+use super::{
     AttachPlan, AttachRefusal, AttachRequest, attach, detach, needs_backup, needs_backups, restore,
 };
 

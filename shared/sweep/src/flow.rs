@@ -18,16 +18,17 @@ use super::pace::Pace;
 use super::partition::{PartitionRun, SweepState, Unfinished};
 use super::pass::{self, Cursor, Partition, PartitionResult, Scope, Summary};
 use super::ports::{AccountLister, CheckpointStore, RecordReader, SweepPorts};
-use crate::account::PoolSchema;
-use crate::error::PortError;
-use crate::fingerprint::Keyring;
-use crate::limits;
-use crate::names::GroupName;
-use crate::outcome::Reason;
-use crate::policy::{ConfigurationStamp, Control, Phase, Policy};
-use crate::ports::Clock;
-use crate::side::{BySide, Side};
-use crate::time::Time;
+use poolbridge_core::account::PoolSchema;
+use poolbridge_core::control::{ConfigurationStamp, Control, Phase};
+use poolbridge_core::error::PortError;
+use poolbridge_core::fingerprint::Keyring;
+use poolbridge_core::limits;
+use poolbridge_core::names::GroupName;
+use poolbridge_core::outcome::Reason;
+use poolbridge_core::policy::Policy;
+use poolbridge_core::ports::Clock;
+use poolbridge_core::side::{BySide, Side};
+use poolbridge_core::time::Time;
 
 /// The settings of the sweep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,12 +6,12 @@ use super::flow::Sweep;
 use super::partition::{PartitionRun, Unfinished};
 use super::pass::{self, Cursor, Doubt, PartitionResult, Summary, tag};
 use super::ports::{CheckpointStore, RecordReader, SweepPorts};
-use crate::change::ChangeEvent;
-use crate::error::PortError;
-use crate::names::PersonId;
-use crate::profile::Field;
-use crate::record::PersonRecord;
-use crate::side::{BySide, Side};
+use poolbridge_core::change::ChangeEvent;
+use poolbridge_core::error::PortError;
+use poolbridge_core::names::PersonId;
+use poolbridge_core::profile::Field;
+use poolbridge_core::record::PersonRecord;
+use poolbridge_core::side::{BySide, Side};
 
 impl<O: SweepPorts> Sweep<'_, O> {
     /// Ends the pass after everything was listed: finds what is missing and sends hints. `None`:

@@ -1,8 +1,8 @@
 //! How many messages the sweep may still send. apply processes hints slower than the sweep finds
 //! them, and a hint that waits for long is out of date when apply reads it.
 
-use crate::limits;
-use crate::time::Time;
+use poolbridge_core::limits;
+use poolbridge_core::time::Time;
 
 /// How many more messages may be sent before the counters of the queue are read again.
 #[derive(Clone, Debug, Default)]

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use crate::limits;
-use crate::time::Time;
+use poolbridge_core::limits;
+use poolbridge_core::time::Time;
 
 const MICROSECONDS: u64 = 1_000;
 

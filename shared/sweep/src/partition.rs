@@ -14,16 +14,16 @@ use super::ports::{
     AccountLister, BulkQueue, Page, PageStream, RecordOwner, RecordReader, SweepPorts,
 };
 use super::shard::{self, Prefix, Unexpected};
-use crate::account::{Account, PoolSchema};
-use crate::change::{ChangeEvent, Evidence};
-use crate::error::{ErrorKind, PortError};
-use crate::limits;
-use crate::names::{GroupName, Sub};
-use crate::plan::Observation;
-use crate::ports::Clock;
-use crate::record::PersonRecord;
-use crate::side::{BySide, Side};
-use crate::time::Time;
+use poolbridge_core::account::{Account, PoolSchema};
+use poolbridge_core::change::{ChangeEvent, Evidence};
+use poolbridge_core::error::{ErrorKind, PortError};
+use poolbridge_core::limits;
+use poolbridge_core::names::{GroupName, Sub};
+use poolbridge_core::plan::Observation;
+use poolbridge_core::ports::Clock;
+use poolbridge_core::record::PersonRecord;
+use poolbridge_core::side::{BySide, Side};
+use poolbridge_core::time::Time;
 
 /// Why a partition is not finished. It starts again at another time.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,10 +1,5 @@
 //! `coverage`: which route detects each operation on this bridge, and the worst-case delay.
 
-pub(crate) mod input;
-
-#[cfg(test)]
-pub(crate) mod tests;
-
 use anyhow::Context as _;
 use poolbridge_aws::bridge::BridgeResources;
 use poolbridge_aws::cognito::settings::PoolSettings;
@@ -15,10 +10,10 @@ use poolbridge_core::ports::Clock as _;
 use poolbridge_core::side::{BySide, Side};
 use poolbridge_core::time::Time;
 
-use self::input::{CoverageInput, LastPass, PoolRoutes};
 use super::CommandResult;
-use super::attach::capture_arn;
 use super::context::Context;
+use crate::attach_plan::capture_arn;
+use crate::coverage_input::{CoverageInput, LastPass, PoolRoutes};
 use crate::render;
 
 /// The metric of a sweep's heartbeat that holds the start of its pass, in milliseconds since 1970.

@@ -4,17 +4,19 @@
 //! makes its person a billed monthly user of that pool. A listing may be stale, and shows neither
 //! memberships nor factors, so it proves nothing. apply reads the accounts that differ.
 
-use crate::account::{Account, Status};
-use crate::fingerprint::Keyring;
-use crate::limits::DATE_RESOLUTION;
-use crate::mapping::Ways;
-use crate::names::GroupName;
-use crate::plan::Observation;
-use crate::policy::{Policy, StalePasswords};
-use crate::profile::{Field, FieldState, Profile, Value};
-use crate::record::{Baseline, KnownAccount, Past, PersonRecord, PersonState, RepeatedFailure};
-use crate::side::Side;
-use crate::time::Time;
+use poolbridge_core::account::{Account, Status};
+use poolbridge_core::fingerprint::Keyring;
+use poolbridge_core::limits::DATE_RESOLUTION;
+use poolbridge_core::mapping::Ways;
+use poolbridge_core::names::GroupName;
+use poolbridge_core::plan::Observation;
+use poolbridge_core::policy::{Policy, StalePasswords};
+use poolbridge_core::profile::{Field, FieldState, Profile, Value};
+use poolbridge_core::record::{
+    Baseline, KnownAccount, Past, PersonRecord, PersonState, RepeatedFailure,
+};
+use poolbridge_core::side::Side;
+use poolbridge_core::time::Time;
 
 /// The revision of a record that was created and has not been written since.
 const FIRST_REVISION: u64 = 1;
@@ -174,7 +176,7 @@ const fn is_held(record: &PersonRecord) -> bool {
 
 /// Whether the account was modified since apply last observed it, by the dates.
 fn is_modified(known: &KnownAccount, account: &Account) -> bool {
-    account.modified + crate::limits::DATE_GRACE > known.seen
+    account.modified + poolbridge_core::limits::DATE_GRACE > known.seen
 }
 
 fn field_differs(

@@ -8,10 +8,10 @@ use sha2::{Digest, Sha256};
 pub use super::counts::{Counts, Doubt, Summary};
 use super::difference::{CELLS, Difference, PersonKey};
 use super::shard::{self, Prefix};
-use crate::limits;
-use crate::names::{GroupName, PersonId};
-use crate::side::{BySide, Side};
-use crate::time::Time;
+use poolbridge_core::limits;
+use poolbridge_core::names::{GroupName, PersonId};
+use poolbridge_core::side::{BySide, Side};
+use poolbridge_core::time::Time;
 
 /// The number of group buckets: enough that the largest number of groups (10,000, quota) makes
 /// buckets of a few minutes, and few enough for one bit each in one number.

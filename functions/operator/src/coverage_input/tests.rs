@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use poolbridge_config::operations::OPERATIONS;
 
-use super::input::WorstDelay;
 use super::*;
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -153,7 +152,7 @@ fn every_operation_of_the_newest_model_is_listed() {
     let path = top.expect("the repository").join("shared/aws/model/cognito-idp.json");
     let model = std::fs::read_to_string(path).expect("the committed model");
     let model: serde_json::Value = serde_json::from_str(&model).expect("it is JSON");
-    let names: Vec<&str> = super::input::operations().map(|operation| operation.name).collect();
+    let names: Vec<&str> = operations().map(|operation| operation.name).collect();
     let listed = model["operations"].as_array().expect("a list");
     for name in listed.iter().filter_map(serde_json::Value::as_str) {
         assert!(names.contains(&name), "{name} is not listed");

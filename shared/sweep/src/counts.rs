@@ -2,8 +2,8 @@
 
 use strum::IntoStaticStr;
 
-use crate::side::BySide;
-use crate::time::Time;
+use poolbridge_core::side::BySide;
+use poolbridge_core::time::Time;
 
 /// The counters of one pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
@@ -124,5 +124,16 @@ impl Counts {
         self.sent += other.sent;
         self.unexpected += other.unexpected;
         self.uncovered += other.uncovered;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_names_of_doubts_are_pinned() {
+        let doubts = [Doubt::Shrunk, Doubt::TooMany, Doubt::Undecoded].map(Doubt::name);
+        assert_eq!(doubts, ["shrunk", "too-many", "undecoded"]);
     }
 }

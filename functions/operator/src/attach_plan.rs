@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use poolbridge_aws::cognito::settings::{PoolSettings, SlotOwner, UnsupportedSetting};
-use poolbridge_config::{TriggerSlot, same_function};
+use poolbridge_config::{Environment, TriggerSlot, same_function};
 use poolbridge_core::side::Side;
 use poolbridge_core::time::Time;
 
-use crate::render::moment;
+use crate::failure::Failure;
+use crate::wording::moment;
 
 /// What the configuration and the deployment ask of one pool.
 #[derive(Clone, Debug)]
@@ -335,3 +336,32 @@ pub(crate) fn restore(
 pub(crate) fn needs_backup(found: &PoolSettings, backups: &[(Time, PoolSettings)]) -> bool {
     backups.first().is_none_or(|(_, newest)| !found.differences(newest).is_empty())
 }
+
+/// The ARN of the capture function of a pool, from the stack's outputs.
+pub(crate) fn capture_arn(environment: &Environment, side: Side) -> Result<&str, Failure> {
+    let variable = variable(side);
+    let hint = "set it from the stack's outputs; a pool in another Region or account has a capture \
+                stack of its own";
+    let found = environment.capture.get(side).as_deref();
+    let arn = found.ok_or_else(|| Failure::new(format!("{variable} is not set"), hint))?;
+    let parts: Vec<&str> = arn.split(':').collect();
+    let is_function = matches!(
+        parts.as_slice(),
+        ["arn", _, "lambda", _, _, "function", name, ..] if !name.is_empty()
+    );
+    if !is_function {
+        return Err(Failure::new(format!("{variable} is not the ARN of a function"), hint));
+    }
+    Ok(arn)
+}
+
+/// The variable with the ARN of the capture function of a pool.
+pub(crate) const fn variable(side: Side) -> &'static str {
+    match side {
+        Side::Old => "POOLBRIDGE_CAPTURE_OLD",
+        Side::New => "POOLBRIDGE_CAPTURE_NEW",
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -8,7 +8,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::names::Sub;
+use poolbridge_core::names::Sub;
 
 /// Partitions use at most the first three characters: 4,096 partitions hold the 40 million accounts
 /// that a pool can have (quota), in listings of 163 pages.
