@@ -3,16 +3,17 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::Run;
+use super::lease::{Ended, Leased};
 use super::observe::worst;
 use super::perform::Performed;
-use super::{Round, Run, later};
 use crate::account::PoolSchema;
 use crate::control::Control;
 use crate::error::PortError;
 use crate::limits;
 use crate::outcome::{Outcome, Reason};
 use crate::plan::{self, Observation, Plan};
-use crate::ports::{Ledger, Ports};
+use crate::ports::Ports;
 use crate::profile::Field;
 use crate::record::{
     Baseline, Decision, DecisionKind, KnownAccount, PersonRecord, PersonState, WriteIntent,
@@ -28,13 +29,15 @@ impl<P: Ports> Run<'_, P> {
     /// Works under the lease on a person with two known accounts, after `first` was observed.
     pub(super) async fn carry(
         &mut self,
-        record: PersonRecord,
+        record: Leased,
         side: Side,
         first: Observation,
         control: &Control,
-    ) -> Result<Round, PortError> {
+    ) -> Result<Ended, PortError> {
         let other = side.other();
-        let Some(known) = record.accounts.get(other).clone() else { return Ok(Round::Again) };
+        let Some(known) = record.accounts.get(other).clone() else {
+            return Ok(record.keep_for_next_round());
+        };
         self.read_pending_of(other, &known.sub).await?;
         let began = self.now();
         let Some(second) = self.observe(other, &known).await? else {
@@ -46,18 +49,17 @@ impl<P: Ports> Run<'_, P> {
     /// The same after `second` was observed too, later than `first` and its pending change.
     pub(super) async fn carry_seen(
         &mut self,
-        record: PersonRecord,
+        mut record: Leased,
         side: Side,
         first: Observation,
         second: Observation,
         control: &Control,
-    ) -> Result<Round, PortError> {
+    ) -> Result<Ended, PortError> {
         let other = side.other();
         let mut observations = match side {
             Side::Old => BySide { old: first, new: second },
             Side::New => BySide { old: second, new: first },
         };
-        let mut record = record;
         // After a restore that the operator heals, what the restore changed is no person's edit.
         self.give_way(&mut record, &observations, control);
         // Before any plan: an account with an outdated password cannot change addresses or factors.
@@ -76,7 +78,9 @@ impl<P: Ports> Run<'_, P> {
             if !written.contains(&observe) || late_enough {
                 break;
             }
-            let Some(known) = record.accounts.get(observe).clone() else { return Ok(Round::Again) };
+            let Some(known) = record.accounts.get(observe).clone() else {
+                return Ok(record.keep_for_next_round());
+            };
             let began = self.now();
             match self.observe(observe, &known).await? {
                 Some(observation) => *observations.get_mut(observe) = observation,
@@ -97,7 +101,7 @@ impl<P: Ports> Run<'_, P> {
         if let Some(reason) = self.only_disables(control) {
             // After a restore, a disable may come from the restore itself.
             if !plan.steps.iter().any(|step| self.may_pass(step, control)) {
-                return self.wait_for_leave(&record, &observations, reason).await;
+                return self.wait_for_writes(record, &observations, reason).await;
             }
             plan.more = true;
             if reason != Reason::Paused {
@@ -110,18 +114,18 @@ impl<P: Ports> Run<'_, P> {
     /// Ends the work if only disables are allowed and there is none. If the observation may be too
     /// old to show a disable, apply repeats it as soon as it cannot be (`SettleBeforeClearing`),
     /// instead of waiting until all writes are allowed again.
-    async fn wait_for_leave(
+    async fn wait_for_writes(
         &self,
-        record: &PersonRecord,
+        record: Leased,
         observations: &BySide<Observation>,
         reason: Reason,
-    ) -> Result<Round, PortError> {
-        self.release(record).await?;
+    ) -> Result<Ended, PortError> {
+        let released = self.release(record).await?;
         let side = self.change.side;
-        match self.unsettled(side, observations.get(side)) {
-            Some(shows) => later(shows.since(self.now()), Reason::Settling),
-            None => later(limits::RETRY_SLOWLY, reason),
-        }
+        Ok(match self.unsettled(side, observations.get(side)) {
+            Some(shows) => released.later(shows.since(self.now()), Reason::Settling),
+            None => released.later(limits::RETRY_SLOWLY, reason),
+        })
     }
 
     /// The planted bug: apply trusts the message about which account changed, so the other account
@@ -167,11 +171,11 @@ impl<P: Ports> Run<'_, P> {
     /// Stores, performs and records a plan, and clears the pending changes that it settles.
     async fn do_plan(
         &mut self,
-        mut record: PersonRecord,
+        mut record: Leased,
         observations: &BySide<Observation>,
         control: &Control,
         mut plan: Plan,
-    ) -> Result<Round, PortError> {
+    ) -> Result<Ended, PortError> {
         let (before, now) = (record.clone(), self.now());
         Self::note_observations(&mut record, observations);
         self.add_password_steps(&mut record, observations, control, &mut plan).await?;
@@ -192,14 +196,12 @@ impl<P: Ports> Run<'_, P> {
         record.intent = self.intent(&before, observations, &plan);
         let mut performed = Performed::default();
         if !plan.steps.is_empty() {
-            record.revision += 1;
             record.not_before = self.now() + self.bound();
-            self.touched = true;
-            self.ledger().store(&record, &self.owner).await?;
+            self.store(&mut record).await?;
             performed = self.perform(&record, &plan).await;
         }
         self.conclude(&mut record, &before, &plan, &performed);
-        self.tell(&mut record, &plan, &performed);
+        self.note_done(&mut record, &plan, &performed);
         for (side, operation) in &performed.undoable {
             let reason = Some(Reason::RefusedByPool);
             let decision = self.decision(DecisionKind::Rejected, Some(*side), reason);
@@ -207,14 +209,13 @@ impl<P: Ports> Run<'_, P> {
             self.decide(&mut record, Decision { fields, ..decision });
         }
         let outcome = self.outcome(observations, &plan, &performed, &mut record);
-        stand(&mut record, &outcome);
-        let next = if plan.steps.is_empty() && same(&before, &record) {
-            self.release(&record).await?;
-            record.not_before
+        note_outcome(&mut record, &outcome);
+        let (released, next) = if plan.steps.is_empty() && same(&before, &record) {
+            let next = record.not_before;
+            (self.release(record).await?, next)
         } else {
             let next = self.now() + self.bound();
-            self.record(before.state, record).await?;
-            next
+            (self.record(before.state, record).await?, next)
         };
         let outcome = match outcome {
             // The next observation is useful only when the record allows one.
@@ -230,7 +231,7 @@ impl<P: Ports> Run<'_, P> {
                 }
             }
         };
-        Ok(Round::Done(outcome))
+        Ok(released.done(outcome))
     }
 
     fn note_observations(record: &mut PersonRecord, observations: &BySide<Observation>) {
@@ -262,8 +263,8 @@ impl<P: Ports> Run<'_, P> {
         let modified = BySide::from_fn(|side| {
             let kept = plan.unsettled.values().any(|intended| intended.side == side);
             let observation = observations.get(side);
-            let tells_from = plan::date_tells_from(observation.account.modified, self.bound());
-            let seen = (tells_from <= observation.began).then_some(observation.account.modified);
+            let shown_from = plan::date_tells_from(observation.account.modified, self.bound());
+            let seen = (shown_from <= observation.began).then_some(observation.account.modified);
             if kept { open.and_then(|open| *open.modified.get(side)) } else { seen }
         });
         (!fields.is_empty()).then_some(WriteIntent { fields, modified, at: now, until: lease_end })
@@ -353,7 +354,7 @@ fn forget_resolved(before: &PersonRecord, plan: &mut Plan) {
 }
 
 /// Sets the state of a person after an outcome.
-fn stand(record: &mut PersonRecord, outcome: &Outcome) {
+fn note_outcome(record: &mut PersonRecord, outcome: &Outcome) {
     (record.state, record.reason) = match outcome {
         Outcome::Applied | Outcome::Unchanged => (PersonState::Synced, None),
         Outcome::Retry(_, reason) => (PersonState::Waiting, Some(*reason)),

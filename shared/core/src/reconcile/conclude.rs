@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use super::Run;
-use super::passwords::note_sign_outs;
 use super::perform::Performed;
 use crate::fingerprint::Fingerprint;
 use crate::plan::Plan;
@@ -11,7 +10,8 @@ use crate::ports::Ports;
 use crate::profile::Field;
 use crate::record::{Baseline, BaselineField, Decision, DecisionKind, IntendedWrite, PersonRecord};
 use crate::rules::Rule;
-use crate::side::Side;
+use crate::side::{BySide, Side};
+use crate::step::Action;
 
 impl<P: Ports> Run<'_, P> {
     /// `RecordOnlyDone`: a completed write becomes the baseline. A write that certainly failed
@@ -72,7 +72,12 @@ impl<P: Ports> Run<'_, P> {
     }
 
     /// Records the completed writes as decisions, for `explain`.
-    pub(super) fn tell(&mut self, record: &mut PersonRecord, plan: &Plan, performed: &Performed) {
+    pub(super) fn note_done(
+        &mut self,
+        record: &mut PersonRecord,
+        plan: &Plan,
+        performed: &Performed,
+    ) {
         for side in Side::BOTH {
             let done = performed.done.iter().filter(|field| {
                 plan.writes.get(*field).is_some_and(|intended| intended.side == side)
@@ -96,5 +101,30 @@ fn set_base(baseline: &mut Baseline, field: &Field, fingerprint: Option<Fingerpr
         baseline.fields.remove(field);
     } else {
         baseline.fields.insert(field.clone(), BaselineField { fingerprint, rule });
+    }
+}
+
+/// If a sign-out failed after its password was set, only the sign-out is still owed: another random
+/// password could replace one that the person has chosen there since. A sign-out that the pool
+/// rejects holds no person. `before`: what was owed before this plan.
+fn note_sign_outs(
+    record: &mut PersonRecord,
+    before: BySide<bool>,
+    plan: &Plan,
+    performed: &Performed,
+) {
+    let sign_out = Action::SignOut.operation();
+    for side in Side::BOTH {
+        let asked =
+            plan.steps.iter().any(|step| step.side == side && step.action == Action::SignOut);
+        let done = performed.signed_out.contains(&side);
+        let undoable = performed.undoable.contains(&(side, sign_out));
+        let owed = record.passwords.owes_sign_out.get_mut(side);
+        if asked && (done || undoable) {
+            *owed = false;
+        } else if asked {
+            let replaced = performed.passwords.contains(&side);
+            *owed = *before.get(side) || replaced || performed.maybe_passwords.contains(&side);
+        }
     }
 }

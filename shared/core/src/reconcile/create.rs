@@ -2,9 +2,13 @@
 //! `ResolveCreationFirst`). The username and the fingerprints are stored first. So a worker that
 //! finds the account later knows that poolbridge created it, and with which baseline.
 
+use std::ops::ControlFlow;
+
+use super::Run;
 use super::creation_plan::{CreationPlan, Fitness};
+use super::lease::{Ended, Leased};
 use super::link::no_way_in;
-use super::{Round, Run, known, later};
+use super::observe::known;
 use crate::account::{Account, AccountRef, Status};
 use crate::control::Control;
 use crate::error::{ErrorKind, PortError};
@@ -52,7 +56,7 @@ impl<P: Ports> Run<'_, P> {
         }
         let schemas = self.bridge.schemas().await?;
         let Fitness { planned, left_out } = self.fitness(record, to, observation, schemas.get(to));
-        self.name_fields(record, left_out);
+        self.block_fields(record, left_out);
         Ok(planned.err())
     }
 
@@ -60,15 +64,15 @@ impl<P: Ports> Run<'_, P> {
     /// that the pool can hold, and with fewer if the pool rejects them without naming the field.
     pub(super) async fn create(
         &mut self,
-        mut record: PersonRecord,
+        mut record: Leased,
         side: Side,
         observation: Observation,
-    ) -> Result<Round, PortError> {
+    ) -> Result<Ended, PortError> {
         let to = side.other();
         let schemas = self.bridge.schemas().await?;
         let Fitness { planned, left_out } =
             self.fitness(&record, to, &observation, schemas.get(to));
-        self.name_fields(&mut record, left_out);
+        self.block_fields(&mut record, left_out);
         let planned = match planned {
             Ok(planned) => planned,
             Err(reason) => return self.stay_alone(record, side, &observation, Some(reason)).await,
@@ -77,14 +81,14 @@ impl<P: Ports> Run<'_, P> {
         match self.try_to_create(&mut record, to, &planned).await? {
             Made::Account(account_ref, creation) => {
                 let accepted = creation.fields.keys().cloned().collect();
-                self.name_refused(&mut record, to, planned.lost(&accepted));
+                self.block_refused(&mut record, to, planned.lost(&accepted));
                 self.link_created(record, side, observation, creation, account_ref).await
             }
             Made::OutOfTime => {
                 // Nothing was sent: the intent is removed, and a later run creates the account.
                 record.creation = None;
-                self.record(before, record).await?;
-                later(self.bound(), Reason::OutOfTime)
+                let released = self.record(before, record).await?;
+                Ok(released.later(self.bound(), Reason::OutOfTime))
             }
             Made::Refused(error) => {
                 // This call certainly created nothing, and no earlier one is open
@@ -99,7 +103,7 @@ impl<P: Ports> Run<'_, P> {
     /// each attempt the intent states exactly what that account will hold (`CreationIntentFirst`).
     async fn try_to_create(
         &mut self,
-        record: &mut PersonRecord,
+        record: &mut Leased,
         to: Side,
         planned: &CreationPlan,
     ) -> Result<Made, PortError> {
@@ -117,10 +121,8 @@ impl<P: Ports> Run<'_, P> {
             if self.keeps(Rule::CreationIntentFirst) {
                 record.creation = Some(creation.clone());
             }
-            record.revision += 1;
             record.not_before = self.now() + self.bound();
-            self.touched = true;
-            self.ledger().store(record, &self.owner).await?;
+            self.store(record).await?;
             let Some(deadline) = self.send_until(record) else { return Ok(Made::OutOfTime) };
             self.report.pool_writes += 1;
             let account = planned.account(&fields);
@@ -157,12 +159,12 @@ impl<P: Ports> Run<'_, P> {
     /// The pool did not create the account: holds the person, or waits if the failure may pass.
     async fn not_created(
         &mut self,
-        mut record: PersonRecord,
+        mut record: Leased,
         side: Side,
         observation: &Observation,
         planned: &CreationPlan,
         error: &PortError,
-    ) -> Result<Round, PortError> {
+    ) -> Result<Ended, PortError> {
         let reason = match error.kind {
             ErrorKind::Exists => {
                 // The earlier search may have been stale: the next run searches again.
@@ -171,7 +173,7 @@ impl<P: Ports> Run<'_, P> {
             }
             ErrorKind::Invalid | ErrorKind::AccountGone => {
                 // The same values are not tried again until one changes or `retry` is run.
-                self.name_refused(&mut record, side.other(), planned.core());
+                self.block_refused(&mut record, side.other(), planned.core());
                 Reason::RefusedByPool
             }
             ErrorKind::Throttled
@@ -188,8 +190,8 @@ impl<P: Ports> Run<'_, P> {
                     let before = record.state;
                     record.state = PersonState::Waiting;
                     record.reason = Some(Reason::PortError(error.kind));
-                    self.record(before, record).await?;
-                    return Ok(Round::Done(Outcome::from_error(error)));
+                    let released = self.record(before, record).await?;
+                    return Ok(released.done(Outcome::from_error(error)));
                 }
                 self.decide_failure(&mut record, side.other(), error);
                 Reason::PortError(error.kind)
@@ -199,7 +201,7 @@ impl<P: Ports> Run<'_, P> {
     }
 
     /// Blocks fields that the pool rejected without a reason.
-    fn name_refused<'f>(
+    fn block_refused<'f>(
         &mut self,
         record: &mut PersonRecord,
         side: Side,
@@ -210,19 +212,19 @@ impl<P: Ports> Run<'_, P> {
             .map(|(field, value)| (field.clone(), BlockedField { reason, value, side, since }));
         let mut all = record.blocked_fields.clone();
         all.extend(refused);
-        self.name_fields(record, all);
+        self.block_fields(record, all);
     }
 
     /// The account exists and poolbridge created it. Links it, sets a random password (so that
     /// forgot-password works there), and checks whether anything is left to carry.
     async fn link_created(
         &mut self,
-        mut record: PersonRecord,
+        mut record: Leased,
         side: Side,
         observation: Observation,
         creation: CreationIntent,
         account_ref: AccountRef,
-    ) -> Result<Round, PortError> {
+    ) -> Result<Ended, PortError> {
         let to = creation.side;
         let now = self.now();
         let before = record.state;
@@ -245,15 +247,13 @@ impl<P: Ports> Run<'_, P> {
         record.failure = None;
         let created = self.decision(DecisionKind::Created, Some(to), None);
         self.decide(&mut record, created);
-        record.revision += 1;
         record.not_before = now + self.bound();
         record.state = PersonState::Waiting;
         record.reason = Some(Reason::Settling);
-        match self.ledger().join(&record, &self.owner, to).await {
-            Ok(()) => {}
-            Err(error) if error.kind == ErrorKind::Exists => return Ok(Round::Again),
-            Err(error) => return Err(error),
-        }
+        let mut record = match self.join(record, to).await? {
+            ControlFlow::Continue(record) => record,
+            ControlFlow::Break(ended) => return Ok(ended),
+        };
         if let Some(deadline) = self.send_until(&record) {
             self.report.pool_writes += 1;
             let pool = self.bridge.ports.pool(to);
@@ -276,14 +276,13 @@ impl<P: Ports> Run<'_, P> {
             self.report.carried.push((to, field.to_string()));
         }
         let next = now + self.bound();
-        self.record(before, record).await?;
+        let released = self.record(before, record).await?;
         if !whole {
-            return later(next.since(self.now()), Reason::Settling);
+            return Ok(released.later(next.since(self.now()), Reason::Settling));
         }
         let wait = self.clear_pending_changes(&[(side, &observation)], next).await?;
-        Ok(Round::Done(
-            wait.map_or(Outcome::Applied, |wait| Outcome::Retry(wait, Reason::Settling)),
-        ))
+        let outcome = wait.map_or(Outcome::Applied, |wait| Outcome::Retry(wait, Reason::Settling));
+        Ok(released.done(outcome))
     }
 
     fn base_of(&self, creation: &CreationIntent) -> Option<Baseline> {
@@ -324,15 +323,18 @@ impl<P: Ports> Run<'_, P> {
     /// (`ResolveCreationFirst`).
     pub(super) async fn resolve_creation(
         &mut self,
-        mut record: PersonRecord,
+        mut record: Leased,
         side: Side,
         observation: Observation,
         control: &Control,
-    ) -> Result<Round, PortError> {
-        let Some(creation) = record.creation.clone() else { return Ok(Round::Again) };
+    ) -> Result<Ended, PortError> {
+        let Some(creation) = record.creation.clone() else {
+            return Ok(record.keep_for_next_round());
+        };
         let to = creation.side;
         let ours = self.look_up_creation(&record, &creation).await?;
-        self.touched = true;
+        // Every path from here writes the record, so a port error leaves the lease to expire.
+        self.expire_on_error();
         let Some(ours) = ours else {
             // Not created, or the username is another account's: the intent goes, and the search
             // restarts. If a pool repeatedly gives no useful answer and no account, the team's own
@@ -345,8 +347,8 @@ impl<P: Ports> Run<'_, P> {
                 let reason = Some(Reason::PortError(error.kind));
                 return self.stay_alone(record, side, &observation, reason).await;
             }
-            self.record(before, record).await?;
-            return later(self.bound(), Reason::Settling);
+            let released = self.record(before, record).await?;
+            return Ok(released.later(self.bound(), Reason::Settling));
         };
         if let Some(other) = self.ledger().find(to, &ours.account.sub).await? {
             return self.merge_halves(record, other, side, observation).await;
@@ -355,11 +357,9 @@ impl<P: Ports> Run<'_, P> {
         self.linked(&mut record, self.base_of(&creation), to);
         record.owes_password = owed(&ours.account).then_some(to);
         record.failure = None;
-        record.revision += 1;
-        match self.ledger().join(&record, &self.owner, to).await {
-            Ok(()) => self.carry(record, side, observation, control).await,
-            Err(error) if error.kind == ErrorKind::Exists => Ok(Round::Again),
-            Err(error) => Err(error),
+        match self.join(record, to).await? {
+            ControlFlow::Continue(record) => self.carry(record, side, observation, control).await,
+            ControlFlow::Break(ended) => Ok(ended),
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::plan::Observation;
 use crate::policy::MatchBy;
 use crate::ports::Ports;
 use crate::profile::{Field, FieldState, Value};
-use crate::record::{BaselineField, BlockedField, DecisionKind, PersonRecord};
+use crate::record::{BaselineField, BlockedField, PersonRecord};
 use crate::side::Side;
 
 /// The attributes of one field, and its baseline after the creation.
@@ -34,7 +34,7 @@ pub(super) struct CreationPlan {
     pub(super) username: Username,
     carried: BTreeMap<Field, Carried>,
     /// Attributes without a field: the old account's `sub`, if people are matched by it.
-    besides: BTreeMap<AttributeName, String>,
+    constants: BTreeMap<AttributeName, String>,
     /// `enabled`, which every account has at its creation.
     enabled: Option<BaselineField>,
     /// Nothing is created without at least one of these sets of fields.
@@ -97,7 +97,7 @@ impl CreationPlan {
         let attributes = carried.flat_map(|(_, carried)| carried.attributes.clone());
         NewAccount {
             username: self.username.clone(),
-            attributes: attributes.chain(self.besides.clone()).collect(),
+            attributes: attributes.chain(self.constants.clone()).collect(),
         }
     }
 
@@ -178,7 +178,7 @@ impl<P: Ports> Run<'_, P> {
             immutable: fixed(&carried, schema),
             aliases: aliases(&carried, schema),
             carried,
-            besides: BTreeMap::new(),
+            constants: BTreeMap::new(),
             enabled: None,
             cores: Vec::new(),
         };
@@ -254,14 +254,14 @@ impl<P: Ports> Run<'_, P> {
                 let sub = observation.account.sub.as_str();
                 let bounds = schema.attributes.get(name);
                 if free && bounds.is_some_and(|bounds| bounds.refusal(sub).is_none()) {
-                    planned.besides.insert(name.clone(), sub.to_owned());
+                    planned.constants.insert(name.clone(), sub.to_owned());
                 }
             }
             MatchBy::OldSub(_) | MatchBy::Username => {}
         }
         let addressed = core.iter().any(Field::is_address);
         let given = |name: &AttributeName| {
-            planned.besides.contains_key(name)
+            planned.constants.contains_key(name)
                 || planned.carried.values().any(|it| it.attributes.contains_key(name))
         };
         let required = schema.attributes.iter().filter(|(_, bounds)| bounds.required);
@@ -295,16 +295,7 @@ impl<P: Ports> Run<'_, P> {
         if let Some(reason) = lacking {
             return Err(reason);
         }
-        let ways_in: Vec<Field> = [Field::Email, Field::Phone]
-            .into_iter()
-            .filter(|field| planned.carried.contains_key(field))
-            .collect();
-        planned.cores = if addressed {
-            vec![core]
-        } else {
-            let with = |field: &Field| core.iter().chain([field]).cloned().collect();
-            ways_in.iter().map(with).collect()
-        };
+        planned.cores = if addressed { vec![core] } else { with_address(&core, &planned.carried) };
         if planned.cores.is_empty() {
             // There is a verified address, but the pool cannot hold it: that is the reason.
             let named = [Field::Email, Field::Phone].iter().find_map(|field| left_out.get(field));
@@ -333,26 +324,18 @@ impl<P: Ports> Run<'_, P> {
         let since = before.map_or_else(|| self.now(), |before| before.since);
         left_out.insert(field.clone(), BlockedField { reason, value, side, since });
     }
+}
 
-    /// Blocks the fields that a creation leaves out, and records a decision about the new ones.
-    pub(super) fn name_fields(
-        &mut self,
-        record: &mut PersonRecord,
-        left_out: BTreeMap<Field, BlockedField>,
-    ) {
-        let mut news: BTreeMap<(Reason, Side), Vec<String>> = BTreeMap::new();
-        for (field, blocked_field) in &left_out {
-            if record.blocked_fields.get(field).map(|it| it.reason) != Some(blocked_field.reason) {
-                let names = news.entry((blocked_field.reason, blocked_field.side)).or_default();
-                names.push(field.to_string());
-            }
-        }
-        for ((reason, side), fields) in news {
-            let held = self.decision(DecisionKind::Held, Some(side), Some(reason));
-            self.decide(record, crate::record::Decision { fields, ..held });
-        }
-        record.blocked_fields = left_out;
-    }
+/// The core together with each address with which its person can sign in.
+fn with_address(
+    core: &BTreeSet<Field>,
+    carried: &BTreeMap<Field, Carried>,
+) -> Vec<BTreeSet<Field>> {
+    [Field::Email, Field::Phone]
+        .iter()
+        .filter(|field| carried.contains_key(*field))
+        .map(|field| core.iter().chain([field]).cloned().collect())
+        .collect()
 }
 
 /// Fields with an attribute that only a creation can write.

@@ -7,6 +7,7 @@
 //! and `retry` try again. The count stays, so one more failure holds the person at once.
 
 use super::Run;
+use super::lease::{Claimed, Ended, Leased};
 use crate::error::PortError;
 use crate::limits;
 use crate::outcome::{Outcome, Reason};
@@ -86,7 +87,6 @@ impl<P: Ports> Run<'_, P> {
     /// Counts a rejection that ended a round. `None`: not held, or another worker holds the person.
     async fn hold_if_hopeless(&mut self, error: &PortError) -> Result<Option<Outcome>, PortError> {
         let (side, sub) = (self.change.side, self.change.sub.clone());
-        let held = Outcome::Held(Reason::PortError(error.kind));
         // The failed call may not have seen a change that is younger than D
         // (`SettleBeforeClearing`).
         let young = self.newest_event(side).is_some_and(|(at, _)| self.now() < at + self.bound());
@@ -101,12 +101,23 @@ impl<P: Ports> Run<'_, P> {
                 return Ok(None);
             }
             self.clear(side, &sub).await?;
-            return Ok(Some(held));
+            return Ok(Some(Outcome::Held(Reason::PortError(error.kind))));
         };
-        let Ok(mut record) = self.claim(&record).await? else { return Ok(None) };
+        let Claimed::Leased(record) = self.worker.claim(&record).await? else { return Ok(None) };
+        Ok(self.count_under_lease(record, error, young).await?.result())
+    }
+
+    /// The same for a person who is claimed. `young`: the failed call may not have seen the newest
+    /// change, so the person is not held.
+    async fn count_under_lease(
+        &mut self,
+        mut record: Leased,
+        error: &PortError,
+        young: bool,
+    ) -> Result<Ended<Option<Outcome>>, PortError> {
+        let (side, sub) = (self.change.side, self.change.sub.clone());
         if !self.fails_again(&mut record, error) || young {
-            self.release(&record).await?;
-            return Ok(None);
+            return Ok(self.release(record).await?.with(None));
         }
         self.note_passwords_unread(&mut record, side);
         self.decide_failure(&mut record, side, error);
@@ -115,8 +126,8 @@ impl<P: Ports> Run<'_, P> {
             (record.state, record.reason) =
                 (PersonState::Held, Some(Reason::PortError(error.kind)));
         }
-        self.record(before, record).await?;
+        let released = self.record(before, record).await?;
         self.clear(side, &sub).await?;
-        Ok(Some(held))
+        Ok(released.with(Some(Outcome::Held(Reason::PortError(error.kind)))))
     }
 }

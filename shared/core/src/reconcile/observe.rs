@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Bridge, Round, Run, known, later};
+use super::lease::{Claimed, Ended, Leased, Worker};
+use super::{Bridge, Round, Run, Work, later};
 use crate::account::{AccountRef, PoolSchema, Status};
 use crate::change::{ChangeEvent, Evidence};
 use crate::error::{ErrorKind, PortError};
@@ -110,42 +111,46 @@ impl<P: Ports> Bridge<'_, P> {
     pub async fn forget_blocked(
         &self,
         record: &PersonRecord,
-        work: &super::Work,
+        work: &Work,
     ) -> Result<bool, PortError> {
-        let change = self.by_hand(
-            Side::Old,
-            Sub::try_from("nobody").map_err(|_| PortError::new(ErrorKind::Unreadable, "retry"))?,
-        );
-        let run = self.run_of(&change, work, Owner::from_nonce(change.id));
-        let Ok(mut record) = run.claim(record).await? else { return Ok(false) };
+        let worker = self.operator(work);
+        Ok(match worker.claim(record).await? {
+            Claimed::Leased(record) => Self::clear_blocked(&worker, record).await?.result(),
+            Claimed::Refused(_) => false,
+        })
+    }
+
+    async fn clear_blocked(
+        worker: &Worker<'_, P>,
+        mut record: Leased,
+    ) -> Result<Ended<bool>, PortError> {
         record.blocked_fields.clear();
         record.failure = None;
         record.failed_lookup = None;
         record.direction_changes.clear();
-        run.release(&record).await?;
-        Ok(true)
+        Ok(worker.release(record).await?.with(true))
     }
-}
 
-impl<P: Ports> Bridge<'_, P> {
-    /// The change event of an operator command.
-    pub(super) fn by_hand(&self, side: Side, sub: Sub) -> ChangeEvent {
-        ChangeEvent {
-            side,
-            sub,
-            at: self.ports.clock().now(),
-            evidence: Evidence::Hint,
-            password: false,
-            administrator: false,
-            claimed: false,
-            id: self.ports.clock().nonce(),
-        }
+    /// The worker of an operator's command. It claims people without a change event.
+    pub(super) fn operator<'a>(&'a self, work: &'a Work) -> Worker<'a, P> {
+        Worker::new(*self, work, Owner::from_nonce(self.ports.clock().nonce()))
     }
 }
 
 /// How to read a known account.
 pub(super) fn account_ref(known: &KnownAccount) -> AccountRef {
     AccountRef { sub: known.sub.clone(), username: Some(known.username.clone()) }
+}
+
+/// The known account of an observation.
+pub(super) fn known(observation: &Observation) -> KnownAccount {
+    KnownAccount {
+        sub: observation.account.sub.clone(),
+        username: observation.account.username.clone(),
+        seen: observation.began,
+        written: None,
+        gone: None,
+    }
 }
 
 impl<P: Ports> Run<'_, P> {
@@ -164,15 +169,15 @@ impl<P: Ports> Run<'_, P> {
     /// may have found it equal to the baseline before this claim.
     pub(super) async fn with_fresh_observation(
         &mut self,
-        record: PersonRecord,
+        record: Leased,
         observation: Observation,
-    ) -> Result<Round, PortError> {
+    ) -> Result<Ended, PortError> {
         let (side, began) = (self.change.side, self.now());
         let known = record.accounts.get(side).clone();
         let observation = match known.filter(|_| began >= observation.began + self.bound()) {
             Some(known) => match self.observe(side, &known).await? {
                 Some(observation) => observation,
-                None => return self.gone_under_lease(record, began).await,
+                None => return self.missing_under_lease(record, began).await,
             },
             None => observation,
         };

@@ -2,21 +2,23 @@
 //! or they do not (`poolbridge unlink`). Both commands read the pools and write the state table
 //! only. apply then changes the pools, under the usual rules.
 
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use thiserror::Error;
 
-use super::link::join_halves;
+use super::lease::{Claimed, Ended, Leased, LeasedPair, Worker};
+use super::merge_records::join_halves;
 use super::observe::account_ref;
-use super::{Bridge, Run, Work};
+use super::{Bridge, Work};
 use crate::account::{Account, AccountRef, Status};
 use crate::control::{Control, Phase};
 use crate::error::{ErrorKind, PortError};
 use crate::limits;
-use crate::names::{Owner, PersonId, Sub};
+use crate::names::{PersonId, Sub};
 use crate::outcome::{Outcome, Reason};
 use crate::ports::{Clock, Ledger, Pool, Ports, Search};
-use crate::record::{DecisionKind, KnownAccount, PersonRecord, PersonState};
+use crate::record::{Decision, DecisionKind, KnownAccount, PersonRecord, PersonState};
 use crate::side::{BySide, Side};
 use crate::time::Time;
 
@@ -190,48 +192,56 @@ impl<P: Ports> Bridge<'_, P> {
         let pair = self.check_link(subs, federated).await?;
         let old = self.half(Side::Old, pair.old).await?;
         let new = self.half(Side::New, pair.new).await?;
-        let change = self.by_hand(Side::Old, subs.old.clone());
-        let mut run = self.run_of(&change, work, Owner::from_nonce(change.id));
+        let worker = self.operator(work);
         let busy = LinkError::from(LinkRefusal::Busy(limits::RETRY_SOON, Reason::Busy));
         for half in [&old, &new] {
-            run.free(half)?;
+            worker.free(half)?;
             if half.creation.is_some() || half.intent.is_some() {
                 // The other account may come from the open creation, which is resolved first
                 // (`ResolveCreationFirst`).
                 return Err(LinkRefusal::Busy(limits::RETRY_SOON, Reason::Settling).into());
             }
         }
-        let Ok(old) = run.claim(&old).await? else { return Err(busy) };
-        let Some((old, new)) = run.claim_both(old, new).await? else { return Err(busy) };
+        let Claimed::Leased(old) = worker.claim(&old).await? else { return Err(busy) };
+        let ControlFlow::Continue(pair) = worker.claim_both(old, new).await? else {
+            return Err(busy);
+        };
+        Ok(self.link_under_leases(&worker, pair, subs).await?.result()?)
+    }
+
+    async fn link_under_leases(
+        &self,
+        worker: &Worker<'_, P>,
+        pair: LeasedPair,
+        subs: &BySide<Sub>,
+    ) -> Result<Ended<Result<PersonId, LinkRefusal>>, PortError> {
         // `IntentChecksPhase`: read after both claims.
         if let Some(reason) = no_more(&self.ports.ledger().control().await?) {
-            run.release(&new).await?;
-            run.release(&old).await?;
-            return Err(LinkRefusal::Barred(reason).into());
+            let released = worker.release_both(pair).await?;
+            return Ok(released.with(Err(LinkRefusal::Barred(reason))));
         }
-        let before = [old.state, new.state];
-        let is_older = (old.created, &old.id) <= (new.created, &new.id);
-        let (mut kept, absorbed) = if is_older { (old, new) } else { (new, old) };
-        join_halves(&mut kept, &absorbed);
+        let before = [pair.ours().state, pair.theirs().state];
+        let mut pair = pair.older_first();
+        let (kept, absorbed) = pair.kept_and_absorbed();
+        join_halves(kept, absorbed);
         for side in Side::BOTH {
             kept.apart.forget(side, subs.get(side));
         }
-        let now = run.now();
+        let now = worker.now();
         (kept.baseline, kept.failed_lookup, kept.failure) = (None, None, None);
         (kept.state, kept.reason) = (PersonState::Waiting, Some(Reason::Settling));
         kept.linked = Some(now);
-        let decision = run.decision(DecisionKind::LinkedByOperator, None, None);
-        run.decide(&mut kept, decision);
-        kept.lease = None;
-        kept.revision = kept.revision.max(absorbed.revision) + 1;
-        kept.not_before = kept.not_before.max(now + run.bound());
+        let kind = DecisionKind::LinkedByOperator;
+        kept.decide(Decision { at: now, kind, fields: Vec::new(), side: None, reason: None });
+        kept.not_before = kept.not_before.max(now + self.policy.bound());
         kept.updated = now;
-        self.ports.ledger().merge(&kept, &absorbed, &run.owner).await?;
+        let kept = worker.merge_and_release(pair).await?;
         for state in before {
             let _ = self.ports.ledger().count(Some(state), None).await;
         }
         let _ = self.ports.ledger().count(None, Some(kept.state)).await;
-        Ok(kept.id)
+        let id = kept.id.clone();
+        Ok(kept.with(Ok(id)))
     }
 
     /// The record of a candidate: the known one, or a new one.
@@ -292,32 +302,38 @@ impl<P: Ports> Bridge<'_, P> {
         work: &Work,
     ) -> Result<BySide<PersonRecord>, LinkError> {
         let person = self.check_unlink(side, sub).await?;
-        let change = self.by_hand(side, sub.clone());
-        let run = self.run_of(&change, work, Owner::from_nonce(change.id));
+        let worker = self.operator(work);
         // Waits for a write that may still land (`IntentSettlesFirst`): it would reach an
         // account that then belongs to another person, unseen.
-        run.free(&person)?;
-        let Ok(person) = run.claim(&person).await? else {
+        worker.free(&person)?;
+        let Claimed::Leased(person) = worker.claim(&person).await? else {
             return Err(LinkRefusal::Busy(limits::RETRY_SOON, Reason::Busy).into());
         };
+        Ok(self.unlink_under_lease(&worker, person).await?.result()?)
+    }
+
+    async fn unlink_under_lease(
+        &self,
+        worker: &Worker<'_, P>,
+        person: Leased,
+    ) -> Result<Ended<Result<BySide<PersonRecord>, LinkRefusal>>, PortError> {
         if let Some(reason) = no_more(&self.ports.ledger().control().await?) {
-            run.release(&person).await?;
-            return Err(LinkRefusal::Barred(reason).into());
+            return Ok(worker.release(person).await?.with(Err(LinkRefusal::Barred(reason))));
         }
-        let now = run.now();
+        let now = worker.now();
         let id = PersonId::from_nonce(self.ports.clock().nonce());
-        let Some(halves) = person.separated(&id, now, now + run.bound()) else {
-            run.release(&person).await?;
-            return Err(LinkRefusal::NotLinked.into());
+        let Some(halves) = person.separated(&id, now, now + self.policy.bound()) else {
+            return Ok(worker.release(person).await?.with(Err(LinkRefusal::NotLinked)));
         };
-        self.ports.ledger().separate(&halves.old, &halves.new, &run.owner).await?;
-        let _ = self.ports.ledger().count(Some(person.state), Some(halves.old.state)).await;
+        let before = person.state;
+        let separated = worker.separate(person, &halves).await?;
+        let _ = self.ports.ledger().count(Some(before), Some(halves.old.state)).await;
         let _ = self.ports.ledger().count(None, Some(halves.new.state)).await;
-        Ok(halves)
+        Ok(separated.with(Ok(halves)))
     }
 }
 
-impl<P: Ports> Run<'_, P> {
+impl<P: Ports> Worker<'_, P> {
     /// Whether no worker holds the person and none of their writes can still land.
     fn free(&self, person: &PersonRecord) -> Result<(), LinkRefusal> {
         match self.too_early(person, self.now()) {

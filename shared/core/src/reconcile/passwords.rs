@@ -4,11 +4,9 @@
 use std::sync::Arc;
 
 use super::Run;
-use super::perform::Performed;
 use super::recovery::can_set_a_new_one;
 use crate::account::{PoolSchema, Status};
 use crate::breaker::Breaker;
-use crate::change::ChangeEvent;
 use crate::control::Control;
 use crate::error::PortError;
 use crate::limits;
@@ -65,7 +63,7 @@ impl<P: Ports> Run<'_, P> {
             (reported, change.administrator),
         ];
         let seen = move |at: Time| {
-            let covers = |it: Time| it >= at || is_the_same_deed(it, at);
+            let covers = |it: Time| it >= at || is_same_event(it, at);
             witnessed.iter().filter_map(|(it, _)| *it).any(covers)
         };
         let event = |witnessed| {
@@ -338,21 +336,6 @@ impl<P: Ports> Run<'_, P> {
         self.supported |= change.password && supports(observation, change.at);
     }
 
-    /// A change event with outcome `retry` must not exist in the queue alone: the pending change
-    /// must cover it, its password event included. Returns whether the message may be acknowledged.
-    pub(super) async fn keep_pending(&self) -> bool {
-        let ChangeEvent { side, sub, .. } = self.change;
-        match self.ledger().read_pending(*side, sub).await {
-            Ok(Some(pending)) if pending.holds(self.change) => true,
-            // A claim of a message stays a claim, unless the account just confirmed it.
-            Ok(_) => {
-                let change = ChangeEvent { claimed: !self.supported, ..self.change.clone() };
-                self.ledger().store_pending(&change).await.is_ok()
-            }
-            Err(_) => false,
-        }
-    }
-
     /// How long until the message must come back for a password event that could not be judged yet.
     pub(super) fn password_wait(&self) -> Option<std::time::Duration> {
         self.password_waits.map(|shows| shows.since(self.bridge.ports.clock().now()))
@@ -363,7 +346,7 @@ impl<P: Ports> Run<'_, P> {
 /// an event that a function of the bridge saw is judged in any case.
 fn is_news(passwords: &Passwords, side: Side, event: &PasswordEvent) -> bool {
     let news = |known: Option<Time>| {
-        known.is_none_or(|known| event.at > known && !is_the_same_deed(known, event.at))
+        known.is_none_or(|known| event.at > known && !is_same_event(known, event.at))
     };
     let claimed = passwords.unproven.get(side).filter(|_| !event.witnessed);
     news(*passwords.set.get(side)) && news(claimed)
@@ -389,33 +372,8 @@ fn supports(observation: &Observation, at: Time) -> bool {
 /// Whether `reported` is the known time again, as the trail reports it: rounded up to the end of
 /// its second. If it counted as a second event, apply would replace a password twice, minutes
 /// apart.
-fn is_the_same_deed(known: Time, reported: Time) -> bool {
+fn is_same_event(known: Time, reported: Time) -> bool {
     const SECOND: i64 = 1_000;
     reported.0.rem_euclid(SECOND) == SECOND - 1
         && reported.0.div_euclid(SECOND) == known.0.div_euclid(SECOND)
-}
-
-/// If a sign-out failed after its password was set, only the sign-out is still owed: another random
-/// password could replace one that the person has chosen there since. A sign-out that the pool
-/// rejects holds no person. `before`: what was owed before this plan.
-pub(super) fn note_sign_outs(
-    record: &mut PersonRecord,
-    before: BySide<bool>,
-    plan: &Plan,
-    performed: &Performed,
-) {
-    let sign_out = Action::SignOut.operation();
-    for side in Side::BOTH {
-        let asked =
-            plan.steps.iter().any(|step| step.side == side && step.action == Action::SignOut);
-        let done = performed.signed_out.contains(&side);
-        let undoable = performed.undoable.contains(&(side, sign_out));
-        let owed = record.passwords.owes_sign_out.get_mut(side);
-        if asked && (done || undoable) {
-            *owed = false;
-        } else if asked {
-            let replaced = performed.passwords.contains(&side);
-            *owed = *before.get(side) || replaced || performed.maybe_passwords.contains(&side);
-        }
-    }
 }

@@ -58,7 +58,7 @@ impl<P: Ports> Run<'_, P> {
         let landing = limits::LANDING_TIME + self.bridge.policy.clock_allowance;
         let last = until - landing;
         let enough = now + limits::CALL_TIME_MAX <= last;
-        (enough && now < self.work.deadline).then_some(last)
+        (enough && now < self.worker.work.deadline).then_some(last)
     }
 
     /// Performs the steps until one of them shows that the others would fail too.

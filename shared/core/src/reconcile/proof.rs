@@ -19,7 +19,7 @@ use crate::side::Side;
 /// The result of the last search, if it need not be repeated.
 pub(super) enum Remembered {
     /// No account was found.
-    Nobody,
+    NotFound,
     /// Nothing is done: an account without proof was found, or the person could not sign in.
     Held(Reason),
 }
@@ -69,7 +69,7 @@ impl<P: Ports> Run<'_, P> {
             return Some(Remembered::Held(doubt));
         }
         match self.bridge.policy.provision.get(to) {
-            Provision::Lazy => Some(Remembered::Nobody),
+            Provision::Lazy => Some(Remembered::NotFound),
             // A person who can sign in there is created, after one more search.
             Provision::Eager => unfit.map(Remembered::Held),
         }

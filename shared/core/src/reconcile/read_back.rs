@@ -54,7 +54,7 @@ impl<P: Ports> Run<'_, P> {
         };
         let began = self.now();
         let mut observation = None;
-        if began < self.work.deadline {
+        if began < self.worker.work.deadline {
             self.report.account_reads += 1;
             let read = self.bridge.ports.pool(side).read(&account_ref(known)).await;
             let account = read.ok().flatten().filter(|account| account.sub == known.sub);
@@ -134,7 +134,7 @@ mod tests {
         let name = AttributeName::try_from("custom:level").unwrap();
         let held = |text: &str| Account {
             sub: Sub::try_from("sub").unwrap(),
-            username: Username::try_from("somebody").unwrap(),
+            username: Username::try_from("person").unwrap(),
             attributes: [(name.clone(), text.to_owned())].into(),
             enabled: true,
             status: Status::Confirmed,

@@ -4,7 +4,8 @@
 
 use std::collections::BTreeSet;
 
-use super::{Round, Run};
+use super::Run;
+use super::lease::{Ended, Leased};
 use crate::change::Evidence;
 use crate::control::Control;
 use crate::error::PortError;
@@ -156,10 +157,7 @@ impl<P: Ports> Run<'_, P> {
 
     /// Leaves the other account of a returned person as it is. What the tombstone owes stays
     /// recorded, and an operator decides.
-    pub(super) async fn hold_returned(
-        &mut self,
-        mut record: PersonRecord,
-    ) -> Result<Round, PortError> {
+    pub(super) async fn hold_returned(&mut self, mut record: Leased) -> Result<Ended, PortError> {
         let reason = Some(Reason::BackByRestore);
         let side = record.tombstone.as_ref().map(|tombstone| tombstone.side.other());
         if record.reason != reason {
@@ -167,7 +165,7 @@ impl<P: Ports> Run<'_, P> {
             self.decide(&mut record, decision);
             record.reason = reason;
         }
-        self.record(record.state, record.clone()).await?;
-        self.end_deleted(&record, Outcome::Held(Reason::BackByRestore)).await
+        let released = self.record(record.state, record).await?;
+        self.end_deleted(released, Outcome::Held(Reason::BackByRestore)).await
     }
 }

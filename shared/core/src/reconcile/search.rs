@@ -21,7 +21,7 @@ pub(super) enum SearchResult {
     /// This account, with proof, and its person, if one is known.
     Account(Box<Account>, Option<Box<PersonRecord>>),
     /// No account that counts.
-    Nobody,
+    NotFound,
     /// An account that is not proved to be the same human's; or the pool cannot be searched.
     Doubtful(Reason),
 }
@@ -50,10 +50,10 @@ impl<P: Ports> Run<'_, P> {
         let apart = record.apart.of(side.other());
         Ok(match self.search_all(side, observation).await? {
             SearchResult::Account(account, _) if apart.contains(&account.sub) => {
-                SearchResult::Nobody
+                SearchResult::NotFound
             }
             found @ (SearchResult::Account(..)
-            | SearchResult::Nobody
+            | SearchResult::NotFound
             | SearchResult::Doubtful(_)) => found,
         })
     }
@@ -81,19 +81,19 @@ impl<P: Ports> Run<'_, P> {
                 // A username alone finds an account and proves nothing.
                 return Ok(match self.local_holders(side.other(), &search, None).await? {
                     None => SearchResult::Doubtful(Reason::CannotBeSearched),
-                    Some(holders) if holders.is_empty() => SearchResult::Nobody,
+                    Some(holders) if holders.is_empty() => SearchResult::NotFound,
                     Some(_) => SearchResult::Doubtful(Reason::Unproven),
                 });
             }
             MatchBy::OldSub(name) => return self.search_by_old_sub(side, observation, name).await,
         };
         let Some(name) = self.bridge.policy.mapping.attribute(side, &field) else {
-            return Ok(SearchResult::Nobody);
+            return Ok(SearchResult::NotFound);
         };
         let Some(address) =
             observation.account.attributes.get(name).filter(|text| !text.is_empty())
         else {
-            return Ok(SearchResult::Nobody);
+            return Ok(SearchResult::NotFound);
         };
         self.search_by_address(side, observation, &field, name, &search(address.clone())).await
     }
@@ -116,7 +116,7 @@ impl<P: Ports> Run<'_, P> {
         let Some(holders) = self.local_holders(other, search, None).await? else { return cannot };
         if !self.keeps(Rule::LinkWithProof) {
             let any = holders.into_iter().next_back();
-            return Ok(any.map_or(SearchResult::Nobody, |(account, person)| {
+            return Ok(any.map_or(SearchResult::NotFound, |(account, person)| {
                 SearchResult::Account(Box::new(account), person)
             }));
         }
@@ -131,7 +131,7 @@ impl<P: Ports> Run<'_, P> {
             return Ok(if counts {
                 SearchResult::Doubtful(Reason::Unproven)
             } else {
-                SearchResult::Nobody
+                SearchResult::NotFound
             });
         };
         if !mine {
@@ -162,7 +162,7 @@ impl<P: Ports> Run<'_, P> {
         };
         found.retain(Account::federated);
         let mut found = self.with_people(side.other(), found).await?;
-        let Some((account, person)) = found.pop() else { return Ok(SearchResult::Nobody) };
+        let Some((account, person)) = found.pop() else { return Ok(SearchResult::NotFound) };
         if !found.is_empty() {
             return Ok(SearchResult::Doubtful(Reason::Ambiguous));
         }
@@ -254,7 +254,7 @@ impl<P: Ports> Run<'_, P> {
     ) -> Result<SearchResult, PortError> {
         let said = observation.account.attributes.get(name).filter(|_| side == Side::New);
         let Some(sub) = said.and_then(|text| Sub::try_from(text.as_str()).ok()) else {
-            return Ok(SearchResult::Nobody);
+            return Ok(SearchResult::NotFound);
         };
         let writable = &self.bridge.ports.pool(Side::New).schema().await?.client_writable;
         if writable.contains(name) {
@@ -264,9 +264,9 @@ impl<P: Ports> Run<'_, P> {
         let found = self.bridge.ports.pool(Side::Old).read(&account_ref).await?;
         let counts = |it: &Account| it.status != Status::Unconfirmed && !it.federated();
         let found = found.filter(|it| it.sub == sub && counts(it));
-        let Some(account) = found else { return Ok(SearchResult::Nobody) };
+        let Some(account) = found else { return Ok(SearchResult::NotFound) };
         let mut holders = self.with_people(Side::Old, vec![account]).await?;
-        let Some((account, person)) = holders.pop() else { return Ok(SearchResult::Nobody) };
+        let Some((account, person)) = holders.pop() else { return Ok(SearchResult::NotFound) };
         Ok(SearchResult::Account(Box::new(account), person))
     }
 }
