@@ -103,7 +103,10 @@ pub trait MetricSet {
 /// Declares a set of metrics: `"published_name" => field: Type` for each. The set also gets
 /// `add`, which adds another part of the same work metric by metric.
 macro_rules! metric_set {
-    ($(#[$set_doc:meta])* $Set:ident { $($(#[$doc:meta])* $name:literal => $field:ident: $Kind:ty,)+ }) => {
+    (
+        $(#[$set_doc:meta])*
+        $Set:ident { $($(#[$doc:meta])* $name:literal => $field:ident: $Kind:ty,)+ }
+    ) => {
         $(#[$set_doc])*
         #[derive(Clone, Debug, PartialEq, Eq, Default)]
         pub struct $Set {
@@ -116,7 +119,8 @@ macro_rules! metric_set {
             fn values(&self) -> Vec<(&'static str, &'static str, ::serde_json::Value)> {
                 use $crate::emf::Metric;
                 let all = [$(($name, <$Kind>::UNIT, self.$field.json()),)+];
-                all.into_iter().filter_map(|(name, unit, value)| Some((name, unit, value?))).collect()
+                let given = all.into_iter();
+                given.filter_map(|(name, unit, value)| Some((name, unit, value?))).collect()
             }
         }
 

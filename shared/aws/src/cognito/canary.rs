@@ -17,7 +17,7 @@ impl CognitoPool {
     /// takes one `AdminGetUser`, which makes that account's owner a billed monthly active user of
     /// the pool. A pool lists in an order of its own, so it is usually the same account, and the
     /// cost is one user per month.
-    pub(super) async fn somebody_reads(&self, except: &Sub) -> Result<bool, PortError> {
+    pub(super) async fn someone_reads(&self, except: &Sub) -> Result<bool, PortError> {
         const OPERATION: &str = "ListUsers";
         let asked = i32::try_from(limits::CANARY_ACCOUNTS_MAX + 1).unwrap_or(super::PAGE);
         let mut left = limits::CANARY_ACCOUNTS_MAX;

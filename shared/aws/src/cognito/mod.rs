@@ -335,7 +335,7 @@ impl Pool for CognitoPool {
     }
 
     async fn canary(&self, except: &Sub) -> Result<bool, PortError> {
-        self.somebody_reads(except).await
+        self.someone_reads(except).await
     }
 
     async fn create(&self, account: &NewAccount, deadline: Time) -> Result<AccountRef, PortError> {

@@ -24,9 +24,12 @@ async fn a_pending_change_in_each_shard_is_sent_again() {
         "Query" => Reply::Well(shard(request).unwrap().1),
         "SendMessageBatch" => {
             let records = request.1["Entries"].as_array().unwrap();
-            let taken = records.iter().map(|record| json!({
-                "Id": record["Id"], "MessageId": "m", "MD5OfMessageBody": "x", "SequenceNumber": "1",
-            }));
+            let taken = records.iter().map(|record| {
+                json!({
+                    "Id": record["Id"], "MessageId": "m", "MD5OfMessageBody": "x",
+                    "SequenceNumber": "1",
+                })
+            });
             Reply::Well(json!({ "Successful": taken.collect::<Vec<_>>(), "Failed": [] }))
         }
         _ => Reply::Well(json!({})),

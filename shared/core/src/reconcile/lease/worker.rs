@@ -1,5 +1,5 @@
-//! Claims people, and gives their leases up again: what the work on a change event and an operator's
-//! command have in common.
+//! Claims people and releases their leases. The work on a change event does this, and so do the
+//! commands of an operator, which have no change event.
 
 use std::ops::ControlFlow;
 use std::time::Duration;
