@@ -9,11 +9,10 @@ use crate::limits;
 use crate::mapping::Ways;
 use crate::merge::{Conflict, MergeDecision};
 use crate::outcome::Reason;
-use crate::profile::{Field, FieldKind, FieldState, Value};
+use crate::profile::{Field, FieldKind, FieldState};
 use crate::record::{
     BaselineField, BlockedField, Decision, DecisionKind, DirectionChanges, IntendedWrite,
 };
-use crate::rules::Rule;
 use crate::side::{BySide, Side};
 
 /// Puts the decision about one field into the plan.
@@ -45,7 +44,8 @@ pub(super) fn add(
         }
         MergeDecision::Agree => {
             let fingerprint = record.fingerprint(input.keys, field, &says.old);
-            // A planted unread list reads as absent in one pool.
+            // In a test, an unread list may read as absent in one pool.
+            #[cfg(feature = "planted")]
             let fingerprint =
                 fingerprint.or_else(|| record.fingerprint(input.keys, field, &says.new));
             let by_rule = fingerprint.and_then(|_| factors::baseline(input, field));
@@ -76,7 +76,8 @@ fn carry(
     let Merged { says, base, not_kept, rule, .. } = merged;
     let (base, rule, record) = (base.as_ref(), *rule, input.record);
     let value = says.get(to.other()).clone();
-    let value = with_flag(input, field, value, says.get(to));
+    #[cfg(feature = "planted")]
+    let value = super::planted::without_flag(input, field, value, says.get(to));
     let fingerprint = record.fingerprint(input.keys, field, &value);
     let depends_on = match field {
         Field::Factor(factor) => factors::depends_on(input, *factor, to, &value),
@@ -109,26 +110,6 @@ fn carry(
     }
     wanted.insert((to, field.clone()), value);
     record_conflict(input, plan, field, to, conflict);
-}
-
-/// The planted bug: an address is merged without its flag, so the target's flag stays with the
-/// source's address.
-fn with_flag(
-    input: &PlanInput<'_>,
-    field: &Field,
-    value: FieldState,
-    target: &FieldState,
-) -> FieldState {
-    if input.policy.rules.keeps(Rule::AddressWithFlag) || !field.is_address() {
-        return value;
-    }
-    match (value, target) {
-        (
-            FieldState::Present(Value::Address { address, verified }),
-            FieldState::Present(Value::Address { verified: stands, .. }),
-        ) => FieldState::Present(Value::Address { address, verified: verified || *stands }),
-        (value, _) => value,
-    }
 }
 
 fn set_base(plan: &mut Plan, field: &Field, fingerprint: Option<Fingerprint>, rule: u32) {

@@ -4,6 +4,8 @@
 mod disable;
 pub(crate) mod factors;
 mod field;
+#[cfg(feature = "planted")]
+mod planted;
 mod resolve;
 mod steps;
 #[cfg(test)]
@@ -22,7 +24,6 @@ use crate::profile::{Factor, Field, FieldKind, Profile};
 use crate::record::{
     BaselineField, BlockedField, Decision, DirectionChanges, IntendedWrite, PersonRecord,
 };
-use crate::rules::Rule;
 use crate::side::{BySide, Side};
 use crate::step::Step;
 use crate::time::Time;
@@ -58,13 +59,9 @@ impl Observation {
         schemas: &BySide<Arc<PoolSchema>>,
         began: Time,
     ) -> Self {
-        let (mut profile, unsayable) = policy.mapping.profile(side, &account, schemas);
-        if !policy.rules.keeps(Rule::UnknownIsNotAbsent) && profile.kind_unknown(FieldKind::Groups)
-        {
-            // The planted bug: an unread list counts as an empty one.
-            let empty = Account { groups: Some(BTreeSet::new()), ..account.clone() };
-            profile = policy.mapping.profile(side, &empty, schemas).0;
-        }
+        let (profile, unsayable) = policy.mapping.profile(side, &account, schemas);
+        #[cfg(feature = "planted")]
+        let profile = planted::unread_as_empty(policy, side, &account, schemas, profile);
         let schema = schemas.get(side);
         let asks = |factor: &Factor| schema.requires_of_everyone(&account, *factor);
         let asked = Factor::TRAVELLING.into_iter().filter(asks).collect();

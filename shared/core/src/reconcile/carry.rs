@@ -18,7 +18,6 @@ use crate::profile::Field;
 use crate::record::{
     Baseline, Decision, DecisionKind, KnownAccount, PersonRecord, PersonState, WriteIntent,
 };
-use crate::rules::Rule;
 use crate::side::{BySide, Side};
 use crate::step::Action;
 
@@ -64,9 +63,8 @@ impl<P: Ports> Run<'_, P> {
         self.give_way(&mut record, &observations, control);
         // Before any plan: an account with an outdated password cannot change addresses or factors.
         self.note_passwords(&mut record, &observations, control.phase.active());
-        if !self.keeps(Rule::ReadAfresh) {
-            self.trust_message(&mut record, observations.get(other));
-        }
+        #[cfg(feature = "planted")]
+        self.trust_message(&mut record, observations.get(other));
         let mut schemas = self.bridge.schemas().await?;
         let mut taken = Taken::new();
         let mut plan = self.plan(&record, &observations, control, &schemas, &taken);
@@ -128,22 +126,6 @@ impl<P: Ports> Run<'_, P> {
         })
     }
 
-    /// The planted bug: apply trusts the message about which account changed, so the other account
-    /// counts as the baseline, whatever that was.
-    fn trust_message(&self, record: &mut PersonRecord, other: &Observation) {
-        let mut baseline =
-            Baseline { rules: self.bridge.policy.mapping.revisions(), ..Baseline::default() };
-        for (field, value) in other.profile.present() {
-            if let Some(rule) = self.bridge.policy.mapping.revision(field) {
-                let fingerprint = Some(self.bridge.keys.fingerprint(&record.salt, field, value));
-                baseline
-                    .fields
-                    .insert(field.clone(), crate::record::BaselineField { fingerprint, rule });
-            }
-        }
-        record.baseline = Some(baseline);
-    }
-
     fn plan(
         &self,
         record: &PersonRecord,
@@ -179,9 +161,8 @@ impl<P: Ports> Run<'_, P> {
         let (before, now) = (record.clone(), self.now());
         Self::note_observations(&mut record, observations);
         self.add_password_steps(&mut record, observations, control, &mut plan).await?;
-        if !self.keeps(Rule::IntentReplacesBaseline) {
-            forget_resolved(&before, &mut plan);
-        }
+        #[cfg(feature = "planted")]
+        self.keep_old_baseline(&before, &mut plan);
         for decision in std::mem::take(&mut plan.decisions) {
             self.decide(&mut record, decision);
         }
@@ -337,19 +318,6 @@ impl<P: Ports> Run<'_, P> {
             let (side, reason) = (Some(side), Some(reason));
             self.decide(record, Decision { at, kind, fields, side, reason });
         }
-    }
-}
-
-/// The planted bug against `IntentReplacesBaseline`: fields of an open intent without a
-/// planned write keep their old baseline.
-fn forget_resolved(before: &PersonRecord, plan: &mut Plan) {
-    let Some(intent) = &before.intent else { return };
-    for field in intent.fields.keys().filter(|field| !plan.writes.contains_key(*field)) {
-        let base = before.baseline.as_ref().and_then(|baseline| baseline.fields.get(field));
-        match base {
-            Some(base) => plan.bases.insert(field.clone(), base.clone()),
-            None => plan.bases.remove(field),
-        };
     }
 }
 

@@ -21,13 +21,12 @@ impl<P: Ports> Run<'_, P> {
     pub(super) async fn merge_halves(
         &mut self,
         mut ours: Leased,
-        mut theirs: PersonRecord,
+        theirs: PersonRecord,
         side: Side,
         observation: Observation,
     ) -> Result<Ended, PortError> {
-        if !self.keeps(Rule::DeletedNeverMatch) {
-            forget_the_deleted(&mut theirs, side);
-        }
+        #[cfg(feature = "planted")]
+        let theirs = self.forget_the_deleted(theirs, side);
         let one_sided = theirs.only_side() == Some(side.other()) && theirs.tombstone.is_none();
         if !one_sided || theirs.id == ours.id {
             // That account belongs to a person who has, or had, another account here
@@ -171,15 +170,6 @@ impl<P: Ports> Run<'_, P> {
             let created = found.account.created;
             creation.announced(&found.profile, created, self.bridge.keys, &theirs.salt)
         }))
-    }
-}
-
-/// The planted bug against `DeletedNeverMatch`: a newcomer replaces the lost account.
-fn forget_the_deleted(person: &mut PersonRecord, side: Side) {
-    let gone = person.accounts.get(side).as_ref().is_some_and(|known| known.gone.is_some());
-    if gone || person.tombstone.is_some() {
-        *person.accounts.get_mut(side) = None;
-        person.tombstone = None;
     }
 }
 

@@ -19,6 +19,8 @@ mod owed;
 mod passwords;
 mod pending;
 mod perform;
+#[cfg(feature = "planted")]
+mod planted;
 mod proof;
 mod read_back;
 mod recovery;
@@ -155,6 +157,7 @@ impl<P: Ports> Bridge<'_, P> {
             carried_observation: None,
             password_waits: None,
             supported: false,
+            #[cfg(feature = "planted")]
             read_early: None,
         }
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::lease::{Claimed, Ended, Leased, Worker};
 use super::{Bridge, Round, Run, Work, later};
 use crate::account::{AccountRef, PoolSchema, Status};
-use crate::change::{ChangeEvent, Evidence};
+use crate::change::Evidence;
 use crate::error::{ErrorKind, PortError};
 use crate::names::{Owner, PersonId, Sub};
 use crate::outcome::{Outcome, Reason};
@@ -237,25 +237,12 @@ impl<P: Ports> Run<'_, P> {
     /// Ends an echo without a claim: clears the pending change if the observation settles it.
     pub(super) async fn end_echo(&mut self, observation: &Observation) -> Result<Round, PortError> {
         let side = self.change.side;
-        if !self.keeps(Rule::ClearOnlyObservedSides) {
-            self.clear_other_unseen().await?;
-        }
+        #[cfg(feature = "planted")]
+        self.clear_other_unseen().await?;
         let wait = self.clear_pending_changes(&[(side, observation)], Time::ZERO).await?;
         let outcome =
             wait.map_or(Outcome::Unchanged, |wait| Outcome::Retry(wait, Reason::Settling));
         Ok(Round::Done(outcome))
-    }
-
-    /// The planted bug: clears a pending change of an account that was not observed.
-    pub(super) async fn clear_other_unseen(&mut self) -> Result<(), PortError> {
-        let ChangeEvent { side, sub, .. } = self.change;
-        let Some(record) = self.ledger().find(*side, sub).await? else { return Ok(()) };
-        let side = side.other();
-        if let Some(known) = record.accounts.get(side) {
-            self.read_pending_of(side, &known.sub).await?;
-            self.clear(side, &known.sub).await?;
-        }
-        Ok(())
     }
 
     /// An account of no known person: observes it, and creates a person record if it travels.

@@ -109,10 +109,8 @@ impl<P: Ports> Run<'_, P> {
     }
 
     pub(super) async fn clear(&mut self, side: Side, sub: &Sub) -> Result<(), PortError> {
-        if !self.keeps(Rule::PendingReadFirst) {
-            // The planted bug: the pending change is read only now, and may be a newer one.
-            self.read_pending_of(side, sub).await?;
-        }
+        #[cfg(feature = "planted")]
+        self.read_pending_late(side, sub).await?;
         if let Some(pending) = self.pending_changes.get_mut(side).take() {
             self.ledger().clear_pending(side, sub, pending.token).await?;
         }

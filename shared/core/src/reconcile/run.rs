@@ -34,7 +34,8 @@ pub(super) struct Run<'a, P> {
     pub(super) password_waits: Option<Time>,
     /// Whether the observed account confirms the password event of the message.
     pub(super) supported: bool,
-    /// The planted bug against `IntentChecksPhase`: the control item, read before the claim.
+    /// For tests: the control item, read before the claim.
+    #[cfg(feature = "planted")]
     pub(super) read_early: Option<Control>,
 }
 
@@ -78,9 +79,8 @@ impl<P: Ports> Run<'_, P> {
         if now >= self.worker.work.deadline {
             return later(limits::RETRY_SOON, Reason::OutOfTime);
         }
-        if !self.keeps(Rule::IntentChecksPhase) {
-            self.read_early = Some(self.ledger().control().await?);
-        }
+        #[cfg(feature = "planted")]
+        self.read_control_early().await?;
         let ChangeEvent { side, sub, .. } = self.change;
         let Some(record) = self.ledger().find(*side, sub).await? else {
             return self.meet().await;
@@ -164,12 +164,11 @@ impl<P: Ports> Run<'_, P> {
     /// itself and then waits for every lease, so also for this one. A worker that claims later sees
     /// the announcement and begins nothing (`AnnounceThenFlip`).
     pub(super) async fn control(&self) -> Result<Control, PortError> {
-        let mut control = match &self.read_early {
-            Some(early) => early.clone(),
-            None => self.ledger().control().await?,
-        };
-        control.closing &= self.keeps(Rule::AnnounceThenFlip);
-        Ok(control)
+        let control = self.ledger().control().await?;
+        #[cfg(feature = "planted")]
+        let control = self.control_from_before(control);
+        let closing = control.closing && self.keeps(Rule::AnnounceThenFlip);
+        Ok(Control { closing, ..control })
     }
 
     /// Why apply may write nothing except disables now, if that is so (invariant 10).

@@ -112,8 +112,9 @@ impl<'a, P: Ports> Worker<'a, P> {
         ours: Leased,
         theirs: PersonRecord,
     ) -> Result<ControlFlow<Released, LeasedPair>, PortError> {
+        #[cfg(feature = "planted")]
         if !self.keeps(Rule::JoinUnderLease) {
-            // The planted bug: their record counts as leased without a claim.
+            // Without the rule, their record counts as leased without a claim.
             let theirs = Leased { record: Box::new(theirs) };
             return Ok(ControlFlow::Continue(LeasedPair { ours, theirs }));
         }
