@@ -74,16 +74,41 @@ impl Control {
         Side::BOTH.into_iter().find(|side| now.get(*side) != wanted.pools.get(*side))
     }
 
+    /// Why poolbridge writes nothing in this phase, not even a disable.
+    const fn inactive(&self) -> Option<Reason> {
+        match self.phase {
+            Phase::Complete => Some(Reason::Complete),
+            Phase::Prepare => Some(Reason::Paused),
+            Phase::Follow | Phase::Switched => None,
+        }
+    }
+
+    /// Why a process with the configuration `hash` may follow neither phase nor mapping now: a
+    /// switch was announced, or another configuration is active.
+    fn unsettled(&self, hash: &str) -> Option<Reason> {
+        let closing = self.closing.then_some(Reason::Closing);
+        closing.or(self.is_other_configuration(hash).then_some(Reason::OtherConfiguration))
+    }
+
+    /// Why a process with the configuration `hash` may write nothing now, if that is so; but see
+    /// [`Self::only_disables`]. A pause is not among the reasons: it still allows a disable.
+    pub fn barred(&self, hash: &str) -> Option<Reason> {
+        self.inactive().or(self.unsettled(hash))
+    }
+
+    /// Why a process with the configuration `hash` could process no hint now, if that is so.
+    pub fn bars_hints(&self, hash: &str) -> Option<Reason> {
+        self.inactive().or(self.stopped()).or(self.unsettled(hash))
+    }
+
     /// Why a process with the configuration `hash` may write only disables now, if that is so
     /// (invariant 10). A disable depends neither on the active configuration nor on the phase:
     /// `enabled` has one mapping, and "disabled" wins whichever pool is active.
     pub fn only_disables(&self, hash: &str) -> Option<Reason> {
-        if !matches!(self.phase, Phase::Follow | Phase::Switched) {
+        if self.inactive().is_some() {
             return None;
         }
-        let closing = self.closing.then_some(Reason::Closing);
-        let other = self.is_other_configuration(hash).then_some(Reason::OtherConfiguration);
-        closing.or(other).or(self.stopped())
+        self.unsettled(hash).or(self.stopped())
     }
 
     /// Whether that pool was restored or deleted, and the operator has not decided yet.

@@ -19,7 +19,7 @@ use super::partition::{PartitionRun, SweepState, Unfinished};
 use super::pass::{self, Cursor, Partition, PartitionResult, Scope, Summary};
 use super::ports::{AccountLister, CheckpointStore, RecordReader, SweepPorts};
 use poolbridge_core::account::PoolSchema;
-use poolbridge_core::control::{ConfigurationStamp, Control, Phase};
+use poolbridge_core::control::ConfigurationStamp;
 use poolbridge_core::error::PortError;
 use poolbridge_core::fingerprint::Keyring;
 use poolbridge_core::limits;
@@ -102,7 +102,7 @@ impl<O: SweepPorts> Sweep<'_, O> {
     pub async fn tick(&self, end: Time) -> Result<Tick, PortError> {
         let began = self.now();
         let control = self.ports.records().control().await?;
-        if let Some(reason) = self.barred(&control) {
+        if let Some(reason) = control.bars_hints(&self.configuration.hash) {
             return Ok(Tick::Barred(reason));
         }
         let mut cursor = self.ports.checkpoints().read().await?;
@@ -140,20 +140,6 @@ impl<O: SweepPorts> Sweep<'_, O> {
 
     pub(super) fn now(&self) -> Time {
         self.ports.clock().now()
-    }
-
-    /// Why apply could not process anything that the sweep sends now, if that is so.
-    fn barred(&self, control: &Control) -> Option<Reason> {
-        let configured = control.configuration.as_ref();
-        let other = configured.is_some_and(|it| it.hash != self.configuration.hash);
-        match control.phase {
-            Phase::Complete => Some(Reason::Complete),
-            Phase::Prepare => Some(Reason::Paused),
-            Phase::Follow | Phase::Switched if control.stopped().is_some() => control.stopped(),
-            Phase::Follow | Phase::Switched if control.closing => Some(Reason::Closing),
-            Phase::Follow | Phase::Switched if other => Some(Reason::OtherConfiguration),
-            Phase::Follow | Phase::Switched => None,
-        }
     }
 
     async fn begin(&self, cursor: &mut Cursor) -> Result<(), PortError> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::lease::{Claimed, Ended, Leased, Worker};
 use super::{Bridge, Report};
 use crate::change::{ChangeEvent, PendingChange};
-use crate::control::{Control, Phase};
+use crate::control::Control;
 use crate::error::PortError;
 use crate::limits;
 use crate::outcome::{Outcome, Reason};
@@ -178,14 +178,7 @@ impl<P: Ports> Run<'_, P> {
 
     /// Why apply may write nothing now, if that is so; but see [`Self::only_disables`].
     pub(super) fn barred(&self, control: &Control) -> Option<Reason> {
-        let other = control.is_other_configuration(&self.bridge.configuration.hash);
-        match control.phase {
-            Phase::Complete => Some(Reason::Complete),
-            Phase::Prepare => Some(Reason::Paused),
-            Phase::Follow | Phase::Switched if control.closing => Some(Reason::Closing),
-            Phase::Follow | Phase::Switched if other => Some(Reason::OtherConfiguration),
-            Phase::Follow | Phase::Switched => None,
-        }
+        control.barred(&self.bridge.configuration.hash)
     }
 
     pub(super) fn decide(&mut self, record: &mut PersonRecord, decision: Decision) {
