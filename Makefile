@@ -32,7 +32,7 @@ command-line:
 	@$(CARGO) build --release $(QUIET) --workspace --bin poolbridge
 
 demo: tools bootstraps ## The main job, live, on a local stack: two pools, real triggers, real functions
-	@$(CARGO) run --release $(QUIET) -p poolbridge-tests --bin demo
+	@$(CARGO) run --release $(QUIET) -p poolbridge-tests --no-default-features --features stack --bin demo
 
 test: tools bootstraps ## Every test: units, properties, simulation, protocol, contract, end to end, infrastructure
 	@$(CARGO) test --release --workspace $(QUIET) --no-run

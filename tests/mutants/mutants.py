@@ -43,19 +43,27 @@ SCORE_MIN = 90
 # A test hangs that takes so many times as long as it does without a mutant.
 TIMES_AS_LONG = 5
 
-# For each crate: the stages, each with its packages, its arguments for `cargo test`, those for the
+# The packages of each half: what decides, and what calls.
+PACKAGES = {
+    "core": ("poolbridge-core", "poolbridge-sweep-core"),
+    "aws": ("poolbridge-aws", "poolbridge-config", "poolbridge-telemetry", "poolbridge-capture",
+            "poolbridge-trail"),
+}
+
+# For each half: the stages, each with its packages, its arguments for `cargo test`, those for the
 # test programs, and the seconds for which a test may always run.
+QUICK = ["--no-default-features", "--features=worlds", "--test=quick"]
 STAGES = {
     "core": [
-        ("units", ["poolbridge-core"], ["--lib"], [], 60),
-        ("stories", ["poolbridge-tests"], ["--no-default-features", "--test=quick"],
-         ["invariants::", "stories::"], 60),
-        ("worlds", ["poolbridge-tests"], ["--no-default-features", "--test=quick"],
+        ("units", ["poolbridge-core", "poolbridge-sweep-core"], ["--lib"], [], 60),
+        ("stories", ["poolbridge-tests"], QUICK, ["invariants::", "stories::"], 60),
+        ("worlds", ["poolbridge-tests"], QUICK,
          ["--skip=invariants::", "--skip=stories::", "--skip=a_million_people",
           "--skip=after_a_kill_at_any_point"], 300),
     ],
     "aws": [
-        ("units", ["poolbridge-aws"], ["--lib"], [], 120),
+        ("units", ["poolbridge-aws", "poolbridge-config", "poolbridge-telemetry",
+                   "poolbridge-capture", "poolbridge-trail"], ["--lib"], [], 120),
         ("operator", ["poolbridge-operator"], ["--bins"], [], 120),
         ("contract and payloads", ["poolbridge-tests"], ["--test=contract", "--test=payloads"], [],
          300),
@@ -115,7 +123,7 @@ class Mutant:
         self.name, self.diff = entry["name"], entry["diff"]
         self.file = entry["file"]
         self.line = entry["span"]["start"]["line"]
-        self.crate = "core" if entry["package"] == "poolbridge-core" else "aws"
+        self.crate = "core" if entry["package"] in PACKAGES["core"] else "aws"
         # Without line and column: unrelated edits of the file change neither the sample nor the
         # list of equivalent mutants.
         self.what = re.sub(r"^\S+?:\d+:\d+: ", "", self.name)
@@ -127,7 +135,7 @@ class Mutant:
 
 def listed():
     arguments = [TOOL, "mutants", "--list", "--json", "--diff", "--no-config", "--dir", TREE]
-    for package in ("poolbridge-core", "poolbridge-aws"):
+    for package in PACKAGES["core"] + PACKAGES["aws"]:
         arguments += ["--package", package]
     answer = run(arguments, capture_output=True)
     if answer.returncode != 0:
