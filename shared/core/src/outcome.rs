@@ -30,17 +30,19 @@ use crate::error::{ErrorKind, PortError};
 #[strum_discriminants(doc = "The reasons without data: strum makes a name of each.")]
 pub enum Reason {
     /// Another worker holds the person's lease.
-    #[strum(message = "wait: it is tried again by itself")]
+    #[strum(
+        message = "wait: another worker processes the person; apply tries again within minutes"
+    )]
     Busy,
     /// A read may still be older than the change that it must show (`SettleBeforeClearing`,
     /// `IntentSettlesFirst`, `NotBefore`).
-    #[strum(message = "wait: it is tried again by itself")]
+    #[strum(message = "wait: apply reads the account again within minutes")]
     Settling,
     /// The time for this person, or for this invocation, is used up.
-    #[strum(message = "wait: it is tried again by itself")]
+    #[strum(message = "wait: apply tries again within minutes")]
     OutOfTime,
     /// Another worker was first too many times in a row.
-    #[strum(message = "wait: it is tried again by itself")]
+    #[strum(message = "wait: apply tries again within minutes")]
     Contended,
     /// An operator paused the bridge.
     #[strum(message = "run `poolbridge resume` when the reason for the pause is gone")]
@@ -66,8 +68,7 @@ pub enum Reason {
     Complete,
     /// Another configuration is active.
     #[strum(
-        message = "run `poolbridge resume` to put the deployed bridge.toml in force, or deploy the \
-            old one"
+        message = "run `poolbridge resume` with the deployed bridge.toml, or deploy the active one"
     )]
     OtherConfiguration,
     /// A call to a service failed.
@@ -75,15 +76,17 @@ pub enum Reason {
     PortError(ErrorKind),
     /// A known account does not exist (any more) in its pool.
     #[strum_discriminants(strum(serialize = "account-is-gone"))]
-    #[strum(message = "see whether the pool still shows its other accounts; it is looked at again")]
+    #[strum(
+        message = "check the pool id, Region and permissions; the sweep sends the person again"
+    )]
     AccountGone,
     /// The circuit breaker is open: an operator must check before more accounts are removed.
-    #[strum(message = "find out who deletes or resets, then `poolbridge resume --breaker`")]
+    #[strum(message = "find out what deletes accounts or sets passwords; runbook: breaker-open")]
     Breaker,
     /// The person has no verified address, so they could not sign in to the other pool.
     #[strum(
-        message = "the person verifies an e-mail address or phone number; that change is processed \
-            by itself"
+        message = "the person verifies an e-mail address or phone number; poolbridge then creates \
+            the account"
     )]
     NoWayIn,
     /// A disabled account is not created in the other pool.
@@ -93,17 +96,17 @@ pub enum Reason {
     #[strum(message = "nothing: the person appears at their own first sign-in")]
     Federated,
     /// An account that would match exists, but nothing proves that it belongs to the same human.
-    #[strum(message = "verify the address on both sides, or `poolbridge link --old SUB --new SUB`")]
+    #[strum(message = "verify the address in both pools, or `poolbridge link --old SUB --new SUB`")]
     Unproven,
     /// More than one account matches.
     #[strum(
-        message = "keep one account with that address on each side, or `poolbridge link --old SUB \
+        message = "keep one account with that address in each pool, or `poolbridge link --old SUB \
             --new SUB`"
     )]
     Ambiguous,
     /// An operator separated the person from an account of the other pool.
     #[strum(
-        message = "create the person's account there by hand, then `poolbridge link --old SUB \
+        message = "create the account in the other pool by hand, then `poolbridge link --old SUB \
             --new SUB`"
     )]
     Separated,
@@ -114,10 +117,10 @@ pub enum Reason {
     )]
     CannotBeSearched,
     /// Another account of the other pool has the username.
-    #[strum(message = "rename or remove the other account, then `poolbridge retry`")]
+    #[strum(message = "rename or remove the other account, then `poolbridge retry old:SUB`")]
     NameTaken,
     /// Another person has the address in the other pool.
-    #[strum(message = "free the address on the other side, then `poolbridge retry`")]
+    #[strum(message = "free the address in the other pool, then `poolbridge retry old:SUB`")]
     AddressTaken,
     /// Another person is about to give up the address.
     #[strum(message = "wait: the other person's change is under way")]
@@ -126,13 +129,13 @@ pub enum Reason {
     #[strum(message = "wait until the person verifies the address")]
     AddressUnverified,
     /// The address lost its verified flag in one pool.
-    #[strum(message = "verify the address again on the side that lost it")]
+    #[strum(message = "verify the address again in the pool that lost it")]
     VerificationLost,
     /// Both pools were changed, and the policy leaves the decision to an operator.
-    #[strum(message = "make both sides equal, or choose `conflicts = \"active-wins\"`")]
+    #[strum(message = "make both values equal, or choose `conflicts = \"active-wins\"`")]
     Conflict,
     /// The group does not exist in the other pool.
-    #[strum(message = "create the group on the other side, then `poolbridge retry`")]
+    #[strum(message = "create the group in the other pool, then `poolbridge retry old:SUB`")]
     GroupMissing,
     /// The attribute is not in the other pool's schema.
     #[strum(message = "add the attribute to the other pool, or map it, or drop it")]
@@ -156,29 +159,30 @@ pub enum Reason {
     #[strum(message = "extend the mapping rule, or correct the value")]
     Unsayable,
     /// The other pool rejected the value.
-    #[strum(message = "correct the value, then `poolbridge retry`")]
+    #[strum(message = "correct the value, then `poolbridge retry old:SUB`")]
     RefusedByPool,
     /// The other pool reported success and kept another value.
     #[strum(
-        message = "compare the attribute's type and bounds in both pools, then `poolbridge retry`"
+        message = "compare the attribute's type and limits in both pools, then `poolbridge retry \
+            old:SUB`"
     )]
     NotKept,
     /// The write would switch off the last second factor of the account.
     #[strum(message = "nothing, or let the person register another factor")]
     LastFactor,
     /// The account in the other pool is not confirmed, or its person must reset the password first.
-    #[strum(message = "wait until the person has reset the password over there")]
+    #[strum(message = "wait until the person has reset the password in the other pool")]
     NotReady,
     /// The field repeatedly changes its direction of travel without a captured event.
-    #[strum(message = "find who else writes this field")]
+    #[strum(message = "find out what else writes this field")]
     Oscillating,
     /// That pool's password is outdated, so its changes of address and factors do not travel.
-    #[strum(message = "let the person reset their password on that side")]
+    #[strum(message = "let the person reset the password in the pool where the field changed")]
     StaleSide,
     /// The person could not set a new password in that pool, so the outdated one stays valid there.
     #[strum(
         message = "verify an address there that no factor uses, or allow recovery by it, then \
-            `poolbridge retry`"
+            `poolbridge retry old:SUB`"
     )]
     NoRecovery,
     /// An administrator set a temporary password. The person has not chosen one yet.
@@ -240,7 +244,8 @@ impl Reason {
         )
     }
 
-    /// What a person can do about it.
+    /// What a person can do about it. `SUB` stands for the `sub` of an account, and `old:SUB` for
+    /// any account of the person; `explain` shows the person's own.
     pub fn hint(self) -> &'static str {
         if let Self::PortError(kind) = self {
             return hint_after_error(kind);
@@ -268,8 +273,8 @@ fn hint_after_error(kind: ErrorKind) -> &'static str {
         | ErrorKind::Lost
         | ErrorKind::Newer
         | ErrorKind::Unreadable => {
-            "see the log line of the same person; if held, `poolbridge retry` once the cause is \
-             gone"
+            "see the log line of the same person; if held, `poolbridge retry old:SUB` once the \
+             cause is gone"
         }
     }
 }

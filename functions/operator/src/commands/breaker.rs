@@ -3,6 +3,7 @@
 use anyhow::Context as _;
 use poolbridge_aws::bridge::BridgeResources;
 use poolbridge_core::breaker::Breaker;
+use poolbridge_core::control::Control;
 use poolbridge_core::names::Sub;
 use poolbridge_core::outcome::Reason;
 use poolbridge_core::ports::Clock as _;
@@ -53,8 +54,9 @@ pub(crate) async fn allow(resources: &BridgeResources, held: &HeldPeople) -> any
 }
 
 /// The message if `resume` runs without `--breaker`.
-pub(crate) fn still_open(breaker: &Breaker) -> String {
-    format!("the circuit breaker stays open: {}; {}", breaker.reason, render::BREAKER_HINT)
+pub(crate) fn still_open(breaker: &Breaker, control: &Control) -> String {
+    let hint = render::breaker_hint(control);
+    format!("the circuit breaker stays open: {}; {hint}", breaker.reason)
 }
 
 /// Makes apply process the people that the breaker held.

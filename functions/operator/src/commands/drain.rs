@@ -8,7 +8,6 @@ use poolbridge_config as config;
 use poolbridge_core::drain::{
     DrainBlocker, DrainSnapshot, DrainWatch, Outstanding, SNAPSHOTS_APART,
 };
-use poolbridge_core::outcome::Reason;
 use poolbridge_core::ports::{Clock as _, Ledger as _};
 use poolbridge_core::rules::ProtocolRules;
 use poolbridge_core::time::Time;
@@ -124,22 +123,7 @@ async fn blockers(
     let mut blockers = Vec::new();
     if !found.is_empty() {
         let control = resources.ledger.control().await.context("reading the control item")?;
-        if control.paused.is_some() {
-            blockers.push(Blocker::new("the bridge is paused", "poolbridge resume"));
-        }
-        if control.stopped() == Some(Reason::Restored) {
-            let what =
-                "a pool was restored or deleted: apply writes only disables until you decide";
-            blockers.push(Blocker::new(what, "poolbridge resume --after-restore"));
-        }
-        if control.is_other_configuration(&resources.configuration.hash) {
-            let what = "the local bridge.toml is not the active configuration";
-            blockers.push(Blocker::new(what, "deploy the local file, then poolbridge resume"));
-        }
-        if control.breaker.is_some() {
-            let what = "the circuit breaker is open";
-            blockers.push(Blocker::new(what, "poolbridge resume --breaker"));
-        }
+        blockers = render::drain::stops(&control, &resources.configuration.hash);
     }
     let now = resources.clock.now();
     let oldest = check.outstanding.oldest.map(|oldest| now.since(oldest));

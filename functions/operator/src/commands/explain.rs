@@ -62,3 +62,19 @@ pub(crate) fn unknown(account: &NamedAccount, has_pending: bool) -> Failure {
     };
     Failure::new(what, hint)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_account_matches_the_golden_file() {
+        let sub = Sub::try_from("sub-of-old").unwrap();
+        let account = NamedAccount { side: None, sub };
+        let shown = |has_pending| {
+            crate::terminal::error_text(&anyhow::Error::from(unknown(&account, has_pending)))
+        };
+        crate::render::golden("explain-unknown", &shown(false));
+        assert!(shown(true).contains("its pending change is not processed yet"));
+    }
+}

@@ -74,6 +74,7 @@ pub(crate) async fn resume(
     };
     let closing = open.zip(held.as_ref()).map(|(it, held)| breaker::plan(it, held, now));
     let steps = [
+        found.paused.as_ref().map(|reason| format!("end the pause ({reason})")),
         Some(format!("activate configuration {}{other}", render::short(&stamp.hash))),
         closing,
         choice.map(restore::plan),
@@ -114,7 +115,7 @@ pub(crate) async fn resume(
     if let Some(held) = &held {
         breaker::process(resources, held).await?;
     } else if let Some(breaker) = control.breaker.as_ref() {
-        terminal::message(&breaker::still_open(breaker));
+        terminal::message(&breaker::still_open(breaker, &control));
     }
     process_pending(resources).await?;
     render::done(json, "resumed", &control)?;

@@ -12,15 +12,21 @@ use crate::coverage_input::{CoverageInput, PoolRoutes, WorstDelay, is_settings, 
 const LEGEND: &str = "\
 KIND        person, many: changes one account, or many. pool: changes the pool itself.
             nothing: changes nothing that travels. read: changes nothing.
-TRIGGER     yes, no: capture is attached to the trigger of this operation, or not.
+            A sign-in (such as InitiateAuth) is `nothing`, but may change its account in passing.
+            Its other columns show what would detect that.
+TRIGGER     yes: capture is attached to the trigger that this operation fires.
+            no: it is not attached there; `attach` attaches it if bridge.toml asks for it.
             hint: the trigger may detect the change early, without a guaranteed delay.
             -: the operation fires no trigger.
-TRAIL       yes, no: CloudTrail events of the pool have arrived, or none.
+TRAIL       yes: CloudTrail events of the pool have arrived. no: none has arrived.
             -: poolbridge needs no event of this operation.
-SWEEP       yes: detects it. in part: detects the account, but not the password.
+SWEEP       yes: detects it. in part: the operation also sets a password, as ConfirmSignUp does.
+            The sweep detects the account, and never a password.
             triggers: the sweep's function reads the pool's triggers at each call.
             off: the sweep is disabled. -: the sweep cannot detect it.
 WORST CASE  seconds: a trigger detects it. A time: the sweep detects it within that time.
+            lost triggers only: the sweep's function detects that the call removed capture from
+            a trigger, and no other effect.
             no bound: CloudTrail delivery is best-effort, delayed and unordered.
             never: no route detects it. -: there is nothing to detect.
 old only, new only: in that pool only.";
@@ -109,8 +115,11 @@ fn row(input: &CoverageInput, operation: &Operation) -> [String; 6] {
         Some(challenge) => format!("{} {challenge}", operation.name),
         None => operation.name.to_owned(),
     };
-    let delay =
+    let mut delay =
         if operation.is_noticed() { delay_in_both(input, operation) } else { "-".to_owned() };
+    if is_settings(operation) && input.every.is_some() {
+        delay.push_str(" (lost triggers only)");
+    }
     [name, operation.kind().to_owned(), trigger, trail, sweep.to_owned(), delay]
 }
 

@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use poolbridge_core::control::Control;
 use poolbridge_core::drain::{DrainBlocker, Drained, QueueCounts};
+use poolbridge_core::side::Side;
 use poolbridge_core::time::Time;
 use serde_json::json;
 
@@ -32,7 +34,7 @@ pub(crate) struct DrainReport {
     pub(crate) drained: Option<Drained>,
     /// What blocks it.
     pub(crate) blockers: Vec<Blocker>,
-    /// Pending changes of held people, which do not count.
+    /// Pending changes of people in `held` or `conflict`, which do not count.
     pub(crate) held: u64,
     /// Messages that were sent again.
     pub(crate) resent: usize,
@@ -97,9 +99,40 @@ fn text(report: &DrainReport) -> String {
     if report.held > 0 {
         let held = report.held;
         let next = "see `poolbridge people --state held` and `--state conflict`";
-        let _ = writeln!(text, "not counted: {held} pending changes of held people; {next}");
+        let what = "pending changes of people in held or conflict";
+        let _ = writeln!(text, "not counted: {held} {what}; {next}");
     }
     text
+}
+
+/// The states of the bridge that stop writes, each with its next step. `local`: the hash of the
+/// local configuration.
+pub(crate) fn stops(control: &Control, local: &str) -> Vec<Blocker> {
+    let mut stops = Vec::new();
+    if let Some(reason) = &control.paused {
+        let next = "if that reason is gone, poolbridge resume; it also activates the local \
+                    bridge.toml";
+        stops.push(Blocker::new(format!("the bridge is paused: {reason}"), next));
+    }
+    let undecided = Side::BOTH.into_iter().any(|side| control.is_undecided(side));
+    if undecided {
+        let what = "a pool was restored or deleted: apply writes only disables until you decide";
+        stops
+            .push(Blocker::new(what, "poolbridge resume --after-restore (runbook: pool-restored)"));
+    }
+    if control.is_other_configuration(local) {
+        let what = "the local bridge.toml is not the active configuration";
+        stops.push(Blocker::new(what, "deploy the local file, then poolbridge resume"));
+    }
+    if control.breaker.is_some() {
+        let next = if undecided {
+            "decide about the restore first"
+        } else {
+            "find the cause (runbook: breaker-open), then poolbridge resume --breaker"
+        };
+        stops.push(Blocker::new("the circuit breaker is open", next));
+    }
+    stops
 }
 
 /// A blocker with its next step. `oldest`: the age of the oldest change that is not applied.
@@ -108,14 +141,18 @@ pub(crate) fn blocker(of: &DrainBlocker, queues: &Queues, oldest: Option<Duratio
     let next = match of {
         DrainBlocker::PendingChanges(_) => {
             if let Some(age) = oldest {
-                let _ = write!(what, ", the oldest {} old", span(age));
+                let _ = write!(what, "; the oldest, held ones included, {} old", span(age));
             }
-            "poolbridge people --state waiting, then poolbridge explain SUB"
+            "poolbridge people --state waiting, then poolbridge explain SUB; the list lacks \
+             accounts that apply has not tried yet"
         }
         DrainBlocker::UnderWay(_) => "wait: the lease expires within minutes",
         DrainBlocker::Queue(_) => "check in apply's log that apply runs, then poolbridge drain",
         DrainBlocker::SecondSnapshot => "poolbridge drain with a longer --timeout",
-        DrainBlocker::LostCaptures(_) => "poolbridge drain --waive-lost-captures",
+        DrainBlocker::LostCaptures(_) => {
+            "process these people first (runbook: capture-failed-open), then poolbridge drain \
+             --waive-lost-captures"
+        }
     };
     Blocker::new(what, next)
 }
@@ -191,7 +228,9 @@ mod tests {
         let busy = DrainReport { held: 2, ..report(&found, Queues { live, bulk }) };
         crate::render::golden("drain-not-done", &text(&busy));
         let mut paused = report(&[DrainBlocker::PendingChanges(5)], none);
-        paused.blockers.insert(0, Blocker::new("the bridge is paused", "poolbridge resume"));
+        let reason = Some("upgrade of the login page".to_owned());
+        let control = Control { paused: reason, ..Control::default() };
+        paused.blockers = [stops(&control, ""), paused.blockers].concat();
         crate::render::golden("drain-paused", &text(&paused));
         let lost = report(&[DrainBlocker::LostCaptures(2)], none);
         crate::render::golden("drain-lost-captures", &text(&lost));

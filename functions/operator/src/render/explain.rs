@@ -8,12 +8,12 @@ use poolbridge_core::outcome::Reason;
 use poolbridge_core::plan::Plan;
 use poolbridge_core::profile::Field;
 use poolbridge_core::reconcile::Explanation;
-use poolbridge_core::record::{Decision, PersonRecord};
+use poolbridge_core::record::PersonRecord;
 use poolbridge_core::side::Side;
 use poolbridge_core::time::Time;
 use serde_json::{Map, Value, json};
 
-use super::{ago, blocked_field, moment, span, tombstone};
+use super::{ago, blocked_field, decision, moment, reason, span, tombstone};
 
 /// What `explain` shows.
 #[derive(Debug)]
@@ -53,22 +53,22 @@ fn value(view: &ExplainView) -> Value {
         .map(|(field, base)| (field.to_string(), json!(fingerprint(base.fingerprint))))
         .collect();
     let pending_changes: Vec<Value> = pending_changes.iter().map(pending).collect();
-    let decisions: Vec<Value> = record.decisions.iter().map(decision).collect();
+    let decisions: Vec<Value> = record.decisions.iter().map(decision::value).collect();
     json!({
         "person": record.id.as_str(),
         "state": record.state.name(),
         "reason": record.reason.map(Reason::name),
-        "hint": record.reason.map(Reason::hint),
+        "hint": record.reason.map(|it| reason::of_person(it, record)),
         "tombstone": tombstone::value(record),
         "accounts": accounts,
         "linked": record.linked.map(moment),
         "separated_from": separations(record),
         "baseline": record.baseline.as_ref().map(|_| baseline),
         "under_way": under_way(record),
-        "blocked_fields": blocked_field::values(&record.blocked_fields),
+        "blocked_fields": blocked_field::values(&record.blocked_fields, record),
         "passwords": passwords(record),
         "pending_changes": pending_changes,
-        "next": next(explanation),
+        "next": next(view),
         "decisions": decisions,
         "created": moment(record.created),
         "updated": moment(record.updated),
@@ -147,8 +147,8 @@ fn pending(pending: &PendingChange) -> Value {
 }
 
 /// What the next run of apply would do; null if it has no plan.
-fn next(explanation: &Explanation) -> Value {
-    let Some(plan) = &explanation.plan else { return Value::Null };
+fn next(view: &ExplainView) -> Value {
+    let Some(plan) = &view.explanation.plan else { return Value::Null };
     let steps: Vec<Value> = plan
         .steps
         .iter()
@@ -158,22 +158,12 @@ fn next(explanation: &Explanation) -> Value {
             json!({ "side": step.side.name(), "operation": operation, "fields": fields })
         })
         .collect();
-    let decisions: Vec<Value> = plan.decisions.iter().map(decision).collect();
+    let decisions: Vec<Value> = plan.decisions.iter().map(decision::value).collect();
     json!({
         "steps": steps,
-        "blocked_fields": blocked_field::values(&plan.blocked_fields),
+        "blocked_fields": blocked_field::values(&plan.blocked_fields, &view.record),
         "decisions": decisions,
         "more": plan.more,
-    })
-}
-
-fn decision(decision: &Decision) -> Value {
-    json!({
-        "at": moment(decision.at),
-        "kind": decision.kind.name(),
-        "fields": decision.fields,
-        "side": decision.side.map(Side::name),
-        "reason": decision.reason.map(Reason::name),
     })
 }
 
@@ -192,13 +182,13 @@ pub(super) fn text(view: &ExplainView) -> String {
         format!("state      {}, recorded {}", record.state.name(), ago(record.updated, *now)),
     ];
     if let Some(reason) = record.reason {
-        lines.push(format!("why        {reason}; hint: {}", reason.hint()));
+        lines.push(format!("why        {reason}; hint: {}", reason::of_person(reason, record)));
     }
     lines.extend(tombstone::line(record, *now));
     account_lines(view, &mut lines);
     work_lines(record, *now, &mut lines);
     for (field, blocked) in &record.blocked_fields {
-        lines.push(format!("blocked    {}", blocked_field::text(field, blocked, *now)));
+        lines.push(format!("blocked    {}", blocked_field::text(field, blocked, record, *now)));
     }
     password_lines(record, *now, &mut lines);
     lines.extend(view.pending_changes.iter().map(|pending| pending_line(pending, *now)));
@@ -206,7 +196,7 @@ pub(super) fn text(view: &ExplainView) -> String {
         Some(plan) => plan_lines(plan, view, &mut lines),
         None => lines.push(format!("next       {}", without_plan(view))),
     }
-    lines.extend(record.decisions.iter().rev().map(|it| decision_line("decided", it)));
+    lines.extend(record.decisions.iter().rev().map(|it| decision::line("decided", it)));
     lines.push(String::new());
     lines.join("\n")
 }
@@ -233,9 +223,12 @@ fn account_lines(view: &ExplainView, lines: &mut Vec<String>) {
     match &record.baseline {
         Some(baseline) => {
             let fields: Vec<String> = baseline.fields.keys().map(Field::to_string).collect();
-            lines.push(format!("baseline   {}", fields.join(", ")));
+            lines.push(format!("baseline   fields: {}", fields.join(", ")));
         }
         None if record.tombstone.is_some() => {}
+        None if record.only_side().is_some() => {
+            lines.push("baseline   none: only one account is known".to_owned());
+        }
         None => lines.push("baseline   none: the accounts never agreed".to_owned()),
     }
 }
@@ -273,7 +266,7 @@ fn password_lines(record: &PersonRecord, now: Time, lines: &mut Vec<String>) {
         lines.push(format!("password   out of date in the {side} pool"));
     }
     if let Some((side, reason)) = record.passwords.kept_open() {
-        let hint = reason.hint();
+        let hint = reason::hint(reason, Some(side), record);
         lines.push(format!("password   still usable in the {side} pool: {reason}; hint: {hint}"));
     }
     for side in Side::BOTH {
@@ -307,11 +300,11 @@ fn plan_lines(plan: &Plan, view: &ExplainView, lines: &mut Vec<String>) {
     for (field, blocked) in &plan.blocked_fields {
         let known = view.record.blocked_fields.get(field);
         if known.is_none_or(|it| it.reason != blocked.reason) {
-            let text = blocked_field::text(field, blocked, view.now);
+            let text = blocked_field::text(field, blocked, &view.record, view.now);
             lines.push(format!("next       block {text}"));
         }
     }
-    lines.extend(plan.decisions.iter().map(|it| decision_line("next", it)));
+    lines.extend(plan.decisions.iter().map(|it| decision::line("next", it)));
 }
 
 /// What the next run of apply does if it cannot compare two accounts.
@@ -325,25 +318,14 @@ fn without_plan(view: &ExplainView) -> String {
     let is_missing = |side: &Side| is_known(*side) && !explanation.present.get(*side);
     if let Some(side) = Side::BOTH.into_iter().find(is_missing) {
         return format!(
-            "read the account in the {side} pool again; if its deletion is proved, apply `[policy] \
-             deletes` to the other account"
+            "read the account in the {side} pool again; if its deletion is proved and the circuit \
+             breaker is closed, apply `[policy] deletes` to the other account"
         );
     }
     match Side::BOTH.into_iter().find(|side| !is_known(*side)) {
         Some(side) => format!("search the {side} pool for the account of this person"),
         None => "compare both accounts".to_owned(),
     }
-}
-
-fn decision_line(label: &str, decision: &Decision) -> String {
-    let side = decision.side.map_or_else(String::new, |side| format!(" ({side})"));
-    let reason = decision.reason.map_or_else(String::new, |reason| format!(": {reason}"));
-    let fields = match decision.fields.as_slice() {
-        [] => String::new(),
-        fields => format!(" {}", fields.join(", ")),
-    };
-    let at = moment(decision.at);
-    format!("{label:<11}{at} {}{fields}{side}{reason}", decision.kind.name())
 }
 
 #[cfg(test)]

@@ -5,10 +5,12 @@ pub(crate) mod attach;
 mod blocked_field;
 pub(crate) mod check;
 pub(crate) mod coverage;
+mod decision;
 pub(crate) mod drain;
 pub(crate) mod explain;
 pub(crate) mod link;
 pub(crate) mod people;
+mod reason;
 pub(crate) mod retry;
 pub(crate) mod status;
 mod tombstone;
@@ -18,13 +20,20 @@ use std::io::Write as _;
 use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
 use poolbridge_core::control::Control;
+use poolbridge_core::side::Side;
 use serde_json::{Value, json};
 
 pub(crate) use crate::wording::{ago, moment, people_count, short, span};
 
 /// What to do while the circuit breaker is open.
-pub(crate) const BREAKER_HINT: &str =
-    "hint: find out what deletes or resets accounts, then run `poolbridge resume --breaker`";
+pub(crate) fn breaker_hint(control: &Control) -> &'static str {
+    if Side::BOTH.into_iter().any(|side| control.is_undecided(side)) {
+        return "hint: first decide what follows from the restore (line `restore`), and close the \
+                breaker afterwards";
+    }
+    "hint: find out what deletes accounts or sets passwords; `poolbridge resume --breaker` closes \
+     the breaker and applies what it holds"
+}
 
 /// Writes text to standard output as it is.
 pub(crate) fn data(text: &str) -> std::io::Result<()> {

@@ -23,7 +23,7 @@ fn value(record: &PersonRecord) -> Value {
         "state": record.state.name(),
         "reason": record.reason.map(Reason::name),
         "tombstone": tombstone::value(record),
-        "blocked_fields": blocked_field::values(&record.blocked_fields),
+        "blocked_fields": blocked_field::values(&record.blocked_fields, record),
         "updated": moment(record.updated),
     })
 }

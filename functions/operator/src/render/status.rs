@@ -12,7 +12,7 @@ use poolbridge_core::time::Time;
 use serde_json::{Map, Value, json};
 
 use super::drain::Queues;
-use super::{BREAKER_HINT, ago, drain, moment, short, span};
+use super::{ago, breaker_hint, drain, moment, short, span};
 
 /// What `status` shows.
 #[derive(Debug)]
@@ -137,7 +137,8 @@ fn text(status: &StatusView) -> String {
     lines.push(format!("throttled  {}", throttled.as_deref().unwrap_or("no")));
     if status.lost_captures > 0 {
         let lost = drain::lost_captures(status.lost_captures);
-        let hint = "hint: `poolbridge drain --waive-lost-captures`, once they are processed";
+        let hint = "hint: capture's log names each `sub`; `poolbridge retry old:SUB` processes it; \
+                    then `poolbridge drain --waive-lost-captures`";
         lines.push(format!("lost       {lost}; {hint}"));
     }
     if let (count @ 1.., more) = status.kept_open {
@@ -157,11 +158,15 @@ fn text(status: &StatusView) -> String {
 fn control_lines(status: &StatusView, lines: &mut Vec<String>) {
     let control = &status.control;
     if let Some(reason) = &control.paused {
-        lines.push(format!("paused     {reason}; hint: `poolbridge resume` ends the pause"));
+        lines.push(format!(
+            "paused     {reason}; hint: `poolbridge resume` ends the pause and activates \
+             the local bridge.toml"
+        ));
     }
     if let Some(breaker) = &control.breaker {
         let when = ago(breaker.since, status.at);
-        lines.push(format!("breaker    opened {when}: {}; {BREAKER_HINT}", breaker.reason));
+        let hint = breaker_hint(control);
+        lines.push(format!("breaker    opened {when}: {}; {hint}", breaker.reason));
     }
     for side in Side::BOTH {
         let restore = control.restores.get(side).as_ref();
@@ -203,15 +208,19 @@ fn restore_text(side: Side, restore: &Restore, now: Time) -> String {
     let when = ago(restore.since, now);
     let what = match restore.stage {
         RestoreStage::Prepared => {
-            format!("a recovery was prepared {when}, and the pool accepts no writes")
+            format!("a recovery of the {side} pool was prepared {when}; it accepts no writes")
         }
-        RestoreStage::Started => format!("a point-in-time restore started {when}"),
-        RestoreStage::Cancelled => format!("its recovery was cancelled {when}"),
-        RestoreStage::Deleted => format!("deleted {when}"),
+        RestoreStage::Started => {
+            format!("the {side} pool is restored to a point in time, begun {when}")
+        }
+        RestoreStage::Cancelled => {
+            format!("the recovery of the {side} pool was cancelled {when}")
+        }
+        RestoreStage::Deleted => format!("the {side} pool was deleted {when}"),
     };
     if let Some(it) = restore.decided {
         let when = ago(it.at, now);
-        return format!("{side} pool: {what}; decision {} made {when}", it.what.name());
+        return format!("{what}; decision {} made {when}", it.what.name());
     }
     let hint = if restore.stage == RestoreStage::Deleted {
         "see the runbook, pool-restored; if no pool was deleted, `poolbridge resume \
@@ -219,7 +228,7 @@ fn restore_text(side: Side, restore: &Restore, now: Time) -> String {
     } else {
         "when the recovery has ended, `poolbridge resume --after-restore` heal, propagate or none"
     };
-    format!("{side} pool: {what}; apply writes only disables; hint: {hint}")
+    format!("{what}; apply writes only disables; hint: {hint}")
 }
 
 fn configuration(status: &StatusView) -> String {
@@ -245,13 +254,14 @@ fn configuration(status: &StatusView) -> String {
 }
 
 fn pending(status: &StatusView) -> String {
-    let oldest =
-        status.oldest.map_or_else(String::new, |age| format!(", the oldest {} old", span(age)));
     let held = match status.held_pending {
         0 => String::new(),
-        held => format!(", {held} of held people"),
+        held => format!(", of which {held} of people in held or conflict"),
     };
-    format!("{}{oldest}{held}", status.pending)
+    let oldest = status
+        .oldest
+        .map_or_else(String::new, |age| format!("; the oldest of them all {} old", span(age)));
+    format!("{}{held}{oldest}", status.pending)
 }
 
 #[cfg(test)]

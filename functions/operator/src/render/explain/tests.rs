@@ -6,7 +6,7 @@ use poolbridge_core::change::Evidence;
 use poolbridge_core::fingerprint::Fingerprint;
 use poolbridge_core::names::{GroupName, Owner, PersonId, Sub, Username};
 use poolbridge_core::record::{
-    Baseline, BaselineField, BlockedField, DecisionKind, KnownAccount, Lease, PersonState,
+    Baseline, BaselineField, BlockedField, Decision, DecisionKind, KnownAccount, Lease, PersonState,
 };
 use poolbridge_core::side::BySide;
 use poolbridge_core::step::{Action, Step};
@@ -102,6 +102,32 @@ fn missing() -> ExplainView {
     ExplainView { record, explanation, pending_changes: Vec::new(), now: NOW }
 }
 
+/// A person whose account in the new pool was deleted while the circuit breaker was open.
+fn held_by_breaker() -> ExplainView {
+    let mut view = missing();
+    let record = &mut view.record;
+    (record.state, record.reason) = (PersonState::Held, Some(Reason::Breaker));
+    record.decide(Decision {
+        at: THEN,
+        kind: DecisionKind::Held,
+        fields: Vec::new(),
+        side: Some(Side::New),
+        reason: Some(Reason::Breaker),
+    });
+    view
+}
+
+/// A person with an account in the old pool only: `lazy`, or `reason` holds the person.
+fn alone(reason: Option<Reason>) -> ExplainView {
+    let record =
+        PersonRecord::new(PersonId::from_nonce(0xfeed), Side::Old, known("sub-of-old"), THEN);
+    let state = if reason.is_some() { PersonState::Held } else { PersonState::OnlyOld };
+    let record = PersonRecord { state, reason, ..record };
+    let present = BySide { old: true, new: false };
+    let explanation = Explanation { record: Some(record.clone()), present, plan: None };
+    ExplainView { record, explanation, pending_changes: Vec::new(), now: NOW }
+}
+
 #[test]
 fn views_match_the_golden_files_and_show_no_value() {
     let (text_of_linked, value) = (text(&linked()), format!("{:#}\n", value(&linked())));
@@ -109,7 +135,14 @@ fn views_match_the_golden_files_and_show_no_value() {
     super::super::golden("explain-json", &value);
     let text_of_missing = text(&missing());
     super::super::golden("explain-missing", &text_of_missing);
-    for shown in [text_of_linked, value, text_of_missing] {
+    let text_of_held = text(&held_by_breaker());
+    super::super::golden("explain-breaker", &text_of_held);
+    let text_of_alone = text(&alone(None));
+    super::super::golden("explain-only-old", &text_of_alone);
+    let text_of_ambiguous = text(&alone(Some(Reason::Ambiguous)));
+    super::super::golden("explain-ambiguous", &text_of_ambiguous);
+    let others = [text_of_missing, text_of_held, text_of_alone, text_of_ambiguous];
+    for shown in [text_of_linked, value].into_iter().chain(others) {
         assert!(!shown.contains(SECRET), "{shown}");
         assert!(!shown.contains(&"ab".repeat(16)), "a whole fingerprint: {shown}");
     }

@@ -110,12 +110,20 @@ fn restored() -> StatusView {
     }
 }
 
+/// More accounts were deleted in one hour than the limit allows.
+fn tripped() -> StatusView {
+    let mut status = quiet();
+    status.control.breaker = Some(Breaker::removals(EARLIER));
+    StatusView { journal: None, ..status }
+}
+
 #[test]
 fn status_matches_the_golden_files() {
     crate::render::golden("status-quiet", &text(&quiet()));
     crate::render::golden("status-troubled", &text(&troubled()));
     crate::render::golden("status-paused", &text(&paused()));
     crate::render::golden("status-restored", &text(&restored()));
+    crate::render::golden("status-breaker", &text(&tripped()));
     crate::render::golden("status-json", &format!("{:#}\n", value(&troubled())));
 }
 
