@@ -16,7 +16,7 @@ use crate::TriggerSlot::{CustomMessage, PostAuthentication, PostConfirmation, Pr
 /// - A password that an administrator sets with `AdminCreateUser` is temporary. The person has not
 ///   chosen it, so it makes no password out of date.
 /// - Listings show attributes, the enabled flag and, group by group, members. They show neither
-///   passwords nor factors.
+///   passwords nor factors. A phone number that becomes a factor is listed, but as an attribute.
 /// - If a new address must be verified, Cognito sends a code, and the trigger before that message
 ///   fires. No trigger fires when the person enters the code (`VerifyUserAttribute`), and a request
 ///   for another code (`GetUserAttributeVerificationCode`) changes nothing.
@@ -80,13 +80,16 @@ pub const OPERATIONS: [Operation; 174] = [
     row("AdminDeleteSoftwareToken", Hint).unlisted(),
     row("CompleteWebAuthnRegistration", Hint).unlisted(),
     row("DeleteWebAuthnCredential", Hint).unlisted(),
-    row("MfaRegister_POST", Hint),
-    row("mfa_phone_register_POST", Hint),
-    row("mfa_phone_verify_POST", Hint),
+    row("MfaRegister_POST", Hint).unlisted(),
+    row("mfa_phone_register_POST", Hint).unlisted(),
+    row("mfa_phone_verify_POST", Hint).unlisted(),
     row("passkeys_add_POST", Hint).unlisted(),
     // These answers may also enrol a factor, verify an address or confirm a person.
-    row("RespondToAuthChallenge", Hint).answering("MFA_SETUP").at(PostAuthentication),
-    row("AdminRespondToAuthChallenge", Hint).answering("MFA_SETUP").at(PostAuthentication),
+    row("RespondToAuthChallenge", Hint).answering("MFA_SETUP").at(PostAuthentication).unlisted(),
+    row("AdminRespondToAuthChallenge", Hint)
+        .answering("MFA_SETUP")
+        .at(PostAuthentication)
+        .unlisted(),
     row("RespondToAuthChallenge", Hint).answering("EMAIL_OTP").at(PostAuthentication),
     row("AdminRespondToAuthChallenge", Hint).answering("EMAIL_OTP").at(PostAuthentication),
     row("RespondToAuthChallenge", Hint).answering("SMS_OTP").at(PostAuthentication),
