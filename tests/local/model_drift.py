@@ -96,8 +96,8 @@ def main(arguments=None):
         return 0
     print("\n".join(found))
     print(f"model-drift: botocore {version} has more than {known['model']}; hint: put it into "
-          "shared/aws/model/cognito-idp.json and classify it in shared/config/src/operations/table.rs "
-          "or cognito/settings/member.rs", file=sys.stderr)
+          "shared/aws/model/cognito-idp.json and classify it in "
+          "shared/config/src/operations/table.rs or cognito/settings/member.rs", file=sys.stderr)
     return 2
 
 

@@ -30,7 +30,7 @@ pub struct SettingsBackup {
     pub user_pool_id: String,
     /// When the backup was made.
     pub at: Time,
-    /// The settings, as [`crate::cognito::settings::Settings::dump`] writes them.
+    /// The settings, as [`crate::cognito::settings::PoolSettings::dump`] writes them.
     pub text: String,
 }
 
