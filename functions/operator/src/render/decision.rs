@@ -61,13 +61,14 @@ fn text(decision: &Decision) -> String {
 }
 
 /// A person is held, and a field is blocked. A password stays usable. A call that failed again and
-/// again has an operation's name instead of fields, which begins with a capital letter.
+/// again has an operation's name instead of fields, which begins with a capital letter. Its pool is
+/// the one of the change, and the call may have failed in the other.
 fn held(fields: &[String], pool: &str) -> String {
     match fields {
         [] => format!("held because of the account in the {pool}"),
         [field] if field == "password" => format!("left the password in the {pool} usable"),
         [call] if call.starts_with(|first: char| first.is_ascii_uppercase()) => {
-            format!("held because {call} fails in the {pool}")
+            format!("held after a change of the {pool}, because {call} fails")
         }
         fields => format!("blocked {} in the {pool}", fields.join(", ")),
     }
@@ -95,7 +96,8 @@ mod tests {
         let field = held(&["email"], Reason::AddressTaken);
         assert!(field.ends_with("blocked email in the new pool: address-taken"), "{field}");
         let call = held(&["AdminGetUser"], Reason::Contended);
-        assert!(call.ends_with("held because AdminGetUser fails in the new pool: contended"));
+        let why = "held after a change of the new pool, because AdminGetUser fails: contended";
+        assert!(call.ends_with(why), "{call}");
     }
 
     #[test]
