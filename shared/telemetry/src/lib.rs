@@ -30,14 +30,21 @@ pub enum Output {
     Standard,
     /// Standard error, where a command line writes its messages.
     Terminal,
+    /// Standard output of a test. The test runner keeps it, and shows it if the test fails.
+    Test,
 }
 
 impl Output {
+    #[expect(clippy::print_stdout, reason = "a test runner keeps only what this macro writes")]
     fn write(self, line: &str) {
         // A log line that cannot be written is no reason to fail.
         let _ = match self {
             Self::Standard => writeln!(std::io::stdout().lock(), "{line}"),
             Self::Terminal => writeln!(std::io::stderr().lock(), "{line}"),
+            Self::Test => {
+                println!("{line}");
+                Ok(())
+            }
         };
     }
 }
@@ -70,6 +77,7 @@ pub fn start(output: Output) {
     let writer = match output {
         Output::Standard => BoxMakeWriter::new(std::io::stdout),
         Output::Terminal => BoxMakeWriter::new(std::io::stderr),
+        Output::Test => BoxMakeWriter::new(tracing_subscriber::fmt::TestWriter::new),
     };
     let lines = tracing_subscriber::fmt::layer()
         .json()

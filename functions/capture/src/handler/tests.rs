@@ -57,7 +57,7 @@ fn capture(text: Option<&str>) -> CaptureHandler {
         chain: Chain::new(&sdk, None),
         own_name: Some("acme-capture".to_owned()),
         clock: SystemClock::new(),
-        telemetry: Telemetry::new("acme".to_owned(), Output::Terminal),
+        telemetry: Telemetry::new("acme".to_owned(), Output::Test),
         lost_captures: AtomicU32::new(0),
         recent: Recent::default(),
     }

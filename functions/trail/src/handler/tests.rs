@@ -84,7 +84,7 @@ async fn trail_at(url: &str) -> TrailHandler {
             new: of_pool(&sdk, &clock, &configuration, Side::New, ours).await,
         },
     };
-    let telemetry = Telemetry::new(configuration.name, Output::Terminal);
+    let telemetry = Telemetry::new(configuration.name, Output::Test);
     TrailHandler { services: Ok(services), clock, telemetry, due: BySide::default() }
 }
 

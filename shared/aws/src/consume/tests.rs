@@ -125,7 +125,7 @@ fn budget() -> TimeBudget {
 
 async fn run(handler: FakeHandler, deliveries: Vec<Delivery>) -> (Vec<String>, Arc<FakeHandler>) {
     let handler = Arc::new(handler);
-    let telemetry = Telemetry::new("test".to_owned(), Output::Terminal);
+    let telemetry = Telemetry::new("test".to_owned(), Output::Test);
     let failed = consume(&handler, &telemetry, deliveries, budget()).await;
     (failed, handler)
 }
@@ -253,7 +253,7 @@ async fn a_hanging_person_is_dropped_before_the_process_ends() {
     let life = ANSWER_TIME + Duration::from_millis(200);
     let budget = TimeBudget { end: Some(NOW + life), suspendable: false };
     let handler = Arc::new(FakeHandler::with(&fates));
-    let telemetry = Telemetry::new("test".to_owned(), Output::Terminal);
+    let telemetry = Telemetry::new("test".to_owned(), Output::Test);
     let failed = consume(&handler, &telemetry, messages, budget).await;
     assert_eq!(failed, ["1"]);
     assert!(began.elapsed() < life);
