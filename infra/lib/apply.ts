@@ -9,11 +9,12 @@ import { EventSourceMapping, type Function } from 'aws-cdk-lib/aws-lambda';
 import { Construct } from 'constructs';
 
 import { addAlarm } from './alarm';
-import type { BridgeProps, SharedResources } from './bridge-props';
+import type { BridgeProps } from './bridge-props';
 import { APPLY_TIMEOUT } from './change-queue';
 import { graph } from './dashboard';
 import { allow } from './grant';
 import { RustFunction } from './rust-function';
+import type { SharedResources } from './shared-resources';
 import { applyGrants } from './user-pool';
 
 // The lowest value that Lambda allows: bulk work is not urgent, and shares the pools' quotas.

@@ -10,11 +10,12 @@ import type { Function, IFunction } from 'aws-cdk-lib/aws-lambda';
 import { Construct } from 'constructs';
 
 import { addAlarm } from './alarm';
-import type { BridgeProps, SharedResources } from './bridge-props';
+import type { BridgeProps } from './bridge-props';
 import type { PoolConfiguration, Side } from './configuration';
 import { graph } from './dashboard';
 import { allow } from './grant';
 import { RustFunction } from './rust-function';
+import type { SharedResources } from './shared-resources';
 import { guardGrants, reachProblem, userPoolArn } from './user-pool';
 
 // Cognito gives up after 5 seconds, and the program limits its own work to well below that. A

@@ -8,8 +8,9 @@ import { CfnEventBusPolicy } from 'aws-cdk-lib/aws-events';
 import { AccountPrincipal, PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import { Construct } from 'constructs';
 
-import type { BridgeProps, SharedResources } from './bridge-props';
+import type { BridgeProps } from './bridge-props';
 import { remoteCaptureName } from './capture-stack';
+import type { SharedResources } from './shared-resources';
 import { TRAIL_SOURCES } from './trail-events';
 import { accountOf, isCrossAccount } from './user-pool';
 

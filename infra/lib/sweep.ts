@@ -11,12 +11,13 @@ import { SqsDestination } from 'aws-cdk-lib/aws-lambda-destinations';
 import { Construct } from 'constructs';
 
 import { addAlarm } from './alarm';
-import type { BridgeProps, CaptureArns, SharedResources } from './bridge-props';
+import type { BridgeProps, CaptureArns } from './bridge-props';
 import { graph } from './dashboard';
 import { FailedEvents } from './failed-events';
 import { allow } from './grant';
 import { RustFunction } from './rust-function';
 import { addSchedule } from './schedule';
+import type { SharedResources } from './shared-resources';
 import { sweepGrants } from './user-pool';
 
 // The longest run that Lambda allows. A call lasts until the next one is due, so a pass of a large

@@ -11,11 +11,12 @@ import { SqsDestination } from 'aws-cdk-lib/aws-lambda-destinations';
 import { Construct } from 'constructs';
 
 import { addAlarm } from './alarm';
-import type { BridgeProps, CaptureArns, SharedResources } from './bridge-props';
+import type { BridgeProps, CaptureArns } from './bridge-props';
 import { graph } from './dashboard';
 import { FailedEvents } from './failed-events';
 import { allow } from './grant';
 import { RustFunction } from './rust-function';
+import type { SharedResources } from './shared-resources';
 import { addTrailRules } from './trail-events';
 import { trailGrants } from './user-pool';
 

@@ -2,10 +2,10 @@
 
 use super::compare;
 use super::difference::Unmatched;
-use super::flow::Sweep;
 use super::partition::{PartitionRun, Unfinished};
 use super::pass::{self, Cursor, Doubt, PartitionResult, Summary, tag};
 use super::ports::{CheckpointStore, RecordReader, SweepPorts};
+use super::sweep::Sweep;
 use poolbridge_core::change::ChangeEvent;
 use poolbridge_core::error::PortError;
 use poolbridge_core::names::PersonId;

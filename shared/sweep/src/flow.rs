@@ -9,7 +9,6 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::Mutex;
-use std::time::Duration;
 
 use futures_util::future::select_all;
 
@@ -18,51 +17,15 @@ use super::pace::Pace;
 use super::partition::{PartitionRun, SweepState, Unfinished};
 use super::pass::{self, Cursor, Partition, PartitionResult, Scope, Summary};
 use super::ports::{AccountLister, CheckpointStore, RecordReader, SweepPorts};
+use super::sweep::Sweep;
 use poolbridge_core::account::PoolSchema;
-use poolbridge_core::control::ConfigurationStamp;
 use poolbridge_core::error::PortError;
-use poolbridge_core::fingerprint::Keyring;
 use poolbridge_core::limits;
 use poolbridge_core::names::GroupName;
 use poolbridge_core::outcome::Reason;
-use poolbridge_core::policy::Policy;
 use poolbridge_core::ports::Clock;
 use poolbridge_core::side::{BySide, Side};
 use poolbridge_core::time::Time;
-
-/// The settings of the sweep.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SweepSettings {
-    /// The time from the start of one pass to the next.
-    pub every: Duration,
-    /// The share of the listing quota that the sweep uses, in percent.
-    pub quota_percent: u8,
-    /// Whether both pools use one quota because they are in the same AWS account and Region.
-    pub one_quota: bool,
-}
-
-/// A sweep with everything that it needs.
-#[derive(Debug)]
-pub struct Sweep<'a, O> {
-    /// Pools, table, queue and clock.
-    pub ports: &'a O,
-    /// The team's choices.
-    pub policy: &'a Policy,
-    /// Fingerprint keys.
-    pub keys: &'a Keyring,
-    /// The configuration with which this process was started.
-    pub configuration: &'a ConfigurationStamp,
-    /// The settings.
-    pub settings: SweepSettings,
-}
-
-impl<O> Clone for Sweep<'_, O> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<O> Copy for Sweep<'_, O> {}
 
 /// The result of one invocation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -136,10 +99,6 @@ impl<O: SweepPorts> Sweep<'_, O> {
             }
             return Ok(Tick::Worked(Box::new(worked)));
         }
-    }
-
-    pub(super) fn now(&self) -> Time {
-        self.ports.clock().now()
     }
 
     async fn begin(&self, cursor: &mut Cursor) -> Result<(), PortError> {

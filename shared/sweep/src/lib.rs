@@ -29,5 +29,7 @@ mod partition;
 pub mod pass;
 pub mod ports;
 pub mod shard;
+mod sweep;
 
-pub use flow::{Sweep, SweepSettings, Tick, Worked};
+pub use flow::{Tick, Worked};
+pub use sweep::{Sweep, SweepSettings};

@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::compare::{self, CompareInput};
-use super::flow::Sweep;
 use super::gate::Gate;
 use super::pace::Pace;
 use super::pass::{Partition, PartitionResult, Scope, tag};
@@ -14,6 +13,7 @@ use super::ports::{
     AccountLister, BulkQueue, Page, PageStream, RecordOwner, RecordReader, SweepPorts,
 };
 use super::shard::{self, Prefix, Unexpected};
+use super::sweep::Sweep;
 use poolbridge_core::account::{Account, PoolSchema};
 use poolbridge_core::change::{ChangeEvent, Evidence};
 use poolbridge_core::error::{ErrorKind, PortError};

@@ -9,7 +9,7 @@ use poolbridge_core::side::Side;
 use sha2::{Digest, Sha256};
 
 use super::attribute::{Item, text};
-use super::route::DetectionRoute;
+use super::detection_route::DetectionRoute;
 
 /// Shards of each state in the index. One partition of it accepts 1,000 writes a second ("Best
 /// practices for designing partition keys"), and a backfill changes the state of more people than

@@ -7,6 +7,7 @@
 //! port error, and neither is interpreted.
 
 mod attribute;
+mod detection_route;
 mod key;
 mod part;
 mod person;
@@ -46,11 +47,12 @@ use crate::error::port_error;
 use crate::secret::Sealer;
 
 pub use self::counter::PeopleCounts;
+pub use self::detection_route::DetectionRoute;
 pub use self::dump::SettingsBackup;
 pub use self::journal::JournalEntry;
 pub use self::listing::{PendingChanges, PeopleInState};
 pub use self::pending::PendingSummary;
-pub use self::route::{DetectionRoute, RouteHeartbeat};
+pub use self::route::RouteHeartbeat;
 
 /// An item may have 400 KB (`DynamoDB` quota). A person record has a few. The service would refuse
 /// one of this size with a less useful error.

@@ -14,37 +14,10 @@ use poolbridge_core::time::Time;
 
 use super::DynamoLedger;
 use super::attribute::{Item, ItemError, ItemReader, VERSION, check_version, number, text, time};
+use super::detection_route::DetectionRoute;
 use super::key::ItemKey;
 use super::pending::failed_condition;
 use crate::error::port_error;
-
-/// A route that detects changes. The pools' triggers are not listed here, because every change that
-/// they capture shows that they work.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum DetectionRoute {
-    /// `CloudTrail` events, delivered by `EventBridge`.
-    Trail,
-    /// The scheduled comparison of both pools.
-    Sweep,
-}
-
-impl DetectionRoute {
-    /// Both routes, in the order of listings.
-    pub const ALL: [Self; 2] = [Self::Trail, Self::Sweep];
-
-    /// The word for it in the table and on the command line.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Trail => "trail",
-            Self::Sweep => "sweep",
-        }
-    }
-
-    /// The route of that name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|route| route.name() == name)
-    }
-}
 
 /// When a route last ran on one side, and its counts then.
 #[derive(Clone, Debug, PartialEq, Eq)]

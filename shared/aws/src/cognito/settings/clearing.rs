@@ -8,35 +8,12 @@
 use serde_json::{Map, Value, json};
 
 use super::member::{Handling, fate};
+use super::neutral::neutral;
 use super::trigger::TRIGGERS;
 use super::{PoolSettings, UnsupportedSetting};
 
 /// `UpdateUserPool` replaces these members as a whole, so it keeps nothing within them.
 const REPLACED_WHOLE: [&str; 2] = [TRIGGERS, "UserPoolTags"];
-
-/// The neutral value of a member, which is equivalent to leaving it out; `None` if there is none.
-///
-/// - A `DeviceConfiguration` of any content turns device tracking on.
-/// - Message texts have a minimum length, and account recovery has a minimum number of ways.
-/// - SMS settings can be replaced but not removed.
-fn nothing(name: &str) -> Option<Value> {
-    Some(match name {
-        "AutoVerifiedAttributes" => json!([]),
-        "UserAttributeUpdateSettings" => json!({ "AttributesRequireVerificationBeforeUpdate": [] }),
-        TRIGGERS | "UserPoolTags" => json!({}),
-        "MfaConfiguration" => json!("OFF"),
-        "DeletionProtection" => json!("INACTIVE"),
-        "UserPoolAddOns" => json!({ "AdvancedSecurityMode": "OFF" }),
-        "EmailConfiguration" => json!({ "EmailSendingAccount": "COGNITO_DEFAULT" }),
-        "AdminCreateUserConfig" => json!({ "AllowAdminCreateUserOnly": false }),
-        _ => return None,
-    })
-}
-
-/// Whether a member's value is equivalent to leaving it out.
-pub(super) fn says_nothing(name: &str, value: &Value) -> bool {
-    nothing(name).is_some_and(|nothing| *value == nothing)
-}
 
 /// Whether a member has a value that a call can remove.
 fn holds(name: &str, value: Option<&Value>) -> bool {
@@ -54,7 +31,7 @@ impl PoolSettings {
     ) -> Result<Value, UnsupportedSetting> {
         let mut body = self.request(user_pool_id)?;
         for name in self.gone(found) {
-            if let (Some(nothing), Some(body)) = (nothing(name), body.as_object_mut()) {
+            if let (Some(neutral), Some(body)) = (neutral(name), body.as_object_mut()) {
                 body.insert(name.to_owned(), nothing);
             }
         }
@@ -66,7 +43,7 @@ impl PoolSettings {
     /// fact.
     pub fn may_stay(&self, found: &Self) -> Vec<String> {
         let mut names = Vec::new();
-        for name in self.gone(found).filter(|name| nothing(name).is_none()) {
+        for name in self.gone(found).filter(|name| neutral(name).is_none()) {
             names.push(name.to_owned());
         }
         for (name, value) in &found.pool {

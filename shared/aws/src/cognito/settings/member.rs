@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use thiserror::Error;
 
 use super::PoolSettings;
-use super::clearing::says_nothing;
+use super::neutral::is_neutral;
 use super::trigger::{TRIGGERS, in_one_form};
 
 /// How `UpdateUserPool` treats a member.
@@ -206,7 +206,7 @@ fn compare_members(
         let (one, other) = (one.get(name), other.get(name));
         // Only a pool's top-level members have neutral values.
         let nothing =
-            |value: &Value| is_empty(value) || (path.is_empty() && says_nothing(name, value));
+            |value: &Value| is_empty(value) || (path.is_empty() && is_neutral(name, value));
         if one.is_none_or(nothing) && other.is_none_or(nothing) {
             continue;
         }

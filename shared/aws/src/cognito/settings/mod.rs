@@ -13,6 +13,7 @@
 mod administration;
 mod clearing;
 mod member;
+mod neutral;
 mod recovery;
 mod refusal;
 mod trigger;

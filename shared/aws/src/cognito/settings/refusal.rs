@@ -5,8 +5,8 @@ use poolbridge_core::error::{ErrorKind, PortError};
 use serde_json::Value;
 
 use super::PoolSettings;
-use super::clearing::says_nothing;
 use super::member::MEMBERS;
+use super::neutral::is_neutral;
 
 /// The setting of required second factors.
 pub(super) const MFA: &str = "MfaConfiguration";
@@ -42,7 +42,7 @@ pub(super) fn refused_settings(
     body: &Value,
 ) -> Vec<String> {
     let text = text.unwrap_or_default().to_lowercase();
-    let sent = |name: &str| body.get(name).is_some_and(|value| !says_nothing(name, value));
+    let sent = |name: &str| body.get(name).is_some_and(|value| !is_neutral(name, value));
     let names = MEMBERS.iter().map(|(name, _)| *name).filter(|name| sent(name));
     // Whole words only: "validation" does not mean the member `Id`.
     let words: Vec<&str> = text.split(|letter: char| !letter.is_alphanumeric()).collect();
