@@ -213,7 +213,11 @@ fn account_lines(view: &ExplainView, lines: &mut Vec<String>) {
         let written = known
             .written
             .map_or_else(String::new, |written| format!(", last written {}", ago(written, *now)));
-        lines.push(format!("{side}        {}: {found}, last read {read}{written}", known.sub));
+        let missed = known
+            .gone
+            .map_or_else(String::new, |gone| format!(", first missed {}", ago(gone, *now)));
+        let sub = &known.sub;
+        lines.push(format!("{side}        {sub}: {found}{missed}, last read {read}{written}"));
     }
     for side in Side::BOTH {
         for sub in record.apart.of(side) {

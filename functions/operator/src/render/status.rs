@@ -137,8 +137,8 @@ fn text(status: &StatusView) -> String {
     lines.push(format!("throttled  {}", throttled.as_deref().unwrap_or("no")));
     if status.lost_captures > 0 {
         let lost = drain::lost_captures(status.lost_captures);
-        let hint = "hint: capture's log names each `sub`; `poolbridge retry old:SUB` processes it; \
-                    then `poolbridge drain --waive-lost-captures`";
+        let hint = "hint: capture's log names each `sub`; `poolbridge retry old:SUB` or new:SUB \
+                    processes it; then `poolbridge drain --waive-lost-captures`";
         lines.push(format!("lost       {lost}; {hint}"));
     }
     if let (count @ 1.., more) = status.kept_open {
@@ -211,7 +211,7 @@ fn restore_text(side: Side, restore: &Restore, now: Time) -> String {
             format!("a recovery of the {side} pool was prepared {when}; it accepts no writes")
         }
         RestoreStage::Started => {
-            format!("the {side} pool is restored to a point in time, begun {when}")
+            format!("a restore of the {side} pool to a point in time began {when}")
         }
         RestoreStage::Cancelled => {
             format!("the recovery of the {side} pool was cancelled {when}")

@@ -32,7 +32,7 @@ impl PoolSettings {
         let mut body = self.request(user_pool_id)?;
         for name in self.gone(found) {
             if let (Some(neutral), Some(body)) = (neutral(name), body.as_object_mut()) {
-                body.insert(name.to_owned(), nothing);
+                body.insert(name.to_owned(), neutral);
             }
         }
         Ok(body)
