@@ -31,8 +31,12 @@ bootstraps: infra/node_modules/.installed
 command-line:
 	@$(CARGO) build --release $(QUIET) --workspace --bin poolbridge
 
+# With the packages that infra/build.sh builds: alone, the demo has other features, and the SDK would
+# be compiled once more.
 demo: tools bootstraps ## The main job, live, on a local stack: two pools, real triggers, real functions
-	@$(CARGO) run --release $(QUIET) -p poolbridge-tests --no-default-features --features stack --bin demo
+	@$(CARGO) build --release $(QUIET) --no-default-features --features poolbridge-tests/stack \
+		$(addprefix -p poolbridge-,capture trail apply sweep operator tests) --bin demo
+	@"$${CARGO_TARGET_DIR:-target}"/release/demo
 
 test: tools bootstraps ## Every test: units, properties, simulation, protocol, contract, end to end, infrastructure
 	@$(CARGO) test --release --workspace $(QUIET) --no-run
