@@ -184,8 +184,8 @@ impl<O: SweepPorts> Sweep<'_, O> {
         loop {
             for side in Side::BOTH {
                 let free = limits::LISTINGS_AT_ONCE.saturating_sub(running.get(side).len());
-                let go = self.now() < run.end && worked.errors.len() < ERRORS_MAX;
-                for _ in 0..if go { free } else { 0 } {
+                let may_start = self.now() < run.end && worked.errors.len() < ERRORS_MAX;
+                for _ in 0..if may_start { free } else { 0 } {
                     let next = waiting.get(side).front();
                     if !next.is_some_and(|partition| budget.get_mut(side).takes(partition)) {
                         break;

@@ -24,7 +24,7 @@ pub fn two_crashes() -> SmallWorld {
         prompt: true,
         crashes: 2,
         receptions: 3,
-        ..minimal("agreed pair, crash upon crash")
+        ..minimal("agreed pair, repeated crashes")
     }
 }
 
